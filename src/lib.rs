@@ -1,0 +1,2 @@
+//! The phsweb-agent.
+pub mod routeros;

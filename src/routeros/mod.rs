@@ -1,0 +1,2 @@
+//! The RouterOS API: how to speak it, and nothing about hotspots.
+pub mod wire;
