@@ -1,2 +1,4 @@
 //! The phsweb-agent.
+pub mod clock;
+pub mod plugin;
 pub mod routeros;

@@ -1,0 +1,133 @@
+//! Time that stays right: moments on the monotonic clock, shown on the wall's.
+//!
+//! A small board without a battery starts in 1970 and learns the date minutes later.
+//! So what is remembered is a [`Moment`], and only showing it makes a date of it, by a
+//! [`Clock`] that is set again when the system's own was.
+
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// A moment on the monotonic clock. May lie before the agent's start: a session's login, say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment {
+    /// Milliseconds since the agent's start.
+    millis: i64,
+}
+
+impl Moment {
+    /// This moment.
+    #[must_use]
+    pub fn now() -> Self {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Self { millis: millis(START.elapsed()) }
+    }
+
+    /// The moment `ago` before this one.
+    #[must_use]
+    pub fn before(self, ago: Duration) -> Self {
+        Self { millis: self.millis.saturating_sub(millis(ago)) }
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.millis.saturating_sub(earlier.millis)).unwrap_or(0))
+    }
+
+    /// How far apart the two are, whichever is first.
+    #[must_use]
+    pub fn apart(self, other: Self) -> Duration {
+        Duration::from_millis(self.millis.abs_diff(other.millis))
+    }
+}
+
+/// What the wall's clock showed at the agent's start, as far as is known by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// Milliseconds since the Unix epoch.
+    start: i64,
+}
+
+impl Clock {
+    /// How far the system's clock may drift from this one before it counts as set anew.
+    /// Following each small correction would make every date on the page wander.
+    const SLACK: Duration = Duration::from_secs(2);
+
+    /// The clock as the system has it.
+    #[must_use]
+    pub fn system() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { start: millis(wall).saturating_sub(Moment::now().millis) }
+    }
+
+    /// This clock, or the system's where that has been set since.
+    #[must_use]
+    pub fn follow(self, system: Self) -> Self {
+        let apart = Duration::from_millis(self.start.abs_diff(system.start));
+        if apart > Self::SLACK { system } else { self }
+    }
+
+    /// The moment as RFC 3339 in UTC, to the second: `2026-05-31T09:54:33Z`.
+    #[must_use]
+    pub fn rfc3339(self, moment: Moment) -> String {
+        // From 1970 to the end of year 9999, the range of the format.
+        let millis = self.start.saturating_add(moment.millis).clamp(0, 253_402_300_799_000);
+        let wall = UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        humantime::format_rfc3339_seconds(wall).to_string()
+    }
+}
+
+/// How long ago, in the words of the page: `just now`, `2 minutes ago`, `3 days ago`.
+#[must_use]
+pub fn ago(age: Duration) -> String {
+    let (count, unit) = match age.as_secs() {
+        0..5 => return "just now".into(),
+        seconds @ 5..60 => (seconds, "second"),
+        seconds @ 60..3600 => (seconds / 60, "minute"),
+        seconds @ 3600..86_400 => (seconds / 3600, "hour"),
+        seconds => (seconds / 86_400, "day"),
+    };
+    format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_show_as_dates() {
+        let clock = Clock { start: 1_780_221_273_900 };
+        assert_eq!(clock.rfc3339(Moment { millis: 0 }), "2026-05-31T09:54:33Z");
+        assert_eq!(clock.rfc3339(Moment { millis: 100 }), "2026-05-31T09:54:34Z");
+        assert_eq!(clock.rfc3339(Moment { millis: -86_400_000 }), "2026-05-30T09:54:33Z");
+        assert_eq!(clock.rfc3339(Moment { millis: i64::MIN }), "1970-01-01T00:00:00Z");
+        assert_eq!(clock.rfc3339(Moment { millis: i64::MAX }), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_clock_follows_only_when_the_system_was_set() {
+        let clock = Clock { start: 10_000 };
+        assert_eq!(clock.follow(Clock { start: 11_999 }), clock);
+        let set = Clock { start: 1_780_221_273_900 };
+        assert_eq!(clock.follow(set), set);
+    }
+
+    #[test]
+    fn ages_in_words() {
+        for (seconds, words) in [
+            (0, "just now"),
+            (5, "5 seconds ago"),
+            (60, "1 minute ago"),
+            (179, "2 minutes ago"),
+            (3600, "1 hour ago"),
+            (86_399, "23 hours ago"),
+            (200_000, "2 days ago"),
+        ] {
+            assert_eq!(ago(Duration::from_secs(seconds)), words);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
+
+use super::{Context, Data, Plugin, Table};
+use crate::routeros::client::{Command, Reply};
+use crate::routeros::value;
+use crate::routeros::wire::Sentence;
+
+/// What a sensor measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quantity {
+    /// Degrees Celsius.
+    Temperature,
+    /// Volts.
+    Voltage,
+    /// Revolutions a minute.
+    FanSpeed,
+    /// Amperes.
+    Current,
+    /// Watts.
+    Power,
+}
+
+impl Quantity {
+    const ALL: [Self; 5] = [Self::Temperature, Self::Voltage, Self::FanSpeed, Self::Current, Self::Power];
+
+    /// The unit as a person writes it.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Temperature => "°C",
+            Self::Voltage => "V",
+            Self::FanSpeed => "RPM",
+            Self::Current => "A",
+            Self::Power => "W",
+        }
+    }
+
+    /// The `type` of a RouterOS 7 row.
+    fn from_type(name: &[u8]) -> Option<Self> {
+        match name {
+            b"C" => Some(Self::Temperature),
+            _ => Self::ALL.into_iter().find(|quantity| quantity.unit().as_bytes() == name),
+        }
+    }
+
+    /// What a property of the one RouterOS 6 row measures, which only its name tells.
+    fn from_name(name: &str) -> Option<Self> {
+        [
+            ("temperature", Self::Temperature),
+            ("voltage", Self::Voltage),
+            ("speed", Self::FanSpeed),
+            ("current", Self::Current),
+            ("power", Self::Power),
+        ]
+        .into_iter()
+        .find_map(|(part, quantity)| name.contains(part).then_some(quantity))
+    }
+}
+
+/// One sensor of a router.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensor {
+    /// RouterOS's name: `cpu-temperature`, `fan1-speed`, `psu1-state`.
+    pub name: String,
+    /// The value as the router gave it.
+    pub value: String,
+    /// What it measures and how much, in its unit; `None` for a state such as `ok`.
+    pub measure: Option<(Quantity, f64)>,
+}
+
+/// What `/system/health` says; nothing on boards without sensors.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Health {
+    /// In the router's order.
+    pub sensors: Vec<Sensor>,
+}
+
+impl Health {
+    /// One sensor a row.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let row = |sensor: &Sensor| {
+            let unit = sensor.measure.map(|(quantity, _)| quantity.unit().to_string());
+            vec![Some(sensor.name.clone()), Some(sensor.value.clone()), unit]
+        };
+        Table {
+            columns: ["name", "value", "unit"].map(Into::into).into(),
+            rows: self.sensors.iter().map(row).collect(),
+        }
+    }
+}
+
+pub(super) struct HealthPlugin;
+
+impl Plugin for HealthPlugin {
+    fn name(&self) -> &'static str {
+        "health"
+    }
+
+    fn title(&self) -> &'static str {
+        "Health"
+    }
+
+    fn private(&self) -> bool {
+        false
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        // Without a .proplist: RouterOS 6 has a property a sensor, and their names differ by board.
+        vec![Command::new("/system/health/print")]
+    }
+
+    fn read(&self, replies: &[Reply], context: &Context) -> Data {
+        let rows = replies.iter().flat_map(|reply| &reply.rows);
+        let text = |value| value::text(value, context.codepage).into_owned();
+        let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
+            (Some(name), Some(value)) => {
+                let quantity = row.get("type").and_then(Quantity::from_type);
+                vec![sensor(text(name), text(value), quantity)]
+            }
+            _ => properties(row)
+                .map(|(name, value)| {
+                    let name = text(name);
+                    let quantity = Quantity::from_name(&name);
+                    sensor(name, text(value), quantity)
+                })
+                .collect(),
+        });
+        Data::Health(Health { sensors: sensors.collect() })
+    }
+}
+
+/// The properties of a RouterOS 6 row that are sensors.
+fn properties(row: &Sentence) -> impl Iterator<Item = (&[u8], &[u8])> {
+    row.attributes().filter(|(name, value)| !name.starts_with(b".") && !value.is_empty())
+}
+
+fn sensor(name: String, value: String, quantity: Option<Quantity>) -> Sensor {
+    // Some versions write the unit behind the number: `24.1V`, `38C`.
+    let number = value.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let measure = quantity.and_then(|quantity| Some((quantity, value::decimal(number.as_bytes())?)));
+    Sensor { name, value, measure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::routeros::value::Encoding;
+
+    fn read(rows: &[&[&str]]) -> Vec<Sensor> {
+        let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
+        let context = Context {
+            now: Moment::now(),
+            codepage: Encoding::for_label(b"windows-1252").unwrap(),
+            previous: None,
+        };
+        match HealthPlugin.read(&[Reply { rows, ..Reply::default() }], &context) {
+            Data::Health(health) => health.sensors,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn routeros_6_has_one_row_of_properties() {
+        let row = ["!re", "=voltage=24.1", "=cpu-temperature=38C", "=fan1-speed=4200", "=fan-mode=auto", "=x="];
+        let sensors = read(&[&row]);
+        let measures: Vec<_> = sensors.iter().map(|s| (s.name.as_str(), s.measure)).collect();
+        assert_eq!(
+            measures,
+            [
+                ("voltage", Some((Quantity::Voltage, 24.1))),
+                ("cpu-temperature", Some((Quantity::Temperature, 38.0))),
+                ("fan1-speed", Some((Quantity::FanSpeed, 4200.0))),
+                ("fan-mode", None),
+            ]
+        );
+    }
+
+    #[test]
+    fn routeros_7_has_a_row_a_sensor() {
+        let sensors = read(&[
+            &["!re", "=.id=*D", "=name=cpu-temperature", "=value=-4", "=type=C"],
+            &["!re", "=.id=*E", "=name=psu1-state", "=value=fail"],
+            &["!re", "=.id=*F", "=name=poe-out-consumption", "=value=1.5", "=type=W"],
+        ]);
+        assert_eq!(sensors[0].measure, Some((Quantity::Temperature, -4.0)));
+        assert_eq!((sensors[1].measure, sensors[1].value.as_str()), (None, "fail"));
+        assert_eq!(sensors[2].measure, Some((Quantity::Power, 1.5)));
+        assert_eq!(Health { sensors }.table().rows[0][2].as_deref(), Some("°C"));
+    }
+
+    #[test]
+    fn a_board_without_sensors_has_none() {
+        assert_eq!(read(&[]), []);
+        assert_eq!(read(&[&["!re"]]), []);
+    }
+}

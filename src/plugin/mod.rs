@@ -1,0 +1,115 @@
+//! Plugins: what to ask a router, and what the answer says.
+//!
+//! A plugin is its commands and a pure function from their replies to [`Data`]. It knows
+//! no connection and no schedule: a site asks all of its plugins together, and each
+//! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration.
+
+mod health;
+mod hotspot;
+mod resource;
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+use crate::routeros::client::{Command, Reply};
+use crate::routeros::value::Encoding;
+
+pub use health::{Health, Quantity, Sensor};
+pub use hotspot::{Hotspot, Session};
+pub use resource::Resource;
+
+/// What to ask a router and how to read the answer.
+pub trait Plugin: Send + Sync {
+    /// The name in `collect`, in paths and in `/metrics`.
+    fn name(&self) -> &str;
+
+    /// What a person calls it, as a heading.
+    fn title(&self) -> &str;
+
+    /// Whether the rows tell of people, and so are for the admin only.
+    fn private(&self) -> bool;
+
+    /// The commands of one refresh; they leave in one write.
+    fn commands(&self) -> Vec<Command>;
+
+    /// What the replies say; they stand in the order of [`Plugin::commands`]. A property
+    /// that is absent or malformed is not known; it is no reason to fail.
+    fn read(&self, replies: &[Reply], context: &Context) -> Data;
+}
+
+impl fmt::Debug for dyn Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Plugin({})", self.name())
+    }
+}
+
+/// What a plugin may know beside the replies.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// When the replies came.
+    pub now: Moment,
+    /// How to show text that is not UTF-8.
+    pub codepage: &'static Encoding,
+    /// What this plugin read before, from this router.
+    pub previous: Option<&'a Data>,
+}
+
+/// What a plugin has read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// Who is online.
+    Hotspot(Hotspot),
+    /// The router's version, load and memory.
+    Resource(Resource),
+    /// Temperatures, voltages, fans.
+    Health(Health),
+}
+
+/// Rows under named columns, as the page and the JSON show any plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Names of the columns, RouterOS's own where it has one.
+    pub columns: Vec<String>,
+    /// As many cells as columns in each row; `None` where the router said nothing.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Data {
+    /// The data as rows and columns.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.table(),
+            Self::Resource(resource) => resource.table(),
+            Self::Health(health) => health.table(),
+        }
+    }
+}
+
+/// The plugins that need no configuration, which is also what a site collects unless told otherwise.
+pub const BUILT_IN: [&str; 3] = ["hotspot", "resource", "health"];
+
+/// The built-in plugin of this name.
+#[must_use]
+pub fn built_in(name: &str) -> Option<Arc<dyn Plugin>> {
+    match name {
+        "hotspot" => Some(Arc::new(hotspot::HotspotPlugin)),
+        "resource" => Some(Arc::new(resource::ResourcePlugin)),
+        "health" => Some(Arc::new(health::HealthPlugin)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_is_found_by_its_own_name() {
+        for name in BUILT_IN {
+            assert_eq!(built_in(name).unwrap().name(), name);
+        }
+        assert!(built_in("leases").is_none());
+    }
+}

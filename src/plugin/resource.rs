@@ -1,0 +1,155 @@
+//! How the router is: version, load, memory.
+
+use std::time::Duration;
+
+use super::{Context, Data, Plugin, Table};
+use crate::routeros::client::{Command, Reply};
+use crate::routeros::value;
+
+/// Properties of `/system/resource` that are shown or measured.
+const RESOURCE: [&str; 11] = [
+    "uptime",
+    "version",
+    "cpu-load",
+    "cpu-count",
+    "free-memory",
+    "total-memory",
+    "free-hdd-space",
+    "total-hdd-space",
+    "architecture-name",
+    "board-name",
+    "platform",
+];
+
+/// What `/system/resource` says. Some boards lack some of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// Since the router started.
+    pub uptime: Option<Duration>,
+    /// The number alone, `7.20.7`, of `7.20.7 (long-term)`.
+    pub version: Option<String>,
+    /// 0 to 100, over all cores.
+    pub cpu_load_percent: Option<u64>,
+    /// Cores.
+    pub cpu_count: Option<u64>,
+    /// Bytes.
+    pub free_memory: Option<u64>,
+    /// Bytes.
+    pub total_memory: Option<u64>,
+    /// Bytes of storage.
+    pub free_storage: Option<u64>,
+    /// Bytes of storage.
+    pub total_storage: Option<u64>,
+    /// `arm64`, `mipsbe`, …
+    pub architecture: Option<String>,
+    /// The model: `hAP ac^2`, …
+    pub board: Option<String>,
+    /// `MikroTik`.
+    pub platform: Option<String>,
+}
+
+impl Resource {
+    /// The properties that are known, one a row.
+    #[must_use]
+    pub fn table(&self) -> Table {
+        let number = |n: Option<u64>| n.map(|n| n.to_string());
+        let properties = [
+            ("uptime", self.uptime.map(value::format_duration)),
+            ("version", self.version.clone()),
+            ("cpu-load", number(self.cpu_load_percent)),
+            ("cpu-count", number(self.cpu_count)),
+            ("free-memory", number(self.free_memory)),
+            ("total-memory", number(self.total_memory)),
+            ("free-hdd-space", number(self.free_storage)),
+            ("total-hdd-space", number(self.total_storage)),
+            ("architecture-name", self.architecture.clone()),
+            ("board-name", self.board.clone()),
+            ("platform", self.platform.clone()),
+        ];
+        let known = properties.into_iter().filter(|(_, value)| value.is_some());
+        Table {
+            columns: vec!["name".into(), "value".into()],
+            rows: known.map(|(name, value)| vec![Some(name.to_string()), value]).collect(),
+        }
+    }
+}
+
+pub(super) struct ResourcePlugin;
+
+impl Plugin for ResourcePlugin {
+    fn name(&self) -> &'static str {
+        "resource"
+    }
+
+    fn title(&self) -> &'static str {
+        "Router"
+    }
+
+    fn private(&self) -> bool {
+        false
+    }
+
+    fn commands(&self) -> Vec<Command> {
+        vec![Command::new("/system/resource/print").proplist(&RESOURCE)]
+    }
+
+    fn read(&self, replies: &[Reply], context: &Context) -> Data {
+        let row = replies.first().and_then(|reply| reply.rows.first());
+        let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
+        let text = |key| raw(key).map(|value| value::text(value, context.codepage).into_owned());
+        let number = |key| raw(key).and_then(value::number);
+        Data::Resource(Resource {
+            uptime: raw("uptime").and_then(value::duration),
+            // The channel in brackets is left out: what compares versions wants the number.
+            version: text("version").map(|version| version.split(' ').next().unwrap_or_default().to_string()),
+            // Some versions end it with a percent sign.
+            cpu_load_percent: raw("cpu-load").and_then(|v| value::number(v.strip_suffix(b"%").unwrap_or(v))),
+            cpu_count: number("cpu-count"),
+            free_memory: number("free-memory"),
+            total_memory: number("total-memory"),
+            free_storage: number("free-hdd-space"),
+            total_storage: number("total-hdd-space"),
+            architecture: text("architecture-name"),
+            board: text("board-name"),
+            platform: text("platform"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Moment;
+    use crate::routeros::value::Encoding;
+    use crate::routeros::wire::Sentence;
+
+    fn read(words: &[&str]) -> Resource {
+        let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
+        let codepage = Encoding::for_label(b"windows-1252").unwrap();
+        match ResourcePlugin.read(&[reply], &Context { now: Moment::now(), codepage, previous: None }) {
+            Data::Resource(resource) => resource,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn versions_lose_their_channel() {
+        for (sent, shown) in
+            [("7.20.7 (long-term)", "7.20.7"), ("7.21", "7.21"), ("6.49.10 (stable)", "6.49.10")]
+        {
+            assert_eq!(read(&["!re", &format!("=version={sent}")]).version.as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn absent_or_malformed_properties_are_not_known() {
+        let resource = read(&["!re", "=cpu-load=12", "=free-memory=lots", "=uptime=2w1d23h45m"]);
+        assert_eq!(resource.cpu_load_percent, Some(12));
+        assert_eq!((resource.free_memory, resource.total_memory, resource.version.clone()), (None, None, None));
+        assert_eq!(resource.uptime, Some(Duration::from_secs(1_381_500)));
+        assert_eq!(read(&["!re", "=cpu-load=12%"]).cpu_load_percent, Some(12));
+        let rows = resource.table().rows;
+        assert_eq!(rows[0], [Some("uptime".to_string()), Some("15d23h45m".to_string())]);
+        assert_eq!(rows.len(), 2);
+    }
+}

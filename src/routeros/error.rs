@@ -1,0 +1,198 @@
+//! What went wrong with a router, as its operator must see it: a cause to
+//! sort by, what was found, and what to do.
+
+use std::{fmt, io};
+
+use super::wire;
+
+/// Why a router's answer did not come. The names are those of the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// The host's name has no address.
+    Dns,
+    /// The address answers, the port does not.
+    Refused,
+    /// No way to the address.
+    Unreachable,
+    /// Nothing answered within `connect_timeout`.
+    ConnectTimeout,
+    /// The router ended the connection.
+    Closed,
+    /// The login was refused.
+    Auth,
+    /// The login is good but may not do this.
+    Permission,
+    /// This router has no such menu or property.
+    Unsupported,
+    /// A command had no answer within `query_timeout`.
+    QueryTimeout,
+    /// What came is no RouterOS API, or more of it than is taken.
+    Protocol,
+}
+
+impl Cause {
+    /// The name in JSON, `/metrics` and the log.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Closed => "closed",
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::Unsupported => "unsupported",
+            Self::QueryTimeout => "query_timeout",
+            Self::Protocol => "protocol",
+        }
+    }
+
+    /// What the operator can do, naming the RouterOS command where there is one.
+    #[must_use]
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Dns => "Check the name in `hosts`, or give the router's address instead.",
+            Self::Refused => {
+                "The API service may be off or on another port. On the router: /ip service print, \
+                 then /ip service enable api"
+            }
+            Self::Unreachable => "Check the link, the VPN and the route to this address.",
+            Self::ConnectTimeout => {
+                "The router may be down, or a firewall drops the packets. On the router: \
+                 /ip firewall filter print where chain=input"
+            }
+            Self::Closed => {
+                "If this is at every connection, the service may be limited to other addresses or full. On the \
+                 router: /ip service print detail where name=api, and see address and max-sessions"
+            }
+            Self::Auth => {
+                "Check the user and the password. A user whose group lacks the api policy gets the same answer. \
+                 On the router: /user print, /user group print. RouterOS before 6.43 needs login: Challenge"
+            }
+            Self::Permission => {
+                "The user's group lacks a policy (read to look, write to end a session). On the router: \
+                 /user group set [find name=GROUP] policy=api,read,write"
+            }
+            Self::Unsupported => {
+                "This router's version or packages lack the menu or one of its properties. Leave the plugin \
+                 out of `collect` for this site."
+            }
+            Self::QueryTimeout => {
+                "The router is busy or the link is slow. On the router: /system resource monitor. A longer \
+                 `query_timeout` waits for it."
+            }
+            Self::Protocol => {
+                "Something else may listen on this port. On the router: /ip service print, and give the port \
+                 of api in `hosts`"
+            }
+        }
+    }
+}
+
+/// A failure of a connection or of one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What kind of failure.
+    pub cause: Cause,
+    /// What was found, for a person. Holds no secret.
+    pub message: String,
+}
+
+impl Error {
+    /// An error with its message.
+    pub fn new(cause: Cause, message: impl Into<String>) -> Self {
+        Self { cause, message: message.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.cause.name(), self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        Self::new(Cause::Protocol, format!("the answer is no RouterOS API: {error}"))
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let cause = match error.kind() {
+            Kind::ConnectionRefused => Cause::Refused,
+            Kind::TimedOut => Cause::ConnectTimeout,
+            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
+                Cause::Closed
+            }
+            _ => Cause::Unreachable,
+        };
+        Self::new(cause, error.to_string())
+    }
+}
+
+/// A `!trap`: the router's answer to a command that it could not carry out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trap {
+    /// The documented category, 0 to 7; often absent.
+    pub category: Option<u64>,
+    /// The router's words.
+    pub message: String,
+}
+
+impl Trap {
+    /// What kind of failure the router's words tell. Versions word it differently,
+    /// so parts of the text decide, and the number that some of them end with.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        const WORDS: [(&str, Cause); 9] = [
+            ("no such command", Cause::Unsupported),
+            ("unknown parameter", Cause::Unsupported),
+            ("not enough permissions", Cause::Permission),
+            ("(9)", Cause::Permission),
+            ("invalid user name or password", Cause::Auth),
+            ("cannot log in", Cause::Auth),
+            ("(6)", Cause::Auth),
+            ("std failure: timeout", Cause::QueryTimeout),
+            ("(13)", Cause::QueryTimeout),
+        ];
+        let found = WORDS.iter().find(|(words, _)| self.message.contains(words));
+        found.map_or(Cause::Protocol, |&(_, cause)| cause)
+    }
+}
+
+/// The failure that these traps tell together; the first decides, for those that
+/// follow it only explain.
+impl From<&[Trap]> for Error {
+    fn from(traps: &[Trap]) -> Self {
+        let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
+        let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
+        Self::new(cause, format!("the router said: {}", messages.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traps_map_to_their_cause() {
+        for (message, cause) in [
+            ("no such command or directory (active)", Cause::Unsupported),
+            ("no such command prefix", Cause::Unsupported),
+            ("no such command", Cause::Unsupported),
+            ("unknown parameter", Cause::Unsupported),
+            ("not enough permissions (9)", Cause::Permission),
+            ("invalid user name or password (6)", Cause::Auth),
+            ("cannot log in", Cause::Auth),
+            ("std failure: timeout (13)", Cause::QueryTimeout),
+            ("failure: already have such address", Cause::Protocol),
+        ] {
+            assert_eq!(Trap { category: None, message: message.into() }.cause(), cause, "{message}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! RouterOS's values: everything is text on the wire; here it gets its type.
+//!
+//! Nothing is guessed: what has leftovers or passes its range is `None`, never
+//! a zero that would look like an answer.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+pub use encoding_rs::Encoding;
+
+/// A duration such as `1w2d3h4m5s`, `6w4d17:20:41`, `14:40:26`, `170ms` or `14ms612us`.
+///
+/// Weeks are the largest unit and zero units are left out. A unit may stand once, in
+/// falling order. `none`, `never` and the empty value are no duration: `None`, like
+/// anything that is not of this form.
+#[must_use]
+pub fn duration(value: &[u8]) -> Option<Duration> {
+    const UNITS: [(&str, u64); 7] = [
+        ("w", 604_800_000_000),
+        ("d", 86_400_000_000),
+        ("h", 3_600_000_000),
+        ("ms", 1_000),
+        ("m", 60_000_000),
+        ("s", 1_000_000),
+        ("us", 1),
+    ];
+    let mut rest = std::str::from_utf8(value).ok()?;
+    if rest.is_empty() {
+        return None;
+    }
+    let mut micros = 0u64;
+    let mut smallest = u64::MAX;
+    while !rest.is_empty() {
+        if rest.contains(':') && !rest.contains(char::is_alphabetic) && smallest > UNITS[2].1 {
+            let clock = clock(rest)?;
+            return Duration::from_micros(micros).checked_add(clock);
+        }
+        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let (name, unit) = *UNITS.iter().find(|(name, _)| tail.starts_with(name))?;
+        if unit >= smallest {
+            return None;
+        }
+        smallest = unit;
+        micros = micros.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
+        rest = &tail[name.len()..];
+    }
+    Some(Duration::from_micros(micros))
+}
+
+/// `hh:mm:ss`, as older versions end a duration.
+fn clock(text: &str) -> Option<Duration> {
+    let mut parts = text.split(':').map(|part| part.parse::<u64>().ok());
+    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+    if parts.next().is_some() || minutes > 59 || seconds > 59 {
+        return None;
+    }
+    Some(Duration::from_secs(hours.checked_mul(3600)? + minutes * 60 + seconds))
+}
+
+/// A duration for a person, in whole seconds: `15d23h45m`, `0s`. As `RouterOS` writes it,
+/// but with days as the largest unit: few can read weeks at a glance.
+#[must_use]
+pub fn format_duration(duration: Duration) -> String {
+    let mut rest = duration.as_secs();
+    let mut text = String::new();
+    for (unit, seconds) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
+        if rest >= seconds {
+            text += &format!("{}{unit}", rest / seconds);
+            rest %= seconds;
+        }
+    }
+    if text.is_empty() { "0s".into() } else { text }
+}
+
+/// `true` or `false`; documentation and older versions have `yes` and `no`.
+#[must_use]
+pub fn boolean(value: &[u8]) -> Option<bool> {
+    match value {
+        b"true" | b"yes" => Some(true),
+        b"false" | b"no" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number from 0 to 2⁶⁴−1.
+#[must_use]
+pub fn number(value: &[u8]) -> Option<u64> {
+    // `parse` takes a sign, which no counter has.
+    std::str::from_utf8(value).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
+}
+
+/// A number with a sign or a fraction: temperatures and voltages, `-5`, `24.1`.
+#[must_use]
+pub fn decimal(value: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(value).ok()?;
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
+    if plain { text.parse().ok() } else { None }
+}
+
+/// Text as a person should see it: UTF-8 where it is UTF-8, else in the code page
+/// that the site declares. For showing only: what goes back to a router goes as
+/// the bytes that came.
+#[must_use]
+pub fn text<'v>(value: &'v [u8], codepage: &'static Encoding) -> Cow<'v, str> {
+    match std::str::from_utf8(value) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => codepage.decode_without_bom_handling(value).0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_in_every_known_form() {
+        const DAY: u64 = 86_400;
+        for (text, expected) in [
+            ("0s", Some(0)),
+            ("5s", Some(5)),
+            ("1w2d3h4m5s", Some(9 * DAY + 3 * 3600 + 4 * 60 + 5)),
+            ("15w3d3h42m53s", Some(108 * DAY + 3 * 3600 + 42 * 60 + 53)),
+            ("6w4d17:20:41", Some(46 * DAY + 17 * 3600 + 20 * 60 + 41)),
+            ("14:40:26", Some(14 * 3600 + 40 * 60 + 26)),
+            ("1d00:00:00", Some(DAY)),
+            ("100h", Some(360_000)),
+            ("2w", Some(14 * DAY)),
+            // No duration.
+            ("", None),
+            ("none", None),
+            ("never", None),
+            ("unlimited", None),
+            // Leftovers, wrong order, repeats, signs, overflow.
+            ("5", None),
+            ("5s3", None),
+            ("5s ", None),
+            ("s", None),
+            ("-5s", None),
+            ("3m4h", None),
+            ("5s5s", None),
+            ("1h00:00:01", None),
+            ("14:40", None),
+            ("14:60:00", None),
+            ("1:2:3:4", None),
+            ("14:40:26s", None),
+            ("99999999999999999999s", None),
+            ("99999999999999999s", None),
+            ("5\u{663}s", None),
+        ] {
+            assert_eq!(duration(text.as_bytes()), expected.map(Duration::from_secs), "{text:?}");
+        }
+        assert_eq!(duration(b"170ms"), Some(Duration::from_millis(170)));
+        assert_eq!(duration(b"14ms612us"), Some(Duration::from_micros(14_612)));
+        assert_eq!(duration(b"1m1ms"), Some(Duration::from_millis(60_001)));
+        assert_eq!(duration(b"\xff\xfe"), None);
+    }
+
+    #[test]
+    fn durations_are_written_for_people() {
+        for (seconds, text) in
+            [(0, "0s"), (5, "5s"), (60, "1m"), (1_381_500, "15d23h45m"), (172_799, "1d23h59m59s")]
+        {
+            assert_eq!(format_duration(Duration::from_secs(seconds)), text);
+        }
+        assert_eq!(format_duration(Duration::from_millis(1999)), "1s");
+    }
+
+    #[test]
+    fn booleans_numbers_and_decimals() {
+        for (value, expected) in
+            [("true", Some(true)), ("yes", Some(true)), ("false", Some(false)), ("no", Some(false)), ("", None)]
+        {
+            assert_eq!(boolean(value.as_bytes()), expected, "{value:?}");
+        }
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("", None),
+            ("12%", None),
+        ] {
+            assert_eq!(number(value.as_bytes()), expected, "{value:?}");
+        }
+        for (value, expected) in
+            [("24.1", Some(24.1)), ("-5", Some(-5.0)), ("", None), ("nan", None), ("1e9", None), (".", None)]
+        {
+            assert_eq!(decimal(value.as_bytes()), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn text_is_shown_in_its_code_page() {
+        let cyrillic = Encoding::for_label(b"windows-1251").unwrap();
+        let latin = Encoding::for_label(b"windows-1252").unwrap();
+        assert_eq!(text("Chidí".as_bytes(), cyrillic), "Chidí");
+        assert_eq!(text(b"\xcf\xf0\xe8\xe2\xe5\xf2", cyrillic), "Привет");
+        assert_eq!(text(b"caf\xe9", latin), "café");
+        assert_eq!(text(b"\x81\x00", latin), "\u{81}\0", "every byte shows as something");
+    }
+}
