@@ -1,4 +1,5 @@
 //! The phsweb-agent.
 pub mod clock;
+pub mod config;
 pub mod plugin;
 pub mod routeros;

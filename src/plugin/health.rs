@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn routeros_6_has_one_row_of_properties() {
-        let row = ["!re", "=voltage=24.1", "=cpu-temperature=38C", "=fan1-speed=4200", "=fan-mode=auto", "=x="];
+        let row =
+            ["!re", "=voltage=24.1", "=cpu-temperature=38C", "=fan1-speed=4200", "=fan-mode=auto", "=x="];
         let sensors = read(&[&row]);
         let measures: Vec<_> = sensors.iter().map(|s| (s.name.as_str(), s.measure)).collect();
         assert_eq!(

@@ -156,7 +156,8 @@ impl Plugin for HotspotPlugin {
             _ => None,
         };
         let known = previous.map(|hotspot| hotspot.sessions.as_slice()).unwrap_or_default();
-        let known: HashMap<&str, &Session> = known.iter().map(|before| (before.id.as_str(), before)).collect();
+        let known: HashMap<&str, &Session> =
+            known.iter().map(|before| (before.id.as_str(), before)).collect();
         let active = replies.first();
         let rows = active.map(|reply| reply.rows.as_slice()).unwrap_or_default();
         let sessions: Vec<Session> = rows
@@ -167,10 +168,7 @@ impl Plugin for HotspotPlugin {
             .collect();
         let latest = sessions.iter().filter_map(|session| session.login).max();
         Data::Hotspot(Hotspot {
-            configured_users: replies
-                .get(1)
-                .and_then(|reply| reply.ret.as_deref())
-                .and_then(value::number),
+            configured_users: replies.get(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number),
             last_login: latest.max(previous.and_then(|hotspot| hotspot.last_login)),
             partial: active.and_then(|reply| reply.traps.first()).map(|trap| trap.message.clone()),
             sessions,
@@ -263,15 +261,18 @@ mod tests {
         let login = before.sessions[0].login;
         // 30 s later the uptime has grown by 29 s only: the answer came a little late.
         let later = Moment::now().before(Duration::from_secs(30));
-        let row: Vec<&str> = CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=1h2m29s" } else { w }).collect();
+        let row: Vec<&str> =
+            CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=1h2m29s" } else { w }).collect();
         let before = Data::Hotspot(before);
         assert_eq!(read(&[&row], None, later, Some(&before)).sessions[0].login, login);
         // The same id, user and device with a young uptime: logged in anew.
-        let row: Vec<&str> = CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=3s" } else { w }).collect();
+        let row: Vec<&str> =
+            CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=3s" } else { w }).collect();
         let anew = read(&[&row], None, later, Some(&before));
         assert_eq!(anew.sessions[0].login, Some(later.before(Duration::from_secs(3))));
         // The same id with another user is another session, whatever the uptime.
-        let row: Vec<&str> = CHIDI.iter().map(|w| if *w == "=user=chidi" { "=user=ada" } else { w }).collect();
+        let row: Vec<&str> =
+            CHIDI.iter().map(|w| if *w == "=user=chidi" { "=user=ada" } else { w }).collect();
         assert_eq!(
             read(&[&row], None, later, Some(&before)).sessions[0].login,
             Some(later.before(Duration::from_secs(3720)))

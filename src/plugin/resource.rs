@@ -145,7 +145,10 @@ mod tests {
     fn absent_or_malformed_properties_are_not_known() {
         let resource = read(&["!re", "=cpu-load=12", "=free-memory=lots", "=uptime=2w1d23h45m"]);
         assert_eq!(resource.cpu_load_percent, Some(12));
-        assert_eq!((resource.free_memory, resource.total_memory, resource.version.clone()), (None, None, None));
+        assert_eq!(
+            (resource.free_memory, resource.total_memory, resource.version.clone()),
+            (None, None, None)
+        );
         assert_eq!(resource.uptime, Some(Duration::from_secs(1_381_500)));
         assert_eq!(read(&["!re", "=cpu-load=12%"]).cpu_load_percent, Some(12));
         let rows = resource.table().rows;

@@ -159,9 +159,13 @@ struct Pending {
 /// # Errors
 ///
 /// `dns`, `refused`, `unreachable` or `connect_timeout`, within `timeout`.
-pub async fn connect(host: impl AsyncToSocketAddrs, timeout: Duration) -> Result<(Client, Connection), Error> {
+pub async fn connect(
+    host: impl AsyncToSocketAddrs,
+    timeout: Duration,
+) -> Result<(Client, Connection), Error> {
     let began = Instant::now();
-    let resolving = async { async_net::resolve(host).await.map_err(|e| Error::new(Cause::Dns, e.to_string())) };
+    let resolving =
+        async { async_net::resolve(host).await.map_err(|e| Error::new(Cause::Dns, e.to_string())) };
     let late = late(began, timeout, Cause::ConnectTimeout, "the name was not resolved");
     let addresses: Vec<SocketAddr> = resolving.or(late).await?;
 
@@ -207,18 +211,22 @@ impl Client {
             Cause::Protocol | Cause::Permission => Error { cause: Cause::Auth, ..error },
             _ => error,
         };
-        let reply = self.ask(None, first).wait("/login", Instant::now(), timeout).await.map_err(refused)?;
+        let reply = self.ask(None, &first).wait("/login", Instant::now(), timeout).await.map_err(refused)?;
         match (method, reply.ret) {
             (Method::Plain, None) => Ok(()),
-            (Method::Plain, Some(_)) => {
-                Err(Error::new(Cause::Auth, "the router wants the login by challenge of RouterOS before 6.43"))
-            }
+            (Method::Plain, Some(_)) => Err(Error::new(
+                Cause::Auth,
+                "the router wants the login by challenge of RouterOS before 6.43",
+            )),
             (Method::Challenge, ret) => {
-                let response =
-                    ret.and_then(|ret| login::respond(user, password, &ret)).ok_or_else(|| {
-                        Error::new(Cause::Auth, "the router sent no challenge to respond to")
-                    })?;
-                self.ask(None, response).wait("/login", Instant::now(), timeout).await.map_err(refused).map(drop)
+                let response = ret
+                    .and_then(|ret| login::respond(user, password, &ret))
+                    .ok_or_else(|| Error::new(Cause::Auth, "the router sent no challenge to respond to"))?;
+                self.ask(None, &response)
+                    .wait("/login", Instant::now(), timeout)
+                    .await
+                    .map_err(refused)
+                    .map(drop)
             }
         }
     }
@@ -242,7 +250,7 @@ impl Client {
                 let path = String::from_utf8_lossy(sentence.first()).into_owned();
                 let tag = lock(&self.shared).next_tag();
                 sentence.push(format!(".tag={tag}").as_bytes());
-                (path, self.ask(Some(tag), sentence))
+                (path, self.ask(Some(tag), &sentence))
             })
             .collect();
         let began = Instant::now();
@@ -262,7 +270,7 @@ impl Client {
 
     /// Queues a sentence to be sent. It leaves whole or not at all, even when the
     /// caller stops waiting: only [`Connection::run`] writes.
-    fn ask(&self, tag: Option<u64>, sentence: Sentence) -> Call {
+    fn ask(&self, tag: Option<u64>, sentence: &Sentence) -> Call {
         let (answer, answered) = channel::bounded(1);
         let mut shared = lock(&self.shared);
         if let Some(error) = &shared.closed {
@@ -307,7 +315,7 @@ impl Call {
         let cancel = lock(&self.client.shared).next_tag();
         let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
         // Its own answer is of no interest: the call is dropped, the answer passed over.
-        drop(self.client.ask(Some(cancel), Sentence::from_words(words)));
+        drop(self.client.ask(Some(cancel), &Sentence::from_words(words)));
     }
 }
 
@@ -385,11 +393,8 @@ impl Shared {
         if sentence.first() == b"!fatal" {
             return Err(fatal(&sentence));
         }
-        let tag = match sentence.tag() {
-            None => None,
-            // A tag that is no number was never ours; 0 is never given out.
-            Some(tag) => Some(super::value::number(tag).unwrap_or(0)),
-        };
+        // A tag that is no number was never ours; 0 is never given out.
+        let tag = sentence.tag().map(|tag| super::value::number(tag).unwrap_or(0));
         let Some(pending) = self.pending.get_mut(&tag) else {
             self.usage.stray += 1;
             self.stray_run += 1;
@@ -414,7 +419,8 @@ impl Shared {
                 pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
                 if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
                     let refused = reply.rows.is_empty() && !reply.traps.is_empty();
-                    let _ = answer.try_send(if refused { Err(reply.traps.as_slice().into()) } else { Ok(reply) });
+                    let _ =
+                        answer.try_send(if refused { Err(reply.traps.as_slice().into()) } else { Ok(reply) });
                 }
             }
             other => {

@@ -65,7 +65,8 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, seconds) in [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)] {
         if rest >= seconds {
-            text += &format!("{}{unit}", rest / seconds);
+            text += &(rest / seconds).to_string();
+            text += unit;
             rest %= seconds;
         }
     }
@@ -167,9 +168,13 @@ mod tests {
 
     #[test]
     fn booleans_numbers_and_decimals() {
-        for (value, expected) in
-            [("true", Some(true)), ("yes", Some(true)), ("false", Some(false)), ("no", Some(false)), ("", None)]
-        {
+        for (value, expected) in [
+            ("true", Some(true)),
+            ("yes", Some(true)),
+            ("false", Some(false)),
+            ("no", Some(false)),
+            ("", None),
+        ] {
             assert_eq!(boolean(value.as_bytes()), expected, "{value:?}");
         }
         for (value, expected) in [

@@ -429,6 +429,9 @@ mod tests {
     fn debug_hides_what_logs_in() {
         let sentence = Sentence::from_words(["/login", "=name=api", "=password=hunter2", "=response=00ff"]);
         let shown = format!("{sentence:?}");
-        assert!(shown.contains("=name=api") && !shown.contains("hunter2") && !shown.contains("00ff"), "{shown}");
+        assert!(
+            shown.contains("=name=api") && !shown.contains("hunter2") && !shown.contains("00ff"),
+            "{shown}"
+        );
     }
 }

@@ -1,0 +1,290 @@
+//! The file's text, read piece by piece so that every problem is found at once, each with its place.
+//!
+//! `ron` gives each value of a structure as a slice of the text it was given. A slice's
+//! place is where it lies in that text, so a value can be checked on its own, after
+//! parsing, and still be named by line and column.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use ron::extensions::Extensions;
+use ron::value::RawValue;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+/// Longest piece of the file that an error repeats, in characters.
+const SHOWN: usize = 40;
+
+/// Something in the configuration that can't stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `sites.ron:12:9`, or the environment variable.
+    place: String,
+    /// What was found, what was expected and what to do.
+    message: String,
+    /// Where in the file, in bytes; problems elsewhere come last.
+    pub(super) offset: usize,
+    /// The line of the file and where in it, from 1.
+    excerpt: Option<(String, usize)>,
+}
+
+impl Problem {
+    /// A problem that is not at a place in the file.
+    pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { place: place.into(), message: message.into(), offset: usize::MAX, excerpt: None }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if let Some((line, column)) = &self.excerpt {
+            // The caret stands under its character even where tabs indent the line.
+            let indent: String =
+                line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            write!(f, "\n    {line}\n    {indent}^")?;
+        }
+        Ok(())
+    }
+}
+
+/// A value in the file: its text, comments and space around it left out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node<'f>(&'f str);
+
+impl Node<'_> {
+    /// Whether the value is this bare word.
+    pub(super) fn is(self, word: &str) -> bool {
+        self.0 == word
+    }
+}
+
+/// The fields of one structure: `(name: value, …)`.
+pub(super) struct Fields<'f> {
+    found: Vec<(&'f str, Node<'f>)>,
+}
+
+impl<'f> Fields<'f> {
+    pub(super) fn get(&self, name: &str) -> Option<Node<'f>> {
+        self.found.iter().find_map(|&(found, node)| (found == name).then_some(node))
+    }
+}
+
+/// Reads one file and keeps what is wrong with it.
+pub(super) struct Reader<'f> {
+    path: PathBuf,
+    text: &'f str,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'f> Reader<'f> {
+    pub(super) fn new(path: &Path, text: &'f str) -> Self {
+        Self { path: path.into(), text, problems: Vec::new() }
+    }
+
+    /// The whole file as one value. What it does not parse as is a problem.
+    pub(super) fn root(&mut self) -> Option<Node<'f>> {
+        let parsed = self.parse::<&RawValue>(self.text);
+        parsed.map(|raw| Node(raw.trim().get_ron()))
+    }
+
+    /// A path in the file, which counts from the file's own folder.
+    pub(super) fn relative(&self, path: &Path) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// Notes a problem at `node`.
+    pub(super) fn problem(&mut self, node: Node<'f>, message: impl Into<String>) {
+        self.problem_at(self.offset(node.0), message.into());
+    }
+
+    /// Notes that `node`, the value of `name`, is not what was `expected`.
+    pub(super) fn unexpected(&mut self, name: &str, node: Node<'f>, expected: &str) {
+        self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
+    }
+
+    /// The fields of a structure. Those not in `known`, or there twice, are problems.
+    pub(super) fn fields(&mut self, name: &str, node: Node<'f>, known: &[&str]) -> Fields<'f> {
+        let mut found: Vec<(&'f str, Node<'f>)> = Vec::new();
+        if !node.0.starts_with('(') {
+            self.unexpected(name, node, "a structure in round brackets, such as (name: \"Awka\")");
+            return Fields { found };
+        }
+        for (field, raw) in self.parse::<RawFields>(node.0).map(|fields| fields.0).unwrap_or_default() {
+            let at = Node(field);
+            if !known.contains(&field) {
+                self.problem(at, unknown(&format!("unknown field `{field}` in {name}"), field, known));
+            } else if found.iter().any(|&(before, _)| before == field) {
+                self.problem(at, format!("the field `{field}` stands twice in {name}; expected it once"));
+            } else {
+                found.push((field, Node(raw.trim().get_ron())));
+            }
+        }
+        Fields { found }
+    }
+
+    /// The entries of a map: `{ "key": value, … }`, in the file's order.
+    pub(super) fn entries(&mut self, name: &str, node: Node<'f>) -> Vec<(Node<'f>, Node<'f>)> {
+        if !node.0.starts_with('{') {
+            self.unexpected(name, node, "a map in curly brackets, such as { \"awka\": ( … ) }");
+            return Vec::new();
+        }
+        let entries = self.parse::<RawEntries>(node.0).map(|entries| entries.0).unwrap_or_default();
+        let node = |raw: &'f RawValue| Node(raw.trim().get_ron());
+        entries.into_iter().map(|(key, value)| (node(key), node(value))).collect()
+    }
+
+    /// The values of a list: `[ … ]`.
+    pub(super) fn list(&mut self, name: &str, node: Node<'f>) -> Vec<Node<'f>> {
+        if !node.0.starts_with('[') {
+            self.unexpected(name, node, "a list in square brackets");
+            return Vec::new();
+        }
+        let values = self.parse::<Vec<&RawValue>>(node.0).unwrap_or_default();
+        values.into_iter().map(|raw| Node(raw.trim().get_ron())).collect()
+    }
+
+    /// A value of type `T`; anything else is a problem that says what was `expected`.
+    pub(super) fn value<T: Deserialize<'f>>(
+        &mut self,
+        name: &str,
+        node: Node<'f>,
+        expected: &str,
+    ) -> Option<T> {
+        let value = options().from_str(node.0).ok();
+        if value.is_none() {
+            self.unexpected(name, node, expected);
+        }
+        value
+    }
+
+    /// Like [`Reader::value`], for what no error may repeat.
+    pub(super) fn secret<T: Deserialize<'f>>(
+        &mut self,
+        name: &str,
+        node: Node<'f>,
+        expected: &str,
+    ) -> Option<T> {
+        let value = options().from_str(node.0).ok();
+        if value.is_none() {
+            self.problem(node, format!("{name}: this value has another form; expected {expected}"));
+        }
+        value
+    }
+
+    /// Parses a piece; what `ron` says against it is a problem at the place it names.
+    fn parse<T: Deserialize<'f>>(&mut self, piece: &'f str) -> Option<T> {
+        match options().from_str(piece) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let at = error.span.start;
+                let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
+                self.problem_at(offset, format!("not RON: {}", error.code));
+                None
+            }
+        }
+    }
+
+    /// Where a piece begins in the text, in bytes.
+    fn offset(&self, piece: &str) -> usize {
+        (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
+    }
+
+    fn problem_at(&mut self, offset: usize, message: String) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before[line_start..].chars().count() + 1;
+        let source = self.text[line_start..].lines().next().unwrap_or_default();
+        // A value may stand on the line after its name.
+        let previous = before[..line_start].lines().last().unwrap_or_default();
+        let shown = !may_hold_secret(source) && !may_hold_secret(previous);
+        self.problems.push(Problem {
+            place: format!("{}:{line}:{column}", self.path.display()),
+            message,
+            offset,
+            excerpt: shown.then(|| (source.to_string(), column)),
+        });
+    }
+}
+
+/// `message`, with the known name that is meant, or all of them.
+pub(super) fn unknown(message: &str, found: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(name, found), name))
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
+        .min();
+    match nearest {
+        Some((_, name)) => format!("{message}; did you mean `{name}`?"),
+        None => format!("{message}; expected one of {}", known.join(", ")),
+    }
+}
+
+/// Whether an error must not repeat this text. Names decide, not values: a secret
+/// may be written in a form that is wrong.
+fn may_hold_secret(text: &str) -> bool {
+    ["password", "Plain", "Token", "view", "admin"].iter().any(|name| text.contains(name))
+}
+
+/// The first line of a piece, cut where it is long.
+fn shown(piece: &str) -> String {
+    let line = piece.lines().next().unwrap_or_default();
+    if may_hold_secret(line) {
+        return "another form".into();
+    }
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None if line.len() < piece.len() => format!("{line}…"),
+        None => line.to_string(),
+    }
+}
+
+/// The offset in bytes of a line and a column in characters, both from 1.
+fn offset_of(text: &str, line: usize, column: usize) -> usize {
+    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
+    let rest = text.get(start..).unwrap_or_default();
+    start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
+}
+
+/// Optional values are written bare.
+fn options() -> ron::Options {
+    ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
+}
+
+/// A structure's fields as they stand, known or not.
+struct RawFields<'f>(Vec<(&'f str, &'f RawValue)>);
+
+impl<'de> Deserialize<'de> for RawFields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("", &[], Pairs(PhantomData)).map(Self)
+    }
+}
+
+/// A map's entries as they stand.
+struct RawEntries<'f>(Vec<(&'f RawValue, &'f RawValue)>);
+
+impl<'de> Deserialize<'de> for RawEntries<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Pairs(PhantomData)).map(Self)
+    }
+}
+
+/// Collects a map's pairs, a key twice included.
+struct Pairs<K>(PhantomData<K>);
+
+impl<'de, K: Deserialize<'de>> Visitor<'de> for Pairs<K> {
+    type Value = Vec<(K, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("names with their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(pairs)
+    }
+}

@@ -1,0 +1,185 @@
+//! What a good configuration holds, with defaults filled in and secrets fetched.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Secret;
+use crate::routeros::login::Method;
+use crate::routeros::value::Encoding;
+
+/// The whole of `sites.ron`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// How the agent itself is reached.
+    pub http: Http,
+    /// The sites, in the file's order.
+    pub sites: Vec<Arc<Site>>,
+}
+
+/// The `http` part.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Http {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The page's heading.
+    pub title: String,
+    /// What a viewer must send; `None`: nothing.
+    pub view: Option<Secret>,
+    /// What the admin must send; `None`: nobody is.
+    pub admin: Option<Secret>,
+    /// Most connections at once.
+    pub max_connections: usize,
+}
+
+impl Http {
+    /// `http` left out of the file.
+    #[must_use]
+    pub fn default_listen() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 8080))
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: Self::default_listen(),
+            title: "PHSWEB hotspots".into(),
+            view: None,
+            admin: None,
+            max_connections: 512,
+        }
+    }
+}
+
+/// One site: a router, by one address or several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// The name in paths, JSON and metrics.
+    pub key: String,
+    /// The name for people.
+    pub name: String,
+    /// Where the router is, in the order to try.
+    pub hosts: Vec<Host>,
+    /// The RouterOS user.
+    pub user: String,
+    /// Its password.
+    pub password: Secret,
+    /// How the router takes it.
+    pub login: Method,
+    /// How to show text that is not UTF-8.
+    pub codepage: &'static Encoding,
+    /// From one refresh to the next.
+    pub refresh: Duration,
+    /// For resolving the name and connecting.
+    pub connect_timeout: Duration,
+    /// For each command, the login included.
+    pub query_timeout: Duration,
+    /// Whether to follow logins with `listen`.
+    pub live: bool,
+    /// Names of the plugins to run.
+    pub collect: Vec<String>,
+}
+
+/// The API's port without TLS.
+pub const API_PORT: u16 = 8728;
+
+/// A host name or address, with its port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// A name or an address, without brackets.
+    pub name: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.name.contains(':') {
+            write!(f, "[{}]:{}", self.name, self.port)
+        } else {
+            write!(f, "{}:{}", self.name, self.port)
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = ();
+
+    /// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (name, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (name, port) = rest.split_once(']').ok_or(())?;
+                name.parse::<Ipv6Addr>().map_err(drop)?;
+                let port = if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(())?) };
+                (name, port)
+            }
+            None if text.parse::<Ipv6Addr>().is_ok() => (text, None),
+            None => match text.split_once(':') {
+                Some((name, port)) => (name, Some(port)),
+                None => (text, None),
+            },
+        };
+        if name.parse::<IpAddr>().is_err() && !is_host_name(name) {
+            return Err(());
+        }
+        let port = match port {
+            Some(port) => port.parse().ok().filter(|&port| port > 0).ok_or(())?,
+            None => API_PORT,
+        };
+        Ok(Self { name: name.into(), port })
+    }
+}
+
+/// Whether a resolver could be asked for it: labels of letters, digits, `-` and `_`, not all digits.
+fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let last = name.rsplit('.').next().unwrap_or_default();
+    // 10.0.0.256 is a mistyped address, not a name.
+    name.len() <= 253 && name.split('.').all(label) && !last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (text, expected) in [
+            ("10.0.1.1", Some(("10.0.1.1", 8728, "10.0.1.1:8728"))),
+            ("10.0.2.1:8729", Some(("10.0.2.1", 8729, "10.0.2.1:8729"))),
+            ("router.lan", Some(("router.lan", 8728, "router.lan:8728"))),
+            ("awka_1-a.example.:80", Some(("awka_1-a.example.", 80, "awka_1-a.example.:80"))),
+            ("[fd00::1]:8729", Some(("fd00::1", 8729, "[fd00::1]:8729"))),
+            ("[fd00::1]", Some(("fd00::1", 8728, "[fd00::1]:8728"))),
+            ("fd00::1", Some(("fd00::1", 8728, "[fd00::1]:8728"))),
+            ("", None),
+            (":8728", None),
+            ("10.0.0.256", None),
+            ("10.0.1.1:0", None),
+            ("10.0.1.1:65536", None),
+            ("10.0.1.1:api", None),
+            ("10.0.1.1:", None),
+            ("[fd00::1]8728", None),
+            ("[10.0.1.1]:8728", None),
+            ("http://10.0.1.1", None),
+            ("10.0.1.1/24", None),
+            ("two words", None),
+            ("-a.example", None),
+            ("a..b", None),
+        ] {
+            let host = text.parse::<Host>().ok();
+            let got = host.as_ref().map(|host| (host.name.as_str(), host.port, host.to_string()));
+            assert_eq!(got, expected.map(|(name, port, shown)| (name, port, shown.to_string())), "{text:?}");
+        }
+    }
+}

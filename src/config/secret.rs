@@ -1,0 +1,44 @@
+//! Values that never print.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// Longest secret taken from a file, in bytes; a longer file is another file.
+pub(super) const MAX_SECRET_FILE: u64 = 4096;
+
+/// A password or a token. Only [`Secret::expose`] gives it away.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a secret.
+    #[must_use]
+    pub fn new(secret: String) -> Self {
+        Self(secret)
+    }
+
+    /// The secret itself, for what must have it: a login, a comparison.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Where the file says that a secret is.
+#[derive(Deserialize)]
+pub(super) enum Source {
+    /// In the file itself.
+    Plain(String),
+    /// In an environment variable.
+    Env(String),
+    /// In a file, its last line end left out.
+    File(PathBuf),
+}
