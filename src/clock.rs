@@ -28,6 +28,12 @@ impl Moment {
         Self { millis: self.millis.saturating_sub(millis(ago)) }
     }
 
+    /// The moment `later` than this one.
+    #[must_use]
+    pub fn after(self, later: Duration) -> Self {
+        Self { millis: self.millis.saturating_add(millis(later)) }
+    }
+
     /// How long after `earlier` this is; zero where it is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -236,7 +236,11 @@ impl<'f> Check<'f, '_> {
 
     fn collect(&mut self, node: Node<'f>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        for node in self.reader.list("collect", node) {
+        let nodes = self.reader.list("collect", node);
+        if nodes.is_empty() {
+            self.reader.unexpected("collect", node, "at least one plugin, such as [\"hotspot\"]");
+        }
+        for node in nodes {
             let Some(name) =
                 self.text("collect", node, "the name of a plugin", |text| Some(text.to_string()))
             else {

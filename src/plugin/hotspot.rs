@@ -41,8 +41,6 @@ pub struct Hotspot {
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
-    /// Why the sessions are only a part of those under way, in the router's words.
-    pub partial: Option<String>,
 }
 
 /// One session: a device that is logged in.
@@ -158,8 +156,7 @@ impl Plugin for HotspotPlugin {
         let known = previous.map(|hotspot| hotspot.sessions.as_slice()).unwrap_or_default();
         let known: HashMap<&str, &Session> =
             known.iter().map(|before| (before.id.as_str(), before)).collect();
-        let active = replies.first();
-        let rows = active.map(|reply| reply.rows.as_slice()).unwrap_or_default();
+        let rows = replies.first().map(|reply| reply.rows.as_slice()).unwrap_or_default();
         let sessions: Vec<Session> = rows
             .iter()
             // RouterOS sends a bare `!re` now and then: a row of nothing.
@@ -170,7 +167,6 @@ impl Plugin for HotspotPlugin {
         Data::Hotspot(Hotspot {
             configured_users: replies.get(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number),
             last_login: latest.max(previous.and_then(|hotspot| hotspot.last_login)),
-            partial: active.and_then(|reply| reply.traps.first()).map(|trap| trap.message.clone()),
             sessions,
         })
     }

@@ -103,6 +103,8 @@ pub struct Reply {
     pub ret: Option<Vec<u8>>,
     /// The router stopped with these after some rows: the answer is a part of the truth.
     pub traps: Vec<Trap>,
+    /// From asking to the end of the answer.
+    pub took: Duration,
 }
 
 /// What asking has cost so far, since the connection began.
@@ -151,6 +153,7 @@ struct Shared {
 struct Pending {
     reply: Reply,
     bytes: usize,
+    began: Instant,
     answer: Sender<Result<Reply, Error>>,
 }
 
@@ -280,7 +283,9 @@ impl Client {
         } else {
             sentence.encode(&mut shared.outgoing);
             shared.usage.commands += 1;
-            shared.pending.insert(tag, Pending { reply: Reply::default(), bytes: 0, answer });
+            shared
+                .pending
+                .insert(tag, Pending { reply: Reply::default(), bytes: 0, began: Instant::now(), answer });
             let _ = self.wake.try_send(());
         }
         Call { client: self.clone(), tag, answered }
@@ -416,6 +421,7 @@ impl Shared {
             b"!trap" => pending.reply.traps.push(trap(&sentence)),
             b"!empty" => {}
             b"!done" => {
+                pending.reply.took = pending.began.elapsed();
                 pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
                 if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
                     let refused = reply.rows.is_empty() && !reply.traps.is_empty();

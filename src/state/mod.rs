@@ -1,0 +1,11 @@
+//! What is known of every site, and since when. No I/O.
+//!
+//! A site's task changes its own [`SiteState`] through the [`Store`]; everybody else
+//! takes a [`Snapshot`], which never changes and which nobody waits for. Values outlive
+//! an outage: a [`Reading`] keeps its data and the moment it was true.
+
+mod reading;
+mod snapshot;
+
+pub use reading::{Reading, ReadingState};
+pub use snapshot::{ConnectionEvent, Link, SiteState, Snapshot, Store, Usage};

@@ -1,0 +1,101 @@
+//! One plugin's last answer: value, age, state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::plugin::{Data, Plugin};
+use crate::routeros::error::{Cause, Error};
+
+/// What a plugin last read from a router, and how its last try went.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// The plugin that reads it.
+    pub plugin: Arc<dyn Plugin>,
+    /// The last good answer. Stays when later tries fail.
+    pub data: Option<Arc<Data>>,
+    /// When that answer came.
+    pub at: Option<Moment>,
+    /// How long the last try took.
+    pub took: Option<Duration>,
+    /// Why the last try failed.
+    pub error: Option<Error>,
+    /// Why the data is only a part of the whole, in the router's words.
+    pub partial: Option<String>,
+}
+
+/// How a reading stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadingState {
+    /// Not tried yet.
+    Waiting,
+    /// The last try gave the data.
+    Ok,
+    /// The data is from before: the router can't be reached or the last try failed.
+    Stale,
+    /// The router's user may not see this menu.
+    Denied,
+    /// The router has no such menu.
+    Unsupported,
+    /// The last try failed, and none before it gave data.
+    Failed,
+}
+
+impl ReadingState {
+    /// The name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ok => "ok",
+            Self::Stale => "stale",
+            Self::Denied => "denied",
+            Self::Unsupported => "unsupported",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl Reading {
+    /// A reading before its first try.
+    #[must_use]
+    pub fn new(plugin: Arc<dyn Plugin>) -> Self {
+        Self { plugin, data: None, at: None, took: None, error: None, partial: None }
+    }
+
+    /// How it stands, by whether its router is `online`.
+    #[must_use]
+    pub fn state(&self, online: bool) -> ReadingState {
+        match (&self.error, &self.data) {
+            (Some(Error { cause: Cause::Permission, .. }), _) => ReadingState::Denied,
+            (Some(Error { cause: Cause::Unsupported, .. }), _) => ReadingState::Unsupported,
+            (None, Some(_)) if online => ReadingState::Ok,
+            (_, Some(_)) => ReadingState::Stale,
+            (Some(_), None) => ReadingState::Failed,
+            (None, None) => ReadingState::Waiting,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::{Health, built_in};
+
+    #[test]
+    fn a_reading_says_how_it_stands() {
+        let mut reading = Reading::new(built_in("health").unwrap());
+        assert_eq!(reading.state(true), ReadingState::Waiting);
+        reading.error = Some(Error::new(Cause::QueryTimeout, ""));
+        assert_eq!(reading.state(true), ReadingState::Failed);
+        reading.data = Some(Arc::new(Data::Health(Health::default())));
+        assert_eq!(reading.state(true), ReadingState::Stale);
+        reading.error = None;
+        assert_eq!(reading.state(true), ReadingState::Ok);
+        assert_eq!(reading.state(false), ReadingState::Stale);
+        reading.error = Some(Error::new(Cause::Permission, ""));
+        assert_eq!(reading.state(true), ReadingState::Denied);
+        reading.error = Some(Error::new(Cause::Unsupported, ""));
+        assert_eq!(reading.state(true), ReadingState::Unsupported);
+    }
+}

@@ -1,0 +1,248 @@
+//! All sites at one moment, and the one place where it is replaced.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::Reading;
+use crate::clock::{Clock, Moment};
+use crate::plugin::{Data, Hotspot, Plugin, Resource};
+use crate::routeros::error::Error;
+
+/// Most connection events kept of a site: about a night of a bad link.
+const MAX_EVENTS: usize = 32;
+
+/// Everything that is known, at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Grows with each change.
+    pub generation: u64,
+    /// How its moments show as dates.
+    pub clock: Clock,
+    /// The sites, in the file's order.
+    pub sites: Vec<Arc<SiteState>>,
+}
+
+impl Snapshot {
+    /// The site of this key.
+    #[must_use]
+    pub fn site(&self, key: &str) -> Option<&SiteState> {
+        self.sites.iter().find(|site| site.key == key).map(AsRef::as_ref)
+    }
+}
+
+/// What is known of one site.
+#[derive(Debug, Clone)]
+pub struct SiteState {
+    /// The name in paths, JSON and metrics.
+    pub key: String,
+    /// The name for people.
+    pub name: String,
+    /// From one refresh to the next.
+    pub refresh: Duration,
+    /// Whether its router answers.
+    pub link: Link,
+    /// One for each plugin that it collects, in the file's order.
+    pub readings: Vec<Reading>,
+    /// The latest connections and losses, newest last.
+    pub events: VecDeque<ConnectionEvent>,
+    /// What the agent has cost the router since the agent's start.
+    pub usage: Usage,
+}
+
+/// Whether a site's router answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// Not known yet: the first try is under way.
+    Connecting,
+    /// Logged in, and answering.
+    Online {
+        /// The address in use.
+        host: String,
+        /// Since when.
+        since: Moment,
+    },
+    /// It can't be reached or logged in to.
+    Offline {
+        /// Why, at the last try.
+        error: Error,
+        /// When it was lost, or first not reached.
+        since: Moment,
+    },
+}
+
+/// A connection made or lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionEvent {
+    /// When.
+    pub at: Moment,
+    /// The address, or why it was lost or not reached.
+    pub outcome: Result<String, Error>,
+}
+
+/// What the agent has cost a router.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes sent to it.
+    pub sent_bytes: u64,
+    /// Bytes received from it.
+    pub received_bytes: u64,
+    /// Commands it was given, logins included.
+    pub commands: u64,
+    /// Logins it accepted: each is a line in its log.
+    pub logins: u64,
+    /// How long it took over the last refresh, as seen from here.
+    pub reply_time: Option<Duration>,
+}
+
+impl SiteState {
+    /// A site before its first try.
+    #[must_use]
+    pub fn new(
+        key: &str,
+        name: &str,
+        refresh: Duration,
+        plugins: impl IntoIterator<Item = Arc<dyn Plugin>>,
+    ) -> Self {
+        Self {
+            key: key.into(),
+            name: name.into(),
+            refresh,
+            link: Link::Connecting,
+            readings: plugins.into_iter().map(Reading::new).collect(),
+            events: VecDeque::new(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// Whether the router answers.
+    #[must_use]
+    pub fn is_online(&self) -> bool {
+        matches!(self.link, Link::Online { .. })
+    }
+
+    /// The reading of the plugin of this name.
+    #[must_use]
+    pub fn reading(&self, plugin: &str) -> Option<&Reading> {
+        self.readings.iter().find(|reading| reading.plugin.name() == plugin)
+    }
+
+    /// What the hotspot last said, whenever that was.
+    #[must_use]
+    pub fn hotspot(&self) -> Option<&Hotspot> {
+        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
+            Some(Data::Hotspot(hotspot)) => Some(hotspot),
+            _ => None,
+        })
+    }
+
+    /// What the router last said of itself, whenever that was.
+    #[must_use]
+    pub fn resource(&self) -> Option<&Resource> {
+        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
+            Some(Data::Resource(resource)) => Some(resource),
+            _ => None,
+        })
+    }
+
+    /// The router answers at `host`.
+    pub fn connected(&mut self, host: &str, now: Moment) {
+        self.link = Link::Online { host: host.into(), since: now };
+        self.note(ConnectionEvent { at: now, outcome: Ok(host.into()) });
+    }
+
+    /// The router does not answer. Gives whether that is news: another state or another cause.
+    pub fn lost(&mut self, error: &Error, now: Moment) -> bool {
+        let (since, news) = match &self.link {
+            Link::Offline { since, error: before } => (*since, before.cause != error.cause),
+            _ => (now, true),
+        };
+        self.link = Link::Offline { error: error.clone(), since };
+        if news {
+            self.note(ConnectionEvent { at: now, outcome: Err(error.clone()) });
+        }
+        news
+    }
+
+    fn note(&mut self, event: ConnectionEvent) {
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+}
+
+/// The one place where the snapshot is replaced.
+#[derive(Debug)]
+pub struct Store {
+    current: RwLock<Arc<Snapshot>>,
+}
+
+impl Store {
+    /// A store of these sites.
+    #[must_use]
+    pub fn new(sites: impl IntoIterator<Item = SiteState>) -> Self {
+        let sites = sites.into_iter().map(Arc::new).collect();
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites };
+        Self { current: RwLock::new(Arc::new(snapshot)) }
+    }
+
+    /// What is known now. It stays as it is while the store goes on.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes one site; no change where it is not there any more.
+    pub fn update(&self, key: &str, change: impl FnOnce(&mut SiteState)) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&current);
+        if let Some(site) = next.sites.iter_mut().find(|site| site.key == key) {
+            change(Arc::make_mut(site));
+            next.generation += 1;
+            next.clock = next.clock.follow(Clock::system());
+            *current = Arc::new(next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routeros::error::Cause;
+
+    fn site(key: &str) -> SiteState {
+        SiteState::new(key, key, Duration::from_secs(30), [])
+    }
+
+    #[test]
+    fn a_snapshot_stays_as_it_is_while_the_store_goes_on() {
+        let store = Store::new([site("a"), site("b")]);
+        let before = store.snapshot();
+        store.update("a", |site| site.connected("10.0.0.1:8728", Moment::now()));
+        let after = store.snapshot();
+        assert!(!before.site("a").unwrap().is_online() && after.site("a").unwrap().is_online());
+        assert!(after.generation > before.generation);
+        assert!(Arc::ptr_eq(&before.sites[1], &after.sites[1]), "an untouched site is shared");
+        store.update("gone", |_| panic!("there is no such site"));
+        assert_eq!(store.snapshot().generation, after.generation);
+    }
+
+    #[test]
+    fn an_outage_keeps_when_it_began_and_tells_each_cause_once() {
+        let mut site = site("a");
+        let began = Moment::now();
+        let refused = Error::new(Cause::Refused, "first");
+        assert!(site.lost(&refused, began));
+        let later = Moment::now();
+        assert!(!site.lost(&Error::new(Cause::Refused, "again"), later));
+        assert!(site.lost(&Error::new(Cause::Auth, "other"), later));
+        let Link::Offline { since, error } = &site.link else { panic!() };
+        assert_eq!((*since, error.cause), (began, Cause::Auth));
+        assert_eq!(site.events.len(), 2);
+        for _ in 0..100 {
+            site.connected("h", later);
+        }
+        assert_eq!(site.events.len(), MAX_EVENTS);
+    }
+}
