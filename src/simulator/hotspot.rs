@@ -1,0 +1,324 @@
+//! The hotspot: who comes, what their sessions look like, and what is left when they go.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Shared;
+use super::menus::{ACTIVE, COOKIE, HOST, LEASE, USER};
+use super::people::Person;
+use super::reply::Trap;
+use super::row::{Row, Value};
+use super::settings::IdOrder;
+use super::state::State;
+use super::table::Table;
+
+const SERVER: &str = "hotspot1";
+
+/// The lowest address given to a person.
+const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 5, 50, 2);
+
+/// How long a cookie is good for, and a lease.
+const COOKIE_LIFE: Duration = Duration::from_secs(3 * 86_400);
+const LEASE_LIFE: Duration = Duration::from_secs(3600);
+
+/// Time on trial, longer than RouterOS's 30 minutes so that a session does not run out by itself.
+const TRIAL: Duration = Duration::from_secs(86_400);
+
+/// The longest that someone online at the start has been.
+const LONGEST_AGE_S: u64 = 6 * 3600;
+
+/// Tries to find someone who is not online yet; with few people left, nobody comes this time.
+const TRIES: usize = 20;
+
+/// A person who is online.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The row's `.id`: the address in hex, so the next person there has it again.
+    pub id: String,
+    /// The hotspot user.
+    pub user: String,
+    /// The address.
+    pub address: Ipv4Addr,
+    /// The MAC address, as in `8C:F5:A3:12:34:56`.
+    pub mac: String,
+}
+
+impl State {
+    /// Fills the users in and lets the first people log in.
+    pub(super) fn open_hotspot(&mut self) {
+        let trial = Row::new()
+            .with("name", "default-trial")
+            .with("profile", "default")
+            .with("comment", "counters and limits for trial users")
+            .with("default", true);
+        let _ = self.insert(USER, counted(trial, Duration::ZERO, 0, 0).with("disabled", false));
+        for n in 0..self.settings.users {
+            let row = self.user(&Person::nth(self.settings.seed, n, self.settings.users), n);
+            // The number of users is within the limit of a menu.
+            let _ = self.insert(USER, row);
+        }
+        let mut all: Vec<usize> = (0..self.settings.users.max(self.settings.active)).collect();
+        self.dice.shuffle(&mut all);
+        for &n in all.iter().take(self.settings.active) {
+            let age = Duration::from_secs(self.dice.u64(5..LONGEST_AGE_S));
+            self.come(n, age);
+        }
+        // A phone that changed its address shows twice, and some people never log in.
+        let twice = self.sessions().first().map(|session| session.mac.clone());
+        let lurker = Person::nth(self.settings.seed, usize::MAX / 2, 0).mac;
+        for mac in twice.into_iter().chain([lurker]) {
+            let address = self.free_address();
+            self.meet(address, &mac, Duration::ZERO);
+        }
+    }
+
+    /// Everyone online, in the order they came.
+    pub(super) fn sessions(&self) -> Vec<Session> {
+        self.tables.get(ACTIVE).into_iter().flat_map(Table::rows).filter_map(session).collect()
+    }
+
+    /// Logs a person in; the `.id` of the session. An address has one session at a time.
+    pub(super) fn log_in(
+        &mut self,
+        user: &str,
+        address: Ipv4Addr,
+        mac: &str,
+        by: &str,
+        age: Duration,
+    ) -> Result<String, Trap> {
+        let id = self.id_of(address);
+        if self.tables.get(ACTIVE).is_some_and(|table| table.find(&id).is_some()) {
+            return Err(Trap::new("failure: the address is in use"));
+        }
+        let start = self.clock.at().saturating_sub(age);
+        // Bytes and packets each way, a packet being somewhat less than 1000 bytes.
+        let (up, down) = (self.dice.u64(900..20_000), self.dice.u64(9_000..400_000));
+        let count = |per_second| Value::Count { from: 1200, per_second, since: start };
+        let mut row = Row::new()
+            .id(&id)
+            .with("server", SERVER)
+            .with("user", user)
+            .with("address", address.to_string())
+            .with("mac-address", mac)
+            .with("login-by", by)
+            .with("uptime", Value::Since(start));
+        if by == "trial" {
+            row = row.with("session-time-left", Value::Until(start + TRIAL));
+        }
+        let limit = self.find(USER, &[("name", user)]).and_then(|id| {
+            let limit = self.tables.get(USER)?.find(&id)?.text("limit-bytes-out");
+            std::str::from_utf8(limit).ok()?.parse().ok()
+        });
+        if let Some(from) = limit {
+            row = row.with("limit-bytes-out", Value::Remainder { from, per_second: down, since: start });
+        }
+        let row = row
+            .with("idle-time", Value::Idle { below_s: 9 })
+            .with("keepalive-timeout", "2m")
+            .with("bytes-in", count(up))
+            .with("bytes-out", count(down))
+            .with("packets-in", count(up / 300))
+            .with("packets-out", count(down / 900))
+            .with("radius", false);
+        let id = self.insert(ACTIVE, row)?;
+        self.meet(address, mac, age);
+        self.authorize(address, true);
+        if by != "trial" && self.find(COOKIE, &[("user", user), ("mac-address", mac)]).is_none() {
+            let expires = Value::Until(start + COOKIE_LIFE);
+            let cookie = Row::new().with("user", user).with("mac-address", mac).with("expires-in", expires);
+            let _ = self.insert(COOKIE, cookie);
+        }
+        self.log("hotspot,info,debug", &format!("{user} ({address}): logged in"));
+        Ok(id)
+    }
+
+    /// Ends a session; its use goes to the user's counters, which do not move before. Whether it was there.
+    pub(super) fn log_out(&mut self, id: &str, why: &str) -> bool {
+        let Some(row) = self.remove(ACTIVE, id) else { return false };
+        let Some(session) = session(&row) else { return true };
+        let now = self.clock.now(&self.settings.version);
+        let start = match row.get("uptime") {
+            Some(Value::Since(start)) => *start,
+            _ => now.at,
+        };
+        let number = |row: &Row, key: &[u8]| {
+            let text = row.read(key, &now).unwrap_or_default();
+            std::str::from_utf8(&text).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let counted_at = if session.user.starts_with("T-") { "default-trial" } else { &session.user };
+        let row_id = self.find(USER, &[("name", counted_at)]);
+        if let Some(user) = row_id.and_then(|id| self.tables.get(USER)?.find(&id).cloned()) {
+            let before = match user.get("uptime") {
+                Some(Value::Duration(sum)) => *sum,
+                _ => Duration::ZERO,
+            };
+            let sum = |key: &[u8]| number(&user, key).saturating_add(number(&row, key));
+            let (up, down) = (sum(b"bytes-in"), sum(b"bytes-out"));
+            let user = counted(user, before + now.at.saturating_sub(start), up, down);
+            let _ = self.insert(USER, user);
+        }
+        self.authorize(session.address, false);
+        self.log("hotspot,info,debug", &format!("{} ({}): logged out: {why}", session.user, session.address));
+        true
+    }
+
+    /// Removes a session as `/ip/hotspot/active/remove` does. With a cookie left the person may log
+    /// straight back in, and has the same `.id` again.
+    pub(super) fn kick(&mut self, id: &str) -> bool {
+        let kicked = self.tables.get(ACTIVE).and_then(|table| session(table.find(id)?));
+        let was_there = self.log_out(id, "admin reset");
+        if let Some(Session { user, mac, address, .. }) = kicked
+            && self.settings.cookies_log_back_in
+            && self.find(COOKIE, &[("user", &user), ("mac-address", &mac)]).is_some()
+        {
+            // The address was freed just now.
+            let _ = self.log_in(&user, address, &mac, "cookie", Duration::ZERO);
+        }
+        was_there
+    }
+
+    /// The `n`th person comes and logs in.
+    fn come(&mut self, n: usize, age: Duration) {
+        let person = Person::nth(self.settings.seed, n, self.settings.users);
+        let known = self.find(COOKIE, &[("user", &person.user), ("mac-address", &person.mac)]).is_some();
+        let by = match n % 4 {
+            _ if person.trial => "trial",
+            _ if known => "cookie",
+            0 => "https",
+            1 => "http-pap",
+            _ => "http-chap",
+        };
+        let address = self.free_address();
+        if self.log_in(&person.user, address, &person.mac, by, age).is_ok() {
+            let lease = Row::new()
+                .with("address", address.to_string())
+                .with("mac-address", person.mac.as_str())
+                .with("server", "dhcp1")
+                .with("status", "bound")
+                .with("expires-after", Value::Until(self.clock.at() + LEASE_LIFE))
+                .with("host-name", person.host_name)
+                .with("dynamic", true)
+                .with("disabled", false);
+            let _ = self.insert(LEASE, lease);
+        }
+    }
+
+    /// Someone logs in or out, so that their number stays around what is set.
+    fn come_or_go(&mut self) {
+        let online = self.sessions();
+        let target = self.settings.active;
+        // By how far the number may stray: a tenth, and a little more at small hotspots.
+        let stray = target / 10 + 2;
+        let comes = online.len() + stray <= target
+            || (online.len() < target + stray && (online.is_empty() || self.dice.bool()));
+        if !comes {
+            let Some(session) = self.dice.choice(&online) else { return };
+            self.log_out(&session.id, "keepalive timeout");
+            for menu in [HOST, LEASE] {
+                if let Some(id) = self.find(menu, &[("address", &session.address.to_string())]) {
+                    self.remove(menu, &id);
+                }
+            }
+            return;
+        }
+        let macs: HashSet<&str> = online.iter().map(|session| session.mac.as_str()).collect();
+        let people = self.settings.users.max(target) + stray;
+        for _ in 0..TRIES {
+            let n = self.dice.usize(0..people);
+            if !macs.contains(Person::nth(self.settings.seed, n, self.settings.users).mac.as_str()) {
+                return self.come(n, Duration::ZERO);
+            }
+        }
+    }
+
+    /// A device shows on the network.
+    fn meet(&mut self, address: Ipv4Addr, mac: &str, age: Duration) {
+        let text = address.to_string();
+        if self.find(HOST, &[("address", &text), ("mac-address", mac)]).is_some() {
+            return;
+        }
+        let start = self.clock.at().saturating_sub(age);
+        let host = Row::new()
+            .with("mac-address", mac)
+            .with("address", text.as_str())
+            .with("to-address", text.as_str())
+            .with("server", SERVER)
+            .with("uptime", Value::Since(start))
+            .with("idle-time", Value::Idle { below_s: 9 })
+            .with("DHCP", true)
+            .with("authorized", false)
+            .with("bypassed", false)
+            .with("found-by", format!("UDP :137 -> {}:137", Ipv4Addr::BROADCAST));
+        let _ = self.insert(HOST, host);
+    }
+
+    fn authorize(&mut self, address: Ipv4Addr, authorized: bool) {
+        if let Some(id) = self.find(HOST, &[("address", &address.to_string())]) {
+            let values = vec![("authorized".to_string(), authorized.into())];
+            self.with(HOST, |table, now| table.set(&id, values, now));
+        }
+    }
+
+    /// The lowest address that no device has: the next person gets the one that was left last.
+    fn free_address(&self) -> Ipv4Addr {
+        let hosts = self.tables.get(HOST).into_iter().flat_map(Table::rows);
+        let taken: HashSet<&[u8]> = hosts.map(|row| row.text("address")).collect();
+        let free = |address: &Ipv4Addr| {
+            !matches!(address.octets()[3], 0 | 255) && !taken.contains(address.to_string().as_bytes())
+        };
+        (FIRST_ADDRESS.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(free).unwrap_or(FIRST_ADDRESS)
+    }
+
+    fn id_of(&self, address: Ipv4Addr) -> String {
+        match self.settings.id_order {
+            IdOrder::Network => format!("*{:X}", address.to_bits()),
+            IdOrder::Reversed => format!("*{:X}", address.to_bits().swap_bytes()),
+        }
+    }
+
+    /// The row of a configured user.
+    fn user(&mut self, person: &Person, n: usize) -> Row {
+        let mut row = Row::new()
+            .with("server", if n.is_multiple_of(6) { "all" } else { SERVER })
+            .with("name", person.user.as_str())
+            .with("password", person.password.as_str())
+            .with("profile", person.profile);
+        if n.is_multiple_of(9) {
+            row = row.with("mac-address", person.mac.as_str());
+        }
+        if n.is_multiple_of(8) {
+            row = row.with("limit-bytes-out", 20_000_000_000);
+        }
+        let used = Duration::from_secs(self.dice.u64(0..30 * 86_400));
+        let (up, down) = (self.dice.u64(0..1 << 30), self.dice.u64(0..1 << 34));
+        row = counted(row, used, up, down).with("dynamic", false).with("disabled", n % 25 == 24);
+        match person.comment {
+            Some(comment) => row.with("comment", comment),
+            None => row,
+        }
+    }
+}
+
+/// Lets people come and go for as long as it is polled.
+pub(super) async fn come_and_go(shared: Arc<Shared>, mean: Duration) {
+    loop {
+        // Evenly between none and twice the mean.
+        let wait = mean.mul_f64(2.0 * shared.state().dice.f64());
+        smol::Timer::after(wait.max(Duration::from_millis(1))).await;
+        shared.state().come_or_go();
+    }
+}
+
+fn session(row: &Row) -> Option<Session> {
+    let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
+    let address = text("address").parse().ok()?;
+    Some(Session { id: row.id.clone(), user: text("user"), address, mac: text("mac-address") })
+}
+
+/// The row with what a user has used. It counts as counters: a `listen` is not told.
+fn counted(row: Row, uptime: Duration, up: u64, down: u64) -> Row {
+    let still = |from| Value::Count { from, per_second: 0, since: Duration::ZERO };
+    row.with("uptime", Value::Duration(uptime)).with("bytes-in", still(up)).with("bytes-out", still(down))
+}

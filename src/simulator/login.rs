@@ -1,0 +1,114 @@
+//! Who may come in: the plain login, and the one by challenge before 6.43.
+
+use std::net::IpAddr;
+
+use super::menus::API_SESSION;
+use super::reply::Trap;
+use super::row::{Row, Value, unix_s};
+use super::settings::{Login, Policies};
+use super::state::State;
+use crate::routeros::wire::Sentence;
+
+/// Refused logins of one connection at which RouterOS ends it.
+const MAX_REFUSED: u8 = 5;
+
+/// The logins of one connection so far.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    refused: u8,
+    challenge: Option<[u8; 16]>,
+}
+
+/// What came of a `/login`.
+pub(super) enum Asked {
+    /// The name, and what it may do.
+    Accepted(String, Policies),
+    /// The challenge in hex, to be answered by a second `/login`.
+    Challenge(String),
+    Refused(Trap),
+    /// Refused, and once too often.
+    TooOften,
+}
+
+impl Gate {
+    /// Answers a `/login`. A bare one gets a challenge from every version, but only those before
+    /// 6.43 accept the answer to it, and those accept nothing else.
+    pub(super) fn ask(&mut self, asked: &Sentence, state: &mut State) -> Asked {
+        let by_challenge = state.settings.version.logs_in_by_challenge();
+        let (password, response) = (asked.get("password"), asked.get("response"));
+        if response.is_none() && (by_challenge || password.is_none()) {
+            let challenge = std::array::from_fn(|_| state.dice.u8(..));
+            self.challenge = Some(challenge);
+            return Asked::Challenge(hex(&challenge));
+        }
+        let name = asked.get("name").unwrap_or_default();
+        let challenge = self.challenge.take();
+        let knows = |login: &&Login| match (by_challenge, challenge) {
+            (true, Some(challenge)) => response == Some(answer(&login.password, &challenge).as_bytes()),
+            (true, None) => false,
+            (false, _) => password == Some(login.password.as_bytes()),
+        };
+        let login = state.settings.logins.iter().find(|login| login.name.as_bytes() == name);
+        if let Some(login) = login.filter(knows).filter(|login| login.policies.api) {
+            return Asked::Accepted(login.name.clone(), login.policies);
+        }
+        self.refused += 1;
+        if self.refused >= MAX_REFUSED {
+            return Asked::TooOften;
+        }
+        let message = if by_challenge { "cannot log in" } else { "invalid user name or password (6)" };
+        Asked::Refused(Trap::new(message))
+    }
+}
+
+impl State {
+    /// Counts a login and lists its session in `/user/active`, in place of the one the connection
+    /// had before; its `.id` there.
+    pub(super) fn list_session(
+        &mut self,
+        before: Option<String>,
+        name: &str,
+        from: IpAddr,
+    ) -> Option<String> {
+        self.unlist_session(before);
+        self.counters.logins += 1;
+        self.log("system,info,account", &format!("user {name} logged in from {from} via api"));
+        let row = Row::new()
+            .with("when", Value::Date(unix_s()))
+            .with("name", name)
+            .with("address", from.to_string())
+            .with("via", "api")
+            .with("radius", false);
+        self.insert(API_SESSION, row).ok()
+    }
+
+    /// Takes a session out of `/user/active`.
+    pub(super) fn unlist_session(&mut self, listed: Option<String>) {
+        if let Some(row) = listed.and_then(|id| self.remove(API_SESSION, &id)) {
+            let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
+            let (name, from) = (text("name"), text("address"));
+            self.log("system,info,account", &format!("user {name} logged out from {from} via api"));
+        }
+    }
+}
+
+/// The answer to a challenge: `00` and the MD5 of a zero byte, the password and the challenge.
+fn answer(password: &str, challenge: &[u8]) -> String {
+    let hashed = md5::compute([&[0], password.as_bytes(), challenge].concat());
+    format!("00{hashed:x}")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vector of `routeros-api.md`, there from a client library's tests.
+    #[test]
+    fn a_challenge_is_answered_as_documented() {
+        assert_eq!(answer("passTest", &[0xAB, 0xC1, 0x23]), "0021277bff9ac7caf06aa608e46616d47f");
+    }
+}

@@ -1,0 +1,205 @@
+//! A simulated router: a RouterOS that serves its API over TCP, with a hotspot where people come
+//! and go. It is for `demo`, `simulate` and every test, and for any other project whose client
+//! wants a router to talk to.
+//!
+//! ```
+//! use phsweb_agent::simulator::{Router, Settings};
+//!
+//! let settings = Settings { active: 7, version: "6.49.10 (stable)".parse().unwrap(), ..Settings::default() };
+//! let router = Router::start("127.0.0.1:0".parse().unwrap(), settings).unwrap();
+//! println!("log in as api-user, password, at {}", router.addr());
+//! assert_eq!(router.sessions().len(), 7);
+//! ```
+//!
+//! It shares nothing with our client but the [wire](crate::routeros::wire), follows what is
+//! documented of RouterOS and seen in traces of it, and differs by [`Version`] as they do.
+//!
+//! | file | its subject |
+//! | --- | --- |
+//! | `settings` `version` `fault` | what a router is like, what differs by version, what goes wrong on purpose |
+//! | `connection` `login` | one API connection: commands side by side, cancel, end; who may come in |
+//! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
+//! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
+//! | `hotspot` `people` | sessions, cookies and hosts; who the people are |
+
+mod command;
+mod connection;
+mod fault;
+mod hotspot;
+mod login;
+mod menus;
+mod people;
+mod print;
+mod query;
+mod reply;
+mod row;
+mod settings;
+mod state;
+mod table;
+mod version;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use smol::channel::{Receiver, Sender, unbounded};
+use smol::{Async, Task, Timer, future};
+
+pub use connection::MAX_PENDING;
+pub use fault::{Fault, UnknownFault};
+pub use hotspot::Session;
+pub use row::{Row, Value};
+pub use settings::{Health, IdOrder, Login, Policies, Settings, demo};
+pub use state::Counters;
+pub use table::MAX_ROWS;
+pub use version::{BadVersion, Version};
+
+use state::State;
+
+/// How long to wait after an `accept` that failed, for instance with no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often [`Router::until`] looks.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A simulated router at work. Dropping it closes its connections and its port.
+///
+/// It runs on smol's global executor, whose threads are started when they are first needed.
+#[derive(Debug)]
+pub struct Router {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    reboots: Sender<()>,
+    _at_work: Vec<Task<()>>,
+}
+
+impl Router {
+    /// Starts a router that listens at `addr`; with port 0 the system chooses one.
+    ///
+    /// # Errors
+    ///
+    /// When the address can't be listened at.
+    pub fn start(addr: SocketAddr, settings: Settings) -> io::Result<Self> {
+        let listener = Async::<TcpListener>::bind(addr)?;
+        let addr = listener.get_ref().local_addr()?;
+        let churn = settings.churn;
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(settings)) });
+        let (reboots, rebooting) = unbounded();
+        let mut at_work = vec![smol::spawn(listen(shared.clone(), listener.into(), rebooting))];
+        if !churn.is_zero() {
+            at_work.push(smol::spawn(hotspot::come_and_go(shared.clone(), churn)));
+        }
+        Ok(Self { addr, shared, reboots, _at_work: at_work })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// What it has counted so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.shared.state().counters
+    }
+
+    /// Who is online, in the order they came.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Session> {
+        self.shared.state().sessions()
+    }
+
+    /// Logs a person in by `http-chap`; the `.id` of the session, or `None` if somebody is online
+    /// at that address. The user need not be a configured one.
+    #[must_use]
+    pub fn log_in(&self, user: &str, address: Ipv4Addr, mac: &str) -> Option<String> {
+        self.shared.state().log_in(user, address, mac, "http-chap", Duration::ZERO).ok()
+    }
+
+    /// Logs out whoever has the session with this `.id`, if somebody has.
+    pub fn log_out(&self, id: &str) {
+        self.shared.state().log_out(id, "user request");
+    }
+
+    /// Reboots it: uptime begins at zero, nobody is online, and connections are closed. The
+    /// configuration and the cookies stay. New connections are accepted at once.
+    pub fn reboot(&self) {
+        self.shared.state().reboot();
+        // An error would mean that nobody listens any more: then nothing is open.
+        let _ = self.reboots.try_send(());
+    }
+
+    /// Makes something go wrong from now on, or with `None` nothing any more.
+    pub fn set_fault(&self, fault: Option<Fault>) {
+        self.shared.state().fault = fault;
+    }
+
+    /// Changes the time from a command to its answer, for commands yet to come.
+    pub fn set_latency(&self, latency: Duration) {
+        self.shared.state().settings.latency = latency;
+    }
+
+    /// Makes these the rows of a menu such as `/ip/hotspot/active`, [`MAX_ROWS`] at most; those
+    /// beyond are left out. Listeners are told what differs from before. A menu that was not there
+    /// is made, and takes any `add`, `set` and `remove`.
+    pub fn set_rows(&self, menu: &str, rows: Vec<Row>) {
+        self.shared.state().set_rows(menu, rows);
+    }
+
+    /// Takes a menu away, as on a board or version without it. Who listens to it is interrupted.
+    pub fn remove_menu(&self, menu: &str) {
+        self.shared.state().tables.remove(menu);
+    }
+
+    /// Waits until something holds of the router. It is for the caller to give up after a while.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
+        while !holds(self) {
+            Timer::after(LOOK).await;
+        }
+    }
+}
+
+/// What a router's connections have in common.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+}
+
+impl Shared {
+    /// The state, for as short as it takes: nothing is awaited meanwhile.
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves rows that are still rows.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Accepts connections and holds them: with this future they all end.
+async fn listen(shared: Arc<Shared>, listener: async_net::TcpListener, rebooting: Receiver<()>) {
+    let mut open: Vec<Task<()>> = Vec::new();
+    loop {
+        let reboot = async { rebooting.recv().await.map(|()| None) };
+        let accept = async { Ok(Some(listener.accept().await)) };
+        // The reboot first: a connection made after it must not be closed by it.
+        match future::or(reboot, accept).await {
+            Ok(None) => open.clear(),
+            Ok(Some(Ok((stream, peer)))) => {
+                open.retain(|connection| !connection.is_finished());
+                let mut state = shared.state();
+                state.counters.connections += 1;
+                let Settings { max_sessions, allow_from, .. } = &state.settings;
+                let allowed = allow_from.is_empty() || allow_from.contains(&peer.ip());
+                if !allowed || open.len() >= *max_sessions || state.fault == Some(Fault::Refuse) {
+                    state.counters.refused += 1;
+                } else {
+                    open.push(smol::spawn(connection::serve(shared.clone(), stream, peer)));
+                }
+            }
+            Ok(Some(Err(_))) => {
+                Timer::after(ACCEPT_PAUSE).await;
+            }
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The query words of `print`: a stack of truth values a row is tried on.
+//!
+//! Source: MikroTik's documentation of the API, "Queries".
+
+use std::cmp::Ordering;
+
+use super::reply::Trap;
+use super::row::{Now, Row, duration_seconds};
+
+/// Most steps taken of one query. `?#` can push a copy for every two bytes of a word, and every
+/// row is tried: without a limit one command could keep the router busy for minutes.
+const MAX_STEPS: usize = 256;
+
+/// A query as it was sent. Without words every row matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Query(Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// `?key`
+    Has(Vec<u8>),
+    /// `?-key`
+    Lacks(Vec<u8>),
+    /// `?key=value`, `?=key=value`, `?<key=value`, `?>key=value`
+    Compare(Vec<u8>, Ordering, Vec<u8>),
+    /// `!`
+    Not,
+    /// `&`
+    And,
+    /// `|`
+    Or,
+    /// An index followed by another character, or `.` after an operation: pushes a copy.
+    Copy(usize),
+    /// An index at the end: that value alone stays.
+    Keep(usize),
+}
+
+impl Query {
+    /// Reads the `?` words; the other words are not looked at.
+    pub(super) fn read<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Self, Trap> {
+        let mut steps = Vec::new();
+        for word in words.filter_map(|word| word.strip_prefix(b"?")) {
+            match word {
+                [b'#', operations @ ..] => read_operations(operations, &mut steps)?,
+                [b'-', key @ ..] => steps.push(Step::Lacks(key.to_vec())),
+                [b'=', rest @ ..] => steps.push(comparison(rest, Ordering::Equal)),
+                [b'<', rest @ ..] => steps.push(comparison(rest, Ordering::Less)),
+                [b'>', rest @ ..] => steps.push(comparison(rest, Ordering::Greater)),
+                key if !key.contains(&b'=') => steps.push(Step::Has(key.to_vec())),
+                rest => steps.push(comparison(rest, Ordering::Equal)),
+            }
+            if steps.len() > MAX_STEPS {
+                return Err(Trap::new("query too long"));
+            }
+        }
+        Ok(Self(steps))
+    }
+
+    /// Whether the row answers the query. What is left on the stack is joined by and; an operation
+    /// without enough values on the stack finds `false` there.
+    pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
+        let mut stack: Vec<bool> = Vec::new();
+        for step in &self.0 {
+            let mut pop = || stack.pop().unwrap_or(false);
+            let value = match step {
+                Step::Has(key) => row.read(key, now).is_some(),
+                Step::Lacks(key) => row.read(key, now).is_none(),
+                Step::Compare(key, wanted, value) => {
+                    row.read(key, now).is_some_and(|held| compare(&held, value) == *wanted)
+                }
+                Step::Not => !pop(),
+                Step::And => pop() & pop(),
+                Step::Or => pop() | pop(),
+                Step::Copy(index) => at(&stack, *index),
+                Step::Keep(index) => {
+                    let kept = at(&stack, *index);
+                    stack.clear();
+                    kept
+                }
+            };
+            stack.push(value);
+        }
+        stack.into_iter().all(|value| value)
+    }
+}
+
+/// Splits `key=value` at its first `=`.
+fn comparison(word: &[u8], wanted: Ordering) -> Step {
+    let at = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
+    let value = word.get(at + 1..).unwrap_or_default();
+    Step::Compare(word[..at].to_vec(), wanted, value.to_vec())
+}
+
+fn read_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap> {
+    let mut index: Option<usize> = None;
+    for (i, &byte) in operations.iter().enumerate() {
+        if steps.len() > MAX_STEPS {
+            return Err(Trap::new("query too long"));
+        }
+        if byte.is_ascii_digit() {
+            let digit = usize::from(byte - b'0');
+            index = Some(index.unwrap_or(0).saturating_mul(10).saturating_add(digit));
+            continue;
+        }
+        let indexed = index.take();
+        steps.extend(indexed.map(Step::Copy));
+        match byte {
+            b'!' => steps.push(Step::Not),
+            b'&' => steps.push(Step::And),
+            b'|' => steps.push(Step::Or),
+            // A dot only ends an index; after anything else it copies the top.
+            b'.' if indexed.is_none() && i > 0 => steps.push(Step::Copy(0)),
+            b'.' => {}
+            _ => return Err(Trap::new("bad query operation")),
+        }
+    }
+    steps.extend(index.map(Step::Keep));
+    Ok(())
+}
+
+/// The value at an index counted from the top of the stack.
+fn at(stack: &[bool], index: usize) -> bool {
+    stack.iter().rev().nth(index).copied().unwrap_or(false)
+}
+
+/// Numbers and durations compare by size, all else by its bytes. A flag may be asked for as `yes`
+/// or `no`, as clients do that write them so in commands.
+fn compare(held: &[u8], wanted: &[u8]) -> Ordering {
+    let wanted = match (held, wanted) {
+        (b"true" | b"false", b"yes") => &b"true"[..],
+        (b"true" | b"false", b"no") => b"false",
+        _ => wanted,
+    };
+    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse::<u64>().ok();
+    if let (Some(held), Some(wanted)) = (number(held), number(wanted)) {
+        return held.cmp(&wanted);
+    }
+    match (duration_seconds(held), duration_seconds(wanted)) {
+        (Some(held), Some(wanted)) => held.cmp(&wanted),
+        _ => held.cmp(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn matches(words: &[&str]) -> bool {
+        let row = Row::new()
+            .id("*A")
+            .with("name", "awa")
+            .with("bytes", "900")
+            .with("comment", "a=b")
+            .with("radius", false);
+        let row = row.with("uptime", Value::Duration(Duration::from_secs(3700)));
+        let version = "7.20".parse().unwrap();
+        let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
+        Query::read(words.iter().map(|word| word.as_bytes())).unwrap().matches(&row, &now)
+    }
+
+    use super::super::row::Value;
+
+    #[test]
+    fn each_form_of_query_word() {
+        for (words, expected) in [
+            (&[][..], true),
+            (&["?name"], true),
+            (&["?domain"], false),
+            (&["?-name"], false),
+            (&["?-domain"], true),
+            (&["?name=awa"], true),
+            (&["?=name=awa"], true),
+            (&["?name=aw"], false),
+            (&["?.id=*A"], true),
+            (&["?comment=a=b"], true),
+            (&["?>bytes=1000"], false),
+            (&["?<bytes=1000"], true),
+            (&["?>bytes=899"], true),
+            (&["?>uptime=1h"], true),
+            (&["?<uptime=2h"], true),
+            (&["?<domain=z"], false),
+            (&["?radius=no"], true),
+            (&["?radius=false"], true),
+            (&["?radius=yes"], false),
+        ] {
+            assert_eq!(matches(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_stack_and_its_operations() {
+        // `yes` and `no` push true and false.
+        let (yes, no) = ("?name", "?-name");
+        for (words, expected) in [
+            (&[yes, no][..], false),
+            (&[yes, yes], true),
+            (&[no, "?#!"], true),
+            (&[yes, no, "?#|"], true),
+            (&[yes, no, "?#&"], false),
+            (&[yes, no, "?#!&"], true),
+            (&[no, no, "?#|!"], true),
+            // Index 1 is the one below the top; at the end of the word it alone stays.
+            (&[yes, no, "?#1"], true),
+            (&[yes, no, "?#0"], false),
+            // Followed by another character, a copy is pushed.
+            (&[no, yes, "?#1|"], false),
+            (&[no, yes, "?#1.&|"], false),
+            (&[no, yes, "?#0.0.||", "?#|"], true),
+            // A dot after an operation copies the top.
+            (&[no, "?#!.&"], true),
+            // Too few values: false is found there.
+            (&["?#&"], false),
+            (&["?#!"], true),
+        ] {
+            assert_eq!(matches(words), expected, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_past_the_limit_is_refused() {
+        let word = format!("?#{}", "0.".repeat(MAX_STEPS + 1));
+        assert!(Query::read([word.as_bytes()].into_iter()).is_err());
+        assert!(Query::read([&b"?#x"[..]].into_iter()).is_err());
+        assert_eq!(Query::read(["?name".as_bytes(); MAX_STEPS].into_iter()).unwrap().0.len(), MAX_STEPS);
+    }
+}

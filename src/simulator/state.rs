@@ -1,0 +1,114 @@
+//! All that a router holds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::fault::Fault;
+use super::menus::{self, ACTIVE, ANYTHING, API_SESSION, HOST, LOG, RESOURCE};
+use super::reply::Trap;
+use super::row::{Clock, Now, Row, Value, unix_s};
+use super::settings::Settings;
+use super::table::{MAX_ROWS, Table};
+
+/// Entries the log keeps, as RouterOS's `memory` logging action does by default.
+const MAX_LOG: usize = 1000;
+
+/// What a router has counted since it was started; a reboot does not reset it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted, those that were closed at once too.
+    pub connections: u64,
+    /// Of these, closed at once: too many, from an address not allowed, or by [`Fault::Refuse`].
+    pub refused: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Logins accepted.
+    pub logins: u64,
+    /// Logins refused; asking for a challenge is none.
+    pub logins_refused: u64,
+    /// Commands received, logins too.
+    pub commands: u64,
+    /// Bytes received from clients.
+    pub received: u64,
+    /// Bytes sent to clients.
+    pub sent: u64,
+}
+
+/// A router's menus, its clock, and what goes wrong with it.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) settings: Settings,
+    pub(super) tables: BTreeMap<String, Table>,
+    pub(super) clock: Clock,
+    pub(super) dice: fastrand::Rng,
+    pub(super) fault: Option<Fault>,
+    pub(super) counters: Counters,
+}
+
+impl State {
+    /// A router that has been up for a while, with its people online.
+    pub(super) fn new(mut settings: Settings) -> Self {
+        // One row of the user menu is `default-trial`.
+        settings.users = settings.users.min(MAX_ROWS - 1);
+        settings.active = settings.active.min(MAX_ROWS - 1);
+        let clock = Clock::start();
+        let mut dice = fastrand::Rng::with_seed(settings.seed);
+        let up = Duration::from_secs(dice.u64(86_400..40 * 86_400));
+        let tables = menus::tables(&settings, clock.at().saturating_sub(up), &clock.now(&settings.version));
+        let mut state = Self { settings, tables, clock, dice, fault: None, counters: Counters::default() };
+        state.log("system,info", "router rebooted");
+        state.open_hotspot();
+        state
+    }
+
+    /// Does something with a menu, if there is one of that name.
+    pub(super) fn with<T>(&mut self, menu: &str, act: impl FnOnce(&mut Table, &Now<'_>) -> T) -> Option<T> {
+        let now = self.clock.now(&self.settings.version);
+        self.tables.get_mut(menu).map(|table| act(table, &now))
+    }
+
+    /// Puts a row into a menu; its `.id` is returned.
+    pub(super) fn insert(&mut self, menu: &str, row: Row) -> Result<String, Trap> {
+        self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(Trap::no_such_item()))
+    }
+
+    /// Takes a row out of a menu.
+    pub(super) fn remove(&mut self, menu: &str, id: &str) -> Option<Row> {
+        self.with(menu, |table, _| table.remove(id)).flatten()
+    }
+
+    /// The `.id` of the first row that has all of these texts.
+    pub(super) fn find(&self, menu: &str, texts: &[(&str, &str)]) -> Option<String> {
+        let has = |row: &&Row| texts.iter().all(|(key, text)| row.text(key) == text.as_bytes());
+        Some(self.tables.get(menu)?.rows().find(has)?.id.clone())
+    }
+
+    /// Makes these the rows of a menu; a menu that was not there is one that can be edited freely.
+    pub(super) fn set_rows(&mut self, menu: &str, rows: Vec<Row>) {
+        let now = self.clock.now(&self.settings.version);
+        let table = self.tables.entry(menu.to_string()).or_insert_with(|| Table::new(ANYTHING));
+        table.replace(rows, &now);
+    }
+
+    /// Writes a line into `/log`.
+    pub(super) fn log(&mut self, topics: &str, message: &str) {
+        let time = Value::LogTime(unix_s());
+        let entry = Row::new().with("time", time).with("topics", topics).with("message", message);
+        self.with(LOG, |log, now| {
+            if log.len() >= MAX_LOG {
+                log.forget_first();
+            }
+            log.insert(entry, now)
+        });
+    }
+
+    /// What a reboot leaves: the configuration and the cookies. Uptime begins at zero, and nobody is online.
+    pub(super) fn reboot(&mut self) {
+        for menu in [ACTIVE, HOST, API_SESSION, LOG] {
+            self.set_rows(menu, Vec::new());
+        }
+        let resource = menus::resource(&self.settings, self.clock.at());
+        self.set_rows(RESOURCE, vec![resource]);
+        self.log("system,info", "router rebooted");
+    }
+}

@@ -1,0 +1,235 @@
+//! A menu's rows, what may be done with them, and who listens to them.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use smol::channel::{Receiver, Sender, bounded};
+
+use super::print::{Follow, Print};
+use super::reply::{Reply, Trap, sentence};
+use super::row::{Now, Row, Value};
+use crate::routeros::wire::Sentence;
+
+/// Most rows in one menu. The largest hotspots have a few thousand users; a client that adds
+/// rows without end must not fill the memory.
+pub const MAX_ROWS: usize = 20_000;
+
+/// Most changes waiting for one `listen`. A client that does not read them any more has its
+/// `listen` interrupted, as memory is all that could hold the rest.
+const MAX_CHANGES: usize = 1024;
+
+/// What a menu allows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    /// Whether it is one row without an `.id`, such as `/system/resource`.
+    pub(super) single: bool,
+    pub(super) add: bool,
+    pub(super) remove: bool,
+    pub(super) set: Keys,
+}
+
+/// The attributes that `set` and `add` take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keys {
+    /// There is no `set`.
+    None,
+    Only(&'static [&'static str]),
+    Any,
+}
+
+impl Keys {
+    fn take(self, key: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Only(keys) => keys.iter().any(|k| k.as_bytes() == key),
+            Self::Any => true,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    rules: Rules,
+    /// The rows by the order they came in.
+    rows: BTreeMap<u64, Row>,
+    /// Where the row of an `.id` is in `rows`.
+    places: HashMap<String, u64>,
+    last_place: u64,
+    last_id: u32,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    print: Print,
+    sender: Sender<Sentence>,
+}
+
+impl Table {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            rows: BTreeMap::new(),
+            places: HashMap::new(),
+            last_place: 0,
+            last_id: 0,
+            listeners: Vec::new(),
+        }
+    }
+
+    pub(super) fn rows(&self) -> impl DoubleEndedIterator<Item = &Row> {
+        self.rows.values()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(super) fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    pub(super) fn find(&self, id: &str) -> Option<&Row> {
+        self.rows.get(self.places.get(id)?)
+    }
+
+    /// Answers a print. `says_empty`: whether an answer without rows says so.
+    pub(super) fn print(&mut self, print: &Print, says_empty: bool, now: &Now<'_>) -> Reply {
+        let tag = print.tag.as_deref();
+        let there = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.places.contains_key(id));
+        if !print.ids().iter().all(there) {
+            return Reply::traps(&[Trap::new("no such item")], tag);
+        }
+        let rows = || self.rows().filter(|row| print.matches(row, now));
+        if print.count_only {
+            return Reply::ret(rows().count().to_string().as_bytes(), tag);
+        }
+        let mut sentences = match print.follow {
+            Follow::Only => Vec::new(),
+            Follow::No | Follow::After => rows().map(|row| print.re(row, now)).collect(),
+        };
+        let mut changes = None;
+        if print.follow == Follow::No {
+            if sentences.is_empty() && says_empty {
+                sentences.push(sentence("!empty", tag));
+            }
+            sentences.push(sentence("!done", tag));
+        } else {
+            changes = Some(self.listen(print.clone()));
+        }
+        Reply { sentences, changes }
+    }
+
+    /// Puts a row in, in place of one with the same `.id`; its `.id` is returned.
+    pub(super) fn insert(&mut self, mut row: Row, now: &Now<'_>) -> Result<String, Trap> {
+        if row.id.is_empty() && !self.rules.single {
+            row.id = self.free_id();
+        }
+        let id = row.id.clone();
+        if let Some(old) = self.places.get(&id).and_then(|place| self.rows.get_mut(place)) {
+            let changed = differences(old, &row);
+            *old = row.clone();
+            self.tell_change(&row, &changed, now);
+        } else if self.rows.len() < MAX_ROWS {
+            self.tell(|print| print.matches(&row, now).then(|| print.re(&row, now)));
+            self.last_place += 1;
+            self.places.insert(id.clone(), self.last_place);
+            self.rows.insert(self.last_place, row);
+        } else {
+            return Err(Trap::new(format!("failure: the simulated menu is full at {MAX_ROWS} rows")));
+        }
+        Ok(id)
+    }
+
+    pub(super) fn remove(&mut self, id: &str) -> Option<Row> {
+        let row = self.rows.remove(&self.places.remove(id)?)?;
+        self.tell(|print| Some(print.re_dead(&row)));
+        Some(row)
+    }
+
+    /// Takes the first row out without a word: how the log forgets.
+    pub(super) fn forget_first(&mut self) {
+        if let Some((_, row)) = self.rows.pop_first() {
+            self.places.remove(&row.id);
+        }
+    }
+
+    /// Sets attributes of a row; whether it is there.
+    pub(super) fn set(&mut self, id: &str, values: Vec<(String, Value)>, now: &Now<'_>) -> bool {
+        let Some(mut row) = self.find(id).cloned() else { return false };
+        for (key, value) in values {
+            row.set(&key, value);
+        }
+        self.insert(row, now).is_ok()
+    }
+
+    /// Makes these all the rows there are, [`MAX_ROWS`] at most. Rows without an `.id` keep the one
+    /// that their place has, so that giving the same rows again changes nothing.
+    pub(super) fn replace(&mut self, mut rows: Vec<Row>, now: &Now<'_>) {
+        rows.truncate(MAX_ROWS);
+        let old: Vec<String> = self.rows().map(|row| row.id.clone()).collect();
+        for (row, id) in rows.iter_mut().zip(&old).filter(|(row, _)| row.id.is_empty()) {
+            row.id.clone_from(id);
+        }
+        let kept: HashSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+        for id in old.iter().filter(|id| !kept.contains(id.as_str())) {
+            self.remove(id);
+        }
+        for row in rows {
+            // There is room: those that are left are among these.
+            let _ = self.insert(row, now);
+        }
+    }
+
+    /// The attributes of a `set` or `add`, or the trap for one that the menu does not have.
+    pub(super) fn values(&self, asked: &Sentence) -> Result<Vec<(String, Value)>, Trap> {
+        let mut values = Vec::new();
+        for (key, value) in asked.attributes().filter(|(key, _)| !matches!(*key, b".id" | b"numbers")) {
+            let name = std::str::from_utf8(key).ok().filter(|_| self.rules.set.take(key));
+            let name = name.ok_or_else(Trap::unknown_parameter)?;
+            // RouterOS takes `yes` and `no`, and shows them as `true` and `false`.
+            let value = match (name, value) {
+                ("disabled", b"yes") => true.into(),
+                ("disabled", b"no") => false.into(),
+                _ => Value::from(value),
+            };
+            values.push((name.to_string(), value));
+        }
+        Ok(values)
+    }
+
+    fn listen(&mut self, print: Print) -> Receiver<Sentence> {
+        let (sender, changes) = bounded(MAX_CHANGES);
+        self.listeners.retain(|listener| !listener.sender.is_closed());
+        self.listeners.push(Listener { print, sender });
+        changes
+    }
+
+    fn tell_change(&mut self, row: &Row, changed: &[String], now: &Now<'_>) {
+        let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
+        self.tell(|print| print.matches(row, now).then(|| print.re_change(row, &changed, now)).flatten());
+    }
+
+    /// Gives each listener its sentence, if it has one. One that is gone or does not keep up is let go.
+    fn tell(&mut self, say: impl Fn(&Print) -> Option<Sentence>) {
+        self.listeners.retain(|listener| match say(&listener.print) {
+            Some(re) => listener.sender.try_send(re).is_ok(),
+            None => !listener.sender.is_closed(),
+        });
+    }
+
+    fn free_id(&mut self) -> String {
+        loop {
+            self.last_id = self.last_id.wrapping_add(1);
+            let id = format!("*{:X}", self.last_id);
+            if !self.places.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+}
+
+/// The attributes of `new` that are not as in `old` and are pushed to a `listen`: counters are not.
+fn differences(old: &Row, new: &Row) -> Vec<String> {
+    let differs = |(key, value): &&(String, Value)| !value.is_counter() && old.get(key) != Some(value);
+    new.attributes.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+}

@@ -1,0 +1,164 @@
+//! What differs between versions of RouterOS, as far as an API client can see it.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Longest version text taken, in bytes: the longest real one, with its channel, has under 30.
+const MAX_TEXT: usize = 40;
+
+const MONTHS: [&str; 12] =
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+/// A RouterOS version, such as `6.49.10 (stable)`, `7.20.7 (long-term)` or `7.21`. The text is
+/// shown in `/system/resource` as it was given; its first two numbers decide how the router behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    text: String,
+    number: (u16, u16),
+}
+
+impl Version {
+    /// A version whose numbers are known to be right for its text.
+    pub(super) fn new(major: u16, minor: u16, text: &str) -> Self {
+        Self { text: text.to_string(), number: (major, minor) }
+    }
+
+    /// Whether login is by challenge only: before 6.43.
+    #[must_use]
+    pub fn logs_in_by_challenge(&self) -> bool {
+        self.number < (6, 43)
+    }
+
+    /// Whether it is RouterOS 7: unknown menus give two traps, health is a row a sensor.
+    #[must_use]
+    pub fn is_v7(&self) -> bool {
+        self.number.0 >= 7
+    }
+
+    /// Whether an answer without rows says `!empty`: from 7.18 on.
+    #[must_use]
+    pub fn says_empty(&self) -> bool {
+        self.number >= (7, 18)
+    }
+
+    /// Whether dates are `2026-05-31 00:00:00` (from 7.10 on), not `may/31/2026 00:00:00`.
+    #[must_use]
+    pub fn has_iso_dates(&self) -> bool {
+        self.number >= (7, 10)
+    }
+
+    /// A date as this version writes it; `unix_s` is in seconds since 1970, UTC.
+    pub(super) fn date(&self, unix_s: u64) -> String {
+        let (year, month, day) = civil(unix_s / 86_400);
+        let (h, m, s) = (unix_s / 3600 % 24, unix_s / 60 % 60, unix_s % 60);
+        if self.has_iso_dates() {
+            format!("{year:04}-{month:02}-{day:02} {h:02}:{m:02}:{s:02}")
+        } else {
+            format!("{}/{day:02}/{year:04} {h:02}:{m:02}:{s:02}", MONTHS[month - 1])
+        }
+    }
+
+    /// A log entry's time: before 7.10 entries of today have only the time of day.
+    pub(super) fn log_time(&self, unix_s: u64, now_s: u64) -> String {
+        let date = self.date(unix_s);
+        if self.has_iso_dates() {
+            return date;
+        }
+        let (day, time) = date.split_once(' ').unwrap_or_default();
+        if unix_s / 86_400 == now_s / 86_400 {
+            time.to_string()
+        } else {
+            // `sep/15 09:54:33`: the year is left out.
+            format!("{} {time}", &day[..day.len() - 5])
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A text that is no RouterOS version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadVersion(String);
+
+impl fmt::Display for BadVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no RouterOS version; expected one such as 6.49.10 or \"7.20.7 (long-term)\"",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for BadVersion {}
+
+impl FromStr for Version {
+    type Err = BadVersion;
+
+    fn from_str(text: &str) -> Result<Self, BadVersion> {
+        let bad = || BadVersion(text.chars().take(MAX_TEXT).collect());
+        if text.len() > MAX_TEXT {
+            return Err(bad());
+        }
+        let (major, rest) = text.split_once('.').ok_or_else(bad)?;
+        // `7.21rc1` and `7.21beta2` are 7.21.
+        let minor = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+        let number = |digits: &str| digits.parse().map_err(|_| bad());
+        Ok(Self { text: text.to_string(), number: (number(major)?, number(minor)?) })
+    }
+}
+
+/// Year, month (1 to 12) and day of a day counted from 1970-01-01.
+fn civil(days: u64) -> (u64, usize, u64) {
+    let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let mut day = days;
+    let mut year = 1970;
+    while day >= 365 + u64::from(leap(year)) {
+        day -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while day >= lengths[month] {
+        day -= lengths[month];
+        month += 1;
+    }
+    (year, month + 1, day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_and_shown_as_given() {
+        for (text, number) in [
+            ("6.42.12", (6, 42)),
+            ("6.49.10 (stable)", (6, 49)),
+            ("7.20.7 (long-term)", (7, 20)),
+            ("7.21rc1", (7, 21)),
+            ("7.9", (7, 9)),
+        ] {
+            let version: Version = text.parse().unwrap();
+            assert_eq!((version.number, version.to_string()), (number, text.to_string()));
+        }
+        for text in ["", "7", "x.1", "7.", "7.x", &"7.1".repeat(20)] {
+            assert!(text.parse::<Version>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_change_form_with_7_10() {
+        let (old, new): (Version, Version) = ("7.9".parse().unwrap(), "7.10".parse().unwrap());
+        assert_eq!(old.date(86_400 + 7209), "jan/02/1970 02:00:09");
+        assert_eq!(new.date(1_780_185_600), "2026-05-31 00:00:00");
+        assert_eq!(new.date(951_782_400), "2000-02-29 00:00:00");
+        let sep_15 = 1_694_771_673;
+        assert_eq!(old.log_time(sep_15, sep_15 + 10), "09:54:33");
+        assert_eq!(old.log_time(sep_15, sep_15 + 86_400), "sep/15 09:54:33");
+    }
+}

@@ -1,0 +1,81 @@
+// node-routeros against the simulated router: use_node_routeros.js HOST PORT VERSION
+// Only before 7.18: version 1.6.9 does not know `!empty`.
+"use strict";
+const assert = require("node:assert");
+const { RouterOSAPI } = require("node-routeros");
+
+const [host, port, version] = process.argv.slice(2);
+const [major, minor] = version.split(".").map((part) => parseInt(part, 10));
+const byChallenge = major === 6 && minor < 43;
+// What the simulated router of foreign_clients.rs has, with the default-trial row.
+const ACTIVE = 23;
+const USERS = 151;
+
+function logIn(password) {
+    return new RouterOSAPI({ host, port: Number(port), user: "api-user", password, timeout: 10 }).connect();
+}
+
+function check(what, got, expected) {
+    assert.deepStrictEqual(got, expected, what);
+    console.log(`${what}: ${JSON.stringify(got)}`);
+}
+
+/** Checks that a promise is refused with a message. */
+async function fails(what, promise, message) {
+    const error = await promise.then(
+        (value) => assert.fail(`${what}: ${JSON.stringify(value)}, expected ${message}`),
+        (error) => error,
+    );
+    // It has words of its own for a login that failed.
+    assert.ok(String(error.message || error.errno).includes(message), `${what}: ${error.message} ${error.errno}`);
+    console.log(`${what}: ${error.message}`);
+}
+
+async function main() {
+    await fails("wrong password", logIn("wrong"), byChallenge ? "cannot log in" : "Username or password is invalid");
+    const api = await logIn("password");
+
+    const active = await api.write("/ip/hotspot/active/print");
+    check("active rows", active.length, ACTIVE);
+    check("their uploads are numbers", active.every((row) => /^\d+$/.test(row["bytes-in"])), true);
+    const users = await api.write("/ip/hotspot/user/print");
+    check("user rows", users.length, USERS);
+    const trial = users.filter((row) => row.default === "true").map((row) => row.name);
+    check("default-trial", trial, ["default-trial"]);
+    const [resource] = await api.write("/system/resource/print");
+    check("resource", [resource.version, resource.platform], [version, "MikroTik"]);
+    check("count-only", await api.write("/ip/hotspot/user/print", ["=count-only="]), [{ ret: String(USERS) }]);
+    const name = users[5].name;
+    check("one user", await api.write("/ip/hotspot/user/print", ["=.proplist=name", `?name=${name}`]), [{ name }]);
+    check("none", await api.write("/ip/hotspot/user/print", ["?name=nobody"]), []);
+    // It tells the first of several traps.
+    const missing = major === 6 ? "no such command prefix" : "no such command or directory (shop)";
+    await fails("unknown menu", api.write("/ip/shop/print"), missing);
+
+    const [print, identity] = await Promise.all([
+        api.write("/ip/hotspot/active/print"),
+        api.write("/system/identity/print"),
+    ]);
+    check("side by side", [print.length, identity], [ACTIVE, [{ name: "MikroTik" }]]);
+
+    const kicked = active[0][".id"];
+    const heard = new Promise((resolve, reject) => {
+        const stream = api.stream(["/ip/hotspot/active/listen", "=.proplist=.id"], (error, packet) => {
+            if (error) return reject(error);
+            // It calls back with nothing when nothing comes for a while.
+            if (packet && packet[".id"]) stream.stop().then(() => resolve(packet), reject);
+        });
+    });
+    // Commands begin in the order they were sent, so the listen has begun.
+    await api.write("/ip/hotspot/active/remove", [`=.id=${kicked}`]);
+    check("heard of the kick", await heard, { ".id": kicked, ".dead": "true" });
+    const left = (await api.write("/ip/hotspot/active/print")).map((row) => row[".id"]);
+    check("kicked", [left.includes(kicked), left.length], [false, ACTIVE - 1]);
+    await fails("kicked again", api.write("/ip/hotspot/active/remove", [`=.id=${kicked}`]), "no such item (4)");
+    await api.close();
+}
+
+main().catch((error) => {
+    console.error(error);
+    process.exit(1);
+});

@@ -1,0 +1,129 @@
+//! What goes wrong on purpose, and what clients do wrong.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::time::Duration;
+
+use super::client::{Client, until, with_crates};
+use phsweb_agent::simulator::{Fault, Router, Settings};
+
+const PRINT: [&str; 2] = ["/test/crate/print", "=.proplist=name"];
+const ROWS: [&str; 4] = ["!re | =name=yam", "!re | =name=cassava", "!re | =name=palm", "!done"];
+const LOGIN: [&str; 3] = ["/login", "=name=api-user", "=password=password"];
+
+/// A router with a fault, and a client that logged in before.
+fn faulty(fault: Fault) -> (Router, Client) {
+    let router = with_crates(Settings::default());
+    let client = Client::logged_in(&router);
+    router.set_fault(Some(fault));
+    (router, client)
+}
+
+fn rest(client: &mut Client) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    client.stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn one_byte_writes_say_all() {
+    let (router, mut before) = faulty(Fault::OneByteWrites);
+    assert_eq!(before.ask(&PRINT), ROWS);
+    assert_eq!(Client::logged_in(&router).ask(&PRINT), ROWS);
+}
+
+#[test]
+fn vanish_traps_in_the_middle() {
+    let (router, mut client) = faulty(Fault::Vanish);
+    assert_eq!(client.ask(&PRINT), ["!re | =name=yam", "!trap | =message=no such item", "!done"]);
+    assert_eq!(client.ask(&["/test/crate/print", "=count-only="]), ["!done | =ret=3"]);
+    router.set_fault(None);
+    assert_eq!(client.ask(&PRINT), ROWS, "all is well again");
+}
+
+#[test]
+fn endless_rows_end_only_by_cancel() {
+    let (_router, mut client) = faulty(Fault::EndlessRows);
+    client.send(&[&PRINT[..], &[".tag=1"]].concat());
+    for at in 0..3000 {
+        let row = client.next();
+        assert!(row.starts_with("!re | .tag=1 | =name="), "row {at}: {row}");
+    }
+    client.send(&["/cancel", ".tag=2"]);
+    while client.next() != "!done | .tag=1" {}
+}
+
+#[test]
+fn cut_stops_in_the_middle_of_a_word() {
+    let (router, _) = faulty(Fault::Cut);
+    let mut client = Client::logged_in(&router);
+    client.send(&PRINT);
+    let bytes = rest(&mut client);
+    assert!(bytes.ends_with(b"\x03!re\x0a=name=pal"), "{}", String::from_utf8_lossy(&bytes));
+}
+
+#[test]
+fn silence_is_from_the_start_or_after_the_login() {
+    for (fault, answers_login) in [(Fault::Stall, false), (Fault::HalfOpen, true)] {
+        let (router, before) = faulty(fault);
+        for (mut client, login) in [(before, false), (Client::connect(&router), true)] {
+            let commands = router.counters().commands;
+            if login {
+                client.send(&LOGIN);
+            }
+            client.send(&PRINT);
+            let taken = commands + 1 + u64::from(login);
+            until(&router, "they are taken", |router| router.counters().commands == taken);
+            if login && answers_login {
+                assert_eq!(client.next(), "!done", "{fault}");
+            }
+            // Silence can only be seen by waiting for it.
+            client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+            let error = client.stream.read(&mut [0]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock, "{fault}");
+        }
+    }
+}
+
+#[test]
+fn a_huge_length_comes_alone() {
+    let (router, _) = faulty(Fault::HugeLength);
+    let mut client = Client::connect(&router);
+    client.send(&LOGIN);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(&mut client), [0xF0, 0x7F, 0xFF, 0xFF, 0xFF]);
+}
+
+#[test]
+fn garbage_is_random_and_ends() {
+    let (router, _) = faulty(Fault::Garbage);
+    let mut client = Client::connect(&router);
+    client.send(&LOGIN);
+    let bytes = rest(&mut client);
+    assert_eq!(bytes.len(), 64 * 1024);
+    assert!((0..=u8::MAX).all(|byte| bytes.contains(&byte)));
+}
+
+#[test]
+fn refuse_closes_at_once() {
+    let (router, mut before) = faulty(Fault::Refuse);
+    assert_eq!(Client::connect(&router).next(), "closed");
+    before.send(&PRINT);
+    assert_eq!(before.next(), "closed", "those that are open are closed at their next command");
+}
+
+#[test]
+fn what_is_no_api_ends_only_its_own_connection() {
+    let router = with_crates(Settings::default());
+    let mut client = Client::logged_in(&router);
+    for bytes in [&b"\xFF"[..], b"GET / HTTP/1.1\r\n\r\n", &[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]] {
+        let mut other = Client::connect(&router);
+        other.stream.write_all(bytes).unwrap();
+        other.stream.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(other.next(), "closed");
+    }
+    for words in [&["print"][..], &["/"], &["//"], &["=name=x"], &["/test/crate/print/"]] {
+        assert!(client.ask(words)[0].starts_with("!trap"), "{words:?}");
+    }
+    assert_eq!(client.ask(&PRINT), ROWS);
+}

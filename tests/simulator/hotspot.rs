@@ -1,0 +1,132 @@
+//! The hotspot: who is online, what they move, and what is left when they go.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use super::client::{Client, PATIENCE, number, show, start, text, until};
+use phsweb_agent::simulator::{IdOrder, Settings};
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 5, 99, 7);
+const MAC: &str = "02:00:00:00:00:07";
+
+#[test]
+fn a_kick_ends_the_session_and_its_id_is_used_again() {
+    let router = start(Settings::default());
+    let mut client = Client::logged_in(&router);
+    let user = client.rows(&["/ip/hotspot/user/print", "=.id=*2"]).remove(0);
+    let (name, before) = (text(&user, "name"), number(&user, "bytes-out"));
+    let id = router.log_in(&name, ADDRESS, MAC).unwrap();
+    assert_eq!(router.log_in("other", ADDRESS, MAC), None, "somebody is online there");
+    let by_id = format!("=.id={id}");
+    let session = client.rows(&["/ip/hotspot/active/print", &by_id]).remove(0);
+    assert_eq!((text(&session, "user"), text(&session, "address")), (name, ADDRESS.to_string()));
+    let of_mac = format!("?mac-address={MAC}");
+    let authorized = ["/ip/hotspot/host/print", &of_mac, "?authorized=true", "=count-only="];
+    assert_eq!(client.ask(&authorized), ["!done | =ret=1"]);
+    assert_eq!(client.ask(&["/ip/hotspot/cookie/print", &of_mac, "=count-only="]), ["!done | =ret=1"]);
+
+    let remove = ["/ip/hotspot/active/remove", &by_id];
+    assert_eq!(client.ask(&remove), ["!done"]);
+    assert_eq!(client.ask(&remove), ["!trap | =message=no such item (4)", "!done"]);
+    assert!(router.sessions().iter().all(|session| session.id != id));
+    let after = client.rows(&["/ip/hotspot/user/print", "=.id=*2"]).remove(0);
+    assert!(number(&after, "bytes-out") > before, "the counters move at logout");
+    assert_eq!(client.ask(&authorized), ["!done | =ret=0"]);
+
+    assert_eq!(router.log_in("somebody else", ADDRESS, "02:00:00:00:00:08"), Some(id));
+}
+
+#[test]
+fn a_cookie_logs_straight_back_in() {
+    let router = start(Settings { cookies_log_back_in: true, active: 0, ..Settings::default() });
+    let mut client = Client::logged_in(&router);
+    let id = router.log_in("anna", ADDRESS, MAC).unwrap();
+    let remove = ["/ip/hotspot/active/remove", &format!("=.id={id}")];
+    assert_eq!(client.ask(&remove), ["!done"]);
+    let row = client.rows(&["/ip/hotspot/active/print"]).remove(0);
+    let seen = ["user", "login-by", ".id"].map(|key| text(&row, key));
+    assert_eq!(seen, ["anna", "cookie", &id]);
+    let cookie = text(&client.rows(&["/ip/hotspot/cookie/print"])[0], ".id");
+    assert_eq!(client.ask(&["/ip/hotspot/cookie/remove", &format!("=.id={cookie}")]), ["!done"]);
+    assert_eq!(client.ask(&remove), ["!done"]);
+    assert_eq!(router.sessions(), []);
+}
+
+#[test]
+fn ids_are_addresses_in_either_byte_order() {
+    for (id_order, id) in [(IdOrder::Network, "*A056307"), (IdOrder::Reversed, "*763050A")] {
+        let router = start(Settings { id_order, ..Settings::default() });
+        assert_eq!(router.log_in("anna", ADDRESS, MAC).as_deref(), Some(id));
+    }
+}
+
+#[test]
+fn it_is_as_large_as_it_is_set() {
+    let settings = Settings { users: 60, active: 17, ..Settings::default() };
+    let router = start(settings.clone());
+    let mut client = Client::logged_in(&router);
+    let table: &[(&[&str], usize)] = &[
+        (&["/ip/hotspot/user/print"], 61),
+        (&["/ip/hotspot/user/print", "?default=true", "?name=default-trial"], 1),
+        (&["/ip/hotspot/user/print", "?password"], 60),
+        (&["/ip/hotspot/active/print"], 17),
+        (&["/ip/hotspot/print", "?HTTPS=false"], 1),
+        // Two that are not logged in: one device shows with a second address, one never logs in.
+        (&["/ip/hotspot/host/print", "?DHCP=true"], 19),
+        (&["/ip/hotspot/host/print", "?authorized=true"], 17),
+    ];
+    for (words, count) in table {
+        let words = [words, &["=count-only="][..]].concat();
+        assert_eq!(client.ask(&words), [format!("!done | =ret={count}")], "{words:?}");
+    }
+    let hosts = client.rows(&["/ip/hotspot/host/print"]);
+    let mut macs: Vec<_> = hosts.iter().map(|host| text(host, "mac-address")).collect();
+    macs.sort();
+    macs.dedup();
+    assert_eq!(macs.len(), 18, "two rows share a MAC");
+
+    let comments = client.rows(&["/ip/hotspot/user/print", "?comment"]);
+    let any = |holds: fn(&[u8]) -> bool| comments.iter().any(|row| holds(row.get("comment").unwrap()));
+    assert!(any(|comment| std::str::from_utf8(comment).is_err()), "one is not UTF-8");
+    assert!(any(|comment| !comment.is_ascii() && std::str::from_utf8(comment).is_ok()), "one is UTF-8");
+    assert!(any(|comment| comment.contains(&b'=')), "one has an equals sign");
+
+    assert_eq!(start(settings.clone()).sessions(), router.sessions(), "the same seed, the same people");
+    assert_ne!(start(Settings { seed: 9, ..settings }).sessions(), router.sessions());
+}
+
+#[test]
+fn counters_and_uptimes_move() {
+    let router = start(Settings::default());
+    let mut client = Client::logged_in(&router);
+    let id = router.log_in("anna", ADDRESS, MAC).unwrap();
+    let print = ["/ip/hotspot/active/print", &format!("=.id={id}")];
+    let before = client.rows(&print).remove(0);
+    let began = Instant::now();
+    loop {
+        let row = client.rows(&print).remove(0);
+        let moved = |key| number(&row, key) > number(&before, key);
+        if ["bytes-in", "bytes-out", "packets-in", "packets-out"].into_iter().all(moved)
+            && text(&row, "uptime") != text(&before, "uptime")
+        {
+            assert!(number(&row, "bytes-out") > number(&row, "bytes-in"), "people download most");
+            break;
+        }
+        assert!(began.elapsed() < PATIENCE, "{}", show(&row));
+    }
+}
+
+#[test]
+fn people_come_and_go_around_their_number() {
+    let router = start(Settings { active: 20, churn: Duration::from_millis(2), ..Settings::default() });
+    let first = router.sessions();
+    until(&router, "somebody new is online", |router| {
+        router.sessions().iter().any(|session| first.iter().all(|old| old.user != session.user))
+    });
+    until(&router, "all who were there have gone", |router| {
+        let online = router.sessions();
+        // A tenth, and two more.
+        assert!((16..=24).contains(&online.len()), "{} online", online.len());
+        !first.iter().any(|old| online.contains(old))
+    });
+}

@@ -1,0 +1,12 @@
+//! The simulated router, from the outside: commands over real sockets and what it says to them.
+//! Only the wire is ours here; what is expected comes from RouterOS's documentation and traces.
+
+// What the tests call may stop at the first thing that is not as it must be, as they may.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod client;
+mod faults;
+mod hotspot;
+mod sessions;
+mod side_by_side;

@@ -1,0 +1,162 @@
+//! How a session begins and ends, and who may have one.
+
+use std::net::TcpStream;
+use std::time::Instant;
+
+use super::client::{Client, PATIENCE, V6_42, V6_49, V7_11, V7_20, start, text, until, version, with_crates};
+use phsweb_agent::simulator::{Login, Policies, Settings};
+
+const REFUSED: [&str; 2] = ["!trap | =message=invalid user name or password (6)", "!done"];
+
+#[test]
+fn a_plain_login() {
+    let router = start(version(V6_49));
+    let mut client = Client::connect(&router);
+    assert_eq!(client.ask(&["/login", "=name=api-user", "=password=wrong"]), REFUSED);
+    assert_eq!(client.ask(&["/login", "=name=nobody", "=password=password"]), REFUSED);
+    assert_eq!(client.ask(&["/login", "=name=api-user", "=password=password"]), ["!done"]);
+    assert_eq!((router.counters().logins, router.counters().logins_refused), (1, 2));
+    let session = client.rows(&["/user/active/print"]).remove(0);
+    assert_eq!((text(&session, "name"), text(&session, "via")), ("api-user".into(), "api".into()));
+}
+
+/// Answers the challenge that a bare `/login` gets.
+fn respond(client: &mut Client, password: &str) -> Vec<String> {
+    let said = client.ask(&["/login"]).remove(0);
+    let ret = said.strip_prefix("!done | =ret=").unwrap_or_else(|| panic!("{said}"));
+    assert_eq!(ret.len(), 32, "{said}");
+    let challenge = u128::from_str_radix(ret, 16).unwrap().to_be_bytes();
+    let hashed = md5::compute([&[0], password.as_bytes(), &challenge].concat());
+    client.ask(&["/login", "=name=api-user", &format!("=response=00{hashed:x}")])
+}
+
+#[test]
+fn every_version_challenges_and_only_the_oldest_accepts_the_answer() {
+    let cannot = ["!trap | =message=cannot log in", "!done"];
+    for (version_text, right, wrong) in
+        [(V6_42, &["!done"][..], cannot), (V6_49, &REFUSED, REFUSED), (V7_20, &REFUSED, REFUSED)]
+    {
+        let router = start(version(version_text));
+        assert_eq!(respond(&mut Client::connect(&router), "password"), right, "{version_text}");
+        assert_eq!(respond(&mut Client::connect(&router), "wrong"), wrong, "{version_text}");
+    }
+    let router = start(version(V6_42));
+    let said = Client::connect(&router).ask(&["/login", "=name=api-user", "=password=password"]);
+    assert!(said[0].starts_with("!done | =ret="), "an old router does not know the plain login: {said:?}");
+    // An answer without a challenge is none, and a challenge is answered once.
+    let mut client = Client::connect(&router);
+    assert_eq!(client.ask(&["/login", "=name=api-user", "=response=00"]), cannot);
+}
+
+#[test]
+fn sessions_end_with_a_bare_word() {
+    let router = start(Settings::default());
+    let mut client = Client::connect(&router);
+    let wrong = ["/login", "=name=api-user", "=password=wrong"];
+    for attempt in 1..=4 {
+        assert_eq!(client.ask(&wrong), REFUSED, "attempt {attempt}");
+    }
+    for (mut client, words, reason) in [
+        (client, &wrong[..], "too many commands before login"),
+        (Client::connect(&router), &["/system/resource/print", ".tag=1"], "not logged in"),
+        (Client::connect(&router), &["/cancel"], "not logged in"),
+        (Client::logged_in(&router), &["/quit"], "session terminated on request"),
+    ] {
+        assert_eq!(client.ask(words), [format!("!fatal | {reason}")]);
+        assert_eq!(client.next(), "closed", "after {reason}");
+    }
+    until(&router, "all are gone", |router| router.counters().open == 0);
+}
+
+#[test]
+fn policies_are_asked_for() {
+    let login = |name: &str, api, read, write| Login {
+        policies: Policies { api, read, write },
+        ..Login::new(name, "p")
+    };
+    let logins = vec![
+        login("no-api", false, true, true),
+        login("no-read", true, false, true),
+        login("no-write", true, true, false),
+    ];
+    let router = with_crates(Settings { logins, ..Settings::default() });
+    let denied: &[&str] = &["!trap | =message=not enough permissions (9)", "!done"];
+    let print = &["/test/crate/print", "=count-only="][..];
+    let remove = &["/test/crate/remove", "=.id=*1"][..];
+    for (name, refused, allowed, said) in
+        [("no-read", print, remove, "!done"), ("no-write", remove, print, "!done | =ret=2")]
+    {
+        let mut client = Client::connect(&router);
+        assert_eq!(client.ask(&["/login", &format!("=name={name}"), "=password=p"]), ["!done"]);
+        assert_eq!(client.ask(refused), denied, "{name}");
+        assert_eq!(client.ask(allowed), [said], "{name}");
+    }
+    assert_eq!(Client::connect(&router).ask(&["/login", "=name=no-api", "=password=p"]), REFUSED);
+}
+
+#[test]
+fn connections_are_refused_by_number_and_by_address() {
+    let router = start(Settings { max_sessions: 2, ..Settings::default() });
+    let (mut first, _second) = (Client::logged_in(&router), Client::logged_in(&router));
+    assert_eq!(Client::connect(&router).next(), "closed");
+    assert_eq!(first.ask(&["/quit"]), ["!fatal | session terminated on request"]);
+    assert_eq!(first.next(), "closed");
+    drop(first);
+    until(&router, "there is room again", |router| {
+        let mut third = Client::connect(router);
+        third.ask(&["/login", "=name=api-user", "=password=password"]) == ["!done"]
+    });
+    let counters = router.counters();
+    assert_eq!((counters.logins, counters.connections - counters.refused), (3, 3));
+
+    for (allowed, open) in [("10.0.0.1", false), ("127.0.0.1", true)] {
+        let router = start(Settings { allow_from: vec![allowed.parse().unwrap()], ..Settings::default() });
+        let login = Client::connect(&router).next_after_login();
+        assert_eq!(login == "!done", open, "{allowed}: {login}");
+        assert_eq!(router.counters().refused, u64::from(!open), "{allowed}");
+    }
+}
+
+impl Client {
+    /// What comes after a login that may not even be read.
+    fn next_after_login(&mut self) -> String {
+        self.send(&["/login", "=name=api-user", "=password=password"]);
+        self.next()
+    }
+}
+
+#[test]
+fn a_reboot_begins_again() {
+    let router = start(version(V7_11));
+    let mut client = Client::logged_in(&router);
+    let uptime = |client: &mut Client| text(&client.rows(&["/system/resource/print"])[0], "uptime");
+    assert!(uptime(&mut client).contains('d'), "it has been up for days");
+    let cookies = client.ask(&["/ip/hotspot/cookie/print", "=count-only="]);
+    router.reboot();
+    assert_eq!(client.next(), "closed");
+    let mut client = Client::logged_in(&router);
+    let after = uptime(&mut client);
+    assert!(["0s", "1s", "2s", "3s"].contains(&after.as_str()), "{after}");
+    assert_eq!(router.sessions(), []);
+    for menu in ["active", "host"] {
+        let print = format!("/ip/hotspot/{menu}/print");
+        assert_eq!(client.ask(&[&print, "=count-only="]), ["!done | =ret=0"], "{menu}");
+    }
+    assert_eq!(client.ask(&["/ip/hotspot/user/print", "=count-only="]), ["!done | =ret=151"]);
+    assert_ne!(cookies, ["!done | =ret=0"]);
+    assert_eq!(client.ask(&["/ip/hotspot/cookie/print", "=count-only="]), cookies, "cookies stay");
+}
+
+#[test]
+fn dropping_it_ends_everything() {
+    let router = start(Settings::default());
+    let mut client = Client::logged_in(&router);
+    client.send(&["/ip/hotspot/active/listen"]);
+    let addr = router.addr();
+    drop(router);
+    assert_eq!(client.next(), "closed");
+    let began = Instant::now();
+    while TcpStream::connect(addr).is_ok() {
+        assert!(began.elapsed() < PATIENCE, "the port is still open");
+    }
+}
