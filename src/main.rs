@@ -1,2 +1,162 @@
-//! The command line.
-fn main() {}
+//! The command line: arguments to one command.
+
+#![warn(clippy::expect_used, clippy::unwrap_used)]
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long};
+use log::LevelFilter;
+use phsweb_agent::command::{demo::Demo, run::Run, simulate::Simulate};
+use phsweb_agent::config::Http;
+use phsweb_agent::simulator::Version;
+use simple_logger::SimpleLogger;
+
+/// The answer is no: the file is wrong, an address is taken.
+const EXIT_NO: u8 = 1;
+
+/// The program was called wrongly.
+const EXIT_USAGE: u8 = 2;
+
+/// Widest line of help, in characters.
+const WIDTH: usize = 100;
+
+#[derive(Debug, Clone)]
+enum Command {
+    Run(Run),
+    Demo(Demo),
+    Simulate(Simulate),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let (level, command) = match options().run_inner(Args::from(arguments.as_slice())) {
+        Ok(options) => options,
+        Err(failure) => {
+            failure.print_message(WIDTH);
+            let is_help = matches!(failure, ParseFailure::Stdout(..) | ParseFailure::Completion(_));
+            return if is_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
+        }
+    };
+    start_log(level);
+    let done = match command {
+        Command::Run(run) => run.execute(),
+        Command::Demo(demo) => demo.execute(),
+        Command::Simulate(simulate) => simulate.execute(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::from(EXIT_NO)
+        }
+    }
+}
+
+/// `--log` stands above `RUST_LOG`, which stands above the default.
+fn start_log(level: Option<LevelFilter>) {
+    let logger = SimpleLogger::new()
+        .with_utc_timestamps()
+        .with_level(LevelFilter::Info)
+        .env()
+        // It calls an error what the gate does on purpose: no more connections are wanted.
+        .with_module_level("tiny_http", LevelFilter::Off);
+    let logger = match level {
+        Some(level) => logger.with_level(level),
+        None => logger,
+    };
+    // Only a second logger could be refused, and there is none.
+    let _ = logger.init();
+}
+
+fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
+    let version = concat!(env!("CARGO_PKG_VERSION"));
+    let run_command = with_log(run())
+        .to_options()
+        .version(version)
+        .descr("Runs the agent: asks the routers of sites.ron, serves the page, JSON and metrics.")
+        .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started: all of its problems are shown, and the exit code is 1.")
+        .command("run")
+        .help("Run the agent; this is what happens without a command, too");
+    let demo_command = with_log(demo())
+        .to_options()
+        .version(version)
+        .descr("Runs the agent over simulated routers, with people coming and going. Needs no file.")
+        .footer("PHSWEB_ADMIN_TOKEN in the environment turns details of people on, for who sends that token.")
+        .command("demo")
+        .help("Look around: the agent over simulated routers, with no file");
+    let simulate_command = with_log(simulate())
+        .to_options()
+        .descr("Runs simulated routers alone, on loopback, for other clients of the RouterOS API.")
+        .footer("Log in as api-user with the password password; before RouterOS 6.43 by challenge.")
+        .command("simulate")
+        .help("Simulated routers alone, for other clients of the RouterOS API");
+    let plain_run = with_log(run());
+    construct!([run_command, demo_command, simulate_command, plain_run])
+        .to_options()
+        .version(version)
+        .descr("Shows who is online on MikroTik hotspots at many sites, and how the routers are.")
+        .header("Reads sites.ron, logs in to each router over the RouterOS API, and serves a page at / and JSON at /api/hotspot/stats.")
+        .footer("Exit codes: 0 well, 1 the answer is no, 2 wrong use. `phsweb-agent COMMAND --help` tells more of each command.")
+}
+
+fn with_log(command: impl Parser<Command>) -> impl Parser<(Option<LevelFilter>, Command)> {
+    let log = long("log")
+        .help("How much to log: off, error, warn, info, debug or trace; else $RUST_LOG, else info")
+        .argument::<LevelFilter>("LEVEL")
+        .optional();
+    construct!(log, command)
+}
+
+fn run() -> impl Parser<Command> {
+    let config = long("config")
+        .help("The configuration; else $PHSWEB_CONFIG, ./sites.ron, /etc/phsweb-agent/sites.ron")
+        .argument::<PathBuf>("FILE")
+        .optional();
+    let listen = long("listen")
+        .help("Where to listen, as ADDRESS:PORT; stands above http.listen of the file")
+        .argument::<SocketAddr>("ADDR")
+        .optional();
+    let simulate = long("simulate")
+        .help("Let a simulated router answer for each of the file: your own configuration, no network")
+        .switch();
+    construct!(Run { config, listen, simulate }).map(Command::Run)
+}
+
+fn demo() -> impl Parser<Command> {
+    let sites = long("sites")
+        .help("How many sites")
+        .argument::<usize>("N")
+        .guard(|sites| (1..=1000).contains(sites), "expected 1 to 1000 sites")
+        .fallback(3)
+        .display_fallback();
+    let listen = long("listen")
+        .help("Where to listen, as ADDRESS:PORT")
+        .argument::<SocketAddr>("ADDR")
+        .fallback(Http::default_listen())
+        .display_fallback();
+    construct!(Demo { sites, listen }).map(Command::Demo)
+}
+
+fn simulate() -> impl Parser<Command> {
+    let routers = long("routers")
+        .help("How many routers")
+        .argument::<u16>("N")
+        .guard(|routers| (1..=1000).contains(routers), "expected 1 to 1000 routers")
+        .fallback(1)
+        .display_fallback();
+    let active = long("active").help("People online at each router").argument::<usize>("N").optional();
+    let users = long("users").help("Users configured at each router").argument::<usize>("N").optional();
+    let version = long("version")
+        .help("The RouterOS of all routers, such as 6.42, 6.49.10, 7.11 or 7.20.7; else each has another")
+        .argument::<Version>("V")
+        .optional();
+    let port = long("port")
+        .help("The first router's port, the others' follow it; 0 lets the system choose")
+        .argument::<u16>("P")
+        .fallback(phsweb_agent::config::API_PORT)
+        .display_fallback();
+    construct!(Simulate { routers, active, users, version, port }).map(Command::Simulate)
+}

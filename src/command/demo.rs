@@ -1,0 +1,75 @@
+//! `demo`: the agent over simulated routers, with people coming and going. Needs no file.
+
+use std::env;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Failure, say, serve, simulated};
+use crate::config::{Config, Http, Secret, Site};
+use crate::plugin;
+use crate::routeros::login::Method;
+use crate::simulator;
+
+/// Options of `demo`.
+#[derive(Debug, Clone)]
+pub struct Demo {
+    /// How many sites.
+    pub sites: usize,
+    /// Where to listen.
+    pub listen: SocketAddr,
+}
+
+/// A demo shows something happening.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// The user and the password that simulated routers have.
+const LOGIN: (&str, &str) = ("api-user", "password");
+
+impl Demo {
+    /// Runs the demo until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken.
+    pub fn execute(self) -> Result<(), Failure> {
+        let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
+        if admin.is_none() {
+            say("Details of people are off; set PHSWEB_ADMIN_TOKEN to a token of yours to turn them on.");
+        }
+        let http =
+            Http { listen: self.listen, title: "PHSWEB hotspots (demo)".into(), admin, ..Http::default() };
+        let mut sites = Vec::new();
+        let mut routers = Vec::new();
+        for (number, kind) in simulator::demo().into_iter().cycle().take(self.sites).enumerate() {
+            let turn = number / simulator::demo().len();
+            let key =
+                if turn == 0 { kind.identity.clone() } else { format!("{}-{}", kind.identity, turn + 1) };
+            let settings = simulator::Settings { seed: number as u64 + 1, identity: key.clone(), ..kind };
+            let (site, router) = simulated(&site(key), settings)?;
+            sites.push(Arc::new(site));
+            routers.push(router);
+        }
+        serve(&Config { http, sites })
+    }
+}
+
+fn site(key: String) -> Site {
+    let (user, password) = LOGIN;
+    let mut name = key.clone();
+    name[..1].make_ascii_uppercase();
+    Site {
+        key,
+        name,
+        hosts: Vec::new(),
+        user: user.into(),
+        password: Secret::new(password.into()),
+        login: Method::Plain,
+        codepage: encoding_rs::WINDOWS_1252,
+        refresh: REFRESH,
+        connect_timeout: Duration::from_secs(10),
+        query_timeout: Duration::from_secs(5),
+        live: true,
+        collect: plugin::BUILT_IN.map(Into::into).into(),
+    }
+}

@@ -1,0 +1,72 @@
+//! The commands, one file each; `main` chooses one by the arguments.
+
+pub mod demo;
+pub mod run;
+pub mod simulate;
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use async_net::TcpListener;
+use async_signal::{Signal, Signals};
+use smol::future::FutureExt;
+use smol::stream::StreamExt;
+
+use crate::config::{Config, Host, Site};
+use crate::http::{self, Routes, gate};
+use crate::simulator::{Router, Settings};
+use crate::site;
+use crate::state::Store;
+
+/// Why a command could not do what it was asked, in words for its user.
+pub type Failure = String;
+
+/// Serves a configuration until a signal ends it.
+fn serve(config: &Config) -> Result<(), Failure> {
+    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        .map_err(|error| format!("signals can't be received: {error}"))?;
+    let store = Arc::new(Store::new(config.sites.iter().map(|site| site::initial_state(site))));
+    let routes = Routes::new(store.clone(), config.http.clone());
+    let engine = http::start(move |request| routes.answer(request))
+        .map_err(|error| format!("the HTTP server can't be started: {error}"))?;
+    smol::block_on(async {
+        let listen = config.http.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            format!("can't listen at {listen}: {error}; choose another address with --listen or http.listen")
+        })?;
+        let bound = listener.local_addr().map_err(|error| error.to_string())?;
+        say(&format!("The page is at http://{bound}/"));
+        // Each site's task ends when it is dropped at the end of this block.
+        let _sites: Vec<_> =
+            config.sites.iter().map(|site| site::start(site.clone(), store.clone())).collect();
+        let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
+        let serving = async { match gate::serve(listener, engine, limits).await {} };
+        serving.or(until_ended(signals)).await;
+        Ok(())
+    })
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn until_ended(mut signals: Signals) {
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Hup) => log::info!("SIGHUP: this version reads its file at the start only"),
+            Ok(signal) => return log::info!("ending: {signal:?}"),
+            Err(error) => log::warn!("signals can't be received: {error}"),
+        }
+    }
+}
+
+/// Starts a simulated router on loopback and gives the site with that router's address for its own.
+fn simulated(site: &Site, settings: Settings) -> Result<(Site, Router), Failure> {
+    let router = Router::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), settings)
+        .map_err(|error| format!("no simulated router for {}: {error}", site.key))?;
+    let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
+    Ok((Site { hosts: vec![host], ..site.clone() }, router))
+}
+
+/// Tells the user at the terminal. Where nobody listens, nobody is told.
+fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}

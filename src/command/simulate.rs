@@ -1,0 +1,60 @@
+//! `simulate`: the simulated routers alone, for other people's clients.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use async_signal::{Signal, Signals};
+
+use super::{Failure, say, until_ended};
+use crate::simulator::{self, Login, Router, Settings, Version};
+
+/// Options of `simulate`.
+#[derive(Debug, Clone)]
+pub struct Simulate {
+    /// How many routers.
+    pub routers: u16,
+    /// People online at each.
+    pub active: Option<usize>,
+    /// Users configured at each.
+    pub users: Option<usize>,
+    /// The RouterOS of all; without it each has another.
+    pub version: Option<Version>,
+    /// The first router's port, the others' follow it; 0 lets the system choose all.
+    pub port: u16,
+}
+
+impl Simulate {
+    /// Serves the routers until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// When a port is taken.
+    pub fn execute(self) -> Result<(), Failure> {
+        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+            .map_err(|error| format!("signals can't be received: {error}"))?;
+        let mut routers = Vec::new();
+        for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
+            let port = match self.port {
+                0 => 0,
+                first => first.checked_add(number).ok_or("the last router's port would be over 65535")?,
+            };
+            let settings = Settings {
+                identity: format!("{}-{}", kind.identity, number + 1),
+                seed: u64::from(number) + 1,
+                version: self.version.clone().unwrap_or(kind.version.clone()),
+                active: self.active.unwrap_or(kind.active),
+                users: self.users.unwrap_or(kind.users),
+                logins: vec![Login::new("api-user", "password")],
+                ..kind
+            };
+            let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let router = Router::start(address, settings)
+                .map_err(|error| format!("can't listen at {address}: {error}; choose another with --port"))?;
+            say(&format!("{}  {told}", router.addr()));
+            routers.push(router);
+        }
+        say("Log in as api-user with the password password.");
+        smol::block_on(until_ended(signals));
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! The JSON: pure functions of a snapshot and the moment of asking.
+//!
+//! camelCase, times as RFC 3339 in UTC, sizes in bytes, durations in seconds beside
+//! the human form. What is not known is null, and what is old carries its age; the one
+//! exception is [`stats`], whose shape is older than this agent.
+
+mod sessions;
+mod sites;
+mod stats;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::{Clock, Moment};
+use crate::routeros::error::Error;
+use crate::state::Snapshot;
+
+pub(super) use sessions::{sessions, table};
+pub(super) use sites::{router, site};
+pub(super) use stats::stats;
+
+/// A snapshot, seen at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    pub(super) now: Moment,
+}
+
+impl View<'_> {
+    fn clock(&self) -> Clock {
+        self.snapshot.clock
+    }
+
+    fn date(&self, moment: Moment) -> String {
+        self.clock().rfc3339(moment)
+    }
+
+    /// Whole seconds since `moment`.
+    fn age_s(&self, moment: Moment) -> u64 {
+        self.now.since(moment).as_secs()
+    }
+}
+
+/// What is wrong, since when, and what to do.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorJson {
+    cause: &'static str,
+    message: String,
+    hint: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
+}
+
+impl ErrorJson {
+    fn new(error: &Error, since: Option<String>) -> Self {
+        Self { cause: error.cause.name(), message: error.message.clone(), hint: error.cause.hint(), since }
+    }
+}
+
+/// Seconds, to the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}

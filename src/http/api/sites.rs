@@ -1,0 +1,165 @@
+//! `/api/sites` and `/api/routers`: how the connections and the routers are.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{ErrorJson, View, seconds};
+use crate::routeros::value;
+use crate::state::{ConnectionEvent, Link, Reading, SiteState, Usage};
+
+/// One site: its connection, its plugins, and what the agent costs its router.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct SiteJson<'s> {
+    name: &'s str,
+    state: &'static str,
+    /// The address in use.
+    address: Option<&'s str>,
+    /// When this state began.
+    since: Option<String>,
+    error: Option<ErrorJson>,
+    refresh_seconds: f64,
+    plugins: BTreeMap<&'s str, PluginJson<'s>>,
+    connections: Vec<EventJson<'s>>,
+    usage: UsageJson,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PluginJson<'s> {
+    title: &'s str,
+    state: &'static str,
+    private: bool,
+    fetched_at: Option<String>,
+    age_seconds: Option<u64>,
+    took_seconds: Option<f64>,
+    error: Option<ErrorJson>,
+    partial: Option<&'s str>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventJson<'s> {
+    at: String,
+    event: &'static str,
+    address: Option<&'s str>,
+    error: Option<ErrorJson>,
+}
+
+/// What the agent has cost the router since the agent's start.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsageJson {
+    sent_bytes: u64,
+    received_bytes: u64,
+    commands: u64,
+    logins: u64,
+    reply_seconds: Option<f64>,
+}
+
+/// One router. What is not known is null; what is old has its age.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct RouterJson<'s> {
+    name: &'s str,
+    is_online: bool,
+    uptime: Option<String>,
+    uptime_seconds: Option<u64>,
+    version: Option<&'s str>,
+    cpu_load: Option<u64>,
+    cpu_count: Option<u64>,
+    free_memory: Option<u64>,
+    total_memory: Option<u64>,
+    free_storage: Option<u64>,
+    total_storage: Option<u64>,
+    board_name: Option<&'s str>,
+    architecture: Option<&'s str>,
+    fetched_at: Option<String>,
+    age_seconds: Option<u64>,
+    error: Option<ErrorJson>,
+}
+
+/// One site as it is now.
+pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
+    let (state, address, since) = match &site.link {
+        Link::Connecting => ("connecting", None, None),
+        Link::Online { host, since } => ("online", Some(host.as_str()), Some(*since)),
+        Link::Offline { since, .. } => ("offline", None, Some(*since)),
+    };
+    let readings = site.readings.iter();
+    SiteJson {
+        name: &site.name,
+        state,
+        address,
+        since: since.map(|since| view.date(since)),
+        error: link_error(view, site),
+        refresh_seconds: seconds(site.refresh),
+        plugins: readings.map(|reading| (reading.plugin.name(), plugin(view, site, reading))).collect(),
+        connections: site.events.iter().map(|event| connection(view, event)).collect(),
+        usage: usage(&site.usage),
+    }
+}
+
+/// One router as it is now.
+pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {
+    let resource = site.resource();
+    let at = site.reading("resource").and_then(|reading| reading.at);
+    let uptime = resource.and_then(|resource| resource.uptime);
+    RouterJson {
+        name: &site.name,
+        is_online: site.is_online(),
+        uptime: uptime.map(value::format_duration),
+        uptime_seconds: uptime.map(|uptime| uptime.as_secs()),
+        version: resource.and_then(|resource| resource.version.as_deref()),
+        cpu_load: resource.and_then(|resource| resource.cpu_load_percent),
+        cpu_count: resource.and_then(|resource| resource.cpu_count),
+        free_memory: resource.and_then(|resource| resource.free_memory),
+        total_memory: resource.and_then(|resource| resource.total_memory),
+        free_storage: resource.and_then(|resource| resource.free_storage),
+        total_storage: resource.and_then(|resource| resource.total_storage),
+        board_name: resource.and_then(|resource| resource.board.as_deref()),
+        architecture: resource.and_then(|resource| resource.architecture.as_deref()),
+        fetched_at: at.map(|at| view.date(at)),
+        age_seconds: at.map(|at| view.age_s(at)),
+        error: link_error(view, site),
+    }
+}
+
+fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
+    match &site.link {
+        Link::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
+        Link::Connecting | Link::Online { .. } => None,
+    }
+}
+
+fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<'s> {
+    PluginJson {
+        title: reading.plugin.title(),
+        state: reading.state(site.is_online()).name(),
+        private: reading.plugin.private(),
+        fetched_at: reading.at.map(|at| view.date(at)),
+        age_seconds: reading.at.map(|at| view.age_s(at)),
+        took_seconds: reading.took.map(seconds),
+        error: reading.error.as_ref().map(|error| ErrorJson::new(error, None)),
+        partial: reading.partial.as_deref(),
+    }
+}
+
+fn connection<'s>(view: View, event: &'s ConnectionEvent) -> EventJson<'s> {
+    EventJson {
+        at: view.date(event.at),
+        event: if event.outcome.is_ok() { "connected" } else { "lost" },
+        address: event.outcome.as_deref().ok(),
+        error: event.outcome.as_ref().err().map(|error| ErrorJson::new(error, None)),
+    }
+}
+
+fn usage(usage: &Usage) -> UsageJson {
+    UsageJson {
+        sent_bytes: usage.sent_bytes,
+        received_bytes: usage.received_bytes,
+        commands: usage.commands,
+        logins: usage.logins,
+        reply_seconds: usage.reply_time.map(seconds),
+    }
+}

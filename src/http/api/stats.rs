@@ -1,0 +1,128 @@
+//! `/api/hotspot/stats`: the object that PHSWEB's dashboard was written for.
+//!
+//! Its consumers know neither null nor absence: a router that can't be reached has
+//! zeros there and the status `maintenance`. Beside that stands what is true.
+
+use serde::Serialize;
+
+use super::{ErrorJson, View};
+use crate::clock;
+use crate::plugin::Hotspot;
+use crate::routeros::value;
+use crate::state::{Link, Reading, ReadingState, SiteState};
+
+/// One site's figures.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct Stats<'s> {
+    active_users: usize,
+    total_users: u64,
+    total_bytes_in: u64,
+    total_bytes_out: u64,
+    last_activity: String,
+    last_activity_at: Option<String>,
+    status: &'static str,
+    name: &'s str,
+    upload_bytes: u64,
+    download_bytes: u64,
+    fetched_at: Option<String>,
+    age_seconds: Option<u64>,
+    error: Option<ErrorJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_known: Option<LastKnown>,
+    router_status: RouterStatus<'s>,
+}
+
+/// The last true figures, where those above are not.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LastKnown {
+    active_users: usize,
+    total_users: Option<u64>,
+    total_bytes_in: u64,
+    total_bytes_out: u64,
+    last_activity_at: Option<String>,
+    fetched_at: Option<String>,
+    age_seconds: Option<u64>,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RouterStatus<'s> {
+    is_online: bool,
+    uptime: String,
+    uptime_seconds: u64,
+    version: &'s str,
+    cpu_load: u64,
+    free_memory: u64,
+    total_memory: u64,
+}
+
+/// One site's figures as they are now.
+pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
+    let reading = site.reading("hotspot");
+    let hotspot = site.hotspot();
+    // Figures stand while the router answers, though one try for new ones may have failed.
+    let active = site.is_online()
+        && reading
+            .is_none_or(|reading| matches!(reading.state(true), ReadingState::Ok | ReadingState::Stale));
+    let shown = hotspot.filter(|_| active);
+    let at = reading.and_then(|reading| reading.at);
+    let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
+    let last_activity = match (&site.link, last_login) {
+        (Link::Connecting, _) => "Connecting".into(),
+        _ if !active => "Connection failed".into(),
+        (_, Some(login)) => clock::ago(view.now.since(login)),
+        _ => "No login seen yet".into(),
+    };
+    let last_activity_at = last_login.map(|login| view.date(login));
+    Stats {
+        active_users: shown.map_or(0, |hotspot| hotspot.sessions.len()),
+        total_users: shown.and_then(|hotspot| hotspot.configured_users).unwrap_or(0),
+        total_bytes_in: shown.map_or(0, Hotspot::bytes_in),
+        total_bytes_out: shown.map_or(0, Hotspot::bytes_out),
+        last_activity,
+        last_activity_at: last_activity_at.clone().filter(|_| active),
+        status: if active { "active" } else { "maintenance" },
+        name: &site.name,
+        upload_bytes: shown.map_or(0, Hotspot::bytes_in),
+        download_bytes: shown.map_or(0, Hotspot::bytes_out),
+        fetched_at: at.filter(|_| active).map(|at| view.date(at)),
+        age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
+        error: error(view, site, reading),
+        last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
+            active_users: hotspot.sessions.len(),
+            total_users: hotspot.configured_users,
+            total_bytes_in: hotspot.bytes_in(),
+            total_bytes_out: hotspot.bytes_out(),
+            last_activity_at,
+            fetched_at: at.map(|at| view.date(at)),
+            age_seconds: at.map(|at| view.age_s(at)),
+        }),
+        router_status: router_status(site),
+    }
+}
+
+/// The connection's error, or the hotspot's own.
+fn error(view: View, site: &SiteState, reading: Option<&Reading>) -> Option<ErrorJson> {
+    if let Link::Offline { error, since } = &site.link {
+        return Some(ErrorJson::new(error, Some(view.date(*since))));
+    }
+    let error = reading?.error.as_ref()?;
+    Some(ErrorJson::new(error, None))
+}
+
+fn router_status(site: &SiteState) -> RouterStatus<'_> {
+    let Some(resource) = site.resource().filter(|_| site.is_online()) else {
+        return RouterStatus { is_online: site.is_online(), ..RouterStatus::default() };
+    };
+    RouterStatus {
+        is_online: true,
+        uptime: resource.uptime.map(value::format_duration).unwrap_or_default(),
+        uptime_seconds: resource.uptime.map_or(0, |uptime| uptime.as_secs()),
+        version: resource.version.as_deref().unwrap_or_default(),
+        cpu_load: resource.cpu_load_percent.unwrap_or(0),
+        free_memory: resource.free_memory.unwrap_or(0),
+        total_memory: resource.total_memory.unwrap_or(0),
+    }
+}

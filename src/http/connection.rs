@@ -1,0 +1,268 @@
+//! One client's connection, from its first byte to its close: request after
+//! request, each with a deadline for every part that the client decides.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+use smol::future::{or, poll_fn};
+use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use smol::lock::SemaphoreGuardArc;
+
+use super::door::Seat;
+use super::engine::Engine;
+use super::gate::{Gate, MAX_HEAD};
+use super::head::{self, Head, Refusal, refuse};
+use super::message::{Method, problem};
+
+/// Bytes taken by one read, from the stack: a connection that is silent has no buffer.
+const CHUNK: usize = 4 * 1024;
+
+/// Largest body that is taken whatever the others send; every action's and the
+/// login's fit by far. Larger ones share a few places, see [`Gate::large_bodies`].
+const SMALL_BODY: usize = 4 * 1024;
+
+/// The slowest reader that is waited for, in bytes a second, over a whole answer:
+/// a poor GPRS link. It stops one that takes a byte now and then for ever.
+const SLOWEST_READER: usize = 1024;
+
+/// Longest wait, before a close, for the client to have read the last answer and
+/// closed. Closing over what it still sends would take the answer from it again.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Most bytes thrown away in that time: four bodies of the largest size.
+const MAX_LINGER: usize = 256 * 1024;
+
+/// One connection, over anything that carries bytes both ways.
+pub(super) struct Connection<S> {
+    stream: S,
+    peer: IpAddr,
+    seat: Seat,
+    gate: Gate,
+    /// What has come and is not yet used: at most a head, and then its body.
+    buffer: Vec<u8>,
+}
+
+/// Why a connection ends.
+enum End {
+    /// There is nobody to say anything to: closed, broken, or silent for too long.
+    Gone,
+    /// The client is told, in answer to a request with this method.
+    Refused(Method, Refusal),
+    /// All is answered.
+    Done,
+}
+
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
+        Self::Gone
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(super) fn new(stream: S, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
+        Self { stream, peer, seat, gate, buffer: Vec::new() }
+    }
+
+    /// Serves it to its end.
+    pub(super) async fn run(mut self, engine: Engine) {
+        let mut patience = self.gate.limits.head;
+        let end = loop {
+            match self.turn(&engine, patience).await {
+                Ok(()) => patience = self.gate.limits.idle,
+                Err(end) => break end,
+            }
+        };
+        match end {
+            End::Gone => return,
+            End::Done => {}
+            End::Refused(method, refusal) => {
+                log::debug!("{} refused: {} {}", self.peer, refusal.status, refusal.detail);
+                if self.write(&refusal_bytes(method, refusal)).await.is_err() {
+                    return;
+                }
+            }
+        }
+        self.linger().await;
+    }
+
+    /// One request and its answer. For its first byte the client has `patience`.
+    async fn turn(&mut self, engine: &Engine, patience: Duration) -> Result<(), End> {
+        let head = self.read_head(patience).await?;
+        let began = Instant::now();
+        let answered = {
+            let _place = self.read_body(&head).await?;
+            self.seat.serving();
+            engine.ask(&head, &self.buffer[..head.body_length], self.peer, self.gate.limits.answer).await
+        };
+        self.consume(head.body_length);
+        let mut answer = answered.map_err(|refusal| End::Refused(head.method, refusal))?;
+        answer.set_connection(head.keep_alive);
+        self.write(&answer.bytes).await?;
+        if log::log_enabled!(log::Level::Debug) {
+            let (status, bytes, took) = (answer.status, answer.bytes.len(), began.elapsed());
+            log::debug!("{} {} {status} {bytes} B {took:.1?}", self.peer, head.summary());
+        }
+        if !head.keep_alive {
+            return Err(End::Done);
+        }
+        self.seat.idle();
+        Ok(())
+    }
+
+    async fn read_head(&mut self, patience: Duration) -> Result<Head, End> {
+        let mut deadline = Instant::now() + patience;
+        let mut begun = false;
+        let mut seen = 0;
+        let refused = |status, detail| End::Refused(Method::Get, refuse(status, detail));
+        loop {
+            // Some clients send an empty line after a body (RFC 9112, 2.2).
+            let blank = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            if seen == 0 && blank > 0 {
+                self.consume(blank);
+            }
+            if let Some(first) = self.buffer.first() {
+                if !first.is_ascii_alphabetic() {
+                    return Err(refused(
+                        400,
+                        "this is no HTTP request; it may be TLS, which is not spoken here",
+                    ));
+                }
+                if !begun {
+                    begun = true;
+                    deadline = deadline.min(Instant::now() + self.gate.limits.head);
+                }
+            }
+            if let Some(end) = head::end(&self.buffer, seen) {
+                let head = head::parse(&self.buffer[..end]);
+                self.consume(end);
+                return head.map_err(|refusal| End::Refused(Method::Get, refusal));
+            }
+            if self.buffer.len() >= MAX_HEAD {
+                return Err(if self.buffer.contains(&b'\n') {
+                    refused(431, "the head is over 8 KiB")
+                } else {
+                    refused(414, "the request line is over 8 KiB")
+                });
+            }
+            seen = self.buffer.len();
+            match within(deadline, read_more(&mut self.stream, &mut self.buffer, MAX_HEAD)).await {
+                Some(Ok(1..)) => {}
+                None if begun => return Err(refused(408, "the head took too long")),
+                _ => return Err(End::Gone),
+            }
+        }
+    }
+
+    /// Waits for the whole body. What it returns is the body's place among the
+    /// large ones, to be held for as long as the body is.
+    async fn read_body(&mut self, head: &Head) -> Result<Option<SemaphoreGuardArc>, End> {
+        let refused = |status, detail| End::Refused(head.method, refuse(status, detail));
+        let mut place = None;
+        if head.body_length > SMALL_BODY {
+            place = self.gate.large_bodies.try_acquire_arc();
+            if place.is_none() {
+                return Err(refused(503, "too many long bodies at once: try again in a moment"));
+            }
+        }
+        if head.expects_continue && self.buffer.len() < head.body_length {
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+        }
+        let deadline = Instant::now() + self.gate.limits.body;
+        while self.buffer.len() < head.body_length {
+            match within(deadline, read_more(&mut self.stream, &mut self.buffer, head.body_length)).await {
+                Some(Ok(1..)) => {}
+                None => return Err(refused(408, "the body took too long")),
+                _ => return Err(End::Gone),
+            }
+        }
+        Ok(place)
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
+        self.seat.holds(bytes.len());
+        let end = Instant::now()
+            + self.gate.limits.write
+            + Duration::from_secs((bytes.len() / SLOWEST_READER) as u64);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let deadline = end.min(Instant::now() + self.gate.limits.write);
+            match within(deadline, self.stream.write(rest)).await {
+                Some(Ok(count @ 1..)) => rest = &rest[count..],
+                _ => return Err(End::Gone),
+            }
+        }
+        self.seat.holds(0);
+        Ok(())
+    }
+
+    /// Closes so that the client can still read what was written last.
+    async fn linger(mut self) {
+        self.seat.leaving();
+        let deadline = Instant::now() + LINGER;
+        let mut thrown = self.buffer.len();
+        let drained = async {
+            self.stream.close().await?;
+            while thrown < MAX_LINGER {
+                self.buffer.clear();
+                match read_more(&mut self.stream, &mut self.buffer, CHUNK).await? {
+                    0 => break,
+                    count => thrown += count,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // However it went, the connection is dropped now.
+        let _ = within(deadline, drained).await;
+    }
+
+    /// Forgets the first bytes, and the buffer too once it is empty.
+    fn consume(&mut self, count: usize) {
+        self.buffer.drain(..count);
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+/// What `future` gives, if it does so by `deadline`.
+pub(super) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    let late = async {
+        Timer::at(deadline).await;
+        None
+    };
+    or(async { Some(future.await) }, late).await
+}
+
+/// Appends what one read gives, so that `buffer` is at most `most` bytes long;
+/// their count, which is 0 at the end of the stream or when there is no room.
+pub(super) async fn read_more<R>(stream: &mut R, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize>
+where
+    R: AsyncRead + Unpin,
+{
+    let room = most.saturating_sub(buffer.len()).min(CHUNK);
+    poll_fn(|context| {
+        let mut chunk = [0; CHUNK];
+        Pin::new(&mut *stream).poll_read(context, &mut chunk[..room]).map_ok(|count| {
+            buffer.extend_from_slice(&chunk[..count]);
+            count
+        })
+    })
+    .await
+}
+
+/// A refusal as it goes to the client; the connection ends with it.
+fn refusal_bytes(method: Method, refusal: Refusal) -> Vec<u8> {
+    let Refusal { status, detail } = refusal;
+    let title = tiny_http::StatusCode(status).default_reason_phrase();
+    let problem = problem(status, title, detail);
+    let head = format!(
+        "HTTP/1.1 {status} {title}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        problem.content_type,
+        problem.body.len()
+    );
+    let body = if method == Method::Head { &[] } else { problem.body.as_slice() };
+    [head.as_bytes(), body].concat()
+}

@@ -1,0 +1,235 @@
+//! Who is in: every connection has a seat, and when there is none left the one
+//! that can best be spared gives up its own.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use smol::Task;
+
+/// The most memory for answers that clients have not yet read, in bytes: the
+/// longest possible answer fits, and a router has it to spare. Past it the answer
+/// that has been in reading for longest goes, with its connection.
+const MAX_UNREAD: usize = super::gate::MAX_ANSWER;
+
+/// Share of the connections that one address can always have. Small settings
+/// must not break a browser, which opens six, nor several behind one NAT.
+const MIN_SHARE: usize = 32;
+
+/// How long the system's limit is believed after it was met, see
+/// [`Door::shrink`]: trying too early costs clients a few connections, too late
+/// leaves room unused.
+const SHRUNK_FOR: Duration = Duration::from_secs(60);
+
+/// A connection this young cannot be blamed for having sent no request yet: a
+/// round trip to the far end of a satellite link. See [`Seats::evict`].
+const NEW: Duration = Duration::from_secs(1);
+
+/// Of that many seats one is for those that are new.
+const SEATS_FOR_ONE_NEW: usize = 16;
+
+/// All seats. The lock is held for moments and never over I/O.
+#[derive(Debug)]
+pub(super) struct Door {
+    seats: Mutex<Seats>,
+    max_connections: usize,
+}
+
+#[derive(Debug)]
+struct Seats {
+    /// How many there are: less than the maximum for a while after [`Door::shrink`].
+    count: usize,
+    shrunk: Option<Instant>,
+    taken: HashMap<u32, Taken>,
+    next: u32,
+    unread: usize,
+}
+
+#[derive(Debug)]
+struct Taken {
+    from: IpAddr,
+    stage: Stage,
+    /// When it last had a whole request, or else when it came in.
+    since: Instant,
+    unread: usize,
+    /// The connection itself: dropping it closes it.
+    task: Option<Task<()>>,
+}
+
+/// What is lost by closing a connection, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It never sent a whole request, or nothing more is wanted of it.
+    Opening,
+    /// It has had an answer and may ask again.
+    Idle,
+    /// It sent a whole request and has not had all of the answer.
+    Serving,
+}
+
+/// A place for one connection, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    number: u32,
+    door: Arc<Door>,
+}
+
+impl Door {
+    /// A door for so many connections, at least one.
+    pub(super) fn new(max_connections: usize) -> Self {
+        let max_connections = max_connections.max(1);
+        let seats = Seats { count: max_connections, shrunk: None, taken: HashMap::new(), next: 0, unread: 0 };
+        Self { seats: Mutex::new(seats), max_connections }
+    }
+
+    /// A seat for a connection from `peer`, which `start` is given to make its task
+    /// from. Another connection may have to go for it: one of the same address if
+    /// that has its share already, else one of all.
+    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, start: impl FnOnce(Seat) -> Task<()>) {
+        let from = origin(peer);
+        let mut seats = self.lock();
+        if seats.shrunk.is_some_and(|at| at.elapsed() > SHRUNK_FOR) {
+            seats.shrunk = None;
+            seats.count = self.max_connections;
+        }
+        let same = |taken: &Taken| taken.from == from;
+        let out = if seats.taken.values().filter(|taken| same(taken)).count() >= max_from_one(seats.count) {
+            seats.evict(same)
+        } else if seats.taken.len() >= seats.count {
+            seats.evict(|_| true)
+        } else {
+            None
+        };
+        let number = seats.next;
+        seats.next = number.wrapping_add(1);
+        let taken = Taken { from, stage: Stage::Opening, since: Instant::now(), unread: 0, task: None };
+        seats.taken.insert(number, taken);
+        drop(seats);
+        drop(out);
+
+        let task = start(Seat { number, door: Arc::clone(self) });
+        match self.lock().taken.get_mut(&number) {
+            Some(taken) => taken.task = Some(task),
+            // It has ended already.
+            None => task.detach(),
+        }
+    }
+
+    /// For when the system has no descriptor left: makes do with a quarter fewer
+    /// seats for a while, so that the rest of the program gets along and clients
+    /// are again accepted first and then make others go. None that is being
+    /// answered is closed for it.
+    pub(super) fn shrink(&self) {
+        let mut out = Vec::new();
+        let mut seats = self.lock();
+        let taken = seats.taken.len();
+        seats.count = (taken - taken / 4).max(MIN_SHARE).min(seats.count);
+        seats.shrunk = Some(Instant::now());
+        while seats.taken.len() > seats.count {
+            let Some(task) = seats.evict(|taken| taken.stage < Stage::Serving) else { break };
+            out.push(task);
+        }
+        drop(seats);
+        drop(out);
+    }
+
+    // What is behind the lock is whole after each statement, so a panic under it spoils nothing.
+    fn lock(&self) -> MutexGuard<'_, Seats> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seats {
+    /// Takes away the seat, among those that `may_go`, that can best be spared:
+    /// at the least stage, and there the one longest without a whole request. The
+    /// task is to be dropped when the lock is no longer held.
+    ///
+    /// A few that are new go last, or else, where clients hold all the other seats
+    /// with answers they don't read, the next to come would always push out the
+    /// last before it could ask. Only a few: many at once are a flood.
+    fn evict(&mut self, may_go: impl Fn(&Taken) -> bool) -> Option<Task<()>> {
+        let now = Instant::now();
+        let is_new = |taken: &Taken| taken.stage == Stage::Opening && now - taken.since < NEW;
+        let candidates = || self.taken.iter().filter(|(_, taken)| may_go(taken));
+        let new = candidates().filter(|(_, taken)| is_new(taken)).count();
+        let few = new <= candidates().count() / SEATS_FOR_ONE_NEW;
+        let (&number, _) =
+            candidates().min_by_key(|(_, taken)| (few && is_new(taken), taken.stage, taken.since))?;
+        self.remove(number)
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Task<()>> {
+        let taken = self.taken.remove(&number)?;
+        self.unread -= taken.unread;
+        taken.task
+    }
+}
+
+impl Seat {
+    /// A whole request has come.
+    pub(super) fn serving(&self) {
+        self.update(|taken| {
+            taken.stage = Stage::Serving;
+            taken.since = Instant::now();
+        });
+    }
+
+    /// The answer is out; there may be more requests.
+    pub(super) fn idle(&self) {
+        self.update(|taken| taken.stage = Stage::Idle);
+    }
+
+    /// Nothing more is wanted of it.
+    pub(super) fn leaving(&self) {
+        self.update(|taken| taken.stage = Stage::Opening);
+    }
+
+    /// It holds so many bytes of answer for its client. Others may have to go for
+    /// them to fit.
+    pub(super) fn holds(&self, bytes: usize) {
+        let mut out = Vec::new();
+        let mut seats = self.door.lock();
+        if let Some(taken) = seats.taken.get_mut(&self.number) {
+            let before = std::mem::replace(&mut taken.unread, bytes);
+            seats.unread = seats.unread - before + bytes;
+        }
+        while seats.unread > MAX_UNREAD {
+            let slowest =
+                seats.taken.iter().filter(|(number, taken)| taken.unread > 0 && **number != self.number);
+            let Some((&number, _)) = slowest.min_by_key(|(_, taken)| taken.since) else { break };
+            out.push(seats.remove(number));
+        }
+        drop(seats);
+        drop(out);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Taken)) {
+        if let Some(taken) = self.door.lock().taken.get_mut(&self.number) {
+            change(taken);
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // The task is the one that is just ending, or else was evicted.
+        let task = self.door.lock().remove(self.number);
+        drop(task);
+    }
+}
+
+/// Most connections of one address, where there are `count` in all: three quarters.
+/// A reverse proxy or everybody behind one NAT gets along with that, and one
+/// address alone never keeps the others out.
+fn max_from_one(count: usize) -> usize {
+    (count - count / 4).max(MIN_SHARE).min(count)
+}
+
+/// What counts as one address: a host or network has a whole /64 of IPv6.
+fn origin(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}

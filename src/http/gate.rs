@@ -1,0 +1,153 @@
+//! The gate: lets clients in, and keeps each of them to limits.
+//!
+//! `tiny_http` alone is ended by clients: it waits for ever for a head of any
+//! length, gives each connection a thread, and stops for good when one `accept`
+//! fails. So it never meets one. Here a connection costs some hundred bytes until
+//! it sends something; everything it decides has a deadline and a size; and when
+//! there are too many, those that ask for nothing go first, so that people always
+//! get in.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_net::{TcpListener, TcpStream};
+use smol::future::yield_now;
+use smol::lock::Semaphore;
+use smol::{Executor, Timer};
+
+use super::connection::Connection;
+use super::door::Door;
+use super::engine::Engine;
+
+/// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB.
+pub const MAX_HEAD: usize = 8 * 1024;
+
+/// Longest body of a request, in bytes. The largest that is wanted is a few hundred.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// Longest body of an answer, in bytes: metrics of a thousand sites, and as much again.
+pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
+
+/// Bodies over 4 KiB that are taken at once: 2 MiB together. Held open on purpose
+/// they could take all of a router's memory.
+const MAX_LARGE_BODIES: usize = 32;
+
+/// Clients that the system completes the handshake for before they are accepted.
+/// The usual 128 overflows in a burst, and those left out try again a second later.
+const BACKLOG: i32 = 1024;
+
+/// Most connections taken in one go before those that are in get their turn.
+const ACCEPTED_AT_ONCE: usize = 16;
+
+/// Wait after an `accept` that failed, for descriptors or memory to come free:
+/// short enough that a client hardly notices, long enough to cost nothing.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// Least time between two log lines about an `accept` that failed.
+const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// What a client may take its time for, and how many there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at once, at least 1. One address (or IPv6 /64) has three
+    /// quarters of them at most, though never fewer than 32.
+    pub max_connections: usize,
+    /// From the first byte of a request, or for the first one from the
+    /// connection's begin, to the end of its head.
+    pub head: Duration,
+    /// From the end of the head to the end of the body.
+    pub body: Duration,
+    /// Without any progress in writing an answer.
+    pub write: Duration,
+    /// From an answer to the next request.
+    pub idle: Duration,
+    /// From a whole request to its answer: longer than any action waits for its router.
+    pub answer: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 512,
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(10),
+            write: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            answer: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What all connections of one gate share.
+#[derive(Debug, Clone)]
+pub(super) struct Gate {
+    pub(super) limits: Limits,
+    /// A place for each body over the small size.
+    pub(super) large_bodies: Arc<Semaphore>,
+}
+
+/// Serves clients of `listener` from `engine`, until it is dropped: that closes the
+/// listener and every connection at once. The engine is left as it is and can
+/// serve again, or serve two listeners at a time.
+pub async fn serve(listener: TcpListener, engine: Engine, limits: Limits) -> Infallible {
+    if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
+        log::debug!("the listener keeps its short backlog: {error}");
+    }
+    let executor = Executor::new();
+    let clients = accept(&listener, &engine, limits, &executor);
+    executor.run(engine.run(clients)).await
+}
+
+async fn accept(
+    listener: &TcpListener,
+    engine: &Engine,
+    limits: Limits,
+    executor: &Executor<'static>,
+) -> Infallible {
+    let gate = Gate { limits, large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)) };
+    let door = Arc::new(Door::new(limits.max_connections));
+    let mut warned: Option<Instant> = None;
+    let mut at_once = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                let peer = address.ip().to_canonical();
+                door.admit(peer, |seat| {
+                    let connection = Connection::new(without_delay(stream), peer, seat, gate.clone());
+                    executor.spawn(connection.run(engine.clone()))
+                });
+            }
+            Err(error) if ended_early(&error) => {}
+            Err(error) => {
+                if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
+                    log::warn!("connections are closed to make room for new ones: {error}");
+                    warned = Some(Instant::now());
+                }
+                door.shrink();
+                Timer::after(ACCEPT_PAUSE).await;
+            }
+        }
+        at_once += 1;
+        if at_once == ACCEPTED_AT_ONCE {
+            at_once = 0;
+            yield_now().await;
+        }
+    }
+}
+
+/// Whether only the one connection is gone that was to be accepted.
+fn ended_early(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+/// Without Nagle's delay: it makes the end of an answer wait for the client's
+/// acknowledgement of the begin, up to 40 ms.
+fn without_delay(stream: TcpStream) -> TcpStream {
+    if let Err(error) = stream.set_nodelay(true) {
+        // The client is gone, which the first read will tell.
+        log::debug!("a connection keeps its delay: {error}");
+    }
+    stream
+}

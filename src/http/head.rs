@@ -1,0 +1,214 @@
+//! The head of a request: which ones are taken, and in what form they go on.
+//!
+//! Two programs that read one head differently are how requests get smuggled, so
+//! whatever is not plain is refused here, and what goes on to the engine is
+//! written anew from what was understood.
+
+use super::gate::MAX_BODY;
+use super::message::{Field, Method};
+
+/// Most header fields in one request. Browsers behind two proxies send about 30.
+const MAX_FIELDS: usize = 64;
+
+/// Longest host name with a port: 253 bytes of name and `:65535`, rounded up.
+const MAX_HOST: usize = 260;
+
+/// Why a request gets no further: the status and what to tell the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    pub(super) detail: &'static str,
+}
+
+/// A refusal with this status.
+pub(super) const fn refuse(status: u16, detail: &'static str) -> Refusal {
+    Refusal { status, detail }
+}
+
+/// A head that was understood.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// The request line and the fields of [`Field`], to go on to the engine; the
+    /// rest of the head (at least the body's length and the empty line) is to be added.
+    pub(super) canonical: Vec<u8>,
+    /// Bytes of body to come, at most [`MAX_BODY`].
+    pub(super) body_length: usize,
+    /// Whether the client wants to go on after this request.
+    pub(super) keep_alive: bool,
+    /// Whether the client waits for a `100 Continue` before it sends the body.
+    pub(super) expects_continue: bool,
+}
+
+impl Head {
+    /// Method and path for the log, without the query, where secrets may be.
+    pub(super) fn summary(&self) -> String {
+        let line = self.canonical.split(|b| matches!(b, b'?' | b'\r')).next().unwrap_or_default();
+        String::from_utf8_lossy(line).trim_end_matches(" HTTP/1.1").to_owned()
+    }
+}
+
+/// Where the first head in `buffer` ends, if it does: after its empty line. Only
+/// the bytes from `seen` on are new since the last call.
+pub(super) fn end(buffer: &[u8], seen: usize) -> Option<usize> {
+    // An empty line may have begun up to two bytes before what is new. A lone LF
+    // counts here so that it is refused at once, not waited out.
+    (seen.saturating_sub(2)..buffer.len()).find_map(|at| match buffer[at..] {
+        [b'\n', b'\n', ..] => Some(at + 2),
+        [b'\n', b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+/// Reads a whole head, up to and with its empty line.
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+    if bytes.split(|&b| b == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
+        return Err(refuse(400, "each line of the head must end in CR LF"));
+    }
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+        Ok(_) => return Err(refuse(400, "the head is no HTTP request")),
+        Err(error) => return Err(not_parsed(error, bytes)),
+    }
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+        return Err(refuse(400, "the request line is not whole"));
+    };
+    if !target.is_ascii() {
+        return Err(refuse(400, "the target has bytes that must be percent-encoded"));
+    }
+    let fields = Fields(request.headers);
+
+    let (authority, target) = split_target(target)?;
+    let named = fields.single("Host", "the request names more than one Host")?;
+    if named.is_none() && minor == 1 {
+        return Err(refuse(400, "the request names no Host"));
+    }
+    let named = named.map(ascii);
+    if [authority, named.as_deref()].into_iter().flatten().any(|host| !is_host(host)) {
+        return Err(refuse(400, "the Host is no host name or address"));
+    }
+    let body_length = fields.body_length()?;
+    let expects_continue = match fields.single("Expect", "the request has more than one Expect")? {
+        None => false,
+        Some(value) if value.eq_ignore_ascii_case(b"100-continue") => minor == 1,
+        Some(_) => return Err(refuse(417, "only 100-continue can be expected")),
+    };
+
+    let mut canonical = format!("{method} {target} HTTP/1.1\r\n");
+    for field in Field::ALL {
+        let value = match (field, authority) {
+            (Field::Host, Some(authority)) => Some(authority.to_owned()),
+            (Field::Host, None) => named.clone(),
+            _ => fields.joined(field)?,
+        };
+        if let Some(value) = value {
+            canonical.extend([field.name(), ": ", &value, "\r\n"]);
+        }
+    }
+    Ok(Head {
+        method: Method::from_name(method),
+        canonical: canonical.into_bytes(),
+        body_length,
+        keep_alive: fields.keep_alive(minor),
+        expects_continue,
+    })
+}
+
+fn not_parsed(error: httparse::Error, bytes: &[u8]) -> Refusal {
+    match error {
+        httparse::Error::TooManyHeaders => refuse(431, "the request has more than 64 header fields"),
+        httparse::Error::Version if bytes.windows(6).any(|six| six == b" HTTP/") => {
+            refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        }
+        httparse::Error::HeaderName => refuse(400, "a header field's name is not well formed"),
+        httparse::Error::HeaderValue => refuse(400, "a header field's value has a control character"),
+        _ => refuse(400, "the head is no HTTP request"),
+    }
+}
+
+/// The authority, where the target has one, and the path with its query.
+fn split_target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
+    if target.starts_with('/') {
+        return Ok((None, target));
+    }
+    // The absolute form (RFC 9112, 3.2.2) must be understood though only proxies are sent it.
+    let after = |scheme: &str| {
+        target.split_at_checked(scheme.len()).filter(|(start, _)| start.eq_ignore_ascii_case(scheme))
+    };
+    let Some((_, rest)) = after("http://").or_else(|| after("https://")) else {
+        return Err(refuse(400, "the target must be a path"));
+    };
+    match rest.find(['/', '?']) {
+        None => Ok((Some(rest), "/")),
+        Some(at) if rest[at..].starts_with('/') => Ok((Some(&rest[..at]), &rest[at..])),
+        Some(_) => Err(refuse(400, "the target has a query and no path")),
+    }
+}
+
+/// Whether it could be a host with or without a port, and nothing that a log, a
+/// page or a comparison of origins could mistake for more.
+fn is_host(text: &str) -> bool {
+    text.len() <= MAX_HOST
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+}
+
+/// A value as ASCII. Cookies are shared by all ports of a host, so another
+/// program's may come along with any bytes in them: no reason to refuse the request.
+fn ascii(value: &[u8]) -> String {
+    value.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '?' }).collect()
+}
+
+struct Fields<'h>(&'h [httparse::Header<'h>]);
+
+impl<'h> Fields<'h> {
+    fn all(&self, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+        self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, Refusal> {
+        let mut values = self.all(name);
+        let first = values.next();
+        if values.next().is_some() { Err(refuse(400, detail)) } else { Ok(first) }
+    }
+
+    fn joined(&self, field: Field) -> Result<Option<String>, Refusal> {
+        let Some(separator) = field.joined_by() else {
+            let value = self.single(field.name(), "a header field that must stand once stands twice")?;
+            return Ok(value.map(ascii));
+        };
+        let values: Vec<_> = self.all(field.name()).map(ascii).collect();
+        Ok((!values.is_empty()).then(|| values.join(separator)))
+    }
+
+    fn body_length(&self) -> Result<usize, Refusal> {
+        let length = self.single("Content-Length", "the request has more than one Content-Length")?;
+        if self.all("Transfer-Encoding").next().is_some() {
+            return Err(match length {
+                Some(_) => refuse(400, "the request has both Content-Length and Transfer-Encoding"),
+                None => refuse(501, "no Transfer-Encoding is taken: send the body with a Content-Length"),
+            });
+        }
+        let Some(digits) = length else { return Ok(0) };
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(refuse(400, "the Content-Length is no number"));
+        }
+        // Only digits, so what does not parse is too large a number.
+        match ascii(digits).parse() {
+            Ok(length) if length <= MAX_BODY => Ok(length),
+            _ => Err(refuse(413, "the body is over 64 KiB")),
+        }
+    }
+
+    fn keep_alive(&self, minor: u8) -> bool {
+        let says = |option: &str| {
+            self.all("Connection")
+                .flat_map(|value| value.split(|&b| b == b','))
+                .any(|said| said.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+        };
+        !says("close") && (minor == 1 || says("keep-alive"))
+    }
+}

@@ -1,0 +1,28 @@
+//! The HTTP front: clients reach the gate, only the gate reaches the engine, and the engine asks the routes.
+//!
+//! ```text
+//! client ⇄ gate, door, connection, head  ⇄  engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page
+//!          who may come in, deadlines,      a few      worker threads:        pure functions of a
+//!          sizes, what a request may be     lanes      Request → Response     request and a snapshot
+//! ```
+//!
+//! The left of it is async and belongs to clients, however slow or hostile they
+//! are; the right is a few blocking threads that see whole requests only and
+//! hand back whole answers, so that no client ever holds one of them.
+
+mod api;
+mod auth;
+mod connection;
+mod door;
+mod engine;
+pub mod gate;
+mod head;
+mod message;
+mod page;
+mod routes;
+mod server;
+
+pub use engine::Engine;
+pub use message::{Field, Method, Request, Response, problem};
+pub use routes::Routes;
+pub use server::start;

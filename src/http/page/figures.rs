@@ -1,0 +1,265 @@
+//! Figures as a person reads them.
+
+use std::time::Duration;
+
+use super::View;
+use crate::clock;
+use crate::plugin::{Data, Hotspot, Quantity};
+use crate::routeros::value;
+use crate::state::{self, Link, ReadingState, SiteState, Snapshot};
+
+/// All sites together.
+pub(super) struct Totals {
+    pub(super) sites: usize,
+    pub(super) online: usize,
+    pub(super) connecting: usize,
+    pub(super) users: usize,
+    pub(super) upload: String,
+    pub(super) download: String,
+}
+
+impl Totals {
+    pub(super) fn new(snapshot: &Snapshot) -> Self {
+        let online = || snapshot.sites.iter().filter(|site| site.is_online());
+        let hotspots = || online().filter_map(|site| site.hotspot());
+        Self {
+            sites: snapshot.sites.len(),
+            online: online().count(),
+            connecting: snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count(),
+            users: hotspots().map(|hotspot| hotspot.sessions.len()).sum(),
+            upload: bytes(hotspots().map(Hotspot::bytes_in).sum()),
+            download: bytes(hotspots().map(Hotspot::bytes_out).sum()),
+        }
+    }
+}
+
+/// A part of a whole, for a meter.
+pub(super) struct Share {
+    pub(super) percent: u64,
+    pub(super) text: String,
+}
+
+/// What is wrong and what to do.
+pub(super) struct Trouble<'p> {
+    pub(super) what: &'p str,
+    pub(super) hint: &'static str,
+}
+
+/// One site's figures. Of a router that does not answer they are the last known, and `age` says so.
+pub(super) struct Card<'p> {
+    pub(super) key: &'p str,
+    pub(super) name: &'p str,
+    /// `online`, `offline` or `connecting`.
+    pub(super) state: &'static str,
+    /// Since when it is offline.
+    pub(super) down_for: Option<String>,
+    /// How old the figures are, where they are not the latest.
+    pub(super) age: Option<String>,
+    pub(super) trouble: Option<Trouble<'p>>,
+    pub(super) users: Option<usize>,
+    pub(super) configured: Option<u64>,
+    pub(super) upload: Option<String>,
+    pub(super) download: Option<String>,
+    pub(super) last_login: Option<String>,
+    pub(super) uptime: Option<String>,
+    pub(super) version: Option<&'p str>,
+    pub(super) board: Option<&'p str>,
+    pub(super) cpu: Option<Share>,
+    pub(super) memory: Option<Share>,
+    pub(super) temperature: Option<String>,
+    pub(super) address: Option<&'p str>,
+}
+
+impl<'p> Card<'p> {
+    pub(super) fn new(view: View, site: &'p SiteState) -> Self {
+        let hotspot = site.hotspot();
+        let resource = site.resource();
+        let (state, down_for, address) = match &site.link {
+            Link::Connecting => ("connecting", None, None),
+            Link::Online { host, .. } => ("online", None, Some(host.as_str())),
+            Link::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since))), None),
+        };
+        Self {
+            key: &site.key,
+            name: &site.name,
+            state,
+            down_for,
+            age: age(view, site),
+            trouble: trouble(site),
+            users: hotspot.map(|hotspot| hotspot.sessions.len()),
+            configured: hotspot.and_then(|hotspot| hotspot.configured_users),
+            upload: hotspot.map(|hotspot| bytes(hotspot.bytes_in())),
+            download: hotspot.map(|hotspot| bytes(hotspot.bytes_out())),
+            last_login: hotspot
+                .and_then(|hotspot| hotspot.last_login)
+                .map(|login| clock::ago(view.now.since(login))),
+            uptime: resource.and_then(|resource| resource.uptime).map(duration),
+            version: resource.and_then(|resource| resource.version.as_deref()),
+            board: resource.and_then(|resource| resource.board.as_deref()),
+            cpu: resource
+                .and_then(|resource| resource.cpu_load_percent)
+                .map(|percent| Share { percent: percent.min(100), text: format!("{percent} %") }),
+            memory: resource.and_then(|resource| memory(resource.free_memory?, resource.total_memory?)),
+            temperature: temperature(site),
+            address,
+        }
+    }
+}
+
+/// The oldest of the readings shown, where the router or a plugin does not answer.
+fn age(view: View, site: &SiteState) -> Option<String> {
+    let online = site.is_online();
+    let stale = site.readings.iter().filter(|reading| reading.state(online) == ReadingState::Stale);
+    let oldest = stale.filter_map(|reading| reading.at).min()?;
+    Some(clock::ago(view.now.since(oldest)))
+}
+
+/// The connection's trouble, or else the first plugin's. A menu that the router lacks is none:
+/// it says so on the site's page.
+fn trouble(site: &SiteState) -> Option<Trouble<'_>> {
+    let error = match &site.link {
+        Link::Offline { error, .. } => error,
+        Link::Connecting => return None,
+        Link::Online { .. } => site
+            .readings
+            .iter()
+            .filter(|reading| reading.state(true) != ReadingState::Unsupported)
+            .find_map(|reading| reading.error.as_ref())?,
+    };
+    Some(Trouble { what: &error.message, hint: error.cause.hint() })
+}
+
+fn memory(free: u64, total: u64) -> Option<Share> {
+    let used = total.checked_sub(free)?;
+    let percent = used.checked_mul(100)?.checked_div(total)?;
+    Some(Share { percent, text: format!("{} of {}", memory_bytes(used), memory_bytes(total)) })
+}
+
+/// The hottest sensor.
+fn temperature(site: &SiteState) -> Option<String> {
+    let health = site.readings.iter().find_map(|reading| match reading.data.as_deref() {
+        Some(Data::Health(health)) => Some(health),
+        _ => None,
+    })?;
+    let degrees = health.sensors.iter().filter_map(|sensor| match sensor.measure {
+        Some((Quantity::Temperature, degrees)) => Some(degrees),
+        _ => None,
+    });
+    degrees.max_by(f64::total_cmp).map(|degrees| format!("{degrees} °C"))
+}
+
+/// A connection made or lost.
+pub(super) struct Event<'p> {
+    pub(super) at: String,
+    pub(super) ago: String,
+    pub(super) lost: bool,
+    pub(super) what: &'p str,
+}
+
+/// Newest first.
+pub(super) fn events<'p>(view: View, site: &'p SiteState) -> Vec<Event<'p>> {
+    let event = |event: &'p state::ConnectionEvent| Event {
+        at: view.snapshot.clock.rfc3339(event.at),
+        ago: clock::ago(view.now.since(event.at)),
+        lost: event.outcome.is_err(),
+        what: match &event.outcome {
+            Ok(host) => host,
+            Err(error) => &error.message,
+        },
+    };
+    site.events.iter().rev().map(event).collect()
+}
+
+/// What the agent has cost the router.
+pub(super) struct Usage {
+    pub(super) sent: String,
+    pub(super) received: String,
+    pub(super) commands: u64,
+    pub(super) logins: u64,
+    pub(super) reply_ms: Option<u128>,
+}
+
+impl Usage {
+    pub(super) fn new(site: &SiteState) -> Self {
+        Self {
+            sent: bytes(site.usage.sent_bytes),
+            received: bytes(site.usage.received_bytes),
+            commands: site.usage.commands,
+            logins: site.usage.logins,
+            reply_ms: site.usage.reply_time.map(|time| time.as_millis()),
+        }
+    }
+}
+
+/// The two largest units: `15d23h`, `4m5s`. More is noise on a page.
+fn duration(duration: Duration) -> String {
+    let coarse = match duration.as_secs() {
+        seconds @ 0..3600 => seconds,
+        seconds @ 3600..86_400 => seconds / 60 * 60,
+        seconds => seconds / 3600 * 3600,
+    };
+    value::format_duration(Duration::from_secs(coarse))
+}
+
+/// Traffic, in decimal units, as it is sold.
+fn bytes(count: u64) -> String {
+    scaled(count, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// Memory, in binary units, as it is built.
+fn memory_bytes(count: u64) -> String {
+    scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
+}
+
+/// Three digits or so, in the largest unit that leaves one before the point.
+fn scaled(count: u64, step: f64, units: &[&str]) -> String {
+    let mut value = count as f64;
+    let mut units = units.iter().enumerate().peekable();
+    while let Some((position, unit)) = units.next() {
+        if value < step - 0.5 || units.peek().is_none() {
+            let decimals = usize::from(position > 0 && value < 99.95);
+            return format!("{value:.decimals$} {unit}");
+        }
+        value /= step;
+    }
+    count.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_people() {
+        for (count, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (45_678_912, "45.7 MB"),
+            (99_960_000, "100 MB"),
+            (999_600_000, "1.0 GB"),
+            (u64::MAX, "18.4 EB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+        for (count, text) in
+            [(1023, "1023 B"), (1024, "1.0 KiB"), (134_217_728, "128 MiB"), (u64::MAX, "16.0 EiB")]
+        {
+            assert_eq!(memory_bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn durations_for_people() {
+        for (seconds, text) in [(5, "5s"), (245, "4m5s"), (3725, "1h2m"), (1_381_500, "15d23h")] {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn memory_in_use() {
+        let share = memory(30, 120).unwrap();
+        assert_eq!((share.percent, share.text.as_str()), (75, "90 B of 120 B"));
+        assert!(memory(0, 0).is_none() && memory(2, 1).is_none());
+    }
+}

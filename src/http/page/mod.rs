@@ -1,0 +1,123 @@
+//! The page: HTML from a snapshot, whole without JavaScript.
+//!
+//! Templates are beside this file. `askama` escapes every value that they show.
+
+mod figures;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use askama::Template;
+
+use super::api::View;
+use super::message::{Response, problem};
+use crate::plugin::Table;
+use crate::state::SiteState;
+use figures::{Card, Totals};
+
+/// A file that pages load. Its address in a page carries a hash of all of them, so browsers may
+/// keep it until an agent with another one answers.
+#[derive(Debug)]
+pub(super) struct Asset {
+    name: &'static str,
+    pub(super) content_type: &'static str,
+    pub(super) body: &'static str,
+}
+
+const ASSETS: [Asset; 2] = [
+    Asset { name: "style.css", content_type: "text/css; charset=utf-8", body: include_str!("style.css") },
+    Asset { name: "page.js", content_type: "text/javascript; charset=utf-8", body: include_str!("page.js") },
+];
+
+/// The asset of this name.
+pub(super) fn asset(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
+}
+
+/// Seconds between reloads of the page where scripts don't run.
+const RELOAD_S: u32 = 30;
+
+/// What every page has.
+struct Frame<'p> {
+    title: &'p str,
+    assets: &'static str,
+    reload_s: u32,
+}
+
+impl<'p> Frame<'p> {
+    fn new(title: &'p str) -> Self {
+        static HASH: LazyLock<String> = LazyLock::new(|| {
+            let mut hasher = DefaultHasher::new();
+            for asset in &ASSETS {
+                asset.body.hash(&mut hasher);
+            }
+            format!("{:x}", hasher.finish())
+        });
+        Self { title, assets: &HASH, reload_s: RELOAD_S }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview<'p> {
+    frame: Frame<'p>,
+    totals: Totals,
+    cards: Vec<Card<'p>>,
+}
+
+#[derive(Template)]
+#[template(path = "site.html")]
+struct SitePage<'p> {
+    frame: Frame<'p>,
+    card: Card<'p>,
+    tables: Vec<Section<'p>>,
+    events: Vec<figures::Event<'p>>,
+    usage: figures::Usage,
+    /// Whether tables of people were left out, and whether there is an admin to see them.
+    hidden: bool,
+    has_admin: bool,
+}
+
+/// One plugin's rows.
+struct Section<'p> {
+    title: &'p str,
+    state: &'static str,
+    age: Option<String>,
+    problem: Option<String>,
+    table: Table,
+}
+
+/// All sites at a glance.
+pub(super) fn overview(view: View, title: &str) -> Response {
+    let cards: Vec<Card> = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
+    render(&Overview { frame: Frame::new(title), totals: Totals::new(view.snapshot), cards })
+}
+
+/// One site: its figures, its plugins' rows, its connections. Rows of people are the admin's.
+pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, has_admin: bool) -> Response {
+    let shown = site.readings.iter().filter(|reading| is_admin || !reading.plugin.private());
+    let tables = shown.map(|reading| Section {
+        title: reading.plugin.title(),
+        state: reading.state(site.is_online()).name(),
+        age: reading.at.map(|at| crate::clock::ago(view.now.since(at))),
+        problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.cause.hint())),
+        table: reading.data.as_ref().map(|data| data.table()).unwrap_or_default(),
+    });
+    render(&SitePage {
+        frame: Frame::new(title),
+        card: Card::new(view, site),
+        tables: tables.collect(),
+        events: figures::events(view, site),
+        usage: figures::Usage::new(site),
+        hidden: !is_admin && site.readings.iter().any(|reading| reading.plugin.private()),
+        has_admin,
+    })
+}
+
+fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Response::new(200, "text/html; charset=utf-8", html),
+        // Only a value whose own formatting fails could do this.
+        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+    }
+}

@@ -1,0 +1,175 @@
+//! `tiny_http` behind the gate: worker threads that turn requests into answers.
+//!
+//! It listens on an abstract Unix socket, which needs no disk, just long enough
+//! for the lanes to connect. Then the listener is shut down: nobody else on the
+//! host can connect any more, and there is no `accept` left that could fail when
+//! descriptors run out, which would end `tiny_http` for good.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Cursor, Read, Write};
+use std::net::IpAddr;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tiny_http::{Header, Server, StatusCode};
+
+use super::engine::{ACTION_LANES, Engine, READ_LANES};
+use super::gate::{MAX_ANSWER, MAX_BODY};
+use super::message::{Field, Method, Request, Response, problem};
+
+/// By this header field a lane proves that it is ours: until the listener is shut
+/// down, any process in our network namespace can connect to it.
+pub(super) const SECRET: &str = "Gate-Secret";
+
+/// The header field with the client's address.
+pub(super) const PEER: &str = "Gate-Peer";
+
+/// The request that a lane greets with. No client can ask for this target.
+const GREETING: &str = "OPTIONS * HTTP/1.1\r\n";
+
+/// Longest wait for the answer to a greeting: nothing but our own threads is asked.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Stack of a worker, in bytes: rendering and JSON nest little; only what is
+/// touched becomes memory.
+const WORKER_STACK: usize = 512 * 1024;
+
+/// Starts the engine: `handler` answers each request on one of a few worker
+/// threads, which last as long as the process. If it panics the client gets a 500.
+///
+/// It blocks for some milliseconds. An error is the system's: no socket or no
+/// thread to be had.
+pub fn start<H>(handler: H) -> io::Result<Engine>
+where
+    H: Fn(&Request) -> Response + Send + Sync + 'static,
+{
+    // Keys come from the system's random source and are hashed one way, so who
+    // can see the socket's name still knows nothing of the secret.
+    let random = RandomState::new();
+    let name = format!("phsweb-agent-{:016x}", random.hash_one("name"));
+    let secret = format!("{:016x}{:016x}", random.hash_one("secret"), random.hash_one("more"));
+
+    let address = SocketAddr::from_abstract_name(&name)?;
+    let listener = UnixListener::bind_addr(&address)?;
+    let entrance = listener.try_clone()?;
+    // Never dropped: its Drop asks for a path, which an abstract socket has not.
+    let server: &'static Server =
+        Box::leak(Box::new(Server::from_listener(listener, None).map_err(io::Error::other)?));
+    let handler = Arc::new(handler);
+    let shared: Arc<str> = secret.as_str().into();
+    for _ in 0..READ_LANES + ACTION_LANES {
+        let (handler, secret) = (Arc::clone(&handler), Arc::clone(&shared));
+        thread::Builder::new()
+            .name("http-worker".into())
+            .stack_size(WORKER_STACK)
+            .spawn(move || work(server, handler.as_ref(), &secret))?;
+    }
+    let lanes =
+        (0..READ_LANES + ACTION_LANES).map(|_| greet(&address, &secret)).collect::<io::Result<_>>()?;
+    rustix::net::shutdown(&entrance, rustix::net::Shutdown::Both)?;
+    Engine::new(lanes, &secret)
+}
+
+/// Opens one lane, and waits until it is known to be served: `tiny_http` may leave
+/// a connection without a thread if the next one comes before that.
+fn greet(address: &SocketAddr, secret: &str) -> io::Result<UnixStream> {
+    let mut lane = UnixStream::connect_addr(address)?;
+    lane.set_read_timeout(Some(GREETING_TIMEOUT))?;
+    write!(lane, "{GREETING}{SECRET}: {secret}\r\n\r\n")?;
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        lane.read_exact(&mut byte)?;
+        answer.extend(byte);
+    }
+    Ok(lane)
+}
+
+fn work(server: &Server, handler: &dyn Fn(&Request) -> Response, secret: &str) {
+    loop {
+        // The only error is the one that shutting the listener down makes.
+        let Ok(mut outer) = server.recv() else { continue };
+        // A request that is dropped, here by unwinding, is answered by tiny_http.
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let response = respond(&mut outer, handler, secret);
+            send(outer, response)
+        }));
+        if !matches!(answered, Ok(Ok(()))) {
+            log::error!("an HTTP answer could not be handed on: {answered:?}");
+        }
+    }
+}
+
+fn respond(outer: &mut tiny_http::Request, handler: &dyn Fn(&Request) -> Response, secret: &str) -> Response {
+    let value = |name: &'static str| {
+        outer.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+    };
+    if value(SECRET) != Some(secret) {
+        return problem(403, "Forbidden", "only the gate is answered here");
+    }
+    let Some(peer) = value(PEER).and_then(|peer| peer.parse::<IpAddr>().ok()) else {
+        // A greeting: it has no peer.
+        return Response::new(204, "", "");
+    };
+    let mut request = Request::new(Method::from_name(outer.method().as_str()), outer.url(), peer);
+    for field in Field::ALL {
+        if let Some(value) = value(field.name()) {
+            request = request.with(field, value);
+        }
+    }
+    let mut body = outer.as_reader().take(MAX_BODY as u64);
+    if body.read_to_end(&mut request.body).is_err() {
+        return internal_error();
+    }
+    let called = catch_unwind(AssertUnwindSafe(|| handler(&request)));
+    called.unwrap_or_else(|_| {
+        log::error!("answering {} {} panicked", outer.method(), request.path);
+        internal_error()
+    })
+}
+
+fn send(outer: tiny_http::Request, response: Response) -> io::Result<()> {
+    let mut response = response;
+    let mut headers = fields(&response);
+    let possible = (200..600).contains(&response.status) && response.body.len() <= MAX_ANSWER;
+    if headers.is_none() || !possible {
+        log::error!("the answer to {} {} cannot be sent as it is", outer.method(), outer.url());
+        response = internal_error();
+        headers = fields(&response);
+    }
+    let length = response.body.len();
+    outer.respond(
+        tiny_http::Response::new(
+            StatusCode(response.status),
+            headers.unwrap_or_default(),
+            Cursor::new(response.body),
+            Some(length),
+            None,
+        )
+        // The gate wants a length and no chunks, however long the answer is.
+        .with_chunked_threshold(usize::MAX),
+    )
+}
+
+/// The header fields, if each can be sent: no control character, nothing but ASCII.
+fn fields(response: &Response) -> Option<Vec<Header>> {
+    let content_type = Some(("Content-Type", response.content_type)).filter(|(_, value)| !value.is_empty());
+    let own = response.headers.iter().map(|(name, value)| (*name, value.as_str()));
+    [("Server", "phsweb-agent")]
+        .into_iter()
+        .chain(content_type)
+        .chain(own)
+        .map(|(name, value)| {
+            let plain = value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic());
+            Header::from_bytes(name, value).ok().filter(|_| plain)
+        })
+        .collect()
+}
+
+fn internal_error() -> Response {
+    problem(500, "Internal Server Error", "answering failed; the log says more")
+}
