@@ -13,10 +13,10 @@ use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 
-use crate::config::{Config, Host, Site};
+use crate::config::{self, Config, Host};
 use crate::http::{self, Routes, gate};
 use crate::simulator::{Router, Settings};
-use crate::site;
+use crate::site::{self, Site};
 use crate::state::Store;
 
 /// Why a command could not do what it was asked, in words for its user.
@@ -39,7 +39,7 @@ fn serve(config: &Config) -> Result<(), Failure> {
         say(&format!("The page is at http://{bound}/"));
         // Each site's task ends when it is dropped at the end of this block.
         let _sites: Vec<_> =
-            config.sites.iter().map(|site| site::start(site.clone(), store.clone())).collect();
+            config.sites.iter().map(|site| Site::start(site.clone(), store.clone())).collect();
         let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
         let serving = async { match gate::serve(listener, engine, limits).await {} };
         serving.or(until_ended(signals)).await;
@@ -59,11 +59,11 @@ async fn until_ended(mut signals: Signals) {
 }
 
 /// Starts a simulated router on loopback and gives the site with that router's address for its own.
-fn simulated(site: &Site, settings: Settings) -> Result<(Site, Router), Failure> {
+fn simulated(site: &config::Site, settings: Settings) -> Result<(config::Site, Router), Failure> {
     let router = Router::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), settings)
         .map_err(|error| format!("no simulated router for {}: {error}", site.key))?;
     let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
-    Ok((Site { hosts: vec![host], ..site.clone() }, router))
+    Ok((config::Site { hosts: vec![host], ..site.clone() }, router))
 }
 
 /// Tells the user at the terminal. Where nobody listens, nobody is told.

@@ -1,0 +1,103 @@
+//! One refresh of a whole fleet: how long until the last of many routers has answered.
+//!
+//! Each simulated router answers 100 ms after it was asked, as over a slow link. Sites are
+//! asked side by side and each in one round trip, so a fleet takes about as long as one site.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use phsweb_agent::config::{self, Host, Secret};
+use phsweb_agent::plugin;
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::value::Encoding;
+use phsweb_agent::simulator::{Router, Settings};
+use phsweb_agent::site::{self, Site};
+use phsweb_agent::state::Store;
+use smol::{LocalExecutor, Timer};
+
+const LATENCY: Duration = Duration::from_millis(100);
+
+/// A refresh asked for within a second of the last is answered with that one, so each waits this long.
+const APART: Duration = Duration::from_millis(1050);
+
+struct Fleet {
+    sites: Vec<Site>,
+    _routers: Vec<Router>,
+}
+
+impl Fleet {
+    fn start(count: usize) -> Self {
+        let routers: Vec<Router> = (0..count)
+            .map(|_| {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                Router::start(address, Settings { latency: LATENCY, ..Settings::default() }).unwrap()
+            })
+            .collect();
+        let configs: Vec<_> =
+            routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
+        let store = Arc::new(Store::new(configs.iter().map(|config| site::initial_state(config))));
+        let sites = configs.into_iter().map(|config| Site::start(config, store.clone())).collect();
+        let fleet = Self { sites, _routers: routers };
+        smol::block_on(fleet.refresh());
+        assert!(store.snapshot().sites.iter().all(|site| site.is_online()), "every site is online");
+        fleet
+    }
+
+    /// Asks all, and waits until each has answered.
+    async fn refresh(&self) {
+        let executor = LocalExecutor::new();
+        let asked: Vec<_> = self.sites.iter().map(|site| executor.spawn(site.refresh())).collect();
+        let all = async {
+            for answer in asked {
+                answer.await.unwrap();
+            }
+        };
+        executor.run(all).await;
+    }
+}
+
+fn config(number: usize, router: &Router) -> config::Site {
+    config::Site {
+        key: format!("site-{number}"),
+        name: format!("Site {number}"),
+        hosts: vec![Host { name: router.addr().ip().to_string(), port: router.addr().port() }],
+        user: "api-user".into(),
+        password: Secret::new("password".into()),
+        login: Method::Plain,
+        codepage: Encoding::for_label(b"windows-1252").unwrap(),
+        // Never by itself while this measures.
+        refresh: Duration::from_secs(3600),
+        connect_timeout: Duration::from_secs(10),
+        query_timeout: Duration::from_secs(5),
+        live: true,
+        collect: plugin::BUILT_IN.map(Into::into).into(),
+    }
+}
+
+fn refresh(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("refresh");
+    group.sample_size(10).warm_up_time(APART).measurement_time(Duration::from_secs(15));
+    for count in [1, 50] {
+        let fleet = Fleet::start(count);
+        group.bench_function(BenchmarkId::new("sites", count), |bencher| {
+            bencher.iter_custom(|iterations| {
+                (0..iterations)
+                    .map(|_| {
+                        smol::block_on(async {
+                            Timer::after(APART).await;
+                            let began = std::time::Instant::now();
+                            fleet.refresh().await;
+                            began.elapsed()
+                        })
+                    })
+                    .sum()
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(fleet, refresh);
+criterion_main!(fleet);
