@@ -1,4 +1,49 @@
-//! The phsweb-agent.
+//! The phsweb-agent: who is online on MikroTik hotspots at many sites, and how the routers are.
+//!
+//! One process at a site, or above many of them. It logs in to each router over the RouterOS
+//! API, keeps what it learns in memory, and serves a page and JSON from that.
+//!
+//! # The house
+//!
+//! In reading order; each uses only what stands below it in the second list.
+//!
+//! | module | its subject |
+//! | --- | --- |
+//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `client`, `error` |
+//! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health` |
+//! | [`state`] | what is known, since when: readings, the snapshot of all sites. No I/O |
+//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place |
+//! | [`site`] | a task a site: choose a host, connect, ask, wait, get well |
+//! | [`http`] | the gate, tiny_http behind it, the routes; JSON in `api`, HTML in `page` |
+//! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
+//! | [`command`] | `run`, `demo`, `simulate`: each puts the parts together |
+//! | [`clock`] | moments that stay right when the wall's clock is set |
+//!
+//! ```text
+//! command → { http, site } → { config, state } → plugin → routeros
+//! command → simulator → routeros::wire alone
+//! http never sees a client: a route is a pure function of a request and a snapshot
+//! ```
+//!
+//! A test holds these arrows against the `use` lines.
+//!
+//! # The data's ways
+//!
+//! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
+//! - `sites.ron` → read once → parse → check → a task for each site
+//! - client → gate (whole requests only) → engine → route → answer from the last snapshot
+//!
+//! # Threads
+//!
+//! The main one runs the gate and waits for signals, smol's one runs the sites, and a few
+//! answer requests through tiny_http. Nothing waits for a router to answer a GET, and no lock is
+//! held over I/O or rendering.
+//!
+//! # What never happens
+//!
+//! - A router, browser or file makes the process end, or grow past a bound that a constant names.
+//! - A value that is not known shows as zero: it is absent, and an old one carries its age.
+//! - A secret is printed, or details of people leave for anyone but the admin.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 

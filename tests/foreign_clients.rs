@@ -9,6 +9,9 @@
 //!     cargo test --test foreign_clients -- --ignored
 //! ```
 
+// What the tests call may stop at the first thing that is not as it must be, as they may.
+#![allow(clippy::expect_used)]
+
 use std::process::Command;
 
 use phsweb_agent::simulator::{Router, Settings};

@@ -125,10 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if let Some(first) = self.buffer.first() {
                 if !first.is_ascii_alphabetic() {
-                    return Err(refused(
-                        400,
-                        "this is no HTTP request; it may be TLS, which is not spoken here",
-                    ));
+                    return Err(refused(400, "this is no HTTP request"));
                 }
                 if !begun {
                     begun = true;

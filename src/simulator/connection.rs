@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use async_net::TcpStream;
 use smol::channel::{Receiver, Sender, bounded, unbounded};
-use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::io::AsyncReadExt;
 use smol::{Task, Timer, future};
 
 use super::Shared;
 use super::command;
 use super::fault::{self, Fault};
 use super::login::{Asked, Gate};
+use super::output::{Answer, TURNS_WAITING, encode, write};
 use super::reply::{Reply, Trap, fatal, sentence};
 use super::settings::Policies;
 use crate::routeros::wire::{Decoder, Sentence};
@@ -22,17 +23,8 @@ use crate::routeros::wire::{Decoder, Sentence};
 /// answer, do not fill the memory. RouterOS says nothing of a limit; no known client has more than 20.
 pub const MAX_PENDING: usize = 64;
 
-/// Sentences encoded at a time; between two of these, other commands' answers get their turn.
-const SENTENCES_A_TURN: usize = 16;
-
-/// Encoded turns waiting to be written, before commands wait for the client to read.
-const TURNS_WAITING: usize = 16;
-
 /// How long a connection may stay without a login: clients log in as the first thing.
 const LOGIN_WAIT: Duration = Duration::from_secs(60);
-
-/// How long a client may leave what was written unread; after that it is taken to be gone.
-const WRITE_WAIT: Duration = Duration::from_secs(60);
 
 /// How long the last words, such as a `!fatal`, may take to go out.
 const LINGER: Duration = Duration::from_secs(2);
@@ -132,6 +124,11 @@ impl Connection {
             let read = async { Event::Read(stream.read(&mut buffer).await) };
             let event = future::or(notice, future::or(read, no_login)).await;
             let then = match event {
+                // A router that says nothing does not take its leave either.
+                Event::NoLogin if self.shared.state().fault.is_some() => {
+                    login_wait.set_after(LOGIN_WAIT);
+                    Then::GoOn
+                }
                 Event::Read(Ok(0) | Err(_)) | Event::NoLogin => Then::Close,
                 Event::Read(Ok(count)) => {
                     self.shared.state().counters.received += count as u64;
@@ -223,7 +220,8 @@ impl Connection {
         let tag = asked.tag().map(<[u8]>::to_vec);
         self.start(tag.clone(), false, async move {
             Timer::after(latency).await;
-            answer.give(tag.as_deref()).await;
+            // An error means that the connection ends, and this with it.
+            let _ = answer.give(tag.as_deref()).await;
         });
         Then::GoOn
     }
@@ -310,75 +308,5 @@ impl Drop for Connection {
         let mut state = self.shared.state();
         state.counters.open -= 1;
         state.unlist_session(self.listed.take());
-    }
-}
-
-/// An answer on its way.
-struct Answer {
-    reply: Reply,
-    /// Whether its rows repeat for ever.
-    endless: bool,
-    output: Sender<Vec<u8>>,
-}
-
-impl Answer {
-    async fn give(self, tag: Option<&[u8]>) {
-        let rows: Vec<Sentence> = if self.endless {
-            self.reply.sentences.iter().filter(|row| fault::is_row(row)).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        while !rows.is_empty() {
-            if self.say(&rows).await == Then::Close {
-                return;
-            }
-        }
-        if self.say(&self.reply.sentences).await == Then::Close {
-            return;
-        }
-        let Some(changes) = self.reply.changes else { return };
-        while let Ok(change) = changes.recv().await {
-            if self.output.send(encode(&[change])).await.is_err() {
-                return;
-            }
-        }
-        // The menu let go of it: the client did not read, or the menu is gone.
-        let end = Reply::traps(&[Trap::interrupted()], tag);
-        let _ = self.output.send(encode(&end.sentences)).await;
-    }
-
-    async fn say(&self, sentences: &[Sentence]) -> Then {
-        for turn in sentences.chunks(SENTENCES_A_TURN) {
-            if self.output.send(encode(turn)).await.is_err() {
-                return Then::Close;
-            }
-            future::yield_now().await;
-        }
-        Then::GoOn
-    }
-}
-
-fn encode(sentences: &[Sentence]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for sentence in sentences {
-        sentence.encode(&mut bytes);
-    }
-    bytes
-}
-
-/// Writes what is said until nobody says anything any more, or the client is gone.
-async fn write(shared: Arc<Shared>, mut stream: TcpStream, turns: Receiver<Vec<u8>>) {
-    while let Ok(turn) = turns.recv().await {
-        let one_byte = shared.state().fault == Some(Fault::OneByteWrites);
-        for piece in turn.chunks(if one_byte { 1 } else { turn.len().max(1) }) {
-            let late = async {
-                Timer::after(WRITE_WAIT).await;
-                Err(std::io::ErrorKind::TimedOut.into())
-            };
-            if future::or(stream.write_all(piece), late).await.is_err() {
-                return;
-            }
-            shared.state().counters.sent += piece.len() as u64;
-        }
     }
 }

@@ -137,7 +137,7 @@ fn server() -> Row {
 }
 
 /// The one row of `/system/resource`.
-pub(super) fn resource(settings: &Settings, booted: Duration) -> Row {
+fn resource(settings: &Settings, booted: Duration) -> Row {
     let board = board(&settings.board);
     let (memory, flash) = (board.memory_mib << 20, board.flash_mib << 20);
     // The month has a capital here, unlike in other dates before 7.10.

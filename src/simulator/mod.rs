@@ -17,7 +17,7 @@
 //! | file | its subject |
 //! | --- | --- |
 //! | `settings` `version` `fault` | what a router is like, what differs by version, what goes wrong on purpose |
-//! | `connection` `login` | one API connection: commands side by side, cancel, end; who may come in |
+//! | `connection` `output` `login` | one API connection: commands side by side, cancel, end; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
 //! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
 //! | `hotspot` `people` | sessions, cookies and hosts; who the people are |
@@ -28,6 +28,7 @@ mod fault;
 mod hotspot;
 mod login;
 mod menus;
+mod output;
 mod people;
 mod print;
 mod query;
@@ -97,6 +98,13 @@ impl Router {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// What its clock shows, for a [`Value`] that moves. It does not begin at zero, so that what
+    /// began before the start has a moment too; a reboot does not reset it.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.shared.state().clock.at()
     }
 
     /// What it has counted so far.
@@ -189,7 +197,7 @@ async fn listen(shared: Arc<Shared>, listener: async_net::TcpListener, rebooting
                 let mut state = shared.state();
                 state.counters.connections += 1;
                 let Settings { max_sessions, allow_from, .. } = &state.settings;
-                let allowed = allow_from.is_empty() || allow_from.contains(&peer.ip());
+                let allowed = allow_from.is_empty() || allow_from.contains(&peer.ip().to_canonical());
                 if !allowed || open.len() >= *max_sessions || state.fault == Some(Fault::Refuse) {
                     state.counters.refused += 1;
                 } else {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::version::Version;
 
 /// A value of an attribute. All are text on the wire; those that move are computed when they are
-/// read, so nothing has to tick. Moments are the router's clock: see [`Value::since`].
+/// read, so nothing has to tick. Moments are of the router's clock, which
+/// [`Router::now`](super::Router::now) tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// Bytes as they are, in whatever code page the person typing had.

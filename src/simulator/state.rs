@@ -105,10 +105,12 @@ impl State {
     /// What a reboot leaves: the configuration and the cookies. Uptime begins at zero, and nobody is online.
     pub(super) fn reboot(&mut self) {
         for menu in [ACTIVE, HOST, API_SESSION, LOG] {
-            self.set_rows(menu, Vec::new());
+            self.with(menu, |table, now| table.replace(Vec::new(), now));
         }
-        let resource = menus::resource(&self.settings, self.clock.at());
-        self.set_rows(RESOURCE, vec![resource]);
+        // A menu of one row: its `.id` is empty.
+        self.with(RESOURCE, |table, now| {
+            table.set("", vec![("uptime".to_string(), Value::Since(now.at))], now)
+        });
         self.log("system,info", "router rebooted");
     }
 }

@@ -233,3 +233,38 @@ fn differences(old: &Row, new: &Row) -> Vec<String> {
     let differs = |(key, value): &&(String, Value)| !value.is_counter() && old.get(key) != Some(value);
     new.attributes.iter().filter(differs).map(|(key, _)| key.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const ANYTHING: Rules = Rules { single: false, add: true, remove: true, set: Keys::Any };
+
+    #[test]
+    fn a_listener_that_does_not_read_is_let_go() {
+        let version = "7.20".parse().unwrap();
+        let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
+        let print = Print::read(&Sentence::from_words(["/test/listen"])).unwrap();
+        let mut table = Table::new(ANYTHING);
+        let changes = table.print(&print, true, &now).changes.unwrap();
+        for n in 0..MAX_CHANGES {
+            table.insert(Row::new().with("n", n as u64), &now).unwrap();
+        }
+        assert!(!changes.is_closed());
+        table.insert(Row::new(), &now).unwrap();
+        assert!(changes.is_closed() && changes.len() == MAX_CHANGES, "{} changes wait", changes.len());
+        assert!(table.listeners.is_empty());
+    }
+
+    #[test]
+    fn a_menu_takes_so_many_rows() {
+        let version = "7.20".parse().unwrap();
+        let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
+        let mut table = Table::new(ANYTHING);
+        table.replace(vec![Row::new(); MAX_ROWS + 1], &now);
+        assert_eq!(table.len(), MAX_ROWS);
+        assert!(table.insert(Row::new(), &now).is_err());
+        assert!(table.insert(Row::new().id("*1"), &now).is_ok(), "a row that is there can be changed");
+    }
+}

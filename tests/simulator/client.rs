@@ -69,8 +69,15 @@ impl Client {
     }
 
     pub(super) fn send(&mut self, words: &[&str]) {
+        self.send_all(&[words]);
+    }
+
+    /// Sends commands in one write, so that they come together.
+    pub(super) fn send_all(&mut self, commands: &[&[&str]]) {
         let mut bytes = Vec::new();
-        Sentence::from_words(words).encode(&mut bytes);
+        for words in commands {
+            Sentence::from_words(words.iter()).encode(&mut bytes);
+        }
         self.stream.write_all(&bytes).unwrap();
     }
 

@@ -43,7 +43,7 @@ fn every_version_challenges_and_only_the_oldest_accepts_the_answer() {
     let router = start(version(V6_42));
     let said = Client::connect(&router).ask(&["/login", "=name=api-user", "=password=password"]);
     assert!(said[0].starts_with("!done | =ret="), "an old router does not know the plain login: {said:?}");
-    // An answer without a challenge is none, and a challenge is answered once.
+    // An answer without a challenge is none.
     let mut client = Client::connect(&router);
     assert_eq!(client.ask(&["/login", "=name=api-user", "=response=00"]), cannot);
 }

@@ -29,8 +29,7 @@ fn commands_wait_together() {
 fn a_short_answer_does_not_wait_for_a_long_one() {
     let router = start(Settings { users: 2000, ..Settings::default() });
     let mut client = Client::logged_in(&router);
-    client.send(&["/ip/hotspot/user/print", ".tag=long"]);
-    client.send(&["/system/identity/print", ".tag=short"]);
+    client.send_all(&[&["/ip/hotspot/user/print", ".tag=long"], &["/system/identity/print", ".tag=short"]]);
     let mut rows = 0;
     loop {
         match client.next().as_str() {
@@ -59,7 +58,7 @@ fn listen_tells_what_changes_and_nothing_else() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let crates = |name: &str, eaten| {
-        let eaten = Value::Count { from: eaten, per_second: 1, since: Duration::ZERO };
+        let eaten = Value::Count { from: eaten, per_second: 1, since: router.now() };
         vec![Row::new().id("*1").with("name", name).with("eaten", eaten).with("on", "top")]
     };
     for listen in [&["/test/crate/listen"][..], &["/test/crate/print", "=follow-only="]] {

@@ -1,0 +1,146 @@
+//! What a connection says: answers that take turns, and the bytes as they go out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::channel::{Receiver, SendError, Sender};
+use smol::io::{AsyncWrite, AsyncWriteExt};
+use smol::{Timer, future};
+
+use super::Shared;
+use super::fault::{self, Fault};
+use super::reply::{Reply, Trap};
+use crate::routeros::wire::Sentence;
+
+/// Sentences encoded at a time; between two of these, other commands' answers get their turn.
+const SENTENCES_A_TURN: usize = 16;
+
+/// Encoded turns waiting to be written, before commands wait for the client to read.
+pub(super) const TURNS_WAITING: usize = 16;
+
+/// How long a client may leave what was written unread; after that it is taken to be gone.
+const WRITE_WAIT: Duration = Duration::from_secs(60);
+
+/// An answer on its way.
+pub(super) struct Answer {
+    pub(super) reply: Reply,
+    /// Whether its rows repeat for ever.
+    pub(super) endless: bool,
+    pub(super) output: Sender<Vec<u8>>,
+}
+
+impl Answer {
+    /// Says all of it.
+    ///
+    /// # Errors
+    ///
+    /// When the connection takes no more: nobody is there to be told.
+    pub(super) async fn give(self, tag: Option<&[u8]>) -> Result<(), SendError<Vec<u8>>> {
+        let rows: Vec<Sentence> = if self.endless {
+            self.reply.sentences.iter().filter(|row| fault::is_row(row)).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        while !rows.is_empty() {
+            self.say(&rows).await?;
+        }
+        self.say(&self.reply.sentences).await?;
+        let Some(changes) = &self.reply.changes else { return Ok(()) };
+        while let Ok(change) = changes.recv().await {
+            self.say(&[change]).await?;
+        }
+        // The menu let go of it: the client did not read, or the menu is gone.
+        self.say(&Reply::traps(&[Trap::interrupted()], tag).sentences).await
+    }
+
+    async fn say(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {
+        for turn in sentences.chunks(SENTENCES_A_TURN) {
+            self.output.send(encode(turn)).await?;
+            future::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+/// Sentences as they go over the wire.
+pub(super) fn encode(sentences: &[Sentence]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for sentence in sentences {
+        sentence.encode(&mut bytes);
+    }
+    bytes
+}
+
+/// Writes what is said until nobody says anything any more, or the client is gone.
+pub(super) async fn write(
+    shared: Arc<Shared>,
+    mut stream: impl AsyncWrite + Unpin,
+    turns: Receiver<Vec<u8>>,
+) {
+    while let Ok(turn) = turns.recv().await {
+        let one_byte = shared.state().fault == Some(Fault::OneByteWrites);
+        for piece in turn.chunks(if one_byte { 1 } else { turn.len().max(1) }) {
+            let late = async {
+                Timer::after(WRITE_WAIT).await;
+                Err(std::io::ErrorKind::TimedOut.into())
+            };
+            if future::or(stream.write_all(piece), late).await.is_err() {
+                return;
+            }
+            shared.state().counters.sent += piece.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulator::settings::Settings;
+    use crate::simulator::state::State;
+    use smol::channel::bounded;
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll};
+
+    /// The writes as they were made.
+    #[derive(Default)]
+    struct Writes(Vec<Vec<u8>>);
+
+    impl AsyncWrite for &mut Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(bytes.to_vec());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    // Over a socket it can't be seen: the kernel joins what is not read yet.
+    #[test]
+    fn a_turn_is_one_write_but_for_the_fault() {
+        for (fault, expected) in
+            [(None, vec![&b"abc"[..]]), (Some(Fault::OneByteWrites), vec![b"a", b"b", b"c"])]
+        {
+            let shared = Arc::new(Shared { state: Mutex::new(State::new(Settings::default())) });
+            shared.state().fault = fault;
+            let (output, turns) = bounded(1);
+            output.try_send(b"abc".to_vec()).unwrap();
+            drop(output);
+            let mut writes = Writes::default();
+            smol::block_on(write(shared.clone(), &mut writes, turns));
+            assert_eq!(writes.0, expected);
+            assert_eq!(shared.state().counters.sent, 3);
+        }
+    }
+}

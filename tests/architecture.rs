@@ -1,0 +1,66 @@
+//! Holds the arrows of the map in `src/lib.rs` against the `use` lines of every module.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which parts of the crate each module may use besides itself. A part with `::` means that
+/// one alone.
+const MAY_USE: [(&str, &[&str]); 9] = [
+    ("clock", &[]),
+    ("routeros", &[]),
+    ("plugin", &["clock", "routeros"]),
+    ("state", &["clock", "plugin", "routeros::error"]),
+    ("config", &["plugin", "routeros::login", "routeros::value"]),
+    ("site", &["clock", "config", "plugin", "routeros", "state"]),
+    ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
+    ("simulator", &["routeros::wire"]),
+    (
+        "command",
+        &["config", "http", "plugin", "routeros::login", "routeros::value", "simulator", "site", "state"],
+    ),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The paths after `crate::` in a source, its tests left out: they may use what they like.
+fn uses(source: &str) -> BTreeSet<String> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split("crate::").skip(1).map(str::to_string))
+        .map(|path| path.chars().take_while(|c| c.is_alphanumeric() || *c == '_' || *c == ':').collect())
+        .collect()
+}
+
+#[test]
+fn each_module_uses_only_what_stands_below_it() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    sources(&src, &mut found);
+    let mut arrows = 0;
+    for path in &found {
+        let relative = path.strip_prefix(&src).unwrap();
+        let top = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
+        let Some((_, allowed)) = MAY_USE.iter().find(|(module, _)| *module == top) else {
+            assert!(["lib", "main"].contains(&top), "{top} has no line in the table of this test");
+            continue;
+        };
+        for used in uses(&fs::read_to_string(path).unwrap()) {
+            let own = used == top || used.starts_with(&format!("{top}::"));
+            let below =
+                allowed.iter().any(|allowed| used == *allowed || used.starts_with(&format!("{allowed}::")));
+            assert!(own || below, "{} uses crate::{used}; {top} may use {allowed:?}", relative.display());
+            arrows += usize::from(below);
+        }
+    }
+    assert!(arrows > 20, "only {arrows} arrows were found: the `use` lines are read wrongly");
+}
