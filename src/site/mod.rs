@@ -42,8 +42,9 @@ fn plugins(config: &config::Site) -> impl Iterator<Item = Arc<dyn Plugin>> {
 /// A site at work. Dropping it ends its task and its connection.
 #[derive(Debug)]
 pub struct Site {
-    requests: Sender<Request>,
+    // First, so that it ends before its channel does.
     _task: Task<()>,
+    requests: Sender<Request>,
 }
 
 impl Site {
@@ -53,7 +54,7 @@ impl Site {
         let (requests, requested) = channel::bounded(MAX_REQUESTS);
         let plugins = plugins(&config).collect();
         let task = SiteTask { config, plugins, store, requested, waiting: Vec::new() };
-        Self { requests, _task: smol::spawn(task.run()) }
+        Self { _task: smol::spawn(task.run()), requests }
     }
 
     /// Asks the router now, and waits until it has answered or failed. Calls that come

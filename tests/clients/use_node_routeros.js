@@ -73,7 +73,11 @@ async function main() {
     await api.close();
 }
 
-main().catch((error) => {
+function fail(error) {
     console.error(error);
     process.exit(1);
-});
+}
+
+// An answer that never comes, or a change that is never told, would be waited for without end.
+setTimeout(fail, 20_000, "waited in vain for 20 s").unref();
+main().catch(fail);

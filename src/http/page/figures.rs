@@ -13,22 +13,27 @@ pub(super) struct Totals {
     pub(super) sites: usize,
     pub(super) online: usize,
     pub(super) connecting: usize,
-    pub(super) users: usize,
-    pub(super) upload: String,
-    pub(super) download: String,
+    /// Absent where no site that is online has told.
+    pub(super) users: Option<usize>,
+    pub(super) upload: Option<String>,
+    pub(super) download: Option<String>,
 }
 
 impl Totals {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let online = || snapshot.sites.iter().filter(|site| site.is_online());
-        let hotspots = || online().filter_map(|site| site.hotspot());
+        let hotspots: Vec<&Hotspot> = online().filter_map(|site| site.hotspot()).collect();
+        let known = |bytes_of: fn(&Hotspot) -> u64| {
+            (!hotspots.is_empty()).then(|| bytes(hotspots.iter().map(|hotspot| bytes_of(hotspot)).sum()))
+        };
         Self {
             sites: snapshot.sites.len(),
             online: online().count(),
             connecting: snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count(),
-            users: hotspots().map(|hotspot| hotspot.sessions.len()).sum(),
-            upload: bytes(hotspots().map(Hotspot::bytes_in).sum()),
-            download: bytes(hotspots().map(Hotspot::bytes_out).sum()),
+            users: (!hotspots.is_empty())
+                .then(|| hotspots.iter().map(|hotspot| hotspot.sessions.len()).sum()),
+            upload: known(Hotspot::bytes_in),
+            download: known(Hotspot::bytes_out),
         }
     }
 }
@@ -56,6 +61,8 @@ pub(super) struct Card<'p> {
     /// How old the figures are, where they are not the latest.
     pub(super) age: Option<String>,
     pub(super) trouble: Option<Trouble<'p>>,
+    /// Whether there are figures at all.
+    pub(super) known: bool,
     pub(super) users: Option<usize>,
     pub(super) configured: Option<u64>,
     pub(super) upload: Option<String>,
@@ -86,6 +93,7 @@ impl<'p> Card<'p> {
             down_for,
             age: age(view, site),
             trouble: trouble(site),
+            known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
             configured: hotspot.and_then(|hotspot| hotspot.configured_users),
             upload: hotspot.map(|hotspot| bytes(hotspot.bytes_in())),
