@@ -1,9 +1,9 @@
 //! The HTTP front: clients reach the gate, only the gate reaches the engine, and the engine asks the routes.
 //!
 //! ```text
-//! client ⇄ gate, door, connection, head  ⇄  engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page
-//!          who may come in, deadlines,      a few      worker threads:        pure functions of a
-//!          sizes, what a request may be     lanes      Request → Response     request and a snapshot
+//! client ⇄ gate: door, connection, head, engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page
+//!          who may come in, deadlines, sizes,       worker threads:        pure functions of a
+//!          what a request may be, lanes inward      Request → Response     request and a snapshot
 //! ```
 //!
 //! The left of it is async and belongs to clients, however slow or hostile they
@@ -12,17 +12,13 @@
 
 mod api;
 mod auth;
-mod connection;
-mod door;
-mod engine;
 pub mod gate;
-mod head;
 mod message;
 mod page;
 mod routes;
 mod server;
 
-pub use engine::Engine;
+pub use gate::Engine;
 pub use message::{Field, Method, Request, Response, problem};
 pub use routes::Routes;
 pub use server::start;

@@ -17,16 +17,9 @@ use std::time::Duration;
 
 use tiny_http::{Header, Server, StatusCode};
 
-use super::engine::{ACTION_LANES, Engine, READ_LANES};
+use super::gate::engine::{ACTION_LANES, Engine, PEER, READ_LANES, SECRET};
 use super::gate::{MAX_ANSWER, MAX_BODY};
 use super::message::{Field, Method, Request, Response, problem};
-
-/// By this header field a lane proves that it is ours: until the listener is shut
-/// down, any process in our network namespace can connect to it.
-pub(super) const SECRET: &str = "Gate-Secret";
-
-/// The header field with the client's address.
-pub(super) const PEER: &str = "Gate-Peer";
 
 /// The request that a lane greets with. No client can ask for this target.
 const GREETING: &str = "OPTIONS * HTTP/1.1\r\n";

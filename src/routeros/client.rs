@@ -12,11 +12,10 @@
 //! Commands given together to [`Client::call_all`] leave in one write, and their answers
 //! come back in whatever order the router has them ready: one round trip for all.
 //!
-//! What a router can make this side hold is bounded: a sentence by [`wire`], an answer by
-//! [`MAX_ROWS`] and [`MAX_REPLY`], answers that nobody waits for by dropping them, and
-//! an endless run of those by [`MAX_STRAY`].
+//! What a router can make this side hold is bounded: a sentence by [`wire`](super::wire), an
+//! answer by [`MAX_ROWS`] and [`MAX_REPLY`], an endless run of answers that nobody waits for
+//! by [`MAX_STRAY`].
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,24 +27,12 @@ use smol::future::{self, FutureExt};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Timer, stream::StreamExt};
 
-use super::error::{Cause, Error, Trap};
+pub use super::command::{Command, Reply};
+use super::error::{Cause, Error};
+use super::exchange::{Answer, Exchange};
+pub use super::exchange::{MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
 use super::login::{self, Method};
 use super::wire::{Decoder, Sentence};
-
-/// Most rows taken in answer to one command: ten times the largest hotspot known.
-pub const MAX_ROWS: usize = 65_536;
-
-/// Most bytes of words taken in answer to one command. 10,000 active users with all
-/// their columns come to 4 MB.
-pub const MAX_REPLY: usize = 8 * 1024 * 1024;
-
-/// Most sentences in a row that answer nothing asked. Some come after a `/cancel`
-/// or a deadline, as many as the rows of one answer at most.
-pub const MAX_STRAY: usize = MAX_ROWS;
-
-/// Most bytes waiting to be sent. Commands are a few hundred bytes; this many wait only
-/// when the router has stopped reading.
-const MAX_OUTGOING: usize = 256 * 1024;
 
 /// Bytes read at once: a row or ten, and small enough for fifty routers on a small board.
 const READ_SIZE: usize = 4 * 1024;
@@ -56,74 +43,10 @@ const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// A command with its attributes and queries, as it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command(Sentence);
-
-impl Command {
-    /// A command by its path, such as `/system/resource/print`.
-    #[must_use]
-    pub fn new(path: &str) -> Self {
-        Self(Sentence::from_words([path]))
-    }
-
-    /// Adds `=key=value`. The value goes as the bytes it is.
-    #[must_use]
-    pub fn attribute(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.0.push_attribute(key.as_bytes(), value.as_ref());
-        self
-    }
-
-    /// Adds a query word, with its question mark: `?status=bound`, `?#!`.
-    #[must_use]
-    pub fn query(mut self, word: &str) -> Self {
-        self.0.push(word.as_bytes());
-        self
-    }
-
-    /// The properties wanted; the router leaves out all others.
-    #[must_use]
-    pub fn proplist(self, properties: &[&str]) -> Self {
-        self.attribute(".proplist", properties.join(","))
-    }
-
-    /// The command's path.
-    #[must_use]
-    pub fn path(&self) -> String {
-        String::from_utf8_lossy(self.0.first()).into_owned()
-    }
-}
-
-/// A router's answer to one command.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reply {
-    /// The `!re` sentences in their order.
-    pub rows: Vec<Sentence>,
-    /// `=ret=` of the `!done`: a count, a challenge, a new item's id.
-    pub ret: Option<Vec<u8>>,
-    /// The router stopped with these after some rows: the answer is a part of the truth.
-    pub traps: Vec<Trap>,
-    /// From asking to the end of the answer.
-    pub took: Duration,
-}
-
-/// What asking has cost so far, since the connection began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Bytes sent.
-    pub sent_bytes: u64,
-    /// Bytes received.
-    pub received_bytes: u64,
-    /// Commands sent, logins included.
-    pub commands: u64,
-    /// Sentences that answered nothing asked.
-    pub stray: u64,
-}
-
 /// Asks one router. Cloning gives another handle on the same connection.
 #[derive(Debug, Clone)]
 pub struct Client {
-    shared: Arc<Mutex<Shared>>,
+    exchange: Arc<Mutex<Exchange>>,
     wake: Sender<()>,
 }
 
@@ -132,29 +55,8 @@ pub struct Client {
 #[must_use = "nothing is sent or received until this runs"]
 pub struct Connection {
     stream: TcpStream,
-    shared: Arc<Mutex<Shared>>,
+    exchange: Arc<Mutex<Exchange>>,
     woken: Receiver<()>,
-}
-
-/// What both halves know.
-#[derive(Debug, Default)]
-struct Shared {
-    last_tag: u64,
-    /// Commands without an answer yet, by tag. A login has none.
-    pending: HashMap<Option<u64>, Pending>,
-    outgoing: Vec<u8>,
-    /// Why no more commands are taken.
-    closed: Option<Error>,
-    stray_run: usize,
-    usage: Usage,
-}
-
-#[derive(Debug)]
-struct Pending {
-    reply: Reply,
-    bytes: usize,
-    began: Instant,
-    answer: Sender<Result<Reply, Error>>,
 }
 
 /// Opens a connection to the first address of `host` that takes one.
@@ -187,9 +89,9 @@ pub async fn connect(
     stream.set_nodelay(true)?;
     keep_alive(&stream)?;
 
-    let shared = Arc::new(Mutex::new(Shared::default()));
+    let exchange = Arc::new(Mutex::new(Exchange::default()));
     let (wake, woken) = channel::bounded(1);
-    Ok((Client { shared: shared.clone(), wake }, Connection { stream, shared, woken }))
+    Ok((Client { exchange: exchange.clone(), wake }, Connection { stream, exchange, woken }))
 }
 
 impl Client {
@@ -251,7 +153,7 @@ impl Client {
             .into_iter()
             .map(|Command(mut sentence)| {
                 let path = String::from_utf8_lossy(sentence.first()).into_owned();
-                let tag = lock(&self.shared).next_tag();
+                let tag = lock(&self.exchange).next_tag();
                 sentence.push(format!(".tag={tag}").as_bytes());
                 (path, self.ask(Some(tag), &sentence))
             })
@@ -268,26 +170,16 @@ impl Client {
     /// What this connection has cost so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        lock(&self.shared).usage
+        lock(&self.exchange).usage()
     }
 
     /// Queues a sentence to be sent. It leaves whole or not at all, even when the
     /// caller stops waiting: only [`Connection::run`] writes.
     fn ask(&self, tag: Option<u64>, sentence: &Sentence) -> Call {
         let (answer, answered) = channel::bounded(1);
-        let mut shared = lock(&self.shared);
-        if let Some(error) = &shared.closed {
-            let _ = answer.try_send(Err(error.clone()));
-        } else if shared.outgoing.len() > MAX_OUTGOING {
-            let _ = answer.try_send(Err(Error::new(Cause::QueryTimeout, "the router has stopped reading")));
-        } else {
-            sentence.encode(&mut shared.outgoing);
-            shared.usage.commands += 1;
-            shared
-                .pending
-                .insert(tag, Pending { reply: Reply::default(), bytes: 0, began: Instant::now(), answer });
-            let _ = self.wake.try_send(());
-        }
+        lock(&self.exchange).ask(tag, sentence, answer);
+        // A full channel has woken it already.
+        let _ = self.wake.try_send(());
         Call { client: self.clone(), tag, answered }
     }
 }
@@ -296,7 +188,7 @@ impl Client {
 struct Call {
     client: Client,
     tag: Option<u64>,
-    answered: Receiver<Result<Reply, Error>>,
+    answered: Receiver<Answer>,
 }
 
 impl Call {
@@ -317,7 +209,7 @@ impl Call {
     /// Tells the router that nobody waits any more, so that a slow print stops costing it.
     fn cancel(&self) {
         let Some(tag) = self.tag else { return };
-        let cancel = lock(&self.client.shared).next_tag();
+        let cancel = lock(&self.client.exchange).next_tag();
         let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
         // Its own answer is of no interest: the call is dropped, the answer passed over.
         drop(self.client.ask(Some(cancel), &Sentence::from_words(words)));
@@ -326,7 +218,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        lock(&self.client.shared).pending.remove(&self.tag);
+        lock(&self.client.exchange).forget(self.tag);
     }
 }
 
@@ -335,11 +227,7 @@ impl Connection {
     /// without an answer gets the same error.
     pub async fn run(self) -> Error {
         let error = future::or(self.receive(), self.send()).await;
-        let mut shared = lock(&self.shared);
-        for (_, pending) in shared.pending.drain() {
-            let _ = pending.answer.try_send(Err(error.clone()));
-        }
-        shared.closed = Some(error.clone());
+        lock(&self.exchange).end(&error);
         error
     }
 
@@ -352,14 +240,14 @@ impl Connection {
                 Ok(0) => return closed("the router closed the connection"),
                 Ok(count) => {
                     decoder.push(&bytes[..count]);
-                    lock(&self.shared).usage.received_bytes += count as u64;
+                    lock(&self.exchange).note_received(count);
                 }
                 Err(error) => return error.into(),
             }
             loop {
                 match decoder.next() {
                     Ok(Some(sentence)) => {
-                        if let Err(error) = lock(&self.shared).take(sentence) {
+                        if let Err(error) = lock(&self.exchange).take(sentence) {
                             return error;
                         }
                     }
@@ -376,67 +264,14 @@ impl Connection {
         let mut stream = self.stream.clone();
         let mut woken = std::pin::pin!(self.woken.clone());
         while woken.next().await.is_some() {
-            let bytes = std::mem::take(&mut lock(&self.shared).outgoing);
+            let bytes = lock(&self.exchange).take_outgoing();
             if let Err(error) = stream.write_all(&bytes).await {
                 return error.into();
             }
-            lock(&self.shared).usage.sent_bytes += bytes.len() as u64;
+            lock(&self.exchange).note_sent(bytes.len());
         }
         // Every client is gone, so nobody waits for what the router still has to say.
         closed("nobody asks any more")
-    }
-}
-
-impl Shared {
-    fn next_tag(&mut self) -> u64 {
-        self.last_tag += 1;
-        self.last_tag
-    }
-
-    /// Takes one sentence from the router to the command that it answers.
-    fn take(&mut self, sentence: Sentence) -> Result<(), Error> {
-        if sentence.first() == b"!fatal" {
-            return Err(fatal(&sentence));
-        }
-        // A tag that is no number was never ours; 0 is never given out.
-        let tag = sentence.tag().map(|tag| super::value::number(tag).unwrap_or(0));
-        let Some(pending) = self.pending.get_mut(&tag) else {
-            self.usage.stray += 1;
-            self.stray_run += 1;
-            if self.stray_run > MAX_STRAY {
-                return Err(protocol(format!("{MAX_STRAY} sentences came that answer nothing asked")));
-            }
-            return Ok(());
-        };
-        self.stray_run = 0;
-        pending.bytes += sentence.len();
-        if pending.bytes > MAX_REPLY {
-            return Err(protocol(format!("one answer is longer than {MAX_REPLY} bytes")));
-        }
-        match sentence.first() {
-            b"!re" if pending.reply.rows.len() == MAX_ROWS => {
-                return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
-            }
-            b"!re" => pending.reply.rows.push(sentence),
-            b"!trap" => pending.reply.traps.push(trap(&sentence)),
-            b"!empty" => {}
-            b"!done" => {
-                pending.reply.took = pending.began.elapsed();
-                pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
-                if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
-                    let refused = reply.rows.is_empty() && !reply.traps.is_empty();
-                    let _ =
-                        answer.try_send(if refused { Err(reply.traps.as_slice().into()) } else { Ok(reply) });
-                }
-            }
-            other => {
-                let shown = String::from_utf8_lossy(&other[..other.len().min(40)]).into_owned();
-                return Err(protocol(format!(
-                    "found a reply beginning with {shown:?}; expected !re, !done, !trap, !empty or !fatal"
-                )));
-            }
-        }
-        Ok(())
     }
 }
 
@@ -446,31 +281,8 @@ async fn late<T>(began: Instant, timeout: Duration, cause: Cause, what: &str) ->
     Err(Error::new(cause, format!("{what} within {}", humantime::format_duration(timeout))))
 }
 
-/// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.
-fn fatal(sentence: &Sentence) -> Error {
-    let reason = sentence.get("message").or_else(|| sentence.words().nth(1)).unwrap_or(b"no reason given");
-    let reason = String::from_utf8_lossy(reason);
-    let cause = if reason.contains("before login") || reason.contains("not logged in") {
-        Cause::Auth
-    } else {
-        Cause::Closed
-    };
-    Error::new(cause, format!("the router ended the session: {reason}"))
-}
-
-fn trap(sentence: &Sentence) -> Trap {
-    Trap {
-        category: sentence.get("category").and_then(super::value::number),
-        message: String::from_utf8_lossy(sentence.get("message").unwrap_or_default()).into_owned(),
-    }
-}
-
 fn closed(message: &str) -> Error {
     Error::new(Cause::Closed, message)
-}
-
-fn protocol(message: String) -> Error {
-    Error::new(Cause::Protocol, message)
 }
 
 fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
@@ -482,6 +294,6 @@ fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
 }
 
 /// Every change under this lock leaves the state whole, so a poisoned one is still good.
-fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
+    exchange.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,7 +11,7 @@ use smol::Task;
 /// The most memory for answers that clients have not yet read, in bytes: the
 /// longest possible answer fits, and a router has it to spare. Past it the answer
 /// that has been in reading for longest goes, with its connection.
-const MAX_UNREAD: usize = super::gate::MAX_ANSWER;
+const MAX_UNREAD: usize = super::limits::MAX_ANSWER;
 
 /// Share of the connections that one address can always have. Small settings
 /// must not break a browser, which opens six, nor several behind one NAT.

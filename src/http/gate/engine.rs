@@ -17,18 +17,24 @@ use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connection::{read_more, within};
 use super::head::{Head, Refusal, refuse};
-use super::message::Method;
-use super::server::{PEER, SECRET};
+use super::stream::{read_more, within};
+use crate::http::message::Method;
+
+/// By this header field a lane proves that it is ours: until the listener is shut
+/// down, any process in our network namespace can connect to it.
+pub(in crate::http) const SECRET: &str = "Gate-Secret";
+
+/// The header field with the client's address.
+pub(in crate::http) const PEER: &str = "Gate-Peer";
 
 /// Lanes for requests that only read. Each has a worker of its own behind it, and
 /// no router is waited for, so a few keep every core busy.
-pub(super) const READ_LANES: usize = 4;
+pub(in crate::http) const READ_LANES: usize = 4;
 
 /// Lanes for `POST`. Those may wait for a router, up to its deadlines: with lanes
 /// of their own they never make a page wait.
-pub(super) const ACTION_LANES: usize = 4;
+pub(in crate::http) const ACTION_LANES: usize = 4;
 
 /// Most requests waiting for a read lane: more than one for each of the default
 /// number of connections, and small enough that the last of them still gets its
@@ -79,7 +85,7 @@ struct Job {
 impl Engine {
     /// An engine whose workers are behind `lanes`, of which there are
     /// [`READ_LANES`] and then [`ACTION_LANES`].
-    pub(super) fn new(lanes: Vec<UnixStream>, secret: &str) -> io::Result<Self> {
+    pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str) -> io::Result<Self> {
         let executor = Arc::new(Executor::new());
         let (reads, waiting_reads) = bounded(MAX_WAITING_READS);
         let (actions, waiting_actions) = bounded(MAX_WAITING_ACTIONS);

@@ -3,22 +3,17 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::time::{Duration, Instant};
 
-use smol::Timer;
-use smol::future::{or, poll_fn};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 
 use super::door::Seat;
 use super::engine::Engine;
-use super::gate::{Gate, MAX_HEAD};
 use super::head::{self, Head, Refusal, refuse};
-use super::message::{Method, problem};
-
-/// Bytes taken by one read, from the stack: a connection that is silent has no buffer.
-const CHUNK: usize = 4 * 1024;
+use super::limits::{Gate, MAX_HEAD};
+use super::stream::{CHUNK, read_more, within};
+use crate::http::message::{Method, problem};
 
 /// Largest body that is taken whatever the others send; every action's and the
 /// login's fit by far. Larger ones share a few places, see [`Gate::large_bodies`].
@@ -222,32 +217,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.buffer = Vec::new();
         }
     }
-}
-
-/// What `future` gives, if it does so by `deadline`.
-pub(super) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    let late = async {
-        Timer::at(deadline).await;
-        None
-    };
-    or(async { Some(future.await) }, late).await
-}
-
-/// Appends what one read gives, so that `buffer` is at most `most` bytes long;
-/// their count, which is 0 at the end of the stream or when there is no room.
-pub(super) async fn read_more<R>(stream: &mut R, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize>
-where
-    R: AsyncRead + Unpin,
-{
-    let room = most.saturating_sub(buffer.len()).min(CHUNK);
-    poll_fn(|context| {
-        let mut chunk = [0; CHUNK];
-        Pin::new(&mut *stream).poll_read(context, &mut chunk[..room]).map_ok(|count| {
-            buffer.extend_from_slice(&chunk[..count]);
-            count
-        })
-    })
-    .await
 }
 
 /// A refusal as it goes to the client; the connection ends with it.

@@ -4,8 +4,8 @@
 //! whatever is not plain is refused here, and what goes on to the engine is
 //! written anew from what was understood.
 
-use super::gate::MAX_BODY;
-use super::message::{Field, Method};
+use super::limits::MAX_BODY;
+use crate::http::message::{Field, Method};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
 const MAX_FIELDS: usize = 64;

@@ -1,0 +1,174 @@
+//! The rules of the file, as a person would break them.
+
+use std::time::Duration;
+
+use super::*;
+use crate::routeros::login::Method;
+
+fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
+    let environment = |name: &str| {
+        variables.iter().find_map(|(known, value)| (*known == name).then(|| (*value).to_string()))
+    };
+    parse(Path::new("sites.ron"), text, &environment).map_err(|problems| problems.to_string())
+}
+
+const AWKA: &str =
+    r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "api-user", password: Plain("hunter2"))})"#;
+
+#[test]
+fn defaults_fill_in_what_is_left_out() {
+    let config = parse_with(AWKA, &[]).unwrap();
+    assert_eq!(config.http, Http::default());
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    let site = &config.sites[0];
+    assert_eq!((site.key.as_str(), site.name.as_str(), site.user.as_str()), ("awka", "awka", "api-user"));
+    assert_eq!(site.hosts, [Host { name: "10.0.1.1".into(), port: 8728 }]);
+    assert_eq!(site.password.expose(), "hunter2");
+    assert_eq!((site.refresh, site.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
+    assert_eq!((site.query_timeout, site.live, site.login), (Duration::from_secs(5), true, Method::Plain));
+    assert_eq!(site.collect, ["hotspot", "resource", "health"]);
+}
+
+#[test]
+fn a_site_stands_over_defaults_and_the_environment_over_both() {
+    let text = r#"
+            // A comment first.
+            (
+                http: (listen: "[::1]:0", title: "Hotspots", view: Token(Env("VIEW")), admin: Token(Plain("t")),
+                       max_connections: 64),
+                defaults: (user: "a", refresh: "10s", query_timeout: "2s", live: false, collect: ["resource"]),
+                sites: {
+                    "one": (hosts: ["10.0.0.1", "10.0.0.2:1"], password: Plain(""), codepage: "windows-1251"),
+                    "two-b": (hosts: ["r"], user: "b", password: Plain("x"), refresh: "1m", login: Challenge,
+                              collect: ["hotspot"], tls: Off, name: "Two"),
+                },
+            )"#;
+    let variables = [
+        ("VIEW", "look"),
+        ("MIKROTIK_TWO_B_HOST", "192.0.2.7"),
+        ("MIKROTIK_TWO_B_PORT", "9"),
+        ("MIKROTIK_TWO_B_USER", "c"),
+        ("MIKROTIK_TWO_B_PASSWORD", "y"),
+    ];
+    let config = parse_with(text, &variables).unwrap();
+    assert_eq!(config.http.view, Some(Secret::new("look".into())));
+    assert_eq!(config.http.admin, Some(Secret::new("t".into())));
+    assert_eq!((config.http.listen.to_string().as_str(), config.http.max_connections), ("[::1]:0", 64));
+    let [one, two] = config.sites.as_slice() else { panic!() };
+    assert_eq!((one.user.as_str(), one.refresh, one.live), ("a", Duration::from_secs(10), false));
+    assert_eq!((one.hosts.len(), one.hosts[1].port, one.codepage.name()), (2, 1, "windows-1251"));
+    assert_eq!(one.collect, ["resource"]);
+    assert_eq!((two.user.as_str(), two.password.expose()), ("c", "y"));
+    assert_eq!((two.refresh, two.query_timeout), (Duration::from_secs(60), Duration::from_secs(2)));
+    assert_eq!((two.login, two.name.as_str()), (Method::Challenge, "Two"));
+    assert_eq!(two.hosts, [Host { name: "192.0.2.7".into(), port: 9 }]);
+}
+
+#[test]
+fn every_problem_comes_at_once_with_its_place() {
+    let text = r#"(
+    http: (listn: "127.0.0.1:8080", admin: Token(Env("NOT_SET")), max_connections: 3),
+    defaults: (refresh: "30x", collect: ["hotspt"], user: "api"),
+    sites: {
+        "awka": (hosts: ["10.0.1.1:x"], password: Env("GONE"), refresh: "10ms"),
+        "awka": (hosts: [], password: 7, colour: "red", name: ""),
+        "stats": (hosts: "10.0.1.1"),
+        "lagos": 5,
+    },
+)"#;
+    let expected = "\
+sites.ron:2:12: unknown field `listn` in http; did you mean `listen`?
+sites.ron:2:44: admin: the environment variable NOT_SET is not set
+sites.ron:2:84: max_connections: found 3; expected a number from 16 to 65536
+sites.ron:3:25: refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
+sites.ron:3:42: collect: no plugin is named \"hotspt\"; did you mean `hotspot`?
+sites.ron:5:26: hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
+sites.ron:5:51: password: the environment variable GONE is not set
+sites.ron:5:73: refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
+sites.ron:6:9: the site \"awka\" stands twice; expected each key once
+sites.ron:6:25: hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
+sites.ron:6:39: password: this value has another form; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
+sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, user, refresh, connect_timeout, query_timeout, live, collect
+sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
+";
+    let problems = parse_with(text, &[]).unwrap_err();
+    let heads: String = problems
+        .lines()
+        .filter(|line| !line.starts_with("    "))
+        .flat_map(|line| [line, "\n"])
+        .take(2 * expected.lines().count())
+        .collect();
+    assert_eq!(heads, expected);
+    for rest in
+        ["sites.ron:7:9: site: found \"stats\"", "sites.ron:7:26: hosts: found", "sites.ron:8:18: the site"]
+    {
+        assert!(problems.contains(rest), "{rest} in {problems}");
+    }
+    assert!(problems.contains("\n            \"lagos\": 5,\n                     ^"), "the line: {problems}");
+}
+
+#[test]
+fn a_file_that_is_not_ron_says_where() {
+    for (text, place) in [
+        ("", "sites.ron:1:1: not RON"),
+        ("(\n  sites: {\n", "sites.ron:2:11: not RON"),
+        ("(sites: {\"a\": (hosts: [\"é\" \"b\"])})", "sites.ron:1:28: not RON"),
+        ("(sites: {}) trailing", "sites.ron:1:13: not RON"),
+        ("5", "sites.ron:1:1: the file: found 5; expected a structure"),
+        ("()", "sites.ron:1:1: sites: missing"),
+    ] {
+        let problems = parse_with(text, &[]).unwrap_err();
+        assert!(problems.starts_with(place), "{text:?}: {problems}");
+    }
+}
+
+#[test]
+fn the_place_of_a_problem_is_marked() {
+    let problems = parse_with(
+        "(\n\tsites: {\n\t\t\"a b\": (hosts: [\"r\"], user: \"u\",\n\n\n password: Plain(\"\")),\n\t},\n)",
+        &[],
+    );
+    let problems = problems.unwrap_err();
+    let [_, line, caret] = problems.lines().collect::<Vec<_>>()[..] else { panic!("{problems}") };
+    assert_eq!(caret, "    \t\t^");
+    assert_eq!(line.find('"'), caret.find('^'));
+}
+
+#[test]
+fn secrets_come_from_files_beside_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
+    let text = AWKA.replace("Plain(\"hunter2\")", "File(\"secret\")");
+    let path = folder.path().join("sites.ron");
+    let config = parse(&path, &text, &|_| None).unwrap();
+    assert_eq!(config.sites[0].password.expose(), "hunter2");
+    std::fs::remove_file(folder.path().join("secret")).unwrap();
+    let problems = parse(&path, &text, &|_| None).unwrap_err().to_string();
+    assert!(
+        problems.contains("password: the secret file") && problems.contains("can't be read"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let config = parse_with(AWKA, &[]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    for broken in ["Plain(hunter2)", "Plan(\"hunter2\")", "\"hunter2\"", "Plain(\"hunter2\", 1)"] {
+        let problems = parse_with(&AWKA.replace("Plain(\"hunter2\")", broken), &[]).unwrap_err();
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+    let empty = AWKA.replace("(sites", "(http: (admin: Token(Plain(\"\"))), sites");
+    assert!(parse_with(&empty, &[]).unwrap_err().contains("the token is empty"));
+}
+
+#[test]
+fn an_override_that_is_wrong_names_its_variable() {
+    for (variable, value, expected) in [
+        ("MIKROTIK_AWKA_PORT", "0", "MIKROTIK_AWKA_PORT: found \"0\"; expected a port"),
+        ("MIKROTIK_AWKA_HOST", "a b", "MIKROTIK_AWKA_HOST: found \"a b\"; expected a host"),
+    ] {
+        let problems = parse_with(AWKA, &[(variable, value)]).unwrap_err();
+        assert!(problems.starts_with(expected), "{problems}");
+    }
+}
