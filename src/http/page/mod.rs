@@ -24,9 +24,10 @@ pub(super) struct Asset {
     pub(super) body: &'static str,
 }
 
-const ASSETS: [Asset; 2] = [
+const ASSETS: [Asset; 3] = [
     Asset { name: "style.css", content_type: "text/css; charset=utf-8", body: include_str!("style.css") },
     Asset { name: "page.js", content_type: "text/javascript; charset=utf-8", body: include_str!("page.js") },
+    Asset { name: "icon.svg", content_type: "image/svg+xml", body: include_str!("icon.svg") },
 ];
 
 /// The asset of this name.
