@@ -72,8 +72,8 @@ impl Value {
             }
             Self::Around { middle, swing, decimals } => {
                 let width = swing.saturating_mul(2).saturating_add(1);
-                let figure =
-                    (middle.saturating_add(scramble(now.at.as_secs()) % width)).saturating_sub(swing);
+                let figure = (middle.saturating_add(scramble(now.at.as_secs().wrapping_add(middle)) % width))
+                    .saturating_sub(swing);
                 let unit = 10u64.saturating_pow(u32::from(decimals));
                 match decimals {
                     0 => figure.to_string(),
