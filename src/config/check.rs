@@ -43,6 +43,11 @@ const SITE: [&str; 6] = ["name", "hosts", "password", "login", "codepage", "tls"
 const HTTP: [&str; 6] = ["listen", "title", "view", "admin", "tls", "max_connections"];
 const ROOT: [&str; 3] = ["http", "defaults", "sites"];
 
+/// The names of all fields.
+pub(super) fn names() -> Vec<&'static str> {
+    [ROOT.as_slice(), &HTTP, &COMMON, &SITE].concat()
+}
+
 const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";
 
 #[derive(Deserialize)]
@@ -79,7 +84,7 @@ impl<'f> Check<'f, '_> {
         });
         let Some(sites) = fields.get("sites") else {
             self.reader
-                .problem(root, "sites: missing; expected sites: { \"awka\": (hosts: [\"10.0.1.1\"], …) }");
+                .missing(root, "sites: missing; expected sites: { \"awka\": (hosts: [\"10.0.1.1\"], …) }");
             return None;
         };
         let sites = self.sites(sites, &defaults.unwrap_or_default());
@@ -228,7 +233,7 @@ impl<'f> Check<'f, '_> {
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
         if user.is_none() {
             self.reader
-                .problem(node, "user: missing; expected the name of a RouterOS user, here or in `defaults`");
+                .missing(node, "user: missing; expected the name of a RouterOS user, here or in `defaults`");
         }
         Some(Site {
             key: key.into(),
@@ -273,7 +278,7 @@ impl<'f> Check<'f, '_> {
                 hosts.extend(self.text("hosts", node, EXPECTED, |text| text.parse::<Host>().ok()));
             }
         } else {
-            self.reader.problem(
+            self.reader.missing(
                 site,
                 "hosts: missing; expected the router's address, such as hosts: [\"10.0.1.1\"]",
             );
@@ -292,7 +297,7 @@ impl<'f> Check<'f, '_> {
             return Some(Secret::new(password));
         }
         let Some(node) = fields.get("password") else {
-            self.reader.problem(site, format!("password: missing; expected {A_SECRET}"));
+            self.reader.missing(site, format!("password: missing; expected {A_SECRET}"));
             return None;
         };
         let source = self.reader.secret("password", node, A_SECRET)?;

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use ron::extensions::Extensions;
@@ -74,12 +75,14 @@ impl<'f> Fields<'f> {
 pub(super) struct Reader<'f> {
     path: PathBuf,
     text: &'f str,
+    /// Names of fields, which an error may repeat wherever they stand.
+    names: Vec<&'static str>,
     pub(super) problems: Vec<Problem>,
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(path: &Path, text: &'f str) -> Self {
-        Self { path: path.into(), text, problems: Vec::new() }
+    pub(super) fn new(path: &Path, text: &'f str, names: Vec<&'static str>) -> Self {
+        Self { path: path.into(), text, names, problems: Vec::new() }
     }
 
     /// The whole file as one value. What it does not parse as is a problem.
@@ -93,9 +96,9 @@ impl<'f> Reader<'f> {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    /// Notes a problem at `node`.
+    /// Notes a problem at `node`, which is no secret.
     pub(super) fn problem(&mut self, node: Node<'f>, message: impl Into<String>) {
-        self.problem_at(self.offset(node.0), message.into());
+        self.problem_at(self.offset(node.0), node.0.len(), message.into());
     }
 
     /// Notes that `node`, the value of `name`, is not what was `expected`.
@@ -103,11 +106,29 @@ impl<'f> Reader<'f> {
         self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
     }
 
+    /// Notes that something is missing in `node`, whose content may hold a secret.
+    pub(super) fn missing(&mut self, node: Node<'f>, message: impl Into<String>) {
+        self.problem_at(self.offset(node.0), 0, message.into());
+    }
+
+    /// Notes that `node` is not of the structure that is `expected`. It may hold a secret, too.
+    fn unstructured(&mut self, name: &str, node: Node<'f>, expected: &str) {
+        let found = match node.0.chars().next() {
+            Some('"') => "a text",
+            Some('[') => "a list",
+            Some('{') => "a map",
+            Some('(') => "a structure",
+            Some(c) if c.is_ascii_digit() || c == '-' => "a number",
+            _ => "a word",
+        };
+        self.missing(node, format!("{name}: found {found}; expected {expected}"));
+    }
+
     /// The fields of a structure. Those not in `known`, or there twice, are problems.
     pub(super) fn fields(&mut self, name: &str, node: Node<'f>, known: &[&str]) -> Fields<'f> {
         let mut found: Vec<(&'f str, Node<'f>)> = Vec::new();
         if !node.0.starts_with('(') {
-            self.unexpected(name, node, "a structure in round brackets, such as (name: \"Awka\")");
+            self.unstructured(name, node, "a structure in round brackets, such as (name: \"Awka\")");
             return Fields { found };
         }
         for (field, raw) in self.parse::<RawFields>(node.0).map(|fields| fields.0).unwrap_or_default() {
@@ -126,7 +147,7 @@ impl<'f> Reader<'f> {
     /// The entries of a map: `{ "key": value, … }`, in the file's order.
     pub(super) fn entries(&mut self, name: &str, node: Node<'f>) -> Vec<(Node<'f>, Node<'f>)> {
         if !node.0.starts_with('{') {
-            self.unexpected(name, node, "a map in curly brackets, such as { \"awka\": ( … ) }");
+            self.unstructured(name, node, "a map in curly brackets, such as { \"awka\": ( … ) }");
             return Vec::new();
         }
         let entries = self.parse::<RawEntries>(node.0).map(|entries| entries.0).unwrap_or_default();
@@ -137,7 +158,7 @@ impl<'f> Reader<'f> {
     /// The values of a list: `[ … ]`.
     pub(super) fn list(&mut self, name: &str, node: Node<'f>) -> Vec<Node<'f>> {
         if !node.0.starts_with('[') {
-            self.unexpected(name, node, "a list in square brackets");
+            self.unstructured(name, node, "a list in square brackets");
             return Vec::new();
         }
         let values = self.parse::<Vec<&RawValue>>(node.0).unwrap_or_default();
@@ -167,7 +188,7 @@ impl<'f> Reader<'f> {
     ) -> Option<T> {
         let value = options().from_str(node.0).ok();
         if value.is_none() {
-            self.problem(node, format!("{name}: this value has another form; expected {expected}"));
+            self.missing(node, format!("{name}: this value has another form; expected {expected}"));
         }
         value
     }
@@ -179,7 +200,7 @@ impl<'f> Reader<'f> {
             Err(error) => {
                 let at = error.span.start;
                 let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
-                self.problem_at(offset, format!("not RON: {}", error.code));
+                self.problem_at(offset, 0, format!("not RON: {}", error.code));
                 None
             }
         }
@@ -190,22 +211,47 @@ impl<'f> Reader<'f> {
         (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
     }
 
-    fn problem_at(&mut self, offset: usize, message: String) {
+    /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
+    fn problem_at(&mut self, offset: usize, told: usize, message: String) {
         let before = self.text.get(..offset).unwrap_or(self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
         let source = self.text[line_start..].lines().next().unwrap_or_default();
-        // A value may stand on the line after its name.
-        let previous = before[..line_start].lines().last().unwrap_or_default();
-        let shown = !may_hold_secret(source) && !may_hold_secret(previous);
+        let at = offset - line_start;
         self.problems.push(Problem {
             place: format!("{}:{line}:{column}", self.path.display()),
             message,
             offset,
-            excerpt: shown.then(|| (source.to_string(), column)),
+            excerpt: Some((masked(source, at..at + told, &self.names), column)),
         });
     }
+}
+
+/// A line of the file in which only its structure, the `names` and what lies in `told` can be
+/// read: values may be secrets, however their names are mistyped.
+fn masked(line: &str, told: Range<usize>, names: &[&str]) -> String {
+    const STRUCTURE: &str = "()[]{},:\"";
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut shown = String::new();
+    let mut quoted = false;
+    let mut at = 0;
+    while let Some(first) = line[at..].chars().next() {
+        let rest = &line[at..];
+        let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let piece = &rest[..word.max(first.len_utf8())];
+        if first == '"' {
+            quoted = !quoted;
+        }
+        let is_named = !quoted && names.contains(&piece);
+        if told.contains(&at) || is_named || STRUCTURE.contains(piece) || piece.trim().is_empty() {
+            shown += piece;
+        } else {
+            shown.extend(piece.chars().map(|_| '·'));
+        }
+        at += piece.len();
+    }
+    shown
 }
 
 /// `message`, with the known name that is meant, or all of them.
@@ -221,18 +267,9 @@ pub(super) fn unknown(message: &str, found: &str, known: &[&str]) -> String {
     }
 }
 
-/// Whether an error must not repeat this text. Names decide, not values: a secret
-/// may be written in a form that is wrong.
-fn may_hold_secret(text: &str) -> bool {
-    ["password", "Plain", "Token", "view", "admin"].iter().any(|name| text.contains(name))
-}
-
 /// The first line of a piece, cut where it is long.
 fn shown(piece: &str) -> String {
     let line = piece.lines().next().unwrap_or_default();
-    if may_hold_secret(line) {
-        return "another form".into();
-    }
     match line.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None if line.len() < piece.len() => format!("{line}…"),

@@ -63,7 +63,7 @@ pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
 ///
 /// As [`load`].
 pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config, Problems> {
-    let mut check = Check { reader: Reader::new(path, text), environment };
+    let mut check = Check { reader: Reader::new(path, text, check::names()), environment };
     let config = check.config();
     match config {
         Some(config) if check.reader.problems.is_empty() => Ok(config),

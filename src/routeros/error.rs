@@ -160,7 +160,11 @@ impl Trap {
             ("std failure: timeout", Cause::QueryTimeout),
             ("(13)", Cause::QueryTimeout),
         ];
-        let found = WORDS.iter().find(|(words, _)| self.message.contains(words));
+        // A number counts at the end only: a name in the message may hold one, too.
+        let says = |words: &str| {
+            self.message.contains(words) && (!words.starts_with('(') || self.message.ends_with(words))
+        };
+        let found = WORDS.iter().find(|(words, _)| says(words));
         found.map_or(Cause::Protocol, |&(_, cause)| cause)
     }
 }
@@ -191,6 +195,7 @@ mod tests {
             ("cannot log in", Cause::Auth),
             ("std failure: timeout (13)", Cause::QueryTimeout),
             ("failure: already have such address", Cause::Protocol),
+            ("rule (6) is invalid", Cause::Protocol),
         ] {
             assert_eq!(Trap { category: None, message: message.into() }.cause(), cause, "{message}");
         }

@@ -124,7 +124,7 @@ impl Door {
         let mut out = Vec::new();
         let mut seats = self.lock();
         let taken = seats.taken.len();
-        seats.count = (taken - taken / 4).max(MIN_SHARE).min(seats.count);
+        seats.count = (taken - taken.div_ceil(4)).max(1).min(seats.count);
         seats.shrunk = Some(Instant::now());
         while seats.taken.len() > seats.count {
             let Some(task) = seats.evict(|taken| taken.stage < Stage::Serving) else { break };

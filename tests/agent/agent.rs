@@ -1,0 +1,366 @@
+//! The real binary with a file of its own, and what to ask it.
+
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use ureq::http::{Method, Request};
+
+/// After this a test has waited in vain.
+pub(super) const PATIENCE: Duration = Duration::from_secs(25);
+
+/// From one look to the next.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks until something is there.
+#[track_caller]
+pub(super) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, look)
+}
+
+/// Looks until something is there, for `most` at most.
+#[track_caller]
+pub(super) fn until_within<T>(most: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < most, "waited {most:?} in vain until {what}");
+        thread::sleep(LOOK);
+    }
+}
+
+/// Looks again and again for a while; each look must find things as they should be.
+pub(super) fn throughout(time: Duration, mut look: impl FnMut()) {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        look();
+        thread::sleep(LOOK);
+    }
+}
+
+/// The program, without anything of this process's environment.
+pub(super) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"));
+    command.env_clear().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// How a program that ends by itself ended.
+pub(super) struct Ended {
+    pub(super) code: Option<i32>,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+/// Runs a program that must end by itself.
+#[track_caller]
+pub(super) fn end_of(mut command: Command) -> Ended {
+    let mut running = Running::start(&mut command);
+    let status = running.ended(PATIENCE);
+    Ended { code: status.code(), out: running.out(), err: running.err() }
+}
+
+/// A child, killed at the end, and what it has said so far.
+pub(super) struct Running {
+    child: Child,
+    out: Arc<Mutex<Vec<u8>>>,
+    err: Arc<Mutex<Vec<u8>>>,
+    lines: mpsc::Receiver<String>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    pub(super) fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let (out, err) = (Arc::default(), Arc::default());
+        let (line, lines) = mpsc::channel();
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&err), None),
+        ];
+        Self { child, out, err, lines, readers }
+    }
+
+    /// The rest of the first line to come on stdout that begins so.
+    #[track_caller]
+    pub(super) fn line(&self, start: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let left = PATIENCE.saturating_sub(began.elapsed());
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
+                panic!("no line {start:?}…\n{}{}", self.out(), self.err());
+            });
+            if let Some(rest) = line.strip_prefix(start) {
+                return rest.trim_end().to_string();
+            }
+        }
+    }
+
+    pub(super) fn out(&self) -> String {
+        String::from_utf8_lossy(&self.out.lock().unwrap()).into_owned()
+    }
+
+    pub(super) fn err(&self) -> String {
+        String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
+    }
+
+    /// Sends a signal by its name, such as `TERM`.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// How it ended, within this time; all that it said has come by then.
+    #[track_caller]
+    pub(super) fn ended(&mut self, most: Duration) -> ExitStatus {
+        let status = until_within(most, "the program has ended", || self.child.try_wait().unwrap());
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- it said:\n{}{}---", self.out(), self.err());
+        }
+    }
+}
+
+fn collect(
+    from: impl Read + Send + 'static,
+    into: Arc<Mutex<Vec<u8>>>,
+    line_to: Option<mpsc::Sender<String>>,
+) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
+            into.lock().unwrap().extend_from_slice(&line);
+            if let Some(to) = &line_to {
+                // Nobody need listen any more.
+                let _ = to.send(String::from_utf8_lossy(&line).into_owned());
+            }
+            line.clear();
+        }
+    })
+}
+
+/// An agent that serves its page.
+pub(super) struct Agent {
+    pub(super) running: Running,
+    pub(super) address: SocketAddr,
+    http: ureq::Agent,
+    token: Option<String>,
+    _folder: Option<TempDir>,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    head: ureq::http::HeaderMap,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// A header field's value; empty where there is none.
+    pub(super) fn field(&self, name: &str) -> &str {
+        self.head.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Agent {
+    #[track_caller]
+    pub(super) fn start(mut command: Command) -> Self {
+        let running = Running::start(&mut command);
+        let address = running.line("The page is at http://");
+        let address = address.trim_end_matches('/').parse().unwrap();
+        let http = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        Self { running, address, http, token: None, _folder: None }
+    }
+
+    /// `demo`, at a port of the system's choice.
+    #[track_caller]
+    pub(super) fn demo(more: &[&str]) -> Self {
+        Self::start(program(["demo", "--listen", "127.0.0.1:0"].iter().chain(more)))
+    }
+
+    /// The same, asking with this token from now on.
+    pub(super) fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Any request. The fields stand above the token.
+    #[track_caller]
+    pub(super) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(format!("http://{}{path}", self.address));
+        let own = fields.iter().any(|(name, _)| *name == "Authorization");
+        if let Some(token) = self.token.as_ref().filter(|_| !own) {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        // With a length of 0 where a body may be: the gate takes no chunks.
+        let body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
+        let answer = if body {
+            self.http.run(request.body("").unwrap())
+        } else {
+            self.http.run(request.body(()).unwrap())
+        };
+        let mut answer = answer.unwrap();
+        let body = answer.body_mut().read_to_string().unwrap();
+        Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body }
+    }
+
+    #[track_caller]
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[])
+    }
+
+    /// What a path that must be there says.
+    #[track_caller]
+    pub(super) fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!((answer.status, answer.field("Content-Type")), (200, "application/json"), "{path}");
+        answer.json()
+    }
+
+    #[track_caller]
+    pub(super) fn page(&self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(
+            (answer.status, answer.field("Content-Type")),
+            (200, "text/html; charset=utf-8"),
+            "{path}"
+        );
+        answer.body
+    }
+
+    /// A site's stats.
+    #[track_caller]
+    pub(super) fn stats(&self, site: &str) -> Value {
+        self.json(&format!("/api/hotspot/{site}"))
+    }
+
+    /// A site's stats, once it is `active` with the figures of all its plugins.
+    #[track_caller]
+    pub(super) fn well(&self, site: &str) -> Value {
+        self.stats_when(site, "the site is active", |stats| stats["status"] == "active")
+    }
+
+    /// A site's stats, once they are so.
+    #[track_caller]
+    pub(super) fn stats_when(&self, site: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        let began = Instant::now();
+        until_within(PATIENCE + LOOK, &format!("{site}: {what}"), || {
+            last = self.stats(site);
+            assert!(began.elapsed() < PATIENCE, "{site}: waited in vain until {what}: {last:#}");
+            holds(&last).then(|| last.clone())
+        })
+    }
+
+    /// A site's error cause, once it is this one.
+    #[track_caller]
+    pub(super) fn fails(&self, site: &str, cause: &str) -> Value {
+        self.stats_when(site, &format!("its error is {cause}"), |stats| stats["error"]["cause"] == cause)
+    }
+}
+
+/// A `sites.ron` in the making.
+#[derive(Default)]
+pub(super) struct Given {
+    http: String,
+    defaults: String,
+    sites: String,
+    variables: Vec<(String, String)>,
+    arguments: Vec<String>,
+}
+
+impl Given {
+    /// Fields of `http`, beside `listen`.
+    pub(super) fn http(mut self, fields: &str) -> Self {
+        self.http += fields;
+        self
+    }
+
+    /// Fields of `defaults`, beside `user`.
+    pub(super) fn defaults(mut self, fields: &str) -> Self {
+        self.defaults += fields;
+        self
+    }
+
+    /// A site with the usual password, and more fields.
+    pub(super) fn site(self, key: &str, at: SocketAddr, more: &str) -> Self {
+        self.raw_site(key, &format!("hosts: [\"{at}\"], password: Plain(\"password\"), {more}"))
+    }
+
+    /// A site with just these fields.
+    pub(super) fn raw_site(mut self, key: &str, fields: &str) -> Self {
+        writeln!(self.sites, "        \"{key}\": ({fields}),").unwrap();
+        self
+    }
+
+    pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    pub(super) fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Self { http, defaults, sites, .. } = self;
+        format!(
+            "(\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
+             sites: {{\n{sites}    }},\n)\n"
+        )
+    }
+
+    /// The program in a folder of its own, which has nothing but the file.
+    pub(super) fn command(&self) -> (Command, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("sites.ron"), self.text()).unwrap();
+        let mut command = program(&self.arguments);
+        command.current_dir(folder.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        (command, folder)
+    }
+
+    #[track_caller]
+    pub(super) fn start(self) -> Agent {
+        let (command, folder) = self.command();
+        Agent { _folder: Some(folder), ..Agent::start(command) }
+    }
+}

@@ -1,0 +1,87 @@
+//! `demo`: three sites with people, at once, that move.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::agent::{Agent, program, until, until_within};
+
+/// What the start may take.
+const START: Duration = Duration::from_secs(2);
+
+fn keys(stats: &Value) -> Vec<&str> {
+    stats.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn people_are_there_within_two_seconds_and_the_counters_move() {
+    let began = std::time::Instant::now();
+    let agent = Agent::demo(&[]);
+    let left = START.saturating_sub(began.elapsed());
+    let first = until_within(left, "every site has people", || {
+        let stats = agent.json("/api/hotspot/stats");
+        let all = stats.as_object().unwrap().values().all(|site| site["activeUsers"].as_u64().unwrap() > 0);
+        all.then_some(stats)
+    });
+    assert_eq!(keys(&first), ["abuja", "awka", "lagos"]);
+    for (key, site) in first.as_object().unwrap() {
+        assert_eq!(site["status"], "active", "{key}");
+        assert_eq!(site["routerStatus"]["isOnline"], true, "{key}");
+        assert!(site["totalUsers"].as_u64() >= site["activeUsers"].as_u64(), "{key}: {site}");
+        let sum = |stats: &Value| stats[key]["totalBytesOut"].as_u64().unwrap();
+        until(&format!("{key}: more is downloaded"), || {
+            (sum(&agent.json("/api/hotspot/stats")) > sum(&first)).then_some(())
+        });
+    }
+}
+
+#[test]
+fn the_page_shows_each_site_with_its_figures() {
+    let agent = Agent::demo(&[]);
+    for key in ["awka", "lagos", "abuja"] {
+        agent.well(key);
+    }
+    until("the page shows what the JSON says", || {
+        // A refresh may come between the two.
+        let (page, stats) = (agent.page("/"), agent.json("/api/hotspot/stats"));
+        let shown = stats.as_object().unwrap().values().all(|site| {
+            let users = format!(
+                "<dd>{} <small>of {} configured</small>",
+                site["activeUsers"].as_u64().unwrap(),
+                site["totalUsers"].as_u64().unwrap()
+            );
+            let version = format!("RouterOS {}", site["routerStatus"]["version"].as_str().unwrap());
+            page.contains(site["name"].as_str().unwrap()) && page.contains(&users) && page.contains(&version)
+        });
+        shown.then_some(())
+    });
+    let page = agent.page("/");
+    for word in ["Awka", "Lagos", "Abuja", "Upload", "Download", "Memory", "Uptime", "CPU", "Online"] {
+        assert!(page.contains(word), "no {word} in {page}");
+    }
+    assert!(agent.page("/sites/lagos").contains("<h1>Lagos</h1>"));
+}
+
+#[test]
+fn it_has_as_many_sites_as_are_asked_for() {
+    let agent = Agent::demo(&["--sites", "7"]);
+    let stats = agent.json("/api/hotspot/stats");
+    let keys = keys(&stats);
+    assert_eq!(keys.len(), 7, "{keys:?}");
+    for key in keys {
+        agent.well(key);
+    }
+    assert_eq!(Agent::demo(&["--sites", "1"]).json("/api/sites").as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn a_token_of_the_environment_turns_the_details_on() {
+    let mut command = program(["demo", "--listen", "127.0.0.1:0", "--sites", "1"]);
+    command.env("PHSWEB_ADMIN_TOKEN", "open-sesame");
+    let agent = Agent::start(command);
+    let online = agent.well("awka")["activeUsers"].as_u64().unwrap();
+    assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
+    let agent = agent.with_token("open-sesame");
+    let people = agent.json("/api/hotspot/awka/active").as_array().unwrap().len() as u64;
+    assert!(people > 0 && people.abs_diff(online) < 10, "{people} of {online}");
+}

@@ -1,0 +1,94 @@
+//! What a router says is text, wherever it is shown.
+
+use std::net::Ipv4Addr;
+
+use phsweb_agent::simulator::{Router, Row, Settings};
+
+use super::agent::{Agent, Given};
+use super::router;
+
+/// A user whose name is more than a name.
+const NASTY: &str = "<script>alert(1)</script>\"'&amp;\n\0\u{202E}\\u0041";
+
+fn agent(router: &Router) -> Agent {
+    let agent = Given::default()
+        .http("admin: Token(Plain(\"t\")), title: \"A <b>title</b> & more\",")
+        .defaults("refresh: \"1s\",")
+        .site("awka", router.addr(), "name: \"<i>Awka</i> \\\"1\\\"\"")
+        .start();
+    agent.with_token("t")
+}
+
+/// HTML's text as a browser shows it, as far as it goes for what `askama` writes.
+fn unescaped(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some((before, after)) = rest.split_once('&') {
+        text += before;
+        let (name, next) = after.split_once(';').expect("an & stands for itself");
+        text.push(match name {
+            "lt" | "#60" => '<',
+            "gt" | "#62" => '>',
+            "amp" | "#38" => '&',
+            "quot" | "#34" => '"',
+            "#39" | "#x27" | "apos" => '\'',
+            other => panic!("&{other};"),
+        });
+        rest = next;
+    }
+    text + rest
+}
+
+#[test]
+fn a_users_name_is_text_on_the_page_and_in_the_json() {
+    let router = router(Settings { active: 2, ..Settings::default() });
+    let address = Ipv4Addr::new(10, 5, 70, 1);
+    assert!(router.log_in(NASTY, address, "<b>mac</b>").is_some());
+    let agent = agent(&router);
+    agent.well("awka");
+    let people = agent.json("/api/hotspot/awka/active");
+    let person =
+        people.as_array().unwrap().iter().find(|person| person["address"] == address.to_string()).unwrap();
+    assert_eq!((person["user"].as_str().unwrap(), person["mac"].as_str().unwrap()), (NASTY, "<b>mac</b>"));
+    let table = agent.json("/api/sites/awka/plugins/hotspot");
+    assert!(table["rows"].as_array().unwrap().iter().any(|row| row[0] == NASTY), "{table}");
+
+    let page = agent.page("/sites/awka");
+    for tag in ["<script>alert", "<b>mac", "<b>title", "<i>Awka"] {
+        assert!(!page.contains(tag), "{tag} is no text in {page}");
+    }
+    let cell = page.split("<td>").find(|cell| cell.contains("alert(1)")).expect("the user's cell");
+    let shown = unescaped(cell.split("</td>").next().unwrap());
+    // A page can't show a NUL; anything else is as it was.
+    let plain = |text: &str| text.replace(['\0', '\u{FFFD}'], "");
+    assert_eq!(plain(&shown), plain(NASTY));
+    assert!(unescaped(page.split("</title>").next().unwrap()).contains("A <b>title</b> & more"));
+    assert!(!agent.page("/").contains("<i>Awka"));
+}
+
+#[test]
+fn what_the_router_says_of_itself_is_text_too() {
+    let router = router(Settings::default());
+    let bad = "<img src=x onerror=alert(2)>";
+    let resource = Row::new()
+        .with("uptime", "1h")
+        .with("version", bad.replace(' ', "/"))
+        .with("board-name", bad)
+        .with("architecture-name", bad)
+        .with("cpu-load", bad);
+    router.set_rows("/system/resource", vec![resource]);
+    let health = Row::new().with("name", bad).with("value", "1").with("type", bad);
+    router.set_rows("/system/health", vec![health]);
+    let agent = agent(&router);
+    agent.well("awka");
+    for path in ["/", "/sites/awka"] {
+        let page = agent.page(path);
+        assert!(!page.contains("<img"), "{page}");
+        assert!(page.contains("onerror"), "it is shown, as text: {page}");
+    }
+    let routers = agent.json("/api/routers");
+    assert_eq!(
+        (routers["awka"]["boardName"].as_str(), routers["awka"]["cpuLoad"].as_u64()),
+        (Some(bad), None)
+    );
+}

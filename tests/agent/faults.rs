@@ -1,0 +1,133 @@
+//! Each way in which a router's answers go wrong is an error of its own, in time, and heals.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::json;
+
+use super::agent::{Agent, Given, until, until_within};
+use super::router;
+
+/// The query's 1 s, and a slow machine.
+const DEADLINE: Duration = Duration::from_secs(6);
+
+fn agent_of(router: &Router) -> Agent {
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    Given::default().defaults(times).site("awka", router.addr(), "").start()
+}
+
+/// From the first connection on, and again in the middle of a good one.
+#[track_caller]
+fn shows(fault: Fault, cause: &str) {
+    let router = router(Settings::default());
+    router.set_fault(Some(fault));
+    let agent = agent_of(&router);
+    for time in ["at first", "later"] {
+        let found =
+            |agent: &Agent| (agent.stats("awka")["error"]["cause"] == cause).then(|| agent.stats("awka"));
+        let stats = until_within(DEADLINE, &format!("{fault} shows as {cause} {time}"), || found(&agent));
+        assert_eq!(stats["status"], "maintenance", "{fault} {time}: {stats}");
+        let error = &stats["error"];
+        assert!(
+            error["message"].as_str().unwrap().len() > 10 && error["hint"].as_str().unwrap().len() > 10,
+            "{error}"
+        );
+        router.set_fault(None);
+        let stats = agent.well("awka");
+        assert_eq!(
+            (&stats["activeUsers"], &stats["error"]),
+            (&json!(23), &json!(null)),
+            "{fault} healed {time}"
+        );
+        router.set_fault(Some(fault));
+    }
+}
+
+#[test]
+fn a_huge_length_is_a_protocol_error() {
+    shows(Fault::HugeLength, "protocol");
+}
+
+#[test]
+fn an_answer_cut_short_is_a_closed_connection() {
+    shows(Fault::Cut, "closed");
+}
+
+#[test]
+fn silence_after_the_login_is_a_query_timeout() {
+    shows(Fault::HalfOpen, "query_timeout");
+}
+
+#[test]
+fn bytes_one_by_one_are_an_answer_like_any_other() {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::OneByteWrites));
+    let stats = agent_of(&router).well("awka");
+    assert_eq!((&stats["activeUsers"], &stats["totalUsers"]), (&json!(23), &json!(150)));
+}
+
+#[test]
+fn rows_that_vanish_leave_a_part_that_is_called_one() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    agent.well("awka");
+    assert!(agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].is_null());
+    router.set_fault(Some(Fault::Vanish));
+    let site = until("the hotspot is partial", || {
+        let site = agent.json("/api/sites/awka");
+        (!site["plugins"]["hotspot"]["partial"].is_null()).then_some(site)
+    });
+    assert!(site["plugins"]["hotspot"]["partial"].as_str().unwrap().contains("no such item"), "{site}");
+    assert_eq!(site["state"], "online", "one plugin's trouble is not the connection's");
+    router.set_fault(None);
+    until("it is whole again", || {
+        agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].is_null().then_some(())
+    });
+    assert_eq!(router.counters().logins, 1, "over the same connection");
+}
+
+#[test]
+fn rows_without_end_are_a_protocol_error_of_that_plugin() {
+    let router = router(Settings::default());
+    // The query's time is long, so that what ends it is the number of rows.
+    let times = "refresh: \"1s\", query_timeout: \"20s\",";
+    let agent =
+        Given::default().defaults(times).site("awka", router.addr(), "collect: [\"hotspot\"]").start();
+    agent.well("awka");
+    router.set_fault(Some(Fault::EndlessRows));
+    let stats = agent.fails("awka", "protocol");
+    router.set_fault(None);
+    assert!(stats["error"]["hint"].is_string(), "{stats}");
+    agent.stats_when("awka", "it is whole again", |stats| {
+        stats["activeUsers"] == 23 && stats["error"].is_null() && stats["status"] == "active"
+    });
+}
+
+#[test]
+fn what_never_answers_a_connection_at_all_is_named_too() {
+    // A listener with its queue full drops the next one's packets: nothing answers.
+    let full = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = full.local_addr().unwrap();
+    let mut held = Vec::new();
+    until("the queue is full", || {
+        let tried = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200));
+        match tried {
+            Ok(stream) => {
+                held.push(stream);
+                None
+            }
+            Err(_) => Some(()),
+        }
+    });
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    let agent = Given::default()
+        .defaults(times)
+        .site("full", address, "")
+        .raw_site("nowhere", "hosts: [\"router.invalid\"], password: Plain(\"password\")")
+        .start();
+    let stats = agent.fails("full", "connect_timeout");
+    assert!(stats["error"]["message"].as_str().unwrap().contains(&address.to_string()), "{stats}");
+    let stats = agent.fails("nowhere", "dns");
+    assert!(stats["error"]["message"].as_str().unwrap().contains("router.invalid"), "{stats}");
+}

@@ -1,0 +1,204 @@
+//! A file that is wrong starts nothing: every problem with its place, and exit code 1.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use super::agent::{Agent, Ended, Given, end_of, program};
+use super::router;
+
+/// Stands in a text before what is wrong, and is taken out of it.
+const MARK: char = '¤';
+
+/// The text without its marks, and the places where they stood.
+fn places(marked: &str) -> (String, Vec<String>) {
+    let mut places = Vec::new();
+    let mut text = String::new();
+    for (line, rest) in marked.split('\n').enumerate() {
+        let mut pieces = rest.split(MARK).peekable();
+        let mut column = 1;
+        while let Some(piece) = pieces.next() {
+            text += piece;
+            column += piece.chars().count();
+            if pieces.peek().is_some() {
+                places.push(format!("sites.ron:{}:{column}: ", line + 1));
+            }
+        }
+        text.push('\n');
+    }
+    (text, places)
+}
+
+fn run(text: &[u8]) -> Ended {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sites.ron"), text).unwrap();
+    let mut command = program(["run", "--config", "sites.ron", "--listen", "127.0.0.1:0"]);
+    command.current_dir(folder.path());
+    end_of(command)
+}
+
+/// It did not start, and said why.
+#[track_caller]
+fn refused(ended: &Ended) {
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert!(!ended.out.contains("The page is at"), "{}", ended.out);
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+}
+
+#[test]
+fn each_problem_has_its_line_and_column() {
+    let site = |fields: &str| format!("(\n  sites: {{\n    \"awka\": ({fields}),\n  }},\n)");
+    let good = "user: \"u\", password: Plain(\"p\")";
+    for (text, said) in [
+        ("(\n  sites: {\n    \"awka\": (hosts: [\"r\"] ¤user: \"u\"),\n  },\n)".into(), "not RON"),
+        ("(\n  ¤htp: (),\n  sites: {},\n)".into(), "`http`"),
+        ("¤(\n  http: (),\n)".into(), "sites"),
+        ("(\n  http: (listen: ¤\"nowhere\"),\n  sites: {},\n)".into(), "127.0.0.1:8080"),
+        ("(\n  http: (admin: ¤Token(Env(\"NOT_THERE\"))),\n  sites: {},\n)".into(), "NOT_THERE"),
+        ("(\n  http: (view: ¤Pubic),\n  sites: {},\n)".into(), "Public"),
+        ("(\n  defaults: (refresh: ¤\"30x\"),\n  sites: {},\n)".into(), "duration"),
+        ("(\n  defaults: (collect: [\"hotspot\", ¤\"hotspt\"]),\n  sites: {},\n)".into(), "`hotspot`"),
+        (
+            "(\n  sites: {\n    ¤\"a b\": (hosts: [\"r\"], user: \"u\", password: Plain(\"p\")),\n  },\n)"
+                .into(),
+            "letters",
+        ),
+        (
+            "(\n  sites: {\n    ¤\"stats\": (hosts: [\"r\"], user: \"u\", password: Plain(\"p\")),\n  },\n)"
+                .into(),
+            "stats",
+        ),
+        (
+            format!(
+                "(\n  sites: {{\n    \"a\": (hosts: [\"r\"], {good}),\n    ¤\"a\": (hosts: [\"r\"], {good}),\n  }},\n)"
+            ),
+            "\"a\"",
+        ),
+        (format!("(\n  sites: {{\n    ¤\"{}\": (hosts: [\"r\"], {good}),\n  }},\n)", "k".repeat(41)), "40"),
+        (site(&format!("hosts: [¤\"10.0.0.256\"], {good}")), "10.0.0.256"),
+        (site(&format!("hosts: [\"r\", ¤\"r:99999\"], {good}")), "r:99999"),
+        (site(&format!("hosts: ¤[], {good}")), "at least one host"),
+        (site(&format!("hosts: [\"r\"], {good}, ¤pasword: Plain(\"x\")")), "`password`"),
+        (site(&format!("hosts: [\"r\"], {good}, refresh: ¤\"999ms\"")), "1s"),
+        (site(&format!("hosts: [\"r\"], {good}, codepage: ¤\"windows-9\"")), "windows-1251"),
+        (site(&format!("hosts: [\"r\"], {good}, login: ¤Chalenge")), "Challenge"),
+        (site(&format!("hosts: [\"r\"], {good}, query_timeout: ¤5")), "5"),
+        (site(&format!("hosts: [\"r\"], {good}, collect: [¤\"leases\"]")), "leases"),
+        (site("hosts: [\"r\"], user: \"u\", password: ¤Env(\"NOT_THERE\")"), "NOT_THERE"),
+        (site("hosts: [\"r\"], user: \"u\", password: ¤File(\"not/there\")"), "not/there"),
+        ("(\n  sites: {\n    \"awka\": ¤(hosts: [\"r\"], user: \"u\"),\n  },\n)".into(), "password"),
+        ("(\n  sites: {\n    \"awka\": ¤(hosts: [\"r\"], password: Plain(\"p\")),\n  },\n)".into(), "user"),
+        ("(\n  sites: {\n    \"awka\": ¤(user: \"u\", password: Plain(\"p\")),\n  },\n)".into(), "hosts"),
+        ("(\n  sites: {\n    \"ẹ́kọ́\": ¤7,\n  },\n)".replace("ẹ́kọ́", "eko"), "a number"),
+        // Columns count characters, not bytes.
+        (site(&format!("name: \"Ẹnugu – ọ̀nà\", hosts: [¤\"a b\"], {good}")), "a b"),
+    ] {
+        let (text, places) = places(&text);
+        let [place] = &places[..] else { panic!("one mark: {places:?}") };
+        let ended = run(text.as_bytes());
+        refused(&ended);
+        let line = ended.err.lines().find(|line| line.starts_with(place.as_str()));
+        let line = line.unwrap_or_else(|| panic!("no {place} for {text}: {}", ended.err));
+        assert!(line.contains(said), "{said:?} in {line}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_in_the_files_order() {
+    let (text, places) = places(
+        "(\n  http: (max_connections: ¤3),\n  defaults: (user: \"u\", ¤colour: 1),\n  sites: {\n    \
+         \"a\": (hosts: [¤\"x y\"], password: ¤Env(\"GONE\"), refresh: ¤\"soon\"),\n    \
+         \"b\": (hosts: [\"r\"], password: Plain(\"p\"), live: ¤7),\n  },\n)",
+    );
+    let ended = run(text.as_bytes());
+    refused(&ended);
+    let said: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("sites.ron:")).collect();
+    assert_eq!(said.len(), places.len(), "{}", ended.err);
+    for (said, place) in said.iter().zip(&places) {
+        assert!(said.starts_with(place), "{said} is not at {place}");
+    }
+}
+
+#[test]
+fn what_is_no_text_is_no_configuration() {
+    for bytes in [&b"(sites: {\"\xFF\": ()})"[..], b"\0\0\0\0", b""] {
+        let ended = run(bytes);
+        refused(&ended);
+        assert!(ended.err.contains("sites.ron"), "{}", ended.err);
+    }
+}
+
+/// The program in an empty folder.
+fn nowhere(arguments: &[&str]) -> (Command, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = program(arguments);
+    command.current_dir(folder.path());
+    (command, folder)
+}
+
+#[test]
+fn without_a_file_it_says_where_it_looked_and_what_else_to_do() {
+    assert!(
+        !std::path::Path::new("/etc/phsweb-agent/sites.ron").exists(),
+        "this machine has a file of its own"
+    );
+    for arguments in [&[][..], &["run"], &["run", "--simulate"]] {
+        let (command, _folder) = nowhere(arguments);
+        let ended = end_of(command);
+        refused(&ended);
+        for text in ["sites.ron", "/etc/phsweb-agent/sites.ron", "--config", "PHSWEB_CONFIG", "demo"] {
+            assert!(ended.err.contains(text), "{text} in {}", ended.err);
+        }
+    }
+    let (command, _folder) = nowhere(&["--config", "gone.ron"]);
+    let ended = end_of(command);
+    refused(&ended);
+    assert!(ended.err.contains("gone.ron"), "{}", ended.err);
+}
+
+#[test]
+fn the_file_is_the_options_else_the_variables_else_the_folders() {
+    let file = |key: &str| {
+        let given = Given::default().raw_site(key, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")");
+        given.text()
+    };
+    let keys = |command: Command| -> Vec<String> {
+        let sites = Agent::start(command).json("/api/sites");
+        sites.as_object().unwrap().keys().cloned().collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for key in ["option", "variable"] {
+        fs::write(folder.path().join(format!("{key}.ron")), file(key)).unwrap();
+    }
+    fs::write(folder.path().join("sites.ron"), file("folder")).unwrap();
+    let command = |arguments: &[&str], variable: bool| {
+        let mut command = program(arguments);
+        command.current_dir(folder.path());
+        if variable {
+            command.env("PHSWEB_CONFIG", "variable.ron");
+        }
+        command
+    };
+    assert_eq!(keys(command(&[], false)), ["folder"]);
+    assert_eq!(keys(command(&["run"], true)), ["variable"]);
+    assert_eq!(keys(command(&["--config", "option.ron"], true)), ["option"]);
+}
+
+#[test]
+fn an_address_in_use_is_said_with_what_to_do() {
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let router = router(phsweb_agent::simulator::Settings::default());
+    let (mut run, _folder) = Given::default().site("awka", router.addr(), "").command();
+    run.args(["--listen", &address]);
+    for command in [run, program(["demo", "--listen", &address])] {
+        let ended = end_of(command);
+        refused(&ended);
+        assert!(ended.err.contains(&address) && ended.err.contains("--listen"), "{}", ended.err);
+    }
+    assert_eq!(router.counters().connections, 0, "no router was bothered");
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended = end_of(program(["simulate", "--port", &port]));
+    refused(&ended);
+    assert!(ended.err.contains(&address) && ended.err.contains("--port"), "{}", ended.err);
+}

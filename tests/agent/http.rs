@@ -1,0 +1,183 @@
+//! What every answer has: tags, problems, methods.
+
+use phsweb_agent::simulator::{Router, Settings};
+use serde_json::json;
+
+use super::agent::{Agent, Given, until};
+use super::router;
+
+const TOKEN: &str = "admin-token";
+
+/// Every path that answers with content.
+const PATHS: [&str; 10] = [
+    "/",
+    "/sites/awka",
+    "/api/hotspot/stats",
+    "/api/hotspot/awka",
+    "/api/hotspot/awka/active",
+    "/api/routers",
+    "/api/sites",
+    "/api/sites/awka",
+    "/api/sites/awka/plugins/resource",
+    "/api/sites/awka/plugins/hotspot",
+];
+
+fn agent(router: &Router, refresh: &str) -> Agent {
+    let agent = Given::default()
+        .http("admin: Token(Plain(\"admin-token\")),")
+        .defaults(&format!("refresh: \"{refresh}\","))
+        .site("awka", router.addr(), "")
+        .start()
+        .with_token(TOKEN);
+    agent.well("awka");
+    agent
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for path in PATHS {
+        // Ages are shown to the minute: when one begins between the two, there is something new.
+        let (first, again) = until(&format!("{path} is the same twice"), || {
+            let first = agent.get(path);
+            assert_eq!(first.status, 200, "{path}");
+            let again = agent.ask("GET", path, &[("If-None-Match", first.field("ETag"))]);
+            (again.status == 304).then_some((first, again))
+        });
+        let tag = first.field("ETag");
+        assert!(tag.trim_start_matches("W/").starts_with('"') && tag.ends_with('"'), "{path}: {tag:?}");
+        assert_eq!((again.field("ETag"), again.body.as_str()), (tag, ""), "{path}");
+        let listed = format!("\"other\", {tag}");
+        until(&format!("{path} is one of several"), || {
+            (agent.ask("GET", path, &[("If-None-Match", &listed)]).status == 304).then_some(())
+        });
+        assert_eq!(agent.ask("GET", path, &[("If-None-Match", "\"other\"")]).status, 200, "{path}");
+    }
+    // One role's tag says nothing to another.
+    let tag = agent.get("/sites/awka").field("ETag").to_string();
+    let viewer = agent.ask("GET", "/sites/awka", &[("If-None-Match", &tag), ("Authorization", "none")]);
+    assert_eq!(viewer.status, 200);
+}
+
+#[test]
+fn what_has_changed_is_sent() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1s");
+    for path in PATHS {
+        let before = agent.get(path);
+        let tag = before.field("ETag").to_string();
+        let after = until(&format!("{path} has changed"), || {
+            let after = agent.ask("GET", path, &[("If-None-Match", &tag)]);
+            (after.status == 200).then_some(after)
+        });
+        assert_ne!(after.field("ETag"), tag, "{path}");
+        assert!(!after.body.is_empty(), "{path}");
+    }
+}
+
+#[track_caller]
+fn problem(agent: &Agent, method: &str, path: &str, status: u16) {
+    let answer = agent.ask(method, path, &[]);
+    assert_eq!(
+        (answer.status, answer.field("Content-Type")),
+        (status, "application/problem+json"),
+        "{method} {path}"
+    );
+    let problem = answer.json();
+    assert_eq!(problem["status"], status, "{method} {path}");
+    for field in ["type", "title", "detail"] {
+        assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{method} {path}: {problem}");
+    }
+    let methods: Vec<&str> = answer.field("Allow").split(", ").filter(|method| !method.is_empty()).collect();
+    let allowed: &[&str] = if status == 405 { &["GET", "HEAD"] } else { &[] };
+    assert_eq!(methods, allowed, "{method} {path}");
+}
+
+#[test]
+fn what_is_not_there_is_a_404_and_says_what_is() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for path in [
+        "/nothing",
+        "/api",
+        "/api/",
+        "/api/hotspot",
+        "/api/hotspot/nowhere",
+        "/api/hotspot/nowhere/active",
+        "/api/hotspot/awka/passive",
+        "/api/hotspot/awka/active/1",
+        "/api/sites/nowhere",
+        "/api/sites/",
+        "/api/sites/awka/plugins",
+        "/api/sites/awka/plugins/leases",
+        "/api/sites/nowhere/plugins/hotspot",
+        "/sites/nowhere",
+        "/sites/",
+        "/sites/..%2f..%2fetc%2fpasswd",
+        "/api/routers/awka",
+        "/healthz/x",
+    ] {
+        problem(&agent, "GET", path, 404);
+        problem(&agent, "POST", "/nothing", 404);
+    }
+    assert!(agent.get("/api/sites/nowhere").body.contains("awka"), "the sites there are");
+    assert!(agent.get("/api/sites/awka/plugins/leases").body.contains("resource"), "the plugins there are");
+}
+
+#[test]
+fn other_methods_are_a_405_that_names_those_there_are() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for path in PATHS.into_iter().chain(["/healthz", "/readyz"]) {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"] {
+            problem(&agent, method, path, 405);
+        }
+    }
+}
+
+#[test]
+fn head_is_get_without_the_body() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for path in PATHS.into_iter().chain(["/healthz", "/readyz", "/style.css", "/nothing"]) {
+        until(&format!("{path} is the same for both"), || {
+            let (get, head) = (agent.get(path), agent.ask("HEAD", path, &[]));
+            assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+            assert_eq!(head.field("Content-Type"), get.field("Content-Type"), "{path}");
+            // An age in it may have changed between the two.
+            let same = |name: &str| head.field(name) == get.field(name);
+            (same("ETag") && same("Content-Length") && !get.field("Content-Length").is_empty()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_query_does_not_change_the_path_and_probes_need_nothing() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    assert_eq!(agent.json("/api/hotspot/awka?now=1")["name"], json!("awka"));
+    assert_eq!(agent.get("/healthz?x").status, 200);
+    assert_eq!((agent.get("/healthz").status, agent.get("/readyz").status), (200, 200));
+}
+
+#[test]
+fn pages_allow_nothing_from_elsewhere_and_load_what_they_name() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for path in ["/", "/sites/awka"] {
+        let answer = agent.get(path);
+        assert!(answer.field("Content-Security-Policy").contains("default-src 'none'"), "{answer:?}");
+        assert_eq!(answer.field("X-Content-Type-Options"), "nosniff");
+        let named: Vec<&str> = answer
+            .body
+            .split(['"', '\''])
+            .filter(|word| word.starts_with("/style.css") || word.starts_with("/page.js"))
+            .collect();
+        assert_eq!(named.len(), 2, "{named:?}");
+        for asset in named {
+            let got = agent.get(asset);
+            assert!(got.status == 200 && got.body.len() > 100, "{asset}");
+        }
+    }
+}

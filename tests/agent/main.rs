@@ -1,0 +1,29 @@
+//! The agent as its users meet it: the real binary, real sockets, simulated routers.
+
+mod agent;
+mod command_line;
+mod demo;
+mod escaping;
+mod faults;
+mod figures;
+mod files;
+mod fleet;
+mod http;
+mod login;
+mod outage;
+mod secrets;
+mod signals;
+mod simulate;
+mod who;
+
+use phsweb_agent::simulator::{Router, Settings};
+
+/// A router in this process, at a port of the system's choice.
+fn router(settings: Settings) -> Router {
+    Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap()
+}
+
+/// A RouterOS of this version.
+fn version(text: &str) -> Settings {
+    Settings { version: text.parse().unwrap(), ..Settings::default() }
+}

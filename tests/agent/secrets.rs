@@ -1,0 +1,144 @@
+//! Nobody reads a secret from what the agent says.
+
+use std::fs;
+
+use phsweb_agent::simulator::{Login, Settings};
+
+use super::agent::{Given, end_of, program, until};
+use super::{router, version};
+
+const PASSWORDS: [&str; 4] = ["pw-plain-7f3a", "pw-env-91bc", "pw-file-55de", "pw-override-0d2e"];
+const VIEW_TOKEN: &str = "tok-view-a81c";
+const ADMIN_TOKEN: &str = "tok-admin-c4e0";
+const GUESSED: &str = "tok-guessed-1b9f";
+
+#[test]
+fn neither_the_log_nor_an_answer_has_one() {
+    let settings =
+        |password: &str| Settings { logins: vec![Login::new("api-user", password)], ..version("7.20") };
+    let good = router(settings(PASSWORDS[0]));
+    let challenge = router(Settings {
+        logins: vec![Login::new("api-user", PASSWORDS[1])],
+        ..version("6.42.12 (long-term)")
+    });
+    let refusing = router(settings("another"));
+    let stalled = router(settings("another"));
+    stalled.set_fault(Some(phsweb_agent::simulator::Fault::Garbage));
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), PASSWORDS[2]).unwrap();
+    let hosts = |router: &phsweb_agent::simulator::Router| format!("hosts: [\"{}\"],", router.addr());
+    let agent = Given::default()
+        .http(&format!("view: Token(Plain(\"{VIEW_TOKEN}\")), admin: Token(Env(\"TOKEN\")),"))
+        .defaults("refresh: \"1s\",")
+        .raw_site("good", &format!("{} password: Plain(\"{}\")", hosts(&good), PASSWORDS[0]))
+        .raw_site("old", &format!("{} password: Env(\"OLD\"), login: Challenge", hosts(&challenge)))
+        .raw_site("wrong", &format!("{} password: File(\"{}\")", hosts(&refusing), secret.path().display()))
+        .raw_site("garbage", &format!("{} password: Plain(\"\")", hosts(&stalled)))
+        .variable("TOKEN", ADMIN_TOKEN)
+        .variable("OLD", PASSWORDS[1])
+        .variable("MIKROTIK_GARBAGE_PASSWORD", PASSWORDS[3])
+        .argument("--log")
+        .argument("trace")
+        .start()
+        .with_token(ADMIN_TOKEN);
+    agent.well("good");
+    agent.well("old");
+    agent.fails("wrong", "auth");
+    agent.fails("garbage", "protocol");
+    until("the router was asked again", || (good.counters().commands > 8).then_some(()));
+
+    let mut said = String::new();
+    for sent in ["", VIEW_TOKEN, ADMIN_TOKEN, GUESSED] {
+        let bearer = format!("Bearer {sent}");
+        for path in ["/", "/api/hotspot/stats", "/api/routers", "/api/sites", "/readyz", "/nowhere"] {
+            said += &agent.ask("GET", path, &[("Authorization", &bearer)]).body;
+        }
+        for site in ["good", "old", "wrong", "garbage"] {
+            for path in [
+                "/sites/SITE",
+                "/api/sites/SITE",
+                "/api/hotspot/SITE/active",
+                "/api/sites/SITE/plugins/hotspot",
+            ] {
+                said += &agent.ask("GET", &path.replace("SITE", site), &[("Authorization", &bearer)]).body;
+            }
+        }
+    }
+    let mut running = agent.running;
+    running.signal("TERM");
+    running.ended(super::agent::PATIENCE);
+    let log = running.err();
+    assert!(log.contains("wrong: offline") && log.contains("DEBUG"), "the log is a whole one: {log}");
+    said += &log;
+    said += &running.out();
+    for secret in PASSWORDS.into_iter().chain([VIEW_TOKEN, ADMIN_TOKEN, GUESSED]) {
+        assert!(!said.contains(secret), "{secret} is in {said}");
+    }
+}
+
+/// Runs on each of these files, all of them wrong; none of its errors may repeat the secret.
+#[track_caller]
+fn none_is_repeated(texts: &[String]) {
+    const SECRET: &str = "hunter2-e11c";
+    let mut repeated = Vec::new();
+    for text in texts {
+        assert!(text.contains("SECRET"), "{text}");
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("sites.ron"), text.replace("SECRET", SECRET)).unwrap();
+        let mut command = program(["--log", "trace"]);
+        command.current_dir(folder.path());
+        let ended = end_of(command);
+        assert_eq!(ended.code, Some(1), "{text}: {}", ended.err);
+        assert!(ended.err.contains("sites.ron:"), "{text}: {}", ended.err);
+        if ended.err.contains(SECRET) || ended.out.contains(SECRET) {
+            repeated.push(format!("{text}\nsaid\n{}", ended.err));
+        }
+    }
+    assert!(repeated.is_empty(), "{}", repeated.join("\n"));
+}
+
+fn site(fields: &str) -> String {
+    format!("(\n  sites: {{\n    \"awka\": (hosts: [\"r\"], user: \"u\", {fields}),\n  }},\n)")
+}
+
+fn http(fields: &str) -> String {
+    format!("(\n  http: ({fields}),\n  sites: {{}},\n)")
+}
+
+#[test]
+fn no_error_repeats_a_secret_in_a_wrong_form() {
+    none_is_repeated(&[
+        site("password: \"SECRET\""),
+        site("password: Plan(\"SECRET\")"),
+        site("password: Plain(\"SECRET\", 1)"),
+        site("password: Plain(\"SECRET\" \"x\")"),
+        site("password: SECRET"),
+        site("password: Plain(\"SECRET\"), refresh: \"soon\""),
+        site("password: Plain(\"SECRET\"), password: Plain(\"SECRET\")"),
+        http("admin: \"SECRET\""),
+        http("view: \"SECRET\""),
+        http("admin: Token(\"SECRET\")"),
+    ]);
+}
+
+#[test]
+fn no_error_repeats_a_secret_of_a_mistyped_name() {
+    none_is_repeated(&[
+        site("pasword: \"SECRET\""),
+        site("passwd: \"SECRET\""),
+        site("Pasword: (\"SECRET\")"),
+        http("token: \"SECRET\""),
+        http("admn: \"SECRET\""),
+    ]);
+}
+
+#[test]
+fn no_error_repeats_a_secret_that_stands_on_a_line_of_its_own() {
+    none_is_repeated(&[
+        site("password:\n      \"SECRET\""),
+        site("password: Plain(\n      \"SECRET\" oops\n    )"),
+        site("password: Plain(\n\n      \"SECRET\" oops\n    )"),
+        site("password:\n      // Ask Ngozi.\n      \"SECRET\""),
+        http("admin: Token(\n    Plain(\n      \"SECRET\" oops\n    ))"),
+    ]);
+}

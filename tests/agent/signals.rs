@@ -1,0 +1,76 @@
+//! SIGTERM and SIGINT end it cleanly, whatever is under way.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Settings};
+
+use super::agent::{Agent, Given, Running, program, until};
+use super::router;
+
+/// What the end may take.
+const END: Duration = Duration::from_secs(2);
+
+#[track_caller]
+fn ends(running: &mut Running, signal: &str) {
+    running.signal(signal);
+    let status = running.ended(END);
+    assert_eq!(status.code(), Some(0), "{signal}: {status}\n{}", running.err());
+    assert!(!running.err().contains("panicked"), "{}", running.err());
+}
+
+#[test]
+fn an_agent_ends_while_a_request_is_half_sent_and_a_router_stalls() {
+    for signal in ["TERM", "INT"] {
+        let router = router(Settings::default());
+        let stalled = super::router(Settings::default());
+        stalled.set_fault(Some(Fault::Stall));
+        let mut agent = Given::default()
+            .defaults("query_timeout: \"60s\",")
+            .site("awka", router.addr(), "")
+            .site("stalled", stalled.addr(), "")
+            .start();
+        agent.well("awka");
+        until("the other is under way", || (stalled.counters().commands > 0).then_some(()));
+        let mut head = TcpStream::connect(agent.address).unwrap();
+        head.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half").unwrap();
+        let mut body = TcpStream::connect(agent.address).unwrap();
+        body.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
+        // It was accepted by the time that a later one is answered.
+        assert_eq!(agent.get("/healthz").status, 200);
+        ends(&mut agent.running, signal);
+        TcpStream::connect(agent.address).unwrap_err();
+        until("the router's connection is closed", || (router.counters().open == 0).then_some(()));
+    }
+}
+
+#[test]
+fn a_demo_ends() {
+    for signal in ["TERM", "INT"] {
+        let mut agent = Agent::demo(&[]);
+        ends(&mut agent.running, signal);
+    }
+}
+
+#[test]
+fn simulated_routers_end_while_somebody_is_connected() {
+    for signal in ["TERM", "INT"] {
+        let mut simulated = Running::start(&mut program(["simulate", "--routers", "2", "--port", "0"]));
+        let port = simulated.line("127.0.0.1:");
+        let port: u16 = port.split_whitespace().next().unwrap().parse().unwrap();
+        simulated.line("Log in as");
+        let mut half = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        half.write_all(b"\x06/log").unwrap();
+        ends(&mut simulated, signal);
+    }
+}
+
+#[test]
+fn a_hangup_does_not_end_it() {
+    let mut agent = Agent::demo(&["--sites", "1"]);
+    agent.running.signal("HUP");
+    until("it says so", || agent.running.err().contains("SIGHUP").then_some(()));
+    agent.well("awka");
+    ends(&mut agent.running, "TERM");
+}

@@ -1,0 +1,118 @@
+//! `run --simulate`, the overrides of the environment, and `simulate`.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use phsweb_agent::simulator::{Login, Router, Settings};
+use serde_json::json;
+
+use super::agent::{Given, Running, end_of, program};
+use super::router;
+
+#[test]
+fn simulated_routers_answer_for_those_of_the_file() {
+    // What the file names is here, so that a connection to it would show.
+    let real = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    real.set_nonblocking(true).unwrap();
+    let at = real.local_addr().unwrap();
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "from-a-file\n").unwrap();
+    let agent = Given::default()
+        .http("title: \"Ours\", view: Public, admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")), max_connections: 64,")
+        .defaults("refresh: \"10s\", connect_timeout: \"10s\", query_timeout: \"5s\", live: true, collect: [\"hotspot\", \"resource\", \"health\"],")
+        .variable("PHSWEB_ADMIN_TOKEN", "let-me-in")
+        .variable("MIKROTIK_AWKA_PASSWORD", "from-the-environment")
+        .raw_site("awka", &format!("name: \"Awka\", hosts: [\"{at}\"], password: Env(\"MIKROTIK_AWKA_PASSWORD\")"))
+        .raw_site(
+            "lagos",
+            &format!(
+                "hosts: [\"{at}\", \"192.0.2.1:8729\"], password: File(\"{}\"), refresh: \"10s\", tls: Off, \
+                 login: Challenge, codepage: \"windows-1251\", user: \"somebody\", collect: [\"hotspot\", \"resource\"]",
+                secret.path().display()
+            ),
+        )
+        .raw_site("abuja-2", "hosts: [\"[2001:db8::1]\", \"router.invalid\"], password: Plain(\"p\")")
+        .argument("run")
+        .argument("--simulate")
+        .start();
+    for site in ["awka", "lagos", "abuja-2"] {
+        let stats = agent.well(site);
+        assert!(stats["activeUsers"].as_u64().unwrap() > 0, "{site}: {stats}");
+        let address: SocketAddr =
+            agent.json(&format!("/api/sites/{site}"))["address"].as_str().unwrap().parse().unwrap();
+        assert!(address.ip().is_loopback() && address != at, "{site}: {address}");
+    }
+    assert_eq!(real.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the real router was asked");
+    let page = agent.page("/");
+    for text in ["Ours", "Awka", "lagos", "abuja-2"] {
+        assert!(page.contains(text), "no {text} in {page}");
+    }
+    assert_eq!(agent.get("/readyz").status, 200);
+    let agent = agent.with_token("let-me-in");
+    assert!(!agent.json("/api/hotspot/lagos/active").as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_environment_stands_above_the_file() {
+    let settings = Settings { logins: vec![Login::new("other", "better")], ..Settings::default() };
+    let (one, two): (Router, Router) = (router(settings.clone()), router(settings));
+    let wrong = "hosts: [\"192.0.2.1\"], user: \"nobody\", password: Plain(\"worse\")";
+    let given = Given::default().raw_site("two-b", wrong).raw_site(
+        "one",
+        &format!("hosts: [\"{}\"], user: \"other\", password: Plain(\"better\")", one.addr()),
+    );
+    let agent = given
+        .variable("MIKROTIK_TWO_B_HOST", "127.0.0.1")
+        .variable("MIKROTIK_TWO_B_PORT", &two.addr().port().to_string())
+        .variable("MIKROTIK_TWO_B_USER", "other")
+        .variable("MIKROTIK_TWO_B_PASSWORD", "better")
+        .start();
+    assert_eq!(agent.well("two-b")["activeUsers"], 23);
+    assert_eq!(agent.json("/api/sites/two-b")["address"], two.addr().to_string());
+    agent.well("one");
+    assert_eq!(agent.json("/api/sites/one")["address"], one.addr().to_string(), "another site keeps its own");
+}
+
+#[test]
+fn an_override_stands_for_what_the_file_leaves_out() {
+    let router = router(Settings::default());
+    let agent = Given::default()
+        .raw_site("awka", "name: \"Awka\"")
+        .variable("MIKROTIK_AWKA_HOST", "127.0.0.1")
+        .variable("MIKROTIK_AWKA_PORT", &router.addr().port().to_string())
+        .variable("MIKROTIK_AWKA_PASSWORD", "password")
+        .start();
+    assert_eq!(agent.well("awka")["name"], "Awka");
+}
+
+#[test]
+fn an_override_that_is_wrong_starts_nothing() {
+    for (name, value) in [("MIKROTIK_AWKA_PORT", "api"), ("MIKROTIK_AWKA_HOST", "not a host")] {
+        let given = Given::default().site("awka", ([127, 0, 0, 1], 9).into(), "").variable(name, value);
+        let (command, _folder) = given.command();
+        let ended = end_of(command);
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(ended.err.contains(name) && ended.err.contains(value), "{}", ended.err);
+    }
+}
+
+#[test]
+fn simulate_serves_as_many_routers_as_asked_for() {
+    let arguments =
+        ["simulate", "--routers", "3", "--active", "4", "--users", "9", "--version", "7.11.2", "--port", "0"];
+    let simulated = Running::start(&mut program(arguments));
+    let addresses: Vec<String> =
+        (0..3).map(|_| simulated.line("127.0.0.1:").split_whitespace().next().unwrap().to_string()).collect();
+    simulated.line("Log in as");
+    let given = addresses.iter().enumerate().fold(Given::default(), |given, (n, port)| {
+        given.site(&format!("r{n}"), SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())), "")
+    });
+    let agent = given.start();
+    for n in 0..3 {
+        let stats = agent.well(&format!("r{n}"));
+        assert_eq!(stats["totalUsers"], json!(9));
+        // People come and go around four.
+        assert!((1..=7).contains(&stats["activeUsers"].as_u64().unwrap()), "{stats}");
+        assert_eq!(stats["routerStatus"]["version"], "7.11.2");
+    }
+}

@@ -1,0 +1,139 @@
+//! Who may see what, and what those who may not are told.
+
+use phsweb_agent::simulator::{Router, Settings};
+
+use super::agent::{Agent, Given};
+use super::router;
+
+const OPEN: [&str; 4] = ["/healthz", "/readyz", "/style.css", "/page.js"];
+
+const VIEW: [&str; 9] = [
+    "/",
+    "/sites/awka",
+    "/api/hotspot/stats",
+    "/api/hotspot/awka",
+    "/api/routers",
+    "/api/sites",
+    "/api/sites/awka",
+    "/api/sites/awka/plugins/resource",
+    "/api/sites/awka/plugins/health",
+];
+
+const ADMIN: [&str; 2] = ["/api/hotspot/awka/active", "/api/sites/awka/plugins/hotspot"];
+
+/// Tokens as they may be sent: the header's value, and whose it is.
+const SENT: [(&str, &str); 8] = [
+    ("", "nobody"),
+    ("Bearer wrong", "nobody"),
+    ("Bearer ", "nobody"),
+    ("Bearer view-toke", "nobody"),
+    ("Basic view-token", "nobody"),
+    ("admin-token", "nobody"),
+    ("Bearer view-token", "viewer"),
+    ("Bearer admin-token", "admin"),
+];
+
+fn agent(router: &Router, http: &str) -> Agent {
+    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    // Without a token that helps, only readiness tells that it has been asked.
+    super::agent::until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    agent
+}
+
+#[track_caller]
+fn answers(agent: &Agent, path: &str, sent: &str, expected: u16) -> String {
+    let field = [("Authorization", sent)];
+    let answer = agent.ask("GET", path, if sent.is_empty() { &[] } else { &field });
+    assert_eq!(answer.status, expected, "{path} with {sent:?}: {}", answer.body);
+    if expected >= 400 {
+        assert_eq!(answer.field("Content-Type"), "application/problem+json", "{path} with {sent:?}");
+        assert_eq!(answer.json()["status"], expected);
+        assert_eq!(
+            answer.field("WWW-Authenticate").starts_with("Bearer"),
+            expected == 401,
+            "{path} with {sent:?}"
+        );
+        assert!(answer.field("ETag").is_empty(), "{path} with {sent:?}");
+    }
+    answer.body
+}
+
+#[test]
+fn tokens_open_what_is_theirs_and_no_more() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),");
+    for (sent, who) in SENT {
+        for path in OPEN {
+            answers(&agent, path, sent, 200);
+        }
+        for path in VIEW {
+            answers(&agent, path, sent, if who == "nobody" { 401 } else { 200 });
+        }
+        for path in ADMIN {
+            let expected = match who {
+                "admin" => 200,
+                "viewer" => 403,
+                _ => 401,
+            };
+            answers(&agent, path, sent, expected);
+        }
+    }
+    // Whether a site is there is a viewer's to know.
+    for path in ["/api/sites/nowhere", "/sites/nowhere", "/api/hotspot/nowhere"] {
+        answers(&agent, path, "", 401);
+        answers(&agent, path, "Bearer view-token", 404);
+    }
+    answers(&agent, "/api/hotspot/nowhere/active", "Bearer view-token", 403);
+}
+
+#[test]
+fn a_public_view_needs_nothing_and_people_still_need_the_admin() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "view: Public, admin: Token(Plain(\"admin-token\")),");
+    for (sent, who) in SENT {
+        for path in VIEW.into_iter().chain(OPEN) {
+            answers(&agent, path, sent, 200);
+        }
+        for path in ADMIN {
+            answers(&agent, path, sent, if who == "admin" { 200 } else { 401 });
+        }
+    }
+}
+
+#[test]
+fn only_the_admin_sees_people() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),");
+    let people = router.sessions();
+    assert_eq!(people.len(), 23);
+    let shows = |body: &str| {
+        people.iter().any(|p| body.contains(&p.user) || body.contains(&p.mac) || body.contains(&p.id))
+    };
+    for path in VIEW {
+        assert!(!shows(&answers(&agent, path, "Bearer view-token", 200)), "{path} shows people to a viewer");
+    }
+    for path in ADMIN.into_iter().chain(["/sites/awka"]) {
+        let body = answers(&agent, path, "Bearer admin-token", 200);
+        for person in &people {
+            assert!(body.contains(&person.user) && body.contains(&person.mac), "{path}: no {person:?}");
+        }
+    }
+    let page = answers(&agent, "/sites/awka", "Bearer view-token", 200);
+    assert!(page.contains("admin only"), "{page}");
+    assert!(!page.contains("PHSWEB_ADMIN_TOKEN"), "there is an admin already: {page}");
+}
+
+#[test]
+fn without_an_admin_details_are_off_and_the_page_says_how_to_turn_them_on() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "");
+    for sent in ["", "Bearer ", "Bearer admin-token", "Bearer wrong"] {
+        for path in ADMIN {
+            let body = answers(&agent, path, sent, 403);
+            assert!(body.contains("admin: Token("), "{path}: {body}");
+        }
+        let page = answers(&agent, "/sites/awka", sent, 200);
+        assert!(page.contains("admin: Token(Env(") && page.contains("sites.ron"), "{page}");
+        assert!(!router.sessions().iter().any(|person| page.contains(&person.user)), "{page}");
+    }
+}

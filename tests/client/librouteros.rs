@@ -1,0 +1,145 @@
+//! A server whose every byte is made by librouteros, which we did not write: our client and the
+//! plugins must read it right. What it says is in `tests/clients/serve_librouteros.py`.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command as Process, Stdio};
+use std::time::Duration;
+
+use phsweb_agent::clock::Moment;
+use phsweb_agent::plugin::{self, Context, Data, Quantity};
+use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::value::Encoding;
+
+use super::peer::{PATIENCE, at};
+
+/// The server's process, ended with the test.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/serve_librouteros.py");
+        let started =
+            Process::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut server = Self {
+            process: started.expect("python3 can be run"),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
+        let mut line = String::new();
+        BufReader::new(server.process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let port = line.trim().parse();
+        server.address.set_port(port.expect("the server tells its port: is librouteros installed?"));
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs python3 with librouteros"]
+fn the_plugins_read_what_librouteros_wrote() {
+    let server = Server::start();
+    let plugins = plugin::BUILT_IN.map(|name| plugin::built_in(name).unwrap());
+    let replies = at(server.address, async |session| {
+        session.client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        let commands = plugins.iter().flat_map(|plugin| plugin.commands()).collect();
+        session.client.call_all(commands, PATIENCE).await
+    });
+    let mut replies = replies.into_iter().map(Result::unwrap);
+    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let now = Moment::now();
+    let read = plugins.map(|plugin| {
+        let own: Vec<_> = replies.by_ref().take(plugin.commands().len()).collect();
+        plugin.read(&own, &Context { now, codepage, previous: None })
+    });
+    let [Data::Hotspot(hotspot), Data::Resource(resource), Data::Health(health)] = read else {
+        panic!("{read:?}");
+    };
+
+    assert_eq!(hotspot.configured_users, Some(3), "the trial's row is none");
+    let [ngozi, aissatou, kofi] = hotspot.sessions.as_slice() else { panic!("{:?}", hotspot.sessions) };
+    assert_eq!((ngozi.id.as_str(), ngozi.user.as_str()), ("*A053202", "ngozi.okafor"));
+    assert_eq!(ngozi.mac.as_deref(), Some("8C:F5:A3:00:00:01"));
+    assert_eq!(ngozi.address.as_deref(), Some("10.5.50.2"));
+    assert_eq!(ngozi.server.as_deref(), Some("hotspot1"));
+    assert_eq!(ngozi.login_by.as_deref(), Some("http-chap"));
+    assert_eq!(ngozi.uptime, Some(Duration::from_secs(9 * 86_400 + 3 * 3600 + 4 * 60 + 5)));
+    assert_eq!((ngozi.idle, ngozi.time_left), (Some(Duration::ZERO), None));
+    assert_eq!((ngozi.bytes_in, ngozi.bytes_out), (1000, u64::MAX));
+    assert_eq!(ngozi.comment, None, "an empty comment is none");
+    assert_eq!(aissatou.user, "aïssatou");
+    assert_eq!(aissatou.comment.as_deref(), Some("café, paid=2000 €"));
+    assert_eq!(aissatou.uptime, Some(Duration::from_secs(14 * 3600 + 40 * 60 + 26)));
+    assert_eq!(aissatou.time_left, Some(Duration::from_secs(1800)));
+    assert_eq!((kofi.server.as_deref(), kofi.login_by.as_deref()), (Some("hotspot2"), Some("mac-cookie")));
+    assert_eq!(kofi.comment.as_deref(), Some("a=b;".repeat(5000).as_str()));
+
+    assert_eq!(resource.uptime, Some(Duration::from_secs(((15 * 7 + 3) * 24 + 3) * 3600 + 42 * 60 + 53)));
+    assert_eq!(resource.version.as_deref(), Some("7.20.7"));
+    assert_eq!((resource.cpu_load_percent, resource.cpu_count), (Some(12), Some(4)));
+    assert_eq!((resource.free_memory, resource.total_memory), (Some(45_678_912), Some(134_217_728)));
+    assert_eq!((resource.free_storage, resource.total_storage), (None, None));
+    assert_eq!(resource.board.as_deref(), Some("hAP ac²"));
+
+    let measures: Vec<_> =
+        health.sensors.iter().map(|s| (s.name.as_str(), s.value.as_str(), s.measure)).collect();
+    let expected = [
+        ("voltage", "24.1", Some((Quantity::Voltage, 24.1))),
+        ("temperature", "44", Some((Quantity::Temperature, 44.0))),
+        ("psu1-state", "ok", None),
+    ];
+    assert_eq!(measures, expected);
+}
+
+#[test]
+#[ignore = "needs python3 with librouteros"]
+fn rows_come_as_bytes_and_refusals_as_errors() {
+    let server = Server::start();
+    at(server.address, async |session| {
+        let client = &session.client;
+        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        // The tag is now the second word of a sentence, now the last.
+        for _ in 0..2 {
+            let reply = session.call("/system/identity/print").await.unwrap();
+            assert_eq!(reply.rows[0].get("name"), Some(&b"Lom\xE9"[..]));
+        }
+        let shown = Command::new("/ip/hotspot/user/print").proplist(&[".id", "name"]);
+        let reply = client.call(shown, PATIENCE).await.unwrap();
+        let names: Vec<_> = reply.rows.iter().map(|row| row.get("name").unwrap().to_vec()).collect();
+        assert_eq!(names, [&b"default-trial"[..], b"ngozi.okafor", b"a\xEFssatou", b"kofi"]);
+        assert!(reply.rows.iter().all(|row| row.attributes().count() == 2), "{:?}", reply.rows);
+        let error = session.call("/no/such/print").await.unwrap_err();
+        assert_eq!(error.cause, Cause::Unsupported, "{error}");
+        let listen = Command::new("/ip/hotspot/active/listen");
+        let error = client.call(listen, Duration::from_millis(150)).await.unwrap_err();
+        assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
+        assert_eq!(session.call("/system/identity/print").await.unwrap().rows.len(), 1);
+        // The end of the listen that was cancelled: a trap and two ends.
+        assert_eq!(client.usage().stray, 3);
+        let error = session.call("/quit").await.unwrap_err();
+        assert_eq!(error.cause, Cause::Closed);
+        assert!(error.message.contains("session terminated on request"), "{error}");
+    });
+}
+
+#[test]
+#[ignore = "needs python3 with librouteros"]
+fn a_wrong_password_is_refused() {
+    let server = Server::start();
+    let error = at(server.address, async |session| {
+        session.client.login("api-user", "wrong", Method::Plain, PATIENCE).await.unwrap_err()
+    });
+    assert_eq!(error.cause, Cause::Auth);
+    assert!(error.message.contains("invalid user name or password (6)"), "{error}");
+}

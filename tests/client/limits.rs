@@ -1,0 +1,196 @@
+//! What a router cannot make the client take: each limit is `protocol`, closes the connection and
+//! is told with its figure.
+
+use phsweb_agent::routeros::client::{Command, MAX_REPLY, MAX_ROWS, MAX_STRAY};
+use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::wire::{MAX_SENTENCE, MAX_WORD, MAX_WORDS};
+use phsweb_agent::simulator::{Fault, Router, Settings};
+
+use super::peer::{PATIENCE, Peer, at, sentence, with};
+
+/// Asks twice at once, and expects both to fail by what the router said, with these figures.
+#[track_caller]
+fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
+    with(script, async |session| {
+        let commands = ["/a", "/b"].map(Command::new).into();
+        let replies = session.client.call_all(commands, PATIENCE).await;
+        for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
+            assert_eq!(error.cause, Cause::Protocol, "{error}");
+            for figure in figures {
+                assert!(error.message.contains(figure), "{figure} is not in {:?}", error.message);
+            }
+        }
+    });
+}
+
+/// Writes this in answer to the first of two commands, and waits for the close.
+fn saying(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
+    move |peer| {
+        peer.asked();
+        peer.asked();
+        peer.write(bytes);
+        peer.closed();
+    }
+}
+
+#[test]
+fn a_word_that_claims_too_much() {
+    let most = MAX_WORD.to_string();
+    refused(saying(&[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]), &["2147483647", &most]);
+    refused(saying(b"\x03!re\xF0\xFF\xFF\xFF\xFF"), &["4294967295", &most]);
+    // One byte more than is taken: 0x20001.
+    assert_eq!(MAX_WORD, 0x2_0000);
+    refused(saying(&[0xC2, 0x00, 0x01]), &["131073", &most]);
+}
+
+#[test]
+fn a_control_byte() {
+    for byte in 0xF8..=0xFF_u8 {
+        let script = move |peer: &mut Peer| {
+            peer.asked();
+            peer.asked();
+            peer.write(&[3, b'!', b'r', b'e', byte]);
+            peer.closed();
+        };
+        refused(script, &[&format!("0x{byte:02x}")]);
+    }
+}
+
+#[test]
+fn a_row_without_end() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        peer.asked();
+        peer.write(b"\x03!re");
+        peer.flood(b"\x04=a=b", 1_000_000);
+    };
+    refused(script, &[&MAX_WORDS.to_string()]);
+}
+
+#[test]
+fn a_row_of_long_words() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        peer.asked();
+        peer.write(b"\x03!re");
+        // 0x10000 bytes, which is C1 00 00.
+        let word = [b"\xC1\x00\x00=a=".as_slice(), &vec![b'x'; 0x1_0000 - 3]].concat();
+        peer.flood(&word, 1000);
+    };
+    refused(script, &[&MAX_SENTENCE.to_string()]);
+}
+
+/// Answers the next command with so many rows, and ends it.
+fn rows(peer: &mut Peer, count: usize) {
+    let asked = peer.asked();
+    let row = sentence(&["!re", asked.tag()]);
+    peer.write(&row.repeat(count));
+    peer.say(&["!done", asked.tag()]);
+}
+
+#[test]
+fn as_many_rows_as_are_taken() {
+    let script = |peer: &mut Peer| {
+        rows(peer, MAX_ROWS);
+        peer.closed();
+    };
+    let reply = with(script, async |session| session.call("/a").await).unwrap();
+    assert_eq!(reply.rows.len(), MAX_ROWS);
+}
+
+#[test]
+fn more_rows_than_are_taken() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        peer.asked();
+        let row = sentence(&["!re", asked.tag()]);
+        peer.flood(&row.repeat(1024), 10_000);
+    };
+    refused(script, &[&MAX_ROWS.to_string()]);
+}
+
+/// A row of one value: `!re`, the tag, and a word of 0x8000 bytes, which is C0 80 00.
+fn long_row(tag: &str) -> Vec<u8> {
+    let start = sentence(&["!re", tag]);
+    let value = vec![b'x'; 0x8000 - 3];
+    [&start[..start.len() - 1], b"\xC0\x80\x00=a=", &value, b"\0"].concat()
+}
+
+#[test]
+fn as_long_an_answer_as_is_taken() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        let row = long_row(asked.tag());
+        // Less than a thousandth is left for the words before the values.
+        for _ in 0..MAX_REPLY / row.len() - 1 {
+            peer.write(&row);
+        }
+        peer.say(&["!done", asked.tag()]);
+        peer.closed();
+    };
+    let reply = with(script, async |session| session.call("/a").await).unwrap();
+    assert!(reply.rows.len() >= 250 && reply.rows.iter().all(|row| row.get("a").unwrap().len() == 0x7FFD));
+}
+
+#[test]
+fn a_longer_answer_than_is_taken() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        peer.asked();
+        let taken = peer.flood(&long_row(asked.tag()), 100_000);
+        assert!(taken >= 250, "it was refused after {taken} rows");
+    };
+    refused(script, &[&MAX_REPLY.to_string()]);
+}
+
+#[test]
+fn traps_without_end() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        peer.asked();
+        let trap = sentence(&["!trap", asked.tag(), "=message=no such command"]);
+        peer.flood(&trap.repeat(1024), 10_000);
+    };
+    refused(script, &[&MAX_REPLY.to_string()]);
+}
+
+#[test]
+fn some_stray_answers_are_passed_over() {
+    let script = |peer: &mut Peer| {
+        for _ in 0..2 {
+            let asked = peer.asked();
+            let stray = sentence(&["!re", ".tag=999"]);
+            peer.write(&stray.repeat(MAX_STRAY));
+            peer.say(&["!done", asked.tag()]);
+        }
+        peer.closed();
+    };
+    let usage = with(script, async |session| {
+        // An answer between them begins the count anew.
+        session.call("/a").await.unwrap();
+        session.call("/b").await.unwrap();
+        session.client.usage()
+    });
+    assert_eq!(usage.stray, 2 * MAX_STRAY as u64);
+}
+
+#[test]
+fn stray_answers_without_end() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        peer.asked();
+        peer.flood(&sentence(&["!re", ".tag=999"]).repeat(1024), 10_000);
+    };
+    refused(script, &[&MAX_STRAY.to_string()]);
+}
+
+#[test]
+fn random_bytes() {
+    for _ in 0..20 {
+        let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+        router.set_fault(Some(Fault::Garbage));
+        let error = at(router.addr(), async |session| session.call("/a").await.unwrap_err());
+        // Now and then garbage has the form of sentences to its end.
+        assert!(matches!(error.cause, Cause::Protocol | Cause::Closed), "{error}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Both ways in, and every way to be refused.
+
+use phsweb_agent::routeros::error::{Cause, Error};
+use phsweb_agent::routeros::login::Method::{self, Challenge, Plain};
+use phsweb_agent::simulator::{Fault, Login, Policies, Router, Settings};
+
+use super::peer::{PATIENCE, Peer, at, with};
+
+const BEFORE_6_43: &str = "6.42.12 (long-term)";
+const SINCE: [&str; 3] = ["6.49.10 (stable)", "7.11.2 (stable)", "7.20.7 (long-term)"];
+
+fn router(version: &str) -> Router {
+    let settings = Settings { version: version.parse().unwrap(), ..Settings::default() };
+    Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap()
+}
+
+fn log_in(router: &Router, user: &str, password: &str, method: Method) -> Result<(), Error> {
+    at(router.addr(), async |session| session.client.login(user, password, method, PATIENCE).await)
+}
+
+#[test]
+fn the_right_password_is_let_in_and_a_wrong_one_is_not() {
+    for (version, method) in
+        SINCE.into_iter().map(|version| (version, Plain)).chain([(BEFORE_6_43, Challenge)])
+    {
+        let router = router(version);
+        for (user, password, right) in [
+            ("api-user", "password", true),
+            ("api-user", "Password", false),
+            ("api-user", "", false),
+            ("nobody", "password", false),
+        ] {
+            match log_in(&router, user, password, method) {
+                Ok(()) => assert!(right, "{user} with {password:?} on {version}"),
+                Err(error) => {
+                    assert!(!right, "{error} on {version}");
+                    assert_eq!(error.cause, Cause::Auth, "{error}");
+                }
+            }
+        }
+        assert_eq!((router.counters().logins, router.counters().logins_refused), (1, 3), "{version}");
+    }
+}
+
+#[test]
+fn the_other_method_is_refused_and_tried_once() {
+    for (version, method) in
+        SINCE.into_iter().map(|version| (version, Challenge)).chain([(BEFORE_6_43, Plain)])
+    {
+        let router = router(version);
+        let error = log_in(&router, "api-user", "password", method).unwrap_err();
+        assert_eq!(error.cause, Cause::Auth, "{error} on {version}");
+        let counters = router.counters();
+        assert_eq!(counters.logins, 0, "{version}");
+        assert!(counters.logins_refused <= 1, "{} attempts on {version}", counters.logins_refused);
+    }
+}
+
+/// The words on the wire, and the vector of `routeros-api.md`.
+#[test]
+fn the_response_is_the_known_one() {
+    let script = |peer: &mut Peer| {
+        assert_eq!(peer.asked().words, ["/login"]);
+        peer.write(b"\x05!done\x0B=ret=abc123\0");
+        assert_eq!(
+            peer.asked().words,
+            ["/login", "=name=admin", "=response=0021277bff9ac7caf06aa608e46616d47f"]
+        );
+        peer.write(b"\x05!done\0");
+        peer.closed();
+    };
+    with(script, async |session| session.client.login("admin", "passTest", Challenge, PATIENCE).await)
+        .unwrap();
+}
+
+#[test]
+fn a_refused_response_is_not_tried_again() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
+        peer.asked();
+        peer.write(b"\x05!trap\x16=message=cannot log in\0\x05!done\0");
+        peer.closed();
+    };
+    let error =
+        with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await).unwrap_err();
+    assert_eq!(error.cause, Cause::Auth);
+    assert!(error.message.contains("cannot log in"), "{error}");
+}
+
+#[test]
+fn a_challenge_that_is_none_is_refused() {
+    for done in [&b"\x05!done\0"[..], b"\x05!done\x09=ret=word\0"] {
+        let script = move |peer: &mut Peer| {
+            peer.asked();
+            peer.write(done);
+            peer.closed();
+        };
+        let error = with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await)
+            .unwrap_err();
+        assert_eq!(error.cause, Cause::Auth, "{error}");
+    }
+}
+
+#[test]
+fn a_plain_login_is_these_words_and_its_end() {
+    let script = |peer: &mut Peer| {
+        assert_eq!(peer.asked().words, ["/login", "=name=api=user", "=password=pass=word"]);
+        peer.write(b"\x05!done\0");
+        peer.closed();
+    };
+    with(script, async |session| session.client.login("api=user", "pass=word", Plain, PATIENCE).await)
+        .unwrap();
+}
+
+/// The password has gone out then; it must not look as if that had been a login.
+#[test]
+fn a_router_that_answers_a_plain_login_by_a_challenge_has_let_nobody_in() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
+        peer.closed();
+    };
+    let error =
+        with(script, async |session| session.client.login("a", "b", Plain, PATIENCE).await).unwrap_err();
+    assert_eq!(error.cause, Cause::Auth);
+    assert!(error.message.contains("6.43"), "{error}");
+}
+
+#[test]
+fn the_fifth_refusal_ends_the_session() {
+    let router = router(SINCE[2]);
+    at(router.addr(), async |session| {
+        for attempt in 1..=5 {
+            let error = session.client.login("api-user", "wrong", Plain, PATIENCE).await.unwrap_err();
+            assert_eq!(error.cause, Cause::Auth, "{error}");
+            assert_eq!(error.message.contains("too many commands before login"), attempt == 5, "{error}");
+        }
+        let error = session.ended().await;
+        assert_eq!(error.cause, Cause::Auth, "{error}");
+    });
+}
+
+#[test]
+fn a_group_without_the_api_policy_is_refused_and_the_hint_names_it() {
+    let policies = Policies { api: false, ..Policies::ALL };
+    let login = Login { policies, ..Login::new("api-user", "password") };
+    let settings = Settings { logins: vec![login], ..Settings::default() };
+    let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+    let error = log_in(&router, "api-user", "password", Plain).unwrap_err();
+    assert_eq!(error.cause, Cause::Auth);
+    assert!(error.cause.hint().contains("api policy"), "{}", error.cause.hint());
+}
+
+#[test]
+fn a_group_without_the_read_policy_is_let_in_and_may_not_print() {
+    let policies = Policies { read: false, ..Policies::ALL };
+    let login = Login { policies, ..Login::new("api-user", "password") };
+    let settings = Settings { logins: vec![login], ..Settings::default() };
+    let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+    at(router.addr(), async |session| {
+        session.client.login("api-user", "password", Plain, PATIENCE).await.unwrap();
+        let error = session.call("/ip/hotspot/active/print").await.unwrap_err();
+        assert_eq!(error.cause, Cause::Permission, "{error}");
+    });
+}
+
+#[test]
+fn a_full_router_closes() {
+    let settings = Settings { max_sessions: 0, ..Settings::default() };
+    let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+    assert_eq!(log_in(&router, "api-user", "password", Plain).unwrap_err().cause, Cause::Closed);
+}
+
+/// A wrong port is no wrong password: the operator would look in the wrong place.
+#[test]
+fn what_is_no_routeros_api_is_no_refused_login() {
+    let router = router(SINCE[2]);
+    router.set_fault(Some(Fault::HugeLength));
+    let error = log_in(&router, "api-user", "password", Plain).unwrap_err();
+    assert_eq!(error.cause, Cause::Protocol, "{error}");
+}
