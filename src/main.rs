@@ -2,7 +2,10 @@
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
+mod log_lines;
+
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,7 +15,6 @@ use log::LevelFilter;
 use phsweb_agent::command::{demo::Demo, run::Run, simulate::Simulate};
 use phsweb_agent::config::Http;
 use phsweb_agent::simulator::Version;
-use simple_logger::SimpleLogger;
 
 /// The answer is no: the file is wrong, an address is taken.
 const EXIT_NO: u8 = 1;
@@ -40,35 +42,21 @@ fn main() -> ExitCode {
             return if is_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
         }
     };
-    start_log(level);
+    log_lines::start(level);
     let done = match command {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Simulate(simulate) => simulate.execute(),
     };
+    log::logger().flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            // Where nobody reads it, the exit code still says so.
+            let _ = writeln!(io::stderr(), "{failure}");
             ExitCode::from(EXIT_NO)
         }
     }
-}
-
-/// `--log` stands above `RUST_LOG`, which stands above the default.
-fn start_log(level: Option<LevelFilter>) {
-    let logger = SimpleLogger::new()
-        .with_utc_timestamps()
-        .with_level(LevelFilter::Info)
-        .env()
-        // It calls an error what the gate does on purpose: no more connections are wanted.
-        .with_module_level("tiny_http", LevelFilter::Off);
-    let logger = match level {
-        Some(level) => logger.with_level(level),
-        None => logger,
-    };
-    // Only a second logger could be refused, and there is none.
-    let _ = logger.init();
 }
 
 fn options() -> OptionParser<(Option<LevelFilter>, Command)> {

@@ -1,6 +1,7 @@
 //! The attacks of design.md on the program itself: it goes on answering people, and stays small.
 //!
-//! Each holds in any build. The figures are printed:
+//! Each holds in any build; the bound of 16 MB is a release build's, and so are the figures worth
+//! telling:
 //!
 //! ```sh
 //! cargo test --release --test abuse -- --nocapture --test-threads 1
@@ -22,8 +23,9 @@ use rustix::net::sockopt::set_socket_linger;
 /// The longest that anybody waits for the page, in the middle of whatever goes on.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most memory that the program may have had, in bytes.
-const MOST_MEMORY: usize = 16_000_000;
+/// The most memory that the program may have had, in bytes. 16 MB is the promise, and that of a
+/// release build; in one with debug assertions code and tables alone take 5 MB more.
+const MOST_MEMORY: usize = if cfg!(debug_assertions) { 21_000_000 } else { 16_000_000 };
 
 /// The half-open and silent connections of one attack.
 const MANY: usize = 800;
@@ -229,8 +231,9 @@ fn half_open_requests() {
         let mut agent = Agent::demo(1024);
         let mut held = agent.hold(MANY, b"GET / HTTP/1.1\r\nHost: a\r\n");
         agent.stands("800 half-open requests");
-        // One address is let have 384 of the 512 places.
-        assert!(agent.descriptors() > 384, "only {} descriptors are in use", agent.descriptors());
+        // One address is let have 384 of the 512 places; the program itself needs less than 100.
+        let used = agent.descriptors();
+        assert!((384..484).contains(&used), "{used} descriptors are in use");
         // All are let go in the end, and those that had a place until then are told why.
         let answers: Vec<_> = held.iter_mut().map(|stream| rest(stream, 4 * PATIENCE)).collect();
         assert!(answers.iter().any(|answer| answer.starts_with(b"HTTP/1.1 408 ")));

@@ -10,7 +10,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
     ("clock", &[]),
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
-    ("state", &["clock", "plugin", "routeros::error"]),
+    ("state", &["clock", "plugin", "routeros::error", "routeros::value"]),
     ("config", &["plugin", "routeros::login", "routeros::value"]),
     ("site", &["clock", "config", "plugin", "routeros", "state"]),
     ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),

@@ -141,11 +141,14 @@ impl<'f> Check<'f, '_> {
     /// A token: a secret that is not empty, for an empty one would let everybody in.
     fn token(&mut self, name: &str, node: Node<'f>, source: Source) -> Option<Secret> {
         let secret = self.fetch(name, node, source)?;
-        if secret.expose().is_empty() {
-            self.reader.problem(node, format!("{name}: the token is empty; expected a long random text"));
-            return None;
+        // What could not stand behind `Authorization: Bearer` would never match.
+        let sendable =
+            !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        if !sendable {
+            let message = "expected a long random text of letters, digits and signs, with no space";
+            self.reader.missing(node, format!("{name}: the token is empty or can't be sent; {message}"));
         }
-        Some(secret)
+        sendable.then_some(secret)
     }
 
     fn common(&mut self, fields: &Fields<'f>) -> Common {
@@ -199,6 +202,17 @@ impl<'f> Check<'f, '_> {
                 && !keys.insert(name.clone())
             {
                 self.reader.problem(key, format!("the site {name:?} stands twice; expected each key once"));
+            }
+            let twin = sites.iter().find(|site: &&Arc<Site>| {
+                name.as_ref().is_some_and(|name| *name != site.key && prefix(name) == prefix(&site.key))
+            });
+            if let (Some(name), Some(twin)) = (&name, twin)
+                && let Some((variable, _)) =
+                    ["HOST", "PORT", "USER", "PASSWORD"].iter().find_map(|what| self.variable(name, what))
+            {
+                let message =
+                    format!("stands for both sites {:?} and {name:?}; rename one of them", twin.key);
+                self.elsewhere(variable, message);
             }
             // Checked even where the key is wrong, so that all problems show at once.
             let site = self.site(name.as_deref().unwrap_or_default(), node, defaults);
@@ -328,8 +342,9 @@ impl<'f> Check<'f, '_> {
 
     /// The variable that overrides the file for this site, and its value.
     fn variable(&self, key: &str, what: &str) -> Option<(String, String)> {
-        let name = format!("MIKROTIK_{}_{what}", key.to_ascii_uppercase().replace('-', "_"));
-        let value = (self.environment)(&name)?;
+        let name = format!("{}_{what}", prefix(key));
+        // Set to nothing is what compose files give for a variable that is not set.
+        let value = (self.environment)(&name).filter(|value| !value.is_empty())?;
         Some((name, value))
     }
 
@@ -369,6 +384,11 @@ impl<'f> Check<'f, '_> {
         }
         value
     }
+}
+
+/// What the variables begin with that override a site.
+fn prefix(key: &str) -> String {
+    format!("MIKROTIK_{}", key.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn is_key(text: &str) -> bool {

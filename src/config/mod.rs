@@ -63,7 +63,9 @@ pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
 ///
 /// As [`load`].
 pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config, Problems> {
-    let mut check = Check { reader: Reader::new(path, text, check::names()), environment };
+    // Some editors begin a file with a mark, and some don't end its last line.
+    let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut check = Check { reader: Reader::new(path, &text, check::names()), environment };
     let config = check.config();
     match config {
         Some(config) if check.reader.problems.is_empty() => Ok(config),

@@ -175,3 +175,36 @@ fn an_override_that_is_wrong_names_its_variable() {
         assert!(problems.starts_with(expected), "{problems}");
     }
 }
+
+#[test]
+fn a_token_can_be_sent() {
+    for (token, good) in
+        [("s3cret-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
+    {
+        let text = AWKA.replace("(sites", &format!("(http: (admin: Token(Plain(\"{token}\"))), sites"));
+        let parsed = parse_with(&text, &[]);
+        assert_eq!(parsed.is_ok(), good, "{token:?}: {parsed:?}");
+        assert!(parsed.is_ok() || !parsed.unwrap_err().contains("two words"));
+    }
+}
+
+#[test]
+fn a_variable_set_to_nothing_overrides_nothing() {
+    let variables = [("MIKROTIK_AWKA_PASSWORD", ""), ("MIKROTIK_AWKA_USER", ""), ("MIKROTIK_AWKA_HOST", "")];
+    let config = parse_with(AWKA, &variables).unwrap();
+    assert_eq!((config.sites[0].password.expose(), config.sites[0].user.as_str()), ("hunter2", "api-user"));
+}
+
+#[test]
+fn a_variable_for_two_sites_is_a_problem() {
+    let site = r#"(hosts: ["r"], user: "u", password: Plain(""))"#;
+    let text = format!("(sites: {{\"a-b\": {site}, \"a_b\": {site}}})");
+    assert!(parse_with(&text, &[]).is_ok());
+    let problems = parse_with(&text, &[("MIKROTIK_A_B_HOST", "h")]).unwrap_err();
+    assert!(problems.starts_with("MIKROTIK_A_B_HOST: stands for both sites"), "{problems}");
+}
+
+#[test]
+fn a_mark_before_and_a_comment_at_the_end_are_no_problem() {
+    assert!(parse_with(&format!("\u{feff}{AWKA} // the end"), &[]).is_ok());
+}

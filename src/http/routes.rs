@@ -15,7 +15,6 @@ use super::message::{Field, Method, Request, Response, problem};
 use super::page;
 use crate::clock::Moment;
 use crate::config::Http;
-use crate::plugin::Hotspot;
 use crate::state::{Link, SiteState, Snapshot, Store};
 
 /// Nothing but what the agent itself serves, nothing inline, no frame around it.
@@ -114,58 +113,43 @@ impl Routes {
             return fresh(Response::new(304, "", ""), &etag);
         }
         let view = View { snapshot: &snapshot, now: Moment::now() };
-        match route {
-            Route::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
-            Route::Readyz => readyz(&snapshot),
-            Route::Asset(asset) => Response::new(200, asset.content_type, asset.body)
-                .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
-            route => match self.content(&route, view, role) {
-                Ok(response) => fresh(response, &etag),
-                Err(refusal) => refusal,
-            },
+        match self.content(&route, view, role) {
+            Ok(response) => fresh(response, &etag),
+            Err(refusal) => refusal,
         }
     }
 
+    /// What is at a route, or why it is not to be had.
     fn content(&self, route: &Route, view: View, role: Role) -> Result<Response, Response> {
         let snapshot = view.snapshot;
         let find = |key: &str| snapshot.site(key).ok_or_else(|| unknown_site(snapshot));
-        match *route {
-            Route::Page => Ok(page::overview(view, &self.http.title)),
-            Route::SitePage(key) => Ok(page::site(
-                view,
-                find(key)?,
-                &self.http.title,
-                role == Role::Admin,
-                self.http.admin.is_some(),
-            )),
-            Route::Stats => Ok(keyed(snapshot, |site| api::stats(view, site))),
-            Route::SiteStats(key) => Ok(json(&api::stats(view, find(key)?))),
-            Route::Sessions(key) => {
-                let none = Hotspot::default();
-                Ok(json(&api::sessions(view, find(key)?.hotspot().unwrap_or(&none))))
+        Ok(match *route {
+            Route::Page => page::overview(view, &self.http.title),
+            Route::SitePage(key) => {
+                page::site(view, find(key)?, &self.http.title, role == Role::Admin, self.http.admin.is_some())
             }
-            Route::Sites => Ok(keyed(snapshot, |site| api::site(view, site))),
-            Route::Site(key) => Ok(json(&api::site(view, find(key)?))),
+            Route::Asset(asset) => Response::new(200, asset.content_type, asset.body)
+                .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
+            Route::Stats => keyed(snapshot, |site| api::stats(view, site)),
+            Route::SiteStats(key) => json(&api::stats(view, find(key)?)),
+            Route::Sessions(key) => {
+                let site = find(key)?;
+                json(&api::sessions(view, site).ok_or_else(|| no_sessions(site))?)
+            }
+            Route::Sites => keyed(snapshot, |site| api::site(view, site)),
+            Route::Site(key) => json(&api::site(view, find(key)?)),
             Route::Plugin(key, name) => {
                 let site = find(key)?;
-                let reading = site.reading(name).ok_or_else(|| {
-                    let names: Vec<&str> =
-                        site.readings.iter().map(|reading| reading.plugin.name()).collect();
-                    not_found(&format!(
-                        "This site collects no plugin of that name. It has: {}.",
-                        names.join(", ")
-                    ))
-                })?;
+                let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
                 if reading.plugin.private() && role < Role::Admin {
                     return Err(auth::refuse(role, Role::Admin, &self.http));
                 }
-                Ok(json(&api::table(view, site, reading)))
+                json(&api::table(view, site, reading))
             }
-            Route::Routers => Ok(keyed(snapshot, |site| api::router(view, site))),
-            Route::Asset(_) | Route::Healthz | Route::Readyz => {
-                Err(not_found("There is nothing at this path."))
-            }
-        }
+            Route::Routers => keyed(snapshot, |site| api::router(view, site)),
+            Route::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
+            Route::Readyz => readyz(snapshot)?,
+        })
     }
 
     /// Says which state of what is known an answer shows, so that asking again costs
@@ -182,8 +166,11 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
     tags.split(',').any(|tag| tag.trim() == etag)
 }
 
+/// An answer that may be kept, and must be asked for again unless it says otherwise.
 fn fresh(response: Response, etag: &str) -> Response {
-    response.with("ETag", etag).with("Cache-Control", "private, no-cache")
+    let says = response.headers.iter().any(|(name, _)| *name == "Cache-Control");
+    let response = response.with("ETag", etag);
+    if says { response } else { response.with("Cache-Control", "private, no-cache") }
 }
 
 fn secure(response: Response) -> Response {
@@ -195,17 +182,17 @@ fn secure(response: Response) -> Response {
 }
 
 /// Configuration loaded, which it is by now, and every site tried once.
-fn readyz(snapshot: &Snapshot) -> Response {
-    let waiting: Vec<&str> = snapshot
-        .sites
-        .iter()
-        .filter(|site| site.link == Link::Connecting)
-        .map(|site| site.key.as_str())
-        .collect();
-    if waiting.is_empty() {
-        Response::new(200, "text/plain; charset=utf-8", "ready\n")
+fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
+    let waiting = snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count();
+    if waiting == 0 {
+        Ok(Response::new(200, "text/plain; charset=utf-8", "ready\n"))
     } else {
-        problem(503, "Not ready", &format!("Not tried yet: {}.", waiting.join(", ")))
+        // How many, not which: anyone may ask.
+        Err(problem(
+            503,
+            "Service Unavailable",
+            &format!("{waiting} of {} sites have not been tried yet.", snapshot.sites.len()),
+        ))
     }
 }
 
@@ -227,6 +214,21 @@ fn json(value: &impl Serialize) -> Response {
 fn unknown_site(snapshot: &Snapshot) -> Response {
     let keys: Vec<&str> = snapshot.sites.iter().map(|site| site.key.as_str()).collect();
     not_found(&format!("There is no such site. The sites are: {}.", keys.join(", ")))
+}
+
+fn unknown_plugin(site: &SiteState) -> Response {
+    let names: Vec<&str> = site.readings.iter().map(|reading| reading.plugin.name()).collect();
+    not_found(&format!("This site collects no plugin of that name. It has: {}.", names.join(", ")))
+}
+
+/// An empty list would say that nobody is online.
+fn no_sessions(site: &SiteState) -> Response {
+    let Some(reading) = site.reading("hotspot") else { return unknown_plugin(site) };
+    let why = match (&site.link, &reading.error) {
+        (Link::Offline { error, .. }, _) | (_, Some(error)) => format!("{}. {}", error.message, error.hint),
+        _ => "The router has not been asked yet.".into(),
+    };
+    problem(503, "Service Unavailable", &format!("The sessions are not known. {why}"))
 }
 
 fn not_found(detail: &str) -> Response {

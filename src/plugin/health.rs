@@ -1,7 +1,8 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
-use super::{Context, Data, Plugin, Table};
-use crate::routeros::client::{Command, Reply};
+use super::{Answer, Context, Data, Plugin, Table, first};
+use crate::routeros::client::Command;
+use crate::routeros::error::Error;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
@@ -110,15 +111,17 @@ impl Plugin for HealthPlugin {
         vec![Command::new("/system/health/print")]
     }
 
-    fn read(&self, replies: &[Reply], context: &Context) -> Data {
-        let rows = replies.iter().flat_map(|reply| &reply.rows);
+    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
+        let rows = first(answers)?.rows.iter();
         let text = |value| value::text(value, context.codepage).into_owned();
         let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
             (Some(name), Some(value)) => {
                 let quantity = row.get("type").and_then(Quantity::from_type);
                 vec![sensor(text(name), text(value), quantity)]
             }
-            _ => properties(row)
+            // A sensor that says nothing for now.
+            (Some(_), None) => Vec::new(),
+            (None, _) => properties(row)
                 .map(|(name, value)| {
                     let name = text(name);
                     let quantity = Quantity::from_name(&name);
@@ -126,7 +129,7 @@ impl Plugin for HealthPlugin {
                 })
                 .collect(),
         });
-        Data::Health(Health { sensors: sensors.collect() })
+        Ok(Data::Health(Health { sensors: sensors.collect() }))
     }
 }
 
@@ -146,6 +149,7 @@ fn sensor(name: String, value: String, quantity: Option<Quantity>) -> Sensor {
 mod tests {
     use super::*;
     use crate::clock::Moment;
+    use crate::routeros::client::Reply;
     use crate::routeros::value::Encoding;
 
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
@@ -155,8 +159,8 @@ mod tests {
             codepage: Encoding::for_label(b"windows-1252").unwrap(),
             previous: None,
         };
-        match HealthPlugin.read(&[Reply { rows, ..Reply::default() }], &context) {
-            Data::Health(health) => health.sensors,
+        match HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context) {
+            Ok(Data::Health(health)) => health.sensors,
             other => panic!("{other:?}"),
         }
     }
@@ -183,6 +187,7 @@ mod tests {
         let sensors = read(&[
             &["!re", "=.id=*D", "=name=cpu-temperature", "=value=-4", "=type=C"],
             &["!re", "=.id=*E", "=name=psu1-state", "=value=fail"],
+            &["!re", "=.id=*10", "=name=fan1-speed", "=type=RPM"],
             &["!re", "=.id=*F", "=name=poe-out-consumption", "=value=1.5", "=type=W"],
         ]);
         assert_eq!(sensors[0].measure, Some((Quantity::Temperature, -4.0)));

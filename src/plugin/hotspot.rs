@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Context, Data, Plugin, Table};
+use super::{Answer, Context, Data, Plugin, Table, first};
 use crate::clock::Moment;
-use crate::routeros::client::{Command, Reply};
+use crate::routeros::client::Command;
+use crate::routeros::error::Error;
 use crate::routeros::value::{self, Encoding};
 use crate::routeros::wire::Sentence;
 
@@ -148,7 +149,10 @@ impl Plugin for HotspotPlugin {
         ]
     }
 
-    fn read(&self, replies: &[Reply], context: &Context) -> Data {
+    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
+        let active = first(answers)?;
+        // Who is online is worth knowing without how many there could be.
+        let users = answers.get(1).and_then(|answer| answer.as_ref().ok());
         let previous = match context.previous {
             Some(Data::Hotspot(hotspot)) => Some(hotspot),
             _ => None,
@@ -156,19 +160,19 @@ impl Plugin for HotspotPlugin {
         let known = previous.map(|hotspot| hotspot.sessions.as_slice()).unwrap_or_default();
         let known: HashMap<&str, &Session> =
             known.iter().map(|before| (before.id.as_str(), before)).collect();
-        let rows = replies.first().map(|reply| reply.rows.as_slice()).unwrap_or_default();
-        let sessions: Vec<Session> = rows
+        let sessions: Vec<Session> = active
+            .rows
             .iter()
             // RouterOS sends a bare `!re` now and then: a row of nothing.
             .filter(|row| row.attributes().next().is_some())
             .map(|row| session(row, context, &known))
             .collect();
         let latest = sessions.iter().filter_map(|session| session.login).max();
-        Data::Hotspot(Hotspot {
-            configured_users: replies.get(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number),
+        Ok(Data::Hotspot(Hotspot {
+            configured_users: users.and_then(|reply| reply.ret.as_deref()).and_then(value::number),
             last_login: latest.max(previous.and_then(|hotspot| hotspot.last_login)),
             sessions,
-        })
+        }))
     }
 }
 
@@ -214,16 +218,19 @@ fn shown(row: &Sentence, key: &str, codepage: &'static Encoding) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routeros::client::Reply;
+    use crate::routeros::error::Cause;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Data>) -> Hotspot {
         let rows = rows.iter().map(|row| Sentence::from_words(std::iter::once(&"!re").chain(*row))).collect();
-        let replies = [
-            Reply { rows, ..Reply::default() },
-            Reply { ret: ret.map(|ret| ret.as_bytes().to_vec()), ..Reply::default() },
-        ];
+        let users = match ret {
+            Some(ret) => Ok(Reply { ret: Some(ret.as_bytes().to_vec()), ..Reply::default() }),
+            None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
+        };
+        let answers = [Ok(Reply { rows, ..Reply::default() }), users];
         let context = Context { now, codepage: Encoding::for_label(b"windows-1252").unwrap(), previous };
-        match HotspotPlugin.read(&replies, &context) {
-            Data::Hotspot(hotspot) => hotspot,
+        match HotspotPlugin.read(&answers, &context) {
+            Ok(Data::Hotspot(hotspot)) => hotspot,
             other => panic!("{other:?}"),
         }
     }

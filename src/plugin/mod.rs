@@ -1,6 +1,6 @@
 //! Plugins: what to ask a router, and what the answer says.
 //!
-//! A plugin is its commands and a pure function from their replies to [`Data`]. It knows
+//! A plugin is its commands and a pure function from their answers to [`Data`]. It knows
 //! no connection and no schedule: a site asks all of its plugins together, and each
 //! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration.
 
@@ -13,13 +13,14 @@ use std::sync::Arc;
 
 use crate::clock::Moment;
 use crate::routeros::client::{Command, Reply};
+use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Encoding;
 
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session};
 pub use resource::Resource;
 
-/// What to ask a router and how to read the answer.
+/// What to ask a router and how to read the answers.
 pub trait Plugin: Send + Sync {
     /// The name in `collect`, in paths and in `/metrics`.
     fn name(&self) -> &str;
@@ -33,9 +34,13 @@ pub trait Plugin: Send + Sync {
     /// The commands of one refresh; they leave in one write.
     fn commands(&self) -> Vec<Command>;
 
-    /// What the replies say; they stand in the order of [`Plugin::commands`]. A property
+    /// What the answers say; they stand in the order of [`Plugin::commands`]. A property
     /// that is absent or malformed is not known; it is no reason to fail.
-    fn read(&self, replies: &[Reply], context: &Context) -> Data;
+    ///
+    /// # Errors
+    ///
+    /// That of the answer without which there is nothing to say.
+    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error>;
 }
 
 impl fmt::Debug for dyn Plugin {
@@ -44,10 +49,21 @@ impl fmt::Debug for dyn Plugin {
     }
 }
 
-/// What a plugin may know beside the replies.
+/// A router's answer to one command, or why there is none.
+pub type Answer = Result<Reply, Error>;
+
+/// The answer to the first command, for a plugin that can say nothing without it.
+fn first(answers: &[Answer]) -> Result<&Reply, Error> {
+    match answers.first() {
+        Some(answer) => answer.as_ref().map_err(Clone::clone),
+        None => Err(Error::new(Cause::Protocol, "nothing was asked")),
+    }
+}
+
+/// What a plugin may know beside the answers.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// When the replies came.
+    /// When the answers came.
     pub now: Moment,
     /// How to show text that is not UTF-8.
     pub codepage: &'static Encoding,

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Context, Data, Plugin, Table};
-use crate::routeros::client::{Command, Reply};
+use super::{Answer, Context, Data, Plugin, Table, first};
+use crate::routeros::client::Command;
+use crate::routeros::error::Error;
 use crate::routeros::value;
 
 /// Properties of `/system/resource` that are shown or measured.
@@ -93,12 +94,12 @@ impl Plugin for ResourcePlugin {
         vec![Command::new("/system/resource/print").proplist(&RESOURCE)]
     }
 
-    fn read(&self, replies: &[Reply], context: &Context) -> Data {
-        let row = replies.first().and_then(|reply| reply.rows.first());
+    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
+        let row = first(answers)?.rows.first();
         let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
         let text = |key| raw(key).map(|value| value::text(value, context.codepage).into_owned());
         let number = |key| raw(key).and_then(value::number);
-        Data::Resource(Resource {
+        Ok(Data::Resource(Resource {
             uptime: raw("uptime").and_then(value::duration),
             // The channel in brackets is left out: what compares versions wants the number.
             version: text("version").map(|version| version.split(' ').next().unwrap_or_default().to_string()),
@@ -112,7 +113,7 @@ impl Plugin for ResourcePlugin {
             architecture: text("architecture-name"),
             board: text("board-name"),
             platform: text("platform"),
-        })
+        }))
     }
 }
 
@@ -120,14 +121,15 @@ impl Plugin for ResourcePlugin {
 mod tests {
     use super::*;
     use crate::clock::Moment;
+    use crate::routeros::client::Reply;
     use crate::routeros::value::Encoding;
     use crate::routeros::wire::Sentence;
 
     fn read(words: &[&str]) -> Resource {
         let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
         let codepage = Encoding::for_label(b"windows-1252").unwrap();
-        match ResourcePlugin.read(&[reply], &Context { now: Moment::now(), codepage, previous: None }) {
-            Data::Resource(resource) => resource,
+        match ResourcePlugin.read(&[Ok(reply)], &Context { now: Moment::now(), codepage, previous: None }) {
+            Ok(Data::Resource(resource)) => resource,
             other => panic!("{other:?}"),
         }
     }

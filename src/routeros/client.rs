@@ -74,20 +74,21 @@ pub async fn connect(
     let late = late(began, timeout, Cause::ConnectTimeout, "the name was not resolved");
     let addresses: Vec<SocketAddr> = resolving.or(late).await?;
 
-    let connecting = async {
-        let mut last = Error::new(Cause::Dns, "the name has no address");
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error.into(),
-            }
+    let mut connected = Err(Error::new(Cause::Dns, "the name has no address"));
+    for (at, address) in addresses.iter().enumerate() {
+        // An address that never answers must leave time for those after it.
+        let left = timeout.saturating_sub(began.elapsed());
+        let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        let connecting =
+            async { TcpStream::connect(address).await.map_err(|error| Error::connecting(&error)) };
+        let late = self::late(Instant::now(), share, Cause::ConnectTimeout, "nothing answered");
+        connected = connecting.or(late).await;
+        if connected.is_ok() {
+            break;
         }
-        Err(last)
-    };
-    let late = self::late(began, timeout, Cause::ConnectTimeout, "nothing answered");
-    let stream = connecting.or(late).await?;
-    stream.set_nodelay(true)?;
-    keep_alive(&stream)?;
+    }
+    let stream = connected?;
+    prepare(&stream).map_err(|error| Error::lost(&error))?;
 
     let exchange = Arc::new(Mutex::new(Exchange::default()));
     let (wake, woken) = channel::bounded(1);
@@ -112,11 +113,12 @@ impl Client {
             Method::Plain => login::plain(user, password),
             Method::Challenge => Sentence::from_words(["/login"]),
         };
-        let refused = |error: Error| match error.cause {
-            Cause::Protocol | Cause::Permission => Error { cause: Cause::Auth, ..error },
-            _ => error,
+        // Whatever the router refuses a login with, it is refused.
+        let granted = |reply: Reply| match reply.unless_refused() {
+            Err(error) => Err(Error::new(Cause::Auth, error.message)),
+            granted => granted,
         };
-        let reply = self.ask(None, &first).wait("/login", Instant::now(), timeout).await.map_err(refused)?;
+        let reply = granted(self.say(&first).wait("/login", Instant::now(), timeout).await?)?;
         match (method, reply.ret) {
             (Method::Plain, None) => Ok(()),
             (Method::Plain, Some(_)) => Err(Error::new(
@@ -124,14 +126,11 @@ impl Client {
                 "the router wants the login by challenge of RouterOS before 6.43",
             )),
             (Method::Challenge, ret) => {
-                let response = ret
-                    .and_then(|ret| login::respond(user, password, &ret))
+                let response = ret.and_then(|ret| login::respond(user, password, &ret));
+                let response = response
                     .ok_or_else(|| Error::new(Cause::Auth, "the router sent no challenge to respond to"))?;
-                self.ask(None, &response)
-                    .wait("/login", Instant::now(), timeout)
-                    .await
-                    .map_err(refused)
-                    .map(drop)
+                let reply = self.say(&response).wait("/login", Instant::now(), timeout).await?;
+                granted(reply).map(drop)
             }
         }
     }
@@ -149,20 +148,22 @@ impl Client {
     /// Asks all of these in one write and waits for every answer, each at most `timeout`.
     /// The answers stand in the order of the commands.
     pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Result<Reply, Error>> {
-        let asked: Vec<(String, Call)> = commands
-            .into_iter()
-            .map(|Command(mut sentence)| {
+        let mut asked: Vec<(String, Call)> = Vec::with_capacity(commands.len());
+        {
+            // Under one lock, so that they leave together.
+            let mut exchange = lock(&self.exchange);
+            for Command(mut sentence) in commands {
                 let path = String::from_utf8_lossy(sentence.first()).into_owned();
-                let tag = lock(&self.exchange).next_tag();
+                let tag = exchange.next_tag();
                 sentence.push(format!(".tag={tag}").as_bytes());
-                (path, self.ask(Some(tag), &sentence))
-            })
-            .collect();
+                asked.push((path, self.ask(&mut exchange, Some(tag), &sentence)));
+            }
+        }
         let began = Instant::now();
         let mut answers = Vec::with_capacity(asked.len());
         for (path, call) in asked {
             // The calls run side by side, whichever is waited for first.
-            answers.push(call.wait(&path, began, timeout).await);
+            answers.push(call.wait(&path, began, timeout).await.and_then(Reply::unless_refused));
         }
         answers
     }
@@ -173,11 +174,16 @@ impl Client {
         lock(&self.exchange).usage()
     }
 
+    /// Asks without a tag, as a login is.
+    fn say(&self, sentence: &Sentence) -> Call {
+        self.ask(&mut lock(&self.exchange), None, sentence)
+    }
+
     /// Queues a sentence to be sent. It leaves whole or not at all, even when the
     /// caller stops waiting: only [`Connection::run`] writes.
-    fn ask(&self, tag: Option<u64>, sentence: &Sentence) -> Call {
+    fn ask(&self, exchange: &mut Exchange, tag: Option<u64>, sentence: &Sentence) -> Call {
         let (answer, answered) = channel::bounded(1);
-        lock(&self.exchange).ask(tag, sentence, answer);
+        exchange.ask(tag, sentence, answer);
         // A full channel has woken it already.
         let _ = self.wake.try_send(());
         Call { client: self.clone(), tag, answered }
@@ -209,16 +215,25 @@ impl Call {
     /// Tells the router that nobody waits any more, so that a slow print stops costing it.
     fn cancel(&self) {
         let Some(tag) = self.tag else { return };
-        let cancel = lock(&self.client.exchange).next_tag();
+        let mut exchange = lock(&self.client.exchange);
+        let cancel = exchange.next_tag();
         let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
-        // Its own answer is of no interest: the call is dropped, the answer passed over.
-        drop(self.client.ask(Some(cancel), &Sentence::from_words(words)));
+        let call = self.client.ask(&mut exchange, Some(cancel), &Sentence::from_words(words));
+        drop(exchange);
+        // Its own answer is of no interest, and is passed over.
+        drop(call);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
         lock(&self.client.exchange).forget(self.tag);
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        lock(&self.exchange).end(&closed("the connection has ended"));
     }
 }
 
@@ -242,7 +257,7 @@ impl Connection {
                     decoder.push(&bytes[..count]);
                     lock(&self.exchange).note_received(count);
                 }
-                Err(error) => return error.into(),
+                Err(error) => return Error::lost(&error),
             }
             loop {
                 match decoder.next() {
@@ -266,7 +281,7 @@ impl Connection {
         while woken.next().await.is_some() {
             let bytes = lock(&self.exchange).take_outgoing();
             if let Err(error) = stream.write_all(&bytes).await {
-                return error.into();
+                return Error::lost(&error);
             }
             lock(&self.exchange).note_sent(bytes.len());
         }
@@ -285,7 +300,9 @@ fn closed(message: &str) -> Error {
     Error::new(Cause::Closed, message)
 }
 
-fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+/// Sends at once what is written, and asks an idle peer for a sign of life.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
     sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
     sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::Trap;
+use super::error::{Error, Trap};
 use super::wire::Sentence;
 
 /// A command with its attributes and queries, as it is asked.
@@ -35,12 +35,6 @@ impl Command {
     pub fn proplist(self, properties: &[&str]) -> Self {
         self.attribute(".proplist", properties.join(","))
     }
-
-    /// The command's path.
-    #[must_use]
-    pub fn path(&self) -> String {
-        String::from_utf8_lossy(self.0.first()).into_owned()
-    }
 }
 
 /// A router's answer to one command.
@@ -54,4 +48,19 @@ pub struct Reply {
     pub traps: Vec<Trap>,
     /// From asking to the end of the answer.
     pub took: Duration,
+}
+
+impl Reply {
+    /// The reply, unless the router refused: traps and not one row.
+    ///
+    /// # Errors
+    ///
+    /// What the traps say.
+    pub(super) fn unless_refused(self) -> Result<Self, Error> {
+        if self.rows.is_empty() && !self.traps.is_empty() {
+            Err(self.traps.as_slice().into())
+        } else {
+            Ok(self)
+        }
+    }
 }

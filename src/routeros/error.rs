@@ -5,6 +5,10 @@ use std::{fmt, io};
 
 use super::wire;
 
+/// Longest text of a router that an error repeats, in characters. It goes to the page, the
+/// JSON and the log; RouterOS's own messages have a tenth of it.
+const MAX_TOLD: usize = 200;
+
 /// Why a router's answer did not come. The names are those of the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -97,12 +101,31 @@ pub struct Error {
     pub cause: Cause,
     /// What was found, for a person. Holds no secret.
     pub message: String,
+    /// What to do about it.
+    pub hint: &'static str,
 }
 
 impl Error {
     /// An error with its message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into() }
+        Self { cause, message: message.into(), hint: cause.hint() }
+    }
+
+    /// Why a connection could not be made.
+    pub(super) fn connecting(error: &io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        let cause = match error.kind() {
+            Kind::ConnectionRefused => Cause::Refused,
+            Kind::TimedOut => Cause::ConnectTimeout,
+            Kind::ConnectionReset | Kind::ConnectionAborted => Cause::Closed,
+            _ => Cause::Unreachable,
+        };
+        Self::new(cause, error.to_string())
+    }
+
+    /// Why an open connection is of no use any more.
+    pub(super) fn lost(error: &io::Error) -> Self {
+        Self::new(Cause::Closed, format!("the connection was lost: {error}"))
     }
 }
 
@@ -117,21 +140,6 @@ impl std::error::Error for Error {}
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         Self::new(Cause::Protocol, format!("the answer is no RouterOS API: {error}"))
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        let cause = match error.kind() {
-            Kind::ConnectionRefused => Cause::Refused,
-            Kind::TimedOut => Cause::ConnectTimeout,
-            Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe | Kind::UnexpectedEof => {
-                Cause::Closed
-            }
-            _ => Cause::Unreachable,
-        };
-        Self::new(cause, error.to_string())
     }
 }
 
@@ -175,8 +183,27 @@ impl From<&[Trap]> for Error {
     fn from(traps: &[Trap]) -> Self {
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
         let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-        Self::new(cause, format!("the router said: {}", messages.join("; ")))
+        let error = Self::new(cause, format!("the router said: {}", messages.join("; ")));
+        match cause {
+            // It speaks the API well, and only refuses this.
+            Cause::Protocol => Self {
+                hint: "The router refused the command in these words. Its log may say more. On the router: /log print",
+                ..error
+            },
+            _ => error,
+        }
     }
+}
+
+/// A router's words as an error may repeat them: one line, of bounded length.
+pub(super) fn told(words: &[u8]) -> String {
+    let text = String::from_utf8_lossy(words);
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut told: String = line.take(MAX_TOLD).collect();
+    if text.chars().nth(MAX_TOLD).is_some() {
+        told.push('…');
+    }
+    told
 }
 
 #[cfg(test)]
@@ -199,5 +226,12 @@ mod tests {
         ] {
             assert_eq!(Trap { category: None, message: message.into() }.cause(), cause, "{message}");
         }
+    }
+
+    #[test]
+    fn a_routers_words_stay_one_bounded_line() {
+        assert_eq!(told(b"no\r\nsuch\x1b[1m \xff"), "no  such [1m \u{fffd}");
+        assert_eq!(told("ẹ".repeat(MAX_TOLD).as_bytes()), "ẹ".repeat(MAX_TOLD));
+        assert_eq!(told("ẹ".repeat(MAX_TOLD + 1).as_bytes()), "ẹ".repeat(MAX_TOLD) + "…");
     }
 }

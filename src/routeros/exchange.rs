@@ -1,8 +1,8 @@
 //! The commands under way over one connection, and the answers as they come in by tag.
 //!
-//! No I/O. What a router can make this side hold is bounded: an answer by [`MAX_ROWS`] and
-//! [`MAX_REPLY`], answers that nobody waits for by dropping them, and an endless run of
-//! those by [`MAX_STRAY`].
+//! No I/O. What a router can make this side hold is bounded: an answer by [`MAX_ROWS`], all
+//! answers together by [`MAX_REPLY`], answers that nobody waits for by dropping them, and
+//! an endless run of those by [`MAX_STRAY`].
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -10,16 +10,20 @@ use std::time::Instant;
 use smol::channel::Sender;
 
 use super::command::Reply;
-use super::error::{Cause, Error, Trap};
+use super::error::{Cause, Error, Trap, told};
 use super::value;
 use super::wire::Sentence;
 
-/// Most rows taken in answer to one command: ten times the largest hotspot known.
-pub const MAX_ROWS: usize = 65_536;
+/// Most rows taken in answer to one command: a few times the largest hotspot known, and as
+/// many as still fit an answer of ours.
+pub const MAX_ROWS: usize = 16_384;
 
-/// Most bytes of words taken in answer to one command. 10,000 active users with all
-/// their columns come to 4 MB.
+/// Most memory taken by the answers under way over one connection, in bytes. 10,000 active
+/// users with all their columns take half of it.
 pub const MAX_REPLY: usize = 8 * 1024 * 1024;
+
+/// Most traps kept of one answer. An unknown menu gives two.
+const MAX_TRAPS: usize = 8;
 
 /// Most sentences in a row that answer nothing asked. Some come after a `/cancel`
 /// or a deadline, as many as the rows of one answer at most.
@@ -63,7 +67,8 @@ pub(super) type Answer = Result<Reply, Error>;
 #[derive(Debug)]
 struct Pending {
     reply: Reply,
-    bytes: usize,
+    /// What the answer has cost so far, in bytes of memory.
+    cost: usize,
     began: Instant,
     answer: Sender<Answer>,
 }
@@ -90,7 +95,7 @@ impl Exchange {
         }
         sentence.encode(&mut self.outgoing);
         self.usage.commands += 1;
-        let pending = Pending { reply: Reply::default(), bytes: 0, began: Instant::now(), answer };
+        let pending = Pending { reply: Reply::default(), cost: 0, began: Instant::now(), answer };
         self.pending.insert(tag, pending);
     }
 
@@ -121,7 +126,7 @@ impl Exchange {
         for (_, pending) in self.pending.drain() {
             let _ = pending.answer.try_send(Err(error.clone()));
         }
-        self.ended = Some(error.clone());
+        self.ended.get_or_insert_with(|| error.clone());
     }
 
     /// Takes one sentence from the router to the command that it answers.
@@ -144,30 +149,31 @@ impl Exchange {
             return Ok(());
         };
         self.stray_run = 0;
-        pending.bytes += sentence.len();
-        if pending.bytes > MAX_REPLY {
-            return Err(protocol(format!("one answer is longer than {MAX_REPLY} bytes")));
+        pending.cost += sentence.cost();
+        let cost: usize = self.pending.values().map(|pending| pending.cost).sum();
+        if cost > MAX_REPLY {
+            return Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes")));
         }
+        let Some(pending) = self.pending.get_mut(&tag) else { return Ok(()) };
         match sentence.first() {
             b"!re" if pending.reply.rows.len() == MAX_ROWS => {
                 return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
             }
             b"!re" => pending.reply.rows.push(sentence),
+            b"!trap" if pending.reply.traps.len() == MAX_TRAPS => {}
             b"!trap" => pending.reply.traps.push(trap(&sentence)),
             b"!empty" => {}
             b"!done" => {
                 pending.reply.took = pending.began.elapsed();
                 pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
                 if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
-                    let refused = reply.rows.is_empty() && !reply.traps.is_empty();
-                    let _ =
-                        answer.try_send(if refused { Err(reply.traps.as_slice().into()) } else { Ok(reply) });
+                    let _ = answer.try_send(Ok(reply));
                 }
             }
             other => {
-                let shown = String::from_utf8_lossy(&other[..other.len().min(40)]).into_owned();
                 return Err(protocol(format!(
-                    "found a reply beginning with {shown:?}; expected !re, !done, !trap, !empty or !fatal"
+                    "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
+                    told(other)
                 )));
             }
         }
@@ -178,7 +184,7 @@ impl Exchange {
 /// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.
 fn fatal(sentence: &Sentence) -> Error {
     let reason = sentence.get("message").or_else(|| sentence.words().nth(1)).unwrap_or(b"no reason given");
-    let reason = String::from_utf8_lossy(reason);
+    let reason = told(reason);
     let cause = if reason.contains("before login") || reason.contains("not logged in") {
         Cause::Auth
     } else {
@@ -190,7 +196,7 @@ fn fatal(sentence: &Sentence) -> Error {
 fn trap(sentence: &Sentence) -> Trap {
     Trap {
         category: sentence.get("category").and_then(value::number),
-        message: String::from_utf8_lossy(sentence.get("message").unwrap_or_default()).into_owned(),
+        message: told(sentence.get("message").unwrap_or_default()),
     }
 }
 

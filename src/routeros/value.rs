@@ -49,12 +49,12 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
 
 /// `hh:mm:ss`, as older versions end a duration.
 fn clock(text: &str) -> Option<Duration> {
-    let mut parts = text.split(':').map(|part| part.parse::<u64>().ok());
+    let mut parts = text.split(':').map(|part| number(part.as_bytes()));
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
     if parts.next().is_some() || minutes > 59 || seconds > 59 {
         return None;
     }
-    Some(Duration::from_secs(hours.checked_mul(3600)? + minutes * 60 + seconds))
+    Some(Duration::from_secs(hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?))
 }
 
 /// A duration for a person, in whole seconds: `15d23h45m`, `0s`. As `RouterOS` writes it,
@@ -143,6 +143,8 @@ mod tests {
             ("14:40", None),
             ("14:60:00", None),
             ("1:2:3:4", None),
+            ("+1:+2:+3", None),
+            ("5124095576030431:59:59", None),
             ("14:40:26s", None),
             ("99999999999999999999s", None),
             ("99999999999999999s", None),

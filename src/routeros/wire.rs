@@ -139,6 +139,12 @@ impl Sentence {
         self.bytes.len()
     }
 
+    /// Bytes of memory that the sentence takes. Many short words cost more than their bytes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+
     /// Whether there is no word.
     #[must_use]
     pub fn is_empty(&self) -> bool {

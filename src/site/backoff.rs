@@ -15,23 +15,27 @@ const WAIT_AUTH: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 /// or a router that ends each session at once would be logged in to every second.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
 
-/// Waits that double with each failure in a row.
+/// Waits that double with each failure of a kind in a row.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
+    /// Whether those were refused logins, which have waits of their own.
+    refused: bool,
 }
 
 impl Backoff {
     /// How long to wait after a failure of this `cause`, of a session that `lasted`.
     pub(super) fn next(&mut self, cause: Cause, lasted: Duration) -> Duration {
-        if lasted >= GOOD_SESSION {
+        let refused = cause == Cause::Auth;
+        if lasted >= GOOD_SESSION || refused != self.refused {
             self.failures = 0;
         }
-        let (least, most) = if cause == Cause::Auth { WAIT_AUTH } else { WAIT };
-        let doubled = least.saturating_mul(2u32.saturating_pow(self.failures)).min(most);
+        self.refused = refused;
+        let (least, most) = if refused { WAIT_AUTH } else { WAIT };
+        let doubled = least.saturating_mul(2u32.saturating_pow(self.failures));
         self.failures = self.failures.saturating_add(1);
-        // Up to a quarter less, so that sites lost together don't come back together.
-        doubled.mul_f64(1.0 - fastrand::f64() / 4.0).max(least)
+        // Up to a quarter more, so that sites lost together don't come back together.
+        doubled.min(most.mul_f64(1.0 / 1.25)).mul_f64(1.0 + fastrand::f64() / 4.0)
     }
 }
 
@@ -43,17 +47,35 @@ mod tests {
     fn waits_double_up_to_their_ends() {
         for (cause, (least, most)) in [(Cause::Refused, WAIT), (Cause::Auth, WAIT_AUTH)] {
             let mut backoff = Backoff::default();
-            let mut expected = least;
+            let mut base = least;
             for _ in 0..40 {
                 let wait = backoff.next(cause, Duration::ZERO);
                 assert!(
-                    wait <= expected && wait >= least.max(expected.mul_f64(0.75)),
-                    "{wait:?} of {expected:?}"
+                    wait >= base.min(most.mul_f64(0.79)) && wait <= base.mul_f64(1.25).min(most),
+                    "{wait:?}"
                 );
-                expected = (expected * 2).min(most);
+                base = (base * 2).min(most);
             }
-            assert_eq!(expected, most);
-            assert!(backoff.next(cause, GOOD_SESSION) < least * 2, "a good session starts it anew");
+            assert_eq!(base, most);
+            assert!(backoff.next(cause, GOOD_SESSION) <= least.mul_f64(1.25), "a good session starts anew");
         }
+    }
+
+    #[test]
+    fn the_first_refused_login_waits_a_minute_after_whatever_outage() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.next(Cause::Unreachable, Duration::ZERO);
+        }
+        let wait = backoff.next(Cause::Auth, Duration::ZERO);
+        assert!(wait >= WAIT_AUTH.0 && wait <= WAIT_AUTH.0.mul_f64(1.25), "{wait:?}");
+        assert!(backoff.next(Cause::Unreachable, Duration::ZERO) <= WAIT.0.mul_f64(1.25));
+    }
+
+    #[test]
+    fn sites_lost_together_come_back_apart() {
+        let waits: Vec<Duration> =
+            (0..20).map(|_| Backoff::default().next(Cause::Refused, Duration::ZERO)).collect();
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
     }
 }

@@ -7,6 +7,7 @@
 mod backoff;
 mod session;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,18 +93,25 @@ struct Ended {
 }
 
 impl SiteTask {
+    /// Never ends. A panic, which would be a mistake in this program, costs its site a while and no more.
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            let ended = self.visit().await;
-            self.update(|site| {
-                if site.lost(&ended.error, Moment::now()) {
-                    log::warn!("{}: offline: {}. {}", site.key, ended.error, ended.error.cause.hint());
-                }
+            let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
+            let ended = visit.unwrap_or_else(|_| Ended {
+                error: Error::new(
+                    Cause::Protocol,
+                    "the agent failed over what the router sent; please report it",
+                ),
+                answered: None,
             });
+            let news = self.update(|site| site.lost(&ended.error, Moment::now()));
+            if news == Some(true) {
+                log::warn!("{}: offline: {}. {}", self.config.key, ended.error, ended.error.hint);
+            }
             self.answer(&Err(ended.error.clone()));
             let wait = backoff.next(ended.error.cause, ended.answered.unwrap_or_default());
-            log::debug!("{}: trying again in {}", self.config.key, humantime::format_duration(wait));
+            log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             self.rest(wait, &ended.error).await;
         }
     }
@@ -114,13 +122,15 @@ impl SiteTask {
         let config = self.config.clone();
         for host in &config.hosts {
             let ended = self.session(host).await;
-            let error = Error::new(ended.error.cause, format!("{host}: {}", ended.error.message));
+            let message = format!("{host}: {}", ended.error.message);
+            let error = Error { message, ..ended.error };
             if ended.answered.is_some() {
-                return Ended { error, ..ended };
+                return Ended { error, answered: ended.answered };
             }
+            let last = error.cause == Cause::Auth;
             failures.push(error);
             // The other hosts are the same router: a second refused login only fills its log.
-            if ended.error.cause == Cause::Auth {
+            if last {
                 break;
             }
         }
@@ -176,7 +186,7 @@ impl SiteTask {
         }
     }
 
-    fn update(&self, change: impl FnOnce(&mut SiteState)) {
-        self.store.update(&self.config.key, change);
+    fn update<T>(&self, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
+        self.store.update(&self.config.key, change)
     }
 }

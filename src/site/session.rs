@@ -1,15 +1,16 @@
 //! One connection of a site: log in, refresh, wait, for as long as the router answers.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{FRESH, SiteTask};
 use crate::clock::Moment;
 use crate::config::Host;
-use crate::plugin::{Context, Plugin};
-use crate::routeros::client::{self, Client, Command, Reply};
+use crate::plugin::Plugin;
+use crate::routeros::client::{self, Client, Command};
 use crate::routeros::error::{Cause, Error};
-use crate::state::Reading;
+use crate::state::{Reading, Usage};
 
 pub(super) struct Session<'s> {
     site: &'s mut SiteTask,
@@ -36,11 +37,12 @@ impl<'s> Session<'s> {
 
     /// How long the router answered, if it ever did. What the connection cost is accounted for.
     pub(super) fn end(mut self) -> Option<Duration> {
-        self.account(None);
+        let cost = self.cost();
+        self.site.update(|site| site.usage.add(cost));
         self.since.map(|since| since.elapsed())
     }
 
-    async fn keep_asking(&mut self) -> Result<std::convert::Infallible, Error> {
+    async fn keep_asking(&mut self) -> Result<Infallible, Error> {
         let config = self.site.config.clone();
         self.client.login(&config.user, config.password.expose(), config.login, config.query_timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
@@ -66,21 +68,36 @@ impl<'s> Session<'s> {
     /// Asks for every plugin in one write. An error is the connection's; a plugin's own goes to its reading.
     async fn refresh(&mut self) -> Result<(), Error> {
         let config = self.site.config.clone();
-        let began = (Instant::now(), Moment::now());
-        let asked = self.readings_due();
-        let commands: Vec<Vec<Command>> = asked.iter().map(|reading| reading.plugin.commands()).collect();
-        let counts: Vec<usize> = commands.iter().map(Vec::len).collect();
-        let commands = commands.into_iter().flatten().collect();
-        let mut answers = self.client.call_all(commands, config.query_timeout).await.into_iter();
-        let mut readings = Vec::with_capacity(asked.len());
-        for (before, count) in asked.into_iter().zip(counts) {
-            readings.push(self.read(before, answers.by_ref().take(count).collect(), began));
+        let asked_at = Moment::now();
+        let before = self.readings_due();
+        let asked: Vec<Vec<Command>> = before.iter().map(|reading| reading.plugin.commands()).collect();
+        let mut commands = asked.concat();
+        if commands.is_empty() {
+            // Nothing that this router has is wanted; whether it still answers is.
+            commands.push(heartbeat());
         }
-        if let Some(error) = silence(&readings) {
+        let received = self.client.usage().received_bytes;
+        let answers = self.client.call_all(commands, config.query_timeout).await;
+        if self.client.usage().received_bytes == received
+            && let Some(Err(error)) = answers.first()
+        {
+            // Not one byte came: the connection is dead, though TCP has not noticed.
             return Err(error.clone());
         }
-        self.publish(readings);
-        self.account(Some(began.0.elapsed()));
+        let now = Moment::now();
+        let mut rest = answers.as_slice();
+        let mut readings = Vec::with_capacity(before.len());
+        for (reading, commands) in before.iter().zip(asked) {
+            let (own, others) = rest.split_at(commands.len().min(rest.len()));
+            rest = others;
+            readings.push(reading.clone().after(own, asked_at, now, config.codepage));
+        }
+        let news: Vec<String> =
+            before.iter().zip(&readings).filter_map(|(before, after)| news(before, after)).collect();
+        self.publish(readings, now.since(asked_at));
+        for line in news {
+            log::warn!("{}: {line}", config.key);
+        }
         Ok(())
     }
 
@@ -99,72 +116,51 @@ impl<'s> Session<'s> {
         readings.filter(|reading| self.since.is_none() || !lacking(reading)).collect()
     }
 
-    /// The reading after this refresh.
-    fn read(
-        &self,
-        mut reading: Reading,
-        replies: Result<Vec<Reply>, Error>,
-        (began, asked): (Instant, Moment),
-    ) -> Reading {
-        match replies {
-            Ok(replies) => {
-                let took = replies.iter().map(|reply| reply.took).max().unwrap_or_default();
-                let now = asked.after(took);
-                let codepage = self.site.config.codepage;
-                let context = Context { now, codepage, previous: reading.data.as_deref() };
-                reading.data = Some(Arc::new(reading.plugin.read(&replies, &context)));
-                reading.at = Some(now);
-                reading.took = Some(took);
-                reading.error = None;
-                let traps = replies.iter().flat_map(|reply| &reply.traps);
-                reading.partial = traps.map(|trap| trap.message.clone()).next();
-            }
-            Err(error) => {
-                if reading.error.as_ref().is_none_or(|before| before.cause != error.cause) {
-                    let (site, plugin) = (&self.site.config.key, reading.plugin.name());
-                    log::warn!("{site}: {plugin}: {error}. {}", error.cause.hint());
-                }
-                reading.took = Some(began.elapsed());
-                reading.error = Some(error);
-            }
-        }
-        reading
-    }
-
-    fn publish(&mut self, readings: Vec<Reading>) {
+    fn publish(&mut self, readings: Vec<Reading>, took: Duration) {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
+        let cost = self.cost();
         let host = self.host.to_string();
         self.site.update(|site| {
             if came_online {
                 site.connected(&host, Moment::now());
-                log::info!("{}: online at {host}", site.key);
             }
             for reading in readings {
-                let name = reading.plugin.name().to_string();
-                if let Some(known) = site.readings.iter_mut().find(|known| known.plugin.name() == name) {
-                    *known = reading;
+                let name = reading.plugin.name();
+                if let Some(at) = site.readings.iter().position(|known| known.plugin.name() == name) {
+                    site.readings[at] = reading;
                 }
             }
+            site.usage.add(cost);
+            site.usage.reply_time = Some(took);
         });
+        if came_online {
+            log::info!("{}: online at {host}", self.site.config.key);
+        }
     }
 
-    /// Adds what the connection has cost since the last time to the site's usage.
-    fn account(&mut self, reply_time: Option<Duration>) {
-        let usage = self.client.usage();
-        let before = std::mem::replace(&mut self.accounted, usage);
-        self.site.update(|site| {
-            site.usage.sent_bytes += usage.sent_bytes - before.sent_bytes;
-            site.usage.received_bytes += usage.received_bytes - before.received_bytes;
-            site.usage.commands += usage.commands - before.commands;
-            site.usage.reply_time = reply_time.or(site.usage.reply_time);
-        });
+    /// What the connection has cost since the last time that this was asked.
+    fn cost(&mut self) -> Usage {
+        let now = self.client.usage();
+        let before = std::mem::replace(&mut self.accounted, now);
+        Usage {
+            sent_bytes: now.sent_bytes - before.sent_bytes,
+            received_bytes: now.received_bytes - before.received_bytes,
+            commands: now.commands - before.commands,
+            stray_replies: now.stray - before.stray,
+            ..Usage::default()
+        }
     }
 }
 
-/// The error of a connection over which not one answer came: it is dead, though TCP has not noticed.
-fn silence(readings: &[Reading]) -> Option<&Error> {
-    let late =
-        |reading: &Reading| reading.error.as_ref().is_some_and(|error| error.cause == Cause::QueryTimeout);
-    if readings.iter().all(late) { readings.first()?.error.as_ref() } else { None }
+/// A command that every router can answer in one short row.
+fn heartbeat() -> Command {
+    Command::new("/system/identity/print").proplist(&["name"])
+}
+
+/// What the log should say of a plugin after a try: that it fails, where it did not in this way before.
+fn news(before: &Reading, after: &Reading) -> Option<String> {
+    let error = after.error.as_ref()?;
+    let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
+    (!known).then(|| format!("{}: {error}. {}", after.plugin.name(), error.hint))
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{Data, Plugin};
+use crate::plugin::{Answer, Context, Data, Plugin};
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::value::Encoding;
 
 /// What a plugin last read from a router, and how its last try went.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Reading {
     pub took: Option<Duration>,
     /// Why the last try failed.
     pub error: Option<Error>,
+    /// Since when tries fail.
+    pub failed_since: Option<Moment>,
     /// Why the data is only a part of the whole, in the router's words.
     pub partial: Option<String>,
 }
@@ -60,7 +63,42 @@ impl Reading {
     /// A reading before its first try.
     #[must_use]
     pub fn new(plugin: Arc<dyn Plugin>) -> Self {
-        Self { plugin, data: None, at: None, took: None, error: None, partial: None }
+        Self { plugin, data: None, at: None, took: None, error: None, failed_since: None, partial: None }
+    }
+
+    /// The reading after a try: the plugin's commands left at `asked`, and all of these answers
+    /// were in, or waited for no longer, at `now`.
+    #[must_use]
+    pub fn after(
+        mut self,
+        answers: &[Answer],
+        asked: Moment,
+        now: Moment,
+        codepage: &'static Encoding,
+    ) -> Self {
+        let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
+        // The answers of other plugins may have taken longer: what this one says is as old as its own.
+        let took = replies().map(|reply| reply.took).max().unwrap_or_default();
+        let at = asked.after(took);
+        let context = Context { now: at, codepage, previous: self.data.as_deref() };
+        match self.plugin.read(answers, &context) {
+            Ok(data) => {
+                let trap = replies().flat_map(|reply| &reply.traps).map(|trap| trap.message.clone()).next();
+                let failed = answers.iter().find_map(|answer| answer.as_ref().err());
+                self.partial = trap.or_else(|| failed.map(|error| error.message.clone()));
+                self.data = Some(Arc::new(data));
+                self.at = Some(at);
+                self.took = Some(took);
+                self.error = None;
+                self.failed_since = None;
+            }
+            Err(error) => {
+                self.took = Some(now.since(asked));
+                self.error = Some(error);
+                self.failed_since.get_or_insert(now);
+            }
+        }
+        self
     }
 
     /// How it stands, by whether its router is `online`.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::Reading;
+use super::{Reading, ReadingState};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Hotspot, Plugin, Resource};
 use crate::routeros::error::Error;
@@ -91,8 +91,21 @@ pub struct Usage {
     pub commands: u64,
     /// Logins it accepted: each is a line in its log.
     pub logins: u64,
+    /// Answers that nobody waited for: late ones, or ones to nothing asked.
+    pub stray_replies: u64,
     /// How long it took over the last refresh, as seen from here.
     pub reply_time: Option<Duration>,
+}
+
+impl Usage {
+    /// Adds what a connection has cost.
+    pub fn add(&mut self, more: Self) {
+        self.sent_bytes += more.sent_bytes;
+        self.received_bytes += more.received_bytes;
+        self.commands += more.commands;
+        self.logins += more.logins;
+        self.stray_replies += more.stray_replies;
+    }
 }
 
 impl SiteState {
@@ -125,6 +138,15 @@ impl SiteState {
     #[must_use]
     pub fn reading(&self, plugin: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.plugin.name() == plugin)
+    }
+
+    /// What the hotspot says, as far as that may stand for now: the router answers, though one
+    /// try for newer figures may have failed.
+    #[must_use]
+    pub fn hotspot_now(&self) -> Option<&Hotspot> {
+        let state = self.reading("hotspot")?.state(true);
+        let stands = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
+        self.hotspot().filter(|_| stands)
     }
 
     /// What the hotspot last said, whenever that was.
@@ -193,16 +215,17 @@ impl Store {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes one site; no change where it is not there any more.
-    pub fn update(&self, key: &str, change: impl FnOnce(&mut SiteState)) {
+    /// Changes one site and gives what `change` does; no change and `None` where the site is
+    /// not there any more. It runs under the lock: no I/O, and that is logging, too.
+    pub fn update<T>(&self, key: &str, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&current);
-        if let Some(site) = next.sites.iter_mut().find(|site| site.key == key) {
-            change(Arc::make_mut(site));
-            next.generation += 1;
-            next.clock = next.clock.follow(Clock::system());
-            *current = Arc::new(next);
-        }
+        let site = next.sites.iter_mut().find(|site| site.key == key)?;
+        let done = change(Arc::make_mut(site));
+        next.generation += 1;
+        next.clock = next.clock.follow(Clock::system());
+        *current = Arc::new(next);
+        Some(done)
     }
 }
 
@@ -224,7 +247,7 @@ mod tests {
         assert!(!before.site("a").unwrap().is_online() && after.site("a").unwrap().is_online());
         assert!(after.generation > before.generation);
         assert!(Arc::ptr_eq(&before.sites[1], &after.sites[1]), "an untouched site is shared");
-        store.update("gone", |_| panic!("there is no such site"));
+        assert!(store.update("gone", |_| ()).is_none());
         assert_eq!(store.snapshot().generation, after.generation);
     }
 

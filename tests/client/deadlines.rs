@@ -140,7 +140,7 @@ fn a_router_that_ends_the_session_says_why() {
             let replies = session.client.call_all(["/a", "/b"].map(Command::new).into(), PATIENCE).await;
             for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
                 assert_eq!(error.cause, cause, "{error}");
-                assert!(error.message.ends_with(reason), "{error}");
+                assert!(error.message.ends_with(&format!(" {reason}")), "{error}");
             }
         });
     }

@@ -56,12 +56,12 @@ fn the_plugins_read_what_librouteros_wrote() {
         let commands = plugins.iter().flat_map(|plugin| plugin.commands()).collect();
         session.client.call_all(commands, PATIENCE).await
     });
-    let mut replies = replies.into_iter().map(Result::unwrap);
+    let mut replies = replies.into_iter();
     let codepage = Encoding::for_label(b"windows-1252").unwrap();
     let now = Moment::now();
     let read = plugins.map(|plugin| {
         let own: Vec<_> = replies.by_ref().take(plugin.commands().len()).collect();
-        plugin.read(&own, &Context { now, codepage, previous: None })
+        plugin.read(&own, &Context { now, codepage, previous: None }).unwrap()
     });
     let [Data::Hotspot(hotspot), Data::Resource(resource), Data::Health(health)] = read else {
         panic!("{read:?}");

@@ -5,9 +5,10 @@ use std::fs;
 use std::process::Command as Process;
 
 use phsweb_agent::routeros::client::MAX_REPLY;
-use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::error::{Cause, Error};
+use phsweb_agent::routeros::login::Method;
 
-use super::peer::{Peer, sentence, with};
+use super::peer::{PATIENCE, Peer, Session, sentence, with};
 
 /// Set in the process that is measured.
 const ALONE: &str = "CLIENT_TEST_ALONE";
@@ -19,6 +20,9 @@ const ANSWER: usize = 4 * MAX_REPLY;
 /// What something may take of which nothing is to be kept: a word, a sentence, buffers.
 const NOTHING: usize = 2 * 1024 * 1024;
 
+/// What a router may say in all before the test has failed, in bytes.
+const MOST_SAID: usize = 256 * 1024 * 1024;
+
 /// The most memory that this process has had, in bytes.
 fn highest() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
@@ -26,14 +30,31 @@ fn highest() -> usize {
     line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// Has the router say `begin` and then `again` until it is refused (or `most` times), while the
-/// client waits for an answer; the client's memory must not grow by more than `bound`.
+/// Has the router say `begin` and then `again` until it is refused, while the client waits for an
+/// answer; the client's memory must not grow by more than `bound`.
 #[track_caller]
 fn held(
     test: &str,
     bound: usize,
     begin: &'static [u8],
     again: impl FnOnce(&str) -> Vec<u8> + Send + 'static,
+) {
+    let script = move |peer: &mut Peer| {
+        let asked = peer.asked();
+        let piece = again(asked.tag());
+        peer.write(begin);
+        peer.flood(&piece, MOST_SAID / piece.len());
+    };
+    measured(test, bound, script, async |session| session.call("/a").await.map(drop));
+}
+
+/// Runs `act` with a router that does as `script` says, until the connection ends.
+#[track_caller]
+fn measured(
+    test: &str,
+    bound: usize,
+    script: impl FnOnce(&mut Peer) + Send + 'static,
+    act: impl AsyncFnOnce(&Session) -> Result<(), Error>,
 ) {
     if std::env::var_os(ALONE).is_none() {
         let name = format!("memory::{test}");
@@ -45,13 +66,6 @@ fn held(
         print!("{}", said.lines().find(|line| line.contains(" grew by ")).unwrap_or_default());
         return;
     }
-    let script = move |peer: &mut Peer| {
-        let asked = peer.asked();
-        let piece = again(asked.tag());
-        peer.write(begin);
-        // The buffers of the sockets are not the client's, but their first use is of this process.
-        peer.flood(&piece, 256 * 1024 * 1024 / piece.len());
-    };
     // What a first connection of all takes, threads and code, is not this one's.
     let usual = |peer: &mut Peer| {
         let asked = peer.asked();
@@ -59,7 +73,10 @@ fn held(
     };
     with(usual, async |session| session.call("/a").await).unwrap();
     let before = highest();
-    let error = with(script, async |session| session.call("/a").await).unwrap_err();
+    let error = with(script, async |session| {
+        act(session).await.unwrap_err();
+        session.ended().await
+    });
     let grown = highest() - before;
     println!("{test} grew by {} KiB until {error}", grown / 1024);
     assert_eq!(error.cause, Cause::Protocol, "{error}");
@@ -118,4 +135,17 @@ fn rows_of_many_short_words() {
 #[test]
 fn short_traps() {
     held("short_traps", ANSWER, b"", |tag| sentence(&["!trap", tag]).repeat(100));
+}
+
+/// Whoever listens at the port can say this: nobody is logged in yet. A login has no tag.
+#[test]
+fn short_traps_to_a_login() {
+    let script = |peer: &mut Peer| {
+        peer.asked();
+        let traps = sentence(&["!trap"]).repeat(1000);
+        peer.flood(&traps, MOST_SAID / traps.len());
+    };
+    measured("short_traps_to_a_login", ANSWER, script, async |session| {
+        session.client.login("api-user", "password", Method::Plain, PATIENCE).await
+    });
 }

@@ -83,8 +83,8 @@ fn a_count_comes_with_the_end() {
 fn several_traps_are_one_error_of_the_first_ones_cause() {
     let script = answer(&[
         &["!trap", "TAG", "=category=0", "=message=no such command or directory (active)"],
-        &["!trap", "TAG", "=message=not enough permissions (9)"],
         &["!trap", "=message=no such command prefix", "TAG"],
+        &["!trap", "TAG", "=message=not enough permissions (9)"],
         &["!done", "TAG"],
     ]);
     let error = with(script, async |session| session.call("/a").await).unwrap_err();

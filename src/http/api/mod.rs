@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
-use crate::state::Snapshot;
+use crate::state::{Reading, Snapshot};
 
 pub(super) use sessions::{sessions, table};
 pub(super) use sites::{router, site};
@@ -54,8 +54,14 @@ pub(super) struct ErrorJson {
 
 impl ErrorJson {
     fn new(error: &Error, since: Option<String>) -> Self {
-        Self { cause: error.cause.name(), message: error.message.clone(), hint: error.cause.hint(), since }
+        Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
     }
+}
+
+/// What is wrong with a plugin.
+fn reading_error(view: View, reading: &Reading) -> Option<ErrorJson> {
+    let since = reading.failed_since.map(|since| view.date(since));
+    reading.error.as_ref().map(|error| ErrorJson::new(error, since))
 }
 
 /// Seconds, to the millisecond.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::View;
-use crate::plugin::{self, Hotspot};
+use crate::plugin;
 use crate::routeros::value;
 use crate::state::{Reading, SiteState};
 
@@ -31,6 +31,9 @@ pub(in crate::http) struct SessionJson<'s> {
     time_left: Option<String>,
     time_left_seconds: Option<u64>,
     comment: Option<&'s str>,
+    /// When the router said so, and how long ago that is.
+    fetched_at: Option<String>,
+    age_seconds: Option<u64>,
 }
 
 /// A plugin's rows.
@@ -42,8 +45,10 @@ pub(in crate::http) struct TableJson {
     state: &'static str,
 }
 
-/// The sessions that were under way when the hotspot last answered.
-pub(in crate::http) fn sessions<'s>(view: View, hotspot: &'s Hotspot) -> Vec<SessionJson<'s>> {
+/// The sessions that were under way when the hotspot last answered, if it ever did.
+pub(in crate::http) fn sessions<'s>(view: View, site: &'s SiteState) -> Option<Vec<SessionJson<'s>>> {
+    let hotspot = site.hotspot()?;
+    let at = site.reading("hotspot").and_then(|reading| reading.at);
     let human = |duration: Option<Duration>| duration.map(value::format_duration);
     let whole = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
     let session = |session: &'s plugin::Session| SessionJson {
@@ -65,8 +70,10 @@ pub(in crate::http) fn sessions<'s>(view: View, hotspot: &'s Hotspot) -> Vec<Ses
         time_left: human(session.time_left),
         time_left_seconds: whole(session.time_left),
         comment: session.comment.as_deref(),
+        fetched_at: at.map(|at| view.date(at)),
+        age_seconds: at.map(|at| view.age_s(at)),
     };
-    hotspot.sessions.iter().map(session).collect()
+    Some(hotspot.sessions.iter().map(session).collect())
 }
 
 /// What a plugin last read, as rows.

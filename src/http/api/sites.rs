@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ErrorJson, View, seconds};
+use super::{ErrorJson, View, reading_error, seconds};
 use crate::routeros::value;
 use crate::state::{ConnectionEvent, Link, Reading, SiteState, Usage};
 
@@ -54,6 +54,7 @@ struct UsageJson {
     received_bytes: u64,
     commands: u64,
     logins: u64,
+    stray_replies: u64,
     reply_seconds: Option<f64>,
 }
 
@@ -140,7 +141,7 @@ fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<
         fetched_at: reading.at.map(|at| view.date(at)),
         age_seconds: reading.at.map(|at| view.age_s(at)),
         took_seconds: reading.took.map(seconds),
-        error: reading.error.as_ref().map(|error| ErrorJson::new(error, None)),
+        error: reading_error(view, reading),
         partial: reading.partial.as_deref(),
     }
 }
@@ -160,6 +161,7 @@ fn usage(usage: &Usage) -> UsageJson {
         received_bytes: usage.received_bytes,
         commands: usage.commands,
         logins: usage.logins,
+        stray_replies: usage.stray_replies,
         reply_seconds: usage.reply_time.map(seconds),
     }
 }

@@ -5,11 +5,11 @@
 
 use serde::Serialize;
 
-use super::{ErrorJson, View};
+use super::{ErrorJson, View, reading_error};
 use crate::clock;
 use crate::plugin::Hotspot;
 use crate::routeros::value;
-use crate::state::{Link, Reading, ReadingState, SiteState};
+use crate::state::{Link, Reading, SiteState};
 
 /// One site's figures.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,9 @@ pub(in crate::http) struct Stats<'s> {
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
     error: Option<ErrorJson>,
+    /// Why the figures are a part of the truth only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<&'s str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_known: Option<LastKnown>,
     router_status: RouterStatus<'s>,
@@ -62,11 +65,9 @@ struct RouterStatus<'s> {
 pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let reading = site.reading("hotspot");
     let hotspot = site.hotspot();
-    // Figures stand while the router answers, though one try for new ones may have failed.
-    let active = site.is_online()
-        && reading
-            .is_none_or(|reading| matches!(reading.state(true), ReadingState::Ok | ReadingState::Stale));
-    let shown = hotspot.filter(|_| active);
+    let shown = site.hotspot_now();
+    // A site that collects no hotspot is well without its figures.
+    let active = shown.is_some() || (site.is_online() && reading.is_none());
     let at = reading.and_then(|reading| reading.at);
     let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
     let last_activity = match (&site.link, last_login) {
@@ -90,6 +91,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         fetched_at: at.filter(|_| active).map(|at| view.date(at)),
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
         error: error(view, site, reading),
+        partial: reading.and_then(|reading| reading.partial.as_deref()).filter(|_| active),
         last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
             active_users: hotspot.sessions.len(),
             total_users: hotspot.configured_users,
@@ -108,8 +110,7 @@ fn error(view: View, site: &SiteState, reading: Option<&Reading>) -> Option<Erro
     if let Link::Offline { error, since } = &site.link {
         return Some(ErrorJson::new(error, Some(view.date(*since))));
     }
-    let error = reading?.error.as_ref()?;
-    Some(ErrorJson::new(error, None))
+    reading.and_then(|reading| reading_error(view, reading))
 }
 
 fn router_status(site: &SiteState) -> RouterStatus<'_> {

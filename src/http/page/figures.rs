@@ -21,14 +21,14 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
-        let online = || snapshot.sites.iter().filter(|site| site.is_online());
-        let hotspots: Vec<&Hotspot> = online().filter_map(|site| site.hotspot()).collect();
+        let hotspots: Vec<&Hotspot> = snapshot.sites.iter().filter_map(|site| site.hotspot_now()).collect();
         let known = |bytes_of: fn(&Hotspot) -> u64| {
-            (!hotspots.is_empty()).then(|| bytes(hotspots.iter().map(|hotspot| bytes_of(hotspot)).sum()))
+            let sum = hotspots.iter().fold(0, |sum: u64, hotspot| sum.saturating_add(bytes_of(hotspot)));
+            (!hotspots.is_empty()).then(|| bytes(sum))
         };
         Self {
             sites: snapshot.sites.len(),
-            online: online().count(),
+            online: snapshot.sites.iter().filter(|site| site.is_online()).count(),
             connecting: snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count(),
             users: (!hotspots.is_empty())
                 .then(|| hotspots.iter().map(|hotspot| hotspot.sessions.len()).sum()),
@@ -61,6 +61,8 @@ pub(super) struct Card<'p> {
     /// How old the figures are, where they are not the latest.
     pub(super) age: Option<String>,
     pub(super) trouble: Option<Trouble<'p>>,
+    /// Why some of the figures are a part of the truth only.
+    pub(super) partial: Option<&'p str>,
     /// Whether there are figures at all.
     pub(super) known: bool,
     pub(super) users: Option<usize>,
@@ -93,6 +95,7 @@ impl<'p> Card<'p> {
             down_for,
             age: age(view, site),
             trouble: trouble(site),
+            partial: site.readings.iter().find_map(|reading| reading.partial.as_deref()),
             known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
             configured: hotspot.and_then(|hotspot| hotspot.configured_users),
@@ -114,16 +117,16 @@ impl<'p> Card<'p> {
     }
 }
 
-/// The oldest of the readings shown, where the router or a plugin does not answer.
+/// The age of the oldest figures shown, where the router or a plugin does not answer any more.
 fn age(view: View, site: &SiteState) -> Option<String> {
     let online = site.is_online();
-    let stale = site.readings.iter().filter(|reading| reading.state(online) == ReadingState::Stale);
+    let stale = site.readings.iter().filter(|reading| reading.state(online) != ReadingState::Ok);
     let oldest = stale.filter_map(|reading| reading.at).min()?;
     Some(clock::ago(view.now.since(oldest)))
 }
 
-/// The connection's trouble, or else the first plugin's. A menu that the router lacks is none:
-/// it says so on the site's page.
+/// The connection's trouble, or else the first plugin's. A menu that the router never had
+/// is none: the site's page says so.
 fn trouble(site: &SiteState) -> Option<Trouble<'_>> {
     let error = match &site.link {
         Link::Offline { error, .. } => error,
@@ -131,10 +134,10 @@ fn trouble(site: &SiteState) -> Option<Trouble<'_>> {
         Link::Online { .. } => site
             .readings
             .iter()
-            .filter(|reading| reading.state(true) != ReadingState::Unsupported)
+            .filter(|reading| reading.state(true) != ReadingState::Unsupported || reading.data.is_some())
             .find_map(|reading| reading.error.as_ref())?,
     };
-    Some(Trouble { what: &error.message, hint: error.cause.hint() })
+    Some(Trouble { what: &error.message, hint: error.hint })
 }
 
 fn memory(free: u64, total: u64) -> Option<Share> {

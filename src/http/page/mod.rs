@@ -101,7 +101,7 @@ pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, ha
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| crate::clock::ago(view.now.since(at))),
-        problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.cause.hint())),
+        problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
         table: reading.data.as_ref().map(|data| data.table()).unwrap_or_default(),
     });
     render(&SitePage {

@@ -1,12 +1,12 @@
-// Keeps the page current without a reload: asks for it again and swaps its content,
-// so that scroll position stays. Without this script the page reloads itself.
+// Keeps the page current without a reload: asks for it again and swaps its content, so that
+// scroll and focus stay. Without this script the page reloads itself.
 "use strict";
 
-const main = document.getElementById("main");
-const live = document.getElementById("live");
 const EVERY_MS = 5000;
 const WAIT_MS = 10000;
 
+const main = document.getElementById("main");
+const live = document.getElementById("live");
 let shown = Date.now();
 
 function say(text) {
@@ -14,21 +14,41 @@ function say(text) {
   if (live.textContent !== text) live.textContent = text;
 }
 
+// What to find an element by again, in content that came later.
+function address(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const name = ["href", "aria-label"].find((name) => element.hasAttribute(name));
+  return name && `${element.localName}[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+}
+
+function swap(next) {
+  const focused = main.contains(document.activeElement) && address(document.activeElement);
+  const scrolled = [...main.querySelectorAll(".scroll")].map((region) => [address(region), region.scrollLeft]);
+  main.replaceChildren(...next.childNodes);
+  for (const [region, left] of scrolled) {
+    const again = main.querySelector(region);
+    if (again) again.scrollLeft = left;
+  }
+  if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+function age() {
+  const minutes = Math.floor((Date.now() - shown) / 60000);
+  return minutes < 1 ? "less than a minute ago" : `${minutes} min ago`;
+}
+
 async function refresh() {
   try {
-    const answer = await fetch(location.pathname, {
-      headers: { Accept: "text/html" },
-      signal: AbortSignal.timeout(WAIT_MS),
-    });
-    if (!answer.ok) throw new Error(answer.status);
-    const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
-    // A person at a link or in a table keeps it until they have left it.
-    if (!main.contains(document.activeElement)) main.replaceChildren(...next.childNodes);
-    shown = Date.now();
-    say("Live.");
+    const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(WAIT_MS) });
+    if (answer.ok) {
+      swap(new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main"));
+      shown = Date.now();
+      say("Live.");
+    } else {
+      say(`The agent refuses this page (${answer.status}). What you see is from ${age()}.`);
+    }
   } catch {
-    const minutes = Math.floor((Date.now() - shown) / 60000);
-    say(`The agent does not answer. What you see is from ${minutes < 1 ? "less than a minute" : minutes + " min"} ago.`);
+    say(`The agent does not answer. What you see is from ${age()}.`);
   }
   setTimeout(refresh, EVERY_MS);
 }
