@@ -17,6 +17,7 @@
 //! | [`http`] | the gate, tiny_http behind it, the routes; JSON in `api`, HTML in `page` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
 //! | [`command`] | `run`, `demo`, `simulate`: each puts the parts together |
+//! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //!
 //! ```text
@@ -35,8 +36,8 @@
 //!
 //! # Threads
 //!
-//! The main one runs the gate and waits for signals, smol's one runs the sites, and a few
-//! answer requests through tiny_http. Nothing waits for a router to answer a GET, and no lock is
+//! The main one runs the gate and waits for signals, smol's one runs the sites, a few answer
+//! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!
 //! # What never happens
@@ -51,6 +52,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod http;
+pub mod logging;
 pub mod plugin;
 pub mod routeros;
 pub mod simulator;

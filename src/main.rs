@@ -2,8 +2,6 @@
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
-mod log_lines;
-
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -14,6 +12,7 @@ use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long};
 use log::LevelFilter;
 use phsweb_agent::command::{demo::Demo, run::Run, simulate::Simulate};
 use phsweb_agent::config::Http;
+use phsweb_agent::logging;
 use phsweb_agent::simulator::Version;
 
 /// The answer is no: the file is wrong, an address is taken.
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
             return if is_help { ExitCode::SUCCESS } else { ExitCode::from(EXIT_USAGE) };
         }
     };
-    log_lines::start(level);
+    logging::start(level);
     let done = match command {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),

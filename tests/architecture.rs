@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("clock", &[]),
+    ("logging", &[]),
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
     ("state", &["clock", "plugin", "routeros::error", "routeros::value"]),

@@ -23,7 +23,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 const STACK: usize = 128 * 1024;
 
 /// Begins to log. `level` stands above `RUST_LOG`, which stands above the default.
-pub(crate) fn start(level: Option<LevelFilter>) {
+pub fn start(level: Option<LevelFilter>) {
     let writer = SimpleLogger::new()
         .with_utc_timestamps()
         .with_level(LevelFilter::Info)
