@@ -83,11 +83,14 @@ impl Running {
         let mut child = command.spawn().unwrap();
         let (out, err) = (Arc::default(), Arc::default());
         let (line, lines) = mpsc::channel();
-        let readers = vec![
-            collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line)),
-            collect(child.stderr.take().unwrap(), Arc::clone(&err), None),
-        ];
+        let mut readers = vec![collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line))];
+        // A test may have given it a stderr of its own.
+        readers.extend(child.stderr.take().map(|from| collect(from, Arc::clone(&err), None)));
         Self { child, out, err, lines, readers }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The rest of the first line to come on stdout that begins so.
@@ -115,7 +118,7 @@ impl Running {
 
     /// Sends a signal by its name, such as `TERM`.
     pub(super) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 

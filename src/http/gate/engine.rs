@@ -36,9 +36,9 @@ pub(in crate::http) const READ_LANES: usize = 4;
 /// of their own they never make a page wait.
 pub(in crate::http) const ACTION_LANES: usize = 4;
 
-/// Most requests waiting for a read lane: more than one for each of the default
-/// number of connections, and small enough that the last of them still gets its
-/// answer in a second or two on a slow router.
+/// Most requests waiting for a read lane: one for each of the default number of
+/// connections, and few enough that the last of them still gets its answer in a
+/// second or two on a slow router.
 const MAX_WAITING_READS: usize = 512;
 
 /// Most requests waiting for an action lane: each may take seconds, so a longer
@@ -62,8 +62,38 @@ pub struct Engine {
     // another one started on a new address.
     executor: Arc<Executor<'static>>,
     secret: Arc<str>,
-    reads: Sender<Job>,
-    actions: Sender<Job>,
+    reads: Queue,
+    actions: Queue,
+}
+
+/// Requests that wait for a lane, in the order they came.
+#[derive(Debug, Clone)]
+struct Queue {
+    jobs: Sender<Job>,
+    waiting: Receiver<Job>,
+}
+
+impl Queue {
+    fn new(most: usize) -> Self {
+        let (jobs, waiting) = bounded(most);
+        Self { jobs, waiting }
+    }
+
+    /// Puts a job at the end. Where there is no place, those whose askers have gone
+    /// give up theirs: a flood of clients that come and go must not fill the queue
+    /// for those who stay. Says whether there was a place.
+    fn push(&self, job: Job) -> bool {
+        let Err(full) = self.jobs.try_send(job) else { return true };
+        for _ in 0..self.waiting.len() {
+            if let Ok(job) = self.waiting.try_recv()
+                && !job.reply.is_closed()
+            {
+                // It has just left a place.
+                let _ = self.jobs.try_send(job);
+            }
+        }
+        self.jobs.try_send(full.into_inner()).is_ok()
+    }
 }
 
 /// An answer, whole, as it goes to the client.
@@ -87,11 +117,10 @@ impl Engine {
     /// [`READ_LANES`] and then [`ACTION_LANES`].
     pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str) -> io::Result<Self> {
         let executor = Arc::new(Executor::new());
-        let (reads, waiting_reads) = bounded(MAX_WAITING_READS);
-        let (actions, waiting_actions) = bounded(MAX_WAITING_ACTIONS);
+        let (reads, actions) = (Queue::new(MAX_WAITING_READS), Queue::new(MAX_WAITING_ACTIONS));
         for (number, stream) in lanes.into_iter().enumerate() {
-            let waiting = if number < READ_LANES { &waiting_reads } else { &waiting_actions };
-            executor.spawn(lane(stream.try_into()?, waiting.clone())).detach();
+            let queue = if number < READ_LANES { &reads } else { &actions };
+            executor.spawn(lane(stream.try_into()?, queue.waiting.clone())).detach();
         }
         Ok(Self { executor, secret: secret.into(), reads, actions })
     }
@@ -116,8 +145,8 @@ impl Engine {
             write!(rest, "{SECRET}: {secret}\r\n{PEER}: {peer}\r\nContent-Length: {}\r\n\r\n", body.len());
         let request = [&head.canonical, rest.as_bytes(), body].concat();
         let (reply, answer) = bounded(1);
-        let waiting = if head.method.reads() { &self.reads } else { &self.actions };
-        if waiting.try_send(Job { request, method: head.method, reply }).is_err() {
+        let queue = if head.method.reads() { &self.reads } else { &self.actions };
+        if !queue.push(Job { request, method: head.method, reply }) {
             return Err(refuse(503, "too many requests wait to be answered: try again in a moment"));
         }
         match within(Instant::now() + patience, answer.recv()).await {
