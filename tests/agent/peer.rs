@@ -114,7 +114,9 @@ impl Said {
                     ]
                 };
                 let mut out = Vec::new();
-                answer.iter().for_each(|sentence| sentence.encode(&mut out));
+                for sentence in &answer {
+                    sentence.encode(&mut out);
+                }
                 // The agent may end at any moment.
                 if stream.write_all(&out).is_err() {
                     return;

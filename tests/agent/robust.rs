@@ -45,7 +45,9 @@ fn resource_and_health_are_right(agent: &Agent, site: &Value) {
 fn a_router_without_a_hotspot_says_so_and_all_else() {
     for missing in [&["/ip/hotspot/active"][..], &["/ip/hotspot/active", "/ip/hotspot/user"]] {
         let router = router(Settings::default());
-        missing.iter().for_each(|menu| router.remove_menu(menu));
+        for menu in missing {
+            router.remove_menu(menu);
+        }
         let agent = agent_of(&router);
         let site = online(&agent, "awka");
         let hotspot = &site["plugins"]["hotspot"];
