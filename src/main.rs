@@ -21,6 +21,9 @@ const EXIT_NO: u8 = 1;
 /// The program was called wrongly.
 const EXIT_USAGE: u8 = 2;
 
+/// What the program is called in its help.
+const NAME: &str = "phsweb-agent";
+
 /// Widest line of help, in characters.
 const WIDTH: usize = 100;
 
@@ -33,7 +36,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-    let (level, command) = match options().run_inner(Args::from(arguments.as_slice())) {
+    let (level, command) = match options().run_inner(Args::from(arguments.as_slice()).set_name(NAME)) {
         Ok(options) => options,
         Err(failure) => {
             failure.print_message(WIDTH);
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
-    let version = concat!(env!("CARGO_PKG_VERSION"));
+    let version = concat!("phsweb-agent ", env!("CARGO_PKG_VERSION"));
     let run_command = with_log(run())
         .to_options()
         .version(version)
@@ -77,7 +80,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
     let simulate_command = with_log(simulate())
         .to_options()
         .descr("Runs simulated routers alone, on loopback, for other clients of the RouterOS API.")
-        .footer("Log in as api-user with the password password; before RouterOS 6.43 by challenge.")
+        .footer("Log in as api-user with the password password, or as admin with none, as on a new router; before RouterOS 6.43 by challenge.")
         .command("simulate")
         .help("Simulated routers alone, for other clients of the RouterOS API");
     let plain_run = with_log(run());

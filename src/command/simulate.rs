@@ -43,7 +43,7 @@ impl Simulate {
                 version: self.version.clone().unwrap_or(kind.version.clone()),
                 active: self.active.unwrap_or(kind.active),
                 users: self.users.unwrap_or(kind.users),
-                logins: vec![Login::new("api-user", "password")],
+                logins: vec![Login::new("api-user", "password"), Login::new("admin", "")],
                 ..kind
             };
             let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);
@@ -53,7 +53,7 @@ impl Simulate {
             say(&format!("{}  {told}", router.addr()));
             routers.push(router);
         }
-        say("Log in as api-user with the password password.");
+        say("Log in as api-user with the password password, or as admin with none.");
         smol::block_on(until_ended(signals));
         Ok(())
     }
