@@ -213,12 +213,12 @@ fn duration(duration: Duration) -> String {
 }
 
 /// Traffic, in decimal units, as it is sold.
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     scaled(count, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
 /// Memory, in binary units, as it is built.
-fn memory_bytes(count: u64) -> String {
+pub(super) fn memory_bytes(count: u64) -> String {
     scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 }
 

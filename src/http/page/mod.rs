@@ -3,6 +3,7 @@
 //! Templates are beside this file. `askama` escapes every value that they show.
 
 mod figures;
+mod tables;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -102,7 +103,7 @@ pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, ha
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| crate::clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
-        table: reading.data.as_ref().map(|data| data.table()).unwrap_or_default(),
+        table: reading.data.as_deref().map(tables::in_words).unwrap_or_default(),
     });
     render(&SitePage {
         frame: Frame::new(title),

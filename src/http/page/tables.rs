@@ -1,0 +1,114 @@
+//! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
+
+use std::time::Duration;
+
+use super::figures::{bytes, memory_bytes};
+use crate::plugin::{Data, Health, Hotspot, Resource, Table};
+use crate::routeros::value;
+
+/// The data in words.
+pub(super) fn in_words(data: &Data) -> Table {
+    match data {
+        Data::Hotspot(hotspot) => sessions(hotspot),
+        Data::Resource(resource) => properties(resource),
+        Data::Health(health) => sensors(health),
+    }
+}
+
+fn sessions(hotspot: &Hotspot) -> Table {
+    const COLUMNS: [&str; 11] = [
+        "User",
+        "Address",
+        "MAC address",
+        "Server",
+        "Login by",
+        "Online for",
+        "Idle for",
+        "Time left",
+        "Upload",
+        "Download",
+        "Comment",
+    ];
+    let duration = |duration: Option<Duration>| duration.map(value::format_duration);
+    let rows = hotspot.sessions.iter().map(|session| {
+        vec![
+            Some(session.user.clone()),
+            session.address.clone(),
+            session.mac.clone(),
+            session.server.clone(),
+            session.login_by.clone(),
+            duration(session.uptime),
+            duration(session.idle),
+            duration(session.time_left),
+            Some(bytes(session.bytes_in)),
+            Some(bytes(session.bytes_out)),
+            session.comment.clone(),
+        ]
+    });
+    Table { columns: COLUMNS.map(Into::into).into(), rows: rows.collect() }
+}
+
+fn properties(resource: &Resource) -> Table {
+    let properties = [
+        ("Board", resource.board.clone()),
+        ("Architecture", resource.architecture.clone()),
+        ("RouterOS", resource.version.clone()),
+        ("Uptime", resource.uptime.map(value::format_duration)),
+        ("CPU load", resource.cpu_load_percent.map(|percent| format!("{percent} %"))),
+        ("CPU cores", resource.cpu_count.map(|count| count.to_string())),
+        ("Free memory", resource.free_memory.map(memory_bytes)),
+        ("Total memory", resource.total_memory.map(memory_bytes)),
+        ("Free storage", resource.free_storage.map(memory_bytes)),
+        ("Total storage", resource.total_storage.map(memory_bytes)),
+    ];
+    let known = properties.into_iter().filter(|(_, value)| value.is_some());
+    Table {
+        columns: ["Property", "Value"].map(Into::into).into(),
+        rows: known.map(|(name, value)| vec![Some(name.into()), value]).collect(),
+    }
+}
+
+fn sensors(health: &Health) -> Table {
+    let rows = health.sensors.iter().map(|sensor| {
+        let value = match sensor.measure {
+            Some((quantity, figure)) => format!("{figure} {}", quantity.unit()),
+            None => sensor.value.clone(),
+        };
+        vec![Some(sensor.name.clone()), Some(value)]
+    });
+    Table { columns: ["Sensor", "Value"].map(Into::into).into(), rows: rows.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::{Quantity, Sensor};
+
+    fn cells(table: &Table) -> Vec<Vec<&str>> {
+        table.rows.iter().map(|row| row.iter().map(|cell| cell.as_deref().unwrap_or("–")).collect()).collect()
+    }
+
+    #[test]
+    fn figures_have_their_units() {
+        let resource = Resource {
+            uptime: Some(Duration::from_secs(90)),
+            cpu_load_percent: Some(7),
+            total_memory: Some(134_217_728),
+            ..Resource::default()
+        };
+        let table = in_words(&Data::Resource(resource));
+        assert_eq!(
+            cells(&table),
+            [["Uptime", "1m30s"], ["CPU load", "7 %"], ["Total memory", "128 MiB"]],
+            "what is not known has no row"
+        );
+        let sensor =
+            |name: &str, value: &str, measure| Sensor { name: name.into(), value: value.into(), measure };
+        let sensors = vec![
+            sensor("voltage", "24.1V", Some((Quantity::Voltage, 24.1))),
+            sensor("psu1-state", "ok", None),
+        ];
+        let table = in_words(&Data::Health(Health { sensors }));
+        assert_eq!(cells(&table), [["voltage", "24.1 V"], ["psu1-state", "ok"]]);
+    }
+}
