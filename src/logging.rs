@@ -4,9 +4,9 @@
 //! waits; when it has gone, `simple_logger` panics. Neither may reach a site or a request, so
 //! they only queue a line. What finds the queue full is lost, and how many were is said.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -35,72 +35,103 @@ pub fn start(level: Option<LevelFilter>) {
         None => writer,
     };
     let most = writer.max_level();
-    let (queue, waiting) = sync_channel(MAX_WAITING);
-    let lost: &'static AtomicUsize = Box::leak(Box::default());
-    let write = move || write(&writer, &waiting, lost);
+    let write = move || QUEUE.write(&writer);
     if thread::Builder::new().name("log".into()).stack_size(STACK).spawn(write).is_ok()
-        && log::set_boxed_logger(Box::new(Lines { queue, lost })).is_ok()
+        && log::set_logger(&*QUEUE).is_ok()
     {
         log::set_max_level(most);
     }
 }
 
-enum Message {
-    Line { level: Level, target: String, text: String },
-    Flush(SyncSender<()>),
+static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
+
+/// Lines on their way. The lock is held to put one in or take one out, never to write.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    /// A line has come.
+    more: Condvar,
+    /// All lines are written.
+    idle: Condvar,
 }
 
-struct Lines {
-    queue: SyncSender<Message>,
-    lost: &'static AtomicUsize,
+#[derive(Default)]
+struct State {
+    lines: VecDeque<Line>,
+    /// Lines that found no place since the last time that was said.
+    lost: usize,
+    /// Whether a line is being written.
+    writing: bool,
 }
 
-impl Log for Lines {
+struct Line {
+    level: Level,
+    target: String,
+    text: String,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes lines as they come, for ever.
+    fn write(&self, writer: &SimpleLogger) {
+        let mut state = self.lock();
+        loop {
+            let Some(line) = state.lines.pop_front() else {
+                state.writing = false;
+                self.idle.notify_all();
+                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.writing = true;
+            let lost = std::mem::take(&mut state.lost);
+            drop(state);
+            for Line { level, target, text } in std::iter::once(line).chain(note(lost)) {
+                let put = AssertUnwindSafe(|| {
+                    writer.log(
+                        &Record::builder().level(level).target(&target).args(format_args!("{text}")).build(),
+                    );
+                });
+                // It panics where nobody reads any more; the next line may find a reader again.
+                let _ = catch_unwind(put);
+            }
+            state = self.lock();
+        }
+    }
+}
+
+/// Says how many lines were lost, if any were.
+fn note(lost: usize) -> Option<Line> {
+    let text = format!("{lost} lines were lost: they came faster than they could be written");
+    (lost > 0).then(|| Line { level: Level::Warn, target: module_path!().into(), text })
+}
+
+impl Log for Queue {
     fn enabled(&self, metadata: &Metadata) -> bool {
         metadata.level() <= log::max_level()
     }
 
     fn log(&self, record: &Record) {
-        if self.enabled(record.metadata()) {
-            let text = record.args().to_string();
-            let line = Message::Line { level: record.level(), target: record.target().into(), text };
-            if self.queue.try_send(line).is_err() {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        let text = record.args().to_string();
+        let line = Line { level: record.level(), target: record.target().into(), text };
+        let mut state = self.lock();
+        if state.lines.len() < MAX_WAITING {
+            state.lines.push_back(line);
+        } else {
+            state.lost += 1;
+        }
+        drop(state);
+        self.more.notify_one();
     }
 
     fn flush(&self) {
-        let (done, flushed) = sync_channel(1);
-        if self.queue.try_send(Message::Flush(done)).is_ok() {
-            // Late or not at all: the program ends all the same.
-            let _ = flushed.recv_timeout(FLUSH);
-        }
-    }
-}
-
-fn write(writer: &SimpleLogger, waiting: &Receiver<Message>, lost: &AtomicUsize) {
-    let put = |level, target: &str, text: &str| {
-        let line = AssertUnwindSafe(|| {
-            writer.log(&Record::builder().level(level).target(target).args(format_args!("{text}")).build());
-        });
-        // It panics where nobody reads any more; the next line may find a reader again.
-        let _ = catch_unwind(line);
-    };
-    for message in waiting {
-        match message {
-            Message::Line { level, target, text } => put(level, &target, &text),
-            Message::Flush(done) => {
-                let _ = done.try_send(());
-            }
-        }
-        let lost = lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            put(
-                Level::Warn,
-                module_path!(),
-                &format!("{lost} lines were lost: they came faster than they could be written"),
-            );
-        }
+        let busy = |state: &mut State| state.writing || !state.lines.is_empty();
+        // Late or not at all: the program ends all the same.
+        drop(self.idle.wait_timeout_while(self.lock(), FLUSH, busy));
     }
 }

@@ -1,11 +1,14 @@
 //! Standard error is a pipe to somebody else: what becomes of it is nobody's trouble but its own.
 
+use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use rustix::io::ioctl_fionbio;
+use tempfile::TempDir;
 
 use super::agent::{Agent, Given, until};
 use super::router;
@@ -36,22 +39,36 @@ fn full_pipe() -> (PipeReader, PipeWriter, usize) {
 }
 
 /// An agent that logs all there is to this pipe.
-fn agent_of(router: &Router, stderr: PipeWriter) -> (Agent, tempfile::TempDir) {
+fn agent_of(router: &Router, stderr: impl Into<Stdio>) -> (Agent, TempDir) {
     let (mut command, folder) = Given::default()
         .argument("--log")
         .argument("trace")
         .defaults("refresh: \"1s\",")
         .site("awka", router.addr(), "")
         .command();
-    command.stderr(Stdio::from(stderr));
+    command.stderr(stderr);
     (Agent::start(command), folder)
+}
+
+/// Makes more lines than wait to be written: each request is one.
+fn say_too_much(agent: &Agent) {
+    for _ in 0..1100 {
+        assert_eq!(agent.get("/healthz").status, 200);
+    }
+}
+
+#[track_caller]
+fn ends(agent: &mut Agent) {
+    agent.running.signal("TERM");
+    let status = agent.running.ended(END);
+    assert_eq!(status.code(), Some(0), "{status}");
 }
 
 /// Online, refreshed again and again, serving it all, and ended when told to.
 #[track_caller]
 fn is_well_and_ends(agent: &mut Agent, router: &Router) {
     agent.well("awka");
-    // A login and four commands a refresh.
+    // A login, and four commands a refresh.
     until("it has refreshed a few times", || (router.counters().commands >= 17).then_some(()));
     router.set_fault(Some(Fault::Refuse));
     router.reboot();
@@ -63,9 +80,7 @@ fn is_well_and_ends(agent: &mut Agent, router: &Router) {
     for path in ["/", "/sites/awka", "/api/hotspot/stats", "/api/sites", "/healthz", "/readyz"] {
         assert_eq!(agent.get(path).status, 200, "{path}");
     }
-    agent.running.signal("TERM");
-    let status = agent.running.ended(END);
-    assert_eq!(status.code(), Some(0), "{status}");
+    ends(agent);
 }
 
 #[test]
@@ -91,26 +106,49 @@ fn nobody_misses_who_read_the_log() {
 }
 
 #[test]
+fn the_end_waits_for_no_line() {
+    let router = router(Settings::default());
+    let (_reader, writer, _) = full_pipe();
+    let (mut agent, _folder) = agent_of(&router, writer);
+    say_too_much(&agent);
+    ends(&mut agent);
+}
+
+#[test]
 fn lines_that_found_no_room_are_counted_once_there_is_some() {
     let router = router(Settings::default());
     let (mut reader, writer, filled) = full_pipe();
     let (mut agent, _folder) = agent_of(&router, writer);
-    agent.well("awka");
-    // Each hangup is a line, beside those of the trace.
-    until("more lines than can wait were made", || {
-        let answers = (0..20).all(|_| agent.get("/healthz").status == 200);
-        (answers && router.counters().commands >= 17).then_some(())
-    });
+    say_too_much(&agent);
     reader.read_exact(&mut vec![FILL; filled]).unwrap();
-    let rest = std::thread::spawn(move || {
+    let rest = thread::spawn(move || {
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         rest
     });
-    agent.running.signal("TERM");
-    assert_eq!(agent.running.ended(END).code(), Some(0));
+    ends(&mut agent);
     let rest = rest.join().unwrap();
     assert!(rest.contains("lines were lost"), "{rest}");
+}
+
+#[test]
+fn a_reader_that_comes_back_is_told_again() {
+    let router = router(Settings::default());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    // Who opens one end waits for the other, unless it is both.
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    let writer = File::options().write(true).open(&path).unwrap();
+    drop(both);
+    let (mut agent, _folder) = agent_of(&router, writer);
+    agent.well("awka");
+    let mut reader = File::open(&path).unwrap();
+    assert_eq!(agent.get("/api/sites/awka").status, 200);
+    ends(&mut agent);
+    let mut lines = String::new();
+    reader.read_to_string(&mut lines).unwrap();
+    assert!(lines.contains("GET /api/sites/awka 200") && !lines.contains("online at"), "{lines}");
 }
 
 #[test]

@@ -11,14 +11,14 @@ use serde_json::Value;
 
 use super::agent::{Agent, Given, until};
 
-/// What is put before a forged line, which has everything that a true one has.
+/// A line that no router may get into the log: it has everything that a true one has.
 const FORGED: &str = "2026-01-01T00:00:00.000Z ERROR [phsweb_agent::site] awka: forged";
 
 /// Longest text that a page, a JSON or a line may repeat of a router's, in characters: eight of its traps.
 const SHORT: usize = 2000;
 
-/// What the agent may take more for a talkative router, in KiB.
-const MORE_KIB: u64 = 24 * 1024;
+/// What the agent may take more for a talkative router, in KiB: less than one of its answers.
+const MORE_KIB: u64 = 6 * 1024;
 
 /// A router by hand: it lets everybody in, and then says what it is made to say.
 struct Peer {
@@ -145,7 +145,7 @@ fn peak_kib(agent: &Agent) -> u64 {
     line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
-/// All that is told of an error.
+/// A message that quotes the router, and no more of it than a person wants.
 #[track_caller]
 fn is_short_line(text: &Value) {
     let text = text.as_str().unwrap();
