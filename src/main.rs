@@ -80,7 +80,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
     let simulate_command = with_log(simulate())
         .to_options()
         .descr("Runs simulated routers alone, on loopback, for other clients of the RouterOS API.")
-        .footer("Log in as api-user with the password password, or as admin with none, as on a new router; before RouterOS 6.43 by challenge.")
+        .footer("Log in as api-user with the password password, as reader with the same who may only look, or as admin with none, as on a new router; before RouterOS 6.43 by challenge.")
         .command("simulate")
         .help("Simulated routers alone, for other clients of the RouterOS API");
     let plain_run = with_log(run());

@@ -209,6 +209,30 @@ fn a_head_without_end() {
 }
 
 #[test]
+fn empty_lines_without_end() {
+    let mut agent = Agent::demo(1024);
+    let lines = b"\r\n".repeat(1 << 20);
+    thread::scope(|scope| {
+        let endless = || {
+            let mut stream = agent.connect();
+            for sent in 0..64 {
+                match stream.write_all(&lines) {
+                    Ok(()) => {}
+                    Err(error) if is_gone(&error) => return,
+                    Err(error) => panic!("neither read nor refused after {sent} x 2 MiB: {error}"),
+                }
+            }
+            panic!("128 MiB of empty lines were taken");
+        };
+        let attackers: Vec<_> = (0..4).map(|_| scope.spawn(endless)).collect();
+        while attackers.iter().any(|attacker| !attacker.is_finished()) {
+            agent.page();
+        }
+    });
+    agent.stands("4 floods of empty lines");
+}
+
+#[test]
 fn a_head_of_many_small_fields() {
     let mut agent = Agent::demo(1024);
     let mut stream = agent.connect();

@@ -187,6 +187,7 @@ fn each_request_gets_its_status() {
         ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
         // What is not.
         ("GET /\r\n\r\n", 400),
+        ("\r\n\r\n\r\n", 400),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
         ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / FTP/1.1\r\nHost: a\r\n\r\n", 400),

@@ -51,7 +51,9 @@ fn serve(config: &Config) -> Result<(), Failure> {
 async fn until_ended(mut signals: Signals) {
     while let Some(signal) = signals.next().await {
         match signal {
-            Ok(Signal::Hup) => log::info!("SIGHUP: this version reads its file at the start only"),
+            Ok(Signal::Hup) => {
+                log::info!("nothing is read again: this version takes its settings at the start only");
+            }
             Ok(signal) => return log::info!("ending: {signal:?}"),
             Err(error) => log::warn!("signals can't be received: {error}"),
         }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use async_signal::{Signal, Signals};
 
 use super::{Failure, say, until_ended};
-use crate::simulator::{self, Login, Router, Settings, Version};
+use crate::simulator::{self, Login, Policies, Router, Settings, Version};
 
 /// Options of `simulate`.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Simulate {
                 version: self.version.clone().unwrap_or(kind.version.clone()),
                 active: self.active.unwrap_or(kind.active),
                 users: self.users.unwrap_or(kind.users),
-                logins: vec![Login::new("api-user", "password"), Login::new("admin", "")],
+                logins: logins(),
                 ..kind
             };
             let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);
@@ -53,8 +53,18 @@ impl Simulate {
             say(&format!("{}  {told}", router.addr()));
             routers.push(router);
         }
-        say("Log in as api-user with the password password, or as admin with none.");
+        say("Log in as api-user or reader with the password password, or as admin with none.");
         smol::block_on(until_ended(signals));
         Ok(())
     }
+}
+
+/// Who may log in: the agent's user, one who may only look, and the one that a new router has.
+fn logins() -> Vec<Login> {
+    let may_look = Policies { write: false, ..Policies::ALL };
+    vec![
+        Login::new("api-user", "password"),
+        Login { policies: may_look, ..Login::new("reader", "password") },
+        Login::new("admin", ""),
+    ]
 }

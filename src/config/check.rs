@@ -245,7 +245,7 @@ impl<'f> Check<'f, '_> {
         }
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
-        if user.is_none() {
+        if user.is_none() && fields.get("user").is_none() {
             self.reader
                 .missing(node, "user: missing; expected the name of a RouterOS user, here or in `defaults`");
         }

@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use ron::error::Error;
 use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
@@ -200,7 +201,14 @@ impl<'f> Reader<'f> {
             Err(error) => {
                 let at = error.span.start;
                 let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
-                self.problem_at(offset, 0, format!("not RON: {}", error.code));
+                let message = match error.code {
+                    // These repeat what they found.
+                    Error::InvalidIdentifier(_) | Error::SuggestRawIdentifier(_) => {
+                        "a name must be letters, digits and _, beginning with a letter".to_string()
+                    }
+                    code => code.to_string(),
+                };
+                self.problem_at(offset, 0, format!("not RON: {message}"));
                 None
             }
         }
@@ -223,35 +231,56 @@ impl<'f> Reader<'f> {
             place: format!("{}:{line}:{column}", self.path.display()),
             message,
             offset,
-            excerpt: Some((masked(source, at..at + told, &self.names), column)),
+            excerpt: Some(masked(source, at..at + told, &self.names)),
         });
     }
 }
 
 /// A line of the file in which only its structure, the `names` and what lies in `told` can be
-/// read: values may be secrets, however their names are mistyped.
-fn masked(line: &str, told: Range<usize>, names: &[&str]) -> String {
-    const STRUCTURE: &str = "()[]{},:\"";
+/// read: values may be secrets, however their names are mistyped. Also gives where in it, in
+/// characters from 1, what stood at `at` is now.
+fn masked(line: &str, told: Range<usize>, names: &[&str]) -> (String, usize) {
+    const STRUCTURE: &str = "()[]{},:";
+    /// In place of any value, so that not even its length shows.
+    const MASK: &str = "···";
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut shown = String::new();
-    let mut quoted = false;
+    let mut column = None;
     let mut at = 0;
     while let Some(first) = line[at..].chars().next() {
         let rest = &line[at..];
-        let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
-        let piece = &rest[..word.max(first.len_utf8())];
-        if first == '"' {
-            quoted = !quoted;
+        let piece = match first {
+            '"' => quoted(rest),
+            _ => &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len()).max(first.len_utf8())],
+        };
+        if at + piece.len() > told.start {
+            column.get_or_insert(shown.chars().count() + 1);
         }
-        let is_named = !quoted && names.contains(&piece);
-        if told.contains(&at) || is_named || STRUCTURE.contains(piece) || piece.trim().is_empty() {
-            shown += piece;
-        } else {
-            shown.extend(piece.chars().map(|_| '·'));
+        let plain = names.contains(&piece) || STRUCTURE.contains(piece) || piece.trim().is_empty();
+        match first {
+            _ if plain || told.contains(&at) => shown += piece,
+            '"' => shown.extend(["\"", MASK, "\""]),
+            _ if shown.ends_with(MASK) => {}
+            _ => shown += MASK,
         }
         at += piece.len();
     }
-    shown
+    let column = column.unwrap_or(shown.chars().count() + 1);
+    (shown, column)
+}
+
+/// The text in quotes that `rest` begins with, or all of it where the quotes don't close.
+fn quoted(rest: &str) -> &str {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return &rest[..=at],
+            _ => {}
+        }
+    }
+    rest
 }
 
 /// `message`, with the known name that is meant, or all of them.

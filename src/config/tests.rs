@@ -106,8 +106,8 @@ sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
     ] {
         assert!(problems.contains(rest), "{rest} in {problems}");
     }
-    assert!(problems.contains("\n            \"·····\": ·,\n                     ^"), "the line: {problems}");
-    assert!(problems.contains("hosts: [\"10.0.1.1:x\"], password: ···(\"····\")"), "{problems}");
+    assert!(problems.contains("\n            \"···\": ···,\n                   ^"), "the line: {problems}");
+    assert!(problems.contains("hosts: [\"10.0.1.1:x\"], password: ···(\"···\")"), "{problems}");
 }
 
 #[test]
@@ -163,6 +163,18 @@ fn no_secret_is_shown() {
     }
     let empty = AWKA.replace("(sites", "(http: (admin: Token(Plain(\"\"))), sites");
     assert!(parse_with(&empty, &[]).unwrap_err().contains("the token is empty"));
+}
+
+#[test]
+fn an_error_of_rons_own_repeats_no_name() {
+    let problems = parse_with("(sites: {}, hunter2-x: 5)", &[]).unwrap_err();
+    assert!(problems.contains("not RON") && !problems.contains("hunter2"), "{problems}");
+}
+
+#[test]
+fn a_field_that_is_wrong_is_not_missing_too() {
+    let problems = parse_with(&AWKA.replace("\"api-user\"", "5"), &[]).unwrap_err();
+    assert!(problems.contains("user: found 5") && !problems.contains("missing"), "{problems}");
 }
 
 #[test]

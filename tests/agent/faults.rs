@@ -88,7 +88,7 @@ fn rows_that_vanish_leave_a_part_that_is_called_one() {
 }
 
 #[test]
-fn rows_without_end_are_a_protocol_error_of_that_plugin() {
+fn rows_without_end_are_a_protocol_error() {
     let router = router(Settings::default());
     // The query's time is long, so that what ends it is the number of rows.
     let times = "refresh: \"1s\", query_timeout: \"20s\",";

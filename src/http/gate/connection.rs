@@ -15,6 +15,10 @@ use super::limits::{Gate, MAX_HEAD};
 use super::stream::{CHUNK, read_more, within};
 use crate::http::message::{Method, problem};
 
+/// Most CR and LF before a request: two empty lines. A client that sends nothing
+/// else would be read for ever, and nobody else meanwhile.
+const MAX_BLANKS: usize = 4;
+
 /// Largest body that is taken whatever the others send; every action's and the
 /// login's fit by far. Larger ones share a few places, see [`Gate::large_bodies`].
 const SMALL_BODY: usize = 4 * 1024;
@@ -111,12 +115,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut deadline = Instant::now() + patience;
         let mut begun = false;
         let mut seen = 0;
+        let mut blanks = 0;
         let refused = |status, detail| End::Refused(Method::Get, refuse(status, detail));
         loop {
             // Some clients send an empty line after a body (RFC 9112, 2.2).
             let blank = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
             if seen == 0 && blank > 0 {
+                blanks += blank;
                 self.consume(blank);
+                if blanks > MAX_BLANKS {
+                    return Err(refused(400, "this is no HTTP request"));
+                }
             }
             if let Some(first) = self.buffer.first() {
                 if !first.is_ascii_alphabetic() {

@@ -13,7 +13,13 @@ use smol::io::AsyncRead;
 pub(super) const CHUNK: usize = 4 * 1024;
 
 /// What `future` gives, if it does so by `deadline`.
+///
+/// The clock is looked at first: a stream that always has something is always ready, and
+/// the timer would never have its turn.
 pub(super) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    if Instant::now() >= deadline {
+        return None;
+    }
     let late = async {
         Timer::at(deadline).await;
         None
