@@ -9,7 +9,7 @@
 //!
 //! | module | its subject |
 //! | --- | --- |
-//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `client`, `error` |
+//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `client` (with `command` and `exchange`), `error` |
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites. No I/O |
 //! | [`config`] | `sites.ron`: read, checked whole, each problem with its place |
@@ -32,6 +32,7 @@
 //!
 //! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
 //! - `sites.ron` → read once → parse → check → a task for each site
+//! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
 //! - client → gate (whole requests only) → engine → route → answer from the last snapshot
 //!
 //! # Threads
@@ -43,7 +44,8 @@
 //! # What never happens
 //!
 //! - A router, browser or file makes the process end, or grow past a bound that a constant names.
-//! - A value that is not known shows as zero: it is absent, and an old one carries its age.
+//! - A value that is not known shows as zero: it is absent, and an old one carries its age. Only
+//!   `/api/hotspot` has zeros, for consumers that were there before.
 //! - A secret is printed, or details of people leave for anyone but the admin.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]

@@ -66,7 +66,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
     let run_command = with_log(run())
         .to_options()
         .version(version)
-        .descr("Runs the agent: asks the routers of sites.ron, serves the page, JSON and metrics.")
+        .descr("Runs the agent: asks the routers of sites.ron, serves the page and JSON.")
         .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started: all of its problems are shown, and the exit code is 1.")
         .command("run")
         .help("Run the agent; this is what happens without a command, too");
@@ -89,7 +89,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .version(version)
         .descr("Shows who is online on MikroTik hotspots at many sites, and how the routers are.")
         .header("Reads sites.ron, logs in to each router over the RouterOS API, and serves a page at / and JSON at /api/hotspot/stats.")
-        .footer("Exit codes: 0 well, 1 the answer is no, 2 wrong use. `phsweb-agent COMMAND --help` tells more of each command.")
+        .footer("Exit codes: 0 it ended well, 1 it can't (a wrong file, an address that is taken), 2 it was called wrongly. `phsweb-agent COMMAND --help` tells more of each command.")
 }
 
 fn with_log(command: impl Parser<Command>) -> impl Parser<(Option<LevelFilter>, Command)> {
@@ -137,8 +137,14 @@ fn simulate() -> impl Parser<Command> {
         .guard(|routers| (1..=1000).contains(routers), "expected 1 to 1000 routers")
         .fallback(1)
         .display_fallback();
-    let active = long("active").help("People online at each router").argument::<usize>("N").optional();
-    let users = long("users").help("Users configured at each router").argument::<usize>("N").optional();
+    let active = long("active")
+        .help("People online at each router; else 23, 45, 12 by turns")
+        .argument::<usize>("N")
+        .optional();
+    let users = long("users")
+        .help("Users configured at each router; else 150, 300, 80 by turns")
+        .argument::<usize>("N")
+        .optional();
     let version = long("version")
         .help("The RouterOS of all routers, such as 6.42, 6.49.10, 7.11 or 7.20.7; else each has another")
         .argument::<Version>("V")

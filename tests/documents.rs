@@ -67,7 +67,7 @@ fn readmes_errors_are_those_of_the_program() {
             hosts: ["10.0.1.1:x"],
             user: "api-user",
             refesh: "10s",
-            password: Env("MIKROTIK_AWKA_PASSWORD"),
+            password: Env("AWKA_PASSWORD"),
         ),
     },
 )"#;

@@ -37,6 +37,9 @@ fn serve(config: &Config) -> Result<(), Failure> {
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         say(&format!("The page is at http://{bound}/"));
+        if config.http.view.is_none() && !bound.ip().is_loopback() {
+            log::warn!("the figures are open to all who reach {bound}: give viewers a token with http.view");
+        }
         // Each site's task ends when it is dropped at the end of this block.
         let _sites: Vec<_> =
             config.sites.iter().map(|site| Site::start(site.clone(), store.clone())).collect();
@@ -52,7 +55,9 @@ async fn until_ended(mut signals: Signals) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Hup) => {
-                log::info!("nothing is read again: this version takes its settings at the start only");
+                log::info!(
+                    "SIGHUP: nothing is read again: this version takes its settings at the start only"
+                );
             }
             Ok(signal) => return log::info!("ending: {signal:?}"),
             Err(error) => log::warn!("signals can't be received: {error}"),

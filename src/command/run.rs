@@ -48,9 +48,8 @@ impl Run {
                     )
                 })?,
         };
-        let mut config = config::load(&path, &config::environment).map_err(|problems| {
-            format!("{problems}\nNothing was started: {} can't stand as it is.", path.display())
-        })?;
+        let mut config = config::load(&path, &config::environment)
+            .map_err(|problems| format!("{problems}\nNothing was started: mend {} first.", path.display()))?;
         if let Some(listen) = self.listen {
             config.http.listen = listen;
         }

@@ -167,11 +167,7 @@ impl<'f> Check<'f, '_> {
 
     fn collect(&mut self, node: Node<'f>) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
-        let nodes = self.reader.list("collect", node);
-        if nodes.is_empty() {
-            self.reader.unexpected("collect", node, "at least one plugin, such as [\"hotspot\"]");
-        }
-        for node in nodes {
+        for node in self.reader.list("collect", node, "at least one plugin, such as [\"hotspot\"]") {
             let Some(name) =
                 self.text("collect", node, "the name of a plugin", |text| Some(text.to_string()))
             else {
@@ -246,8 +242,10 @@ impl<'f> Check<'f, '_> {
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
         if user.is_none() && fields.get("user").is_none() {
-            self.reader
-                .missing(node, "user: missing; expected the name of a RouterOS user, here or in `defaults`");
+            self.reader.missing(
+                node,
+                format!("the site {key:?} has no user; expected user: \"…\", here or in defaults"),
+            );
         }
         Some(Site {
             key: key.into(),
@@ -284,17 +282,13 @@ impl<'f> Check<'f, '_> {
                 Err(()) => self.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
             }
         } else if let Some(node) = fields.get("hosts") {
-            let nodes = self.reader.list("hosts", node);
-            if nodes.is_empty() {
-                self.reader.unexpected("hosts", node, "at least one host, such as [\"10.0.1.1\"]");
-            }
-            for node in nodes {
+            for node in self.reader.list("hosts", node, "at least one host, such as [\"10.0.1.1\"]") {
                 hosts.extend(self.text("hosts", node, EXPECTED, |text| text.parse::<Host>().ok()));
             }
         } else {
             self.reader.missing(
                 site,
-                "hosts: missing; expected the router's address, such as hosts: [\"10.0.1.1\"]",
+                format!("the site {key:?} has no hosts; expected the router's address, such as hosts: [\"10.0.1.1\"]"),
             );
         }
         if let Some((variable, port)) = self.variable(key, "PORT") {
@@ -307,14 +301,19 @@ impl<'f> Check<'f, '_> {
     }
 
     fn password(&mut self, key: &str, site: Node<'f>, fields: &Fields<'f>) -> Option<Secret> {
+        let source = match fields.get("password") {
+            // Checked though the environment stands above it: elsewhere it may not.
+            Some(node) => Some((node, self.reader.secret("password", node, A_SECRET)?)),
+            None => None,
+        };
         if let Some((_, password)) = self.variable(key, "PASSWORD") {
             return Some(Secret::new(password));
         }
-        let Some(node) = fields.get("password") else {
-            self.reader.missing(site, format!("password: missing; expected {A_SECRET}"));
+        let Some((node, source)) = source else {
+            self.reader
+                .missing(site, format!("the site {key:?} has no password; expected password: {A_SECRET}"));
             return None;
         };
-        let source = self.reader.secret("password", node, A_SECRET)?;
         self.fetch("password", node, source)
     }
 

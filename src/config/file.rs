@@ -156,13 +156,16 @@ impl<'f> Reader<'f> {
         entries.into_iter().map(|(key, value)| (node(key), node(value))).collect()
     }
 
-    /// The values of a list: `[ … ]`.
-    pub(super) fn list(&mut self, name: &str, node: Node<'f>) -> Vec<Node<'f>> {
+    /// The values of a list: `[ … ]`. An empty one is a problem: what was `expected` tells.
+    pub(super) fn list(&mut self, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
         if !node.0.starts_with('[') {
-            self.unstructured(name, node, "a list in square brackets");
+            self.unstructured(name, node, &format!("a list in square brackets of {expected}"));
             return Vec::new();
         }
         let values = self.parse::<Vec<&RawValue>>(node.0).unwrap_or_default();
+        if values.is_empty() {
+            self.unexpected(name, node, expected);
+        }
         values.into_iter().map(|raw| Node(raw.trim().get_ron())).collect()
     }
 
@@ -208,7 +211,9 @@ impl<'f> Reader<'f> {
                     }
                     code => code.to_string(),
                 };
-                self.problem_at(offset, 0, format!("not RON: {message}"));
+                self.problem_at(offset, 0, format!(
+                    "not RON: {message}; a comma, a quote or a bracket may be missing or too many, here or before"
+                ));
                 None
             }
         }

@@ -56,7 +56,7 @@ impl Cause {
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Dns => "Check the name in `hosts`, or give the router's address instead.",
+            Self::Dns => "Check the name under hosts in sites.ron, or give the router's address instead.",
             Self::Refused => {
                 "The API service may be off or on another port. On the router: /ip service print, \
                  then /ip service enable api"
@@ -71,24 +71,25 @@ impl Cause {
                  router: /ip service print detail where name=api, and see address and max-sessions"
             }
             Self::Auth => {
-                "Check the user and the password. A user whose group lacks the api policy gets the same answer. \
-                 On the router: /user print, /user group print. RouterOS before 6.43 needs login: Challenge"
+                "Check the user and the password. A user whose group lacks the api policy, or who may log in from \
+                 other addresses only, gets the same answer. On the router: /user print detail, /user group print. \
+                 login: Challenge is for RouterOS before 6.43, and for no other"
             }
             Self::Permission => {
-                "The user's group lacks a policy (read to look, write to end a session). On the router: \
-                 /user group set [find name=GROUP] policy=api,read,write"
+                "The user's group lacks a policy: read to look, write to end a session. On the router: \
+                 /user group print, then /user group set GROUP policy=api,read (or api,read,write)"
             }
             Self::Unsupported => {
                 "This router's version or packages lack the menu or one of its properties. Leave the plugin \
-                 out of `collect` for this site."
+                 out of collect for this site."
             }
             Self::QueryTimeout => {
                 "The router is busy or the link is slow. On the router: /system resource monitor. A longer \
-                 `query_timeout` waits for it."
+                 query_timeout waits for it."
             }
             Self::Protocol => {
                 "Something else may listen on this port. On the router: /ip service print, and give the port \
-                 of api in `hosts`"
+                 of api under hosts"
             }
         }
     }
