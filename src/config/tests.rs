@@ -220,3 +220,21 @@ fn a_variable_for_two_sites_is_a_problem() {
 fn a_mark_before_and_a_comment_at_the_end_are_no_problem() {
     assert!(parse_with(&format!("\u{feff}{AWKA} // the end"), &[]).is_ok());
 }
+
+#[test]
+fn a_password_that_the_environment_overrides_is_checked_all_the_same() {
+    let variables = [("MIKROTIK_AWKA_PASSWORD", "from-outside")];
+    let wrong = AWKA.replace("Plain(\"hunter2\")", "\"hunter2\"");
+    let problems = parse_with(&wrong, &variables).unwrap_err();
+    assert!(problems.contains("password: this value has another form"), "{problems}");
+    let config = parse_with(&AWKA.replace("Plain(\"hunter2\")", "Env(\"NOT_SET\")"), &variables).unwrap();
+    assert_eq!(config.sites[0].password.expose(), "from-outside");
+}
+
+#[test]
+fn what_a_site_lacks_names_the_site() {
+    let problems = parse_with("(sites: {\"eko\": ()})", &[]).unwrap_err();
+    for lacking in ["hosts", "user", "password"] {
+        assert!(problems.contains(&format!("the site \"eko\" has no {lacking}")), "{problems}");
+    }
+}
