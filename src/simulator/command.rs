@@ -1,12 +1,12 @@
 //! What a router does when it is told to: the commands of its menus.
 
-use super::menus::ACTIVE;
+use super::menus::{ACTIVE, USER};
 use super::print::{Follow, Print, list};
 use super::reply::{Reply, Trap};
 use super::row::Row;
 use super::settings::Policies;
 use super::state::State;
-use super::table::{Keys, Rules, Table};
+use super::table::{Keys, Rules, Table, clears};
 use crate::routeros::wire::Sentence;
 
 /// Carries out a command of someone with these policies, and answers it.
@@ -66,8 +66,9 @@ fn print(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Resul
 
 fn add(state: &mut State, menu: &str, asked: &Sentence) -> Result<Reply, Trap> {
     let values = state.with(menu, |table, _| table.values(asked)).unwrap_or_else(|| Ok(Vec::new()))?;
-    let row = values.into_iter().fold(Row::new(), |row, (key, value)| row.with(&key, value));
-    let id = state.insert(menu, row)?;
+    let given = values.into_iter().filter(|(key, value)| !clears(key, value));
+    let row = given.fold(Row::new(), |row, (key, value)| row.with(&key, value));
+    let id = if menu == USER { state.add_user(row)? } else { state.insert(menu, row)? };
     Ok(Reply::ret(id.as_bytes(), asked.tag()))
 }
 

@@ -21,10 +21,22 @@ use crate::routeros::wire::{Decoder, Sentence};
 
 /// Commands under way at a time on one connection, so that one client's commands, each with its
 /// answer, do not fill the memory. RouterOS says nothing of a limit; no known client has more than 20.
+/// Further ones wait until one has ended.
 pub const MAX_PENDING: usize = 64;
+
+/// The same for `/cancel`, which is taken beside those: it may be what makes room.
+const MAX_CANCELS: usize = 8;
+
+/// Bytes of answers held for one connection, past which further commands wait: a print is held
+/// whole until it is written. Twice a full menu of users; what is past it is one answer at most.
+const MAX_ANSWERS: usize = 16 * 1024 * 1024;
 
 /// How long a connection may stay without a login: clients log in as the first thing.
 const LOGIN_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a client that has shut down its side may wait for what it asked before. It may as well
+/// be gone: that looks the same.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// How long the last words, such as a `!fatal`, may take to go out.
 const LINGER: Duration = Duration::from_secs(2);
@@ -55,20 +67,37 @@ struct Connection {
     listed: Option<String>,
     pending: BTreeMap<u64, Pending>,
     last_key: u64,
+    /// A command that there is no room for yet. Until there is, nothing more is read.
+    held: Option<Sentence>,
+    /// Whether the client has shut down its side.
+    asks_no_more: bool,
     notices: (Sender<Notice>, Receiver<Notice>),
 }
 
 /// A command under way.
 struct Pending {
     tag: Option<Vec<u8>>,
-    /// A `/cancel` does not cancel itself or another one.
-    is_cancel: bool,
+    kind: Kind,
+    /// Bytes of its answer that are held.
+    cost: usize,
     task: Task<()>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// A `/cancel`, which does not cancel itself or another one.
+    Cancel,
+    /// What ends by itself.
+    Short,
+    /// What does not, such as a `listen`.
+    Endless,
 }
 
 /// What a command under way tells its connection. Each tells at most two, so there are never many.
 enum Notice {
     Cancel(Sentence),
+    /// All that was known at once is said; only changes follow.
+    Follows(u64),
     Finished(u64),
 }
 
@@ -76,7 +105,7 @@ enum Notice {
 enum Event {
     Read(std::io::Result<usize>),
     Notice(Notice),
-    NoLogin,
+    TimeOut,
 }
 
 /// Whether the connection goes on.
@@ -98,6 +127,8 @@ impl Connection {
             listed: None,
             pending: BTreeMap::new(),
             last_key: 0,
+            held: None,
+            asks_no_more: false,
             notices: unbounded(),
         }
     }
@@ -105,7 +136,7 @@ impl Connection {
     async fn run(mut self, mut stream: TcpStream) {
         let mut decoder = Decoder::default();
         let mut buffer = vec![0; 4096];
-        let mut login_wait = Timer::after(LOGIN_WAIT);
+        let mut wait = Timer::after(LOGIN_WAIT);
         loop {
             let notice = async {
                 match self.notices.1.recv().await {
@@ -114,51 +145,111 @@ impl Connection {
                     Err(_) => future::pending().await,
                 }
             };
-            let no_login = async {
+            let time_out = async {
                 match self.policies {
-                    Some(_) => future::pending().await,
-                    None => (&mut login_wait).await,
+                    Some(_) if !self.asks_no_more => future::pending().await,
+                    _ => (&mut wait).await,
                 };
-                Event::NoLogin
+                Event::TimeOut
             };
-            let read = async { Event::Read(stream.read(&mut buffer).await) };
-            let event = future::or(notice, future::or(read, no_login)).await;
-            let then = match event {
+            let read = async {
+                match self.held {
+                    None if !self.asks_no_more => Event::Read(stream.read(&mut buffer).await),
+                    _ => future::pending().await,
+                }
+            };
+            let event = future::or(notice, future::or(read, time_out)).await;
+            let mut then = match event {
                 // A router that says nothing does not take its leave either.
-                Event::NoLogin if self.shared.state().fault.is_some() => {
-                    login_wait.set_after(LOGIN_WAIT);
+                Event::TimeOut if self.shared.state().fault == Some(Fault::Stall) => {
+                    wait.set_after(LOGIN_WAIT);
                     Then::GoOn
                 }
-                Event::Read(Ok(0) | Err(_)) | Event::NoLogin => Then::Close,
+                Event::Read(Err(_)) | Event::TimeOut => Then::Close,
+                Event::Read(Ok(0)) => {
+                    self.asks_no_more = true;
+                    wait.set_after(LAST_ANSWERS);
+                    Then::GoOn
+                }
                 Event::Read(Ok(count)) => {
                     self.shared.state().counters.received += count as u64;
                     decoder.push(&buffer[..count]);
-                    self.take_all(&mut decoder).await
-                }
-                Event::Notice(Notice::Finished(key)) => {
-                    self.pending.remove(&key);
+                    // A client that never pauses, and asks nothing that is waited for, must not
+                    // keep the executor from everybody else.
+                    future::yield_now().await;
                     Then::GoOn
                 }
-                Event::Notice(Notice::Cancel(asked)) => self.cancel(&asked).await,
+                Event::Notice(notice) => self.notice(notice).await,
             };
-            if then == Then::Close {
+            if then == Then::GoOn {
+                then = self.take_all(&mut decoder).await;
+            }
+            if then == Then::Close || self.has_said_all() {
                 return;
             }
         }
     }
 
-    async fn take_all(&mut self, decoder: &mut Decoder) -> Then {
-        loop {
-            match decoder.next() {
-                Ok(Some(asked)) => {
-                    if self.take(asked).await == Then::Close {
-                        return Then::Close;
-                    }
+    async fn notice(&mut self, notice: Notice) -> Then {
+        match notice {
+            Notice::Cancel(asked) => return self.cancel(&asked).await,
+            Notice::Follows(key) => {
+                if let Some(pending) = self.pending.get_mut(&key) {
+                    (pending.kind, pending.cost) = (Kind::Endless, 0);
                 }
-                Ok(None) => return Then::GoOn,
-                Err(_) => return Then::Close,
+            }
+            Notice::Finished(key) => {
+                self.pending.remove(&key);
             }
         }
+        Then::GoOn
+    }
+
+    /// Whether the client has shut down its side and nothing that ends by itself is under way.
+    fn has_said_all(&self) -> bool {
+        self.asks_no_more && self.held.is_none() && self.pending.values().all(|p| p.kind == Kind::Endless)
+    }
+
+    /// Takes the sentences that have come, as far as there is room for them.
+    async fn take_all(&mut self, decoder: &mut Decoder) -> Then {
+        loop {
+            let asked = match self.held.take() {
+                Some(asked) => asked,
+                None => match decoder.next() {
+                    Ok(Some(asked)) => asked,
+                    Ok(None) => return Then::GoOn,
+                    Err(_) => return Then::Close,
+                },
+            };
+            if self.must_wait(&asked) {
+                self.held = Some(asked);
+                return Then::GoOn;
+            }
+            if self.take(asked).await == Then::Close {
+                return Then::Close;
+            }
+        }
+    }
+
+    /// Whether a command must wait until others have ended.
+    fn must_wait(&self, asked: &Sentence) -> bool {
+        match asked.first() {
+            b"/login" | b"/quit" => false,
+            b"/cancel" => self.pending.values().filter(|p| p.kind == Kind::Cancel).count() >= MAX_CANCELS,
+            // With nothing that ends by itself under way it would wait for ever.
+            _ => self.is_full() && self.commands().any(|pending| pending.kind == Kind::Short),
+        }
+    }
+
+    /// Whether there is no room for another command.
+    fn is_full(&self) -> bool {
+        let cost: usize = self.commands().map(|pending| pending.cost).sum();
+        self.commands().count() >= MAX_PENDING || cost >= MAX_ANSWERS
+    }
+
+    /// The commands under way that are no `/cancel`.
+    fn commands(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.values().filter(|pending| pending.kind != Kind::Cancel)
     }
 
     /// Takes one sentence of the client.
@@ -194,17 +285,17 @@ impl Connection {
         if fault == Some(Fault::HalfOpen) {
             return Then::GoOn;
         }
-        if self.pending.len() >= MAX_PENDING {
-            let trap = Trap::new(format!("failure: {MAX_PENDING} commands are under way already"));
-            return self.say(&Reply::traps(&[trap], asked.tag()).sentences).await;
-        }
         if command == b"/cancel" {
             let notices = self.notices.0.clone();
-            self.start(None, true, async move {
+            self.start(None, Kind::Cancel, 0, |_| async move {
                 Timer::after(latency).await;
                 let _ = notices.try_send(Notice::Cancel(asked));
             });
             return Then::GoOn;
+        }
+        if self.is_full() {
+            let trap = Trap::new("failure: too many commands are under way already");
+            return self.say(&Reply::traps(&[trap], asked.tag()).sentences).await;
         }
         let mut reply = command::run(&mut self.shared.state(), policies, &asked);
         match fault {
@@ -215,31 +306,39 @@ impl Connection {
             }
             _ => {}
         }
-        let answer =
-            Answer { reply, endless: fault == Some(Fault::EndlessRows), output: self.output.clone() };
+        let endless = fault == Some(Fault::EndlessRows) && reply.sentences.iter().any(fault::is_row);
+        let cost = reply.sentences.iter().map(Sentence::cost).sum();
+        let answer = Answer { reply, endless, output: self.output.clone() };
         let tag = asked.tag().map(<[u8]>::to_vec);
-        self.start(tag.clone(), false, async move {
+        let notices = self.notices.0.clone();
+        let kind = if endless { Kind::Endless } else { Kind::Short };
+        self.start(tag.clone(), kind, cost, |key| async move {
             Timer::after(latency).await;
+            let follows = || {
+                let _ = notices.try_send(Notice::Follows(key));
+            };
             // An error means that the connection ends, and this with it.
-            let _ = answer.give(tag.as_deref()).await;
+            let _ = answer.give(tag.as_deref(), follows).await;
         });
         Then::GoOn
     }
 
-    /// Starts what a command does beside the others.
-    fn start(
+    /// Starts what a command does beside the others. It is given the key of what is under way.
+    fn start<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         tag: Option<Vec<u8>>,
-        is_cancel: bool,
-        act: impl Future<Output = ()> + Send + 'static,
+        kind: Kind,
+        cost: usize,
+        act: impl FnOnce(u64) -> F,
     ) {
         self.last_key += 1;
         let (key, notices) = (self.last_key, self.notices.0.clone());
+        let act = act(key);
         let task = smol::spawn(async move {
             act.await;
             let _ = notices.try_send(Notice::Finished(key));
         });
-        self.pending.insert(key, Pending { tag, is_cancel, task });
+        self.pending.insert(key, Pending { tag, kind, cost, task });
     }
 
     async fn login(&mut self, asked: &Sentence) -> Then {
@@ -269,8 +368,9 @@ impl Connection {
     /// way before still arrive. Order as in traces: the traps, the cancel's own end, the others' ends.
     async fn cancel(&mut self, asked: &Sentence) -> Then {
         let wanted = asked.get("tag");
-        let hit =
-            |pending: &Pending| !pending.is_cancel && (wanted.is_none() || wanted == pending.tag.as_deref());
+        let hit = |pending: &Pending| {
+            pending.kind != Kind::Cancel && (wanted.is_none() || wanted == pending.tag.as_deref())
+        };
         let keys: Vec<u64> = self.pending.iter().filter(|(_, p)| hit(p)).map(|(key, _)| *key).collect();
         let (mut traps, mut ends) = (Vec::new(), Vec::new());
         for key in keys {

@@ -9,7 +9,7 @@ use super::Shared;
 use super::menus::{ACTIVE, COOKIE, HOST, LEASE, USER};
 use super::people::Person;
 use super::reply::Trap;
-use super::row::{Row, Value};
+use super::row::{Now, Row, Value};
 use super::settings::IdOrder;
 use super::state::State;
 use super::table::Table;
@@ -59,19 +59,43 @@ impl State {
             // The number of users is within the limit of a menu.
             let _ = self.insert(USER, row);
         }
-        let mut all: Vec<usize> = (0..self.settings.users.max(self.settings.active)).collect();
+        let (users, active) = (self.settings.users, self.settings.active);
+        let mut all: Vec<usize> = (0..users.max(active)).collect();
         self.dice.shuffle(&mut all);
-        for &n in all.iter().take(self.settings.active) {
+        // Where too few users may log in, more people come on trial.
+        let may_come = all.into_iter().chain(users.max(active)..).filter(|&n| n >= users || !is_disabled(n));
+        // Each address is looked for from the last one on: nobody leaves meanwhile.
+        let mut address = FIRST_ADDRESS;
+        for n in may_come.take(active) {
             let age = Duration::from_secs(self.dice.u64(5..LONGEST_AGE_S));
-            self.come(n, age);
+            address = self.free_address(address);
+            self.come(n, address, age);
         }
         // A phone that changed its address shows twice, and some people never log in.
         let twice = self.sessions().first().map(|session| session.mac.clone());
         let lurker = Person::nth(self.settings.seed, usize::MAX / 2, 0).mac;
         for mac in twice.into_iter().chain([lurker]) {
-            let address = self.free_address();
+            address = self.free_address(address);
             self.meet(address, &mac, Duration::ZERO);
         }
+    }
+
+    /// Adds a configured user as given, with the rest as RouterOS has it; the row's `.id`. That these
+    /// are the traps' words is an inference, no trace has them.
+    pub(super) fn add_user(&mut self, given: Row) -> Result<String, Trap> {
+        let name = given.text("name");
+        if name.is_empty() {
+            return Err(Trap::new("failure: user name is missing"));
+        }
+        let same = |user: &Row| user.text("name") == name;
+        if self.tables.get(USER).is_some_and(|users| users.rows().any(same)) {
+            return Err(Trap::new("failure: already have user with this name for this server"));
+        }
+        let row = Row::new().with("server", "all").with("name", "").with("profile", "default");
+        let row = counted(row, Duration::ZERO, 0, 0).with("dynamic", false).with("disabled", false);
+        let Row { attributes, .. } = given;
+        let row = attributes.into_iter().fold(row, |row, (key, value)| row.with(&key, value));
+        self.insert(USER, row)
     }
 
     /// Everyone online, in the order they came.
@@ -107,11 +131,7 @@ impl State {
         if by == "trial" {
             row = row.with("session-time-left", Value::Until(start + TRIAL));
         }
-        let limit = self.find(USER, &[("name", user)]).and_then(|id| {
-            let limit = self.tables.get(USER)?.find(&id)?.text("limit-bytes-out");
-            std::str::from_utf8(limit).ok()?.parse().ok()
-        });
-        if let Some(from) = limit {
+        if let Some(from) = self.remaining(user) {
             row = row.with("limit-bytes-out", Value::Remainder { from, per_second: down, since: start });
         }
         let row = row
@@ -134,6 +154,14 @@ impl State {
         Ok(id)
     }
 
+    /// What a user may still download before this session's own use, if there is a limit.
+    fn remaining(&self, user: &str) -> Option<u64> {
+        let row = self.tables.get(USER)?.find(&self.find(USER, &[("name", user)])?)?;
+        let now = self.clock.now(&self.settings.version);
+        row.get("limit-bytes-out")?;
+        Some(number(row, b"limit-bytes-out", &now).saturating_sub(number(row, b"bytes-out", &now)))
+    }
+
     /// Ends a session; its use goes to the user's counters, which do not move before. Whether it was there.
     pub(super) fn log_out(&mut self, id: &str, why: &str) -> bool {
         let Some(row) = self.remove(ACTIVE, id) else { return false };
@@ -143,10 +171,6 @@ impl State {
             Some(Value::Since(start)) => *start,
             _ => now.at,
         };
-        let number = |row: &Row, key: &[u8]| {
-            let text = row.read(key, &now).unwrap_or_default();
-            std::str::from_utf8(&text).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
-        };
         let counted_at = if session.user.starts_with("T-") { "default-trial" } else { &session.user };
         let row_id = self.find(USER, &[("name", counted_at)]);
         if let Some(user) = row_id.and_then(|id| self.tables.get(USER)?.find(&id).cloned()) {
@@ -154,7 +178,7 @@ impl State {
                 Some(Value::Duration(sum)) => *sum,
                 _ => Duration::ZERO,
             };
-            let sum = |key: &[u8]| number(&user, key).saturating_add(number(&row, key));
+            let sum = |key: &[u8]| number(&user, key, &now).saturating_add(number(&row, key, &now));
             let (up, down) = (sum(b"bytes-in"), sum(b"bytes-out"));
             let user = counted(user, before + now.at.saturating_sub(start), up, down);
             let _ = self.insert(USER, user);
@@ -179,9 +203,12 @@ impl State {
         was_there
     }
 
-    /// The `n`th person comes and logs in.
-    fn come(&mut self, n: usize, age: Duration) {
+    /// The `n`th person comes and logs in, unless the user is disabled.
+    fn come(&mut self, n: usize, address: Ipv4Addr, age: Duration) {
         let person = Person::nth(self.settings.seed, n, self.settings.users);
+        if self.find(USER, &[("name", &person.user), ("disabled", "true")]).is_some() {
+            return;
+        }
         let known = self.find(COOKIE, &[("user", &person.user), ("mac-address", &person.mac)]).is_some();
         let by = match n % 4 {
             _ if person.trial => "trial",
@@ -190,7 +217,6 @@ impl State {
             1 => "http-pap",
             _ => "http-chap",
         };
-        let address = self.free_address();
         if self.log_in(&person.user, address, &person.mac, by, age).is_ok() {
             let lease = Row::new()
                 .with("address", address.to_string())
@@ -224,11 +250,14 @@ impl State {
             return;
         }
         let macs: HashSet<&str> = online.iter().map(|session| session.mac.as_str()).collect();
-        let people = self.settings.users.max(target) + stray;
+        // For each user who may not log in, somebody comes on trial.
+        let users = self.tables.get(USER).into_iter().flat_map(Table::rows);
+        let disabled = users.filter(|user| user.text("disabled") == b"true").count();
+        let people = self.settings.users.max(target) + disabled + stray;
         for _ in 0..TRIES {
             let n = self.dice.usize(0..people);
             if !macs.contains(Person::nth(self.settings.seed, n, self.settings.users).mac.as_str()) {
-                return self.come(n, Duration::ZERO);
+                return self.come(n, self.free_address(FIRST_ADDRESS), Duration::ZERO);
             }
         }
     }
@@ -261,14 +290,14 @@ impl State {
         }
     }
 
-    /// The lowest address that no device has: the next person gets the one that was left last.
-    fn free_address(&self) -> Ipv4Addr {
-        let hosts = self.tables.get(HOST).into_iter().flat_map(Table::rows);
-        let taken: HashSet<&[u8]> = hosts.map(|row| row.text("address")).collect();
+    /// The lowest address from this one on that no device has: the next person gets the one that
+    /// was left last.
+    fn free_address(&self, from: Ipv4Addr) -> Ipv4Addr {
         let free = |address: &Ipv4Addr| {
-            !matches!(address.octets()[3], 0 | 255) && !taken.contains(address.to_string().as_bytes())
+            !matches!(address.octets()[3], 0 | 255)
+                && self.find(HOST, &[("address", &address.to_string())]).is_none()
         };
-        (FIRST_ADDRESS.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(free).unwrap_or(FIRST_ADDRESS)
+        (from.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(free).unwrap_or(from)
     }
 
     fn id_of(&self, address: Ipv4Addr) -> String {
@@ -293,12 +322,17 @@ impl State {
         }
         let used = Duration::from_secs(self.dice.u64(0..30 * 86_400));
         let (up, down) = (self.dice.u64(0..1 << 30), self.dice.u64(0..1 << 34));
-        row = counted(row, used, up, down).with("dynamic", false).with("disabled", n % 25 == 24);
+        row = counted(row, used, up, down).with("dynamic", false).with("disabled", is_disabled(n));
         match person.comment {
             Some(comment) => row.with("comment", comment),
             None => row,
         }
     }
+}
+
+/// Whether the `n`th configured user is disabled at the start.
+fn is_disabled(n: usize) -> bool {
+    n % 25 == 24
 }
 
 /// Lets people come and go for as long as it is polled.
@@ -315,6 +349,12 @@ fn session(row: &Row) -> Option<Session> {
     let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
     let address = text("address").parse().ok()?;
     Some(Session { id: row.id.clone(), user: text("user"), address, mac: text("mac-address") })
+}
+
+/// A number that the row shows; 0 where it shows none.
+fn number(row: &Row, key: &[u8], now: &Now<'_>) -> u64 {
+    let text = row.read(key, now).unwrap_or_default();
+    std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// The row with what a user has used. It counts as counters: a `listen` is not told.

@@ -18,15 +18,15 @@ pub(super) const LOG: &str = "/log";
 pub(super) const RESOURCE: &str = "/system/resource";
 const HEALTH: &str = "/system/health";
 
-const READ_ONLY: Rules = Rules { single: false, add: false, remove: false, set: Keys::None };
+const READ_ONLY: Rules = Rules { single: false, add: false, remove: false, set: Keys::None, found_by: "" };
 const SINGLE: Rules = Rules { single: true, ..READ_ONLY };
 const REMOVE_ONLY: Rules = Rules { remove: true, ..READ_ONLY };
 
 /// What a menu made by a test allows: everything.
-pub(super) const ANYTHING: Rules = Rules { single: false, add: true, remove: true, set: Keys::Any };
+pub(super) const ANYTHING: Rules = Rules { add: true, remove: true, set: Keys::Any, ..READ_ONLY };
 
 const fn editable(set: &'static [&'static str]) -> Rules {
-    Rules { single: false, add: true, remove: true, set: Keys::Only(set) }
+    Rules { add: true, remove: true, set: Keys::Only(set), ..READ_ONLY }
 }
 
 const USER_KEYS: &[&str] = &[
@@ -73,12 +73,12 @@ pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BT
     let no_rows = Vec::new;
     let mut menus = vec![
         (ACTIVE, REMOVE_ONLY, no_rows()),
-        (USER, editable(USER_KEYS), no_rows()),
-        (HOST, REMOVE_ONLY, no_rows()),
-        (COOKIE, REMOVE_ONLY, no_rows()),
+        (USER, Rules { found_by: "name", ..editable(USER_KEYS) }, no_rows()),
+        (HOST, Rules { found_by: "address", ..REMOVE_ONLY }, no_rows()),
+        (COOKIE, Rules { found_by: "user", ..REMOVE_ONLY }, no_rows()),
         (API_SESSION, READ_ONLY, no_rows()),
         (LOG, READ_ONLY, no_rows()),
-        (LEASE, editable(LEASE_KEYS), no_rows()),
+        (LEASE, Rules { found_by: "address", ..editable(LEASE_KEYS) }, no_rows()),
         (SERVER, editable(&["name", "interface", "address-pool", "profile", "disabled"]), vec![server()]),
         (RESOURCE, SINGLE, vec![resource(settings, booted)]),
         (

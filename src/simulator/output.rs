@@ -24,28 +24,35 @@ const WRITE_WAIT: Duration = Duration::from_secs(60);
 /// An answer on its way.
 pub(super) struct Answer {
     pub(super) reply: Reply,
-    /// Whether its rows repeat for ever.
+    /// Whether its rows repeat for ever; it must have some.
     pub(super) endless: bool,
     pub(super) output: Sender<Vec<u8>>,
 }
 
 impl Answer {
-    /// Says all of it.
+    /// Says all of it. `follows` is called when only changes are left.
     ///
     /// # Errors
     ///
     /// When the connection takes no more: nobody is there to be told.
-    pub(super) async fn give(self, tag: Option<&[u8]>) -> Result<(), SendError<Vec<u8>>> {
-        let rows: Vec<Sentence> = if self.endless {
-            self.reply.sentences.iter().filter(|row| fault::is_row(row)).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        while !rows.is_empty() {
-            self.say(&rows).await?;
+    pub(super) async fn give(
+        mut self,
+        tag: Option<&[u8]>,
+        follows: impl FnOnce(),
+    ) -> Result<(), SendError<Vec<u8>>> {
+        if self.endless {
+            self.reply.sentences.retain(fault::is_row);
         }
-        self.say(&self.reply.sentences).await?;
-        let Some(changes) = &self.reply.changes else { return Ok(()) };
+        loop {
+            self.say(&self.reply.sentences).await?;
+            if !self.endless {
+                break;
+            }
+            future::yield_now().await;
+        }
+        let Some(changes) = self.reply.changes.take() else { return Ok(()) };
+        self.reply.sentences = Vec::new();
+        follows();
         while let Ok(change) = changes.recv().await {
             self.say(&[change]).await?;
         }
@@ -54,9 +61,12 @@ impl Answer {
     }
 
     async fn say(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {
-        for turn in sentences.chunks(SENTENCES_A_TURN) {
+        for (n, turn) in sentences.chunks(SENTENCES_A_TURN).enumerate() {
+            // Never after the last: a cancel in between would end what has said its end.
+            if n > 0 {
+                future::yield_now().await;
+            }
             self.output.send(encode(turn)).await?;
-            future::yield_now().await;
         }
         Ok(())
     }

@@ -65,9 +65,13 @@ impl Query {
             let value = match step {
                 Step::Has(key) => row.read(key, now).is_some(),
                 Step::Lacks(key) => row.read(key, now).is_none(),
-                Step::Compare(key, wanted, value) => {
-                    row.read(key, now).is_some_and(|held| compare(&held, value) == *wanted)
-                }
+                Step::Compare(key, wanted, value) => row.read(key, now).is_some_and(|held| {
+                    if *wanted == Ordering::Equal && row.is_text(key) {
+                        is_same(&held, value)
+                    } else {
+                        compare(&held, value) == *wanted
+                    }
+                }),
                 Step::Not => !pop(),
                 Step::And => pop() & pop(),
                 Step::Or => pop() | pop(),
@@ -123,15 +127,14 @@ fn at(stack: &[bool], index: usize) -> bool {
     stack.iter().rev().nth(index).copied().unwrap_or(false)
 }
 
-/// Numbers and durations compare by size, all else by its bytes. A flag may be asked for as `yes`
-/// or `no`, as clients do that write them so in commands.
+/// Whether a text is the one asked for: `007` is another name than `7`. A flag may be asked for as
+/// `yes` or `no`, as clients do that write them so in commands.
+fn is_same(held: &[u8], wanted: &[u8]) -> bool {
+    held == wanted || matches!((held, wanted), (b"true", b"yes") | (b"false", b"no"))
+}
+
+/// Numbers and durations compare by size, all else by its bytes.
 fn compare(held: &[u8], wanted: &[u8]) -> Ordering {
-    let wanted = match (held, wanted) {
-        (b"true" | b"false", b"yes") => &b"true"[..],
-        (b"true" | b"false", b"no") => b"false",
-        _ => wanted,
-    };
-    let number = |bytes: &[u8]| std::str::from_utf8(bytes).ok()?.parse::<u64>().ok();
     if let (Some(held), Some(wanted)) = (number(held), number(wanted)) {
         return held.cmp(&wanted);
     }
@@ -139,6 +142,12 @@ fn compare(held: &[u8], wanted: &[u8]) -> Ordering {
         (Some(held), Some(wanted)) => held.cmp(&wanted),
         _ => held.cmp(wanted),
     }
+}
+
+/// A number of digits and nothing else: `parse` takes a plus sign too.
+fn number(bytes: &[u8]) -> Option<u64> {
+    let digits = bytes.iter().all(u8::is_ascii_digit);
+    std::str::from_utf8(bytes).ok().filter(|_| digits)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -152,6 +161,8 @@ mod tests {
             .with("name", "awa")
             .with("bytes", "900")
             .with("comment", "a=b")
+            .with("phone", "007")
+            .with("limit-uptime", "60s")
             .with("radius", false);
         let row = row.with("uptime", Value::Duration(Duration::from_secs(3700)));
         let version = "7.20".parse().unwrap();
@@ -179,6 +190,17 @@ mod tests {
             (&["?>bytes=899"], true),
             (&["?>uptime=1h"], true),
             (&["?<uptime=2h"], true),
+            // What moves or counts is a size; a text is its bytes.
+            (&["?uptime=61m40s"], true),
+            (&["?uptime=61m41s"], false),
+            (&["?phone=007"], true),
+            (&["?phone=7"], false),
+            (&["?phone=+7"], false),
+            (&["?limit-uptime=1m"], false),
+            (&["?<limit-uptime=2m"], true),
+            (&["?<phone=8"], true),
+            // Not a number: it compares by its bytes.
+            (&["?<phone=+8"], false),
             (&["?<domain=z"], false),
             (&["?radius=no"], true),
             (&["?radius=false"], true),

@@ -174,6 +174,12 @@ impl Row {
         }
     }
 
+    /// Whether the attribute is one that stands still as it is: no size that moves or is counted.
+    pub(super) fn is_text(&self, key: &[u8]) -> bool {
+        let value = self.attributes.iter().find(|(k, _)| k.as_bytes() == key);
+        value.is_none_or(|(_, value)| !value.is_counter())
+    }
+
     /// The value of `key` now, as it goes over the wire. `.id` counts as an attribute.
     pub(super) fn read(&self, key: &[u8], now: &Now<'_>) -> Option<Cow<'_, [u8]>> {
         if key == b".id" {

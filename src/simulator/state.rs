@@ -79,8 +79,7 @@ impl State {
 
     /// The `.id` of the first row that has all of these texts.
     pub(super) fn find(&self, menu: &str, texts: &[(&str, &str)]) -> Option<String> {
-        let has = |row: &&Row| texts.iter().all(|(key, text)| row.text(key) == text.as_bytes());
-        Some(self.tables.get(menu)?.rows().find(has)?.id.clone())
+        Some(self.tables.get(menu)?.find_by(texts)?.id.clone())
     }
 
     /// Makes these the rows of a menu; a menu that was not there is one that can be edited freely.

@@ -1,6 +1,6 @@
 //! A menu's rows, what may be done with them, and who listens to them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -25,6 +25,9 @@ pub(super) struct Rules {
     pub(super) add: bool,
     pub(super) remove: bool,
     pub(super) set: Keys,
+    /// The attribute that [`Table::find_by`] finds rows by without looking at each. What is looked
+    /// for at every login, in a menu that is as large as the hotspot, needs it.
+    pub(super) found_by: &'static str,
 }
 
 /// The attributes that `set` and `add` take.
@@ -46,6 +49,14 @@ impl Keys {
     }
 }
 
+/// Attributes that are not there at all where they are set to nothing.
+const CLEARED: [&str; 3] = ["comment", "mac-address", "address"];
+
+/// Whether a value given to an attribute takes it away.
+pub(super) fn clears(key: &str, value: &Value) -> bool {
+    CLEARED.contains(&key) && matches!(value, Value::Text(bytes) if bytes.is_empty())
+}
+
 #[derive(Debug)]
 pub(super) struct Table {
     rules: Rules,
@@ -53,6 +64,8 @@ pub(super) struct Table {
     rows: BTreeMap<u64, Row>,
     /// Where the row of an `.id` is in `rows`.
     places: HashMap<String, u64>,
+    /// Where the rows of a value of `rules.found_by` are in `rows`.
+    found: HashMap<Vec<u8>, BTreeSet<u64>>,
     last_place: u64,
     last_id: u32,
     listeners: Vec<Listener>,
@@ -70,6 +83,7 @@ impl Table {
             rules,
             rows: BTreeMap::new(),
             places: HashMap::new(),
+            found: HashMap::new(),
             last_place: 0,
             last_id: 0,
             listeners: Vec::new(),
@@ -90,6 +104,17 @@ impl Table {
 
     pub(super) fn find(&self, id: &str) -> Option<&Row> {
         self.rows.get(self.places.get(id)?)
+    }
+
+    /// The first row that has all of these texts.
+    pub(super) fn find_by(&self, texts: &[(&str, &str)]) -> Option<&Row> {
+        let has = |row: &&Row| texts.iter().all(|(key, text)| row.text(key) == text.as_bytes());
+        match texts.iter().find(|(key, _)| *key == self.rules.found_by) {
+            Some((_, text)) => {
+                self.found.get(text.as_bytes())?.iter().filter_map(|place| self.rows.get(place)).find(has)
+            }
+            None => self.rows().find(has),
+        }
     }
 
     /// Answers a print. `says_empty`: whether an answer without rows says so.
@@ -125,15 +150,15 @@ impl Table {
             row.id = self.free_id();
         }
         let id = row.id.clone();
-        if let Some(old) = self.places.get(&id).and_then(|place| self.rows.get_mut(place)) {
-            let changed = differences(old, &row);
-            *old = row.clone();
+        if let Some(&place) = self.places.get(&id) {
+            let changed = self.take_out(place).map(|old| differences(&old, &row)).unwrap_or_default();
+            self.put_in(place, row.clone());
             self.tell_change(&row, &changed, now);
         } else if self.rows.len() < MAX_ROWS {
             self.tell(|print| print.matches(&row, now).then(|| print.re(&row, now)));
             self.last_place += 1;
             self.places.insert(id.clone(), self.last_place);
-            self.rows.insert(self.last_place, row);
+            self.put_in(self.last_place, row);
         } else {
             return Err(Trap::new(format!("failure: the simulated menu is full at {MAX_ROWS} rows")));
         }
@@ -141,16 +166,37 @@ impl Table {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Row> {
-        let row = self.rows.remove(&self.places.remove(id)?)?;
+        let place = self.places.remove(id)?;
+        let row = self.take_out(place)?;
         self.tell(|print| Some(print.re_dead(&row)));
         Some(row)
     }
 
     /// Takes the first row out without a word: how the log forgets.
     pub(super) fn forget_first(&mut self) {
-        if let Some((_, row)) = self.rows.pop_first() {
+        if let Some(row) = self.rows.keys().next().copied().and_then(|place| self.take_out(place)) {
             self.places.remove(&row.id);
         }
+    }
+
+    fn put_in(&mut self, place: u64, row: Row) {
+        let found_by = row.text(self.rules.found_by);
+        if !found_by.is_empty() {
+            self.found.entry(found_by.to_vec()).or_default().insert(place);
+        }
+        self.rows.insert(place, row);
+    }
+
+    fn take_out(&mut self, place: u64) -> Option<Row> {
+        let row = self.rows.remove(&place)?;
+        let found_by = row.text(self.rules.found_by);
+        if let Some(places) = self.found.get_mut(found_by) {
+            places.remove(&place);
+            if places.is_empty() {
+                self.found.remove(found_by);
+            }
+        }
+        Some(row)
     }
 
     /// Sets attributes of a row; whether it is there.
@@ -159,7 +205,13 @@ impl Table {
         for (key, value) in values {
             row.set(&key, value);
         }
-        self.insert(row, now).is_ok()
+        let is_set = self.insert(row, now).is_ok();
+        // Only now: a `listen` is told of the empty value, or it would never hear that it is gone.
+        if let Some(row) = self.places.get(id).and_then(|place| self.rows.get_mut(place)) {
+            // Empty, so it is not what the row is found by.
+            row.attributes.retain(|(key, value)| !clears(key, value));
+        }
+        is_set
     }
 
     /// Makes these all the rows there are, [`MAX_ROWS`] at most. Rows without an `.id` keep the one
@@ -239,7 +291,8 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    const ANYTHING: Rules = Rules { single: false, add: true, remove: true, set: Keys::Any };
+    const ANYTHING: Rules =
+        Rules { single: false, add: true, remove: true, set: Keys::Any, found_by: "name" };
 
     #[test]
     fn a_listener_that_does_not_read_is_let_go() {
@@ -255,6 +308,30 @@ mod tests {
         table.insert(Row::new(), &now).unwrap();
         assert!(changes.is_closed() && changes.len() == MAX_CHANGES, "{} changes wait", changes.len());
         assert!(table.listeners.is_empty());
+    }
+
+    #[test]
+    fn rows_are_found_by_what_they_have_now() {
+        let version = "7.20".parse().unwrap();
+        let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
+        let mut table = Table::new(ANYTHING);
+        let row = |id: &str, name: &str, on: &str| Row::new().id(id).with("name", name).with("on", on);
+        table
+            .replace(vec![row("*1", "yam", "top"), row("*2", "yam", "side"), row("*3", "rice", "top")], &now);
+        let found = |table: &Table, texts: &[(&str, &str)]| table.find_by(texts).map(|row| row.id.clone());
+        let named = |table: &Table, name| found(table, &[("name", name)]);
+        assert_eq!(named(&table, "yam").as_deref(), Some("*1"));
+        assert_eq!(found(&table, &[("on", "side"), ("name", "yam")]).as_deref(), Some("*2"));
+        assert_eq!(found(&table, &[("on", "top")]).as_deref(), Some("*1"));
+        assert!(table.set("*1", vec![("name".to_string(), "palm".into())], &now));
+        assert_eq!(named(&table, "yam").as_deref(), Some("*2"));
+        assert_eq!(named(&table, "palm").as_deref(), Some("*1"));
+        table.remove("*2");
+        assert_eq!(named(&table, "yam"), None);
+        table.forget_first();
+        assert_eq!(named(&table, "palm"), None);
+        table.replace(Vec::new(), &now);
+        assert!(table.found.is_empty());
     }
 
     #[test]

@@ -108,6 +108,14 @@ fn rows_are_added_set_and_removed() {
     let mut client = Client::logged_in(&router);
     let no_item: &[&str] = &["!trap | =message=no such item (4)", "!done"];
     let unknown: &[&str] = &["!trap | =category=1 | =message=unknown parameter", "!done"];
+    let taken: &[&str] =
+        &["!trap | =message=failure: already have user with this name for this server", "!done"];
+    let nameless: &[&str] = &["!trap | =message=failure: user name is missing", "!done"];
+    let added = [
+        "!re | =.id=*98 | =server=all | =name=new | =profile=default | =uptime=0s | =bytes-in=0 | =bytes-out=0",
+        "=dynamic=false | =disabled=false | =password=p",
+    ]
+    .join(" | ");
     let table: &[(&[&str], &[&str])] = &[
         (&["/test/crate/add", "=name=rice"], &["!done | =ret=*4"]),
         (&["/test/crate/set", "=.id=*4", "=name=red rice"], &["!done"]),
@@ -116,11 +124,19 @@ fn rows_are_added_set_and_removed() {
         (&["/test/crate/remove", "=.id=*4"], no_item),
         (&["/test/crate/set", "=.id=*4", "=name=x"], no_item),
         (&["/test/crate/set", "=name=x"], no_item),
+        (&["/test/crate/set", "=.id=*2", "=comment="], &["!done"]),
+        (&["/test/crate/print", "=.id=*2"], &["!re | =.id=*2 | =name=cassava | =weight=1000", "!done"]),
         (&["/test/crate/remove", "=.id=*1,*2"], &["!done"]),
         (&["/test/crate/print", "=count-only="], &["!done | =ret=1"]),
         // 150 users and the one for trials were there: *97 in hex.
-        (&["/ip/hotspot/user/add", "=name=new", "=password=p"], &["!done | =ret=*98"]),
-        (&["/ip/hotspot/user/print", "?name=new"], &["!re | =.id=*98 | =name=new | =password=p", "!done"]),
+        (
+            &["/ip/hotspot/user/add", "=name=new", "=password=p", "=comment=", "=mac-address=", "=address="],
+            &["!done | =ret=*98"],
+        ),
+        (&["/ip/hotspot/user/print", "?name=new"], &[&added, "!done"]),
+        (&["/ip/hotspot/user/add", "=name=new"], taken),
+        (&["/ip/hotspot/user/add", "=password=p"], nameless),
+        (&["/ip/hotspot/user/add", "=name="], nameless),
         (&["/ip/hotspot/user/set", "=.id=*98", "=uptime=1h"], unknown),
         (&["/ip/hotspot/user/remove", "=.id=*98"], &["!done"]),
         (&["/ip/hotspot/user/print", "?name=new"], &["!empty", "!done"]),

@@ -113,6 +113,27 @@ fn refuse_closes_at_once() {
 }
 
 #[test]
+fn a_flood_of_nothing_keeps_no_one_from_being_answered() {
+    let router = with_crates(Settings::default());
+    // Before the flood, so that its connections are open.
+    let mut floods = [Client::connect(&router), Client::connect(&router)].map(|client| client.stream);
+    std::thread::scope(|scope| {
+        let ends = floods.each_ref().map(|stream| stream.try_clone().unwrap());
+        for flood in &mut floods {
+            // Empty sentences, until the connection is shut down below.
+            scope.spawn(|| while flood.write_all(&[0; 1 << 14]).is_ok() {});
+        }
+        // More than the kernel holds for both: the router is at it.
+        until(&router, "the flood is read", |router| router.counters().received > 1 << 20);
+        let answered = std::panic::catch_unwind(|| Client::logged_in(&router).ask(&PRINT));
+        for end in ends {
+            end.shutdown(Shutdown::Both).unwrap();
+        }
+        assert_eq!(answered.unwrap(), ROWS);
+    });
+}
+
+#[test]
 fn what_is_no_api_ends_only_its_own_connection() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);

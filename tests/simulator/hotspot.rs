@@ -130,3 +130,56 @@ fn people_come_and_go_around_their_number() {
         !first.iter().any(|old| online.contains(old))
     });
 }
+
+#[test]
+fn a_limit_is_what_remains_of_it() {
+    let router = start(Settings { active: 0, ..Settings::default() });
+    let mut client = Client::logged_in(&router);
+    let user = client.rows(&["/ip/hotspot/user/print", "?limit-bytes-out"]).remove(0);
+    let before = number(&user, "bytes-out");
+    let by_id = format!("=.id={}", text(&user, ".id"));
+    for (limit, left) in [(before + 1_000_000_000, 1_000_000_000), (before / 2, 0)] {
+        let set = ["/ip/hotspot/user/set", &by_id, &format!("=limit-bytes-out={limit}")];
+        assert_eq!(client.ask(&set), ["!done"]);
+        let id = router.log_in(&text(&user, "name"), ADDRESS, MAC).unwrap();
+        let session = client.rows(&["/ip/hotspot/active/print", &format!("=.id={id}")]).remove(0);
+        let remains = number(&session, "limit-bytes-out");
+        // Some of it may be used already.
+        assert!(remains <= left && remains >= left / 2, "{remains} of {left}");
+        router.log_out(&id);
+    }
+}
+
+#[test]
+fn disabled_users_are_not_online() {
+    // More than may log in: the others are on trial.
+    let router = start(Settings { users: 50, active: 50, ..Settings::default() });
+    let mut client = Client::logged_in(&router);
+    let disabled = client.rows(&["/ip/hotspot/user/print", "?disabled=true"]);
+    assert!(!disabled.is_empty());
+    let online = router.sessions();
+    assert_eq!(online.len(), 50);
+    for user in disabled {
+        assert!(online.iter().all(|session| session.user != text(&user, "name")), "{}", show(&user));
+    }
+
+    let router =
+        start(Settings { users: 10, active: 10, churn: Duration::from_millis(2), ..Settings::default() });
+    let mut client = Client::logged_in(&router);
+    let users = client.rows(&["/ip/hotspot/user/print", "?-default"]);
+    for user in &users {
+        client.ask(&["/ip/hotspot/user/set", &format!("=.id={}", text(user, ".id")), "=disabled=yes"]);
+    }
+    until(&router, "all users have gone", |router| {
+        router.sessions().iter().all(|session| session.user.starts_with("T-"))
+    });
+}
+
+#[test]
+fn a_large_hotspot_starts_at_once() {
+    let began = Instant::now();
+    let router = start(Settings { users: 8000, active: 8000, ..Settings::default() });
+    assert_eq!(router.sessions().len(), 8000);
+    // Looking at every row for each person takes minutes without optimization.
+    assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
