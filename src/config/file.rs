@@ -54,7 +54,12 @@ impl fmt::Display for Problem {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node<'f>(&'f str);
 
-impl Node<'_> {
+impl<'f> Node<'f> {
+    /// The value as a `T`, if it is one.
+    fn typed<T: Deserialize<'f>>(self) -> Option<T> {
+        options().from_str(self.0).ok()
+    }
+
     /// Whether the value is this bare word.
     pub(super) fn is(self, word: &str) -> bool {
         self.0 == word
@@ -176,7 +181,7 @@ impl<'f> Reader<'f> {
         node: Node<'f>,
         expected: &str,
     ) -> Option<T> {
-        let value = options().from_str(node.0).ok();
+        let value = node.typed();
         if value.is_none() {
             self.unexpected(name, node, expected);
         }
@@ -190,7 +195,7 @@ impl<'f> Reader<'f> {
         node: Node<'f>,
         expected: &str,
     ) -> Option<T> {
-        let value = options().from_str(node.0).ok();
+        let value = node.typed();
         if value.is_none() {
             self.missing(node, format!("{name}: this value has another form; expected {expected}"));
         }

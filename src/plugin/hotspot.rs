@@ -10,13 +10,13 @@ use crate::routeros::error::Error;
 use crate::routeros::value::{self, Encoding};
 use crate::routeros::wire::Sentence;
 
-/// Properties of an active session that are shown or measured.
+/// Properties of an active session that are shown or measured, in the order of the columns.
 const SESSION: [&str; 12] = [
     ".id",
-    "server",
     "user",
     "address",
     "mac-address",
+    "server",
     "login-by",
     "uptime",
     "idle-time",
@@ -107,20 +107,9 @@ impl Hotspot {
                 session.comment.clone(),
             ]
         };
-        let columns = [
-            "user",
-            "address",
-            "mac-address",
-            "server",
-            "login-by",
-            "uptime",
-            "idle-time",
-            "session-time-left",
-            "bytes-in",
-            "bytes-out",
-            "comment",
-        ];
-        Table { columns: columns.map(Into::into).into(), rows: self.sessions.iter().map(row).collect() }
+        // The `.id` tells a person nothing.
+        let columns = SESSION[1..].iter().map(ToString::to_string);
+        Table { columns: columns.collect(), rows: self.sessions.iter().map(row).collect() }
     }
 }
 
