@@ -16,10 +16,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("site", &["clock", "config", "plugin", "routeros", "state"]),
     ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
     ("simulator", &["routeros::wire"]),
-    (
-        "command",
-        &["config", "http", "plugin", "routeros::login", "routeros::value", "simulator", "site", "state"],
-    ),
+    ("command", &["config", "http", "routeros::login", "simulator", "site", "state"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

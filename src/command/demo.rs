@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use super::{Failure, say, serve, simulated};
 use crate::config::{Config, Http, Secret, Site};
-use crate::plugin;
-use crate::routeros::login::Method;
 use crate::simulator;
 
 /// Options of `demo`.
@@ -46,7 +44,7 @@ impl Demo {
             let key =
                 if turn == 0 { kind.identity.clone() } else { format!("{}-{}", kind.identity, turn + 1) };
             let settings = simulator::Settings { seed: number as u64 + 1, identity: key.clone(), ..kind };
-            let (site, router) = simulated(&site(key), settings)?;
+            let (site, router) = simulated(&site(&key), settings)?;
             sites.push(Arc::new(site));
             routers.push(router);
         }
@@ -54,22 +52,9 @@ impl Demo {
     }
 }
 
-fn site(key: String) -> Site {
+fn site(key: &str) -> Site {
     let (user, password) = LOGIN;
-    let mut name = key.clone();
+    let mut name = key.to_string();
     name[..1].make_ascii_uppercase();
-    Site {
-        key,
-        name,
-        hosts: Vec::new(),
-        user: user.into(),
-        password: Secret::new(password.into()),
-        login: Method::Plain,
-        codepage: encoding_rs::WINDOWS_1252,
-        refresh: REFRESH,
-        connect_timeout: Duration::from_secs(10),
-        query_timeout: Duration::from_secs(5),
-        live: true,
-        collect: plugin::BUILT_IN.map(Into::into).into(),
-    }
+    Site { name, refresh: REFRESH, ..Site::new(key, Vec::new(), user, Secret::new(password.into())) }
 }

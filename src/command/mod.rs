@@ -24,8 +24,7 @@ pub type Failure = String;
 
 /// Serves a configuration until a signal ends it.
 fn serve(config: &Config) -> Result<(), Failure> {
-    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-        .map_err(|error| format!("signals can't be received: {error}"))?;
+    let signals = signals()?;
     let store = Arc::new(Store::new(config.sites.iter().map(|site| site::initial_state(site))));
     let routes = Routes::new(store.clone(), config.http.clone());
     let engine = http::start(move |request| routes.answer(request))
@@ -48,6 +47,12 @@ fn serve(config: &Config) -> Result<(), Failure> {
         serving.or(until_ended(signals)).await;
         Ok(())
     })
+}
+
+/// The signals that a command minds, received from now on.
+fn signals() -> Result<Signals, Failure> {
+    Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        .map_err(|error| format!("signals can't be received: {error}"))
 }
 
 /// Waits for SIGTERM or SIGINT.

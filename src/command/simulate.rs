@@ -2,9 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use async_signal::{Signal, Signals};
-
-use super::{Failure, say, until_ended};
+use super::{Failure, say, signals, until_ended};
 use crate::simulator::{self, Login, Policies, Router, Settings, Version};
 
 /// Options of `simulate`.
@@ -29,8 +27,7 @@ impl Simulate {
     ///
     /// When a port is taken.
     pub fn execute(self) -> Result<(), Failure> {
-        let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-            .map_err(|error| format!("signals can't be received: {error}"))?;
+        let signals = signals()?;
         let mut routers = Vec::new();
         for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
             let port = match self.port {

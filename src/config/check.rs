@@ -247,28 +247,23 @@ impl<'f> Check<'f, '_> {
                 format!("the site {key:?} has no user; expected user: \"…\", here or in defaults"),
             );
         }
+        let default = Site::new(key, hosts?, &user?, password?);
         Some(Site {
-            key: key.into(),
-            name: name.unwrap_or_else(|| key.into()),
-            hosts: hosts?,
-            user: user?,
-            password: password?,
+            name: name.unwrap_or(default.name),
             login: match login {
                 Some(Login::Challenge) => Method::Challenge,
-                Some(Login::Plain) | None => Method::Plain,
+                Some(Login::Plain) | None => default.login,
             },
-            codepage: codepage.unwrap_or(encoding_rs::WINDOWS_1252),
-            refresh: common.refresh.or(defaults.refresh).unwrap_or(Duration::from_secs(30)),
+            codepage: codepage.unwrap_or(default.codepage),
+            refresh: common.refresh.or(defaults.refresh).unwrap_or(default.refresh),
             connect_timeout: common
                 .connect_timeout
                 .or(defaults.connect_timeout)
-                .unwrap_or(Duration::from_secs(10)),
-            query_timeout: common.query_timeout.or(defaults.query_timeout).unwrap_or(Duration::from_secs(5)),
-            live: common.live.or(defaults.live).unwrap_or(true),
-            collect: common
-                .collect
-                .or_else(|| defaults.collect.clone())
-                .unwrap_or_else(|| plugin::BUILT_IN.map(Into::into).into()),
+                .unwrap_or(default.connect_timeout),
+            query_timeout: common.query_timeout.or(defaults.query_timeout).unwrap_or(default.query_timeout),
+            live: common.live.or(defaults.live).unwrap_or(default.live),
+            collect: common.collect.or_else(|| defaults.collect.clone()).unwrap_or(default.collect),
+            ..default
         })
     }
 

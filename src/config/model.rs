@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Secret;
+use crate::plugin;
 use crate::routeros::login::Method;
 use crate::routeros::value::Encoding;
 
@@ -81,6 +82,27 @@ pub struct Site {
     pub live: bool,
     /// Names of the plugins to run.
     pub collect: Vec<String>,
+}
+
+impl Site {
+    /// A site with the defaults of a file that says no more of it.
+    #[must_use]
+    pub fn new(key: &str, hosts: Vec<Host>, user: &str, password: Secret) -> Self {
+        Self {
+            key: key.into(),
+            name: key.into(),
+            hosts,
+            user: user.into(),
+            password,
+            login: Method::Plain,
+            codepage: encoding_rs::WINDOWS_1252,
+            refresh: Duration::from_secs(30),
+            connect_timeout: Duration::from_secs(10),
+            query_timeout: Duration::from_secs(5),
+            live: true,
+            collect: plugin::BUILT_IN.map(Into::into).into(),
+        }
+    }
 }
 
 /// The API's port without TLS.

@@ -17,7 +17,7 @@ use smol::{Task, Timer};
 
 use crate::clock::Moment;
 use crate::config::{self, Host};
-use crate::plugin::{self, Plugin};
+use crate::plugin;
 use crate::routeros::client;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
@@ -33,11 +33,8 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What is known of a site before its task has begun.
 #[must_use]
 pub fn initial_state(config: &config::Site) -> SiteState {
-    SiteState::new(&config.key, &config.name, config.refresh, plugins(config))
-}
-
-fn plugins(config: &config::Site) -> impl Iterator<Item = Arc<dyn Plugin>> {
-    config.collect.iter().filter_map(|name| plugin::built_in(name))
+    let plugins = config.collect.iter().filter_map(|name| plugin::built_in(name));
+    SiteState::new(&config.key, &config.name, config.refresh, plugins)
 }
 
 /// A site at work. Dropping it ends its task and its connection.
@@ -49,12 +46,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts a site's task, which writes what it learns into the store.
+    /// Starts a site's task, which reads what the store has readings for, and writes what it learns there.
     #[must_use]
     pub fn start(config: Arc<config::Site>, store: Arc<Store>) -> Self {
         let (requests, requested) = channel::bounded(MAX_REQUESTS);
-        let plugins = plugins(&config).collect();
-        let task = SiteTask { config, plugins, store, requested, waiting: Vec::new() };
+        let task = SiteTask { config, store, requested, waiting: Vec::new() };
         Self { _task: smol::spawn(task.run()), requests }
     }
 
@@ -78,7 +74,6 @@ type Request = Sender<Result<(), Error>>;
 
 struct SiteTask {
     config: Arc<config::Site>,
-    plugins: Vec<Arc<dyn Plugin>>,
     store: Arc<Store>,
     requested: Receiver<Request>,
     /// Those who wait for the refresh under way.
@@ -135,8 +130,12 @@ impl SiteTask {
             }
         }
         let messages: Vec<&str> = failures.iter().map(|error| error.message.as_str()).collect();
-        let cause = failures.last().map_or(Cause::Dns, |error| error.cause);
-        Ended { error: Error::new(cause, messages.join("; ")), answered: None }
+        let message = messages.join("; ");
+        let error = match failures.pop() {
+            Some(last) => Error { message, ..last },
+            None => Error::new(Cause::Dns, "the site has no host"),
+        };
+        Ended { error, answered: None }
     }
 
     async fn session(&mut self, host: &Host) -> Ended {

@@ -1,13 +1,11 @@
 //! One connection of a site: log in, refresh, wait, for as long as the router answers.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{FRESH, SiteTask};
 use crate::clock::Moment;
 use crate::config::Host;
-use crate::plugin::Plugin;
 use crate::routeros::client::{self, Client, Command};
 use crate::routeros::error::{Cause, Error};
 use crate::state::{Reading, Usage};
@@ -104,16 +102,12 @@ impl<'s> Session<'s> {
     /// What is to be read now. A menu that the router lacks is asked for again only over
     /// a new connection: it may have been upgraded meanwhile.
     fn readings_due(&self) -> Vec<Reading> {
-        let snapshot = self.site.store.snapshot();
-        let known = snapshot.site(&self.site.config.key);
-        let reading = |plugin: &Arc<dyn Plugin>| {
-            let known = known.and_then(|site| site.reading(plugin.name())).cloned();
-            known.unwrap_or_else(|| Reading::new(plugin.clone()))
-        };
         let lacking =
             |reading: &Reading| reading.error.as_ref().is_some_and(|error| error.cause == Cause::Unsupported);
-        let readings = self.site.plugins.iter().map(reading);
-        readings.filter(|reading| self.since.is_none() || !lacking(reading)).collect()
+        let snapshot = self.site.store.snapshot();
+        let readings = snapshot.site(&self.site.config.key).map(|site| site.readings.as_slice());
+        let readings = readings.unwrap_or_default().iter();
+        readings.filter(|reading| self.since.is_none() || !lacking(reading)).cloned().collect()
     }
 
     fn publish(&mut self, readings: Vec<Reading>, took: Duration) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Reading, ReadingState};
 use crate::clock::{Clock, Moment};
-use crate::plugin::{Data, Hotspot, Plugin, Resource};
+use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
 use crate::routeros::error::Error;
 
 /// Most connection events kept of a site: about a night of a bad link.
@@ -163,6 +163,15 @@ impl SiteState {
     pub fn resource(&self) -> Option<&Resource> {
         self.readings.iter().find_map(|reading| match reading.data.as_deref() {
             Some(Data::Resource(resource)) => Some(resource),
+            _ => None,
+        })
+    }
+
+    /// What the router's sensors last said, whenever that was.
+    #[must_use]
+    pub fn health(&self) -> Option<&Health> {
+        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
+            Some(Data::Health(health)) => Some(health),
             _ => None,
         })
     }

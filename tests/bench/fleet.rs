@@ -9,9 +9,6 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phsweb_agent::config::{self, Host, Secret};
-use phsweb_agent::plugin;
-use phsweb_agent::routeros::login::Method;
-use phsweb_agent::routeros::value::Encoding;
 use phsweb_agent::simulator::{Router, Settings};
 use phsweb_agent::site::{self, Site};
 use phsweb_agent::state::Store;
@@ -59,21 +56,11 @@ impl Fleet {
 }
 
 fn config(number: usize, router: &Router) -> config::Site {
-    config::Site {
-        key: format!("site-{number}"),
-        name: format!("Site {number}"),
-        hosts: vec![Host { name: router.addr().ip().to_string(), port: router.addr().port() }],
-        user: "api-user".into(),
-        password: Secret::new("password".into()),
-        login: Method::Plain,
-        codepage: Encoding::for_label(b"windows-1252").unwrap(),
-        // Never by itself while this measures.
-        refresh: Duration::from_secs(3600),
-        connect_timeout: Duration::from_secs(10),
-        query_timeout: Duration::from_secs(5),
-        live: true,
-        collect: plugin::BUILT_IN.map(Into::into).into(),
-    }
+    let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
+    let password = Secret::new("password".into());
+    let site = config::Site::new(&format!("site-{number}"), vec![host], "api-user", password);
+    // Never by itself while this measures.
+    config::Site { refresh: Duration::from_secs(3600), ..site }
 }
 
 fn refresh(criterion: &mut Criterion) {

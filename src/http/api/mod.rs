@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
-use crate::state::{Reading, Snapshot};
+use crate::state::{Link, Reading, SiteState, Snapshot};
 
 pub(super) use sessions::{sessions, table};
 pub(super) use sites::{router, site};
@@ -55,6 +55,14 @@ pub(super) struct ErrorJson {
 impl ErrorJson {
     fn new(error: &Error, since: Option<String>) -> Self {
         Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
+    }
+}
+
+/// What is wrong with the connection.
+fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
+    match &site.link {
+        Link::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
+        Link::Connecting | Link::Online { .. } => None,
     }
 }
 

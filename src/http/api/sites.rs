@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ErrorJson, View, reading_error, seconds};
+use super::{ErrorJson, View, link_error, reading_error, seconds};
 use crate::routeros::value;
 use crate::state::{ConnectionEvent, Link, Reading, SiteState, Usage};
 
@@ -123,13 +123,6 @@ pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson
         fetched_at: at.map(|at| view.date(at)),
         age_seconds: at.map(|at| view.age_s(at)),
         error: link_error(view, site),
-    }
-}
-
-fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
-    match &site.link {
-        Link::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
-        Link::Connecting | Link::Online { .. } => None,
     }
 }
 

@@ -5,11 +5,10 @@
 
 use serde::Serialize;
 
-use super::{ErrorJson, View, reading_error};
+use super::{ErrorJson, View, link_error, reading_error};
 use crate::clock;
-use crate::plugin::Hotspot;
 use crate::routeros::value;
-use crate::state::{Link, Reading, SiteState};
+use crate::state::{Link, SiteState};
 
 /// One site's figures.
 #[derive(Debug, Serialize)]
@@ -68,6 +67,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let shown = site.hotspot_now();
     // A site that collects no hotspot is well without its figures.
     let active = shown.is_some() || (site.is_online() && reading.is_none());
+    let (upload, download) = shown.map_or((0, 0), |hotspot| (hotspot.bytes_in(), hotspot.bytes_out()));
     let at = reading.and_then(|reading| reading.at);
     let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
     let last_activity = match (&site.link, last_login) {
@@ -80,17 +80,18 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     Stats {
         active_users: shown.map_or(0, |hotspot| hotspot.sessions.len()),
         total_users: shown.and_then(|hotspot| hotspot.configured_users).unwrap_or(0),
-        total_bytes_in: shown.map_or(0, Hotspot::bytes_in),
-        total_bytes_out: shown.map_or(0, Hotspot::bytes_out),
+        total_bytes_in: upload,
+        total_bytes_out: download,
         last_activity,
         last_activity_at: last_activity_at.clone().filter(|_| active),
         status: if active { "active" } else { "maintenance" },
         name: &site.name,
-        upload_bytes: shown.map_or(0, Hotspot::bytes_in),
-        download_bytes: shown.map_or(0, Hotspot::bytes_out),
+        upload_bytes: upload,
+        download_bytes: download,
         fetched_at: at.filter(|_| active).map(|at| view.date(at)),
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
-        error: error(view, site, reading),
+        // The connection's, or else the hotspot's own.
+        error: link_error(view, site).or_else(|| reading_error(view, reading?)),
         partial: reading.and_then(|reading| reading.partial.as_deref()).filter(|_| active),
         last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
             active_users: hotspot.sessions.len(),
@@ -103,14 +104,6 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         }),
         router_status: router_status(site),
     }
-}
-
-/// The connection's error, or the hotspot's own.
-fn error(view: View, site: &SiteState, reading: Option<&Reading>) -> Option<ErrorJson> {
-    if let Link::Offline { error, since } = &site.link {
-        return Some(ErrorJson::new(error, Some(view.date(*since))));
-    }
-    reading.and_then(|reading| reading_error(view, reading))
 }
 
 fn router_status(site: &SiteState) -> RouterStatus<'_> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::View;
 use crate::clock;
-use crate::plugin::{Data, Hotspot, Quantity};
+use crate::plugin::{Hotspot, Quantity};
 use crate::routeros::value;
 use crate::state::{self, Link, ReadingState, SiteState, Snapshot};
 
@@ -148,11 +148,7 @@ fn memory(free: u64, total: u64) -> Option<Share> {
 
 /// The hottest sensor.
 fn temperature(site: &SiteState) -> Option<String> {
-    let health = site.readings.iter().find_map(|reading| match reading.data.as_deref() {
-        Some(Data::Health(health)) => Some(health),
-        _ => None,
-    })?;
-    let degrees = health.sensors.iter().filter_map(|sensor| match sensor.measure {
+    let degrees = site.health()?.sensors.iter().filter_map(|sensor| match sensor.measure {
         Some((Quantity::Temperature, degrees)) => Some(degrees),
         _ => None,
     });
