@@ -12,11 +12,11 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
     ("state", &["clock", "plugin", "routeros::error", "routeros::value"]),
-    ("config", &["plugin", "routeros::login", "routeros::value"]),
+    ("config", &["plugin", "routeros::login", "routeros::tls", "routeros::value"]),
     ("site", &["clock", "config", "plugin", "routeros", "state"]),
     ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
     ("simulator", &["routeros::wire"]),
-    ("command", &["config", "http", "routeros::login", "simulator", "site", "state"]),
+    ("command", &["config", "http", "routeros::login", "routeros::tls", "simulator", "site", "state"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

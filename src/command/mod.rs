@@ -15,6 +15,7 @@ use smol::stream::StreamExt;
 
 use crate::config::{self, Config, Host};
 use crate::http::{self, Routes, gate};
+use crate::routeros::tls::Tls;
 use crate::simulator::{Router, Settings};
 use crate::site::{self, Site};
 use crate::state::Store;
@@ -75,7 +76,7 @@ fn simulated(site: &config::Site, settings: Settings) -> Result<(config::Site, R
     let router = Router::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), settings)
         .map_err(|error| format!("no simulated router for {}: {error}", site.key))?;
     let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
-    Ok((config::Site { hosts: vec![host], ..site.clone() }, router))
+    Ok((config::Site { hosts: vec![host], tls: Tls::Off, ..site.clone() }, router))
 }
 
 /// Tells the user at the terminal. Where nobody listens, nobody is told.

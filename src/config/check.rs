@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::file::{Fields, Node, Problem, Reader, unknown};
-use super::model::{Config, Host, Http, Site};
+use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
 use super::{Environment, read_text};
 use crate::plugin;
 use crate::routeros::login::Method;
+use crate::routeros::tls::{Authorities, Tls};
 use crate::routeros::value::Encoding;
 
 /// Longest site key, in characters.
@@ -23,6 +24,9 @@ const MAX_KEY: usize = 40;
 /// a small router more than it shows; the upper ends only catch a mistyped unit.
 const REFRESH: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
 const TIMEOUT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(300));
+
+/// Longest file of a CA's certificates taken, in bytes: a bundle of all public ones has a quarter of it.
+const MAX_CA_FILE: u64 = 1024 * 1024;
 
 /// Range of `max_connections`: fewer could lock its own admin out, and each costs a descriptor.
 const CONNECTIONS: (usize, usize) = (16, 65_536);
@@ -65,6 +69,13 @@ enum Admin {
 enum Login {
     Plain,
     Challenge,
+}
+
+#[derive(Deserialize)]
+enum Security {
+    Off,
+    Pin(String),
+    Ca(PathBuf),
 }
 
 /// One check of one file.
@@ -224,7 +235,9 @@ impl<'f> Check<'f, '_> {
             let fits = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_string());
             self.text("name", node, "a text of 1 to 100 characters", fits)
         });
-        let hosts = self.hosts(key, node, &fields);
+        let tls = fields.get("tls").map_or(Some(Tls::Off), |node| self.tls(node));
+        let port = if tls == Some(Tls::Off) { API_PORT } else { API_TLS_PORT };
+        let hosts = self.hosts(key, node, &fields, port);
         let password = self.password(key, node, &fields);
         let login = fields.get("login").and_then(|node| {
             self.reader.value("login", node, "Plain, or Challenge for RouterOS before 6.43")
@@ -233,12 +246,6 @@ impl<'f> Check<'f, '_> {
             let expected = "the name of a code page, such as \"windows-1251\"";
             self.text("codepage", node, expected, |text| Encoding::for_label(text.as_bytes()))
         });
-        if let Some(node) = fields.get("tls")
-            && !node.is("Off")
-        {
-            self.reader
-                .problem(node, "tls: this version speaks the plain API only; expected Off, or nothing");
-        }
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
         if user.is_none() && fields.get("user").is_none() {
@@ -254,6 +261,7 @@ impl<'f> Check<'f, '_> {
                 Some(Login::Challenge) => Method::Challenge,
                 Some(Login::Plain) | None => default.login,
             },
+            tls: tls?,
             codepage: codepage.unwrap_or(default.codepage),
             refresh: common.refresh.or(defaults.refresh).unwrap_or(default.refresh),
             connect_timeout: common
@@ -267,18 +275,44 @@ impl<'f> Check<'f, '_> {
         })
     }
 
+    fn tls(&mut self, node: Node<'f>) -> Option<Tls> {
+        const EXPECTED: &str = "Off, Pin(\"sha256:…\") with the 64 hexadecimal digits of the certificate's fingerprint, or Ca(\"ca.pem\")";
+        match self.reader.value("tls", node, EXPECTED)? {
+            Security::Off => Some(Tls::Off),
+            Security::Pin(text) => {
+                let pin = text.parse().ok();
+                if pin.is_none() {
+                    self.reader.unexpected("tls", node, EXPECTED);
+                }
+                pin.map(Tls::Pin)
+            }
+            Security::Ca(path) => {
+                let path = self.reader.relative(&path);
+                let authorities = read_text(&path, MAX_CA_FILE).and_then(|text| Authorities::from_pem(&text));
+                let told = |error| format!("tls: the Ca file {} {error}", path.display());
+                authorities.map_err(|error| self.reader.problem(node, told(error))).ok().map(Tls::Ca)
+            }
+        }
+    }
+
     /// The hosts of the file, or the one of the environment, with the environment's port.
-    fn hosts(&mut self, key: &str, site: Node<'f>, fields: &Fields<'f>) -> Option<Vec<Host>> {
+    fn hosts(
+        &mut self,
+        key: &str,
+        site: Node<'f>,
+        fields: &Fields<'f>,
+        default_port: u16,
+    ) -> Option<Vec<Host>> {
         const EXPECTED: &str = "a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"";
         let mut hosts = Vec::new();
         if let Some((variable, host)) = self.variable(key, "HOST") {
-            match host.parse() {
-                Ok(host) => hosts.push(host),
-                Err(()) => self.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
+            match Host::read(&host, default_port) {
+                Some(host) => hosts.push(host),
+                None => self.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
             }
         } else if let Some(node) = fields.get("hosts") {
             for node in self.reader.list("hosts", node, "at least one host, such as [\"10.0.1.1\"]") {
-                hosts.extend(self.text("hosts", node, EXPECTED, |text| text.parse::<Host>().ok()));
+                hosts.extend(self.text("hosts", node, EXPECTED, |text| Host::read(text, default_port)));
             }
         } else {
             self.reader.missing(

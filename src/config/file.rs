@@ -59,11 +59,6 @@ impl<'f> Node<'f> {
     fn typed<T: Deserialize<'f>>(self) -> Option<T> {
         options().from_str(self.0).ok()
     }
-
-    /// Whether the value is this bare word.
-    pub(super) fn is(self, word: &str) -> bool {
-        self.0 == word
-    }
 }
 
 /// The fields of one structure: `(name: value, …)`.

@@ -16,7 +16,7 @@ use std::path::Path;
 use check::Check;
 pub use file::Problem;
 use file::Reader;
-pub use model::{API_PORT, Config, Host, Http, Site};
+pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 pub use secret::Secret;
 
 /// Longest file taken, in bytes: a thousand sites take a quarter of it.

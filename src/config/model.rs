@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Secret;
 use crate::plugin;
 use crate::routeros::login::Method;
+use crate::routeros::tls::Tls;
 use crate::routeros::value::Encoding;
 
 /// The whole of `sites.ron`.
@@ -70,6 +70,8 @@ pub struct Site {
     pub password: Secret,
     /// How the router takes it.
     pub login: Method,
+    /// How the connection is secured.
+    pub tls: Tls,
     /// How to show text that is not UTF-8.
     pub codepage: &'static Encoding,
     /// From one refresh to the next.
@@ -95,6 +97,7 @@ impl Site {
             user: user.into(),
             password,
             login: Method::Plain,
+            tls: Tls::Off,
             codepage: encoding_rs::WINDOWS_1252,
             refresh: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
@@ -107,6 +110,9 @@ impl Site {
 
 /// The API's port without TLS.
 pub const API_PORT: u16 = 8728;
+
+/// The API's port with TLS.
+pub const API_TLS_PORT: u16 = 8729;
 
 /// A host name or address, with its port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,16 +133,15 @@ impl fmt::Display for Host {
     }
 }
 
-impl FromStr for Host {
-    type Err = ();
-
-    /// `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address.
-    fn from_str(text: &str) -> Result<Self, ()> {
+impl Host {
+    /// Reads `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address. Without a port it is `default_port`.
+    #[must_use]
+    pub fn read(text: &str, default_port: u16) -> Option<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(rest) => {
-                let (name, port) = rest.split_once(']').ok_or(())?;
-                name.parse::<Ipv6Addr>().map_err(drop)?;
-                let port = if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(())?) };
+                let (name, port) = rest.split_once(']')?;
+                name.parse::<Ipv6Addr>().ok()?;
+                let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
                 (name, port)
             }
             None if text.parse::<Ipv6Addr>().is_ok() => (text, None),
@@ -146,13 +151,13 @@ impl FromStr for Host {
             },
         };
         if name.parse::<IpAddr>().is_err() && !is_host_name(name) {
-            return Err(());
+            return None;
         }
         let port = match port {
-            Some(port) => port.parse().ok().filter(|&port| port > 0).ok_or(())?,
-            None => API_PORT,
+            Some(port) => port.parse().ok().filter(|&port| port > 0)?,
+            None => default_port,
         };
-        Ok(Self { name: name.into(), port })
+        Some(Self { name: name.into(), port })
     }
 }
 
@@ -199,9 +204,10 @@ mod tests {
             ("-a.example", None),
             ("a..b", None),
         ] {
-            let host = text.parse::<Host>().ok();
+            let host = Host::read(text, API_PORT);
             let got = host.as_ref().map(|host| (host.name.as_str(), host.port, host.to_string()));
             assert_eq!(got, expected.map(|(name, port, shown)| (name, port, shown.to_string())), "{text:?}");
         }
+        assert_eq!(Host::read("router.lan", API_TLS_PORT).unwrap().to_string(), "router.lan:8729");
     }
 }

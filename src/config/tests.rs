@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::routeros::login::Method;
+use crate::routeros::tls::Tls;
 
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let environment = |name: &str| {
@@ -236,5 +237,28 @@ fn what_a_site_lacks_names_the_site() {
     let problems = parse_with("(sites: {\"eko\": ()})", &[]).unwrap_err();
     for lacking in ["hosts", "user", "password"] {
         assert!(problems.contains(&format!("the site \"eko\" has no {lacking}")), "{problems}");
+    }
+}
+
+#[test]
+fn tls_is_off_pinned_or_by_a_ca() {
+    let pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let with = |tls: &str| {
+        parse_with(
+            &format!("(sites: {{\"a\": (hosts: [\"r\"], user: \"u\", password: Plain(\"\"), tls: {tls})}})"),
+            &[],
+        )
+    };
+    let pinned = with(&format!("Pin(\"sha256:{pin}\")")).unwrap();
+    assert_eq!(pinned.sites[0].tls, Tls::Pin(format!("sha256:{pin}").parse().unwrap()));
+    assert_eq!(pinned.sites[0].hosts[0].port, API_TLS_PORT, "the port follows");
+    assert_eq!(with("Off").unwrap().sites[0].hosts[0].port, API_PORT);
+    for (tls, told) in [
+        ("Pin(\"sha256:12\")", "tls: found Pin(\"sha256:12\"); expected Off, Pin(\"sha256:…\") with the 64"),
+        ("On", "tls: found On; expected Off"),
+        ("Ca(\"no-such.pem\")", "tls: the Ca file no-such.pem can't be read"),
+    ] {
+        let problems = with(tls).unwrap_err();
+        assert!(problems.contains(told), "{tls}: {problems}");
     }
 }

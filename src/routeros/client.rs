@@ -1,47 +1,44 @@
 //! One connection to a router: tagged commands side by side, each with its deadline.
 //!
-//! [`connect`] gives two halves. The [`Connection`] moves bytes and must be polled for
-//! anything to happen; it ends when the connection does, with why. The [`Client`] asks.
-//! A task runs both, so that there is nothing to clean up when either ends:
+//! [`connect`](super::connect::connect) gives two halves. The [`Connection`] moves bytes and must
+//! be polled for anything to happen; it ends when the connection does, with why. The [`Client`]
+//! asks. A task runs both, so that there is nothing to clean up when either ends:
 //!
 //! ```text
-//! let (client, connection) = client::connect(&host, timeout).await?;
+//! let (client, connection) = connect(host, &tls, timeout).await?;
 //! future::or(connection.run(), async { client.login(…).await?; client.call(…).await … }).await
 //! ```
 //!
 //! Commands given together to [`Client::call_all`] leave in one write, and their answers
 //! come back in whatever order the router has them ready: one round trip for all.
+//! [`Client::listen`] follows a menu beside them.
 //!
 //! What a router can make this side hold is bounded: a sentence by [`wire`](super::wire), an
-//! answer by [`MAX_ROWS`] and [`MAX_REPLY`], an endless run of answers that nobody waits for
-//! by [`MAX_STRAY`].
+//! answer by [`MAX_ROWS`], all answers and changes not taken yet together by [`MAX_REPLY`], an
+//! endless run of answers that nobody waits for by [`MAX_STRAY`]. Past one of them the connection
+//! ends: at most [`MAX_REPLY`] and a sentence or two for each connection.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_net::{AsyncToSocketAddrs, TcpStream};
-use rustix::net::sockopt;
 use smol::channel::{self, Receiver, Sender};
 use smol::future::{self, FutureExt};
-use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use smol::{Timer, stream::StreamExt};
 
 pub use super::command::{Command, Reply};
 use super::error::{Cause, Error};
 use super::exchange::{Answer, Exchange};
 pub use super::exchange::{MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
+pub use super::listen::Listen;
 use super::login::{self, Method};
 use super::wire::{Decoder, Sentence};
 
 /// Bytes read at once: a row or ten, and small enough for fifty routers on a small board.
 const READ_SIZE: usize = 4 * 1024;
 
-/// A link that died without a word is noticed by the kernel after a minute and a half
-/// of silence: `KEEPALIVE_IDLE` + 3 × `KEEPALIVE_INTERVAL`.
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_PROBES: u32 = 3;
+/// How a TLS alert begins. No answer of the API does: its second byte is of a word, and begins with `!`.
+const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
 /// Asks one router. Cloning gives another handle on the same connection.
 #[derive(Debug, Clone)]
@@ -54,45 +51,25 @@ pub struct Client {
 #[derive(Debug)]
 #[must_use = "nothing is sent or received until this runs"]
 pub struct Connection {
-    stream: TcpStream,
-    exchange: Arc<Mutex<Exchange>>,
+    reader: ReadHalf<Box<dyn Stream>>,
+    writer: WriteHalf<Box<dyn Stream>>,
+    exchange: Ending,
     woken: Receiver<()>,
 }
 
-/// Opens a connection to the first address of `host` that takes one.
-///
-/// # Errors
-///
-/// `dns`, `refused`, `unreachable` or `connect_timeout`, within `timeout`.
-pub async fn connect(
-    host: impl AsyncToSocketAddrs,
-    timeout: Duration,
-) -> Result<(Client, Connection), Error> {
-    let began = Instant::now();
-    let resolving =
-        async { async_net::resolve(host).await.map_err(|e| Error::new(Cause::Dns, e.to_string())) };
-    let late = late(began, timeout, Cause::ConnectTimeout, "the name was not resolved");
-    let addresses: Vec<SocketAddr> = resolving.or(late).await?;
+/// Bytes both ways: a socket, TLS over one, or what a test makes.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
 
-    let mut connected = Err(Error::new(Cause::Dns, "the name has no address"));
-    for (at, address) in addresses.iter().enumerate() {
-        // An address that never answers must leave time for those after it.
-        let left = timeout.saturating_sub(began.elapsed());
-        let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        let connecting =
-            async { TcpStream::connect(address).await.map_err(|error| Error::connecting(&error)) };
-        let late = self::late(Instant::now(), share, Cause::ConnectTimeout, "nothing answered");
-        connected = connecting.or(late).await;
-        if connected.is_ok() {
-            break;
-        }
-    }
-    let stream = connected?;
-    prepare(&stream).map_err(|error| Error::lost(&error))?;
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Stream for S {}
 
+/// A connection over an open stream of bytes.
+pub fn over(stream: impl Stream + 'static) -> (Client, Connection) {
+    let stream: Box<dyn Stream> = Box::new(stream);
+    let (reader, writer) = smol::io::split(stream);
     let exchange = Arc::new(Mutex::new(Exchange::default()));
     let (wake, woken) = channel::bounded(1);
-    Ok((Client { exchange: exchange.clone(), wake }, Connection { stream, exchange, woken }))
+    let client = Client { exchange: exchange.clone(), wake };
+    (client, Connection { reader, writer, exchange: Ending(exchange), woken })
 }
 
 impl Client {
@@ -168,6 +145,21 @@ impl Client {
         answers
     }
 
+    /// Follows a menu with its `listen` command, for as long as the result is held.
+    ///
+    /// RouterOS replays nothing of what is there: to know all, ask for it too, after this.
+    #[must_use]
+    pub fn listen(&self, Command(mut sentence): Command) -> Listen {
+        let (wake, woken) = channel::bounded(1);
+        let mut exchange = lock(&self.exchange);
+        let tag = exchange.next_tag();
+        sentence.push(format!(".tag={tag}").as_bytes());
+        exchange.follow(tag, &sentence, wake);
+        drop(exchange);
+        self.wake();
+        Listen::new(self.clone(), tag, woken)
+    }
+
     /// What this connection has cost so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -184,9 +176,28 @@ impl Client {
     fn ask(&self, exchange: &mut Exchange, tag: Option<u64>, sentence: &Sentence) -> Call {
         let (answer, answered) = channel::bounded(1);
         exchange.ask(tag, sentence, answer);
+        self.wake();
+        Call { client: self.clone(), tag, answered }
+    }
+
+    /// Tells the router that nobody waits for a command any more, so that it stops costing it.
+    pub(super) fn cancel(&self, tag: u64) {
+        let mut exchange = lock(&self.exchange);
+        let cancel = exchange.next_tag();
+        let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
+        let call = self.ask(&mut exchange, Some(cancel), &Sentence::from_words(words));
+        drop(exchange);
+        // Its own answer is of no interest, and is passed over.
+        drop(call);
+    }
+
+    pub(super) fn exchange(&self) -> MutexGuard<'_, Exchange> {
+        lock(&self.exchange)
+    }
+
+    fn wake(&self) {
         // A full channel has woken it already.
         let _ = self.wake.try_send(());
-        Call { client: self.clone(), tag, answered }
     }
 }
 
@@ -206,22 +217,12 @@ impl Call {
         let message = format!("no answer to {path}");
         let late = async {
             let late = late(began, timeout, Cause::QueryTimeout, &message).await;
-            self.cancel();
+            if let Some(tag) = self.tag {
+                self.client.cancel(tag);
+            }
             late
         };
         answered.or(late).await
-    }
-
-    /// Tells the router that nobody waits any more, so that a slow print stops costing it.
-    fn cancel(&self) {
-        let Some(tag) = self.tag else { return };
-        let mut exchange = lock(&self.client.exchange);
-        let cancel = exchange.next_tag();
-        let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
-        let call = self.client.ask(&mut exchange, Some(cancel), &Sentence::from_words(words));
-        drop(exchange);
-        // Its own answer is of no interest, and is passed over.
-        drop(call);
     }
 }
 
@@ -231,9 +232,13 @@ impl Drop for Call {
     }
 }
 
-impl Drop for Connection {
+/// The exchange of a connection, which ends with it.
+#[derive(Debug)]
+struct Ending(Arc<Mutex<Exchange>>);
+
+impl Drop for Ending {
     fn drop(&mut self) {
-        lock(&self.exchange).end(&closed("the connection has ended"));
+        lock(&self.0).end(&closed("the connection has ended"));
     }
 }
 
@@ -241,73 +246,79 @@ impl Connection {
     /// Moves bytes until the connection ends, and gives why it did. Every command
     /// without an answer gets the same error.
     pub async fn run(self) -> Error {
-        let error = future::or(self.receive(), self.send()).await;
-        lock(&self.exchange).end(&error);
+        let Self { reader, writer, exchange, woken } = self;
+        let error = future::or(receive(reader, &exchange.0), send(writer, &exchange.0, woken)).await;
+        lock(&exchange.0).end(&error);
         error
-    }
-
-    async fn receive(&self) -> Error {
-        let mut stream = self.stream.clone();
-        let mut decoder = Decoder::default();
-        let mut bytes = vec![0; READ_SIZE];
-        loop {
-            match stream.read(&mut bytes).await {
-                Ok(0) => return closed("the router closed the connection"),
-                Ok(count) => {
-                    decoder.push(&bytes[..count]);
-                    lock(&self.exchange).note_received(count);
-                }
-                Err(error) => return Error::lost(&error),
-            }
-            loop {
-                match decoder.next() {
-                    Ok(Some(sentence)) => {
-                        if let Err(error) = lock(&self.exchange).take(sentence) {
-                            return error;
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(error) => return error.into(),
-                }
-            }
-            // A router that never pauses must not keep the executor from the others.
-            future::yield_now().await;
-        }
-    }
-
-    async fn send(&self) -> Error {
-        let mut stream = self.stream.clone();
-        let mut woken = std::pin::pin!(self.woken.clone());
-        while woken.next().await.is_some() {
-            let bytes = lock(&self.exchange).take_outgoing();
-            if let Err(error) = stream.write_all(&bytes).await {
-                return Error::lost(&error);
-            }
-            lock(&self.exchange).note_sent(bytes.len());
-        }
-        // Every client is gone, so nobody waits for what the router still has to say.
-        closed("nobody asks any more")
     }
 }
 
+async fn receive(mut stream: impl AsyncRead + Unpin, exchange: &Mutex<Exchange>) -> Error {
+    let mut decoder = Decoder::default();
+    let mut bytes = vec![0; READ_SIZE];
+    let mut is_first = true;
+    loop {
+        let count = match stream.read(&mut bytes).await {
+            Ok(count) => count,
+            // How TLS says that the peer has gone without taking leave, as RouterOS does.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+            Err(error) => return Error::lost(&error),
+        };
+        if count == 0 {
+            return closed("the router closed the connection");
+        }
+        if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
+            return Error::speaks_tls();
+        }
+        decoder.push(&bytes[..count]);
+        lock(exchange).note_received(count);
+        loop {
+            match decoder.next() {
+                Ok(Some(sentence)) => {
+                    if let Err(error) = lock(exchange).take(sentence) {
+                        return error;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => return error.into(),
+            }
+        }
+        // A router that never pauses must not keep the executor from the others.
+        future::yield_now().await;
+    }
+}
+
+async fn send(mut stream: impl AsyncWrite + Unpin, exchange: &Mutex<Exchange>, woken: Receiver<()>) -> Error {
+    let mut woken = std::pin::pin!(woken);
+    while woken.next().await.is_some() {
+        let bytes = lock(exchange).take_outgoing();
+        // TLS holds back what is not flushed.
+        let sent = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await
+        };
+        if let Err(error) = sent.await {
+            return Error::lost(&error);
+        }
+        lock(exchange).note_sent(bytes.len());
+    }
+    // Every client is gone, so nobody waits for what the router still has to say.
+    closed("nobody asks any more")
+}
+
 /// Fails once `timeout` has passed since `began`.
-async fn late<T>(began: Instant, timeout: Duration, cause: Cause, what: &str) -> Result<T, Error> {
+pub(super) async fn late<T>(began: Instant, timeout: Duration, cause: Cause, what: &str) -> Result<T, Error> {
+    /// Rounded up to this: earlier steps have taken a little of what was set.
+    const STEP_MS: u128 = 50;
     Timer::at(began + timeout).await;
-    Err(Error::new(cause, format!("{what} within {}", humantime::format_duration(timeout))))
+    let told = Duration::from_millis(
+        u64::try_from(timeout.as_millis().div_ceil(STEP_MS) * STEP_MS).unwrap_or(u64::MAX),
+    );
+    Err(Error::new(cause, format!("{what} within {}", humantime::format_duration(told))))
 }
 
 fn closed(message: &str) -> Error {
     Error::new(Cause::Closed, message)
-}
-
-/// Sends at once what is written, and asks an idle peer for a sign of life.
-fn prepare(stream: &TcpStream) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
-    sockopt::set_tcp_keepcnt(stream, KEEPALIVE_PROBES)?;
-    Ok(())
 }
 
 /// Every change under this lock leaves the state whole, so a poisoned one is still good.

@@ -22,6 +22,12 @@ pub enum Cause {
     ConnectTimeout,
     /// The router ended the connection.
     Closed,
+    /// The TLS handshake failed, or the certificate is not to be trusted.
+    Tls,
+    /// The router's `api-ssl` has no certificate.
+    TlsNoCertificate,
+    /// The router has another certificate than the pinned one.
+    TlsPin,
     /// The login was refused.
     Auth,
     /// The login is good but may not do this.
@@ -32,6 +38,8 @@ pub enum Cause {
     QueryTimeout,
     /// What came is no RouterOS API, or more of it than is taken.
     Protocol,
+    /// The router answered a moment ago and does not now, in a way that a reboot looks.
+    Rebooting,
 }
 
 impl Cause {
@@ -44,11 +52,15 @@ impl Cause {
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
             Self::Closed => "closed",
+            Self::Tls => "tls",
+            Self::TlsNoCertificate => "tls_no_certificate",
+            Self::TlsPin => "tls_pin",
             Self::Auth => "auth",
             Self::Permission => "permission",
             Self::Unsupported => "unsupported",
             Self::QueryTimeout => "query_timeout",
             Self::Protocol => "protocol",
+            Self::Rebooting => "rebooting",
         }
     }
 
@@ -70,6 +82,20 @@ impl Cause {
                 "If this is at every connection, the service may be limited to other addresses or full. On the \
                  router: /ip service print detail where name=api, and see address and max-sessions"
             }
+            Self::Tls => {
+                "On the router: /ip service print detail where name=api-ssl, and see its certificate and tls-version. \
+                 The log may say more: /log print"
+            }
+            Self::TlsNoCertificate => {
+                "Give it one. On the router: /certificate add name=api common-name=router days-valid=3650 \
+                 key-usage=digital-signature,key-encipherment,tls-server, then /certificate sign api, then \
+                 /ip service set api-ssl certificate=api disabled=no. If it has one, it may offer only ciphers \
+                 with DHE, which this agent does not speak: upgrade RouterOS, or use tls: Off over a VPN"
+            }
+            Self::TlsPin => {
+                "If the router's certificate was renewed, put the new fingerprint into tls: Pin(…). If it was not, \
+                 somebody else answers at this address. On the router: /certificate print detail shows the fingerprint"
+            }
             Self::Auth => {
                 "Check the user and the password. A user whose group lacks the api policy, or who may log in from \
                  other addresses only, gets the same answer. On the router: /user print detail, /user group print. \
@@ -90,6 +116,10 @@ impl Cause {
             Self::Protocol => {
                 "Something else may listen on this port. On the router: /ip service print, and give the port \
                  of api under hosts"
+            }
+            Self::Rebooting => {
+                "If it does not come back within a few minutes, check its power and its link. Why it rebooted is in \
+                 its log. On the router: /log print where topics~\"system\", and /system resource print shows the uptime"
             }
         }
     }
@@ -122,6 +152,13 @@ impl Error {
             _ => Cause::Unreachable,
         };
         Self::new(cause, error.to_string())
+    }
+
+    /// What came over a plain connection is TLS.
+    pub(super) fn speaks_tls() -> Self {
+        const HINT: &str =
+            "This is api-ssl. Give the site tls: Pin(…), or the port of api, 8728, under hosts";
+        Self { hint: HINT, ..Self::new(Cause::Tls, "what answers at this port speaks TLS") }
     }
 
     /// Why an open connection is of no use any more.

@@ -52,6 +52,8 @@ pub(super) struct Exchange {
     last_tag: u64,
     /// Commands without an answer yet, by tag. A login has none.
     pending: HashMap<Option<u64>, Pending>,
+    /// Menus that are followed, by tag.
+    followed: HashMap<u64, Followed>,
     /// Bytes to be sent: whole sentences, in their order.
     outgoing: Vec<u8>,
     /// Why no more commands are taken.
@@ -73,6 +75,17 @@ struct Pending {
     answer: Sender<Answer>,
 }
 
+/// A menu that is followed: what came and nobody has taken yet.
+#[derive(Debug)]
+struct Followed {
+    changes: Vec<Sentence>,
+    cost: usize,
+    traps: Vec<Trap>,
+    /// Why nothing more comes.
+    ended: Option<Error>,
+    wake: Sender<()>,
+}
+
 impl Exchange {
     /// A tag not used before over this connection; 0 is never given out.
     pub(super) fn next_tag(&mut self) -> u64 {
@@ -82,26 +95,58 @@ impl Exchange {
 
     /// Queues a command to be sent; its answer, or why there is none, goes to `answer`.
     pub(super) fn ask(&mut self, tag: Option<u64>, sentence: &Sentence, answer: Sender<Answer>) {
-        let refused = match &self.ended {
-            Some(error) => Some(error.clone()),
-            None if self.outgoing.len() > MAX_OUTGOING => {
-                Some(Error::new(Cause::QueryTimeout, "the router has stopped reading"))
-            }
-            None => None,
-        };
-        if let Some(error) = refused {
+        if let Err(error) = self.queue(sentence) {
             let _ = answer.try_send(Err(error));
             return;
         }
-        sentence.encode(&mut self.outgoing);
-        self.usage.commands += 1;
         let pending = Pending { reply: Reply::default(), cost: 0, began: Instant::now(), answer };
         self.pending.insert(tag, pending);
+    }
+
+    /// Queues a `listen` to be sent; `wake` is told when there is something to take.
+    pub(super) fn follow(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
+        let ended = self.queue(sentence).err();
+        let _ = wake.try_send(());
+        let followed = Followed { changes: Vec::new(), cost: 0, traps: Vec::new(), ended, wake };
+        self.followed.insert(tag, followed);
+    }
+
+    fn queue(&mut self, sentence: &Sentence) -> Result<(), Error> {
+        if let Some(error) = &self.ended {
+            return Err(error.clone());
+        }
+        if self.outgoing.len() > MAX_OUTGOING {
+            return Err(Error::new(Cause::QueryTimeout, "the router has stopped reading"));
+        }
+        sentence.encode(&mut self.outgoing);
+        self.usage.commands += 1;
+        Ok(())
     }
 
     /// Forgets a command: its answer, if it still comes, is passed over.
     pub(super) fn forget(&mut self, tag: Option<u64>) {
         self.pending.remove(&tag);
+    }
+
+    /// Takes the changes that have come to a followed menu.
+    ///
+    /// # Errors
+    ///
+    /// Why none will come any more, once all have been taken.
+    pub(super) fn take_changes(&mut self, tag: u64) -> Result<Vec<Sentence>, Error> {
+        let Some(followed) = self.followed.get_mut(&tag) else { return Ok(Vec::new()) };
+        match &followed.ended {
+            Some(error) if followed.changes.is_empty() => Err(error.clone()),
+            _ => {
+                followed.cost = 0;
+                Ok(std::mem::take(&mut followed.changes))
+            }
+        }
+    }
+
+    /// Follows a menu no longer. Gives whether the router has to be told.
+    pub(super) fn unfollow(&mut self, tag: u64) -> bool {
+        self.followed.remove(&tag).is_some_and(|followed| followed.ended.is_none())
     }
 
     /// Gives away what is to be sent.
@@ -126,6 +171,10 @@ impl Exchange {
         for (_, pending) in self.pending.drain() {
             let _ = pending.answer.try_send(Err(error.clone()));
         }
+        for followed in self.followed.values_mut() {
+            followed.ended.get_or_insert_with(|| error.clone());
+            let _ = followed.wake.try_send(());
+        }
         self.ended.get_or_insert_with(|| error.clone());
     }
 
@@ -140,6 +189,12 @@ impl Exchange {
         }
         // A tag that is no number was never ours.
         let tag = sentence.tag().map(|tag| value::number(tag).unwrap_or(0));
+        if let Some(followed) = tag.and_then(|tag| self.followed.get_mut(&tag)) {
+            self.stray_run = 0;
+            followed.cost += sentence.cost();
+            followed.take(sentence)?;
+            return self.within_bounds();
+        }
         let Some(pending) = self.pending.get_mut(&tag) else {
             self.usage.stray += 1;
             self.stray_run += 1;
@@ -150,18 +205,14 @@ impl Exchange {
         };
         self.stray_run = 0;
         pending.cost += sentence.cost();
-        let cost: usize = self.pending.values().map(|pending| pending.cost).sum();
-        if cost > MAX_REPLY {
-            return Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes")));
-        }
+        self.within_bounds()?;
         let Some(pending) = self.pending.get_mut(&tag) else { return Ok(()) };
         match sentence.first() {
             b"!re" if pending.reply.rows.len() == MAX_ROWS => {
                 return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
             }
             b"!re" => pending.reply.rows.push(sentence),
-            b"!trap" if pending.reply.traps.len() == MAX_TRAPS => {}
-            b"!trap" => pending.reply.traps.push(trap(&sentence)),
+            b"!trap" => note_trap(&mut pending.reply.traps, &sentence),
             b"!empty" => {}
             b"!done" => {
                 pending.reply.took = pending.began.elapsed();
@@ -170,13 +221,40 @@ impl Exchange {
                     let _ = answer.try_send(Ok(reply));
                 }
             }
-            other => {
-                return Err(protocol(format!(
-                    "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
-                    told(other)
-                )));
-            }
+            other => return Err(unknown_reply(other)),
         }
+        Ok(())
+    }
+
+    /// Whether what is held for all that is under way is still within [`MAX_REPLY`].
+    fn within_bounds(&self) -> Result<(), Error> {
+        let replies = self.pending.values().map(|pending| pending.cost);
+        let cost: usize = replies.chain(self.followed.values().map(|followed| followed.cost)).sum();
+        if cost > MAX_REPLY {
+            return Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes")));
+        }
+        Ok(())
+    }
+}
+
+impl Followed {
+    fn take(&mut self, sentence: Sentence) -> Result<(), Error> {
+        match sentence.first() {
+            b"!re" => self.changes.push(sentence),
+            b"!trap" => note_trap(&mut self.traps, &sentence),
+            b"!empty" => {}
+            b"!done" => {
+                // It never ends by itself: without a trap, somebody has cancelled it.
+                let ended = if self.traps.is_empty() {
+                    Error::new(Cause::Unsupported, "the router ended the listen")
+                } else {
+                    self.traps.as_slice().into()
+                };
+                self.ended.get_or_insert(ended);
+            }
+            other => return Err(unknown_reply(other)),
+        }
+        let _ = self.wake.try_send(());
         Ok(())
     }
 }
@@ -193,11 +271,20 @@ fn fatal(sentence: &Sentence) -> Error {
     Error::new(cause, format!("the router ended the session: {reason}"))
 }
 
-fn trap(sentence: &Sentence) -> Trap {
-    Trap {
-        category: sentence.get("category").and_then(value::number),
-        message: told(sentence.get("message").unwrap_or_default()),
+fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
+    if traps.len() < MAX_TRAPS {
+        traps.push(Trap {
+            category: sentence.get("category").and_then(value::number),
+            message: told(sentence.get("message").unwrap_or_default()),
+        });
     }
+}
+
+fn unknown_reply(kind: &[u8]) -> Error {
+    protocol(format!(
+        "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
+        told(kind)
+    ))
 }
 
 fn protocol(message: String) -> Error {

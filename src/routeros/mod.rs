@@ -1,12 +1,16 @@
 //! The RouterOS API: how to speak it, and nothing about hotspots.
 //!
 //! [`wire`] and [`value`] are pure functions of bytes, [`login`] makes the sentences that log in,
-//! [`client`] holds one connection and asks over it, [`error`] says what went wrong.
+//! [`connect`] opens a connection, over [`tls`] where it is to be, [`client`] asks over it,
+//! [`error`] says what went wrong.
 
 pub mod client;
 mod command;
+pub mod connect;
 pub mod error;
 mod exchange;
+mod listen;
 pub mod login;
+pub mod tls;
 pub mod value;
 pub mod wire;

@@ -18,7 +18,7 @@ use smol::{Task, Timer};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::plugin;
-use crate::routeros::client;
+use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use backoff::Backoff;
@@ -139,7 +139,8 @@ impl SiteTask {
     }
 
     async fn session(&mut self, host: &Host) -> Ended {
-        let connected = client::connect((host.name.as_str(), host.port), self.config.connect_timeout).await;
+        let at = (host.name.as_str(), host.port);
+        let connected = connect(at, &self.config.tls, self.config.connect_timeout).await;
         let (client, connection) = match connected {
             Ok(halves) => halves,
             Err(error) => return Ended { error, answered: None },

@@ -3,12 +3,14 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use phsweb_agent::routeros::client::{self, Command};
+use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::connect::connect;
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::tls::Tls;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::peer::{PATIENCE, Peer, at, attributes, with};
+use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
 
 /// Long enough for an answer that is there, short enough to wait for one that is not.
 const SHORT: Duration = Duration::from_millis(150);
@@ -94,13 +96,13 @@ fn a_login_without_an_answer_is_late() {
 #[test]
 fn a_port_where_nobody_listens_refuses() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let error = smol::block_on(client::connect(address, PATIENCE)).unwrap_err();
+    let error = smol::block_on(connect_to(address)).unwrap_err();
     assert_eq!(error.cause, Cause::Refused, "{error}");
 }
 
 #[test]
 fn a_name_without_an_address_is_told() {
-    let error = smol::block_on(client::connect("no-such-host.invalid:8728", PATIENCE)).unwrap_err();
+    let error = smol::block_on(connect(("no-such-host.invalid", 8728), &Tls::Off, PATIENCE)).unwrap_err();
     assert_eq!(error.cause, Cause::Dns, "{error}");
 }
 

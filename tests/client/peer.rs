@@ -7,8 +7,10 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
-use phsweb_agent::routeros::client::{self, Client, Command};
+use phsweb_agent::routeros::client::{self, Client, Command, Connection};
+use phsweb_agent::routeros::connect::connect;
 use phsweb_agent::routeros::error::Error;
+use phsweb_agent::routeros::tls::Tls;
 use phsweb_agent::routeros::wire::Sentence;
 use smol::channel::{Receiver, bounded};
 use smol::{Timer, future};
@@ -157,10 +159,15 @@ impl Session {
     }
 }
 
+/// Connects to an address.
+pub(super) async fn connect_to(address: SocketAddr) -> Result<(Client, Connection), Error> {
+    connect((&address.ip().to_string(), address.port()), &Tls::Off, PATIENCE).await
+}
+
 /// Runs `act` with a client of `address`, whose connection moves bytes meanwhile.
 pub(super) fn at<T>(address: SocketAddr, act: impl AsyncFnOnce(&Session) -> T) -> T {
     smol::block_on(async {
-        let (client, connection) = client::connect(address, PATIENCE).await.unwrap();
+        let (client, connection) = connect_to(address).await.unwrap();
         let (end, ended) = bounded(1);
         let session = Session { client, ended };
         let moving = async {

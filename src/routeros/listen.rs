@@ -1,0 +1,51 @@
+//! A menu that is followed with `listen`: what changes, as it changes.
+
+use smol::channel::Receiver;
+
+use super::client::Client;
+use super::error::Error;
+use super::wire::Sentence;
+
+/// A `listen` under way over a connection. Dropping it tells the router to stop.
+///
+/// Each change is a `!re` sentence with an `.id`: a row that is new, with all of its properties;
+/// one that changed, perhaps with the changed ones alone; or one that is gone, with `.dead`. What
+/// was there before is not told, nor are counters.
+#[derive(Debug)]
+pub struct Listen {
+    client: Client,
+    tag: u64,
+    /// Told when there may be something to take.
+    woken: Receiver<()>,
+}
+
+impl Listen {
+    pub(super) fn new(client: Client, tag: u64, woken: Receiver<()>) -> Self {
+        Self { client, tag, woken }
+    }
+
+    /// Waits until something may have changed. Nothing is lost where this is given up.
+    pub async fn changed(&self) {
+        // An error means that the connection is gone, which `take` tells.
+        let _ = self.woken.recv().await;
+    }
+
+    /// The changes that have come and were not taken yet, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing comes any more, once all has been taken: the router refused or interrupted the
+    /// `listen`, or the connection has ended.
+    pub fn take(&self) -> Result<Vec<Sentence>, Error> {
+        self.client.exchange().take_changes(self.tag)
+    }
+}
+
+impl Drop for Listen {
+    fn drop(&mut self) {
+        let tell = self.client.exchange().unfollow(self.tag);
+        if tell {
+            self.client.cancel(self.tag);
+        }
+    }
+}
