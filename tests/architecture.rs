@@ -11,7 +11,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
     ("logging", &[]),
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
-    ("state", &["clock", "plugin", "routeros::error", "routeros::value"]),
+    ("state", &["clock", "plugin", "routeros::error", "routeros::value", "routeros::wire"]),
     ("config", &["plugin", "routeros::login", "routeros::tls", "routeros::value"]),
     ("site", &["clock", "config", "plugin", "routeros", "state"]),
     ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),

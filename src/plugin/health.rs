@@ -154,11 +154,7 @@ mod tests {
 
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
         let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
-        let context = Context {
-            now: Moment::now(),
-            codepage: Encoding::for_label(b"windows-1252").unwrap(),
-            previous: None,
-        };
+        let context = Context::new(Moment::now(), Encoding::for_label(b"windows-1252").unwrap());
         match HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context) {
             Ok(Data::Health(health)) => health.sensors,
             other => panic!("{other:?}"),

@@ -10,11 +10,13 @@ mod resource;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::routeros::client::{Command, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Encoding;
+use crate::routeros::wire::Sentence;
 
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session};
@@ -41,6 +43,20 @@ pub trait Plugin: Send + Sync {
     ///
     /// That of the answer without which there is nothing to say.
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error>;
+
+    /// The `listen` that tells what changes between the answers, where there is one.
+    fn listen(&self) -> Option<Command> {
+        None
+    }
+
+    /// What the data is after these changes, which the `listen` told; `None` where it stays as it was.
+    ///
+    /// # Errors
+    ///
+    /// When the changes make more of it than is taken: the connection is of no use any more.
+    fn follow(&self, _changes: &[Sentence], _context: &Context) -> Result<Option<Data>, Error> {
+        Ok(None)
+    }
 }
 
 impl fmt::Debug for dyn Plugin {
@@ -63,12 +79,35 @@ fn first(answers: &[Answer]) -> Result<&Reply, Error> {
 /// What a plugin may know beside the answers.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// When the answers came.
+    /// When the answers or changes came.
     pub now: Moment,
+    /// How long the answers took: what they say may be as old.
+    pub took: Duration,
     /// How to show text that is not UTF-8.
     pub codepage: &'static Encoding,
     /// What this plugin read before, from this router.
     pub previous: Option<&'a Data>,
+    /// Whether changes are told beside the answers.
+    pub following: Following<'a>,
+}
+
+impl Context<'_> {
+    /// The context of a first answer, which came at once.
+    #[must_use]
+    pub fn new(now: Moment, codepage: &'static Encoding) -> Self {
+        Self { now, took: Duration::ZERO, codepage, previous: None, following: Following::No }
+    }
+}
+
+/// Whether a menu's changes are told, by a `listen`, beside the answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Following<'a> {
+    /// They are not. What is not in an answer any more is gone.
+    No,
+    /// Since just before this was asked; these came until its answer.
+    Begun(&'a [Sentence]),
+    /// Since before an earlier answer; what came until now has been applied.
+    On,
 }
 
 /// What a plugin has read.
@@ -99,6 +138,21 @@ impl Data {
             Self::Hotspot(hotspot) => hotspot.table(),
             Self::Resource(resource) => resource.table(),
             Self::Health(health) => health.table(),
+        }
+    }
+
+    /// Whether an answer and the changes told disagree, so that it is worth asking again soon.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        matches!(self, Self::Hotspot(hotspot) if hotspot.is_in_doubt())
+    }
+
+    /// How many changes were found by asking, though a `listen` should have told them.
+    #[must_use]
+    pub fn untold_changes(&self) -> u64 {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.untold_changes,
+            _ => 0,
         }
     }
 }

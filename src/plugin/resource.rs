@@ -128,7 +128,7 @@ mod tests {
     fn read(words: &[&str]) -> Resource {
         let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
         let codepage = Encoding::for_label(b"windows-1252").unwrap();
-        match ResourcePlugin.read(&[Ok(reply)], &Context { now: Moment::now(), codepage, previous: None }) {
+        match ResourcePlugin.read(&[Ok(reply)], &Context::new(Moment::now(), codepage)) {
             Ok(Data::Resource(resource)) => resource,
             other => panic!("{other:?}"),
         }

@@ -64,6 +64,27 @@ impl Cause {
         }
     }
 
+    /// Whether it comes and goes with the link and the router; the others stay until somebody mends them.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::Dns
+            | Self::Refused
+            | Self::Unreachable
+            | Self::ConnectTimeout
+            | Self::Closed
+            | Self::QueryTimeout
+            | Self::Rebooting => true,
+            Self::Tls
+            | Self::TlsNoCertificate
+            | Self::TlsPin
+            | Self::Auth
+            | Self::Permission
+            | Self::Unsupported
+            | Self::Protocol => false,
+        }
+    }
+
     /// What the operator can do, naming the RouterOS command where there is one.
     #[must_use]
     pub fn hint(self) -> &'static str {

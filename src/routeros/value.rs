@@ -4,6 +4,9 @@
 //! a zero that would look like an answer.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::time::Duration;
 
 pub use encoding_rs::Encoding;
@@ -109,6 +112,63 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Encoding) -> Cow<'v, str> {
     }
 }
 
+/// A router's text: shown as [`text`] shows it, kept as the bytes that came, so that it can go
+/// back as it was. Two are the same when their bytes are.
+#[derive(Clone, Default, Eq)]
+pub struct Text {
+    shown: String,
+    /// The bytes, where those of `shown` are others.
+    raw: Option<Box<[u8]>>,
+}
+
+impl Text {
+    /// Keeps a value.
+    #[must_use]
+    pub fn new(value: &[u8], codepage: &'static Encoding) -> Self {
+        let shown = text(value, codepage);
+        let raw = matches!(shown, Cow::Owned(_)).then(|| value.into());
+        Self { shown: shown.into_owned(), raw }
+    }
+
+    /// The bytes that came.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.raw.as_deref().unwrap_or(self.shown.as_bytes())
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.shown
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.shown, f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,5 +266,19 @@ mod tests {
         assert_eq!(text(b"\xcf\xf0\xe8\xe2\xe5\xf2", cyrillic), "Привет");
         assert_eq!(text(b"caf\xe9", latin), "café");
         assert_eq!(text(b"\x81\x00", latin), "\u{81}\0", "every byte shows as something");
+    }
+    #[test]
+    fn a_text_keeps_the_bytes_that_came() {
+        let (latin, cyrillic) =
+            (Encoding::for_label(b"windows-1252").unwrap(), Encoding::for_label(b"windows-1251").unwrap());
+        for (bytes, shown) in
+            [(&b"caf\xe9"[..], "café"), ("café".as_bytes(), "café"), (b"", ""), (b"\xff", "ÿ")]
+        {
+            let text = Text::new(bytes, latin);
+            assert_eq!((&*text, text.bytes()), (shown, bytes));
+        }
+        let typed = Text::new(b"caf\xe9", latin);
+        assert_ne!(typed, Text::new("café".as_bytes(), latin), "shown alike, and not the same");
+        assert_eq!(typed, Text::new(b"caf\xe9", cyrillic), "whatever it is shown as");
     }
 }

@@ -104,7 +104,7 @@ impl State {
     /// What a reboot leaves: the configuration and the cookies. Uptime begins at zero, and nobody is online.
     pub(super) fn reboot(&mut self) {
         for menu in [ACTIVE, HOST, API_SESSION, LOG] {
-            self.with(menu, |table, now| table.replace(Vec::new(), now));
+            self.with(menu, |table, _| table.forget());
         }
         // A menu of one row: its `.id` is empty.
         self.with(RESOURCE, |table, now| {

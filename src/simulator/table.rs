@@ -172,6 +172,12 @@ impl Table {
         Some(row)
     }
 
+    /// Takes all rows out, and nobody is told: how a reboot forgets, which ends every `listen` too.
+    pub(super) fn forget(&mut self) {
+        let rules = self.rules;
+        *self = Self { last_id: self.last_id, last_place: self.last_place, ..Self::new(rules) };
+    }
+
     /// Takes the first row out without a word: how the log forgets.
     pub(super) fn forget_first(&mut self) {
         if let Some(row) = self.rows.keys().next().copied().and_then(|place| self.take_out(place)) {

@@ -1,10 +1,13 @@
 //! Sites: a task each that connects, asks, waits, and gets well again.
 //!
 //! A task holds one connection to one router for days. Each refresh asks for all of
-//! its plugins in one write and puts what came into the [`Store`]. Whatever goes wrong is
-//! a state of this site and of no other; the task itself never ends.
+//! its plugins in one write and puts what came into the [`Store`]; between refreshes it follows
+//! who logs in and out. Whatever goes wrong is a state of this site and of no other; the task
+//! itself never ends.
 
 mod backoff;
+mod follow;
+mod hosts;
 mod session;
 
 use std::panic::AssertUnwindSafe;
@@ -16,13 +19,21 @@ use smol::future::FutureExt;
 use smol::{Task, Timer};
 
 use crate::clock::Moment;
-use crate::config::{self, Host};
+use crate::config;
 use crate::plugin;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use backoff::Backoff;
+use hosts::Patience;
 use session::Session;
+
+/// How long a router takes to boot at most, in which it may refuse logins that are good: the slowest
+/// boards take two minutes.
+const BOOT: Duration = Duration::from_secs(180);
+
+/// The least wait after a refused login, though the router may only be booting: each is a line in its log.
+const BOOT_WAIT: Duration = Duration::from_secs(20);
 
 /// Most calls for a refresh that wait to be taken; a further caller waits for a place.
 const MAX_REQUESTS: usize = 64;
@@ -34,7 +45,8 @@ const FRESH: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn initial_state(config: &config::Site) -> SiteState {
     let plugins = config.collect.iter().filter_map(|name| plugin::built_in(name));
-    SiteState::new(&config.key, &config.name, config.refresh, plugins)
+    let hosts = config.hosts.iter().map(ToString::to_string);
+    SiteState::new(&config.key, &config.name, config.refresh, hosts, plugins)
 }
 
 /// A site at work. Dropping it ends its task and its connection.
@@ -50,7 +62,14 @@ impl Site {
     #[must_use]
     pub fn start(config: Arc<config::Site>, store: Arc<Store>) -> Self {
         let (requests, requested) = channel::bounded(MAX_REQUESTS);
-        let task = SiteTask { config, store, requested, waiting: Vec::new() };
+        let task = SiteTask {
+            config,
+            store,
+            requested,
+            waiting: Vec::new(),
+            patience: Patience::default(),
+            answered: None,
+        };
         Self { _task: smol::spawn(task.run()), requests }
     }
 
@@ -78,13 +97,23 @@ struct SiteTask {
     requested: Receiver<Request>,
     /// Those who wait for the refresh under way.
     waiting: Vec<Request>,
+    patience: Patience,
+    /// When a session last ended that had answered.
+    answered: Option<Instant>,
 }
 
-/// How a session ended.
+/// How a session ended, if it ever began.
 struct Ended {
     error: Error,
     /// How long it answered; `None` if it never did.
     answered: Option<Duration>,
+}
+
+/// Why there is no connection any more.
+enum Visited {
+    Ended(Ended),
+    /// An earlier host is well again.
+    Returns,
 }
 
 impl SiteTask {
@@ -93,34 +122,57 @@ impl SiteTask {
         let mut backoff = Backoff::default();
         loop {
             let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
-            let ended = visit.unwrap_or_else(|_| Ended {
-                error: Error::new(
-                    Cause::Protocol,
-                    "the agent failed over what the router sent; please report it",
-                ),
-                answered: None,
-            });
-            let news = self.update(|site| site.lost(&ended.error, Moment::now()));
+            let ended = match visit {
+                Ok(Visited::Returns) => continue,
+                Ok(Visited::Ended(ended)) => ended,
+                Err(_) => {
+                    let told = "the agent failed over what the router sent; please report it";
+                    Ended { error: Error::new(Cause::Protocol, told), answered: None }
+                }
+            };
+            let login_refused = ended.error.cause == Cause::Auth;
+            let error = self.as_of_a_reboot(ended.error);
+            let news = self.update(|site| site.lost(&error, Moment::now()));
             if news == Some(true) {
-                log::warn!("{}: offline: {}. {}", self.config.key, ended.error, ended.error.hint);
+                log::warn!("{}: offline: {error}. {}", self.config.key, error.hint);
             }
-            self.answer(&Err(ended.error.clone()));
-            let wait = backoff.next(ended.error.cause, ended.answered.unwrap_or_default());
+            self.answer(&Err(error.clone()));
+            let mut wait = backoff.next(error.cause, ended.answered.unwrap_or_default());
+            if login_refused {
+                wait = wait.max(BOOT_WAIT);
+            }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
-            self.rest(wait, &ended.error).await;
+            self.rest(wait, (!login_refused).then_some(FRESH), &error).await;
         }
     }
 
+    /// A login that worked until a moment ago, and is refused now: a router that boots takes connections
+    /// before it knows its users.
+    fn as_of_a_reboot(&self, error: Error) -> Error {
+        let just_answered = self.answered.is_some_and(|at| at.elapsed() < BOOT);
+        if error.cause != Cause::Auth || !just_answered {
+            return error;
+        }
+        let told = "the login that worked until now is refused, as it is while a router boots";
+        Error::new(Cause::Rebooting, format!("{told}: {}", error.message))
+    }
+
     /// Tries the hosts in order and stays with the first that answers, until it no longer does.
-    async fn visit(&mut self) -> Ended {
+    async fn visit(&mut self) -> Visited {
         let mut failures: Vec<Error> = Vec::new();
         let config = self.config.clone();
-        for host in &config.hosts {
-            let ended = self.session(host).await;
-            let message = format!("{host}: {}", ended.error.message);
+        for at in 0..config.hosts.len() {
+            let Visited::Ended(ended) = self.session(at).await else {
+                self.patience.returns();
+                return Visited::Returns;
+            };
+            self.update(|site| site.host_tried(at, Some(ended.error.clone())));
+            let message = format!("{}: {}", config.hosts[at], ended.error.message);
             let error = Error { message, ..ended.error };
-            if ended.answered.is_some() {
-                return Ended { error, answered: ended.answered };
+            if let Some(answered) = ended.answered {
+                self.answered = Some(Instant::now());
+                self.patience.lasted(answered);
+                return Visited::Ended(Ended { error, answered: Some(answered) });
             }
             let last = error.cause == Cause::Auth;
             failures.push(error);
@@ -135,47 +187,45 @@ impl SiteTask {
             Some(last) => Error { message, ..last },
             None => Error::new(Cause::Dns, "the site has no host"),
         };
-        Ended { error, answered: None }
+        Visited::Ended(Ended { error, answered: None })
     }
 
-    async fn session(&mut self, host: &Host) -> Ended {
-        let at = (host.name.as_str(), host.port);
-        let connected = connect(at, &self.config.tls, self.config.connect_timeout).await;
+    async fn session(&mut self, at: usize) -> Visited {
+        let (config, store) = (self.config.clone(), self.store.clone());
+        let host = &config.hosts[at];
+        let connected = connect((&host.name, host.port), &config.tls, config.connect_timeout).await;
         let (client, connection) = match connected {
             Ok(halves) => halves,
-            Err(error) => return Ended { error, answered: None },
+            Err(error) => return Visited::Ended(Ended { error, answered: None }),
         };
-        let mut session = Session::new(self, &client, host);
-        let error = connection.run().or(session.run()).await;
-        Ended { error, answered: session.end() }
+        // Its own, for the session has the site meanwhile.
+        let patience = self.patience;
+        let well_again = async {
+            patience.well_again(&config, at, &store).await;
+            None
+        };
+        let mut session = Session::new(self, &client, at);
+        let ended = async { Some(connection.run().or(session.run()).await) };
+        let ended = ended.or(well_again).await;
+        let answered = session.end();
+        match ended {
+            Some(error) => Visited::Ended(Ended { error, answered }),
+            None => Visited::Returns,
+        }
     }
 
-    /// Leaves the router alone for `wait`, or until somebody asks for it who may.
-    async fn rest(&mut self, wait: Duration, error: &Error) {
-        let until = Instant::now() + wait;
-        let soonest = Instant::now() + FRESH.min(wait);
-        while self.request_before(until).await {
-            if error.cause != Cause::Auth {
-                Timer::at(soonest).await;
+    /// Leaves the router alone for `wait`. Who asks for a refresh meanwhile ends that after `soonest`, or is
+    /// told what the trouble is.
+    async fn rest(&mut self, wait: Duration, soonest: Option<Duration>, error: &Error) {
+        let began = Instant::now();
+        while let Some(request) = request_before(&self.requested, began + wait).await {
+            self.waiting.push(request);
+            if let Some(soonest) = soonest {
+                Timer::at(began + soonest.min(wait)).await;
                 return;
             }
             self.answer(&Err(error.clone()));
         }
-    }
-
-    /// Waits until somebody asks for a refresh, or until then. Says whether somebody did.
-    async fn request_before(&mut self, until: Instant) -> bool {
-        let late = async {
-            Timer::at(until).await;
-            None
-        };
-        let asked = async { self.requested.recv().await.ok() };
-        let asked = asked.or(late).await;
-        self.waiting.extend(asked);
-        while let Ok(request) = self.requested.try_recv() {
-            self.waiting.push(request);
-        }
-        !self.waiting.is_empty()
     }
 
     /// Tells all who wait how the refresh went.
@@ -189,4 +239,13 @@ impl SiteTask {
     fn update<T>(&self, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
         self.store.update(&self.config.key, change)
     }
+}
+
+/// Waits until somebody asks for a refresh, or until then.
+async fn request_before(requested: &Receiver<Request>, until: Instant) -> Option<Request> {
+    let late = async {
+        Timer::at(until).await;
+        None
+    };
+    async { requested.recv().await.ok() }.or(late).await
 }

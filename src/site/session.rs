@@ -1,28 +1,52 @@
-//! One connection of a site: log in, refresh, wait, for as long as the router answers.
+//! One connection of a site: log in, refresh, follow, wait, for as long as the router answers.
 
 use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smol::Timer;
+use smol::future::FutureExt;
+
+use super::follow::Follower;
 use super::{FRESH, SiteTask};
 use crate::clock::Moment;
-use crate::config::Host;
+use crate::plugin::{Answer, Following, Plugin};
 use crate::routeros::client::{self, Client, Command};
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::value;
 use crate::state::{Reading, Usage};
+
+/// Longest time without a sign of life. Sites that refresh less often are asked for one in between.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// Changes that come together show together: this long after the last ones at the earliest.
+const COALESCE: Duration = Duration::from_millis(200);
+
+/// From an answer that disagrees with the changes told to the next look.
+const SECOND_LOOK: Duration = Duration::from_millis(2500);
 
 pub(super) struct Session<'s> {
     site: &'s mut SiteTask,
     client: &'s Client,
-    host: &'s Host,
+    /// Which of the site's hosts.
+    host: usize,
     /// What of the connection's cost the state has already.
     accounted: client::Usage,
     /// Since when the router answers.
     since: Option<Instant>,
+    follower: Follower,
+    /// When changes were applied last.
+    applied: Instant,
 }
 
 impl<'s> Session<'s> {
-    pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: &'s Host) -> Self {
-        Self { site, client, host, accounted: client::Usage::default(), since: None }
+    pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: usize) -> Self {
+        let snapshot = site.store.snapshot();
+        let readings = snapshot.site(&site.config.key).map_or(&[][..], |site| &site.readings);
+        let follower = Follower::new(&site.config, readings);
+        let accounted = client::Usage::default();
+        Self { site, client, host, accounted, since: None, follower, applied: Instant::now() }
     }
 
     /// Logs in and refreshes for as long as the router answers; gives why it does not.
@@ -48,88 +72,155 @@ impl<'s> Session<'s> {
         let mut next = Instant::now() + config.refresh.mul_f64(0.5 + fastrand::f64() / 2.0);
         loop {
             let began = Instant::now();
-            self.refresh().await?;
+            let in_doubt = self.refresh().await?;
             self.site.answer(&Ok(()));
-            while self.site.request_before(next).await {
-                if began.elapsed() >= FRESH {
-                    break;
-                }
-                self.site.answer(&Ok(()));
-            }
             // A refresh that took longer than the interval is not made up for.
             while next <= Instant::now() {
                 next += config.refresh;
             }
+            let look = if in_doubt { next.min(Instant::now() + SECOND_LOOK) } else { next };
+            self.wait(look, began).await?;
         }
     }
 
-    /// Asks for every plugin in one write. An error is the connection's; a plugin's own goes to its reading.
-    async fn refresh(&mut self) -> Result<(), Error> {
-        let config = self.site.config.clone();
-        let asked_at = Moment::now();
-        let before = self.readings_due();
-        let asked: Vec<Vec<Command>> = before.iter().map(|reading| reading.plugin.commands()).collect();
-        let mut commands = asked.concat();
-        if commands.is_empty() {
-            // Nothing that this router has is wanted; whether it still answers is.
-            commands.push(heartbeat());
+    /// Waits until it is time to look again, or until somebody asks for what is fresher than from `began`.
+    async fn wait(&mut self, look: Instant, began: Instant) -> Result<(), Error> {
+        loop {
+            let until = look.min(Instant::now() + HEARTBEAT);
+            let requested = self.site.requested.clone();
+            let request = self.meanwhile(super::request_before(&requested, until)).await?;
+            let is_asked = request.is_some();
+            self.site.waiting.extend(request);
+            if is_asked && began.elapsed() < FRESH {
+                self.site.answer(&Ok(()));
+            } else if is_asked || Instant::now() >= look {
+                return Ok(());
+            } else {
+                self.ask(vec![heartbeat()]).await?;
+            }
         }
-        let received = self.client.usage().received_bytes;
-        let answers = self.client.call_all(commands, config.query_timeout).await;
-        if self.client.usage().received_bytes == received
+    }
+
+    /// Waits for something, and applies the changes that come meanwhile.
+    async fn meanwhile<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Error> {
+        let mut wait = pin!(wait);
+        loop {
+            let changed = async {
+                self.follower.changed().await;
+                Timer::at(self.applied + COALESCE).await;
+                None
+            };
+            let done = async { Some(wait.as_mut().await) }.or(changed).await;
+            self.apply_changes()?;
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+    }
+
+    fn apply_changes(&mut self) -> Result<(), Error> {
+        let Some(plugin) = self.follower.applies_to().map(str::to_string) else { return Ok(()) };
+        let changes = self.follower.take();
+        let Some(reading) = self.reading(&plugin).filter(|_| !changes.is_empty()) else { return Ok(()) };
+        let reading = reading.followed(&changes, Moment::now(), self.site.config.codepage)?;
+        self.site.update(|site| site.put(reading));
+        self.applied = Instant::now();
+        Ok(())
+    }
+
+    /// Asks these in one write. Where not one byte comes, the connection is dead, though TCP has not noticed.
+    async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
+        let (client, timeout) = (self.client, self.site.config.query_timeout);
+        let received = client.usage().received_bytes;
+        let answers = self.meanwhile(client.call_all(commands, timeout)).await?;
+        if client.usage().received_bytes == received
             && let Some(Err(error)) = answers.first()
         {
-            // Not one byte came: the connection is dead, though TCP has not noticed.
-            return Err(error.clone());
+            return Err(if self.since.is_some() && error.cause == Cause::QueryTimeout {
+                let told = format!("{}, over a connection that answered before: it is dead", error.message);
+                Error::new(Cause::Rebooting, told)
+            } else {
+                error.clone()
+            });
         }
+        Ok(answers)
+    }
+
+    /// Asks for every plugin in one write, with a heartbeat, which even a router that is slow to
+    /// print answers. An error is the connection's; a plugin's own goes to its reading. Gives whether
+    /// it is worth looking again soon.
+    async fn refresh(&mut self) -> Result<bool, Error> {
+        let config = self.site.config.clone();
+        let asked_at = Moment::now();
+        self.follower.begin(self.client);
+        let due = self.plugins_due();
+        let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
+        let mut answers = self.ask(asked.iter().flatten().cloned().chain([heartbeat()]).collect()).await?;
+        let uptime = answers.pop();
         let now = Moment::now();
         let mut rest = answers.as_slice();
-        let mut readings = Vec::with_capacity(before.len());
-        for (reading, commands) in before.iter().zip(asked) {
+        let (mut readings, mut news) = (Vec::new(), Vec::new());
+        let mut in_doubt = false;
+        for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
-            readings.push(reading.clone().after(own, asked_at, now, config.codepage));
+            let Some(before) = self.reading(plugin.name()) else { continue };
+            let followed = self.follower.follows(plugin.name());
+            let has_answer = own.first().is_some_and(Result::is_ok);
+            let changes = if followed && has_answer { self.follower.take() } else { Vec::new() };
+            let following = if followed { self.follower.following(&changes) } else { Following::No };
+            let after = before.clone().after(own, asked_at, now, config.codepage, following);
+            if followed && after.error.is_none() {
+                self.follower.answered(untold(&after) > untold(&before));
+                in_doubt = after.data.as_ref().is_some_and(|data| data.is_in_doubt());
+            }
+            news.extend(self::news(&before, &after));
+            readings.push(after);
         }
-        let news: Vec<String> =
-            before.iter().zip(&readings).filter_map(|(before, after)| news(before, after)).collect();
-        self.publish(readings, now.since(asked_at));
+        self.publish(readings, uptime_of(uptime.as_ref()), now, now.since(asked_at));
         for line in news {
             log::warn!("{}: {line}", config.key);
         }
-        Ok(())
+        Ok(in_doubt)
+    }
+
+    fn reading(&self, plugin: &str) -> Option<Reading> {
+        self.site.store.snapshot().site(&self.site.config.key)?.reading(plugin).cloned()
     }
 
     /// What is to be read now. A menu that the router lacks is asked for again only over
     /// a new connection: it may have been upgraded meanwhile.
-    fn readings_due(&self) -> Vec<Reading> {
+    fn plugins_due(&self) -> Vec<Arc<dyn Plugin>> {
         let lacking =
             |reading: &Reading| reading.error.as_ref().is_some_and(|error| error.cause == Cause::Unsupported);
         let snapshot = self.site.store.snapshot();
-        let readings = snapshot.site(&self.site.config.key).map(|site| site.readings.as_slice());
-        let readings = readings.unwrap_or_default().iter();
-        readings.filter(|reading| self.since.is_none() || !lacking(reading)).cloned().collect()
+        let readings = snapshot.site(&self.site.config.key).map_or(&[][..], |site| &site.readings);
+        let due = readings.iter().filter(|reading| self.since.is_none() || !lacking(reading));
+        due.map(|reading| reading.plugin.clone()).collect()
     }
 
-    fn publish(&mut self, readings: Vec<Reading>, took: Duration) {
+    fn publish(&mut self, readings: Vec<Reading>, uptime: Option<Duration>, now: Moment, took: Duration) {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
-        let cost = self.cost();
-        let host = self.host.to_string();
-        self.site.update(|site| {
+        let (cost, host) = (self.cost(), self.host);
+        let rebooted = self.site.update(|site| {
+            let rebooted = uptime.filter(|&uptime| site.note_uptime(uptime, now));
             if came_online {
-                site.connected(&host, Moment::now());
+                site.connected(host, now);
             }
             for reading in readings {
-                let name = reading.plugin.name();
-                if let Some(at) = site.readings.iter().position(|known| known.plugin.name() == name) {
-                    site.readings[at] = reading;
-                }
+                site.put(reading);
             }
             site.usage.add(cost);
             site.usage.reply_time = Some(took);
+            rebooted
         });
-        if came_online {
-            log::info!("{}: online at {host}", self.site.config.key);
+        let rebooted = rebooted
+            .flatten()
+            .map(|uptime| format!("; it was rebooted {} ago", value::format_duration(uptime)));
+        if came_online || rebooted.is_some() {
+            let (key, rebooted) = (&self.site.config.key, rebooted.unwrap_or_default());
+            log::info!("{key}: online at {}{rebooted}", self.site.config.hosts[host]);
         }
     }
 
@@ -147,9 +238,17 @@ impl<'s> Session<'s> {
     }
 }
 
-/// A command that every router can answer in one short row.
+/// A command that every router answers at once in one short row, which tells a reboot, too.
 fn heartbeat() -> Command {
-    Command::new("/system/identity/print").proplist(&["name"])
+    Command::new("/system/resource/print").proplist(&["uptime"])
+}
+
+fn uptime_of(heartbeat: Option<&Answer>) -> Option<Duration> {
+    value::duration(heartbeat?.as_ref().ok()?.rows.first()?.get("uptime")?)
+}
+
+fn untold(reading: &Reading) -> u64 {
+    reading.data.as_ref().map_or(0, |data| data.untold_changes())
 }
 
 /// What the log should say of a plugin after a try: that it fails, where it did not in this way before.

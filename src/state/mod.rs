@@ -8,4 +8,4 @@ mod reading;
 mod snapshot;
 
 pub use reading::{Reading, ReadingState};
-pub use snapshot::{ConnectionEvent, Link, SiteState, Snapshot, Store, Usage};
+pub use snapshot::{ConnectionEvent, Host, Link, SiteState, Snapshot, Store, Usage};

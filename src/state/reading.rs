@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{Answer, Context, Data, Plugin};
+use crate::plugin::{Answer, Context, Data, Following, Plugin};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Encoding;
+use crate::routeros::wire::Sentence;
 
 /// What a plugin last read from a router, and how its last try went.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Reading {
     pub failed_since: Option<Moment>,
     /// Why the data is only a part of the whole, in the router's words.
     pub partial: Option<String>,
+    /// Whether changes are told as they happen, over the connection that there is or was last.
+    pub is_live: bool,
 }
 
 /// How a reading stands.
@@ -63,7 +66,16 @@ impl Reading {
     /// A reading before its first try.
     #[must_use]
     pub fn new(plugin: Arc<dyn Plugin>) -> Self {
-        Self { plugin, data: None, at: None, took: None, error: None, failed_since: None, partial: None }
+        Self {
+            plugin,
+            data: None,
+            at: None,
+            took: None,
+            error: None,
+            failed_since: None,
+            partial: None,
+            is_live: false,
+        }
     }
 
     /// The reading after a try: the plugin's commands left at `asked`, and all of these answers
@@ -75,16 +87,19 @@ impl Reading {
         asked: Moment,
         now: Moment,
         codepage: &'static Encoding,
+        following: Following,
     ) -> Self {
         let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
         // The answers of other plugins may have taken longer: what this one says is as old as its own.
         let took = replies().map(|reply| reply.took).max().unwrap_or_default();
         let at = asked.after(took);
-        let context = Context { now: at, codepage, previous: self.data.as_deref() };
+        let previous = self.data.as_deref();
+        let context = Context { took, previous, following, ..Context::new(at, codepage) };
         match self.plugin.read(answers, &context) {
             Ok(data) => {
                 let trap = replies().flat_map(|reply| &reply.traps).map(|trap| trap.message.clone()).next();
                 let failed = answers.iter().find_map(|answer| answer.as_ref().err());
+                self.is_live = !matches!(following, Following::No);
                 self.partial = trap.or_else(|| failed.map(|error| error.message.clone()));
                 self.data = Some(Arc::new(data));
                 self.at = Some(at);
@@ -99,6 +114,25 @@ impl Reading {
             }
         }
         self
+    }
+
+    /// The reading after changes that were told between the answers.
+    ///
+    /// # Errors
+    ///
+    /// When they make more of the data than is taken.
+    pub fn followed(
+        mut self,
+        changes: &[Sentence],
+        now: Moment,
+        codepage: &'static Encoding,
+    ) -> Result<Self, Error> {
+        let previous = self.data.as_deref();
+        let context = Context { previous, following: Following::On, ..Context::new(now, codepage) };
+        if let Some(data) = self.plugin.follow(changes, &context)? {
+            self.data = Some(Arc::new(data));
+        }
+        Ok(self)
     }
 
     /// How it stands, by whether its router is `online`.

@@ -7,10 +7,15 @@ use std::time::Duration;
 use super::{Reading, ReadingState};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
-use crate::routeros::error::Error;
+use crate::routeros::error::{Cause, Error};
+use crate::routeros::value;
 
 /// Most connection events kept of a site: about a night of a bad link.
 const MAX_EVENTS: usize = 32;
+
+/// How much later a router may seem to have booted than before, and still be the same boot: its clock and
+/// ours drift apart during a long outage, and its answers come late.
+const BOOT_SLACK: Duration = Duration::from_secs(30);
 
 /// Everything that is known, at one moment.
 #[derive(Debug, Clone)]
@@ -42,12 +47,27 @@ pub struct SiteState {
     pub refresh: Duration,
     /// Whether its router answers.
     pub link: Link,
+    /// Where the router is, in the order to try.
+    pub hosts: Vec<Host>,
     /// One for each plugin that it collects, in the file's order.
     pub readings: Vec<Reading>,
     /// The latest connections and losses, newest last.
     pub events: VecDeque<ConnectionEvent>,
     /// What the agent has cost the router since the agent's start.
     pub usage: Usage,
+    /// When the router booted, as its uptime told last.
+    booted: Option<Moment>,
+    /// The causes of the outage under way: each is an event once, however they alternate.
+    told: Vec<Cause>,
+}
+
+/// An address of a site's router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Name or address, with the port.
+    pub address: String,
+    /// Why the last try failed, if it did.
+    pub error: Option<Error>,
 }
 
 /// Whether a site's router answers.
@@ -57,8 +77,8 @@ pub enum Link {
     Connecting,
     /// Logged in, and answering.
     Online {
-        /// The address in use.
-        host: String,
+        /// Which of the hosts is in use.
+        host: usize,
         /// Since when.
         since: Moment,
     },
@@ -115,6 +135,7 @@ impl SiteState {
         key: &str,
         name: &str,
         refresh: Duration,
+        hosts: impl IntoIterator<Item = String>,
         plugins: impl IntoIterator<Item = Arc<dyn Plugin>>,
     ) -> Self {
         Self {
@@ -122,9 +143,12 @@ impl SiteState {
             name: name.into(),
             refresh,
             link: Link::Connecting,
+            hosts: hosts.into_iter().map(|address| Host { address, error: None }).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
             events: VecDeque::new(),
             usage: Usage::default(),
+            booted: None,
+            told: Vec::new(),
         }
     }
 
@@ -176,23 +200,65 @@ impl SiteState {
         })
     }
 
-    /// The router answers at `host`.
-    pub fn connected(&mut self, host: &str, now: Moment) {
-        self.link = Link::Online { host: host.into(), since: now };
-        self.note(ConnectionEvent { at: now, outcome: Ok(host.into()) });
+    /// The address in use.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match self.link {
+            Link::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
+            Link::Connecting | Link::Offline { .. } => None,
+        }
     }
 
-    /// The router does not answer. Gives whether that is news: another state or another cause.
+    /// The router answers at the host of this number.
+    pub fn connected(&mut self, host: usize, now: Moment) {
+        self.host_tried(host, None);
+        self.link = Link::Online { host, since: now };
+        self.told.clear();
+        let address = self.hosts.get(host).map(|host| host.address.clone()).unwrap_or_default();
+        self.note(ConnectionEvent { at: now, outcome: Ok(address) });
+    }
+
+    /// A try of the host of this number failed, or with no error did not.
+    pub fn host_tried(&mut self, host: usize, error: Option<Error>) {
+        if let Some(host) = self.hosts.get_mut(host) {
+            host.error = error;
+        }
+    }
+
+    /// The router does not answer. Gives whether that is news: another state, or trouble of a kind
+    /// that was not told since it began. A boot or a bad link goes through many causes and is one trouble.
     pub fn lost(&mut self, error: &Error, now: Moment) -> bool {
-        let (since, news) = match &self.link {
-            Link::Offline { since, error: before } => (*since, before.cause != error.cause),
-            _ => (now, true),
+        let since = match &self.link {
+            Link::Offline { since, .. } => *since,
+            Link::Connecting | Link::Online { .. } => now,
         };
         self.link = Link::Offline { error: error.clone(), since };
-        if news {
+        let news = !self.told.iter().any(|told| told.is_passing() == error.cause.is_passing());
+        if !self.told.contains(&error.cause) {
+            self.told.push(error.cause);
             self.note(ConnectionEvent { at: now, outcome: Err(error.clone()) });
         }
         news
+    }
+
+    /// The router has been up for so long. Gives whether that shows a reboot since it last told.
+    pub fn note_uptime(&mut self, uptime: Duration, now: Moment) -> bool {
+        let booted = now.before(uptime);
+        let before = self.booted.replace(booted);
+        let rebooted = before.is_some_and(|before| booted.since(before) > BOOT_SLACK);
+        if rebooted {
+            let told = format!("the router was rebooted {} ago", value::format_duration(uptime));
+            self.note(ConnectionEvent { at: booted, outcome: Err(Error::new(Cause::Rebooting, told)) });
+        }
+        rebooted
+    }
+
+    /// Puts a newer reading in its plugin's place.
+    pub fn put(&mut self, reading: Reading) {
+        let plugin = reading.plugin.name();
+        if let Some(at) = self.readings.iter().position(|known| known.plugin.name() == plugin) {
+            self.readings[at] = reading;
+        }
     }
 
     fn note(&mut self, event: ConnectionEvent) {
@@ -241,17 +307,16 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routeros::error::Cause;
 
     fn site(key: &str) -> SiteState {
-        SiteState::new(key, key, Duration::from_secs(30), [])
+        SiteState::new(key, key, Duration::from_secs(30), ["10.0.0.1:8728".to_string()], [])
     }
 
     #[test]
     fn a_snapshot_stays_as_it_is_while_the_store_goes_on() {
         let store = Store::new([site("a"), site("b")]);
         let before = store.snapshot();
-        store.update("a", |site| site.connected("10.0.0.1:8728", Moment::now()));
+        store.update("a", |site| site.connected(0, Moment::now()));
         let after = store.snapshot();
         assert!(!before.site("a").unwrap().is_online() && after.site("a").unwrap().is_online());
         assert!(after.generation > before.generation);
@@ -268,12 +333,15 @@ mod tests {
         assert!(site.lost(&refused, began));
         let later = Moment::now();
         assert!(!site.lost(&Error::new(Cause::Refused, "again"), later));
+        assert!(!site.lost(&Error::new(Cause::Unreachable, "of the same kind"), later));
         assert!(site.lost(&Error::new(Cause::Auth, "other"), later));
+        assert!(!site.lost(&Error::new(Cause::Refused, "and back"), later));
+        assert!(!site.lost(&Error::new(Cause::Auth, "and forth"), later));
         let Link::Offline { since, error } = &site.link else { panic!() };
         assert_eq!((*since, error.cause), (began, Cause::Auth));
-        assert_eq!(site.events.len(), 2);
+        assert_eq!(site.events.len(), 3);
         for _ in 0..100 {
-            site.connected("h", later);
+            site.connected(0, later);
         }
         assert_eq!(site.events.len(), MAX_EVENTS);
     }

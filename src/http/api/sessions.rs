@@ -73,7 +73,7 @@ pub(in crate::http) fn sessions<'s>(view: View, site: &'s SiteState) -> Option<V
         fetched_at: at.map(|at| view.date(at)),
         age_seconds: at.map(|at| view.age_s(at)),
     };
-    Some(hotspot.sessions.iter().map(session).collect())
+    Some(hotspot.sessions.iter().map(|of| session(of)).collect())
 }
 
 /// What a plugin last read, as rows.

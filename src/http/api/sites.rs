@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ErrorJson, View, link_error, reading_error, seconds};
 use crate::routeros::value;
-use crate::state::{ConnectionEvent, Link, Reading, SiteState, Usage};
+use crate::state::{ConnectionEvent, Host, Link, Reading, SiteState, Usage};
 
 /// One site: its connection, its plugins, and what the agent costs its router.
 #[derive(Debug, Serialize)]
@@ -16,6 +16,8 @@ pub(in crate::http) struct SiteJson<'s> {
     state: &'static str,
     /// The address in use.
     address: Option<&'s str>,
+    /// Where the router is, in the order to try.
+    hosts: Vec<HostJson<'s>>,
     /// When this state began.
     since: Option<String>,
     error: Option<ErrorJson>,
@@ -27,10 +29,21 @@ pub(in crate::http) struct SiteJson<'s> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+struct HostJson<'s> {
+    address: &'s str,
+    in_use: bool,
+    /// Why the last try failed, if it did.
+    error: Option<ErrorJson>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct PluginJson<'s> {
     title: &'s str,
     state: &'static str,
     private: bool,
+    /// Whether changes are told as they happen.
+    live: bool,
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
     took_seconds: Option<f64>,
@@ -82,16 +95,18 @@ pub(in crate::http) struct RouterJson<'s> {
 
 /// One site as it is now.
 pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
-    let (state, address, since) = match &site.link {
-        Link::Connecting => ("connecting", None, None),
-        Link::Online { host, since } => ("online", Some(host.as_str()), Some(*since)),
-        Link::Offline { since, .. } => ("offline", None, Some(*since)),
+    let (state, since) = match &site.link {
+        Link::Connecting => ("connecting", None),
+        Link::Online { since, .. } => ("online", Some(*since)),
+        Link::Offline { since, .. } => ("offline", Some(*since)),
     };
+    let in_use = site.address();
     let readings = site.readings.iter();
     SiteJson {
         name: &site.name,
         state,
-        address,
+        address: in_use,
+        hosts: site.hosts.iter().map(|host| host_json(host, in_use)).collect(),
         since: since.map(|since| view.date(since)),
         error: link_error(view, site),
         refresh_seconds: seconds(site.refresh),
@@ -126,11 +141,20 @@ pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson
     }
 }
 
+fn host_json<'s>(host: &'s Host, in_use: Option<&str>) -> HostJson<'s> {
+    HostJson {
+        address: &host.address,
+        in_use: in_use == Some(host.address.as_str()),
+        error: host.error.as_ref().map(|error| ErrorJson::new(error, None)),
+    }
+}
+
 fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<'s> {
     PluginJson {
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
         private: reading.plugin.private(),
+        live: reading.is_live && site.is_online(),
         fetched_at: reading.at.map(|at| view.date(at)),
         age_seconds: reading.at.map(|at| view.age_s(at)),
         took_seconds: reading.took.map(seconds),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{ErrorJson, View, link_error, reading_error};
 use crate::clock;
+use crate::plugin::Hotspot;
 use crate::routeros::value;
 use crate::state::{Link, SiteState};
 
@@ -26,6 +27,9 @@ pub(in crate::http) struct Stats<'s> {
     download_bytes: u64,
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
+    /// Logins and logouts since the agent's first look.
+    logins: u64,
+    logouts: u64,
     error: Option<ErrorJson>,
     /// Why the figures are a part of the truth only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +74,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let (upload, download) = shown.map_or((0, 0), |hotspot| (hotspot.bytes_in(), hotspot.bytes_out()));
     let at = reading.and_then(|reading| reading.at);
     let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
+    let counts = hotspot.map(Hotspot::counts).unwrap_or_default();
     let last_activity = match (&site.link, last_login) {
         (Link::Connecting, _) => "Connecting".into(),
         _ if !active => "Connection failed".into(),
@@ -90,6 +95,8 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         download_bytes: download,
         fetched_at: at.filter(|_| active).map(|at| view.date(at)),
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
+        logins: counts.logins,
+        logouts: counts.logouts,
         // The connection's, or else the hotspot's own.
         error: link_error(view, site).or_else(|| reading_error(view, reading?)),
         partial: reading.and_then(|reading| reading.partial.as_deref()).filter(|_| active),

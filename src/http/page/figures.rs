@@ -61,6 +61,8 @@ pub(super) struct Card<'p> {
     /// How old the figures are, where they are not the latest.
     pub(super) age: Option<String>,
     pub(super) trouble: Option<Trouble<'p>>,
+    /// Why it is reached in another way than the first.
+    pub(super) detour: Option<String>,
     /// Why some of the figures are a part of the truth only.
     pub(super) partial: Option<&'p str>,
     /// Whether there are figures at all.
@@ -83,10 +85,10 @@ impl<'p> Card<'p> {
     pub(super) fn new(view: View, site: &'p SiteState) -> Self {
         let hotspot = site.hotspot();
         let resource = site.resource();
-        let (state, down_for, address) = match &site.link {
-            Link::Connecting => ("connecting", None, None),
-            Link::Online { host, .. } => ("online", None, Some(host.as_str())),
-            Link::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since))), None),
+        let (state, down_for) = match &site.link {
+            Link::Connecting => ("connecting", None),
+            Link::Online { .. } => ("online", None),
+            Link::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since)))),
         };
         Self {
             key: &site.key,
@@ -95,6 +97,7 @@ impl<'p> Card<'p> {
             down_for,
             age: age(view, site),
             trouble: trouble(site),
+            detour: detour(site),
             partial: site.readings.iter().find_map(|reading| reading.partial.as_deref()),
             known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
@@ -112,9 +115,22 @@ impl<'p> Card<'p> {
                 .map(|percent| Share { percent: percent.min(100), text: format!("{percent} %") }),
             memory: resource.and_then(|resource| memory(resource.free_memory?, resource.total_memory?)),
             temperature: temperature(site),
-            address,
+            address: site.address(),
         }
     }
+}
+
+/// Why it is not the first of a site's addresses that serves.
+fn detour(site: &SiteState) -> Option<String> {
+    let Link::Online { host: 1.., .. } = site.link else { return None };
+    let (first, in_use) = (site.hosts.first()?, site.address()?);
+    Some(match &first.error {
+        Some(error) => format!("Reached at {in_use}, for {} fails: {}", first.address, error.message),
+        None => format!(
+            "Reached at {in_use}. {} answers again, and is gone back to if it stays so",
+            first.address
+        ),
+    })
 }
 
 /// The age of the oldest figures shown, where the router or a plugin does not answer any more.

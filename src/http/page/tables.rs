@@ -32,9 +32,9 @@ fn sessions(hotspot: &Hotspot) -> Table {
     let duration = |duration: Option<Duration>| duration.map(value::format_duration);
     let rows = hotspot.sessions.iter().map(|session| {
         vec![
-            Some(session.user.clone()),
+            Some(session.user.to_string()),
             session.address.clone(),
-            session.mac.clone(),
+            session.mac.as_ref().map(ToString::to_string),
             session.server.clone(),
             session.login_by.clone(),
             duration(session.uptime),

@@ -1,14 +1,21 @@
 //! Who is online at the hotspot, and how many users are configured.
 
-use std::collections::HashMap;
+mod follow;
+mod session;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Answer, Context, Data, Plugin, Table, first};
 use crate::clock::Moment;
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
-use crate::routeros::value::{self, Encoding};
+use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
+
+use follow::Doubt;
+pub use session::Session;
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 const SESSION: [&str; 12] = [
@@ -29,50 +36,30 @@ const SESSION: [&str; 12] = [
 /// A row of `/ip/hotspot/user` that is no configured user: RouterOS keeps the trial's profile in it.
 const TRIAL: &str = "default-trial";
 
-/// `RouterOS` gives a session's age in whole seconds, and the answer takes a while to come:
-/// a login seen this much earlier or later than before is the same one.
-const LOGIN_SLACK: Duration = Duration::from_secs(5);
-
 /// What a hotspot says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hotspot {
     /// The sessions under way.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<Arc<Session>>,
     /// How many users are configured, the trial's row left out.
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
+    /// What happened at each server, by its name, since the agent's first look.
+    pub servers: BTreeMap<String, Counts>,
+    /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
+    pub untold_changes: u64,
+    /// Where the last answer and the changes disagree, by the session's id.
+    doubts: HashMap<Text, Doubt>,
 }
 
-/// One session: a device that is logged in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
-    /// The router's `.id`. Made from the address, so the next one there has it again.
-    pub id: String,
-    /// Name of the hotspot server.
-    pub server: Option<String>,
-    /// The user's name.
-    pub user: String,
-    /// The device's IP address.
-    pub address: Option<String>,
-    /// The device's MAC address.
-    pub mac: Option<String>,
-    /// How it logged in: `http-chap`, `cookie`, `trial`, …
-    pub login_by: Option<String>,
-    /// When it logged in: the moment of the answer less the uptime. Stays as it was first seen.
-    pub login: Option<Moment>,
-    /// How long it has been online.
-    pub uptime: Option<Duration>,
-    /// How long nothing came from it.
-    pub idle: Option<Duration>,
-    /// How long it may stay; absent where there is no limit.
-    pub time_left: Option<Duration>,
-    /// `bytes-in`: from the user, so what the user uploaded.
-    pub bytes_in: u64,
-    /// `bytes-out`: to the user, so what the user downloaded.
-    pub bytes_out: u64,
-    /// The comment on the user.
-    pub comment: Option<String>,
+/// What was seen to happen at one server.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Logins.
+    pub logins: u64,
+    /// Logouts, of whatever reason.
+    pub logouts: u64,
 }
 
 impl Hotspot {
@@ -88,15 +75,30 @@ impl Hotspot {
         self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_out))
     }
 
+    /// What happened at all servers together.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.servers.values().fold(Counts::default(), |sum, counts| Counts {
+            logins: sum.logins + counts.logins,
+            logouts: sum.logouts + counts.logouts,
+        })
+    }
+
+    /// Whether the last answer and the changes told disagree.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+
     /// The sessions as rows.
     #[must_use]
     pub fn table(&self) -> Table {
-        let row = |session: &Session| {
+        let row = |session: &Arc<Session>| {
             let duration = |d: Option<Duration>| d.map(value::format_duration);
             vec![
-                Some(session.user.clone()),
+                Some(session.user.to_string()),
                 session.address.clone(),
-                session.mac.clone(),
+                session.mac.as_ref().map(ToString::to_string),
                 session.server.clone(),
                 session.login_by.clone(),
                 duration(session.uptime),
@@ -146,62 +148,32 @@ impl Plugin for HotspotPlugin {
             Some(Data::Hotspot(hotspot)) => Some(hotspot),
             _ => None,
         };
-        let known = previous.map(|hotspot| hotspot.sessions.as_slice()).unwrap_or_default();
-        let known: HashMap<&str, &Session> =
-            known.iter().map(|before| (before.id.as_str(), before)).collect();
-        let sessions: Vec<Session> = active
+        let mut hotspot = previous.cloned().unwrap_or_default();
+        let sessions = active
             .rows
             .iter()
             // RouterOS sends a bare `!re` now and then: a row of nothing.
             .filter(|row| row.attributes().next().is_some())
-            .map(|row| session(row, context, &known))
+            .map(|row| Session::read(row, context))
             .collect();
-        let latest = sessions.iter().filter_map(|session| session.login).max();
-        Ok(Data::Hotspot(Hotspot {
-            configured_users: users.and_then(|reply| reply.ret.as_deref()).and_then(value::number),
-            last_login: latest.max(previous.and_then(|hotspot| hotspot.last_login)),
-            sessions,
-        }))
+        hotspot.reconcile(sessions, active.traps.is_empty(), context)?;
+        hotspot.configured_users = users.and_then(|reply| reply.ret.as_deref()).and_then(value::number);
+        Ok(Data::Hotspot(hotspot))
     }
-}
 
-fn session(row: &Sentence, context: &Context, known: &HashMap<&str, &Session>) -> Session {
-    let text = |key| shown(row, key, context.codepage);
-    let duration = |key| row.get(key).and_then(value::duration);
-    let count = |key| row.get(key).and_then(value::number).unwrap_or(0);
-    let mut session = Session {
-        id: text(".id").unwrap_or_default(),
-        server: text("server"),
-        user: text("user").unwrap_or_default(),
-        address: text("address"),
-        mac: text("mac-address"),
-        login_by: text("login-by"),
-        login: duration("uptime").map(|uptime| context.now.before(uptime)),
-        uptime: duration("uptime"),
-        idle: duration("idle-time"),
-        time_left: duration("session-time-left"),
-        bytes_in: count("bytes-in"),
-        bytes_out: count("bytes-out"),
-        comment: text("comment"),
-    };
-    if let Some(before) = known.get(session.id.as_str()).filter(|before| same(before, &session)) {
-        session.login = before.login;
+    fn listen(&self) -> Option<Command> {
+        // `.dead` tells that a session is gone. It is no property, but one version or another
+        // might leave out what is not listed.
+        let properties: Vec<&str> = SESSION.into_iter().chain([".dead"]).collect();
+        Some(Command::new("/ip/hotspot/active/listen").proplist(&properties))
     }
-    session
-}
 
-/// Whether two sessions of one id are the same: the id and the address are the next user's too, and the
-/// same user may have come back, so the login decides.
-fn same(before: &Session, now: &Session) -> bool {
-    (&before.user, &before.mac) == (&now.user, &now.mac)
-        && match (before.login, now.login) {
-            (Some(before), Some(now)) => before.apart(now) <= LOGIN_SLACK,
-            _ => false,
-        }
-}
-
-fn shown(row: &Sentence, key: &str, codepage: &'static Encoding) -> Option<String> {
-    row.get(key).filter(|value| !value.is_empty()).map(|value| value::text(value, codepage).into_owned())
+    fn follow(&self, changes: &[Sentence], context: &Context) -> Result<Option<Data>, Error> {
+        let Some(Data::Hotspot(previous)) = context.previous else { return Ok(None) };
+        let mut hotspot = previous.clone();
+        hotspot.apply(changes, context)?;
+        Ok(Some(Data::Hotspot(hotspot)))
+    }
 }
 
 #[cfg(test)]
@@ -209,6 +181,7 @@ mod tests {
     use super::*;
     use crate::routeros::client::Reply;
     use crate::routeros::error::Cause;
+    use crate::routeros::value::Encoding;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Data>) -> Hotspot {
         let rows = rows.iter().map(|row| Sentence::from_words(std::iter::once(&"!re").chain(*row))).collect();
@@ -217,7 +190,8 @@ mod tests {
             None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
         };
         let answers = [Ok(Reply { rows, ..Reply::default() }), users];
-        let context = Context { now, codepage: Encoding::for_label(b"windows-1252").unwrap(), previous };
+        let codepage = Encoding::for_label(b"windows-1252").unwrap();
+        let context = Context { previous, ..Context::new(now, codepage) };
         match HotspotPlugin.read(&answers, &context) {
             Ok(Data::Hotspot(hotspot)) => hotspot,
             other => panic!("{other:?}"),
@@ -240,7 +214,7 @@ mod tests {
         assert_eq!(hotspot.configured_users, Some(150));
         assert_eq!(hotspot.sessions.len(), 1, "a bare !re is no session");
         let session = &hotspot.sessions[0];
-        assert_eq!((session.user.as_str(), session.address.as_deref()), ("chidi", None));
+        assert_eq!((&*session.user, session.address.as_deref()), ("chidi", None));
         assert_eq!((session.bytes_in, session.bytes_out), (100, 2000));
         assert_eq!(session.login, Some(now.before(Duration::from_secs(3720))));
         assert_eq!(hotspot.last_login, session.login);

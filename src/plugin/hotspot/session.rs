@@ -1,0 +1,98 @@
+//! One session: what a row of `/ip/hotspot/active` says of it.
+
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::plugin::Context;
+use crate::routeros::value::{self, Text};
+use crate::routeros::wire::Sentence;
+
+/// `RouterOS` gives a session's age in whole seconds: a login seen this much earlier or later
+/// than before is the same one.
+const LOGIN_SLACK: Duration = Duration::from_secs(5);
+
+/// One session: a device that is logged in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The router's `.id`. Made from the address, so the next one there has it again.
+    pub id: Text,
+    /// Name of the hotspot server.
+    pub server: Option<String>,
+    /// The user's name.
+    pub user: Text,
+    /// The device's IP address.
+    pub address: Option<String>,
+    /// The device's MAC address.
+    pub mac: Option<Text>,
+    /// How it logged in: `http-chap`, `cookie`, `trial`, …
+    pub login_by: Option<String>,
+    /// When it logged in: the moment of the answer less the uptime. Stays as it was first seen.
+    pub login: Option<Moment>,
+    /// How long it has been online.
+    pub uptime: Option<Duration>,
+    /// How long nothing came from it.
+    pub idle: Option<Duration>,
+    /// How long it may stay; absent where there is no limit.
+    pub time_left: Option<Duration>,
+    /// `bytes-in`: from the user, so what the user uploaded.
+    pub bytes_in: u64,
+    /// `bytes-out`: to the user, so what the user downloaded.
+    pub bytes_out: u64,
+    /// The comment on the user.
+    pub comment: Option<String>,
+}
+
+impl Session {
+    /// The session of a whole row.
+    pub(super) fn read(row: &Sentence, context: &Context) -> Self {
+        let mut session = Self::default();
+        session.merge(row, context);
+        session.login = session.uptime.map(|uptime| context.now.before(uptime));
+        session
+    }
+
+    /// Takes what a row says; what it does not say stays.
+    pub(super) fn merge(&mut self, row: &Sentence, context: &Context) {
+        let shown =
+            |value: &[u8]| (!value.is_empty()).then(|| value::text(value, context.codepage).into_owned());
+        for (key, value) in row.attributes() {
+            let text = || Text::new(value, context.codepage);
+            match key {
+                b".id" => self.id = text(),
+                b"user" => self.user = text(),
+                b"mac-address" => self.mac = (!value.is_empty()).then(text),
+                b"server" => self.server = shown(value),
+                b"address" => self.address = shown(value),
+                b"login-by" => self.login_by = shown(value),
+                b"comment" => self.comment = shown(value),
+                b"uptime" => self.uptime = value::duration(value),
+                b"idle-time" => self.idle = value::duration(value),
+                b"session-time-left" => self.time_left = value::duration(value),
+                b"bytes-in" => self.bytes_in = value::number(value).unwrap_or(self.bytes_in),
+                b"bytes-out" => self.bytes_out = value::number(value).unwrap_or(self.bytes_out),
+                _ => {}
+            }
+        }
+    }
+
+    /// Whether two rows of one id are of one session: the id and the address are the next user's
+    /// too, and the same user may have come back, so the login decides. Where an answer `took` long,
+    /// its uptime is that much older at most.
+    pub(super) fn is(&self, other: &Self, took: Duration) -> bool {
+        let login = match (self.login, other.login) {
+            (Some(one), Some(other)) => one.apart(other) <= LOGIN_SLACK + took,
+            _ => true,
+        };
+        (&self.user, &self.mac) == (&other.user, &other.mac) && login
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        let texts = [&self.server, &self.address, &self.login_by, &self.comment].into_iter().flatten();
+        let kept = [Some(&self.id), Some(&self.user), self.mac.as_ref()].into_iter().flatten();
+        size_of::<Self>()
+            + texts.map(String::len).sum::<usize>()
+            // As they are shown and as they came.
+            + kept.map(|text| text.len() + text.bytes().len()).sum::<usize>()
+    }
+}

@@ -1,0 +1,107 @@
+//! Follows what changes on the router between the answers, for the plugin that can be followed.
+
+use smol::future;
+
+use crate::config;
+use crate::plugin::Following;
+use crate::routeros::client::{Client, Command, Listen};
+use crate::routeros::error::Cause;
+use crate::routeros::wire::Sentence;
+use crate::state::Reading;
+
+/// Answers with changes that the `listen` should have told and did not, after which it is of no use.
+const MAX_UNTOLD: u32 = 3;
+
+/// The `listen` of one connection. It begins just before the plugin is asked, so that there is no gap;
+/// what comes waits until the answer is there.
+pub(super) struct Follower {
+    /// The site's key, for the log.
+    site: String,
+    /// The name of the plugin, and what tells its changes.
+    plugin: Option<(String, Command)>,
+    state: State,
+    untold: u32,
+}
+
+enum State {
+    /// Begins with the next refresh.
+    Off,
+    /// The plugin's first answer is not there yet.
+    Begun(Listen),
+    /// Changes count as they come.
+    On(Listen),
+}
+
+impl Follower {
+    /// Follows the first of these that can be, if it is to.
+    pub(super) fn new(config: &config::Site, readings: &[Reading]) -> Self {
+        let listen = |reading: &Reading| Some((reading.plugin.name().to_string(), reading.plugin.listen()?));
+        let plugin = readings.iter().filter(|_| config.live).find_map(listen);
+        Self { site: config.key.clone(), plugin, state: State::Off, untold: 0 }
+    }
+
+    /// Begins where nothing is followed yet.
+    pub(super) fn begin(&mut self, client: &Client) {
+        if let (State::Off, Some((_, command))) = (&self.state, &self.plugin) {
+            self.state = State::Begun(client.listen(command.clone()));
+        }
+    }
+
+    /// Whether it is this plugin that is followed.
+    pub(super) fn follows(&self, plugin: &str) -> bool {
+        self.plugin.as_ref().is_some_and(|(name, _)| name == plugin)
+    }
+
+    /// The plugin whose changes are to be applied now.
+    pub(super) fn applies_to(&self) -> Option<&str> {
+        self.plugin.as_ref().map(|(name, _)| name.as_str()).filter(|_| matches!(self.state, State::On(_)))
+    }
+
+    /// Waits until there are changes that count.
+    pub(super) async fn changed(&self) {
+        match &self.state {
+            State::On(listen) => listen.changed().await,
+            State::Off | State::Begun(_) => future::pending().await,
+        }
+    }
+
+    /// The changes that have come. Where the router has ended the `listen`, it begins again with
+    /// the next refresh; where it has none, or does not allow it, the site is polled.
+    pub(super) fn take(&mut self) -> Vec<Sentence> {
+        let (State::Begun(listen) | State::On(listen)) = &self.state else { return Vec::new() };
+        match listen.take() {
+            Ok(changes) => changes,
+            Err(error) => {
+                self.state = State::Off;
+                if matches!(error.cause, Cause::Unsupported | Cause::Permission) {
+                    self.plugin = None;
+                }
+                log::debug!("{}: the listen has ended: {error}", self.site);
+                Vec::new()
+            }
+        }
+    }
+
+    /// How an answer of the followed plugin is to be taken, given the changes that came until it.
+    pub(super) fn following<'c>(&self, changes: &'c [Sentence]) -> Following<'c> {
+        match &self.state {
+            State::Off => Following::No,
+            State::Begun(_) => Following::Begun(changes),
+            State::On(_) => Following::On,
+        }
+    }
+
+    /// An answer of the plugin was taken; it showed changes that were `untold`, or none.
+    pub(super) fn answered(&mut self, untold: bool) {
+        self.state = match std::mem::replace(&mut self.state, State::Off) {
+            State::Begun(listen) => State::On(listen),
+            state => state,
+        };
+        self.untold += u32::from(untold);
+        if self.untold >= MAX_UNTOLD {
+            log::info!("{}: the router's listen does not tell all changes: it is polled instead", self.site);
+            self.plugin = None;
+            self.state = State::Off;
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Which of a site's hosts: the first that answers, and back to an earlier one when it is well again.
+
+use std::time::{Duration, Instant};
+
+use smol::{Timer, future};
+
+use crate::config::{self, Host};
+use crate::routeros::connect::{open, resolve, secure};
+use crate::routeros::error::Error;
+use crate::state::Store;
+
+/// Connections in a row that an earlier host must have taken before it is gone back to.
+const LEAST_NEEDED: u32 = 3;
+
+/// The same for one that was gone back to again and again: at a minute each, an hour.
+const MOST_NEEDED: u32 = 60;
+
+/// From one try to the next: as often as the site is refreshed, within these.
+const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+
+/// A session that lasted this long forgets that there was to and fro before.
+const STEADY: Duration = Duration::from_secs(30 * 60);
+
+/// How much an earlier host must have shown before it is trusted again. Each return costs twice as
+/// much patience as the one before, so that a host which fails under load is not gone back to all day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    needed: u32,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { needed: LEAST_NEEDED }
+    }
+}
+
+impl Patience {
+    /// An earlier host is gone back to.
+    pub(super) fn returns(&mut self) {
+        self.needed = (self.needed * 2).min(MOST_NEEDED);
+    }
+
+    /// A session ended that lasted so long.
+    pub(super) fn lasted(&mut self, lasted: Duration) {
+        if lasted >= STEADY {
+            *self = Self::default();
+        }
+    }
+
+    /// Waits until a host before the one `in_use` has taken enough connections in a row. None is logged in
+    /// to: that would be a line in the router's log each time.
+    pub(super) async fn well_again(&self, config: &config::Site, in_use: usize, store: &Store) {
+        let earlier = &config.hosts[..in_use];
+        if earlier.is_empty() {
+            return future::pending().await;
+        }
+        let interval = config.refresh.clamp(INTERVAL.0, INTERVAL.1);
+        let mut taken = vec![0; earlier.len()];
+        loop {
+            Timer::after(interval).await;
+            for (at, (host, taken)) in earlier.iter().zip(&mut taken).enumerate() {
+                let error = takes(host, config).await.err();
+                *taken = if error.is_none() { *taken + 1 } else { 0 };
+                store.update(&config.key, |site| site.host_tried(at, error));
+                if *taken >= self.needed {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether a host takes a connection.
+async fn takes(host: &Host, config: &config::Site) -> Result<(), Error> {
+    let began = Instant::now();
+    let left = || config.connect_timeout.saturating_sub(began.elapsed());
+    let addresses = resolve((&host.name, host.port), left()).await?;
+    let stream = open(&addresses, left()).await?;
+    secure(stream, &host.name, &config.tls, left()).await.map(drop)
+}
