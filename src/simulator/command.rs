@@ -11,7 +11,7 @@ use crate::routeros::wire::Sentence;
 
 /// Carries out a command of someone with these policies, and answers it.
 pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Reply {
-    let path = std::str::from_utf8(asked.first()).unwrap_or_default();
+    let path = path(asked);
     let (menu, command) = path.rsplit_once('/').unwrap_or_default();
     let Some(rules) = state.tables.get(menu).map(Table::rules) else {
         return Reply::traps(&unknown_menu(state, path), asked.tag());
@@ -25,6 +25,11 @@ pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Re
         Some(Command::Remove) => remove(state, menu, asked),
     };
     answer.unwrap_or_else(|trap| Reply::traps(&[trap], asked.tag()))
+}
+
+/// The menu and the command, as a client says them; empty where that is no text.
+pub(super) fn path(asked: &Sentence) -> &str {
+    std::str::from_utf8(asked.first()).unwrap_or_default()
 }
 
 enum Command {
@@ -100,8 +105,9 @@ fn ids(asked: &Sentence) -> Result<Vec<String>, Trap> {
     Ok(list(ids).into_iter().map(|id| String::from_utf8_lossy(&id).into_owned()).collect())
 }
 
-/// RouterOS 7 names the part of the path that is not there in a trap of its own.
-fn unknown_menu(state: &State, path: &str) -> Vec<Trap> {
+/// RouterOS 7 names the part of the path that is not there in a trap of its own; the last one where
+/// all of them are.
+pub(super) fn unknown_menu(state: &State, path: &str) -> Vec<Trap> {
     let prefix = Trap::missing("no such command prefix");
     if !state.settings.version.is_v7() {
         return vec![prefix];
@@ -116,7 +122,7 @@ fn unknown_menu(state: &State, path: &str) -> Vec<Trap> {
     vec![Trap::missing(format!("no such command or directory ({part})")), prefix]
 }
 
-fn unknown_command(state: &State, command: &str) -> Trap {
+pub(super) fn unknown_command(state: &State, command: &str) -> Trap {
     if state.settings.version.is_v7() {
         Trap::missing(format!("no such command or directory ({command})"))
     } else {

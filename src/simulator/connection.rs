@@ -1,35 +1,24 @@
 //! One API connection: login, commands side by side, cancel, and how it ends.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_net::TcpStream;
-use smol::channel::{Receiver, Sender, bounded, unbounded};
+use smol::channel::{Sender, bounded};
 use smol::io::AsyncReadExt;
-use smol::{Task, Timer, future};
+use smol::{Timer, future};
 
 use super::Shared;
-use super::command;
-use super::fault::{self, Fault};
+use super::counters::Counted;
+use super::fault::Fault;
 use super::login::{Asked, Gate};
 use super::output::{Answer, TURNS_WAITING, encode, write};
-use super::reply::{Reply, Trap, fatal, sentence};
+use super::pending::{Kind, Notice, Pending};
+use super::reply::{Reply, Trap, fatal};
 use super::settings::Policies;
+use super::trouble::{self, Instead};
 use crate::routeros::wire::{Decoder, Sentence};
-
-/// Commands under way at a time on one connection, so that one client's commands, each with its
-/// answer, do not fill the memory. RouterOS says nothing of a limit; no known client has more than 20.
-/// Further ones wait until one has ended.
-pub const MAX_PENDING: usize = 64;
-
-/// The same for `/cancel`, which is taken beside those: it may be what makes room.
-const MAX_CANCELS: usize = 8;
-
-/// Bytes of answers held for one connection, past which further commands wait: a print is held
-/// whole until it is written. Twice a full menu of users; what is past it is one answer at most.
-const MAX_ANSWERS: usize = 16 * 1024 * 1024;
 
 /// How long a connection may stay without a login: clients log in as the first thing.
 const LOGIN_WAIT: Duration = Duration::from_secs(60);
@@ -42,14 +31,14 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Serves a connection until it ends. Dropping the future ends it at once.
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+pub(super) async fn serve(shared: Arc<Shared>, counted: Counted, stream: TcpStream, peer: SocketAddr) {
     // Without it, answers in several writes wait 40 ms for each other; RouterOS sets it too.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let (output, turns) = bounded(TURNS_WAITING);
     let writing = smol::spawn(write(shared.clone(), stream.clone(), turns));
-    let connection = Connection::new(shared, output, peer);
+    let connection = Connection::new(shared, counted, output, peer);
     connection.run(stream).await;
     future::or(writing, async {
         Timer::after(LINGER).await;
@@ -59,46 +48,18 @@ pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream, peer: SocketAd
 
 struct Connection {
     shared: Arc<Shared>,
+    counted: Counted,
     output: Sender<Vec<u8>>,
     peer: SocketAddr,
     gate: Gate,
     policies: Option<Policies>,
     /// The `.id` of this connection in `/user/active`.
     listed: Option<String>,
-    pending: BTreeMap<u64, Pending>,
-    last_key: u64,
+    pending: Pending,
     /// A command that there is no room for yet. Until there is, nothing more is read.
     held: Option<Sentence>,
     /// Whether the client has shut down its side.
     asks_no_more: bool,
-    notices: (Sender<Notice>, Receiver<Notice>),
-}
-
-/// A command under way.
-struct Pending {
-    tag: Option<Vec<u8>>,
-    kind: Kind,
-    /// Bytes of its answer that are held.
-    cost: usize,
-    task: Task<()>,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    /// A `/cancel`, which does not cancel itself or another one.
-    Cancel,
-    /// What ends by itself.
-    Short,
-    /// What does not, such as a `listen`.
-    Endless,
-}
-
-/// What a command under way tells its connection. Each tells at most two, so there are never many.
-enum Notice {
-    Cancel(Sentence),
-    /// All that was known at once is said; only changes follow.
-    Follows(u64),
-    Finished(u64),
 }
 
 /// What a connection waits for.
@@ -116,20 +77,18 @@ enum Then {
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, output: Sender<Vec<u8>>, peer: SocketAddr) -> Self {
-        shared.state().counters.open += 1;
+    fn new(shared: Arc<Shared>, counted: Counted, output: Sender<Vec<u8>>, peer: SocketAddr) -> Self {
         Self {
             shared,
+            counted,
             output,
             peer,
             gate: Gate::default(),
             policies: None,
             listed: None,
-            pending: BTreeMap::new(),
-            last_key: 0,
+            pending: Pending::new(),
             held: None,
             asks_no_more: false,
-            notices: unbounded(),
         }
     }
 
@@ -138,13 +97,7 @@ impl Connection {
         let mut buffer = vec![0; 4096];
         let mut wait = Timer::after(LOGIN_WAIT);
         loop {
-            let notice = async {
-                match self.notices.1.recv().await {
-                    Ok(notice) => Event::Notice(notice),
-                    // Never: this connection holds a sender.
-                    Err(_) => future::pending().await,
-                }
-            };
+            let notice = async { Event::Notice(self.pending.notice().await) };
             let time_out = async {
                 match self.policies {
                     Some(_) if !self.asks_no_more => future::pending().await,
@@ -192,22 +145,19 @@ impl Connection {
 
     async fn notice(&mut self, notice: Notice) -> Then {
         match notice {
-            Notice::Cancel(asked) => return self.cancel(&asked).await,
-            Notice::Follows(key) => {
-                if let Some(pending) = self.pending.get_mut(&key) {
-                    (pending.kind, pending.cost) = (Kind::Endless, 0);
-                }
+            Notice::Cancel(asked) => {
+                let said = self.pending.cancel(&asked).await;
+                return self.say(&said).await;
             }
-            Notice::Finished(key) => {
-                self.pending.remove(&key);
-            }
+            Notice::Follows(key) => self.pending.follows(key),
+            Notice::Finished(key) => self.pending.finished(key),
         }
         Then::GoOn
     }
 
     /// Whether the client has shut down its side and nothing that ends by itself is under way.
     fn has_said_all(&self) -> bool {
-        self.asks_no_more && self.held.is_none() && self.pending.values().all(|p| p.kind == Kind::Endless)
+        self.asks_no_more && self.held.is_none() && self.pending.is_endless()
     }
 
     /// Takes the sentences that have come, as far as there is room for them.
@@ -221,7 +171,7 @@ impl Connection {
                     Err(_) => return Then::Close,
                 },
             };
-            if self.must_wait(&asked) {
+            if self.pending.must_wait(&asked) {
                 self.held = Some(asked);
                 return Then::GoOn;
             }
@@ -231,47 +181,15 @@ impl Connection {
         }
     }
 
-    /// Whether a command must wait until others have ended.
-    fn must_wait(&self, asked: &Sentence) -> bool {
-        match asked.first() {
-            b"/login" | b"/quit" => false,
-            b"/cancel" => self.pending.values().filter(|p| p.kind == Kind::Cancel).count() >= MAX_CANCELS,
-            // With nothing that ends by itself under way it would wait for ever.
-            _ => self.is_full() && self.commands().any(|pending| pending.kind == Kind::Short),
-        }
-    }
-
-    /// Whether there is no room for another command.
-    fn is_full(&self) -> bool {
-        let cost: usize = self.commands().map(|pending| pending.cost).sum();
-        self.commands().count() >= MAX_PENDING || cost >= MAX_ANSWERS
-    }
-
-    /// The commands under way that are no `/cancel`.
-    fn commands(&self) -> impl Iterator<Item = &Pending> {
-        self.pending.values().filter(|pending| pending.kind != Kind::Cancel)
-    }
-
     /// Takes one sentence of the client.
     async fn take(&mut self, asked: Sentence) -> Then {
-        let (fault, latency) = {
+        let (instead, latency) = {
             let mut state = self.shared.state();
             state.counters.commands += 1;
-            (state.fault, state.settings.latency)
+            (trouble::instead(&mut state, self.policies, &asked), state.settings.latency)
         };
-        match fault {
-            Some(Fault::Stall) => return Then::GoOn,
-            Some(Fault::Refuse) => return Then::Close,
-            Some(Fault::Garbage) => {
-                let garbage = {
-                    let dice = &mut self.shared.state().dice;
-                    (0..fault::GARBAGE).map(|_| dice.u8(..)).collect()
-                };
-                let _ = self.output.send(garbage).await;
-                return Then::Close;
-            }
-            Some(Fault::HugeLength) => return self.send(fault::HUGE_LENGTH.to_vec()).await,
-            _ => {}
+        if let Some(instead) = instead {
+            return self.suffer(instead).await;
         }
         let command = asked.first();
         if command == b"/login" {
@@ -282,37 +200,26 @@ impl Connection {
             return self.end("session terminated on request").await;
         }
         let Some(policies) = self.policies else { return self.end("not logged in").await };
-        if fault == Some(Fault::HalfOpen) {
-            return Then::GoOn;
-        }
         if command == b"/cancel" {
-            let notices = self.notices.0.clone();
-            self.start(None, Kind::Cancel, 0, |_| async move {
+            self.pending.start(None, Kind::Cancel, 0, |_, notices| async move {
                 Timer::after(latency).await;
                 let _ = notices.try_send(Notice::Cancel(asked));
             });
             return Then::GoOn;
         }
-        if self.is_full() {
+        if self.pending.is_full() {
             let trap = Trap::new("failure: too many commands are under way already");
             return self.say(&Reply::traps(&[trap], asked.tag()).sentences).await;
         }
-        let mut reply = command::run(&mut self.shared.state(), policies, &asked);
-        match fault {
-            Some(Fault::Vanish) => reply = fault::vanishing(reply, asked.tag()),
-            Some(Fault::Cut) => {
-                let _ = self.output.send(fault::cut(&reply)).await;
-                return Then::Close;
-            }
-            _ => {}
+        let reply = trouble::run(&mut self.shared.state(), policies, &asked);
+        let (kind, cost) =
+            (if reply.repeated.is_empty() { Kind::Short } else { Kind::Endless }, reply.cost());
+        if kind == Kind::Endless {
+            self.counted.broken();
         }
-        let endless = fault == Some(Fault::EndlessRows) && reply.sentences.iter().any(fault::is_row);
-        let cost = reply.sentences.iter().map(Sentence::cost).sum();
-        let answer = Answer { reply, endless, output: self.output.clone() };
+        let answer = Answer { reply, shared: self.shared.clone(), output: self.output.clone() };
         let tag = asked.tag().map(<[u8]>::to_vec);
-        let notices = self.notices.0.clone();
-        let kind = if endless { Kind::Endless } else { Kind::Short };
-        self.start(tag.clone(), kind, cost, |key| async move {
+        self.pending.start(tag.clone(), kind, cost, |key, notices| async move {
             Timer::after(latency).await;
             let follows = || {
                 let _ = notices.try_send(Notice::Follows(key));
@@ -323,38 +230,43 @@ impl Connection {
         Then::GoOn
     }
 
-    /// Starts what a command does beside the others. It is given the key of what is under way.
-    fn start<F: Future<Output = ()> + Send + 'static>(
-        &mut self,
-        tag: Option<Vec<u8>>,
-        kind: Kind,
-        cost: usize,
-        act: impl FnOnce(u64) -> F,
-    ) {
-        self.last_key += 1;
-        let (key, notices) = (self.last_key, self.notices.0.clone());
-        let act = act(key);
-        let task = smol::spawn(async move {
-            act.await;
-            let _ = notices.try_send(Notice::Finished(key));
-        });
-        self.pending.insert(key, Pending { tag, kind, cost, task });
+    /// Gives what a fault has in place of an answer. The client can't go on after that.
+    async fn suffer(&mut self, instead: Instead) -> Then {
+        self.counted.broken();
+        match instead {
+            Instead::Say(bytes) => self.send(bytes).await,
+            Instead::Close(bytes) => {
+                self.send(bytes).await;
+                Then::Close
+            }
+            Instead::Flood(first, again) => {
+                // What others say would end its sentence.
+                self.pending.silence().await;
+                let mut then = self.send(first).await;
+                while then == Then::GoOn && self.shared.state().fault == Some(Fault::EndlessWords) {
+                    then = self.send(again.clone()).await;
+                    future::yield_now().await;
+                }
+                Then::Close
+            }
+        }
     }
 
     async fn login(&mut self, asked: &Sentence) -> Then {
-        let outcome = {
+        let (outcome, at_fault) = {
             let mut state = self.shared.state();
             let outcome = self.gate.ask(asked, &mut state);
-            match &outcome {
-                Asked::Accepted(name, policies) => {
-                    self.policies = Some(*policies);
-                    self.listed = state.list_session(self.listed.take(), name, self.peer.ip());
-                }
-                Asked::Refused(_) | Asked::TooOften => state.counters.logins_refused += 1,
-                Asked::Challenge(_) => {}
+            let refused = matches!(outcome, Asked::Refused(_) | Asked::TooOften);
+            state.counters.logins_refused += u64::from(refused);
+            if let Asked::Accepted(name, policies) = &outcome {
+                self.policies = Some(*policies);
+                self.listed = state.list_session(self.listed.take(), name, self.peer.ip());
             }
-            outcome
+            (outcome, refused && state.refuses_logins())
         };
+        if at_fault {
+            self.counted.broken();
+        }
         let tag = asked.tag();
         match outcome {
             Asked::Accepted(..) => self.say(&Reply::done(tag).sentences).await,
@@ -362,28 +274,6 @@ impl Connection {
             Asked::Refused(trap) => self.say(&Reply::traps(&[trap], tag).sentences).await,
             Asked::TooOften => self.end("too many commands before login").await,
         }
-    }
-
-    /// Cancels the commands of a tag, or all of them where none is named. Rows that were on their
-    /// way before still arrive. Order as in traces: the traps, the cancel's own end, the others' ends.
-    async fn cancel(&mut self, asked: &Sentence) -> Then {
-        let wanted = asked.get("tag");
-        let hit = |pending: &Pending| {
-            pending.kind != Kind::Cancel && (wanted.is_none() || wanted == pending.tag.as_deref())
-        };
-        let keys: Vec<u64> = self.pending.iter().filter(|(_, p)| hit(p)).map(|(key, _)| *key).collect();
-        let (mut traps, mut ends) = (Vec::new(), Vec::new());
-        for key in keys {
-            let Some(Pending { tag, task, .. }) = self.pending.remove(&key) else { continue };
-            // `Some`: it had said all it had to.
-            if task.cancel().await.is_none() {
-                traps.push(Trap::interrupted().sentence(tag.as_deref()));
-                ends.push(sentence("!done", tag.as_deref()));
-            }
-        }
-        traps.push(sentence("!done", asked.tag()));
-        traps.extend(ends);
-        self.say(&traps).await
     }
 
     async fn end(&mut self, reason: &str) -> Then {
@@ -396,6 +286,10 @@ impl Connection {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> Then {
+        if bytes.is_empty() {
+            // No need to wait until the client has read what is before it.
+            return Then::GoOn;
+        }
         match self.output.send(bytes).await {
             Ok(()) => Then::GoOn,
             Err(_) => Then::Close,
@@ -405,8 +299,6 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.counters.open -= 1;
-        state.unlist_session(self.listed.take());
+        self.shared.state().unlist_session(self.listed.take());
     }
 }

@@ -1,10 +1,7 @@
-//! What goes wrong between a router and its client, on purpose.
+//! What goes wrong between a router and its client, on purpose: the catalogue.
 
 use std::fmt;
 use std::str::FromStr;
-
-use super::reply::{Reply, Trap};
-use crate::routeros::wire::Sentence;
 
 /// A way for the connection or the answers to go wrong. It holds for every connection of the
 /// router, those that are open too, until another one or none is set.
@@ -14,6 +11,17 @@ pub enum Fault {
     Stall,
     /// Connections are accepted and closed at once.
     Refuse,
+    /// Nobody listens at the port, and open connections are closed. When it ends, the same port is
+    /// listened at again.
+    NoService,
+    /// The router reboots when this is set, and every 20 s from then on: connections end, uptime
+    /// begins at zero and nobody is online. For 2 s new connections are closed at once, and for 2 s
+    /// more every login is refused as if the password were wrong. That last part is an inference,
+    /// nobody has traced it: the service is up before the users are loaded.
+    Reboot,
+    /// Every login is refused as if the password were wrong; who is logged in stays so. It is also
+    /// what a router does for a user whose group lacks the `api` policy.
+    LoginRefused,
     /// Commands are answered with 64 KiB of random bytes, then the connection is closed.
     Garbage,
     /// Commands are answered with a word's length of 2 GiB, and nothing after it.
@@ -21,28 +29,69 @@ pub enum Fault {
     /// Logins are answered; the answer to a command stops in the middle of a word and the
     /// connection is closed.
     Cut,
-    /// Everything is said, one byte a write.
-    OneByteWrites,
-    /// A print repeats its rows and never ends.
-    EndlessRows,
-    /// Rows vanish while they are printed: half of them come, then `no such item`.
-    Vanish,
+    /// Logins are answered; any other command by a `!fatal` with its reason as a bare word, and the
+    /// connection is closed.
+    Fatal,
     /// Logins are answered, and nothing after that: as if the router had gone without a word.
     HalfOpen,
+    /// Everything is said, one byte a write.
+    OneByteWrites,
+    /// A print repeats its rows and does not end before the fault does.
+    EndlessRows,
+    /// A print is answered by one sentence whose words never end.
+    EndlessWords,
+    /// Before the answer to a command come sentences with tags that nobody asked for, for as long
+    /// as the fault lasts.
+    Stray,
+    /// Rows vanish while they are printed: half of them come, then `no such item`.
+    Vanish,
+    /// After the `!done` of a print some of its rows come again. A good client minds none of it.
+    Trailing,
+    /// Between the rows of a print come bare `!re`, with the tag and nothing else. A good client
+    /// minds none of it.
+    BareRe,
+    /// Rows of a print are as people make them: a comment in windows-1252, with `=`, line ends and
+    /// a NUL, an upper-case key that nobody asked for, and some keys not there at all. A good
+    /// client minds none of it.
+    AwkwardValues,
+    /// Logins are answered; the user may not do anything else.
+    NoPermission,
+    /// Logins are answered; no menu is there.
+    NoMenu,
+    /// `listen` is no command.
+    NoListen,
+    /// A `listen` is taken and never tells anything.
+    SilentListen,
+    /// What a `listen` tells comes half a second late, in its order, so that a print overtakes it.
+    LateListen,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 23] = [
         Self::Stall,
         Self::Refuse,
+        Self::NoService,
+        Self::Reboot,
+        Self::LoginRefused,
         Self::Garbage,
         Self::HugeLength,
         Self::Cut,
+        Self::Fatal,
+        Self::HalfOpen,
         Self::OneByteWrites,
         Self::EndlessRows,
+        Self::EndlessWords,
+        Self::Stray,
         Self::Vanish,
-        Self::HalfOpen,
+        Self::Trailing,
+        Self::BareRe,
+        Self::AwkwardValues,
+        Self::NoPermission,
+        Self::NoMenu,
+        Self::NoListen,
+        Self::SilentListen,
+        Self::LateListen,
     ];
 
     /// The name it is chosen by.
@@ -61,47 +110,29 @@ impl Fault {
         match self {
             Self::Stall => ("stall", "accepts connections and never says anything"),
             Self::Refuse => ("refuse", "accepts connections and closes them at once"),
+            Self::NoService => ("no-service", "listens no more, and closes what is open"),
+            Self::Reboot => ("reboot", "reboots at once and every 20 s: away 2 s, no logins for 2 s more"),
+            Self::LoginRefused => ("login-refused", "refuses every login as if the password were wrong"),
             Self::Garbage => ("garbage", "answers with random bytes and closes"),
             Self::HugeLength => ("huge-length", "answers with a word's length of 2 GiB and nothing more"),
             Self::Cut => ("cut", "answers logins, then stops in the middle of a word and closes"),
+            Self::Fatal => ("fatal", "answers logins, then everything with !fatal, and closes"),
+            Self::HalfOpen => ("half-open", "answers logins and nothing after that"),
             Self::OneByteWrites => ("one-byte-writes", "answers one byte a write"),
             Self::EndlessRows => ("endless-rows", "repeats the rows of a print and never ends"),
+            Self::EndlessWords => ("endless-words", "answers a print with one row that never ends"),
+            Self::Stray => ("stray", "answers with tags that nobody asked for, without end"),
             Self::Vanish => ("vanish", "loses its rows while it prints: half of them, then no such item"),
-            Self::HalfOpen => ("half-open", "answers logins and nothing after that"),
+            Self::Trailing => ("trailing", "says some rows again after the end; harmless"),
+            Self::BareRe => ("bare-re", "says rows of nothing between the rows; harmless"),
+            Self::AwkwardValues => ("awkward-values", "odd bytes, odd keys and lacking keys; harmless"),
+            Self::NoPermission => ("no-permission", "answers logins, and allows nothing after that"),
+            Self::NoMenu => ("no-menu", "answers logins, and has no menu"),
+            Self::NoListen => ("no-listen", "does not know listen"),
+            Self::SilentListen => ("silent-listen", "takes a listen and never tells anything"),
+            Self::LateListen => ("late-listen", "tells what a listen tells half a second late"),
         }
     }
-}
-
-/// An answer whose rows vanish while it is printed: half of them, then a trap. One without rows stays.
-pub(super) fn vanishing(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
-    let rows = reply.sentences.iter().filter(|sentence| is_row(sentence)).count();
-    if rows > 0 {
-        reply.sentences.retain(is_row);
-        reply.sentences.truncate(rows / 2);
-        reply.sentences.extend(Reply::traps(&[Trap::new("no such item")], tag).sentences);
-    }
-    reply
-}
-
-/// An answer as bytes, up to the middle of a word in the middle of it.
-pub(super) fn cut(reply: &Reply) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for sentence in reply.sentences.iter().take(reply.sentences.len() / 2 + 1) {
-        sentence.encode(&mut bytes);
-    }
-    // Without the sentence's end and the last byte of its last word.
-    bytes.truncate(bytes.len().saturating_sub(2));
-    bytes
-}
-
-/// A word's length of nearly 2 GiB.
-pub(super) const HUGE_LENGTH: [u8; 5] = [0xF0, 0x7F, 0xFF, 0xFF, 0xFF];
-
-/// How much garbage there is, in bytes: no client that reads it can think it is still waiting for a reply.
-pub(super) const GARBAGE: usize = 64 * 1024;
-
-pub(super) fn is_row(sentence: &Sentence) -> bool {
-    sentence.first() == b"!re"
 }
 
 impl fmt::Display for Fault {
@@ -116,7 +147,12 @@ pub struct UnknownFault(String);
 
 impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no fault; expected one of {}", self.0, Fault::ALL.map(Fault::name).join(", "))
+        let names = Fault::ALL.map(Fault::name);
+        let near = names.iter().map(|name| (strsim::damerau_levenshtein(name, &self.0), name));
+        match near.filter(|(distance, name)| *distance <= name.len().div_ceil(3)).min() {
+            Some((_, name)) => write!(f, "{:?} is no fault; did you mean `{name}`?", self.0),
+            None => write!(f, "{:?} is no fault; expected one of {}", self.0, names.join(", ")),
+        }
     }
 }
 
@@ -137,10 +173,21 @@ mod tests {
 
     #[test]
     fn every_fault_is_found_by_its_own_name() {
+        let mut names: Vec<_> = Fault::ALL.map(Fault::name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Fault::ALL.len());
         for fault in Fault::ALL {
             assert_eq!(fault.to_string().parse(), Ok(fault));
         }
-        let refused = "stal".parse::<Fault>().unwrap_err().to_string();
-        assert!(refused.contains("\"stal\"") && refused.contains("half-open"), "{refused}");
+    }
+
+    #[test]
+    fn another_name_tells_the_nearest() {
+        let told = |name: &str| name.parse::<Fault>().unwrap_err().to_string();
+        assert_eq!(told("stal"), "\"stal\" is no fault; did you mean `stall`?");
+        assert_eq!(told("endless-row"), "\"endless-row\" is no fault; did you mean `endless-rows`?");
+        let all = told("on fire");
+        assert!(Fault::ALL.iter().all(|fault| all.contains(fault.name())), "{all}");
     }
 }

@@ -49,7 +49,8 @@ impl Gate {
             (false, _) => password == Some(login.password.as_bytes()),
         };
         let login = state.settings.logins.iter().find(|login| login.name.as_bytes() == name);
-        if let Some(login) = login.filter(knows).filter(|login| login.policies.api) {
+        let may = |login: &&Login| login.policies.api && !state.refuses_logins();
+        if let Some(login) = login.filter(knows).filter(may) {
             return Asked::Accepted(login.name.clone(), login.policies);
         }
         self.refused += 1;

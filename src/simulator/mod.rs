@@ -16,50 +16,54 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `settings` `version` `fault` | what a router is like, what differs by version, what goes wrong on purpose |
-//! | `connection` `output` `login` | one API connection: commands side by side, cancel, end; turns and bytes; who may come in |
+//! | `settings` `version` | what a router is like, what differs by version |
+//! | `fault` `trouble` | what goes wrong on purpose: the catalogue, and what each does |
+//! | `service` `counters` | the port and who is let in; what is counted |
+//! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
 //! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
 //! | `hotspot` `people` | sessions, cookies and hosts; who the people are |
 
 mod command;
 mod connection;
+mod counters;
 mod fault;
 mod hotspot;
 mod login;
 mod menus;
 mod output;
+mod pending;
 mod people;
 mod print;
 mod query;
 mod reply;
 mod row;
+mod service;
 mod settings;
 mod state;
 mod table;
+mod trouble;
 mod version;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use smol::channel::{Receiver, Sender, unbounded};
-use smol::{Async, Task, Timer, future};
+use smol::channel::{Sender, unbounded};
+use smol::{Task, Timer};
 
-pub use connection::MAX_PENDING;
+pub use counters::Counters;
 pub use fault::{Fault, UnknownFault};
 pub use hotspot::Session;
+pub use pending::MAX_PENDING;
 pub use row::{Row, Value};
 pub use settings::{Health, IdOrder, Login, Policies, Settings, demo};
-pub use state::Counters;
 pub use table::MAX_ROWS;
 pub use version::{BadVersion, Version};
 
+use service::{Order, Service};
 use state::State;
-
-/// How long to wait after an `accept` that failed, for instance with no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often [`Router::until`] looks.
 const LOOK: Duration = Duration::from_millis(2);
@@ -71,7 +75,7 @@ const LOOK: Duration = Duration::from_millis(2);
 pub struct Router {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    reboots: Sender<()>,
+    orders: Sender<Order>,
     _at_work: Vec<Task<()>>,
 }
 
@@ -82,16 +86,16 @@ impl Router {
     ///
     /// When the address can't be listened at.
     pub fn start(addr: SocketAddr, settings: Settings) -> io::Result<Self> {
-        let listener = Async::<TcpListener>::bind(addr)?;
-        let addr = listener.get_ref().local_addr()?;
         let churn = settings.churn;
         let shared = Arc::new(Shared { state: Mutex::new(State::new(settings)) });
-        let (reboots, rebooting) = unbounded();
-        let mut at_work = vec![smol::spawn(listen(shared.clone(), listener.into(), rebooting))];
+        let (orders, given) = unbounded();
+        let service = Service::new(shared.clone(), addr, given)?;
+        let addr = service.addr();
+        let mut at_work = vec![smol::spawn(service.run())];
         if !churn.is_zero() {
             at_work.push(smol::spawn(hotspot::come_and_go(shared.clone(), churn)));
         }
-        Ok(Self { addr, shared, reboots, _at_work: at_work })
+        Ok(Self { addr, shared, orders, _at_work: at_work })
     }
 
     /// Where it listens.
@@ -135,13 +139,18 @@ impl Router {
     /// configuration and the cookies stay. New connections are accepted at once.
     pub fn reboot(&self) {
         self.shared.state().reboot();
-        // An error would mean that nobody listens any more: then nothing is open.
-        let _ = self.reboots.try_send(());
+        self.order(Order::Disconnect);
     }
 
     /// Makes something go wrong from now on, or with `None` nothing any more.
     pub fn set_fault(&self, fault: Option<Fault>) {
         self.shared.state().fault = fault;
+        self.order(Order::Fault(fault));
+    }
+
+    fn order(&self, order: Order) {
+        // An error would mean that the service is gone: then nothing is open.
+        let _ = self.orders.try_send(order);
     }
 
     /// Changes the time from a command to its answer, for commands yet to come.
@@ -180,34 +189,5 @@ impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere leaves rows that are still rows.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Accepts connections and holds them: with this future they all end.
-async fn listen(shared: Arc<Shared>, listener: async_net::TcpListener, rebooting: Receiver<()>) {
-    let mut open: Vec<Task<()>> = Vec::new();
-    loop {
-        let reboot = async { rebooting.recv().await.map(|()| None) };
-        let accept = async { Ok(Some(listener.accept().await)) };
-        // The reboot first: a connection made after it must not be closed by it.
-        match future::or(reboot, accept).await {
-            Ok(None) => open.clear(),
-            Ok(Some(Ok((stream, peer)))) => {
-                open.retain(|connection| !connection.is_finished());
-                let mut state = shared.state();
-                state.counters.connections += 1;
-                let Settings { max_sessions, allow_from, .. } = &state.settings;
-                let allowed = allow_from.is_empty() || allow_from.contains(&peer.ip().to_canonical());
-                if !allowed || open.len() >= *max_sessions || state.fault == Some(Fault::Refuse) {
-                    state.counters.refused += 1;
-                } else {
-                    open.push(smol::spawn(connection::serve(shared.clone(), stream, peer)));
-                }
-            }
-            Ok(Some(Err(_))) => {
-                Timer::after(ACCEPT_PAUSE).await;
-            }
-            Err(_) => return,
-        }
     }
 }

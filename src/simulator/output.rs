@@ -8,8 +8,9 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use smol::{Timer, future};
 
 use super::Shared;
-use super::fault::{self, Fault};
+use super::fault::Fault;
 use super::reply::{Reply, Trap};
+use super::trouble::LATE;
 use crate::routeros::wire::Sentence;
 
 /// Sentences encoded at a time; between two of these, other commands' answers get their turn.
@@ -24,8 +25,7 @@ const WRITE_WAIT: Duration = Duration::from_secs(60);
 /// An answer on its way.
 pub(super) struct Answer {
     pub(super) reply: Reply,
-    /// Whether its rows repeat for ever; it must have some.
-    pub(super) endless: bool,
+    pub(super) shared: Arc<Shared>,
     pub(super) output: Sender<Vec<u8>>,
 }
 
@@ -40,21 +40,22 @@ impl Answer {
         tag: Option<&[u8]>,
         follows: impl FnOnce(),
     ) -> Result<(), SendError<Vec<u8>>> {
-        if self.endless {
-            self.reply.sentences.retain(fault::is_row);
-        }
-        loop {
-            self.say(&self.reply.sentences).await?;
-            if !self.endless {
-                break;
-            }
+        while !self.reply.repeated.is_empty() && self.shared.state().repeats() {
+            self.say(&self.reply.repeated).await?;
             future::yield_now().await;
         }
+        self.say(&self.reply.sentences).await?;
         let Some(changes) = self.reply.changes.take() else { return Ok(()) };
-        self.reply.sentences = Vec::new();
+        (self.reply.repeated, self.reply.sentences) = (Vec::new(), Vec::new());
         follows();
-        while let Ok(change) = changes.recv().await {
-            self.say(&[change]).await?;
+        while let Ok((since, change)) = changes.recv().await {
+            let fault = self.shared.state().fault;
+            if fault == Some(Fault::LateListen) {
+                Timer::at(since + LATE).await;
+            }
+            if fault != Some(Fault::SilentListen) {
+                self.say(&[change]).await?;
+            }
         }
         // The menu let go of it: the client did not read, or the menu is gone.
         self.say(&Reply::traps(&[Trap::interrupted()], tag).sentences).await
@@ -73,7 +74,7 @@ impl Answer {
 }
 
 /// Sentences as they go over the wire.
-pub(super) fn encode(sentences: &[Sentence]) -> Vec<u8> {
+pub(super) fn encode<'s>(sentences: impl IntoIterator<Item = &'s Sentence>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for sentence in sentences {
         sentence.encode(&mut bytes);

@@ -1,5 +1,7 @@
 //! The sentences a router answers with.
 
+use std::time::Instant;
+
 use smol::channel::Receiver;
 
 use crate::routeros::wire::Sentence;
@@ -55,33 +57,48 @@ impl Trap {
     }
 }
 
+/// What a `listen` tells, and when it was so.
+pub(super) type Change = (Instant, Sentence);
+
 /// The answer to one command.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
+    /// What is said again and again before all else, for as long as the fault lasts that has it so.
+    pub(super) repeated: Vec<Sentence>,
     /// What is known to be said at once, in its order.
     pub(super) sentences: Vec<Sentence>,
     /// What follows as it happens: a `listen` goes on until it is cancelled.
-    pub(super) changes: Option<Receiver<Sentence>>,
+    pub(super) changes: Option<Receiver<Change>>,
 }
 
 impl Reply {
     /// A bare `!done`.
     pub(super) fn done(tag: Option<&[u8]>) -> Self {
-        Self { sentences: vec![sentence("!done", tag)], changes: None }
+        Self::of(vec![sentence("!done", tag)])
     }
 
     /// A `!done` with a `ret`.
     pub(super) fn ret(value: &[u8], tag: Option<&[u8]>) -> Self {
         let mut done = sentence("!done", tag);
         done.push_attribute(b"ret", value);
-        Self { sentences: vec![done], changes: None }
+        Self::of(vec![done])
     }
 
     /// The traps, then the `!done` that follows any trap.
     pub(super) fn traps(traps: &[Trap], tag: Option<&[u8]>) -> Self {
         let mut sentences: Vec<_> = traps.iter().map(|trap| trap.sentence(tag)).collect();
         sentences.push(sentence("!done", tag));
-        Self { sentences, changes: None }
+        Self::of(sentences)
+    }
+
+    /// These sentences.
+    pub(super) fn of(sentences: Vec<Sentence>) -> Self {
+        Self { sentences, ..Self::default() }
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        self.repeated.iter().chain(&self.sentences).map(Sentence::cost).sum()
     }
 }
 

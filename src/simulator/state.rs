@@ -1,8 +1,9 @@
 //! All that a router holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::counters::Counters;
 use super::fault::Fault;
 use super::menus::{self, ACTIVE, ANYTHING, API_SESSION, HOST, LOG, RESOURCE};
 use super::reply::Trap;
@@ -13,27 +14,6 @@ use super::table::{MAX_ROWS, Table};
 /// Entries the log keeps, as RouterOS's `memory` logging action does by default.
 const MAX_LOG: usize = 1000;
 
-/// What a router has counted since it was started; a reboot does not reset it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Connections accepted, those that were closed at once too.
-    pub connections: u64,
-    /// Of these, closed at once: too many, from an address not allowed, or by [`Fault::Refuse`].
-    pub refused: u64,
-    /// Connections open now.
-    pub open: u64,
-    /// Logins accepted.
-    pub logins: u64,
-    /// Logins refused; asking for a challenge is none.
-    pub logins_refused: u64,
-    /// Commands received, logins too.
-    pub commands: u64,
-    /// Bytes received from clients.
-    pub received: u64,
-    /// Bytes sent to clients.
-    pub sent: u64,
-}
-
 /// A router's menus, its clock, and what goes wrong with it.
 #[derive(Debug)]
 pub(super) struct State {
@@ -43,6 +23,10 @@ pub(super) struct State {
     pub(super) dice: fastrand::Rng,
     pub(super) fault: Option<Fault>,
     pub(super) counters: Counters,
+    /// The open connections that nothing has gone wrong with, by their number.
+    pub(super) sound: BTreeSet<u64>,
+    /// When the last boot was, by the clock.
+    booted: Duration,
 }
 
 impl State {
@@ -54,8 +38,10 @@ impl State {
         let clock = Clock::start();
         let mut dice = fastrand::Rng::with_seed(settings.seed);
         let up = Duration::from_secs(dice.u64(86_400..40 * 86_400));
-        let tables = menus::tables(&settings, clock.at().saturating_sub(up), &clock.now(&settings.version));
-        let mut state = Self { settings, tables, clock, dice, fault: None, counters: Counters::default() };
+        let booted = clock.at().saturating_sub(up);
+        let tables = menus::tables(&settings, booted, &clock.now(&settings.version));
+        let (counters, sound) = (Counters::default(), BTreeSet::new());
+        let mut state = Self { settings, tables, clock, dice, fault: None, counters, sound, booted };
         state.log("system,info", "router rebooted");
         state.open_hotspot();
         state
@@ -101,15 +87,20 @@ impl State {
         });
     }
 
+    /// How long it has been up.
+    pub(super) fn up(&self) -> Duration {
+        self.clock.at().saturating_sub(self.booted)
+    }
+
     /// What a reboot leaves: the configuration and the cookies. Uptime begins at zero, and nobody is online.
     pub(super) fn reboot(&mut self) {
         for menu in [ACTIVE, HOST, API_SESSION, LOG] {
             self.with(menu, |table, _| table.forget());
         }
+        self.booted = self.clock.at();
+        let uptime = Value::Since(self.booted);
         // A menu of one row: its `.id` is empty.
-        self.with(RESOURCE, |table, now| {
-            table.set("", vec![("uptime".to_string(), Value::Since(now.at))], now)
-        });
+        self.with(RESOURCE, |table, now| table.set("", vec![("uptime".to_string(), uptime)], now));
         self.log("system,info", "router rebooted");
     }
 }

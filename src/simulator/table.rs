@@ -1,11 +1,12 @@
 //! A menu's rows, what may be done with them, and who listens to them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Instant;
 
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::print::{Follow, Print};
-use super::reply::{Reply, Trap, sentence};
+use super::reply::{Change, Reply, Trap, sentence};
 use super::row::{Now, Row, Value};
 use crate::routeros::wire::Sentence;
 
@@ -74,7 +75,7 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Listener {
     print: Print,
-    sender: Sender<Sentence>,
+    sender: Sender<Change>,
 }
 
 impl Table {
@@ -141,7 +142,7 @@ impl Table {
         } else {
             changes = Some(self.listen(print.clone()));
         }
-        Reply { sentences, changes }
+        Reply { changes, ..Reply::of(sentences) }
     }
 
     /// Puts a row in, in place of one with the same `.id`; its `.id` is returned.
@@ -255,7 +256,7 @@ impl Table {
         Ok(values)
     }
 
-    fn listen(&mut self, print: Print) -> Receiver<Sentence> {
+    fn listen(&mut self, print: Print) -> Receiver<Change> {
         let (sender, changes) = bounded(MAX_CHANGES);
         self.listeners.retain(|listener| !listener.sender.is_closed());
         self.listeners.push(Listener { print, sender });
@@ -270,7 +271,7 @@ impl Table {
     /// Gives each listener its sentence, if it has one. One that is gone or does not keep up is let go.
     fn tell(&mut self, say: impl Fn(&Print) -> Option<Sentence>) {
         self.listeners.retain(|listener| match say(&listener.print) {
-            Some(re) => listener.sender.try_send(re).is_ok(),
+            Some(re) => listener.sender.try_send((Instant::now(), re)).is_ok(),
             None => !listener.sender.is_closed(),
         });
     }

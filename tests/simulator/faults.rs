@@ -7,19 +7,19 @@ use std::time::Duration;
 use super::client::{Client, until, with_crates};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-const PRINT: [&str; 2] = ["/test/crate/print", "=.proplist=name"];
-const ROWS: [&str; 4] = ["!re | =name=yam", "!re | =name=cassava", "!re | =name=palm", "!done"];
-const LOGIN: [&str; 3] = ["/login", "=name=api-user", "=password=password"];
+pub(super) const PRINT: [&str; 2] = ["/test/crate/print", "=.proplist=name"];
+pub(super) const ROWS: [&str; 4] = ["!re | =name=yam", "!re | =name=cassava", "!re | =name=palm", "!done"];
+pub(super) const LOGIN: [&str; 3] = ["/login", "=name=api-user", "=password=password"];
 
 /// A router with a fault, and a client that logged in before.
-fn faulty(fault: Fault) -> (Router, Client) {
+pub(super) fn faulty(fault: Fault) -> (Router, Client) {
     let router = with_crates(Settings::default());
     let client = Client::logged_in(&router);
     router.set_fault(Some(fault));
     (router, client)
 }
 
-fn rest(client: &mut Client) -> Vec<u8> {
+pub(super) fn rest(client: &mut Client) -> Vec<u8> {
     let mut bytes = Vec::new();
     client.stream.read_to_end(&mut bytes).unwrap();
     bytes
@@ -42,8 +42,8 @@ fn vanish_traps_in_the_middle() {
 }
 
 #[test]
-fn endless_rows_end_only_by_cancel() {
-    let (_router, mut client) = faulty(Fault::EndlessRows);
+fn endless_rows_end_by_cancel_or_with_the_fault() {
+    let (router, mut client) = faulty(Fault::EndlessRows);
     client.send(&[&PRINT[..], &[".tag=1"]].concat());
     for at in 0..3000 {
         let row = client.next();
@@ -51,6 +51,10 @@ fn endless_rows_end_only_by_cancel() {
     }
     client.send(&["/cancel", ".tag=2"]);
     while client.next() != "!done | .tag=1" {}
+    client.send(&[&PRINT[..], &[".tag=3"]].concat());
+    assert!(client.next().starts_with("!re | .tag=3"));
+    router.set_fault(None);
+    while client.next() != "!done | .tag=3" {}
 }
 
 #[test]

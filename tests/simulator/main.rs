@@ -8,5 +8,7 @@ mod answers;
 mod client;
 mod faults;
 mod hotspot;
+mod odd_answers;
+mod outages;
 mod sessions;
 mod side_by_side;

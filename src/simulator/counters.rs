@@ -1,0 +1,75 @@
+//! What a router counts, and where its open connections stand in that.
+
+use std::sync::Arc;
+
+use super::Shared;
+use super::state::State;
+
+/// What a router has counted since it was started; a reboot does not reset it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections accepted, those that were closed at once too.
+    pub connections: u64,
+    /// Of these, closed at once: too many, from an address not allowed, by
+    /// [`Fault::Refuse`](super::Fault::Refuse) or in a reboot.
+    pub refused: u64,
+    /// Connections that the router ended or left without an answer by a fault, a reboot, or because
+    /// it let nobody in: those a client has to give up. Each is counted once, and those refused are
+    /// among them. A client that keeps one connection logs in once more than this at most.
+    pub broken: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Logins accepted.
+    pub logins: u64,
+    /// Logins refused; asking for a challenge is none.
+    pub logins_refused: u64,
+    /// Commands received, logins too.
+    pub commands: u64,
+    /// Bytes received from clients.
+    pub received: u64,
+    /// Bytes sent to clients.
+    pub sent: u64,
+}
+
+/// An open connection as it is counted: open until this is dropped, and broken once at most.
+pub(super) struct Counted {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Counted {
+    /// Counts a connection that was accepted just now.
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let mut state = shared.state();
+        state.counters.open += 1;
+        // Among those accepted: no other has it.
+        let number = state.counters.connections;
+        state.sound.insert(number);
+        drop(state);
+        Self { shared, number }
+    }
+
+    /// Counts it as broken.
+    pub(super) fn broken(&self) {
+        let mut state = self.shared.state();
+        if state.sound.remove(&self.number) {
+            state.counters.broken += 1;
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.counters.open -= 1;
+        state.sound.remove(&self.number);
+    }
+}
+
+impl State {
+    /// Counts all that are open as broken.
+    pub(super) fn break_all(&mut self) {
+        self.counters.broken += self.sound.len() as u64;
+        self.sound.clear();
+    }
+}
