@@ -13,7 +13,7 @@ use log::LevelFilter;
 use phsweb_agent::command::{demo::Demo, run::Run, simulate::Simulate};
 use phsweb_agent::config::Http;
 use phsweb_agent::logging;
-use phsweb_agent::simulator::Version;
+use phsweb_agent::simulator::{Fault, Version};
 
 /// The answer is no: the file is wrong, an address is taken.
 const EXIT_NO: u8 = 1;
@@ -80,7 +80,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
     let simulate_command = with_log(simulate())
         .to_options()
         .descr("Runs simulated routers alone, on loopback, for other clients of the RouterOS API.")
-        .footer("Log in as api-user with the password password, as reader with the same who may only look, or as admin with none, as on a new router; before RouterOS 6.43 by challenge.")
+        .footer(simulate_footer().as_str())
         .command("simulate")
         .help("Simulated routers alone, for other clients of the RouterOS API");
     let plain_run = with_log(run());
@@ -154,5 +154,19 @@ fn simulate() -> impl Parser<Command> {
         .argument::<u16>("P")
         .fallback(phsweb_agent::config::API_PORT)
         .display_fallback();
-    construct!(Simulate { routers, active, users, version, port }).map(Command::Simulate)
+    let fault = long("fault")
+        .help("What goes wrong with all routers, by a name from the list below; else nothing does")
+        .argument::<Fault>("NAME")
+        .optional();
+    construct!(Simulate { routers, active, users, version, port, fault }).map(Command::Simulate)
+}
+
+/// How to log in, and every fault: what there is to choose from is nowhere else.
+fn simulate_footer() -> String {
+    let login = "Log in as api-user with the password password, as reader with the same who may only look, or as admin with none, as on a new router; before RouterOS 6.43 by challenge.";
+    let width = Fault::ALL.map(|fault| fault.name().len()).into_iter().max().unwrap_or_default();
+    // Four spaces make a line stay as it is, and a line of a space begins a new one: a blank one
+    // would leave the rest to `--help --help`.
+    let faults = Fault::ALL.map(|fault| format!("\n      {:width$}  {}", fault.name(), fault.description()));
+    format!("{login}\n \n Faults, for --fault:\n {}", faults.concat())
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{Failure, say, signals, until_ended};
-use crate::simulator::{self, Login, Policies, Router, Settings, Version};
+use crate::simulator::{self, Fault, Login, Policies, Router, Settings, Version};
 
 /// Options of `simulate`.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct Simulate {
     pub version: Option<Version>,
     /// The first router's port, the others' follow it; 0 lets the system choose all.
     pub port: u16,
+    /// What goes wrong with all of them.
+    pub fault: Option<Fault>,
 }
 
 impl Simulate {
@@ -47,10 +49,14 @@ impl Simulate {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let router = Router::start(address, settings)
                 .map_err(|error| format!("can't listen at {address}: {error}; choose another with --port"))?;
+            router.set_fault(self.fault);
             say(&format!("{}  {told}", router.addr()));
             routers.push(router);
         }
         say("Log in as api-user or reader with the password password, or as admin with none.");
+        if let Some(fault) = self.fault {
+            say(&format!("Fault {fault}: {}.", fault.description()));
+        }
         smol::block_on(until_ended(signals));
         Ok(())
     }

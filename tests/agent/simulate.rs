@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use phsweb_agent::simulator::{Login, Router, Settings};
+use phsweb_agent::simulator::{Fault, Login, Router, Settings};
 use serde_json::json;
 
 use super::agent::{Given, Running, end_of, program};
@@ -115,4 +115,41 @@ fn simulate_serves_as_many_routers_as_asked_for() {
         assert!((1..=7).contains(&stats["activeUsers"].as_u64().unwrap()), "{stats}");
         assert_eq!(stats["routerStatus"]["version"], "7.11.2");
     }
+}
+
+#[test]
+fn simulate_lets_go_wrong_what_is_asked_for() {
+    let arguments = ["simulate", "--routers", "2", "--port", "0", "--fault", "no-permission"];
+    let simulated = Running::start(&mut program(arguments));
+    let given = ["one", "two"].iter().fold(Given::default(), |given, name| {
+        let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
+        given.site(name, SocketAddr::from(([127, 0, 0, 1], port)), "")
+    });
+    let told = simulated.line("Fault ");
+    assert!(
+        told.starts_with("no-permission: ") && told.contains(Fault::NoPermission.description()),
+        "{told}"
+    );
+    let agent = given.start();
+    for site in ["one", "two"] {
+        agent.fails(site, "permission");
+    }
+}
+
+#[test]
+fn simulates_help_lists_every_fault() {
+    let help = end_of(program(["simulate", "--help"]));
+    let lines: Vec<&str> = help.out.lines().map(str::trim).collect();
+    for fault in Fault::ALL {
+        let line = lines.iter().find(|line| line.split_whitespace().next() == Some(fault.name()));
+        let line = line.unwrap_or_else(|| panic!("no {fault} in {}", help.out));
+        assert!(line.ends_with(fault.description()), "{line}");
+    }
+}
+
+#[test]
+fn a_fault_that_is_none_names_the_nearest() {
+    let ended = end_of(program(["simulate", "--port", "0", "--fault", "half-opne"]));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
+    assert!(ended.err.contains("`half-open`") && !ended.err.contains("stall"), "{}", ended.err);
 }
