@@ -15,7 +15,7 @@ pub use encoding_rs::Encoding;
 ///
 /// Weeks are the largest unit and zero units are left out. A unit may stand once, in
 /// falling order. `none`, `never` and the empty value are no duration: `None`, like
-/// anything that is not of this form.
+/// anything that is not of this form, or takes more than 2⁶⁴ microseconds.
 #[must_use]
 pub fn duration(value: &[u8]) -> Option<Duration> {
     const UNITS: [(&str, u64); 7] = [
@@ -35,8 +35,7 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
     let mut smallest = u64::MAX;
     while !rest.is_empty() {
         if rest.contains(':') && !rest.contains(char::is_alphabetic) && smallest > UNITS[2].1 {
-            let clock = clock(rest)?;
-            return Duration::from_micros(micros).checked_add(clock);
+            return Some(Duration::from_micros(micros.checked_add(clock(rest)?)?));
         }
         let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
         let (name, unit) = *UNITS.iter().find(|(name, _)| tail.starts_with(name))?;
@@ -50,14 +49,14 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_micros(micros))
 }
 
-/// `hh:mm:ss`, as older versions end a duration.
-fn clock(text: &str) -> Option<Duration> {
+/// `hh:mm:ss`, as older versions end a duration, in microseconds.
+fn clock(text: &str) -> Option<u64> {
     let mut parts = text.split(':').map(|part| number(part.as_bytes()));
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
     if parts.next().is_some() || minutes > 59 || seconds > 59 {
         return None;
     }
-    Some(Duration::from_secs(hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?))
+    hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?.checked_mul(1_000_000)
 }
 
 /// A duration for a person, in whole seconds: `15d23h45m`, `0s`. As `RouterOS` writes it,
@@ -185,6 +184,8 @@ mod tests {
             ("14:40:26", Some(14 * 3600 + 40 * 60 + 26)),
             ("1d00:00:00", Some(DAY)),
             ("100h", Some(360_000)),
+            ("5124095576:01:49", Some(u64::MAX / 1_000_000)),
+            ("30500568w6d8:01:49", Some(u64::MAX / 1_000_000)),
             ("2w", Some(14 * DAY)),
             // No duration.
             ("", None),
@@ -204,6 +205,8 @@ mod tests {
             ("14:60:00", None),
             ("1:2:3:4", None),
             ("+1:+2:+3", None),
+            ("5124095576:01:50", None),
+            ("30500568w6d8:01:50", None),
             ("5124095576030431:59:59", None),
             ("14:40:26s", None),
             ("99999999999999999999s", None),
