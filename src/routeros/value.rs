@@ -97,7 +97,8 @@ pub fn number(value: &[u8]) -> Option<u64> {
 pub fn decimal(value: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(value).ok()?;
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
-    if plain { text.parse().ok() } else { None }
+    // Digits without end parse as infinity, which is no measure and has no form in JSON.
+    if plain { text.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
 }
 
 /// Text as a person should see it: UTF-8 where it is UTF-8, else in the code page
@@ -259,6 +260,7 @@ mod tests {
         {
             assert_eq!(decimal(value.as_bytes()), expected, "{value:?}");
         }
+        assert_eq!(decimal(&[b'9'; 400]), None);
     }
 
     #[test]
