@@ -137,7 +137,11 @@ impl Exchange {
         let Some(followed) = self.followed.get_mut(&tag) else { return Ok(Vec::new()) };
         match &followed.ended {
             Some(error) if followed.changes.is_empty() => Err(error.clone()),
-            _ => {
+            ended => {
+                // One wake-up may have stood for the last change and the end.
+                if ended.is_some() {
+                    let _ = followed.wake.try_send(());
+                }
                 followed.cost = 0;
                 Ok(std::mem::take(&mut followed.changes))
             }

@@ -6,6 +6,7 @@
 //! | `peer` | a scripted router, and how a test runs beside it |
 //! | `replies` | what an answer may look like, and how it may be cut |
 //! | `side_by_side` | many commands at once: one write, one round trip |
+//! | `listen` | a menu that is followed |
 //! | `deadlines` | no answer, no connection, and what ends one |
 //! | `limits` `memory` | what a router cannot make the client take or hold |
 //! | `login` | both ways in, and every way to be refused |
@@ -24,6 +25,7 @@
 mod deadlines;
 mod librouteros;
 mod limits;
+mod listen;
 mod login;
 mod memory;
 mod peer;

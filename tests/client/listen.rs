@@ -1,0 +1,35 @@
+//! Following a menu: what `changed` and `take` tell together.
+
+use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::error::Cause;
+
+use super::peer::{Peer, attributes, sentence, with};
+
+/// Row and end come in one read, so that there is one wake-up for both.
+#[test]
+fn the_end_of_a_listen_is_told_after_its_last_change() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        let said = [
+            sentence(&["!re", asked.tag(), "=.id=*1"]),
+            sentence(&["!trap", asked.tag(), "=category=2", "=message=interrupted"]),
+            sentence(&["!done", asked.tag()]),
+        ];
+        peer.write(&said.concat());
+        peer.closed();
+    };
+    let (changes, error) = with(script, async |session| {
+        let listen = session.client.listen(Command::new("/ip/hotspot/active/listen"));
+        let mut changes = Vec::new();
+        loop {
+            listen.changed().await;
+            match listen.take() {
+                Ok(taken) => changes.extend(taken),
+                Err(error) => return (changes, error),
+            }
+        }
+    });
+    assert_eq!(changes.iter().flat_map(attributes).collect::<Vec<_>>(), ["=.id=*1"]);
+    assert_eq!(error.cause, Cause::Protocol, "{error}");
+    assert!(error.message.contains("interrupted"), "{error}");
+}
