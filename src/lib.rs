@@ -9,14 +9,14 @@
 //!
 //! | module | its subject |
 //! | --- | --- |
-//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `client` (with `command` and `exchange`), `error` |
+//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites. No I/O |
 //! | [`config`] | `sites.ron`: read, checked whole, each problem with its place |
-//! | [`site`] | a task a site: choose a host, connect, ask, wait, get well |
+//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `walk` tries the way step by step |
 //! | [`http`] | the gate, tiny_http behind it, the routes; JSON in `api`, HTML in `page` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
-//! | [`command`] | `run`, `demo`, `simulate`: each puts the parts together |
+//! | [`command`] | `run`, `demo`, `simulate`, `test`: each puts the parts together |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //!
@@ -31,6 +31,7 @@
 //! # The data's ways
 //!
 //! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
+//! - router → `listen` → `site::follow` → a plugin's `follow`, which counts each login once → a new `Arc<Snapshot>`
 //! - `sites.ron` → read once → parse → check → a task for each site
 //! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
 //! - client → gate (whole requests only) → engine → route → answer from the last snapshot

@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long};
+use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long, positional};
 use log::LevelFilter;
-use phsweb_agent::command::{demo::Demo, run::Run, simulate::Simulate};
+use phsweb_agent::command::{Failure, demo::Demo, run::Run, simulate::Simulate, test::Test};
 use phsweb_agent::config::Http;
 use phsweb_agent::logging;
 use phsweb_agent::simulator::{Fault, Version};
@@ -32,6 +32,7 @@ enum Command {
     Run(Run),
     Demo(Demo),
     Simulate(Simulate),
+    Test(Test),
 }
 
 fn main() -> ExitCode {
@@ -49,14 +50,19 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Simulate(simulate) => simulate.execute(),
+        Command::Test(test) => test.execute(),
     };
     log::logger().flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
+            let (code, message) = match failure {
+                Failure::No(message) => (EXIT_NO, message),
+                Failure::Usage(message) => (EXIT_USAGE, message),
+            };
             // Where nobody reads it, the exit code still says so.
-            let _ = writeln!(io::stderr(), "{failure}");
-            ExitCode::from(EXIT_NO)
+            let _ = writeln!(io::stderr(), "{message}");
+            ExitCode::from(code)
         }
     }
 }
@@ -83,8 +89,15 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .footer(simulate_footer().as_str())
         .command("simulate")
         .help("Simulated routers alone, for other clients of the RouterOS API");
+    let test_command = with_log(test())
+        .to_options()
+        .version(version)
+        .descr("Tries the way to each router of sites.ron: resolve, connect, TLS, login, each plugin's menu.")
+        .footer("Prints a line for each step with its time, and under one that failed what to do about it. It logs in once to each host. The exit code is 1 if any step failed.")
+        .command("test")
+        .help("Try the way to each router, step by step, and say where it ends and why");
     let plain_run = with_log(run());
-    construct!([run_command, demo_command, simulate_command, plain_run])
+    construct!([run_command, demo_command, simulate_command, test_command, plain_run])
         .to_options()
         .version(version)
         .descr("Shows who is online on MikroTik hotspots at many sites, and how the routers are.")
@@ -101,10 +114,7 @@ fn with_log(command: impl Parser<Command>) -> impl Parser<(Option<LevelFilter>, 
 }
 
 fn run() -> impl Parser<Command> {
-    let config = long("config")
-        .help("The configuration; else $PHSWEB_CONFIG, ./sites.ron, /etc/phsweb-agent/sites.ron")
-        .argument::<PathBuf>("FILE")
-        .optional();
+    let config = config();
     let listen = long("listen")
         .help("Where to listen, as ADDRESS:PORT; stands above http.listen of the file")
         .argument::<SocketAddr>("ADDR")
@@ -113,6 +123,20 @@ fn run() -> impl Parser<Command> {
         .help("Let a simulated router answer for each of the file: your own configuration, no network")
         .switch();
     construct!(Run { config, listen, simulate }).map(Command::Run)
+}
+
+fn test() -> impl Parser<Command> {
+    let config = config();
+    let json = long("json").help("Print one JSON array of all steps instead").switch();
+    let sites = positional::<String>("SITE").help("Keys of the sites to try; all where none is named").many();
+    construct!(Test { config, json, sites }).map(Command::Test)
+}
+
+fn config() -> impl Parser<Option<PathBuf>> {
+    long("config")
+        .help("The configuration; else $PHSWEB_CONFIG, ./sites.ron, /etc/phsweb-agent/sites.ron")
+        .argument::<PathBuf>("FILE")
+        .optional()
 }
 
 fn demo() -> impl Parser<Command> {

@@ -3,9 +3,12 @@
 pub mod demo;
 pub mod run;
 pub mod simulate;
+pub mod test;
 
+use std::env;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_net::TcpListener;
@@ -21,7 +24,38 @@ use crate::site::{self, Site};
 use crate::state::Store;
 
 /// Why a command could not do what it was asked, in words for its user.
-pub type Failure = String;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The answer is no.
+    No(String),
+    /// It was called wrongly.
+    Usage(String),
+}
+
+impl From<String> for Failure {
+    fn from(message: String) -> Self {
+        Self::No(message)
+    }
+}
+
+/// Where the file is looked for when nothing names it.
+const PLACES: [&str; 2] = ["./sites.ron", "/etc/phsweb-agent/sites.ron"];
+
+/// Loads the file that is named, by the argument or `$PHSWEB_CONFIG`, or else lies in one of the usual places.
+fn configured(named: Option<PathBuf>) -> Result<Config, Failure> {
+    let named = named.or_else(|| env::var_os("PHSWEB_CONFIG").map(PathBuf::from));
+    let usual = || PLACES.map(PathBuf::from).into_iter().find(|path| path.exists());
+    let path = named.or_else(usual).ok_or_else(|| {
+        format!(
+            "no configuration: neither {} exists; name one with --config FILE or $PHSWEB_CONFIG, \
+             or look around with `phsweb-agent demo`",
+            PLACES.join(" nor ")
+        )
+    })?;
+    let config = config::load(&path, &config::environment)
+        .map_err(|problems| format!("{problems}\nNothing was started: mend {} first.", path.display()))?;
+    Ok(config)
+}
 
 /// Serves a configuration until a signal ends it.
 fn serve(config: &Config) -> Result<(), Failure> {
@@ -53,7 +87,7 @@ fn serve(config: &Config) -> Result<(), Failure> {
 /// The signals that a command minds, received from now on.
 fn signals() -> Result<Signals, Failure> {
     Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-        .map_err(|error| format!("signals can't be received: {error}"))
+        .map_err(|error| Failure::No(format!("signals can't be received: {error}")))
 }
 
 /// Waits for SIGTERM or SIGINT.

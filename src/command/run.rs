@@ -1,18 +1,14 @@
 //! `run`: the agent.
 
-use std::env;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, serve, simulated};
+use super::{Failure, configured, serve, simulated};
 use crate::config;
 use crate::routeros::login::Method;
 use crate::simulator::{self, BadVersion, Login, Settings};
-
-/// Where the file is looked for when nothing names it.
-const PLACES: [&str; 2] = ["./sites.ron", "/etc/phsweb-agent/sites.ron"];
 
 /// Options of `run`.
 #[derive(Debug, Clone)]
@@ -32,24 +28,7 @@ impl Run {
     ///
     /// When the file is wrong, all of its problems; when the address is taken, that.
     pub fn execute(self) -> Result<(), Failure> {
-        let path = self.config.or_else(|| env::var_os("PHSWEB_CONFIG").map(PathBuf::from));
-        let path = match path {
-            Some(path) => path,
-            None => PLACES
-                .map(Path::new)
-                .into_iter()
-                .find(|path| path.exists())
-                .map(Path::to_path_buf)
-                .ok_or_else(|| {
-                    format!(
-                        "no configuration: neither {} exists; name one with --config FILE or $PHSWEB_CONFIG, \
-                         or look around with `phsweb-agent demo`",
-                        PLACES.join(" nor ")
-                    )
-                })?,
-        };
-        let mut config = config::load(&path, &config::environment)
-            .map_err(|problems| format!("{problems}\nNothing was started: mend {} first.", path.display()))?;
+        let mut config = configured(self.config)?;
         if let Some(listen) = self.listen {
             config.http.listen = listen;
         }

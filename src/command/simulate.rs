@@ -34,7 +34,9 @@ impl Simulate {
         for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
             let port = match self.port {
                 0 => 0,
-                first => first.checked_add(number).ok_or("the last router's port would be over 65535")?,
+                first => first
+                    .checked_add(number)
+                    .ok_or_else(|| Failure::Usage("the last router's port would be over 65535".into()))?,
             };
             let settings = Settings {
                 identity: format!("{}-{}", kind.identity, number + 1),

@@ -289,7 +289,8 @@ fn quoted(rest: &str) -> &str {
 }
 
 /// `message`, with the known name that is meant, or all of them.
-pub(super) fn unknown(message: &str, found: &str, known: &[&str]) -> String {
+#[must_use]
+pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(name, found), name))

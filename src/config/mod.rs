@@ -14,8 +14,8 @@ use std::io::Read;
 use std::path::Path;
 
 use check::Check;
-pub use file::Problem;
 use file::Reader;
+pub use file::{Problem, unknown};
 pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 pub use secret::Secret;
 

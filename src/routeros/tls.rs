@@ -231,7 +231,8 @@ fn refused(error: &io::Error) -> Error {
     match inner {
         Some(error) => failed(error),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Error::new(Cause::Closed, "the router closed the connection in the TLS handshake")
+            let told = "the router closed the connection in the TLS handshake";
+            Error { hint: HINT_NO_TLS, ..Error::new(Cause::Closed, told) }
         }
         None => Error::lost(error),
     }
@@ -288,8 +289,8 @@ fn certificate(why: &CertificateError) -> Error {
 const HINT_OLD: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
     api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
 
-const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS. On the \
-    router: /ip service print where name~\"api\"";
+const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; either may \
+    be limited to other addresses. On the router: /ip service print detail where name~\"api\"";
 
 const HINT_CERTIFICATE: &str = "A certificate that the router signed itself is best pinned: tls: Pin(\"sha256:…\") \
     with the fingerprint of /certificate print detail. For Ca, sign one with the host's name or address in \

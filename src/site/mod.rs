@@ -9,6 +9,7 @@ mod backoff;
 mod follow;
 mod hosts;
 mod session;
+mod walk;
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use crate::state::{SiteState, Store};
 use backoff::Backoff;
 use hosts::Patience;
 use session::Session;
+pub use walk::{Step, walk};
 
 /// How long a router takes to boot at most, in which it may refuse logins that are good: the slowest
 /// boards take two minutes.

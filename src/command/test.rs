@@ -1,0 +1,139 @@
+//! `test`: tries the way to each router and says where it ends.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use smol::channel::{self, Receiver};
+use smol::lock::Semaphore;
+
+use super::{Failure, configured, say};
+use crate::config::{Config, Site};
+use crate::site::{Step, walk};
+
+/// Sites tried at a time: each costs a connection, and the rest of them wait.
+const AT_A_TIME: usize = 32;
+
+/// Options of `test`.
+#[derive(Debug, Clone)]
+pub struct Test {
+    /// The file; without it `$PHSWEB_CONFIG`, then the usual places.
+    pub config: Option<PathBuf>,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// The keys of the sites to try; none: all.
+    pub sites: Vec<String>,
+}
+
+/// A step as JSON. Where it went well `detail` says what was found, else `error` what not.
+#[derive(Serialize)]
+struct StepJson<'s> {
+    site: &'s str,
+    host: &'s str,
+    step: &'s str,
+    ok: bool,
+    seconds: f64,
+    detail: Option<&'s str>,
+    error: Option<ErrorJson<'s>>,
+}
+
+#[derive(Serialize)]
+struct ErrorJson<'s> {
+    cause: &'static str,
+    message: &'s str,
+    hint: &'static str,
+}
+
+impl Test {
+    /// Tries the sites side by side and prints the steps, site by site.
+    ///
+    /// # Errors
+    ///
+    /// When the file is wrong or has no such site, and when a step failed: nothing more is said then.
+    pub fn execute(self) -> Result<(), Failure> {
+        let config = configured(self.config.clone())?;
+        let sites = self.sites_of(&config)?;
+        let places = Arc::new(Semaphore::new(AT_A_TIME));
+        let walks: Vec<_> = sites
+            .iter()
+            .map(|site| {
+                // A walk tells a handful of steps for each host.
+                let (told, steps) = channel::unbounded();
+                let (site, places) = (site.clone(), places.clone());
+                let task = smol::spawn(async move {
+                    let _place = places.acquire().await;
+                    // Nobody hears it any more at the end only.
+                    walk(&site, |step| drop(told.try_send(step))).await;
+                });
+                (task, steps)
+            })
+            .collect();
+        let mut all = Vec::new();
+        for (site, (_task, steps)) in sites.iter().zip(&walks) {
+            smol::block_on(self.tell(site, steps, &mut all));
+        }
+        if self.json {
+            let steps: Vec<StepJson> = all.iter().map(|(site, step)| json(site, step)).collect();
+            say(&serde_json::to_string_pretty(&steps).map_err(|error| error.to_string())?);
+        }
+        let failed = all.iter().filter(|(_, step)| step.outcome.is_err()).count();
+        if failed > 0 {
+            let (steps, all) = (if failed == 1 { "step" } else { "steps" }, all.len());
+            return Err(format!("{failed} {steps} of {all} failed.").into());
+        }
+        Ok(())
+    }
+
+    fn sites_of(&self, config: &Config) -> Result<Vec<Arc<Site>>, Failure> {
+        let keys: Vec<&str> = config.sites.iter().map(|site| site.key.as_str()).collect();
+        let find = |key: &String| {
+            let found = config.sites.iter().find(|site| site.key == *key).cloned();
+            found.ok_or_else(|| {
+                let message = crate::config::unknown(&format!("no site is named {key:?}"), key, &keys);
+                Failure::Usage(message)
+            })
+        };
+        if self.sites.is_empty() { Ok(config.sites.clone()) } else { self.sites.iter().map(find).collect() }
+    }
+
+    async fn tell(&self, site: &Site, steps: &Receiver<Step>, all: &mut Vec<(String, Step)>) {
+        while let Ok(step) = steps.recv().await {
+            if !self.json {
+                say(&line(&site.key, &step));
+            }
+            all.push((site.key.clone(), step));
+        }
+    }
+}
+
+/// The step in a line, and what to do about it in another.
+fn line(site: &str, step: &Step) -> String {
+    let (how, what) = match &step.outcome {
+        Ok(found) => ("ok", found.clone()),
+        Err(error) => ("FAILED", format!("{error}\n    {}", error.hint)),
+    };
+    let line = format!("{site}  {}  {:8}  {how:6}  {:>9}  {what}", step.host, step.name, took(step.took));
+    line.trim_end().to_string()
+}
+
+fn took(took: Duration) -> String {
+    format!("{:.1} ms", took.as_secs_f64() * 1000.0)
+}
+
+fn json<'s>(site: &'s str, step: &'s Step) -> StepJson<'s> {
+    let error = step.outcome.as_ref().err();
+    StepJson {
+        site,
+        host: &step.host,
+        step: &step.name,
+        ok: error.is_none(),
+        seconds: (step.took.as_secs_f64() * 1e6).round() / 1e6,
+        detail: step.outcome.as_deref().ok(),
+        error: error.map(|error| ErrorJson {
+            cause: error.cause.name(),
+            message: &error.message,
+            hint: error.hint,
+        }),
+    }
+}

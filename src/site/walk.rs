@@ -1,0 +1,141 @@
+//! `test`: a site's way from its name to its figures, step by step, each with its time.
+
+use std::time::{Duration, Instant};
+
+use smol::future;
+
+use crate::clock::Moment;
+use crate::config::{self, Host};
+use crate::plugin::{self, Context, Plugin};
+use crate::routeros::client::Client;
+use crate::routeros::connect::{open, resolve, secure};
+use crate::routeros::error::{Cause, Error};
+use crate::routeros::tls::Tls;
+
+/// One step, and how it went.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The host, with its port.
+    pub host: String,
+    /// `resolve`, `connect`, `tls`, `login`, `listen`, or a plugin's name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found, for a person; or why it failed.
+    pub outcome: Result<String, Error>,
+}
+
+/// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
+/// logs in once to each host, but to none after one that refused: they are the same router.
+pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
+    for host in &config.hosts {
+        let mut walk = Walk { config, host, tell: &mut tell };
+        if let Err(Error { cause: Cause::Auth, .. }) = walk.all().await {
+            return;
+        }
+    }
+}
+
+struct Walk<'w, T> {
+    config: &'w config::Site,
+    host: &'w Host,
+    tell: &'w mut T,
+}
+
+impl<T: FnMut(Step)> Walk<'_, T> {
+    /// An error is that of the step which ends the walk.
+    async fn all(&mut self) -> Result<(), Error> {
+        let (config, host) = (self.config, self.host);
+        let began = Instant::now();
+        let left = || config.connect_timeout.saturating_sub(began.elapsed());
+
+        let addresses = self.step("resolve", async {
+            let addresses = resolve((&host.name, host.port), left()).await?;
+            let found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+            Ok((found.join(", "), addresses))
+        });
+        let addresses = addresses.await?;
+        let stream = self.step("connect", async {
+            let stream = open(&addresses, left()).await?;
+            let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
+            Ok((peer, stream))
+        });
+        let stream = stream.await?;
+        let (client, connection) = if config.tls == Tls::Off {
+            let (client, connection, _) = secure(stream, &host.name, &config.tls, left()).await?;
+            (client, connection)
+        } else {
+            let secured = self.step("tls", async {
+                let (client, connection, agreed) = secure(stream, &host.name, &config.tls, left()).await?;
+                let agreed = agreed.map(|agreed| {
+                    let pin = agreed.fingerprint.map(|pin| format!(", certificate {pin}"));
+                    format!("{}{}", agreed.version, pin.unwrap_or_default())
+                });
+                Ok((agreed.unwrap_or_default(), (client, connection)))
+            });
+            secured.await?
+        };
+        let ended = async { Err(connection.run().await) };
+        // What the steps find of a connection that has ended says so by itself.
+        future::or(self.logged_in(&client), ended).await
+    }
+
+    async fn logged_in(&mut self, client: &Client) -> Result<(), Error> {
+        let config = self.config;
+        self.step("login", async {
+            let password = config.password.expose();
+            client.login(&config.user, password, config.login, config.query_timeout).await?;
+            Ok((format!("as {}", config.user), ()))
+        })
+        .await?;
+        for name in &config.collect {
+            let Some(plugin) = plugin::built_in(name) else { continue };
+            let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
+            // The next may be well though this one is not.
+            let _ = self.step(name, ask(&*plugin, client, config)).await;
+            if let Some(listen) = listen {
+                let _ = self
+                    .step("listen", async {
+                        let told = match listen.take() {
+                            Ok(_) => "changes are told as they happen".to_string(),
+                            Err(error) => {
+                                format!("refused, so changes show at each refresh: {}", error.message)
+                            }
+                        };
+                        Ok((told, ()))
+                    })
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn step<V>(
+        &mut self,
+        name: &str,
+        act: impl Future<Output = Result<(String, V), Error>>,
+    ) -> Result<V, Error> {
+        let began = Instant::now();
+        let done = act.await;
+        let took = began.elapsed();
+        let (outcome, value) = match done {
+            Ok((found, value)) => (Ok(found), Ok(value)),
+            Err(error) => (Err(error.clone()), Err(error)),
+        };
+        (self.tell)(Step { host: self.host.to_string(), name: name.to_string(), took, outcome });
+        value
+    }
+}
+
+/// Asks what a plugin asks, and reads it as a refresh does.
+async fn ask(plugin: &dyn Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
+    let answers = client.call_all(plugin.commands(), config.query_timeout).await;
+    plugin.read(&answers, &Context::new(Moment::now(), config.codepage))?;
+    let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
+    let rows: usize = replies().map(|reply| reply.rows.len()).sum();
+    let trap = replies().flat_map(|reply| &reply.traps).next();
+    let failed = answers.iter().find_map(|answer| answer.as_ref().err());
+    let part = trap.map(|trap| &trap.message).or(failed.map(|error| &error.message));
+    let part = part.map(|why| format!(", and only a part: {why}")).unwrap_or_default();
+    Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))
+}
