@@ -9,6 +9,7 @@ mod figures;
 mod files;
 mod fleet;
 mod http;
+mod live;
 mod logging;
 mod login;
 mod outage;

@@ -1,0 +1,217 @@
+//! Logins followed as they happen: none lost, none counted twice, and on the page at once.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, until, until_within};
+use super::router;
+
+/// From a login on the router to the agent's answer.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Addresses that people come to: few, so that each `.id` is somebody else's soon.
+const ADDRESSES: u32 = 400;
+
+/// Logins and logouts from one quiet moment to the next, fewer than the simulator keeps for a client
+/// that does not read.
+const BETWEEN_QUIET: usize = 250;
+
+fn quiet(settings: Settings) -> Router {
+    router(Settings { active: 0, users: 0, ..settings })
+}
+
+fn agent(router: &Router, times: &str) -> Agent {
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults(times);
+    let agent = given.site("awka", router.addr(), "").start().with_token("t");
+    agent.well("awka");
+    agent
+}
+
+fn live(agent: &Agent) -> Value {
+    agent.json("/api/sites/awka")["plugins"]["hotspot"]["live"].clone()
+}
+
+/// People who come and go by the dice, and how often each happened.
+struct Crowd {
+    dice: fastrand::Rng,
+    logins: u64,
+    logouts: u64,
+}
+
+impl Crowd {
+    fn new(seed: u64) -> Self {
+        Self { dice: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
+    }
+
+    /// Somebody logs in at some address, or who is there logs out.
+    fn act(&mut self, router: &Router) {
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.dice.u32(..ADDRESSES));
+        let user = format!("user-{}", self.dice.u32(..50));
+        let mac = format!("8C:F5:A3:00:00:{:02X}", self.dice.u8(..50));
+        if router.log_in(&user, address, &mac).is_some() {
+            self.logins += 1;
+        } else {
+            let there = router.sessions().into_iter().find(|session| session.address == address);
+            router.log_out(&there.expect("somebody has the address").id);
+            self.logouts += 1;
+        }
+    }
+
+    /// Whether the agent says just what happened.
+    fn is_told_by(&self, router: &Router, stats: &Value) -> bool {
+        let told = |name: &str| stats[name].as_u64().unwrap();
+        (told("activeUsers"), told("logins"), told("logouts"))
+            == (router.sessions().len() as u64, self.logins, self.logouts)
+    }
+}
+
+/// Who is online, as `user mac` by `.id`.
+fn people(agent: &Agent) -> Vec<(String, String, String)> {
+    let text = |value: &Value| value.as_str().unwrap().to_string();
+    let sessions = agent.json("/api/hotspot/awka/active");
+    let person = |session: &Value| (text(&session["id"]), text(&session["user"]), text(&session["mac"]));
+    let mut people: Vec<_> = sessions.as_array().unwrap().iter().map(person).collect();
+    people.sort();
+    people
+}
+
+/// Lets this many logins and logouts happen and holds the agent's word against the router's at each
+/// quiet moment. Gives how long the slowest took to show.
+fn follows(
+    router: &Router,
+    agent: &Agent,
+    actions: usize,
+    patience: Duration,
+    mut pause: impl FnMut(),
+) -> Duration {
+    let mut crowd = Crowd::new(42);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..actions.div_ceil(BETWEEN_QUIET) {
+        for _ in 0..BETWEEN_QUIET {
+            crowd.act(router);
+        }
+        let began = Instant::now();
+        let mut last = Value::Null;
+        until_within(patience, "the agent says what happened", || {
+            last = agent.stats("awka");
+            let (is_told, so_far) = (crowd.is_told_by(router, &last), began.elapsed());
+            assert!(
+                is_told || so_far < patience - Duration::from_millis(100),
+                "{} logins, {} logouts, {} online, and the agent says {last:#}",
+                crowd.logins,
+                crowd.logouts,
+                router.sessions().len()
+            );
+            is_told.then_some(())
+        });
+        slowest = slowest.max(began.elapsed());
+        let there = router.sessions().into_iter().map(|person| (person.id, person.user, person.mac));
+        let mut there: Vec<_> = there.collect();
+        there.sort();
+        assert_eq!(people(agent), there);
+        pause();
+    }
+    slowest
+}
+
+#[test]
+fn ten_thousand_logins_and_logouts_are_each_counted_once_and_shown_at_once() {
+    let router = quiet(Settings::default());
+    let agent = agent(&router, "refresh: \"30s\",");
+    assert_eq!(live(&agent), true);
+    let slowest = follows(&router, &agent, 10_000, AT_ONCE, || {});
+    eprintln!("the slowest of 40 quiet moments was told after {slowest:?}");
+    assert_eq!(router.counters().logins, 1);
+}
+
+#[test]
+fn one_login_shows_at_once_between_two_refreshes() {
+    let router = quiet(Settings::default());
+    let agent = agent(&router, "refresh: \"30s\",");
+    let before = agent.stats("awka")["fetchedAt"].clone();
+    let login = |n: u8| router.log_in("ada", Ipv4Addr::new(10, 5, 50, n), "8C:F5:A3:00:00:01").unwrap();
+    for n in 2..7 {
+        let began = Instant::now();
+        let _ = login(n);
+        let online = u64::from(n) - 1;
+        let stats = until_within(AT_ONCE, "the login shows", || {
+            Some(agent.stats("awka")).filter(|stats| stats["activeUsers"] == online)
+        });
+        eprintln!("shown after {:?}", began.elapsed());
+        assert_eq!(stats["lastActivity"], "just now");
+        assert_eq!(stats["fetchedAt"], before, "without a refresh");
+    }
+}
+
+/// Answers that are late, and changes that are: neither makes one count twice or not at all, with many
+/// refreshes among them.
+#[test]
+fn answers_and_changes_that_overtake_each_other_count_once() {
+    let slow = quiet(Settings { latency: Duration::from_millis(700), ..Settings::default() });
+    let late = quiet(Settings::default());
+    late.set_fault(Some(Fault::LateListen));
+    for router in [slow, late] {
+        let agent = agent(&router, "refresh: \"1s\",");
+        let patience = Duration::from_secs(8);
+        follows(&router, &agent, 2_000, patience, || {
+            // The next comes in the middle of some refresh.
+            let fetched = agent.stats("awka")["fetchedAt"].clone();
+            until("it was refreshed", || (agent.stats("awka")["fetchedAt"] != fetched).then_some(()));
+        });
+        assert_eq!(live(&agent), true);
+    }
+}
+
+#[test]
+fn where_there_is_no_listen_it_is_polled() {
+    let refused = quiet(Settings::default());
+    refused.set_fault(Some(Fault::NoListen));
+    let off = quiet(Settings::default());
+    for (router, more) in [(refused, ""), (off, "live: false,")] {
+        let agent = agent(&router, &format!("refresh: \"1s\", {more}"));
+        until("it polls", || (live(&agent) == false).then_some(()));
+        let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
+        agent.stats_when("awka", "the login is polled", |stats| {
+            (&stats["activeUsers"], &stats["logins"]) == (&json!(1), &json!(1))
+        });
+        assert_eq!(router.counters().logins, 1, "over the same connection");
+    }
+}
+
+#[test]
+fn a_listen_that_tells_nothing_is_found_out() {
+    let router = quiet(Settings::default());
+    router.set_fault(Some(Fault::SilentListen));
+    let agent = agent(&router, "refresh: \"1s\",");
+    for n in 2..6_u8 {
+        let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, n), "8C:F5:A3:00:00:01").unwrap();
+        agent.stats_when("awka", "an answer shows the login", |stats| {
+            (&stats["activeUsers"], &stats["logins"]) == (&json!(n - 1), &json!(n - 1))
+        });
+    }
+    until("it is polled from then on", || (live(&agent) == false).then_some(()));
+    assert!(agent.running.err().contains("awka: the router's listen does not tell all changes"));
+}
+
+/// What happened during an outage counts by what differs after it.
+#[test]
+fn an_outage_loses_no_more_than_what_nobody_could_see() {
+    let router = quiet(Settings::default());
+    let agent = agent(&router, "refresh: \"1s\",");
+    let at = |n: u8| Ipv4Addr::new(10, 5, 50, n);
+    let stays = router.log_in("stays", at(2), "8C:F5:A3:00:00:02").unwrap();
+    let leaves = router.log_in("leaves", at(3), "8C:F5:A3:00:00:03").unwrap();
+    agent.stats_when("awka", "both are there", |stats| stats["logins"] == 2);
+    router.set_fault(Some(Fault::Cut));
+    agent.fails("awka", "closed");
+    router.log_out(&leaves);
+    let _ = router.log_in("comes", at(3), "8C:F5:A3:00:00:04").unwrap();
+    router.set_fault(None);
+    let stats = agent.stats_when("awka", "it is well again", |stats| stats["logins"] == 3);
+    assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(2), &json!(1)), "{stats}");
+    router.log_out(&stays);
+    agent.stats_when("awka", "it is followed again", |stats| stats["logouts"] == 2);
+}
