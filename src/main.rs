@@ -174,15 +174,17 @@ fn simulate() -> impl Parser<Command> {
         .argument::<Version>("V")
         .optional();
     let port = long("port")
-        .help("The first router's port, the others' follow it; 0 lets the system choose")
+        .help("The first router's port, the others' follow it; 0 lets the system choose; else 8728, with --tls 8729")
         .argument::<u16>("P")
-        .fallback(phsweb_agent::config::API_PORT)
-        .display_fallback();
+        .optional();
+    let tls = long("tls")
+        .help("Serve api-ssl, with a certificate whose fingerprint is told: for tls of sites.ron")
+        .switch();
     let fault = long("fault")
         .help("What goes wrong with all routers, by a name from the list below; else nothing does")
         .argument::<Fault>("NAME")
         .optional();
-    construct!(Simulate { routers, active, users, version, port, fault }).map(Command::Simulate)
+    construct!(Simulate { routers, active, users, version, port, tls, fault }).map(Command::Simulate)
 }
 
 /// How to log in, and every fault: what there is to choose from is nowhere else.

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{Failure, say, signals, until_ended};
+use crate::config::{API_PORT, API_TLS_PORT};
 use crate::simulator::{self, Fault, Login, Policies, Router, Settings, Version};
 
 /// Options of `simulate`.
@@ -16,8 +17,11 @@ pub struct Simulate {
     pub users: Option<usize>,
     /// The RouterOS of all; without it each has another.
     pub version: Option<Version>,
-    /// The first router's port, the others' follow it; 0 lets the system choose all.
-    pub port: u16,
+    /// The first router's port, the others' follow it; 0 lets the system choose all. Without it, the
+    /// one that the service has on a router.
+    pub port: Option<u16>,
+    /// Whether they serve `api-ssl`.
+    pub tls: bool,
     /// What goes wrong with all of them.
     pub fault: Option<Fault>,
 }
@@ -31,10 +35,11 @@ impl Simulate {
     pub fn execute(self) -> Result<(), Failure> {
         let signals = signals()?;
         let mut routers = Vec::new();
+        let first = self.port.unwrap_or(if self.tls { API_TLS_PORT } else { API_PORT });
         for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
-            let port = match self.port {
+            let port = match first {
                 0 => 0,
-                first => first
+                _ => first
                     .checked_add(number)
                     .ok_or_else(|| Failure::Usage("the last router's port would be over 65535".into()))?,
             };
@@ -45,6 +50,7 @@ impl Simulate {
                 active: self.active.unwrap_or(kind.active),
                 users: self.users.unwrap_or(kind.users),
                 logins: logins(),
+                tls: self.tls,
                 ..kind
             };
             let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);
@@ -54,6 +60,10 @@ impl Simulate {
             router.set_fault(self.fault);
             say(&format!("{}  {told}", router.addr()));
             routers.push(router);
+        }
+        // All have the same certificate.
+        if let Some(fingerprint) = routers.first().and_then(Router::fingerprint) {
+            say(&format!("tls: Pin(\"{fingerprint}\")"));
         }
         say("Log in as api-user or reader with the password password, or as admin with none.");
         if let Some(fault) = self.fault {

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_net::TcpStream;
 use smol::channel::{Sender, bounded};
-use smol::io::AsyncReadExt;
+use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use smol::{Timer, future};
 
 use super::Shared;
@@ -30,16 +29,18 @@ const LAST_ANSWERS: Duration = Duration::from_secs(10);
 /// How long the last words, such as a `!fatal`, may take to go out.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Serves a connection until it ends. Dropping the future ends it at once.
-pub(super) async fn serve(shared: Arc<Shared>, counted: Counted, stream: TcpStream, peer: SocketAddr) {
-    // Without it, answers in several writes wait 40 ms for each other; RouterOS sets it too.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+/// Speaks the API until the connection ends. Dropping the future ends it at once.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    counted: Counted,
+    read: impl AsyncRead + Unpin,
+    write_to: impl AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+) {
     let (output, turns) = bounded(TURNS_WAITING);
-    let writing = smol::spawn(write(shared.clone(), stream.clone(), turns));
+    let writing = smol::spawn(write(shared.clone(), write_to, turns));
     let connection = Connection::new(shared, counted, output, peer);
-    connection.run(stream).await;
+    connection.run(read).await;
     future::or(writing, async {
         Timer::after(LINGER).await;
     })
@@ -92,7 +93,7 @@ impl Connection {
         }
     }
 
-    async fn run(mut self, mut stream: TcpStream) {
+    async fn run(mut self, mut stream: impl AsyncRead + Unpin) {
         let mut decoder = Decoder::default();
         let mut buffer = vec![0; 4096];
         let mut wait = Timer::after(LOGIN_WAIT);
@@ -197,7 +198,9 @@ impl Connection {
             return self.login(&asked).await;
         }
         if command == b"/quit" {
-            return self.end("session terminated on request").await;
+            // Over TLS a router goes without a word.
+            let says_so = !self.shared.state().settings.tls;
+            return if says_so { self.end("session terminated on request").await } else { Then::Close };
         }
         let Some(policies) = self.policies else { return self.end("not logged in").await };
         if command == b"/cancel" {

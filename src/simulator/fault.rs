@@ -64,11 +64,17 @@ pub enum Fault {
     SilentListen,
     /// What a `listen` tells comes half a second late, in its order, so that a print overtakes it.
     LateListen,
+    /// `api-ssl` has no certificate: it ends each handshake by the alert `handshake_failure`, as it
+    /// looks to a client that does not speak anonymous Diffie-Hellman. Without TLS it is nothing.
+    NoCertificate,
+    /// New TLS connections get another certificate, and open ones are closed so that the client has
+    /// to look at it. Without TLS it is nothing.
+    OtherCertificate,
 }
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Stall,
         Self::Refuse,
         Self::NoService,
@@ -92,6 +98,8 @@ impl Fault {
         Self::NoListen,
         Self::SilentListen,
         Self::LateListen,
+        Self::NoCertificate,
+        Self::OtherCertificate,
     ];
 
     /// The name it is chosen by.
@@ -131,6 +139,8 @@ impl Fault {
             Self::NoListen => ("no-listen", "does not know listen"),
             Self::SilentListen => ("silent-listen", "takes a listen and never tells anything"),
             Self::LateListen => ("late-listen", "tells what a listen tells half a second late"),
+            Self::NoCertificate => ("no-certificate", "ends TLS handshakes: there is no certificate"),
+            Self::OtherCertificate => ("other-certificate", "has another certificate than before for TLS"),
         }
     }
 }

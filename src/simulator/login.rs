@@ -99,7 +99,7 @@ fn answer(password: &str, challenge: &[u8]) -> String {
     format!("00{hashed:x}")
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 

@@ -18,7 +18,7 @@
 //! | --- | --- |
 //! | `settings` `version` | what a router is like, what differs by version |
 //! | `fault` `trouble` | what goes wrong on purpose: the catalogue, and what each does |
-//! | `service` `counters` | the port and who is let in; what is counted |
+//! | `service` `tls` `counters` | the port and who is let in; the handshake of `api-ssl`; what is counted |
 //! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
 //! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
@@ -42,6 +42,7 @@ mod service;
 mod settings;
 mod state;
 mod table;
+mod tls;
 mod trouble;
 mod version;
 
@@ -84,7 +85,7 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// When the address can't be listened at.
+    /// When the address can't be listened at, or TLS can't be had.
     pub fn start(addr: SocketAddr, settings: Settings) -> io::Result<Self> {
         let churn = settings.churn;
         let shared = Arc::new(Shared { state: Mutex::new(State::new(settings)) });
@@ -102,6 +103,14 @@ impl Router {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The certificate that new connections get, as `sha256:` and its SHA-256 in lower-case hex;
+    /// `None` without TLS.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<String> {
+        let state = self.shared.state();
+        state.settings.tls.then(|| tls::fingerprint(state.fault))
     }
 
     /// What its clock shows, for a [`Value`] that moves. It does not begin at zero, so that what

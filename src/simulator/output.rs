@@ -95,12 +95,19 @@ pub(super) async fn write(
                 Timer::after(WRITE_WAIT).await;
                 Err(std::io::ErrorKind::TimedOut.into())
             };
-            if future::or(stream.write_all(piece), late).await.is_err() {
+            let said = async {
+                stream.write_all(piece).await?;
+                // What is written into TLS need not be on its way yet.
+                stream.flush().await
+            };
+            if future::or(said, late).await.is_err() {
                 return;
             }
             shared.state().counters.sent += piece.len() as u64;
         }
     }
+    // TLS has an end of its own. An error means that the client did not wait for it.
+    let _ = stream.close().await;
 }
 
 #[cfg(test)]

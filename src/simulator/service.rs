@@ -17,6 +17,7 @@ use super::connection;
 use super::counters::Counted;
 use super::fault::Fault;
 use super::settings::Settings;
+use super::tls::Tls;
 use super::trouble::REBOOT_EVERY;
 
 /// How long to wait after an `accept` that failed, for instance with no descriptor left, or after
@@ -44,6 +45,7 @@ pub(super) struct Service {
     shared: Arc<Shared>,
     orders: Receiver<Order>,
     port: Port,
+    tls: Option<Tls>,
     open: Vec<Task<()>>,
     reboots: Timer,
 }
@@ -51,10 +53,11 @@ pub(super) struct Service {
 impl Service {
     /// # Errors
     ///
-    /// When the address can't be listened at.
+    /// When the address can't be listened at, or TLS can't be had.
     pub(super) fn new(shared: Arc<Shared>, addr: SocketAddr, orders: Receiver<Order>) -> io::Result<Self> {
         let port = Port::open(addr)?;
-        Ok(Self { shared, orders, port, open: Vec::new(), reboots: Timer::never() })
+        let tls = if shared.state().settings.tls { Some(Tls::new()?) } else { None };
+        Ok(Self { shared, orders, port, tls, open: Vec::new(), reboots: Timer::never() })
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -97,6 +100,9 @@ impl Service {
         } else {
             self.port.reopen();
         }
+        if fault == Some(Fault::OtherCertificate) && self.tls.is_some() {
+            self.disconnect();
+        }
     }
 
     fn disconnect(&mut self) {
@@ -116,8 +122,24 @@ impl Service {
             return;
         }
         drop(state);
-        let counted = Counted::new(self.shared.clone());
-        self.open.push(smol::spawn(connection::serve(self.shared.clone(), counted, stream, peer)));
+        let (shared, tls) = (self.shared.clone(), self.tls.clone());
+        let counted = Counted::new(shared.clone());
+        self.open.push(smol::spawn(serve(shared, counted, tls, stream, peer)));
+    }
+}
+
+/// Serves a connection until it ends. Dropping the future ends it at once.
+async fn serve(shared: Arc<Shared>, counted: Counted, tls: Option<Tls>, stream: TcpStream, peer: SocketAddr) {
+    // Without it, answers in several writes wait 40 ms for each other; RouterOS sets it too.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let Some(tls) = tls else {
+        return connection::serve(shared, counted, stream.clone(), stream, peer).await;
+    };
+    if let Some(stream) = tls.accept(shared.clone(), &counted, stream).await {
+        let (read, write) = smol::io::split(stream);
+        connection::serve(shared, counted, read, write, peer).await;
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Settings {
     pub allow_from: Vec<IpAddr>,
     /// The time from a command to its answer. Commands that came together wait together.
     pub latency: Duration,
+    /// Whether the API is `api-ssl`: TLS 1.2 and 1.3, with a certificate that it signed itself.
+    pub tls: bool,
     /// Whether a person whose session was removed logs straight back in through the cookie, if that is left.
     pub cookies_log_back_in: bool,
 }
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_sessions: 20,
             allow_from: Vec::new(),
             latency: Duration::ZERO,
+            tls: false,
             cookies_log_back_in: false,
         }
     }

@@ -137,6 +137,23 @@ fn simulate_lets_go_wrong_what_is_asked_for() {
 }
 
 #[test]
+fn simulate_serves_tls_and_tells_the_pin() {
+    let simulated = Running::start(&mut program(["simulate", "--port", "0", "--tls", "--active", "4"]));
+    let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 1], port));
+    // The line as it is printed.
+    let pin = format!("tls: {},", simulated.line("tls: "));
+    let other = format!("tls: Pin(\"sha256:{}\"),", "0".repeat(64));
+    let agent =
+        Given::default().site("right", at, &pin).site("wrong", at, &other).site("plain", at, "").start();
+    agent.well("right");
+    let stats = agent.fails("wrong", "tls_pin");
+    let seen = pin.split('"').nth(1).unwrap();
+    assert!(stats["error"]["message"].as_str().unwrap().contains(seen), "{pin}: {stats}");
+    agent.stats_when("plain", "it is in error", |stats| !stats["error"].is_null());
+}
+
+#[test]
 fn simulates_help_lists_every_fault() {
     let help = end_of(program(["simulate", "--help"]));
     let lines: Vec<&str> = help.out.lines().map(str::trim).collect();

@@ -50,8 +50,8 @@ pub(super) fn until(router: &Router, what: &str, holds: impl Fn(&Router) -> bool
     assert!(smol::block_on(smol::future::or(held, late)), "waited in vain until {what}");
 }
 
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
+pub(super) struct Client<S = TcpStream> {
+    pub(super) stream: S,
     decoder: Decoder,
 }
 
@@ -59,13 +59,19 @@ impl Client {
     pub(super) fn connect(router: &Router) -> Self {
         let stream = TcpStream::connect(router.addr()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, decoder: Decoder::default() }
+        Self::over(stream)
     }
 
     pub(super) fn logged_in(router: &Router) -> Self {
         let mut client = Self::connect(router);
         assert_eq!(client.ask(&["/login", "=name=api-user", "=password=password"]), ["!done"]);
         client
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    pub(super) fn over(stream: S) -> Self {
+        Self { stream, decoder: Decoder::default() }
     }
 
     pub(super) fn send(&mut self, words: &[&str]) {
@@ -91,7 +97,12 @@ impl Client {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(count) => self.decoder.push(&buffer[..count]),
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
+                // The latter is TLS without an end of its own.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) =>
+                {
+                    return None;
+                }
                 Err(error) => panic!("waited in vain for a sentence: {error}"),
             }
         }

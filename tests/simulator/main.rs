@@ -12,3 +12,4 @@ mod odd_answers;
 mod outages;
 mod sessions;
 mod side_by_side;
+mod tls;

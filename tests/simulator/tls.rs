@@ -1,0 +1,225 @@
+//! `api-ssl`, to rustls as a client, and to openssl.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use futures_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use futures_rustls::rustls::crypto::{self, ring::default_provider};
+use futures_rustls::rustls::version::{TLS12, TLS13};
+use futures_rustls::rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+    SupportedProtocolVersion,
+};
+
+use super::client::{Client, PATIENCE, start, until};
+use super::faults::LOGIN;
+use phsweb_agent::routeros::wire::Sentence;
+use phsweb_agent::simulator::{Fault, Router, Settings};
+
+/// Takes any certificate whose key the router has, and keeps its fingerprint.
+#[derive(Debug, Default)]
+struct Seen(Mutex<String>);
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        assert!(chain.is_empty(), "it signed itself");
+        let digest = ring::digest::digest(&ring::digest::SHA256, leaf);
+        let start = "sha256:".to_string();
+        *self.0.lock().unwrap() =
+            digest.as_ref().iter().fold(start, |text, byte| text + &format!("{byte:02x}"));
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &default_provider().signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &default_provider().signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+type Tls = StreamOwned<ClientConnection, TcpStream>;
+
+/// After a handshake, with the fingerprint that it showed.
+fn shaken(
+    router: &Router,
+    version: &'static SupportedProtocolVersion,
+) -> std::io::Result<(Client<Tls>, String)> {
+    let seen = Arc::new(Seen::default());
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(seen.clone())
+        .with_no_client_auth();
+    let name = ServerName::from(router.addr().ip());
+    let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+    let stream = TcpStream::connect(router.addr()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut tls = StreamOwned::new(connection, stream);
+    while tls.conn.is_handshaking() {
+        tls.conn.complete_io(&mut tls.sock)?;
+    }
+    let fingerprint = seen.0.lock().unwrap().clone();
+    Ok((Client::over(tls), fingerprint))
+}
+
+fn logged_in(router: &Router) -> (Client<Tls>, String) {
+    let (mut client, fingerprint) = shaken(router, &TLS13).unwrap();
+    assert_eq!(client.ask(&LOGIN), ["!done"]);
+    (client, fingerprint)
+}
+
+fn secure() -> Router {
+    start(Settings { tls: true, ..Settings::default() })
+}
+
+#[test]
+fn both_versions_speak_the_api() {
+    let router = start(Settings { tls: true, users: 2000, ..Settings::default() });
+    for (version, fault) in [(&TLS12, None), (&TLS13, None), (&TLS13, Some(Fault::OneByteWrites))] {
+        let (mut client, fingerprint) = shaken(&router, version).unwrap();
+        assert_eq!(Some(fingerprint), router.fingerprint());
+        assert_eq!(client.ask(&LOGIN), ["!done"]);
+        client.send(&["/ip/hotspot/active/listen", "=.proplist=.id", ".tag=1"]);
+        assert_eq!(client.rows(&["/ip/hotspot/user/print"]).len(), 2001);
+        router.set_fault(fault);
+        let id = router.log_in("somebody", "10.5.99.7".parse().unwrap(), "02:00:00:00:00:07").unwrap();
+        assert_eq!(client.next(), format!("!re | .tag=1 | =.id={id}"));
+        router.set_fault(None);
+        router.log_out(&id);
+        assert_eq!(client.next(), format!("!re | .tag=1 | =.id={id} | =.dead=true"));
+        client.send(&["/quit"]);
+        // No word, and the end of TLS: without it this would be an error.
+        assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
+    }
+    assert_eq!(router.counters().broken, 0);
+    assert_eq!(start(Settings::default()).fingerprint(), None);
+}
+
+#[test]
+fn no_certificate_is_alert_40() {
+    let router = secure();
+    let (mut before, _) = logged_in(&router);
+    router.set_fault(Some(Fault::NoCertificate));
+    for version in [&TLS12, &TLS13] {
+        let error = shaken(&router, version).map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "received fatal alert: HandshakeFailure");
+    }
+    assert_eq!(router.counters().broken, 2);
+    assert_eq!(before.ask(&["/system/identity/print"]), ["!re | =name=MikroTik", "!done"]);
+    router.set_fault(None);
+    logged_in(&router);
+}
+
+#[test]
+fn another_certificate_is_shown_at_once() {
+    let router = secure();
+    let (mut before, first) = logged_in(&router);
+    router.set_fault(Some(Fault::OtherCertificate));
+    assert_eq!(before.next(), "closed");
+    let (_during, other) = logged_in(&router);
+    assert_ne!(first, other);
+    assert_eq!((Some(other), router.counters().broken), (router.fingerprint(), 2));
+    router.set_fault(None);
+    let (_after, last) = logged_in(&router);
+    assert_eq!((Some(&last), &last), (router.fingerprint().as_ref(), &first));
+}
+
+#[test]
+fn a_router_that_stalls_does_no_handshake() {
+    let router = secure();
+    router.set_fault(Some(Fault::Stall));
+    let mut stream = TcpStream::connect(router.addr()).unwrap();
+    stream.write_all(&[22, 3, 1]).unwrap();
+    until(&router, "it has been heard", |router| router.counters().broken == 1);
+    // Silence can only be seen by waiting for it.
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    drop(stream);
+    until(&router, "it is gone", |router| router.counters().open == 0);
+}
+
+#[test]
+fn what_is_no_tls_ends_only_its_own_connection() {
+    let router = secure();
+    let (mut client, _) = logged_in(&router);
+    let mut plain = Client::connect(&router);
+    plain.send(&LOGIN);
+    let mut answer = Vec::new();
+    plain.stream.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer.first(), Some(&21), "an alert");
+    assert_eq!(client.ask(&["/system/identity/print"]), ["!re | =name=MikroTik", "!done"]);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn openssl_finds_what_routers_have() {
+    let router = secure();
+    // What it says until it says this, or has ended.
+    let client = |flag: &str, asked: &[u8], last: &str| {
+        let address = router.addr().to_string();
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-ign_eof", "-connect", &address, flag])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        client.stdin.as_mut().unwrap().write_all(asked).unwrap();
+        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&said).contains(last) {
+            match client.stdout.as_mut().unwrap().read(&mut buffer).unwrap() {
+                0 => break,
+                count => said.extend_from_slice(&buffer[..count]),
+            }
+        }
+        // It may have ended by itself.
+        let _ = client.kill();
+        said.extend(client.wait_with_output().unwrap().stderr);
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let mut asked = Vec::new();
+    for words in [&LOGIN[..], &["/system/identity/print"]] {
+        Sentence::from_words(words).encode(&mut asked);
+    }
+    for (flag, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let said = client(flag, &asked, "=name=MikroTik");
+        for text in ["CN = router", "2048 bit", version, "=name=MikroTik"] {
+            assert!(said.contains(text), "no {text} in {said}");
+        }
+    }
+    router.set_fault(Some(Fault::NoCertificate));
+    let said = client("-tls1_2", b"", "nothing");
+    assert!(said.contains("alert number 40"), "{said}");
+}
