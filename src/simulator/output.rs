@@ -121,9 +121,9 @@ mod tests {
     use std::sync::Mutex;
     use std::task::{Context, Poll};
 
-    /// The writes as they were made.
+    /// The writes as they were made, and how many of them are on their way.
     #[derive(Default)]
-    struct Writes(Vec<Vec<u8>>);
+    struct Writes(Vec<Vec<u8>>, usize);
 
     impl AsyncWrite for &mut Writes {
         fn poll_write(
@@ -135,7 +135,8 @@ mod tests {
             Poll::Ready(Ok(bytes.len()))
         }
 
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.1 = self.0.len();
             Poll::Ready(Ok(()))
         }
 
@@ -158,6 +159,7 @@ mod tests {
             let mut writes = Writes::default();
             smol::block_on(write(shared.clone(), &mut writes, turns));
             assert_eq!(writes.0, expected);
+            assert_eq!(writes.1, writes.0.len(), "none is held back");
             assert_eq!(shared.state().counters.sent, 3);
         }
     }
