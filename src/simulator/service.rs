@@ -77,8 +77,9 @@ impl Service {
                 Event::Order(Order::Disconnect) => self.disconnect(),
                 Event::Order(Order::Fault(fault)) => self.obey(fault),
                 Event::Reboot => {
-                    self.shared.state().reboot();
+                    // First: a listen whose menu forgets its rows must have nobody left to tell it to.
                     self.disconnect();
+                    self.shared.state().reboot();
                 }
                 Event::Accepted(Ok((stream, peer))) => self.admit(stream, peer),
                 Event::Accepted(Err(_)) => {
