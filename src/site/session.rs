@@ -38,6 +38,8 @@ pub(super) struct Session<'s> {
     follower: Follower,
     /// When changes were applied last.
     applied: Instant,
+    /// Whether nothing that was asked last was answered.
+    unanswered: bool,
 }
 
 impl<'s> Session<'s> {
@@ -46,7 +48,8 @@ impl<'s> Session<'s> {
         let readings = snapshot.site(&site.config.key).map_or(&[][..], |site| &site.readings);
         let follower = Follower::new(&site.config, readings);
         let accounted = client::Usage::default();
-        Self { site, client, host, accounted, since: None, follower, applied: Instant::now() }
+        let applied = Instant::now();
+        Self { site, client, host, accounted, since: None, follower, applied, unanswered: false }
     }
 
     /// Logs in and refreshes for as long as the router answers; gives why it does not.
@@ -128,14 +131,17 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Asks these in one write. Where not one byte comes, the connection is dead, though TCP has not noticed.
+    /// Asks these in one write. Where not one byte comes, the connection is dead, though TCP has not
+    /// noticed. So it is where nothing is answered twice, though a change is told now and then.
     async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
         let (client, timeout) = (self.client, self.site.config.query_timeout);
         let received = client.usage().received_bytes;
         let answers = self.meanwhile(client.call_all(commands, timeout)).await?;
-        if client.usage().received_bytes == received
-            && let Some(Err(error)) = answers.first()
-        {
+        let late = |answer: &Answer| matches!(answer, Err(Error { cause: Cause::QueryTimeout, .. }));
+        let unanswered = answers.iter().all(late);
+        let was_unanswered = std::mem::replace(&mut self.unanswered, unanswered);
+        let silent = client.usage().received_bytes == received || (unanswered && was_unanswered);
+        if silent && let Some(Err(error)) = answers.first() {
             return Err(if self.since.is_some() && error.cause == Cause::QueryTimeout {
                 let told = format!("{}, over a connection that answered before: it is dead", error.message);
                 Error::new(Cause::Rebooting, told)
@@ -159,7 +165,9 @@ impl<'s> Session<'s> {
         let uptime = answers.pop();
         let now = Moment::now();
         let mut rest = answers.as_slice();
-        let (mut readings, mut news) = (Vec::new(), Vec::new());
+        let mut readings = Vec::new();
+        // Plugins that fail alike are one line in the log.
+        let mut news_of: Vec<(String, Error)> = Vec::new();
         let mut in_doubt = false;
         for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
@@ -174,12 +182,17 @@ impl<'s> Session<'s> {
                 self.follower.answered(untold(&after) > untold(&before));
                 in_doubt = after.data.as_ref().is_some_and(|data| data.is_in_doubt());
             }
-            news.extend(self::news(&before, &after));
+            if let Some(error) = news(&before, &after) {
+                match news_of.iter_mut().find(|(_, told)| told.cause == error.cause) {
+                    Some((plugins, _)) => *plugins = format!("{plugins}, {}", plugin.name()),
+                    None => news_of.push((plugin.name().to_string(), error)),
+                }
+            }
             readings.push(after);
         }
         self.publish(readings, uptime_of(uptime.as_ref()), now, now.since(asked_at));
-        for line in news {
-            log::warn!("{}: {line}", config.key);
+        for (plugins, error) in news_of {
+            log::warn!("{}: {plugins}: {error}. {}", config.key, error.hint);
         }
         Ok(in_doubt)
     }
@@ -251,9 +264,9 @@ fn untold(reading: &Reading) -> u64 {
     reading.data.as_ref().map_or(0, |data| data.untold_changes())
 }
 
-/// What the log should say of a plugin after a try: that it fails, where it did not in this way before.
-fn news(before: &Reading, after: &Reading) -> Option<String> {
+/// What the log should say of a plugin after a try: how it fails, where it did not in this way before.
+fn news(before: &Reading, after: &Reading) -> Option<Error> {
     let error = after.error.as_ref()?;
     let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
-    (!known).then(|| format!("{}: {error}. {}", after.plugin.name(), error.hint))
+    (!known).then(|| error.clone())
 }

@@ -116,6 +116,14 @@ impl Running {
         String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
     }
 
+    /// A figure of its memory in KiB: `VmRSS` now, `VmHWM` at the most.
+    #[track_caller]
+    pub(super) fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// Sends a signal by its name, such as `TERM`.
     pub(super) fn signal(&self, name: &str) {
         let id = self.id().to_string();

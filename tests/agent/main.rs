@@ -18,6 +18,7 @@ mod robust;
 mod secrets;
 mod signals;
 mod simulate;
+mod soak;
 mod who;
 
 use phsweb_agent::simulator::{Router, Settings};

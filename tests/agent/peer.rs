@@ -137,14 +137,6 @@ fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sent
     answer
 }
 
-/// The most memory that a program has ever had, in KiB.
-#[track_caller]
-fn peak_kib(agent: &Agent) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", agent.running.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
-}
-
 /// A message that quotes the router, and no more of it than a person wants.
 #[track_caller]
 fn is_short_line(text: &Value) {
@@ -172,7 +164,7 @@ fn a_router_of_many_words_is_quoted_in_few() {
     };
     agent.well("awka");
     ask_all();
-    let before = peak_kib(&agent);
+    let before = agent.running.memory_kib("VmHWM");
     peer.set_bad();
     let site = until("the plugin fails", || {
         let site = agent.json("/api/sites/awka");
@@ -184,7 +176,7 @@ fn a_router_of_many_words_is_quoted_in_few() {
         peer.asked_again(1);
     }
     assert_eq!(agent.json("/api/sites/awka")["state"], "online", "it answers, though with a refusal");
-    let more = peak_kib(&agent) - before;
+    let more = agent.running.memory_kib("VmHWM") - before;
     assert!(more < MORE_KIB, "{more} KiB more than {before}");
 
     let said = until("the log tells it", || {
