@@ -29,7 +29,7 @@ pub struct Step {
 /// logs in once to each host, but to none after one that refused: they are the same router.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
     for host in &config.hosts {
-        let mut walk = Walk { config, host, tell: &mut tell };
+        let mut walk = Walk { config, host, tell: &mut tell, under_way: None };
         if let Err(Error { cause: Cause::Auth, .. }) = walk.all().await {
             return;
         }
@@ -40,6 +40,8 @@ struct Walk<'w, T> {
     config: &'w config::Site,
     host: &'w Host,
     tell: &'w mut T,
+    /// The step that has begun and not ended, and when it began.
+    under_way: Option<(String, Instant)>,
 }
 
 impl<T: FnMut(Step)> Walk<'_, T> {
@@ -76,8 +78,12 @@ impl<T: FnMut(Step)> Walk<'_, T> {
             secured.await?
         };
         let ended = async { Err(connection.run().await) };
-        // What the steps find of a connection that has ended says so by itself.
-        future::or(self.logged_in(&client), ended).await
+        let outcome = future::or(self.logged_in(&client), ended).await;
+        if let Err(error) = &outcome {
+            // Where the connection ended in the middle of a step, that one failed, and none comes after it.
+            self.ends(Err(error.clone()));
+        }
+        outcome
     }
 
     async fn logged_in(&mut self, client: &Client) -> Result<(), Error> {
@@ -91,9 +97,9 @@ impl<T: FnMut(Step)> Walk<'_, T> {
         for name in &config.collect {
             let Some(plugin) = plugin::built_in(name) else { continue };
             let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
-            // The next may be well though this one is not.
-            let _ = self.step(name, ask(&*plugin, client, config)).await;
-            if let Some(listen) = listen {
+            // The next may be well though this one is not; but what of it can't be read is not followed either.
+            let answered = self.step(name, ask(&*plugin, client, config)).await.is_ok();
+            if let Some(listen) = listen.filter(|_| answered) {
                 let _ = self
                     .step("listen", async {
                         let told = match listen.take() {
@@ -115,15 +121,24 @@ impl<T: FnMut(Step)> Walk<'_, T> {
         name: &str,
         act: impl Future<Output = Result<(String, V), Error>>,
     ) -> Result<V, Error> {
-        let began = Instant::now();
-        let done = act.await;
-        let took = began.elapsed();
-        let (outcome, value) = match done {
-            Ok((found, value)) => (Ok(found), Ok(value)),
-            Err(error) => (Err(error.clone()), Err(error)),
-        };
-        (self.tell)(Step { host: self.host.to_string(), name: name.to_string(), took, outcome });
-        value
+        self.under_way = Some((name.to_string(), Instant::now()));
+        match act.await {
+            Ok((found, value)) => {
+                self.ends(Ok(found));
+                Ok(value)
+            }
+            Err(error) => {
+                self.ends(Err(error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Tells how the step under way went, if there is one.
+    fn ends(&mut self, outcome: Result<String, Error>) {
+        if let Some((name, began)) = self.under_way.take() {
+            (self.tell)(Step { host: self.host.to_string(), name, took: began.elapsed(), outcome });
+        }
     }
 }
 

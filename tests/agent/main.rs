@@ -19,6 +19,7 @@ mod secrets;
 mod signals;
 mod simulate;
 mod soak;
+mod steps;
 mod who;
 
 use phsweb_agent::simulator::{Router, Settings};
