@@ -90,7 +90,12 @@ pub async fn secure(
         let (client, connection) = client::over(stream);
         return Ok((client, connection, None));
     }
-    let late = late(Instant::now(), timeout, Cause::ConnectTimeout, "the TLS handshake was not answered");
+    let late = async {
+        let told = "the TLS handshake was not answered";
+        let late = late(Instant::now(), timeout, Cause::ConnectTimeout, told).await;
+        // The port takes connections: it may be of what waits for something else than TLS.
+        late.map_err(|error| Error { hint: tls::HINT_NO_TLS, ..error })
+    };
     let (stream, agreed) = tls::secure(stream, host, tls).or(late).await?;
     let (client, connection) = client::over(stream);
     Ok((client, connection, Some(agreed)))

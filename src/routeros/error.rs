@@ -100,8 +100,9 @@ impl Cause {
                  /ip firewall filter print where chain=input"
             }
             Self::Closed => {
-                "If this is at every connection, the service may be limited to other addresses or full. On the \
-                 router: /ip service print detail where name=api, and see address and max-sessions"
+                "If this is at every connection, the service may be limited to other addresses or full, or this is \
+                 the port of api-ssl, which wants tls: Pin(…) in sites.ron. On the router: \
+                 /ip service print detail where name~\"api\", and see address, max-sessions and port"
             }
             Self::Tls => {
                 "On the router: /ip service print detail where name=api-ssl, and see its certificate and tls-version. \

@@ -31,6 +31,12 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::error::{Cause, Error};
 
+/// The shortest RSA key whose signatures are taken.
+const LEAST_RSA_BITS: usize = 2048;
+
+/// How rustls names a certificate before X.509 v3; the type of that is not to be had.
+const OLD_CERTIFICATE: &str = "UnsupportedCertVersion";
+
 /// How a connection to a router is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tls {
@@ -191,7 +197,8 @@ impl ServerCertVerifier for Pinned {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls12_signature(message, leaf, signed, algorithms)
+        let verified = crypto::verify_tls12_signature(message, leaf, signed, algorithms);
+        verified.map_err(|error| unsigned(error, signed))
     }
 
     fn verify_tls13_signature(
@@ -201,13 +208,59 @@ impl ServerCertVerifier for Pinned {
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls13_signature(message, leaf, signed, algorithms)
+        let verified = crypto::verify_tls13_signature(message, leaf, signed, algorithms);
+        verified.map_err(|error| unsigned(error, signed))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// Why a signature in the handshake does not stand. One by a key that is too short is refused like one by
+/// another key, but an RSA signature is as long as its key.
+fn unsigned(error: rustls::Error, signed: &DigitallySignedStruct) -> rustls::Error {
+    use SignatureScheme as By;
+    if error != CertificateError::BadSignature.into() {
+        return error;
+    }
+    let is_rsa = matches!(
+        signed.scheme,
+        By::RSA_PKCS1_SHA256
+            | By::RSA_PKCS1_SHA384
+            | By::RSA_PKCS1_SHA512
+            | By::RSA_PSS_SHA256
+            | By::RSA_PSS_SHA384
+            | By::RSA_PSS_SHA512
+    );
+    let bits = signed.signature().len() * 8;
+    let why = if is_rsa && bits < LEAST_RSA_BITS { Unsigned::Short(bits) } else { Unsigned::ByAnother };
+    CertificateError::Other(OtherError(Arc::new(why))).into()
+}
+
+/// What is wrong with the signature that is to show that the router holds the pinned certificate's key.
+#[derive(Debug)]
+enum Unsigned {
+    /// It is by an RSA key of so many bits.
+    Short(usize),
+    /// It is by another key.
+    ByAnother,
+}
+
+impl fmt::Display for Unsigned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Short(bits) => {
+                write!(f, "the certificate has an RSA key of {bits} bits; expected {LEAST_RSA_BITS} or more")
+            }
+            Self::ByAnother => {
+                f.write_str("the certificate is the right one, but what answers does not hold its key")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unsigned {}
 
 /// The router has another certificate than the pinned one.
 #[derive(Debug)]
@@ -271,7 +324,23 @@ fn certificate(why: &CertificateError) -> Error {
         let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since)
     };
+    let tls = |message: String, hint| Error { hint, ..Error::new(Cause::Tls, message) };
     let message = match why {
+        Why::Other(OtherError(other)) => {
+            let told = other.to_string();
+            match other.downcast_ref() {
+                Some(Unsigned::ByAnother) => return tls(told, HINT_NOT_THE_OWNER),
+                Some(Unsigned::Short(_)) => return tls(told, HINT_ANOTHER),
+                None if told == OLD_CERTIFICATE => {
+                    return tls("the certificate is of X.509 version 1; expected 3".into(), HINT_ANOTHER);
+                }
+                None => format!("the certificate is not accepted: {told}"),
+            }
+        }
+        // Of the chain or of the handshake: which of them is not told.
+        Why::BadSignature => "the certificate is signed by another authority of the same name as one in the \
+            Ca file, or its RSA key is under 2048 bits, or what answers does not hold its key"
+            .into(),
         Why::ExpiredContext { time, not_after } => {
             format!("the certificate ended at {}, and it is {} here", date(*not_after), date(*time))
         }
@@ -283,14 +352,21 @@ fn certificate(why: &CertificateError) -> Error {
         Why::UnknownIssuer => "the certificate is signed by none of the authorities in the Ca file".into(),
         other => format!("the certificate is not accepted: {other}"),
     };
-    Error { hint: HINT_CERTIFICATE, ..Error::new(Cause::Tls, message) }
+    tls(message, HINT_CERTIFICATE)
 }
 
 const HINT_OLD: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
     api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
 
-const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; either may \
-    be limited to other addresses. On the router: /ip service print detail where name~\"api\"";
+pub(super) const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
+    either may be limited to other addresses. On the router: /ip service print detail where name~\"api\"";
+
+const HINT_NOT_THE_OWNER: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
+    See whose address it is, on the way there and on the router: /ip address print";
+
+const HINT_ANOTHER: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
+    key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \
+    /certificate sign api2, then /ip service set api-ssl certificate=api2, and its fingerprint into tls: Pin(…)";
 
 const HINT_CERTIFICATE: &str = "A certificate that the router signed itself is best pinned: tls: Pin(\"sha256:…\") \
     with the fingerprint of /certificate print detail. For Ca, sign one with the host's name or address in \

@@ -20,6 +20,7 @@ mod signals;
 mod simulate;
 mod soak;
 mod steps;
+mod tls;
 mod who;
 
 use phsweb_agent::simulator::{Router, Settings};

@@ -1,0 +1,567 @@
+//! TLS to routers, as openssl serves it: certificates that are good, bad, old, or not the router's own.
+//!
+//! ```sh
+//! cargo test --test agent tls:: -- --ignored
+//! ```
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
+use futures_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use futures_rustls::rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion, version};
+use phsweb_agent::simulator::{Router, Settings};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::agent::{Given, end_of, until};
+use super::router;
+
+/// What openssl is told beside the command line, in place of what the machine has.
+const CONFIGURATION: &str = "
+[req]
+distinguished_name = name
+[name]
+[ca]
+default_ca = signing
+[signing]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = named
+[named]
+commonName = supplied
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+[nameless]
+keyUsage = digitalSignature, keyEncipherment
+[router]
+subjectAltName = IP:127.0.0.1
+[elsewhere]
+subjectAltName = DNS:router.lan, IP:10.9.9.9
+";
+
+/// Everything that is forbidden by now is allowed.
+const ANYTHING: &str = "DEFAULT:@SECLEVEL=0";
+
+/// Years of which this is one.
+const NOW: (u32, u32) = (2020, 2049);
+
+/// A folder of keys and certificates, each named `NAME.key` and `NAME.crt`.
+struct Certificates(TempDir);
+
+impl Certificates {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("openssl.cnf"), CONFIGURATION).unwrap();
+        fs::write(folder.path().join("index"), "").unwrap();
+        fs::write(folder.path().join("serial"), "02\n").unwrap();
+        Self(folder)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    fn openssl(&self) -> Command {
+        let mut command = Command::new("openssl");
+        command.current_dir(self.0.path()).env("OPENSSL_CONF", "openssl.cnf").stdin(Stdio::null());
+        command
+    }
+
+    /// What openssl says to this, if it takes it.
+    fn try_run(&self, line: &str) -> Result<String, String> {
+        let ended = self.openssl().args(line.split(' ')).output().expect("openssl can be run");
+        let text = |bytes| String::from_utf8_lossy(bytes).trim().to_string();
+        if ended.status.success() { Ok(text(&ended.stdout)) } else { Err(text(&ended.stderr)) }
+    }
+
+    #[track_caller]
+    fn run(&self, line: &str) -> String {
+        self.try_run(line).unwrap_or_else(|error| panic!("openssl {line}: {error}"))
+    }
+
+    /// A key and a request for a certificate of the common name `NAME`.
+    #[track_caller]
+    fn key(&self, name: &str, kind: &str) {
+        self.run(&format!("req -newkey {kind} -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
+    }
+
+    /// A certificate as a router makes them: signed by itself, with no name that a client could check.
+    #[track_caller]
+    fn self_signed(self) -> Self {
+        self.key("router", "rsa:2048");
+        self.sign_itself("router", "nameless");
+        self
+    }
+
+    #[track_caller]
+    fn sign_itself(&self, name: &str, extensions: &str) {
+        self.run(&format!(
+            "x509 -req -in {name}.csr -signkey {name}.key -out {name}.crt -days 2 \
+             -extfile openssl.cnf -extensions {extensions}"
+        ));
+    }
+
+    /// A certificate with these extensions and of these years, signed by an authority, which is made first.
+    #[track_caller]
+    fn signed(self, extensions: &str, (from, to): (u32, u32)) -> Self {
+        self.authority("authority");
+        self.key("router", "rsa:2048");
+        self.run(&format!(
+            "ca -batch -notext -in router.csr -cert authority.crt -keyfile authority.key -out router.crt \
+             -startdate {from}0101000000Z -enddate {to}0101000000Z -extensions {extensions}"
+        ));
+        self
+    }
+
+    #[track_caller]
+    fn authority(&self, name: &str) {
+        self.key(name, "ec -pkeyopt ec_paramgen_curve:prime256v1");
+        self.sign_itself(name, "authority");
+    }
+
+    /// The fingerprint as openssl tells it.
+    #[track_caller]
+    fn fingerprint(&self) -> String {
+        let said = self.run("x509 -in router.crt -noout -fingerprint -sha256");
+        let (_, bytes) = said.split_once('=').unwrap();
+        format!("sha256:{bytes}")
+    }
+
+    fn pin(&self) -> String {
+        format!("tls: Pin(\"{}\"),", self.fingerprint())
+    }
+
+    fn ca(&self, file: &str) -> String {
+        format!("tls: Ca(\"{}\"),", self.path(file).display())
+    }
+
+    /// A router that has `router.crt` and its key.
+    fn serve(&self, arguments: &str) -> Secured {
+        self.serve_with(&format!("-key router.key -cert router.crt {arguments}"))
+    }
+
+    fn serve_with(&self, arguments: &str) -> Secured {
+        let (folder, arguments) = (self.0.path().to_path_buf(), arguments.trim().to_string());
+        let router = router(Settings::default());
+        let plain = router.addr();
+        let front = Front::start(move |client| relay(&folder, &arguments, client, plain));
+        Secured { front, router }
+    }
+}
+
+/// A simulated router behind openssl.
+struct Secured {
+    front: Front,
+    router: Router,
+}
+
+impl Secured {
+    fn addr(&self) -> SocketAddr {
+        self.front.address
+    }
+}
+
+/// A port whose connections are each served by a thread.
+struct Front {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+}
+
+impl Front {
+    fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let ended = Arc::new(AtomicBool::new(false));
+        let (over, serve) = (Arc::clone(&ended), Arc::new(serve));
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (client, serve) = (client.unwrap(), Arc::clone(&serve));
+                thread::spawn(move || serve(client));
+            }
+        });
+        Self { address, ended }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // It need not be there any more.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+/// Serves one connection by an openssl of its own, which says to the router what the client says to it.
+fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    let socket = format!("socket{}", LAST.fetch_add(1, Ordering::SeqCst));
+    let mut openssl = Command::new("openssl")
+        .args(["s_server", "-quiet", "-naccept", "1", "-unix", &socket])
+        .args(arguments.split(' '))
+        .current_dir(folder)
+        .env("OPENSSL_CONF", "openssl.cnf")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let socket = folder.join(socket);
+    let secured = until("openssl listens", || UnixStream::connect(&socket).ok());
+    let router = TcpStream::connect(plain).unwrap();
+    let (said, asked) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
+    // Whichever side ends, the others do. Each way is passed on as it comes.
+    let pass = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>, end: Box<dyn Fn() + Send>| {
+        thread::spawn(move || {
+            let _ = io::copy(&mut from, &mut to);
+            end();
+        })
+    };
+    let from_client = client.try_clone().unwrap();
+    let to_client = client.try_clone().unwrap();
+    let (close_secured, close_router) = (secured.try_clone().unwrap(), router.try_clone().unwrap());
+    let end_of_router = secured.try_clone().unwrap();
+    let passing = [
+        pass(
+            Box::new(from_client),
+            Box::new(secured.try_clone().unwrap()),
+            Box::new(move || drop(close_secured.shutdown(Shutdown::Both))),
+        ),
+        // What was said last must arrive: only this way is closed.
+        pass(
+            Box::new(secured),
+            Box::new(to_client),
+            Box::new(move || drop(client.shutdown(Shutdown::Write))),
+        ),
+        pass(
+            Box::new(said),
+            Box::new(router.try_clone().unwrap()),
+            Box::new(move || drop(close_router.shutdown(Shutdown::Both))),
+        ),
+        pass(
+            Box::new(router),
+            Box::new(asked),
+            Box::new(move || drop(end_of_router.shutdown(Shutdown::Both))),
+        ),
+    ];
+    let [from_client, to_client, ..] = passing;
+    from_client.join().unwrap();
+    to_client.join().unwrap();
+    // It may have ended by itself.
+    let _ = openssl.kill();
+    let _ = openssl.wait();
+}
+
+fn given(addr: SocketAddr, tls: &str) -> Given {
+    let times = "refresh: \"1s\", query_timeout: \"2s\", connect_timeout: \"2s\", collect: [\"resource\"],";
+    Given::default().defaults(times).site("awka", addr, tls)
+}
+
+/// What `test` says of the handshake: the step.
+#[track_caller]
+fn handshake(addr: SocketAddr, tls: &str) -> Value {
+    let (command, _folder) = given(addr, tls).argument("test").argument("--json").command();
+    let ended = end_of(command);
+    let steps: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| {
+        panic!("{error}: {}{}", ended.out, ended.err);
+    });
+    let step = steps.as_array().unwrap().iter().find(|step| step["step"] == "tls");
+    step.unwrap_or_else(|| panic!("no handshake: {steps:#}")).clone()
+}
+
+/// The handshake fails so: the message and the hint.
+#[track_caller]
+fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
+    let step = handshake(addr, tls);
+    assert_eq!(step["error"]["cause"], cause, "{step:#}");
+    let text = |field: &str| step["error"][field].as_str().unwrap().to_string();
+    (text("message"), text("hint"))
+}
+
+/// The agent is online, and stays so over one connection.
+#[track_caller]
+fn serves(secured: &Secured, tls: &str) {
+    let agent = given(secured.addr(), tls).start();
+    agent.well("awka");
+    let asked = secured.router.counters().commands;
+    until("it was asked again", || (secured.router.counters().commands >= asked + 4).then_some(()));
+    assert_eq!(agent.json("/api/routers")["awka"]["version"], "7.20.7");
+    assert_eq!(secured.router.counters().logins, 1);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_self_signed_certificate_is_good_where_it_is_pinned() {
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve("");
+    serves(&secured, &certificates.pin());
+    let step = handshake(secured.addr(), &certificates.pin());
+    let told = certificates.fingerprint().replace(':', "").to_lowercase().replace("sha256", "sha256:");
+    assert_eq!(step["detail"], format!("TLS 1.3, certificate {told}"), "{step}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_for_the_address_is_good_where_the_authority_is_known() {
+    let certificates = Certificates::new().signed("router", NOW);
+    serves(&certificates.serve(""), &certificates.ca("authority.crt"));
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_for_another_name_says_which_was_expected() {
+    let certificates = Certificates::new().signed("elsewhere", NOW);
+    let secured = certificates.serve("");
+    let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
+    for text in ["127.0.0.1", "router.lan"] {
+        assert!(message.contains(text), "no {text}: {message}");
+    }
+    assert!(hint.contains("subject-alt-name") && hint.contains("Pin("), "{hint}");
+    assert_eq!(secured.router.counters().logins, 0);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_without_a_name_says_which_was_expected() {
+    let certificates = Certificates::new().signed("nameless", NOW);
+    let secured = certificates.serve("");
+    let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
+    assert!(message.contains("127.0.0.1"), "{message}");
+    assert!(hint.contains("subject-alt-name"), "{hint}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_that_has_ended_tells_when_unless_it_is_pinned() {
+    let certificates = Certificates::new().signed("router", (2020, 2021));
+    let secured = certificates.serve("");
+    let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
+    assert!(message.contains("ended at 2021-01-01T00:00:00Z"), "{message}");
+    assert!(hint.contains("Pin("), "{hint}");
+    assert_eq!(secured.router.counters().logins, 0);
+    serves(&secured, &certificates.pin());
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_of_the_future_asks_for_the_clock_unless_it_is_pinned() {
+    let certificates = Certificates::new().signed("router", (2048, 2049));
+    let secured = certificates.serve("");
+    let (message, _) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
+    assert!(message.contains("begins at 2048-01-01T00:00:00Z"), "{message}");
+    assert!(message.contains("this machine's clock"), "{message}");
+    serves(&secured, &certificates.pin());
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_of_somebody_elses_authority_is_refused() {
+    let certificates = Certificates::new().signed("router", NOW);
+    certificates.authority("other");
+    let secured = certificates.serve("");
+    let (message, hint) = refused(secured.addr(), &certificates.ca("other.crt"), "tls");
+    assert!(message.contains("signed by none of the authorities"), "{message}");
+    assert!(hint.contains("Pin("), "{hint}");
+    // The same name does not make it the same.
+    let same_name = Certificates::new();
+    same_name.authority("authority");
+    let (message, _) = refused(secured.addr(), &same_name.ca("authority.crt"), "tls");
+    assert!(message.contains("another authority of the same name"), "{message}");
+    // Nor is one that the router signed itself.
+    let own = Certificates::new().self_signed();
+    refused(own.serve("").addr(), &certificates.ca("authority.crt"), "tls");
+    assert_eq!(secured.router.counters().logins, 0);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn another_certificate_than_the_pinned_one_shows_its_fingerprint() {
+    let (certificates, others) = (Certificates::new().self_signed(), Certificates::new().self_signed());
+    let secured = certificates.serve("");
+    let (message, hint) = refused(secured.addr(), &others.pin(), "tls_pin");
+    let plain = |pin: String| pin["sha256:".len()..].replace(':', "").to_lowercase();
+    let (seen, expected) = (plain(certificates.fingerprint()), plain(others.fingerprint()));
+    assert!(
+        message.contains(&format!("found a certificate with the fingerprint sha256:{seen}")),
+        "{message}"
+    );
+    assert!(message.contains(&format!("expected sha256:{expected}")), "{message}");
+    assert!(hint.contains("/certificate print detail"), "{hint}");
+    let agent = given(secured.addr(), &others.pin()).start();
+    agent.fails("awka", "tls_pin");
+    assert_eq!(secured.router.counters().logins, 0);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn tls_1_2_alone_is_enough() {
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve("-tls1_2");
+    serves(&secured, &certificates.pin());
+    let step = handshake(secured.addr(), &certificates.pin());
+    assert!(step["detail"].as_str().unwrap().starts_with("TLS 1.2, certificate sha256:"), "{step}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn tls_1_1_alone_is_told_to_be_too_old() {
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve(&format!("-tls1_1 -cipher {ANYTHING}"));
+    let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls");
+    assert!(message.contains("no TLS 1.2 or 1.3"), "{message}");
+    assert!(hint.contains("Upgrade RouterOS"), "{hint}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_service_without_a_certificate_tells_how_to_make_one() {
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve_with("-nocert -tls1_2 -cipher ADH-AES128-SHA:@SECLEVEL=0");
+    let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls_no_certificate");
+    assert!(message.contains("api-ssl has no certificate"), "{message}");
+    for command in ["/certificate add name=", "/certificate sign ", "/ip service set api-ssl certificate="] {
+        assert!(hint.contains(command), "no {command}: {hint}");
+    }
+    let agent = given(secured.addr(), &certificates.pin()).start();
+    let stats = agent.fails("awka", "tls_no_certificate");
+    assert_eq!(stats["error"]["hint"], hint, "{stats}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_key_exchange_by_dhe_alone_is_told_beside_it() {
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve("-tls1_2 -cipher DHE-RSA-AES128-GCM-SHA256");
+    // Both end the handshake by the same alert: which of them it is, only the router's user can tell.
+    let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls_no_certificate");
+    assert!(message.contains("alert 40"), "{message}");
+    assert!(hint.contains("DHE") && hint.contains("upgrade RouterOS"), "{hint}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn the_pinned_certificate_without_its_key_is_refused() {
+    let certificates = Certificates::new().self_signed();
+    certificates.key("thief", "rsa:2048");
+    let chain = vec![CertificateDer::from_pem_file(certificates.path("router.crt")).unwrap()];
+    let served_by = |key: &str, version: &'static SupportedProtocolVersion| {
+        let key = PrivateKeyDer::from_pem_file(certificates.path(key)).unwrap();
+        let key = CertifiedKey::new(chain.clone(), any_supported_type(&key).unwrap());
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+        let config = Arc::new(config);
+        Front::start(move |mut client| {
+            let mut session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            // Until the client has gone, which may be in the handshake.
+            while session.complete_io(&mut client).is_ok_and(|(read, _)| read > 0) {}
+        })
+    };
+    for (version, name) in [(&version::TLS12, "TLS 1.2"), (&version::TLS13, "TLS 1.3")] {
+        let owner = served_by("router.key", version);
+        let step = handshake(owner.address, &certificates.pin());
+        assert!(step["ok"] == true && step["detail"].as_str().unwrap().starts_with(name), "{step}");
+        let thief = served_by("thief.key", version);
+        let (message, hint) = refused(thief.address, &certificates.pin(), "tls");
+        assert!(message.contains("what answers does not hold its key"), "{name}: {message}");
+        assert!(hint.contains("Somebody else"), "{name}: {hint}");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_of_version_1_is_told_to_be_one() {
+    let certificates = Certificates::new();
+    certificates.key("router", "rsa:2048");
+    // From 3.2 on, version 1 has to be asked for; before, it could not be.
+    certificates
+        .try_run("req -x509 -x509v1 -key router.key -out router.crt -days 2 -subj /CN=router")
+        .or_else(|_| {
+            certificates.try_run("x509 -req -in router.csr -signkey router.key -out router.crt -days 2")
+        })
+        .unwrap();
+    assert!(certificates.run("x509 -in router.crt -noout -text").contains("Version: 1 "));
+    let (message, hint) = refused(certificates.serve("").addr(), &certificates.pin(), "tls");
+    assert!(message.contains("X.509 version 1"), "{message}");
+    assert!(hint.contains("/certificate add"), "{hint}");
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_key_that_is_too_short_is_told_to_be_so() {
+    let certificates = Certificates::new();
+    certificates.key("router", "rsa:1024");
+    certificates.sign_itself("router", "router");
+    for more in ["", "-tls1_2"] {
+        let secured = certificates.serve(&format!("-cipher {ANYTHING} {more}"));
+        let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls");
+        assert!(message.contains("2048"), "{message}");
+        assert!(hint.contains("/certificate add") && hint.contains("key-size=2048"), "{hint}");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn tls_and_plain_mixed_up_say_so() {
+    let certificates = Certificates::new().self_signed();
+    let helps = |hint: &str| assert!(hint.contains("8729") && hint.contains("/ip service print"), "{hint}");
+    // It takes the handshake for the beginning of a sentence: it waits for the rest, or finds a length
+    // that is none and closes.
+    let plain = router(Settings::default());
+    let step = handshake(plain.addr(), &certificates.pin());
+    let cause = step["error"]["cause"].as_str().unwrap();
+    assert!(["connect_timeout", "closed"].contains(&cause), "{step}");
+    assert!(step["error"]["message"].as_str().unwrap().contains("TLS handshake"), "{step}");
+    helps(step["error"]["hint"].as_str().unwrap());
+    for says_nothing in [true, false] {
+        let plain = Front::start(move |mut client| {
+            let _ = client.read(&mut [0; 64]);
+            if says_nothing {
+                // It waits until the client has gone.
+                let _ = client.read_to_end(&mut Vec::new());
+            } else {
+                let _ = client.write_all(b"\x06!fatal\x0dnot logged in\x00");
+                let _ = client.read_to_end(&mut Vec::new());
+            }
+        });
+        let cause = if says_nothing { "connect_timeout" } else { "tls" };
+        let (message, hint) = refused(plain.address, &certificates.pin(), cause);
+        assert!(message.contains("TLS"), "{message}");
+        helps(&hint);
+    }
+
+    // One that speaks only TLS ends the connection at once, with an alert or without.
+    let secured = certificates.serve("");
+    let alert = Front::start(|mut client| {
+        let _ = client.read(&mut [0; 64]);
+        let _ = client.write_all(b"\x15\x03\x01\x00\x02\x02\x46");
+    });
+    for (address, told) in [
+        (secured.addr(), "closed: the router closed the connection"),
+        (alert.address, "tls: what answers at this port speaks TLS"),
+    ] {
+        let (command, _folder) = given(address, "").argument("test").command();
+        let ended = end_of(command);
+        assert_eq!(ended.code, Some(1), "{}", ended.out);
+        let login: Vec<&str> = ended.out.lines().skip_while(|line| !line.contains("  login ")).collect();
+        assert!(login[0].contains(told), "{}", ended.out);
+        assert!(login[1].contains("api-ssl") && login[1].contains("tls: Pin("), "{}", ended.out);
+    }
+}
