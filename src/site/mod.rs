@@ -114,18 +114,23 @@ struct Ended {
 /// Why there is no connection any more.
 enum Visited {
     Ended(Ended),
-    /// An earlier host is well again.
-    Returns,
+    /// An earlier host than this one, which served, is well again.
+    Returns(usize),
 }
 
 impl SiteTask {
     /// Never ends. A panic, which would be a mistake in this program, costs its site a while and no more.
     async fn run(mut self) {
         let mut backoff = Backoff::default();
+        // The host that served until an earlier one was well again.
+        let mut served = None;
         loop {
-            let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
+            let visit = AssertUnwindSafe(self.visit(served.take())).catch_unwind().await;
             let ended = match visit {
-                Ok(Visited::Returns) => continue,
+                Ok(Visited::Returns(from)) => {
+                    served = Some(from);
+                    continue;
+                }
                 Ok(Visited::Ended(ended)) => ended,
                 Err(_) => {
                     let told = "the agent failed over what the router sent; please report it";
@@ -159,14 +164,15 @@ impl SiteTask {
         Error::new(Cause::Rebooting, format!("{told}: {}", error.message))
     }
 
-    /// Tries the hosts in order and stays with the first that answers, until it no longer does.
-    async fn visit(&mut self) -> Visited {
+    /// Tries the hosts in order and stays with the first that answers, until it no longer does. The one that
+    /// `served` until just now still takes the login, whatever those before it say.
+    async fn visit(&mut self, served: Option<usize>) -> Visited {
         let mut failures: Vec<Error> = Vec::new();
         let config = self.config.clone();
         for at in 0..config.hosts.len() {
             let Visited::Ended(ended) = self.session(at).await else {
                 self.patience.returns();
-                return Visited::Returns;
+                return Visited::Returns(at);
             };
             self.update(|site| site.host_tried(at, Some(ended.error.clone())));
             let message = format!("{}: {}", config.hosts[at], ended.error.message);
@@ -176,7 +182,7 @@ impl SiteTask {
                 self.patience.lasted(answered);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
             }
-            let last = error.cause == Cause::Auth;
+            let last = error.cause == Cause::Auth && served.is_none_or(|served| at >= served);
             failures.push(error);
             // The other hosts are the same router: a second refused login only fills its log.
             if last {
@@ -212,7 +218,7 @@ impl SiteTask {
         let answered = session.end();
         match ended {
             Some(error) => Visited::Ended(Ended { error, answered }),
-            None => Visited::Returns,
+            None => Visited::Returns(at),
         }
     }
 

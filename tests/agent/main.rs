@@ -4,6 +4,7 @@ mod agent;
 mod command_line;
 mod demo;
 mod escaping;
+mod failover;
 mod faults;
 mod figures;
 mod files;
