@@ -15,6 +15,7 @@ mod logging;
 mod login;
 mod outage;
 mod peer;
+mod reboot;
 mod robust;
 mod secrets;
 mod signals;
