@@ -21,8 +21,8 @@ const SHORT: usize = 2000;
 const MORE_KIB: u64 = 6 * 1024;
 
 /// A router by hand: it lets everybody in, and then says what it is made to say.
-struct Peer {
-    address: SocketAddr,
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
     said: Arc<Said>,
 }
 
@@ -38,7 +38,7 @@ struct Said {
 
 impl Peer {
     /// `bad` answers all but logins, once it is told to; before that there are no rows.
-    fn start(bad: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+    pub(super) fn start(bad: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let said = Arc::new(Said::default());
@@ -65,7 +65,7 @@ impl Peer {
             .start()
     }
 
-    fn set_bad(&self) {
+    pub(super) fn set_bad(&self) {
         self.said.bad.store(true, Ordering::SeqCst);
     }
 
@@ -75,7 +75,7 @@ impl Peer {
 
     /// Waits until it was asked this many times more.
     #[track_caller]
-    fn asked_again(&self, times: u64) {
+    pub(super) fn asked_again(&self, times: u64) {
         let asked = || self.said.commands.load(Ordering::SeqCst);
         let enough = asked() + times;
         until("it was asked again", || (asked() >= enough).then_some(()));

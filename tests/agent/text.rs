@@ -1,0 +1,163 @@
+//! Text in whatever bytes people and routers have: shown right, and kept by its bytes.
+
+use phsweb_agent::routeros::wire::Sentence;
+use phsweb_agent::simulator::{Router, Row, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, until};
+use super::peer::Peer;
+use super::router;
+
+/// A text's bytes, and what it is in windows-1252 and windows-1251.
+const TEXTS: [(&[u8], &str, &str); 9] = [
+    (b"caf\xE9 \x93A\x94 \x80 5", "café “A” € 5", "cafй “A” Ђ 5"),
+    (b"\xC3\xEE\xF1\xF2\xFC \xB9 3", "Ãîñòü ¹ 3", "Гость № 3"),
+    // UTF-8 stays what it is, whatever the code page.
+    ("Ngọ́zị – Гость – 客".as_bytes(), "Ngọ́zị – Гость – 客", "Ngọ́zị – Гость – 客"),
+    // Cut in the middle of a character, and no UTF-8 at all.
+    (b"caf\xC3", "cafÃ", "cafГ"),
+    (b"\xFF\xFE\xF8", "ÿþø", "яюш"),
+    (
+        b"plan=weekly; =.id=*0 =dead=true",
+        "plan=weekly; =.id=*0 =dead=true",
+        "plan=weekly; =.id=*0 =dead=true",
+    ),
+    (b"=", "=", "="),
+    (b"a\0b", "a\0b", "a\0b"),
+    (b"one\r\ntwo\n!done\r\n", "one\r\ntwo\n!done\r\n", "one\r\ntwo\n!done\r\n"),
+];
+
+/// Bytes that show as `café` in windows-1252, though they are not the same.
+const ALIKE: [&[u8]; 2] = [b"caf\xE9", b"caf\xC3\xA9"];
+
+/// Long enough that a change which shows was told by the `listen`.
+const SELDOM: &str = "refresh: \"10m\",";
+
+/// Two sites at one router, whose people type in different code pages.
+fn agent_of(router: &Router, defaults: &str) -> Agent {
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults(defaults);
+    let given = given.site("western", router.addr(), "");
+    given.site("cyrillic", router.addr(), "codepage: \"windows-1251\"").start().with_token("t")
+}
+
+/// A row for each text: as the user's name, the MAC address, and the comment, which is the text after it.
+fn rows(comments_from: usize) -> Vec<Row> {
+    let text = |at: usize| TEXTS[at % TEXTS.len()].0;
+    let row = |at: usize| {
+        let row = Row::new().id(&format!("*{at:X}")).with("user", text(at)).with("mac-address", text(at));
+        row.with("comment", text(at + comments_from)).with("uptime", "1h")
+    };
+    (0..TEXTS.len()).map(row).collect()
+}
+
+/// Waits until both sites show these rows, and nothing else.
+#[track_caller]
+fn shows(agent: &Agent, comments_from: usize) {
+    for (site, in_site) in [("western", 0), ("cyrillic", 1)] {
+        let text = |at: usize| {
+            let (_, western, cyrillic) = TEXTS[at % TEXTS.len()];
+            [western, cyrillic][in_site]
+        };
+        let expected: Vec<Value> = (0..TEXTS.len())
+            .map(|at| json!([format!("*{at:X}"), text(at), text(at), text(at + comments_from)]))
+            .collect();
+        let mut shown = Vec::new();
+        let mut look = || {
+            let people = agent.json(&format!("/api/hotspot/{site}/active"));
+            let row = |row: &Value| json!([row["id"], row["user"], row["mac"], row["comment"]]);
+            shown = people.as_array().unwrap().iter().map(row).collect();
+            shown.sort_by_key(|row: &Value| row[0].to_string());
+            (shown.last().map(|row| &row[3]) == expected.last().map(|row| &row[3])).then_some(())
+        };
+        until(&format!("{site}: the last row is there"), &mut look);
+        assert_eq!(shown, expected, "{site}");
+    }
+}
+
+#[test]
+fn text_of_any_bytes_shows_right_from_an_answer() {
+    let router = router(Settings::default());
+    router.set_rows("/ip/hotspot/active", rows(1));
+    let agent = agent_of(&router, SELDOM);
+    for site in ["western", "cyrillic"] {
+        agent.well(site);
+    }
+    shows(&agent, 1);
+    for (site, texts) in [("western", ["café “A” € 5", "cafÃ"]), ("cyrillic", ["Гость № 3", "яюш"])]
+    {
+        let page = agent.page(&format!("/sites/{site}"));
+        for text in texts {
+            assert!(page.contains(text), "{site}: no {text} in {page}");
+        }
+    }
+    assert_eq!(router.counters().logins, 2, "no connection was lost over it");
+}
+
+#[test]
+fn text_of_any_bytes_shows_right_from_a_change() {
+    let router = router(Settings { active: 0, ..Settings::default() });
+    let agent = agent_of(&router, SELDOM);
+    for site in ["western", "cyrillic"] {
+        assert_eq!(agent.well(site)["activeUsers"], 0);
+        until("it is followed", || {
+            (agent.json(&format!("/api/sites/{site}"))["plugins"]["hotspot"]["live"] == true).then_some(())
+        });
+    }
+    // Rows that are new, and then rows of which the comment alone is told.
+    for comments_from in [1, 2] {
+        router.set_rows("/ip/hotspot/active", rows(comments_from));
+        shows(&agent, comments_from);
+    }
+    for site in ["western", "cyrillic"] {
+        let stats = agent.stats(site);
+        assert_eq!((&stats["logins"], &stats["logouts"]), (&json!(TEXTS.len()), &json!(0)), "{stats}");
+    }
+    assert_eq!(router.counters().logins, 2, "no connection was lost over it");
+}
+
+#[test]
+fn users_and_devices_that_only_look_alike_are_two() {
+    for (key, live) in [("user", true), ("user", false), ("mac-address", true), ("mac-address", false)] {
+        let router = router(Settings { active: 0, ..Settings::default() });
+        let row = |bytes: &[u8]| {
+            let row = Row::new().id("*A053202").with("user", "ada").with("mac-address", "8C:F5:A3:00:00:01");
+            vec![row.with("address", "10.5.50.2").with("uptime", "1h").with(key, bytes)]
+        };
+        router.set_rows("/ip/hotspot/active", row(ALIKE[0]));
+        let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+        let given = given.site("awka", router.addr(), &format!("live: {live}"));
+        let agent = given.start().with_token("t");
+        let field = if key == "user" { "user" } else { "mac" };
+        let stats = agent.well("awka");
+        assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(1), &json!(0)), "{key}: {stats}");
+        assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
+        // The same address, so the same id, and somebody else: the one before has left.
+        router.set_rows("/ip/hotspot/active", row(ALIKE[1]));
+        let stats = agent.stats_when("awka", "another one has come", |stats| stats["logins"] == 1);
+        assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(1), &json!(1)), "{key}: {stats}");
+        assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
+    }
+}
+
+#[test]
+fn ids_that_only_look_alike_are_two_sessions() {
+    let peer = Peer::start(|tag| {
+        let row = |id: &[u8]| {
+            let mut row = Sentence::from_words(["!re", tag, "=user=ada", "=uptime=1h"]);
+            row.push_attribute(b".id", id);
+            row
+        };
+        let [one, other] = ALIKE.map(row);
+        vec![one, other, Sentence::from_words(["!done", tag])]
+    });
+    peer.set_bad();
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+    let given = given.site("awka", peer.address, "collect: [\"hotspot\"], live: false");
+    let agent = given.start().with_token("t");
+    assert_eq!(agent.well("awka")["activeUsers"], 2);
+    peer.asked_again(9);
+    let stats = agent.stats("awka");
+    assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(2), &json!(0)), "{stats}");
+    let people = agent.json("/api/hotspot/awka/active");
+    assert_eq!((&people[0]["id"], &people[1]["id"]), (&json!("café"), &json!("café")));
+}
