@@ -1,0 +1,106 @@
+//! Any text of a router as each type of value, and as rows of each plugin.
+//!
+//! An input is text. Each of its lines is a value, and the whole is one; each run of lines
+//! without an empty one between them is a row, a word each.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use phsweb_agent::clock::Moment;
+use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, built_in};
+use phsweb_agent::routeros::client::Reply;
+use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
+use phsweb_agent::routeros::value::{self, Encoding};
+use phsweb_agent::routeros::wire::{Sentence, attribute};
+
+/// One of each kind of code page that a site may declare.
+static CODEPAGES: LazyLock<Vec<&'static Encoding>> = LazyLock::new(|| {
+    let names =
+        ["windows-1252", "windows-1251", "utf-8", "utf-16le", "gb18030", "iso-2022-jp", "replacement"];
+    names.map(|name| Encoding::for_label(name.as_bytes()).expect("a known name")).into()
+});
+
+fuzz_target!(|input: &[u8]| {
+    let lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+    for text in lines.iter().copied().chain([input]) {
+        numbers(text);
+        texts(text);
+    }
+    authorities(input);
+    plugins(lines.split(|line| line.is_empty()).map(|words| Sentence::from_words(words.iter())).collect());
+});
+
+fn numbers(text: &[u8]) {
+    if let Some(duration) = value::duration(text) {
+        let shown = value::format_duration(duration);
+        let again = value::duration(shown.as_bytes()).map(|again| again.as_secs());
+        assert_eq!(again, Some(duration.as_secs()), "{shown}");
+    }
+    if let Some(number) = value::number(text) {
+        assert!(text.iter().all(u8::is_ascii_digit));
+        assert_eq!(value::number(number.to_string().as_bytes()), Some(number));
+    }
+    if let Some(decimal) = value::decimal(text) {
+        assert!(decimal.is_finite(), "{decimal} is no measure");
+        assert_eq!(value::decimal(decimal.to_string().as_bytes()), Some(decimal));
+    }
+    if let Some(boolean) = value::boolean(text) {
+        assert_eq!(value::boolean(boolean.to_string().as_bytes()), Some(boolean));
+    }
+}
+
+fn texts(text: &[u8]) {
+    let utf8 = std::str::from_utf8(text);
+    for codepage in &*CODEPAGES {
+        let shown = value::text(text, codepage);
+        assert!(utf8.is_err() || utf8 == Ok(&*shown), "UTF-8 is shown as it is");
+    }
+    if let Some((key, value)) = attribute(text) {
+        assert!(!key.contains(&b'='));
+        // Without a second `=`, the word is short of the one before the empty value.
+        let whole = [b"=", key, b"=", value].concat();
+        assert!(whole == text || value.is_empty() && whole.strip_suffix(b"=") == Some(text));
+    }
+    if let Some(fingerprint) = utf8.ok().and_then(|text| text.parse::<Fingerprint>().ok()) {
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+    }
+}
+
+fn authorities(text: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(text) {
+        match Authorities::from_pem(text) {
+            Ok(read) => assert_eq!(Authorities::from_pem(text), Ok(read)),
+            Err(why) => assert!(!why.is_empty()),
+        }
+    }
+}
+
+/// Has every plugin read these rows, twice: the second time it knows what it read before.
+fn plugins(rows: Vec<Sentence>) {
+    let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
+    let answers: [Answer; 2] =
+        [Ok(Reply { rows, ..Reply::default() }), Ok(Reply { ret, ..Reply::default() })];
+    for plugin in BUILT_IN.map(|name| built_in(name).expect("a known name")) {
+        let read = |previous| {
+            let context = Context { now: Moment::now(), codepage: CODEPAGES[0], previous };
+            let data = plugin.read(&answers, &context).expect("an answer can always be read");
+            let table = data.table();
+            assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
+            data
+        };
+        let first = read(None);
+        match (&first, read(Some(&first))) {
+            (Data::Hotspot(first), Data::Hotspot(again)) => {
+                assert_eq!(first.sessions.len(), again.sessions.len());
+                assert!(first.last_login <= again.last_login, "the last login goes back");
+            }
+            (first, again) => assert_eq!(*first, again),
+        }
+        if let Data::Health(health) = first {
+            let mut measures = health.sensors.iter().filter_map(|sensor| sensor.measure);
+            assert!(measures.all(|(_, measure)| measure.is_finite()));
+        }
+    }
+}
