@@ -73,8 +73,8 @@ impl std::error::Error for Error {}
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sentence {
     bytes: Vec<u8>,
-    /// Where each word ends in `bytes`.
-    ends: Vec<usize>,
+    /// Where each word ends in `bytes`, which are far fewer than 4 GiB.
+    ends: Vec<u32>,
 }
 
 impl Sentence {
@@ -91,8 +91,20 @@ impl Sentence {
     pub fn push(&mut self, word: &[u8]) {
         if !word.is_empty() {
             self.bytes.extend_from_slice(word);
-            self.ends.push(self.bytes.len());
+            self.end_word();
         }
+    }
+
+    fn end_word(&mut self) {
+        // A longer sentence than that has no form on the wire either.
+        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Gives back memory that is not used: a router's answer has thousands of these.
+    fn shrink(mut self) -> Self {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self
     }
 
     /// Adds the attribute word `=key=value`.
@@ -101,13 +113,13 @@ impl Sentence {
         self.bytes.extend_from_slice(key);
         self.bytes.push(b'=');
         self.bytes.extend_from_slice(value);
-        self.ends.push(self.bytes.len());
+        self.end_word();
     }
 
     /// The words in their order.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
+        let ends = || self.ends.iter().map(|&end| end as usize);
+        std::iter::once(0).chain(ends()).zip(ends()).map(|(start, end)| &self.bytes[start..end])
     }
 
     /// The first word: the command of a sentence to a router, the kind of one from it.
@@ -142,7 +154,7 @@ impl Sentence {
     /// Bytes of memory that the sentence takes. Many short words cost more than their bytes.
     #[must_use]
     pub fn cost(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+        size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
     /// Whether there is no word.
@@ -264,7 +276,7 @@ impl Decoder {
             self.sentence.push(bytes);
             self.at = word + length;
             if length == 0 && !self.sentence.is_empty() {
-                return Ok(Some(std::mem::take(&mut self.sentence)));
+                return Ok(Some(std::mem::take(&mut self.sentence).shrink()));
             }
         }
         Ok(None)

@@ -22,6 +22,7 @@ mod signals;
 mod simulate;
 mod soak;
 mod steps;
+mod table;
 mod text;
 mod tls;
 mod who;
