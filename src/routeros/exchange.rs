@@ -42,6 +42,8 @@ pub struct Usage {
     pub received_bytes: u64,
     /// Commands sent, logins included.
     pub commands: u64,
+    /// Commands whose answer has ended, be it a refusal.
+    pub answered: u64,
     /// Sentences that answered nothing asked.
     pub stray: u64,
 }
@@ -221,6 +223,7 @@ impl Exchange {
             b"!done" => {
                 pending.reply.took = pending.began.elapsed();
                 pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
+                self.usage.answered += 1;
                 if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
                     let _ = answer.try_send(Ok(reply));
                 }

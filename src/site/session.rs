@@ -135,12 +135,12 @@ impl<'s> Session<'s> {
     /// noticed. So it is where nothing is answered twice, though a change is told now and then.
     async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
         let (client, timeout) = (self.client, self.site.config.query_timeout);
-        let received = client.usage().received_bytes;
+        let before = client.usage();
         let answers = self.meanwhile(client.call_all(commands, timeout)).await?;
-        let late = |answer: &Answer| matches!(answer, Err(Error { cause: Cause::QueryTimeout, .. }));
-        let unanswered = answers.iter().all(late);
+        let now = client.usage();
+        let unanswered = now.answered == before.answered;
         let was_unanswered = std::mem::replace(&mut self.unanswered, unanswered);
-        let silent = client.usage().received_bytes == received || (unanswered && was_unanswered);
+        let silent = now.received_bytes == before.received_bytes || (unanswered && was_unanswered);
         if silent && let Some(Err(error)) = answers.first() {
             return Err(if self.since.is_some() && error.cause == Cause::QueryTimeout {
                 let told = format!("{}, over a connection that answered before: it is dead", error.message);
