@@ -89,12 +89,17 @@ impl Cause {
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
-            Self::Dns => "Check the name under hosts in sites.ron, or give the router's address instead.",
+            Self::Dns => {
+                "Check the name under hosts in sites.ron, or give the router's address instead. On the router: \
+                 /ip address print"
+            }
             Self::Refused => {
                 "The API service may be off or on another port. On the router: /ip service print, \
                  then /ip service enable api"
             }
-            Self::Unreachable => "Check the link, the VPN and the route to this address.",
+            Self::Unreachable => {
+                "Check the link, the VPN and the route to this address. On the router: /ip address print and /ip route print"
+            }
             Self::ConnectTimeout => {
                 "The router may be down, or a firewall drops the packets. On the router: \
                  /ip firewall filter print where chain=input"
