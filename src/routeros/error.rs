@@ -98,7 +98,8 @@ impl Cause {
                  then /ip service enable api"
             }
             Self::Unreachable => {
-                "Check the link, the VPN and the route to this address. On the router: /ip address print and /ip route print"
+                "Check the link, the VPN and the route to this address. On the router: /ip address print, \
+                 /ip route print"
             }
             Self::ConnectTimeout => {
                 "The router may be down, or a firewall drops the packets. On the router: \
@@ -134,7 +135,7 @@ impl Cause {
             }
             Self::Unsupported => {
                 "This router's version or packages lack the menu or one of its properties. Leave the plugin \
-                 out of collect for this site."
+                 out of collect for this site. On the router: /system package print"
             }
             Self::QueryTimeout => {
                 "The router is busy or the link is slow. On the router: /system resource monitor. A longer \

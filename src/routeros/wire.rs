@@ -96,15 +96,7 @@ impl Sentence {
     }
 
     fn end_word(&mut self) {
-        // A longer sentence than that has no form on the wire either.
         self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
-    }
-
-    /// Gives back memory that is not used: a router's answer has thousands of these.
-    fn shrink(mut self) -> Self {
-        self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
-        self
     }
 
     /// Adds the attribute word `=key=value`.
@@ -276,7 +268,10 @@ impl Decoder {
             self.sentence.push(bytes);
             self.at = word + length;
             if length == 0 && !self.sentence.is_empty() {
-                return Ok(Some(std::mem::take(&mut self.sentence).shrink()));
+                // An answer has thousands of these: room that none of them uses is given back.
+                self.sentence.bytes.shrink_to_fit();
+                self.sentence.ends.shrink_to_fit();
+                return Ok(Some(std::mem::take(&mut self.sentence)));
             }
         }
         Ok(None)

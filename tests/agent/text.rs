@@ -121,7 +121,7 @@ fn text_of_any_bytes_shows_right_from_a_change() {
 fn users_and_devices_that_only_look_alike_are_two() {
     for (key, live) in [("user", true), ("user", false), ("mac-address", true), ("mac-address", false)] {
         let router = router(Settings { active: 0, ..Settings::default() });
-        let login = router.now() - Duration::from_secs(3600);
+        let login = router.now().checked_sub(Duration::from_secs(3600)).unwrap();
         let row = |bytes: &[u8]| {
             let row = Row::new().id("*A053202").with("user", "ada").with("mac-address", "8C:F5:A3:00:00:01");
             // The login is the same one: nothing else tells the two apart.
