@@ -13,7 +13,7 @@ const WAIT_AUTH: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 
 /// A session that lasted this long was a good one; shorter ones in a row count as failures,
 /// or a router that ends each session at once would be logged in to every second.
-const GOOD_SESSION: Duration = Duration::from_secs(60);
+pub(super) const GOOD_SESSION: Duration = Duration::from_secs(60);
 
 /// Waits that double with each failure of a kind in a row.
 #[derive(Debug, Default)]

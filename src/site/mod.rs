@@ -25,7 +25,7 @@ use crate::plugin;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
-use backoff::Backoff;
+use backoff::{Backoff, GOOD_SESSION};
 use hosts::Patience;
 use session::Session;
 pub use walk::{Step, walk};
@@ -70,6 +70,7 @@ impl Site {
             requested,
             waiting: Vec::new(),
             patience: Patience::default(),
+            unsteady: None,
             answered: None,
         };
         Self { _task: smol::spawn(task.run()), requests }
@@ -100,6 +101,8 @@ struct SiteTask {
     /// Those who wait for the refresh under way.
     waiting: Vec<Request>,
     patience: Patience,
+    /// The host whose session ended last, if that did not last.
+    unsteady: Option<usize>,
     /// When a session last ended that had answered.
     answered: Option<Instant>,
 }
@@ -164,14 +167,18 @@ impl SiteTask {
         Error::new(Cause::Rebooting, format!("{told}: {}", error.message))
     }
 
-    /// Tries the hosts in order and stays with the first that answers, until it no longer does. The one that
-    /// `served` until just now still takes the login, whatever those before it say.
+    /// Tries the hosts in order and stays with the first that answers, until it no longer does. One that
+    /// answered and did not last has its turn after the others. The one that `served` until just now still takes
+    /// the login, whatever those before it say.
     async fn visit(&mut self, served: Option<usize>) -> Visited {
         let mut failures: Vec<Error> = Vec::new();
         let config = self.config.clone();
-        for at in 0..config.hosts.len() {
+        let mut hosts: Vec<usize> = (0..config.hosts.len()).collect();
+        hosts.sort_by_key(|&at| self.unsteady == Some(at));
+        for (turn, &at) in hosts.iter().enumerate() {
             let Visited::Ended(ended) = self.session(at).await else {
                 self.patience.returns();
+                self.unsteady = None;
                 return Visited::Returns(at);
             };
             self.update(|site| site.host_tried(at, Some(ended.error.clone())));
@@ -180,9 +187,11 @@ impl SiteTask {
             if let Some(answered) = ended.answered {
                 self.answered = Some(Instant::now());
                 self.patience.lasted(answered);
+                self.unsteady = (answered < GOOD_SESSION).then_some(at);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
             }
-            let last = error.cause == Cause::Auth && served.is_none_or(|served| at >= served);
+            let last =
+                error.cause == Cause::Auth && served.is_none_or(|served| hosts[..=turn].contains(&served));
             failures.push(error);
             // The other hosts are the same router: a second refused login only fills its log.
             if last {

@@ -159,3 +159,32 @@ fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_a
         }
     });
 }
+
+/// It takes every login and answers, and then the connection dies: each time it would be the first to answer.
+#[test]
+fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
+    let [first, second] = [router(Settings::default()), router(Settings::default())];
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    assert_eq!(first.counters().logins, 1);
+    let address = json!(second.addr().to_string());
+    first.reboot();
+    until_within(RETURN, "the second serves", || {
+        (agent.json("/api/sites/awka")["address"] == address).then_some(())
+    });
+    assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
+    // And it is gone back to when it has taken connections for a while.
+    served_by(&agent, "awka", &first);
+    first.reboot();
+    until_within(RETURN, "the second serves", || {
+        (agent.json("/api/sites/awka")["address"] == address).then_some(())
+    });
+    throughout(AFTER_RETURN, || {
+        well(&agent, "awka");
+    });
+    assert_eq!(
+        (first.counters().logins, second.counters().logins),
+        (2, 2),
+        "twice as long before the next return"
+    );
+}
