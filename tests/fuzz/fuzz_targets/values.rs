@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use phsweb_agent::clock::Moment;
-use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, built_in};
+use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin, built_in};
 use phsweb_agent::routeros::client::Reply;
 use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
 use phsweb_agent::routeros::value::{self, Encoding};
@@ -77,15 +77,43 @@ fn authorities(text: &[u8]) {
     }
 }
 
+fn context<'c>(previous: Option<&'c Data>, following: Following<'c>) -> Context<'c> {
+    Context { previous, following, ..Context::new(Moment::now(), CODEPAGES[0]) }
+}
+
+/// Has a hotspot follow these rows as changes, alone and before answers: who is there is who was there, and
+/// who came, less who went.
+fn follow(plugin: &dyn Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
+    let mut before = first;
+    let followed = plugin.follow(changes, &context(Some(&before), Following::On)).expect("so few are taken");
+    let answered = [Following::Begun(changes), Following::On, Following::No].map(Some);
+    for following in [None].into_iter().chain(answered) {
+        let after = match following {
+            None => followed.clone().unwrap_or_else(|| before.clone()),
+            Some(following) => plugin
+                .read(answers, &context(Some(&before), following))
+                .expect("an answer can always be read"),
+        };
+        if let (Data::Hotspot(before), Data::Hotspot(after)) = (&before, &after) {
+            let (past, now) = (before.counts(), after.counts());
+            let there = before.sessions.len() as u64 + now.logins + past.logouts;
+            assert_eq!(there, after.sessions.len() as u64 + past.logins + now.logouts);
+        }
+        before = after;
+    }
+}
+
 /// Has every plugin read these rows, twice: the second time it knows what it read before.
 fn plugins(rows: Vec<Sentence>) {
+    let changes = rows.clone();
     let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
     let answers: [Answer; 2] =
         [Ok(Reply { rows, ..Reply::default() }), Ok(Reply { ret, ..Reply::default() })];
     for plugin in BUILT_IN.map(|name| built_in(name).expect("a known name")) {
         let read = |previous| {
-            let context = Context { now: Moment::now(), codepage: CODEPAGES[0], previous };
-            let data = plugin.read(&answers, &context).expect("an answer can always be read");
+            let data = plugin
+                .read(&answers, &context(previous, Following::No))
+                .expect("an answer can always be read");
             let table = data.table();
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
             data
@@ -98,9 +126,10 @@ fn plugins(rows: Vec<Sentence>) {
             }
             (first, again) => assert_eq!(*first, again),
         }
-        if let Data::Health(health) = first {
+        if let Data::Health(health) = &first {
             let mut measures = health.sensors.iter().filter_map(|sensor| sensor.measure);
             assert!(measures.all(|(_, measure)| measure.is_finite()));
         }
+        follow(&*plugin, &answers, &changes, first);
     }
 }
