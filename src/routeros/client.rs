@@ -11,7 +11,7 @@
 //!
 //! Commands given together to [`Client::call_all`] leave in one write, and their answers
 //! come back in whatever order the router has them ready: one round trip for all.
-//! [`Client::listen`] follows a menu beside them.
+//! [`Client::listen`](super::listen) follows a menu beside them.
 //!
 //! What a router can make this side hold is bounded: a sentence by [`wire`](super::wire), an
 //! answer by [`MAX_ROWS`], all answers and changes not taken yet together by [`MAX_REPLY`], an
@@ -30,7 +30,6 @@ pub use super::command::{Command, Reply};
 use super::error::{Cause, Error};
 use super::exchange::{Answer, Exchange};
 pub use super::exchange::{MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
-pub use super::listen::Listen;
 use super::login::{self, Method};
 use super::wire::{Decoder, Sentence};
 
@@ -145,21 +144,6 @@ impl Client {
         answers
     }
 
-    /// Follows a menu with its `listen` command, for as long as the result is held.
-    ///
-    /// RouterOS replays nothing of what is there: to know all, ask for it too, after this.
-    #[must_use]
-    pub fn listen(&self, Command(mut sentence): Command) -> Listen {
-        let (wake, woken) = channel::bounded(1);
-        let mut exchange = lock(&self.exchange);
-        let tag = exchange.next_tag();
-        sentence.push(format!(".tag={tag}").as_bytes());
-        exchange.follow(tag, &sentence, wake);
-        drop(exchange);
-        self.wake();
-        Listen::new(self.clone(), tag, woken)
-    }
-
     /// What this connection has cost so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -195,7 +179,7 @@ impl Client {
         lock(&self.exchange)
     }
 
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         // A full channel has woken it already.
         let _ = self.wake.try_send(());
     }

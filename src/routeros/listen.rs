@@ -1,8 +1,9 @@
 //! A menu that is followed with `listen`: what changes, as it changes.
 
-use smol::channel::Receiver;
+use smol::channel::{self, Receiver};
 
 use super::client::Client;
+use super::command::Command;
 use super::error::Error;
 use super::wire::Sentence;
 
@@ -19,11 +20,24 @@ pub struct Listen {
     woken: Receiver<()>,
 }
 
-impl Listen {
-    pub(super) fn new(client: Client, tag: u64, woken: Receiver<()>) -> Self {
-        Self { client, tag, woken }
+impl Client {
+    /// Follows a menu with its `listen` command, for as long as the result is held.
+    ///
+    /// RouterOS replays nothing of what is there: to know all, ask for it too, after this.
+    #[must_use]
+    pub fn listen(&self, Command(mut sentence): Command) -> Listen {
+        let (wake, woken) = channel::bounded(1);
+        let mut exchange = self.exchange();
+        let tag = exchange.next_tag();
+        sentence.push(format!(".tag={tag}").as_bytes());
+        exchange.follow(tag, &sentence, wake);
+        drop(exchange);
+        self.wake();
+        Listen { client: self.clone(), tag, woken }
     }
+}
 
+impl Listen {
     /// Waits until something may have changed. Nothing is lost where this is given up.
     pub async fn changed(&self) {
         // An error means that the connection is gone, which `take` tells.

@@ -2,14 +2,14 @@
 //!
 //! [`wire`] and [`value`] are pure functions of bytes, [`login`] makes the sentences that log in,
 //! [`connect`] opens a connection, over [`tls`] where it is to be, [`client`] asks over it,
-//! [`error`] says what went wrong.
+//! [`listen`] follows what changes, [`error`] says what went wrong.
 
 pub mod client;
 mod command;
 pub mod connect;
 pub mod error;
 mod exchange;
-mod listen;
+pub mod listen;
 pub mod login;
 pub mod tls;
 pub mod value;

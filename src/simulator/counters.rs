@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Shared;
-use super::state::State;
 
 /// What a router has counted since it was started; a reboot does not reset it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,13 +62,5 @@ impl Drop for Counted {
         let mut state = self.shared.state();
         state.counters.open -= 1;
         state.sound.remove(&self.number);
-    }
-}
-
-impl State {
-    /// Counts all that are open as broken.
-    pub(super) fn break_all(&mut self) {
-        self.counters.broken += self.sound.len() as u64;
-        self.sound.clear();
     }
 }

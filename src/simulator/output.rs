@@ -10,8 +10,10 @@ use smol::{Timer, future};
 use super::Shared;
 use super::fault::Fault;
 use super::reply::{Reply, Trap};
-use super::trouble::LATE;
 use crate::routeros::wire::Sentence;
+
+/// How late [`Fault::LateListen`] is: a print that was asked for after a change is over long before.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Sentences encoded at a time; between two of these, other commands' answers get their turn.
 const SENTENCES_A_TURN: usize = 16;

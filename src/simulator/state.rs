@@ -103,4 +103,10 @@ impl State {
         self.with(RESOURCE, |table, now| table.set("", vec![("uptime".to_string(), uptime)], now));
         self.log("system,info", "router rebooted");
     }
+
+    /// Counts all that are open as broken.
+    pub(super) fn break_all(&mut self) {
+        self.counters.broken += self.sound.len() as u64;
+        self.sound.clear();
+    }
 }

@@ -26,9 +26,6 @@ const BOOT_CLOSED: Duration = Duration::from_secs(2);
 /// the service is there before its users is inferred, not seen.
 const BOOT_WITHOUT_USERS: Duration = Duration::from_secs(2);
 
-/// How late [`Fault::LateListen`] is: a print that was asked for after a change is over long before.
-pub(super) const LATE: Duration = Duration::from_millis(500);
-
 /// Sentences of [`Fault::Stray`] before they are the same again, each with a tag of its own.
 const STRAYS: usize = 16;
 

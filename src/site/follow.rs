@@ -4,8 +4,9 @@ use smol::future;
 
 use crate::config;
 use crate::plugin::Following;
-use crate::routeros::client::{Client, Command, Listen};
+use crate::routeros::client::{Client, Command};
 use crate::routeros::error::Cause;
+use crate::routeros::listen::Listen;
 use crate::routeros::wire::Sentence;
 use crate::state::Reading;
 
