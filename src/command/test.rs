@@ -86,15 +86,22 @@ impl Test {
     }
 
     fn sites_of(&self, config: &Config) -> Result<Vec<Arc<Site>>, Failure> {
+        let mut wanted: Vec<&String> = Vec::new();
+        for key in &self.sites {
+            // Each is logged in to once, however often it is named.
+            if !wanted.contains(&key) {
+                wanted.push(key);
+            }
+        }
         let keys: Vec<&str> = config.sites.iter().map(|site| site.key.as_str()).collect();
-        let find = |key: &String| {
-            let found = config.sites.iter().find(|site| site.key == *key).cloned();
+        let find = |key: &&String| {
+            let found = config.sites.iter().find(|site| site.key == **key).cloned();
             found.ok_or_else(|| {
                 let message = crate::config::unknown(&format!("no site is named {key:?}"), key, &keys);
                 Failure::Usage(message)
             })
         };
-        if self.sites.is_empty() { Ok(config.sites.clone()) } else { self.sites.iter().map(find).collect() }
+        if self.sites.is_empty() { Ok(config.sites.clone()) } else { wanted.iter().map(find).collect() }
     }
 
     async fn tell(&self, site: &Site, steps: &Receiver<Step>, all: &mut Vec<(String, Step)>) {

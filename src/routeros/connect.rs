@@ -30,7 +30,7 @@ pub async fn connect(
     let began = Instant::now();
     let left = || timeout.saturating_sub(began.elapsed());
     let addresses = resolve((host, port), timeout).await?;
-    let stream = open(&addresses, left()).await?;
+    let stream = open(&addresses, tls, left()).await?;
     let (client, connection, _) = secure(stream, host, tls, left()).await?;
     Ok((client, connection))
 }
@@ -58,7 +58,7 @@ pub async fn resolve(host: (&str, u16), timeout: Duration) -> Result<Vec<SocketA
 /// # Errors
 ///
 /// That of the last address: `refused`, `unreachable`, `closed`, or `connect_timeout`.
-pub async fn open(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStream, Error> {
+pub async fn open(addresses: &[SocketAddr], tls: &Tls, timeout: Duration) -> Result<TcpStream, Error> {
     let began = Instant::now();
     let mut opened = Err(Error::new(Cause::Dns, "the name has no address"));
     for (at, address) in addresses.iter().enumerate() {
@@ -70,7 +70,11 @@ pub async fn open(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStre
             break;
         }
     }
-    let stream = opened?;
+    let stream = opened.map_err(|error| match error.cause {
+        // Not to be told how to turn on what is spoken in clear.
+        Cause::Refused if *tls != Tls::Off => Error { hint: tls::HINT_REFUSED, ..error },
+        _ => error,
+    })?;
     prepare(&stream).map_err(|error| Error::lost(&error))?;
     Ok(stream)
 }

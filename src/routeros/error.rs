@@ -130,8 +130,9 @@ impl Cause {
                  login: Challenge is for RouterOS before 6.43, and for no other"
             }
             Self::Permission => {
-                "The user's group lacks a policy: read to look, write to end a session. On the router: \
-                 /user group print, then /user group set GROUP policy=api,read (or api,read,write)"
+                "The user's group lacks a policy: read to look, write to end a session. Give the agent a group of its \
+                 own. On the router: /user group print, then /user group add name=phsweb-agent policy=api,read \
+                 (or api,read,write), then /user set USER group=phsweb-agent"
             }
             Self::Unsupported => {
                 "This router's version or packages lack the menu or one of its properties. Leave the plugin \
@@ -164,6 +165,9 @@ pub struct Error {
     pub hint: &'static str,
 }
 
+/// What the system says when this process, or all of them, have as many files open as they may: `EMFILE`, `ENFILE`.
+const NO_DESCRIPTOR: [i32; 2] = [24, 23];
+
 impl Error {
     /// An error with its message.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
@@ -173,6 +177,14 @@ impl Error {
     /// Why a connection could not be made.
     pub(super) fn connecting(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
+        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
+            let hint = "Each site and each connection to the page takes one. Raise the limit of this process: LimitNOFILE= \
+                of the service, or ulimit -n. On the router there is nothing to do";
+            return Self {
+                hint,
+                ..Self::new(Cause::Unreachable, format!("this machine has no more: {error}"))
+            };
+        }
         let cause = match error.kind() {
             Kind::ConnectionRefused => Cause::Refused,
             Kind::TimedOut => Cause::ConnectTimeout,

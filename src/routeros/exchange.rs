@@ -253,7 +253,7 @@ impl Followed {
             b"!done" => {
                 // It never ends by itself: without a trap, somebody has cancelled it.
                 let ended = if self.traps.is_empty() {
-                    Error::new(Cause::Unsupported, "the router ended the listen")
+                    Error::new(Cause::Closed, "the router ended the listen")
                 } else {
                     self.traps.as_slice().into()
                 };

@@ -359,7 +359,11 @@ const HINT_OLD: &str = "Upgrade RouterOS: /system package update install. Until 
     api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
 
 pub(super) const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
-    either may be limited to other addresses. On the router: /ip service print detail where name~\"api\"";
+    either may be limited to other addresses, or api-ssl be without a certificate. On the router: \
+    /ip service print detail where name~\"api\"";
+
+pub(super) const HINT_REFUSED: &str = "The service may be off or on another port. On the router: /ip service print, then \
+    /ip service enable api-ssl, which needs a certificate: /ip service print detail where name=api-ssl";
 
 const HINT_NOT_THE_OWNER: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
     See whose address it is, on the way there and on the router: /ip address print";

@@ -13,27 +13,31 @@ const WAIT_AUTH: (Duration, Duration) = (Duration::from_secs(60), Duration::from
 
 /// A session that lasted this long was a good one; shorter ones in a row count as failures,
 /// or a router that ends each session at once would be logged in to every second.
-pub(super) const GOOD_SESSION: Duration = Duration::from_secs(60);
+const GOOD_SESSION: Duration = Duration::from_secs(60);
 
 /// Waits that double with each failure of a kind in a row.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
-    /// Whether those were refused logins, which have waits of their own.
-    refused: bool,
+    /// Refused logins, which have waits of their own.
+    refused: u32,
 }
 
 impl Backoff {
     /// How long to wait after a failure of this `cause`, of a session that `lasted`.
     pub(super) fn next(&mut self, cause: Cause, lasted: Duration) -> Duration {
-        let refused = cause == Cause::Auth;
-        if lasted >= GOOD_SESSION || refused != self.refused {
-            self.failures = 0;
+        if lasted >= GOOD_SESSION {
+            *self = Self::default();
         }
-        self.refused = refused;
-        let (least, most) = if refused { WAIT_AUTH } else { WAIT };
-        let doubled = least.saturating_mul(2u32.saturating_pow(self.failures));
-        self.failures = self.failures.saturating_add(1);
+        let (count, (least, most)) = if cause == Cause::Auth {
+            // Who refuses can be reached.
+            self.failures = 0;
+            (&mut self.refused, WAIT_AUTH)
+        } else {
+            (&mut self.failures, WAIT)
+        };
+        let doubled = least.saturating_mul(2u32.saturating_pow(*count));
+        *count = count.saturating_add(1);
         // Up to a quarter more, so that sites lost together don't come back together.
         doubled.min(most.mul_f64(1.0 / 1.25)).mul_f64(1.0 + fastrand::f64() / 4.0)
     }
@@ -70,6 +74,16 @@ mod tests {
         let wait = backoff.next(Cause::Auth, Duration::ZERO);
         assert!(wait >= WAIT_AUTH.0 && wait <= WAIT_AUTH.0.mul_f64(1.25), "{wait:?}");
         assert!(backoff.next(Cause::Unreachable, Duration::ZERO) <= WAIT.0.mul_f64(1.25));
+    }
+
+    #[test]
+    fn refused_logins_wait_longer_though_other_failures_come_between() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.next(Cause::Auth, Duration::ZERO);
+            backoff.next(Cause::Closed, Duration::ZERO);
+        }
+        assert!(backoff.next(Cause::Auth, Duration::ZERO) >= WAIT_AUTH.1.mul_f64(0.79));
     }
 
     #[test]

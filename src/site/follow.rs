@@ -10,8 +10,9 @@ use crate::routeros::listen::Listen;
 use crate::routeros::wire::Sentence;
 use crate::state::Reading;
 
-/// Answers with changes that the `listen` should have told and did not, after which it is of no use.
-const MAX_UNTOLD: u32 = 3;
+/// Answers with changes that the `listen` should have told and did not, after which it is of no use
+/// if it did not tell more than that.
+const MAX_UNTOLD: usize = 3;
 
 /// The `listen` of one connection. It begins just before the plugin is asked, so that there is no gap;
 /// what comes waits until the answer is there.
@@ -21,7 +22,9 @@ pub(super) struct Follower {
     /// The name of the plugin, and what tells its changes.
     plugin: Option<(String, Command)>,
     state: State,
-    untold: u32,
+    /// Changes that the router told, and answers that showed some which it did not.
+    told: usize,
+    untold: usize,
 }
 
 enum State {
@@ -31,6 +34,8 @@ enum State {
     Begun(Listen),
     /// Changes count as they come.
     On(Listen),
+    /// It was on, and the router has ended it.
+    Ended,
 }
 
 impl Follower {
@@ -38,12 +43,12 @@ impl Follower {
     pub(super) fn new(config: &config::Site, readings: &[Reading]) -> Self {
         let listen = |reading: &Reading| Some((reading.plugin.name().to_string(), reading.plugin.listen()?));
         let plugin = readings.iter().filter(|_| config.live).find_map(listen);
-        Self { site: config.key.clone(), plugin, state: State::Off, untold: 0 }
+        Self { site: config.key.clone(), plugin, state: State::Off, told: 0, untold: 0 }
     }
 
     /// Begins where nothing is followed yet.
     pub(super) fn begin(&mut self, client: &Client) {
-        if let (State::Off, Some((_, command))) = (&self.state, &self.plugin) {
+        if let (State::Off | State::Ended, Some((_, command))) = (&self.state, &self.plugin) {
             self.state = State::Begun(client.listen(command.clone()));
         }
     }
@@ -62,7 +67,7 @@ impl Follower {
     pub(super) async fn changed(&self) {
         match &self.state {
             State::On(listen) => listen.changed().await,
-            State::Off | State::Begun(_) => future::pending().await,
+            State::Off | State::Begun(_) | State::Ended => future::pending().await,
         }
     }
 
@@ -71,9 +76,12 @@ impl Follower {
     pub(super) fn take(&mut self) -> Vec<Sentence> {
         let (State::Begun(listen) | State::On(listen)) = &self.state else { return Vec::new() };
         match listen.take() {
-            Ok(changes) => changes,
+            Ok(changes) => {
+                self.told += changes.len();
+                changes
+            }
             Err(error) => {
-                self.state = State::Off;
+                self.state = if matches!(self.state, State::On(_)) { State::Ended } else { State::Off };
                 if matches!(error.cause, Cause::Unsupported | Cause::Permission) {
                     self.plugin = None;
                 }
@@ -88,7 +96,16 @@ impl Follower {
         match &self.state {
             State::Off => Following::No,
             State::Begun(_) => Following::Begun(changes),
-            State::On(_) => Following::On,
+            // Where it ended while this was asked, the changes until then were told.
+            State::On(_) | State::Ended => Following::On,
+        }
+    }
+
+    /// The plugin was asked and there is no answer: changes have nothing to be applied to, and are not
+    /// to pile up. The next refresh begins anew.
+    pub(super) fn unanswered(&mut self) {
+        if matches!(self.state, State::Begun(_)) {
+            self.state = State::Off;
         }
     }
 
@@ -96,10 +113,11 @@ impl Follower {
     pub(super) fn answered(&mut self, untold: bool) {
         self.state = match std::mem::replace(&mut self.state, State::Off) {
             State::Begun(listen) => State::On(listen),
+            State::Ended => State::Off,
             state => state,
         };
-        self.untold += u32::from(untold);
-        if self.untold >= MAX_UNTOLD {
+        self.untold += usize::from(untold);
+        if self.untold >= MAX_UNTOLD && self.untold > self.told {
             log::info!("{}: the router's listen does not tell all changes: it is polled instead", self.site);
             self.plugin = None;
             self.state = State::Off;

@@ -75,6 +75,6 @@ async fn takes(host: &Host, config: &config::Site) -> Result<(), Error> {
     let began = Instant::now();
     let left = || config.connect_timeout.saturating_sub(began.elapsed());
     let addresses = resolve((&host.name, host.port), left()).await?;
-    let stream = open(&addresses, left()).await?;
+    let stream = open(&addresses, &config.tls, left()).await?;
     secure(stream, &host.name, &config.tls, left()).await.map(drop)
 }

@@ -25,7 +25,7 @@ use crate::plugin;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
-use backoff::{Backoff, GOOD_SESSION};
+use backoff::Backoff;
 use hosts::Patience;
 use session::Session;
 pub use walk::{Step, walk};
@@ -35,7 +35,11 @@ pub use walk::{Step, walk};
 const BOOT: Duration = Duration::from_secs(180);
 
 /// The least wait after a refused login, though the router may only be booting: each is a line in its log.
-const BOOT_WAIT: Duration = Duration::from_secs(20);
+const BOOT_WAIT: Duration = Duration::from_secs(30);
+
+/// After a session shorter than this the other hosts have their turn first: a link that is lost each few
+/// minutes is worse than another one.
+const LASTING: Duration = Duration::from_secs(600);
 
 /// Most calls for a refresh that wait to be taken; a further caller waits for a place.
 const MAX_REQUESTS: usize = 64;
@@ -70,7 +74,8 @@ impl Site {
             requested,
             waiting: Vec::new(),
             patience: Patience::default(),
-            unsteady: None,
+            served: None,
+            put_off: None,
             answered: None,
         };
         Self { _task: smol::spawn(task.run()), requests }
@@ -101,8 +106,10 @@ struct SiteTask {
     /// Those who wait for the refresh under way.
     waiting: Vec<Request>,
     patience: Patience,
-    /// The host whose session ended last, if that did not last.
-    unsteady: Option<usize>,
+    /// The host that served last.
+    served: Option<usize>,
+    /// A host that refused the login, or whose session did not last.
+    put_off: Option<usize>,
     /// When a session last ended that had answered.
     answered: Option<Instant>,
 }
@@ -117,23 +124,18 @@ struct Ended {
 /// Why there is no connection any more.
 enum Visited {
     Ended(Ended),
-    /// An earlier host than this one, which served, is well again.
-    Returns(usize),
+    /// An earlier host is well again.
+    Returns,
 }
 
 impl SiteTask {
     /// Never ends. A panic, which would be a mistake in this program, costs its site a while and no more.
     async fn run(mut self) {
         let mut backoff = Backoff::default();
-        // The host that served until an earlier one was well again.
-        let mut served = None;
         loop {
-            let visit = AssertUnwindSafe(self.visit(served.take())).catch_unwind().await;
+            let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
             let ended = match visit {
-                Ok(Visited::Returns(from)) => {
-                    served = Some(from);
-                    continue;
-                }
+                Ok(Visited::Returns) => continue,
                 Ok(Visited::Ended(ended)) => ended,
                 Err(_) => {
                     let told = "the agent failed over what the router sent; please report it";
@@ -150,6 +152,9 @@ impl SiteTask {
             let mut wait = backoff.next(error.cause, ended.answered.unwrap_or_default());
             if login_refused {
                 wait = wait.max(BOOT_WAIT);
+            } else if error.cause == Cause::Rebooting {
+                // Until the connection was found dead, it was waited for already.
+                wait = wait.saturating_sub(self.config.query_timeout);
             }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             self.rest(wait, (!login_refused).then_some(FRESH), &error).await;
@@ -168,18 +173,18 @@ impl SiteTask {
     }
 
     /// Tries the hosts in order and stays with the first that answers, until it no longer does. One that
-    /// answered and did not last has its turn after the others. The one that `served` until just now still takes
-    /// the login, whatever those before it say.
-    async fn visit(&mut self, served: Option<usize>) -> Visited {
+    /// refused the login, or answered and did not last, has its turn after the others the next time.
+    async fn visit(&mut self) -> Visited {
         let mut failures: Vec<Error> = Vec::new();
         let config = self.config.clone();
         let mut hosts: Vec<usize> = (0..config.hosts.len()).collect();
-        hosts.sort_by_key(|&at| self.unsteady == Some(at));
+        hosts.sort_by_key(|&at| self.put_off == Some(at));
         for (turn, &at) in hosts.iter().enumerate() {
             let Visited::Ended(ended) = self.session(at).await else {
+                self.served = Some(at);
                 self.patience.returns();
-                self.unsteady = None;
-                return Visited::Returns(at);
+                self.put_off = None;
+                return Visited::Returns;
             };
             self.update(|site| site.host_tried(at, Some(ended.error.clone())));
             let message = format!("{}: {}", config.hosts[at], ended.error.message);
@@ -187,21 +192,27 @@ impl SiteTask {
             if let Some(answered) = ended.answered {
                 self.answered = Some(Instant::now());
                 self.patience.lasted(answered);
-                self.unsteady = (answered < GOOD_SESSION).then_some(at);
+                self.served = Some(at);
+                self.put_off = (answered < LASTING).then_some(at);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
             }
-            let last =
-                error.cause == Cause::Auth && served.is_none_or(|served| hosts[..=turn].contains(&served));
+            let refused = error.cause == Cause::Auth;
             failures.push(error);
-            // The other hosts are the same router: a second refused login only fills its log.
-            if last {
-                break;
+            if refused {
+                self.put_off = Some(at);
+                // The other hosts are the same router: a second refused login only fills its log. But one of
+                // them may be the way from which this user may log in.
+                if self.served.is_none_or(|served| hosts[..=turn].contains(&served)) {
+                    break;
+                }
             }
         }
         let messages: Vec<&str> = failures.iter().map(|error| error.message.as_str()).collect();
         let message = messages.join("; ");
-        let error = match failures.pop() {
-            Some(last) => Error { message, ..last },
+        // What somebody has to mend, before what may pass.
+        let told = failures.iter().find(|error| !error.cause.is_passing()).or(failures.last());
+        let error = match told {
+            Some(told) => Error { message, ..told.clone() },
             None => Error::new(Cause::Dns, "the site has no host"),
         };
         Visited::Ended(Ended { error, answered: None })
@@ -227,7 +238,7 @@ impl SiteTask {
         let answered = session.end();
         match ended {
             Some(error) => Visited::Ended(Ended { error, answered }),
-            None => Visited::Returns(at),
+            None => Visited::Returns,
         }
     }
 

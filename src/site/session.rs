@@ -12,7 +12,7 @@ use super::follow::Follower;
 use super::{FRESH, SiteTask};
 use crate::clock::Moment;
 use crate::plugin::{Answer, Following, Plugin};
-use crate::routeros::client::{self, Client, Command};
+use crate::routeros::client::{self, Client, Command, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::state::{Reading, Usage};
@@ -40,6 +40,8 @@ pub(super) struct Session<'s> {
     applied: Instant,
     /// Whether nothing that was asked last was answered.
     unanswered: bool,
+    /// How plugins have failed over this connection: each is a line in the log once.
+    told: Vec<(String, Cause)>,
 }
 
 impl<'s> Session<'s> {
@@ -49,7 +51,8 @@ impl<'s> Session<'s> {
         let follower = Follower::new(&site.config, readings);
         let accounted = client::Usage::default();
         let applied = Instant::now();
-        Self { site, client, host, accounted, since: None, follower, applied, unanswered: false }
+        let told = Vec::new();
+        Self { site, client, host, accounted, since: None, follower, applied, unanswered: false, told }
     }
 
     /// Logs in and refreshes for as long as the router answers; gives why it does not.
@@ -174,15 +177,16 @@ impl<'s> Session<'s> {
             rest = others;
             let Some(before) = self.reading(plugin.name()) else { continue };
             let followed = self.follower.follows(plugin.name());
-            let has_answer = own.first().is_some_and(Result::is_ok);
-            let changes = if followed && has_answer { self.follower.take() } else { Vec::new() };
+            let changes = if followed { self.follower.take() } else { Vec::new() };
             let following = if followed { self.follower.following(&changes) } else { Following::No };
             let after = before.clone().after(own, asked_at, now, config.codepage, following);
             if followed && after.error.is_none() {
                 self.follower.answered(untold(&after) > untold(&before));
                 in_doubt = after.data.as_ref().is_some_and(|data| data.is_in_doubt());
+            } else if followed {
+                self.follower.unanswered();
             }
-            if let Some(error) = news(&before, &after) {
+            if let Some(error) = self.news(&before, &after) {
                 match news_of.iter_mut().find(|(_, told)| told.cause == error.cause) {
                     Some((plugins, _)) => *plugins = format!("{plugins}, {}", plugin.name()),
                     None => news_of.push((plugin.name().to_string(), error)),
@@ -190,7 +194,8 @@ impl<'s> Session<'s> {
             }
             readings.push(after);
         }
-        self.publish(readings, uptime_of(uptime.as_ref()), now, now.since(asked_at));
+        let uptime = uptime.and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
+        self.publish(readings, uptime, now, now.since(asked_at));
         for (plugins, error) in news_of {
             log::warn!("{}: {plugins}: {error}. {}", config.key, error.hint);
         }
@@ -212,12 +217,32 @@ impl<'s> Session<'s> {
         due.map(|reading| reading.plugin.clone()).collect()
     }
 
-    fn publish(&mut self, readings: Vec<Reading>, uptime: Option<Duration>, now: Moment, took: Duration) {
+    /// What the log should say of a plugin after a try: how it fails, where it did not in this way before,
+    /// neither the last time nor over this connection.
+    fn news(&mut self, before: &Reading, after: &Reading) -> Option<Error> {
+        let error = after.error.as_ref()?;
+        let way = (after.plugin.name().to_string(), error.cause);
+        let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
+        if self.told.contains(&way) {
+            return None;
+        }
+        self.told.push(way);
+        (!known).then(|| error.clone())
+    }
+
+    fn publish(
+        &mut self,
+        readings: Vec<Reading>,
+        uptime: Option<(Duration, Moment)>,
+        now: Moment,
+        took: Duration,
+    ) {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
         let (cost, host) = (self.cost(), self.host);
         let rebooted = self.site.update(|site| {
-            let rebooted = uptime.filter(|&uptime| site.note_uptime(uptime, now));
+            // A connection does not outlive the boot that it began in.
+            let rebooted = uptime.filter(|&(uptime, at)| site.note_uptime(uptime, at, came_online));
             if came_online {
                 site.connected(host, now);
             }
@@ -228,12 +253,12 @@ impl<'s> Session<'s> {
             site.usage.reply_time = Some(took);
             rebooted
         });
-        let rebooted = rebooted
-            .flatten()
-            .map(|uptime| format!("; it was rebooted {} ago", value::format_duration(uptime)));
-        if came_online || rebooted.is_some() {
-            let (key, rebooted) = (&self.site.config.key, rebooted.unwrap_or_default());
-            log::info!("{key}: online at {}{rebooted}", self.site.config.hosts[host]);
+        if came_online {
+            let rebooted = rebooted.flatten();
+            let told = rebooted
+                .map(|(uptime, _)| format!("; it was rebooted {} ago", value::format_duration(uptime)));
+            let (key, told) = (&self.site.config.key, told.unwrap_or_default());
+            log::info!("{key}: online at {}{told}", self.site.config.hosts[host]);
         }
     }
 
@@ -256,17 +281,12 @@ fn heartbeat() -> Command {
     Command::new("/system/resource/print").proplist(&["uptime"])
 }
 
-fn uptime_of(heartbeat: Option<&Answer>) -> Option<Duration> {
-    value::duration(heartbeat?.as_ref().ok()?.rows.first()?.get("uptime")?)
+/// How long the router was up, and when.
+fn uptime_of(heartbeat: &Reply, asked: Moment) -> Option<(Duration, Moment)> {
+    let uptime = value::duration(heartbeat.rows.first()?.get("uptime")?)?;
+    Some((uptime, asked.after(heartbeat.took)))
 }
 
 fn untold(reading: &Reading) -> u64 {
     reading.data.as_ref().map_or(0, |data| data.untold_changes())
-}
-
-/// What the log should say of a plugin after a try: how it fails, where it did not in this way before.
-fn news(before: &Reading, after: &Reading) -> Option<Error> {
-    let error = after.error.as_ref()?;
-    let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
-    (!known).then(|| error.clone())
 }

@@ -9,7 +9,7 @@ use crate::config::{self, Host};
 use crate::plugin::{self, Context, Plugin};
 use crate::routeros::client::Client;
 use crate::routeros::connect::{open, resolve, secure};
-use crate::routeros::error::{Cause, Error};
+use crate::routeros::error::Error;
 use crate::routeros::tls::Tls;
 
 /// One step, and how it went.
@@ -26,13 +26,12 @@ pub struct Step {
 }
 
 /// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
-/// logs in once to each host, but to none after one that refused: they are the same router.
+/// logs in once to each host.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
     for host in &config.hosts {
         let mut walk = Walk { config, host, tell: &mut tell, under_way: None };
-        if let Err(Error { cause: Cause::Auth, .. }) = walk.all().await {
-            return;
-        }
+        // The next host may be well though this one is not.
+        let _ = walk.all().await;
     }
 }
 
@@ -58,7 +57,7 @@ impl<T: FnMut(Step)> Walk<'_, T> {
         });
         let addresses = addresses.await?;
         let stream = self.step("connect", async {
-            let stream = open(&addresses, left()).await?;
+            let stream = open(&addresses, &config.tls, left()).await?;
             let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
             Ok((peer, stream))
         });

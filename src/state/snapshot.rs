@@ -211,7 +211,10 @@ impl SiteState {
 
     /// The router answers at the host of this number.
     pub fn connected(&mut self, host: usize, now: Moment) {
-        self.host_tried(host, None);
+        // Those after it are not tried while it is well, so why they failed before is no news.
+        for at in host..self.hosts.len() {
+            self.host_tried(at, None);
+        }
         self.link = Link::Online { host, since: now };
         self.told.clear();
         let address = self.hosts.get(host).map(|host| host.address.clone()).unwrap_or_default();
@@ -241,10 +244,11 @@ impl SiteState {
         news
     }
 
-    /// The router has been up for so long. Gives whether that shows a reboot since it last told.
-    pub fn note_uptime(&mut self, uptime: Duration, now: Moment) -> bool {
+    /// The router has been up for so long. Gives whether that shows a reboot since it last told, which it
+    /// may over a `new` connection only.
+    pub fn note_uptime(&mut self, uptime: Duration, now: Moment, new: bool) -> bool {
         let booted = now.before(uptime);
-        let before = self.booted.replace(booted);
+        let before = self.booted.replace(booted).filter(|_| new);
         let rebooted = before.is_some_and(|before| booted.since(before) > BOOT_SLACK);
         if rebooted {
             let told = format!("the router was rebooted {} ago", value::format_duration(uptime));

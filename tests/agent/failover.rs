@@ -188,3 +188,19 @@ fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
         "twice as long before the next return"
     );
 }
+
+/// The user may log in from some addresses only, and the first host is reached from another.
+#[test]
+fn a_first_host_that_refuses_the_login_does_not_hide_the_second() {
+    let [first, second] = [gone(), router(Settings::default())];
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    first.set_fault(Some(Fault::LoginRefused));
+    for _ in 0..2 {
+        second.reboot();
+        let logins = second.counters().logins;
+        until_within(RETURN, "the second serves again", || (second.counters().logins > logins).then_some(()));
+        agent.well("awka");
+    }
+    assert!(first.counters().logins_refused >= 1, "it was tried");
+}

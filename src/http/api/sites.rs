@@ -100,13 +100,16 @@ pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s>
         Link::Online { since, .. } => ("online", Some(*since)),
         Link::Offline { since, .. } => ("offline", Some(*since)),
     };
-    let in_use = site.address();
+    let in_use = match site.link {
+        Link::Online { host, .. } => Some(host),
+        Link::Connecting | Link::Offline { .. } => None,
+    };
     let readings = site.readings.iter();
     SiteJson {
         name: &site.name,
         state,
-        address: in_use,
-        hosts: site.hosts.iter().map(|host| host_json(host, in_use)).collect(),
+        address: site.address(),
+        hosts: site.hosts.iter().enumerate().map(|(at, host)| host_json(host, in_use == Some(at))).collect(),
         since: since.map(|since| view.date(since)),
         error: link_error(view, site),
         refresh_seconds: seconds(site.refresh),
@@ -141,10 +144,10 @@ pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson
     }
 }
 
-fn host_json<'s>(host: &'s Host, in_use: Option<&str>) -> HostJson<'s> {
+fn host_json(host: &Host, in_use: bool) -> HostJson<'_> {
     HostJson {
         address: &host.address,
-        in_use: in_use == Some(host.address.as_str()),
+        in_use,
         error: host.error.as_ref().map(|error| ErrorJson::new(error, None)),
     }
 }

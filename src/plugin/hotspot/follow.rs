@@ -32,6 +32,9 @@ const DOUBT: Duration = Duration::from_secs(2);
 /// Servers with counts of their own; what is beyond is counted together. No hotspot known has a tenth.
 const MAX_SERVERS: usize = 64;
 
+/// Longest name of a server that is counted by, in characters: names stay as long as the agent runs.
+const MAX_SERVER_NAME: usize = 64;
+
 /// An answer that disagreed with what the changes say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Doubt {
@@ -52,7 +55,6 @@ impl Hotspot {
         for change in changes {
             let Some(id) = change.get(".id") else { continue };
             let id = Text::new(id, context.codepage);
-            book.hotspot.doubts.remove(&id);
             let is_dead = change.get(".dead").is_some_and(|dead| value::boolean(dead) != Some(false));
             match book.get(&id) {
                 Some(_) if is_dead => book.goes(&id),
@@ -61,9 +63,9 @@ impl Hotspot {
                     let mut now = Session::clone(&known);
                     now.merge(change, context);
                     if change.get("uptime").is_some() {
-                        now.login = now.uptime.map(|uptime| context.now.before(uptime));
+                        now.told_login = now.uptime.map(|uptime| context.now.before(uptime));
                     }
-                    if known.is(&now, Duration::ZERO) {
+                    if known.is(&now, context.took) {
                         book.put(Session { login: known.login, ..now });
                     } else {
                         // The one before went without a word.
@@ -75,12 +77,14 @@ impl Hotspot {
                         book.comes(next);
                     }
                 }
-                // A change of one that is not known says too little; the next answer tells.
                 None if !is_dead && change.get("user").is_some() => {
                     book.comes(Session::read(change, context));
                 }
-                None => {}
+                None if is_dead => {}
+                // A change of one that is not known says too little; the next answer tells.
+                None => continue,
             }
+            book.hotspot.doubts.remove(&id);
             touched.insert(id);
         }
         book.close()?;
@@ -115,7 +119,8 @@ impl Hotspot {
             match book.get(&session.id) {
                 Some(known) if known.is(&session, context.took) => {
                     let login = known.login.or(session.login);
-                    book.put(Session { login, ..session });
+                    let told_login = session.told_login.or(known.told_login);
+                    book.put(Session { login, told_login, ..session });
                 }
                 _ => differing.push((session.id.clone(), Some(session))),
             }
@@ -205,10 +210,10 @@ impl<'h> Book<'h> {
     }
 
     fn counts(&mut self, server: Option<&str>) -> &mut Counts {
-        let server = server.unwrap_or_default();
+        let server: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
         let servers = &mut self.hotspot.servers;
-        let own = servers.contains_key(server) || servers.len() < MAX_SERVERS;
-        servers.entry(if own { server.into() } else { String::new() }).or_default()
+        let own = servers.contains_key(&server) || servers.len() < MAX_SERVERS;
+        servers.entry(if own { server } else { String::new() }).or_default()
     }
 
     fn close(self) -> Result<(), Error> {
@@ -227,224 +232,4 @@ impl<'h> Book<'h> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plugin::Data;
-    use crate::routeros::value::Encoding;
-
-    /// A hotspot, and what is told of it.
-    struct Told {
-        hotspot: Option<Data>,
-        now: Moment,
-    }
-
-    /// A row, or with no user a change of one: `id user mac uptime`.
-    fn row(row: &(&str, &str, &str, &str)) -> Sentence {
-        let (id, user, mac, uptime) = row;
-        let words = [("id", id), ("user", user), ("mac-address", mac), ("uptime", uptime)];
-        let words = words.iter().filter(|(_, value)| !value.is_empty());
-        let words = words.map(|(key, value)| match *key {
-            "id" => format!("=.id={value}"),
-            key => format!("={key}={value}"),
-        });
-        Sentence::from_words(std::iter::once("!re".to_string()).chain(words))
-    }
-
-    fn dead(id: &str, word: &str) -> Sentence {
-        Sentence::from_words(["!re", &format!("=.id={id}"), &format!("=.dead={word}")])
-    }
-
-    impl Told {
-        fn new() -> Self {
-            Self { hotspot: None, now: Moment::now() }
-        }
-
-        fn later(&mut self, seconds: u64) {
-            self.now = self.now.after(Duration::from_secs(seconds));
-        }
-
-        fn change<T>(&mut self, following: Following, act: impl FnOnce(&mut Hotspot, &Context) -> T) -> T {
-            let codepage = Encoding::for_label(b"windows-1252").unwrap();
-            let mut hotspot = match &self.hotspot {
-                Some(Data::Hotspot(hotspot)) => hotspot.clone(),
-                _ => Hotspot::default(),
-            };
-            let previous = self.hotspot.as_ref();
-            let context = Context { previous, following, ..Context::new(self.now, codepage) };
-            let done = act(&mut hotspot, &context);
-            self.hotspot = Some(Data::Hotspot(hotspot));
-            done
-        }
-
-        fn answer(&mut self, following: Following, rows: &[(&str, &str, &str, &str)]) {
-            self.answer_in_part(following, rows, true);
-        }
-
-        fn answer_in_part(&mut self, following: Following, rows: &[(&str, &str, &str, &str)], whole: bool) {
-            self.change(following, |hotspot, context| {
-                let seen = rows.iter().map(|of| Session::read(&row(of), context)).collect();
-                hotspot.reconcile(seen, whole, context).unwrap();
-            });
-        }
-
-        fn told(&mut self, changes: &[Sentence]) {
-            self.change(Following::On, |hotspot, context| hotspot.apply(changes, context).unwrap());
-        }
-
-        /// Who is there, and how many logins and logouts were counted.
-        #[track_caller]
-        fn is(&self, users: &str, logins: u64, logouts: u64) {
-            let Some(Data::Hotspot(hotspot)) = &self.hotspot else { panic!("nothing is known") };
-            let there: Vec<&str> = hotspot.sessions.iter().map(|session| &*session.user).collect();
-            assert_eq!(there.join(" "), users);
-            assert_eq!(hotspot.counts(), Counts { logins, logouts });
-        }
-
-        fn in_doubt(&self) -> bool {
-            self.hotspot.as_ref().unwrap().is_in_doubt()
-        }
-    }
-
-    const ADA: (&str, &str, &str, &str) = ("*1", "ada", "M1", "1h");
-    const CHIDI: (&str, &str, &str, &str) = ("*2", "chidi", "M2", "2h");
-
-    #[test]
-    fn polling_counts_what_differs_from_answer_to_answer() {
-        let mut told = Told::new();
-        told.answer(Following::No, &[ADA, CHIDI]);
-        told.is("ada chidi", 0, 0);
-        told.later(30);
-        told.answer(Following::No, &[("*1", "ada", "M1", "1h30s"), ("*3", "bola", "M3", "5s")]);
-        told.is("ada bola", 1, 1);
-        told.later(30);
-        told.answer(Following::No, &[("*1", "bola", "M3", "9s"), ("*3", "bola", "M3", "3s")]);
-        told.is("bola bola", 3, 3);
-        assert!(!told.in_doubt());
-    }
-
-    #[test]
-    fn changes_count_as_they_come() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[ADA]);
-        told.is("ada", 0, 0);
-        told.told(&[row(&("*2", "chidi", "M2", "0s")), dead("*1", "true")]);
-        told.is("chidi", 1, 1);
-        // One that is gone before anybody looked again, and one more at the same address.
-        told.told(&[row(&("*1", "bola", "M3", "0s")), dead("*1", "yes"), row(&("*1", "ada", "M1", "0s"))]);
-        told.is("chidi ada", 3, 2);
-        // What is told of what is there already, or of what is not, counts nothing.
-        told.told(&[row(&("*2", "", "", "")), row(&("*2", "chidi", "M2", "")), dead("*9", "true")]);
-        told.is("chidi ada", 3, 2);
-        // Somebody else at the same address, without a word of who left.
-        told.told(&[row(&("*2", "bola", "M3", "0s"))]);
-        told.is("ada bola", 4, 3);
-        // The same person again, which the age alone shows.
-        told.later(60);
-        told.told(&[row(&("*1", "ada", "M1", "0s"))]);
-        told.is("bola ada", 5, 4);
-    }
-
-    #[test]
-    fn an_answer_that_a_change_has_overtaken_or_follows_counts_nothing_twice() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[ADA]);
-        // Already gone, and chidi already there, in an answer that their changes come after.
-        told.later(1);
-        told.answer(Following::On, &[CHIDI]);
-        told.is("ada", 0, 0);
-        assert!(told.in_doubt());
-        told.told(&[dead("*1", "true"), row(&CHIDI)]);
-        told.is("chidi", 1, 1);
-        assert!(!told.in_doubt());
-        // Still there, and bola not yet, in an answer that their changes came before.
-        told.told(&[dead("*2", "true"), row(&("*1", "bola", "M3", "0s"))]);
-        told.answer(Following::On, &[CHIDI]);
-        told.is("bola", 2, 2);
-        told.later(10);
-        told.answer(Following::On, &[("*1", "bola", "M3", "10s")]);
-        told.is("bola", 2, 2);
-        assert!(!told.in_doubt());
-    }
-
-    #[test]
-    fn a_change_that_was_not_told_counts_at_the_second_look() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[ADA]);
-        for (after_s, users, logins) in [(1, "ada", 0), (1, "ada", 0), (1, "chidi", 1)] {
-            told.later(after_s);
-            told.answer(Following::On, &[CHIDI]);
-            told.is(users, logins, logins);
-        }
-        assert_eq!(told.hotspot.as_ref().unwrap().untold_changes(), 2);
-        assert!(!told.in_doubt());
-    }
-
-    #[test]
-    fn what_happened_while_nobody_listened_counts_at_the_first_answer() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[ADA]);
-        told.later(600);
-        // Ada left meanwhile, chidi came; bola comes and goes while the first answer is on its way.
-        let changes = [row(&("*3", "bola", "M3", "0s")), dead("*3", "true")];
-        told.answer(Following::Begun(&changes), &[CHIDI, ("*3", "bola", "M3", "0s")]);
-        told.is("chidi", 2, 2);
-        assert!(told.in_doubt(), "the answer may be older than the changes");
-    }
-
-    #[test]
-    fn who_comes_before_the_first_answer_of_all_is_there_once() {
-        let mut told = Told::new();
-        let changes = [row(&("*3", "bola", "M3", "0s"))];
-        told.answer(Following::Begun(&changes), &[ADA, ("*3", "bola", "M3", "0s")]);
-        told.is("bola ada", 1, 0);
-    }
-
-    #[test]
-    fn what_a_part_of_an_answer_lacks_is_not_gone() {
-        for following in [Following::No, Following::On] {
-            let mut told = Told::new();
-            told.answer(Following::Begun(&[]), &[ADA, CHIDI]);
-            told.later(30);
-            told.answer_in_part(following, &[("*1", "ada", "M1", "1h30s")], false);
-            told.is("ada chidi", 0, 0);
-            assert!(!told.in_doubt());
-        }
-    }
-
-    #[test]
-    fn more_than_is_taken_is_an_error() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[]);
-        let many = |from: usize, to: usize| {
-            (from..to).map(|n| row(&(&format!("*{n:X}"), "x", "M", "0s"))).collect::<Vec<_>>()
-        };
-        told.told(&many(0, MAX_ROWS));
-        let error = told.change(Following::On, |hotspot, context| {
-            hotspot.apply(&many(MAX_ROWS, MAX_ROWS + 1), context).unwrap_err()
-        });
-        assert_eq!(error.cause, Cause::Protocol);
-        let wide = "w".repeat(MAX_REPLY / 2);
-        let mut told = Told::new();
-        let error = told.change(Following::On, |hotspot, context| {
-            let rows = [row(&("*1", &wide, "M", "0s")), row(&("*2", &wide, "M", "0s"))];
-            hotspot.apply(&rows, context).unwrap_err()
-        });
-        assert_eq!(error.cause, Cause::Protocol);
-    }
-
-    #[test]
-    fn servers_are_counted_apart_up_to_a_bound() {
-        let mut told = Told::new();
-        told.answer(Following::Begun(&[]), &[]);
-        let mut rows = Vec::new();
-        for n in 0..2 * MAX_SERVERS {
-            let mut row = row(&(&format!("*{n:X}"), "x", "M", "0s"));
-            row.push_attribute(b"server", format!("hs{n}").as_bytes());
-            rows.push(row);
-        }
-        told.told(&rows);
-        let Some(Data::Hotspot(hotspot)) = &told.hotspot else { panic!() };
-        assert_eq!(hotspot.servers["hs0"].logins, 1);
-        assert_eq!((hotspot.servers[""].logins, hotspot.servers.len()), (64, MAX_SERVERS + 1));
-    }
-}
+mod tests;

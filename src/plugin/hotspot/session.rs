@@ -28,6 +28,8 @@ pub struct Session {
     pub login_by: Option<String>,
     /// When it logged in: the moment of the answer less the uptime. Stays as it was first seen.
     pub login: Option<Moment>,
+    /// The same, as the last row told it: the router's clock and ours drift apart over days.
+    pub(super) told_login: Option<Moment>,
     /// How long it has been online.
     pub uptime: Option<Duration>,
     /// How long nothing came from it.
@@ -48,6 +50,7 @@ impl Session {
         let mut session = Self::default();
         session.merge(row, context);
         session.login = session.uptime.map(|uptime| context.now.before(uptime));
+        session.told_login = session.login;
         session
     }
 
@@ -79,8 +82,8 @@ impl Session {
     /// too, and the same user may have come back, so the login decides. Where an answer `took` long,
     /// its uptime is that much older at most.
     pub(super) fn is(&self, other: &Self, took: Duration) -> bool {
-        let login = match (self.login, other.login) {
-            (Some(one), Some(other)) => one.apart(other) <= LOGIN_SLACK + took,
+        let login = match (self.told_login, other.told_login) {
+            (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
             _ => true,
         };
         (&self.user, &self.mac) == (&other.user, &other.mac) && login
