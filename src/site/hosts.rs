@@ -1,12 +1,11 @@
 //! Which of a site's hosts: the first that answers, and back to an earlier one when it is well again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smol::{Timer, future};
 
-use crate::config::{self, Host};
-use crate::routeros::connect::{open, resolve, secure};
-use crate::routeros::error::Error;
+use crate::config;
+use crate::routeros::connect::connect;
 use crate::state::Store;
 
 /// Connections in a row that an earlier host must have taken before it is gone back to.
@@ -59,7 +58,8 @@ impl Patience {
         loop {
             Timer::after(interval).await;
             for (at, (host, taken)) in earlier.iter().zip(&mut taken).enumerate() {
-                let error = takes(host, config).await.err();
+                let took = connect((&host.name, host.port), &config.tls, config.connect_timeout).await;
+                let error = took.err();
                 *taken = if error.is_none() { *taken + 1 } else { 0 };
                 store.update(&config.key, |site| site.host_tried(at, error));
                 if *taken >= self.needed {
@@ -68,13 +68,4 @@ impl Patience {
             }
         }
     }
-}
-
-/// Whether a host takes a connection.
-async fn takes(host: &Host, config: &config::Site) -> Result<(), Error> {
-    let began = Instant::now();
-    let left = || config.connect_timeout.saturating_sub(began.elapsed());
-    let addresses = resolve((&host.name, host.port), left()).await?;
-    let stream = open(&addresses, &config.tls, left()).await?;
-    secure(stream, &host.name, &config.tls, left()).await.map(drop)
 }
