@@ -10,6 +10,7 @@ mod figures;
 mod files;
 mod fleet;
 mod http;
+mod listen;
 mod live;
 mod logging;
 mod login;

@@ -37,8 +37,19 @@ struct Said {
 }
 
 impl Peer {
-    /// `bad` answers all but logins, once it is told to; before that there are no rows.
+    /// `answer` is given the path and the tag of all but logins.
+    pub(super) fn answering(answer: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+        let peer = Self::serving(answer);
+        peer.set_bad();
+        peer
+    }
+
+    /// `bad` answers all but logins by their tag, once it is told to; before that there are no rows.
     pub(super) fn start(bad: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+        Self::serving(move |_, tag| bad(tag))
+    }
+
+    fn serving(bad: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let said = Arc::new(Said::default());
@@ -94,7 +105,7 @@ impl Drop for Peer {
 }
 
 impl Said {
-    fn serve(&self, mut stream: TcpStream, bad: &dyn Fn(&str) -> Vec<Sentence>) {
+    fn serve(&self, mut stream: TcpStream, bad: &dyn Fn(&str, &str) -> Vec<Sentence>) {
         let mut decoder = Decoder::default();
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = stream.read(&mut bytes) {
@@ -106,7 +117,7 @@ impl Said {
                     self.logins.fetch_add(1, Ordering::SeqCst);
                     vec![Sentence::from_words(["!done"])]
                 } else if self.bad.load(Ordering::SeqCst) {
-                    bad(&tag)
+                    bad(&String::from_utf8_lossy(asked.first()), &tag)
                 } else {
                     vec![
                         Sentence::from_words(["!re", &tag, "=version=7.1"]),
