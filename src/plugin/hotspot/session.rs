@@ -47,21 +47,21 @@ pub struct Session {
 impl Session {
     /// The session of a whole row.
     pub(super) fn read(row: &Sentence, context: &Context) -> Self {
-        let mut session = Self::default();
+        let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
+        let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
         session.login = session.uptime.map(|uptime| context.now.before(uptime));
         session.told_login = session.login;
         session
     }
 
-    /// Takes what a row says; what it does not say stays.
+    /// Takes what a row says but for the id, by which it was found; what it does not say stays.
     pub(super) fn merge(&mut self, row: &Sentence, context: &Context) {
         let shown =
             |value: &[u8]| (!value.is_empty()).then(|| value::text(value, context.codepage).into_owned());
         for (key, value) in row.attributes() {
             let text = || Text::new(value, context.codepage);
             match key {
-                b".id" => self.id = text(),
                 b"user" => self.user = text(),
                 b"mac-address" => self.mac = (!value.is_empty()).then(text),
                 b"server" => self.server = shown(value),

@@ -254,3 +254,16 @@ fn a_change_that_says_too_little_hides_nobody() {
     }
     told.is("ada chidi", 1, 0);
 }
+
+/// Found by fuzzing: a row that has two ids was put under one of them and looked for under the other.
+#[test]
+fn a_row_of_two_ids_is_of_the_first() {
+    let mut twofold = row(&ADA);
+    twofold.push_attribute(b".id", b"*7");
+    let mut told = Told::new();
+    told.answer(Following::Begun(&[]), &[ADA]);
+    told.told(&[twofold.clone(), dead("*7", "true"), twofold]);
+    told.is("ada", 0, 0);
+    told.told(&[dead("*1", "true")]);
+    told.is("", 0, 1);
+}
