@@ -108,9 +108,12 @@ impl Hotspot {
         };
         let before = std::mem::take(&mut self.doubts);
         let mut book = Book::open(self);
+        // An id stands for one session, however often an answer repeats it.
+        let mut there = HashSet::new();
+        let seen: Vec<Session> =
+            seen.into_iter().filter(|session| there.insert(session.id.clone())).collect();
         let gone: Vec<Text> = if whole {
-            let there: HashSet<&Text> = seen.iter().map(|session| &session.id).collect();
-            book.places.keys().filter(|id| !there.contains(id)).cloned().collect()
+            book.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
         } else {
             Vec::new()
         };

@@ -267,3 +267,12 @@ fn a_row_of_two_ids_is_of_the_first() {
     told.told(&[dead("*1", "true")]);
     told.is("", 0, 1);
 }
+
+#[test]
+fn an_id_that_an_answer_repeats_is_one_session() {
+    let mut told = Told::new();
+    for _ in 0..3 {
+        told.answer(Following::No, &[ADA, ("*1", "chidi", "M2", "1h")]);
+        told.is("ada", 0, 0);
+    }
+}
