@@ -62,9 +62,6 @@ impl Hotspot {
                     let known = known.clone();
                     let mut now = Session::clone(&known);
                     now.merge(change, context);
-                    if change.get("uptime").is_some() {
-                        now.told_login = now.uptime.map(|uptime| context.now.before(uptime));
-                    }
                     if known.is(&now, context.took) {
                         book.put(Session { login: known.login, ..now });
                     } else {

@@ -7,8 +7,8 @@ use crate::plugin::Context;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-/// `RouterOS` gives a session's age in whole seconds: a login seen this much earlier or later
-/// than before is the same one.
+/// `RouterOS` gives a session's age in whole seconds: a login that seems this much later than
+/// before is the same one.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
 
 /// One session: a device that is logged in.
@@ -50,8 +50,7 @@ impl Session {
         let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
         let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
-        session.login = session.uptime.map(|uptime| context.now.before(uptime));
-        session.told_login = session.login;
+        session.login = session.told_login;
         session
     }
 
@@ -68,7 +67,10 @@ impl Session {
                 b"address" => self.address = shown(value),
                 b"login-by" => self.login_by = shown(value),
                 b"comment" => self.comment = shown(value),
-                b"uptime" => self.uptime = value::duration(value),
+                b"uptime" => {
+                    self.uptime = value::duration(value);
+                    self.told_login = self.uptime.map(|uptime| context.now.before(uptime));
+                }
                 b"idle-time" => self.idle = value::duration(value),
                 b"session-time-left" => self.time_left = value::duration(value),
                 b"bytes-in" => self.bytes_in = value::number(value).unwrap_or(self.bytes_in),
@@ -78,9 +80,9 @@ impl Session {
         }
     }
 
-    /// Whether two rows of one id are of one session: the id and the address are the next user's
-    /// too, and the same user may have come back, so the login decides. Where an answer `took` long,
-    /// its uptime is that much older at most.
+    /// Whether a later row of this id, `other`, is of the same session: the id and the address are the
+    /// next user's too, and the same user may have come back, so the login decides. One that seems earlier
+    /// than thought is no new one; one that `took` long to be told seems that much later at most.
     pub(super) fn is(&self, other: &Self, took: Duration) -> bool {
         let login = match (self.told_login, other.told_login) {
             (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
