@@ -1,8 +1,13 @@
 //! What a route is given and what it gives back.
 
+use std::fmt;
 use std::net::IpAddr;
+use std::pin::Pin;
 
 use serde_json::json;
+
+use super::events::Follower;
+use super::gate::MAX_ANSWER;
 
 /// What a request asks to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,11 +30,6 @@ impl Method {
             "POST" => Self::Post,
             _ => Self::Other,
         }
-    }
-
-    /// Whether it only reads what is known, and so never waits for a router.
-    pub(super) fn reads(self) -> bool {
-        self != Self::Post
     }
 }
 
@@ -164,6 +164,65 @@ impl Response {
         self.headers.push((name, value.into()));
         self
     }
+
+    /// All of its header fields but those that say where it ends.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let content_type = Some(("Content-Type", self.content_type)).filter(|(_, value)| !value.is_empty());
+        let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        [("Server", "phsweb-agent")].into_iter().chain(content_type).chain(own)
+    }
+
+    /// The answer, or where it can't be sent as it is, a 500.
+    pub(super) fn or_internal_error(self) -> Self {
+        let plain = |value: &str| value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic());
+        let possible = (200..600).contains(&self.status)
+            && self.body.len() <= MAX_ANSWER
+            && self.fields().all(|(_, value)| plain(value));
+        if possible {
+            return self;
+        }
+        log::error!("an answer with status {} cannot be sent as it is", self.status);
+        internal_error()
+    }
+}
+
+/// How a route answers.
+pub enum Reply {
+    /// From what is known.
+    Now(Response),
+    /// Once a router has been asked. It is awaited beside the connections, and for
+    /// [`Limits::answer`](super::gate::Limits::answer) at most, so it must not block.
+    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
+    /// With events, for as long as the client listens.
+    Events(Response, Follower),
+}
+
+impl Reply {
+    /// A reply that comes later.
+    pub fn later(response: impl Future<Output = Response> + Send + 'static) -> Self {
+        Self::Later(Box::pin(response))
+    }
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self::Now(response)
+    }
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(response) => f.debug_tuple("Now").field(response).finish(),
+            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
+            Self::Events(head, _) => f.debug_tuple("Events").field(head).finish_non_exhaustive(),
+        }
+    }
+}
+
+/// What a client is told of a mistake of ours.
+pub(super) fn internal_error() -> Response {
+    problem(500, "Internal Server Error", "answering failed; the log says more")
 }
 
 /// An error as `application/problem+json` (RFC 9457) of type `about:blank`:

@@ -12,6 +12,7 @@
 
 mod api;
 mod auth;
+mod events;
 pub mod gate;
 mod message;
 mod page;
@@ -19,6 +20,7 @@ mod routes;
 mod server;
 
 pub use gate::Engine;
-pub use message::{Field, Method, Request, Response, problem};
+pub use events::{Events, Follower};
+pub use message::{Field, Method, Reply, Request, Response, problem};
 pub use routes::Routes;
 pub use server::start;

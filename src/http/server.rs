@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use tiny_http::{Header, Server, StatusCode};
 
-use super::gate::engine::{ACTION_LANES, Engine, PEER, READ_LANES, SECRET};
-use super::gate::{MAX_ANSWER, MAX_BODY};
-use super::message::{Field, Method, Request, Response, problem};
+use super::gate::MAX_BODY;
+use super::gate::engine::{Engine, LANES, PEER, SECRET, Shelf, TICKET};
+use super::message::{Field, Method, Reply, Request, Response, internal_error, problem};
 
 /// The request that a lane greets with. No client can ask for this target.
 const GREETING: &str = "OPTIONS * HTTP/1.1\r\n";
@@ -33,12 +33,14 @@ const WORKER_STACK: usize = 512 * 1024;
 
 /// Starts the engine: `handler` answers each request on one of a few worker
 /// threads, which last as long as the process. If it panics the client gets a 500.
+/// It must not wait for anything but the processor: what waits is a [`Reply::Later`].
 ///
 /// It blocks for some milliseconds. An error is the system's: no socket or no
 /// thread to be had.
-pub fn start<H>(handler: H) -> io::Result<Engine>
+pub fn start<H, R>(handler: H) -> io::Result<Engine>
 where
-    H: Fn(&Request) -> Response + Send + Sync + 'static,
+    H: Fn(&Request) -> R + Send + Sync + 'static,
+    R: Into<Reply>,
 {
     // Keys come from the system's random source and are hashed one way, so who
     // can see the socket's name still knows nothing of the secret.
@@ -52,19 +54,22 @@ where
     // Never dropped: its Drop asks for a path, which an abstract socket has not.
     let server: &'static Server =
         Box::leak(Box::new(Server::from_listener(listener, None).map_err(io::Error::other)?));
-    let handler = Arc::new(handler);
-    let shared: Arc<str> = secret.as_str().into();
-    for _ in 0..READ_LANES + ACTION_LANES {
-        let (handler, secret) = (Arc::clone(&handler), Arc::clone(&shared));
+    let shelf = Arc::new(Shelf::default());
+    let worker = Arc::new(Worker {
+        handler: Box::new(move |request: &Request| handler(request).into()),
+        secret: secret.clone(),
+        shelf: shelf.clone(),
+    });
+    for _ in 0..LANES {
+        let worker = worker.clone();
         thread::Builder::new()
             .name("http-worker".into())
             .stack_size(WORKER_STACK)
-            .spawn(move || work(server, handler.as_ref(), &secret))?;
+            .spawn(move || worker.work(server))?;
     }
-    let lanes =
-        (0..READ_LANES + ACTION_LANES).map(|_| greet(&address, &secret)).collect::<io::Result<_>>()?;
+    let lanes = (0..LANES).map(|_| greet(&address, &secret)).collect::<io::Result<_>>()?;
     rustix::net::shutdown(&entrance, rustix::net::Shutdown::Both)?;
-    Engine::new(lanes, &secret)
+    Engine::new(lanes, &secret, shelf)
 }
 
 /// Opens one lane, and waits until it is known to be served: `tiny_http` may leave
@@ -82,63 +87,71 @@ fn greet(address: &SocketAddr, secret: &str) -> io::Result<UnixStream> {
     Ok(lane)
 }
 
-fn work(server: &Server, handler: &dyn Fn(&Request) -> Response, secret: &str) {
-    loop {
-        // The only error is the one that shutting the listener down makes.
-        let Ok(mut outer) = server.recv() else { continue };
-        // A request that is dropped, here by unwinding, is answered by tiny_http.
-        let answered = catch_unwind(AssertUnwindSafe(|| {
-            let response = respond(&mut outer, handler, secret);
-            send(outer, response)
-        }));
-        if !matches!(answered, Ok(Ok(()))) {
-            log::error!("an HTTP answer could not be handed on: {answered:?}");
-        }
-    }
+/// What each worker thread has.
+struct Worker {
+    handler: Box<dyn Fn(&Request) -> Reply + Send + Sync>,
+    secret: String,
+    /// Where replies wait for the gate that are no bytes yet.
+    shelf: Arc<Shelf>,
 }
 
-fn respond(outer: &mut tiny_http::Request, handler: &dyn Fn(&Request) -> Response, secret: &str) -> Response {
-    let value = |name: &'static str| {
-        outer.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
-    };
-    if value(SECRET) != Some(secret) {
-        return problem(403, "Forbidden", "only the gate is answered here");
-    }
-    let Some(peer) = value(PEER).and_then(|peer| peer.parse::<IpAddr>().ok()) else {
-        // A greeting: it has no peer.
-        return Response::new(204, "", "");
-    };
-    let mut request = Request::new(Method::from_name(outer.method().as_str()), outer.url(), peer);
-    for field in Field::ALL {
-        if let Some(value) = value(field.name()) {
-            request = request.with(field, value);
+impl Worker {
+    fn work(&self, server: &Server) {
+        loop {
+            // The only error is the one that shutting the listener down makes.
+            let Ok(mut outer) = server.recv() else { continue };
+            // A request that is dropped, here by unwinding, is answered by tiny_http.
+            let answered = catch_unwind(AssertUnwindSafe(|| {
+                let response = self.respond(&mut outer);
+                send(outer, response)
+            }));
+            if !matches!(answered, Ok(Ok(()))) {
+                log::error!("an HTTP answer could not be handed on: {answered:?}");
+            }
         }
     }
-    let mut body = outer.as_reader().take(MAX_BODY as u64);
-    if body.read_to_end(&mut request.body).is_err() {
-        return internal_error();
+
+    fn respond(&self, outer: &mut tiny_http::Request) -> Response {
+        let value = |name: &'static str| {
+            outer.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+        };
+        if value(SECRET) != Some(&self.secret) {
+            return problem(403, "Forbidden", "only the gate is answered here");
+        }
+        let Some(peer) = value(PEER).and_then(|peer| peer.parse::<IpAddr>().ok()) else {
+            // A greeting: it has no peer.
+            return Response::new(204, "", "");
+        };
+        let mut request = Request::new(Method::from_name(outer.method().as_str()), outer.url(), peer);
+        for field in Field::ALL {
+            if let Some(value) = value(field.name()) {
+                request = request.with(field, value);
+            }
+        }
+        let mut body = outer.as_reader().take(MAX_BODY as u64);
+        if body.read_to_end(&mut request.body).is_err() {
+            return internal_error();
+        }
+        match catch_unwind(AssertUnwindSafe(|| (self.handler)(&request))) {
+            Ok(Reply::Now(response)) => response,
+            Ok(reply) => Response::new(204, "", "").with(TICKET, self.shelf.put(reply).to_string()),
+            Err(_) => {
+                log::error!("answering {} {} panicked", outer.method(), request.path);
+                internal_error()
+            }
+        }
     }
-    let called = catch_unwind(AssertUnwindSafe(|| handler(&request)));
-    called.unwrap_or_else(|_| {
-        log::error!("answering {} {} panicked", outer.method(), request.path);
-        internal_error()
-    })
 }
 
 fn send(outer: tiny_http::Request, response: Response) -> io::Result<()> {
-    let mut response = response;
-    let mut headers = fields(&response);
-    let possible = (200..600).contains(&response.status) && response.body.len() <= MAX_ANSWER;
-    if headers.is_none() || !possible {
-        log::error!("the answer to {} {} cannot be sent as it is", outer.method(), outer.url());
-        response = internal_error();
-        headers = fields(&response);
-    }
-    let length = response.body.len();
+    let response = response.or_internal_error();
+    // None is left out: the names are ours, and the values were looked at.
+    let fields = response.fields().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
+    let (fields, length) = (fields.collect(), response.body.len());
     outer.respond(
         tiny_http::Response::new(
             StatusCode(response.status),
-            headers.unwrap_or_default(),
+            fields,
             Cursor::new(response.body),
             Some(length),
             None,
@@ -146,23 +159,4 @@ fn send(outer: tiny_http::Request, response: Response) -> io::Result<()> {
         // The gate wants a length and no chunks, however long the answer is.
         .with_chunked_threshold(usize::MAX),
     )
-}
-
-/// The header fields, if each can be sent: no control character, nothing but ASCII.
-fn fields(response: &Response) -> Option<Vec<Header>> {
-    let content_type = Some(("Content-Type", response.content_type)).filter(|(_, value)| !value.is_empty());
-    let own = response.headers.iter().map(|(name, value)| (*name, value.as_str()));
-    [("Server", "phsweb-agent")]
-        .into_iter()
-        .chain(content_type)
-        .chain(own)
-        .map(|(name, value)| {
-            let plain = value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic());
-            Header::from_bytes(name, value).ok().filter(|_| plain)
-        })
-        .collect()
-}
-
-fn internal_error() -> Response {
-    problem(500, "Internal Server Error", "answering failed; the log says more")
 }

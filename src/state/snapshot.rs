@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use event_listener::Event;
+
 use super::{Reading, ReadingState};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
@@ -277,6 +279,7 @@ impl SiteState {
 #[derive(Debug)]
 pub struct Store {
     current: RwLock<Arc<Snapshot>>,
+    changed: Event,
 }
 
 impl Store {
@@ -285,7 +288,18 @@ impl Store {
     pub fn new(sites: impl IntoIterator<Item = SiteState>) -> Self {
         let sites = sites.into_iter().map(Arc::new).collect();
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites };
-        Self { current: RwLock::new(Arc::new(snapshot)) }
+        Self { current: RwLock::new(Arc::new(snapshot)), changed: Event::new() }
+    }
+
+    /// Waits until there is something newer than this generation.
+    pub async fn changed(&self, generation: u64) {
+        loop {
+            let changed = self.changed.listen();
+            if self.snapshot().generation != generation {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// What is known now. It stays as it is while the store goes on.
@@ -304,6 +318,8 @@ impl Store {
         next.generation += 1;
         next.clock = next.clock.follow(Clock::system());
         *current = Arc::new(next);
+        drop(current);
+        self.changed.notify(usize::MAX);
         Some(done)
     }
 }

@@ -18,7 +18,7 @@ use crate::state::{Link, Reading, SiteState, Snapshot};
 
 pub(super) use sessions::{sessions, table};
 pub(super) use sites::{router, site};
-pub(super) use stats::stats;
+pub(super) use stats::{Stats, stats};
 
 /// A snapshot, seen at one moment.
 #[derive(Debug, Clone, Copy)]

@@ -5,14 +5,16 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use smol::future::or;
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 
 use super::door::Seat;
-use super::engine::Engine;
+use super::engine::{Answer, Engine, Outcome};
 use super::head::{self, Head, Refusal, refuse};
 use super::limits::{Gate, MAX_HEAD};
 use super::stream::{CHUNK, read_more, within};
+use crate::http::events::Follower;
 use crate::http::message::{Method, problem};
 
 /// Most CR and LF before a request: two empty lines. A client that sends nothing
@@ -79,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Done => {}
             End::Refused(method, refusal) => {
                 log::debug!("{} refused: {} {}", self.peer, refusal.status, refusal.detail);
-                if self.write(&refusal_bytes(method, refusal)).await.is_err() {
+                if self.write(&refused(method, refusal).bytes).await.is_err() {
                     return;
                 }
             }
@@ -97,7 +99,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             engine.ask(&head, &self.buffer[..head.body_length], self.peer, self.gate.limits.answer).await
         };
         self.consume(head.body_length);
-        let mut answer = answered.map_err(|refusal| End::Refused(head.method, refusal))?;
+        let mut answer = match answered.map_err(|refusal| End::Refused(head.method, refusal))? {
+            Outcome::Whole(answer) => answer,
+            Outcome::Events(answer, follower) => return self.follow(&head, answer, follower).await,
+        };
         answer.set_connection(head.keep_alive);
         self.write(&answer.bytes).await?;
         if log::log_enabled!(log::Level::Debug) {
@@ -109,6 +114,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.seat.idle();
         Ok(())
+    }
+
+    /// Writes events as they come, until the client goes: it is not to ask for anything else.
+    async fn follow(&mut self, head: &Head, mut answer: Answer, mut follower: Follower) -> Result<(), End> {
+        // The end of the connection is the end of the body.
+        answer.set_connection(false);
+        self.write(&answer.bytes).await?;
+        if head.method == Method::Head {
+            return Err(End::Done);
+        }
+        log::debug!("{} follows {}", self.peer, head.summary());
+        self.seat.following();
+        loop {
+            let left = async {
+                let _ = read_more(&mut self.stream, &mut self.buffer, CHUNK).await;
+                None
+            };
+            let Some(events) = or(left, async { Some(follower.next().await) }).await else {
+                return Err(End::Gone);
+            };
+            // Many share these bytes: they cost this connection nothing.
+            self.put(&events).await?;
+        }
     }
 
     async fn read_head(&mut self, patience: Duration) -> Result<Head, End> {
@@ -184,6 +212,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
         self.seat.holds(bytes.len());
+        self.put(bytes).await?;
+        self.seat.holds(0);
+        Ok(())
+    }
+
+    async fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
         let end = Instant::now()
             + self.gate.limits.write
             + Duration::from_secs((bytes.len() / SLOWEST_READER) as u64);
@@ -195,7 +229,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 _ => return Err(End::Gone),
             }
         }
-        self.seat.holds(0);
         Ok(())
     }
 
@@ -229,15 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// A refusal as it goes to the client; the connection ends with it.
-fn refusal_bytes(method: Method, refusal: Refusal) -> Vec<u8> {
+fn refused(method: Method, refusal: Refusal) -> Answer {
     let Refusal { status, detail } = refusal;
     let title = tiny_http::StatusCode(status).default_reason_phrase();
-    let problem = problem(status, title, detail);
-    let head = format!(
-        "HTTP/1.1 {status} {title}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        problem.content_type,
-        problem.body.len()
-    );
-    let body = if method == Method::Head { &[] } else { problem.body.as_slice() };
-    [head.as_bytes(), body].concat()
+    let mut answer = Answer::new(problem(status, title, detail), method);
+    answer.set_connection(false);
+    answer
 }

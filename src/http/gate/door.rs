@@ -64,6 +64,8 @@ enum Stage {
     Opening,
     /// It has had an answer and may ask again.
     Idle,
+    /// It is told events, and comes back by itself when it is closed.
+    Following,
     /// It sent a whole request and has not had all of the answer.
     Serving,
 }
@@ -178,6 +180,11 @@ impl Seat {
     /// The answer is out; there may be more requests.
     pub(super) fn idle(&self) {
         self.update(|taken| taken.stage = Stage::Idle);
+    }
+
+    /// It asks no more, and is told events.
+    pub(super) fn following(&self) {
+        self.update(|taken| taken.stage = Stage::Following);
     }
 
     /// Nothing more is wanted of it.

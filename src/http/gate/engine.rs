@@ -5,21 +5,27 @@
 //! end all the same and is free again, so a lane never has to be opened anew and
 //! works on when the process has no descriptor left.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_net::unix::UnixStream as AsyncUnixStream;
 use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
+use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::lock::Semaphore;
+use tiny_http::StatusCode;
 
 use super::head::{Head, Refusal, refuse};
 use super::stream::{read_more, within};
-use crate::http::message::Method;
+use crate::http::events::Follower;
+use crate::http::message::{Method, Reply, Response, internal_error};
 
 /// By this header field a lane proves that it is ours: until the listener is shut
 /// down, any process in our network namespace can connect to it.
@@ -28,22 +34,21 @@ pub(in crate::http) const SECRET: &str = "Gate-Secret";
 /// The header field with the client's address.
 pub(in crate::http) const PEER: &str = "Gate-Peer";
 
-/// Lanes for requests that only read. Each has a worker of its own behind it, and
-/// no router is waited for, so a few keep every core busy.
-pub(in crate::http) const READ_LANES: usize = 4;
+/// The header field with the number of a reply on the [`Shelf`].
+pub(in crate::http) const TICKET: &str = "Gate-Ticket";
 
-/// Lanes for `POST`. Those may wait for a router, up to its deadlines: with lanes
-/// of their own they never make a page wait.
-pub(in crate::http) const ACTION_LANES: usize = 4;
+/// How many lanes there are. Each has a worker of its own behind it that waits for
+/// nothing, so a few keep every core busy.
+pub(in crate::http) const LANES: usize = 4;
 
-/// Most requests waiting for a read lane: one for each of the default number of
+/// Most requests waiting for a lane: one for each of the default number of
 /// connections, and few enough that the last of them still gets its answer in a
 /// second or two on a slow router.
-const MAX_WAITING_READS: usize = 512;
+const MAX_WAITING: usize = 512;
 
-/// Most requests waiting for an action lane: each may take seconds, so a longer
-/// queue would only time out.
-const MAX_WAITING_ACTIONS: usize = 16;
+/// Most answers that wait for a router: each holds a request of up to 64 KiB, and a
+/// router asked more at a time than this only gets slower.
+const MAX_LATER: usize = 64;
 
 /// Most bytes of an answer's head. Its fields are our own; the longest is a
 /// content security policy.
@@ -62,8 +67,9 @@ pub struct Engine {
     // another one started on a new address.
     executor: Arc<Executor<'static>>,
     secret: Arc<str>,
-    reads: Queue,
-    actions: Queue,
+    queue: Queue,
+    /// A place for each answer that waits for a router.
+    later: Arc<Semaphore>,
 }
 
 /// Requests that wait for a lane, in the order they came.
@@ -96,7 +102,42 @@ impl Queue {
     }
 }
 
-/// An answer, whole, as it goes to the client.
+/// Replies that are no bytes yet, on their way from a worker to the gate past `tiny_http`.
+#[derive(Debug, Default)]
+pub(in crate::http) struct Shelf {
+    /// The number of the next, and those that are there.
+    replies: Mutex<(u64, HashMap<u64, Reply>)>,
+}
+
+impl Shelf {
+    /// Puts a reply down. Its number must be asked for, whoever waits for it or not.
+    pub(in crate::http) fn put(&self, reply: Reply) -> u64 {
+        let mut replies = self.lock();
+        let number = replies.0;
+        replies.0 += 1;
+        replies.1.insert(number, reply);
+        number
+    }
+
+    fn take(&self, number: u64) -> Option<Reply> {
+        self.lock().1.remove(&number)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u64, Reply>)> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What goes to the client.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// An answer that is whole.
+    Whole(Answer),
+    /// A head, and then what the follower gives.
+    Events(Answer, Follower),
+}
+
+/// An answer as it goes to the client, or the head of one.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -105,24 +146,30 @@ pub(super) struct Answer {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What a lane brings back.
+#[derive(Debug)]
+enum Brought {
+    Answer(Answer),
+    Reply(Reply),
+}
+
 #[derive(Debug)]
 struct Job {
     request: Vec<u8>,
     method: Method,
-    reply: Sender<Answer>,
+    reply: Sender<Brought>,
 }
 
 impl Engine {
-    /// An engine whose workers are behind `lanes`, of which there are
-    /// [`READ_LANES`] and then [`ACTION_LANES`].
-    pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str) -> io::Result<Self> {
+    /// An engine whose workers are behind `lanes`, and put what is no bytes yet on the `shelf`.
+    pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str, shelf: Arc<Shelf>) -> io::Result<Self> {
         let executor = Arc::new(Executor::new());
-        let (reads, actions) = (Queue::new(MAX_WAITING_READS), Queue::new(MAX_WAITING_ACTIONS));
-        for (number, stream) in lanes.into_iter().enumerate() {
-            let queue = if number < READ_LANES { &reads } else { &actions };
-            executor.spawn(lane(stream.try_into()?, queue.waiting.clone())).detach();
+        let queue = Queue::new(MAX_WAITING);
+        for stream in lanes {
+            executor.spawn(lane(stream.try_into()?, queue.waiting.clone(), shelf.clone())).detach();
         }
-        Ok(Self { executor, secret: secret.into(), reads, actions })
+        let later = Arc::new(Semaphore::new(MAX_LATER));
+        Ok(Self { executor, secret: secret.into(), queue, later })
     }
 
     /// Moves the lanes while `future` runs; without it no request is answered.
@@ -137,7 +184,7 @@ impl Engine {
         body: &[u8],
         peer: IpAddr,
         patience: Duration,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Outcome, Refusal> {
         let mut rest = String::new();
         let secret = &self.secret;
         // Cannot fail: it is a String that is written to.
@@ -145,38 +192,83 @@ impl Engine {
             write!(rest, "{SECRET}: {secret}\r\n{PEER}: {peer}\r\nContent-Length: {}\r\n\r\n", body.len());
         let request = [&head.canonical, rest.as_bytes(), body].concat();
         let (reply, answer) = bounded(1);
-        let queue = if head.method.reads() { &self.reads } else { &self.actions };
-        if !queue.push(Job { request, method: head.method, reply }) {
+        if !self.queue.push(Job { request, method: head.method, reply }) {
             return Err(refuse(503, "too many requests wait to be answered: try again in a moment"));
         }
-        match within(Instant::now() + patience, answer.recv()).await {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(_)) => Err(refuse(503, "the request was lost inside")),
-            None => Err(refuse(504, "the answer took too long")),
-        }
+        let deadline = Instant::now() + patience;
+        let late = || refuse(504, "the answer took too long");
+        let brought = within(deadline, answer.recv()).await.ok_or_else(late)?;
+        let reply = match brought.map_err(|_| refuse(503, "the request was lost inside"))? {
+            Brought::Answer(answer) => return Ok(Outcome::Whole(answer)),
+            Brought::Reply(reply) => reply,
+        };
+        let response = match reply {
+            Reply::Now(response) => response,
+            Reply::Events(head_of, follower) => {
+                return Ok(Outcome::Events(Answer::head(&head_of), follower));
+            }
+            Reply::Later(response) => {
+                let _place = self
+                    .later
+                    .try_acquire()
+                    .ok_or_else(|| refuse(503, "too many requests wait for a router: try again in a moment"))?;
+                let answered = AssertUnwindSafe(within(deadline, response)).catch_unwind().await;
+                answered.unwrap_or_else(|_| Some(internal_error())).ok_or_else(late)?
+            }
+        };
+        Ok(Outcome::Whole(Answer::new(response, head.method)))
     }
 }
 
 impl Answer {
+    /// A response in answer to a request with this method, made here and not by the engine.
+    pub(super) fn new(response: Response, method: Method) -> Self {
+        let response = response.or_internal_error();
+        let mut answer = Self::head(&response);
+        if !matches!(response.status, 204 | 304) {
+            answer.add_field("Content-Length", &response.body.len().to_string());
+            if method != Method::Head {
+                answer.bytes.extend(response.body);
+            }
+        }
+        answer
+    }
+
+    /// The head of a response, which says nothing of where its body ends.
+    fn head(response: &Response) -> Self {
+        let title = StatusCode(response.status).default_reason_phrase();
+        let date = httpdate::fmt_http_date(SystemTime::now());
+        let mut head = format!("HTTP/1.1 {} {title}\r\nDate: {date}\r\n", response.status);
+        for (name, value) in response.fields() {
+            head.extend([name, ": ", value, "\r\n"]);
+        }
+        head.push_str("\r\n");
+        Self { status: response.status, head: head.len(), bytes: head.into_bytes() }
+    }
+
     /// Says whether the connection goes on, which only the gate knows.
     pub(super) fn set_connection(&mut self, keep_alive: bool) {
-        let field: &[u8] = if keep_alive { b"Connection: keep-alive\r\n" } else { b"Connection: close\r\n" };
+        self.add_field("Connection", if keep_alive { "keep-alive" } else { "close" });
+    }
+
+    fn add_field(&mut self, name: &str, value: &str) {
+        let field = format!("{name}: {value}\r\n");
         // Before the empty line.
         let at = self.head.saturating_sub(2);
-        self.bytes.splice(at..at, field.iter().copied());
+        self.bytes.splice(at..at, field.bytes());
         self.head += field.len();
     }
 }
 
-async fn lane(mut stream: AsyncUnixStream, waiting: Receiver<Job>) {
+async fn lane(mut stream: AsyncUnixStream, waiting: Receiver<Job>, shelf: Arc<Shelf>) {
     while let Ok(job) = waiting.recv().await {
         // The asker may have given up while it waited.
         if job.reply.is_closed() {
             continue;
         }
-        match exchange(&mut stream, &job).await {
+        match exchange(&mut stream, &job, &shelf).await {
             // It may have given up since.
-            Ok(answer) => drop(job.reply.try_send(answer)),
+            Ok(brought) => drop(job.reply.try_send(brought)),
             // Requests are canonical and tiny_http answers those, so this is a
             // fault of ours; the other lanes go on.
             Err(error) => return log::error!("an engine lane broke and is closed: {error}"),
@@ -184,7 +276,7 @@ async fn lane(mut stream: AsyncUnixStream, waiting: Receiver<Job>) {
     }
 }
 
-async fn exchange(stream: &mut AsyncUnixStream, job: &Job) -> io::Result<Answer> {
+async fn exchange(stream: &mut AsyncUnixStream, job: &Job, shelf: &Shelf) -> io::Result<Brought> {
     stream.write_all(&job.request).await?;
     let mut bytes = Vec::new();
     let head = loop {
@@ -196,7 +288,10 @@ async fn exchange(stream: &mut AsyncUnixStream, job: &Job) -> io::Result<Answer>
             break end;
         }
     };
-    let (status, length) = parse_answer(&bytes[..head])?;
+    let Parsed { status, length, ticket } = parse_answer(&bytes[..head])?;
+    if let Some(reply) = ticket.and_then(|number| shelf.take(number)) {
+        return Ok(Brought::Reply(reply));
+    }
     let bodiless = job.method == Method::Head || matches!(status, 204 | 304);
     if !bodiless {
         // What a body may measure is checked where it is made. A page is held for
@@ -206,22 +301,33 @@ async fn exchange(stream: &mut AsyncUnixStream, job: &Job) -> io::Result<Answer>
         bytes.resize(head + length, 0);
         stream.read_exact(&mut bytes[body]).await?;
     }
-    Ok(if matches!(status, 204 | 304) {
+    Ok(Brought::Answer(if matches!(status, 204 | 304) {
         let bytes = without_length(&bytes);
         Answer { status, head: bytes.len(), bytes }
     } else {
         Answer { status, head, bytes }
-    })
+    }))
 }
 
-/// Status and length of the body.
-fn parse_answer(head: &[u8]) -> io::Result<(u16, usize)> {
+/// What the head of the engine's answer says.
+struct Parsed {
+    status: u16,
+    /// Bytes of the body.
+    length: usize,
+    ticket: Option<u64>,
+}
+
+fn parse_answer(head: &[u8]) -> io::Result<Parsed> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_ANSWER_FIELDS];
     let mut answer = httparse::Response::new(&mut fields);
     answer.parse(head).map_err(io::Error::other)?;
-    let length = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case("Content-Length"));
-    let length = length.and_then(|field| str::from_utf8(field.value).ok()?.parse().ok());
-    answer.code.zip(length).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let number = |name: &str| {
+        let field = answer.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name))?;
+        str::from_utf8(field.value).ok()?.parse::<u64>().ok()
+    };
+    let length = number("Content-Length").and_then(|length| usize::try_from(length).ok());
+    let (status, length) = answer.code.zip(length).ok_or(io::ErrorKind::InvalidData)?;
+    Ok(Parsed { status, length, ticket: number(TICKET) })
 }
 
 /// `tiny_http` says `Content-Length: 0` where there is no body. With 204 that is

@@ -1,0 +1,194 @@
+//! `/api/events`: what changes, told as it changes, as server-sent events.
+//!
+//! One task looks at the store and renders each change once; every [`Follower`] is given the same
+//! bytes. One that begins, or that was too slow for what is kept, is told how all sites are now, so
+//! that nobody misses anything for good.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::Event;
+use serde::Serialize;
+use smol::future::FutureExt;
+use smol::{Task, Timer};
+
+use super::api::{self, View};
+use crate::clock::Moment;
+use crate::state::{SiteState, Snapshot, Store};
+
+/// Changes within this time of each other are told together: a thousand pages are written to no more
+/// than five times a second, however many sites there are.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// How often a comment is sent, which shows both sides that the connection is alive, and keeps a proxy
+/// between them from closing it.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
+
+/// Bytes that are kept for slow followers: some seconds of changes at fifty sites.
+const MAX_KEPT: usize = 256 * 1024;
+
+/// What is told, and all who are told.
+#[derive(Debug)]
+pub struct Events {
+    store: Arc<Store>,
+    told: Mutex<Told>,
+    more: Event,
+}
+
+/// Bytes of one or more events, shared by all who are sent them.
+type Batch = Arc<[u8]>;
+
+#[derive(Debug, Default)]
+struct Told {
+    batches: VecDeque<Batch>,
+    /// The number of the first of these.
+    first: u64,
+    /// How many are told.
+    followers: usize,
+}
+
+impl Told {
+    fn next(&self) -> u64 {
+        self.first + self.batches.len() as u64
+    }
+
+    fn forget_first(&mut self) {
+        self.first += u64::from(self.batches.pop_front().is_some());
+    }
+}
+
+/// A client of the events.
+#[derive(Debug)]
+pub struct Follower {
+    events: Arc<Events>,
+    /// The number of the next batch, once it has been told how all is.
+    next: Option<u64>,
+}
+
+/// The data of a `site` event: what `/api/hotspot/{site}` says, and of which site.
+#[derive(Serialize)]
+struct SiteEvent<'s> {
+    site: &'s str,
+    #[serde(flatten)]
+    stats: api::Stats<'s>,
+}
+
+impl Events {
+    /// Events of what changes in this store.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> Arc<Self> {
+        Arc::new(Self { store, told: Mutex::default(), more: Event::new() })
+    }
+
+    /// Tells changes for as long as the task is held.
+    #[must_use]
+    pub fn start(self: &Arc<Self>) -> Task<()> {
+        let events = self.clone();
+        smol::spawn(async move { events.run().await })
+    }
+
+    /// Somebody who is to be told.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>) -> Follower {
+        self.lock().followers += 1;
+        Follower { events: self.clone(), next: None }
+    }
+
+    async fn run(&self) {
+        let mut before = self.store.snapshot();
+        let mut comment = Instant::now() + COMMENT_EVERY;
+        loop {
+            let changed = async {
+                self.store.changed(before.generation).await;
+                Timer::after(TOGETHER).await;
+            };
+            let silence = async {
+                Timer::at(comment).await;
+            };
+            changed.or(silence).await;
+            if Instant::now() >= comment {
+                comment += COMMENT_EVERY;
+                self.tell(|| b": alive\n\n".as_slice().into());
+            }
+            let now = self.store.snapshot();
+            if now.generation != before.generation {
+                let is_new = |site: &&Arc<SiteState>| !before.sites.iter().any(|old| Arc::ptr_eq(old, site));
+                self.tell(|| render(&now, now.sites.iter().filter(is_new)));
+                before = now;
+            }
+        }
+    }
+
+    /// Tells what this makes, if there is anybody.
+    fn tell(&self, batch: impl FnOnce() -> Batch) {
+        if self.lock().followers == 0 {
+            return;
+        }
+        let batch = batch();
+        let mut told = self.lock();
+        told.batches.push_back(batch);
+        while told.batches.len() > 1 && told.batches.iter().map(|batch| batch.len()).sum::<usize>() > MAX_KEPT {
+            told.forget_first();
+        }
+        drop(told);
+        self.more.notify(usize::MAX);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follower {
+    /// What is to be sent next.
+    pub(super) async fn next(&mut self) -> Batch {
+        loop {
+            let more = self.events.more.listen();
+            if let Some(batch) = self.at_hand() {
+                return batch;
+            }
+            more.await;
+        }
+    }
+
+    fn at_hand(&mut self) -> Option<Batch> {
+        let told = self.events.lock();
+        let place = self.next.and_then(|next| next.checked_sub(told.first));
+        let place = place.and_then(|place| usize::try_from(place).ok());
+        let Some(place) = place else {
+            // What is told from here on, and how all is, which may have some of it already.
+            self.next = Some(told.next());
+            drop(told);
+            let now = self.events.store.snapshot();
+            return Some(render(&now, &now.sites));
+        };
+        let batch = told.batches.get(place)?.clone();
+        self.next = self.next.map(|next| next + 1);
+        Some(batch)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        let mut told = self.events.lock();
+        told.followers -= 1;
+        // Nobody is left who could still be sent these.
+        while told.followers == 0 && !told.batches.is_empty() {
+            told.forget_first();
+        }
+    }
+}
+
+/// The events of these sites. Their id is the generation, by which a page knows what it shows already.
+fn render<'s>(snapshot: &Snapshot, sites: impl IntoIterator<Item = &'s Arc<SiteState>>) -> Batch {
+    let view = View { snapshot, now: Moment::now() };
+    let mut text = String::new();
+    for site in sites {
+        let event = SiteEvent { site: &site.key, stats: api::stats(view, site) };
+        // No map in it has keys that are not text.
+        let data = serde_json::to_string(&event).unwrap_or_default();
+        text.extend(["id: ", &snapshot.generation.to_string(), "\nevent: site\ndata: ", &data, "\n\n"]);
+    }
+    text.into_bytes().into()
+}
