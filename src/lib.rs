@@ -51,6 +51,7 @@
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
+pub mod action;
 pub mod clock;
 pub mod command;
 pub mod config;

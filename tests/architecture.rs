@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("clock", &[]),
     ("logging", &[]),
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
     ("state", &["clock", "plugin", "routeros::error", "routeros::value", "routeros::wire"]),
+    ("action", &["clock", "plugin", "routeros::error"]),
     ("config", &["plugin", "routeros::login", "routeros::tls", "routeros::value"]),
-    ("site", &["clock", "config", "plugin", "routeros", "state"]),
-    ("http", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
+    ("site", &["action", "clock", "config", "plugin", "routeros", "state"]),
+    ("http", &["action", "clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
     ("simulator", &["routeros::wire"]),
-    ("command", &["config", "http", "routeros::login", "routeros::tls", "simulator", "site", "state"]),
+    (
+        "command",
+        &["action", "config", "http", "routeros::login", "routeros::tls", "simulator", "site", "state"],
+    ),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

@@ -16,8 +16,9 @@ use async_signal::{Signal, Signals};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 
+use crate::action::Desk;
 use crate::config::{self, Config, Host};
-use crate::http::{self, Routes, gate};
+use crate::http::{self, Events, Routes, gate};
 use crate::routeros::tls::Tls;
 use crate::simulator::{Router, Settings};
 use crate::site::{self, Site};
@@ -61,7 +62,9 @@ fn configured(named: Option<PathBuf>) -> Result<Config, Failure> {
 fn serve(config: &Config) -> Result<(), Failure> {
     let signals = signals()?;
     let store = Arc::new(Store::new(config.sites.iter().map(|site| site::initial_state(site))));
-    let routes = Routes::new(store.clone(), config.http.clone());
+    let desk = Arc::new(Desk::default());
+    let events = Events::new(store.clone());
+    let routes = Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone());
     let engine = http::start(move |request| routes.answer(request))
         .map_err(|error| format!("the HTTP server can't be started: {error}"))?;
     smol::block_on(async {
@@ -76,7 +79,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
         }
         // Each site's task ends when it is dropped at the end of this block.
         let _sites: Vec<_> =
-            config.sites.iter().map(|site| Site::start(site.clone(), store.clone())).collect();
+            config.sites.iter().map(|site| Site::start(site.clone(), store.clone(), &desk)).collect();
+        let _events = events.start();
         let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
         let serving = async { match gate::serve(listener, engine, limits).await {} };
         serving.or(until_ended(signals)).await;

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use smol::channel::{self, Receiver};
 use smol::lock::Semaphore;
 
 use super::{Failure, configured, say};
+use crate::action::Step;
 use crate::config::{Config, Site};
-use crate::site::{Step, walk};
+use crate::http::StepJson;
+use crate::site::walk;
 
 /// Sites tried at a time: each costs a connection, and the rest of them wait.
 const AT_A_TIME: usize = 32;
@@ -24,25 +25,6 @@ pub struct Test {
     pub json: bool,
     /// The keys of the sites to try; none: all.
     pub sites: Vec<String>,
-}
-
-/// A step as JSON. Where it went well `detail` says what was found, else `error` what not.
-#[derive(Serialize)]
-struct StepJson<'s> {
-    site: &'s str,
-    host: &'s str,
-    step: &'s str,
-    ok: bool,
-    seconds: f64,
-    detail: Option<&'s str>,
-    error: Option<ErrorJson<'s>>,
-}
-
-#[derive(Serialize)]
-struct ErrorJson<'s> {
-    cause: &'static str,
-    message: &'s str,
-    hint: &'static str,
 }
 
 impl Test {
@@ -74,7 +56,7 @@ impl Test {
             smol::block_on(self.tell(site, steps, &mut all));
         }
         if self.json {
-            let steps: Vec<StepJson> = all.iter().map(|(site, step)| json(site, step)).collect();
+            let steps: Vec<StepJson> = all.iter().map(|(site, step)| StepJson::new(site, step)).collect();
             say(&serde_json::to_string_pretty(&steps).map_err(|error| error.to_string())?);
         }
         let failed = all.iter().filter(|(_, step)| step.outcome.is_err()).count();
@@ -126,21 +108,4 @@ fn line(site: &str, step: &Step) -> String {
 
 fn took(took: Duration) -> String {
     format!("{:.1} ms", took.as_secs_f64() * 1000.0)
-}
-
-fn json<'s>(site: &'s str, step: &'s Step) -> StepJson<'s> {
-    let error = step.outcome.as_ref().err();
-    StepJson {
-        site,
-        host: &step.host,
-        step: &step.name,
-        ok: error.is_none(),
-        seconds: (step.took.as_secs_f64() * 1e6).round() / 1e6,
-        detail: step.outcome.as_deref().ok(),
-        error: error.map(|error| ErrorJson {
-            cause: error.cause.name(),
-            message: &error.message,
-            hint: error.hint,
-        }),
-    }
 }

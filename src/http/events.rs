@@ -82,7 +82,6 @@ impl Events {
     }
 
     /// Tells changes for as long as the task is held.
-    #[must_use]
     pub fn start(self: &Arc<Self>) -> Task<()> {
         let events = self.clone();
         smol::spawn(async move { events.run().await })
@@ -128,7 +127,8 @@ impl Events {
         let batch = batch();
         let mut told = self.lock();
         told.batches.push_back(batch);
-        while told.batches.len() > 1 && told.batches.iter().map(|batch| batch.len()).sum::<usize>() > MAX_KEPT {
+        while told.batches.len() > 1 && told.batches.iter().map(|batch| batch.len()).sum::<usize>() > MAX_KEPT
+        {
             told.forget_first();
         }
         drop(told);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::events::Follower;
@@ -128,6 +129,15 @@ impl Request {
         self
     }
 
+    /// The first value of a parameter of the query, decoded; none where it is empty.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.query.as_bytes());
+        pairs
+            .find_map(|(key, value)| (key == name).then(|| value.into_owned()))
+            .filter(|value| !value.is_empty())
+    }
+
     /// A header field's value: ASCII, without spaces around it. Bytes outside of
     /// ASCII, which none of these fields may have, come as `?`.
     #[must_use]
@@ -217,6 +227,15 @@ impl fmt::Debug for Reply {
             Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
             Self::Events(head, _) => f.debug_tuple("Events").field(head).finish_non_exhaustive(),
         }
+    }
+}
+
+/// An answer of JSON.
+pub(super) fn json(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(body) => Response::new(200, "application/json", body),
+        // No map here has keys that are not text, and no writer of bytes fails.
+        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
     }
 }
 

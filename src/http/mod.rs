@@ -10,6 +10,7 @@
 //! are; the right is a few blocking threads that see whole requests only and
 //! hand back whole answers, so that no client ever holds one of them.
 
+mod actions;
 mod api;
 mod auth;
 mod events;
@@ -19,8 +20,9 @@ mod page;
 mod routes;
 mod server;
 
-pub use gate::Engine;
+pub use api::StepJson;
 pub use events::{Events, Follower};
+pub use gate::Engine;
 pub use message::{Field, Method, Reply, Request, Response, problem};
 pub use routes::Routes;
 pub use server::start;

@@ -1,18 +1,22 @@
-//! Which path answers what: pure functions of a request and the last snapshot.
+//! Which path answers what.
 //!
-//! Nothing here waits for a router.
+//! What is known is answered at once: a pure function of a request and the last snapshot. What must be
+//! asked of a router goes to the [`Desk`], and comes later.
 
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::actions;
 use super::api::{self, View};
 use super::auth::{self, Role};
-use super::message::{Field, Method, Request, Response, problem};
+use super::events::Events;
+use super::message::{Field, Method, Reply, Request, Response, json, problem};
 use super::page;
+use crate::action::Desk;
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::state::{Link, SiteState, Snapshot, Store};
@@ -24,10 +28,12 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; scr
 /// How long a browser may keep a file whose name tells its content, in seconds: a year.
 const ASSET_AGE_S: u32 = 31_536_000;
 
-/// Answers requests from what the store holds.
+/// Answers requests from what the store holds, and from what the desk is told.
 #[derive(Debug)]
 pub struct Routes {
     store: Arc<Store>,
+    desk: Arc<Desk>,
+    events: Arc<Events>,
     http: Http,
     /// Makes tags that tell this run from the one before it, whose generations were others.
     tags: RandomState,
@@ -35,6 +41,13 @@ pub struct Routes {
 
 /// What a path leads to.
 enum Route<'r> {
+    /// What is known.
+    Shows(Shown<'r>),
+    /// What somebody must be asked for, or waited for.
+    Asks(Asked<'r>),
+}
+
+enum Shown<'r> {
     Page,
     SitePage(&'r str),
     Asset(&'static page::Asset),
@@ -45,26 +58,48 @@ enum Route<'r> {
     Site(&'r str),
     Plugin(&'r str, &'r str),
     Routers,
+    Openapi,
     Healthz,
     Readyz,
 }
 
+enum Asked<'r> {
+    Users(&'r str),
+    Kick(&'r str),
+    Test(&'r str),
+    Refresh,
+    SiteRefresh(&'r str),
+    Events,
+}
+
 impl<'r> Route<'r> {
     fn find(path: &'r str) -> Option<Self> {
+        use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users};
+        use Shown::{
+            Asset, Healthz, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site, SitePage, SiteStats,
+            Sites, Stats,
+        };
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
-            [""] => Self::Page,
-            ["sites", site] => Self::SitePage(site),
-            ["api", "hotspot", "stats"] => Self::Stats,
-            ["api", "hotspot", site] => Self::SiteStats(site),
-            ["api", "hotspot", site, "active"] => Self::Sessions(site),
-            ["api", "sites"] => Self::Sites,
-            ["api", "sites", site] => Self::Site(site),
-            ["api", "sites", site, "plugins", plugin] => Self::Plugin(site, plugin),
-            ["api", "routers"] => Self::Routers,
-            ["healthz"] => Self::Healthz,
-            ["readyz"] => Self::Readyz,
-            [name] => Self::Asset(page::asset(name)?),
+            [""] => Self::Shows(Page),
+            ["sites", site] => Self::Shows(SitePage(site)),
+            ["api", "hotspot", "stats"] => Self::Shows(Stats),
+            ["api", "hotspot", site] => Self::Shows(SiteStats(site)),
+            ["api", "hotspot", site, "active"] => Self::Shows(Sessions(site)),
+            ["api", "hotspot", site, "users"] => Self::Asks(Users(site)),
+            ["api", "hotspot", site, "kick"] => Self::Asks(Kick(site)),
+            ["api", "refresh"] => Self::Asks(Refresh),
+            ["api", "sites"] => Self::Shows(Sites),
+            ["api", "sites", site] => Self::Shows(Site(site)),
+            ["api", "sites", site, "refresh"] => Self::Asks(SiteRefresh(site)),
+            ["api", "sites", site, "test"] => Self::Asks(Test(site)),
+            ["api", "sites", site, "plugins", plugin] => Self::Shows(Plugin(site, plugin)),
+            ["api", "routers"] => Self::Shows(Routers),
+            ["api", "events"] => Self::Asks(Events),
+            ["openapi.json"] => Self::Shows(Openapi),
+            ["healthz"] => Self::Shows(Healthz),
+            ["readyz"] => Self::Shows(Readyz),
+            [name] => Self::Shows(Asset(page::asset(name)?)),
             _ => return None,
         })
     }
@@ -73,9 +108,18 @@ impl<'r> Route<'r> {
     fn needs(&self) -> Role {
         match self {
             // Style and script hold nothing of anybody's; a refusal's page needs them too.
-            Self::Healthz | Self::Readyz | Self::Asset(_) => Role::Anyone,
-            Self::Sessions(_) => Role::Admin,
+            Self::Shows(Shown::Healthz | Shown::Readyz | Shown::Asset(_)) => Role::Anyone,
+            Self::Shows(Shown::Sessions(_))
+            | Self::Asks(Asked::Users(_) | Asked::Kick(_) | Asked::Test(_)) => Role::Admin,
             _ => Role::Viewer,
+        }
+    }
+
+    /// The methods that it answers, as `Allow` names them.
+    fn allows(&self) -> &'static str {
+        match self {
+            Self::Shows(_) | Self::Asks(Asked::Users(_) | Asked::Events) => "GET, HEAD",
+            Self::Asks(_) => "POST",
         }
     }
 }
@@ -83,62 +127,114 @@ impl<'r> Route<'r> {
 impl Routes {
     /// Routes over this store, as `http` says.
     #[must_use]
-    pub fn new(store: Arc<Store>, http: Http) -> Self {
-        Self { store, http, tags: RandomState::new() }
+    pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
+        Self { store, desk, events, http, tags: RandomState::new() }
     }
 
     /// Answers one request.
     #[must_use]
-    pub fn answer(&self, request: &Request) -> Response {
-        secure(self.respond(request))
+    pub fn answer(&self, request: &Request) -> Reply {
+        match self.respond(request) {
+            Ok(Reply::Now(response)) | Err(response) => Reply::Now(secure(response)),
+            Ok(Reply::Later(response)) => Reply::later(async { secure(response.await) }),
+            Ok(Reply::Events(head, follower)) => Reply::Events(secure(head), follower),
+        }
     }
 
-    fn respond(&self, request: &Request) -> Response {
-        let Some(route) = Route::find(&request.path) else {
-            return not_found(
-                "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.",
-            );
-        };
+    /// The reply, or why there is none.
+    fn respond(&self, request: &Request) -> Result<Reply, Response> {
+        let route = Route::find(&request.path).ok_or_else(|| {
+            not_found("There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.")
+        })?;
         let role = auth::role(request, &self.http);
         if role < route.needs() {
-            return auth::refuse(role, route.needs(), &self.http);
+            return Err(auth::refuse(role, route.needs(), &self.http));
         }
-        if !matches!(request.method, Method::Get | Method::Head) {
-            return problem(405, "Method Not Allowed", "This path answers GET and HEAD.")
-                .with("Allow", "GET, HEAD");
+        let allowed = route.allows();
+        if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
+            let told = format!("This path answers {}.", allowed.replace(", ", " and "));
+            return Err(problem(405, "Method Not Allowed", &told).with("Allow", allowed));
         }
-        let snapshot = self.store.snapshot();
-        let etag = self.etag(&snapshot, &request.path, role);
-        if request.field(Field::IfNoneMatch).is_some_and(|tags| matches_etag(tags, &etag)) {
-            return fresh(Response::new(304, "", ""), &etag);
-        }
-        let view = View { snapshot: &snapshot, now: Moment::now() };
-        match self.content(&route, view, role) {
-            Ok(response) => fresh(response, &etag),
-            Err(refusal) => refusal,
+        match route {
+            Route::Asks(asked) => self.ask(&asked, request),
+            Route::Shows(shown) => self.show(&shown, request, role).map(Reply::Now),
         }
     }
 
-    /// What is at a route, or why it is not to be had.
-    fn content(&self, route: &Route, view: View, role: Role) -> Result<Response, Response> {
+    /// What must be asked for, once it is there.
+    fn ask(&self, asked: &Asked, request: &Request) -> Result<Reply, Response> {
+        let (desk, who, snapshot) = (self.desk.clone(), request.peer, self.store.snapshot());
+        let find = |key: &str| {
+            snapshot.site(key).map(|site| site.key.clone()).ok_or_else(|| unknown_site(&snapshot))
+        };
+        let sites = match *asked {
+            Asked::Refresh => snapshot.sites.iter().map(|site| site.key.clone()).collect(),
+            Asked::SiteRefresh(key) => vec![find(key)?],
+            Asked::Events => {
+                let head = Response::new(200, "text/event-stream", "").with("Cache-Control", "no-store");
+                // A proxy that gathers answers would hold events back.
+                return Ok(Reply::Events(head.with("X-Accel-Buffering", "no"), self.events.follow()));
+            }
+            Asked::Kick(key) => {
+                let (site, kick) = (find(key)?, actions::kick_of(request)?);
+                return Ok(Reply::later(async move {
+                    let kicked = actions::kick(&desk, &site, kick, who).await;
+                    actions::answer(&kicked, |kicked| json(&api::kicked(kicked)))
+                }));
+            }
+            Asked::Test(key) => {
+                let site = find(key)?;
+                return Ok(Reply::later(async move {
+                    let steps = actions::test(&desk, &site, who).await;
+                    actions::answer(&steps, |steps| json(&api::steps(&site, steps)))
+                }));
+            }
+            Asked::Users(key) => {
+                let (site, page, store) = (find(key)?, actions::page_of(request)?, self.store.clone());
+                return Ok(Reply::later(async move {
+                    let users = desk.users(&site, page).await;
+                    let snapshot = store.snapshot();
+                    let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
+                    let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
+                    actions::answer(&users, |users| json(&api::users(users, sessions)))
+                        .with("Cache-Control", "no-store")
+                }));
+            }
+        };
+        Ok(Reply::later(async move { json(&api::refreshed(&actions::refresh(&desk, sites, who).await)) }))
+    }
+
+    /// What is known, unless the client has it already.
+    fn show(&self, shown: &Shown, request: &Request, role: Role) -> Result<Response, Response> {
+        let snapshot = self.store.snapshot();
+        let etag = self.etag((snapshot.generation, &request.path, &request.query, role as u8));
+        if request.field(Field::IfNoneMatch).is_some_and(|tags| matches_etag(tags, &etag)) {
+            return Ok(fresh(Response::new(304, "", ""), &etag));
+        }
+        let view = View { snapshot: &snapshot, now: Moment::now() };
+        self.content(shown, view, role).map(|response| fresh(response, &etag))
+    }
+
+    /// What is known at a path, or why it is not to be had.
+    fn content(&self, shown: &Shown, view: View, role: Role) -> Result<Response, Response> {
         let snapshot = view.snapshot;
         let find = |key: &str| snapshot.site(key).ok_or_else(|| unknown_site(snapshot));
-        Ok(match *route {
-            Route::Page => page::overview(view, &self.http.title),
-            Route::SitePage(key) => {
+        Ok(match *shown {
+            Shown::Page => page::overview(view, &self.http.title),
+            Shown::SitePage(key) => {
                 page::site(view, find(key)?, &self.http.title, role == Role::Admin, self.http.admin.is_some())
             }
-            Route::Asset(asset) => Response::new(200, asset.content_type, asset.body)
+            Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body)
                 .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
-            Route::Stats => keyed(snapshot, |site| api::stats(view, site)),
-            Route::SiteStats(key) => json(&api::stats(view, find(key)?)),
-            Route::Sessions(key) => {
+            Shown::Stats => keyed(snapshot, |site| api::stats(view, site)),
+            Shown::SiteStats(key) => json(&api::stats(view, find(key)?)),
+            Shown::Sessions(key) => {
                 let site = find(key)?;
                 json(&api::sessions(view, site).ok_or_else(|| no_sessions(site))?)
             }
-            Route::Sites => keyed(snapshot, |site| api::site(view, site)),
-            Route::Site(key) => json(&api::site(view, find(key)?)),
-            Route::Plugin(key, name) => {
+            Shown::Sites => keyed(snapshot, |site| api::site(view, site)),
+            Shown::Site(key) => json(&api::site(view, find(key)?)),
+            Shown::Plugin(key, name) => {
                 let site = find(key)?;
                 let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
                 if reading.plugin.private() && role < Role::Admin {
@@ -146,18 +242,19 @@ impl Routes {
                 }
                 json(&api::table(view, site, reading))
             }
-            Route::Routers => keyed(snapshot, |site| api::router(view, site)),
-            Route::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
-            Route::Readyz => readyz(snapshot)?,
+            Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
+            Shown::Openapi => Response::new(200, "application/json", api::OPENAPI),
+            Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
+            Shown::Readyz => readyz(snapshot)?,
         })
     }
 
     /// Says which state of what is known an answer shows, so that asking again costs
     /// nothing where nothing came since. Ages go on by themselves: the minute is part of it.
     /// Only an answer that was given has a tag that a client can know.
-    fn etag(&self, snapshot: &Snapshot, path: &str, role: Role) -> String {
+    fn etag(&self, of: impl Hash) -> String {
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        format!("W/\"{:016x}\"", self.tags.hash_one((snapshot.generation, minute, path, role as u8)))
+        format!("W/\"{:016x}\"", self.tags.hash_one((of, minute)))
     }
 }
 
@@ -201,14 +298,6 @@ fn keyed<'s, T: Serialize>(snapshot: &'s Snapshot, entry: impl Fn(&'s SiteState)
     let entries: BTreeMap<&str, T> =
         snapshot.sites.iter().map(|site| (site.key.as_str(), entry(site))).collect();
     json(&entries)
-}
-
-fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => Response::new(200, "application/json", body),
-        // No map here has keys that are not text, and no writer of bytes fails.
-        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
-    }
 }
 
 fn unknown_site(snapshot: &Snapshot) -> Response {

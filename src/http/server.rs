@@ -69,7 +69,7 @@ where
     }
     let lanes = (0..LANES).map(|_| greet(&address, &secret)).collect::<io::Result<_>>()?;
     rustix::net::shutdown(&entrance, rustix::net::Shutdown::Both)?;
-    Engine::new(lanes, &secret, shelf)
+    Engine::new(lanes, &secret, &shelf)
 }
 
 /// Opens one lane, and waits until it is known to be served: `tiny_http` may leave

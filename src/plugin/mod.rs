@@ -5,7 +5,7 @@
 //! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration.
 
 mod health;
-mod hotspot;
+pub mod hotspot;
 mod resource;
 
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
 
 pub use health::{Health, Quantity, Sensor};
-pub use hotspot::{Hotspot, Session};
+pub use hotspot::{Hotspot, Session, User};
 pub use resource::Resource;
 
 /// What to ask a router and how to read the answers.

@@ -30,6 +30,13 @@ impl Command {
         self
     }
 
+    /// Adds `?key=value`: only rows where it is so. The value goes as the bytes it is.
+    #[must_use]
+    pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
+        self.0.push(&[b"?", key.as_bytes(), b"=", value].concat());
+        self
+    }
+
     /// The properties wanted; the router leaves out all others.
     #[must_use]
     pub fn proplist(self, properties: &[&str]) -> Self {

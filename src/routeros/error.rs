@@ -9,6 +9,9 @@ use super::wire;
 /// JSON and the log; RouterOS's own messages have a tenth of it.
 const MAX_TOLD: usize = 200;
 
+/// What the message of a refusal begins with.
+const SAID: &str = "the router said: ";
+
 /// Why a router's answer did not come. The names are those of the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -194,6 +197,18 @@ impl Error {
         Self::new(cause, error.to_string())
     }
 
+    /// Whether the router answered, and this is what it said.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.message.starts_with(SAID)
+    }
+
+    /// Whether the row that a command was about is not there (any more).
+    #[must_use]
+    pub fn is_missing_item(&self) -> bool {
+        self.is_refusal() && self.message.contains("no such item")
+    }
+
     /// What came over a plain connection is TLS.
     pub(super) fn speaks_tls() -> Self {
         const HINT: &str =
@@ -224,8 +239,6 @@ impl From<wire::Error> for Error {
 /// A `!trap`: the router's answer to a command that it could not carry out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trap {
-    /// The documented category, 0 to 7; often absent.
-    pub category: Option<u64>,
     /// The router's words.
     pub message: String,
 }
@@ -261,7 +274,7 @@ impl From<&[Trap]> for Error {
     fn from(traps: &[Trap]) -> Self {
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
         let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-        let error = Self::new(cause, format!("the router said: {}", messages.join("; ")));
+        let error = Self::new(cause, format!("{SAID}{}", messages.join("; ")));
         match cause {
             // It speaks the API well, and only refuses this.
             Cause::Protocol => Self {
@@ -302,7 +315,7 @@ mod tests {
             ("failure: already have such address", Cause::Protocol),
             ("rule (6) is invalid", Cause::Protocol),
         ] {
-            assert_eq!(Trap { category: None, message: message.into() }.cause(), cause, "{message}");
+            assert_eq!(Trap { message: message.into() }.cause(), cause, "{message}");
         }
     }
 

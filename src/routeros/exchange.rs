@@ -280,10 +280,7 @@ fn fatal(sentence: &Sentence) -> Error {
 
 fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
     if traps.len() < MAX_TRAPS {
-        traps.push(Trap {
-            category: sentence.get("category").and_then(value::number),
-            message: told(sentence.get("message").unwrap_or_default()),
-        });
+        traps.push(Trap { message: told(sentence.get("message").unwrap_or_default()) });
     }
 }
 

@@ -6,6 +6,7 @@
 //! itself never ends.
 
 mod backoff;
+mod errands;
 mod follow;
 mod hosts;
 mod session;
@@ -15,10 +16,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smol::channel::{self, Receiver, Sender};
+use smol::channel::Receiver;
 use smol::future::FutureExt;
 use smol::{Task, Timer};
 
+use crate::action::{Answer, Desk, Refusal};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin;
@@ -26,9 +28,11 @@ use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use backoff::Backoff;
+use errands::{Errands, Line};
 use hosts::Patience;
 use session::Session;
-pub use walk::{Step, walk};
+pub use walk::walk;
+use walk::walk_on_request;
 
 /// How long a router takes to boot at most, in which it may refuse logins that are good: the slowest
 /// boards take two minutes.
@@ -40,9 +44,6 @@ const BOOT_WAIT: Duration = Duration::from_secs(30);
 /// After a session shorter than this the other hosts have their turn first: a link that is lost each few
 /// minutes is worse than another one.
 const LASTING: Duration = Duration::from_secs(600);
-
-/// Most calls for a refresh that wait to be taken; a further caller waits for a place.
-const MAX_REQUESTS: usize = 64;
 
 /// A refresh asked for within this time of the last one is answered with that.
 const FRESH: Duration = Duration::from_secs(1);
@@ -58,19 +59,24 @@ pub fn initial_state(config: &config::Site) -> SiteState {
 /// A site at work. Dropping it ends its task and its connection.
 #[derive(Debug)]
 pub struct Site {
-    // First, so that it ends before its channel does.
     _task: Task<()>,
-    requests: Sender<Request>,
 }
 
 impl Site {
-    /// Starts a site's task, which reads what the store has readings for, and writes what it learns there.
+    /// Starts a site's task, which reads what the store has readings for, writes what it learns there, and
+    /// does what the desk is asked of it.
     #[must_use]
-    pub fn start(config: Arc<config::Site>, store: Arc<Store>) -> Self {
-        let (requests, requested) = channel::bounded(MAX_REQUESTS);
+    pub fn start(config: Arc<config::Site>, store: Arc<Store>, desk: &Desk) -> Self {
+        let orders = desk.open(&config.key);
+        let (refresh, requested) = orders.refreshes;
+        let line = Line::default();
+        let errands =
+            Errands { config: config.clone(), store: store.clone(), line: line.clone(), refreshes: refresh };
+        let beside = errands.run(orders.errands).or(walk_on_request(config.clone(), orders.tests));
         let task = SiteTask {
             config,
             store,
+            line,
             requested,
             waiting: Vec::new(),
             patience: Patience::default(),
@@ -78,33 +84,18 @@ impl Site {
             put_off: None,
             answered: None,
         };
-        Self { _task: smol::spawn(task.run()), requests }
-    }
-
-    /// Asks the router now, and waits until it has answered or failed. Calls that come
-    /// together share one refresh, and there is at most one a second.
-    ///
-    /// # Errors
-    ///
-    /// Why the router did not answer. After a refused login that is told without
-    /// another try, until the router has been left alone for long enough.
-    pub async fn refresh(&self) -> Result<(), Error> {
-        let (answer, answered) = channel::bounded(1);
-        let ended = || Error::new(Cause::Closed, "the site is no longer configured");
-        self.requests.send(answer).await.map_err(|_| ended())?;
-        answered.recv().await.map_err(|_| ended())?
+        Self { _task: smol::spawn(task.run().or(beside)) }
     }
 }
-
-/// Somebody who waits for a refresh.
-type Request = Sender<Result<(), Error>>;
 
 struct SiteTask {
     config: Arc<config::Site>,
     store: Arc<Store>,
-    requested: Receiver<Request>,
+    /// Whom errands ask: set while the router answers.
+    line: Line,
+    requested: Receiver<Answer<()>>,
     /// Those who wait for the refresh under way.
-    waiting: Vec<Request>,
+    waiting: Vec<Answer<()>>,
     patience: Patience,
     /// The host that served last.
     served: Option<usize>,
@@ -260,7 +251,7 @@ impl SiteTask {
     fn answer(&mut self, outcome: &Result<(), Error>) {
         for request in self.waiting.drain(..) {
             // Who has gone meanwhile is told nothing.
-            let _ = request.try_send(outcome.clone());
+            let _ = request.try_send(outcome.clone().map_err(Refusal::Router));
         }
     }
 
@@ -270,7 +261,7 @@ impl SiteTask {
 }
 
 /// Waits until somebody asks for a refresh, or until then.
-async fn request_before(requested: &Receiver<Request>, until: Instant) -> Option<Request> {
+async fn request_before(requested: &Receiver<Answer<()>>, until: Instant) -> Option<Answer<()>> {
     let late = async {
         Timer::at(until).await;
         None

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
@@ -65,6 +65,7 @@ impl<'s> Session<'s> {
 
     /// How long the router answered, if it ever did. What the connection cost is accounted for.
     pub(super) fn end(mut self) -> Option<Duration> {
+        self.hold_line(None);
         let cost = self.cost();
         self.site.update(|site| site.usage.add(cost));
         self.since.map(|since| since.elapsed())
@@ -239,6 +240,9 @@ impl<'s> Session<'s> {
     ) {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
+        if came_online {
+            self.hold_line(Some(self.client.clone()));
+        }
         let (cost, host) = (self.cost(), self.host);
         let rebooted = self.site.update(|site| {
             // A connection does not outlive the boot that it began in.
@@ -260,6 +264,11 @@ impl<'s> Session<'s> {
             let (key, told) = (&self.site.config.key, told.unwrap_or_default());
             log::info!("{key}: online at {}{told}", self.site.config.hosts[host]);
         }
+    }
+
+    /// Says whom errands ask from now on.
+    fn hold_line(&self, client: Option<Client>) {
+        *self.site.line.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
     /// What the connection has cost since the last time that this was asked.

@@ -1,9 +1,13 @@
 //! `test`: a site's way from its name to its figures, step by step, each with its time.
 
-use std::time::{Duration, Instant};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
 
-use smol::future;
+use smol::channel::Receiver;
+use smol::future::{self, FutureExt};
 
+use crate::action::{Answer, Step};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::plugin::{self, Context, Plugin};
@@ -12,19 +16,6 @@ use crate::routeros::connect::{open, resolve, secure};
 use crate::routeros::error::Error;
 use crate::routeros::tls::Tls;
 
-/// One step, and how it went.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// The host, with its port.
-    pub host: String,
-    /// `resolve`, `connect`, `tls`, `login`, `listen`, or a plugin's name.
-    pub name: String,
-    /// How long it took.
-    pub took: Duration,
-    /// What was found, for a person; or why it failed.
-    pub outcome: Result<String, Error>,
-}
-
 /// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
 /// logs in once to each host.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
@@ -32,6 +23,19 @@ pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
         let mut walk = Walk { config, host, tell: &mut tell, under_way: None };
         // The next host may be well though this one is not.
         let _ = walk.all().await;
+    }
+}
+
+/// Walks whenever somebody wants to know, for ever.
+pub(super) async fn walk_on_request(config: Arc<config::Site>, tests: Receiver<Answer<Vec<Step>>>) {
+    while let Ok(answer) = tests.recv().await {
+        let mut steps = Vec::new();
+        // A mistake in this program costs who asked, and not the site.
+        let walked = AssertUnwindSafe(walk(&config, |step| steps.push(step))).catch_unwind().await;
+        if walked.is_ok() {
+            // Who has gone meanwhile is told nothing.
+            let _ = answer.try_send(Ok(steps));
+        }
     }
 }
 

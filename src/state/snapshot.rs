@@ -57,6 +57,8 @@ pub struct SiteState {
     pub events: VecDeque<ConnectionEvent>,
     /// What the agent has cost the router since the agent's start.
     pub usage: Usage,
+    /// Sessions that the admin has ended through this agent.
+    pub kicks: u64,
     /// When the router booted, as its uptime told last.
     booted: Option<Moment>,
     /// The causes of the outage under way: each is an event once, however they alternate.
@@ -149,6 +151,7 @@ impl SiteState {
             readings: plugins.into_iter().map(Reading::new).collect(),
             events: VecDeque::new(),
             usage: Usage::default(),
+            kicks: 0,
             booted: None,
             told: Vec::new(),
         }

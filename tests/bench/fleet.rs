@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use phsweb_agent::action::Desk;
 use phsweb_agent::config::{self, Host, Secret};
 use phsweb_agent::simulator::{Router, Settings};
 use phsweb_agent::site::{self, Site};
@@ -20,7 +21,9 @@ const LATENCY: Duration = Duration::from_millis(100);
 const APART: Duration = Duration::from_millis(1050);
 
 struct Fleet {
-    sites: Vec<Site>,
+    keys: Vec<String>,
+    desk: Desk,
+    _sites: Vec<Site>,
     _routers: Vec<Router>,
 }
 
@@ -35,8 +38,10 @@ impl Fleet {
         let configs: Vec<_> =
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
         let store = Arc::new(Store::new(configs.iter().map(|config| site::initial_state(config))));
-        let sites = configs.into_iter().map(|config| Site::start(config, store.clone())).collect();
-        let fleet = Self { sites, _routers: routers };
+        let keys = configs.iter().map(|config| config.key.clone()).collect();
+        let desk = Desk::default();
+        let sites = configs.into_iter().map(|config| Site::start(config, store.clone(), &desk)).collect();
+        let fleet = Self { keys, desk, _sites: sites, _routers: routers };
         smol::block_on(fleet.refresh());
         assert!(store.snapshot().sites.iter().all(|site| site.is_online()), "every site is online");
         fleet
@@ -45,7 +50,7 @@ impl Fleet {
     /// Asks all, and waits until each has answered.
     async fn refresh(&self) {
         let executor = LocalExecutor::new();
-        let asked: Vec<_> = self.sites.iter().map(|site| executor.spawn(site.refresh())).collect();
+        let asked: Vec<_> = self.keys.iter().map(|site| executor.spawn(self.desk.refresh(site))).collect();
         let all = async {
             for answer in asked {
                 answer.await.unwrap();

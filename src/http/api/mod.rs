@@ -4,21 +4,31 @@
 //! the human form. What is not known is null, and what is old carries its age; the one
 //! exception is [`stats`], whose shape is older than this agent.
 
+mod outcomes;
 mod sessions;
 mod sites;
 mod stats;
+mod users;
 
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::json;
 
+use super::message::Response;
 use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
 use crate::state::{Link, Reading, SiteState, Snapshot};
 
+pub use outcomes::StepJson;
+pub(super) use outcomes::{kicked, refreshed, steps};
 pub(super) use sessions::{sessions, table};
 pub(super) use sites::{router, site};
 pub(super) use stats::{Stats, stats};
+pub(super) use users::users;
+
+/// What all of it looks like, for programs.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
 /// A snapshot, seen at one moment.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +66,15 @@ impl ErrorJson {
     fn new(error: &Error, since: Option<String>) -> Self {
         Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
     }
+}
+
+/// A problem (RFC 9457) that has the router's error beside what every problem has.
+pub(super) fn problem_of(status: u16, title: &str, detail: &str, error: &Error) -> Response {
+    let (cause, hint) = (error.cause.name(), error.hint);
+    let body = json!({
+        "type": "about:blank", "title": title, "status": status, "detail": detail, "cause": cause, "hint": hint,
+    });
+    Response::new(status, "application/problem+json", body.to_string())
 }
 
 /// What is wrong with the connection.

@@ -162,7 +162,7 @@ struct Job {
 
 impl Engine {
     /// An engine whose workers are behind `lanes`, and put what is no bytes yet on the `shelf`.
-    pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str, shelf: Arc<Shelf>) -> io::Result<Self> {
+    pub(in crate::http) fn new(lanes: Vec<UnixStream>, secret: &str, shelf: &Arc<Shelf>) -> io::Result<Self> {
         let executor = Arc::new(Executor::new());
         let queue = Queue::new(MAX_WAITING);
         for stream in lanes {
@@ -208,10 +208,9 @@ impl Engine {
                 return Ok(Outcome::Events(Answer::head(&head_of), follower));
             }
             Reply::Later(response) => {
-                let _place = self
-                    .later
-                    .try_acquire()
-                    .ok_or_else(|| refuse(503, "too many requests wait for a router: try again in a moment"))?;
+                let _place = self.later.try_acquire().ok_or_else(|| {
+                    refuse(503, "too many requests wait for a router: try again in a moment")
+                })?;
                 let answered = AssertUnwindSafe(within(deadline, response)).catch_unwind().await;
                 answered.unwrap_or_else(|_| Some(internal_error())).ok_or_else(late)?
             }

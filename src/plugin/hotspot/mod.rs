@@ -1,7 +1,9 @@
 //! Who is online at the hotspot, and how many users are configured.
 
+pub mod command;
 mod follow;
 mod session;
+mod user;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use crate::routeros::wire::Sentence;
 
 use follow::Doubt;
 pub use session::Session;
+pub use user::User;
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 const SESSION: [&str; 12] = [
@@ -135,7 +138,7 @@ impl Plugin for HotspotPlugin {
             Command::new("/ip/hotspot/active/print").proplist(&SESSION),
             Command::new("/ip/hotspot/user/print")
                 .attribute("count-only", "")
-                .query(&format!("?name={TRIAL}"))
+                .query_equal("name", TRIAL.as_bytes())
                 .query("?#!"),
         ]
     }

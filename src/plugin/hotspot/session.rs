@@ -46,7 +46,8 @@ pub struct Session {
 
 impl Session {
     /// The session of a whole row.
-    pub(super) fn read(row: &Sentence, context: &Context) -> Self {
+    #[must_use]
+    pub fn read(row: &Sentence, context: &Context) -> Self {
         let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
         let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
@@ -83,7 +84,8 @@ impl Session {
     /// Whether a later row of this id, `other`, is of the same session: the id and the address are the
     /// next user's too, and the same user may have come back, so the login decides. One that seems earlier
     /// than thought is no new one; one that `took` long to be told seems that much later at most.
-    pub(super) fn is(&self, other: &Self, took: Duration) -> bool {
+    #[must_use]
+    pub fn is(&self, other: &Self, took: Duration) -> bool {
         let login = match (self.told_login, other.told_login) {
             (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
             _ => true,

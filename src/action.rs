@@ -1,0 +1,213 @@
+//! What can be asked of a site beside what is known: look now, try the way, end a session, list users.
+//!
+//! Whoever asks goes to the [`Desk`], which has a counter for each site; the site's task serves its
+//! [`Orders`] there, over the one connection that it has to its router. Nobody else ever sees that.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use smol::channel::{self, Receiver, Sender, TrySendError};
+
+use crate::clock::Moment;
+use crate::plugin::{Session, User};
+use crate::routeros::error::Error;
+
+/// Most calls for a refresh that wait at one site. They share one, so these are few bytes each.
+const MAX_REFRESHES: usize = 256;
+
+/// Most errands that wait at one site. They are run one by one, and each may take some seconds.
+const MAX_ERRANDS: usize = 8;
+
+/// Most tests of one site that wait: each logs in to its router, which is a line in its log.
+const MAX_TESTS: usize = 1;
+
+/// Why what was asked was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such site.
+    NoSite,
+    /// Too much is asked of this site already.
+    Busy,
+    /// The session is not there any more.
+    Gone,
+    /// The session of this id is not the one that was meant.
+    Another,
+    /// The router can't be asked, or refused.
+    Router(Error),
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Router(error)
+    }
+}
+
+/// Where an answer is waited for. Who does not wait any more is told nothing.
+pub type Answer<T> = Sender<Result<T, Refusal>>;
+
+/// A session that is to end. The id alone does not say whose it is: the next one at that address has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kick {
+    /// The session's `.id`.
+    pub id: String,
+    /// Its user, as it was shown.
+    pub user: String,
+    /// Its MAC address, as it was shown; empty where it had none.
+    pub mac: String,
+    /// Whether that user's and device's cookies go, too, so that it can't log straight back in.
+    pub forget: bool,
+}
+
+/// What a kick did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kicked {
+    /// The sessions that are gone: the one that was meant, and others of that user that went with it.
+    pub removed: Vec<Arc<Session>>,
+    /// How many cookies went.
+    pub cookies: usize,
+    /// Whether the device is back already.
+    pub is_back: bool,
+}
+
+/// Which of the configured users.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Those after the user of this id; none: from the first on.
+    pub after: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// Some of the configured users.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Users {
+    /// They themselves, by their ids.
+    pub users: Vec<User>,
+    /// How many there are in all.
+    pub total: usize,
+    /// Whether there are more after the last of these.
+    pub has_more: bool,
+}
+
+/// One step on the way to a router, and how it went.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The host, with its port.
+    pub host: String,
+    /// `resolve`, `connect`, `tls`, `login`, `listen`, or a plugin's name.
+    pub name: String,
+    /// How long it took.
+    pub took: Duration,
+    /// What was found, for a person; or why it failed.
+    pub outcome: Result<String, Error>,
+}
+
+/// What must go over the connection to the router.
+#[derive(Debug)]
+pub enum Errand {
+    /// End a session, if it began before this moment.
+    Kick(Kick, Moment, Answer<Kicked>),
+    /// List users.
+    Users(Page, Answer<Users>),
+}
+
+/// What is asked of one site, in queues that do not hold up each other.
+#[derive(Debug, Clone)]
+pub struct Orders {
+    /// Calls for a refresh, and where the site itself calls for one.
+    pub refreshes: (Sender<Answer<()>>, Receiver<Answer<()>>),
+    /// Errands, to be run one by one: of two kicks of one session the second finds it gone.
+    pub errands: Receiver<Errand>,
+    /// Calls for a test.
+    pub tests: Receiver<Answer<Vec<Step>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Counter {
+    refreshes: Sender<Answer<()>>,
+    errands: Sender<Errand>,
+    tests: Sender<Answer<Vec<Step>>>,
+}
+
+/// Where sites are asked.
+#[derive(Debug, Default)]
+pub struct Desk {
+    counters: RwLock<BTreeMap<String, Counter>>,
+}
+
+impl Desk {
+    /// Opens the counter of a site, in place of one that there was.
+    #[must_use]
+    pub fn open(&self, site: &str) -> Orders {
+        let refreshes = channel::bounded(MAX_REFRESHES);
+        let (errands, run) = channel::bounded(MAX_ERRANDS);
+        let (tests, tested) = channel::bounded(MAX_TESTS);
+        let counter = Counter { refreshes: refreshes.0.clone(), errands, tests };
+        self.counters.write().unwrap_or_else(PoisonError::into_inner).insert(site.into(), counter);
+        Orders { refreshes, errands: run, tests: tested }
+    }
+
+    /// Has a site's router asked now, and waits until it has answered. Calls that come together share
+    /// one refresh, and there is at most one a second.
+    ///
+    /// # Errors
+    ///
+    /// Why the router did not answer. After a refused login that is told without another try, until
+    /// the router has been left alone for long enough.
+    pub async fn refresh(&self, site: &str) -> Result<(), Refusal> {
+        let (answer, answered) = channel::bounded(1);
+        put(&self.counter(site)?.refreshes, answer)?;
+        wait(answered).await
+    }
+
+    /// Tries the way to a site's router, over connections of its own.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` where that is under way already. A step that failed is an answer.
+    pub async fn test(&self, site: &str) -> Result<Vec<Step>, Refusal> {
+        let (answer, answered) = channel::bounded(1);
+        put(&self.counter(site)?.tests, answer)?;
+        wait(answered).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    ///
+    /// Why it is as it was.
+    pub async fn kick(&self, site: &str, kick: Kick) -> Result<Kicked, Refusal> {
+        let (answer, answered) = channel::bounded(1);
+        put(&self.counter(site)?.errands, Errand::Kick(kick, Moment::now(), answer))?;
+        wait(answered).await
+    }
+
+    /// Asks the router for some of its configured users.
+    ///
+    /// # Errors
+    ///
+    /// Why they are not known.
+    pub async fn users(&self, site: &str, page: Page) -> Result<Users, Refusal> {
+        let (answer, answered) = channel::bounded(1);
+        put(&self.counter(site)?.errands, Errand::Users(page, answer))?;
+        wait(answered).await
+    }
+
+    fn counter(&self, site: &str) -> Result<Counter, Refusal> {
+        let counters = self.counters.read().unwrap_or_else(PoisonError::into_inner);
+        counters.get(site).cloned().ok_or(Refusal::NoSite)
+    }
+}
+
+fn put<T>(queue: &Sender<T>, order: T) -> Result<(), Refusal> {
+    queue.try_send(order).map_err(|error| match error {
+        TrySendError::Full(_) => Refusal::Busy,
+        TrySendError::Closed(_) => Refusal::NoSite,
+    })
+}
+
+async fn wait<T>(answered: Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
+    // The site was taken out of the configuration meanwhile.
+    answered.recv().await.unwrap_or(Err(Refusal::NoSite))
+}

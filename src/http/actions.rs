@@ -1,0 +1,165 @@
+//! What is asked of a router when somebody wants it. Each action is one log line.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use smol::stream::{self, StreamExt};
+
+use super::api;
+use super::message::{Request, Response, problem};
+use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step};
+use crate::routeros::error::{Cause, Error};
+
+/// Users of a page where nobody says how many.
+const USERS: usize = 50;
+
+/// Most users of a page: the router is asked for each of them by its id.
+const MAX_USERS: usize = 500;
+
+/// Longest text of others in a log line, in characters; a name of 10 KB is cut.
+const MAX_LOGGED: usize = 100;
+
+/// The body of a kick.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KickBody {
+    id: String,
+    user: String,
+    mac: String,
+    #[serde(default)]
+    forget: bool,
+}
+
+/// What a kick's JSON asks for.
+pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
+    let body: KickBody = serde_json::from_slice(&request.body).map_err(|error| {
+        let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true if its cookies are to go, too"#;
+        problem(400, "Bad Request", &format!("The body is not what is expected, {expected}: {error}."))
+    })?;
+    let KickBody { id, user, mac, forget } = body;
+    Ok(Kick { id, user, mac, forget })
+}
+
+/// Ends a session.
+pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: IpAddr) -> Result<Kicked, Refusal> {
+    let what = format!("kick {} {} {}", logged(&kick.user), logged(&kick.mac), logged(&kick.id));
+    let kicked = desk.kick(site, kick).await;
+    let outcome = kicked.as_ref().map(|kicked| {
+        let back = if kicked.is_back { ", and the device is back already" } else { "" };
+        format!("{} removed, {} cookies{back}", kicked.removed.len(), kicked.cookies)
+    });
+    log_action(who, &what, site, outcome);
+    kicked
+}
+
+/// Tries the way to a site's router.
+pub(super) async fn test(desk: &Desk, site: &str, who: IpAddr) -> Result<Vec<Step>, Refusal> {
+    let steps = desk.test(site).await;
+    let outcome = steps.as_ref().map(|steps| {
+        let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
+        format!("{failed} of {} steps failed", steps.len())
+    });
+    log_action(who, "test", site, outcome);
+    steps
+}
+
+/// Has these sites asked now, side by side; how it went, in their order.
+pub(super) async fn refresh(
+    desk: &Arc<Desk>,
+    sites: Vec<String>,
+    who: IpAddr,
+) -> Vec<(String, Result<(), Refusal>)> {
+    let asked: Vec<_> = sites
+        .into_iter()
+        .map(|site| {
+            let desk = desk.clone();
+            smol::spawn(async move {
+                let refreshed = desk.refresh(&site).await;
+                (site, refreshed)
+            })
+        })
+        .collect();
+    let outcomes: Vec<_> = stream::iter(asked).then(|task| task).collect().await;
+    let refreshed = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    let sites = match outcomes.as_slice() {
+        [(site, _)] => site.clone(),
+        all => format!("{} sites", all.len()),
+    };
+    log_action(who, "refresh", &sites, Ok(format!("{refreshed} of {} answered", outcomes.len())));
+    outcomes
+}
+
+/// Which users a query asks for.
+pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
+    let limit = match request.parameter("limit") {
+        None => USERS,
+        Some(text) => text.parse().ok().filter(|limit| (1..=MAX_USERS).contains(limit)).ok_or_else(|| {
+            problem(
+                400,
+                "Bad Request",
+                &format!("limit: found {text:?}; expected a number from 1 to {MAX_USERS}."),
+            )
+        })?,
+    };
+    Ok(Page { after: request.parameter("after"), limit })
+}
+
+fn log_action(who: IpAddr, what: &str, site: &str, outcome: Result<String, &Refusal>) {
+    match outcome {
+        Ok(done) => log::info!("{site}: {what}, asked by {who}: {done}"),
+        Err(refusal) => log::warn!("{site}: {what}, asked by {who}: {}", in_words(refusal)),
+    }
+}
+
+/// A text of others in a line of the log: quoted, so that it is no line of its own, and not longer than is read.
+fn logged(text: &str) -> String {
+    let cut: String = text.chars().take(MAX_LOGGED).collect();
+    let more = if cut.len() < text.len() { "…" } else { "" };
+    format!("{cut:?}{more}")
+}
+
+/// Why it was not done, for a person.
+pub(super) fn in_words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NoSite => "This site is not configured (any more).".into(),
+        Refusal::Busy => "Too much is asked of this site at once: try again in a moment.".into(),
+        Refusal::Gone => "The session is not there any more.".into(),
+        Refusal::Another => {
+            "The session of this id is another one by now: another user or device, or logged in anew. \
+             Look at the list again."
+                .into()
+        }
+        Refusal::Router(error) => format!("{}. {}", capital(&error.message), error.hint),
+    }
+}
+
+/// The same in an answer.
+pub(super) fn refused(refusal: &Refusal) -> Response {
+    let (status, title) = match refusal {
+        Refusal::NoSite | Refusal::Gone => (404, "Not Found"),
+        Refusal::Another => (409, "Conflict"),
+        Refusal::Busy => (503, "Service Unavailable"),
+        Refusal::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
+            (504, "Gateway Timeout")
+        }
+        Refusal::Router(error) if error.is_refusal() && error.cause != Cause::Auth => (403, "Forbidden"),
+        Refusal::Router(_) => (502, "Bad Gateway"),
+    };
+    let response = match refusal {
+        Refusal::Router(error) => api::problem_of(status, title, &in_words(refusal), error),
+        _ => problem(status, title, &in_words(refusal)),
+    };
+    if *refusal == Refusal::Busy { response.with("Retry-After", "1") } else { response }
+}
+
+/// What was done in the shape of an answer, or why it was not.
+pub(super) fn answer<T>(outcome: &Result<T, Refusal>, shape: impl FnOnce(&T) -> Response) -> Response {
+    outcome.as_ref().map_or_else(refused, shape)
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    first + letters.as_str()
+}

@@ -1,0 +1,89 @@
+//! One configured user: what a row of `/ip/hotspot/user` says of it.
+
+use std::time::Duration;
+
+use crate::routeros::value::{self, Encoding, Text};
+use crate::routeros::wire::Sentence;
+
+/// Properties of a user that are shown. `password` is never among them.
+pub(super) const USER: [&str; 15] = [
+    ".id",
+    "name",
+    "server",
+    "profile",
+    "address",
+    "mac-address",
+    "comment",
+    "limit-uptime",
+    "limit-bytes-in",
+    "limit-bytes-out",
+    "limit-bytes-total",
+    "uptime",
+    "bytes-in",
+    "bytes-out",
+    "disabled",
+];
+
+/// A configured user. What it used counts at logout only: sessions under way come on top.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct User {
+    /// The router's `.id`.
+    pub id: String,
+    /// The name.
+    pub name: Text,
+    /// The hotspot server that it may log in at, or `all`.
+    pub server: Option<String>,
+    /// The name of its profile.
+    pub profile: Option<String>,
+    /// The only address that it may have, if there is one.
+    pub address: Option<String>,
+    /// The only device that it may use, if there is one.
+    pub mac: Option<String>,
+    /// The comment.
+    pub comment: Option<String>,
+    /// How long it may be online in all; absent where there is no limit.
+    pub limit_uptime: Option<Duration>,
+    /// How many bytes it may upload.
+    pub limit_bytes_in: Option<u64>,
+    /// How many bytes it may download.
+    pub limit_bytes_out: Option<u64>,
+    /// How many bytes it may move both ways.
+    pub limit_bytes_total: Option<u64>,
+    /// How long it was online.
+    pub uptime: Option<Duration>,
+    /// `bytes-in`: what it uploaded.
+    pub bytes_in: u64,
+    /// `bytes-out`: what it downloaded.
+    pub bytes_out: u64,
+    /// Whether it may not log in.
+    pub is_disabled: bool,
+}
+
+impl User {
+    /// The user of a row.
+    #[must_use]
+    pub fn read(row: &Sentence, codepage: &'static Encoding) -> Self {
+        let get = |key: &str| row.get(key).filter(|value| !value.is_empty());
+        let shown = |key: &str| get(key).map(|value| value::text(value, codepage).into_owned());
+        // No limit is `0s`, `0`, or absent.
+        let some_time = |key: &str| get(key).and_then(value::duration).filter(|time| !time.is_zero());
+        let some_bytes = |key: &str| get(key).and_then(value::number).filter(|&bytes| bytes > 0);
+        Self {
+            id: shown(".id").unwrap_or_default(),
+            name: Text::new(row.get("name").unwrap_or_default(), codepage),
+            server: shown("server"),
+            profile: shown("profile"),
+            address: shown("address"),
+            mac: shown("mac-address"),
+            comment: shown("comment"),
+            limit_uptime: some_time("limit-uptime"),
+            limit_bytes_in: some_bytes("limit-bytes-in"),
+            limit_bytes_out: some_bytes("limit-bytes-out"),
+            limit_bytes_total: some_bytes("limit-bytes-total"),
+            uptime: get("uptime").and_then(value::duration),
+            bytes_in: get("bytes-in").and_then(value::number).unwrap_or(0),
+            bytes_out: get("bytes-out").and_then(value::number).unwrap_or(0),
+            is_disabled: get("disabled").and_then(value::boolean).unwrap_or(false),
+        }
+    }
+}
