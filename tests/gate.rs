@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_net::TcpListener;
 use phsweb_agent::http::gate::{self, Limits, MAX_BODY, MAX_HEAD};
-use phsweb_agent::http::{self, Engine, Field, Method, Request, Response};
+use phsweb_agent::http::{self, Engine, Field, Method, Reply, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -522,55 +522,79 @@ fn all_addresses_share_the_places() {
 /// A route that waits until it is let go.
 #[derive(Default)]
 struct Held {
-    state: Mutex<(usize, bool)>,
+    released: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Held {
     fn hold(&self) -> Response {
-        let mut state = self.state.lock().unwrap();
-        state.0 += 1;
-        self.changed.notify_all();
-        let _state = self.changed.wait_while(state, |(_, released)| !*released).unwrap();
+        let released = self.released.lock().unwrap();
+        let _released = self.changed.wait_while(released, |released| !*released).unwrap();
         Response::new(200, "text/plain", "held")
     }
 
-    fn wait_for(&self, count: usize) {
-        let state = self.state.lock().unwrap();
-        let waited = self.changed.wait_timeout_while(state, PATIENCE, |(held, _)| *held < count).unwrap();
-        assert!(!waited.1.timed_out(), "{} of {count} are held", waited.0.0);
-    }
-
     fn release(&self) {
-        self.state.lock().unwrap().1 = true;
+        *self.released.lock().unwrap() = true;
         self.changed.notify_all();
     }
 }
 
 #[test]
-fn waiting_actions_are_few_and_hold_up_no_page() {
-    let held = Arc::new(Held::default());
-    let holding = Arc::clone(&held);
-    let engine = http::start(move |request| match request.method {
-        Method::Post => holding.hold(),
-        _ => route(request),
+fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
+    // As many as the engine lets wait.
+    const WAITING: usize = 64;
+    let (release, released) = smol::channel::bounded::<()>(1);
+    let (begin, begun) = mpsc::channel();
+    let engine = http::start(move |request| {
+        if request.method != Method::Post {
+            return route(request).into();
+        }
+        let (begin, released) = (begin.clone(), released.clone());
+        Reply::later(async move {
+            begin.send(()).unwrap();
+            // Ends when the sender is dropped.
+            let _ = released.recv().await;
+            Response::new(200, "text/plain", "released").with("X-Kind", "later")
+        })
     });
     let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
-    let (statuses, status) = mpsc::channel();
-    let asking = |_| {
-        let (mut client, statuses) = (served.connect(), statuses.clone());
+    let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
+    for client in &mut clients {
         client.send(post(0));
-        thread::spawn(move || statuses.send(client.answer().status).unwrap());
-    };
-    (0..4).for_each(asking);
-    held.wait_for(4);
-    // All lanes are taken: sixteen wait and one cannot.
-    (0..17).for_each(asking);
-    assert_eq!(status.recv_timeout(PATIENCE), Ok(503));
+        begun.recv_timeout(PATIENCE).unwrap();
+    }
+    let refused = served.ask(post(0));
+    assert_eq!((refused.status, begun.try_recv().is_err()), (503, true), "{}", refused.body);
     assert_eq!(served.ask(get("/")).status, 200);
-    held.release();
-    for _ in 0..20 {
-        assert_eq!(status.recv_timeout(PATIENCE), Ok(200));
+    drop(release);
+    for mut client in clients {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "released"));
+        assert!(
+            answer.head.contains("X-Kind: later\r\n") && answer.head.contains("\r\nDate: "),
+            "{}",
+            answer.head
+        );
+        // It can be asked again over the same connection.
+        assert_eq!(client.get("/a").status, 200);
+    }
+}
+
+#[test]
+fn a_later_answer_that_fails_or_does_not_come_is_told() {
+    let engine = http::start(|request| match request.path.as_str() {
+        "/panic" => Reply::later(async { panic!("on purpose, for a test") }),
+        "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
+        "/never" => Reply::later(smol::future::pending()),
+        _ => route(request).into(),
+    });
+    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
+    let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
+    for (path, status) in [("/panic", 500), ("/bad", 500), ("/never", 504), ("/a", 200)] {
+        // More often than answers may wait: each gives its place back.
+        for _ in 0..if path == "/never" { 3 } else { 70 } {
+            assert_eq!(served.ask(get(path)).status, status, "{path}");
+        }
     }
 }
 
