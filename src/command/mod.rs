@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_net::TcpListener;
 use async_signal::{Signal, Signals};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
 use smol::stream::StreamExt;
 
@@ -61,6 +62,7 @@ fn configured(named: Option<PathBuf>) -> Result<Config, Failure> {
 /// Serves a configuration until a signal ends it.
 fn serve(config: &Config) -> Result<(), Failure> {
     let signals = signals()?;
+    raise_descriptors(config);
     let store = Arc::new(Store::new(config.sites.iter().map(|site| site::initial_state(site))));
     let desk = Arc::new(Desk::default());
     let events = Events::new(store.clone());
@@ -86,6 +88,28 @@ fn serve(config: &Config) -> Result<(), Failure> {
         serving.or(until_ended(signals)).await;
         Ok(())
     })
+}
+
+/// Lets the process have a descriptor for each connection and router, as far as the system lets it: the
+/// usual 1,024 are few.
+fn raise_descriptors(config: &Config) {
+    /// For the engine, the log, files, and a second way to some routers.
+    const REST: usize = 128;
+    let wanted = (config.http.max_connections + 2 * config.sites.len() + REST) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let current = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
+    if raised.is_err() || current < wanted {
+        log::warn!(
+            "this process may open {} files, and {wanted} are wanted: fewer than {} clients find room. \
+             Raise LimitNOFILE= of the service, or ulimit -n, or lower http.max_connections",
+            getrlimit(Resource::Nofile).current.unwrap_or_default(),
+            config.http.max_connections
+        );
+    }
 }
 
 /// The signals that a command minds, received from now on.

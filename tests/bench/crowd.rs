@@ -1,0 +1,196 @@
+//! A crowd at the front door: a thousand pages that follow the events, and a hundred programs that poll.
+//!
+//! Tells how long answers take, how soon a login is on all pages, and what the crowd costs the agent in
+//! memory. It fails where anything goes wrong; times are only told, for a machine may be busy.
+//!
+//! ```sh
+//! cargo bench --bench crowd
+//! ```
+
+// Helpers may stop at the first thing that is not as it must be.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use async_net::TcpStream;
+use phsweb_agent::simulator::{Router, Settings};
+use smol::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
+use smol::{LocalExecutor, Timer};
+
+const PAGES: usize = 1000;
+const PROGRAMS: usize = 100;
+const POLL_EVERY: Duration = Duration::from_secs(1);
+
+/// Logins, one after the other, each once the one before is on all pages, and the least time between.
+const LOGINS: u32 = 15;
+const LOGIN_EVERY: Duration = Duration::from_secs(2);
+
+/// A login that is not on all pages by then never comes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the crowd may cost, in bytes.
+const MOST_MEMORY: u64 = 12_000_000;
+
+/// Descriptors that the agent and this program need.
+const DESCRIPTORS: u64 = 4096;
+
+struct Agent {
+    process: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Agent {
+    fn start(router: &Router) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!(
+            r#"(
+                http: (listen: "127.0.0.1:0", max_connections: 2048),
+                sites: {{ "awka": (hosts: ["{}"], user: "api-user", password: Plain("password"), refresh: "2s") }},
+            )"#,
+            router.addr()
+        );
+        fs::write(folder.path().join("sites.ron"), file).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let address = { lines }
+            .find_map(|line| line.strip_prefix("The page is at http://")?.strip_suffix('/')?.parse().ok());
+        Self { process, address: address.unwrap(), _folder: folder }
+    }
+
+    /// Its memory now, in bytes.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What the crowd has seen so far.
+#[derive(Default)]
+struct Seen {
+    /// The most logins that each page was told.
+    logins: Vec<u64>,
+    answers: Vec<Duration>,
+}
+
+/// A page: it follows the events.
+async fn follow(address: SocketAddr, page: usize, seen: &Mutex<Seen>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut lines = smol::io::BufReader::new(stream);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).await.unwrap(), 0, "the events of page {page} have ended");
+        let logins = line.split_once("\"logins\":").map(|(_, rest)| rest.split(',').next().unwrap().parse());
+        if let Some(logins) = logins {
+            seen.lock().unwrap().logins[page] = logins.unwrap();
+        }
+    }
+}
+
+/// A program: it asks for the figures each second.
+async fn poll(address: SocketAddr, program: usize, seen: &Mutex<Seen>) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    // Spread over the second, as programs are that know nothing of each other.
+    Timer::after(POLL_EVERY.mul_f64(program as f64 / PROGRAMS as f64)).await;
+    loop {
+        let began = Instant::now();
+        stream.write_all(b"GET /api/hotspot/stats HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"}}}") {
+            let mut chunk = [0; 4096];
+            let count = stream.read(&mut chunk).await.unwrap();
+            assert_ne!(count, 0, "{}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&chunk[..count]);
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", String::from_utf8_lossy(&answer));
+        seen.lock().unwrap().answers.push(began.elapsed());
+        Timer::at(began + POLL_EVERY).await;
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        Timer::after(Duration::from_millis(5)).await;
+    }
+    began.elapsed()
+}
+
+fn main() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(DESCRIPTORS.min(limit.maximum.unwrap_or(DESCRIPTORS)));
+    setrlimit(Resource::Nofile, limit).unwrap();
+
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let router = Router::start(anywhere, Settings::default()).unwrap();
+    let agent = Agent::start(&router);
+    let seen = Mutex::new(Seen { logins: vec![u64::MAX; PAGES], ..Seen::default() });
+    let executor = Rc::new(LocalExecutor::new());
+    smol::block_on(executor.run(async {
+        let connected = |count: u64| {
+            let tasks = fs::read_dir(format!("/proc/{}/fd", agent.process.id())).unwrap().count();
+            tasks as u64 >= count
+        };
+        until("the agent is at work", || connected(10)).await;
+        Timer::after(Duration::from_secs(3)).await;
+        let before = agent.memory();
+        let programs: Vec<_> = (0..PROGRAMS).map(|n| executor.spawn(poll(agent.address, n, &seen))).collect();
+        let pages: Vec<_> = (0..PAGES).map(|n| executor.spawn(follow(agent.address, n, &seen))).collect();
+        let told = |logins| move |page: &u64| *page == logins;
+        until("all pages follow", || seen.lock().unwrap().logins.iter().all(told(0))).await;
+
+        let (mut most, mut slowest) = (agent.memory(), Duration::ZERO);
+        for login in 1..=LOGINS {
+            let next = Instant::now() + LOGIN_EVERY;
+            let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 9, 0, 0)) + login);
+            assert!(router.log_in("crowd", address, &format!("02:00:00:00:00:{login:02X}")).is_some());
+            let all = || seen.lock().unwrap().logins.iter().all(told(u64::from(login)));
+            slowest = slowest.max(until("a login is on all pages", all).await);
+            most = most.max(agent.memory());
+            Timer::at(next).await;
+        }
+        // A task that ended has failed, and says so here.
+        for task in programs.iter().chain(&pages) {
+            assert!(!task.is_finished());
+        }
+        let mut answers = std::mem::take(&mut seen.lock().unwrap().answers);
+        answers.sort_unstable();
+        let share = |share: usize| answers[(answers.len() - 1) * share / 1000];
+        println!(
+            "{PAGES} pages follow and {PROGRAMS} programs poll: {} answers, half within {:.1?}, 99% within {:.1?}, \
+             all within {:.1?}; the slowest of {LOGINS} logins was on all pages after {slowest:.0?}",
+            answers.len(),
+            share(500),
+            share(990),
+            share(1000),
+        );
+        let more = most.saturating_sub(before);
+        println!("memory: {before} B before, {more} B more at the most");
+        assert!(more <= MOST_MEMORY, "the crowd costs {more} B");
+    }));
+}
