@@ -12,18 +12,20 @@
 //! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites. No I/O |
+//! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
 //! | [`config`] | `sites.ron`: read, checked whole, each problem with its place |
-//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `walk` tries the way step by step |
-//! | [`http`] | the gate, tiny_http behind it, the routes; JSON in `api`, HTML in `page` |
+//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `errands` are what somebody wants of it, `walk` tries the way step by step |
+//! | [`http`] | the gate, tiny_http behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
 //! | [`command`] | `run`, `demo`, `simulate`, `test`: each puts the parts together |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //!
 //! ```text
-//! command → { http, site } → { config, state } → plugin → routeros
+//! command → { http, site } → { action, config, state } → plugin → routeros
 //! command → simulator → routeros::wire alone
-//! http never sees a client: a route is a pure function of a request and a snapshot
+//! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
+//! asked of a router goes as an order to the site's task
 //! ```
 //!
 //! A test holds these arrows against the `use` lines.
@@ -35,10 +37,12 @@
 //! - `sites.ron` → read once → parse → check → a task for each site
 //! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
 //! - client → gate (whole requests only) → engine → route → answer from the last snapshot
+//! - POST → route → `action::Desk` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer
+//! - a new `Arc<Snapshot>` → `http::events`, which renders each change once → gate → all who follow
 //!
 //! # Threads
 //!
-//! The main one runs the gate and waits for signals, smol's one runs the sites, a few answer
+//! The main one runs the gate and waits for signals, smol's one runs the sites and the events, a few answer
 //! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!

@@ -112,8 +112,10 @@ impl Events {
             }
             let now = self.store.snapshot();
             if now.generation != before.generation {
-                let is_new = |site: &&Arc<SiteState>| !before.sites.iter().any(|old| Arc::ptr_eq(old, site));
-                self.tell(|| render(&now, now.sites.iter().filter(is_new)));
+                let is_same =
+                    |at: usize, site| before.sites.get(at).is_some_and(|old| Arc::ptr_eq(old, site));
+                let changed = now.sites.iter().enumerate().filter(|&(at, site)| !is_same(at, site));
+                self.tell(|| render(&now, changed.map(|(_, site)| site)));
                 before = now;
             }
         }

@@ -98,6 +98,8 @@ async fn follow(address: SocketAddr, page: usize, seen: &Mutex<Seen>) {
     stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut lines = smol::io::BufReader::new(stream);
     let mut line = String::new();
+    lines.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
     loop {
         line.clear();
         assert_ne!(lines.read_line(&mut line).await.unwrap(), 0, "the events of page {page} have ended");
@@ -152,12 +154,8 @@ fn main() {
     let seen = Mutex::new(Seen { logins: vec![u64::MAX; PAGES], ..Seen::default() });
     let executor = Rc::new(LocalExecutor::new());
     smol::block_on(executor.run(async {
-        let connected = |count: u64| {
-            let tasks = fs::read_dir(format!("/proc/{}/fd", agent.process.id())).unwrap().count();
-            tasks as u64 >= count
-        };
-        until("the agent is at work", || connected(10)).await;
-        Timer::after(Duration::from_secs(3)).await;
+        // What the agent takes by itself is no cost of the crowd's.
+        until("the router is asked", || router.counters().commands > 20).await;
         let before = agent.memory();
         let programs: Vec<_> = (0..PROGRAMS).map(|n| executor.spawn(poll(agent.address, n, &seen))).collect();
         let pages: Vec<_> = (0..PAGES).map(|n| executor.spawn(follow(agent.address, n, &seen))).collect();

@@ -41,10 +41,9 @@ pub(in crate::http) const TICKET: &str = "Gate-Ticket";
 /// nothing, so a few keep every core busy.
 pub(in crate::http) const LANES: usize = 4;
 
-/// Most requests waiting for a lane: one for each of the default number of
-/// connections, and few enough that the last of them still gets its answer in a
-/// second or two on a slow router.
-const MAX_WAITING: usize = 512;
+/// Most requests waiting for a lane: a thousand pages that all come back when the agent
+/// does, twice. Each connection has one at most, so with the usual 512 none is refused.
+const MAX_WAITING: usize = 2048;
 
 /// Most answers that wait for a router: each holds a request of up to 64 KiB, and a
 /// router asked more at a time than this only gets slower.
