@@ -33,12 +33,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// From one page to the next, of each person.
 const ASK_EVERY: Duration = Duration::from_millis(100);
 
+/// All attackers have begun within this time.
+const BEGIN: Duration = Duration::from_secs(1);
+
+/// From the end of an attacker's connection to its next one. More of them at once would measure who has more
+/// of this machine's processors.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// The most memory that the agent may have, in bytes: an agent for the first time under attack.
 const MOST_MEMORY: u64 = 24_000_000;
 
 /// How much more it may have after an attack than before any. A freed heap stays with glibc in part; musl,
 /// for which the agent is built, gives it back.
-const MORE_AFTER: u64 = if cfg!(target_env = "musl") { 2_000_000 } else { 14_000_000 };
+const MORE_AFTER: u64 = if cfg!(target_env = "musl") { 2_000_000 } else { 6_000_000 };
 
 /// Descriptors of this program.
 const DESCRIPTORS: u64 = 8192;
@@ -186,13 +193,14 @@ impl Drop for Agent {
 }
 
 /// One client's attacks. However one ends, the next follows: the agent closes what it can't bear.
-async fn attack(attack: Attack, address: SocketAddr) {
+async fn attack(attack: Attack, address: SocketAddr, delay: Duration) {
+    Timer::after(delay).await;
     loop {
         // A refusal to connect would be an end of the agent, which those who ask for the page notice.
         if let Ok(stream) = TcpStream::connect(address).await {
             once(attack, stream).await;
         }
-        Timer::after(Duration::from_millis(5)).await;
+        Timer::after(AGAIN).await;
     }
 }
 
@@ -279,8 +287,12 @@ fn hold(kind: &Kind, time: Duration) {
             }
         } else {
             let executor = Rc::new(LocalExecutor::new());
-            let attackers: Vec<_> =
-                (0..kind.clients).map(|_| executor.spawn(attack(kind.attack, agent.address))).collect();
+            let attackers: Vec<_> = (0..kind.clients)
+                .map(|number| {
+                    let delay = BEGIN.mul_f64(number as f64 / kind.clients as f64);
+                    executor.spawn(attack(kind.attack, agent.address, delay))
+                })
+                .collect();
             smol::block_on(executor.run(Timer::after(time)));
             assert!(attackers.iter().all(|attacker| !attacker.is_finished()));
         }

@@ -95,10 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let began = Instant::now();
         let answered = {
             let _place = self.read_body(&head).await?;
-            self.seat.serving();
+            self.seat.asking();
             engine.ask(&head, &self.buffer[..head.body_length], self.peer, self.gate.limits.answer).await
         };
         self.consume(head.body_length);
+        self.seat.reading();
         let mut answer = match answered.map_err(|refusal| End::Refused(head.method, refusal))? {
             Outcome::Whole(answer) => answer,
             Outcome::Events(answer, follower) => return self.follow(&head, answer, follower).await,

@@ -57,8 +57,8 @@ struct Taken {
     task: Option<Task<()>>,
 }
 
-/// What is lost by closing a connection, least first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What would be lost by closing a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// It never sent a whole request, or nothing more is wanted of it.
     Opening,
@@ -66,8 +66,10 @@ enum Stage {
     Idle,
     /// It is told events, and comes back by itself when it is closed.
     Following,
-    /// It sent a whole request and has not had all of the answer.
-    Serving,
+    /// It has not read all of its answer yet.
+    Reading,
+    /// It sent a whole request that is not answered yet.
+    Asking,
 }
 
 /// A place for one connection, given back when dropped.
@@ -129,7 +131,10 @@ impl Door {
         seats.count = (taken - taken.div_ceil(4)).max(1).min(seats.count);
         seats.shrunk = Some(Instant::now());
         while seats.taken.len() > seats.count {
-            let Some(task) = seats.evict(|taken| taken.stage < Stage::Serving) else { break };
+            let Some(task) = seats.evict(|taken| !matches!(taken.stage, Stage::Reading | Stage::Asking))
+            else {
+                break;
+            };
             out.push(task);
         }
         drop(seats);
@@ -143,21 +148,30 @@ impl Door {
 }
 
 impl Seats {
-    /// Takes away the seat, among those that `may_go`, that can best be spared:
-    /// at the least stage, and there the one longest without a whole request. The
-    /// task is to be dropped when the lock is no longer held.
-    ///
-    /// A few that are new go last, or else, where clients hold all the other seats
-    /// with answers they don't read, the next to come would always push out the
-    /// last before it could ask. Only a few: many at once are a flood.
+    /// Takes away the seat, among those that `may_go`, that can best be spared: at the least rank, and there
+    /// the one longest without a whole request. The task is to be dropped when the lock is no longer held.
     fn evict(&mut self, may_go: impl Fn(&Taken) -> bool) -> Option<Task<()>> {
         let now = Instant::now();
         let is_new = |taken: &Taken| taken.stage == Stage::Opening && now - taken.since < NEW;
-        let candidates = || self.taken.iter().filter(|(_, taken)| may_go(taken));
-        let new = candidates().filter(|(_, taken)| is_new(taken)).count();
-        let few = new <= candidates().count() / SEATS_FOR_ONE_NEW;
-        let (&number, _) =
-            candidates().min_by_key(|(_, taken)| (few && is_new(taken), taken.stage, taken.since))?;
+        let candidates =
+            || self.taken.iter().map(|(number, taken)| (*number, taken)).filter(|(_, taken)| may_go(taken));
+        let count = |holds: &dyn Fn(&Taken) -> bool| candidates().filter(|(_, taken)| holds(taken)).count();
+        let (new, idle) = (count(&is_new), count(&|taken| taken.stage == Stage::Idle));
+        // A few that are new go last, or else, where clients hold all the other seats with answers they don't
+        // read, the next to come would always push out the last before it could ask. Many are a flood.
+        let few = new <= count(&|_| true) / SEATS_FOR_ONE_NEW;
+        let rank = |taken: &Taken| match taken.stage {
+            Stage::Opening if !is_new(taken) => 0,
+            // Where those are more that have asked already, they are the flood.
+            Stage::Opening if few => 5,
+            Stage::Opening => 2,
+            Stage::Idle if few || idle > new => 1,
+            Stage::Idle | Stage::Following => 3,
+            Stage::Reading => 4,
+            // The one that waited longest is the next to be answered: where all wait, who comes has to.
+            Stage::Asking => 6,
+        };
+        let (number, _) = candidates().min_by_key(|(_, taken)| (rank(taken), taken.since))?;
         self.remove(number)
     }
 
@@ -170,11 +184,16 @@ impl Seats {
 
 impl Seat {
     /// A whole request has come.
-    pub(super) fn serving(&self) {
+    pub(super) fn asking(&self) {
         self.update(|taken| {
-            taken.stage = Stage::Serving;
+            taken.stage = Stage::Asking;
             taken.since = Instant::now();
         });
+    }
+
+    /// Its answer is there.
+    pub(super) fn reading(&self) {
+        self.update(|taken| taken.stage = Stage::Reading);
     }
 
     /// The answer is out; there may be more requests.

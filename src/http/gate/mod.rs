@@ -35,8 +35,9 @@ pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
 const MAX_LARGE_BODIES: usize = 32;
 
 /// Clients that the system completes the handshake for before they are accepted.
-/// The usual 128 overflows in a burst, and those left out try again a second later.
-const BACKLOG: i32 = 1024;
+/// The usual 128 overflow in a burst, and those left out try again a second later.
+/// Linux makes no more of it than its own limit, which has been this for years.
+const BACKLOG: i32 = 4096;
 
 /// Most connections taken in one go before those that are in get their turn.
 const ACCEPTED_AT_ONCE: usize = 16;
