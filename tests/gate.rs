@@ -544,7 +544,7 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
     // As many as the engine lets wait.
     const WAITING: usize = 64;
     let (release, released) = smol::channel::bounded::<()>(1);
-    let (begin, begun) = mpsc::channel();
+    let (begin, waiting) = mpsc::channel();
     let engine = http::start(move |request| {
         if request.method != Method::Post {
             return route(request).into();
@@ -561,10 +561,10 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
     let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
     for client in &mut clients {
         client.send(post(0));
-        begun.recv_timeout(PATIENCE).unwrap();
+        waiting.recv_timeout(PATIENCE).unwrap();
     }
     let refused = served.ask(post(0));
-    assert_eq!((refused.status, begun.try_recv().is_err()), (503, true), "{}", refused.body);
+    assert_eq!((refused.status, waiting.try_recv().is_err()), (503, true), "{}", refused.body);
     assert_eq!(served.ask(get("/")).status, 200);
     drop(release);
     for mut client in clients {
