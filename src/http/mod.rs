@@ -17,6 +17,7 @@ mod events;
 pub mod gate;
 mod message;
 mod page;
+mod peer;
 mod routes;
 mod server;
 

@@ -2,11 +2,13 @@
 //! that can best be spared gives up its own.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use smol::Task;
+
+use crate::http::peer;
 
 /// The most memory for answers that clients have not yet read, in bytes: the
 /// longest possible answer fits, and a router has it to spare. Past it the answer
@@ -91,7 +93,7 @@ impl Door {
     /// from. Another connection may have to go for it: one of the same address if
     /// that has its share already, else one of all.
     pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, start: impl FnOnce(Seat) -> Task<()>) {
-        let from = origin(peer);
+        let from = peer::network(peer);
         let mut seats = self.lock();
         if seats.shrunk.is_some_and(|at| at.elapsed() > SHRUNK_FOR) {
             seats.shrunk = None;
@@ -250,12 +252,4 @@ impl Drop for Seat {
 /// address alone never keeps the others out.
 fn max_from_one(count: usize) -> usize {
     (count - count / 4).max(MIN_SHARE).min(count)
-}
-
-/// What counts as one address: a host or network has a whole /64 of IPv6.
-fn origin(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }

@@ -1,0 +1,30 @@
+//! Whom a peer's address stands for.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// What counts as one peer wherever peers are counted: a host or network has a
+/// whole /64 of IPv6, and can send from any address of it.
+pub(super) fn network(peer: IpAddr) -> IpAddr {
+    match peer {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_host_has_a_whole_64() {
+        for (peer, expected) in [
+            ("192.0.2.7", "192.0.2.7"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+            ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::"),
+            ("2001:db8:1:3::", "2001:db8:1:3::"),
+            ("::1", "::"),
+        ] {
+            assert_eq!(network(peer.parse().unwrap()).to_string(), expected, "{peer}");
+        }
+    }
+}
