@@ -276,6 +276,8 @@ fn secure(response: Response) -> Response {
         .with("X-Content-Type-Options", "nosniff")
         .with("X-Frame-Options", "DENY")
         .with("Referrer-Policy", "same-origin")
+        .with("Cross-Origin-Opener-Policy", "same-origin")
+        .with("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 /// Configuration loaded, which it is by now, and every site tried once.

@@ -181,3 +181,22 @@ fn pages_allow_nothing_from_elsewhere_and_load_what_they_name() {
         }
     }
 }
+
+#[test]
+fn every_answer_keeps_to_itself() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    for (method, path) in
+        [("GET", "/"), ("GET", "/api/routers"), ("GET", "/page.js"), ("GET", "/nothing"), ("POST", "/")]
+    {
+        let answer = agent.ask(method, path, &[]);
+        for (field, value) in [
+            ("Cross-Origin-Opener-Policy", "same-origin"),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("X-Frame-Options", "DENY"),
+        ] {
+            assert_eq!(answer.field(field), value, "{method} {path}: {field}");
+        }
+    }
+}
