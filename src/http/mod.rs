@@ -8,7 +8,8 @@
 //!
 //! The left of it is async and belongs to clients, however slow or hostile they
 //! are; the right is a few blocking threads that see whole requests only and
-//! hand back whole answers, so that no client ever holds one of them.
+//! hand back whole answers, so that no client ever holds one of them. From one request to
+//! the next only `auth` keeps something: who is logged in, and who sent wrong tokens.
 
 mod actions;
 mod api;

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::actions;
 use super::api::{self, View};
-use super::auth::{self, Role};
+use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
 use super::message::{Field, Method, Reply, Request, Response, json, problem};
-use super::page;
+use super::page::{self, Frame};
 use crate::action::Desk;
 use crate::clock::Moment;
 use crate::config::Http;
@@ -35,6 +35,7 @@ pub struct Routes {
     desk: Arc<Desk>,
     events: Arc<Events>,
     http: Http,
+    authority: Authority,
     /// Makes tags that tell this run from the one before it, whose generations were others.
     tags: RandomState,
 }
@@ -122,13 +123,20 @@ impl<'r> Route<'r> {
             Self::Asks(_) => "POST",
         }
     }
+
+    /// Whether it is for people.
+    fn is_page(&self) -> bool {
+        matches!(self, Self::Shows(Shown::Page | Shown::SitePage(_)))
+    }
 }
 
 impl Routes {
     /// Routes over this store, as `http` says.
     #[must_use]
     pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
-        Self { store, desk, events, http, tags: RandomState::new() }
+        // Until the agent serves TLS itself, what carries a cookie may be plain HTTP.
+        let authority = Authority::new(false);
+        Self { store, desk, events, http, authority, tags: RandomState::new() }
     }
 
     /// Answers one request.
@@ -143,12 +151,24 @@ impl Routes {
 
     /// The reply, or why there is none.
     fn respond(&self, request: &Request) -> Result<Reply, Response> {
+        let now = Moment::now();
+        if let Some(answer) = self.authority.answer(request, &self.http, now) {
+            return Ok(answer.into());
+        }
         let route = Route::find(&request.path).ok_or_else(|| {
             not_found("There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.")
         })?;
-        let role = auth::role(request, &self.http);
-        if role < route.needs() {
-            return Err(auth::refuse(role, route.needs(), &self.http));
+        let caller = match route.needs() {
+            // What anyone may have is the same for all: no token is looked at.
+            Role::Anyone => Caller::nobody(&self.http),
+            _ => self.authority.caller(request, &self.http, now),
+        };
+        if let Err(refusal) = caller.may(route.needs(), &self.http) {
+            return Err(if route.is_page() {
+                auth::refuse_page(request, refusal, caller, &self.http)
+            } else {
+                refusal.problem()
+            });
         }
         let allowed = route.allows();
         if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
@@ -157,7 +177,7 @@ impl Routes {
         }
         match route {
             Route::Asks(asked) => self.ask(&asked, request),
-            Route::Shows(shown) => self.show(&shown, request, role).map(Reply::Now),
+            Route::Shows(shown) => self.show(&shown, request, caller, now).map(Reply::Now),
         }
     }
 
@@ -205,24 +225,32 @@ impl Routes {
     }
 
     /// What is known, unless the client has it already.
-    fn show(&self, shown: &Shown, request: &Request, role: Role) -> Result<Response, Response> {
+    fn show(
+        &self,
+        shown: &Shown,
+        request: &Request,
+        caller: Caller,
+        now: Moment,
+    ) -> Result<Response, Response> {
         let snapshot = self.store.snapshot();
-        let etag = self.etag((snapshot.generation, &request.path, &request.query, role as u8));
+        let etag = self.etag((snapshot.generation, &request.path, &request.query, caller.tag()));
         if request.field(Field::IfNoneMatch).is_some_and(|tags| matches_etag(tags, &etag)) {
             return Ok(fresh(Response::new(304, "", ""), &etag));
         }
-        let view = View { snapshot: &snapshot, now: Moment::now() };
-        self.content(shown, view, role).map(|response| fresh(response, &etag))
+        let view = View { snapshot: &snapshot, now };
+        self.content(shown, &request.path, view, caller).map(|response| fresh(response, &etag))
     }
 
     /// What is known at a path, or why it is not to be had.
-    fn content(&self, shown: &Shown, view: View, role: Role) -> Result<Response, Response> {
+    fn content(&self, shown: &Shown, path: &str, view: View, caller: Caller) -> Result<Response, Response> {
         let snapshot = view.snapshot;
         let find = |key: &str| snapshot.site(key).ok_or_else(|| unknown_site(snapshot));
+        let frame = || Frame::new(&self.http.title, caller.account(&self.http, path));
         Ok(match *shown {
-            Shown::Page => page::overview(view, &self.http.title),
+            Shown::Page => page::overview(view, frame()),
             Shown::SitePage(key) => {
-                page::site(view, find(key)?, &self.http.title, role == Role::Admin, self.http.admin.is_some())
+                let is_admin = caller.role == Role::Admin;
+                page::site(view, find(key)?, frame(), is_admin, self.http.admin.is_some())
             }
             Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body)
                 .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
@@ -237,8 +265,8 @@ impl Routes {
             Shown::Plugin(key, name) => {
                 let site = find(key)?;
                 let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
-                if reading.plugin.private() && role < Role::Admin {
-                    return Err(auth::refuse(role, Role::Admin, &self.http));
+                if reading.plugin.private() {
+                    caller.may(Role::Admin, &self.http).map_err(Refusal::problem)?;
                 }
                 json(&api::table(view, site, reading))
             }
@@ -267,7 +295,10 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
 fn fresh(response: Response, etag: &str) -> Response {
     let says = response.headers.iter().any(|(name, _)| *name == "Cache-Control");
     let response = response.with("ETag", etag);
-    if says { response } else { response.with("Cache-Control", "private, no-cache") }
+    if says {
+        return response;
+    }
+    response.with("Cache-Control", "private, no-cache").with("Vary", "Authorization, Cookie")
 }
 
 fn secure(response: Response) -> Response {

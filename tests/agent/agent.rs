@@ -184,7 +184,7 @@ pub(super) struct Agent {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    head: ureq::http::HeaderMap,
+    pub(super) head: ureq::http::HeaderMap,
     pub(super) body: String,
 }
 

@@ -1,6 +1,7 @@
 //! The agent as its users meet it: the real binary, real sockets, simulated routers.
 
 mod agent;
+mod browser;
 mod command_line;
 mod demo;
 mod escaping;
@@ -14,6 +15,7 @@ mod listen;
 mod live;
 mod logging;
 mod login;
+mod login_page;
 mod outage;
 mod peer;
 mod reboot;

@@ -1,8 +1,12 @@
 //! Who may see what, and what those who may not are told.
 
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use phsweb_agent::simulator::{Router, Settings};
 
 use super::agent::{Agent, Given};
+use super::browser::ask_from;
 use super::router;
 
 const OPEN: [&str; 4] = ["/healthz", "/readyz", "/style.css", "/page.js"];
@@ -42,8 +46,13 @@ fn agent(router: &Router, http: &str) -> Agent {
 
 #[track_caller]
 fn answers(agent: &Agent, path: &str, sent: &str, expected: u16) -> String {
+    // Each from an address of its own: where ten wrong tokens came from one, it would have to wait.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let from =
+        Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + NEXT.fetch_add(1, Ordering::Relaxed));
     let field = [("Authorization", sent)];
-    let answer = agent.ask("GET", path, if sent.is_empty() { &[] } else { &field });
+    let fields: &[_] = if sent.is_empty() { &[] } else { &field };
+    let answer = ask_from(from, agent.address, ("GET", path), fields, "");
     assert_eq!(answer.status, expected, "{path} with {sent:?}: {}", answer.body);
     if expected >= 400 {
         assert_eq!(answer.field("Content-Type"), "application/problem+json", "{path} with {sent:?}");

@@ -40,14 +40,33 @@ pub(super) fn asset(name: &str) -> Option<&'static Asset> {
 const RELOAD_S: u32 = 30;
 
 /// What every page has.
-struct Frame<'p> {
+pub(super) struct Frame<'p> {
     title: &'p str,
+    account: Account,
     assets: &'static str,
     reload_s: u32,
 }
 
+/// What a page says of who reads it.
+pub(super) enum Account {
+    /// Nothing: there is nothing to log in with, or the page is about that itself.
+    None,
+    /// Nobody that is known, and where to log in.
+    Unknown { login: String },
+    /// A viewer or the admin; by a cookie, which can be left.
+    Known { is_admin: bool, can_leave: bool },
+}
+
+impl Account {
+    /// Nobody that is known; a login leads back to `path`.
+    pub(super) fn unknown(path: &str) -> Self {
+        let to: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+        Self::Unknown { login: format!("/login?to={to}") }
+    }
+}
+
 impl<'p> Frame<'p> {
-    fn new(title: &'p str) -> Self {
+    pub(super) fn new(title: &'p str, account: Account) -> Self {
         static HASH: LazyLock<String> = LazyLock::new(|| {
             let mut hasher = DefaultHasher::new();
             for asset in &ASSETS {
@@ -55,7 +74,7 @@ impl<'p> Frame<'p> {
             }
             format!("{:x}", hasher.finish())
         });
-        Self { title, assets: &HASH, reload_s: RELOAD_S }
+        Self { title, account, assets: &HASH, reload_s: RELOAD_S }
     }
 }
 
@@ -80,6 +99,16 @@ struct SitePage<'p> {
     has_admin: bool,
 }
 
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Login<'p> {
+    frame: Frame<'p>,
+    to: &'p str,
+    notice: Option<String>,
+    /// Whether there is nothing to log in with.
+    is_off: bool,
+}
+
 /// One plugin's rows.
 struct Section<'p> {
     title: &'p str,
@@ -90,13 +119,13 @@ struct Section<'p> {
 }
 
 /// All sites at a glance.
-pub(super) fn overview(view: View, title: &str) -> Response {
+pub(super) fn overview(view: View, frame: Frame) -> Response {
     let cards: Vec<Card> = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
-    render(&Overview { frame: Frame::new(title), totals: Totals::new(view.snapshot), cards })
+    render(&Overview { frame, totals: Totals::new(view.snapshot), cards })
 }
 
 /// One site: its figures, its plugins' rows, its connections. Rows of people are the admin's.
-pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, has_admin: bool) -> Response {
+pub(super) fn site(view: View, site: &SiteState, frame: Frame, is_admin: bool, has_admin: bool) -> Response {
     let shown = site.readings.iter().filter(|reading| is_admin || !reading.plugin.private());
     let tables = shown.map(|reading| Section {
         title: reading.plugin.title(),
@@ -106,7 +135,7 @@ pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, ha
         table: reading.data.as_deref().map(tables::in_words).unwrap_or_default(),
     });
     render(&SitePage {
-        frame: Frame::new(title),
+        frame,
         card: Card::new(view, site),
         tables: tables.collect(),
         events: figures::events(view, site),
@@ -114,6 +143,11 @@ pub(super) fn site(view: View, site: &SiteState, title: &str, is_admin: bool, ha
         hidden: !is_admin && site.readings.iter().any(|reading| reading.plugin.private()),
         has_admin,
     })
+}
+
+/// Where a token is taken, to go on to `to`.
+pub(super) fn login(frame: Frame, to: &str, notice: Option<String>, is_off: bool) -> Response {
+    render(&Login { frame, to, notice, is_off })
 }
 
 fn render(page: &impl Template) -> Response {

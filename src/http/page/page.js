@@ -6,6 +6,7 @@ const EVERY_MS = 5000;
 const WAIT_MS = 10000;
 
 const main = document.getElementById("main");
+const account = document.getElementById("account");
 const live = document.getElementById("live");
 let shown = Date.now();
 
@@ -32,6 +33,11 @@ function swap(next) {
   if (focused) main.querySelector(focused)?.focus({ preventScroll: true });
 }
 
+// Left alone while it is the same: somebody may be about to press its button.
+function greet(next) {
+  if (account.textContent !== next.textContent) account.replaceChildren(...next.childNodes);
+}
+
 function age() {
   const minutes = Math.floor((Date.now() - shown) / 60000);
   return minutes < 1 ? "less than a minute ago" : `${minutes} min ago`;
@@ -40,8 +46,15 @@ function age() {
 async function refresh() {
   try {
     const answer = await fetch(location.pathname, { signal: AbortSignal.timeout(WAIT_MS) });
+    if (answer.status === 401) {
+      // Logged out meanwhile: the page itself answers with the form to log in again.
+      location.reload();
+      return;
+    }
     if (answer.ok) {
-      swap(new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main"));
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      swap(next.getElementById("main"));
+      greet(next.getElementById("account"));
       shown = Date.now();
       say("Live.");
     } else {

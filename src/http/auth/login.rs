@@ -1,0 +1,158 @@
+//! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
+
+use super::{Authority, Caller, Refusal, cookie, has_tokens};
+use crate::clock::Moment;
+use crate::config::{Http, Secret};
+use crate::http::message::{Field, Method, Request, Response, problem};
+use crate::http::page::{self, Account, Frame};
+
+/// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
+/// would not fit into the head of an answer.
+const MAX_PATH: usize = 512;
+
+/// What a form is sent as.
+const FORM: &str = "application/x-www-form-urlencoded";
+
+impl Authority {
+    /// The answer, where the path is one of these two.
+    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Response> {
+        let answer = match request.path.as_str() {
+            "/login" => self.login(request, http, now),
+            "/logout" => self.logout(request),
+            _ => return None,
+        };
+        Some(unkept(answer))
+    }
+
+    fn login(&self, request: &Request, http: &Http, now: Moment) -> Response {
+        match request.method {
+            Method::Get | Method::Head => {
+                let to = local(value(request.query.as_bytes(), "to"));
+                page(200, None, &to, self.browser(request, http, now), http)
+            }
+            Method::Post => self.enter(request, http, now),
+            Method::Other => not_allowed("GET, HEAD, POST"),
+        }
+    }
+
+    fn logout(&self, request: &Request) -> Response {
+        if request.method != Method::Post {
+            return not_allowed("POST");
+        }
+        self.leave(request);
+        redirect("/", cookie::set(request, self.secure, None))
+    }
+
+    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Response {
+        let to = local(value(&request.body, "to"));
+        let refused = |refusal: Refusal| {
+            page(refusal.status(), Some(refusal), &to, self.browser(request, http, now), http)
+        };
+        if !has_tokens(http) {
+            return refused(Refusal::Off);
+        }
+        if !is_form(request) {
+            return problem(
+                415,
+                "Unsupported Media Type",
+                &format!("A login is sent as {FORM}: token=TOKEN."),
+            );
+        }
+        let token = value(&request.body, "token").unwrap_or_default();
+        let token = token.trim();
+        match self.judge(request.peer, token, http, now) {
+            Err(wait) => refused(Refusal::Wait(wait)),
+            Ok(None) => refused(Refusal::WrongToken),
+            Ok(Some(role)) => {
+                let Some(id) = self.sessions.begin(Secret::new(token.into()), now) else {
+                    return problem(
+                        500,
+                        "Internal Server Error",
+                        "The system has no random bytes for a cookie.",
+                    );
+                };
+                self.leave(request);
+                log::info!("{} logged in as {}", request.peer, role.name());
+                redirect(&to, cookie::set(request, self.secure, Some(&id)))
+            }
+        }
+    }
+
+    /// Ends the session that the browser had.
+    fn leave(&self, request: &Request) {
+        cookie::ids(request, self.secure).for_each(|id| self.sessions.end(id));
+    }
+}
+
+/// What a page answers that is refused: a browser gets the form that takes a token.
+pub(in crate::http) fn refuse_page(
+    request: &Request,
+    refusal: Refusal,
+    caller: Caller,
+    http: &Http,
+) -> Response {
+    if takes_html(request) {
+        unkept(page(refusal.status(), Some(refusal), &local(Some(request.path.clone())), caller, http))
+    } else {
+        refusal.problem()
+    }
+}
+
+/// The login page, to go on to `to` from.
+fn page(status: u16, refusal: Option<Refusal>, to: &str, caller: Caller, http: &Http) -> Response {
+    let account = match caller.account(http, to) {
+        // It has the form itself.
+        Account::Unknown { .. } => Account::None,
+        known => known,
+    };
+    let is_off = !has_tokens(http) || refusal == Some(Refusal::Off);
+    let page = page::login(Frame::new(&http.title, account), to, refusal.map(Refusal::notice), is_off);
+    let page = Response { status, ..page };
+    match refusal {
+        Some(refusal) => refusal.with_fields(page),
+        None => page,
+    }
+}
+
+/// To another page, by `GET`.
+fn redirect(to: &str, cookie: String) -> Response {
+    Response::new(303, "", "").with("Location", to).with("Set-Cookie", cookie)
+}
+
+/// An answer that no cache may keep.
+fn unkept(response: Response) -> Response {
+    response.with("Cache-Control", "no-store")
+}
+
+fn not_allowed(methods: &'static str) -> Response {
+    problem(405, "Method Not Allowed", &format!("This path answers {methods}.")).with("Allow", methods)
+}
+
+/// The first value of this name in a form or query.
+fn value(form: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(form).find(|(its, _)| its == name).map(|(_, value)| value.into_owned())
+}
+
+/// The path, if it can only be one of this agent's, or else the overview's.
+fn local(path: Option<String>) -> String {
+    let is_local = |path: &String| {
+        path.len() <= MAX_PATH
+            && path.starts_with('/')
+            && !path.contains("//")
+            && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    path.filter(is_local).unwrap_or_else(|| "/".into())
+}
+
+fn is_form(request: &Request) -> bool {
+    let sent = request.field(Field::ContentType).unwrap_or_default();
+    sent.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
+}
+
+/// Whether it asks for HTML by name, as browsers do when a person goes to a page.
+fn takes_html(request: &Request) -> bool {
+    let accepted = request.field(Field::Accept).unwrap_or_default().split(',');
+    accepted
+        .filter_map(|range| range.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+}

@@ -1,0 +1,71 @@
+//! What a request may see and do, and which token stands for it.
+
+use constant_time_eq::constant_time_eq;
+
+use crate::config::{Http, Secret};
+
+/// What a request may see and do; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::http) enum Role {
+    /// Whether the agent is alive.
+    Anyone,
+    /// Figures of sites and routers.
+    Viewer,
+    /// People: who is online, from where.
+    Admin,
+}
+
+impl Role {
+    /// The role of who proves nothing.
+    pub(super) fn without_token(http: &Http) -> Self {
+        if http.view.is_none() { Self::Viewer } else { Self::Anyone }
+    }
+
+    /// The role that a token stands for, if it is one.
+    pub(super) fn of_token(token: &str, http: &Http) -> Option<Self> {
+        let is = |secret: &Option<Secret>| match secret {
+            Some(secret) => constant_time_eq(secret.expose().as_bytes(), token.as_bytes()),
+            None => false,
+        };
+        // Both are compared whatever the first gives: the time tells nothing.
+        match (is(&http.admin), is(&http.view)) {
+            (true, _) => Some(Self::Admin),
+            (false, true) => Some(Self::Viewer),
+            (false, false) => None,
+        }
+    }
+
+    /// As in a log line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Viewer => "viewer",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_stands_for_its_role() {
+        for (token, view, admin, expected) in [
+            ("v", Some("v"), Some("a"), Some(Role::Viewer)),
+            ("a", Some("v"), Some("a"), Some(Role::Admin)),
+            ("a", None, Some("a"), Some(Role::Admin)),
+            ("a", Some("a"), Some("a"), Some(Role::Admin)),
+            ("A", Some("v"), Some("a"), None),
+            ("aa", Some("v"), Some("a"), None),
+            ("", Some("v"), Some("a"), None),
+            // No admin token: nobody is, whatever is sent.
+            ("a", Some("v"), None, None),
+            ("", None, None, None),
+        ] {
+            let secret = |text: Option<&str>| text.map(|text| Secret::new(text.into()));
+            let http = Http { view: secret(view), admin: secret(admin), ..Http::default() };
+            assert_eq!(Role::of_token(token, &http), expected, "{token:?} {view:?} {admin:?}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! Coming in by the page: the form, the cookie, who must wait, and what other sites can't do.
+
+use phsweb_agent::simulator::{Router, Settings};
+
+use super::agent::{Agent, Answer, Given, PATIENCE, until};
+use super::browser::{Browser, ask_from};
+use super::router;
+
+const TOKENS: &str = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+const ADMIN: &str = "admin: Token(Plain(\"admin-token\")),";
+
+const HERE: [u8; 4] = [127, 0, 0, 1];
+const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
+
+fn agent(router: &Router, http: &str) -> Agent {
+    let agent = Given::default()
+        .http(http)
+        .defaults("refresh: \"1h\",")
+        .site("awka", router.addr(), "")
+        .argument("--log")
+        .argument("debug")
+        .start();
+    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    agent
+}
+
+/// Whether the people who are online are named.
+fn shows_people(router: &Router, answer: &Answer) -> bool {
+    let shows = router.sessions().iter().filter(|person| answer.body.contains(&person.user)).count();
+    assert!(shows == 0 || shows == router.sessions().len(), "{shows} of them: {}", answer.body);
+    shows > 0
+}
+
+/// The log of an agent that is ended for it.
+fn log(agent: Agent) -> String {
+    let mut running = agent.running;
+    running.signal("TERM");
+    running.ended(PATIENCE);
+    running.err()
+}
+
+fn lines(log: &str, containing: &str) -> usize {
+    log.lines().filter(|line| line.contains(containing)).count()
+}
+
+#[test]
+fn a_person_logs_in_sees_people_and_logs_out() {
+    let router = router(Settings::default());
+    let agent = agent(&router, TOKENS);
+    let mut browser = Browser::new(HERE);
+    browser.take("theme", "\"dark; phsweb=\" ???");
+    let before = browser.cookies();
+
+    // The page asked for is the form, and remembers where to go on to.
+    let form = browser.get(&agent, "/sites/awka");
+    assert_eq!((form.status, form.field("WWW-Authenticate")), (401, "Bearer"));
+    assert_eq!(form.field("Content-Type"), "text/html; charset=utf-8");
+    assert_eq!(form.field("Cache-Control"), "no-store");
+    for part in [
+        "<form class=\"login\" method=\"post\" action=\"/login\">",
+        "<label for=\"token\">",
+        "id=\"token\" name=\"token\" type=\"password\" autocomplete=\"current-password\"",
+        "<input name=\"to\" type=\"hidden\" value=\"/sites/awka\">",
+    ] {
+        assert!(form.body.contains(part), "{part}: {}", form.body);
+    }
+    assert!(!form.body.contains("http-equiv"), "no reload while somebody types: {}", form.body);
+    assert!(!form.body.contains("Log out") && !shows_people(&router, &form));
+
+    let wrong = browser.post(&agent, "/login", "token=mistyped&to=%2Fsites%2Fawka");
+    assert_eq!((wrong.status, wrong.field("Cache-Control")), (401, "no-store"));
+    assert!(wrong.body.contains("This token is wrong") && wrong.body.contains("value=\"/sites/awka\""));
+    assert!(!wrong.body.contains("mistyped"));
+    assert_eq!(browser.cookies(), before);
+
+    let right = browser.post(&agent, "/login", "token=admin-token&to=%2Fsites%2Fawka");
+    assert_eq!((right.status, right.field("Location")), (303, "/sites/awka"));
+    assert_eq!((right.field("Cache-Control"), right.body.as_str()), ("no-store", ""));
+    let set = right.field("Set-Cookie");
+    assert!(set.starts_with(&format!("phsweb-{}=", agent.address.port())), "{set}");
+    let attributes: Vec<&str> = set.split("; ").skip(1).collect();
+    assert_eq!(attributes, ["Path=/", "Max-Age=2592000", "HttpOnly", "SameSite=Strict"]);
+
+    let page = browser.get(&agent, "/sites/awka");
+    assert_eq!((page.status, page.field("Cache-Control")), (200, "private, no-cache"));
+    assert!(shows_people(&router, &page) && page.body.contains("You are the admin"), "{}", page.body);
+    assert!(page.body.contains("<form method=\"post\" action=\"/logout\"><button>Log out"), "{}", page.body);
+    assert!(!page.body.contains("Log in"), "{}", page.body);
+    assert!(shows_people(&router, &browser.get(&agent, "/api/hotspot/awka/active")));
+    let cookies = browser.cookies();
+
+    let out = browser.post(&agent, "/logout", "");
+    assert_eq!((out.status, out.field("Location")), (303, "/"));
+    assert_eq!((browser.cookies(), out.field("Cache-Control")), (before, "no-store"));
+    assert_eq!(browser.get(&agent, "/").status, 401);
+    // It has really ended: who kept the cookie has nothing.
+    for path in ["/sites/awka", "/api/hotspot/awka/active"] {
+        let kept = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
+        assert_eq!(kept.status, 401, "{path}: {}", kept.body);
+    }
+
+    let log = log(agent);
+    assert_eq!(lines(&log, "127.0.0.1 logged in as admin"), 1, "{log}");
+    assert_eq!(lines(&log, "127.0.0.1: a wrong token"), 1, "{log}");
+    let id = cookies.rsplit_once('=').unwrap().1;
+    for secret in ["mistyped", "admin-token", id] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+    }
+}
+
+#[test]
+fn a_viewer_logs_in_to_figures_only() {
+    let router = router(Settings::default());
+    let agent = agent(&router, TOKENS);
+    let mut browser = Browser::new(HERE);
+    browser.log_in(&agent, "view-token");
+    for path in ["/", "/sites/awka"] {
+        let page = browser.get(&agent, path);
+        assert!(page.status == 200 && page.body.contains("You are a viewer"), "{}", page.body);
+        assert!(!shows_people(&router, &page));
+    }
+    assert_eq!(browser.get(&agent, "/api/routers").status, 200);
+    assert_eq!(browser.get(&agent, "/api/hotspot/awka/active").status, 403);
+    // The admin's login takes the place of it.
+    assert!(browser.get(&agent, "/sites/awka").body.contains("<a href=\"/login?to=/sites/awka\">"));
+    let viewer = browser.cookies();
+    browser.log_in(&agent, "admin-token");
+    assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
+    let kept = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
+    assert_eq!(kept.status, 401);
+    assert_eq!(lines(&log(agent), "127.0.0.1 logged in as viewer"), 1);
+}
+
+#[test]
+fn the_public_page_says_where_to_log_in_and_what_was_kept_is_not_shown_to_another() {
+    let router = router(Settings::default());
+    let agent = agent(&router, ADMIN);
+    let mut browser = Browser::new(HERE);
+    for (path, to) in [("/", "%2F"), ("/sites/awka", "%2Fsites%2Fawka")] {
+        let page = browser.get(&agent, path);
+        assert!(page.body.contains(&format!("<a href=\"/login?to={to}\">Log in</a>")), "{}", page.body);
+        assert!(page.field("Vary").contains("Cookie") && page.field("Vary").contains("Authorization"));
+
+        let tag = page.field("ETag").to_string();
+        browser.log_in(&agent, "admin-token");
+        let ask_again = |browser: &mut Browser, tag: &str| {
+            browser.ask(&agent, ("GET", path), &[("If-None-Match", tag)], "").status
+        };
+        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: what nobody saw is not what the admin sees");
+        let tag = browser.get(&agent, path).field("ETag").to_string();
+        browser.post(&agent, "/logout", "");
+        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: and the other way round");
+    }
+    // A token that is sent along shows the same, with nothing to log out of.
+    let fields = [("Authorization", "Bearer admin-token")];
+    let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
+    assert!(page.body.contains("You are the admin") && !page.body.contains("Log out"), "{}", page.body);
+}
+
+#[test]
+fn without_tokens_the_form_says_how_to_turn_it_on() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "");
+    let mut browser = Browser::new(HERE);
+    let page = browser.get(&agent, "/");
+    assert!(page.status == 200 && !page.body.contains("Log in"), "{}", page.body);
+    for (answer, status) in
+        [(browser.get(&agent, "/login"), 200), (browser.post(&agent, "/login", "token=admin-token"), 403)]
+    {
+        assert_eq!(answer.status, status);
+        let admin = "admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\"))";
+        assert!(answer.body.contains(admin) && answer.body.contains("sites.ron"), "{}", answer.body);
+        assert!(!answer.body.contains("type=\"password\""), "{}", answer.body);
+    }
+}
+
+#[test]
+fn ten_wrong_tokens_from_an_address_wait() {
+    let router = router(Settings::default());
+    let agent = agent(&router, ADMIN);
+    let mut browser = Browser::new(HERE);
+    browser.log_in(&agent, "admin-token");
+    let people = |from: [u8; 4], token: &str| {
+        let bearer = format!("Bearer {token}");
+        let request = ("GET", "/api/hotspot/awka/active");
+        ask_from(from.into(), agent.address, request, &[("Authorization", &bearer)], "")
+    };
+    for _ in 0..5 {
+        assert_eq!(people(HERE, "wrong").status, 401);
+        assert_eq!(browser.post(&agent, "/login", "token=wrong").status, 401);
+    }
+    for token in ["wrong", "admin-token"] {
+        let bearer = people(HERE, token);
+        let form = Browser::new(HERE).post(&agent, "/login", &format!("token={token}"));
+        assert_eq!(bearer.field("Content-Type"), "application/problem+json");
+        assert_eq!(form.field("Content-Type"), "text/html; charset=utf-8");
+        for answer in [bearer, form] {
+            assert_eq!(answer.status, 429, "{token}: {}", answer.body);
+            let wait_s: u64 = answer.field("Retry-After").parse().unwrap();
+            assert!((1..=60).contains(&wait_s), "{wait_s}");
+            assert!(answer.body.contains("Too many wrong tokens") && answer.field("Set-Cookie").is_empty());
+        }
+    }
+    // Who has nothing to guess goes on: a cookie, the public page, and everybody else.
+    assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
+    for sent in ["Bearer wrong", "Bearer admin-token"] {
+        let page = Browser::new(HERE).ask(&agent, ("GET", "/sites/awka"), &[("Authorization", sent)], "");
+        assert!(page.status == 200 && !shows_people(&router, &page), "{}", page.body);
+    }
+    assert_eq!(people(ELSEWHERE, "wrong").status, 401);
+    assert!(shows_people(&router, &people(ELSEWHERE, "admin-token")));
+    Browser::new(ELSEWHERE).log_in(&agent, "admin-token");
+
+    let log = log(agent);
+    assert_eq!(lines(&log, "WARN"), 1, "{log}");
+    assert_eq!(lines(&log, "127.0.0.1 sent 10 wrong tokens within a minute and must wait"), 1, "{log}");
+    assert!(!log.contains("admin-token"), "{log}");
+}
+
+#[test]
+fn a_login_leads_to_a_page_of_the_agents_only() {
+    let router = router(Settings::default());
+    let agent = agent(&router, TOKENS);
+    let long = format!("%2F{}", "a".repeat(60_000));
+    for (to, expected) in [
+        ("%2Fsites%2Fawka", "/sites/awka"),
+        ("%2F%2Fevil.example", "/"),
+        ("https%3A%2F%2Fevil.example", "/"),
+        ("%2F%5Cevil.example", "/"),
+        ("%2F%0D%0ASet-Cookie%3A%20a%3Db", "/"),
+        ("%2F%22%3E%3Cb%3E", "/\"><b>"),
+        (&long, "/"),
+    ] {
+        let mut browser = Browser::new(HERE);
+        let wrong = browser.post(&agent, "/login", &format!("to={to}"));
+        assert!(wrong.status == 401 && !wrong.body.contains("evil.example"), "{to}: {}", wrong.body);
+        assert!(!wrong.body.contains("<b>"), "{to}: {}", wrong.body);
+        let answer = browser.post(&agent, "/login", &format!("token=admin-token&to={to}"));
+        assert_eq!((answer.status, answer.field("Location")), (303, expected), "{to}");
+    }
+}
+
+#[test]
+fn agents_side_by_side_do_not_log_each_other_out() {
+    let router = router(Settings::default());
+    let agents = [agent(&router, TOKENS), agent(&router, TOKENS)];
+    let mut browser = Browser::new(HERE);
+    for agent in &agents {
+        browser.log_in(agent, "admin-token");
+    }
+    for agent in &agents {
+        assert!(shows_people(&router, &browser.get(agent, "/sites/awka")));
+    }
+    browser.post(&agents[0], "/logout", "");
+    assert!(!shows_people(&router, &browser.get(&agents[0], "/sites/awka")));
+    assert!(shows_people(&router, &browser.get(&agents[1], "/sites/awka")));
+}
