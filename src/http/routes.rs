@@ -151,6 +151,9 @@ impl Routes {
 
     /// The reply, or why there is none.
     fn respond(&self, request: &Request) -> Result<Reply, Response> {
+        if request.method == Method::Post {
+            auth::same_origin(request)?;
+        }
         let now = Moment::now();
         if let Some(answer) = self.authority.answer(request, &self.http, now) {
             return Ok(answer.into());

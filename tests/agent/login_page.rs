@@ -218,6 +218,49 @@ fn ten_wrong_tokens_from_an_address_wait() {
 }
 
 #[test]
+fn another_sites_page_can_post_nothing() {
+    let router = router(Settings::default());
+    let agent = agent(&router, TOKENS);
+    let mut browser = Browser::new(HERE);
+    browser.log_in(&agent, "admin-token");
+    let own = format!("http://{}", agent.address);
+    let next_door = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
+    let forms: [&[(&str, &str)]; 7] = [
+        &[("Sec-Fetch-Site", "cross-site")],
+        &[("Sec-Fetch-Site", "same-site"), ("Origin", &own)],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Origin", &next_door)],
+        &[("Origin", &own), ("Host", "agent.example")],
+        &[("Origin", "https://evil.example"), ("Authorization", "Bearer admin-token")],
+    ];
+    for fields in forms {
+        for (path, body) in [
+            ("/login", "token=admin-token"),
+            ("/logout", ""),
+            ("/", ""),
+            ("/api/hotspot/stats", ""),
+            ("/nothing", ""),
+        ] {
+            for who in [&mut browser, &mut Browser::new(HERE)] {
+                let answer = who.ask(&agent, ("POST", path), fields, body);
+                assert_eq!(answer.status, 403, "{path} {fields:?}: {}", answer.body);
+                assert_eq!(answer.field("Content-Type"), "application/problem+json");
+                assert!(answer.json()["detail"].as_str().unwrap().contains("another origin"));
+                assert!(answer.field("Set-Cookie").is_empty());
+            }
+        }
+    }
+    assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")), "nobody was logged out");
+    // Its own pages may, and programs.
+    let new: [&[(&str, &str)]; 3] = [&[("Sec-Fetch-Site", "same-origin")], &[("Origin", &own)], &[]];
+    for fields in new {
+        let answer = Browser::new(HERE).ask(&agent, ("POST", "/login"), fields, "token=admin-token");
+        assert_eq!(answer.status, 303, "{fields:?}: {}", answer.body);
+    }
+}
+
+#[test]
 fn a_login_leads_to_a_page_of_the_agents_only() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);

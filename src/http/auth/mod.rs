@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A route asks for a [`Caller`] and whether it [may](Caller::may); the words of a
-//! refusal are in `refusal`, the login page's routes in `login`.
+//! refusal are in `refusal`, the login page's routes in `login`. POSTs have to pass
+//! [`same_origin`] before all that.
 
 mod attempts;
 mod cookie;
@@ -15,6 +16,7 @@ mod host;
 mod login;
 mod refusal;
 mod role;
+mod same_origin;
 mod sessions;
 
 use std::net::IpAddr;
@@ -28,6 +30,7 @@ use attempts::Attempts;
 pub(super) use login::refuse_page;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;
+pub(super) use same_origin::same_origin;
 use sessions::Sessions;
 
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that
