@@ -12,6 +12,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+const TOKEN: &str = "the-admins-token";
+
 struct Demo(Child);
 
 impl Drop for Demo {
@@ -26,6 +28,7 @@ impl Drop for Demo {
 fn people_can_use_the_page() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"))
         .args(["demo", "--listen", "127.0.0.1:0"])
+        .env("PHSWEB_ADMIN_TOKEN", TOKEN)
         .stdout(Stdio::piped())
         .spawn()
         .map(Demo)
@@ -41,6 +44,7 @@ fn people_can_use_the_page() {
         .arg(root.join("tests/browser/look.js"))
         .arg(url)
         .arg(&screenshots)
+        .arg(TOKEN)
         .output()
         .unwrap();
     println!("{}", String::from_utf8_lossy(&looked.stdout));
