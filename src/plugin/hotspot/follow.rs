@@ -12,6 +12,10 @@
 //!   listened, but for the sessions that a change has touched meanwhile: for these the changes decide.
 //!
 //! Where nobody listens, each answer counts at once by what differs from the one before.
+//!
+//! Traffic is what the counters of a session were seen to gain from one row of it to the next. A session
+//! that is new counts from its first byte, but for those that were there before anybody could look: until an
+//! answer has been whole and in no doubt, who is new may be new only to us.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -151,7 +155,16 @@ impl Hotspot {
                 None => {}
             }
         }
-        book.close()
+        book.close()?;
+        self.has_looked |= whole && self.doubts.is_empty();
+        Ok(())
+    }
+
+    /// The name that a server is counted by.
+    pub(super) fn counted_as(&self, server: Option<&str>) -> String {
+        let name: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
+        let own = self.servers.contains_key(&name) || self.servers.len() < MAX_SERVERS;
+        if own { name } else { String::new() }
     }
 }
 
@@ -184,8 +197,16 @@ impl<'h> Book<'h> {
         self.sessions[*self.places.get(id)?].as_ref()
     }
 
-    /// Puts a session in, in place of one with the same id.
-    fn put(&mut self, session: Session) {
+    /// Puts a session in, in place of what was known of it, and counts what it has moved since.
+    fn put(&mut self, mut session: Session) {
+        let (upload, download) = match self.get(&session.id).cloned() {
+            Some(known) => session.moved_since(&known),
+            None if self.hotspot.has_looked => session.moved_since(&Session::unmoved()),
+            None => (0, 0),
+        };
+        let counts = self.counts(session.server.as_deref());
+        counts.upload_bytes = counts.upload_bytes.saturating_add(upload);
+        counts.download_bytes = counts.download_bytes.saturating_add(download);
         self.hotspot.last_login = self.hotspot.last_login.max(session.login);
         let session = Arc::new(session);
         if let Some(&at) = self.places.get(&session.id) {
@@ -210,10 +231,8 @@ impl<'h> Book<'h> {
     }
 
     fn counts(&mut self, server: Option<&str>) -> &mut Counts {
-        let server: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
-        let servers = &mut self.hotspot.servers;
-        let own = servers.contains_key(&server) || servers.len() < MAX_SERVERS;
-        servers.entry(if own { server } else { String::new() }).or_default()
+        let server = self.hotspot.counted_as(server);
+        self.hotspot.servers.entry(server).or_default()
     }
 
     fn close(self) -> Result<(), Error> {

@@ -48,21 +48,29 @@ pub struct Hotspot {
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
-    /// What happened at each server, by its name, since the agent's first look.
+    /// What happened at each server that has or had a session, by its name, since the agent's first look.
+    /// The empty name stands for sessions that tell of no server, and for servers that are too many.
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
     pub untold_changes: u64,
     /// Where the last answer and the changes disagree, by the session's id.
     doubts: HashMap<Text, Doubt>,
+    /// Whether an answer has shown all who were there, so that who is new has come since.
+    has_looked: bool,
 }
 
-/// What was seen to happen at one server.
+/// What was seen to happen at one server. No count ever goes down.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Logins.
     pub logins: u64,
     /// Logouts, of whatever reason.
     pub logouts: u64,
+    /// Bytes that users uploaded. What a session moved before the first look, or after the last look at
+    /// it, is not among them.
+    pub upload_bytes: u64,
+    /// Bytes that users downloaded, in the same way.
+    pub download_bytes: u64,
 }
 
 impl Hotspot {
@@ -84,6 +92,8 @@ impl Hotspot {
         self.servers.values().fold(Counts::default(), |sum, counts| Counts {
             logins: sum.logins + counts.logins,
             logouts: sum.logouts + counts.logouts,
+            upload_bytes: sum.upload_bytes.saturating_add(counts.upload_bytes),
+            download_bytes: sum.download_bytes.saturating_add(counts.download_bytes),
         })
     }
 

@@ -42,9 +42,23 @@ pub struct Session {
     pub bytes_out: u64,
     /// The comment on the user.
     pub comment: Option<String>,
+    /// Up to where its bytes are counted.
+    pub(super) told: Told,
+}
+
+/// The bytes of a session as the router told them last; `None` where it has not told any.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    upload: Option<u64>,
+    download: Option<u64>,
 }
 
 impl Session {
+    /// A session before its first byte.
+    pub(super) fn unmoved() -> Self {
+        Self { told: Told { upload: Some(0), download: Some(0) }, ..Self::default() }
+    }
+
     /// The session of a whole row.
     #[must_use]
     pub fn read(row: &Sentence, context: &Context) -> Self {
@@ -74,8 +88,14 @@ impl Session {
                 }
                 b"idle-time" => self.idle = value::duration(value),
                 b"session-time-left" => self.time_left = value::duration(value),
-                b"bytes-in" => self.bytes_in = value::number(value).unwrap_or(self.bytes_in),
-                b"bytes-out" => self.bytes_out = value::number(value).unwrap_or(self.bytes_out),
+                b"bytes-in" => {
+                    self.told.upload = value::number(value).or(self.told.upload);
+                    self.bytes_in = self.told.upload.unwrap_or_default();
+                }
+                b"bytes-out" => {
+                    self.told.download = value::number(value).or(self.told.download);
+                    self.bytes_out = self.told.download.unwrap_or_default();
+                }
                 _ => {}
             }
         }
@@ -91,6 +111,23 @@ impl Session {
             _ => true,
         };
         (&self.user, &self.mac) == (&other.user, &other.mac) && login
+    }
+
+    /// The bytes that were seen to move, up and down, from what was `known` of the session to this.
+    ///
+    /// A row that tells a lower age was overtaken by a change, and what was known stands. A counter that is
+    /// lower than before, though the session is older, was set back: it counts nothing, and what comes next
+    /// counts from there. To count it from zero could count a whole session twice, which is far worse than
+    /// to miss what moved between two looks.
+    pub(super) fn moved_since(&mut self, known: &Self) -> (u64, u64) {
+        let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
+        let moved = |told: &mut Option<u64>, known: Option<u64>| {
+            if overtaken || told.is_none() {
+                *told = known;
+            }
+            told.zip(known).map_or(0, |(told, known)| told.saturating_sub(known))
+        };
+        (moved(&mut self.told.upload, known.told.upload), moved(&mut self.told.download, known.told.download))
     }
 
     /// Bytes of memory that it takes.

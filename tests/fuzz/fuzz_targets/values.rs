@@ -82,7 +82,7 @@ fn context<'c>(previous: Option<&'c Data>, following: Following<'c>) -> Context<
 }
 
 /// Has a hotspot follow these rows as changes, alone and before answers: who is there is who was there, and
-/// who came, less who went.
+/// who came, less who went; and what has moved has moved.
 fn follow(plugin: &dyn Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
     let mut before = first;
     let followed = plugin.follow(changes, &context(Some(&before), Following::On)).expect("so few are taken");
@@ -98,6 +98,10 @@ fn follow(plugin: &dyn Plugin, answers: &[Answer], changes: &[Sentence], first: 
             let (past, now) = (before.counts(), after.counts());
             let there = before.sessions.len() as u64 + now.logins + past.logouts;
             assert_eq!(there, after.sessions.len() as u64 + past.logins + now.logouts);
+            for (server, past) in &before.servers {
+                let now = after.servers.get(server).expect("a server keeps its counts");
+                assert!(now.upload_bytes >= past.upload_bytes && now.download_bytes >= past.download_bytes);
+            }
         }
         before = after;
     }

@@ -1,5 +1,9 @@
 //! Answers and changes in every order that they may come in.
 
+mod traffic;
+
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::plugin::Data;
 use crate::routeros::value::Encoding;
@@ -69,7 +73,7 @@ impl Told {
         let Some(Data::Hotspot(hotspot)) = &self.hotspot else { panic!("nothing is known") };
         let there: Vec<&str> = hotspot.sessions.iter().map(|session| &*session.user).collect();
         assert_eq!(there.join(" "), users);
-        assert_eq!(hotspot.counts(), Counts { logins, logouts });
+        assert_eq!(hotspot.counts(), Counts { logins, logouts, ..Counts::default() });
     }
 
     fn in_doubt(&self) -> bool {
