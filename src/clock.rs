@@ -15,6 +15,9 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// The agent's start.
+    pub const START: Self = Self { millis: 0 };
+
     /// This moment.
     #[must_use]
     pub fn now() -> Self {
@@ -76,10 +79,16 @@ impl Clock {
     /// The moment as RFC 3339 in UTC, to the second: `2026-05-31T09:54:33Z`.
     #[must_use]
     pub fn rfc3339(self, moment: Moment) -> String {
-        // From 1970 to the end of year 9999, the range of the format.
-        let millis = self.start.saturating_add(moment.millis).clamp(0, 253_402_300_799_000);
-        let wall = UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or(0));
+        // To the end of year 9999: the range of the format.
+        let wall = UNIX_EPOCH + self.unix(moment).min(Duration::from_secs(253_402_300_799));
         humantime::format_rfc3339_seconds(wall).to_string()
+    }
+
+    /// The moment as the time since the Unix epoch; zero for what was before it.
+    #[must_use]
+    pub fn unix(self, moment: Moment) -> Duration {
+        let millis = self.start.saturating_add(moment.millis);
+        Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 }
 
@@ -107,7 +116,9 @@ mod tests {
     #[test]
     fn moments_show_as_dates() {
         let clock = Clock { start: 1_780_221_273_900 };
-        assert_eq!(clock.rfc3339(Moment { millis: 0 }), "2026-05-31T09:54:33Z");
+        assert_eq!(clock.rfc3339(Moment::START), "2026-05-31T09:54:33Z");
+        assert_eq!(clock.unix(Moment { millis: 50 }), Duration::from_millis(1_780_221_273_950));
+        assert_eq!(clock.unix(Moment { millis: i64::MIN }), Duration::ZERO);
         assert_eq!(clock.rfc3339(Moment { millis: 100 }), "2026-05-31T09:54:34Z");
         assert_eq!(clock.rfc3339(Moment { millis: -86_400_000 }), "2026-05-30T09:54:33Z");
         assert_eq!(clock.rfc3339(Moment { millis: i64::MIN }), "1970-01-01T00:00:00Z");

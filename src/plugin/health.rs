@@ -1,6 +1,6 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
-use super::{Answer, Context, Data, Plugin, Table, first};
+use super::{Answer, Context, Data, Family, Plugin, Table, first};
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -77,6 +77,43 @@ pub struct Health {
 }
 
 impl Health {
+    /// The sensors that measure, a family a quantity. Of two with one name the first counts.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let measured = [
+            (
+                Quantity::Temperature,
+                Family::gauge(
+                    "mikrotik_health_temperature_celsius",
+                    "Temperature at a sensor of the router, in degrees Celsius. Absent while it is not known.",
+                ),
+            ),
+            (
+                Quantity::Voltage,
+                Family::gauge(
+                    "mikrotik_health_voltage_volts",
+                    "Voltage at a sensor of the router, in volts. Absent while it is not known.",
+                ),
+            ),
+            (
+                Quantity::FanSpeed,
+                Family::gauge(
+                    "mikrotik_health_fan_speed_rpm",
+                    "Speed of a fan of the router, in revolutions a minute. Absent while it is not known.",
+                ),
+            ),
+        ];
+        let families = measured.into_iter().map(|(quantity, mut family)| {
+            for sensor in &self.sensors {
+                if let Some((_, value)) = sensor.measure.filter(|(of, _)| *of == quantity) {
+                    family.set_once([("sensor", &sensor.name)], value);
+                }
+            }
+            family
+        });
+        families.collect()
+    }
+
     /// One sensor a row.
     #[must_use]
     pub fn table(&self) -> Table {

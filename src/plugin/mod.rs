@@ -6,6 +6,7 @@
 
 mod health;
 pub mod hotspot;
+mod metric;
 mod resource;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::routeros::wire::Sentence;
 
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, User};
+pub use metric::{Family, Kind, Labels};
 pub use resource::Resource;
 
 /// What to ask a router and how to read the answers.
@@ -138,6 +140,16 @@ impl Data {
             Self::Hotspot(hotspot) => hotspot.table(),
             Self::Resource(resource) => resource.table(),
             Self::Health(health) => health.table(),
+        }
+    }
+
+    /// The data as metrics, for `/metrics`: gauges of this data, and counters of all until now.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.families(),
+            Self::Resource(resource) => resource.families(),
+            Self::Health(health) => health.families(),
         }
     }
 

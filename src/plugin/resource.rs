@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Context, Data, Plugin, Table, first};
+use super::{Answer, Context, Data, Family, Plugin, Table, first};
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -50,6 +50,46 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// What is known, in base units.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let mut info = Family::gauge(
+            "mikrotik_system_info",
+            "Always 1; the labels say which board, version of RouterOS and architecture it is, and are empty \
+             where the router does not say.",
+        );
+        let names =
+            [("board_name", &self.board), ("version", &self.version), ("architecture", &self.architecture)];
+        if names.iter().any(|(_, text)| text.is_some()) {
+            info.add(names.map(|(name, text)| (name, text.as_deref().unwrap_or_default())), 1.0);
+        }
+        let load = self.cpu_load_percent.filter(|percent| *percent <= 100);
+        let bytes = |count: Option<u64>| count.map(|count| count as f64);
+        vec![
+            info,
+            Family::gauge(
+                "mikrotik_system_uptime_seconds",
+                "Seconds since the router started, at the last refresh. Absent while it is not known.",
+            )
+            .of(self.uptime.map(|uptime| uptime.as_secs_f64())),
+            Family::gauge(
+                "mikrotik_system_cpu_load_ratio",
+                "Load of the router's CPU over all cores, from 0 to 1. Absent while it is not known.",
+            )
+            .of(load.map(|percent| percent as f64 / 100.0)),
+            Family::gauge(
+                "mikrotik_system_memory_free_bytes",
+                "Bytes of the router's memory that are free. Absent while that is not known.",
+            )
+            .of(bytes(self.free_memory)),
+            Family::gauge(
+                "mikrotik_system_memory_total_bytes",
+                "Bytes of memory that the router has. Absent while that is not known.",
+            )
+            .of(bytes(self.total_memory)),
+        ]
+    }
+
     /// The properties that are known, one a row.
     #[must_use]
     pub fn table(&self) -> Table {

@@ -2,6 +2,7 @@
 
 pub mod command;
 mod follow;
+mod measure;
 mod session;
 mod user;
 

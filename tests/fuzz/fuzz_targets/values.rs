@@ -120,6 +120,7 @@ fn plugins(rows: Vec<Sentence>) {
                 .expect("an answer can always be read");
             let table = data.table();
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
+            assert!(data.families().iter().all(|family| family.series().count() <= 100));
             data
         };
         let first = read(None);

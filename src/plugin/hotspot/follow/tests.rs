@@ -222,6 +222,12 @@ fn servers_are_counted_apart_up_to_a_bound() {
     let Some(Data::Hotspot(hotspot)) = &told.hotspot else { panic!() };
     assert_eq!(hotspot.servers["hs0"].logins, 1);
     assert_eq!((hotspot.servers[""].logins, hotspot.servers.len()), (64, MAX_SERVERS + 1));
+    for family in hotspot.families() {
+        let sum: f64 = family.series().map(|(_, value)| value).sum();
+        let expected =
+            if family.name.contains("logins") || family.name.contains("active") { 128.0 } else { 0.0 };
+        assert!((sum - expected).abs() < 0.5, "all servers are in {}: {sum}", family.name);
+    }
 }
 
 /// A first answer that was slow makes everybody seem to have come later; so does a clock that drifts.

@@ -1,0 +1,52 @@
+//! How a hotspot is measured: by its servers, never by its people.
+
+use super::Hotspot;
+use crate::plugin::Family;
+
+impl Hotspot {
+    /// How many are online and what has happened at each server; nothing of any one person.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let mut active = Family::gauge(
+            "mikrotik_hotspot_active_users",
+            "Sessions under way at a hotspot server: 0 where there were some before, absent where none was seen \
+             yet and while the hotspot can't be read. The empty server stands for sessions that name none.",
+        );
+        for session in &self.sessions {
+            active.add([("server", self.counted_as(session.server.as_deref()))], 1.0);
+        }
+        let configured = Family::gauge(
+            "mikrotik_hotspot_configured_users",
+            "Users configured at the hotspot, the default-trial row left out. Absent while that can't be read.",
+        );
+        let mut logins = Family::counter(
+            "mikrotik_hotspot_logins_total",
+            "Logins at a hotspot server since the agent's first look at it. Absent until a session was seen.",
+        );
+        let mut logouts = Family::counter(
+            "mikrotik_hotspot_logouts_total",
+            "Logouts at a hotspot server, of whatever reason, since the agent's first look at it. Absent until \
+             a session was seen.",
+        );
+        let mut upload = Family::counter(
+            "mikrotik_hotspot_upload_bytes_total",
+            "Bytes that users of a hotspot server were seen to upload since the agent's first look at it. \
+             Absent until a session was seen.",
+        );
+        let mut download = Family::counter(
+            "mikrotik_hotspot_download_bytes_total",
+            "Bytes that users of a hotspot server were seen to download since the agent's first look at it. \
+             Absent until a session was seen.",
+        );
+        for (server, counts) in &self.servers {
+            let server = || [("server", server)];
+            active.add(server(), 0.0);
+            logins.add(server(), counts.logins as f64);
+            logouts.add(server(), counts.logouts as f64);
+            upload.add(server(), counts.upload_bytes as f64);
+            download.add(server(), counts.download_bytes as f64);
+        }
+        let configured = configured.of(self.configured_users.map(|users| users as f64));
+        vec![active, configured, logins, logouts, upload, download]
+    }
+}

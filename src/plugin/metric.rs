@@ -1,0 +1,158 @@
+//! How an answer is measured: metrics, in Prometheus's terms.
+//!
+//! What a plugin has read gives [`Family`]s: each a name, with one series for each set of labels. Names,
+//! helps and labels may be known only when the program runs, as those of a plugin that the file declares.
+//! Whose site it is nobody says here: `/metrics` puts the label `site` to all.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// Longest value of a label, in characters. What a router names goes out with each scrape and is stored
+/// with each series; servers, sensors and boards have names a third as long.
+const MAX_LABEL_VALUE: usize = 64;
+
+/// Most series of one family at one site; further ones are left out. How many sensors there are is a
+/// router's to say, and each costs whoever stores it. No router known has a third.
+const MAX_SERIES: usize = 100;
+
+/// What a metric's value does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It goes up and down, and is true only while the router answers.
+    Gauge,
+    /// It only goes up, and what it has counted stays true when the router is away.
+    Counter,
+}
+
+/// The names of a series' labels, each with its value.
+pub type Labels = Vec<(Cow<'static, str>, String)>;
+
+/// A metric, with all of its series at one site.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Family {
+    /// Its name: the unit last, and behind that `_total` where it is a counter.
+    pub name: Cow<'static, str>,
+    /// What it says, for people who build dashboards.
+    pub help: Cow<'static, str>,
+    /// What its value does.
+    pub kind: Kind,
+    series: BTreeMap<Labels, f64>,
+}
+
+impl Family {
+    /// A gauge without series.
+    #[must_use]
+    pub fn gauge(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { name: name.into(), help: help.into(), kind: Kind::Gauge, series: BTreeMap::new() }
+    }
+
+    /// A counter without series.
+    #[must_use]
+    pub fn counter(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: Kind::Counter, ..Self::gauge(name, help) }
+    }
+
+    /// The same with one series without labels, where its value is known.
+    #[must_use]
+    pub fn of(mut self, value: Option<f64>) -> Self {
+        self.series.extend(value.map(|value| (Labels::new(), value)));
+        self
+    }
+
+    /// Adds to the series of these labels.
+    pub fn add(
+        &mut self,
+        labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
+        value: f64,
+    ) {
+        if let Some(series) = self.entry(labels) {
+            *series.or_default() += value;
+        }
+    }
+
+    /// Gives the series of these labels its value, unless it has one: for what can't be added up.
+    pub fn set_once(
+        &mut self,
+        labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
+        value: f64,
+    ) {
+        if let Some(series) = self.entry(labels) {
+            series.or_insert(value);
+        }
+    }
+
+    /// The place of these labels; `None` where there are too many others.
+    fn entry(
+        &mut self,
+        labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
+    ) -> Option<Entry<'_, Labels, f64>> {
+        let labels = labels.into_iter().map(|(name, value)| (name.into(), label_value(value.as_ref())));
+        let has_room = self.series.len() < MAX_SERIES;
+        let entry = self.series.entry(labels.collect());
+        Some(entry).filter(|entry| has_room || matches!(entry, Entry::Occupied(_)))
+    }
+
+    /// Its series in the order of their labels, each with its value.
+    pub fn series(&self) -> impl Iterator<Item = (&Labels, f64)> {
+        self.series.iter().map(|(labels, value)| (labels, *value))
+    }
+}
+
+/// A label's value that every reader of the format takes for one: some end a line at more than a line feed.
+fn label_value(text: &str) -> String {
+    let breaks = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{2028}' | '\u{2029}');
+    let shown = |c| if breaks(c) { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().take(MAX_LABEL_VALUE).map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(family: &Family) -> Vec<(String, f64)> {
+        let text = |labels: &Labels| {
+            labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        family.series().map(|(labels, value)| (text(labels), value)).collect()
+    }
+
+    #[test]
+    fn what_has_the_same_labels_is_one_series() {
+        let mut family = Family::counter("a_total", "");
+        for (server, value) in [("b", 1.0), ("a", 2.0), ("b", 3.0)] {
+            family.add([("server", server)], value);
+        }
+        assert_eq!(series(&family), [("server=a".to_string(), 2.0), ("server=b".to_string(), 4.0)]);
+        let mut family = Family::gauge("a", "");
+        for (sensor, value) in [("b", 1.0), ("a", 2.0), ("b", 3.0)] {
+            family.set_once([("sensor", sensor)], value);
+        }
+        assert_eq!(series(&family), [("sensor=a".to_string(), 2.0), ("sensor=b".to_string(), 1.0)]);
+        // Names that are known only when the program runs.
+        let mut family = Family::gauge(format!("{}_b", "a"), "help".to_string());
+        family.add([("x".to_string(), "1".to_string()), ("y".to_string(), String::new())], 5.0);
+        assert_eq!(series(&family), [("x=1 y=".to_string(), 5.0)]);
+        assert_eq!(series(&Family::gauge("a", "").of(Some(7.0))), [(String::new(), 7.0)]);
+        assert_eq!(series(&Family::gauge("a", "").of(None)), []);
+    }
+
+    #[test]
+    fn a_router_names_no_more_than_is_taken() {
+        let mut family = Family::gauge("a", "");
+        for n in 0..2 * MAX_SERIES {
+            family.add([("sensor", n.to_string())], 1.0);
+        }
+        family.add([("sensor", "0")], 1.0);
+        assert_eq!(family.series().count(), MAX_SERIES);
+        assert_eq!(series(&family)[0], ("sensor=0".to_string(), 2.0), "those that are there go on");
+        let long = "é".repeat(MAX_LABEL_VALUE);
+        for (text, value) in [
+            (format!("{long}é"), &*long),
+            ("a \"b\" \\c\nd".into(), "a \"b\" \\c\nd"),
+            ("a\r\u{0}\u{85}\u{2028}b".into(), "a\u{fffd}\u{fffd}\u{fffd}\u{fffd}b"),
+        ] {
+            assert_eq!(label_value(&text), value);
+        }
+    }
+}
