@@ -1,7 +1,7 @@
 //! The HTTP front: clients reach the gate, only the gate reaches the engine, and the engine asks the routes.
 //!
 //! ```text
-//! client ⇄ gate: door, connection, head, engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page
+//! client ⇄ gate: door, connection, head, engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page, metrics
 //!          who may come in, deadlines, sizes,       worker threads:        pure functions of a
 //!          what a request may be, lanes inward      Request → Response     request and a snapshot
 //! ```
@@ -17,8 +17,10 @@ mod auth;
 mod events;
 pub mod gate;
 mod message;
+mod metrics;
 mod page;
 mod peer;
+mod process;
 mod routes;
 mod server;
 

@@ -15,6 +15,7 @@ use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
 use super::message::{Field, Method, Reply, Request, Response, json, problem};
+use super::metrics::{self, Reload};
 use super::page::{self, Frame};
 use crate::action::Desk;
 use crate::clock::Moment;
@@ -59,6 +60,7 @@ enum Shown<'r> {
     Site(&'r str),
     Plugin(&'r str, &'r str),
     Routers,
+    Metrics,
     Openapi,
     Healthz,
     Readyz,
@@ -77,8 +79,8 @@ impl<'r> Route<'r> {
     fn find(path: &'r str) -> Option<Self> {
         use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users};
         use Shown::{
-            Asset, Healthz, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site, SitePage, SiteStats,
-            Sites, Stats,
+            Asset, Healthz, Metrics, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site, SitePage,
+            SiteStats, Sites, Stats,
         };
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
@@ -97,6 +99,7 @@ impl<'r> Route<'r> {
             ["api", "sites", site, "plugins", plugin] => Self::Shows(Plugin(site, plugin)),
             ["api", "routers"] => Self::Shows(Routers),
             ["api", "events"] => Self::Asks(Events),
+            ["metrics"] => Self::Shows(Metrics),
             ["openapi.json"] => Self::Shows(Openapi),
             ["healthz"] => Self::Shows(Healthz),
             ["readyz"] => Self::Shows(Readyz),
@@ -274,6 +277,9 @@ impl Routes {
                 json(&api::table(view, site, reading))
             }
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
+            Shown::Metrics => {
+                metrics::metrics(snapshot, Reload { successful: true, succeeded_at: Moment::START })
+            }
             Shown::Openapi => Response::new(200, "application/json", api::OPENAPI),
             Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
             Shown::Readyz => readyz(snapshot)?,
@@ -294,14 +300,17 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
     tags.split(',').any(|tag| tag.trim() == etag)
 }
 
-/// An answer that may be kept, and must be asked for again unless it says otherwise.
+/// An answer that may be kept, and must be asked for again unless it says otherwise. One that may not be
+/// kept needs no tag.
 fn fresh(response: Response, etag: &str) -> Response {
-    let says = response.headers.iter().any(|(name, _)| *name == "Cache-Control");
-    let response = response.with("ETag", etag);
-    if says {
-        return response;
+    match response.headers.iter().find(|(name, _)| *name == "Cache-Control") {
+        Some((_, how)) if how == "no-store" => response,
+        Some(_) => response.with("ETag", etag),
+        None => {
+            let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
+            response.with("Vary", "Authorization, Cookie")
+        }
     }
-    response.with("Cache-Control", "private, no-cache").with("Vary", "Authorization, Cookie")
 }
 
 fn secure(response: Response) -> Response {

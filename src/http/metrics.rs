@@ -1,0 +1,357 @@
+//! `/metrics`: a snapshot in Prometheus's text format 0.0.4.
+//!
+//! What is not known is absent. Gauges of a plugin are there while its last try was good and its router
+//! answers; counters stay for as long as the agent runs, so that an outage is no reset to who sums them up.
+//! No series is of a person, and a router decides neither how many there are nor how long their labels.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::message::Response;
+use super::process::Process;
+use crate::clock::{Clock, Moment};
+use crate::plugin::{Family, Kind, Labels};
+use crate::state::{ReadingState, SiteState, Snapshot};
+
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How reading the file went. At the agent's start it went well, or there would be no agent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reload {
+    /// Whether the last try did.
+    pub(super) successful: bool,
+    /// When one last did.
+    pub(super) succeeded_at: Moment,
+}
+
+/// Answers a scrape. No two are alike, so none is kept.
+pub(super) fn metrics(snapshot: &Snapshot, reload: Reload) -> Response {
+    let text = render(snapshot, reload, Process::now());
+    Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store")
+}
+
+fn render(snapshot: &Snapshot, reload: Reload, process: Process) -> String {
+    let mut page = Page::default();
+    for family in of_agent(snapshot.clock, reload, process) {
+        page.put(None, &family);
+    }
+    for site in &snapshot.sites {
+        for family in of_site(site, snapshot.clock).into_iter().chain(of_plugins(site)) {
+            page.put(Some(&site.key), &family);
+        }
+    }
+    page.text()
+}
+
+/// What the agent says of itself.
+fn of_agent(clock: Clock, reload: Reload, process: Process) -> Vec<Family> {
+    let mut build = Family::gauge("phsweb_agent_build_info", "Always 1; the label says which version it is.");
+    build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    vec![
+        build,
+        Family::gauge(
+            "phsweb_agent_config_last_reload_successful",
+            "1 where the configuration was good when it was last read; 0 where the one before is still in use.",
+        )
+        .of(Some(truth(reload.successful))),
+        Family::gauge(
+            "phsweb_agent_config_last_reload_success_timestamp_seconds",
+            "When the configuration in use was read, in seconds since 1970.",
+        )
+        .of(Some(clock.unix(reload.succeeded_at).as_secs_f64())),
+        Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
+        Family::counter(
+            "process_cpu_seconds_total",
+            "Seconds of CPU time that the agent took. Absent where the system does not say.",
+        )
+        .of(process.cpu_seconds),
+        Family::gauge(
+            "process_resident_memory_bytes",
+            "Bytes of memory that the agent has. Absent where the system does not say.",
+        )
+        .of(process.resident_bytes.map(|bytes| bytes as f64)),
+        Family::gauge(
+            "process_open_fds",
+            "Files and connections that the agent has open. Absent where the system does not say.",
+        )
+        .of(process.open_fds.map(|fds| fds as f64)),
+    ]
+}
+
+/// What the agent says of a site: how its router and its plugins answer, and what that costs.
+fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
+    let last_success = site.readings.iter().filter_map(|reading| reading.at).max();
+    let mut success = Family::gauge(
+        "mikrotik_plugin_success",
+        "1 where a plugin's last try was good and its router answers, else 0. Absent before the first try.",
+    );
+    let mut duration = Family::gauge(
+        "mikrotik_plugin_duration_seconds",
+        "Seconds that a plugin's last try took. Absent before the first.",
+    );
+    for reading in &site.readings {
+        let plugin = || [("plugin", reading.plugin.name())];
+        if let Some(took) = reading.took {
+            success.add(plugin(), truth(reading.state(site.is_online()) == ReadingState::Ok));
+            duration.add(plugin(), took.as_secs_f64());
+        }
+    }
+    let count = |name: &'static str, help: &'static str, count: u64| {
+        Family::counter(name, help).of(Some(count as f64))
+    };
+    let usage = &site.usage;
+    vec![
+        Family::gauge(
+            "mikrotik_up",
+            "1 where the router answers; 0 where it does not, or has not been tried yet.",
+        )
+        .of(Some(truth(site.is_online()))),
+        Family::gauge(
+            "mikrotik_last_success_timestamp_seconds",
+            "When the router last gave figures, in seconds since 1970. Absent until it has.",
+        )
+        .of(last_success.map(|at| clock.unix(at).as_secs_f64())),
+        success,
+        duration,
+        count(
+            "mikrotik_hotspot_kicks_total",
+            "Sessions that the admin ended through the agent since its start.",
+            site.kicks,
+        ),
+        count(
+            "mikrotik_api_sent_bytes_total",
+            "Bytes that the agent sent to the router since its start.",
+            usage.sent_bytes,
+        ),
+        count(
+            "mikrotik_api_received_bytes_total",
+            "Bytes that the agent received from the router since its start.",
+            usage.received_bytes,
+        ),
+        count(
+            "mikrotik_api_logins_total",
+            "Logins of the agent that the router accepted since the agent's start; each is a line in its log.",
+            usage.logins,
+        ),
+        count(
+            "mikrotik_api_commands_total",
+            "Commands that the agent gave the router since its start.",
+            usage.commands,
+        ),
+    ]
+}
+
+/// What a site's plugins measure.
+fn of_plugins(site: &SiteState) -> impl Iterator<Item = Family> {
+    site.readings.iter().flat_map(|reading| {
+        let is_true = reading.state(site.is_online()) == ReadingState::Ok;
+        let families = reading.data.as_ref().map(|data| data.families()).unwrap_or_default();
+        families.into_iter().filter(move |family| is_true || family.kind == Kind::Counter)
+    })
+}
+
+fn truth(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
+/// The families of all sites by their names, each as text.
+#[derive(Default)]
+struct Page(BTreeMap<Cow<'static, str>, String>);
+
+impl Page {
+    /// Puts a site's series of a family to those of the other sites.
+    fn put(&mut self, site: Option<&str>, family: &Family) {
+        for (labels, value) in family.series().filter(|(_, value)| value.is_finite()) {
+            let text = self.0.entry(family.name.clone()).or_insert_with(|| head(family));
+            text.push_str(&family.name);
+            put_labels(text, site, labels);
+            text.push(' ');
+            text.push_str(&value.to_string());
+            text.push('\n');
+        }
+    }
+
+    fn text(self) -> String {
+        self.0.into_values().collect()
+    }
+}
+
+fn head(family: &Family) -> String {
+    let Family { name, help, kind, .. } = family;
+    let kind = match kind {
+        Kind::Gauge => "gauge",
+        Kind::Counter => "counter",
+    };
+    let help = help.replace('\\', r"\\").replace('\n', r"\n");
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")
+}
+
+/// Writes `{site="awka",server="hotspot1"}`; nothing where there are no labels.
+fn put_labels(text: &mut String, site: Option<&str>, labels: &Labels) {
+    let own = labels.iter().map(|(name, value)| (name.as_ref(), value.as_str()));
+    let mut before = '{';
+    for (name, value) in site.map(|site| ("site", site)).into_iter().chain(own) {
+        text.push(before);
+        text.push_str(name);
+        text.push_str("=\"");
+        for c in value.chars() {
+            match c {
+                '\\' => text.push_str(r"\\"),
+                '"' => text.push_str("\\\""),
+                '\n' => text.push_str(r"\n"),
+                c => text.push(c),
+            }
+        }
+        text.push('"');
+        before = ',';
+    }
+    if before == ',' {
+        text.push('}');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::plugin::{Data, Health, Hotspot, Quantity, Resource, Sensor, Session, built_in};
+    use crate::routeros::error::{Cause, Error};
+    use crate::state::{Reading, Usage};
+
+    /// A minute after the agent's start.
+    fn then() -> Moment {
+        Moment::START.after(Duration::from_secs(60))
+    }
+
+    fn site(key: &str) -> SiteState {
+        let plugins = ["hotspot", "resource", "health"].map(|name| built_in(name).unwrap());
+        SiteState::new(key, key, Duration::from_secs(30), ["10.0.0.1:8728".to_string()], plugins)
+    }
+
+    fn read(site: &mut SiteState, data: Data) {
+        let (name, age_s) = match data {
+            Data::Hotspot(_) => ("hotspot", 9),
+            Data::Resource(_) => ("resource", 0),
+            Data::Health(_) => ("health", 5),
+        };
+        let at = Some(then().before(Duration::from_secs(age_s)));
+        let took = Some(Duration::from_millis(250));
+        let reading = Reading::new(built_in(name).unwrap());
+        site.put(Reading { data: Some(Arc::new(data)), at, took, ..reading });
+    }
+
+    fn fail(site: &mut SiteState, plugin: &str, cause: Cause) {
+        let reading = site.reading(plugin).unwrap().clone();
+        site.put(Reading {
+            error: Some(Error::new(cause, "")),
+            took: Some(Duration::from_secs(5)),
+            ..reading
+        });
+    }
+
+    /// Somebody at each of these servers, which have counted 1, 2, … things.
+    fn hotspot(servers: &[&str]) -> Data {
+        let mut hotspot = Hotspot::default();
+        for (n, server) in (1..).zip(servers) {
+            let counts = hotspot.servers.entry((*server).into()).or_default();
+            (counts.logins, counts.logouts) = (n, 10 * n);
+            (counts.upload_bytes, counts.download_bytes) = (100 * n, u64::MAX);
+            let mut session = Session::default();
+            session.server = Some((*server).into());
+            hotspot.sessions.push(Arc::new(session));
+        }
+        hotspot.servers.entry("empty".into()).or_default();
+        hotspot.configured_users = Some(150);
+        Data::Hotspot(hotspot)
+    }
+
+    fn health() -> Data {
+        let sensor = |name: &str, measure| Sensor { name: name.into(), value: String::new(), measure };
+        let sensors = vec![
+            sensor("cpu-temperature", Some((Quantity::Temperature, -4.5))),
+            sensor("cpu-temperature", Some((Quantity::Temperature, 99.0))),
+            sensor("voltage", Some((Quantity::Voltage, 24.1))),
+            sensor("odd", Some((Quantity::Voltage, f64::INFINITY))),
+            sensor("fan1-speed", Some((Quantity::FanSpeed, 4200.0))),
+            sensor("poe", Some((Quantity::Power, 7.0))),
+            sensor("psu1-state", None),
+        ];
+        Data::Health(Health { sensors })
+    }
+
+    /// A router that is well, one that was lost, one whose user may do little, and one not tried yet.
+    fn sites() -> [SiteState; 4] {
+        let mut awka = site("awka");
+        awka.connected(0, then());
+        read(&mut awka, hotspot(&["hotspot1", "a \"b\"\\\n\r", "a \"b\"\\\n\t"]));
+        read(&mut awka, health());
+        let resource = Resource {
+            uptime: Some(Duration::from_secs(1_381_500)),
+            version: Some("7.20.7".into()),
+            cpu_load_percent: Some(7),
+            free_memory: Some(45_678_912),
+            total_memory: Some(134_217_728),
+            board: Some("hAP ac^2".into()),
+            ..Resource::default()
+        };
+        read(&mut awka, Data::Resource(resource.clone()));
+        awka.kicks = 2;
+        awka.usage = Usage { sent_bytes: 1, received_bytes: 2, commands: 3, logins: 4, ..Usage::default() };
+        let mut lagos = awka.clone();
+        lagos.key = "lagos".into();
+        lagos.lost(&Error::new(Cause::Refused, ""), then());
+        let mut owerri = site("owerri");
+        owerri.connected(0, then());
+        read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }));
+        read(&mut owerri, health());
+        fail(&mut owerri, "hotspot", Cause::Permission);
+        fail(&mut owerri, "health", Cause::QueryTimeout);
+        [awka, lagos, owerri, site("zaria")]
+    }
+
+    #[test]
+    fn a_scrape_is_this_text() {
+        let sites = sites().map(Arc::new).into();
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites };
+        let reload = Reload { successful: false, succeeded_at: then() };
+        let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
+        let text = render(&snapshot, reload, process);
+        let mut expected = include_str!("metrics/golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
+        for (place, moment) in [("@START", Moment::START), ("@THEN", then())] {
+            let date = snapshot.clock.unix(moment).as_secs_f64().to_string();
+            expected = expected.replace(place, &date);
+        }
+        for (line, expected) in text.lines().zip(expected.lines()) {
+            assert_eq!(line, expected);
+        }
+        assert_eq!(text.len(), expected.len());
+    }
+
+    #[test]
+    fn what_the_system_does_not_tell_is_absent() {
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites: Vec::new() };
+        let reload = Reload { successful: true, succeeded_at: Moment::START };
+        let text = render(&snapshot, reload, Process::default());
+        let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            [
+                "phsweb_agent_build_info",
+                "phsweb_agent_config_last_reload_success_timestamp_seconds",
+                "phsweb_agent_config_last_reload_successful",
+                "process_start_time_seconds"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_help_is_one_line() {
+        let family = Family::gauge("a", "one\ntwo \\ \"three\"").of(Some(f64::NAN));
+        assert_eq!(head(&family), "# HELP a one\\ntwo \\\\ \"three\"\n# TYPE a gauge\n");
+        let mut page = Page::default();
+        page.put(None, &family);
+        assert_eq!(page.text(), "", "what is no figure is not there");
+    }
+}
