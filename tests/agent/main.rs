@@ -16,6 +16,7 @@ mod live;
 mod logging;
 mod login;
 mod login_page;
+mod metrics;
 mod outage;
 mod peer;
 mod reboot;
