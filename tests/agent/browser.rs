@@ -26,14 +26,14 @@ pub(super) fn ask_from(
     connect(&socket, &to).unwrap();
     let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
-    if !fields.iter().any(|(name, _)| *name == "Host") {
-        request += &format!("Host: {to}\r\n");
-    }
-    for (name, value) in fields {
-        request += &format!("{name}: {value}\r\n");
-    }
-    request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let host = to.to_string();
+    let own_host = fields.iter().any(|(name, _)| *name == "Host");
+    let lines = [("Host", host.as_str())].into_iter().filter(|_| !own_host).chain(fields.iter().copied());
+    let lines: String = lines.flat_map(|(name, value)| [name, ": ", value, "\r\n"]).collect();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
+    );
     stream.write_all(request.as_bytes()).unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
