@@ -1,5 +1,6 @@
 //! What is asked of a router when somebody wants it. Each action is one log line.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use smol::stream::{self, StreamExt};
 
 use super::api;
+use super::auth::Role;
 use super::message::{Request, Response, problem};
 use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step};
 use crate::routeros::error::{Cause, Error};
@@ -19,6 +21,19 @@ const MAX_USERS: usize = 500;
 
 /// Longest text of others in a log line, in characters; a name of 10 KB is cut.
 const MAX_LOGGED: usize = 100;
+
+/// Who asks for an action, as the log tells it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Who {
+    pub(super) role: Role,
+    pub(super) peer: IpAddr,
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.role.name(), self.peer)
+    }
+}
 
 /// The body of a kick.
 #[derive(Debug, Deserialize)]
@@ -42,7 +57,7 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 }
 
 /// Ends a session.
-pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: IpAddr) -> Result<Kicked, Refusal> {
+pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
     let what = format!("kick {} {} {}", logged(&kick.user), logged(&kick.mac), logged(&kick.id));
     let kicked = desk.kick(site, kick).await;
     let outcome = kicked.as_ref().map(|kicked| {
@@ -54,7 +69,7 @@ pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: IpAddr) -> Re
 }
 
 /// Tries the way to a site's router.
-pub(super) async fn test(desk: &Desk, site: &str, who: IpAddr) -> Result<Vec<Step>, Refusal> {
+pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
     let steps = desk.test(site).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
@@ -68,7 +83,7 @@ pub(super) async fn test(desk: &Desk, site: &str, who: IpAddr) -> Result<Vec<Ste
 pub(super) async fn refresh(
     desk: &Arc<Desk>,
     sites: Vec<String>,
-    who: IpAddr,
+    who: Who,
 ) -> Vec<(String, Result<(), Refusal>)> {
     let asked: Vec<_> = sites
         .into_iter()
@@ -105,7 +120,7 @@ pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
     Ok(Page { after: request.parameter("after"), limit })
 }
 
-fn log_action(who: IpAddr, what: &str, site: &str, outcome: Result<String, &Refusal>) {
+fn log_action(who: Who, what: &str, site: &str, outcome: Result<String, &Refusal>) {
     match outcome {
         Ok(done) => log::info!("{site}: {what}, asked by {who}: {done}"),
         Err(refusal) => log::warn!("{site}: {what}, asked by {who}: {}", in_words(refusal)),

@@ -10,6 +10,9 @@ use serde_json::json;
 use super::events::Follower;
 use super::gate::MAX_ANSWER;
 
+/// Most bytes of an answer's header fields. They are our own: the longest is a content security policy.
+const MAX_FIELDS: usize = 8 * 1024;
+
 /// What a request asks to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -187,6 +190,7 @@ impl Response {
         let plain = |value: &str| value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic());
         let possible = (200..600).contains(&self.status)
             && self.body.len() <= MAX_ANSWER
+            && self.fields().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_FIELDS
             && self.fields().all(|(_, value)| plain(value));
         if possible {
             return self;

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::actions;
+use super::actions::{self, Who};
 use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
@@ -182,14 +182,15 @@ impl Routes {
             return Err(problem(405, "Method Not Allowed", &told).with("Allow", allowed));
         }
         match route {
-            Route::Asks(asked) => self.ask(&asked, request),
+            Route::Asks(asked) => self.ask(&asked, request, caller),
             Route::Shows(shown) => self.show(&shown, request, caller, now).map(Reply::Now),
         }
     }
 
     /// What must be asked for, once it is there.
-    fn ask(&self, asked: &Asked, request: &Request) -> Result<Reply, Response> {
-        let (desk, who, snapshot) = (self.desk.clone(), request.peer, self.store.snapshot());
+    fn ask(&self, asked: &Asked, request: &Request, caller: Caller) -> Result<Reply, Response> {
+        let (desk, snapshot) = (self.desk.clone(), self.store.snapshot());
+        let who = Who { role: caller.role, peer: request.peer };
         let find = |key: &str| {
             snapshot.site(key).map(|site| site.key.clone()).ok_or_else(|| unknown_site(&snapshot))
         };

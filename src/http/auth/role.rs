@@ -36,7 +36,7 @@ impl Role {
     }
 
     /// As in a log line.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::http) fn name(self) -> &'static str {
         match self {
             Self::Anyone => "anyone",
             Self::Viewer => "viewer",

@@ -49,8 +49,7 @@ const MAX_WAITING: usize = 2048;
 /// router asked more at a time than this only gets slower.
 const MAX_LATER: usize = 64;
 
-/// Most bytes of an answer's head. Its fields are our own; the longest is a
-/// content security policy.
+/// Most bytes of an answer's head: twice what its fields may be.
 const MAX_ANSWER_HEAD: usize = 16 * 1024;
 
 /// Most header fields of an answer; the same reason.
