@@ -5,6 +5,7 @@
 
 mod check;
 mod file;
+mod https;
 mod model;
 mod secret;
 
@@ -16,6 +17,7 @@ use std::path::Path;
 use check::Check;
 use file::Reader;
 pub use file::{Problem, unknown};
+pub use https::{Digest, Files, Found, Https, Unfit};
 pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 pub use secret::Secret;
 
@@ -78,13 +80,17 @@ pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config
 }
 
 fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    let mut text = String::new();
+    String::from_utf8(read_bytes(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
+}
+
+fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
-    file.take(most + 1).read_to_string(&mut text).map_err(|error| format!("can't be read: {error}"))?;
-    if text.len() as u64 > most {
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
+    if bytes.len() as u64 > most {
         return Err(format!("is longer than the {most} bytes that are taken"));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 #[cfg(test)]

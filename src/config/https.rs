@@ -1,0 +1,274 @@
+//! HTTPS for the agent's own page: its certificate and key, from two PEM files.
+//!
+//! [`Https`] is a pair that has been found good. The files change under a program that runs, so what
+//! is [`Found`] there is read and checked in two steps: who follows them compares what was read
+//! before anything is made of it.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures_rustls::pki_types::pem::{self, PemObject};
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
+use futures_rustls::rustls::crypto::CryptoProvider;
+use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
+use futures_rustls::rustls::server::ParsedCertificate;
+use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig};
+use ring::digest::{Context, SHA256};
+
+use super::read_bytes;
+
+/// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
+const MAX_PEM_FILE: u64 = 64 * 1024;
+
+/// A certificate and its key, as they were in their files when these were read.
+#[derive(Clone)]
+pub struct Https {
+    files: Files,
+    digest: Digest,
+    key_is_open: bool,
+    leaf: CertificateDer<'static>,
+    server: Arc<ServerConfig>,
+}
+
+/// Where the certificate and its key are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+/// What tells one content of the files from another: SHA-256, so that no key is kept for it.
+pub type Digest = [u8; 32];
+
+/// What was in the files, or why they could not be read.
+pub struct Found {
+    files: Files,
+    cert: Result<Vec<u8>, String>,
+    key: Result<Vec<u8>, String>,
+    /// Whether every user of the machine can read it.
+    key_is_open: bool,
+}
+
+/// One of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Cert,
+    Key,
+}
+
+/// What is wrong with one of the files, in words that repeat nothing of what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    part: Part,
+    message: String,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// Only where it came from: what it holds never prints.
+impl fmt::Debug for Https {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.files.fmt(f)
+    }
+}
+
+/// The same files: what they hold is followed by who serves it.
+impl PartialEq for Https {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files
+    }
+}
+
+impl Https {
+    /// Reads and checks two PEM files: a certificate, with those that it is signed by behind it if
+    /// there are any, and its key.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with either, or with both.
+    pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, Vec<Unfit>> {
+        Files { cert, key }.read().check()
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Of which content it was made.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// TLS 1.2 and 1.3 with this certificate.
+    #[must_use]
+    pub fn server(&self) -> &ServerConfig {
+        &self.server
+    }
+
+    /// What its user should know of it, though it is served.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let open = self.key_is_open.then(|| {
+            let key = self.files.key.display();
+            format!("every user of this machine can read the key {key}: chmod 600 it")
+        });
+        let cert = self.files.cert.display();
+        let out_of_date = out_of_date(&self.leaf).map(|why| format!("the certificate {cert} {why}"));
+        open.into_iter().chain(out_of_date).collect()
+    }
+}
+
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {}", self.cert.display(), self.key.display())
+    }
+}
+
+impl Files {
+    /// Reads both as they are now.
+    #[must_use]
+    pub fn read(&self) -> Found {
+        const READ_BY_OTHERS: u32 = 0o004;
+        let read = |path: &Path| read_bytes(path, MAX_PEM_FILE);
+        let key_is_open = fs::metadata(&self.key).is_ok_and(|key| key.mode() & READ_BY_OTHERS != 0);
+        Found { cert: read(&self.cert), key: read(&self.key), key_is_open, files: self.clone() }
+    }
+}
+
+impl Found {
+    /// Tells it from what else may be found there.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut context = Context::new(&SHA256);
+        for part in [&self.cert, &self.key] {
+            let bytes = match part {
+                Ok(bytes) => bytes,
+                Err(error) => error.as_bytes(),
+            };
+            context.update(&bytes.len().to_be_bytes());
+            context.update(bytes);
+        }
+        let mut digest = [0; 32];
+        digest.copy_from_slice(context.finish().as_ref());
+        digest
+    }
+
+    /// Makes of it what can be served.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with either file, or with both.
+    pub fn check(self) -> Result<Https, Vec<Unfit>> {
+        let digest = self.digest();
+        let Self { files, cert, key, key_is_open } = self;
+        let unfit = |part, why: String| {
+            let path = if part == Part::Cert { &files.cert } else { &files.key };
+            Unfit { part, message: format!("the file {} {why}", path.display()) }
+        };
+        let cert = cert.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
+        let key = key.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
+        let (chain, key) = match (cert, key) {
+            (Ok(chain), Ok(key)) => (chain, key),
+            (cert, key) => return Err(cert.err().into_iter().chain(key.err()).collect()),
+        };
+        let leaf = chain[0].clone();
+        let certified = CertifiedKey::new(chain, key);
+        if certified.keys_match().is_err() {
+            let cert = files.cert.display();
+            let why = format!("is not the key of {cert}; expected that of the first certificate there");
+            return Err(vec![unfit(Part::Key, why)]);
+        }
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        Ok(Https { files, digest, key_is_open, leaf, server: Arc::new(server) })
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(default_provider())
+}
+
+/// The certificates of a PEM file, at least one, of which the first can be read.
+fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    // What the error says repeats what is in the file.
+    let chain = chain.map_err(|_| "is no PEM file")?;
+    let Some(leaf) = chain.first() else {
+        return Err(if PrivateKeyDer::from_pem_slice(pem).is_ok() {
+            "holds a key and no certificate; do cert and key stand in each other's place?".into()
+        } else {
+            "holds no certificate; expected -----BEGIN CERTIFICATE-----".into()
+        });
+    };
+    if ParsedCertificate::try_from(leaf).is_err() {
+        return Err("begins with a certificate that can't be read; expected X.509 version 3".into());
+    }
+    Ok(chain)
+}
+
+/// The key of a PEM file.
+fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| {
+        let holds = |words: &str| pem.windows(words.len()).any(|at| at == words.as_bytes());
+        match error {
+            _ if holds("ENCRYPTED") => {
+                "holds an encrypted key; expected it in clear, as openssl pkey -in … -out … writes it"
+            }
+            pem::Error::NoItemsFound if holds("BEGIN CERTIFICATE") => {
+                "holds a certificate and no key; do cert and key stand in each other's place?"
+            }
+            pem::Error::NoItemsFound => "holds no key; expected -----BEGIN PRIVATE KEY-----",
+            _ => "is no PEM file",
+        }
+    })?;
+    any_supported_type(&key).map_err(|_| {
+        "holds a key of a kind that is not spoken; expected ECDSA with P-256 or P-384, \
+         Ed25519, or RSA of 2048 to 4096 bits"
+            .into()
+    })
+}
+
+/// What is wrong with a certificate's dates by this machine's clock.
+fn out_of_date(leaf: &CertificateDer) -> Option<String> {
+    let date = |time: UnixTime| {
+        // To the end of year 9999, the range of the format.
+        let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
+    };
+    let parsed = ParsedCertificate::try_from(leaf).ok()?;
+    // Nobody is trusted here, so this fails in any case; the dates come first.
+    let nobody = RootCertStore::empty();
+    let verified =
+        verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], UnixTime::now(), &[]).err()?;
+    let Error::InvalidCertificate(why) = verified else { return None };
+    match why {
+        CertificateError::ExpiredContext { time, not_after } => {
+            Some(format!("ended at {}, and it is {} here", date(not_after), date(time)))
+        }
+        CertificateError::NotValidYetContext { time, not_before } => Some(format!(
+            "begins at {}, and it is {} here; is this machine's clock set?",
+            date(not_before),
+            date(time)
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! What is taken for a certificate and its key, and what is said of the rest.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+// Made once by `openssl genpkey`, `ecparam`, `genrsa` and `ca -selfsign`: for localhost and 127.0.0.1, valid
+// from 2020 to 2120 but for what is named `ended` or `begins`. Everybody has their keys.
+fn pem(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    fs::read(folder.join(format!("{name}.pem"))).unwrap()
+}
+
+fn join(names: &[&str]) -> Vec<u8> {
+    names.iter().flat_map(|name| pem(name)).collect()
+}
+
+/// These contents in files of their own.
+fn load(cert: &[u8], key: &[u8]) -> Result<Https, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let [cert_path, key_path] = ["cert", "key"].map(|name| folder.path().join(name));
+    fs::write(&cert_path, cert).unwrap();
+    fs::write(&key_path, key).unwrap();
+    fs::set_permissions(&key_path, fs::Permissions::from_mode(0o600)).unwrap();
+    Https::load(cert_path, key_path).map_err(|unfits| {
+        let told: Vec<String> = unfits.iter().map(Unfit::to_string).collect();
+        told.join("\n").replace(&format!("{}/", folder.path().display()), "")
+    })
+}
+
+#[test]
+fn pairs_of_all_usual_forms_are_taken() {
+    let crlf = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\n', "\r\n").into_bytes();
+    for (cert, key) in [
+        (pem("page.cert"), pem("page.key")),
+        // Each in the oldest form of its key.
+        (pem("other.cert"), pem("other.key")),
+        (pem("rsa.cert"), pem("rsa.key")),
+        // A chain, and both in one file.
+        (join(&["page.cert", "rsa.cert", "other.cert"]), pem("page.key")),
+        (join(&["page.key", "page.cert"]), join(&["page.cert", "page.key"])),
+        (crlf(pem("page.cert")), crlf(pem("page.key"))),
+        ([b"Subject: localhost\xff\n".to_vec(), pem("page.cert")].concat(), pem("page.key")),
+    ] {
+        let https = load(&cert, &key).unwrap();
+        assert_eq!(https.warnings(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_pair_is_said() {
+    let good = || (pem("page.cert"), pem("page.key"));
+    let (cert, key) = good();
+    let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let garbled = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        [lines[0], "bm90aGluZw==", lines[lines.len() - 1]].join("\n").into_bytes()
+    };
+    let no_cert = "the file cert holds no certificate; expected -----BEGIN CERTIFICATE-----";
+    let no_key = "the file key holds no key; expected -----BEGIN PRIVATE KEY-----";
+    let other = "the file key is not the key of cert; expected that of the first certificate there";
+    for (cert, key, told) in [
+        (vec![], good().1, no_cert.to_string()),
+        (good().0, vec![], no_key.into()),
+        (vec![], b"\0\xff".to_vec(), format!("{no_cert}\n{no_key}")),
+        (cut(&cert), good().1, "the file cert is no PEM file".into()),
+        (good().0, cut(&key), "the file key is no PEM file".into()),
+        (
+            garbled(&cert),
+            good().1,
+            "the file cert begins with a certificate that can't be read; expected X.509 version 3".into(),
+        ),
+        (good().0, garbled(&key), "the file key holds a key of a kind that is not spoken".into()),
+        (good().0, pem("p521.key"), "expected ECDSA with P-256 or P-384, Ed25519, or RSA".into()),
+        (good().0, pem("encrypted.key"), "the file key holds an encrypted key".into()),
+        (good().0, pem("other.key"), other.into()),
+        (good().0, pem("rsa.key"), other.into()),
+        (join(&["other.cert", "page.cert"]), good().1, other.into()),
+        (
+            good().1,
+            good().0,
+            "the file cert holds a key and no certificate; do cert and key stand in each other's place?\n\
+             the file key holds a certificate and no key; do cert and key stand in each other's place?"
+                .into(),
+        ),
+        (vec![b'-'; 65_537], good().1, "the file cert is longer than the 65536 bytes".into()),
+        (good().0, vec![b'-'; 65_537], "the file key is longer than the 65536 bytes".into()),
+    ] {
+        let error = load(&cert, &key).unwrap_err();
+        assert!(error.contains(&told) && error.lines().count() == told.lines().count(), "{told}: {error}");
+        for file in [cert, key] {
+            let text = String::from_utf8_lossy(&file);
+            let content = text.lines().filter(|line| line.len() > 20 && !line.starts_with('-'));
+            content.for_each(|line| assert!(!error.contains(line), "{error}"));
+        }
+    }
+    let error = Https::load("no-such.pem".into(), "/".into()).unwrap_err();
+    assert!(error[0].to_string().starts_with("the file no-such.pem can't be read: "), "{error:?}");
+    assert!(error[1].to_string().starts_with("the file / can't be read: "), "{error:?}");
+}
+
+#[test]
+fn dates_and_an_open_key_are_warned_of() {
+    let warnings = |cert: &str| load(&pem(cert), &pem("page.key")).unwrap().warnings().join("\n");
+    let ended = warnings("ended.cert");
+    assert!(ended.contains("/cert ended at 2021-01-01T00:00:00Z, and it is 2"), "{ended}");
+    let begins = warnings("begins.cert");
+    assert!(begins.contains("/cert begins at 2090-01-01T00:00:00Z, and it is 2"), "{begins}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
+    fs::write(&cert, pem("page.cert")).unwrap();
+    fs::write(&key, pem("page.key")).unwrap();
+    for (mode, open) in [(0o600, false), (0o640, false), (0o644, true)] {
+        fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = Https::load(cert.clone(), key.clone()).unwrap().warnings();
+        assert_eq!(warnings.len(), usize::from(open), "{mode:o}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("chmod 600")), "{warnings:?}");
+    }
+}
+
+#[test]
+fn nothing_of_a_pair_prints() {
+    let https = load(&pem("page.cert"), &pem("page.key")).unwrap();
+    let printed = format!("{https:?}");
+    assert!(printed.starts_with("Files { cert: ") && printed.len() < 150, "{printed}");
+}
+
+#[test]
+fn a_digest_is_of_both_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = Files { cert: folder.path().join("cert"), key: folder.path().join("key") };
+    let mut seen = vec![files.read().digest()];
+    for (cert, key) in [("", ""), ("a", ""), ("", "a"), ("ab", "c"), ("a", "bc")] {
+        fs::write(&files.cert, cert).unwrap();
+        fs::write(&files.key, key).unwrap();
+        let digest = files.read().digest();
+        assert!(!seen.contains(&digest), "{cert:?} {key:?}");
+        assert_eq!(digest, files.read().digest());
+        seen.push(digest);
+    }
+}
