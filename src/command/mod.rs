@@ -84,7 +84,7 @@ fn serve(config: &Config) -> Result<(), Failure> {
             config.sites.iter().map(|site| Site::start(site.clone(), store.clone(), &desk)).collect();
         let _events = events.start();
         let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
-        let serving = async { match gate::serve(listener, engine, limits).await {} };
+        let serving = async { match gate::serve(listener, engine, limits, None).await {} };
         serving.or(until_ended(signals)).await;
         Ok(())
     })

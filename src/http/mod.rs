@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client ⇄ gate: door, connection, head, engine  ⇄  server (tiny_http)  ⇄  routes → auth, api, page, metrics
-//!          who may come in, deadlines, sizes,       worker threads:        pure functions of a
+//!          who may come in, TLS, deadlines, sizes,  worker threads:        pure functions of a
 //!          what a request may be, lanes inward      Request → Response     request and a snapshot
 //! ```
 //!

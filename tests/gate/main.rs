@@ -3,14 +3,17 @@
 // Helpers of tests may stop at the first thing that is not as it must be, too.
 #![allow(clippy::unwrap_used)]
 
+mod renewal;
+mod tls;
+
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use async_net::TcpListener;
+use phsweb_agent::config::Https;
 use phsweb_agent::http::gate::{self, Limits, MAX_BODY, MAX_HEAD};
 use phsweb_agent::http::{self, Engine, Field, Method, Reply, Request, Response};
 
@@ -56,14 +59,17 @@ impl Served {
     }
 
     fn with(engine: Engine, address: SocketAddr, limits: Limits) -> Self {
+        Self::start(TcpListener::bind(address).unwrap(), engine, limits, None)
+    }
+
+    fn start(listener: TcpListener, engine: Engine, limits: Limits, https: Option<Https>) -> Self {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
-        let (bound, address_of) = mpsc::channel();
+        let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             smol::block_on(async {
-                let listener = TcpListener::bind(address).await.unwrap();
-                bound.send(listener.local_addr().unwrap()).unwrap();
+                let listener = listener.try_into().unwrap();
                 let serving = async {
-                    gate::serve(listener, engine, limits).await;
+                    gate::serve(listener, engine, limits, https).await;
                 };
                 let stopped = async {
                     // Ends when the sender is dropped.
@@ -72,7 +78,7 @@ impl Served {
                 smol::future::or(serving, stopped).await;
             });
         });
-        Self { address: address_of.recv().unwrap(), stop: Some(stop), thread: Some(thread) }
+        Self { address, stop: Some(stop), thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {
@@ -102,7 +108,7 @@ impl Drop for Served {
     }
 }
 
-struct Client(BufReader<TcpStream>);
+struct Client<S = TcpStream>(BufReader<S>);
 
 #[derive(Debug)]
 struct Answer {
@@ -116,7 +122,9 @@ impl Client {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Self(BufReader::new(stream))
     }
+}
 
+impl<S: Read + Write> Client<S> {
     fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }

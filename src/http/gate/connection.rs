@@ -3,9 +3,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use smol::future::or;
+use async_net::TcpStream;
+use futures_rustls::rustls::ServerConfig;
+use smol::future::{or, poll_once};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 
@@ -14,6 +17,7 @@ use super::engine::{Answer, Engine, Outcome};
 use super::head::{self, Head, Refusal, refuse};
 use super::limits::{Gate, MAX_HEAD};
 use super::stream::{CHUNK, read_more, within};
+use super::tls::{self, Opening};
 use crate::http::events::Follower;
 use crate::http::message::{Method, problem};
 
@@ -42,6 +46,8 @@ pub(super) struct Connection<S> {
     peer: IpAddr,
     seat: Seat,
     gate: Gate,
+    /// When the first request's head must have come.
+    opens_by: Instant,
     /// What has come and is not yet used: at most a head, and then its body.
     buffer: Vec<u8>,
 }
@@ -62,22 +68,51 @@ impl From<io::Error> for End {
     }
 }
 
+impl Connection<TcpStream> {
+    /// Does the handshake, and serves what comes over it to its end.
+    pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, engine: Engine) {
+        let Self { stream, peer, seat, gate, opens_by, buffer } = self;
+        match within(opens_by, tls::accept(stream, settings)).await {
+            Some(Ok(Opening::Secured(stream))) => {
+                Connection { stream, peer, seat, gate, opens_by, buffer }.run(engine).await;
+            }
+            Some(Ok(Opening::Plain(stream))) => {
+                let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
+                let plain = Connection { stream, peer, seat, gate, opens_by, buffer };
+                plain.end(End::Refused(Method::Get, refusal)).await;
+            }
+            Some(Err(error)) => log::debug!("{peer} has not got through the handshake: {error}"),
+            None => log::debug!("{peer} has not got through the handshake in time"),
+        }
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
-        Self { stream, peer, seat, gate, buffer: Vec::new() }
+        let opens_by = Instant::now() + gate.limits.head;
+        Self { stream, peer, seat, gate, opens_by, buffer: Vec::new() }
     }
 
     /// Serves it to its end.
     pub(super) async fn run(mut self, engine: Engine) {
-        let mut patience = self.gate.limits.head;
+        let mut begins_by = self.opens_by;
         let end = loop {
-            match self.turn(&engine, patience).await {
-                Ok(()) => patience = self.gate.limits.idle,
+            match self.turn(&engine, begins_by).await {
+                Ok(()) => begins_by = Instant::now() + self.gate.limits.idle,
                 Err(end) => break end,
             }
         };
+        self.end(end).await;
+    }
+
+    async fn end(mut self, end: End) {
         match end {
-            End::Gone => return,
+            End::Gone => {
+                // Over TLS an end that was not said looks like one that somebody else made. It is not
+                // waited for that this can be said.
+                let _ = poll_once(self.stream.close()).await;
+                return;
+            }
             End::Done => {}
             End::Refused(method, refusal) => {
                 log::debug!("{} refused: {} {}", self.peer, refusal.status, refusal.detail);
@@ -89,9 +124,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.linger().await;
     }
 
-    /// One request and its answer. For its first byte the client has `patience`.
-    async fn turn(&mut self, engine: &Engine, patience: Duration) -> Result<(), End> {
-        let head = self.read_head(patience).await?;
+    /// One request, whose first byte must come by `begins_by`, and its answer.
+    async fn turn(&mut self, engine: &Engine, begins_by: Instant) -> Result<(), End> {
+        let head = self.read_head(begins_by).await?;
         let began = Instant::now();
         let answered = {
             let _place = self.read_body(&head).await?;
@@ -140,8 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn read_head(&mut self, patience: Duration) -> Result<Head, End> {
-        let mut deadline = Instant::now() + patience;
+    async fn read_head(&mut self, begins_by: Instant) -> Result<Head, End> {
+        let mut deadline = begins_by;
         let mut begun = false;
         let mut seen = 0;
         let mut blanks = 0;
@@ -229,6 +264,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(Ok(count @ 1..)) => rest = &rest[count..],
                 _ => return Err(End::Gone),
             }
+        }
+        // What TLS still has of it.
+        let deadline = end.min(Instant::now() + self.gate.limits.write);
+        match within(deadline, self.stream.flush()).await {
+            Some(Ok(())) => {}
+            _ => return Err(End::Gone),
         }
         Ok(())
     }

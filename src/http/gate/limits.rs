@@ -21,7 +21,7 @@ pub struct Limits {
     /// quarters of them at most, though never fewer than 32.
     pub max_connections: usize,
     /// From the first byte of a request, or for the first one from the
-    /// connection's begin, to the end of its head.
+    /// connection's begin, to the end of its head. A TLS handshake is part of it.
     pub head: Duration,
     /// From the end of the head to the end of the body.
     pub body: Duration,

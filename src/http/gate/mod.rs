@@ -7,12 +7,14 @@
 //! there are too many, those that ask for nothing go first, so that people always
 //! get in.
 
+mod certificate;
 mod connection;
 mod door;
 pub(super) mod engine;
 mod head;
 mod limits;
 mod stream;
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -20,15 +22,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_net::{TcpListener, TcpStream};
-use smol::future::yield_now;
+use smol::future::{or, pending, yield_now};
 use smol::lock::Semaphore;
 use smol::{Executor, Timer};
 
+use certificate::Certificate;
 use connection::Connection;
 use door::Door;
 pub use engine::Engine;
 use limits::Gate;
 pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
+
+use crate::config::Https;
 
 /// Bodies over 4 KiB that are taken at once: 2 MiB together. Held open on purpose
 /// they could take all of a router's memory.
@@ -52,19 +57,34 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Serves clients of `listener` from `engine`, until it is dropped: that closes the
 /// listener and every connection at once. The engine is left as it is and can
 /// serve again, or serve two listeners at a time.
-pub async fn serve(listener: TcpListener, engine: Engine, limits: Limits) -> Infallible {
+///
+/// With `https` that is what it speaks, and it follows the certificate's files.
+pub async fn serve(
+    listener: TcpListener,
+    engine: Engine,
+    limits: Limits,
+    https: Option<Https>,
+) -> Infallible {
     if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
         log::debug!("the listener keeps its short backlog: {error}");
     }
     let executor = Executor::new();
-    let clients = accept(&listener, &engine, limits, &executor);
-    executor.run(engine.run(clients)).await
+    let certificate = https.map(|https| Certificate::new(&https));
+    let clients = accept(&listener, &engine, limits, certificate.as_ref(), &executor);
+    let following = async {
+        match &certificate {
+            Some(certificate) => certificate.follow().await,
+            None => pending().await,
+        }
+    };
+    executor.run(engine.run(or(clients, following))).await
 }
 
 async fn accept(
     listener: &TcpListener,
     engine: &Engine,
     limits: Limits,
+    certificate: Option<&Certificate>,
     executor: &Executor<'static>,
 ) -> Infallible {
     let gate = Gate { limits, large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)) };
@@ -77,7 +97,10 @@ async fn accept(
                 let peer = address.ip().to_canonical();
                 door.admit(peer, |seat| {
                     let connection = Connection::new(without_delay(stream), peer, seat, gate.clone());
-                    executor.spawn(connection.run(engine.clone()))
+                    match certificate.map(Certificate::settings) {
+                        Some(tls) => executor.spawn(connection.run_secured(tls, engine.clone())),
+                        None => executor.spawn(connection.run(engine.clone())),
+                    }
                 });
             }
             Err(error) if ended_early(&error) => {}

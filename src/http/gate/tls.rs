@@ -1,0 +1,156 @@
+//! TLS to a client: the handshake, and how much may gather here.
+//!
+//! A connection that is silent costs 8 KiB more than one without TLS.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_net::TcpStream;
+use futures_rustls::TlsAcceptor;
+use futures_rustls::rustls::ServerConfig;
+use futures_rustls::rustls::server::{ServerConnection, ServerSessionMemoryCache};
+use futures_rustls::server::TlsStream;
+use smol::io::{AsyncRead, AsyncWrite};
+
+/// What is spoken inside, as clients ask for it (RFC 7301).
+const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
+
+/// Sessions kept for clients to resume, so that a browser's next connections cost no signature:
+/// 40 KiB together.
+const SESSIONS: usize = 128;
+
+/// Sessions that a client is offered at each handshake. It uses each once.
+const SESSIONS_OFFERED: usize = 1;
+
+/// Most bytes of an answer that are encrypted ahead of what the socket takes, and so the longest
+/// record. Each connection whose client does not read holds as much beside the answer itself.
+const MAX_UNSENT: usize = 8 * 1024;
+
+/// Most bytes of a hello: a browser's is 2 KiB. rustls alone would gather 64 KiB of it for each
+/// connection that begins.
+const MAX_HELLO: usize = 8 * 1024;
+
+/// Most bytes that may come after it before one comes of what they carry: the end of the handshake,
+/// the longest record and one read more. Else a message of 64 KiB could be begun after the handshake.
+const MAX_UNFRUITFUL: usize = 24 * 1024;
+
+/// Settings for an HTTP server with the certificate of `server`.
+pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
+    let mut settings = server.clone();
+    settings.alpn_protocols = PROTOCOLS.map(Vec::from).into();
+    settings.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+    settings.send_tls13_tickets = SESSIONS_OFFERED;
+    settings.into()
+}
+
+/// What a client begins with.
+pub(super) enum Opening {
+    /// A handshake, which is done.
+    Secured(Secured),
+    /// Something that looks like HTTP. None of it was taken.
+    Plain(TcpStream),
+}
+
+/// Waits for a client's first byte, and does the handshake if it is one.
+pub(super) async fn accept(stream: TcpStream, settings: Arc<ServerConfig>) -> io::Result<Opening> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if first[0].is_ascii_alphabetic() {
+        return Ok(Opening::Plain(stream));
+    }
+    let limited = |session: &mut ServerConnection| session.set_buffer_limit(Some(MAX_UNSENT));
+    let socket = Metered { stream, left: MAX_HELLO };
+    // Boxed, or each connection's task would have room for it several times over.
+    let handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
+    Ok(Opening::Secured(Secured(Box::new(handshake.await?))))
+}
+
+/// A client's connection after its handshake.
+pub(super) struct Secured(Box<TlsStream<Metered>>);
+
+impl AsyncRead for Secured {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let read = ready!(Pin::new(&mut self.0).poll_read(context, buffer));
+        if let Ok(1..) = read {
+            let (socket, _) = self.0.get_mut();
+            socket.left = MAX_UNFRUITFUL;
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(context)
+    }
+}
+
+/// The socket beneath TLS, which gives so many bytes and no more.
+struct Metered {
+    stream: TcpStream,
+    left: usize,
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::Error::other("too much came that carries nothing")));
+        }
+        let most = buffer.len().min(self.left);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer[..most]));
+        if let Ok(count) = read {
+            self.left -= count;
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl Metered {
+    /// rustls writes only where something whole has come, such as a hello.
+    fn writing(&mut self) -> Pin<&mut TcpStream> {
+        self.left = MAX_UNFRUITFUL;
+        Pin::new(&mut self.stream)
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writing().poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context,
+        pieces: &[IoSlice],
+    ) -> Poll<io::Result<usize>> {
+        self.writing().poll_write_vectored(context, pieces)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(context)
+    }
+}
