@@ -75,7 +75,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
             format!("can't listen at {listen}: {error}; choose another address with --listen or http.listen")
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
-        say(&format!("The page is at http://{bound}/"));
+        let scheme = if config.http.tls.is_some() { "https" } else { "http" };
+        say(&format!("The page is at {scheme}://{bound}/"));
         if config.http.view.is_none() && !bound.ip().is_loopback() {
             log::warn!("the figures are open to all who reach {bound}: give viewers a token with http.view");
         }
@@ -84,7 +85,8 @@ fn serve(config: &Config) -> Result<(), Failure> {
             config.sites.iter().map(|site| Site::start(site.clone(), store.clone(), &desk)).collect();
         let _events = events.start();
         let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
-        let serving = async { match gate::serve(listener, engine, limits, None).await {} };
+        let https = config.http.tls.clone();
+        let serving = async { match gate::serve(listener, engine, limits, https).await {} };
         serving.or(until_ended(signals)).await;
         Ok(())
     })

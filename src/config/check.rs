@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::file::{Fields, Node, Problem, Reader, unknown};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
-use super::{Environment, read_text};
+use super::{Environment, https, read_text};
 use crate::plugin;
 use crate::routeros::login::Method;
 use crate::routeros::tls::{Authorities, Tls};
@@ -49,7 +49,7 @@ const ROOT: [&str; 3] = ["http", "defaults", "sites"];
 
 /// The names of all fields.
 pub(super) fn names() -> Vec<&'static str> {
-    [ROOT.as_slice(), &HTTP, &COMMON, &SITE].concat()
+    [ROOT.as_slice(), &HTTP, &https::FIELDS, &COMMON, &SITE].concat()
 }
 
 const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";
@@ -134,17 +134,13 @@ impl<'f> Check<'f, '_> {
             let Admin::Token(source) = self.reader.secret("admin", node, &format!("Token({A_SECRET})"))?;
             self.token("admin", node, source)
         });
-        if let Some(node) = fields.get("tls") {
-            self.reader.problem(
-                node,
-                "tls: this version serves plain HTTP only; leave it out, and let a proxy in front serve HTTPS",
-            );
-        }
+        let tls = fields.get("tls").and_then(|node| https::read(&mut self.reader, node));
         Http {
             listen: listen.unwrap_or(default.listen),
             title: title.unwrap_or(default.title),
             view,
             admin,
+            tls,
             max_connections: max_connections.unwrap_or(default.max_connections),
         }
     }

@@ -21,10 +21,14 @@ use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 use ring::digest::{Context, SHA256};
 
+use super::file::{Node, Reader};
 use super::read_bytes;
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
+
+/// The fields of `http.tls`.
+pub(super) const FIELDS: [&str; 2] = ["cert", "key"];
 
 /// A certificate and its key, as they were in their files when these were read.
 #[derive(Clone)]
@@ -198,6 +202,34 @@ impl Found {
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         Ok(Https { files, digest, key_is_open, leaf, server: Arc::new(server) })
     }
+}
+
+/// Reads `http.tls`.
+pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https> {
+    const EXPECTED: &str = "the path of a PEM file, in quotes";
+    let before = reader.problems.len();
+    let fields = reader.fields("tls", node, &FIELDS);
+    let [Some(cert), Some(key)] = FIELDS.map(|name| fields.get(name)) else {
+        if reader.problems.len() == before {
+            reader.missing(
+                node,
+                "tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")",
+            );
+        }
+        return None;
+    };
+    let cert_path: Option<PathBuf> = reader.value("cert", cert, EXPECTED);
+    let key_path: Option<PathBuf> = reader.value("key", key, EXPECTED);
+    let loaded = Https::load(reader.relative(&cert_path?), reader.relative(&key_path?));
+    let told = |unfits: Vec<Unfit>| {
+        for Unfit { part, message } in unfits {
+            match part {
+                Part::Cert => reader.problem(cert, format!("cert: {message}")),
+                Part::Key => reader.problem(key, format!("key: {message}")),
+            }
+        }
+    };
+    loaded.map_err(told).ok()
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Secret;
+use super::{Https, Secret};
 use crate::plugin;
 use crate::routeros::login::Method;
 use crate::routeros::tls::Tls;
@@ -31,6 +31,8 @@ pub struct Http {
     pub view: Option<Secret>,
     /// What the admin must send; `None`: nobody is.
     pub admin: Option<Secret>,
+    /// The page's certificate; `None`: plain HTTP.
+    pub tls: Option<Https>,
     /// Most connections at once.
     pub max_connections: usize,
 }
@@ -50,6 +52,7 @@ impl Default for Http {
             title: "PHSWEB hotspots".into(),
             view: None,
             admin: None,
+            tls: None,
             max_connections: 512,
         }
     }

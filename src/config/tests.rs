@@ -262,3 +262,56 @@ fn tls_is_off_pinned_or_by_a_ca() {
         assert!(problems.contains(told), "{tls}: {problems}");
     }
 }
+
+#[test]
+fn the_pages_certificate_lies_beside_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    for name in ["page.cert.pem", "page.key.pem", "other.key.pem"] {
+        std::fs::copy(kept.join(name), folder.path().join(name)).unwrap();
+    }
+    let path = folder.path().join("sites.ron");
+    let with = |tls: &str| {
+        let text = AWKA.replacen('(', &format!("(http: (tls: {tls}), "), 1);
+        let parsed = parse(&path, &text, &|_| None);
+        parsed.map_err(|problems| problems.to_string().replace(&format!("{}/", folder.path().display()), ""))
+    };
+    let config = with("(cert: \"page.cert.pem\", key: \"page.key.pem\")").unwrap();
+    assert!(config.http.tls.is_some());
+    let elsewhere = format!("(cert: {:?}, key: \"page.key.pem\")", kept.join("page.cert.pem"));
+    assert_ne!(with(&elsewhere).unwrap().http.tls, config.http.tls);
+    let missing = "1:14: tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")";
+    for (tls, told) in [
+        ("5", &["1:14: tls: found a number; expected a structure"][..]),
+        ("\"page.cert.pem\"", &["1:14: tls: found a text; expected a structure"]),
+        ("()", &[missing]),
+        ("(cert: \"page.cert.pem\")", &[missing]),
+        ("(cert: \"c\", kye: \"k\")", &["1:26: unknown field `kye` in tls; did you mean `key`?"]),
+        (
+            "(cert: \"c\", key: \"\", ca: \"a\")",
+            &[
+                "1:21: cert: the file c can't",
+                "1:31: key: the file  can't",
+                "1:35: unknown field `ca` in tls;",
+            ],
+        ),
+        ("(cert: 5, key: \"page.key.pem\")", &["1:21: cert: found 5; expected the path of a PEM file"]),
+        (
+            "(cert: \"page.cert.pem\", key: \"other.key.pem\")",
+            &["1:43: key: the file other.key.pem is not the key of page.cert.pem; expected that of"],
+        ),
+        (
+            "(cert: \"page.key.pem\", key: \"page.cert.pem\")",
+            &[
+                "1:21: cert: the file page.key.pem holds a key",
+                "1:42: key: the file page.cert.pem holds a cert",
+            ],
+        ),
+    ] {
+        let problems = with(tls).unwrap_err();
+        let heads: Vec<_> = problems.lines().filter_map(|line| line.strip_prefix("sites.ron:")).collect();
+        let as_told =
+            heads.len() == told.len() && heads.iter().zip(told).all(|(head, told)| head.starts_with(told));
+        assert!(as_told, "{tls}: {told:?}: {problems}");
+    }
+}

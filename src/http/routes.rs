@@ -137,8 +137,7 @@ impl Routes {
     /// Routes over this store, as `http` says.
     #[must_use]
     pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
-        // Until the agent serves TLS itself, what carries a cookie may be plain HTTP.
-        let authority = Authority::new(false);
+        let authority = Authority::new(http.tls.is_some());
         Self { store, desk, events, http, authority, tags: RandomState::new() }
     }
 

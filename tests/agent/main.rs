@@ -11,6 +11,7 @@ mod figures;
 mod files;
 mod fleet;
 mod http;
+mod https;
 mod listen;
 mod live;
 mod logging;

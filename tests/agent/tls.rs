@@ -56,13 +56,13 @@ subjectAltName = DNS:router.lan, IP:10.9.9.9
 const ANYTHING: &str = "DEFAULT:@SECLEVEL=0";
 
 /// Years of which this is one.
-const NOW: (u32, u32) = (2020, 2049);
+pub(super) const NOW: (u32, u32) = (2020, 2049);
 
 /// A folder of keys and certificates, each named `NAME.key` and `NAME.crt`.
-struct Certificates(TempDir);
+pub(super) struct Certificates(TempDir);
 
 impl Certificates {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("openssl.cnf"), CONFIGURATION).unwrap();
         fs::write(folder.path().join("index"), "").unwrap();
@@ -70,7 +70,7 @@ impl Certificates {
         Self(folder)
     }
 
-    fn path(&self, file: &str) -> PathBuf {
+    pub(super) fn path(&self, file: &str) -> PathBuf {
         self.0.path().join(file)
     }
 
@@ -116,7 +116,7 @@ impl Certificates {
 
     /// A certificate with these extensions and of these years, signed by an authority, which is made first.
     #[track_caller]
-    fn signed(self, extensions: &str, (from, to): (u32, u32)) -> Self {
+    pub(super) fn signed(self, extensions: &str, (from, to): (u32, u32)) -> Self {
         self.authority("authority");
         self.key("router", "rsa:2048");
         self.run(&format!(
