@@ -22,6 +22,9 @@ use crate::state::{Link, Store};
 /// Most cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
 
+/// Most users asked for in one command: a query has two words for each, and how many a router takes is nowhere told.
+const MAX_NAMED: usize = 100;
+
 /// Whom to ask, while the router answers.
 pub(super) type Line = Arc<Mutex<Option<Client>>>;
 
@@ -126,15 +129,13 @@ impl Errands {
         }
         let has_more = ids.len() > page.limit;
         let ids: Vec<Vec<u8>> = ids.into_iter().take(page.limit).map(<[u8]>::to_vec).collect();
-        if ids.is_empty() {
-            return Ok(Users { users: Vec::new(), total, has_more });
+        let asked = ids.chunks(MAX_NAMED).map(hotspot::users).collect();
+        let mut users = Vec::new();
+        for answer in client.call_all(asked, self.config.query_timeout).await {
+            let rows = answer?.rows;
+            let rows = rows.iter().filter(|row| row.get(".id").is_some());
+            users.extend(rows.map(|row| User::read(row, self.config.codepage)));
         }
-        let rows = client.call(hotspot::users(&ids), self.config.query_timeout).await?.rows;
-        let mut users: Vec<User> = rows
-            .iter()
-            .filter(|row| row.get(".id").is_some())
-            .map(|row| User::read(row, self.config.codepage))
-            .collect();
         users.sort_by_cached_key(|user| order(user.id.as_bytes()));
         Ok(Users { users, total, has_more })
     }
