@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::Error as _;
 use smol::stream::{self, StreamExt};
 
 use super::api;
@@ -48,7 +49,14 @@ struct KickBody {
 
 /// What a kick's JSON asks for.
 pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
-    let body: KickBody = serde_json::from_slice(&request.body).map_err(|error| {
+    // A list of the fields' values would be taken for them, too.
+    let is_object = request.body.trim_ascii_start().starts_with(b"{");
+    let read = if is_object {
+        serde_json::from_slice(&request.body)
+    } else {
+        Err(serde_json::Error::custom("no object"))
+    };
+    let body: KickBody = read.map_err(|error| {
         let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true if its cookies are to go, too"#;
         problem(400, "Bad Request", &format!("The body is not what is expected, {expected}: {error}."))
     })?;

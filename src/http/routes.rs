@@ -358,11 +358,14 @@ fn unknown_plugin(site: &SiteState) -> Response {
 /// An empty list would say that nobody is online.
 fn no_sessions(site: &SiteState) -> Response {
     let Some(reading) = site.reading("hotspot") else { return unknown_plugin(site) };
-    let why = match (&site.link, &reading.error) {
-        (Link::Offline { error, .. }, _) | (_, Some(error)) => format!("{}. {}", error.message, error.hint),
-        _ => "The router has not been asked yet.".into(),
-    };
-    problem(503, "Service Unavailable", &format!("The sessions are not known. {why}"))
+    let told = |why: &str| format!("The sessions are not known. {why}");
+    match (&site.link, &reading.error) {
+        (Link::Offline { error, .. }, _) | (_, Some(error)) => {
+            let detail = told(&format!("{}. {}", error.message, error.hint));
+            api::problem_of(503, "Service Unavailable", &detail, error)
+        }
+        _ => problem(503, "Service Unavailable", &told("The router has not been asked yet.")),
+    }
 }
 
 fn not_found(detail: &str) -> Response {
