@@ -1,6 +1,7 @@
 //! The agent as its users meet it: the real binary, real sockets, simulated routers.
 
 mod agent;
+mod answers;
 mod browser;
 mod command_line;
 mod demo;
@@ -18,10 +19,12 @@ mod logging;
 mod login;
 mod login_page;
 mod metrics;
+mod openapi;
 mod outage;
 mod peer;
 mod reboot;
 mod robust;
+mod schema;
 mod secrets;
 mod signals;
 mod simulate;
@@ -31,6 +34,7 @@ mod table;
 mod text;
 mod tls;
 mod who;
+mod world;
 
 use phsweb_agent::simulator::{Router, Settings};
 

@@ -1,0 +1,319 @@
+//! Every answer is as `/openapi.json` describes it, from routers in all states; and all that is
+//! described occurs.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::thread;
+
+use phsweb_agent::simulator::{Fault, Router};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Answer, Given, PATIENCE, until};
+use super::browser::ask_from;
+use super::openapi::Api;
+use super::world::{SITES, TOKENS, world};
+
+/// More errands, and more tests, than may wait at one site: some find no place.
+const CROWD: usize = 20;
+
+const USERS: &str = "/api/hotspot/{site}/users";
+const KICK: &str = "/api/hotspot/{site}/kick";
+const TEST: &str = "/api/sites/{site}/test";
+
+/// Asks, holds what comes against the document, and keeps what has occurred.
+struct Witness<'w> {
+    agent: &'w Agent,
+    api: &'w Api,
+    /// By method, path as it is described, and status.
+    seen: BTreeSet<(String, String, u16)>,
+}
+
+impl Witness<'_> {
+    /// One answer, to whoever has this token.
+    #[track_caller]
+    fn ask(&mut self, (method, path): (&str, &str), target: &str, token: &str, body: &str) -> Answer {
+        let answer = ask(self.agent.address, method, target, token, &[], body);
+        self.sees(method, path, &answer);
+        answer
+    }
+
+    #[track_caller]
+    fn sees(&mut self, method: &str, path: &str, answer: &Answer) {
+        let operations = self.api.operations();
+        let operation =
+            operations.iter().find(|operation| (&*operation.method, operation.path) == (method, path));
+        self.api.describes(operation.unwrap_or_else(|| panic!("no {method} {path}")), answer);
+        self.seen.insert((method.into(), path.into(), answer.status));
+    }
+
+    /// What a path gives again to who has it already.
+    #[track_caller]
+    fn again(&mut self, path: &str, target: &str) {
+        // The routers go on meanwhile.
+        let answer = until(&format!("{target} is the same twice"), || {
+            let tag = ask(self.agent.address, "GET", target, "admin", &[], "").field("ETag").to_string();
+            let again = ask(self.agent.address, "GET", target, "admin", &[("If-None-Match", &tag)], "");
+            (again.status == 304).then_some(again)
+        });
+        self.sees("GET", path, &answer);
+    }
+
+    /// What everyone has said of all sites, and what each site says of itself, to each of the three.
+    fn gets(&mut self) {
+        let api = self.api;
+        let operations = api.operations();
+        let gets = operations.iter().filter(|operation| operation.method == "GET");
+        for operation in gets.filter(|operation| operation.path != "/api/events") {
+            let path = operation.path;
+            let sites =
+                if path.contains("{site}") { &[&SITES[..], &["nowhere"]].concat()[..] } else { &[""] };
+            let plugins: &[&str] =
+                if path.contains("{plugin}") { &["hotspot", "resource", "health", "leases"] } else { &[""] };
+            for (site, plugin) in
+                sites.iter().flat_map(|site| plugins.iter().map(move |plugin| (site, plugin)))
+            {
+                let target = path.replace("{site}", site).replace("{plugin}", plugin);
+                for token in ["", "view", "admin"] {
+                    self.ask(("GET", path), &target, token, "");
+                }
+            }
+            let is_kept = operation.statuses().any(|status| status == 304);
+            if is_kept && path != "/readyz" {
+                self.again(path, &path.replace("{site}", "well").replace("{plugin}", "resource"));
+            }
+        }
+    }
+
+    fn users(&mut self) {
+        let mut next = |query: &str| {
+            let answer = self.ask(("GET", USERS), &format!("/api/hotspot/many/users{query}"), "admin", "");
+            (answer.status, answer.body)
+        };
+        for query in
+            ["?limit=0", "?limit=501", "?limit=-1", "?limit=1.5", "?limit=x", "?limit=99999999999999999999"]
+        {
+            assert_eq!(next(query).0, 400, "{query}");
+        }
+        for (query, count) in [("", 50), ("?limit=1", 1), ("?limit=500", 500), ("?limit=7&after=*3", 7)] {
+            let (status, body) = next(query);
+            let page: Value = serde_json::from_str(&body).unwrap();
+            assert_eq!((status, page["users"].as_array().unwrap().len()), (200, count), "{query}: {page}");
+        }
+    }
+
+    fn kicks(&mut self, well: &Router) {
+        let session = well.sessions().remove(0);
+        let body = json!({"id": session.id, "user": session.user, "mac": session.mac});
+        let with = |name: &str, value: Value| {
+            let mut body = body.clone();
+            body[name] = value;
+            body.to_string()
+        };
+        let body = body.to_string();
+        let malformed = [
+            "",
+            "x",
+            "[]",
+            "{}",
+            "null",
+            "{\"id\":\"*1\"}",
+            &with("mac", json!(null)),
+            &with("forget", json!(1)),
+            &with("id", json!(1)),
+            &with("more", json!(1)),
+            &format!("{body}{body}"),
+            "[\"*1\",\"ada\",\"\",true]",
+            &body.replacen('{', "{\"id\":\"*1\",", 1),
+        ];
+        for (site, body, token, status) in
+            malformed.iter().map(|malformed| ("well", *malformed, "admin", 400)).chain([
+                ("well", &*body, "", 401),
+                ("well", &*body, "view", 403),
+                ("nowhere", &*body, "admin", 404),
+                ("never", &*body, "admin", 502),
+                ("connecting", &*body, "admin", 502),
+                ("denied", &*body, "admin", 403),
+                ("well", &*with("mac", json!("")), "admin", 409),
+                ("well", &*body, "admin", 200),
+                ("well", &*body, "admin", 404),
+            ])
+        {
+            let answer = self.ask(("POST", KICK), &KICK.replace("{site}", site), token, body);
+            assert_eq!(answer.status, status, "{site} {body}: {answer:?}");
+        }
+    }
+
+    fn posts(&mut self) {
+        for (path, statuses) in [
+            (
+                "/api/sites/{site}/refresh",
+                vec![
+                    ("well", "", 401),
+                    ("well", "view", 200),
+                    ("never", "view", 200),
+                    ("nowhere", "view", 404),
+                ],
+            ),
+            (
+                TEST,
+                vec![
+                    ("well", "", 401),
+                    ("well", "view", 403),
+                    ("well", "admin", 200),
+                    ("never", "admin", 200),
+                    ("denied", "admin", 200),
+                    ("nowhere", "admin", 404),
+                ],
+            ),
+        ] {
+            for (site, token, status) in statuses {
+                let answer = self.ask(("POST", path), &path.replace("{site}", site), token, "");
+                assert_eq!(answer.status, status, "{path} of {site:?} by {token:?}: {answer:?}");
+            }
+        }
+    }
+
+    /// Browsers, and who guesses.
+    fn logins(&mut self) {
+        let to = self.agent.address;
+        let form = ("Content-Type", "application/x-www-form-urlencoded");
+        let html = ("Accept", "text/html");
+        let wrong = ("Authorization", "Bearer wrong");
+        let elsewhere = ("Origin", "http://elsewhere.example");
+        let guesser = Ipv4Addr::new(127, 0, 0, 2);
+        for (from, method, path, fields, body, status) in [
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form][..], "token=view&to=/", 303),
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[], "token=view", 415),
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form, elsewhere], "token=view", 403),
+            (Ipv4Addr::LOCALHOST, "POST", "/logout", &[], "", 303),
+            (Ipv4Addr::LOCALHOST, "POST", "/logout", &[elsewhere], "", 403),
+            (Ipv4Addr::LOCALHOST, "POST", "/api/refresh", &[elsewhere], "", 403),
+            (Ipv4Addr::LOCALHOST, "GET", "/", &[html], "", 401),
+        ]
+        .into_iter()
+        .chain([(guesser, "POST", "/login", &[form][..], "token=wrong", 401); 10])
+        .chain([
+            (guesser, "POST", "/login", &[form][..], "token=view", 429),
+            (guesser, "GET", "/", &[html, wrong], "", 429),
+            (guesser, "GET", "/api/routers", &[wrong], "", 429),
+        ]) {
+            let answer = ask_from(from, to, (method, path), fields, body);
+            assert_eq!(answer.status, status, "{method} {path} {fields:?} {body}: {answer:?}");
+            self.sees(method, path, &answer);
+        }
+    }
+
+    /// A router that goes silent, and more who ask for it than may wait.
+    fn crowd(&mut self, slow: &Router) {
+        slow.set_fault(Some(Fault::HalfOpen));
+        let session = slow.sessions().remove(0);
+        let body = json!({"id": session.id, "user": session.user, "mac": session.mac}).to_string();
+        let address = self.agent.address;
+        let asked = |method, path: &'static str| {
+            (method, path, ask(address, method, &path.replace("{site}", "slow"), "admin", &[], &body))
+        };
+        let users = || asked("GET", USERS);
+        let test = || asked("POST", TEST);
+        let kick = || asked("POST", KICK);
+        let mut answers = thread::scope(|scope| {
+            let asked: Vec<_> =
+                (0..CROWD).flat_map(|_| [scope.spawn(users), scope.spawn(kick), scope.spawn(test)]).collect();
+            asked.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
+        });
+        // The places that there were may all have been taken by the others.
+        answers.extend([users(), kick()]);
+        for (method, path, answer) in answers {
+            self.sees(method, path, &answer);
+            let after = if answer.status == 503 { "1" } else { "" };
+            assert_eq!(answer.field("Retry-After"), after, "{method} {path}: {answer:?}");
+        }
+    }
+
+    /// What a follower is told first: how all sites are.
+    fn events(&mut self) {
+        let mut stream = TcpStream::connect(self.agent.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+            .write_all(b"GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer view\r\n\r\n")
+            .unwrap();
+        let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+        assert!(head[0].starts_with("HTTP/1.1 200 "), "{head:?}");
+        assert!(head.contains(&"Content-Type: text/event-stream".to_string()), "{head:?}");
+        let mut left: BTreeSet<&str> = SITES.into();
+        let mut event = json!({});
+        for line in lines {
+            if let Some((field, value)) = line.split_once(": ").filter(|(field, _)| !field.is_empty()) {
+                event[field] = value.into();
+            } else if line.is_empty() && event != json!({}) {
+                let schema = self.api.schema("Event");
+                self.api.check(schema, &event).unwrap();
+                let data: Value = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
+                let schema = &schema["properties"]["data"]["contentSchema"];
+                self.api.check(schema, &data).unwrap_or_else(|wrong| panic!("{wrong}: {data}"));
+                left.remove(data["site"].as_str().unwrap());
+                event = json!({});
+                if left.is_empty() {
+                    break;
+                }
+            }
+        }
+        assert!(left.is_empty(), "nothing was told of {left:?}");
+        self.seen.insert(("GET".into(), "/api/events".into(), 200));
+        self.ask(("GET", "/api/events"), "/api/events", "", "");
+    }
+}
+
+#[track_caller]
+fn ask(
+    to: SocketAddr,
+    method: &str,
+    target: &str,
+    token: &str,
+    fields: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let mut all = fields.to_vec();
+    if !token.is_empty() {
+        all.push(("Authorization", &bearer));
+    }
+    ask_from(Ipv4Addr::LOCALHOST, to, (method, target), &all, body)
+}
+
+#[test]
+fn every_answer_is_as_described_and_all_that_is_described_occurs() {
+    let world = world();
+    let api = Api::of(&world.agent);
+    let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
+    witness.gets();
+    witness.users();
+    witness.events();
+    witness.posts();
+    witness.kicks(&world.well);
+    witness.logins();
+    witness.crowd(&world.slow);
+    let mut seen = witness.seen;
+
+    // In that world one site is never done with its first try.
+    let agent = Given::default().http(TOKENS).site("awka", world.well.addr(), "").start().with_token("admin");
+    agent.well("awka");
+    let mut witness = Witness { agent: &agent, api: &api, seen: BTreeSet::new() };
+    witness.ask(("GET", "/readyz"), "/readyz", "", "");
+    witness.again("/readyz", "/readyz");
+    for token in ["", "view"] {
+        witness.ask(("POST", "/api/refresh"), "/api/refresh", token, "");
+    }
+    seen.append(&mut witness.seen);
+
+    let described: BTreeSet<_> = api
+        .operations()
+        .iter()
+        .flat_map(|operation| {
+            let (method, path) = (operation.method.clone(), operation.path.to_string());
+            operation.statuses().map(move |status| (method.clone(), path.clone(), status)).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(described.difference(&seen).collect::<Vec<_>>(), [] as [&_; 0], "these did not occur");
+}
