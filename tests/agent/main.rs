@@ -24,6 +24,7 @@ mod outage;
 mod peer;
 mod reboot;
 mod robust;
+mod roles;
 mod schema;
 mod secrets;
 mod signals;

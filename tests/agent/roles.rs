@@ -1,0 +1,222 @@
+//! The table of who may do what: every method of every path, by each token, under each configuration.
+//!
+//! `/openapi.json` says the role of each path; that these are the right ones is held in `openapi`.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use phsweb_agent::simulator::{Router, Session, Settings};
+use serde_json::json;
+
+use super::agent::{Agent, Answer, Given, until};
+use super::browser::ask_from;
+use super::openapi::{Api, Operation};
+use super::router;
+
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
+
+/// The admin's is last, who ends the session that all of them name.
+const TOKENS: [&str; 4] = ["", "wrong-token", "view-token", "admin-token"];
+
+/// What is not asked for here by who may: events never end, and a login is held in `login_page`.
+const ELSEWHERE: [(&str, &str); 2] = [("GET", "/api/events"), ("POST", "/login")];
+
+#[derive(Clone, Copy)]
+struct Config {
+    has_view: bool,
+    has_admin: bool,
+}
+
+const CONFIGS: [Config; 4] = [
+    Config { has_view: false, has_admin: true },
+    Config { has_view: true, has_admin: true },
+    Config { has_view: false, has_admin: false },
+    Config { has_view: true, has_admin: false },
+];
+
+/// What a token opens; each role has what those before it have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Anyone,
+    View,
+    Admin,
+}
+
+impl Role {
+    /// By its `x-role`.
+    fn named(name: &str) -> Self {
+        match name {
+            "anyone" => Self::Anyone,
+            "view" => Self::View,
+            "admin" => Self::Admin,
+            other => panic!("there is no role {other}"),
+        }
+    }
+}
+
+impl Config {
+    fn http(self) -> String {
+        let token = |role: &str, is_set: bool| {
+            if is_set { format!("{role}: Token(Plain(\"{role}-token\")),") } else { String::new() }
+        };
+        token("view", self.has_view) + &token("admin", self.has_admin)
+    }
+
+    fn role(self, token: &str) -> Role {
+        match token {
+            "admin-token" if self.has_admin => Role::Admin,
+            "view-token" if self.has_view => Role::View,
+            _ if self.has_view => Role::Anyone,
+            _ => Role::View,
+        }
+    }
+
+    /// What a request is refused with that may not have what needs `needed`; none: it may.
+    fn refuses(self, token: &str, needed: Role) -> Option<u16> {
+        let role = self.role(token);
+        (role < needed).then_some(match role {
+            _ if needed == Role::Admin && !self.has_admin => 403,
+            // The token is good, and not for this.
+            Role::View if self.has_view => 403,
+            _ => 401,
+        })
+    }
+}
+
+/// A path as it is asked, with what is described of it.
+struct Target<'d> {
+    path: String,
+    needs: Role,
+    /// What its content needs, where it has any.
+    content_needs: Role,
+    methods: BTreeSet<&'d str>,
+    operations: Vec<&'d Operation<'d>>,
+}
+
+fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
+    let paths: BTreeSet<&str> = operations.iter().map(|operation| operation.path).collect();
+    let mut all = Vec::new();
+    for path in paths {
+        let own: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();
+        let roles: BTreeSet<Role> = own.iter().map(|operation| Role::named(operation.role)).collect();
+        assert_eq!(roles.len(), 1, "{path} has one role for all methods");
+        let mut methods: BTreeSet<&str> = own.iter().map(|operation| operation.method.as_str()).collect();
+        methods.extend(methods.contains("GET").then_some("HEAD"));
+        let needs = roles.into_iter().next().unwrap();
+        let mut add = |plugin, content_needs| {
+            let path = path.replace("{site}", "awka").replace("{plugin}", plugin);
+            assert!(!path.contains('{'), "{path}");
+            let (methods, operations) = (methods.clone(), own.clone());
+            all.push(Target { path, needs, content_needs, methods, operations });
+        };
+        add("resource", needs);
+        if path.contains("{plugin}") {
+            // Its rows are people.
+            add("hotspot", Role::Admin);
+        }
+    }
+    all
+}
+
+/// One agent under one configuration, and its router.
+struct Stage<'s> {
+    config: Config,
+    agent: &'s Agent,
+    router: &'s Router,
+    people: Vec<Session>,
+    /// Requests so far: each comes from an address of its own, for after some wrong tokens an address waits.
+    asked: u16,
+}
+
+impl Stage<'_> {
+    fn ask(&mut self, method: &str, path: &str, token: &str) -> Answer {
+        let [high, low] = self.asked.to_be_bytes();
+        self.asked += 1;
+        let bearer = format!("Bearer {token}");
+        let fields: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
+        let session = &self.people[0];
+        let body = json!({"id": session.id, "user": session.user, "mac": session.mac}).to_string();
+        let from = Ipv4Addr::new(127, 1, high, low);
+        ask_from(from, self.agent.address, (method, path), fields, if method == "POST" { &body } else { "" })
+    }
+
+    /// What is wrong with what one request does, if anything is.
+    fn wrong(&mut self, target: &Target, method: &str, token: &str) -> Option<String> {
+        let is_there = target.methods.contains(method);
+        let refused = self.config.refuses(token, target.needs);
+        let refused = refused.or(self.config.refuses(token, target.content_needs).filter(|_| is_there));
+        let may = refused.is_none() && is_there;
+        if may && ELSEWHERE.contains(&(method, target.path.as_str())) {
+            return None;
+        }
+        let before = self.router.counters();
+        let answer = self.ask(method, &target.path, token);
+        let is_problem = answer.field("Content-Type") == "application/problem+json"
+            && answer.field("ETag").is_empty()
+            && (method == "HEAD" || answer.json()["status"] == answer.status);
+        let holds = match refused {
+            Some(status) => {
+                let asked = self.router.counters();
+                answer.status == status
+                    && is_problem
+                    && (status == 401) == (answer.field("WWW-Authenticate") == "Bearer")
+                    && (asked.commands, asked.logins) == (before.commands, before.logins)
+            }
+            None if may => {
+                let as_get = if method == "HEAD" { "GET" } else { method };
+                let own = target.operations.iter().find(|operation| operation.method == as_get);
+                answer.status < 400 && own.is_some_and(|own| own.statuses().any(|it| it == answer.status))
+            }
+            None => {
+                let allowed: BTreeSet<&str> = answer.field("Allow").split(", ").collect();
+                answer.status == 405 && is_problem && allowed == target.methods
+            }
+        };
+        let is_told = |person: &Session| {
+            [&person.id, &person.user, &person.mac, &person.address.to_string()]
+                .into_iter()
+                .any(|detail| answer.body.contains(detail))
+        };
+        if self.config.role(token) < Role::Admin && self.people.iter().any(is_told) {
+            return Some(format!("{method} {} tells {token:?} of people: {}", target.path, answer.body));
+        }
+        (!holds).then(|| format!("{method} {} by {token:?}: {answer:?}", target.path))
+    }
+}
+
+#[test]
+fn everyone_may_do_what_their_role_says_and_nothing_else() {
+    for config in CONFIGS {
+        let router = router(Settings::default());
+        // Nothing but what is asked for here goes to the router.
+        let given = Given::default().http(&config.http()).defaults("refresh: \"24h\",");
+        let agent = given.site("awka", router.addr(), "").start();
+        until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+        let people = router.sessions();
+        assert_eq!(people.len(), 23);
+        let own_token = if config.has_view { "view-token" } else { "" };
+        let agent = agent.with_token(own_token);
+        let api = Api::of(&agent);
+        let operations = api.operations();
+        let targets = targets(&operations);
+        let mut stage = Stage { config, agent: &agent, router: &router, people: people.clone(), asked: 0 };
+        let mut wrong = Vec::new();
+        for token in TOKENS {
+            if config.role(token) == Role::Admin {
+                assert_eq!(router.sessions(), people, "nobody who may not has ended a session");
+            }
+            for target in &targets {
+                wrong.extend(METHODS.iter().filter_map(|method| stage.wrong(target, method, token)));
+            }
+        }
+        assert!(
+            wrong.is_empty(),
+            "view: {}, admin: {}\n{}",
+            config.has_view,
+            config.has_admin,
+            wrong.join("\n")
+        );
+        // What all of them sent does end one.
+        assert_eq!(router.sessions().len(), if config.has_admin { 22 } else { 23 });
+    }
+}
