@@ -85,7 +85,9 @@ const fn kind(name: &'static str, attack: Attack, clients: usize) -> Kind {
 
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 15] = [
+    // What the others are to be held against: how this machine is meanwhile.
+    kind("nobody", Attack::Holds(b""), 0),
     kind("idle connections", Attack::Holds(b""), 2000),
     kind("half-open requests", Attack::Holds(HALF), 2000),
     kind("kept connections", Attack::Holds(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"), 2000),
