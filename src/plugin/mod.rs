@@ -20,7 +20,7 @@ use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
 
 pub use health::{Health, Quantity, Sensor};
-pub use hotspot::{Hotspot, Session, User};
+pub use hotspot::{Hotspot, Session, Used, User};
 pub use metric::{Family, Kind, Labels};
 pub use resource::Resource;
 

@@ -56,10 +56,7 @@ pub(in crate::http) fn users<'u>(users: &'u Users, sessions: &[Arc<Session>]) ->
 }
 
 fn user<'u>(user: &'u User, sessions: &[Arc<Session>]) -> UserJson<'u> {
-    let own = || sessions.iter().filter(|session| session.user == user.name);
-    let sum = |counted: u64, bytes_of: fn(&Session) -> u64| {
-        own().fold(counted, |sum, session| sum.saturating_add(bytes_of(session)))
-    };
+    let in_all = user.used(sessions);
     let human = |time: Option<Duration>| time.map(value::format_duration);
     let whole = |time: Option<Duration>| time.map(|time| time.as_secs());
     UserJson {
@@ -71,13 +68,13 @@ fn user<'u>(user: &'u User, sessions: &[Arc<Session>]) -> UserJson<'u> {
         mac: user.mac.as_deref(),
         comment: user.comment.as_deref(),
         disabled: user.is_disabled,
-        sessions: own().count(),
+        sessions: in_all.sessions,
         uptime: human(user.uptime),
         uptime_seconds: whole(user.uptime),
         bytes_in: user.bytes_in,
         bytes_out: user.bytes_out,
-        upload_bytes: sum(user.bytes_in, |session| session.bytes_in),
-        download_bytes: sum(user.bytes_out, |session| session.bytes_out),
+        upload_bytes: in_all.bytes_in,
+        download_bytes: in_all.bytes_out,
         limit_uptime: human(user.limit_uptime),
         limit_uptime_seconds: whole(user.limit_uptime),
         limit_bytes_in: user.limit_bytes_in,

@@ -19,7 +19,7 @@ use crate::routeros::wire::Sentence;
 
 use follow::Doubt;
 pub use session::Session;
-pub use user::User;
+pub use user::{Used, User};
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 const SESSION: [&str; 12] = [

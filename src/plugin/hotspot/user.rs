@@ -1,7 +1,9 @@
 //! One configured user: what a row of `/ip/hotspot/user` says of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Session;
 use crate::routeros::value::{self, Encoding, Text};
 use crate::routeros::wire::Sentence;
 
@@ -59,7 +61,38 @@ pub struct User {
     pub is_disabled: bool,
 }
 
+/// What a user has used in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Sessions under way.
+    pub sessions: usize,
+    /// How long it was online.
+    pub uptime: Duration,
+    /// What it uploaded, in bytes.
+    pub bytes_in: u64,
+    /// What it downloaded, in bytes.
+    pub bytes_out: u64,
+}
+
 impl User {
+    /// What it has used with those of these sessions that are its own, which do not count before they end.
+    #[must_use]
+    pub fn used(&self, sessions: &[Arc<Session>]) -> Used {
+        let counted = Used {
+            sessions: 0,
+            uptime: self.uptime.unwrap_or_default(),
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+        };
+        let own = sessions.iter().filter(|session| session.user == self.name);
+        own.fold(counted, |used, session| Used {
+            sessions: used.sessions + 1,
+            uptime: used.uptime.saturating_add(session.uptime.unwrap_or_default()),
+            bytes_in: used.bytes_in.saturating_add(session.bytes_in),
+            bytes_out: used.bytes_out.saturating_add(session.bytes_out),
+        })
+    }
+
     /// The user of a row.
     #[must_use]
     pub fn read(row: &Sentence, codepage: &'static Encoding) -> Self {
