@@ -141,6 +141,14 @@ impl Request {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether it asks for HTML by name, as browsers do when a person goes to a page.
+    #[must_use]
+    pub fn takes_html(&self) -> bool {
+        let accepted = self.field(Field::Accept).unwrap_or_default().split(',');
+        let mut kinds = accepted.filter_map(|range| range.split(';').next());
+        kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+    }
+
     /// A header field's value: ASCII, without spaces around it. Bytes outside of
     /// ASCII, which none of these fields may have, come as `?`.
     #[must_use]

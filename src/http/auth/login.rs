@@ -91,7 +91,7 @@ pub(in crate::http) fn refuse_page(
     caller: Caller,
     http: &Http,
 ) -> Response {
-    if takes_html(request) {
+    if request.takes_html() {
         unkept(page(refusal.status(), Some(refusal), &local(Some(request.path.clone())), caller, http))
     } else {
         refusal.problem()
@@ -147,12 +147,4 @@ fn local(path: Option<String>) -> String {
 fn is_form(request: &Request) -> bool {
     let sent = request.field(Field::ContentType).unwrap_or_default();
     sent.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
-}
-
-/// Whether it asks for HTML by name, as browsers do when a person goes to a page.
-fn takes_html(request: &Request) -> bool {
-    let accepted = request.field(Field::Accept).unwrap_or_default().split(',');
-    accepted
-        .filter_map(|range| range.split(';').next())
-        .any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
 }
