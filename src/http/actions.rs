@@ -15,7 +15,7 @@ use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step};
 use crate::routeros::error::{Cause, Error};
 
 /// Users of a page where nobody says how many.
-const USERS: usize = 50;
+pub(super) const USERS: usize = 50;
 
 /// Most users of a page: the router is asked for each of them by its id.
 const MAX_USERS: usize = 500;
@@ -159,6 +159,14 @@ pub(super) fn in_words(refusal: &Refusal) -> String {
 
 /// The same in an answer.
 pub(super) fn refused(refusal: &Refusal) -> Response {
+    refused_as(refusal, |status, title| match refusal {
+        Refusal::Router(error) => api::problem_of(status, title, &in_words(refusal), error),
+        _ => problem(status, title, &in_words(refusal)),
+    })
+}
+
+/// The same in an answer of another shape, which is made of its status and title.
+pub(super) fn refused_as(refusal: &Refusal, shape: impl FnOnce(u16, &'static str) -> Response) -> Response {
     let (status, title) = match refusal {
         Refusal::NoSite | Refusal::Gone => (404, "Not Found"),
         Refusal::Another => (409, "Conflict"),
@@ -169,10 +177,7 @@ pub(super) fn refused(refusal: &Refusal) -> Response {
         Refusal::Router(error) if error.is_refusal() && error.cause != Cause::Auth => (403, "Forbidden"),
         Refusal::Router(_) => (502, "Bad Gateway"),
     };
-    let response = match refusal {
-        Refusal::Router(error) => api::problem_of(status, title, &in_words(refusal), error),
-        _ => problem(status, title, &in_words(refusal)),
-    };
+    let response = shape(status, title);
     if *refusal == Refusal::Busy { response.with("Retry-After", "1") } else { response }
 }
 

@@ -3,6 +3,8 @@
 //! What is known is answered at once: a pure function of a request and the last snapshot. What must be
 //! asked of a router goes to the [`Desk`], and comes later.
 
+mod pages;
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
@@ -16,11 +18,12 @@ use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
 use super::message::{Field, Method, Reply, Request, Response, json, problem};
 use super::metrics::{self, Reload};
-use super::page::{self, Frame};
+use super::page::{self, Account, Frame, List, Said, Wanted};
 use crate::action::Desk;
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::state::{Link, SiteState, Snapshot, Store};
+use pages::Form;
 
 /// Nothing but what the agent itself serves, nothing inline, no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -47,6 +50,8 @@ enum Route<'r> {
     Shows(Shown<'r>),
     /// What somebody must be asked for, or waited for.
     Asks(Asked<'r>),
+    /// What a page's form is sent to.
+    Takes(Form<'r>),
 }
 
 enum Shown<'r> {
@@ -67,6 +72,7 @@ enum Shown<'r> {
 }
 
 enum Asked<'r> {
+    UsersPage(&'r str),
     Users(&'r str),
     Kick(&'r str),
     Test(&'r str),
@@ -77,7 +83,7 @@ enum Asked<'r> {
 
 impl<'r> Route<'r> {
     fn find(path: &'r str) -> Option<Self> {
-        use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users};
+        use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users, UsersPage};
         use Shown::{
             Asset, Healthz, Metrics, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site, SitePage,
             SiteStats, Sites, Stats,
@@ -85,7 +91,12 @@ impl<'r> Route<'r> {
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
             [""] => Self::Shows(Page),
+            ["refresh"] => Self::Takes(Form::Refresh),
             ["sites", site] => Self::Shows(SitePage(site)),
+            ["sites", site, "users"] => Self::Asks(UsersPage(site)),
+            ["sites", site, "kick"] => Self::Takes(Form::Kick(site)),
+            ["sites", site, "refresh"] => Self::Takes(Form::SiteRefresh(site)),
+            ["sites", site, "test"] => Self::Takes(Form::Test(site)),
             ["api", "hotspot", "stats"] => Self::Shows(Stats),
             ["api", "hotspot", site] => Self::Shows(SiteStats(site)),
             ["api", "hotspot", site, "active"] => Self::Shows(Sessions(site)),
@@ -114,7 +125,8 @@ impl<'r> Route<'r> {
             // Style and script hold nothing of anybody's; a refusal's page needs them too.
             Self::Shows(Shown::Healthz | Shown::Readyz | Shown::Asset(_)) => Role::Anyone,
             Self::Shows(Shown::Sessions(_))
-            | Self::Asks(Asked::Users(_) | Asked::Kick(_) | Asked::Test(_)) => Role::Admin,
+            | Self::Asks(Asked::UsersPage(_) | Asked::Users(_) | Asked::Kick(_) | Asked::Test(_))
+            | Self::Takes(Form::Kick(_) | Form::Test(_)) => Role::Admin,
             _ => Role::Viewer,
         }
     }
@@ -122,14 +134,18 @@ impl<'r> Route<'r> {
     /// The methods that it answers, as `Allow` names them.
     fn allows(&self) -> &'static str {
         match self {
-            Self::Shows(_) | Self::Asks(Asked::Users(_) | Asked::Events) => "GET, HEAD",
+            Self::Shows(_) | Self::Asks(Asked::UsersPage(_) | Asked::Users(_) | Asked::Events) => "GET, HEAD",
             Self::Asks(_) => "POST",
+            Self::Takes(_) => "GET, HEAD, POST",
         }
     }
 
     /// Whether it is for people.
     fn is_page(&self) -> bool {
-        matches!(self, Self::Shows(Shown::Page | Shown::SitePage(_)))
+        matches!(
+            self,
+            Self::Shows(Shown::Page | Shown::SitePage(_)) | Self::Asks(Asked::UsersPage(_)) | Self::Takes(_)
+        )
     }
 }
 
@@ -161,7 +177,8 @@ impl Routes {
             return Ok(answer.into());
         }
         let route = Route::find(&request.path).ok_or_else(|| {
-            not_found("There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.")
+            let told = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
+            missing(request, Frame::new(&self.http.title, Account::None), told)
         })?;
         let caller = match route.needs() {
             // What anyone may have is the same for all: no token is looked at.
@@ -177,12 +194,14 @@ impl Routes {
         }
         let allowed = route.allows();
         if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
-            let told = format!("This path answers {}.", allowed.replace(", ", " and "));
+            let told = format!("This path answers {allowed}.");
             return Err(problem(405, "Method Not Allowed", &told).with("Allow", allowed));
         }
         match route {
             Route::Asks(asked) => self.ask(&asked, request, caller),
             Route::Shows(shown) => self.show(&shown, request, caller, now).map(Reply::Now),
+            Route::Takes(form) if request.method == Method::Post => self.send(&form, request, caller),
+            Route::Takes(form) => self.form(&form, request, caller).map(Reply::Now),
         }
     }
 
@@ -196,6 +215,7 @@ impl Routes {
         let sites = match *asked {
             Asked::Refresh => snapshot.sites.iter().map(|site| site.key.clone()).collect(),
             Asked::SiteRefresh(key) => vec![find(key)?],
+            Asked::UsersPage(key) => return self.users_page(key, request, caller),
             Asked::Events => {
                 let head = Response::new(200, "text/event-stream", "").with("Cache-Control", "no-store");
                 // A proxy that gathers answers would hold events back.
@@ -244,19 +264,31 @@ impl Routes {
             return Ok(fresh(Response::new(304, "", ""), &etag));
         }
         let view = View { snapshot: &snapshot, now };
-        self.content(shown, &request.path, view, caller).map(|response| fresh(response, &etag))
+        self.content(shown, request, view, caller).map(|response| fresh(response, &etag))
     }
 
     /// What is known at a path, or why it is not to be had.
-    fn content(&self, shown: &Shown, path: &str, view: View, caller: Caller) -> Result<Response, Response> {
+    fn content(
+        &self,
+        shown: &Shown,
+        request: &Request,
+        view: View,
+        caller: Caller,
+    ) -> Result<Response, Response> {
         let snapshot = view.snapshot;
         let find = |key: &str| snapshot.site(key).ok_or_else(|| unknown_site(snapshot));
-        let frame = || Frame::new(&self.http.title, caller.account(&self.http, path));
+        let said = || Said::of(&request.parameter("said")?);
         Ok(match *shown {
-            Shown::Page => page::overview(view, frame()),
+            Shown::Page => page::overview(view, self.frame(request, caller), said()),
             Shown::SitePage(key) => {
-                let is_admin = caller.role == Role::Admin;
-                page::site(view, find(key)?, frame(), is_admin, self.http.admin.is_some())
+                let wanted = Wanted {
+                    list: List::read(request.query.as_bytes()),
+                    said: said(),
+                    is_admin: caller.role == Role::Admin,
+                    has_admin: self.http.admin.is_some(),
+                };
+                let site = self.site_of_page(snapshot, key, request, caller)?;
+                page::site(view, site, self.frame(request, caller), &wanted)
             }
             Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body)
                 .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
@@ -345,9 +377,22 @@ fn keyed<'s, T: Serialize>(snapshot: &'s Snapshot, entry: impl Fn(&'s SiteState)
     json(&entries)
 }
 
+/// A page for a person who came to where nothing is; a program is told so in its own way.
+fn missing(request: &Request, frame: Frame, told: &str) -> Response {
+    if request.takes_html() {
+        page::trouble(frame, 404, "There is no such page", told, "/")
+    } else {
+        not_found(told)
+    }
+}
+
 fn unknown_site(snapshot: &Snapshot) -> Response {
+    not_found(&no_site(snapshot))
+}
+
+fn no_site(snapshot: &Snapshot) -> String {
     let keys: Vec<&str> = snapshot.sites.iter().map(|site| site.key.as_str()).collect();
-    not_found(&format!("There is no such site. The sites are: {}.", keys.join(", ")))
+    format!("There is no such site. The sites are: {}.", keys.join(", "))
 }
 
 fn unknown_plugin(site: &SiteState) -> Response {

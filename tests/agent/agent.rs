@@ -209,6 +209,7 @@ impl Agent {
         let http = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
+            .max_redirects(0)
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
@@ -227,9 +228,21 @@ impl Agent {
         self
     }
 
-    /// Any request. The fields stand above the token.
+    /// Any request without a body. The fields stand above the token.
     #[track_caller]
     pub(super) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send(method, path, fields, "")
+    }
+
+    /// A form, sent as a browser sends it.
+    #[track_caller]
+    pub(super) fn post(&self, path: &str, form: &str) -> Answer {
+        self.send("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], form)
+    }
+
+    /// Any request. The fields stand above the token.
+    #[track_caller]
+    fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(format!("http://{}{path}", self.address));
@@ -241,9 +254,9 @@ impl Agent {
             request = request.header(*name, *value);
         }
         // With a length of 0 where a body may be: the gate takes no chunks.
-        let body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
-        let answer = if body {
-            self.http.run(request.body("").unwrap())
+        let may_have_body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
+        let answer = if may_have_body {
+            self.http.run(request.body(body).unwrap())
         } else {
             self.http.run(request.body(()).unwrap())
         };

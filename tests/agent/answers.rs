@@ -21,6 +21,11 @@ const USERS: &str = "/api/hotspot/{site}/users";
 const KICK: &str = "/api/hotspot/{site}/kick";
 const TEST: &str = "/api/sites/{site}/test";
 
+/// The same for people.
+const USERS_PAGE: &str = "/sites/{site}/users";
+const KICK_FORM: &str = "/sites/{site}/kick";
+const TEST_FORM: &str = "/sites/{site}/test";
+
 /// Asks, holds what comes against the document, and keeps what has occurred.
 struct Witness<'w> {
     agent: &'w Agent,
@@ -144,8 +149,57 @@ impl Witness<'_> {
         }
     }
 
+    /// The page that asks, and its form.
+    fn kicks_by_form(&mut self, well: &Router) {
+        let body = form_of(well);
+        for (site, query, status) in [
+            ("well", "?id=*1&user=ada&mac=", 200),
+            ("well", "?q=x", 303),
+            ("well", "?id=*1", 404),
+            ("nowhere", "?id=*1", 404),
+        ] {
+            let target = format!("/sites/{site}/kick{query}");
+            let answer = self.ask(("GET", KICK_FORM), &target, "admin", "");
+            assert_eq!(answer.status, status, "{target}: {answer:?}");
+        }
+        for (site, body, token, status) in [
+            ("well", "", "admin", 400),
+            ("well", "session=", "admin", 400),
+            ("well", "id=*1", "admin", 400),
+            ("well", &*body, "", 401),
+            ("well", &*body, "view", 403),
+            ("nowhere", &*body, "admin", 404),
+            ("never", &*body, "admin", 502),
+            ("denied", &*body, "admin", 403),
+            ("well", &*body.replace("%26mac%3D", "%26mac%3Dx"), "admin", 409),
+            ("well", &*body, "admin", 303),
+            ("well", &*body, "admin", 404),
+        ] {
+            let answer = self.ask(("POST", KICK_FORM), &KICK_FORM.replace("{site}", site), token, body);
+            assert_eq!(answer.status, status, "{site} {body}: {answer:?}");
+        }
+    }
+
     fn posts(&mut self) {
         for (path, statuses) in [
+            (
+                "/sites/{site}/refresh",
+                vec![
+                    ("well", "", 401),
+                    ("well", "view", 303),
+                    ("never", "view", 303),
+                    ("nowhere", "view", 404),
+                ],
+            ),
+            (
+                TEST_FORM,
+                vec![
+                    ("well", "view", 403),
+                    ("well", "admin", 200),
+                    ("never", "admin", 200),
+                    ("nowhere", "admin", 404),
+                ],
+            ),
             (
                 "/api/sites/{site}/refresh",
                 vec![
@@ -210,19 +264,27 @@ impl Witness<'_> {
         let session = slow.sessions().remove(0);
         let body = json!({"id": session.id, "user": session.user, "mac": session.mac}).to_string();
         let address = self.agent.address;
-        let asked = |method, path: &'static str| {
-            (method, path, ask(address, method, &path.replace("{site}", "slow"), "admin", &[], &body))
+        let asked = |method, path: &'static str, body: &str| {
+            (method, path, ask(address, method, &path.replace("{site}", "slow"), "admin", &[], body))
         };
-        let users = || asked("GET", USERS);
-        let test = || asked("POST", TEST);
-        let kick = || asked("POST", KICK);
+        let form = form_of(slow);
+        let users = || asked("GET", USERS, &body);
+        let test = || asked("POST", TEST, &body);
+        let kick = || asked("POST", KICK, &body);
+        let users_page = || asked("GET", USERS_PAGE, "");
+        let test_form = || asked("POST", TEST_FORM, "");
+        let kick_form = || asked("POST", KICK_FORM, &form);
         let mut answers = thread::scope(|scope| {
-            let asked: Vec<_> =
-                (0..CROWD).flat_map(|_| [scope.spawn(users), scope.spawn(kick), scope.spawn(test)]).collect();
+            let crowd = |_| {
+                let api = [scope.spawn(users), scope.spawn(kick), scope.spawn(test)];
+                let pages = [scope.spawn(users_page), scope.spawn(kick_form), scope.spawn(test_form)];
+                api.into_iter().chain(pages)
+            };
+            let asked: Vec<_> = (0..CROWD).flat_map(crowd).collect();
             asked.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
         });
         // The places that there were may all have been taken by the others.
-        answers.extend([users(), kick()]);
+        answers.extend([users(), kick(), users_page(), kick_form()]);
         for (method, path, answer) in answers {
             self.sees(method, path, &answer);
             let after = if answer.status == 503 { "1" } else { "" };
@@ -265,6 +327,13 @@ impl Witness<'_> {
     }
 }
 
+/// The form that ends a router's first session.
+fn form_of(router: &Router) -> String {
+    let session = router.sessions().remove(0);
+    let mac = session.mac.replace(':', "%253A");
+    format!("session=id%3D{}%26user%3D{}%26mac%3D{mac}", session.id, session.user)
+}
+
 #[track_caller]
 fn ask(
     to: SocketAddr,
@@ -292,6 +361,7 @@ fn every_answer_is_as_described_and_all_that_is_described_occurs() {
     witness.events();
     witness.posts();
     witness.kicks(&world.well);
+    witness.kicks_by_form(&world.well);
     witness.logins();
     witness.crowd(&world.slow);
     let mut seen = witness.seen;
@@ -303,7 +373,9 @@ fn every_answer_is_as_described_and_all_that_is_described_occurs() {
     witness.ask(("GET", "/readyz"), "/readyz", "", "");
     witness.again("/readyz", "/readyz");
     for token in ["", "view"] {
-        witness.ask(("POST", "/api/refresh"), "/api/refresh", token, "");
+        for path in ["/api/refresh", "/refresh"] {
+            witness.ask(("POST", path), path, token, "");
+        }
     }
     seen.append(&mut witness.seen);
 

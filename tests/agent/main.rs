@@ -21,6 +21,7 @@ mod login_page;
 mod metrics;
 mod openapi;
 mod outage;
+mod pages;
 mod peer;
 mod reboot;
 mod robust;

@@ -18,8 +18,9 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OP
 /// The admin's is last, who ends the session that all of them name.
 const TOKENS: [&str; 4] = ["", "wrong-token", "view-token", "admin-token"];
 
-/// What is not asked for here by who may: events never end, and a login is held in `login_page`.
-const ELSEWHERE: [(&str, &str); 2] = [("GET", "/api/events"), ("POST", "/login")];
+/// What is not asked for here by who may: events never end, and forms are held in `login_page` and `pages`.
+const ELSEWHERE: [(&str, &str); 3] =
+    [("GET", "/api/events"), ("POST", "/login"), ("POST", "/sites/awka/kick")];
 
 #[derive(Clone, Copy)]
 struct Config {

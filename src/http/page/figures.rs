@@ -215,7 +215,7 @@ impl Usage {
 }
 
 /// The two largest units: `15d23h`, `4m5s`. More is noise on a page.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     let coarse = match duration.as_secs() {
         seconds @ 0..3600 => seconds,
         seconds @ 3600..86_400 => seconds / 60 * 60,

@@ -3,7 +3,12 @@
 //! Templates are beside this file. `askama` escapes every value that they show.
 
 mod figures;
+mod kick;
+mod list;
+mod said;
+mod sessions;
 mod tables;
+mod users;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -12,9 +17,15 @@ use askama::Template;
 
 use super::api::View;
 use super::message::{Response, problem};
-use crate::plugin::Table;
-use crate::state::SiteState;
+use crate::action::{self, Step};
+use crate::plugin::{Data, Table};
+use crate::state::{Reading, SiteState};
 use figures::{Card, Totals};
+pub(super) use kick::{Meant, Nobody};
+pub(super) use list::List;
+pub(super) use said::Said;
+use sessions::Sessions;
+use users::Users;
 
 /// A file that pages load. Its address in a page carries a hash of all of them, so browsers may
 /// keep it until an agent with another one answers.
@@ -40,8 +51,8 @@ pub(super) fn asset(name: &str) -> Option<&'static Asset> {
 const RELOAD_S: u32 = 30;
 
 /// What every page has.
-pub(super) struct Frame<'p> {
-    title: &'p str,
+pub(super) struct Frame {
+    title: String,
     account: Account,
     assets: &'static str,
     reload_s: u32,
@@ -65,8 +76,8 @@ impl Account {
     }
 }
 
-impl<'p> Frame<'p> {
-    pub(super) fn new(title: &'p str, account: Account) -> Self {
+impl Frame {
+    pub(super) fn new(title: &str, account: Account) -> Self {
         static HASH: LazyLock<String> = LazyLock::new(|| {
             let mut hasher = DefaultHasher::new();
             for asset in &ASSETS {
@@ -74,14 +85,16 @@ impl<'p> Frame<'p> {
             }
             format!("{:x}", hasher.finish())
         });
-        Self { title, account, assets: &HASH, reload_s: RELOAD_S }
+        Self { title: title.into(), account, assets: &HASH, reload_s: RELOAD_S }
     }
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview<'p> {
-    frame: Frame<'p>,
+    frame: Frame,
+    generation: u64,
+    said: &'static str,
     totals: Totals,
     cards: Vec<Card<'p>>,
 }
@@ -89,65 +102,172 @@ struct Overview<'p> {
 #[derive(Template)]
 #[template(path = "site.html")]
 struct SitePage<'p> {
-    frame: Frame<'p>,
+    frame: Frame,
+    generation: u64,
+    said: &'static str,
     card: Card<'p>,
-    tables: Vec<Section<'p>>,
+    /// The list as a query, for where a form leads back to.
+    list: String,
+    sections: Vec<Section<'p>>,
     events: Vec<figures::Event<'p>>,
     usage: figures::Usage,
-    /// Whether tables of people were left out, and whether there is an admin to see them.
-    hidden: bool,
+    is_admin: bool,
     has_admin: bool,
+    /// Whether rows of people were left out.
+    hidden: bool,
+}
+
+/// What one plugin read.
+struct Section<'p> {
+    title: &'p str,
+    state: &'static str,
+    age: Option<String>,
+    problem: Option<String>,
+    content: Content<'p>,
+}
+
+enum Content<'p> {
+    Sessions(Sessions<'p>),
+    Table(Table),
+}
+
+#[derive(Template)]
+#[template(path = "kick.html")]
+struct Confirmation<'p> {
+    frame: Frame,
+    site: &'p SiteState,
+    meant: &'p Meant,
+    known: Option<kick::Facts<'p>>,
+    back: String,
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct UsersPage<'p> {
+    frame: Frame,
+    site: &'p SiteState,
+    users: Users<'p>,
+    is_first: bool,
+}
+
+#[derive(Template)]
+#[template(path = "steps.html")]
+struct Tested<'p> {
+    frame: Frame,
+    site: &'p SiteState,
+    steps: &'p [Step],
+    failed: usize,
+}
+
+#[derive(Template)]
+#[template(path = "trouble.html")]
+struct Trouble<'p> {
+    frame: Frame,
+    what: &'p str,
+    why: &'p str,
+    back: &'p str,
 }
 
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login<'p> {
-    frame: Frame<'p>,
+    frame: Frame,
     to: &'p str,
     notice: Option<String>,
     /// Whether there is nothing to log in with.
     is_off: bool,
 }
 
-/// One plugin's rows.
-struct Section<'p> {
-    title: &'p str,
-    state: &'static str,
-    age: Option<String>,
-    problem: Option<String>,
-    table: Table,
+/// All sites at a glance.
+pub(super) fn overview(view: View, frame: Frame, said: Option<Said>) -> Response {
+    let cards = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
+    let generation = view.snapshot.generation;
+    render(&Overview { frame, generation, said: in_words(said), totals: Totals::new(view.snapshot), cards })
 }
 
-/// All sites at a glance.
-pub(super) fn overview(view: View, frame: Frame) -> Response {
-    let cards: Vec<Card> = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
-    render(&Overview { frame, totals: Totals::new(view.snapshot), cards })
+/// What a site's page shows beside what is known of the site.
+pub(super) struct Wanted {
+    pub(super) list: List,
+    pub(super) said: Option<Said>,
+    pub(super) is_admin: bool,
+    pub(super) has_admin: bool,
 }
 
 /// One site: its figures, its plugins' rows, its connections. Rows of people are the admin's.
-pub(super) fn site(view: View, site: &SiteState, frame: Frame, is_admin: bool, has_admin: bool) -> Response {
+pub(super) fn site(view: View, site: &SiteState, frame: Frame, wanted: &Wanted) -> Response {
+    let Wanted { ref list, said, is_admin, has_admin } = *wanted;
     let shown = site.readings.iter().filter(|reading| is_admin || !reading.plugin.private());
-    let tables = shown.map(|reading| Section {
+    let section = |reading| section(view, site, reading, list);
+    render(&SitePage {
+        frame,
+        generation: view.snapshot.generation,
+        said: in_words(said),
+        card: Card::new(view, site),
+        list: list.query(),
+        sections: shown.map(section).collect(),
+        events: figures::events(view, site),
+        usage: figures::Usage::new(site),
+        is_admin,
+        has_admin,
+        hidden: !is_admin && site.readings.iter().any(|reading| reading.plugin.private()),
+    })
+}
+
+fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &List) -> Section<'p> {
+    Section {
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| crate::clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
-        table: reading.data.as_deref().map(tables::in_words).unwrap_or_default(),
-    });
-    render(&SitePage {
-        frame,
-        card: Card::new(view, site),
-        tables: tables.collect(),
-        events: figures::events(view, site),
-        usage: figures::Usage::new(site),
-        hidden: !is_admin && site.readings.iter().any(|reading| reading.plugin.private()),
-        has_admin,
-    })
+        content: match reading.data.as_deref() {
+            Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
+            Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
+            Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
+            None => Content::Table(Table::default()),
+        },
+    }
+}
+
+/// What is asked before a session is ended.
+pub(super) fn confirmation(view: View, site: &SiteState, frame: Frame, meant: &Meant) -> Response {
+    let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
+    let known = kick::Facts::new(view, meant, sessions);
+    render(&Confirmation { frame, site, meant, known, back: site_path(&site.key, &meant.list, None) })
+}
+
+/// Some of a site's configured users; `is_first`: from the first on.
+pub(super) fn users(site: &SiteState, frame: Frame, users: &action::Users, is_first: bool) -> Response {
+    let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
+    render(&UsersPage { frame, site, users: Users::new(&site.key, users, sessions), is_first })
+}
+
+/// How a test of the way to a site's router went.
+pub(super) fn steps(site: &SiteState, frame: Frame, steps: &[Step]) -> Response {
+    let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
+    render(&Tested { frame, site, steps, failed })
 }
 
 /// Where a token is taken, to go on to `to`.
 pub(super) fn login(frame: Frame, to: &str, notice: Option<String>, is_off: bool) -> Response {
     render(&Login { frame, to, notice, is_off })
+}
+
+/// What did not happen, why, and the way back.
+pub(super) fn trouble(frame: Frame, status: u16, what: &str, why: &str, back: &str) -> Response {
+    let page = render(&Trouble { frame, what, why, back });
+    if page.status == 200 { Response { status, ..page } } else { page }
+}
+
+/// Where a site's page is that shows this list, and says what was done.
+pub(super) fn site_path(key: &str, list: &List, said: Option<Said>) -> String {
+    let said = said.map(|said| format!("said={}", said.code()));
+    let query: Vec<String> = said.into_iter().chain([list.query()]).filter(|part| !part.is_empty()).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("/sites/{key}{mark}{}", query.join("&"))
+}
+
+fn in_words(said: Option<Said>) -> &'static str {
+    said.map_or("", Said::in_words)
 }
 
 fn render(page: &impl Template) -> Response {
@@ -156,4 +276,20 @@ fn render(page: &impl Template) -> Response {
         // Only a value whose own formatting fails could do this.
         Err(error) => problem(500, "Internal Server Error", &error.to_string()),
     }
+}
+
+/// A session of these attributes, with spaces between them; the dot before `id` goes without saying.
+#[cfg(test)]
+fn session(attributes: &str) -> std::sync::Arc<crate::plugin::Session> {
+    use crate::plugin::{Context, Session};
+    use crate::routeros::{value::Encoding, wire::Sentence};
+
+    let words = attributes.split(' ').map(|word| match word.strip_prefix("id=") {
+        Some(id) => format!("=.id={id}"),
+        None => format!("={word}"),
+    });
+    let words: Vec<String> = std::iter::once("!re".into()).chain(words).collect();
+    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let context = Context::new(crate::clock::Moment::now(), codepage);
+    Session::read(&Sentence::from_words(words.iter().map(String::as_str)), &context).into()
 }

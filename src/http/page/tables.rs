@@ -1,54 +1,11 @@
 //! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
 
-use std::time::Duration;
-
-use super::figures::{bytes, memory_bytes};
-use crate::plugin::{Data, Health, Hotspot, Resource, Table};
+use super::figures::memory_bytes;
+use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
 
-/// The data in words.
-pub(super) fn in_words(data: &Data) -> Table {
-    match data {
-        Data::Hotspot(hotspot) => sessions(hotspot),
-        Data::Resource(resource) => properties(resource),
-        Data::Health(health) => sensors(health),
-    }
-}
-
-fn sessions(hotspot: &Hotspot) -> Table {
-    const COLUMNS: [&str; 11] = [
-        "User",
-        "Address",
-        "MAC address",
-        "Server",
-        "Login by",
-        "Online for",
-        "Idle for",
-        "Time left",
-        "Upload",
-        "Download",
-        "Comment",
-    ];
-    let duration = |duration: Option<Duration>| duration.map(value::format_duration);
-    let rows = hotspot.sessions.iter().map(|session| {
-        vec![
-            Some(session.user.to_string()),
-            session.address.clone(),
-            session.mac.as_ref().map(ToString::to_string),
-            session.server.clone(),
-            session.login_by.clone(),
-            duration(session.uptime),
-            duration(session.idle),
-            duration(session.time_left),
-            Some(bytes(session.bytes_in)),
-            Some(bytes(session.bytes_out)),
-            session.comment.clone(),
-        ]
-    });
-    Table { columns: COLUMNS.map(Into::into).into(), rows: rows.collect() }
-}
-
-fn properties(resource: &Resource) -> Table {
+/// What a router says of itself.
+pub(super) fn properties(resource: &Resource) -> Table {
     let properties = [
         ("Board", resource.board.clone()),
         ("Architecture", resource.architecture.clone()),
@@ -68,7 +25,8 @@ fn properties(resource: &Resource) -> Table {
     }
 }
 
-fn sensors(health: &Health) -> Table {
+/// What its sensors say.
+pub(super) fn sensors(health: &Health) -> Table {
     let rows = health.sensors.iter().map(|sensor| {
         let value = match sensor.measure {
             Some((quantity, figure)) => format!("{figure} {}", quantity.unit()),
@@ -81,6 +39,8 @@ fn sensors(health: &Health) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::plugin::{Quantity, Sensor};
 
@@ -96,7 +56,7 @@ mod tests {
             total_memory: Some(134_217_728),
             ..Resource::default()
         };
-        let table = in_words(&Data::Resource(resource));
+        let table = properties(&resource);
         assert_eq!(
             cells(&table),
             [["Uptime", "1m30s"], ["CPU load", "7 %"], ["Total memory", "128 MiB"]],
@@ -104,11 +64,11 @@ mod tests {
         );
         let sensor =
             |name: &str, value: &str, measure| Sensor { name: name.into(), value: value.into(), measure };
-        let sensors = vec![
+        let read = vec![
             sensor("voltage", "24.1V", Some((Quantity::Voltage, 24.1))),
             sensor("psu1-state", "ok", None),
         ];
-        let table = in_words(&Data::Health(Health { sensors }));
+        let table = sensors(&Health { sensors: read });
         assert_eq!(cells(&table), [["voltage", "24.1 V"], ["psu1-state", "ok"]]);
     }
 }

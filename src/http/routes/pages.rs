@@ -1,0 +1,228 @@
+//! Pages for which a router must be asked: the forms that people send, and a site's users.
+//!
+//! Each form has the path that it is sent to. Asked for with GET, as after a login or by a reload,
+//! that shows what is asked before, or leads back to the page which has the form.
+
+use std::sync::Arc;
+
+use super::{Routes, missing, no_site};
+use crate::action::{Kick, Page, Refusal};
+use crate::clock::Moment;
+use crate::http::actions::{self, Who};
+use crate::http::api::View;
+use crate::http::auth::Caller;
+use crate::http::message::{Reply, Request, Response};
+use crate::http::page::{self, Frame, List, Meant, Nobody, Said};
+use crate::plugin::Session;
+use crate::state::{SiteState, Snapshot};
+
+const NOT_ENDED: &str = "The session was not ended";
+
+pub(super) enum Form<'r> {
+    Kick(&'r str),
+    Test(&'r str),
+    Refresh,
+    SiteRefresh(&'r str),
+}
+
+impl Routes {
+    /// What a form's path shows.
+    pub(super) fn form(&self, form: &Form, request: &Request, caller: Caller) -> Result<Response, Response> {
+        let snapshot = self.store.snapshot();
+        let list = List::read(request.query.as_bytes());
+        let (Form::Kick(key) | Form::Test(key) | Form::SiteRefresh(key)) = *form else { return Ok(see("/")) };
+        let site = self.site_of_page(&snapshot, key, request, caller)?;
+        let back = page::site_path(&site.key, &list, None);
+        if !matches!(form, Form::Kick(_)) {
+            return Ok(see(&back));
+        }
+        let frame = self.frame(request, caller);
+        Ok(match Meant::read(request.query.as_bytes(), sessions(site)) {
+            Ok(meant) => {
+                let view = View { snapshot: &snapshot, now: Moment::now() };
+                page::confirmation(view, site, frame, &meant).with("Cache-Control", "no-store")
+            }
+            Err(Nobody::Gone) => refused(frame, &Refusal::Gone, NOT_ENDED, &back),
+            // As after a login.
+            Err(Nobody::Unnamed) => see(&back),
+        })
+    }
+
+    /// Does what a form asks for.
+    pub(super) fn send(&self, form: &Form, request: &Request, caller: Caller) -> Result<Reply, Response> {
+        let (desk, frame) = (self.desk.clone(), self.frame(request, caller));
+        let who = Who { role: caller.role, peer: request.peer };
+        let snapshot = self.store.snapshot();
+        let find = |key: &str| self.site_of_page(&snapshot, key, request, caller);
+        match *form {
+            Form::Kick(key) => {
+                let site = find(key)?;
+                let key = site.key.clone();
+                let (kick, list) = match kick_of(request, site) {
+                    Ok(meant) => meant,
+                    Err(nobody) => return Ok(not_meant(frame, &nobody, &format!("/sites/{key}")).into()),
+                };
+                Ok(Reply::later(async move {
+                    let forget = kick.forget;
+                    match actions::kick(&desk, &key, kick, who).await {
+                        Ok(kicked) => {
+                            let said = match (kicked.is_back, forget) {
+                                (true, _) => Said::Back,
+                                (false, true) => Said::Forgotten,
+                                (false, false) => Said::Ended,
+                            };
+                            see(&page::site_path(&key, &list, Some(said)))
+                        }
+                        Err(refusal) => {
+                            let back = page::site_path(&key, &list, None);
+                            refused(frame, &refusal, NOT_ENDED, &back)
+                        }
+                    }
+                }))
+            }
+            Form::Test(key) => {
+                let key = find(key)?.key.clone();
+                let store = self.store.clone();
+                Ok(Reply::later(async move {
+                    let steps = actions::test(&desk, &key, who).await;
+                    let snapshot = store.snapshot();
+                    match (steps, snapshot.site(&key)) {
+                        (Ok(steps), Some(site)) => page::steps(site, frame, &steps),
+                        (steps, _) => {
+                            let refusal = steps.err().unwrap_or(Refusal::NoSite);
+                            refused(
+                                frame,
+                                &refusal,
+                                "The connection was not tested",
+                                &format!("/sites/{key}"),
+                            )
+                        }
+                    }
+                }))
+            }
+            Form::Refresh => {
+                let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
+                Ok(Reply::later(async move {
+                    let outcomes = actions::refresh(&desk, sites, who).await;
+                    see(&format!("/?said={}", refreshed(&outcomes).code()))
+                }))
+            }
+            Form::SiteRefresh(key) => {
+                let key = find(key)?.key.clone();
+                let list = List::read(request.query.as_bytes());
+                Ok(Reply::later(async move {
+                    let outcomes = actions::refresh(&desk, vec![key.clone()], who).await;
+                    see(&page::site_path(&key, &list, Some(refreshed(&outcomes))))
+                }))
+            }
+        }
+    }
+
+    /// A page of a site's users, for which its router must be asked.
+    pub(super) fn users_page(&self, key: &str, request: &Request, caller: Caller) -> Result<Reply, Response> {
+        let (desk, store, frame) = (self.desk.clone(), self.store.clone(), self.frame(request, caller));
+        let key = self.site_of_page(&store.snapshot(), key, request, caller)?.key.clone();
+        let wanted = Page { after: request.parameter("after"), limit: actions::USERS };
+        Ok(Reply::later(async move {
+            let is_first = wanted.after.is_none();
+            let users = desk.users(&key, wanted).await;
+            let snapshot = store.snapshot();
+            match (users, snapshot.site(&key)) {
+                (Ok(users), Some(site)) => {
+                    page::users(site, frame, &users, is_first).with("Cache-Control", "no-store")
+                }
+                (users, _) => {
+                    let refusal = users.err().unwrap_or(Refusal::NoSite);
+                    refused(frame, &refusal, "The users are not known", &format!("/sites/{key}"))
+                }
+            }
+        }))
+    }
+
+    pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
+        Frame::new(&self.http.title, caller.account(&self.http, &request.path))
+    }
+
+    /// The site that a page is of.
+    pub(super) fn site_of_page<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        key: &str,
+        request: &Request,
+        caller: Caller,
+    ) -> Result<&'s SiteState, Response> {
+        let site = snapshot.site(key);
+        site.ok_or_else(|| missing(request, self.frame(request, caller), &no_site(snapshot)))
+    }
+}
+
+/// What the confirmation's form asks for. It has the session as the query that meant it: as fields of
+/// their own a NUL or a line's end in a name would not come back as it was.
+fn kick_of(request: &Request, site: &SiteState) -> Result<(Kick, List), Nobody> {
+    let field = |name: &str| form_urlencoded::parse(&request.body).find(|(its, _)| its == name);
+    let (_, session) = field("session").ok_or(Nobody::Unnamed)?;
+    let Meant { id, user, mac, list } = Meant::read(session.as_bytes(), sessions(site))?;
+    Ok((Kick { id, user, mac, forget: field("forget").is_some() }, list))
+}
+
+/// Where a form means no session.
+fn not_meant(frame: Frame, nobody: &Nobody, back: &str) -> Response {
+    const WHY: &str = "It does not say which session is to end. Choose one from the list of those under way.";
+    match nobody {
+        Nobody::Unnamed => page::trouble(frame, 400, NOT_ENDED, WHY, back),
+        Nobody::Gone => refused(frame, &Refusal::Gone, NOT_ENDED, back),
+    }
+}
+
+fn sessions(site: &SiteState) -> &[Arc<Session>] {
+    site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions)
+}
+
+/// How a refresh went.
+fn refreshed(outcomes: &[(String, Result<(), Refusal>)]) -> Said {
+    let mut failed = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).peekable();
+    if failed.peek().is_none() {
+        return Said::Refreshed;
+    }
+    let count = failed.clone().count();
+    match failed.all(|refusal| *refusal == Refusal::Busy) {
+        true => Said::Busy,
+        false if count < outcomes.len() => Said::PartlyRefreshed,
+        false => Said::NotRefreshed,
+    }
+}
+
+/// To a page, which is then asked for with GET.
+fn see(path: &str) -> Response {
+    Response::new(303, "", "").with("Location", path).with("Cache-Control", "no-store")
+}
+
+/// The page of what was not done.
+fn refused(frame: Frame, refusal: &Refusal, what: &str, back: &str) -> Response {
+    let why = actions::in_words(refusal);
+    actions::refused_as(refusal, |status, _| page::trouble(frame, status, what, &why, back))
+        .with("Cache-Control", "no-store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routeros::error::{Cause, Error};
+
+    #[test]
+    fn a_refresh_is_told_by_how_many_answered() {
+        let away = || Err(Refusal::Router(Error::new(Cause::Refused, "")));
+        let busy = || Err(Refusal::Busy);
+        for (outcomes, said) in [
+            (vec![], Said::Refreshed),
+            (vec![Ok(()), Ok(())], Said::Refreshed),
+            (vec![Ok(()), away()], Said::PartlyRefreshed),
+            (vec![away(), away()], Said::NotRefreshed),
+            (vec![busy(), away()], Said::NotRefreshed),
+            (vec![busy()], Said::Busy),
+        ] {
+            let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| (String::new(), outcome)).collect();
+            assert_eq!(refreshed(&outcomes), said, "{outcomes:?}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The pages for people, without a browser: what they have in them, what their forms do, what goes wrong.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
+
+use super::agent::{Agent, Answer, Given, until};
+use super::router;
+
+/// What a browser asks for when a person goes to a page.
+const BROWSER: [(&str, &str); 1] = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+
+fn agent(router: &Router) -> Agent {
+    let given =
+        Given::default().http("admin: Token(Plain(\"t\")),").site("awka", router.addr(), "name: \"Awka\"");
+    let agent = given.start().with_token("t");
+    agent.well("awka");
+    agent
+}
+
+/// A page of this status that is no problem for programs.
+#[track_caller]
+fn is_page(answer: &Answer, status: u16, says: &str) {
+    let seen = (answer.status, answer.field("Content-Type"));
+    assert_eq!(seen, (status, "text/html; charset=utf-8"), "{}", answer.body);
+    assert!(answer.body.contains(says), "{says:?} is not in {}", answer.body);
+}
+
+/// To another page, by GET.
+#[track_caller]
+fn leads_to(answer: &Answer, path: &str) {
+    assert_eq!((answer.status, answer.field("Location")), (303, path), "{}", answer.body);
+}
+
+/// Where the first link is that ends a session, of a page.
+#[track_caller]
+fn end_link(page: &str) -> String {
+    let (_, link) = page.split_once("class=\"end\" href=\"").expect("a link that ends a session");
+    link.split_once('"').unwrap().0.replace("&#38;", "&")
+}
+
+/// What the confirmation's form sends, and where to.
+#[track_caller]
+fn form(page: &str) -> (String, String) {
+    let (_, form) = page.split_once("<form class=\"confirm\" method=\"post\" action=\"").expect("a form");
+    let (_, session) = form.split_once("name=\"session\" value=\"").unwrap();
+    let session = session.split_once('"').unwrap().0.replace("&#38;", "&");
+    let body = form_urlencoded(&[("session", &session)]);
+    (form.split_once('"').unwrap().0.to_string(), body)
+}
+
+fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
+    let byte = |byte: u8| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let encoded = |text: &str| text.bytes().map(byte).collect::<String>();
+    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    pairs.join("&")
+}
+
+#[test]
+fn a_hotspot_of_ten_thousand_is_a_small_page_and_each_is_found() {
+    let router = router(Settings { active: 10_000, users: 10, ..Settings::default() });
+    let agent = agent(&router);
+    let began = Instant::now();
+    let page = agent.page("/sites/awka?sort=download&order=desc");
+    let took = began.elapsed();
+    eprintln!("{} bytes after {took:?}", page.len());
+    assert!(page.len() < 120_000, "{} bytes", page.len());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(page.contains("10000 sessions, of which these are 1 to 100."), "{page}");
+    let person = &router.sessions()[7_000];
+    let found = agent.page(&format!("/sites/awka?q={}", person.mac.to_lowercase().replace(':', "%3A")));
+    assert!(found.contains("1 of 10000 sessions match"), "{found}");
+    assert!(found.contains(&person.user));
+    let last = agent.page("/sites/awka?from=9999");
+    assert!(last.contains("of which these are 9901 to 10000."), "{last}");
+    // Each is on one page and no other.
+    let links = |page: &str| page.matches("class=\"end\"").count();
+    assert_eq!(links(&last) + links(&agent.page("/sites/awka?from=100")), 200);
+}
+
+#[test]
+fn a_session_is_ended_by_the_form_of_its_confirmation() {
+    let router = router(Settings::default());
+    let agent = agent(&router);
+    let list = "sort=address&q=hotspot1";
+    let link = end_link(&agent.page(&format!("/sites/awka?{list}")));
+    let person = router.sessions().into_iter().min_by_key(|person| person.address).unwrap();
+    assert!(link.starts_with("/sites/awka/kick?id=*"), "{link}");
+    let asked = agent.page(&link);
+    for shown in [&person.user, &person.mac, &person.address.to_string(), "UTC", "Upload", "hotspot1"] {
+        assert!(asked.contains(shown), "{shown} is not in {asked}");
+    }
+    assert!(!asked.contains("http-equiv"), "nobody is hurried: {asked}");
+    assert!(asked.contains(&format!("href=\"/sites/awka?{}\"", list.replace('&', "&#38;"))), "the way back");
+    assert_eq!(router.sessions().len(), 23, "asking ends nothing");
+    let (path, body) = form(&asked);
+    leads_to(&agent.post(&path, &body), &format!("/sites/awka?said=ended&{list}"));
+    assert!(!router.sessions().contains(&person));
+    let said = agent.page("/sites/awka?said=ended");
+    assert!(said.contains("The session has ended."), "{said}");
+    assert!(!said.contains(&person.mac), "and it is not listed");
+    is_page(&agent.post(&path, &body), 404, "not there any more");
+
+    // The next at that address is somebody else.
+    assert!(router.log_in("next", person.address, "8C:F5:A3:00:00:01").is_some());
+    is_page(&agent.post(&path, &body), 409, "another one by now");
+    assert_eq!(router.sessions().len(), 23);
+    for nothing in ["", "session=", "session=user%3Dada", "id=*A053202&user=x&mac=", "forget=on"] {
+        is_page(&agent.post(&path, nothing), 400, "Choose one from the list");
+    }
+    is_page(&agent.post(&path, "session=id%3D*1"), 404, "not there any more");
+    is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "not there any more");
+    leads_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
+    is_page(&agent.get("/sites/awka/kick?id=*1&user=nobody&mac="), 200, "it may have ended already");
+}
+
+#[test]
+fn a_device_is_forgotten_where_that_is_asked() {
+    let router = router(Settings { active: 0, cookies_log_back_in: true, ..Settings::default() });
+    let agent = agent(&router);
+    let id = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
+    agent.stats_when("awka", "she is online", |stats| stats["activeUsers"] == 1);
+    ends(&agent, "", "/sites/awka?said=back");
+    assert_eq!(router.sessions().len(), 1);
+    ends(&agent, "&forget=on", "/sites/awka?said=forgotten");
+    assert!(router.sessions().is_empty(), "{id} is gone for good");
+}
+
+/// Ends the only session. A router tells whole seconds: until the first of them is over, a login may be
+/// one after the click, and is left alone.
+#[track_caller]
+fn ends(agent: &Agent, more: &str, to: &str) {
+    until("the session is old enough", || {
+        let link = end_link(&agent.page("/sites/awka"));
+        assert!(link.len() < 4096, "{} bytes do not fit a request's head", link.len());
+        let (path, body) = form(&agent.page(&link));
+        let answer = agent.post(&path, &(body + more));
+        (answer.status != 409).then(|| leads_to(&answer, to))
+    });
+}
+
+/// Names that a form would change, and ones too long for a link.
+#[test]
+fn whoever_somebody_is_called_the_session_ends() {
+    let router = router(Settings { active: 0, ..Settings::default() });
+    let agent = agent(&router);
+    for name in ["\0\r\n\n\r", "a&b=c;d%25+", "<script>\"'", "\u{202E}\u{FEFF}", &"ü".repeat(5 * 1024)] {
+        assert!(router.log_in(name, Ipv4Addr::new(10, 5, 50, 2), "<b>mac</b>").is_some());
+        agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 1);
+        ends(&agent, "", "/sites/awka?said=ended");
+        assert!(router.sessions().is_empty(), "{:?}", router.sessions());
+    }
+}
+
+#[test]
+fn a_refusal_is_a_page_that_says_why() {
+    let looks_only = Policies { write: false, ..Policies::ALL };
+    let login = Login { policies: looks_only, ..Login::new("api-user", "password") };
+    let router = router(Settings { logins: vec![login], ..Settings::default() });
+    let agent = agent(&router);
+    let (path, body) = form(&agent.page(&end_link(&agent.page("/sites/awka"))));
+    let refused = agent.post(&path, &body);
+    is_page(&refused, 403, "The session was not ended");
+    assert!(refused.body.contains("write"), "what to do: {}", refused.body);
+
+    router.set_fault(Some(Fault::NoService));
+    agent.fails("awka", "closed");
+    for (what, answer) in [
+        ("The session was not ended", agent.post(&path, &body)),
+        ("The users are not known", agent.get("/sites/awka/users")),
+    ] {
+        is_page(&answer, 502, what);
+        assert!(answer.body.contains("/ip service"), "what to do: {}", answer.body);
+        assert!(answer.body.contains("href=\"/sites/awka\""), "the way back: {}", answer.body);
+    }
+    is_page(&agent.post("/sites/awka/test", ""), 200, "steps failed");
+    leads_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?said=failed");
+    leads_to(&agent.post("/refresh", ""), "/?said=failed");
+}
+
+#[test]
+fn a_refresh_and_a_test_are_buttons() {
+    let (router, away) = (router(Settings::default()), router(Settings::default()));
+    away.set_fault(Some(Fault::Refuse));
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1h\",");
+    let agent = given.site("awka", router.addr(), "").site("away", away.addr(), "").start().with_token("t");
+    agent.well("awka");
+    agent.fails("away", "closed");
+    let commands = || agent.json("/api/sites/awka")["usage"]["commands"].as_u64().unwrap();
+    let before = commands();
+    // At most once a second: the first may be shared with the one at the start.
+    until("it was asked", || {
+        let answer = agent.post("/sites/awka/refresh?sort=upload&said=back&x=y", "");
+        leads_to(&answer, "/sites/awka?said=refreshed&sort=upload");
+        (commands() > before).then_some(())
+    });
+    leads_to(&agent.post("/refresh", ""), "/?said=partly");
+    assert!(agent.page("/?said=partly").contains("Not every site answered"));
+    let tested = agent.post("/sites/awka/test", "");
+    is_page(&tested, 200, "All of it works");
+    for step in ["resolve", "connect", "login", "hotspot", "listen"] {
+        assert!(tested.body.contains(&format!(">{step}</td>")), "{step}: {}", tested.body);
+    }
+    // What nobody has said is not said.
+    for code in ["nothing", "%3Cb%3E", "Ended", "The%20session%20has%20ended."] {
+        let page = agent.page(&format!("/?said={code}"));
+        assert!(page.contains("<p id=\"said\" role=\"status\"></p>"), "{code}: {page}");
+    }
+    // Where a form is sent to, a reload or a login asks for with GET.
+    for (path, page) in
+        [("/refresh", "/"), ("/sites/awka/refresh", "/sites/awka"), ("/sites/awka/test", "/sites/awka")]
+    {
+        leads_to(&agent.get(path), page);
+        assert_eq!(agent.ask("PUT", path, &[]).status, 405);
+    }
+}
+
+#[test]
+fn users_are_listed_page_by_page_and_never_a_password() {
+    let router = router(Settings { active: 5, users: 0, ..Settings::default() });
+    let user = |n: usize| {
+        let row =
+            Row::new().id(&format!("*{n:X}")).with("name", format!("user-{n}")).with("password", "s3cret");
+        row.with("bytes-in", "1000000").with("disabled", n == 1)
+    };
+    let limited = user(0).with("limit-bytes-in", "5000000").with("limit-uptime", "1h").with("uptime", "10m");
+    let all = std::iter::once(limited).chain((1..120).map(user));
+    router.set_rows("/ip/hotspot/user", all.collect());
+    let agent = agent(&router);
+    assert!(router.log_in("user-0", Ipv4Addr::new(10, 5, 60, 1), "8C:F5:A3:00:00:01").is_some());
+    agent.stats_when("awka", "it is online", |stats| stats["activeUsers"] == 6);
+    let mut path = "/sites/awka/users".to_string();
+    let mut names = Vec::new();
+    for n in 0..3 {
+        let page = agent.page(&path);
+        assert!(!page.contains("s3cret") && page.contains("120 users"), "{page}");
+        assert_eq!(page.contains("Back to the first"), n > 0, "{page}");
+        names.extend(
+            page.split("data-label=\"User\">")
+                .skip(1)
+                .map(|cell| cell.split(['<', ' ']).next().unwrap().to_string()),
+        );
+        if n == 0 {
+            let rows: Vec<&str> = page.split("<tr ").skip(2).collect();
+            for shown in ["1 online", "/sites/awka?q=user-0#sessions", "1.0 MB of 5.0 MB", "10m of 1h"] {
+                assert!(rows[0].contains(shown), "{shown}: {}", rows[0]);
+            }
+            assert!(rows[1].contains("disabled") && !rows[2].contains("disabled"));
+        }
+        let next = page.split_once("<a href=\"?after=").map(|(_, next)| next.split_once('"').unwrap().0);
+        assert_eq!(next.is_some(), n < 2);
+        path = next.map(|next| format!("/sites/awka/users?after={next}")).unwrap_or_default();
+    }
+    let expected: Vec<String> = (0..120).map(|n| format!("user-{n}")).collect();
+    assert_eq!(names, expected, "each once");
+    assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more."));
+}
+
+#[test]
+fn a_viewer_gets_nothing_of_the_admins() {
+    let router = router(Settings::default());
+    let agent = agent(&router);
+    let link = end_link(&agent.page("/sites/awka"));
+    let people = router.sessions();
+    let viewer = [("Authorization", "none")];
+    let page = agent.ask("GET", "/sites/awka?q=a&sort=upload", &viewer);
+    is_page(&page, 200, "Refresh now");
+    for hidden in ["<td role", "kick", "/test", "/users", "type=\"search\"", &people[0].user, &people[0].mac]
+    {
+        assert!(!page.body.contains(hidden), "{hidden} in {}", page.body);
+    }
+    for path in [&link, "/sites/awka/kick", "/sites/awka/users", "/sites/awka/test", "/sites/nowhere/users"] {
+        assert_eq!(agent.ask("GET", path, &viewer).status, 401, "{path}");
+    }
+    for path in ["/sites/awka/kick", "/sites/awka/test"] {
+        assert_eq!(agent.ask("POST", path, &viewer).status, 401, "{path}");
+    }
+    assert_eq!(router.sessions(), people);
+    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?said=refreshed");
+    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?said=refreshed");
+}
+
+#[test]
+fn a_person_who_comes_to_where_nothing_is_gets_a_page() {
+    let router = router(Settings::default());
+    let agent = agent(&router);
+    for path in
+        ["/nothing", "/sites/nowhere", "/sites/nowhere/users", "/sites/nowhere/kick?id=*1", "/sites/awka/x"]
+    {
+        is_page(&agent.ask("GET", path, &BROWSER), 404, "There is no such page");
+        assert_eq!(agent.get(path).field("Content-Type"), "application/problem+json", "{path}");
+    }
+    assert_eq!(
+        agent.ask("GET", "/api/sites/nowhere", &BROWSER).field("Content-Type"),
+        "application/problem+json"
+    );
+}
