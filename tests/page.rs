@@ -5,48 +5,184 @@
 //! NODE_PATH=$PWD/tests/browser/node_modules cargo test --test page -- --ignored --nocapture
 //! ```
 //!
-//! Screenshots are left in `target/tmp/page`.
+//! Each test starts an agent over simulated routers of its own and lets a script of `tests/browser` look
+//! at it. What the script wants done, it says in lines that begin with `! `; each is answered by a line of
+//! JSON. Screenshots are left in `target/tmp/page`.
 
+#[allow(dead_code, reason = "what other tests need of it, too")]
+#[path = "agent/agent.rs"]
+mod agent;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use agent::{Agent, Given};
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
 
 const TOKEN: &str = "the-admins-token";
 
-struct Demo(Child);
+/// A user whose name is more than a name.
+const NASTY: &str = "<script>alert(1)</script>\"'&amp;\u{202E}\u{5D0}";
 
-impl Drop for Demo {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+/// How long a name can be made.
+const LONG: usize = 10 * 1024;
+
+/// One browser at a time: they have deadlines, and the machine may have two cores.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Sites, and the agent over them.
+struct World {
+    routers: BTreeMap<&'static str, Router>,
+    agent: Option<Agent>,
+    address: SocketAddr,
+}
+
+impl World {
+    fn new() -> Self {
+        let settings = |seed, active| Settings { seed, active, ..Settings::default() };
+        let back = Settings { cookies_log_back_in: true, ..settings(3, 0) };
+        let sites =
+            [("awka", settings(1, 23)), ("lagos", settings(2, 9)), ("back", back), ("gone", settings(4, 0))];
+        let start = |settings| Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+        let routers: BTreeMap<_, _> =
+            sites.into_iter().map(|(key, settings)| (key, start(settings))).collect();
+        let address = routers["back"].log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01");
+        assert!(address.is_some());
+        routers["gone"].set_fault(Some(Fault::Refuse));
+        let mut world = Self { routers, agent: None, address: ([127, 0, 0, 1], 0).into() };
+        world.start();
+        world
     }
+
+    /// Starts the agent, where it was before if there was one.
+    fn start(&mut self) {
+        let mut given = Given::default()
+            .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
+            .argument("run")
+            .argument("--listen")
+            .argument(&self.address.to_string());
+        for (key, router) in &self.routers {
+            let name = key[..1].to_uppercase() + &key[1..];
+            given = given.site(key, router.addr(), &format!("name: \"{name}\""));
+        }
+        let agent = given.start().with_token(TOKEN);
+        self.address = agent.address;
+        for key in ["awka", "lagos", "back"] {
+            agent.well(key);
+        }
+        self.agent = Some(agent);
+    }
+
+    /// Does what a script wants done.
+    fn act(&mut self, words: &[&str]) -> Value {
+        match *words {
+            ["agent", "kill"] => self.agent = None,
+            ["agent", "start"] => self.start(),
+            ["nasty"] => return self.nasty(),
+            [what, key, ref more @ ..] => return self.act_on(what, key, more),
+            _ => panic!("{words:?}"),
+        }
+        Value::Null
+    }
+
+    fn act_on(&self, what: &str, key: &str, more: &[&str]) -> Value {
+        let router = &self.routers[key];
+        let id_of =
+            |user: &str| router.sessions().into_iter().find(|session| session.user == user).unwrap().id;
+        match (what, more) {
+            ("sessions", []) => {
+                let session =
+                    |of: phsweb_agent::simulator::Session| json!({ "user": of.user, "mac": of.mac });
+                return router.sessions().into_iter().map(session).collect();
+            }
+            ("log_in", [user, address]) => {
+                let mac = "8C:F5:A3:12:34:56";
+                assert!(router.log_in(user, address.parse().unwrap(), mac).is_some(), "{address} is taken");
+            }
+            ("log_out", [user]) => router.log_out(&id_of(user)),
+            ("replace", [user]) => {
+                let session = router.sessions().into_iter().find(|session| session.user == *user).unwrap();
+                router.log_out(&session.id);
+                assert!(router.log_in("replaced", session.address, "8C:F5:A3:65:43:21").is_some());
+            }
+            ("reboot", []) => router.reboot(),
+            ("fault", ["none"]) => router.set_fault(None),
+            ("fault", [name]) => router.set_fault(Some(name.parse().unwrap())),
+            ("wait", [cause]) => drop(self.agent.as_ref().unwrap().fails(key, cause)),
+            _ => panic!("{what} {key} {more:?}"),
+        }
+        Value::Null
+    }
+
+    /// People with names that are no names; gives these.
+    fn nasty(&self) -> Value {
+        let names = [NASTY.to_string(), NASTY.repeat(LONG / NASTY.len()), "W".repeat(LONG)];
+        for (n, name) in names.iter().enumerate() {
+            let address = Ipv4Addr::new(10, 5, 61, u8::try_from(n).unwrap() + 1);
+            assert!(self.routers["awka"].log_in(name, address, "8C:F5:A3:00:00:09").is_some());
+        }
+        let agent = self.agent.as_ref().unwrap();
+        agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 26);
+        json!(names)
+    }
+}
+
+/// Lets a script look at a world of its own.
+#[track_caller]
+fn look(script: &str) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
+    fs::create_dir_all(&screenshots).unwrap();
+    let mut looking = Command::new("node")
+        .arg(root.join("tests/browser").join(script))
+        .arg(format!("http://{}", world.address))
+        .arg(&screenshots)
+        .arg(TOKEN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = looking.stdin.take().unwrap();
+    for line in BufReader::new(looking.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        match line.strip_prefix("! ") {
+            Some(wanted) => {
+                let answer = world.act(&wanted.split(' ').collect::<Vec<_>>());
+                writeln!(answers, "{answer}").unwrap();
+            }
+            None => println!("{line}"),
+        }
+    }
+    assert!(looking.wait().unwrap().success(), "{script} saw what must not be: it is told above");
 }
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn people_can_use_the_page() {
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"))
-        .args(["demo", "--listen", "127.0.0.1:0"])
-        .env("PHSWEB_ADMIN_TOKEN", TOKEN)
-        .stdout(Stdio::piped())
-        .spawn()
-        .map(Demo)
-        .unwrap();
-    let said = BufReader::new(demo.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let url = said.filter_map(|line| Some(line.split_once("http://")?.1.trim_end_matches('/').to_string()));
-    let url = format!("http://{}", url.take(1).next().unwrap());
+fn every_page_looks_well() {
+    look("look.js");
+}
 
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
-    fs::create_dir_all(&screenshots).unwrap();
-    let looked = Command::new("node")
-        .arg(root.join("tests/browser/look.js"))
-        .arg(url)
-        .arg(&screenshots)
-        .arg(TOKEN)
-        .output()
-        .unwrap();
-    println!("{}", String::from_utf8_lossy(&looked.stdout));
-    assert!(looked.status.success(), "{}", String::from_utf8_lossy(&looked.stderr));
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn sessions_are_ended() {
+    look("kick.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn an_open_page_is_live() {
+    look("live.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn people_log_in_and_out() {
+    look("login.js");
 }
