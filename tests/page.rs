@@ -20,6 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use agent::{Agent, Given};
 use phsweb_agent::simulator::{Fault, Router, Settings};
@@ -112,6 +113,7 @@ impl World {
                 assert!(router.log_in("replaced", session.address, "8C:F5:A3:65:43:21").is_some());
             }
             ("reboot", []) => router.reboot(),
+            ("latency", [ms]) => router.set_latency(Duration::from_millis(ms.parse().unwrap())),
             ("fault", ["none"]) => router.set_fault(None),
             ("fault", [name]) => router.set_fault(Some(name.parse().unwrap())),
             ("wait", [cause]) => drop(self.agent.as_ref().unwrap().fails(key, cause)),

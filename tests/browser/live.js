@@ -8,7 +8,7 @@ const SAYS_LIVE = () => document.getElementById("live").textContent === "Live.";
 
 async function whatChangesIsChangedInPlace(browser) {
   const { page, said } = await open(browser, "/sites/awka", { viewport: { width: 700, height: 500 } });
-  const [first, second] = (await have("sessions", "awka")).map(({ user }) => user).sort();
+  const [first, second, third] = (await have("sessions", "awka")).map(({ user }) => user).sort();
   await page.locator(".scroll").first().evaluate((region) => (region.scrollLeft = 40));
   await page.evaluate(() => scrollTo(0, 300));
   // The focus is on one row, a selection in another, and both rows are those of before.
@@ -19,22 +19,30 @@ async function whatChangesIsChangedInPlace(browser) {
     return getSelection().toString();
   });
   assert.match(selected, /:/);
-  await have("log_in", "awka", "aaa-newcomer", "10.5.60.1");
-  await row(page, "aaa-newcomer").waitFor();
-  await have("log_out", "awka", "aaa-newcomer");
-  await row(page, "aaa-newcomer").waitFor({ state: "detached" });
+  await have("log_in", "awka", "000-newcomer", "10.5.60.1");
+  await row(page, "000-newcomer").waitFor();
+  const focused = () => page.evaluate(() => document.activeElement.closest("tr")?.cells[0].textContent);
+  assert.equal(await focused(), first, "and not who has that place now");
+  await have("log_out", "awka", "000-newcomer");
+  await row(page, "000-newcomer").waitFor({ state: "detached" });
   const after = await page.evaluate(() => ({
     scrolled: [scrollY, document.querySelector(".scroll").scrollLeft],
     kept: self.rows.every((row) => row.isConnected),
-    focused: document.activeElement.closest("tr")?.cells[0].textContent,
     selected: getSelection().toString(),
   }));
-  assert.deepEqual(after, { scrolled: [300, 40], kept: true, focused: first, selected });
+  assert.deepEqual(after, { scrolled: [300, 40], kept: true, selected });
+  assert.equal(await focused(), first);
 
   // A row that goes with the focus on it leaves it to the next.
   await have("log_out", "awka", first);
   await row(page, first).waitFor({ state: "detached" });
-  assert.equal(await page.evaluate(() => document.activeElement.closest("tr")?.cells[0].textContent), second);
+  assert.equal(await focused(), second);
+
+  // So does one that changes its place with others.
+  await row(page, third).getByRole("link", { name: "End" }).focus();
+  await have("replace", "awka", second);
+  await row(page, "replaced").waitFor();
+  assert.equal(await focused(), third);
   assert.deepEqual(said, []);
 }
 
@@ -104,12 +112,16 @@ async function theAgentIsLostAndFound(browser) {
 
 // Where events don't come through, by whatever stands between, the page looks by itself.
 async function withoutEventsItLooksByItself(browser) {
+  let looked;
   const prepare = async (context) => {
+    // Once, at the start.
+    looked = context.waitForEvent("response", (response) => response.request().resourceType() === "fetch");
     await context.addInitScript(() => delete self.SharedWorker);
     await context.route("**/api/events", () => {});
     await context.clock.install();
   };
   const { page, said, context } = await open(browser, "/", { prepare });
+  await looked;
   const before = await page.getAttribute("#main", "data-generation");
   await have("log_in", "awka", "unheard", "10.5.60.4");
   await context.clock.runFor(29000);

@@ -48,6 +48,13 @@ function work() {
 
 const key = (node) => node.dataset?.key || node.id;
 
+// Takes a node away; gives the one after it.
+function drop(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
+}
+
 // Makes a node like another, changing only what differs. Children with a key are found by it.
 function morph(node, next) {
   if (node.nodeType !== Node.ELEMENT_NODE) {
@@ -59,8 +66,7 @@ function morph(node, next) {
     if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   for (const { name } of [...node.attributes]) {
-    // What is open was opened by a person.
-    if (!next.hasAttribute(name) && name !== "open") node.removeAttribute(name);
+    if (!next.hasAttribute(name)) node.removeAttribute(name);
   }
   const kept = new Set([...next.children].map(key));
   const keyed = new Map();
@@ -76,15 +82,13 @@ function morph(node, next) {
       continue;
     }
     keyed.delete(key(wanted));
+    // What stood between it and those that are gone: so it need not be moved itself.
+    while (at !== found && !key(at)) at = drop(at);
     if (found === at) at = at.nextSibling;
     else node.insertBefore(found, at);
     morph(found, wanted);
   }
-  while (at) {
-    const gone = at;
-    at = at.nextSibling;
-    gone.remove();
-  }
+  while (at) at = drop(at);
 }
 
 function show() {
@@ -179,8 +183,8 @@ function show() {
     looking = false;
     if (!status || status >= 500) state("The agent does not answer.", true);
     else if (!ok) location.reload();
-    else if (address !== location.href) must = true;
-    else become(page);
+    // While it was asked for somebody may have typed on.
+    else if (address === location.href) become(page);
     clearTimeout(idle);
     idle = setTimeout(wantNow, EVERY_MS);
     if (must || (!isLost && newest > main.dataset.generation)) want();
