@@ -4,7 +4,7 @@
 //! [`Orders`] there, over the one connection that it has to its router. Nobody else ever sees that.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use smol::channel::{self, Receiver, Sender, TrySendError};
@@ -63,11 +63,11 @@ pub struct Kick {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kicked {
     /// The sessions that are gone: the one that was meant, and others of that user that went with it.
-    pub removed: Vec<Arc<Session>>,
+    pub removed: Vec<Session>,
     /// How many cookies went.
     pub cookies: usize,
-    /// Whether the device is back already.
-    pub is_back: bool,
+    /// Whether the device is back already; absent where the router did not say what came of it.
+    pub is_back: Option<bool>,
 }
 
 /// Which of the configured users.
@@ -86,8 +86,8 @@ pub struct Users {
     pub users: Vec<User>,
     /// How many there are in all.
     pub total: usize,
-    /// Whether there are more after the last of these.
-    pub has_more: bool,
+    /// After which id the next of them are; none where there are no more.
+    pub next: Option<String>,
 }
 
 /// One step on the way to a router, and how it went.
@@ -112,11 +112,22 @@ pub enum Errand {
     Users(Page, Answer<Users>),
 }
 
+impl Errand {
+    /// Whether nobody waits for it any more: it is not to be run then, long after it was wanted.
+    #[must_use]
+    pub fn is_given_up(&self) -> bool {
+        match self {
+            Self::Kick(_, _, answer) => answer.is_closed(),
+            Self::Users(_, answer) => answer.is_closed(),
+        }
+    }
+}
+
 /// What is asked of one site, in queues that do not hold up each other.
 #[derive(Debug, Clone)]
 pub struct Orders {
-    /// Calls for a refresh, and where the site itself calls for one.
-    pub refreshes: (Sender<Answer<()>>, Receiver<Answer<()>>),
+    /// Calls for a refresh.
+    pub refreshes: Receiver<Answer<()>>,
     /// Errands, to be run one by one: of two kicks of one session the second finds it gone.
     pub errands: Receiver<Errand>,
     /// Calls for a test.
@@ -140,25 +151,28 @@ impl Desk {
     /// Opens the counter of a site, in place of one that there was.
     #[must_use]
     pub fn open(&self, site: &str) -> Orders {
-        let refreshes = channel::bounded(MAX_REFRESHES);
+        let (refreshes, requested) = channel::bounded(MAX_REFRESHES);
         let (errands, run) = channel::bounded(MAX_ERRANDS);
         let (tests, tested) = channel::bounded(MAX_TESTS);
-        let counter = Counter { refreshes: refreshes.0.clone(), errands, tests };
+        let counter = Counter { refreshes, errands, tests };
         self.counters.write().unwrap_or_else(PoisonError::into_inner).insert(site.into(), counter);
-        Orders { refreshes, errands: run, tests: tested }
+        Orders { refreshes: requested, errands: run, tests: tested }
     }
 
-    /// Has a site's router asked now, and waits until it has answered. Calls that come together share
-    /// one refresh, and there is at most one a second.
+    /// Has a site's router asked now, whether what this gives is awaited or not; that is done once the router
+    /// has answered. Calls that come together share one refresh, and there is at most one a second.
     ///
     /// # Errors
     ///
-    /// Why the router did not answer. After a refused login that is told without another try, until
-    /// the router has been left alone for long enough.
-    pub async fn refresh(&self, site: &str) -> Result<(), Refusal> {
+    /// Why the router did not answer. Where that is after a login, be it a refused one, it is told without
+    /// another try, until the router has been left alone for long enough.
+    pub fn refresh(&self, site: &str) -> impl Future<Output = Result<(), Refusal>> + use<> {
         let (answer, answered) = channel::bounded(1);
-        put(&self.counter(site)?.refreshes, answer)?;
-        wait(answered).await
+        let called = self.counter(site).and_then(|counter| put(&counter.refreshes, answer));
+        async move {
+            called?;
+            wait(answered).await
+        }
     }
 
     /// Tries the way to a site's router, over connections of its own.

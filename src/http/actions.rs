@@ -2,16 +2,17 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::Error as _;
-use smol::stream::{self, StreamExt};
+use smol::Timer;
+use smol::future::FutureExt;
 
 use super::api;
 use super::auth::Role;
 use super::message::{Request, Response, problem};
-use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step};
+use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step, Users};
 use crate::routeros::error::{Cause, Error};
 
 /// Users of a page where nobody says how many.
@@ -20,8 +21,18 @@ pub(super) const USERS: usize = 50;
 /// Most users of a page: the router is asked for each of them by its id.
 const MAX_USERS: usize = 500;
 
-/// Longest text of others in a log line, in characters; a name of 10 KB is cut.
-const MAX_LOGGED: usize = 100;
+/// Longest wait for a site: who asks is told before the gate's own patience ends, and so is the log.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Most calls for a refresh that wait at once. They are fewer than the answers that the gate lets wait: whoever
+/// may look may refresh, and the admin's actions have the rest of the places to themselves.
+pub(super) const MAX_REFRESHES: usize = 192;
+
+/// Longest text of others in a line, in characters; a name of 10 KB is cut.
+const MAX_QUOTED: usize = 100;
+
+/// How it went at each site.
+pub(super) type Refreshed = Vec<(String, Result<(), Refusal>)>;
 
 /// Who asks for an action, as the log tells it.
 #[derive(Debug, Clone, Copy)]
@@ -58,7 +69,7 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
     };
     let body: KickBody = read.map_err(|error| {
         let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true if its cookies are to go, too"#;
-        problem(400, "Bad Request", &format!("The body is not what is expected, {expected}: {error}."))
+        problem(400, "Bad Request", &format!("The body is not what is expected, {expected}: {}.", cut(&error.to_string())))
     })?;
     let KickBody { id, user, mac, forget } = body;
     Ok(Kick { id, user, mac, forget })
@@ -66,10 +77,14 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 
 /// Ends a session.
 pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
-    let what = format!("kick {} {} {}", logged(&kick.user), logged(&kick.mac), logged(&kick.id));
-    let kicked = desk.kick(site, kick).await;
+    let what = format!("kick {} {} {}", quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
+    let kicked = in_time(Instant::now(), desk.kick(site, kick)).await;
     let outcome = kicked.as_ref().map(|kicked| {
-        let back = if kicked.is_back { ", and the device is back already" } else { "" };
+        let back = match kicked.is_back {
+            Some(true) => ", and the device is back already",
+            Some(false) => "",
+            None => ", and the router did not say what came of it",
+        };
         format!("{} removed, {} cookies{back}", kicked.removed.len(), kicked.cookies)
     });
     log_action(who, &what, site, outcome);
@@ -78,7 +93,7 @@ pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Resul
 
 /// Tries the way to a site's router.
 pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
-    let steps = desk.test(site).await;
+    let steps = in_time(Instant::now(), desk.test(site)).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
         format!("{failed} of {} steps failed", steps.len())
@@ -87,23 +102,20 @@ pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>,
     steps
 }
 
+/// The users of a page.
+pub(super) async fn users(desk: &Desk, site: &str, page: Page) -> Result<Users, Refusal> {
+    in_time(Instant::now(), desk.users(site, page)).await
+}
+
 /// Has these sites asked now, side by side; how it went, in their order.
-pub(super) async fn refresh(
-    desk: &Arc<Desk>,
-    sites: Vec<String>,
-    who: Who,
-) -> Vec<(String, Result<(), Refusal>)> {
-    let asked: Vec<_> = sites
-        .into_iter()
-        .map(|site| {
-            let desk = desk.clone();
-            smol::spawn(async move {
-                let refreshed = desk.refresh(&site).await;
-                (site, refreshed)
-            })
-        })
-        .collect();
-    let outcomes: Vec<_> = stream::iter(asked).then(|task| task).collect().await;
+pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Refreshed {
+    let began = Instant::now();
+    // All are called before the first is waited for.
+    let called: Vec<_> = sites.into_iter().map(|site| (desk.refresh(&site), site)).collect();
+    let mut outcomes = Vec::new();
+    for (refreshed, site) in called {
+        outcomes.push((site, in_time(began, refreshed).await));
+    }
     let refreshed = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
     let sites = match outcomes.as_slice() {
         [(site, _)] => site.clone(),
@@ -113,16 +125,23 @@ pub(super) async fn refresh(
     outcomes
 }
 
+/// What a site answers to who `began` to ask then, or that it takes too long.
+async fn in_time<T>(began: Instant, answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+    let late = async {
+        Timer::at(began + PATIENCE).await;
+        let told = format!("no answer from the site within {} s", PATIENCE.as_secs());
+        Err(Error::new(Cause::QueryTimeout, told).into())
+    };
+    answer.or(late).await
+}
+
 /// Which users a query asks for.
 pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
     let limit = match request.parameter("limit") {
         None => USERS,
         Some(text) => text.parse().ok().filter(|limit| (1..=MAX_USERS).contains(limit)).ok_or_else(|| {
-            problem(
-                400,
-                "Bad Request",
-                &format!("limit: found {text:?}; expected a number from 1 to {MAX_USERS}."),
-            )
+            let told = format!("limit: found {}; expected a number from 1 to {MAX_USERS}.", quoted(&text));
+            problem(400, "Bad Request", &told)
         })?,
     };
     Ok(Page { after: request.parameter("after"), limit })
@@ -135,11 +154,16 @@ fn log_action(who: Who, what: &str, site: &str, outcome: Result<String, &Refusal
     }
 }
 
-/// A text of others in a line of the log: quoted, so that it is no line of its own, and not longer than is read.
-fn logged(text: &str) -> String {
-    let cut: String = text.chars().take(MAX_LOGGED).collect();
+/// A text of others in a line: quoted, so that it is no line of its own, and not longer than is read.
+fn quoted(text: &str) -> String {
+    let cut = cut(text);
     let more = if cut.len() < text.len() { "…" } else { "" };
     format!("{cut:?}{more}")
+}
+
+/// The begin of a text.
+fn cut(text: &str) -> &str {
+    text.char_indices().nth(MAX_QUOTED).map_or(text, |(end, _)| &text[..end])
 }
 
 /// Why it was not done, for a person.

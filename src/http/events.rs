@@ -28,6 +28,10 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// Bytes that are kept for slow followers: some seconds of changes at fifty sites.
 const MAX_KEPT: usize = 256 * 1024;
 
+/// How all is stays good for those who begin within this many batches, a second or more: when a thousand
+/// pages come back at once it is rendered and held once.
+const SHARED_FOR: u64 = 5;
+
 /// What is told, and all who are told.
 #[derive(Debug)]
 pub struct Events {
@@ -36,8 +40,14 @@ pub struct Events {
     more: Event,
 }
 
-/// Bytes of one or more events, shared by all who are sent them.
-type Batch = Arc<[u8]>;
+/// One or more events, or a comment.
+#[derive(Debug, Clone)]
+struct Batch {
+    /// Up to which generation they tell; none of a comment.
+    generation: Option<u64>,
+    /// Shared by all who are sent them.
+    bytes: Arc<[u8]>,
+}
 
 #[derive(Debug, Default)]
 struct Told {
@@ -46,6 +56,8 @@ struct Told {
     first: u64,
     /// How many are told.
     followers: usize,
+    /// How all was, and the number of the next batch from then.
+    all: Option<(u64, Batch)>,
 }
 
 impl Told {
@@ -56,6 +68,12 @@ impl Told {
     fn forget_first(&mut self) {
         self.first += u64::from(self.batches.pop_front().is_some());
     }
+
+    /// How all was a moment ago, if what has been told since is still there.
+    fn all(&self) -> Option<(u64, Batch)> {
+        let is_good = |&&(next, _): &&(u64, Batch)| next >= self.first && self.next() - next <= SHARED_FOR;
+        self.all.as_ref().filter(is_good).cloned()
+    }
 }
 
 /// A client of the events.
@@ -64,6 +82,8 @@ pub struct Follower {
     events: Arc<Events>,
     /// The number of the next batch, once it has been told how all is.
     next: Option<u64>,
+    /// Up to which generation it has been told.
+    generation: Option<u64>,
 }
 
 /// The data of a `site` event: what `/api/hotspot/{site}` says, and of which site.
@@ -91,7 +111,7 @@ impl Events {
     #[must_use]
     pub fn follow(self: &Arc<Self>) -> Follower {
         self.lock().followers += 1;
-        Follower { events: self.clone(), next: None }
+        Follower { events: self.clone(), next: None, generation: None }
     }
 
     async fn run(&self) {
@@ -108,7 +128,7 @@ impl Events {
             changed.or(silence).await;
             if Instant::now() >= comment {
                 comment += COMMENT_EVERY;
-                self.tell(|| b": alive\n\n".as_slice().into());
+                self.tell(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
             let now = self.store.snapshot();
             if now.generation != before.generation {
@@ -129,7 +149,8 @@ impl Events {
         let batch = batch();
         let mut told = self.lock();
         told.batches.push_back(batch);
-        while told.batches.len() > 1 && told.batches.iter().map(|batch| batch.len()).sum::<usize>() > MAX_KEPT
+        while told.batches.len() > 1
+            && told.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>() > MAX_KEPT
         {
             told.forget_first();
         }
@@ -144,11 +165,15 @@ impl Events {
 
 impl Follower {
     /// What is to be sent next.
-    pub(super) async fn next(&mut self) -> Batch {
+    pub(super) async fn next(&mut self) -> Arc<[u8]> {
         loop {
             let more = self.events.more.listen();
-            if let Some(batch) = self.at_hand() {
-                return batch;
+            while let Some(Batch { generation, bytes }) = self.at_hand() {
+                // How all is may be newer than what was under way to be told meanwhile.
+                if generation.is_none() || generation > self.generation {
+                    self.generation = generation.max(self.generation);
+                    return bytes;
+                }
             }
             more.await;
         }
@@ -159,11 +184,17 @@ impl Follower {
         let place = self.next.and_then(|next| next.checked_sub(told.first));
         let place = place.and_then(|place| usize::try_from(place).ok());
         let Some(place) = place else {
-            // What is told from here on, and how all is, which may have some of it already.
-            self.next = Some(told.next());
-            drop(told);
-            let now = self.events.store.snapshot();
-            return Some(render(&now, &now.sites));
+            let (next, all) = told.all().unwrap_or_else(|| {
+                let next = told.next();
+                drop(told);
+                // Which may have some of what is told from here on already.
+                let now = self.events.store.snapshot();
+                let all = render(&now, &now.sites);
+                self.events.lock().all = Some((next, all.clone()));
+                (next, all)
+            });
+            self.next = Some(next);
+            return Some(all);
         };
         let batch = told.batches.get(place)?.clone();
         self.next = self.next.map(|next| next + 1);
@@ -176,8 +207,10 @@ impl Drop for Follower {
         let mut told = self.events.lock();
         told.followers -= 1;
         // Nobody is left who could still be sent these.
-        while told.followers == 0 && !told.batches.is_empty() {
-            told.forget_first();
+        if told.followers == 0 {
+            told.first = told.next();
+            told.batches.clear();
+            told.all = None;
         }
     }
 }
@@ -192,5 +225,54 @@ fn render<'s>(snapshot: &Snapshot, sites: impl IntoIterator<Item = &'s Arc<SiteS
         let data = serde_json::to_string(&event).unwrap_or_default();
         text.extend(["id: ", &snapshot.generation.to_string(), "\nevent: site\ndata: ", &data, "\n\n"]);
     }
-    text.into_bytes().into()
+    Batch { generation: Some(snapshot.generation), bytes: text.into_bytes().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::SiteState;
+
+    #[test]
+    fn nobody_is_told_how_it_was_before_what_was_told() {
+        let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
+        let store = Arc::new(Store::new([site]));
+        let events = Events::new(store.clone());
+        let mut follower = events.follow();
+        let mut next = || {
+            let bytes = smol::block_on(follower.next());
+            String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
+        };
+        let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
+        assert_eq!(next(), "id: 0", "how all is, though nothing is known yet");
+        events.tell(|| batch(Some(0), "from before"));
+        events.tell(|| batch(None, "a comment"));
+        events.tell(|| batch(Some(2), "from after"));
+        events.tell(|| batch(Some(1), "from before"));
+        events.tell(|| batch(None, "the end"));
+        assert_eq!([next(), next(), next()], ["a comment", "from after", "the end"]);
+    }
+
+    #[test]
+    fn those_who_begin_together_share_how_all_is_and_miss_nothing() {
+        let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
+        let events = Events::new(Arc::new(Store::new([site])));
+        let next = |follower: &mut Follower| smol::block_on(follower.next());
+        let tell = |text: String| events.tell(|| Batch { generation: None, bytes: text.as_bytes().into() });
+        let mut first = events.follow();
+        let all = next(&mut first);
+        for number in 0..SHARED_FOR {
+            tell(number.to_string());
+        }
+        let mut second = events.follow();
+        assert!(Arc::ptr_eq(&next(&mut second), &all), "the same bytes");
+        for number in 0..SHARED_FOR {
+            assert_eq!(*next(&mut second), *number.to_string().as_bytes());
+        }
+        tell("one more".into());
+        assert!(!Arc::ptr_eq(&next(&mut events.follow()), &all), "too much has been told since");
+        drop((first, second));
+        let told = events.lock();
+        assert!(told.batches.is_empty() && told.all.is_none(), "nobody is left to be told");
+    }
 }

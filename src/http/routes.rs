@@ -11,15 +11,16 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use smol::lock::Semaphore;
 
-use super::actions::{self, Who};
+use super::actions::{self, Refreshed, Who};
 use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
 use super::message::{Field, Method, Reply, Request, Response, json, problem};
 use super::metrics::{self, Reload};
 use super::page::{self, Account, Frame, List, Said, Wanted};
-use crate::action::Desk;
+use crate::action::{Desk, Refusal as NotDone};
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::state::{Link, SiteState, Snapshot, Store};
@@ -40,6 +41,8 @@ pub struct Routes {
     events: Arc<Events>,
     http: Http,
     authority: Authority,
+    /// A place for each call for a refresh that waits.
+    refreshing: Arc<Semaphore>,
     /// Makes tags that tell this run from the one before it, whose generations were others.
     tags: RandomState,
 }
@@ -154,7 +157,8 @@ impl Routes {
     #[must_use]
     pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
         let authority = Authority::new(http.tls.is_some());
-        Self { store, desk, events, http, authority, tags: RandomState::new() }
+        let refreshing = Arc::new(Semaphore::new(actions::MAX_REFRESHES));
+        Self { store, desk, events, http, authority, refreshing, tags: RandomState::new() }
     }
 
     /// Answers one request.
@@ -238,7 +242,7 @@ impl Routes {
             Asked::Users(key) => {
                 let (site, page, store) = (find(key)?, actions::page_of(request)?, self.store.clone());
                 return Ok(Reply::later(async move {
-                    let users = desk.users(&site, page).await;
+                    let users = actions::users(&desk, &site, page).await;
                     let snapshot = store.snapshot();
                     let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
                     let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
@@ -247,7 +251,23 @@ impl Routes {
                 }));
             }
         };
-        Ok(Reply::later(async move { json(&api::refreshed(&actions::refresh(&desk, sites, who).await)) }))
+        let refreshed = self.refresh(sites, who)?;
+        Ok(Reply::later(async move { json(&api::refreshed(&refreshed.await)) }))
+    }
+
+    /// Has these sites asked now; or says that too many wait for that already.
+    fn refresh(
+        &self,
+        sites: Vec<String>,
+        who: Who,
+    ) -> Result<impl Future<Output = Refreshed> + Send + use<>, Response> {
+        let place = self.refreshing.try_acquire_arc().ok_or_else(|| actions::refused(&NotDone::Busy))?;
+        let desk = self.desk.clone();
+        Ok(async move {
+            let outcomes = actions::refresh(&desk, sites, who).await;
+            drop(place);
+            outcomes
+        })
     }
 
     /// What is known, unless the client has it already.

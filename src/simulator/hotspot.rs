@@ -188,19 +188,33 @@ impl State {
         true
     }
 
-    /// Removes a session as `/ip/hotspot/active/remove` does. With a cookie left the person may log
-    /// straight back in, and has the same `.id` again.
+    /// Removes a session as `/ip/hotspot/active/remove` does, and with
+    /// [`removal_ends_all`](super::Settings::removal_ends_all) the others of that user. With a cookie left the
+    /// person may log straight back in, and has the same `.id` again.
     pub(super) fn kick(&mut self, id: &str) -> bool {
-        let kicked = self.tables.get(ACTIVE).and_then(|table| session(table.find(id)?));
-        let was_there = self.log_out(id, "admin reset");
-        if let Some(Session { user, mac, address, .. }) = kicked
+        let Some(row) = self.tables.get(ACTIVE).and_then(|table| table.find(id)) else { return false };
+        let mut ended = vec![id.to_string()];
+        if self.settings.removal_ends_all {
+            let others = self.tables.get(ACTIVE).into_iter().flat_map(Table::rows);
+            let others = others.filter(|other| other.id != id && other.text("user") == row.text("user"));
+            ended.extend(others.map(|other| other.id.clone()));
+        }
+        for id in ended {
+            self.end_session(&id);
+        }
+        true
+    }
+
+    fn end_session(&mut self, id: &str) {
+        let ended = self.tables.get(ACTIVE).and_then(|table| session(table.find(id)?));
+        self.log_out(id, "admin reset");
+        if let Some(Session { user, mac, address, .. }) = ended
             && self.settings.cookies_log_back_in
             && self.find(COOKIE, &[("user", &user), ("mac-address", &mac)]).is_some()
         {
             // The address was freed just now.
             let _ = self.log_in(&user, address, &mac, "cookie", Duration::ZERO);
         }
-        was_there
     }
 
     /// The `n`th person comes and logs in, unless the user is disabled.

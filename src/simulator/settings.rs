@@ -43,6 +43,8 @@ pub struct Settings {
     pub tls: bool,
     /// Whether a person whose session was removed logs straight back in through the cookie, if that is left.
     pub cookies_log_back_in: bool,
+    /// Whether the removal of a session ends all others of that user, too. One thread tells of it \[I\].
+    pub removal_ends_all: bool,
 }
 
 impl Default for Settings {
@@ -63,6 +65,7 @@ impl Default for Settings {
             latency: Duration::ZERO,
             tls: false,
             cookies_log_back_in: false,
+            removal_ends_all: false,
         }
     }
 }

@@ -2,19 +2,18 @@
 //!
 //! Errands run one by one beside the refreshes: their commands have tags of their own.
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use smol::channel::{self, Receiver, Sender};
+use smol::channel::Receiver;
 use smol::future::FutureExt;
 
-use crate::action::{Answer, Errand, Kick, Kicked, Page, Refusal, Users};
+use crate::action::{Errand, Kick, Kicked, Page, Refusal, Users};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
-use crate::plugin::{Context, Session, User};
-use crate::routeros::client::{Client, Command};
+use crate::plugin::{Context, Hotspot, Session, User};
+use crate::routeros::client::{Client, Command, MAX_ROWS};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 use crate::state::{Link, Store};
@@ -22,7 +21,8 @@ use crate::state::{Link, Store};
 /// Most cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
 
-/// Most users asked for in one command: a query has two words for each, and how many a router takes is nowhere told.
+/// Most users that one command names. What a router takes of a query is not documented; each of its rows is tried
+/// on all of it.
 const MAX_NAMED: usize = 100;
 
 /// Whom to ask, while the router answers.
@@ -33,14 +33,15 @@ pub(super) struct Errands {
     pub(super) config: Arc<config::Site>,
     pub(super) store: Arc<Store>,
     pub(super) line: Line,
-    /// Where a refresh is asked for.
-    pub(super) refreshes: Sender<Answer<()>>,
 }
 
 impl Errands {
     /// Runs them as they come, for ever.
     pub(super) async fn run(self, errands: Receiver<Errand>) {
         while let Ok(errand) = errands.recv().await {
+            if errand.is_given_up() {
+                continue;
+            }
             // A mistake in this program costs who asked, and not the site.
             if AssertUnwindSafe(self.one(errand)).catch_unwind().await.is_err() {
                 log::error!("{}: the agent failed over an errand; please report it", self.config.key);
@@ -59,28 +60,34 @@ impl Errands {
     /// Ends a session, if it is still the one that was meant.
     async fn kick(&self, kick: &Kick, asked: Moment) -> Result<Kicked, Refusal> {
         let client = self.client()?;
-        // What is known from before: names as the bytes that they are, and who else has this user.
-        let known = self.sessions();
+        // What is known from before: names as the bytes that they are.
+        let known = self.hotspot().map(|hotspot| hotspot.sessions).unwrap_or_default();
         let meant = known.iter().find(|known| *known.id == *kick.id && *known.user == *kick.user);
         let id = meant.map_or(kick.id.as_bytes(), |known| known.id.bytes());
         let user = meant.map_or(kick.user.as_bytes(), |known| known.user.bytes());
 
-        let mut prints = vec![hotspot::session_at(id), hotspot::sessions_of(user)];
-        prints.extend(kick.forget.then(|| hotspot::cookies_of(user)));
+        let prints = vec![hotspot::session_at(id), hotspot::sessions_of(user)];
         let mut rows = self.ask(&client, prints).await.into_iter();
         let mut next = || rows.next().unwrap_or_else(|| Ok(Vec::new()));
-        let (at_id, of_user, cookies) = (next()?, next()?, next());
+        let (at_id, of_user) = (next()?, next()?);
         // By the user, too, for a router that does not look rows up by their id.
         let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(Refusal::Gone)?;
-        let session = Session::read(row, &Context::new(Moment::now(), self.config.codepage));
+        let read = |row: &Sentence| Session::read(row, &Context::new(Moment::now(), self.config.codepage));
+        let session = read(row);
         let mac = session.mac.as_deref().unwrap_or_default();
         let is_meant = *session.user == *kick.user && mac.eq_ignore_ascii_case(&kick.mac);
-        // Through a cookie the same device may have logged in anew, after another kick that came before this.
-        if !is_meant || session.login.is_some_and(|login| login > asked) {
+        // The same device may be back by itself, after another kick that came before this. A login by hand takes
+        // longer, and what is told of it in whole seconds may seem to be from after it was shown.
+        let is_back = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
+        if !is_meant || is_back {
             return Err(Refusal::Another);
         }
 
-        let cookies = if kick.forget { cookies? } else { Vec::new() };
+        let mut cookies = Vec::new();
+        if kick.forget {
+            let user = session.user.bytes();
+            cookies = client.call(hotspot::cookies_of(user), self.config.query_timeout).await?.rows;
+        }
         let of_device = |row: &&Sentence| {
             row.get("mac-address").is_some_and(|mac| {
                 session.mac.as_ref().is_some_and(|own| mac.eq_ignore_ascii_case(own.bytes()))
@@ -102,21 +109,30 @@ impl Errands {
             Err(error) if error.is_missing_item() => return Err(Refusal::Gone),
             Err(error) => return Err(error.into()),
         }
-        let still = client.call(hotspot::sessions_of(user), self.config.query_timeout).await?;
-        let there: HashSet<&[u8]> = still.rows.iter().filter_map(|row| row.get(".id")).collect();
-        let others = known.iter().filter(|known| known.user == session.user && known.id != session.id);
-        // One may have ended all sessions of that user.
-        let others = others.filter(|other| !there.contains(other.id.bytes())).cloned();
-        let removed: Vec<Arc<Session>> = std::iter::once(Arc::new(session.clone())).chain(others).collect();
-        let is_back = there.contains(id);
-        self.took_out(&removed[usize::from(is_back)..], removed.len());
-        Ok(Kicked { removed, cookies: gone, is_back })
+        // It is done, whether what came of it is told or not.
+        let still = client.call(hotspot::sessions_of(session.user.bytes()), self.config.query_timeout).await;
+        let still = still.ok().map(|reply| reply.rows);
+        let at = |id: &[u8]| still.iter().flatten().find(|row| row.get(".id") == Some(id));
+        // One removal may have ended all sessions of that user.
+        let is_gone = |other: &[u8]| other != id && still.is_some() && at(other).is_none();
+        let others = of_user.iter().filter(|row| row.get(".id").is_some_and(is_gone)).map(read);
+        let removed: Vec<Session> = std::iter::once(session.clone()).chain(others).collect();
+        let back = at(id);
+        self.took_out(&removed, back);
+        Ok(Kicked { removed, cookies: gone, is_back: still.is_some().then_some(back.is_some()) })
     }
 
-    /// Some of the configured users. All ids are asked for, which are short, and then these users alone:
+    /// Some of the users. All ids are asked for, which are short, and then these users alone:
     /// a list of ten thousand is megabytes.
     async fn users(&self, page: &Page) -> Result<Users, Refusal> {
         let client = self.client()?;
+        let known = self.hotspot().and_then(|hotspot| hotspot.configured_users);
+        if let Some(count) = known.filter(|&count| count > MAX_ROWS as u64) {
+            // More would end the connection.
+            let message = format!("the router has {count} users; up to {MAX_ROWS} are listed");
+            let hint = "On the router: /ip hotspot user print";
+            return Err(Error { hint, ..Error::new(Cause::Protocol, message) }.into());
+        }
         let all = client.call(hotspot::user_ids(), self.config.query_timeout).await?;
         let mut ids: Vec<&[u8]> = all.rows.iter().filter_map(|row| row.get(".id")).collect();
         let total = ids.len();
@@ -128,44 +144,44 @@ impl Errands {
             ids.retain(|id| order(id) > after);
         }
         let has_more = ids.len() > page.limit;
-        let ids: Vec<Vec<u8>> = ids.into_iter().take(page.limit).map(<[u8]>::to_vec).collect();
-        let asked = ids.chunks(MAX_NAMED).map(hotspot::users).collect();
+        ids.truncate(page.limit);
+        // Of the last that was asked for: it may be gone by now, and others may not.
+        let last = ids.last().map(|id| String::from_utf8_lossy(id).into_owned());
         let mut users = Vec::new();
-        for answer in client.call_all(asked, self.config.query_timeout).await {
-            let rows = answer?.rows;
+        for rows in self.ask(&client, ids.chunks(MAX_NAMED).map(hotspot::users).collect()).await {
+            let rows = rows?;
             let rows = rows.iter().filter(|row| row.get(".id").is_some());
             users.extend(rows.map(|row| User::read(row, self.config.codepage)));
         }
         users.sort_by_cached_key(|user| order(user.id.as_bytes()));
-        Ok(Users { users, total, has_more })
+        Ok(Users { users, total, next: last.filter(|_| has_more) })
     }
 
-    /// These sessions are gone, as the router has said.
-    fn took_out(&self, removed: &[Arc<Session>], kicked: usize) {
-        let dead = |session: &Arc<Session>| {
+    /// These sessions are gone, as the router has said, and where the first of them is `back`, so is that.
+    fn took_out(&self, removed: &[Session], back: Option<&Sentence>) {
+        let dead = |session: &Session| {
             let mut change = Sentence::from_words(["!re"]);
             change.push_attribute(b".id", session.id.bytes());
             change.push_attribute(b".dead", b"true");
             change
         };
         self.store.update(&self.config.key, |site| {
-            site.kicks += kicked as u64;
+            site.kicks += removed.len() as u64;
             let Some(reading) = site.reading("hotspot").cloned() else { return };
+            // A `listen` tells who is back, and perhaps has.
+            let (first, back) = if reading.is_live { (usize::from(back.is_some()), None) } else { (0, back) };
             let known = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
-            // A `listen` may have told by now, and of the next one under that id.
-            let is_known = |session: &&Arc<Session>| {
+            let is_known = |session: &&Session| {
                 known
                     .iter()
-                    .any(|known| known.id == session.id && known.is(session, self.config.query_timeout))
+                    .any(|known| known.id == session.id && known.is_same(session, self.config.query_timeout))
             };
-            let changes: Vec<Sentence> = removed.iter().filter(is_known).map(dead).collect();
+            let gone = removed[first..].iter().filter(is_known).map(dead);
+            let changes: Vec<Sentence> = gone.chain(back.cloned()).collect();
             if let Ok(reading) = reading.followed(&changes, Moment::now(), self.config.codepage) {
                 site.put(reading);
             }
         });
-        // A refresh that was under way may have seen them still. Where more wait, one of those sees what is.
-        let (answer, _) = channel::bounded(1);
-        let _ = self.refreshes.try_send(answer);
     }
 
     /// Asks all in one write. A menu or an item that the router lacks has no rows.
@@ -190,9 +206,82 @@ impl Errands {
         })
     }
 
-    fn sessions(&self) -> Vec<Arc<Session>> {
-        let snapshot = self.store.snapshot();
-        let hotspot = snapshot.site(&self.config.key).and_then(|site| site.hotspot());
-        hotspot.map(|hotspot| hotspot.sessions.clone()).unwrap_or_default()
+    fn hotspot(&self) -> Option<Hotspot> {
+        self.store.snapshot().site(&self.config.key)?.hotspot().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use smol::future::poll_once;
+
+    use super::*;
+    use crate::action::Desk;
+    use crate::config::Host;
+    use crate::plugin::Following;
+    use crate::routeros::client::Reply;
+    use crate::simulator::{Router, Settings};
+    use crate::site::{Site, initial_state};
+
+    fn config(port: u16) -> Arc<config::Site> {
+        let host = Host { name: "127.0.0.1".into(), port };
+        Arc::new(config::Site::new("awka", vec![host], "api-user", config::Secret::new("password".into())))
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_done() {
+        let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+        let config = config(router.addr().port());
+        let (store, desk) = (Arc::new(Store::new([initial_state(&config)])), Desk::default());
+        let _site = Site::start(config, store.clone(), &desk);
+        let all = || Page { after: None, limit: 1 };
+        let session = router.sessions().remove(0);
+        let kick = Kick { id: session.id, user: session.user, mac: session.mac, forget: false };
+        smol::block_on(async {
+            while !store.snapshot().sites[0].is_online() {
+                store.changed(store.snapshot().generation).await;
+            }
+            router.set_latency(Duration::from_millis(100));
+            let mut before = Box::pin(desk.users("awka", all()));
+            assert!(poll_once(&mut before).await.is_none());
+            // It waits for the one before it, and then nobody waits for it.
+            assert!(poll_once(Box::pin(desk.kick("awka", kick.clone()))).await.is_none());
+            before.await.unwrap();
+            desk.users("awka", all()).await.unwrap();
+            assert_eq!(router.sessions().len(), 23);
+            desk.kick("awka", kick).await.unwrap();
+            assert_eq!(router.sessions().len(), 22);
+        });
+    }
+
+    /// The device is back, as a `listen` told, before the end of the session before is brought in.
+    #[test]
+    fn an_end_is_that_of_the_session_which_was_ended() {
+        let config = config(1);
+        let store = Arc::new(Store::new([initial_state(&config)]));
+        let row = |uptime: &str| {
+            let uptime = format!("=uptime={uptime}");
+            Sentence::from_words(["!re", "=.id=*1", "=user=ada", "=mac-address=M", &uptime])
+        };
+        let answers = [Ok(Reply { rows: vec![row("0s")], ..Reply::default() }), Ok(Reply::default())];
+        let now = Moment::now();
+        store.update("awka", |site| {
+            let reading = site.reading("hotspot").unwrap().clone();
+            let told = Following::Begun(&[]);
+            site.put(reading.after(&answers, now, now, config.codepage, told));
+        });
+        let read = |uptime: &str| Session::read(&row(uptime), &Context::new(now, config.codepage));
+        let errands = Errands { config: config.clone(), store: store.clone(), line: Line::default() };
+        let seen = || {
+            let snapshot = store.snapshot();
+            let hotspot = snapshot.sites[0].hotspot().unwrap();
+            (hotspot.sessions.len(), hotspot.counts().logouts, snapshot.sites[0].kicks)
+        };
+        errands.took_out(&[read("1h")], None);
+        assert_eq!(seen(), (1, 0, 1));
+        errands.took_out(&[read("0s")], None);
+        assert_eq!(seen(), (0, 1, 2));
     }
 }

@@ -48,6 +48,9 @@ const LASTING: Duration = Duration::from_secs(600);
 /// A refresh asked for within this time of the last one is answered with that.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Who asks for a refresh may wait this long for the next try.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What is known of a site before its task has begun.
 #[must_use]
 pub fn initial_state(config: &config::Site) -> SiteState {
@@ -68,16 +71,14 @@ impl Site {
     #[must_use]
     pub fn start(config: Arc<config::Site>, store: Arc<Store>, desk: &Desk) -> Self {
         let orders = desk.open(&config.key);
-        let (refresh, requested) = orders.refreshes;
         let line = Line::default();
-        let errands =
-            Errands { config: config.clone(), store: store.clone(), line: line.clone(), refreshes: refresh };
+        let errands = Errands { config: config.clone(), store: store.clone(), line: line.clone() };
         let beside = errands.run(orders.errands).or(walk_on_request(config.clone(), orders.tests));
         let task = SiteTask {
             config,
             store,
             line,
-            requested,
+            requested: orders.refreshes,
             waiting: Vec::new(),
             patience: Patience::default(),
             served: None,
@@ -124,6 +125,7 @@ impl SiteTask {
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
+            let logins = self.logins();
             let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
             let ended = match visit {
                 Ok(Visited::Returns) => continue,
@@ -148,7 +150,9 @@ impl SiteTask {
                 wait = wait.saturating_sub(self.config.query_timeout);
             }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
-            self.rest(wait, (!login_refused).then_some(FRESH), &error).await;
+            // Each login is a line in the router's log, whoever it is that wants to see something.
+            let soonest = if login_refused || self.logins() > logins { wait } else { wait.min(FRESH) };
+            self.rest(wait, soonest, &error).await;
         }
     }
 
@@ -200,8 +204,10 @@ impl SiteTask {
         }
         let messages: Vec<&str> = failures.iter().map(|error| error.message.as_str()).collect();
         let message = messages.join("; ");
-        // What somebody has to mend, before what may pass.
-        let told = failures.iter().find(|error| !error.cause.is_passing()).or(failures.last());
+        // A refused login before all, which is not to be tried again soon; then what somebody has to mend, before
+        // what may pass.
+        let refused = failures.iter().find(|error| error.cause == Cause::Auth);
+        let told = refused.or(failures.iter().find(|error| !error.cause.is_passing())).or(failures.last());
         let error = match told {
             Some(told) => Error { message, ..told.clone() },
             None => Error::new(Cause::Dns, "the site has no host"),
@@ -233,26 +239,36 @@ impl SiteTask {
         }
     }
 
-    /// Leaves the router alone for `wait`. Who asks for a refresh meanwhile ends that after `soonest`, or is
-    /// told what the trouble is.
-    async fn rest(&mut self, wait: Duration, soonest: Option<Duration>, error: &Error) {
+    /// Leaves the router alone for `wait`. Who asks for a refresh meanwhile ends that after `soonest`, or where
+    /// that is far off is told what the trouble is.
+    async fn rest(&mut self, wait: Duration, soonest: Duration, error: &Error) {
         let began = Instant::now();
         while let Some(request) = request_before(&self.requested, began + wait).await {
             self.waiting.push(request);
-            if let Some(soonest) = soonest {
-                Timer::at(began + soonest.min(wait)).await;
+            if soonest.saturating_sub(began.elapsed()) <= SOON {
+                Timer::at(began + soonest).await;
                 return;
             }
             self.answer(&Err(error.clone()));
         }
     }
 
-    /// Tells all who wait how the refresh went.
+    /// Tells all who wait how the refresh went; where it failed, those too who asked for one meanwhile.
     fn answer(&mut self, outcome: &Result<(), Error>) {
+        while outcome.is_err()
+            && let Ok(request) = self.requested.try_recv()
+        {
+            self.waiting.push(request);
+        }
         for request in self.waiting.drain(..) {
             // Who has gone meanwhile is told nothing.
             let _ = request.try_send(outcome.clone().map_err(Refusal::Router));
         }
+    }
+
+    /// How often the router has been logged in to.
+    fn logins(&self) -> u64 {
+        self.store.snapshot().site(&self.config.key).map_or(0, |site| site.usage.logins)
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {

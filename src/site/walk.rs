@@ -20,23 +20,47 @@ use crate::routeros::tls::Tls;
 /// logs in once to each host.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
     for host in &config.hosts {
-        let mut walk = Walk { config, host, tell: &mut tell, under_way: None };
-        // The next host may be well though this one is not.
-        let _ = walk.all().await;
+        walk_to(host, config, &mut tell).await;
     }
+}
+
+async fn walk_to(host: &Host, config: &config::Site, tell: &mut impl FnMut(Step)) {
+    let mut walk = Walk { config, host, tell, under_way: None };
+    // Each step is told, the one that ends it too.
+    let _ = walk.all().await;
 }
 
 /// Walks whenever somebody wants to know, for ever.
 pub(super) async fn walk_on_request(config: Arc<config::Site>, tests: Receiver<Answer<Vec<Step>>>) {
     while let Ok(answer) = tests.recv().await {
-        let mut steps = Vec::new();
+        // Nobody may want to know any more.
+        if answer.is_closed() {
+            continue;
+        }
         // A mistake in this program costs who asked, and not the site.
-        let walked = AssertUnwindSafe(walk(&config, |step| steps.push(step))).catch_unwind().await;
-        if walked.is_ok() {
+        if let Ok(steps) = AssertUnwindSafe(walk_side_by_side(&config)).catch_unwind().await {
             // Who has gone meanwhile is told nothing.
             let _ = answer.try_send(Ok(steps));
         }
     }
+}
+
+/// The steps to all hosts in their order, in the time of the one that takes longest: somebody waits.
+async fn walk_side_by_side(config: &Arc<config::Site>) -> Vec<Step> {
+    let walk_to_one = |at: usize| {
+        let config = config.clone();
+        smol::spawn(async move {
+            let mut steps = Vec::new();
+            walk_to(&config.hosts[at], &config, &mut |step| steps.push(step)).await;
+            steps
+        })
+    };
+    let walks: Vec<_> = (0..config.hosts.len()).map(walk_to_one).collect();
+    let mut steps = Vec::new();
+    for walk in walks {
+        steps.extend(walk.await);
+    }
+    steps
 }
 
 struct Walk<'w, T> {

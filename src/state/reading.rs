@@ -116,7 +116,8 @@ impl Reading {
         self
     }
 
-    /// The reading after changes that were told between the answers.
+    /// The reading after changes that came between the answers: told by a `listen` where there is one, or else
+    /// made by somebody here.
     ///
     /// # Errors
     ///
@@ -128,7 +129,8 @@ impl Reading {
         codepage: &'static Encoding,
     ) -> Result<Self, Error> {
         let previous = self.data.as_deref();
-        let context = Context { previous, following: Following::On, ..Context::new(now, codepage) };
+        let following = if self.is_live { Following::On } else { Following::No };
+        let context = Context { previous, following, ..Context::new(now, codepage) };
         if let Some(data) = self.plugin.follow(changes, &context)? {
             self.data = Some(Arc::new(data));
         }

@@ -74,7 +74,7 @@ pub(super) struct Running {
     child: Child,
     out: Arc<Mutex<Vec<u8>>>,
     err: Arc<Mutex<Vec<u8>>>,
-    lines: mpsc::Receiver<String>,
+    lines: Mutex<mpsc::Receiver<String>>,
     readers: Vec<thread::JoinHandle<()>>,
 }
 
@@ -86,7 +86,7 @@ impl Running {
         let mut readers = vec![collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line))];
         // A test may have given it a stderr of its own.
         readers.extend(child.stderr.take().map(|from| collect(from, Arc::clone(&err), None)));
-        Self { child, out, err, lines, readers }
+        Self { child, out, err, lines: Mutex::new(lines), readers }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -99,7 +99,7 @@ impl Running {
         let began = Instant::now();
         loop {
             let left = PATIENCE.saturating_sub(began.elapsed());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| {
+            let line = self.lines.lock().unwrap().recv_timeout(left).unwrap_or_else(|_| {
                 panic!("no line {start:?}…\n{}{}", self.out(), self.err());
             });
             if let Some(rest) = line.strip_prefix(start) {
@@ -114,6 +114,11 @@ impl Running {
 
     pub(super) fn err(&self) -> String {
         String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
+    }
+
+    /// How many descriptors it has open.
+    pub(super) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
     }
 
     /// A figure of its memory in KiB: `VmRSS` now, `VmHWM` at the most.
@@ -231,18 +236,25 @@ impl Agent {
     /// Any request without a body. The fields stand above the token.
     #[track_caller]
     pub(super) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.send(method, path, fields, "")
+        self.ask_with(method, path, fields, b"")
+    }
+
+    /// A POST with this body.
+    #[track_caller]
+    pub(super) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.ask_with("POST", path, &[], body.as_ref())
     }
 
     /// A form, sent as a browser sends it.
     #[track_caller]
-    pub(super) fn post(&self, path: &str, form: &str) -> Answer {
-        self.send("POST", path, &[("Content-Type", "application/x-www-form-urlencoded")], form)
+    pub(super) fn submit(&self, path: &str, form: &str) -> Answer {
+        let kind = ("Content-Type", "application/x-www-form-urlencoded");
+        self.ask_with("POST", path, &[kind], form.as_bytes())
     }
 
-    /// Any request. The fields stand above the token.
+    /// Any request, with this body where it may have one. The fields stand above the token.
     #[track_caller]
-    fn send(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &str) -> Answer {
+    pub(super) fn ask_with(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(format!("http://{}{path}", self.address));
@@ -253,9 +265,9 @@ impl Agent {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        // With a length of 0 where a body may be: the gate takes no chunks.
-        let may_have_body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
-        let answer = if may_have_body {
+        // With a length, be it 0, where a body may be: the gate takes no chunks.
+        let has_body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
+        let answer = if has_body {
             self.http.run(request.body(body).unwrap())
         } else {
             self.http.run(request.body(()).unwrap())

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 
-use phsweb_agent::simulator::{Fault, Router};
+use phsweb_agent::simulator::{Fault, Router, Session};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer, Given, PATIENCE, until};
@@ -151,7 +151,7 @@ impl Witness<'_> {
 
     /// The page that asks, and its form.
     fn kicks_by_form(&mut self, well: &Router) {
-        let body = form_of(well);
+        let body = form_of(&well.sessions()[0]);
         for (site, query, status) in [
             ("well", "?id=*1&user=ada&mac=", 200),
             ("well", "?q=x", 303),
@@ -267,7 +267,7 @@ impl Witness<'_> {
         let asked = |method, path: &'static str, body: &str| {
             (method, path, ask(address, method, &path.replace("{site}", "slow"), "admin", &[], body))
         };
-        let form = form_of(slow);
+        let form = form_of(&session);
         let users = || asked("GET", USERS, &body);
         let test = || asked("POST", TEST, &body);
         let kick = || asked("POST", KICK, &body);
@@ -327,9 +327,8 @@ impl Witness<'_> {
     }
 }
 
-/// The form that ends a router's first session.
-fn form_of(router: &Router) -> String {
-    let session = router.sessions().remove(0);
+/// The form that ends a session.
+pub(super) fn form_of(session: &Session) -> String {
     let mac = session.mac.replace(':', "%253A");
     format!("session=id%3D{}%26user%3D{}%26mac%3D{mac}", session.id, session.user)
 }

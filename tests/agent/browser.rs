@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Instant;
 
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
@@ -35,8 +36,12 @@ pub(super) fn ask_from(
         "{method} {path} HTTP/1.1\r\nConnection: close\r\n{lines}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
+    let (mut bytes, mut chunk, began) = (Vec::new(), [0; 4096], Instant::now());
+    while let count @ 1.. = stream.read(&mut chunk).unwrap() {
+        bytes.extend(&chunk[..count]);
+        // Events never end by themselves.
+        assert!(began.elapsed() < PATIENCE, "{method} {path} is still being answered");
+    }
 
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut fields);

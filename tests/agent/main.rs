@@ -1,11 +1,13 @@
 //! The agent as its users meet it: the real binary, real sockets, simulated routers.
 
+mod actions;
 mod agent;
 mod answers;
 mod browser;
 mod command_line;
 mod demo;
 mod escaping;
+mod events;
 mod failover;
 mod faults;
 mod figures;
@@ -13,6 +15,8 @@ mod files;
 mod fleet;
 mod http;
 mod https;
+mod kick;
+mod kick_refused;
 mod listen;
 mod live;
 mod logging;
@@ -24,6 +28,7 @@ mod outage;
 mod pages;
 mod peer;
 mod reboot;
+mod refresh;
 mod robust;
 mod roles;
 mod schema;
@@ -33,8 +38,10 @@ mod simulate;
 mod soak;
 mod steps;
 mod table;
+mod tap;
 mod text;
 mod tls;
+mod users;
 mod who;
 mod world;
 

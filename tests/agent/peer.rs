@@ -39,6 +39,11 @@ struct Said {
 impl Peer {
     /// `answer` is given the path and the tag of all but logins.
     pub(super) fn answering(answer: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+        Self::asked(move |asked, tag| answer(&String::from_utf8_lossy(asked.first()), tag))
+    }
+
+    /// `answer` is given all but logins, and the tag as a word.
+    pub(super) fn asked(answer: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let peer = Self::serving(answer);
         peer.set_bad();
         peer
@@ -49,7 +54,7 @@ impl Peer {
         Self::serving(move |_, tag| bad(tag))
     }
 
-    fn serving(bad: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+    fn serving(bad: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let said = Arc::new(Said::default());
@@ -105,7 +110,7 @@ impl Drop for Peer {
 }
 
 impl Said {
-    fn serve(&self, mut stream: TcpStream, bad: &dyn Fn(&str, &str) -> Vec<Sentence>) {
+    fn serve(&self, mut stream: TcpStream, bad: &dyn Fn(&Sentence, &str) -> Vec<Sentence>) {
         let mut decoder = Decoder::default();
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = stream.read(&mut bytes) {
@@ -117,7 +122,7 @@ impl Said {
                     self.logins.fetch_add(1, Ordering::SeqCst);
                     vec![Sentence::from_words(["!done"])]
                 } else if self.bad.load(Ordering::SeqCst) {
-                    bad(&String::from_utf8_lossy(asked.first()), &tag)
+                    bad(&asked, &tag)
                 } else {
                     vec![
                         Sentence::from_words(["!re", &tag, "=version=7.1"]),

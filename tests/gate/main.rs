@@ -550,7 +550,7 @@ impl Held {
 #[test]
 fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
     // As many as the engine lets wait.
-    const WAITING: usize = 64;
+    const WAITING: usize = 256;
     let (release, released) = smol::channel::bounded::<()>(1);
     let (begin, waiting) = mpsc::channel();
     let engine = http::start(move |request| {
@@ -600,7 +600,7 @@ fn a_later_answer_that_fails_or_does_not_come_is_told() {
     let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
     for (path, status) in [("/panic", 500), ("/bad", 500), ("/never", 504), ("/a", 200)] {
         // More often than answers may wait: each gives its place back.
-        for _ in 0..if path == "/never" { 3 } else { 70 } {
+        for _ in 0..if path == "/never" { 3 } else { 300 } {
             assert_eq!(served.ask(get(path)).status, status, "{path}");
         }
     }

@@ -23,8 +23,8 @@ pub(in crate::http) struct RefreshedJson<'o> {
 pub(in crate::http) struct KickedJson<'o> {
     removed: Vec<RemovedJson<'o>>,
     cookies_removed: usize,
-    /// Whether the device is back already: through a cookie, say.
-    logged_back_in: bool,
+    /// Whether the device is back already: through a cookie, say. Null where the router did not tell.
+    logged_back_in: Option<bool>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +86,7 @@ pub(in crate::http) fn refreshed(outcomes: &[(String, Result<(), Refusal>)]) -> 
 /// What a kick did.
 pub(in crate::http) fn kicked(kicked: &Kicked) -> KickedJson<'_> {
     KickedJson {
-        removed: kicked.removed.iter().map(|session| removed(session)).collect(),
+        removed: kicked.removed.iter().map(removed).collect(),
         cookies_removed: kicked.cookies,
         logged_back_in: kicked.is_back,
     }

@@ -1,5 +1,6 @@
 //! `/api/hotspot/{site}/users`: configured users.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use crate::action::Users;
 use crate::plugin::{Session, User};
-use crate::routeros::value;
+use crate::routeros::value::{self, Text};
 
 /// Some of the users, and how to ask for the next.
 #[derive(Debug, Serialize)]
@@ -47,16 +48,21 @@ struct UserJson<'u> {
 
 /// These users, of whom some have these sessions.
 pub(in crate::http) fn users<'u>(users: &'u Users, sessions: &[Arc<Session>]) -> UsersJson<'u> {
-    let last = users.users.last().map(|user| user.id.as_str());
+    let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
+    for session in sessions {
+        by_user.entry(&session.user).or_default().push(session);
+    }
+    let of = |user: &User| by_user.get(&user.name).map_or(&[][..], Vec::as_slice);
     UsersJson {
-        users: users.users.iter().map(|each| user(each, sessions)).collect(),
+        users: users.users.iter().map(|each| user(each, of(each))).collect(),
         total: users.total,
-        next: last.filter(|_| users.has_more),
+        next: users.next.as_deref(),
     }
 }
 
-fn user<'u>(user: &'u User, sessions: &[Arc<Session>]) -> UserJson<'u> {
-    let in_all = user.used(sessions);
+/// This user, whose name these sessions have.
+fn user<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
+    let in_all = user.used(sessions.iter().copied());
     let human = |time: Option<Duration>| time.map(value::format_duration);
     let whole = |time: Option<Duration>| time.map(|time| time.as_secs());
     UserJson {

@@ -45,9 +45,9 @@ pub(in crate::http) const LANES: usize = 4;
 /// does, twice. Each connection has one at most, so with the usual 512 none is refused.
 const MAX_WAITING: usize = 2048;
 
-/// Most answers that wait for a router: each holds a request of up to 64 KiB, and a
-/// router asked more at a time than this only gets slower.
-const MAX_LATER: usize = 64;
+/// Most answers that wait for a router. Each holds its connection and 4 KiB of a request at most;
+/// longer ones have places of their own.
+const MAX_LATER: usize = 256;
 
 /// Most bytes of an answer's head: twice what its fields may be.
 const MAX_ANSWER_HEAD: usize = 16 * 1024;

@@ -36,17 +36,16 @@ pub(super) struct Row<'p> {
 
 impl<'p> Users<'p> {
     pub(super) fn new(site: &str, users: &'p action::Users, sessions: &[Arc<Session>]) -> Self {
-        let last = users.users.last().filter(|_| users.has_more);
         Self {
             total: users.total,
             rows: users.users.iter().map(|user| row(site, user, sessions)).collect(),
-            next: last.map(|user| format!("?{}", query("after", &user.id))),
+            next: users.next.as_ref().map(|last| format!("?{}", query("after", last))),
         }
     }
 }
 
 fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> Row<'p> {
-    let in_all = user.used(sessions);
+    let in_all = user.used(sessions.iter().map(AsRef::as_ref));
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
     let all = in_all.bytes_in.saturating_add(in_all.bytes_out);

@@ -67,9 +67,9 @@ impl Routes {
                     match actions::kick(&desk, &key, kick, who).await {
                         Ok(kicked) => {
                             let said = match (kicked.is_back, forget) {
-                                (true, _) => Said::Back,
-                                (false, true) => Said::Forgotten,
-                                (false, false) => Said::Ended,
+                                (Some(true), _) => Said::Back,
+                                (_, true) => Said::Forgotten,
+                                (_, false) => Said::Ended,
                             };
                             see(&page::site_path(&key, &list, Some(said)))
                         }
@@ -102,17 +102,15 @@ impl Routes {
             }
             Form::Refresh => {
                 let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
-                Ok(Reply::later(async move {
-                    let outcomes = actions::refresh(&desk, sites, who).await;
-                    see(&format!("/?said={}", refreshed(&outcomes).code()))
-                }))
+                let outcomes = self.refresh(sites, who)?;
+                Ok(Reply::later(async move { see(&format!("/?said={}", refreshed(&outcomes.await).code())) }))
             }
             Form::SiteRefresh(key) => {
                 let key = find(key)?.key.clone();
                 let list = List::read(request.query.as_bytes());
+                let outcomes = self.refresh(vec![key.clone()], who)?;
                 Ok(Reply::later(async move {
-                    let outcomes = actions::refresh(&desk, vec![key.clone()], who).await;
-                    see(&page::site_path(&key, &list, Some(refreshed(&outcomes))))
+                    see(&page::site_path(&key, &list, Some(refreshed(&outcomes.await))))
                 }))
             }
         }
@@ -125,7 +123,7 @@ impl Routes {
         let wanted = Page { after: request.parameter("after"), limit: actions::USERS };
         Ok(Reply::later(async move {
             let is_first = wanted.after.is_none();
-            let users = desk.users(&key, wanted).await;
+            let users = actions::users(&desk, &key, wanted).await;
             let snapshot = store.snapshot();
             match (users, snapshot.site(&key)) {
                 (Ok(users), Some(site)) => {

@@ -43,7 +43,7 @@ pub fn user_ids() -> Command {
 
 /// The users of these ids, without their passwords, which a router gives in clear to who asks.
 #[must_use]
-pub fn users(ids: &[Vec<u8>]) -> Command {
+pub fn users(ids: &[&[u8]]) -> Command {
     let all = Command::new("/ip/hotspot/user/print").proplist(&USER);
     // Each but the first is joined to those before it.
     ids.iter().enumerate().fold(all, |command, (at, id)| {

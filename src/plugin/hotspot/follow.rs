@@ -11,7 +11,8 @@
 //! - The first answer after a `listen` has begun counts at once, for what happened while nobody
 //!   listened, but for the sessions that a change has touched meanwhile: for these the changes decide.
 //!
-//! Where nobody listens, each answer counts at once by what differs from the one before.
+//! Where nobody listens, each answer counts at once by what differs from the one before, but for what
+//! somebody here changed after the answer was asked for: that is known, and the answer is from before.
 //!
 //! Traffic is what the counters of a session were seen to gain from one row of it to the next. A session
 //! that is new counts from its first byte, but for those that were there before anybody could look: until an
@@ -86,6 +87,9 @@ impl Hotspot {
                 None => continue,
             }
             book.hotspot.doubts.remove(&id);
+            if matches!(context.following, Following::No) {
+                book.hotspot.changed.insert(id.clone(), context.now);
+            }
             touched.insert(id);
         }
         book.close()?;
@@ -103,9 +107,14 @@ impl Hotspot {
         whole: bool,
         context: &Context,
     ) -> Result<(), Error> {
+        let asked = context.now.before(context.took);
+        let changed_here = std::mem::take(&mut self.changed);
         let touched = match context.following {
             Following::Begun(changes) => self.apply(changes, context)?,
-            Following::No | Following::On => HashSet::new(),
+            Following::On => HashSet::new(),
+            Following::No => {
+                changed_here.into_iter().filter(|(_, at)| *at > asked).map(|(id, _)| id).collect()
+            }
         };
         let before = std::mem::take(&mut self.doubts);
         let mut book = Book::open(self);
@@ -134,8 +143,7 @@ impl Hotspot {
             let since = before.get(&id).filter(|doubt| doubt.is_about(seen.as_deref(), context));
             let since = since.map_or(context.now, |doubt| doubt.since);
             let counts = match context.following {
-                Following::No => true,
-                Following::Begun(_) => !touched.contains(&id),
+                Following::No | Following::Begun(_) => !touched.contains(&id),
                 Following::On => context.now.since(since) >= DOUBT,
             };
             if !counts {

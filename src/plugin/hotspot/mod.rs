@@ -58,6 +58,9 @@ pub struct Hotspot {
     doubts: HashMap<Text, Doubt>,
     /// Whether an answer has shown all who were there, so that who is new has come since.
     has_looked: bool,
+    /// When somebody changed what is at an id, where no `listen` tells: an answer that was asked for before
+    /// that is too old to say.
+    changed: HashMap<Text, Moment>,
 }
 
 /// What was seen to happen at one server. No count ever goes down.

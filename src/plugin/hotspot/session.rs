@@ -130,6 +130,18 @@ impl Session {
         (moved(&mut self.told.upload, known.told.upload), moved(&mut self.told.download, known.told.download))
     }
 
+    /// Whether it is this session at another moment, and neither the one before it nor the one after it.
+    #[must_use]
+    pub fn is_same(&self, other: &Self, took: Duration) -> bool {
+        self.is(other, took) && other.is(self, took)
+    }
+
+    /// Whether the device logged in without anybody's doing, as it may straight after a kick.
+    #[must_use]
+    pub fn began_by_itself(&self) -> bool {
+        self.login_by.as_deref().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))
+    }
+
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
         let texts = [&self.server, &self.address, &self.login_by, &self.comment].into_iter().flatten();

@@ -1,6 +1,5 @@
 //! One configured user: what a row of `/ip/hotspot/user` says of it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Session;
@@ -77,15 +76,20 @@ pub struct Used {
 impl User {
     /// What it has used with those of these sessions that are its own, which do not count before they end.
     #[must_use]
-    pub fn used(&self, sessions: &[Arc<Session>]) -> Used {
+    pub fn used<'s>(&self, sessions: impl IntoIterator<Item = &'s Session>) -> Used {
         let counted = Used {
             sessions: 0,
             uptime: self.uptime.unwrap_or_default(),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
         };
-        let own = sessions.iter().filter(|session| session.user == self.name);
-        own.fold(counted, |used, session| Used {
+        // Users of other servers may have the same name.
+        let is_own = |session: &&Session| match (&self.server, &session.server) {
+            _ if session.user != self.name => false,
+            (Some(own), Some(at)) => own == "all" || own == at,
+            _ => true,
+        };
+        sessions.into_iter().filter(is_own).fold(counted, |used, session| Used {
             sessions: used.sessions + 1,
             uptime: used.uptime.saturating_add(session.uptime.unwrap_or_default()),
             bytes_in: used.bytes_in.saturating_add(session.bytes_in),

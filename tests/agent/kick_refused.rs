@@ -1,0 +1,242 @@
+//! Kicks that are not done: why, and that nothing is.
+
+use std::thread;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Login, Policies, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Answer, Given, until};
+use super::kick::{
+    MAC, PATH, active, agent, at, body, counts, counts_stay, given, hostile, kick, lines, shown_at,
+};
+use super::router;
+
+/// A kick that was not done: its problem.
+#[track_caller]
+fn refused(answer: &Answer, status: u16) -> Value {
+    assert_eq!(
+        (answer.status, answer.field("Content-Type")),
+        (status, "application/problem+json"),
+        "{answer:?}"
+    );
+    let problem = answer.json();
+    assert_eq!(problem["status"], status, "{problem}");
+    assert!(problem["detail"].as_str().unwrap().len() > 10, "{problem}");
+    problem
+}
+
+#[test]
+fn a_session_that_is_another_by_now_stays() {
+    for more in ["refresh: \"1s\",", "refresh: \"1h\", live: false,"] {
+        let router = router(Settings { active: 0, ..Settings::default() });
+        let ids = [at(1), at(2)].map(|address| router.log_in("ada", address, MAC).unwrap());
+        let agent = agent(&router, more);
+        let [first, second] = [at(1), at(2)].map(|address| shown_at(&agent, address));
+        for id in &ids {
+            router.log_out(id);
+        }
+        assert_eq!(router.log_in("bola", at(1), MAC).as_ref(), Some(&ids[0]));
+        assert_eq!(router.log_in("ada", at(2), "8C:F5:A3:00:00:02").as_ref(), Some(&ids[1]));
+        for body in [&first, &second] {
+            let mut body = body.clone();
+            for forget in [false, true] {
+                body["forget"] = json!(forget);
+                refused(&kick(&agent, &body), 409);
+            }
+        }
+        assert_eq!(router.sessions().len(), 2);
+        assert_eq!(agent.stats("awka")["activeUsers"], 2);
+        let lines = lines(&agent);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines.iter().all(|line| line.contains("WARN") && line.contains("is another one by now")));
+    }
+}
+
+#[test]
+fn a_session_that_is_gone_or_never_was_is_a_404() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\", live: false,");
+    let person = body(&active(&agent)[0]);
+    router.log_out(person["id"].as_str().unwrap());
+    refused(&kick(&agent, &person), 404);
+    for id in ["", "*", "*1,*2", "no id", "*FFFFFFFFFFFFFFFFFFFF", "0", "=.id=*1", "\0"] {
+        refused(&kick(&agent, &json!({ "id": id, "user": person["user"], "mac": person["mac"] })), 404);
+    }
+    refused(&agent.post("/api/hotspot/nowhere/kick", person.to_string()), 404);
+    assert_eq!(lines(&agent).len(), 9, "where there is no site nothing is done");
+}
+
+#[test]
+fn a_user_who_may_not_write_ends_nothing_and_says_what_is_missing() {
+    let login =
+        Login { policies: Policies { write: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
+    let router = router(Settings { logins: vec![login], cookies_log_back_in: true, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\",");
+    let mut person = body(&active(&agent)[0]);
+    for forget in [false, true] {
+        person["forget"] = json!(forget);
+        let problem = refused(&kick(&agent, &person), 403);
+        assert_eq!(problem["cause"], "permission", "{problem}");
+        let told = format!("{}{}", problem["detail"], problem["hint"]);
+        assert!(told.contains("not enough permissions") && told.contains("write"), "{problem}");
+    }
+    assert_eq!(router.sessions().len(), 23);
+    assert_eq!(counts(&agent), (23, 0, 0));
+    // Who is gone is gone, whoever asks.
+    router.log_out(person["id"].as_str().unwrap());
+    refused(&kick(&agent, &person), 404);
+}
+
+#[test]
+fn a_router_that_is_away_is_a_502() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1s\",");
+    let person = body(&active(&agent)[0]);
+    router.set_fault(Some(Fault::NoService));
+    agent.fails("awka", "refused");
+    let problem = refused(&kick(&agent, &person), 502);
+    assert_eq!(problem["cause"], "refused", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("/ip service"), "{problem}");
+}
+
+#[test]
+fn a_router_that_has_not_answered_yet_is_a_502() {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::Stall));
+    let agent = given(&router, "query_timeout: \"20s\",").start().with_token("t");
+    refused(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": MAC })), 502);
+}
+
+#[test]
+fn a_connection_that_is_lost_in_the_middle_is_a_502() {
+    let router = router(Settings { active: 2, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\",");
+    let person = body(&active(&agent)[0]);
+    thread::scope(|scope| {
+        router.set_latency(Duration::from_secs(3));
+        let before = router.counters().commands;
+        let kick = scope.spawn(|| kick(&agent, &person));
+        until("it is asked", || (router.counters().commands > before).then_some(()));
+        router.reboot();
+        refused(&kick.join().unwrap(), 502);
+    });
+    router.set_latency(Duration::ZERO);
+    agent.stats_when("awka", "it is well again", |stats| {
+        stats["status"] == "active" && stats["activeUsers"] == 0
+    });
+    counts_stay(&agent, (0, 0, 2));
+}
+
+#[test]
+fn a_router_that_does_not_answer_is_a_504_in_time() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
+    let person = body(&active(&agent)[0]);
+    router.set_fault(Some(Fault::HalfOpen));
+    let began = std::time::Instant::now();
+    let problem = refused(&kick(&agent, &person), 504);
+    assert!((1..4).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    assert_eq!(problem["cause"], "query_timeout", "{problem}");
+}
+
+#[test]
+fn a_body_that_is_no_kick_is_a_400_and_asks_nobody() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\",");
+    let before = router.counters().commands;
+    let well = r#"{"id": "*1", "user": "a", "mac": "m"}"#;
+    let nested = format!("{{\"id\": {}", "[".repeat(30_000));
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let bad: Vec<Vec<u8>> = [
+        "",
+        " ",
+        "null",
+        "[]",
+        "{}",
+        "\"*1\"",
+        "id=*1&user=a&mac=m",
+        r#"{"id": "*1", "user": "a"}"#,
+        r#"{"id": "*1", "mac": "m"}"#,
+        r#"{"user": "a", "mac": "m"}"#,
+        r#"{"id": "*1", "user": "a", "mac": "m", "forgt": true}"#,
+        r#"{"id": "*1", "id": "*1", "user": "a", "mac": "m"}"#,
+        r#"{"id": 1, "user": "a", "mac": "m"}"#,
+        r#"{"id": "*1", "user": null, "mac": "m"}"#,
+        r#"{"id": "*1", "user": "a", "mac": ["m"]}"#,
+        r#"{"id": "*1", "user": "a", "mac": "m", "forget": "yes"}"#,
+        r#"{"id": "*1", "user": "a", "mac": "m", "forget": null}"#,
+        r#"{"id": "*1", "user": "\ud800", "mac": "m"}"#,
+        r#"{"id": "*1", "user": "a", "mac": "m"} x"#,
+        r#"{"id": "*1", "user": "a", "mac": "m""#,
+        "\u{feff}{\"id\": \"*1\", \"user\": \"a\", \"mac\": \"m\"}",
+        &nested,
+        &deep,
+        &format!("{{\"{}\": 1}}", "x".repeat(60_000)),
+        &"x".repeat(64 * 1024),
+        &format!("{well}{}", "}".repeat(64 * 1024 - well.len())),
+    ]
+    .iter()
+    .map(|text| text.as_bytes().to_vec())
+    .chain([b"{\"id\": \"*1\", \"user\": \"\xff\", \"mac\": \"m\"}".to_vec(), vec![0; 1000]])
+    .collect();
+    for body in &bad {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let answer = agent.post(PATH, body);
+        assert_eq!(answer.status, 400, "{shown}");
+        let problem = refused(&answer, 400);
+        assert!(problem["detail"].as_str().unwrap().contains("\"forget\""), "{shown}: {problem}");
+        assert!(answer.body.len() < 1000, "{shown}: {} bytes", answer.body.len());
+    }
+    let answer = agent.post(PATH, vec![b' '; 64 * 1024 + 1]);
+    assert_eq!(answer.status, 413, "{answer:?}");
+    for method in ["GET", "HEAD", "PUT", "DELETE"] {
+        let answer = agent.ask(method, PATH, &[]);
+        assert_eq!((answer.status, answer.field("Allow")), (405, "POST"), "{method}");
+    }
+    assert_eq!(router.counters().commands, before);
+    assert_eq!(lines(&agent), Vec::<String>::new());
+    // White space around it is as good as none.
+    assert_eq!(agent.post(PATH, format!("\n{well}{}", " ".repeat(60_000))).status, 404);
+}
+
+#[test]
+fn only_the_admin_ends_a_session() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let asked = |agent: &Agent, sent: &str| {
+        let person = json!({ "id": router.sessions()[0].id, "user": "x", "mac": "x" }).to_string();
+        agent.ask_with("POST", PATH, &[("Authorization", sent)], person.as_bytes()).status
+    };
+    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let given = |http: &str| Given::default().http(http).site("awka", router.addr(), "").start();
+    let agent = given(tokens);
+    let told =
+        [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 403), ("Bearer admin-token", 409)];
+    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    for (sent, status) in told {
+        assert_eq!(asked(&agent, sent), status, "{sent}");
+    }
+    let agent = given("");
+    for sent in ["none", "Bearer admin-token", "Bearer "] {
+        assert_eq!(asked(&agent, sent), 403, "{sent}: actions are off");
+    }
+    assert_eq!(router.sessions().len(), 1);
+}
+
+#[test]
+fn who_asks_under_hostile_names_is_refused_in_a_line_of_its_own() {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    let agent = agent(&router, "refresh: \"1h\",");
+    let names = hostile();
+    for name in &names {
+        let name = String::from_utf8_lossy(name);
+        refused(&kick(&agent, &json!({ "id": name, "user": "x", "mac": "x" })), 404);
+        refused(&kick(&agent, &json!({ "id": "*1", "user": name, "mac": "x" })), 404);
+        refused(&kick(&agent, &json!({ "id": "*1", "user": "x", "mac": name })), 404);
+    }
+    let said = agent.running.err();
+    for line in said.lines() {
+        assert!(line.starts_with("20") && !line.starts_with("2026-01-01"), "{line}");
+        assert!(!line.contains(char::is_control) && line.len() < 1500, "{line:?}");
+    }
+}
