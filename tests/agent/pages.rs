@@ -98,21 +98,21 @@ fn a_session_is_ended_by_the_form_of_its_confirmation() {
     assert!(asked.contains(&format!("href=\"/sites/awka?{}\"", list.replace('&', "&#38;"))), "the way back");
     assert_eq!(router.sessions().len(), 23, "asking ends nothing");
     let (path, body) = form(&asked);
-    leads_to(&agent.submit(&path, &body), &format!("/sites/awka?said=ended&{list}"));
+    leads_to(&agent.post(&path, &body), &format!("/sites/awka?said=ended&{list}"));
     assert!(!router.sessions().contains(&person));
     let said = agent.page("/sites/awka?said=ended");
     assert!(said.contains("The session has ended."), "{said}");
     assert!(!said.contains(&person.mac), "and it is not listed");
-    is_page(&agent.submit(&path, &body), 404, "not there any more");
+    is_page(&agent.post(&path, &body), 404, "not there any more");
 
     // The next at that address is somebody else.
     assert!(router.log_in("next", person.address, "8C:F5:A3:00:00:01").is_some());
-    is_page(&agent.submit(&path, &body), 409, "another one by now");
+    is_page(&agent.post(&path, &body), 409, "another one by now");
     assert_eq!(router.sessions().len(), 23);
     for nothing in ["", "session=", "session=user%3Dada", "id=*A053202&user=x&mac=", "forget=on"] {
-        is_page(&agent.submit(&path, nothing), 400, "Choose one from the list");
+        is_page(&agent.post(&path, nothing), 400, "Choose one from the list");
     }
-    is_page(&agent.submit(&path, "session=id%3D*1"), 404, "not there any more");
+    is_page(&agent.post(&path, "session=id%3D*1"), 404, "not there any more");
     is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "not there any more");
     leads_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
     is_page(&agent.get("/sites/awka/kick?id=*1&user=nobody&mac="), 200, "it may have ended already");
@@ -140,7 +140,7 @@ fn ends(agent: &Agent, more: &str, to: &str) {
         let link = end_link(&page);
         assert!(link.len() < 4096, "{} bytes do not fit a request's head", link.len());
         let (path, body) = form(&agent.page(&link));
-        let answer = agent.submit(&path, &(body + more));
+        let answer = agent.post(&path, &(body + more));
         (answer.status != 409).then(|| leads_to(&answer, to))
     });
 }
@@ -165,23 +165,23 @@ fn a_refusal_is_a_page_that_says_why() {
     let router = router(Settings { logins: vec![login], ..Settings::default() });
     let agent = agent(&router);
     let (path, body) = form(&agent.page(&end_link(&agent.page("/sites/awka"))));
-    let refused = agent.submit(&path, &body);
+    let refused = agent.post(&path, &body);
     is_page(&refused, 403, "The session was not ended");
     assert!(refused.body.contains("write"), "what to do: {}", refused.body);
 
     router.set_fault(Some(Fault::NoService));
     agent.fails("awka", "closed");
     for (what, answer) in [
-        ("The session was not ended", agent.submit(&path, &body)),
+        ("The session was not ended", agent.post(&path, &body)),
         ("The users are not known", agent.get("/sites/awka/users")),
     ] {
         is_page(&answer, 502, what);
         assert!(answer.body.contains("/ip service"), "what to do: {}", answer.body);
         assert!(answer.body.contains("href=\"/sites/awka\""), "the way back: {}", answer.body);
     }
-    is_page(&agent.submit("/sites/awka/test", ""), 200, "steps failed");
-    leads_to(&agent.submit("/sites/awka/refresh", ""), "/sites/awka?said=failed");
-    leads_to(&agent.submit("/refresh", ""), "/?said=failed");
+    is_page(&agent.post("/sites/awka/test", ""), 200, "steps failed");
+    leads_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?said=failed");
+    leads_to(&agent.post("/refresh", ""), "/?said=failed");
 }
 
 #[test]
@@ -196,13 +196,13 @@ fn a_refresh_and_a_test_are_buttons() {
     let before = commands();
     // At most once a second: the first may be shared with the one at the start.
     until("it was asked", || {
-        let answer = agent.submit("/sites/awka/refresh?sort=upload&said=back&x=y", "");
+        let answer = agent.post("/sites/awka/refresh?sort=upload&said=back&x=y", "");
         leads_to(&answer, "/sites/awka?said=refreshed&sort=upload");
         (commands() > before).then_some(())
     });
-    leads_to(&agent.submit("/refresh", ""), "/?said=partly");
+    leads_to(&agent.post("/refresh", ""), "/?said=partly");
     assert!(agent.page("/?said=partly").contains("Not every site answered"));
-    let tested = agent.submit("/sites/awka/test", "");
+    let tested = agent.post("/sites/awka/test", "");
     is_page(&tested, 200, "All of it works");
     for step in ["resolve", "connect", "login", "hotspot", "listen"] {
         assert!(tested.body.contains(&format!(">{step}</td>")), "{step}: {}", tested.body);

@@ -73,6 +73,9 @@ async function namesAreText(browser) {
       const start = [...name].slice(0, 200).join("");
       assert.ok(shown.some((text) => text.startsWith(start)), `${start.slice(0, 60)} is not among ${shown}`);
     }
+    const region = page.getByRole("region", { name: "Hotspot" });
+    const [wide, room] = await region.evaluate((box) => [box.scrollWidth, box.clientWidth]);
+    assert.ok(wide < 1.5 * room, `the table takes ${wide} px of ${room} at ${width}`);
     await keep(page, `nasty-${width}`);
     const last = page.getByRole("link", { name: "End the session of <script>" }).last();
     await last.click();
