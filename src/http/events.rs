@@ -28,9 +28,9 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 /// Bytes that are kept for slow followers: some seconds of changes at fifty sites.
 const MAX_KEPT: usize = 256 * 1024;
 
-/// How all is stays good for those who begin within this many batches, a second or more: when a thousand
+/// How all is stays good for this long, where nothing changes: ages are told in whole seconds. When a thousand
 /// pages come back at once it is rendered and held once.
-const SHARED_FOR: u64 = 5;
+const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// What is told, and all who are told.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ struct Told {
     first: u64,
     /// How many are told.
     followers: usize,
-    /// How all was, and the number of the next batch from then.
-    all: Option<(u64, Batch)>,
+    /// How all was, and when it was rendered.
+    all: Option<(Instant, Batch)>,
 }
 
 impl Told {
@@ -67,12 +67,6 @@ impl Told {
 
     fn forget_first(&mut self) {
         self.first += u64::from(self.batches.pop_front().is_some());
-    }
-
-    /// How all was a moment ago, if what has been told since is still there.
-    fn all(&self) -> Option<(u64, Batch)> {
-        let is_good = |&&(next, _): &&(u64, Batch)| next >= self.first && self.next() - next <= SHARED_FOR;
-        self.all.as_ref().filter(is_good).cloned()
     }
 }
 
@@ -141,6 +135,19 @@ impl Events {
         }
     }
 
+    /// How all is: rendered anew, unless what was rendered `before` still says it.
+    fn all(&self, before: Option<(Instant, Batch)>) -> Batch {
+        let now = self.store.snapshot();
+        let is_good =
+            |at: Instant, batch: &Batch| batch.generation == Some(now.generation) && at.elapsed() < GOOD_FOR;
+        if let Some((_, batch)) = before.filter(|(at, batch)| is_good(*at, batch)) {
+            return batch;
+        }
+        let batch = render(&now, &now.sites);
+        self.lock().all = Some((Instant::now(), batch.clone()));
+        batch
+    }
+
     /// Tells what this makes, if there is anybody.
     fn tell(&self, batch: impl FnOnce() -> Batch) {
         if self.lock().followers == 0 {
@@ -184,17 +191,11 @@ impl Follower {
         let place = self.next.and_then(|next| next.checked_sub(told.first));
         let place = place.and_then(|place| usize::try_from(place).ok());
         let Some(place) = place else {
-            let (next, all) = told.all().unwrap_or_else(|| {
-                let next = told.next();
-                drop(told);
-                // Which may have some of what is told from here on already.
-                let now = self.events.store.snapshot();
-                let all = render(&now, &now.sites);
-                self.events.lock().all = Some((next, all.clone()));
-                (next, all)
-            });
-            self.next = Some(next);
-            return Some(all);
+            // What is told from here on, and how all is, which may have some of it already.
+            self.next = Some(told.next());
+            let before = told.all.clone();
+            drop(told);
+            return Some(self.events.all(before));
         };
         let batch = told.batches.get(place)?.clone();
         self.next = self.next.map(|next| next + 1);
@@ -254,24 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn those_who_begin_together_share_how_all_is_and_miss_nothing() {
+    fn those_who_begin_together_share_how_all_is_until_it_changes() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
-        let events = Events::new(Arc::new(Store::new([site])));
+        let store = Arc::new(Store::new([site]));
+        let events = Events::new(store.clone());
         let next = |follower: &mut Follower| smol::block_on(follower.next());
-        let tell = |text: String| events.tell(|| Batch { generation: None, bytes: text.as_bytes().into() });
-        let mut first = events.follow();
+        let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());
         let all = next(&mut first);
-        for number in 0..SHARED_FOR {
-            tell(number.to_string());
-        }
-        let mut second = events.follow();
+        events.tell(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });
         assert!(Arc::ptr_eq(&next(&mut second), &all), "the same bytes");
-        for number in 0..SHARED_FOR {
-            assert_eq!(*next(&mut second), *number.to_string().as_bytes());
-        }
-        tell("one more".into());
-        assert!(!Arc::ptr_eq(&next(&mut events.follow()), &all), "too much has been told since");
-        drop((first, second));
+        store.update("awka", |site| site.name = "Akwa".into());
+        let changed = next(&mut third);
+        assert!(String::from_utf8_lossy(&changed).contains("Akwa") && !Arc::ptr_eq(&changed, &all));
+        assert_eq!(*next(&mut first), *b"a comment");
+        drop((first, second, third));
         let told = events.lock();
         assert!(told.batches.is_empty() && told.all.is_none(), "nobody is left to be told");
     }
