@@ -201,5 +201,5 @@ fn the_hosts_of_a_site_are_walked_to_side_by_side() {
         steps.as_array().unwrap().iter().map(|step| step["host"].as_str().unwrap()).collect();
     let expected: Vec<String> = silent.iter().flat_map(|router| vec![router.addr().to_string(); 6]).collect();
     assert_eq!(told, expected, "in the order of the file: {steps}");
-    assert!(took < Duration::from_secs(12), "{took:?}");
+    assert!(took < Duration::from_secs(22), "in the time of one and not of six: {took:?}");
 }

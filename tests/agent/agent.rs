@@ -245,13 +245,6 @@ impl Agent {
         self.ask_with("POST", path, &[], body.as_ref())
     }
 
-    /// A form, sent as a browser sends it.
-    #[track_caller]
-    pub(super) fn submit(&self, path: &str, form: &str) -> Answer {
-        let kind = ("Content-Type", "application/x-www-form-urlencoded");
-        self.ask_with("POST", path, &[kind], form.as_bytes())
-    }
-
     /// Any request, with this body where it may have one. The fields stand above the token.
     #[track_caller]
     pub(super) fn ask_with(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {

@@ -13,15 +13,15 @@ use super::router;
 
 const MAC: &str = "8C:F5:A3:00:00:01";
 
-/// From a login on the router to its event.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// From a login on the router to its event, on a busy machine. Where nobody listened it would be a refresh later.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// From one comment to the next, and what a busy machine may add.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
-const LATE: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(5);
 
 /// What one who is told shortly after may wait while another is waited for, who has 10 s to read.
-const HELD_UP: Duration = Duration::from_secs(5);
+const HELD_UP: Duration = Duration::from_secs(9);
 
 /// Pages open at once.
 const PAGES: usize = 200;
