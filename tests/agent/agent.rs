@@ -116,11 +116,6 @@ impl Running {
         String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
     }
 
-    /// How many descriptors it has open.
-    pub(super) fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
-    }
-
     /// A figure of its memory in KiB: `VmRSS` now, `VmHWM` at the most.
     #[track_caller]
     pub(super) fn memory_kib(&self, name: &str) -> u64 {

@@ -1,13 +1,11 @@
 //! The agent as its users meet it: the real binary, real sockets, simulated routers.
 
-mod actions;
 mod agent;
 mod answers;
 mod browser;
 mod command_line;
 mod demo;
 mod escaping;
-mod events;
 mod failover;
 mod faults;
 mod figures;
@@ -15,8 +13,6 @@ mod files;
 mod fleet;
 mod http;
 mod https;
-mod kick;
-mod kick_refused;
 mod listen;
 mod live;
 mod logging;
@@ -28,7 +24,6 @@ mod outage;
 mod pages;
 mod peer;
 mod reboot;
-mod refresh;
 mod robust;
 mod roles;
 mod schema;
@@ -38,10 +33,8 @@ mod simulate;
 mod soak;
 mod steps;
 mod table;
-mod tap;
 mod text;
 mod tls;
-mod users;
 mod who;
 mod world;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer, Given, end_of, until};
 use super::refresh::{ADMIN, FRESH, REFRESH, agent, asks_and_waits, at_once, small};
-use super::router;
+use super::{open_files, router};
 
 /// Clients that come, ask and vanish.
 const GONE: usize = 500;
@@ -61,10 +61,10 @@ fn clients_that_vanish_while_they_wait_leave_nothing() {
         agent.stats_when("awka", "all is well again", |stats| stats["status"] == "active");
     };
     vanish(50);
-    until("they are gone", || (agent.running.descriptors() < 40).then_some(()));
-    let (descriptors, memory) = (agent.running.descriptors(), agent.running.memory_kib("VmRSS"));
+    until("they are gone", || (open_files(&agent) < 40).then_some(()));
+    let (descriptors, memory) = (open_files(&agent), agent.running.memory_kib("VmRSS"));
     vanish(GONE);
-    until("as many descriptors as before", || (agent.running.descriptors() <= descriptors + 2).then_some(()));
+    until("as many descriptors as before", || (open_files(&agent) <= descriptors + 2).then_some(()));
     let more = agent.running.memory_kib("VmRSS").saturating_sub(memory);
     eprintln!("{GONE} that vanished left {more} KiB");
     assert!(more < MORE_KIB, "{more} KiB more than {memory}");
