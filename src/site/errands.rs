@@ -76,10 +76,10 @@ impl Errands {
         let session = read(row);
         let mac = session.mac.as_deref().unwrap_or_default();
         let is_meant = *session.user == *kick.user && mac.eq_ignore_ascii_case(&kick.mac);
-        // The same device may be back by itself, after another kick that came before this. A login by hand takes
-        // longer, and what is told of it in whole seconds may seem to be from after it was shown.
-        let is_back = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
-        if !is_meant || is_back {
+        // After another kick that came before this the same device may be back by itself. Who logs in by hand
+        // takes longer; a login of theirs that seems later than the kick is told in whole seconds.
+        let is_anew = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
+        if !is_meant || is_anew {
             return Err(Refusal::Another);
         }
 
@@ -109,9 +109,9 @@ impl Errands {
             Err(error) if error.is_missing_item() => return Err(Refusal::Gone),
             Err(error) => return Err(error.into()),
         }
-        // It is done, whether what came of it is told or not.
+        // It is done, whether all that came of it is told or not.
         let still = client.call(hotspot::sessions_of(session.user.bytes()), self.config.query_timeout).await;
-        let still = still.ok().map(|reply| reply.rows);
+        let still = still.ok().filter(|reply| reply.traps.is_empty()).map(|reply| reply.rows);
         let at = |id: &[u8]| still.iter().flatten().find(|row| row.get(".id") == Some(id));
         // One removal may have ended all sessions of that user.
         let is_gone = |other: &[u8]| other != id && still.is_some() && at(other).is_none();
@@ -184,7 +184,7 @@ impl Errands {
         });
     }
 
-    /// Asks all in one write. A menu or an item that the router lacks has no rows.
+    /// Asks all in one write. An item that the router lacks has no rows.
     async fn ask(&self, client: &Client, commands: Vec<Command>) -> Vec<Result<Vec<Sentence>, Error>> {
         let answers = client.call_all(commands, self.config.query_timeout).await;
         let rows = answers.into_iter().map(|answer| match answer {
