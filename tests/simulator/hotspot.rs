@@ -53,6 +53,20 @@ fn a_cookie_logs_straight_back_in() {
 }
 
 #[test]
+fn one_removal_ends_all_sessions_of_a_user_where_that_is_set() {
+    for removal_ends_all in [false, true] {
+        let router = start(Settings { removal_ends_all, active: 0, ..Settings::default() });
+        let mut client = Client::logged_in(&router);
+        let log_in = |n: u8, user: &str| router.log_in(user, Ipv4Addr::new(10, 5, 99, n), MAC).unwrap();
+        let first = log_in(1, "anna");
+        let _ = (log_in(2, "anna"), log_in(3, "bert"));
+        assert_eq!(client.ask(&["/ip/hotspot/active/remove", &format!("=.id={first}")]), ["!done"]);
+        let left: Vec<String> = router.sessions().into_iter().map(|session| session.user).collect();
+        assert_eq!(left, if removal_ends_all { vec!["bert"] } else { vec!["anna", "bert"] });
+    }
+}
+
+#[test]
 fn ids_are_addresses_in_either_byte_order() {
     for (id_order, id) in [(IdOrder::Network, "*A056307"), (IdOrder::Reversed, "*763050A")] {
         let router = start(Settings { id_order, ..Settings::default() });
