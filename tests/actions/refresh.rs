@@ -33,6 +33,14 @@ pub(super) fn agent(router: &Router, more: &str) -> Agent {
     agent
 }
 
+/// The log comes to have so many lines that say so.
+#[track_caller]
+pub(super) fn says(agent: &Agent, what: &str, count: usize) {
+    until(&format!("the log says {count} times {what:?}"), || {
+        (agent.running.err().matches(what).count() == count).then_some(())
+    });
+}
+
 #[track_caller]
 fn refreshed(answer: &Answer) -> Value {
     assert_eq!((answer.status, answer.field("Content-Type")), (200, "application/json"), "{answer:?}");
@@ -210,12 +218,7 @@ fn who_may_look_may_refresh() {
         }
     }
     assert_eq!(open.post("/api/sites/nowhere/refresh", "").status, 404);
-    let said = open.running.err();
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("refresh, asked by viewer at 127.0.0.1: 1 of 1 answered"))
-        .collect();
-    assert_eq!(lines.len(), 6, "{said}");
+    says(&open, "awka: refresh, asked by viewer at 127.0.0.1: 1 of 1 answered", 6);
 }
 
 #[test]
@@ -241,9 +244,7 @@ fn sixty_sites_are_asked_side_by_side() {
     for (router, before) in routers.iter().zip(before) {
         assert_eq!(router.counters().commands - before, REFRESH);
     }
-    assert!(
-        agent.running.err().contains("60 sites: refresh, asked by admin at 127.0.0.1: 60 of 60 answered")
-    );
+    says(&agent, "60 sites: refresh, asked by admin at 127.0.0.1: 60 of 60 answered", 1);
 }
 
 /// Each login, and each refused one, is a line in the router's log.

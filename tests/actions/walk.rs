@@ -8,7 +8,7 @@ use phsweb_agent::simulator::Fault;
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer, Given, end_of, until};
-use super::refresh::{ADMIN, FRESH, REFRESH, agent, asks_and_waits, at_once, small};
+use super::refresh::{ADMIN, FRESH, REFRESH, agent, asks_and_waits, at_once, says, small};
 use super::{open_files, router};
 
 /// Clients that come, ask and vanish.
@@ -120,7 +120,7 @@ fn a_test_has_the_steps_of_the_command() {
         let failed = steps.iter().filter(|step| step["ok"] == false).count();
         let line =
             format!("{key}: test, asked by admin at 127.0.0.1: {failed} of {} steps failed", steps.len());
-        until(&format!("the log says {line:?}"), || agent.running.err().contains(&line).then_some(()));
+        says(&agent, &line, 1);
     }
     assert_eq!(test(&agent, "nowhere").status, 404);
 }
