@@ -23,6 +23,14 @@ const LATE: Duration = Duration::from_secs(5);
 /// What one who is told shortly after may wait while another is waited for, who has 10 s to read.
 const HELD_UP: Duration = Duration::from_secs(9);
 
+/// What the end may take.
+const END: Duration = Duration::from_secs(2);
+
+/// Sites that are all the same router, and so many of its changes that their events are more than the system
+/// holds of a connection: four MiB.
+const ALIKE: [&str; 4] = ["awka", "b", "c", "d"];
+const CHANGES: u64 = 12;
+
 /// Pages open at once.
 const PAGES: usize = 200;
 
@@ -355,4 +363,60 @@ fn one_who_never_reads_is_closed_and_holds_up_nobody() {
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
+}
+
+#[test]
+fn one_who_lags_is_told_how_all_is_by_then() {
+    let (awka, lagos) = (wordy(), router(quiet()));
+    let given = Given::default().defaults("refresh: \"1h\",").site("lagos", lagos.addr(), "");
+    let agent = ALIKE.iter().fold(given, |given, key| given.site(key, awka.addr(), "")).start();
+    for key in ALIKE.iter().chain(&["lagos"]) {
+        agent.well(key);
+    }
+    let mut page = narrow(&agent);
+    page.site_when("lagos", |_| true);
+    let mut other = Page::follow(&agent);
+    other.site_when("lagos", |_| true);
+    let _ = lagos.log_in("bola", at(9), MAC).unwrap();
+    // By the end of these the first one to read none of them would have been given up soon.
+    for n in 1..=CHANGES {
+        comes_or_goes(&awka);
+        other.site_when("awka", |site| site["activeUsers"] == n % 2);
+    }
+    let (logins, online) = (CHANGES.div_ceil(2), CHANGES % 2);
+    let (mut told, mut lagos_told) = (0, false);
+    loop {
+        let site = page.site();
+        if site["site"] == "lagos" {
+            lagos_told = site["activeUsers"] == 1;
+        } else if site["site"] == "awka" {
+            told += 1;
+            if site["logins"] == logins && site["activeUsers"] == online {
+                break;
+            }
+        }
+    }
+    eprintln!("one that lagged was told {told} of {CHANGES} changes");
+    assert!(told < CHANGES && lagos_told, "{told} of {CHANGES}, lagos: {lagos_told}");
+}
+
+#[test]
+fn the_end_waits_for_no_follower() {
+    let router = router(quiet());
+    let mut agent = agent(&router, "");
+    let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::follow(&agent)).collect();
+    for page in &mut pages {
+        page.site();
+    }
+    agent.running.signal("TERM");
+    let status = agent.running.ended(END);
+    assert_eq!(status.code(), Some(0), "{status}");
+    for page in &mut pages {
+        let mut rest = String::new();
+        match page.stream.read_to_string(&mut rest) {
+            Ok(_) => assert!(!rest.contains("data"), "{rest}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+    assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }
