@@ -178,7 +178,7 @@ fn a_site_that_takes_too_long_is_one_that_failed() {
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("well", well.addr(), "");
     let agent = given.site("stalled", stalled.addr(), "query_timeout: \"60s\"").start();
     agent.well("well");
-    let mut client = asks_and_waits(agent.address, "/api/refresh");
+    let mut client = asks_and_waits(agent.address, "/api/refresh", "");
     // The gate's patience, and a moment.
     client.set_read_timeout(Some(Duration::from_secs(31))).unwrap();
     client.shutdown(Shutdown::Write).unwrap();
@@ -330,11 +330,9 @@ fn a_short_wait_for_the_next_login_is_waited_for() {
 }
 
 /// A client that has sent its whole request.
-pub(super) fn asks_and_waits(address: SocketAddr, path: &str) -> TcpStream {
+pub(super) fn asks_and_waits(address: SocketAddr, path: &str, body: &str) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nContent-Length: 2\r\n\r\n{{}}"
-    );
-    client.write_all(head.as_bytes()).unwrap();
+    let fields = format!("Host: x\r\nAuthorization: Bearer t\r\nContent-Length: {}\r\n", body.len());
+    client.write_all(format!("POST {path} HTTP/1.1\r\n{fields}\r\n{body}").as_bytes()).unwrap();
     client
 }

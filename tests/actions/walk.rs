@@ -35,7 +35,7 @@ fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
     stalled.set_fault(Some(Fault::HalfOpen));
     thread::sleep(FRESH);
     let clients: Vec<TcpStream> =
-        (0..300).map(|_| asks_and_waits(agent.address, "/api/sites/stalled/refresh")).collect();
+        (0..300).map(|_| asks_and_waits(agent.address, "/api/sites/stalled/refresh", "")).collect();
     until("the router is asked", || (stalled.counters().commands > REFRESH).then_some(()));
     for _ in 0..5 {
         let answer = agent.get("/api/hotspot/well/users");
@@ -48,11 +48,14 @@ fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
 fn clients_that_vanish_while_they_wait_leave_nothing() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
-    let paths = ["/api/sites/awka/refresh", "/api/sites/awka/test", "/api/hotspot/awka/kick"];
+    let kick = r#"{"id": "*1", "user": "ada", "mac": ""}"#;
+    let asked =
+        [("/api/sites/awka/refresh", ""), ("/api/sites/awka/test", ""), ("/api/hotspot/awka/kick", kick)];
     let vanish = |count: usize| {
         router.set_fault(Some(Fault::HalfOpen));
         for n in 0..count {
-            drop(asks_and_waits(agent.address, paths[n % paths.len()]));
+            let (path, body) = asked[n % asked.len()];
+            drop(asks_and_waits(agent.address, path, body));
             if n % 20 == 0 {
                 assert_eq!(agent.get("/healthz").status, 200);
             }
