@@ -16,20 +16,21 @@
 //! What a router can make this side hold is bounded: a sentence by [`wire`](super::wire), an
 //! answer by [`MAX_ROWS`], all answers and changes not taken yet together by [`MAX_REPLY`], an
 //! endless run of answers that nobody waits for by [`MAX_STRAY`]. Past one of them the connection
-//! ends: at most [`MAX_REPLY`] and a sentence or two for each connection.
+//! ends: at most [`MAX_REPLY`] and a sentence or two for each connection. An answer to a command with
+//! a [`Limit`] is cut there instead, and the connection goes on.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use smol::channel::{self, Receiver, Sender};
+use smol::channel::{self, Receiver, Sender, WeakSender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use smol::{Timer, stream::StreamExt};
 
-pub use super::command::{Command, Reply};
+pub use super::command::{Command, Limit, Reply};
 use super::error::{Cause, Error};
 use super::exchange::{Answer, Exchange};
-pub use super::exchange::{MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
+pub use super::exchange::{MAX_DROPPED, MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
 use super::login::{self, Method};
 use super::wire::{Decoder, Sentence};
 
@@ -54,6 +55,8 @@ pub struct Connection {
     writer: WriteHalf<Box<dyn Stream>>,
     exchange: Ending,
     woken: Receiver<()>,
+    /// Weak, for the last client that goes ends the connection.
+    wake: WeakSender<()>,
 }
 
 /// Bytes both ways: a socket, TLS over one, or what a test makes.
@@ -67,8 +70,9 @@ pub fn over(stream: impl Stream + 'static) -> (Client, Connection) {
     let (reader, writer) = smol::io::split(stream);
     let exchange = Arc::new(Mutex::new(Exchange::default()));
     let (wake, woken) = channel::bounded(1);
+    let weak = wake.downgrade();
     let client = Client { exchange: exchange.clone(), wake };
-    (client, Connection { reader, writer, exchange: Ending(exchange), woken })
+    (client, Connection { reader, writer, exchange: Ending(exchange), woken, wake: weak })
 }
 
 impl Client {
@@ -128,11 +132,11 @@ impl Client {
         {
             // Under one lock, so that they leave together.
             let mut exchange = lock(&self.exchange);
-            for Command(mut sentence) in commands {
+            for Command { mut sentence, limit } in commands {
                 let path = String::from_utf8_lossy(sentence.first()).into_owned();
                 let tag = exchange.next_tag();
                 sentence.push(format!(".tag={tag}").as_bytes());
-                asked.push((path, self.ask(&mut exchange, Some(tag), &sentence)));
+                asked.push((path, self.ask(&mut exchange, Some(tag), &sentence, limit)));
             }
         }
         let began = Instant::now();
@@ -152,27 +156,28 @@ impl Client {
 
     /// Asks without a tag, as a login is.
     fn say(&self, sentence: &Sentence) -> Call {
-        self.ask(&mut lock(&self.exchange), None, sentence)
+        self.ask(&mut lock(&self.exchange), None, sentence, None)
     }
 
     /// Queues a sentence to be sent. It leaves whole or not at all, even when the
     /// caller stops waiting: only [`Connection::run`] writes.
-    fn ask(&self, exchange: &mut Exchange, tag: Option<u64>, sentence: &Sentence) -> Call {
+    fn ask(
+        &self,
+        exchange: &mut Exchange,
+        tag: Option<u64>,
+        sentence: &Sentence,
+        limit: Option<Limit>,
+    ) -> Call {
         let (answer, answered) = channel::bounded(1);
-        exchange.ask(tag, sentence, answer);
+        exchange.ask(tag, sentence, limit, answer);
         self.wake();
         Call { client: self.clone(), tag, answered }
     }
 
     /// Tells the router that nobody waits for a command any more, so that it stops costing it.
     pub(super) fn cancel(&self, tag: u64) {
-        let mut exchange = lock(&self.exchange);
-        let cancel = exchange.next_tag();
-        let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
-        let call = self.ask(&mut exchange, Some(cancel), &Sentence::from_words(words));
-        drop(exchange);
-        // Its own answer is of no interest, and is passed over.
-        drop(call);
+        lock(&self.exchange).cancel(tag);
+        self.wake();
     }
 
     pub(super) fn exchange(&self) -> MutexGuard<'_, Exchange> {
@@ -230,14 +235,18 @@ impl Connection {
     /// Moves bytes until the connection ends, and gives why it did. Every command
     /// without an answer gets the same error.
     pub async fn run(self) -> Error {
-        let Self { reader, writer, exchange, woken } = self;
-        let error = future::or(receive(reader, &exchange.0), send(writer, &exchange.0, woken)).await;
+        let Self { reader, writer, exchange, woken, wake } = self;
+        let error = future::or(receive(reader, &exchange.0, &wake), send(writer, &exchange.0, woken)).await;
         lock(&exchange.0).end(&error);
         error
     }
 }
 
-async fn receive(mut stream: impl AsyncRead + Unpin, exchange: &Mutex<Exchange>) -> Error {
+async fn receive(
+    mut stream: impl AsyncRead + Unpin,
+    exchange: &Mutex<Exchange>,
+    wake: &WeakSender<()>,
+) -> Error {
     let mut decoder = Decoder::default();
     let mut bytes = vec![0; READ_SIZE];
     let mut is_first = true;
@@ -266,6 +275,12 @@ async fn receive(mut stream: impl AsyncRead + Unpin, exchange: &Mutex<Exchange>)
                 Ok(None) => break,
                 Err(error) => return error.into(),
             }
+        }
+        // What came may have to be answered: with a `/cancel`.
+        if lock(exchange).has_outgoing()
+            && let Some(wake) = wake.upgrade()
+        {
+            let _ = wake.try_send(());
         }
         // A router that never pauses must not keep the executor from the others.
         future::yield_now().await;

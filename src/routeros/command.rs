@@ -7,33 +7,51 @@ use super::wire::Sentence;
 
 /// A command with its attributes and queries, as it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command(pub(super) Sentence);
+pub struct Command {
+    pub(super) sentence: Sentence,
+    pub(super) limit: Option<Limit>,
+}
+
+/// Where an answer is cut: what is more costs nobody else anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Most rows taken.
+    pub rows: usize,
+    /// Most memory taken by the whole answer, in bytes.
+    pub bytes: usize,
+}
 
 impl Command {
     /// A command by its path, such as `/system/resource/print`.
     #[must_use]
     pub fn new(path: &str) -> Self {
-        Self(Sentence::from_words([path]))
+        Self { sentence: Sentence::from_words([path]), limit: None }
+    }
+
+    /// Takes so much of the answer and no more. Without this too long an answer ends the connection.
+    #[must_use]
+    pub fn at_most(self, limit: Limit) -> Self {
+        Self { limit: Some(limit), ..self }
     }
 
     /// Adds `=key=value`. The value goes as the bytes it is.
     #[must_use]
     pub fn attribute(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.0.push_attribute(key.as_bytes(), value.as_ref());
+        self.sentence.push_attribute(key.as_bytes(), value.as_ref());
         self
     }
 
     /// Adds a query word, with its question mark: `?status=bound`, `?#!`.
     #[must_use]
     pub fn query(mut self, word: &str) -> Self {
-        self.0.push(word.as_bytes());
+        self.sentence.push(word.as_bytes());
         self
     }
 
     /// Adds `?key=value`: only rows where it is so. The value goes as the bytes it is.
     #[must_use]
     pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
-        self.0.push(&[b"?", key.as_bytes(), b"=", value].concat());
+        self.sentence.push(&[b"?", key.as_bytes(), b"=", value].concat());
         self
     }
 
@@ -53,11 +71,20 @@ pub struct Reply {
     pub ret: Option<Vec<u8>>,
     /// The router stopped with these after some rows: the answer is a part of the truth.
     pub traps: Vec<Trap>,
+    /// There is more than the command's [`Limit`], and these are the first.
+    pub is_cut: bool,
     /// From asking to the end of the answer.
     pub took: Duration,
 }
 
 impl Reply {
+    /// Why the answer is only a part of the truth, where it is.
+    #[must_use]
+    pub fn partial(&self) -> Option<String> {
+        let trap = self.traps.first().map(|trap| trap.message.clone());
+        trap.or_else(|| self.is_cut.then(|| format!("only the first {} rows are taken", self.rows.len())))
+    }
+
     /// The reply, unless the router refused: traps and not one row.
     ///
     /// # Errors

@@ -2,14 +2,16 @@
 //!
 //! No I/O. What a router can make this side hold is bounded: an answer by [`MAX_ROWS`], all
 //! answers together by [`MAX_REPLY`], answers that nobody waits for by dropping them, and
-//! an endless run of those by [`MAX_STRAY`].
+//! an endless run of those by [`MAX_STRAY`]. An answer with a limit of its own is cut where it
+//! passes that, or where the rest needs the room: the router is told to stop, and what still comes
+//! of it is dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use smol::channel::Sender;
 
-use super::command::Reply;
+use super::command::{Limit, Reply};
 use super::error::{Cause, Error, Trap, told};
 use super::value;
 use super::wire::Sentence;
@@ -28,6 +30,14 @@ const MAX_TRAPS: usize = 8;
 /// Most sentences in a row that answer nothing asked. Some come after a `/cancel`
 /// or a deadline, as many as the rows of one answer at most.
 pub const MAX_STRAY: usize = MAX_ROWS;
+
+/// Most sentences dropped of one answer that was cut. A router that heeds the `/cancel` has a few
+/// thousand on their way; one that does not has sent its largest menus whole by then.
+pub const MAX_DROPPED: usize = 262_144;
+
+/// Most answers that were cut and have not ended yet. Where there are more, the router never ends
+/// them, and what comes of the oldest counts as an answer to nothing asked.
+const MAX_CUT: usize = 64;
 
 /// Most bytes waiting to be sent. Commands are a few hundred bytes; this many wait only
 /// when the router has stopped reading.
@@ -54,6 +64,8 @@ pub(super) struct Exchange {
     last_tag: u64,
     /// Commands without an answer yet, by tag. A login has none.
     pending: HashMap<Option<u64>, Pending>,
+    /// Answers that were cut and have not ended, by tag, with how many sentences were dropped since.
+    cut: BTreeMap<u64, usize>,
     /// Menus that are followed, by tag.
     followed: HashMap<u64, Followed>,
     /// Bytes to be sent: whole sentences, in their order.
@@ -73,6 +85,7 @@ struct Pending {
     reply: Reply,
     /// What the answer has cost so far, in bytes of memory.
     cost: usize,
+    limit: Option<Limit>,
     began: Instant,
     answer: Sender<Answer>,
 }
@@ -96,12 +109,18 @@ impl Exchange {
     }
 
     /// Queues a command to be sent; its answer, or why there is none, goes to `answer`.
-    pub(super) fn ask(&mut self, tag: Option<u64>, sentence: &Sentence, answer: Sender<Answer>) {
+    pub(super) fn ask(
+        &mut self,
+        tag: Option<u64>,
+        sentence: &Sentence,
+        limit: Option<Limit>,
+        answer: Sender<Answer>,
+    ) {
         if let Err(error) = self.queue(sentence) {
             let _ = answer.try_send(Err(error));
             return;
         }
-        let pending = Pending { reply: Reply::default(), cost: 0, began: Instant::now(), answer };
+        let pending = Pending { reply: Reply::default(), cost: 0, limit, began: Instant::now(), answer };
         self.pending.insert(tag, pending);
     }
 
@@ -123,6 +142,14 @@ impl Exchange {
         sentence.encode(&mut self.outgoing);
         self.usage.commands += 1;
         Ok(())
+    }
+
+    /// Queues a `/cancel` of a command. Its own answer is of no interest, and is passed over.
+    pub(super) fn cancel(&mut self, tag: u64) {
+        let cancel = self.next_tag();
+        let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
+        // Where it can't be told, the router has gone or has stopped reading.
+        let _ = self.queue(&Sentence::from_words(words));
     }
 
     /// Forgets a command: its answer, if it still comes, is passed over.
@@ -153,6 +180,11 @@ impl Exchange {
     /// Follows a menu no longer. Gives whether the router has to be told.
     pub(super) fn unfollow(&mut self, tag: u64) -> bool {
         self.followed.remove(&tag).is_some_and(|followed| followed.ended.is_none())
+    }
+
+    /// Whether there is something to be sent.
+    pub(super) fn has_outgoing(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// Gives away what is to be sent.
@@ -201,6 +233,19 @@ impl Exchange {
             followed.take(sentence)?;
             return self.within_bounds();
         }
+        if let Some(dropped) = tag.and_then(|tag| self.cut.get_mut(&tag)) {
+            self.usage.stray += 1;
+            *dropped += 1;
+            if *dropped > MAX_DROPPED {
+                return Err(protocol(format!(
+                    "an answer went on for {MAX_DROPPED} sentences after its /cancel"
+                )));
+            }
+            if sentence.first() == b"!done" {
+                self.cut.retain(|cut, _| Some(*cut) != tag);
+            }
+            return Ok(());
+        }
         let Some(pending) = self.pending.get_mut(&tag) else {
             self.usage.stray += 1;
             self.stray_run += 1;
@@ -210,8 +255,13 @@ impl Exchange {
             return Ok(());
         };
         self.stray_run = 0;
+        if pending.is_full(&sentence) {
+            self.cut(tag);
+            return Ok(());
+        }
         pending.cost += sentence.cost();
         self.within_bounds()?;
+        // It may have been cut just now.
         let Some(pending) = self.pending.get_mut(&tag) else { return Ok(()) };
         match sentence.first() {
             b"!re" if pending.reply.rows.len() == MAX_ROWS => {
@@ -221,26 +271,65 @@ impl Exchange {
             b"!trap" => note_trap(&mut pending.reply.traps, &sentence),
             b"!empty" => {}
             b"!done" => {
-                pending.reply.took = pending.began.elapsed();
                 pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
-                self.usage.answered += 1;
-                if let Some(Pending { reply, answer, .. }) = self.pending.remove(&tag) {
-                    let _ = answer.try_send(Ok(reply));
-                }
+                self.answer(tag);
             }
             other => return Err(unknown_reply(other)),
         }
         Ok(())
     }
 
-    /// Whether what is held for all that is under way is still within [`MAX_REPLY`].
-    fn within_bounds(&self) -> Result<(), Error> {
+    /// Gives the reply of a command to who waits for it.
+    fn answer(&mut self, tag: Option<u64>) {
+        if let Some(Pending { mut reply, began, answer, .. }) = self.pending.remove(&tag) {
+            reply.took = began.elapsed();
+            self.usage.answered += 1;
+            let _ = answer.try_send(Ok(reply));
+        }
+    }
+
+    /// Ends an answer with what came of it so far, and tells the router to stop.
+    fn cut(&mut self, tag: Option<u64>) {
+        if let Some(pending) = self.pending.get_mut(&tag) {
+            pending.reply.is_cut = true;
+        }
+        self.answer(tag);
+        // A login has no tag, and no limit.
+        let Some(tag) = tag else { return };
+        self.cancel(tag);
+        if self.cut.len() == MAX_CUT {
+            self.cut.pop_first();
+        }
+        self.cut.insert(tag, 0);
+    }
+
+    /// Holds what is kept for all that is under way within [`MAX_REPLY`]: the largest answer with a limit of
+    /// its own makes room for the others.
+    fn within_bounds(&mut self) -> Result<(), Error> {
         let replies = self.pending.values().map(|pending| pending.cost);
         let cost: usize = replies.chain(self.followed.values().map(|followed| followed.cost)).sum();
-        if cost > MAX_REPLY {
-            return Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes")));
+        if cost <= MAX_REPLY {
+            return Ok(());
         }
-        Ok(())
+        let limited = self.pending.iter().filter(|(_, pending)| pending.limit.is_some());
+        match limited.max_by_key(|(_, pending)| pending.cost).map(|(tag, _)| *tag) {
+            Some(tag) => {
+                self.cut(tag);
+                Ok(())
+            }
+            None => Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes"))),
+        }
+    }
+}
+
+impl Pending {
+    /// Whether this would pass the answer's own limit.
+    fn is_full(&self, sentence: &Sentence) -> bool {
+        self.limit.is_some_and(|limit| match sentence.first() {
+            b"!done" => false,
+            b"!re" if self.reply.rows.len() == limit.rows => true,
+            _ => self.cost + sentence.cost() > limit.bytes,
+        })
     }
 }
 

@@ -25,7 +25,7 @@ impl Client {
     ///
     /// RouterOS replays nothing of what is there: to know all, ask for it too, after this.
     #[must_use]
-    pub fn listen(&self, Command(mut sentence): Command) -> Listen {
+    pub fn listen(&self, Command { mut sentence, .. }: Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
         let mut exchange = self.exchange();
         let tag = exchange.next_tag();

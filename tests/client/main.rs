@@ -7,6 +7,7 @@
 //! | `replies` | what an answer may look like, and how it may be cut |
 //! | `side_by_side` | many commands at once: one write, one round trip |
 //! | `listen` | a menu that is followed |
+//! | `cut` | an answer with a limit of its own |
 //! | `deadlines` | no answer, no connection, and what ends one |
 //! | `limits` `memory` | what a router cannot make the client take or hold |
 //! | `login` | both ways in, and every way to be refused |
@@ -22,6 +23,7 @@
 // What the tests call may stop at the first thing that is not as it must be, as they may.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cut;
 mod deadlines;
 mod librouteros;
 mod limits;

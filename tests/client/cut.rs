@@ -1,0 +1,163 @@
+//! An answer with a limit of its own: cut there, while the connection and all else on it go on.
+
+use phsweb_agent::routeros::client::{Command, Limit, MAX_DROPPED, MAX_REPLY, MAX_STRAY};
+use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::simulator::{Router, Row, Settings};
+
+use super::peer::{Asked, PATIENCE, Peer, at, attributes, sentence, with};
+
+/// Far more than any answer here takes.
+const MUCH: usize = 1 << 30;
+
+fn limited(path: &str, rows: usize, bytes: usize) -> Command {
+    Command::new(path).at_most(Limit { rows, bytes })
+}
+
+/// The `/cancel` of this command, which must come next.
+#[track_caller]
+fn cancelled(peer: &mut Peer, asked: &Asked) -> Asked {
+    let cancel = peer.asked();
+    let wanted = format!("={}", &asked.tag()[1..]);
+    assert!(cancel.words[0] == "/cancel" && cancel.words.contains(&wanted), "{wanted:?}: {cancel:?}");
+    cancel
+}
+
+#[test]
+fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
+    let script = |peer: &mut Peer| {
+        let asked = [peer.asked(), peer.asked()];
+        for n in 0..4 {
+            peer.say(&["!re", asked[0].tag(), &format!("=n={n}")]);
+        }
+        let cancel = cancelled(peer, &asked[0]);
+        // What was on its way, which is more than is passed over of answers to nothing asked.
+        peer.write(&sentence(&["!re", asked[0].tag(), "=n=late"]).repeat(2 * MAX_STRAY));
+        peer.say(&["!re", asked[1].tag(), "=n=other"]);
+        peer.say(&["!done", asked[1].tag()]);
+        peer.say(&["!trap", asked[0].tag(), "=category=2", "=message=interrupted"]);
+        peer.say(&["!done", cancel.tag()]);
+        peer.say(&["!done", asked[0].tag()]);
+        let next = peer.asked();
+        peer.say(&["!done", next.tag()]);
+        // Its tag is nobody's any more.
+        peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_STRAY + 1));
+        peer.closed();
+    };
+    with(script, async |session| {
+        let commands = vec![limited("/a", 3, MUCH), Command::new("/b")];
+        let replies = session.client.call_all(commands, PATIENCE).await;
+        let [cut, other] = &replies[..] else { panic!() };
+        let (cut, other) = (cut.as_ref().unwrap(), other.as_ref().unwrap());
+        assert_eq!(cut.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
+        assert_eq!(cut.partial().as_deref(), Some("only the first 3 rows are taken"));
+        assert_eq!(other.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=other"]);
+        assert_eq!((other.is_cut, other.partial()), (false, None));
+        session.call("/c").await.unwrap();
+        assert_eq!(session.ended().await.cause, Cause::Protocol);
+    });
+}
+
+#[test]
+fn an_answer_of_just_so_many_rows_is_whole() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        peer.write(&sentence(&["!re", asked.tag()]).repeat(3));
+        peer.say(&["!done", asked.tag()]);
+        peer.closed();
+    };
+    let reply = with(script, async |session| session.client.call(limited("/a", 3, MUCH), PATIENCE).await);
+    let reply = reply.unwrap();
+    assert_eq!((reply.rows.len(), reply.is_cut), (3, false));
+}
+
+#[test]
+fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
+    for (kind, fewest) in [("!re", 10), ("!trap", 0)] {
+        let script = move |peer: &mut Peer| {
+            let asked = peer.asked();
+            let row = sentence(&[kind, asked.tag(), "=message=0123456789"]);
+            peer.write(&row.repeat(10_000));
+            cancelled(peer, &asked);
+            peer.closed();
+        };
+        let reply =
+            with(script, async |session| session.client.call(limited("/a", MUCH, 8192), PATIENCE).await);
+        match reply {
+            Ok(reply) => {
+                assert!(reply.is_cut && (fewest..400).contains(&reply.rows.len()), "{}", reply.rows.len())
+            }
+            // Not one row: it is what the traps say.
+            Err(error) => assert!(kind == "!trap" && error.message.contains("0123456789"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn what_has_a_limit_makes_room_for_what_has_none() {
+    const ROW: usize = 0x8000;
+    let script = |peer: &mut Peer| {
+        let asked: Vec<Asked> = (0..3).map(|_| peer.asked()).collect();
+        let row = |asked: &Asked| {
+            let start = sentence(&["!re", asked.tag()]);
+            [&start[..start.len() - 1], b"\xC0\x80\x00=a=", &[b'x'; ROW - 3], b"\0"].concat()
+        };
+        // Nearly all that is taken is of the two with a limit, the first of which has more.
+        for _ in 0..MAX_REPLY / ROW / 2 {
+            peer.write(&row(&asked[0]));
+        }
+        for _ in 0..MAX_REPLY / ROW / 3 {
+            peer.write(&row(&asked[1]));
+        }
+        for _ in 0..MAX_REPLY / ROW / 3 {
+            peer.write(&row(&asked[2]));
+        }
+        cancelled(peer, &asked[0]);
+        for asked in &asked {
+            peer.say(&["!done", asked.tag()]);
+        }
+        peer.closed();
+    };
+    let commands = vec![limited("/a", MUCH, MUCH), limited("/b", MUCH, MUCH), Command::new("/c")];
+    let replies = with(script, async |session| session.client.call_all(commands, PATIENCE).await);
+    let is_cut: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_cut).collect();
+    assert_eq!(is_cut, [true, false, false]);
+    assert_eq!(replies[2].as_ref().unwrap().rows.len(), MAX_REPLY / ROW / 3);
+}
+
+#[test]
+fn a_router_that_does_not_heed_the_cancel_is_left() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        peer.flood(&sentence(&["!re", asked.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
+    };
+    with(script, async |session| {
+        assert!(session.client.call(limited("/a", 3, MUCH), PATIENCE).await.unwrap().is_cut);
+        let error = session.ended().await;
+        assert_eq!(error.cause, Cause::Protocol);
+        assert!(error.message.contains(&MAX_DROPPED.to_string()), "{error}");
+    });
+}
+
+#[test]
+fn a_router_stops_and_goes_on() {
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    let row = |n: u64| Row::new().with("src-address", "10.0.0.1:50000").with("orig-bytes", n);
+    router.set_rows("/ip/firewall/connection", (0..20_000).map(row).collect());
+    at(router.addr(), async |session| {
+        let client = &session.client;
+        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        for _ in 0..5 {
+            let large = limited("/ip/firewall/connection/print", 100, MUCH);
+            let replies =
+                client.call_all(vec![large, Command::new("/ip/hotspot/active/print")], PATIENCE).await;
+            let [large, active] = &replies[..] else { panic!() };
+            assert_eq!(large.as_ref().unwrap().rows.len(), 100);
+            assert_eq!(active.as_ref().unwrap().rows.len(), 23);
+        }
+        // It has not sent all of it: five times 20,000 rows.
+        let received = client.usage().received_bytes;
+        assert!(received < 5 * 20_000 * 40, "{received} bytes came");
+    });
+    assert_eq!(router.counters().connections, 1);
+}
