@@ -46,7 +46,7 @@ fn the_shipped_file_loads_and_shows_the_defaults() {
     assert_eq!(awka.refresh, bare.refresh);
     assert_eq!(awka.connect_timeout, bare.connect_timeout);
     assert_eq!(awka.query_timeout, bare.query_timeout);
-    assert_eq!(awka.collect, bare.collect);
+    assert_eq!(awka.plugins, bare.plugins);
 }
 
 #[test]

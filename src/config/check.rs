@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::file::{Fields, Node, Problem, Reader, unknown};
+use super::file::{Fields, Node, Problem, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
+use super::plugins::{self, Plugins};
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
 use super::{Environment, https, read_text};
-use crate::plugin;
+use crate::plugin::Plugin;
 use crate::routeros::login::Method;
 use crate::routeros::tls::{Authorities, Tls};
 use crate::routeros::value::Encoding;
 
-/// Longest site key, in characters.
-const MAX_KEY: usize = 40;
+/// Longest key of a site or name of a plugin, in characters.
+pub(super) const MAX_KEY: usize = 40;
 
 /// Least and most that each duration may be. A refresh more often than each second costs
 /// a small router more than it shows; the upper ends only catch a mistyped unit.
@@ -39,17 +40,17 @@ struct Common {
     connect_timeout: Option<Duration>,
     query_timeout: Option<Duration>,
     live: Option<bool>,
-    collect: Option<Vec<String>>,
+    plugins: Option<Vec<Arc<dyn Plugin>>>,
 }
 
 const COMMON: [&str; 6] = ["user", "refresh", "connect_timeout", "query_timeout", "live", "collect"];
 const SITE: [&str; 6] = ["name", "hosts", "password", "login", "codepage", "tls"];
 const HTTP: [&str; 6] = ["listen", "title", "view", "admin", "tls", "max_connections"];
-const ROOT: [&str; 3] = ["http", "defaults", "sites"];
+const ROOT: [&str; 4] = ["http", "defaults", "sites", "plugins"];
 
 /// The names of all fields.
 pub(super) fn names() -> Vec<&'static str> {
-    [ROOT.as_slice(), &HTTP, &https::FIELDS, &COMMON, &SITE].concat()
+    [ROOT.as_slice(), &HTTP, &https::FIELDS, &COMMON, &SITE, &plugins::PLUGIN, &plugins::METRIC].concat()
 }
 
 const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";
@@ -82,6 +83,8 @@ enum Security {
 pub(super) struct Check<'f, 'e> {
     pub(super) reader: Reader<'f>,
     pub(super) environment: Environment<'e>,
+    /// What the file declares; it is read first, for `collect` may stand anywhere.
+    pub(super) plugins: Plugins,
 }
 
 impl<'f> Check<'f, '_> {
@@ -89,6 +92,9 @@ impl<'f> Check<'f, '_> {
         let root = self.reader.root()?;
         let fields = self.reader.fields("the file", root, &ROOT);
         let http = fields.get("http").map(|node| self.http(node)).unwrap_or_default();
+        if let Some(node) = fields.get("plugins") {
+            self.plugins(node);
+        }
         let defaults = fields.get("defaults").map(|node| {
             let fields = self.reader.fields("defaults", node, &COMMON);
             self.common(&fields)
@@ -168,28 +174,8 @@ impl<'f> Check<'f, '_> {
             connect_timeout: self.duration("connect_timeout", fields, TIMEOUT),
             query_timeout: self.duration("query_timeout", fields, TIMEOUT),
             live: fields.get("live").and_then(|node| self.reader.value("live", node, "true or false")),
-            collect: fields.get("collect").map(|node| self.collect(node)),
+            plugins: fields.get("collect").map(|node| self.collect(node)),
         }
-    }
-
-    fn collect(&mut self, node: Node<'f>) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for node in self.reader.list("collect", node, "at least one plugin, such as [\"hotspot\"]") {
-            let Some(name) =
-                self.text("collect", node, "the name of a plugin", |text| Some(text.to_string()))
-            else {
-                continue;
-            };
-            if !plugin::BUILT_IN.contains(&name.as_str()) {
-                let message =
-                    unknown(&format!("collect: no plugin is named {name:?}"), &name, &plugin::BUILT_IN);
-                self.reader.problem(node, message);
-            } else if names.contains(&name) {
-                self.reader.problem(node, format!("collect: {name:?} stands twice; expected it once"));
-            }
-            names.push(name);
-        }
-        names
     }
 
     fn sites(&mut self, node: Node<'f>, defaults: &Common) -> Vec<Arc<Site>> {
@@ -199,7 +185,7 @@ impl<'f> Check<'f, '_> {
             "letters, digits, - and _, up to {MAX_KEY} of them, in quotes (\"stats\" is taken by /api/hotspot/stats)"
         );
         for (key, node) in self.reader.entries("sites", node) {
-            let key_of = |text: &str| is_key(text).then(|| text.to_string());
+            let key_of = |text: &str| (is_name(text) && text != "stats").then(|| text.to_string());
             let name = self.text("site", key, &expected, key_of);
             if let Some(name) = &name
                 && !keys.insert(name.clone())
@@ -266,7 +252,7 @@ impl<'f> Check<'f, '_> {
                 .unwrap_or(default.connect_timeout),
             query_timeout: common.query_timeout.or(defaults.query_timeout).unwrap_or(default.query_timeout),
             live: common.live.or(defaults.live).unwrap_or(default.live),
-            collect: common.collect.or_else(|| defaults.collect.clone()).unwrap_or(default.collect),
+            plugins: common.plugins.or_else(|| defaults.plugins.clone()).unwrap_or(default.plugins),
             ..default
         })
     }
@@ -376,7 +362,7 @@ impl<'f> Check<'f, '_> {
         self.reader.problems.push(Problem::elsewhere(place, message));
     }
 
-    fn duration(
+    pub(super) fn duration(
         &mut self,
         name: &str,
         fields: &Fields<'f>,
@@ -394,7 +380,7 @@ impl<'f> Check<'f, '_> {
     }
 
     /// A text in quotes that `read` can make something of.
-    fn text<T>(
+    pub(super) fn text<T>(
         &mut self,
         name: &str,
         node: Node<'f>,
@@ -415,8 +401,7 @@ fn prefix(key: &str) -> String {
     format!("MIKROTIK_{}", key.to_ascii_uppercase().replace('-', "_"))
 }
 
-fn is_key(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     (1..=MAX_KEY).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-        && text != "stats"
 }

@@ -158,14 +158,21 @@ impl<'f> Reader<'f> {
 
     /// The values of a list: `[ … ]`. An empty one is a problem: what was `expected` tells.
     pub(super) fn list(&mut self, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
+        let problems = self.problems.len();
+        let values = self.values(name, node, expected);
+        if values.is_empty() && self.problems.len() == problems {
+            self.unexpected(name, node, expected);
+        }
+        values
+    }
+
+    /// The values of a list that may be empty.
+    pub(super) fn values(&mut self, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
         if !node.0.starts_with('[') {
             self.unstructured(name, node, &format!("a list in square brackets of {expected}"));
             return Vec::new();
         }
         let values = self.parse::<Vec<&RawValue>>(node.0).unwrap_or_default();
-        if values.is_empty() {
-            self.unexpected(name, node, expected);
-        }
         values.into_iter().map(|raw| Node(raw.trim().get_ron())).collect()
     }
 

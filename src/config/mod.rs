@@ -7,6 +7,8 @@ mod check;
 mod file;
 mod https;
 mod model;
+mod plugins;
+mod properties;
 mod secret;
 
 use std::fmt;
@@ -19,6 +21,7 @@ use file::Reader;
 pub use file::{Problem, unknown};
 pub use https::{Digest, Files, Found, Https, Unfit};
 pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
+use plugins::Plugins;
 pub use secret::Secret;
 
 /// Longest file taken, in bytes: a thousand sites take a quarter of it.
@@ -67,7 +70,8 @@ pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
 pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config, Problems> {
     // Some editors begin a file with a mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
-    let mut check = Check { reader: Reader::new(path, &text, check::names()), environment };
+    let reader = Reader::new(path, &text, check::names());
+    let mut check = Check { reader, environment, plugins: Plugins::default() };
     let config = check.config();
     match config {
         Some(config) if check.reader.problems.is_empty() => Ok(config),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Https, Secret};
-use crate::plugin;
+use crate::plugin::{self, Plugin};
 use crate::routeros::login::Method;
 use crate::routeros::tls::Tls;
 use crate::routeros::value::Encoding;
@@ -85,8 +85,8 @@ pub struct Site {
     pub query_timeout: Duration,
     /// Whether to follow logins with `listen`.
     pub live: bool,
-    /// Names of the plugins to run.
-    pub collect: Vec<String>,
+    /// What to ask the router, in `collect`'s order.
+    pub plugins: Vec<Arc<dyn Plugin>>,
 }
 
 impl Site {
@@ -106,7 +106,7 @@ impl Site {
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(5),
             live: true,
-            collect: plugin::BUILT_IN.map(Into::into).into(),
+            plugins: plugin::BUILT_IN.into_iter().filter_map(plugin::built_in).collect(),
         }
     }
 }

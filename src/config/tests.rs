@@ -16,6 +16,10 @@ fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> 
 const AWKA: &str =
     r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "api-user", password: Plain("hunter2"))})"#;
 
+fn names(site: &Site) -> Vec<&str> {
+    site.plugins.iter().map(|plugin| plugin.name()).collect()
+}
+
 #[test]
 fn defaults_fill_in_what_is_left_out() {
     let config = parse_with(AWKA, &[]).unwrap();
@@ -27,7 +31,7 @@ fn defaults_fill_in_what_is_left_out() {
     assert_eq!(site.password.expose(), "hunter2");
     assert_eq!((site.refresh, site.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
     assert_eq!((site.query_timeout, site.live, site.login), (Duration::from_secs(5), true, Method::Plain));
-    assert_eq!(site.collect, ["hotspot", "resource", "health"]);
+    assert_eq!(names(site), ["hotspot", "resource", "health"]);
 }
 
 #[test]
@@ -58,7 +62,7 @@ fn a_site_stands_over_defaults_and_the_environment_over_both() {
     let [one, two] = config.sites.as_slice() else { panic!() };
     assert_eq!((one.user.as_str(), one.refresh, one.live), ("a", Duration::from_secs(10), false));
     assert_eq!((one.hosts.len(), one.hosts[1].port, one.codepage.name()), (2, 1, "windows-1251"));
-    assert_eq!(one.collect, ["resource"]);
+    assert_eq!(names(one), ["resource"]);
     assert_eq!((two.user.as_str(), two.password.expose()), ("c", "y"));
     assert_eq!((two.refresh, two.query_timeout), (Duration::from_secs(60), Duration::from_secs(2)));
     assert_eq!((two.login, two.name.as_str()), (Method::Challenge, "Two"));

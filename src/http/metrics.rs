@@ -216,7 +216,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plugin::{Data, Health, Hotspot, Quantity, Resource, Sensor, Session, built_in};
+    use crate::plugin::{Data, Health, Hotspot, OWN, Quantity, Resource, Sensor, Session, built_in, is_own};
     use crate::routeros::error::{Cause, Error};
     use crate::state::{Reading, Usage};
 
@@ -235,6 +235,7 @@ mod tests {
             Data::Hotspot(_) => ("hotspot", 9),
             Data::Resource(_) => ("resource", 0),
             Data::Health(_) => ("health", 5),
+            Data::Listing(_) => ("leases", 5),
         };
         let at = Some(then().before(Duration::from_secs(age_s)));
         let took = Some(Duration::from_millis(250));
@@ -327,6 +328,16 @@ mod tests {
             assert_eq!(line, expected);
         }
         assert_eq!(text.len(), expected.len());
+    }
+
+    #[test]
+    fn the_list_of_its_own_is_that_of_a_scrape() {
+        let types =
+            include_str!("metrics/golden.txt").lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        let names: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
+        assert!(names.iter().all(|name| is_own(name)), "{names:?}");
+        let of_routers = names.iter().filter(|name| name.starts_with("mikrotik_"));
+        assert_eq!(of_routers.copied().collect::<Vec<_>>(), OWN);
     }
 
     #[test]

@@ -16,6 +16,39 @@ const MAX_LABEL_VALUE: usize = 64;
 /// router's to say, and each costs whoever stores it. No router known has a third.
 const MAX_SERIES: usize = 100;
 
+/// The metrics that every site may have, whatever the file declares.
+pub const OWN: [&str; 23] = [
+    "mikrotik_api_commands_total",
+    "mikrotik_api_logins_total",
+    "mikrotik_api_received_bytes_total",
+    "mikrotik_api_sent_bytes_total",
+    "mikrotik_health_fan_speed_rpm",
+    "mikrotik_health_temperature_celsius",
+    "mikrotik_health_voltage_volts",
+    "mikrotik_hotspot_active_users",
+    "mikrotik_hotspot_configured_users",
+    "mikrotik_hotspot_download_bytes_total",
+    "mikrotik_hotspot_kicks_total",
+    "mikrotik_hotspot_logins_total",
+    "mikrotik_hotspot_logouts_total",
+    "mikrotik_hotspot_upload_bytes_total",
+    "mikrotik_last_success_timestamp_seconds",
+    "mikrotik_plugin_duration_seconds",
+    "mikrotik_plugin_success",
+    "mikrotik_system_cpu_load_ratio",
+    "mikrotik_system_info",
+    "mikrotik_system_memory_free_bytes",
+    "mikrotik_system_memory_total_bytes",
+    "mikrotik_system_uptime_seconds",
+    "mikrotik_up",
+];
+
+/// Whether a metric of this name is the program's own, or may become so.
+#[must_use]
+pub fn is_own(name: &str) -> bool {
+    OWN.contains(&name) || name.starts_with("phsweb_agent_") || name.starts_with("process_")
+}
+
 /// What a metric's value does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -2,8 +2,10 @@
 //!
 //! A plugin is its commands and a pure function from their answers to [`Data`]. It knows
 //! no connection and no schedule: a site asks all of its plugins together, and each
-//! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration.
+//! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration;
+//! [`declared`] are those that the file declares.
 
+pub mod declared;
 mod health;
 pub mod hotspot;
 mod metric;
@@ -19,9 +21,10 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
 
+pub use declared::{Declaration, Declared, Listing};
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, Used, User};
-pub use metric::{Family, Kind, Labels};
+pub use metric::{Family, Kind, Labels, OWN, is_own};
 pub use resource::Resource;
 
 /// What to ask a router and how to read the answers.
@@ -34,6 +37,16 @@ pub trait Plugin: Send + Sync {
 
     /// Whether the rows tell of people, and so are for the admin only.
     fn private(&self) -> bool;
+
+    /// How long to wait from one time to the next, at least; `None`: it is asked for at each refresh.
+    fn every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What the file says of it, where it is declared there.
+    fn declaration(&self) -> Option<&Declaration> {
+        None
+    }
 
     /// The commands of one refresh; they leave in one write.
     fn commands(&self) -> Vec<Command>;
@@ -67,6 +80,13 @@ impl fmt::Debug for dyn Plugin {
     }
 }
 
+/// A built-in one is known by its name; a declared one is another where anything of it is declared otherwise.
+impl PartialEq for dyn Plugin {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.declaration() == other.declaration()
+    }
+}
+
 /// A router's answer to one command, or why there is none.
 pub type Answer = Result<Reply, Error>;
 
@@ -76,6 +96,15 @@ fn first(answers: &[Answer]) -> Result<&Reply, Error> {
         Some(answer) => answer.as_ref().map_err(Clone::clone),
         None => Err(Error::new(Cause::Protocol, "nothing was asked")),
     }
+}
+
+/// Why answers are only a part of the truth, where they are: the router stopped, there is more than is
+/// taken, or one of them did not come.
+#[must_use]
+pub fn partial(answers: &[Answer]) -> Option<String> {
+    let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
+    let failed = || answers.iter().find_map(|answer| answer.as_ref().err());
+    replies().find_map(Reply::partial).or_else(|| failed().map(|error| error.message.clone()))
 }
 
 /// What a plugin may know beside the answers.
@@ -121,6 +150,8 @@ pub enum Data {
     Resource(Resource),
     /// Temperatures, voltages, fans.
     Health(Health),
+    /// What a declared plugin asks for.
+    Listing(Listing),
 }
 
 /// Rows under named columns, as the page and the JSON show any plugin.
@@ -140,6 +171,7 @@ impl Data {
             Self::Hotspot(hotspot) => hotspot.table(),
             Self::Resource(resource) => resource.table(),
             Self::Health(health) => health.table(),
+            Self::Listing(listing) => listing.table.clone(),
         }
     }
 
@@ -150,6 +182,7 @@ impl Data {
             Self::Hotspot(hotspot) => hotspot.families(),
             Self::Resource(resource) => resource.families(),
             Self::Health(health) => health.families(),
+            Self::Listing(listing) => listing.families(),
         }
     }
 

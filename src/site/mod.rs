@@ -23,7 +23,6 @@ use smol::{Task, Timer};
 use crate::action::{Answer, Desk, Refusal};
 use crate::clock::Moment;
 use crate::config;
-use crate::plugin;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
@@ -54,9 +53,8 @@ const SOON: Duration = Duration::from_secs(2);
 /// What is known of a site before its task has begun.
 #[must_use]
 pub fn initial_state(config: &config::Site) -> SiteState {
-    let plugins = config.collect.iter().filter_map(|name| plugin::built_in(name));
     let hosts = config.hosts.iter().map(ToString::to_string);
-    SiteState::new(&config.key, &config.name, config.refresh, hosts, plugins)
+    SiteState::new(&config.key, &config.name, config.refresh, hosts, config.plugins.iter().cloned())
 }
 
 /// A site at work. Dropping it ends its task and its connection.

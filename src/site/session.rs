@@ -23,6 +23,10 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Changes that come together show together: this long after the last ones at the earliest.
 const COALESCE: Duration = Duration::from_millis(200);
 
+/// A refresh may come so much sooner after the one before than the one before did: a plugin that is asked for
+/// at every second one is not to miss it for that.
+const PUNCTUAL: Duration = Duration::from_millis(500);
+
 /// From an answer that disagrees with the changes told to the next look.
 const SECOND_LOOK: Duration = Duration::from_millis(2500);
 
@@ -40,6 +44,8 @@ pub(super) struct Session<'s> {
     applied: Instant,
     /// Whether nothing that was asked last was answered.
     unanswered: bool,
+    /// When the plugins that are not asked for at each refresh were asked for last over this connection.
+    asked: Vec<(String, Instant)>,
     /// How plugins have failed over this connection: each is a line in the log once.
     told: Vec<(String, Cause)>,
 }
@@ -51,8 +57,8 @@ impl<'s> Session<'s> {
         let follower = Follower::new(&site.config, readings);
         let accounted = client::Usage::default();
         let applied = Instant::now();
-        let told = Vec::new();
-        Self { site, client, host, accounted, since: None, follower, applied, unanswered: false, told }
+        let (since, unanswered, asked, told) = (None, false, Vec::new(), Vec::new());
+        Self { site, client, host, accounted, since, follower, applied, unanswered, asked, told }
     }
 
     /// Logs in and refreshes for as long as the router answers; gives why it does not.
@@ -209,13 +215,27 @@ impl<'s> Session<'s> {
 
     /// What is to be read now. A menu that the router lacks is asked for again only over
     /// a new connection: it may have been upgraded meanwhile.
-    fn plugins_due(&self) -> Vec<Arc<dyn Plugin>> {
+    fn plugins_due(&mut self) -> Vec<Arc<dyn Plugin>> {
         let lacking =
             |reading: &Reading| reading.error.as_ref().is_some_and(|error| error.cause == Cause::Unsupported);
         let snapshot = self.site.store.snapshot();
         let readings = snapshot.site(&self.site.config.key).map_or(&[][..], |site| &site.readings);
         let due = readings.iter().filter(|reading| self.since.is_none() || !lacking(reading));
-        due.map(|reading| reading.plugin.clone()).collect()
+        let mut due: Vec<Arc<dyn Plugin>> = due.map(|reading| reading.plugin.clone()).collect();
+        due.retain(|plugin| self.is_time_for(&**plugin));
+        due
+    }
+
+    /// Whether a plugin has waited for as long as it is to; then it waits from now on.
+    fn is_time_for(&mut self, plugin: &dyn Plugin) -> bool {
+        let Some(every) = plugin.every() else { return true };
+        let now = Instant::now();
+        match self.asked.iter_mut().find(|(asked, _)| asked == plugin.name()) {
+            Some((_, at)) if now + PUNCTUAL < *at + every => return false,
+            Some((_, at)) => *at = now,
+            None => self.asked.push((plugin.name().to_string(), now)),
+        }
+        true
     }
 
     /// What the log should say of a plugin after a try: how it fails, where it did not in this way before,

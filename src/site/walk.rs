@@ -121,11 +121,10 @@ impl<T: FnMut(Step)> Walk<'_, T> {
             Ok((format!("as {}", config.user), ()))
         })
         .await?;
-        for name in &config.collect {
-            let Some(plugin) = plugin::built_in(name) else { continue };
+        for plugin in &config.plugins {
             let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
             // The next may be well though this one is not; but what of it can't be read is not followed either.
-            let answered = self.step(name, ask(&*plugin, client, config)).await.is_ok();
+            let answered = self.step(plugin.name(), ask(&**plugin, client, config)).await.is_ok();
             if let Some(listen) = listen.filter(|_| answered) {
                 let _ = self
                     .step("listen", async {
@@ -173,11 +172,7 @@ impl<T: FnMut(Step)> Walk<'_, T> {
 async fn ask(plugin: &dyn Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let answers = client.call_all(plugin.commands(), config.query_timeout).await;
     plugin.read(&answers, &Context::new(Moment::now(), config.codepage))?;
-    let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
-    let rows: usize = replies().map(|reply| reply.rows.len()).sum();
-    let trap = replies().flat_map(|reply| &reply.traps).next();
-    let failed = answers.iter().find_map(|answer| answer.as_ref().err());
-    let part = trap.map(|trap| &trap.message).or(failed.map(|error| &error.message));
-    let part = part.map(|why| format!(", and only a part: {why}")).unwrap_or_default();
+    let rows: usize = answers.iter().flatten().map(|reply| reply.rows.len()).sum();
+    let part = plugin::partial(&answers).map(|why| format!(", and only a part: {why}")).unwrap_or_default();
     Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{Answer, Context, Data, Following, Plugin};
+use crate::plugin::{self, Answer, Context, Data, Following, Plugin};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
@@ -97,10 +97,8 @@ impl Reading {
         let context = Context { took, previous, following, ..Context::new(at, codepage) };
         match self.plugin.read(answers, &context) {
             Ok(data) => {
-                let trap = replies().flat_map(|reply| &reply.traps).map(|trap| trap.message.clone()).next();
-                let failed = answers.iter().find_map(|answer| answer.as_ref().err());
                 self.is_live = !matches!(following, Following::No);
-                self.partial = trap.or_else(|| failed.map(|error| error.message.clone()));
+                self.partial = plugin::partial(answers);
                 self.data = Some(Arc::new(data));
                 self.at = Some(at);
                 self.took = Some(took);

@@ -223,6 +223,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
             Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
             Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
             Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
+            Some(Data::Listing(listing)) => Content::Table(listing.table.clone()),
             None => Content::Table(Table::default()),
         },
     }

@@ -1,0 +1,248 @@
+//! What a declared plugin asks, and what it makes of answers of every form.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::Moment;
+use crate::plugin::{Kind, built_in};
+use crate::routeros::client::Reply;
+use crate::routeros::error::Cause;
+use crate::routeros::value::Encoding;
+
+fn declaration() -> Declaration {
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
+    let metric =
+        |name: &str, measure, labels: &[&str]| Metric { name: name.into(), measure, labels: texts(labels) };
+    Declaration {
+        name: "queues".into(),
+        title: "Queues".into(),
+        menu: "/queue/simple".into(),
+        query: texts(&["disabled=false", "-comment"]),
+        columns: texts(&["name", "rate-limit"]),
+        every: None,
+        private: false,
+        metrics: vec![
+            metric("queues", Measure::Rows, &[]),
+            metric("queues_by_parent", Measure::Rows, &["parent-queue"]),
+            metric("rates", Measure::Gauge("rate".into()), &[]),
+            metric("bytes_total", Measure::Counter("bytes".into()), &["parent-queue"]),
+        ],
+    }
+}
+
+fn reply(rows: &[&str]) -> Reply {
+    let words = |row: &&str| {
+        let words = row.split_whitespace().map(|word| format!("={word}"));
+        std::iter::once("!re".to_string()).chain(words).collect::<Vec<_>>()
+    };
+    let row = |row: &&str| Sentence::from_words(words(row).iter().map(String::as_str));
+    Reply { rows: rows.iter().map(row).collect(), ..Reply::default() }
+}
+
+/// Reads an answer after what was read before.
+fn read(reply: Reply, previous: Option<&Data>) -> Data {
+    read_as(declaration(), reply, previous)
+}
+
+fn read_as(declaration: Declaration, reply: Reply, previous: Option<&Data>) -> Data {
+    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let context = Context { previous, ..Context::new(Moment::now(), codepage) };
+    Declared::new(declaration).read(&[Ok(reply)], &context).unwrap()
+}
+
+/// Each series with its value.
+fn series(data: &Data) -> Vec<String> {
+    let of = |family: Family| {
+        let series = family.series().map(|(labels, value)| {
+            let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            format!("{}{{{}}} {value}", family.name, labels.join(","))
+        });
+        series.collect::<Vec<_>>()
+    };
+    data.families().into_iter().flat_map(of).collect()
+}
+
+/// The counter's series alone.
+fn counted(data: &Data) -> Vec<String> {
+    series(data).into_iter().filter(|line| line.starts_with("bytes_total")).collect()
+}
+
+#[test]
+fn all_that_is_shown_or_measured_is_asked_for_in_one_command() {
+    let expected = Command::new("/queue/simple/print")
+        .attribute(".proplist", "name,rate-limit,parent-queue,rate,bytes,.id")
+        .query("?disabled=false")
+        .query("?-comment")
+        .at_most(LIMIT);
+    assert_eq!(Declared::new(declaration()).commands(), [expected]);
+    let bare = Declaration { metrics: Vec::new(), query: Vec::new(), ..declaration() };
+    let expected = Command::new("/queue/simple/print").attribute(".proplist", "name,rate-limit");
+    assert_eq!(Declared::new(bare).commands(), [expected.at_most(LIMIT)]);
+}
+
+#[test]
+fn a_table_has_the_declared_columns() {
+    let mut answer = reply(&["name=a rate-limit=5 other=x", "", ".id=*2 rate-limit=", "name=b name=c"]);
+    let mut hostile = Sentence::from_words(["!re"]);
+    hostile.push_attribute(b"name", b"caf\xe9\0<b>");
+    answer.rows.push(hostile);
+    let table = read(answer, None).table();
+    assert_eq!(table.columns, ["name", "rate-limit"]);
+    let cells: Vec<Vec<Option<&str>>> =
+        table.rows.iter().map(|row| row.iter().map(Option::as_deref).collect()).collect();
+    assert_eq!(
+        cells,
+        [
+            vec![Some("a"), Some("5")],
+            // A row of nothing is none; one that has nothing to show is one.
+            vec![None, Some("")],
+            vec![Some("b"), None],
+            vec![Some("café\0<b>"), None],
+        ]
+    );
+}
+
+#[test]
+fn an_answer_is_measured_by_its_labels() {
+    let rows = [
+        ".id=*1 parent-queue=up rate=1.5 bytes=10",
+        ".id=*2 parent-queue=up rate=-2 bytes=5",
+        ".id=*3 rate=1m30s bytes=-7",
+        ".id=*4 rate=true bytes=5k",
+        ".id=*5 rate=fast",
+        "",
+    ];
+    assert_eq!(
+        series(&read(reply(&rows), None)),
+        [
+            "queues{} 5",
+            "queues_by_parent{parent_queue=} 3",
+            "queues_by_parent{parent_queue=up} 2",
+            "rates{} 90.5",
+            "bytes_total{parent_queue=up} 15",
+        ]
+    );
+    assert_eq!(series(&read(reply(&[]), None)), ["queues{} 0"], "none, and nothing that is not known");
+    // The one row of a menu that has no more has no `.id`.
+    assert_eq!(
+        series(&read(reply(&["rate=4"]), None)),
+        ["queues{} 1", "queues_by_parent{parent_queue=} 1", "rates{} 4"]
+    );
+}
+
+#[test]
+fn the_forms_of_a_figure() {
+    for (text, figure) in [
+        ("0", Some(0.0)),
+        ("-4.5", Some(-4.5)),
+        ("18446744073709551615", Some(18_446_744_073_709_551_615.0)),
+        ("1w1s", Some(604_801.0)),
+        ("00:01:00", Some(60.0)),
+        ("500ms", Some(0.5)),
+        ("yes", Some(1.0)),
+        ("false", Some(0.0)),
+        ("", None),
+        ("never", None),
+        ("5%", None),
+        ("1/2", None),
+        ("1e9", None),
+    ] {
+        let row = Sentence::from_words(["!re", &format!("=a={text}")]);
+        assert_eq!(number_of(&row, "a"), figure, "{text:?}");
+        assert_eq!(number_of(&row, "b"), None);
+    }
+}
+
+#[test]
+fn a_counter_never_goes_down() {
+    let steps: [(&[&str], f64); 8] = [
+        // It begins at the sum.
+        (&[".id=*1 bytes=10", ".id=*2 bytes=5"], 15.0),
+        (&[".id=*1 bytes=11", ".id=*2 bytes=5"], 16.0),
+        // Another order is nothing; a new row adds its value.
+        (&[".id=*2 bytes=6", ".id=*1 bytes=11", ".id=*3 bytes=100"], 117.0),
+        // What fell began anew; what says nothing, or nothing that is a figure, stays.
+        (&[".id=*1 bytes=4", ".id=*2", ".id=*3 bytes=-1"], 121.0),
+        (&[".id=*1 bytes=4", ".id=*2 bytes=7", ".id=*3 bytes=100"], 122.0),
+        // A row that is gone keeps what it counted, and is new when it comes again.
+        (&[".id=*1 bytes=4"], 122.0),
+        (&[], 122.0),
+        (&[".id=*3 bytes=3"], 125.0),
+    ];
+    let mut before: Option<Data> = None;
+    for (rows, total) in steps {
+        let now = read(reply(rows), before.as_ref());
+        assert_eq!(counted(&now), [format!("bytes_total{{parent_queue=}} {total}")], "{rows:?}");
+        before = Some(now);
+    }
+    let mut singleton = read(reply(&["bytes=5"]), None);
+    for total in [5, 6] {
+        singleton = read(reply(&[&format!("bytes={total}")]), Some(&singleton));
+        assert_eq!(counted(&singleton), [format!("bytes_total{{parent_queue=}} {total}")]);
+    }
+}
+
+#[test]
+fn a_part_of_the_rows_counts_and_is_no_sum() {
+    let all = read(reply(&[".id=*1 bytes=10", ".id=*2 bytes=5"]), None);
+    let cut = |rows: &[&str]| Reply { is_cut: true, ..reply(rows) };
+    let part = read(cut(&[".id=*1 bytes=12"]), Some(&all));
+    assert_eq!(series(&part), ["bytes_total{parent_queue=} 17"], "how many there are is not known");
+    // What was missing from the part only is not new.
+    let again = read(reply(&[".id=*1 bytes=12", ".id=*2 bytes=6"]), Some(&part));
+    assert_eq!(counted(&again), ["bytes_total{parent_queue=} 18"]);
+    // Parts without end are not remembered without end, and nothing counts twice.
+    let mut last = again;
+    for round in 0..8 {
+        let rows: Vec<String> = (0..2000).map(|n| format!(".id=*{round}-{n} bytes=1")).collect();
+        last = read(cut(&rows.iter().map(String::as_str).collect::<Vec<_>>()), Some(&last));
+    }
+    let total: u32 = 18 + 8192 - 2;
+    assert_eq!(counted(&last), [format!("bytes_total{{parent_queue=}} {total}")]);
+}
+
+#[test]
+fn what_is_measured_otherwise_begins_anew() {
+    let before = read(reply(&[".id=*1 bytes=10 packets=1"]), None);
+    let mut other = declaration();
+    other.metrics[3].measure = Measure::Counter("packets".into());
+    let now = read_as(other, reply(&[".id=*1 bytes=11 packets=2"]), Some(&before));
+    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 2"]);
+}
+
+#[test]
+fn a_metric_says_what_it_is_in_one_line() {
+    let declaration = Declaration { query: vec!["a=one\ntwo".into(), "-b".into()], ..declaration() };
+    let helps: Vec<String> = declaration.metrics.iter().map(|metric| declaration.help(metric)).collect();
+    let tail = "the rows of /queue/simple";
+    assert_eq!(
+        helps,
+        [
+            "Rows of /queue/simple where a=one two, -b.".to_string(),
+            "Rows of /queue/simple where a=one two, -b.".to_string(),
+            format!("Sum of rate of {tail} where a=one two, -b."),
+            format!("Sum of bytes of {tail} where a=one two, -b, at the first look, and what it grew since."),
+        ]
+    );
+    let kinds: Vec<Kind> = read(reply(&[]), None).families().iter().map(|family| family.kind).collect();
+    assert_eq!(kinds, [Kind::Gauge, Kind::Gauge, Kind::Gauge, Kind::Counter]);
+}
+
+#[test]
+fn without_an_answer_there_is_nothing_to_say() {
+    let context = Context::new(Moment::now(), Encoding::for_label(b"windows-1252").unwrap());
+    let refused = Error::new(Cause::Permission, "not enough permissions (9)");
+    let read = Declared::new(declaration()).read(&[Err(refused.clone())], &context);
+    assert_eq!(read.unwrap_err(), refused);
+}
+
+#[test]
+fn a_plugin_is_the_same_while_its_declaration_is() {
+    let plugin = |declaration| -> Vec<Arc<dyn Plugin>> { vec![Arc::new(Declared::new(declaration))] };
+    let its_own = |name| built_in(name).into_iter().collect::<Vec<_>>();
+    assert_eq!(plugin(declaration()), plugin(declaration()));
+    assert_ne!(plugin(declaration()), plugin(Declaration { private: true, ..declaration() }));
+    assert_eq!(its_own("health"), its_own("health"));
+    assert_ne!(its_own("health"), its_own("resource"));
+    assert_ne!(its_own("health"), plugin(Declaration { name: "health".into(), ..declaration() }));
+}
