@@ -29,6 +29,8 @@ pub enum Refusal {
     NoSite,
     /// Too much is asked of this site already.
     Busy,
+    /// The site's task left it undone: the site was changed or taken out meanwhile, or the task failed over it.
+    Abandoned,
     /// The session is not there any more.
     Gone,
     /// The session of this id is not the one that was meant.
@@ -159,6 +161,11 @@ impl Desk {
         Orders { refreshes: requested, errands: run, tests: tested }
     }
 
+    /// Closes the counter of a site that is no more.
+    pub fn close(&self, site: &str) {
+        self.counters.write().unwrap_or_else(PoisonError::into_inner).remove(site);
+    }
+
     /// Has a site's router asked now, whether what this gives is awaited or not; that is done once the router
     /// has answered. Calls that come together share one refresh, and there is at most one a second.
     ///
@@ -222,6 +229,5 @@ fn put<T>(queue: &Sender<T>, order: T) -> Result<(), Refusal> {
 }
 
 async fn wait<T>(answered: Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
-    // The site was taken out of the configuration meanwhile.
-    answered.recv().await.unwrap_or(Err(Refusal::NoSite))
+    answered.recv().await.unwrap_or(Err(Refusal::Abandoned))
 }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use bpaf::{Args, OptionParser, ParseFailure, Parser, construct, long, positional};
 use log::LevelFilter;
-use phsweb_agent::command::{Failure, demo::Demo, run::Run, simulate::Simulate, test::Test};
+use phsweb_agent::command::{Failure, check::Check, demo::Demo, run::Run, simulate::Simulate, test::Test};
 use phsweb_agent::config::Http;
 use phsweb_agent::logging;
 use phsweb_agent::simulator::{Fault, Version};
@@ -32,6 +32,7 @@ enum Command {
     Run(Run),
     Demo(Demo),
     Simulate(Simulate),
+    Check(Check),
     Test(Test),
 }
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Run(run) => run.execute(),
         Command::Demo(demo) => demo.execute(),
         Command::Simulate(simulate) => simulate.execute(),
+        Command::Check(check) => check.execute(),
         Command::Test(test) => test.execute(),
     };
     log::logger().flush();
@@ -73,7 +75,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .to_options()
         .version(version)
         .descr("Runs the agent: asks the routers of sites.ron, serves the page and JSON.")
-        .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started: all of its problems are shown, and the exit code is 1.")
+        .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started: all of its problems are shown, and the exit code is 1. While it runs it follows the file, and the secrets and certificates that this names: what is good is taken within two seconds, or at once on SIGHUP, and only what changed is touched; what is wrong changes nothing, and is told on the page and in the log.")
         .command("run")
         .help("Run the agent; this is what happens without a command, too");
     let demo_command = with_log(demo())
@@ -89,6 +91,13 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .footer(simulate_footer().as_str())
         .command("simulate")
         .help("Simulated routers alone, for other clients of the RouterOS API");
+    let check_command = with_log(check())
+        .to_options()
+        .version(version)
+        .descr("Checks sites.ron, and all that it names: secrets, certificates, variables. Nothing is started and no router is asked.")
+        .footer("Prints every problem at once, as sites.ron:LINE:COLUMN, with what was found and what was expected. The exit code is 1 if there is any.")
+        .command("check")
+        .help("Say what is wrong with sites.ron, all at once, with line and column");
     let test_command = with_log(test())
         .to_options()
         .version(version)
@@ -97,7 +106,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .command("test")
         .help("Try the way to each router, step by step, and say where it ends and why");
     let plain_run = with_log(run());
-    construct!([run_command, demo_command, simulate_command, test_command, plain_run])
+    construct!([run_command, check_command, test_command, demo_command, simulate_command, plain_run])
         .to_options()
         .version(version)
         .descr("Shows who is online on MikroTik hotspots at many sites, and how the routers are.")
@@ -130,6 +139,13 @@ fn test() -> impl Parser<Command> {
     let json = long("json").help("Print one JSON array of all steps instead").switch();
     let sites = positional::<String>("SITE").help("Keys of the sites to try; all where none is named").many();
     construct!(Test { config, json, sites }).map(Command::Test)
+}
+
+fn check() -> impl Parser<Command> {
+    let file = positional::<PathBuf>("FILE")
+        .help("The configuration; else $PHSWEB_CONFIG, ./sites.ron, /etc/phsweb-agent/sites.ron")
+        .optional();
+    construct!(Check { file }).map(Command::Check)
 }
 
 fn config() -> impl Parser<Option<PathBuf>> {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, say, serve, simulated};
+use super::serve::serve;
+use super::{Failure, at_simulator, say, simulated};
 use crate::config::{Config, Http, Secret, Site};
 use crate::simulator;
 
@@ -44,11 +45,12 @@ impl Demo {
             let key =
                 if turn == 0 { kind.identity.clone() } else { format!("{}-{}", kind.identity, turn + 1) };
             let settings = simulator::Settings { seed: number as u64 + 1, identity: key.clone(), ..kind };
-            let (site, router) = simulated(&site(&key), settings)?;
-            sites.push(Arc::new(site));
+            let site = site(&key);
+            let router = simulated(&site, settings)?;
+            sites.push(Arc::new(at_simulator(&site, &router)));
             routers.push(router);
         }
-        serve(&Config { http, sites })
+        serve(Config { http, sites }, None)
     }
 }
 

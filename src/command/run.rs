@@ -1,14 +1,17 @@
 //! `run`: the agent.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, configured, serve, simulated};
-use crate::config;
+use super::reload::{Prepare, Source};
+use super::serve::serve;
+use super::{Failure, at_simulator, file, not_started, simulated};
+use crate::config::{self, Watch};
 use crate::routeros::login::Method;
-use crate::simulator::{self, BadVersion, Login, Settings};
+use crate::simulator::{self, BadVersion, Login, Router, Settings};
 
 /// Options of `run`.
 #[derive(Debug, Clone)]
@@ -22,25 +25,51 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs the agent until a signal ends it.
+    /// Runs the agent until a signal ends it, and as the file says by then.
     ///
     /// # Errors
     ///
-    /// When the file is wrong, all of its problems; when the address is taken, that.
+    /// When the file is wrong at the start, all of its problems; when the address is taken, that.
     pub fn execute(self) -> Result<(), Failure> {
-        let mut config = configured(self.config)?;
-        if let Some(listen) = self.listen {
-            config.http.listen = listen;
-        }
-        let mut routers = Vec::new();
-        if self.simulate {
-            for (site, kind) in config.sites.iter_mut().zip(simulator::demo().into_iter().cycle()) {
-                let (at_simulator, router) = simulated(site, settings(site, kind)?)?;
-                *site = Arc::new(at_simulator);
-                routers.push(router);
+        let path = file(self.config)?;
+        let loaded = Watch::load(path.clone(), &config::environment);
+        let (watch, config) = loaded.map_err(|problems| not_started(&problems, &path))?;
+        let (listen, mut simulated) = (self.listen, self.simulate.then(Simulated::default));
+        let mut prepare: Prepare = Box::new(move |mut config| {
+            if let Some(listen) = listen {
+                config.http.listen = listen;
             }
+            if let Some(simulated) = &mut simulated {
+                simulated.stand_for(&mut config.sites)?;
+            }
+            Ok(config)
+        });
+        let config = prepare(config)?;
+        serve(config, Some(Source::new(watch, prepare)))
+    }
+}
+
+/// Simulated routers for the sites of a file. Each stays for as long as its site is logged in to as before.
+#[derive(Default)]
+struct Simulated(BTreeMap<String, (config::Site, Router)>);
+
+impl Simulated {
+    fn stand_for(&mut self, sites: &mut [Arc<config::Site>]) -> Result<(), Failure> {
+        let mut before = std::mem::take(&mut self.0);
+        for (site, kind) in sites.iter_mut().zip(simulator::demo().into_iter().cycle()) {
+            let of_file = config::Site::clone(site);
+            let is_same = |other: &config::Site| {
+                (&other.user, &other.password, other.login)
+                    == (&of_file.user, &of_file.password, of_file.login)
+            };
+            let router = match before.remove(&of_file.key).filter(|(other, _)| is_same(other)) {
+                Some((_, router)) => router,
+                None => simulated(&of_file, settings(&of_file, kind)?)?,
+            };
+            *site = Arc::new(at_simulator(&of_file, &router));
+            self.0.insert(of_file.key.clone(), (of_file, router));
         }
-        serve(&config)
+        Ok(())
     }
 }
 

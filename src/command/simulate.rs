@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{Failure, say, signals, until_ended};
+use super::{Failure, nothing_to_reload, say, signals, until_ended};
 use crate::config::{API_PORT, API_TLS_PORT};
 use crate::simulator::{self, Fault, Login, Policies, Router, Settings, Version};
 
@@ -69,7 +69,7 @@ impl Simulate {
         if let Some(fault) = self.fault {
             say(&format!("Fault {fault}: {}.", fault.description()));
         }
-        smol::block_on(until_ended(signals));
+        smol::block_on(until_ended(signals, nothing_to_reload));
         Ok(())
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use smol::channel::{self, Receiver};
 use smol::lock::Semaphore;
 
-use super::{Failure, configured, say};
+use super::{Failure, file, say};
 use crate::action::Step;
-use crate::config::{Config, Site};
+use crate::config::{self, Config, Site};
 use crate::http::StepJson;
 use crate::site::walk;
 
@@ -34,7 +34,9 @@ impl Test {
     ///
     /// When the file is wrong or has no such site, and when a step failed: nothing more is said then.
     pub fn execute(self) -> Result<(), Failure> {
-        let config = configured(self.config.clone())?;
+        let path = file(self.config.clone())?;
+        let config = config::load(&path, &config::environment)
+            .map_err(|problems| format!("{problems}\nNothing was tried: mend {} first.", path.display()))?;
         let sites = self.sites_of(&config)?;
         let places = Arc::new(Semaphore::new(AT_A_TIME));
         let walks: Vec<_> = sites

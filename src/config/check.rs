@@ -12,7 +12,7 @@ use super::file::{Fields, Node, Problem, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use super::plugins::{self, Plugins};
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
-use super::{Environment, https, read_text};
+use super::{Environment, https};
 use crate::plugin::Plugin;
 use crate::routeros::login::Method;
 use crate::routeros::tls::{Authorities, Tls};
@@ -270,7 +270,8 @@ impl<'f> Check<'f, '_> {
             }
             Security::Ca(path) => {
                 let path = self.reader.relative(&path);
-                let authorities = read_text(&path, MAX_CA_FILE).and_then(|text| Authorities::from_pem(&text));
+                let authorities = self.reader.contents.read_text(&path, MAX_CA_FILE);
+                let authorities = authorities.and_then(|text| Authorities::from_pem(&text));
                 let told = |error| format!("tls: the Ca file {} {error}", path.display());
                 authorities.map_err(|error| self.reader.problem(node, told(error))).ok().map(Tls::Ca)
             }
@@ -336,7 +337,9 @@ impl<'f> Check<'f, '_> {
                 .ok_or_else(|| format!("{name}: the environment variable {variable} is not set")),
             Source::File(path) => {
                 let path: PathBuf = self.reader.relative(&path);
-                read_text(&path, MAX_SECRET_FILE)
+                self.reader
+                    .contents
+                    .read_text(&path, MAX_SECRET_FILE)
                     .map(|text| text.trim_end_matches(['\n', '\r']).to_string())
                     .map_err(|error| format!("{name}: the secret file {} {error}", path.display()))
             }

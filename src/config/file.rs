@@ -14,6 +14,8 @@ use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::contents::Contents;
+
 /// Longest piece of the file that an error repeats, in characters.
 const SHOWN: usize = 40;
 
@@ -35,16 +37,35 @@ impl Problem {
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self { place: place.into(), message: message.into(), offset: usize::MAX, excerpt: None }
     }
+
+    /// `sites.ron:12:9`, or what else it is about.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was found, what was expected and what to do.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The line of the file, and under it a caret at the place.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<String> {
+        let (line, column) = self.excerpt.as_ref()?;
+        // The caret stands under its character even where tabs indent the line.
+        let indent: String =
+            line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        Some(format!("{line}\n{indent}^"))
+    }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)?;
-        if let Some((line, column)) = &self.excerpt {
-            // The caret stands under its character even where tabs indent the line.
-            let indent: String =
-                line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            write!(f, "\n    {line}\n    {indent}^")?;
+        for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
+            write!(f, "\n    {line}")?;
         }
         Ok(())
     }
@@ -79,11 +100,13 @@ pub(super) struct Reader<'f> {
     /// Names of fields, which an error may repeat wherever they stand.
     names: Vec<&'static str>,
     pub(super) problems: Vec<Problem>,
+    /// The files that were read, this one and those that it names.
+    pub(super) contents: Contents,
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(path: &Path, text: &'f str, names: Vec<&'static str>) -> Self {
-        Self { path: path.into(), text, names, problems: Vec::new() }
+    pub(super) fn new(path: &Path, text: &'f str, names: Vec<&'static str>, contents: Contents) -> Self {
+        Self { path: path.into(), text, names, problems: Vec::new(), contents }
     }
 
     /// The whole file as one value. What it does not parse as is a problem.

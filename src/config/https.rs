@@ -1,13 +1,11 @@
 //! HTTPS for the agent's own page: its certificate and key, from two PEM files.
 //!
-//! [`Https`] is a pair that has been found good. The files change under a program that runs, so what
-//! is [`Found`] there is read and checked in two steps: who follows them compares what was read
-//! before anything is made of it.
+//! [`Https`] is a pair that has been found good.
 
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -21,8 +19,8 @@ use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 use ring::digest::{Context, SHA256};
 
+use super::contents::{Contents, Digest};
 use super::file::{Node, Reader};
-use super::read_bytes;
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
@@ -33,30 +31,13 @@ pub(super) const FIELDS: [&str; 2] = ["cert", "key"];
 /// A certificate and its key, as they were in their files when these were read.
 #[derive(Clone)]
 pub struct Https {
-    files: Files,
+    cert: PathBuf,
+    key: PathBuf,
+    /// Tells what was in them from what may be in them later.
     digest: Digest,
     key_is_open: bool,
     leaf: CertificateDer<'static>,
     server: Arc<ServerConfig>,
-}
-
-/// Where the certificate and its key are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-/// What tells one content of the files from another: SHA-256, so that no key is kept for it.
-pub type Digest = [u8; 32];
-
-/// What was in the files, or why they could not be read.
-pub struct Found {
-    files: Files,
-    cert: Result<Vec<u8>, String>,
-    key: Result<Vec<u8>, String>,
-    /// Whether every user of the machine can read it.
-    key_is_open: bool,
 }
 
 /// One of the two files.
@@ -82,14 +63,21 @@ impl fmt::Display for Unfit {
 /// Only where it came from: what it holds never prints.
 impl fmt::Debug for Https {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.files.fmt(f)
+        write!(f, "Https({self})")
     }
 }
 
-/// The same files: what they hold is followed by who serves it.
+impl fmt::Display for Https {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {}", self.cert.display(), self.key.display())
+    }
+}
+
+/// The same certificate and key, from the same files.
 impl PartialEq for Https {
     fn eq(&self, other: &Self) -> bool {
-        self.files == other.files
+        (&self.cert, &self.key, self.digest, self.key_is_open)
+            == (&other.cert, &other.key, other.digest, other.key_is_open)
     }
 }
 
@@ -101,19 +89,37 @@ impl Https {
     ///
     /// What is wrong with either, or with both.
     pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, Vec<Unfit>> {
-        Files { cert, key }.read().check()
+        Self::read(cert, key, &mut Contents::default())
     }
 
-    /// Where it came from.
-    #[must_use]
-    pub fn files(&self) -> &Files {
-        &self.files
-    }
-
-    /// Of which content it was made.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        self.digest
+    fn read(cert: PathBuf, key: PathBuf, contents: &mut Contents) -> Result<Self, Vec<Unfit>> {
+        const READ_BY_OTHERS: u32 = 0o004;
+        let key_is_open = fs::metadata(&key).is_ok_and(|key| key.mode() & READ_BY_OTHERS != 0);
+        let (cert_pem, key_pem) = (contents.read(&cert, MAX_PEM_FILE), contents.read(&key, MAX_PEM_FILE));
+        let digest = digest([&cert_pem, &key_pem].map(|pem| pem.as_deref().unwrap_or_default()));
+        let unfit = |part, why: String| {
+            let path = if part == Part::Cert { &cert } else { &key };
+            Unfit { part, message: format!("the file {} {why}", path.display()) }
+        };
+        let chain = cert_pem.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
+        let signing_key = key_pem.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
+        let (chain, signing_key) = match (chain, signing_key) {
+            (Ok(chain), Ok(key)) => (chain, key),
+            (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
+        };
+        let leaf = chain[0].clone();
+        let certified = CertifiedKey::new(chain, signing_key);
+        if certified.keys_match().is_err() {
+            let why =
+                format!("is not the key of {}; expected that of the first certificate there", cert.display());
+            return Err(vec![unfit(Part::Key, why)]);
+        }
+        let server = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        Ok(Self { cert, key, digest, key_is_open, leaf, server: Arc::new(server) })
     }
 
     /// TLS 1.2 and 1.3 with this certificate.
@@ -126,82 +132,25 @@ impl Https {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let open = self.key_is_open.then(|| {
-            let key = self.files.key.display();
+            let key = self.key.display();
             format!("every user of this machine can read the key {key}: chmod 600 it")
         });
-        let cert = self.files.cert.display();
+        let cert = self.cert.display();
         let out_of_date = out_of_date(&self.leaf).map(|why| format!("the certificate {cert} {why}"));
         open.into_iter().chain(out_of_date).collect()
     }
 }
 
-impl fmt::Display for Files {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} and {}", self.cert.display(), self.key.display())
+/// One digest of two files.
+fn digest(files: [&[u8]; 2]) -> Digest {
+    let mut context = Context::new(&SHA256);
+    for bytes in files {
+        context.update(&bytes.len().to_be_bytes());
+        context.update(bytes);
     }
-}
-
-impl Files {
-    /// Reads both as they are now.
-    #[must_use]
-    pub fn read(&self) -> Found {
-        const READ_BY_OTHERS: u32 = 0o004;
-        let read = |path: &Path| read_bytes(path, MAX_PEM_FILE);
-        let key_is_open = fs::metadata(&self.key).is_ok_and(|key| key.mode() & READ_BY_OTHERS != 0);
-        Found { cert: read(&self.cert), key: read(&self.key), key_is_open, files: self.clone() }
-    }
-}
-
-impl Found {
-    /// Tells it from what else may be found there.
-    #[must_use]
-    pub fn digest(&self) -> Digest {
-        let mut context = Context::new(&SHA256);
-        for part in [&self.cert, &self.key] {
-            let bytes = match part {
-                Ok(bytes) => bytes,
-                Err(error) => error.as_bytes(),
-            };
-            context.update(&bytes.len().to_be_bytes());
-            context.update(bytes);
-        }
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
-        digest
-    }
-
-    /// Makes of it what can be served.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with either file, or with both.
-    pub fn check(self) -> Result<Https, Vec<Unfit>> {
-        let digest = self.digest();
-        let Self { files, cert, key, key_is_open } = self;
-        let unfit = |part, why: String| {
-            let path = if part == Part::Cert { &files.cert } else { &files.key };
-            Unfit { part, message: format!("the file {} {why}", path.display()) }
-        };
-        let cert = cert.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
-        let key = key.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
-        let (chain, key) = match (cert, key) {
-            (Ok(chain), Ok(key)) => (chain, key),
-            (cert, key) => return Err(cert.err().into_iter().chain(key.err()).collect()),
-        };
-        let leaf = chain[0].clone();
-        let certified = CertifiedKey::new(chain, key);
-        if certified.keys_match().is_err() {
-            let cert = files.cert.display();
-            let why = format!("is not the key of {cert}; expected that of the first certificate there");
-            return Err(vec![unfit(Part::Key, why)]);
-        }
-        let server = ServerConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        Ok(Https { files, digest, key_is_open, leaf, server: Arc::new(server) })
-    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 /// Reads `http.tls`.
@@ -220,7 +169,8 @@ pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https>
     };
     let cert_path: Option<PathBuf> = reader.value("cert", cert, EXPECTED);
     let key_path: Option<PathBuf> = reader.value("key", key, EXPECTED);
-    let loaded = Https::load(reader.relative(&cert_path?), reader.relative(&key_path?));
+    let (cert_path, key_path) = (reader.relative(&cert_path?), reader.relative(&key_path?));
+    let loaded = Https::read(cert_path, key_path, &mut reader.contents);
     let told = |unfits: Vec<Unfit>| {
         for Unfit { part, message } in unfits {
             match part {

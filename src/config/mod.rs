@@ -1,28 +1,33 @@
 //! `sites.ron`: which routers, how to log in to them, how the agent is reached.
 //!
 //! [`load`] takes the whole file or nothing: every problem comes back at once, each
-//! with its place, what was found and what was expected.
+//! with its place, what was found and what was expected. A [`Watch`] does so again whenever
+//! the file changes, or another that it names, and [`Changes`] says what that comes to.
 
+mod changes;
 mod check;
+mod contents;
 mod file;
 mod https;
 mod model;
 mod plugins;
 mod properties;
 mod secret;
+mod watch;
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
+pub use changes::{Change, Changes};
 use check::Check;
+use contents::Contents;
 use file::Reader;
 pub use file::{Problem, unknown};
-pub use https::{Digest, Files, Found, Https, Unfit};
+pub use https::{Https, Unfit};
 pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use plugins::Plugins;
 pub use secret::Secret;
+pub use watch::Watch;
 
 /// Longest file taken, in bytes: a thousand sites take a quarter of it.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -30,6 +35,20 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// Every problem of a configuration, in the file's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
+
+impl Problems {
+    /// Each of them.
+    #[must_use]
+    pub fn all(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl From<Problem> for Problems {
+    fn from(problem: Problem) -> Self {
+        Self(vec![problem])
+    }
+}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,9 +76,7 @@ pub fn environment(name: &str) -> Option<String> {
 ///
 /// All that is wrong with it, and with the secrets and variables it names.
 pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
-    let text = read_text(path, MAX_FILE)
-        .map_err(|message| Problems(vec![Problem::elsewhere(path.display().to_string(), message)]))?;
-    parse(path, &text, environment)
+    read(path, environment).0
 }
 
 /// Checks the text of a file that lies at `path`.
@@ -68,33 +85,35 @@ pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
 ///
 /// As [`load`].
 pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config, Problems> {
+    parse_with(path, text, environment, Contents::default()).0
+}
+
+/// The same as [`load`], and what was in all files that were read for it.
+fn read(path: &Path, environment: Environment) -> (Result<Config, Problems>, Contents) {
+    let mut contents = Contents::default();
+    match contents.read_text(path, MAX_FILE) {
+        Ok(text) => parse_with(path, &text, environment, contents),
+        Err(message) => (Err(Problem::elsewhere(path.display().to_string(), message).into()), contents),
+    }
+}
+
+fn parse_with(
+    path: &Path,
+    text: &str,
+    environment: Environment,
+    contents: Contents,
+) -> (Result<Config, Problems>, Contents) {
     // Some editors begin a file with a mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
-    let reader = Reader::new(path, &text, check::names());
+    let reader = Reader::new(path, &text, check::names(), contents);
     let mut check = Check { reader, environment, plugins: Plugins::default() };
     let config = check.config();
+    let Reader { mut problems, contents, .. } = check.reader;
+    problems.sort_by_key(|problem| problem.offset);
     match config {
-        Some(config) if check.reader.problems.is_empty() => Ok(config),
-        _ => {
-            let mut problems = check.reader.problems;
-            problems.sort_by_key(|problem| problem.offset);
-            Err(Problems(problems))
-        }
+        Some(config) if problems.is_empty() => (Ok(config), contents),
+        _ => (Err(Problems(problems)), contents),
     }
-}
-
-fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    String::from_utf8(read_bytes(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
-}
-
-fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
-    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
-    if bytes.len() as u64 > most {
-        return Err(format!("is longer than the {most} bytes that are taken"));
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ pub struct Site {
     pub query_timeout: Duration,
     /// Whether to follow logins with `listen`.
     pub live: bool,
-    /// What to ask the router, in `collect`'s order.
+    /// The plugins to run, in the order that they are shown in.
     pub plugins: Vec<Arc<dyn Plugin>>,
 }
 

@@ -170,6 +170,11 @@ fn cut(text: &str) -> &str {
 pub(super) fn in_words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::NoSite => "This site is not configured (any more).".into(),
+        Refusal::Abandoned => {
+            "The site was changed or taken out of sites.ron meanwhile, or the agent failed over this, which its log \
+             would tell. Whether it was done is not known: look, and try again."
+                .into()
+        }
         Refusal::Busy => "Too much is asked of this site at once: try again in a moment.".into(),
         Refusal::Gone => "The session is not there any more.".into(),
         Refusal::Another => {
@@ -194,7 +199,7 @@ pub(super) fn refused_as(refusal: &Refusal, shape: impl FnOnce(u16, &'static str
     let (status, title) = match refusal {
         Refusal::NoSite | Refusal::Gone => (404, "Not Found"),
         Refusal::Another => (409, "Conflict"),
-        Refusal::Busy => (503, "Service Unavailable"),
+        Refusal::Busy | Refusal::Abandoned => (503, "Service Unavailable"),
         Refusal::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
             (504, "Gateway Timeout")
         }

@@ -4,7 +4,7 @@
 //! bytes. One that begins, or that was too slow for what is kept, is told how all sites are now, so
 //! that nobody misses anything for good.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -126,10 +126,9 @@ impl Events {
             }
             let now = self.store.snapshot();
             if now.generation != before.generation {
-                let is_same =
-                    |at: usize, site| before.sites.get(at).is_some_and(|old| Arc::ptr_eq(old, site));
-                let changed = now.sites.iter().enumerate().filter(|&(at, site)| !is_same(at, site));
-                self.tell(|| render(&now, changed.map(|(_, site)| site)));
+                let old: HashSet<*const SiteState> = before.sites.iter().map(Arc::as_ptr).collect();
+                let changed = now.sites.iter().filter(|site| !old.contains(&Arc::as_ptr(site)));
+                self.tell(|| render(&now, changed, now.reload != before.reload));
                 before = now;
             }
         }
@@ -143,7 +142,7 @@ impl Events {
         if let Some((_, batch)) = before.filter(|(at, batch)| is_good(*at, batch)) {
             return batch;
         }
-        let batch = render(&now, &now.sites);
+        let batch = render(&now, &now.sites, false);
         self.lock().all = Some((Instant::now(), batch.clone()));
         batch
     }
@@ -216,15 +215,26 @@ impl Drop for Follower {
     }
 }
 
-/// The events of these sites. Their id is the generation, by which a page knows what it shows already.
-fn render<'s>(snapshot: &Snapshot, sites: impl IntoIterator<Item = &'s Arc<SiteState>>) -> Batch {
+/// The events of these sites, and where it was `reloaded` of the configuration. Their id is the generation, by
+/// which a page knows what it shows already.
+fn render<'s>(
+    snapshot: &Snapshot,
+    sites: impl IntoIterator<Item = &'s Arc<SiteState>>,
+    reloaded: bool,
+) -> Batch {
     let view = View { snapshot, now: Moment::now() };
     let mut text = String::new();
+    // No map in what is told has keys that are not text.
+    let mut put = |event: &str, data: serde_json::Result<String>| {
+        let (id, data) = (snapshot.generation.to_string(), data.unwrap_or_default());
+        text.extend(["id: ", &id, "\nevent: ", event, "\ndata: ", &data, "\n\n"]);
+    };
+    if reloaded {
+        put("config", serde_json::to_string(&api::config(view)));
+    }
     for site in sites {
         let event = SiteEvent { site: &site.key, stats: api::stats(view, site) };
-        // No map in it has keys that are not text.
-        let data = serde_json::to_string(&event).unwrap_or_default();
-        text.extend(["id: ", &snapshot.generation.to_string(), "\nevent: site\ndata: ", &data, "\n\n"]);
+        put("site", serde_json::to_string(&event));
     }
     Batch { generation: Some(snapshot.generation), bytes: text.into_bytes().into() }
 }
@@ -232,12 +242,13 @@ fn render<'s>(snapshot: &Snapshot, sites: impl IntoIterator<Item = &'s Arc<SiteS
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::SiteState;
+    use crate::state::Reload;
 
     #[test]
     fn nobody_is_told_how_it_was_before_what_was_told() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
-        let store = Arc::new(Store::new([site]));
+        let store = Arc::new(Store::new(Reload::first(None)));
+        store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone());
         let mut follower = events.follow();
         let mut next = || {
@@ -245,11 +256,11 @@ mod tests {
             String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
         };
         let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
-        assert_eq!(next(), "id: 0", "how all is, though nothing is known yet");
-        events.tell(|| batch(Some(0), "from before"));
-        events.tell(|| batch(None, "a comment"));
-        events.tell(|| batch(Some(2), "from after"));
+        assert_eq!(next(), "id: 1", "how all is, though nothing is known yet");
         events.tell(|| batch(Some(1), "from before"));
+        events.tell(|| batch(None, "a comment"));
+        events.tell(|| batch(Some(3), "from after"));
+        events.tell(|| batch(Some(2), "from before"));
         events.tell(|| batch(None, "the end"));
         assert_eq!([next(), next(), next()], ["a comment", "from after", "the end"]);
     }
@@ -257,7 +268,8 @@ mod tests {
     #[test]
     fn those_who_begin_together_share_how_all_is_until_it_changes() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
-        let store = Arc::new(Store::new([site]));
+        let store = Arc::new(Store::new(Reload::first(None)));
+        store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone());
         let next = |follower: &mut Follower| smol::block_on(follower.next());
         let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());

@@ -11,28 +11,19 @@ use super::message::Response;
 use super::process::Process;
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Family, Kind, Labels};
-use crate::state::{ReadingState, SiteState, Snapshot};
+use crate::state::{ReadingState, Reload, SiteState, Snapshot};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How reading the file went. At the agent's start it went well, or there would be no agent.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reload {
-    /// Whether the last try did.
-    pub(super) successful: bool,
-    /// When one last did.
-    pub(super) succeeded_at: Moment,
-}
-
 /// Answers a scrape. No two are alike, so none is kept.
-pub(super) fn metrics(snapshot: &Snapshot, reload: Reload) -> Response {
-    let text = render(snapshot, reload, Process::now());
+pub(super) fn metrics(snapshot: &Snapshot) -> Response {
+    let text = render(snapshot, Process::now());
     Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store")
 }
 
-fn render(snapshot: &Snapshot, reload: Reload, process: Process) -> String {
+fn render(snapshot: &Snapshot, process: Process) -> String {
     let mut page = Page::default();
-    for family in of_agent(snapshot.clock, reload, process) {
+    for family in of_agent(snapshot.clock, &snapshot.reload, process) {
         page.put(None, &family);
     }
     for site in &snapshot.sites {
@@ -44,7 +35,7 @@ fn render(snapshot: &Snapshot, reload: Reload, process: Process) -> String {
 }
 
 /// What the agent says of itself.
-fn of_agent(clock: Clock, reload: Reload, process: Process) -> Vec<Family> {
+fn of_agent(clock: Clock, reload: &Reload, process: Process) -> Vec<Family> {
     let mut build = Family::gauge("phsweb_agent_build_info", "Always 1; the label says which version it is.");
     build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
     vec![
@@ -53,12 +44,12 @@ fn of_agent(clock: Clock, reload: Reload, process: Process) -> Vec<Family> {
             "phsweb_agent_config_last_reload_successful",
             "1 where the configuration was good when it was last read; 0 where the one before is still in use.",
         )
-        .of(Some(truth(reload.successful))),
+        .of(Some(truth(reload.is_good()))),
         Family::gauge(
             "phsweb_agent_config_last_reload_success_timestamp_seconds",
             "When the configuration in use was read, in seconds since 1970.",
         )
-        .of(Some(clock.unix(reload.succeeded_at).as_secs_f64())),
+        .of(Some(clock.unix(reload.succeeded).as_secs_f64())),
         Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
         Family::counter(
             "process_cpu_seconds_total",
@@ -218,7 +209,7 @@ mod tests {
     use super::*;
     use crate::plugin::{Data, Health, Hotspot, OWN, Quantity, Resource, Sensor, Session, built_in, is_own};
     use crate::routeros::error::{Cause, Error};
-    use crate::state::{Reading, Usage};
+    use crate::state::{Problem, Reading, Usage};
 
     /// A minute after the agent's start.
     fn then() -> Moment {
@@ -315,10 +306,15 @@ mod tests {
     #[test]
     fn a_scrape_is_this_text() {
         let sites = sites().map(Arc::new).into();
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites };
-        let reload = Reload { successful: false, succeeded_at: then() };
+        let mut reload = Reload::first(Some("sites.ron"));
+        reload.note(
+            then(),
+            true,
+            vec![Problem { place: String::new(), message: String::new(), excerpt: None }],
+        );
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
-        let text = render(&snapshot, reload, process);
+        let text = render(&snapshot, process);
         let mut expected = include_str!("metrics/golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         for (place, moment) in [("@START", Moment::START), ("@THEN", then())] {
             let date = snapshot.clock.unix(moment).as_secs_f64().to_string();
@@ -342,9 +338,9 @@ mod tests {
 
     #[test]
     fn what_the_system_does_not_tell_is_absent() {
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites: Vec::new() };
-        let reload = Reload { successful: true, succeeded_at: Moment::START };
-        let text = render(&snapshot, reload, Process::default());
+        let reload = Reload::first(None);
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
+        let text = render(&snapshot, Process::default());
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(
             names.collect::<Vec<_>>(),

@@ -7,7 +7,7 @@ mod pages;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -18,7 +18,7 @@ use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
 use super::message::{Field, Method, Reply, Request, Response, json, problem};
-use super::metrics::{self, Reload};
+use super::metrics;
 use super::page::{self, Account, Frame, List, Said, Wanted};
 use crate::action::{Desk, Refusal as NotDone};
 use crate::clock::Moment;
@@ -39,7 +39,7 @@ pub struct Routes {
     store: Arc<Store>,
     desk: Arc<Desk>,
     events: Arc<Events>,
-    http: Http,
+    http: RwLock<Arc<Http>>,
     authority: Authority,
     /// A place for each call for a refresh that waits.
     refreshing: Arc<Semaphore>,
@@ -68,6 +68,7 @@ enum Shown<'r> {
     Site(&'r str),
     Plugin(&'r str, &'r str),
     Routers,
+    Config,
     Metrics,
     Openapi,
     Healthz,
@@ -88,8 +89,8 @@ impl<'r> Route<'r> {
     fn find(path: &'r str) -> Option<Self> {
         use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users, UsersPage};
         use Shown::{
-            Asset, Healthz, Metrics, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site, SitePage,
-            SiteStats, Sites, Stats,
+            Asset, Config, Healthz, Metrics, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site,
+            SitePage, SiteStats, Sites, Stats,
         };
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
@@ -112,6 +113,7 @@ impl<'r> Route<'r> {
             ["api", "sites", site, "test"] => Self::Asks(Test(site)),
             ["api", "sites", site, "plugins", plugin] => Self::Shows(Plugin(site, plugin)),
             ["api", "routers"] => Self::Shows(Routers),
+            ["api", "config"] => Self::Shows(Config),
             ["api", "events"] => Self::Asks(Events),
             ["metrics"] => Self::Shows(Metrics),
             ["openapi.json"] => Self::Shows(Openapi),
@@ -156,9 +158,27 @@ impl Routes {
     /// Routes over this store, as `http` says.
     #[must_use]
     pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
-        let authority = Authority::new(http.tls.is_some());
+        let http = RwLock::new(Arc::new(http));
         let refreshing = Arc::new(Semaphore::new(actions::MAX_REFRESHES));
-        Self { store, desk, events, http, authority, refreshing, tags: RandomState::new() }
+        Self {
+            store,
+            desk,
+            events,
+            http,
+            authority: Authority::default(),
+            refreshing,
+            tags: RandomState::new(),
+        }
+    }
+
+    /// Goes by another `http` from the next request on. Who is logged in stays so for as long as the token
+    /// does.
+    pub fn configure(&self, http: Http) {
+        *self.http.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(http);
+    }
+
+    fn http(&self) -> Arc<Http> {
+        self.http.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers one request.
@@ -176,22 +196,22 @@ impl Routes {
         if request.method == Method::Post {
             auth::same_origin(request)?;
         }
-        let now = Moment::now();
-        if let Some(answer) = self.authority.answer(request, &self.http, now) {
+        let (now, http) = (Moment::now(), self.http());
+        if let Some(answer) = self.authority.answer(request, &http, now) {
             return Ok(answer.into());
         }
         let route = Route::find(&request.path).ok_or_else(|| {
             let told = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
-            missing(request, Frame::new(&self.http.title, Account::None), told)
+            missing(request, Frame::new(&http.title, Account::None), told)
         })?;
         let caller = match route.needs() {
             // What anyone may have is the same for all: no token is looked at.
-            Role::Anyone => Caller::nobody(&self.http),
-            _ => self.authority.caller(request, &self.http, now),
+            Role::Anyone => Caller::nobody(&http),
+            _ => self.authority.caller(request, &http, now),
         };
-        if let Err(refusal) = caller.may(route.needs(), &self.http) {
+        if let Err(refusal) = caller.may(route.needs(), &http) {
             return Err(if route.is_page() {
-                auth::refuse_page(request, refusal, caller, &self.http)
+                auth::refuse_page(request, refusal, caller, &http)
             } else {
                 refusal.problem()
             });
@@ -305,7 +325,7 @@ impl Routes {
                     list: List::read(request.query.as_bytes()),
                     said: said(),
                     is_admin: caller.role == Role::Admin,
-                    has_admin: self.http.admin.is_some(),
+                    has_admin: self.http().admin.is_some(),
                 };
                 let site = self.site_of_page(snapshot, key, request, caller)?;
                 page::site(view, site, self.frame(request, caller), &wanted)
@@ -324,14 +344,13 @@ impl Routes {
                 let site = find(key)?;
                 let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
                 if reading.plugin.private() {
-                    caller.may(Role::Admin, &self.http).map_err(Refusal::problem)?;
+                    caller.may(Role::Admin, &self.http()).map_err(Refusal::problem)?;
                 }
                 json(&api::table(view, site, reading))
             }
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
-            Shown::Metrics => {
-                metrics::metrics(snapshot, Reload { successful: true, succeeded_at: Moment::START })
-            }
+            Shown::Config => json(&api::config(view)),
+            Shown::Metrics => metrics::metrics(snapshot),
             Shown::Openapi => Response::new(200, "application/json", api::OPENAPI),
             Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
             Shown::Readyz => readyz(snapshot)?,

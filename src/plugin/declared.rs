@@ -31,7 +31,7 @@ pub struct Declaration {
     pub query: Vec<String>,
     /// The properties that are shown, in their order.
     pub columns: Vec<String>,
-    /// It is not asked for more often than that; `None`: at each refresh.
+    /// How often it is asked for; `None`: at each refresh.
     pub every: Option<Duration>,
     /// Whether the rows are for the admin only.
     pub private: bool,

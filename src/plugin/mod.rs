@@ -38,7 +38,7 @@ pub trait Plugin: Send + Sync {
     /// Whether the rows tell of people, and so are for the admin only.
     fn private(&self) -> bool;
 
-    /// How long to wait from one time to the next, at least; `None`: it is asked for at each refresh.
+    /// How often it is read; nothing where that is with each of the site's refreshes.
     fn every(&self) -> Option<Duration> {
         None
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 
+use super::configured::Configured;
 use crate::action::{Errand, Kick, Kicked, Page, Refusal, Users};
 use crate::clock::Moment;
 use crate::config;
@@ -30,18 +31,21 @@ pub(super) type Line = Arc<Mutex<Option<Client>>>;
 
 /// Runs a site's errands.
 pub(super) struct Errands {
+    /// What the errand under way goes by.
     pub(super) config: Arc<config::Site>,
+    pub(super) configured: Configured,
     pub(super) store: Arc<Store>,
     pub(super) line: Line,
 }
 
 impl Errands {
     /// Runs them as they come, for ever.
-    pub(super) async fn run(self, errands: Receiver<Errand>) {
+    pub(super) async fn run(mut self, errands: Receiver<Errand>) {
         while let Ok(errand) = errands.recv().await {
             if errand.is_given_up() {
                 continue;
             }
+            self.config = self.configured.now();
             // A mistake in this program costs who asked, and not the site.
             if AssertUnwindSafe(self.one(errand)).catch_unwind().await.is_err() {
                 log::error!("{}: the agent failed over an errand; please report it", self.config.key);
@@ -224,6 +228,13 @@ mod tests {
     use crate::routeros::client::Reply;
     use crate::simulator::{Router, Settings};
     use crate::site::{Site, initial_state};
+    use crate::state::Reload;
+
+    fn store(config: &config::Site) -> Arc<Store> {
+        let store = Store::new(Reload::first(None));
+        store.rearrange(|_| vec![initial_state(config).into()]);
+        store.into()
+    }
 
     fn config(port: u16) -> Arc<config::Site> {
         let host = Host { name: "127.0.0.1".into(), port };
@@ -234,7 +245,7 @@ mod tests {
     fn what_nobody_waits_for_any_more_is_not_done() {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(router.addr().port());
-        let (store, desk) = (Arc::new(Store::new([initial_state(&config)])), Desk::default());
+        let (store, desk) = (store(&config), Desk::default());
         let _site = Site::start(config, store.clone(), &desk);
         let all = || Page { after: None, limit: 1 };
         let session = router.sessions().remove(0);
@@ -260,7 +271,7 @@ mod tests {
     #[test]
     fn an_end_is_that_of_the_session_which_was_ended() {
         let config = config(1);
-        let store = Arc::new(Store::new([initial_state(&config)]));
+        let store = store(&config);
         let row = |uptime: &str| {
             let uptime = format!("=uptime={uptime}");
             Sentence::from_words(["!re", "=.id=*1", "=user=ada", "=mac-address=M", &uptime])
@@ -273,7 +284,9 @@ mod tests {
             site.put(reading.after(&answers, now, now, config.codepage, told));
         });
         let read = |uptime: &str| Session::read(&row(uptime), &Context::new(now, config.codepage));
-        let errands = Errands { config: config.clone(), store: store.clone(), line: Line::default() };
+        let configured = Configured::new(config.clone());
+        let (config, line) = (config.clone(), Line::default());
+        let errands = Errands { config, configured, store: store.clone(), line };
         let seen = || {
             let snapshot = store.snapshot();
             let hotspot = snapshot.sites[0].hotspot().unwrap();

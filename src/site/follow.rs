@@ -1,14 +1,15 @@
 //! Follows what changes on the router between the answers, for the plugin that can be followed.
 
+use std::sync::Arc;
+
 use smol::future;
 
 use crate::config;
-use crate::plugin::Following;
+use crate::plugin::{Following, Plugin};
 use crate::routeros::client::{Client, Command};
 use crate::routeros::error::Cause;
 use crate::routeros::listen::Listen;
 use crate::routeros::wire::Sentence;
-use crate::state::Reading;
 
 /// Answers with changes that the `listen` should have told and did not, after which it is of no use
 /// if it did not tell more than that.
@@ -38,12 +39,25 @@ enum State {
     Ended,
 }
 
+/// What a site is to follow.
+fn followed(config: &config::Site) -> Option<(String, Command)> {
+    let listen = |plugin: &Arc<dyn Plugin>| Some((plugin.name().to_string(), plugin.listen()?));
+    config.plugins.iter().filter(|_| config.live).find_map(listen)
+}
+
 impl Follower {
-    /// Follows the first of these that can be, if it is to.
-    pub(super) fn new(config: &config::Site, readings: &[Reading]) -> Self {
-        let listen = |reading: &Reading| Some((reading.plugin.name().to_string(), reading.plugin.listen()?));
-        let plugin = readings.iter().filter(|_| config.live).find_map(listen);
-        Self { site: config.key.clone(), plugin, state: State::Off, told: 0, untold: 0 }
+    /// Follows the first of the site's plugins that can be, if it is to.
+    pub(super) fn new(config: &config::Site) -> Self {
+        Self { site: config.key.clone(), plugin: followed(config), state: State::Off, told: 0, untold: 0 }
+    }
+
+    /// Goes by another configuration: what is not to be followed any more is not, and what is now begins with
+    /// the next refresh.
+    pub(super) fn adopt(&mut self, old: &config::Site, new: &config::Site) {
+        // Where it is the same, what was learnt of the router's `listen` holds.
+        if followed(old) != followed(new) {
+            *self = Self::new(new);
+        }
     }
 
     /// Begins where nothing is followed yet.

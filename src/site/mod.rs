@@ -3,13 +3,16 @@
 //! A task holds one connection to one router for days. Each refresh asks for all of
 //! its plugins in one write and puts what came into the [`Store`]; between refreshes it follows
 //! who logs in and out. Whatever goes wrong is a state of this site and of no other; the task
-//! itself never ends.
+//! itself ends only where its site is taken out of the configuration.
 
 mod backoff;
+mod configured;
 mod errands;
 mod follow;
 mod hosts;
+mod schedule;
 mod session;
+mod sites;
 mod walk;
 
 use std::panic::AssertUnwindSafe;
@@ -27,9 +30,11 @@ use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use backoff::Backoff;
+use configured::Configured;
 use errands::{Errands, Line};
 use hosts::Patience;
 use session::Session;
+pub use sites::Sites;
 pub use walk::walk;
 use walk::walk_on_request;
 
@@ -51,29 +56,35 @@ const FRESH: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_secs(2);
 
 /// What is known of a site before its task has begun.
-#[must_use]
-pub fn initial_state(config: &config::Site) -> SiteState {
+fn initial_state(config: &config::Site) -> SiteState {
     let hosts = config.hosts.iter().map(ToString::to_string);
     SiteState::new(&config.key, &config.name, config.refresh, hosts, config.plugins.iter().cloned())
 }
 
 /// A site at work. Dropping it ends its task and its connection.
 #[derive(Debug)]
-pub struct Site {
-    _task: Task<()>,
+struct Site {
+    configured: Configured,
+    task: Task<()>,
 }
 
 impl Site {
     /// Starts a site's task, which reads what the store has readings for, writes what it learns there, and
     /// does what the desk is asked of it.
-    #[must_use]
-    pub fn start(config: Arc<config::Site>, store: Arc<Store>, desk: &Desk) -> Self {
+    fn start(config: Arc<config::Site>, store: Arc<Store>, desk: &Desk) -> Self {
         let orders = desk.open(&config.key);
+        let configured = Configured::new(config.clone());
         let line = Line::default();
-        let errands = Errands { config: config.clone(), store: store.clone(), line: line.clone() };
-        let beside = errands.run(orders.errands).or(walk_on_request(config.clone(), orders.tests));
+        let errands = Errands {
+            config: config.clone(),
+            configured: configured.clone(),
+            store: store.clone(),
+            line: line.clone(),
+        };
+        let beside = errands.run(orders.errands).or(walk_on_request(configured.clone(), orders.tests));
         let task = SiteTask {
             config,
+            configured: configured.clone(),
             store,
             line,
             requested: orders.refreshes,
@@ -83,12 +94,24 @@ impl Site {
             put_off: None,
             answered: None,
         };
-        Self { _task: smol::spawn(task.run().or(beside)) }
+        Self { configured, task: smol::spawn(task.run().or(beside)) }
+    }
+
+    /// Goes by another configuration of the same site from now on. The connection is kept where it can be.
+    fn reconfigure(&self, config: Arc<config::Site>) {
+        self.configured.set(config);
+    }
+
+    /// Ends the task and its connection. Once this is done it does not write to the store any more.
+    async fn stop(self) {
+        self.task.cancel().await;
     }
 }
 
 struct SiteTask {
+    /// What the task goes by, until it sees that it is `configured` otherwise.
     config: Arc<config::Site>,
+    configured: Configured,
     store: Arc<Store>,
     /// Whom errands ask: set while the router answers.
     line: Line,
@@ -116,6 +139,8 @@ enum Visited {
     Ended(Ended),
     /// An earlier host is well again.
     Returns,
+    /// It is to be made in another way.
+    Reconfigured,
 }
 
 impl SiteTask {
@@ -123,10 +148,15 @@ impl SiteTask {
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
+            self.config = self.configured.now();
             let logins = self.logins();
             let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
             let ended = match visit {
                 Ok(Visited::Returns) => continue,
+                Ok(Visited::Reconfigured) => {
+                    self.begin_anew(&mut backoff);
+                    continue;
+                }
                 Ok(Visited::Ended(ended)) => ended,
                 Err(_) => {
                     let told = "the agent failed over what the router sent; please report it";
@@ -150,8 +180,27 @@ impl SiteTask {
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             // Each login is a line in the router's log, whoever it is that wants to see something.
             let soonest = if login_refused || self.logins() > logins { wait } else { wait.min(FRESH) };
-            self.rest(wait, soonest, &error).await;
+            let (configured, config) = (self.configured.clone(), self.config.clone());
+            let reconfigured = async {
+                configured.reconnects(&config).await;
+                true
+            };
+            let rested = async {
+                self.rest(wait, soonest, &error).await;
+                false
+            };
+            if rested.or(reconfigured).await {
+                self.begin_anew(&mut backoff);
+            }
         }
+    }
+
+    /// Nothing that was learnt of the way to the router holds for the one that it is to be reached by now.
+    fn begin_anew(&mut self, backoff: &mut Backoff) {
+        *backoff = Backoff::default();
+        self.patience = Patience::default();
+        (self.served, self.put_off, self.answered) = (None, None, None);
+        self.update(SiteState::connect_anew);
     }
 
     /// A login that worked until a moment ago, and is refused now: a router that boots takes connections
@@ -173,11 +222,15 @@ impl SiteTask {
         let mut hosts: Vec<usize> = (0..config.hosts.len()).collect();
         hosts.sort_by_key(|&at| self.put_off == Some(at));
         for (turn, &at) in hosts.iter().enumerate() {
-            let Visited::Ended(ended) = self.session(at).await else {
-                self.served = Some(at);
-                self.patience.returns();
-                self.put_off = None;
-                return Visited::Returns;
+            let ended = match self.session(at).await {
+                Visited::Ended(ended) => ended,
+                Visited::Returns => {
+                    self.served = Some(at);
+                    self.patience.returns();
+                    self.put_off = None;
+                    return Visited::Returns;
+                }
+                Visited::Reconfigured => return Visited::Reconfigured,
             };
             self.update(|site| site.host_tried(at, Some(ended.error.clone())));
             let message = format!("{}: {}", config.hosts[at], ended.error.message);
@@ -214,26 +267,39 @@ impl SiteTask {
     }
 
     async fn session(&mut self, at: usize) -> Visited {
-        let (config, store) = (self.config.clone(), self.store.clone());
+        let (config, store, configured) = (self.config.clone(), self.store.clone(), self.configured.clone());
         let host = &config.hosts[at];
-        let connected = connect((&host.name, host.port), &config.tls, config.connect_timeout).await;
-        let (client, connection) = match connected {
-            Ok(halves) => halves,
-            Err(error) => return Visited::Ended(Ended { error, answered: None }),
+        let reconfigured = async {
+            configured.reconnects(&config).await;
+            None
+        };
+        let connected =
+            async { Some(connect((&host.name, host.port), &config.tls, config.connect_timeout).await) };
+        let (client, connection) = match connected.or(reconfigured).await {
+            Some(Ok(halves)) => halves,
+            Some(Err(error)) => return Visited::Ended(Ended { error, answered: None }),
+            None => return Visited::Reconfigured,
         };
         // Its own, for the session has the site meanwhile.
         let patience = self.patience;
         let well_again = async {
             patience.well_again(&config, at, &store).await;
-            None
+            Visited::Returns
+        };
+        let reconfigured = async {
+            configured.reconnects(&config).await;
+            Visited::Reconfigured
         };
         let mut session = Session::new(self, &client, at);
-        let ended = async { Some(connection.run().or(session.run()).await) };
-        let ended = ended.or(well_again).await;
+        let ended = async {
+            let error = connection.run().or(session.run()).await;
+            Visited::Ended(Ended { error, answered: None })
+        };
+        let visited = ended.or(well_again).or(reconfigured).await;
         let answered = session.end();
-        match ended {
-            Some(error) => Visited::Ended(Ended { error, answered }),
-            None => Visited::Returns,
+        match visited {
+            Visited::Ended(ended) => Visited::Ended(Ended { answered, ..ended }),
+            visited => visited,
         }
     }
 

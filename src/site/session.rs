@@ -9,6 +9,7 @@ use smol::Timer;
 use smol::future::FutureExt;
 
 use super::follow::Follower;
+use super::schedule::{Schedule, Which};
 use super::{FRESH, SiteTask};
 use crate::clock::Moment;
 use crate::plugin::{Answer, Following, Plugin};
@@ -23,10 +24,6 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 /// Changes that come together show together: this long after the last ones at the earliest.
 const COALESCE: Duration = Duration::from_millis(200);
 
-/// A refresh may come so much sooner after the one before than the one before did: a plugin that is asked for
-/// at every second one is not to miss it for that.
-const PUNCTUAL: Duration = Duration::from_millis(500);
-
 /// From an answer that disagrees with the changes told to the next look.
 const SECOND_LOOK: Duration = Duration::from_millis(2500);
 
@@ -37,6 +34,7 @@ pub(super) struct Session<'s> {
     host: usize,
     /// What of the connection's cost the state has already.
     accounted: client::Usage,
+    schedule: Schedule,
     /// Since when the router answers.
     since: Option<Instant>,
     follower: Follower,
@@ -44,21 +42,26 @@ pub(super) struct Session<'s> {
     applied: Instant,
     /// Whether nothing that was asked last was answered.
     unanswered: bool,
-    /// When the plugins that are not asked for at each refresh were asked for last over this connection.
-    asked: Vec<(String, Instant)>,
     /// How plugins have failed over this connection: each is a line in the log once.
     told: Vec<(String, Cause)>,
 }
 
 impl<'s> Session<'s> {
     pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: usize) -> Self {
-        let snapshot = site.store.snapshot();
-        let readings = snapshot.site(&site.config.key).map_or(&[][..], |site| &site.readings);
-        let follower = Follower::new(&site.config, readings);
-        let accounted = client::Usage::default();
-        let applied = Instant::now();
-        let (since, unanswered, asked, told) = (None, false, Vec::new(), Vec::new());
-        Self { site, client, host, accounted, since, follower, applied, unanswered, asked, told }
+        let follower = Follower::new(&site.config);
+        let schedule = Schedule::new(&site.config, Instant::now(), fastrand::f64());
+        Self {
+            site,
+            client,
+            host,
+            accounted: client::Usage::default(),
+            schedule,
+            since: None,
+            follower,
+            applied: Instant::now(),
+            unanswered: false,
+            told: Vec::new(),
+        }
     }
 
     /// Logs in and refreshes for as long as the router answers; gives why it does not.
@@ -81,37 +84,67 @@ impl<'s> Session<'s> {
         let config = self.site.config.clone();
         self.client.login(&config.user, config.password.expose(), config.login, config.query_timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
-        // Spread over the interval, so that many sites don't ask all at once.
-        let mut next = Instant::now() + config.refresh.mul_f64(0.5 + fastrand::f64() / 2.0);
+        self.schedule = Schedule::new(&config, Instant::now(), fastrand::f64());
+        let mut which = Which::All;
+        // When all were asked last.
+        let mut asked = Instant::now();
         loop {
-            let began = Instant::now();
-            let in_doubt = self.refresh().await?;
-            self.site.answer(&Ok(()));
-            // A refresh that took longer than the interval is not made up for.
-            while next <= Instant::now() {
-                next += config.refresh;
+            let now = Instant::now();
+            if which == Which::All {
+                asked = now;
             }
-            let look = if in_doubt { next.min(Instant::now() + SECOND_LOOK) } else { next };
-            self.wait(look, began).await?;
+            let due = self.schedule.take(now, which);
+            let in_doubt = self.refresh(due).await?;
+            self.site.answer(&Ok(()));
+            let second_look = in_doubt.then(|| Instant::now() + SECOND_LOOK);
+            which = self.wait(second_look, asked).await?;
         }
     }
 
-    /// Waits until it is time to look again, or until somebody asks for what is fresher than from `began`.
-    async fn wait(&mut self, look: Instant, began: Instant) -> Result<(), Error> {
+    /// Waits until it is time to look again, or until somebody asks for what is fresher than what was `asked` last.
+    async fn wait(&mut self, second_look: Option<Instant>, asked: Instant) -> Result<Which, Error> {
+        let (requested, configured) = (self.site.requested.clone(), self.site.configured.clone());
         loop {
+            self.adopt_configuration();
+            if self.schedule.has_new() {
+                return Ok(Which::Due);
+            }
+            let next = self.schedule.next();
+            let look = second_look.map_or(next, |second| second.min(next));
             let until = look.min(Instant::now() + HEARTBEAT);
-            let requested = self.site.requested.clone();
-            let request = self.meanwhile(super::request_before(&requested, until)).await?;
+            let config = self.site.config.clone();
+            let reconfigured = async {
+                configured.changed(&config).await;
+                None
+            };
+            let request = super::request_before(&requested, until).or(reconfigured);
+            let request = self.meanwhile(request).await?;
             let is_asked = request.is_some();
             self.site.waiting.extend(request);
-            if is_asked && began.elapsed() < FRESH {
+            let now = Instant::now();
+            if is_asked && asked.elapsed() < FRESH {
                 self.site.answer(&Ok(()));
-            } else if is_asked || Instant::now() >= look {
-                return Ok(());
-            } else {
+            } else if is_asked {
+                return Ok(Which::All);
+            } else if now >= next {
+                return Ok(Which::Due);
+            } else if now >= look {
+                return Ok(Which::Refresh);
+            } else if now >= until {
                 self.ask(vec![heartbeat()]).await?;
             }
         }
+    }
+
+    /// Goes by the configuration as it is now. One that needs another connection ends this one elsewhere.
+    fn adopt_configuration(&mut self) {
+        let config = self.site.configured.now();
+        if Arc::ptr_eq(&config, &self.site.config) {
+            return;
+        }
+        self.schedule.adopt(&config, Instant::now());
+        self.follower.adopt(&self.site.config, &config);
+        self.site.config = config;
     }
 
     /// Waits for something, and applies the changes that come meanwhile.
@@ -162,14 +195,18 @@ impl<'s> Session<'s> {
         Ok(answers)
     }
 
-    /// Asks for every plugin in one write, with a heartbeat, which even a router that is slow to
+    /// Asks for what is due in one write, with a heartbeat, which even a router that is slow to
     /// print answers. An error is the connection's; a plugin's own goes to its reading. Gives whether
     /// it is worth looking again soon.
-    async fn refresh(&mut self) -> Result<bool, Error> {
+    async fn refresh(&mut self, mut due: Vec<Arc<dyn Plugin>>) -> Result<bool, Error> {
         let config = self.site.config.clone();
         let asked_at = Moment::now();
-        self.follower.begin(self.client);
-        let due = self.plugins_due();
+        // A menu that the router lacks is asked for again only over a new connection: it may have been
+        // upgraded meanwhile.
+        due.retain(|plugin| self.since.is_none() || !self.is_lacking(&**plugin));
+        if due.iter().any(|plugin| self.follower.follows(plugin.name())) {
+            self.follower.begin(self.client);
+        }
         let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
         let mut answers = self.ask(asked.iter().flatten().cloned().chain([heartbeat()]).collect()).await?;
         let uptime = answers.pop();
@@ -213,29 +250,9 @@ impl<'s> Session<'s> {
         self.site.store.snapshot().site(&self.site.config.key)?.reading(plugin).cloned()
     }
 
-    /// What is to be read now. A menu that the router lacks is asked for again only over
-    /// a new connection: it may have been upgraded meanwhile.
-    fn plugins_due(&mut self) -> Vec<Arc<dyn Plugin>> {
-        let lacking =
-            |reading: &Reading| reading.error.as_ref().is_some_and(|error| error.cause == Cause::Unsupported);
-        let snapshot = self.site.store.snapshot();
-        let readings = snapshot.site(&self.site.config.key).map_or(&[][..], |site| &site.readings);
-        let due = readings.iter().filter(|reading| self.since.is_none() || !lacking(reading));
-        let mut due: Vec<Arc<dyn Plugin>> = due.map(|reading| reading.plugin.clone()).collect();
-        due.retain(|plugin| self.is_time_for(&**plugin));
-        due
-    }
-
-    /// Whether a plugin has waited for as long as it is to; then it waits from now on.
-    fn is_time_for(&mut self, plugin: &dyn Plugin) -> bool {
-        let Some(every) = plugin.every() else { return true };
-        let now = Instant::now();
-        match self.asked.iter_mut().find(|(asked, _)| asked == plugin.name()) {
-            Some((_, at)) if now + PUNCTUAL < *at + every => return false,
-            Some((_, at)) => *at = now,
-            None => self.asked.push((plugin.name().to_string(), now)),
-        }
-        true
+    fn is_lacking(&self, plugin: &dyn Plugin) -> bool {
+        let error = self.reading(plugin.name()).and_then(|reading| reading.error);
+        error.is_some_and(|error| error.cause == Cause::Unsupported)
     }
 
     /// What the log should say of a plugin after a try: how it fails, where it did not in this way before,

@@ -7,6 +7,7 @@ use std::time::Instant;
 use smol::channel::Receiver;
 use smol::future::{self, FutureExt};
 
+use super::configured::Configured;
 use crate::action::{Answer, Step};
 use crate::clock::Moment;
 use crate::config::{self, Host};
@@ -31,14 +32,14 @@ async fn walk_to(host: &Host, config: &config::Site, tell: &mut impl FnMut(Step)
 }
 
 /// Walks whenever somebody wants to know, for ever.
-pub(super) async fn walk_on_request(config: Arc<config::Site>, tests: Receiver<Answer<Vec<Step>>>) {
+pub(super) async fn walk_on_request(configured: Configured, tests: Receiver<Answer<Vec<Step>>>) {
     while let Ok(answer) = tests.recv().await {
         // Nobody may want to know any more.
         if answer.is_closed() {
             continue;
         }
         // A mistake in this program costs who asked, and not the site.
-        if let Ok(steps) = AssertUnwindSafe(walk_side_by_side(&config)).catch_unwind().await {
+        if let Ok(steps) = AssertUnwindSafe(walk_side_by_side(&configured.now())).catch_unwind().await {
             // Who has gone meanwhile is told nothing.
             let _ = answer.try_send(Ok(steps));
         }

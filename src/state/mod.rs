@@ -5,7 +5,9 @@
 //! an outage: a [`Reading`] keeps its data and the moment it was true.
 
 mod reading;
+mod reload;
 mod snapshot;
 
 pub use reading::{Reading, ReadingState};
+pub use reload::{Problem, Reload};
 pub use snapshot::{ConnectionEvent, Host, Link, SiteState, Snapshot, Store, Usage};

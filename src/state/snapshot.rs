@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use event_listener::Event;
 
-use super::{Reading, ReadingState};
+use super::{Reading, ReadingState, Reload};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
 use crate::routeros::error::{Cause, Error};
@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// How its moments show as dates.
     pub clock: Clock,
+    /// How reading the configuration went.
+    pub reload: Reload,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<SiteState>>,
 }
@@ -157,6 +159,25 @@ impl SiteState {
         }
     }
 
+    /// The site goes on under another configuration. What was read by plugins that are as they were stays.
+    pub fn reconfigure(&mut self, new: Self) {
+        let known = std::mem::take(&mut self.readings);
+        let kept =
+            |new: Reading| known.iter().find(|known| *known.plugin == *new.plugin).cloned().unwrap_or(new);
+        self.readings = new.readings.into_iter().map(kept).collect();
+        self.name = new.name;
+        self.refresh = new.refresh;
+        if !self.hosts.iter().map(|host| &host.address).eq(new.hosts.iter().map(|host| &host.address)) {
+            self.hosts = new.hosts;
+        }
+    }
+
+    /// The connection was given up for one that is made in another way.
+    pub fn connect_anew(&mut self) {
+        self.link = Link::Connecting;
+        self.told.clear();
+    }
+
     /// Whether the router answers.
     #[must_use]
     pub fn is_online(&self) -> bool {
@@ -262,10 +283,10 @@ impl SiteState {
         rebooted
     }
 
-    /// Puts a newer reading in its plugin's place.
+    /// Puts a newer reading in its plugin's place. One of a plugin that is not wanted in this way any more is
+    /// left out.
     pub fn put(&mut self, reading: Reading) {
-        let plugin = reading.plugin.name();
-        if let Some(at) = self.readings.iter().position(|known| known.plugin.name() == plugin) {
+        if let Some(at) = self.readings.iter().position(|known| *known.plugin == *reading.plugin) {
             self.readings[at] = reading;
         }
     }
@@ -286,11 +307,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store of these sites.
+    /// A store without sites, of an agent whose configuration was read so.
     #[must_use]
-    pub fn new(sites: impl IntoIterator<Item = SiteState>) -> Self {
-        let sites = sites.into_iter().map(Arc::new).collect();
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), sites };
+    pub fn new(reload: Reload) -> Self {
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
         Self { current: RwLock::new(Arc::new(snapshot)), changed: Event::new() }
     }
 
@@ -314,10 +334,32 @@ impl Store {
     /// Changes one site and gives what `change` does; no change and `None` where the site is
     /// not there any more. It runs under the lock: no I/O, and that is logging, too.
     pub fn update<T>(&self, key: &str, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
+        self.change(|snapshot| {
+            let site = snapshot.sites.iter_mut().find(|site| site.key == key)?;
+            Some(change(Arc::make_mut(site)))
+        })
+    }
+
+    /// Replaces the sites by those that `arrange` makes of them. It runs under the lock, too.
+    pub fn rearrange(&self, arrange: impl FnOnce(Vec<Arc<SiteState>>) -> Vec<Arc<SiteState>>) {
+        self.change(|snapshot| {
+            snapshot.sites = arrange(std::mem::take(&mut snapshot.sites));
+            Some(())
+        });
+    }
+
+    /// Notes how reading the configuration went.
+    pub fn note_reload(&self, note: impl FnOnce(&mut Reload)) {
+        self.change(|snapshot| {
+            note(&mut snapshot.reload);
+            Some(())
+        });
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> Option<T>) -> Option<T> {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&current);
-        let site = next.sites.iter_mut().find(|site| site.key == key)?;
-        let done = change(Arc::make_mut(site));
+        let done = change(&mut next)?;
         next.generation += 1;
         next.clock = next.clock.follow(Clock::system());
         *current = Arc::new(next);
@@ -337,7 +379,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_stays_as_it_is_while_the_store_goes_on() {
-        let store = Store::new([site("a"), site("b")]);
+        let store = Store::new(Reload::first(None));
+        store.rearrange(|_| [site("a"), site("b")].map(Arc::new).into());
         let before = store.snapshot();
         store.update("a", |site| site.connected(0, Moment::now()));
         let after = store.snapshot();

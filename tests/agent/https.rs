@@ -133,8 +133,8 @@ impl Connection {
     }
 }
 
-const FOLLOWED: &str = "new connections get the certificate that is in cert.pem and key.pem now";
-const KEPT: &str = "the certificate stays as it was: ";
+const FOLLOWED: &str = "sites.ron was read again: changed http";
+const KEPT: &str = "sites.ron is not taken, all goes on as it was: ";
 
 #[test]
 fn the_page_is_served_over_https_and_follows_its_files() {

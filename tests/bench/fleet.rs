@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phsweb_agent::action::Desk;
-use phsweb_agent::config::{self, Host, Secret};
+use phsweb_agent::config::{self, Changes, Config, Host, Http, Secret};
 use phsweb_agent::simulator::{Router, Settings};
-use phsweb_agent::site::{self, Site};
-use phsweb_agent::state::Store;
+use phsweb_agent::site::Sites;
+use phsweb_agent::state::{Reload, Store};
 use smol::{LocalExecutor, Timer};
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -22,8 +22,8 @@ const APART: Duration = Duration::from_millis(1050);
 
 struct Fleet {
     keys: Vec<String>,
-    desk: Desk,
-    _sites: Vec<Site>,
+    desk: Arc<Desk>,
+    _sites: Sites,
     _routers: Vec<Router>,
 }
 
@@ -35,12 +35,14 @@ impl Fleet {
                 Router::start(address, Settings { latency: LATENCY, ..Settings::default() }).unwrap()
             })
             .collect();
-        let configs: Vec<_> =
+        let none = Config { http: Http::default(), sites: Vec::new() };
+        let sites: Vec<_> =
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
-        let store = Arc::new(Store::new(configs.iter().map(|config| site::initial_state(config))));
-        let keys = configs.iter().map(|config| config.key.clone()).collect();
-        let desk = Desk::default();
-        let sites = configs.into_iter().map(|config| Site::start(config, store.clone(), &desk)).collect();
+        let config = Config { sites, ..none.clone() };
+        let keys = config.sites.iter().map(|site| site.key.clone()).collect();
+        let (store, desk) = (Arc::new(Store::new(Reload::first(None))), Arc::new(Desk::default()));
+        let mut sites = Sites::new(store.clone(), desk.clone());
+        smol::block_on(sites.apply(&Changes::between(&none, &config), &config));
         let fleet = Self { keys, desk, _sites: sites, _routers: routers };
         smol::block_on(fleet.refresh());
         assert!(store.snapshot().sites.iter().all(|site| site.is_online()), "every site is online");

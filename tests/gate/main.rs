@@ -3,7 +3,7 @@
 // Helpers of tests may stop at the first thing that is not as it must be, too.
 #![allow(clippy::unwrap_used)]
 
-mod renewal;
+mod orders;
 mod tls;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
-use phsweb_agent::http::gate::{self, Limits, MAX_BODY, MAX_HEAD};
+use phsweb_agent::http::gate::{self, Keeper, Limits, MAX_BODY, MAX_HEAD};
 use phsweb_agent::http::{self, Engine, Field, Method, Reply, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
@@ -49,6 +49,7 @@ fn engine() -> Engine {
 /// A gate that serves until it is stopped or dropped.
 struct Served {
     address: SocketAddr,
+    keeper: Keeper,
     stop: Option<smol::channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -64,12 +65,13 @@ impl Served {
 
     fn start(listener: TcpListener, engine: Engine, limits: Limits, https: Option<Https>) -> Self {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
+        let (keeper, orders) = gate::keeper();
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             smol::block_on(async {
                 let listener = listener.try_into().unwrap();
                 let serving = async {
-                    gate::serve(listener, engine, limits, https).await;
+                    gate::serve(listener, engine, limits, https, orders).await;
                 };
                 let stopped = async {
                     // Ends when the sender is dropped.
@@ -78,7 +80,7 @@ impl Served {
                 smol::future::or(serving, stopped).await;
             });
         });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self { address, keeper, stop: Some(stop), thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {

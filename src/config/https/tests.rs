@@ -1,6 +1,7 @@
 //! What is taken for a certificate and its key, and what is said of the rest.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use super::*;
 
@@ -124,20 +125,24 @@ fn dates_and_an_open_key_are_warned_of() {
 fn nothing_of_a_pair_prints() {
     let https = load(&pem("page.cert"), &pem("page.key")).unwrap();
     let printed = format!("{https:?}");
-    assert!(printed.starts_with("Files { cert: ") && printed.len() < 150, "{printed}");
+    assert!(printed.starts_with("Https(/") && printed.len() < 150, "{printed}");
 }
 
 #[test]
-fn a_digest_is_of_both_files() {
+fn two_are_the_same_by_what_is_in_their_files() {
     let folder = tempfile::tempdir().unwrap();
-    let files = Files { cert: folder.path().join("cert"), key: folder.path().join("key") };
-    let mut seen = vec![files.read().digest()];
-    for (cert, key) in [("", ""), ("a", ""), ("", "a"), ("ab", "c"), ("a", "bc")] {
-        fs::write(&files.cert, cert).unwrap();
-        fs::write(&files.key, key).unwrap();
-        let digest = files.read().digest();
-        assert!(!seen.contains(&digest), "{cert:?} {key:?}");
-        assert_eq!(digest, files.read().digest());
-        seen.push(digest);
+    let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
+    let put = |pair: &str| {
+        fs::write(&cert, pem(&format!("{pair}.cert"))).unwrap();
+        fs::write(&key, pem(&format!("{pair}.key"))).unwrap();
+        Https::load(cert.clone(), key.clone()).unwrap()
+    };
+    let (page, again, other) = (put("page"), put("page"), put("other"));
+    assert!(page == again && page != other);
+    fs::copy(&key, folder.path().join("copy")).unwrap();
+    assert!(Https::load(cert.clone(), folder.path().join("copy")).unwrap() != other, "from elsewhere");
+    let parts: [[&[u8]; 2]; 5] = [[b"", b""], [b"a", b""], [b"", b"a"], [b"ab", b"c"], [b"a", b"bc"]];
+    for (at, one) in parts.iter().enumerate() {
+        assert!(parts[..at].iter().all(|before| digest(*before) != digest(*one)), "{one:?}");
     }
 }

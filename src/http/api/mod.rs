@@ -4,6 +4,7 @@
 //! the human form. What is not known is null, and what is old carries its age; the one
 //! exception is [`stats`], whose shape is older than this agent.
 
+mod config;
 mod outcomes;
 mod sessions;
 mod sites;
@@ -20,6 +21,7 @@ use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
 use crate::state::{Link, Reading, SiteState, Snapshot};
 
+pub(super) use config::config;
 pub use outcomes::StepJson;
 pub(super) use outcomes::{kicked, refreshed, steps};
 pub(super) use sessions::{sessions, table};

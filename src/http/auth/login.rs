@@ -1,6 +1,6 @@
 //! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
 
-use super::{Authority, Caller, Refusal, cookie, has_tokens};
+use super::{Authority, Caller, Refusal, cookie, has_tokens, is_secure};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, Method, Request, Response, problem};
@@ -18,7 +18,7 @@ impl Authority {
     pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Response> {
         let answer = match request.path.as_str() {
             "/login" => self.login(request, http, now),
-            "/logout" => self.logout(request),
+            "/logout" => self.logout(request, http),
             _ => return None,
         };
         Some(unkept(answer))
@@ -35,12 +35,12 @@ impl Authority {
         }
     }
 
-    fn logout(&self, request: &Request) -> Response {
+    fn logout(&self, request: &Request, http: &Http) -> Response {
         if request.method != Method::Post {
             return not_allowed("POST");
         }
-        self.leave(request);
-        redirect("/", cookie::set(request, self.secure, None))
+        self.leave(request, http);
+        redirect("/", cookie::set(request, is_secure(http), None))
     }
 
     fn enter(&self, request: &Request, http: &Http, now: Moment) -> Response {
@@ -71,16 +71,16 @@ impl Authority {
                         "The system has no random bytes for a cookie.",
                     );
                 };
-                self.leave(request);
+                self.leave(request, http);
                 log::info!("{} logged in as {}", request.peer, role.name());
-                redirect(&to, cookie::set(request, self.secure, Some(&id)))
+                redirect(&to, cookie::set(request, is_secure(http), Some(&id)))
             }
         }
     }
 
     /// Ends the session that the browser had.
-    fn leave(&self, request: &Request) {
-        cookie::ids(request, self.secure).for_each(|id| self.sessions.end(id));
+    fn leave(&self, request: &Request, http: &Http) {
+        cookie::ids(request, is_secure(http)).for_each(|id| self.sessions.end(id));
     }
 }
 

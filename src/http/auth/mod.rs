@@ -35,12 +35,10 @@ use sessions::Sessions;
 
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that
 /// they can change while it stands.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Authority {
     attempts: Attempts,
     sessions: Sessions,
-    /// Whether cookies are for TLS alone.
-    secure: bool,
 }
 
 /// Who a request is from.
@@ -66,11 +64,6 @@ enum Proof {
 }
 
 impl Authority {
-    /// Without anybody logged in. `secure` is whether the agent itself serves TLS.
-    pub(super) fn new(secure: bool) -> Self {
-        Self { attempts: Attempts::default(), sessions: Sessions::default(), secure }
-    }
-
     /// Who this is, by its token or else its cookie. A wrong token counts against its address.
     pub(super) fn caller(&self, request: &Request, http: &Http, now: Moment) -> Caller {
         let Some(token) = bearer(request) else { return self.browser(request, http, now) };
@@ -84,7 +77,7 @@ impl Authority {
     /// Who this is by its cookie alone. A wrong one counts against nobody: tabs that were left
     /// open send theirs still after a restart.
     fn browser(&self, request: &Request, http: &Http, now: Moment) -> Caller {
-        let role = cookie::ids(request, self.secure)
+        let role = cookie::ids(request, is_secure(http))
             .find_map(|id| self.sessions.find(id, now, |token| Role::of_token(token.expose(), http)));
         role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
     }
@@ -137,6 +130,11 @@ impl Caller {
     pub(super) fn tag(&self) -> (Role, bool) {
         (self.role, self.proof == Proof::Session)
     }
+}
+
+/// Whether cookies are for TLS alone: the agent itself serves it.
+fn is_secure(http: &Http) -> bool {
+    http.tls.is_some()
 }
 
 /// Whether there is anything to log in with.

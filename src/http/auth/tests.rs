@@ -1,7 +1,8 @@
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use super::*;
-use crate::config::Secret;
+use crate::config::{Https, Secret};
 use crate::http::message::{Method, Response};
 
 const VIEW: Option<&str> = Some("v");
@@ -78,14 +79,14 @@ fn a_token_gives_its_role() {
         ("Bearer ", None, None, Role::Viewer, Proof::Wrong),
     ] {
         let request = get(Field::Authorization, authorization);
-        let caller = Authority::new(false).caller(&request, &http(view, admin), Moment::now());
+        let caller = Authority::default().caller(&request, &http(view, admin), Moment::now());
         assert_eq!(caller, Caller { role: expected, proof }, "{authorization:?} {view:?} {admin:?}");
     }
 }
 
 #[test]
 fn a_cookie_stands_for_the_token_that_logged_in() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::new(false));
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
     let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http, now));
     for (cookie, authorization, role, proof) in [
         (viewer.as_str(), "", Role::Viewer, Proof::Session),
@@ -113,7 +114,7 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
 
 #[test]
 fn a_session_lives_as_long_as_its_token_is_one() {
-    let (now, authority) = (Moment::now(), Authority::new(false));
+    let (now, authority) = (Moment::now(), Authority::default());
     let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http(VIEW, ADMIN), now));
     let role = |cookie: &str, http: &Http| authority.caller(&get(Field::Cookie, cookie), http, now).role;
     // Another part of the file changes, or the other token.
@@ -129,7 +130,7 @@ fn a_session_lives_as_long_as_its_token_is_one() {
 
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::new(false));
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
     let role = |cookie: &str| authority.caller(&get(Field::Cookie, cookie), &http, now).role;
     let [first, other] = ["v", "v"].map(|token| logged_in(&authority, token, &http, now));
     let again = form("token=a").with(Field::Cookie, first.as_str());
@@ -148,7 +149,7 @@ fn logging_out_ends_the_session_and_logging_in_the_one_before() {
 
 #[test]
 fn who_guessed_waits_unless_it_needs_no_token() {
-    let (http, now, authority) = (http(None, ADMIN), Moment::now(), Authority::new(false));
+    let (http, now, authority) = (http(None, ADMIN), Moment::now(), Authority::default());
     let cookie = logged_in(&authority, "a", &http, now);
     wrong_tokens(&authority, 9, &http, now);
     let guess = form("token=guess");
@@ -185,7 +186,7 @@ fn who_guessed_waits_unless_it_needs_no_token() {
 
 #[test]
 fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::new(false));
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
     for _ in 0..20 {
         authority.caller(&get(Field::Cookie, "phsweb-8080=0"), &http, now);
         authority.caller(&get(Field::Authorization, "Bearer "), &http, now);
@@ -281,12 +282,12 @@ fn the_form_answers() {
         (request(get, "/logout"), VIEW, ADMIN, 405, ""),
         (request(delete, "/logout"), VIEW, ADMIN, 405, ""),
     ] {
-        let answer = Authority::new(false).answer(&request, &http(view, admin), Moment::now()).unwrap();
+        let answer = Authority::default().answer(&request, &http(view, admin), Moment::now()).unwrap();
         assert_eq!((answer.status, header(&answer, "Location")), (status, location), "{request:?}");
         assert_eq!(header(&answer, "Set-Cookie").is_empty(), status != 303, "{request:?}");
         assert_eq!(header(&answer, "Cache-Control"), "no-store", "{request:?}");
     }
-    let none = Authority::new(false).answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
+    let none = Authority::default().answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
     assert!(none.is_none());
 }
 
@@ -318,7 +319,7 @@ fn a_login_leads_nowhere_else() {
     ] {
         let mut sent = form_urlencoded::Serializer::new(String::new());
         let sent = sent.append_pair("token", "a").append_pair("to", to).finish();
-        let (authority, http, now) = (Authority::new(false), http(VIEW, ADMIN), Moment::now());
+        let (authority, http, now) = (Authority::default(), http(VIEW, ADMIN), Moment::now());
         let answer = authority.answer(&form(&sent), &http, now).unwrap();
         assert_eq!((answer.status, header(&answer, "Location")), (303, expected), "{to:?}");
         // And what the form carries on.
@@ -332,8 +333,11 @@ fn a_login_leads_nowhere_else() {
 #[test]
 fn over_tls_a_cookie_is_for_tls_alone() {
     let (http, now) = (http(VIEW, ADMIN), Moment::now());
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    let tls = Https::load(kept.join("page.cert.pem"), kept.join("page.key.pem")).ok();
     for (secure, name) in [(false, "phsweb-8080"), (true, "__Host-phsweb-8080")] {
-        let authority = Authority::new(secure);
+        let authority = Authority::default();
+        let http = Http { tls: tls.clone().filter(|_| secure), ..http.clone() };
         let answer = authority.answer(&form("token=a"), &http, now).unwrap();
         let set = header(&answer, "Set-Cookie");
         assert!(set.starts_with(&format!("{name}=")), "{set}");

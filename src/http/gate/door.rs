@@ -35,11 +35,12 @@ const SEATS_FOR_ONE_NEW: usize = 16;
 #[derive(Debug)]
 pub(super) struct Door {
     seats: Mutex<Seats>,
-    max_connections: usize,
 }
 
 #[derive(Debug)]
 struct Seats {
+    /// How many there may be.
+    max: usize,
     /// How many there are: less than the maximum for a while after [`Door::shrink`].
     count: usize,
     shrunk: Option<Instant>,
@@ -84,9 +85,20 @@ pub(super) struct Seat {
 impl Door {
     /// A door for so many connections, at least one.
     pub(super) fn new(max_connections: usize) -> Self {
-        let max_connections = max_connections.max(1);
-        let seats = Seats { count: max_connections, shrunk: None, taken: HashMap::new(), next: 0, unread: 0 };
-        Self { seats: Mutex::new(seats), max_connections }
+        let max = max_connections.max(1);
+        let seats = Seats { max, count: max, shrunk: None, taken: HashMap::new(), next: 0, unread: 0 };
+        Self { seats: Mutex::new(seats) }
+    }
+
+    /// Makes it a door for so many connections. Where more are in, those that can best be spared go.
+    pub(super) fn resize(&self, max_connections: usize) {
+        let mut seats = self.lock();
+        seats.max = max_connections.max(1);
+        seats.count = seats.max;
+        seats.shrunk = None;
+        let out: Vec<_> = (seats.count..seats.taken.len()).map_while(|_| seats.evict(|_| true)).collect();
+        drop(seats);
+        drop(out);
     }
 
     /// A seat for a connection from `peer`, which `start` is given to make its task
@@ -97,7 +109,7 @@ impl Door {
         let mut seats = self.lock();
         if seats.shrunk.is_some_and(|at| at.elapsed() > SHRUNK_FOR) {
             seats.shrunk = None;
-            seats.count = self.max_connections;
+            seats.count = seats.max;
         }
         let same = |taken: &Taken| taken.from == from;
         let out = if seats.taken.values().filter(|taken| same(taken)).count() >= max_from_one(seats.count) {

@@ -7,29 +7,32 @@
 //! there are too many, those that ask for nothing go first, so that people always
 //! get in.
 
-mod certificate;
 mod connection;
 mod door;
 pub(super) mod engine;
 mod head;
+mod keeper;
 mod limits;
 mod stream;
 mod tls;
 
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_net::{TcpListener, TcpStream};
+use futures_rustls::rustls::ServerConfig;
 use smol::future::{or, pending, yield_now};
 use smol::lock::Semaphore;
 use smol::{Executor, Timer};
 
-use certificate::Certificate;
 use connection::Connection;
 use door::Door;
 pub use engine::Engine;
+use keeper::Order;
+pub use keeper::{Keeper, Orders, keeper};
 use limits::Gate;
 pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
 
@@ -58,65 +61,105 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// listener and every connection at once. The engine is left as it is and can
 /// serve again, or serve two listeners at a time.
 ///
-/// With `https` that is what it speaks, and it follows the certificate's files.
+/// With `https` that is what it speaks. What its [`Keeper`] orders counts for connections yet to come.
 pub async fn serve(
     listener: TcpListener,
     engine: Engine,
     limits: Limits,
     https: Option<Https>,
+    orders: Orders,
 ) -> Infallible {
-    if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
-        log::debug!("the listener keeps its short backlog: {error}");
-    }
     let executor = Executor::new();
-    let certificate = https.map(|https| Certificate::new(&https));
-    let clients = accept(&listener, &engine, limits, certificate.as_ref(), &executor);
-    let following = async {
-        match &certificate {
-            Some(certificate) => certificate.follow().await,
-            None => pending().await,
-        }
+    let entrance = Entrance {
+        listener: None,
+        tls: None,
+        gate: Gate { limits, large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)) },
+        door: Arc::new(Door::new(limits.max_connections)),
+        engine: engine.clone(),
+        executor: &executor,
     };
-    executor.run(engine.run(or(clients, following))).await
+    let clients = entrance.serve(listener, https, orders);
+    executor.run(engine.run(clients)).await
 }
 
-async fn accept(
-    listener: &TcpListener,
-    engine: &Engine,
-    limits: Limits,
-    certificate: Option<&Certificate>,
-    executor: &Executor<'static>,
-) -> Infallible {
-    let gate = Gate { limits, large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)) };
-    let door = Arc::new(Door::new(limits.max_connections));
-    let mut warned: Option<Instant> = None;
-    let mut at_once = 0;
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                let peer = address.ip().to_canonical();
-                door.admit(peer, |seat| {
-                    let connection = Connection::new(without_delay(stream), peer, seat, gate.clone());
-                    match certificate.map(Certificate::settings) {
-                        Some(tls) => executor.spawn(connection.run_secured(tls, engine.clone())),
-                        None => executor.spawn(connection.run(engine.clone())),
+/// Where clients come in.
+struct Entrance<'e> {
+    listener: Option<TcpListener>,
+    /// What new connections are secured with.
+    tls: Option<Arc<ServerConfig>>,
+    gate: Gate,
+    door: Arc<Door>,
+    engine: Engine,
+    executor: &'e Executor<'static>,
+}
+
+impl Entrance<'_> {
+    async fn serve(mut self, listener: TcpListener, https: Option<Https>, orders: Orders) -> Infallible {
+        self.obey(Order::Listen(listener));
+        self.obey(Order::Secure(https));
+        let mut warned: Option<Instant> = None;
+        let mut at_once = 0;
+        loop {
+            let order = async { Err(orders.next().await) };
+            match or(order, async { Ok(self.accept().await) }).await {
+                Err(order) => self.obey(order),
+                Ok(Ok((stream, peer))) => self.admit(stream, peer),
+                Ok(Err(error)) if ended_early(&error) => {}
+                Ok(Err(error)) => {
+                    if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
+                        log::warn!("connections are closed to make room for new ones: {error}");
+                        warned = Some(Instant::now());
                     }
-                });
-            }
-            Err(error) if ended_early(&error) => {}
-            Err(error) => {
-                if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
-                    log::warn!("connections are closed to make room for new ones: {error}");
-                    warned = Some(Instant::now());
+                    self.door.shrink();
+                    Timer::after(ACCEPT_PAUSE).await;
                 }
-                door.shrink();
-                Timer::after(ACCEPT_PAUSE).await;
+            }
+            at_once += 1;
+            if at_once == ACCEPTED_AT_ONCE {
+                at_once = 0;
+                yield_now().await;
             }
         }
-        at_once += 1;
-        if at_once == ACCEPTED_AT_ONCE {
-            at_once = 0;
-            yield_now().await;
+    }
+
+    async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
+        match &self.listener {
+            Some(listener) => {
+                let (stream, address) = listener.accept().await?;
+                Ok((stream, address.ip().to_canonical()))
+            }
+            None => pending().await,
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: IpAddr) {
+        self.door.admit(peer, |seat| {
+            let connection = Connection::new(without_delay(stream), peer, seat, self.gate.clone());
+            match &self.tls {
+                Some(tls) => self.executor.spawn(connection.run_secured(tls.clone(), self.engine.clone())),
+                None => self.executor.spawn(connection.run(self.engine.clone())),
+            }
+        });
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Listen(listener) => {
+                if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
+                    log::debug!("the listener keeps its short backlog: {error}");
+                }
+                self.listener = Some(listener);
+            }
+            // Dropped, which tells who waits.
+            Order::Release(_released) => self.listener = None,
+            Order::Resize(max_connections) => self.door.resize(max_connections),
+            Order::Secure(https) => {
+                for warning in https.iter().flat_map(Https::warnings) {
+                    log::warn!("{warning}");
+                }
+                // Sessions of the one before are not resumed: its settings go with them.
+                self.tls = https.map(|https| tls::settings(https.server()));
+            }
         }
     }
 }

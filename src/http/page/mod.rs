@@ -18,8 +18,9 @@ use askama::Template;
 use super::api::View;
 use super::message::{Response, problem};
 use crate::action::{self, Step};
+use crate::clock::{self, Moment};
 use crate::plugin::{Data, Table};
-use crate::state::{Reading, SiteState};
+use crate::state::{Reading, Reload, SiteState};
 use figures::{Card, Totals};
 pub(super) use kick::{Meant, Nobody};
 pub(super) use list::List;
@@ -54,8 +55,18 @@ const RELOAD_S: u32 = 30;
 pub(super) struct Frame {
     title: String,
     account: Account,
+    banner: Option<Banner>,
     assets: &'static str,
     reload_s: u32,
+}
+
+/// What is wrong with the configuration.
+struct Banner {
+    file: String,
+    problems: Vec<String>,
+    more: usize,
+    /// How old the one in use is.
+    since: String,
 }
 
 /// What a page says of who reads it.
@@ -85,7 +96,18 @@ impl Frame {
             }
             format!("{:x}", hasher.finish())
         });
-        Self { title: title.into(), account, assets: &HASH, reload_s: RELOAD_S }
+        Self { title: title.into(), account, banner: None, assets: &HASH, reload_s: RELOAD_S }
+    }
+
+    /// The same, with what is wrong with the configuration if anything is.
+    pub(super) fn with_reload(self, reload: &Reload, now: Moment) -> Self {
+        let banner = (!reload.is_good()).then(|| Banner {
+            file: reload.file.as_deref().unwrap_or("the configuration").into(),
+            problems: reload.problems.iter().map(ToString::to_string).collect(),
+            more: reload.more_problems,
+            since: clock::ago(now.since(reload.succeeded)),
+        });
+        Self { banner, ..self }
     }
 }
 
@@ -217,7 +239,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
     Section {
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
-        age: reading.at.map(|at| crate::clock::ago(view.now.since(at))),
+        age: reading.at.map(|at| clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
         content: match reading.data.as_deref() {
             Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),

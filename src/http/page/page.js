@@ -32,6 +32,7 @@ function follow(tell) {
     events.addEventListener("site", ({ data, lastEventId }) => {
       tell({ site: JSON.parse(data).site, generation: Number(lastEventId) });
     });
+    events.addEventListener("config", () => tell({}));
   })();
   return () => events.readyState === EventSource.OPEN;
 }
@@ -66,7 +67,8 @@ function morph(node, next) {
     if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   for (const { name } of [...node.attributes]) {
-    if (!next.hasAttribute(name)) node.removeAttribute(name);
+    // Who reads has opened what is open.
+    if (name !== "open" && !next.hasAttribute(name)) node.removeAttribute(name);
   }
   const kept = new Set([...next.children].map(key));
   const keyed = new Map();

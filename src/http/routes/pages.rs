@@ -138,7 +138,9 @@ impl Routes {
     }
 
     pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
-        Frame::new(&self.http.title, caller.account(&self.http, &request.path))
+        let http = self.http();
+        let frame = Frame::new(&http.title, caller.account(&http, &request.path));
+        frame.with_reload(&self.store.snapshot().reload, Moment::now())
     }
 
     /// The site that a page is of.

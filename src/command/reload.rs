@@ -1,0 +1,125 @@
+//! Follows the file that the agent was started with, and all that it names.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::time::Duration;
+
+use smol::channel::Receiver;
+use smol::future::FutureExt;
+use smol::{Timer, unblock};
+
+use super::Failure;
+use super::serve::Agent;
+use crate::clock::Moment;
+use crate::config::{self, Config, Problems, Watch};
+use crate::state::Problem;
+
+/// From one look at the files to the next.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Most problems that a line of the log tells.
+const LOGGED: usize = 5;
+
+/// What a command makes of each configuration before it is used.
+pub(super) type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
+
+/// Where configurations come from.
+pub(super) struct Source {
+    watch: Watch,
+    prepare: Prepare,
+    /// What is wrong with the file as it is, and with the page's place; each is logged once.
+    unfit: Vec<Problem>,
+    unmoved: Option<Problem>,
+}
+
+impl Source {
+    pub(super) fn new(watch: Watch, prepare: Prepare) -> Self {
+        Self { watch, prepare, unfit: Vec::new(), unmoved: None }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.watch.path()
+    }
+
+    /// Makes the agent as the file says whenever that changes, and looks at once when that is `wanted`.
+    pub(super) async fn follow(mut self, mut agent: Agent, wanted: Receiver<()>) -> Infallible {
+        loop {
+            let asked = async { wanted.recv().await.is_ok() };
+            let late = async {
+                Timer::after(LOOK_EVERY).await;
+                false
+            };
+            let is_asked = asked.or(late).await;
+            // On another thread: a disk that hangs must not make the clients wait.
+            let mut watch = self.watch;
+            let (watch, news) = unblock(move || {
+                let news = if is_asked {
+                    Some(watch.reload(&config::environment))
+                } else {
+                    watch.look(&config::environment)
+                };
+                (watch, news)
+            })
+            .await;
+            self.watch = watch;
+            let is_news = news.is_some();
+            if let Some(news) = news {
+                self.take(news, &mut agent).await;
+            }
+            let unmoved = agent.move_on().await.err();
+            if is_news || unmoved != self.unmoved {
+                self.tell(unmoved, &agent, is_news);
+            }
+        }
+    }
+
+    async fn take(&mut self, news: Result<Config, Problems>, agent: &mut Agent) {
+        let path = self.watch.path().display().to_string();
+        let prepared = match news {
+            Ok(config) => (self.prepare)(config).map_err(|failure| {
+                let (Failure::No(message) | Failure::Usage(message)) = failure;
+                vec![Problem { place: path.clone(), message, excerpt: None }]
+            }),
+            Err(problems) => Err(problems.all().iter().map(shown).collect()),
+        };
+        match prepared {
+            Ok(config) => {
+                let changes = agent.become_as(config).await;
+                log::info!("{path} was read again: {changes}");
+                self.unfit.clear();
+            }
+            Err(unfit) => {
+                if unfit != self.unfit {
+                    log::warn!("{path} is not taken, all goes on as it was: {}", in_a_line(&unfit));
+                }
+                self.unfit = unfit;
+            }
+        }
+    }
+
+    /// Notes how it went, where all can see it.
+    fn tell(&mut self, unmoved: Option<Problem>, agent: &Agent, is_news: bool) {
+        if let Some(problem) = unmoved.as_ref().filter(|_| unmoved != self.unmoved) {
+            log::warn!("{problem}");
+        }
+        self.unmoved = unmoved;
+        let problems: Vec<Problem> = self.unfit.iter().chain(&self.unmoved).cloned().collect();
+        let is_taken = is_news && self.unfit.is_empty();
+        agent.note_reload(|reload| reload.note(Moment::now(), is_taken, problems));
+    }
+}
+
+/// A problem as the page and the JSON show it.
+fn shown(problem: &config::Problem) -> Problem {
+    Problem { place: problem.place().into(), message: problem.message().into(), excerpt: problem.excerpt() }
+}
+
+/// The first of them, without what their lines look like.
+fn in_a_line(problems: &[Problem]) -> String {
+    let told = problems.iter().take(LOGGED).map(|problem| format!("{}: {}", problem.place, problem.message));
+    let mut told: Vec<String> = told.collect();
+    if problems.len() > LOGGED {
+        told.push(format!("and {} more, which phsweb-agent check tells", problems.len() - LOGGED));
+    }
+    told.join("; ")
+}

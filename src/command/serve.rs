@@ -1,0 +1,124 @@
+//! The agent at work: its parts, put together and kept as the configuration says.
+
+use std::sync::Arc;
+
+use async_net::TcpListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::channel;
+use smol::future::FutureExt;
+
+use super::front::Front;
+use super::reload::Source;
+use super::{Failure, nothing_to_reload, signals, until_ended};
+use crate::action::Desk;
+use crate::config::{Changes, Config};
+use crate::http::{self, Events, Routes, gate};
+use crate::site::Sites;
+use crate::state::{Problem, Reload, Store};
+
+/// Serves a configuration until a signal ends it; one that comes from a `source` as that is by then.
+pub(super) fn serve(config: Config, source: Option<Source>) -> Result<(), Failure> {
+    let signals = signals()?;
+    raise_descriptors(&config);
+    let file = source.as_ref().map(|source| source.path().display().to_string());
+    let store = Arc::new(Store::new(Reload::first(file.as_deref())));
+    let desk = Arc::new(Desk::default());
+    let events = Events::new(store.clone());
+    let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));
+    let engine = http::start({
+        let routes = routes.clone();
+        move |request| routes.answer(request)
+    })
+    .map_err(|error| format!("the HTTP server can't be started: {error}"))?;
+    smol::block_on(async {
+        let listen = config.http.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            format!("can't listen at {listen}: {error}; choose another address with --listen or http.listen")
+        })?;
+        let bound = listener.local_addr().map_err(|error| error.to_string())?;
+        let (keeper, orders) = gate::keeper();
+        let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
+        let https = config.http.tls.clone();
+        let http = config.http.clone();
+        // All of it ends when it is dropped at the end of this block.
+        let mut agent = Agent {
+            front: Front::new(keeper, http.clone(), bound),
+            sites: Sites::new(store.clone(), desk),
+            config: Config { http, sites: Vec::new() },
+            routes,
+            store,
+        };
+        agent.become_as(config).await;
+        let _events = events.start();
+        let serving = async { match gate::serve(listener, engine, limits, https, orders).await {} };
+        match source {
+            None => serving.or(until_ended(signals, nothing_to_reload)).await,
+            Some(source) => {
+                let (reload, wanted) = channel::bounded(1);
+                let ended = until_ended(signals, || {
+                    // One that waits is enough.
+                    let _ = reload.try_send(());
+                });
+                let following = Box::pin(async { match source.follow(agent, wanted).await {} });
+                serving.or(following).or(ended).await;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The parts that go by the configuration.
+pub(super) struct Agent {
+    config: Config,
+    store: Arc<Store>,
+    routes: Arc<Routes>,
+    sites: Sites,
+    front: Front,
+}
+
+impl Agent {
+    /// Makes all parts as `new` says, by what has changed, and gives that in words.
+    pub(super) async fn become_as(&mut self, new: Config) -> String {
+        raise_descriptors(&new);
+        let changes = Changes::between(&self.config, &new);
+        self.sites.apply(&changes, &new).await;
+        if changes.http {
+            self.routes.configure(new.http.clone());
+            self.front.configure(new.http.clone());
+        }
+        let told = changes.to_string();
+        self.config = new;
+        told
+    }
+
+    /// Moves the page to where it should be, if it is not there.
+    pub(super) async fn move_on(&mut self) -> Result<(), Problem> {
+        self.front.move_on().await
+    }
+
+    pub(super) fn note_reload(&self, note: impl FnOnce(&mut Reload)) {
+        self.store.note_reload(note);
+    }
+}
+
+/// Lets the process have a descriptor for each connection and router, as far as the system lets it: the
+/// usual 1,024 are few.
+fn raise_descriptors(config: &Config) {
+    /// For the engine, the log, files, and a second way to some routers.
+    const REST: usize = 128;
+    let wanted = (config.http.max_connections + 2 * config.sites.len() + REST) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let current = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
+    if raised.is_err() || current < wanted {
+        log::warn!(
+            "this process may open {} files, and {wanted} are wanted: fewer than {} clients find room. \
+             Raise LimitNOFILE= of the service, or ulimit -n, or lower http.max_connections",
+            getrlimit(Resource::Nofile).current.unwrap_or_default(),
+            config.http.max_connections
+        );
+    }
+}

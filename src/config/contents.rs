@@ -1,0 +1,100 @@
+//! What was in the files that a configuration is made of, by which a change of any of them shows.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use ring::digest::{SHA256, digest};
+
+/// Tells one content of a file from another: SHA-256, so that no secret is kept for it.
+pub(super) type Digest = [u8; 32];
+
+/// Each file that was read, and what was in it, or why it could not be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Contents(BTreeMap<PathBuf, Content>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    /// The longest that is taken of it, in bytes.
+    most: u64,
+    digest: Digest,
+}
+
+impl Contents {
+    /// Reads a file, and remembers what was in it.
+    pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
+        let bytes = read(path, most);
+        self.0.insert(path.into(), Content { most, digest: digest_of(&bytes) });
+        bytes
+    }
+
+    /// The same, of a file of text.
+    pub(super) fn read_text(&mut self, path: &Path, most: u64) -> Result<String, String> {
+        String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
+    }
+
+    /// Whether all of them hold what they did. They are read for it: neither a mounted file nor one behind a
+    /// link says by itself that it is another now.
+    pub(super) fn are_same(&self) -> bool {
+        self.0.iter().all(|(path, content)| digest_of(&read(path, content.most)) == content.digest)
+    }
+}
+
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
+    if bytes.len() as u64 > most {
+        return Err(format!("is longer than the {most} bytes that are taken"));
+    }
+    Ok(bytes)
+}
+
+fn digest_of(bytes: &Result<Vec<u8>, String>) -> Digest {
+    let bytes = match bytes {
+        Ok(bytes) => bytes,
+        Err(error) => error.as_bytes(),
+    };
+    let mut own = [0; 32];
+    own.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    own
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn any_change_of_any_file_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
+        fs::write(&a, "one").unwrap();
+        fs::write(&b, "long").unwrap();
+        let look = || {
+            let mut contents = Contents::default();
+            let read = [&a, &b, &missing].map(|path| contents.read_text(path, 3).is_ok());
+            (contents, read)
+        };
+        let (before, read) = look();
+        assert_eq!(read, [true, false, false]);
+        assert!(before.are_same());
+        for change in [
+            &|| fs::write(&a, "two").unwrap(),
+            &|| fs::write(&b, "fit").unwrap(),
+            &|| fs::write(&missing, "").unwrap(),
+            &|| fs::remove_file(&a).unwrap(),
+            &|| fs::rename(&b, &a).unwrap(),
+        ] as [&dyn Fn(); 5]
+        {
+            let (before, _) = look();
+            change();
+            assert!(!before.are_same());
+            assert!(look().0.are_same());
+        }
+        fs::write(&a, b"\xff").unwrap();
+        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
+    }
+}

@@ -1,0 +1,193 @@
+//! The file as it changes while the agent runs: what is whole and good is taken at once, what is wrong is
+//! told when it stays so.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::contents::Contents;
+use super::{Config, Environment, Problem, Problems, read};
+
+/// How long a file may be wrong, in another way at each look, before that is told: it is being written.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at the file again and again, and at all that it names: secrets, certificates. Their content is what counts.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    /// What was in them at the last look.
+    contents: Contents,
+    /// What is wrong since when, and was not told yet: it may be half written.
+    doubt: Option<(Problems, Instant)>,
+}
+
+impl Watch {
+    /// Loads the file for the first time.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](super::load).
+    pub fn load(path: PathBuf, environment: Environment) -> Result<(Self, Config), Problems> {
+        let (config, contents) = read(&path, environment);
+        config.map(|config| (Self { path, contents, doubt: None }, config))
+    }
+
+    /// The file itself.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is new since the last look, if anything is: the configuration as it is now, or what is wrong with
+    /// it. What is wrong is told when a second look finds the same, or once it is so for some seconds.
+    pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Problems>> {
+        if self.contents.are_same() {
+            return self.doubt.take().map(|(problems, _)| Err(problems));
+        }
+        match self.read(environment) {
+            Ok(config) => {
+                self.doubt = None;
+                Some(Ok(config))
+            }
+            Err(problems) => {
+                let since = self.doubt.as_ref().map_or_else(Instant::now, |&(_, since)| since);
+                if since.elapsed() >= PATIENCE {
+                    self.doubt = None;
+                    return Some(Err(problems));
+                }
+                self.doubt = Some((problems, since));
+                None
+            }
+        }
+    }
+
+    /// The configuration as it is now, whether it is new or not, or what is wrong with it: for who says that
+    /// it is ready.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](super::load).
+    pub fn reload(&mut self, environment: Environment) -> Result<Config, Problems> {
+        self.doubt = None;
+        self.read(environment)
+    }
+
+    fn read(&mut self, environment: Environment) -> Result<Config, Problems> {
+        // A mistake in this program costs a re-read, and not the sites that run.
+        let Ok((config, contents)) = catch_unwind(AssertUnwindSafe(|| read(&self.path, environment))) else {
+            let message = "the agent failed over this file; please report it";
+            return Err(Problem::elsewhere(self.path.display().to_string(), message).into());
+        };
+        self.contents = contents;
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const GOOD: &str = r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "u", password: File("secret"))})"#;
+
+    struct Looked {
+        folder: tempfile::TempDir,
+        watch: Watch,
+    }
+
+    impl Looked {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("sites.ron"), GOOD).unwrap();
+            fs::write(folder.path().join("secret"), "one").unwrap();
+            let (watch, _) = Watch::load(folder.path().join("sites.ron"), &|_| None).unwrap();
+            Self { folder, watch }
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.folder.path().join(name), text).unwrap();
+        }
+
+        /// What a look tells: nothing, the first site's host and password, or what is wrong.
+        fn look(&mut self) -> String {
+            match self.watch.look(&|_| None) {
+                None => String::new(),
+                Some(Ok(config)) => config
+                    .sites
+                    .first()
+                    .map_or("no site".into(), |site| format!("{} {}", site.hosts[0], site.password.expose())),
+                Some(Err(problems)) => {
+                    let problem = &problems.all()[0];
+                    let name = problem.place().rsplit('/').next().unwrap_or_default();
+                    format!("{name}: {}", problem.message().split(';').next().unwrap_or_default())
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_good_is_taken_at_once() {
+        let mut looked = Looked::new();
+        assert_eq!(looked.look(), "");
+        looked.write("sites.ron", &GOOD.replace("10.0.1.1", "10.0.1.2"));
+        assert_eq!(looked.look(), "10.0.1.2:8728 one");
+        assert_eq!(looked.look(), "");
+        looked.write("secret", "two\n");
+        assert_eq!(looked.look(), "10.0.1.2:8728 two");
+        // By another file in its place.
+        looked.write("new", GOOD);
+        fs::rename(looked.folder.path().join("new"), looked.watch.path()).unwrap();
+        assert_eq!(looked.look(), "10.0.1.1:8728 two");
+        assert_eq!(looked.look(), "");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_once_and_only_where_it_stays_so() {
+        let mut looked = Looked::new();
+        looked.write("sites.ron", &GOOD[..40]);
+        assert_eq!(looked.look(), "", "half of it");
+        looked.write("sites.ron", &GOOD.replace("10.0.1.1", "10.0.1.2"));
+        assert_eq!(looked.look(), "10.0.1.2:8728 one");
+        looked.write("sites.ron", &GOOD[..40]);
+        assert_eq!(looked.look(), "");
+        looked.write("sites.ron", &GOOD[..50]);
+        assert_eq!(looked.look(), "", "more of it");
+        let told = looked.look();
+        assert!(told.starts_with("sites.ron:1:") && told.contains("not RON"), "{told}");
+        assert_eq!(looked.look(), "");
+        looked.write("sites.ron", GOOD);
+        assert_eq!(looked.look(), "10.0.1.1:8728 one");
+        // What it names is looked at though it is not there.
+        fs::remove_file(looked.folder.path().join("secret")).unwrap();
+        assert_eq!(looked.look(), "");
+        assert!(looked.look().contains("password: the secret file"));
+        looked.write("secret", "three");
+        assert_eq!(looked.look(), "10.0.1.1:8728 three");
+        fs::remove_file(looked.watch.path()).unwrap();
+        assert_eq!(looked.look(), "");
+        assert!(looked.look().starts_with("sites.ron: can't be read"));
+    }
+
+    #[test]
+    fn what_is_never_the_same_is_told_in_the_end() {
+        let mut looked = Looked::new();
+        let mut told = String::new();
+        looked.write("sites.ron", "(");
+        assert_eq!(looked.look(), "");
+        let (_, since) = looked.watch.doubt.as_mut().unwrap();
+        *since -= PATIENCE;
+        looked.write("sites.ron", "((");
+        told += &looked.look();
+        assert!(told.contains("not RON"), "{told}");
+    }
+
+    #[test]
+    fn who_says_that_it_is_ready_is_told_at_once() {
+        let mut looked = Looked::new();
+        assert!(looked.watch.reload(&|_| None).is_ok(), "though nothing is new");
+        looked.write("sites.ron", "(");
+        assert!(looked.watch.reload(&|_| None).is_err());
+        assert_eq!(looked.look(), "", "and only once");
+    }
+}

@@ -1,0 +1,64 @@
+//! `/api/config`: whether the configuration in use is the one that the file has.
+
+use serde::Serialize;
+
+use super::View;
+use crate::state::Problem;
+
+/// How reading the configuration went. Nothing of what is in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::http) struct ConfigJson<'s> {
+    /// None where there is no file.
+    file: Option<&'s str>,
+    /// Whether the file as it is is in use.
+    is_current: bool,
+    /// When the one in use was read.
+    loaded_at: String,
+    age_seconds: u64,
+    /// When it was last found to be new, and read.
+    tried_at: String,
+    error: Option<ConfigErrorJson<'s>>,
+    sites: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigErrorJson<'s> {
+    /// All of it, as `phsweb-agent check` says it.
+    message: String,
+    problems: Vec<ProblemJson<'s>>,
+    /// How many more there are.
+    more_problems: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct ProblemJson<'s> {
+    place: &'s str,
+    message: &'s str,
+    excerpt: Option<&'s str>,
+}
+
+pub(in crate::http) fn config<'s>(view: View<'s>) -> ConfigJson<'s> {
+    let reload = &view.snapshot.reload;
+    let problem = |problem: &'s Problem| ProblemJson {
+        place: &problem.place,
+        message: &problem.message,
+        excerpt: problem.excerpt.as_deref(),
+    };
+    let all: Vec<String> = reload.problems.iter().map(ToString::to_string).collect();
+    let error = (!reload.is_good()).then(|| ConfigErrorJson {
+        message: all.join("\n"),
+        problems: reload.problems.iter().map(problem).collect(),
+        more_problems: reload.more_problems,
+    });
+    ConfigJson {
+        file: reload.file.as_deref(),
+        is_current: reload.is_good(),
+        loaded_at: view.date(reload.succeeded),
+        age_seconds: view.age_s(reload.succeeded),
+        tried_at: view.date(reload.tried),
+        error,
+        sites: view.snapshot.sites.len(),
+    }
+}

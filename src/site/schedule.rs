@@ -1,0 +1,260 @@
+//! When each of a site's plugins is read: with its refresh, or at times of its own.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config;
+use crate::plugin::Plugin;
+
+/// The times of one connection. All lie on one grid, so that what is read each ten seconds and what is read
+/// each minute are asked for in one write.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    /// A moment of the grid.
+    origin: Instant,
+    refresh: Times,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    plugin: Arc<dyn Plugin>,
+    /// None where it is read with the site's refresh.
+    own: Option<Times>,
+    /// Whether it was never read over this connection.
+    is_new: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    every: Duration,
+    next: Instant,
+}
+
+/// Which plugins are to be read, beside those that never were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// Those whose time it is.
+    Due,
+    /// These, and all that are read with the site's refresh: it is worth another look.
+    Refresh,
+    /// All: somebody wants to see them.
+    All,
+}
+
+impl Schedule {
+    /// All are new. From 0 to 1, `spread` is where this site's times lie among those of others: sites that
+    /// began together are not to ask together for ever.
+    pub(super) fn new(config: &config::Site, now: Instant, spread: f64) -> Self {
+        let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
+        let refresh = Times { every: config.refresh, next: origin };
+        let mut schedule = Self { origin, refresh, entries: Vec::new() };
+        schedule.adopt(config, now);
+        schedule
+    }
+
+    /// Goes by this configuration from now on.
+    pub(super) fn adopt(&mut self, config: &config::Site, now: Instant) {
+        let origin = self.origin;
+        // Those that are as often as before go on as they are.
+        let times = |known: Option<Times>, every| {
+            known
+                .filter(|known| known.every == every)
+                .unwrap_or_else(|| Times { every, next: on_grid(origin, every, now + every / 2) })
+        };
+        self.refresh = times(Some(self.refresh), config.refresh);
+        let mut known = std::mem::take(&mut self.entries);
+        for plugin in &config.plugins {
+            let at = known.iter().position(|entry| *entry.plugin == **plugin);
+            let known = at.map(|at| known.swap_remove(at));
+            let known_times = known.as_ref().and_then(|entry| entry.own);
+            self.entries.push(Entry {
+                plugin: plugin.clone(),
+                own: plugin.every().map(|every| times(known_times, every)),
+                is_new: known.is_none_or(|entry| entry.is_new),
+            });
+        }
+    }
+
+    /// When something is to be read next.
+    pub(super) fn next(&self) -> Instant {
+        let own = self.entries.iter().filter_map(|entry| entry.own);
+        own.fold(self.refresh.next, |next, own| next.min(own.next))
+    }
+
+    /// Whether something is to be read that never was over this connection.
+    pub(super) fn has_new(&self) -> bool {
+        self.entries.iter().any(|entry| entry.is_new)
+    }
+
+    /// What is to be read now. What took longer than its interval is not made up for.
+    pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Arc<dyn Plugin>> {
+        let refreshes = self.refresh.pass(now) || which != Which::Due;
+        let mut due = Vec::new();
+        for entry in &mut self.entries {
+            let is_due = match &mut entry.own {
+                Some(own) => own.pass(now) || which == Which::All,
+                None => refreshes,
+            };
+            if is_due || entry.is_new {
+                entry.is_new = false;
+                due.push(entry.plugin.clone());
+            }
+        }
+        due
+    }
+}
+
+impl Times {
+    /// Whether it is time; if so, the next time is the first after `now`.
+    fn pass(&mut self, now: Instant) -> bool {
+        let is_time = self.next <= now;
+        if is_time {
+            self.next = on_grid(self.next, self.every, now);
+        }
+        is_time
+    }
+}
+
+/// The first moment, later than `least` or the same, that lies a multiple of `every` from `origin`; where that is not
+/// later itself, one that is later than `least`.
+fn on_grid(origin: Instant, every: Duration, least: Instant) -> Instant {
+    let intervals =
+        |apart: Duration| u32::try_from(apart.as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
+    if origin > least {
+        let back = every * intervals(origin - least);
+        origin.checked_sub(back).unwrap_or(least)
+    } else {
+        origin + every * intervals(least - origin).saturating_add(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+    use crate::plugin::{Declaration, Declared, built_in};
+
+    fn site(refresh_s: u64, plugins: &[(&str, u64)]) -> config::Site {
+        let plugin = |&(name, every_s): &(&str, u64)| -> Arc<dyn Plugin> {
+            let declared = || -> Arc<dyn Plugin> {
+                Arc::new(Declared::new(Declaration {
+                    name: name.into(),
+                    title: name.into(),
+                    menu: "/a".into(),
+                    query: Vec::new(),
+                    columns: vec!["b".into()],
+                    every: (every_s > 0).then(|| Duration::from_secs(every_s)),
+                    private: false,
+                    metrics: Vec::new(),
+                }))
+            };
+            built_in(name).unwrap_or_else(declared)
+        };
+        let refresh = Duration::from_secs(refresh_s);
+        let plugins = plugins.iter().map(plugin).collect();
+        config::Site {
+            refresh,
+            plugins,
+            ..config::Site::new("awka", Vec::new(), "", Secret::new(String::new()))
+        }
+    }
+
+    fn names(due: &[Arc<dyn Plugin>]) -> String {
+        due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Lets time go on for so many seconds; what was read when.
+    fn run(schedule: &mut Schedule, from: Instant, seconds: u64) -> Vec<(u64, String)> {
+        let mut read = Vec::new();
+        while schedule.next() <= from + Duration::from_secs(seconds) {
+            let now = schedule.next();
+            read.push(((now - from).as_secs(), names(&schedule.take(now, Which::Due))));
+        }
+        read
+    }
+
+    #[test]
+    fn each_is_read_in_its_own_time_and_together_where_they_meet() {
+        let start = Instant::now();
+        let config = site(10, &[("hotspot", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
+        let mut schedule = Schedule::new(&config, start, 1.0);
+        assert_eq!(names(&schedule.take(start, Which::Due)), "hotspot slow with fast", "all at first");
+        let read = run(&mut schedule, start, 60);
+        let expected = [
+            (5, "fast"),
+            (10, "hotspot with fast"),
+            (15, "fast"),
+            (20, "hotspot with fast"),
+            (25, "fast"),
+            (30, "hotspot with fast"),
+            (35, "fast"),
+            (40, "hotspot slow with fast"),
+            (45, "fast"),
+            (50, "hotspot with fast"),
+            (55, "fast"),
+            (60, "hotspot with fast"),
+        ];
+        assert_eq!(read, expected.map(|(at, names)| (at, names.to_string())));
+    }
+
+    #[test]
+    fn what_is_asked_for_in_between_changes_no_times() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0);
+        schedule.take(start, Which::Due);
+        assert_eq!(names(&schedule.take(at(1), Which::Due)), "");
+        assert_eq!(names(&schedule.take(at(1), Which::Refresh)), "hotspot");
+        assert_eq!(names(&schedule.take(at(1), Which::All)), "hotspot slow");
+        assert_eq!(schedule.next(), at(5));
+        // A refresh that took long.
+        assert_eq!(names(&schedule.take(at(44), Which::Due)), "hotspot slow");
+        assert_eq!(schedule.next(), at(45));
+    }
+
+    #[test]
+    fn another_configuration_changes_the_least() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0);
+        schedule.take(start, Which::Due);
+        let before = schedule.next();
+        schedule.adopt(&site(3600, &[("slow", 60), ("hotspot", 0), ("new", 600)]), at(1));
+        assert!(schedule.has_new());
+        assert_eq!(schedule.next(), before);
+        assert_eq!(names(&schedule.take(at(1), Which::Due)), "new");
+        assert!(!schedule.has_new());
+        // More often: soon.
+        schedule.adopt(&site(2, &[("slow", 60), ("hotspot", 0)]), at(2));
+        assert!(schedule.next() <= at(5), "{:?}", schedule.next() - start);
+        // The same name for another question is another plugin.
+        schedule.adopt(&site(2, &[("slow", 30)]), at(2));
+        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow");
+    }
+
+    #[test]
+    fn a_grid_goes_both_ways() {
+        let start = Instant::now() + Duration::from_secs(1000);
+        let at = |seconds: i64| {
+            let apart = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { start.checked_sub(apart).unwrap() } else { start + apart }
+        };
+        for (every, least, expected) in [
+            (10, 0, 10),
+            (10, 1, 10),
+            (10, 10, 20),
+            (10, 19, 20),
+            (10, -1, 0),
+            (10, -10, -10),
+            (10, -11, -10),
+            (7, 100, 105),
+        ] {
+            assert_eq!(
+                on_grid(start, Duration::from_secs(every), at(least)),
+                at(expected),
+                "{every} {least}"
+            );
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! How reading the configuration went, and since when it is as it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::clock::Moment;
+
+/// What became of the last try to read the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reload {
+    /// Which file it is; none where there is no file.
+    pub file: Option<Arc<str>>,
+    /// When it was last found to be new and read. At the agent's start it was good, or there would be no agent.
+    pub tried: Moment,
+    /// When one that was good was last read: that is the one in use.
+    pub succeeded: Moment,
+    /// What is wrong with the one that was tried last. Nothing: it is in use.
+    pub problems: Arc<[Problem]>,
+    /// How many more there are than are kept.
+    pub more_problems: usize,
+}
+
+/// Something in the configuration that can't stand, in words that hold no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `sites.ron:12:9`, or what else it is about.
+    pub place: String,
+    /// What was found, what was expected and what to do.
+    pub message: String,
+    /// The line of the file, and under it a caret at the place.
+    pub excerpt: Option<String>,
+}
+
+impl Reload {
+    /// Most problems that are kept: more than anybody mends at once, and some 20 KB.
+    const MAX_PROBLEMS: usize = 50;
+
+    /// Reading this file went well, at the agent's start.
+    #[must_use]
+    pub fn first(file: Option<&str>) -> Self {
+        let start = Moment::START;
+        let problems = Vec::new().into();
+        Self { file: file.map(Into::into), tried: start, succeeded: start, problems, more_problems: 0 }
+    }
+
+    /// Whether the file as it is is in use.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// It was tried, and is in use or not, with these problems or none.
+    pub fn note(&mut self, now: Moment, is_in_use: bool, mut problems: Vec<Problem>) {
+        self.tried = now;
+        if is_in_use {
+            self.succeeded = now;
+        }
+        self.more_problems = problems.len().saturating_sub(Self::MAX_PROBLEMS);
+        problems.truncate(Self::MAX_PROBLEMS);
+        self.problems = problems.into();
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        for line in self.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}

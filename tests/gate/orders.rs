@@ -1,0 +1,128 @@
+//! What a gate is told while it serves: another certificate, address or size. Who is in stays in.
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_rustls::rustls::HandshakeKind;
+use phsweb_agent::config::Https;
+use phsweb_agent::http::gate::Limits;
+
+use super::tls::{BOTH, client, kept};
+use super::{Client, PATIENCE, Served, get};
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether the gate has closed a connection from which nothing is awaited.
+fn is_closed(client: &Client) -> bool {
+    let stream = client.0.get_ref();
+    stream.set_nonblocking(true).unwrap();
+    let closed = match stream.peek(&mut [0]) {
+        Ok(length) => length == 0,
+        Err(error) => error.kind() != ErrorKind::WouldBlock,
+    };
+    stream.set_nonblocking(false).unwrap();
+    closed
+}
+
+fn https(pair: &str) -> Https {
+    Https::load(kept(&format!("{pair}.cert")), kept(&format!("{pair}.key"))).unwrap()
+}
+
+#[test]
+fn a_client_that_comes_again_needs_no_new_signature() {
+    let served = Served::secured(Limits::default());
+    for version in BOTH {
+        let config = client(&[version]);
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
+            let mut client = served.secure_with(&config);
+            assert_eq!(client.get("/").status, 200);
+            assert_eq!(client.session().handshake_kind(), Some(expected));
+        }
+    }
+}
+
+#[test]
+fn another_certificate_is_for_those_who_come() {
+    let served = Served::with_https(https("page"), Limits::default());
+    let config = client(&BOTH);
+    let mut before = served.secure_with(&config);
+    assert_eq!(before.get("/").status, 200);
+    assert!(before.has("page"));
+
+    served.keeper.secure(Some(https("other")));
+    until("a connection gets the other certificate", || {
+        let mut after = served.secure_with(&config);
+        assert_eq!(after.get("/").status, 200);
+        // What was agreed on under the one before is not resumed.
+        let is_other = after.has("other");
+        assert!(!is_other || after.session().handshake_kind() == Some(HandshakeKind::Full));
+        is_other
+    });
+    assert_eq!(before.get("/").status, 200);
+
+    served.keeper.secure(None);
+    until("a connection is plain", || {
+        let mut client = served.connect();
+        client.send(get("/"));
+        client.answer().status == 200
+    });
+    assert_eq!(before.get("/").status, 200);
+}
+
+#[test]
+fn another_listener_takes_the_place_of_the_first() {
+    let served = Served::new(Limits::default());
+    let ask = |client: &mut Client| {
+        client.send(get("/"));
+        client.answer().status
+    };
+    let mut before = served.connect();
+    assert_eq!(ask(&mut before), 200);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    other.set_nonblocking(true).unwrap();
+    served.keeper.listen(other.try_into().unwrap());
+    assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
+    let refused = TcpStream::connect(served.address).map_err(|error| error.kind());
+    assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
+    assert_eq!(ask(&mut before), 200, "who is in stays in");
+
+    // The same port at all addresses can be had only once it was left.
+    let wider = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
+    assert_eq!(TcpListener::bind(wider).map_err(|error| error.kind()).err(), Some(ErrorKind::AddrInUse));
+    smol::block_on(served.keeper.release());
+    let wider = TcpListener::bind(wider).unwrap();
+    wider.set_nonblocking(true).unwrap();
+    served.keeper.listen(wider.try_into().unwrap());
+    assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
+    assert_eq!(ask(&mut before), 200);
+}
+
+#[test]
+fn a_smaller_gate_closes_those_that_can_best_be_spared() {
+    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let clients: Vec<Client> = (0..40).map(|_| served.connect()).collect();
+    let mut asked = served.connect();
+    asked.send(get("/"));
+    assert_eq!(asked.answer().status, 200);
+    served.keeper.resize(16);
+    let mut open: Vec<Client> = clients;
+    until("no more than sixteen are open", || {
+        open.retain(|client| !is_closed(client));
+        open.len() < 16
+    });
+    served.keeper.resize(64);
+    let more: Vec<Client> = (0..30).map(|_| served.connect()).collect();
+    let mut last = served.connect();
+    last.send(get("/"));
+    assert_eq!(last.answer().status, 200);
+    assert!(!more.iter().any(is_closed));
+}
