@@ -160,10 +160,11 @@ impl<'f> Check<'f, '_> {
     }
 
     fn columns(&mut self, node: Node<'f>) -> Vec<String> {
+        let problems = self.reader.problems.len();
         let columns = self.properties(MAX_COLUMNS, "columns", node);
         let columns: Vec<String> = columns.into_iter().map(|(_, column)| column).collect();
-        if columns.is_empty() {
-            self.reader.list("columns", node, "at least one property, such as [\"address\"]");
+        if columns.is_empty() && self.reader.problems.len() == problems {
+            self.reader.unexpected("columns", node, "at least one property, such as [\"address\"]");
         }
         columns
     }
@@ -332,3 +333,6 @@ fn is_metric(text: &str) -> bool {
         && text.bytes().all(is_word)
         && text.bytes().next().is_some_and(|first| !first.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests;

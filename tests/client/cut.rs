@@ -5,6 +5,7 @@ use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::Method;
 use phsweb_agent::simulator::{Router, Row, Settings};
 
+use super::limits::long_row;
 use super::peer::{Asked, PATIENCE, Peer, at, attributes, sentence, with};
 
 /// Far more than any answer here takes.
@@ -85,7 +86,7 @@ fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
             with(script, async |session| session.client.call(limited("/a", MUCH, 8192), PATIENCE).await);
         match reply {
             Ok(reply) => {
-                assert!(reply.is_cut && (fewest..400).contains(&reply.rows.len()), "{}", reply.rows.len())
+                assert!(reply.is_cut && (fewest..400).contains(&reply.rows.len()), "{}", reply.rows.len());
             }
             // Not one row: it is what the traps say.
             Err(error) => assert!(kind == "!trap" && error.message.contains("0123456789"), "{error}"),
@@ -98,19 +99,15 @@ fn what_has_a_limit_makes_room_for_what_has_none() {
     const ROW: usize = 0x8000;
     let script = |peer: &mut Peer| {
         let asked: Vec<Asked> = (0..3).map(|_| peer.asked()).collect();
-        let row = |asked: &Asked| {
-            let start = sentence(&["!re", asked.tag()]);
-            [&start[..start.len() - 1], b"\xC0\x80\x00=a=", &[b'x'; ROW - 3], b"\0"].concat()
-        };
         // Nearly all that is taken is of the two with a limit, the first of which has more.
         for _ in 0..MAX_REPLY / ROW / 2 {
-            peer.write(&row(&asked[0]));
+            peer.write(&long_row(asked[0].tag()));
         }
         for _ in 0..MAX_REPLY / ROW / 3 {
-            peer.write(&row(&asked[1]));
+            peer.write(&long_row(asked[1].tag()));
         }
         for _ in 0..MAX_REPLY / ROW / 3 {
-            peer.write(&row(&asked[2]));
+            peer.write(&long_row(asked[2].tag()));
         }
         cancelled(peer, &asked[0]);
         for asked in &asked {

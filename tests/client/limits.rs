@@ -110,7 +110,7 @@ fn more_rows_than_are_taken() {
 }
 
 /// A row of one value: `!re`, the tag, and a word of 0x8000 bytes, which is C0 80 00.
-fn long_row(tag: &str) -> Vec<u8> {
+pub(super) fn long_row(tag: &str) -> Vec<u8> {
     let start = sentence(&["!re", tag]);
     let value = vec![b'x'; 0x8000 - 3];
     [&start[..start.len() - 1], b"\xC0\x80\x00=a=", &value, b"\0"].concat()

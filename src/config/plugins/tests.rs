@@ -1,0 +1,298 @@
+//! The rules of a declared plugin, as a person would break them.
+
+use std::path::Path;
+
+use super::*;
+use crate::config::{Config, parse};
+
+/// What is well, to be made wrong.
+const LEASES: &str = r#""leases": (menu: "/ip/dhcp-server/lease", columns: ["address"])"#;
+
+fn parse_file(plugins: &str, collect: &str) -> Result<Config, String> {
+    let text = format!(
+        "(sites: {{\"a\": (hosts: [\"r\"], user: \"u\", password: Plain(\"\"), collect: [{collect}])}},\nplugins: {{\n{plugins}\n}})"
+    );
+    parse(Path::new("f"), &text, &|_| None).map_err(|problems| problems.to_string())
+}
+
+/// The first lines of the problems of a plugin with these fields, from their places on.
+fn problems(fields: &str) -> Vec<String> {
+    let Err(problems) = parse_file(&format!("\"p\": ({fields})"), "\"health\"") else { return Vec::new() };
+    problems.lines().filter_map(|line| line.strip_prefix("f:3:")).map(str::to_string).collect()
+}
+
+/// The problem of a plugin that is well but for one field.
+#[track_caller]
+fn problem(field: &str) -> String {
+    let name = field.split(':').next().unwrap();
+    let well = [("menu", "menu: \"/a/b-c\""), ("columns", "columns: [\"address\"]")];
+    let others = well.iter().filter(|(well, _)| *well != name).map(|(_, field)| *field);
+    let fields: Vec<&str> = others.chain([field]).collect();
+    let problems = problems(&fields.join(", "));
+    assert!(problems.len() < 2, "{field}: {problems:?}");
+    // The place is that of the value or of what is in it, whatever its column.
+    problems.first().map(|line| line.split_once(": ").unwrap().1.to_string()).unwrap_or_default()
+}
+
+fn declared(config: &Config) -> Vec<Declaration> {
+    config.sites[0].plugins.iter().filter_map(|plugin| plugin.declaration().cloned()).collect()
+}
+
+#[test]
+fn a_declaration_is_read_with_its_defaults() {
+    let full = r##"
+        "leases": (
+            title: "DHCP leases", menu: "/ip/dhcp-server/lease", query: ["status=bound", "#!"],
+            columns: ["address", "mac-address"], every: "60s", private: true,
+            metrics: [
+                (name: "mikrotik_dhcp_leases", kind: Rows, labels: ["server"]),
+                (name: "lease_left_seconds", kind: Gauge("expires-after")),
+                (name: "lease_bytes_total", kind: Counter("bytes"), labels: []),
+            ],
+        ),
+        "b_2": (menu: "/ppp/active", columns: ["service"], query: [], metrics: []),
+        "unused": (menu: "/a", columns: ["b"]),"##;
+    let config = parse_file(full, "\"leases\", \"health\", \"b_2\"").unwrap();
+    let names: Vec<&str> = config.sites[0].plugins.iter().map(|plugin| plugin.name()).collect();
+    assert_eq!(names, ["leases", "health", "b_2"]);
+    let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let metric =
+        |name: &str, measure, labels: &[&str]| Metric { name: name.into(), measure, labels: texts(labels) };
+    let leases = Declaration {
+        name: "leases".into(),
+        title: "DHCP leases".into(),
+        menu: "/ip/dhcp-server/lease".into(),
+        query: texts(&["status=bound", "#!"]),
+        columns: texts(&["address", "mac-address"]),
+        every: Some(Duration::from_secs(60)),
+        private: true,
+        metrics: vec![
+            metric("mikrotik_dhcp_leases", Measure::Rows, &["server"]),
+            metric("lease_left_seconds", Measure::Gauge("expires-after".into()), &[]),
+            metric("lease_bytes_total", Measure::Counter("bytes".into()), &[]),
+        ],
+    };
+    let other = Declaration {
+        name: "b_2".into(),
+        title: "b_2".into(),
+        menu: "/ppp/active".into(),
+        query: Vec::new(),
+        columns: texts(&["service"]),
+        every: None,
+        private: false,
+        metrics: Vec::new(),
+    };
+    assert_eq!(declared(&config), [leases, other]);
+}
+
+#[test]
+fn defaults_know_what_is_declared_further_down() {
+    let with = |collect: &str| {
+        let text = format!(
+            "(defaults: (collect: [{collect}]),\nsites: {{\"a\": (hosts: [\"r\"], user: \"u\", password: Plain(\"\"))}},\n\
+             plugins: {{{LEASES}}})"
+        );
+        parse(Path::new("f"), &text, &|_| None).map_err(|problems| problems.to_string())
+    };
+    assert_eq!(declared(&with("\"leases\"").unwrap()).len(), 1);
+    let told = with("\"lease\"").unwrap_err();
+    assert!(
+        told.starts_with("f:1:23: collect: no plugin is named \"lease\"; did you mean `leases`?"),
+        "{told}"
+    );
+    let told = with("\"wireguard-peers\"").unwrap_err();
+    assert!(told.contains("expected one of hotspot, resource, health, leases"), "{told}");
+    let told = with("\"leases\", \"leases\"").unwrap_err();
+    assert!(told.starts_with("f:1:33: collect: \"leases\" stands twice"), "{told}");
+}
+
+#[test]
+fn names_are_those_of_keys_and_stand_once() {
+    let at = |name: &str| parse_file(&LEASES.replace("leases", name), "\"health\"").unwrap_err();
+    for name in ["", "a b", "a/b", "é", &"a".repeat(41)] {
+        let told = at(name);
+        assert!(told.starts_with("f:3:1: plugin: found \""), "{told}");
+        assert!(told.contains("expected letters, digits, - and _, up to 40 of them, in quotes"), "{told}");
+    }
+    assert!(parse_file(&LEASES.replace("leases", &"a".repeat(40)), "\"health\"").is_ok());
+    assert!(at("hotspot").starts_with("f:3:1: the plugin \"hotspot\" is built in; expected another name"));
+    let told = parse_file(&format!("{LEASES},\n{LEASES}"), "\"leases\"").unwrap_err();
+    assert!(told.starts_with("f:4:1: the plugin \"leases\" stands twice; expected each name once"), "{told}");
+    let many = |count: usize| {
+        let plugins: Vec<String> = (0..count).map(|n| LEASES.replace("leases", &format!("p{n}"))).collect();
+        parse_file(&plugins.join(",\n"), "\"health\"")
+    };
+    assert!(many(64).is_ok());
+    let told = many(65).unwrap_err();
+    assert!(told.starts_with("f:67:1: plugins: found 65; expected up to 64"), "{told}");
+}
+
+#[test]
+fn one_that_is_wrong_is_no_unknown_name_too() {
+    let told = parse_file("\"leases\": (menu: 5, columns: [\"a\"])", "\"leases\"").unwrap_err();
+    assert_eq!(told.lines().filter(|line| line.starts_with("f:")).count(), 1, "{told}");
+}
+
+#[test]
+fn every_problem_of_a_plugin_comes_at_once_with_its_place() {
+    let told = problems("menue: \"/a\", colums: [], query: 5, metrics: [(nam: \"a\", kind: Row)]");
+    assert_eq!(
+        told,
+        [
+            "6: the plugin \"p\" has no menu; expected menu: \"/ip/dhcp-server/lease\"",
+            "6: the plugin \"p\" has no columns; expected columns: [\"address\", \"mac-address\"]",
+            "7: unknown field `menue` in the plugin \"p\"; did you mean `menu`?",
+            "20: unknown field `colums` in the plugin \"p\"; did you mean `columns`?",
+            "39: query: found a number; expected a list in square brackets of query words, such as [\"status=bound\"]",
+            "52: a metric of the plugin \"p\" has no name; expected name: \"mikrotik_leases\"",
+            "53: unknown field `nam` in a metric of the plugin \"p\"; did you mean `name`?",
+            "69: kind: found Row; expected Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\"",
+        ]
+    );
+}
+
+#[test]
+fn a_menu_is_a_path() {
+    for (menu, told) in [
+        ("/a/b-c", ""),
+        ("/interface/6to4", ""),
+        ("ip/hotspot", "found \"ip/hotspot\"; expected \"/ip/hotspot\""),
+        ("/ip hotspot host", "found \"/ip hotspot host\"; expected \"/ip/hotspot/host\""),
+        ("/ip/hotspot/print", "found \"/ip/hotspot/print\"; expected \"/ip/hotspot\""),
+        ("/IP/Hotspot/", "found \"/IP/Hotspot/\"; expected \"/ip/hotspot\""),
+        ("", "found \"\"; expected a menu's path, such as \"/ip/dhcp-server/lease\""),
+        ("/", "found \"/\"; expected a menu's path"),
+        ("/print", "found \"/print\"; expected a menu's path"),
+        ("/a=b", "found \"/a=b\"; expected a menu's path"),
+        ("/é", "found \"/é\"; expected a menu's path"),
+    ] {
+        let expected = if told.is_empty() { String::new() } else { format!("menu: {told}") };
+        assert!(problem(&format!("menu: {menu:?}")).starts_with(&expected), "{menu}");
+        assert_eq!(problem(&format!("menu: {menu:?}")).is_empty(), told.is_empty(), "{menu}");
+    }
+    assert!(problem(&format!("menu: \"/{}\"", "a".repeat(100))).starts_with("menu: found"));
+}
+
+#[test]
+fn each_field_has_its_range() {
+    let list = |count: usize, of: fn(usize) -> String| {
+        (0..count).map(|n| format!("{:?}", of(n))).collect::<Vec<_>>().join(", ")
+    };
+    let word = |length: usize| format!("query: [\"{}\"]", "a".repeat(length));
+    for (field, told) in [
+        ("title: \"\"".to_string(), "title: found \"\"; expected a text of 1 to 100 characters"),
+        (format!("title: \"{}\"", "é".repeat(100)), ""),
+        (format!("title: \"{}\"", "é".repeat(101)), "title: found"),
+        ("title: 5".into(), "title: found 5; expected a text"),
+        ("columns: []".into(), "columns: found []; expected at least one property"),
+        (
+            "columns: \"address\"".into(),
+            "columns: found a text; expected a list in square brackets of properties",
+        ),
+        ("columns: [5]".into(), "columns: found 5; expected a property as RouterOS names it"),
+        ("columns: [\"mac address\"]".into(), "columns: found \"mac address\"; expected a property"),
+        ("columns: [\"a\", \"b\", \"a\"]".into(), "columns: \"a\" stands twice; expected it once"),
+        ("columns: [\"password\"]".into(), "columns: \"password\" may hold a secret, and would be shown"),
+        (format!("columns: [{}]", list(32, |n| format!("c{n}"))), ""),
+        (format!("columns: [{}]", list(33, |n| format!("c{n}"))), "columns: found 33; expected up to 32"),
+        (word(1), ""),
+        (word(200), ""),
+        (word(0), "query: found \"\"; expected a query word of 1 to 200 bytes"),
+        (word(201), "query: found \"aaaa"),
+        ("query: [\"?a=b\"]".into(), "query: found \"?a=b\"; expected it without the question mark: \"a=b\""),
+        ("query: [\"password=x\"]".into(), "query: \"password\" may hold a secret; expected other"),
+        ("query: [\">secret=x\"]".into(), "query: \"secret\" may hold a secret; expected other"),
+        (format!("query: [{}]", list(32, |n| format!("c{n}"))), ""),
+        (format!("query: [{}]", list(33, |n| format!("c{n}"))), "query: found 33; expected up to 32"),
+        ("every: \"1s\"".into(), ""),
+        ("every: \"1day\"".into(), ""),
+        ("every: \"999ms\"".into(), "every: found \"999ms\"; expected a duration from 1s to 1day"),
+        ("every: \"86401s\"".into(), "every: found \"86401s\"; expected a duration"),
+        ("every: 60".into(), "every: found 60; expected a duration"),
+        ("private: yes".into(), "private: found yes; expected true or false"),
+        (
+            "metrics: (name: \"a\", kind: Rows)".into(),
+            "metrics: found a structure; expected a list in square",
+        ),
+    ] {
+        let found = problem(&field);
+        assert!(found.starts_with(told) && found.is_empty() == told.is_empty(), "{field}: {found:?}");
+    }
+    let metrics = |count: usize| {
+        let metrics: Vec<String> = (0..count).map(|n| format!("(name: \"m{n}\", kind: Rows)")).collect();
+        problem(&format!("metrics: [{}]", metrics.join(", ")))
+    };
+    assert_eq!(metrics(16), "");
+    assert_eq!(metrics(17), "metrics: found 17; expected up to 16");
+    let secret = problem("query: [\"password=hunter2\"]");
+    assert!(!secret.contains("hunter2"), "{secret}");
+}
+
+#[test]
+fn a_metric_has_a_name_of_its_own_and_labels_that_are_its_own() {
+    for (private, metric, told) in [
+        (false, "name: \"_a1\", kind: Rows", ""),
+        (false, "name: \"1a\", kind: Rows", "name: found \"1a\"; expected letters, digits and _"),
+        (false, "name: \"a:b\", kind: Rows", "name: found \"a:b\"; expected letters, digits and _"),
+        (false, "name: \"\", kind: Rows", "name: found \"\"; expected letters, digits and _"),
+        (
+            false,
+            "name: \"mikrotik_up\", kind: Rows",
+            "name: the metric \"mikrotik_up\" is one of the agent's own",
+        ),
+        (
+            false,
+            "name: \"process_x\", kind: Rows",
+            "name: the metric \"process_x\" is one of the agent's own",
+        ),
+        (false, "name: \"phsweb_agent_x\", kind: Rows", "name: the metric \"phsweb_agent_x\" is one"),
+        (false, "name: \"a\", kind: Gauge", "kind: found Gauge; expected Rows, Gauge(\"column\")"),
+        (false, "name: \"a\", kind: Gauge(\"a b\")", "kind: found Gauge(\"a b\"); expected Rows"),
+        (false, "name: \"a\", kind: Counter(\"password\")", "kind: \"password\" may hold a secret"),
+        (false, "name: \"a\", kind: Rows, labels: [\"site\"]", "labels: \"site\" becomes the label `site`"),
+        (false, "name: \"a\", kind: Rows, labels: [\".id\"]", ""),
+        (false, "name: \"a\", kind: Rows, labels: [\".-a\"]", "labels: \".-a\" becomes the label `__a`"),
+        (false, "name: \"a\", kind: Rows, labels: [\"1a\"]", "labels: \"1a\" becomes the label `1a`"),
+        (
+            false,
+            "name: \"a\", kind: Rows, labels: [\"a-b\", \"a.b\"]",
+            "labels: \"a.b\" becomes the same label `a_b` as \"a-b\"; expected one of the two",
+        ),
+        (false, "name: \"a\", kind: Rows, labels: [\"secret\"]", "labels: \"secret\" may hold a secret"),
+        (false, "name: \"a\", kind: Rows, labels: [\"mac-address\"]", ""),
+        (true, "name: \"a\", kind: Rows, labels: [\"server\", \"status\"]", ""),
+        (
+            true,
+            "name: \"a\", kind: Rows, labels: [\"mac-address\"]",
+            "labels: \"mac-address\" tells who somebody is",
+        ),
+        (
+            true,
+            "name: \"a\", kind: Rows, labels: [\"active-address\"]",
+            "labels: \"active-address\" tells who",
+        ),
+        (
+            false,
+            "name: \"a\", kind: Rows, labels: [\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\"]",
+            "labels: found 9; expected up to 8",
+        ),
+        (
+            false,
+            "name: \"a\", kind: Rows), (name: \"a\", kind: Gauge(\"b\")",
+            "name: the metric \"a\" stands twice in the file; expected each name once",
+        ),
+    ] {
+        // `private` stands behind: what it says counts all the same.
+        let found =
+            problems(&format!("menu: \"/a\", columns: [\"b\"], metrics: [({metric})], private: {private}"));
+        let found: Vec<&str> = found.iter().map(|line| line.split_once(": ").unwrap().1).collect();
+        assert_eq!(found.is_empty(), told.is_empty(), "{metric}: {found:?}");
+        assert!(found.len() < 2 && found.iter().all(|found| found.starts_with(told)), "{metric}: {found:?}");
+    }
+    let long = |length: usize| problem(&format!("metrics: [(name: \"{}\", kind: Rows)]", "a".repeat(length)));
+    assert!(long(100).is_empty() && long(101).starts_with("name: found"));
+    let metric =
+        |name: &str| LEASES.replace("leases", name).replace("])", "], metrics: [(name: \"m\", kind: Rows)])");
+    let told = parse_file(&format!("{},\n{}", metric("a"), metric("b")), "\"a\"").unwrap_err();
+    assert!(told.starts_with("f:4:"), "not even in two plugins: {told}");
+}
