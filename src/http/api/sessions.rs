@@ -78,7 +78,10 @@ pub(in crate::http) fn sessions<'s>(view: View, site: &'s SiteState) -> Option<V
 
 /// What a plugin last read, as rows.
 pub(in crate::http) fn table(view: View, site: &SiteState, reading: &Reading) -> TableJson {
-    let table = reading.data.as_ref().map(|data| data.table()).unwrap_or_default();
+    // What is declared is known before there is an answer.
+    let columns = || reading.plugin.declaration().map(|declaration| declaration.columns.clone());
+    let unread = || plugin::Table { columns: columns().unwrap_or_default(), rows: Vec::new() };
+    let table = reading.data.as_ref().map_or_else(unread, |data| data.table());
     TableJson {
         columns: table.columns,
         rows: table.rows,

@@ -6,7 +6,7 @@ use super::View;
 use crate::clock;
 use crate::plugin::{Hotspot, Quantity};
 use crate::routeros::value;
-use crate::state::{self, Link, ReadingState, SiteState, Snapshot};
+use crate::state::{self, Link, Reading, ReadingState, SiteState, Snapshot};
 
 /// All sites together.
 pub(super) struct Totals {
@@ -98,7 +98,7 @@ impl<'p> Card<'p> {
             age: age(view, site),
             trouble: trouble(site),
             detour: detour(site),
-            partial: site.readings.iter().find_map(|reading| reading.partial.as_deref()),
+            partial: shown(site).find_map(|reading| reading.partial.as_deref()),
             known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
             configured: hotspot.and_then(|hotspot| hotspot.configured_users),
@@ -120,6 +120,11 @@ impl<'p> Card<'p> {
     }
 }
 
+/// What a card's figures are from: not what the file declares, which has a section of its own.
+fn shown(site: &SiteState) -> impl Iterator<Item = &Reading> {
+    site.readings.iter().filter(|reading| reading.plugin.declaration().is_none())
+}
+
 /// Why it is not the first of a site's addresses that serves.
 fn detour(site: &SiteState) -> Option<String> {
     let Link::Online { host: 1.., .. } = site.link else { return None };
@@ -136,7 +141,7 @@ fn detour(site: &SiteState) -> Option<String> {
 /// The age of the oldest figures shown, where the router or a plugin does not answer any more.
 fn age(view: View, site: &SiteState) -> Option<String> {
     let online = site.is_online();
-    let stale = site.readings.iter().filter(|reading| reading.state(online) != ReadingState::Ok);
+    let stale = shown(site).filter(|reading| reading.state(online) != ReadingState::Ok);
     let oldest = stale.filter_map(|reading| reading.at).min()?;
     Some(clock::ago(view.now.since(oldest)))
 }
@@ -234,6 +239,19 @@ pub(super) fn memory_bytes(count: u64) -> String {
     scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 }
 
+/// A count for people: `1,312`.
+pub(super) fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Three digits or so, in the largest unit that leaves one before the point.
 fn scaled(count: u64, step: f64, units: &[&str]) -> String {
     let mut value = count as f64;
@@ -276,6 +294,13 @@ mod tests {
     fn durations_for_people() {
         for (seconds, text) in [(5, "5s"), (245, "4m5s"), (3725, "1h2m"), (1_381_500, "15d23h")] {
             assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn counts_for_people() {
+        for (count, text) in [(0, "0"), (200, "200"), (1312, "1,312"), (1_000_000, "1,000,000")] {
+            assert_eq!(grouped(count), text);
         }
     }
 

@@ -135,8 +135,9 @@ struct SitePage<'p> {
     usage: figures::Usage,
     is_admin: bool,
     has_admin: bool,
-    /// Whether rows of people were left out.
-    hidden: bool,
+    /// What was left out, for it is of people, and whether that is more than one thing.
+    hidden: String,
+    hides_more: bool,
 }
 
 /// What one plugin read.
@@ -145,7 +146,18 @@ struct Section<'p> {
     state: &'static str,
     age: Option<String>,
     problem: Option<String>,
+    /// Why the rows are a part of the truth only.
+    partial: Option<&'p str>,
     content: Content<'p>,
+    rest: Option<Rest>,
+}
+
+/// What a page has no room for.
+struct Rest {
+    shown: usize,
+    total: String,
+    /// Where all of it is.
+    href: String,
 }
 
 enum Content<'p> {
@@ -220,6 +232,7 @@ pub(super) fn site(view: View, site: &SiteState, frame: Frame, wanted: &Wanted) 
     let Wanted { ref list, said, is_admin, has_admin } = *wanted;
     let shown = site.readings.iter().filter(|reading| is_admin || !reading.plugin.private());
     let section = |reading| section(view, site, reading, list);
+    let hidden: Vec<&str> = site.readings.iter().filter_map(|reading| hidden(reading, is_admin)).collect();
     render(&SitePage {
         frame,
         generation: view.snapshot.generation,
@@ -231,8 +244,16 @@ pub(super) fn site(view: View, site: &SiteState, frame: Frame, wanted: &Wanted) 
         usage: figures::Usage::new(site),
         is_admin,
         has_admin,
-        hidden: !is_admin && site.readings.iter().any(|reading| reading.plugin.private()),
+        hidden: hidden.join(" and "),
+        hides_more: hidden.len() > 1,
     })
+}
+
+/// What a section is called that who reads the page may not see.
+fn hidden(reading: &Reading, is_admin: bool) -> Option<&str> {
+    let plugin = &reading.plugin;
+    let title = if plugin.declaration().is_some() { plugin.title() } else { "Who is online" };
+    (!is_admin && plugin.private()).then_some(title)
 }
 
 fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &List) -> Section<'p> {
@@ -241,12 +262,21 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
+        partial: reading.partial.as_deref(),
         content: match reading.data.as_deref() {
             Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
             Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
             Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
-            Some(Data::Listing(listing)) => Content::Table(listing.table.clone()),
+            Some(Data::Listing(listing)) => Content::Table(tables::rows(listing)),
             None => Content::Table(Table::default()),
+        },
+        rest: match reading.data.as_deref() {
+            Some(Data::Listing(listing)) if listing.table.rows.len() > tables::ROWS => Some(Rest {
+                shown: tables::ROWS,
+                total: figures::grouped(listing.table.rows.len()),
+                href: format!("/api/sites/{}/plugins/{}", site.key, reading.plugin.name()),
+            }),
+            _ => None,
         },
     }
 }

@@ -1,8 +1,22 @@
 //! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
 
 use super::figures::memory_bytes;
-use crate::plugin::{Health, Resource, Table};
+use super::sessions::shorten;
+use crate::plugin::{Health, Listing, Resource, Table};
 use crate::routeros::value;
+
+/// Most rows of a declared plugin on a page, where they can't be sorted or searched.
+pub(super) const ROWS: usize = 200;
+
+/// What a declared plugin read: the first rows of it.
+pub(super) fn rows(listing: &Listing) -> Table {
+    let cell = |cell: &Option<String>| cell.as_deref().map(|text| shorten(text.into()).into_owned());
+    let rows = listing.table.rows.iter().take(ROWS);
+    Table {
+        columns: listing.table.columns.clone(),
+        rows: rows.map(|row| row.iter().map(cell).collect()).collect(),
+    }
+}
 
 /// What a router says of itself.
 pub(super) fn properties(resource: &Resource) -> Table {
