@@ -326,6 +326,7 @@ pub(super) struct Given {
     http: String,
     defaults: String,
     sites: String,
+    plugins: String,
     variables: Vec<(String, String)>,
     arguments: Vec<String>,
 }
@@ -354,6 +355,12 @@ impl Given {
         self
     }
 
+    /// A plugin with just these fields.
+    pub(super) fn plugin(mut self, name: &str, fields: &str) -> Self {
+        writeln!(self.plugins, "        \"{name}\": ({fields}),").unwrap();
+        self
+    }
+
     pub(super) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self
@@ -365,10 +372,10 @@ impl Given {
     }
 
     pub(super) fn text(&self) -> String {
-        let Self { http, defaults, sites, .. } = self;
+        let Self { http, defaults, sites, plugins, .. } = self;
         format!(
             "(\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
-             sites: {{\n{sites}    }},\n)\n"
+             sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n)\n"
         )
     }
 

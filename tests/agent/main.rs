@@ -4,6 +4,7 @@ mod agent;
 mod answers;
 mod browser;
 mod command_line;
+mod declared;
 mod demo;
 mod escaping;
 mod failover;

@@ -1,0 +1,320 @@
+//! Plugins that the file declares, of menus that no code knows.
+
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, end_of, until};
+use super::router;
+
+const MENU: &str = "/test/thing";
+
+/// A plugin of that menu with all that there is to measure.
+const THINGS: &str = "menu: \"/test/thing\", columns: [\"name\", \"note\"], metrics: [
+    (name: \"things\", kind: Rows),
+    (name: \"things_by_kind\", kind: Rows, labels: [\"kind-of\"]),
+    (name: \"things_weight\", kind: Gauge(\"weight\")),
+    (name: \"things_bytes_total\", kind: Counter(\"bytes\"), labels: [\"kind-of\"]),
+]";
+
+fn given(router: &Router, collect: &str) -> Given {
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+    given.site("awka", router.addr(), &format!("collect: [{collect}]"))
+}
+
+fn agent(given: Given) -> Agent {
+    given.start().with_token("t")
+}
+
+fn thing(id: &str, name: &str, kind: &str, weight: &str, bytes: u64) -> Row {
+    let row = Row::new().id(id).with("name", name).with("kind-of", kind);
+    row.with("weight", weight).with("bytes", bytes).with("unasked", "never shown")
+}
+
+/// What is known of the plugin, once it is in this state.
+#[track_caller]
+fn plugin_when(agent: &Agent, name: &str, state: &str) -> Value {
+    until(&format!("{name} is {state}"), || {
+        let plugin = agent.json("/api/sites/awka")["plugins"][name].clone();
+        (plugin["state"] == state).then_some(plugin)
+    })
+}
+
+fn table(agent: &Agent, name: &str) -> Value {
+    agent.json(&format!("/api/sites/awka/plugins/{name}"))
+}
+
+/// A series' value now.
+fn series(agent: &Agent, name: &str) -> Option<String> {
+    let text = agent.get("/metrics").body;
+    text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_string()))
+}
+
+#[track_caller]
+fn counts(agent: &Agent, name: &str, value: &str) {
+    until(&format!("{name} is {value}"), || (series(agent, name)? == value).then_some(()));
+}
+
+/// Waits until the plugin has been read once more than now, and once more for what was under way.
+#[track_caller]
+fn read_again(agent: &Agent, name: &str) {
+    for _ in 0..2 {
+        let at = table(agent, name)["at"].clone();
+        until("it is read again", || (table(agent, name)["at"] != at).then_some(()));
+    }
+}
+
+#[test]
+fn a_menu_shows_on_the_page_in_the_json_and_in_the_metrics() {
+    let router = router(Settings::default());
+    router.set_rows(
+        MENU,
+        vec![
+            thing("*1", "yam", "root", "1.5", 10).with("note", "ọ dị mma"),
+            thing("*2", "<b>rice</b>\u{2028}\0\"", "grain", "2", 5).with("note", b"caf\xe9".as_slice()),
+            thing("*3", "maize", "grain", "heavy", 1),
+        ],
+    );
+    let agent = agent(
+        given(&router, "\"things\", \"hotspot\"")
+            .plugin("things", &format!("title: \"My <things>\", {THINGS}")),
+    );
+    let known = plugin_when(&agent, "things", "ok");
+    assert_eq!((&known["title"], &known["private"]), (&json!("My <things>"), &json!(false)));
+    assert_eq!((&known["partial"], &known["error"]), (&Value::Null, &Value::Null));
+    let rows = table(&agent, "things");
+    assert_eq!(rows["columns"], json!(["name", "note"]));
+    assert_eq!(
+        rows["rows"],
+        json!([["yam", "ọ dị mma"], ["<b>rice</b>\u{2028}\0\"", "café"], ["maize", null]])
+    );
+    let page = agent.page("/sites/awka");
+    for shown in
+        ["<h2>My &#60;things&#62;</h2>", "<td>yam</td>", "<td>café</td>", "<td>–</td>", "&#60;b&#62;rice"]
+    {
+        assert!(page.contains(shown), "{shown} in {page}");
+    }
+    assert!(!page.contains("never shown") && !page.contains("rows; all are at"), "{page}");
+    for (name, value) in [
+        ("things{site=\"awka\"}", "3"),
+        ("things_by_kind{site=\"awka\",kind_of=\"grain\"}", "2"),
+        ("things_by_kind{site=\"awka\",kind_of=\"root\"}", "1"),
+        ("things_weight{site=\"awka\"}", "3.5"),
+        ("things_bytes_total{site=\"awka\",kind_of=\"grain\"}", "6"),
+    ] {
+        assert_eq!(series(&agent, name).as_deref(), Some(value), "{name}");
+    }
+    let text = agent.get("/metrics").body;
+    for line in
+        ["# HELP things Rows of /test/thing.", "# TYPE things gauge", "# TYPE things_bytes_total counter"]
+    {
+        assert!(text.lines().any(|of| of == line), "{line} in\n{text}");
+    }
+    assert_eq!(router.counters().logins, 1);
+}
+
+#[test]
+fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
+    let router = router(Settings::default());
+    let rows = |rows: &[(&str, u64)]| {
+        let row = |(id, bytes): &(&str, u64)| thing(id, "a", "root", "1", *bytes);
+        router.set_rows(MENU, rows.iter().map(row).collect());
+    };
+    rows(&[("*1", 10), ("*2", 5)]);
+    let agent = agent(given(&router, "\"things\"").plugin("things", THINGS));
+    let total = "things_bytes_total{site=\"awka\",kind_of=\"root\"}";
+    counts(&agent, total, "15");
+    // It grew; it began anew; one is gone and another has come.
+    for (now, sum) in [
+        (&[("*1", 12), ("*2", 5)], "17"),
+        (&[("*1", 12), ("*2", 1)], "18"),
+        (&[("*1", 12), ("*3", 100)], "118"),
+    ] {
+        rows(now);
+        counts(&agent, total, sum);
+        read_again(&agent, "things");
+        assert_eq!(series(&agent, total).as_deref(), Some(sum), "once and no more");
+    }
+    router.set_fault(Some(Fault::NoService));
+    until("it is away", || series(&agent, "things{site=\"awka\"}").is_none().then_some(()));
+    assert_eq!(series(&agent, total).as_deref(), Some("118"), "a counter stays");
+    rows(&[("*1", 12), ("*3", 101)]);
+    router.set_fault(None);
+    counts(&agent, total, "119");
+    rows(&[]);
+    counts(&agent, "things{site=\"awka\"}", "0");
+    assert_eq!(series(&agent, total).as_deref(), Some("119"));
+}
+
+#[test]
+fn rows_of_a_private_one_are_for_the_admin_only() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, vec![thing("*1", "ada-of-awka", "root", "1", 1)]);
+    let given = given(&router, "\"things\", \"resource\"");
+    let agent = agent(given.plugin("things", &format!("private: true, title: \"Things\", {THINGS}")));
+    let known = plugin_when(&agent, "things", "ok");
+    assert_eq!(known["private"], true);
+    assert_eq!(table(&agent, "things")["rows"], json!([["ada-of-awka", null]]));
+    assert!(agent.page("/sites/awka").contains("ada-of-awka"));
+    let viewer = [("Authorization", "")];
+    for path in ["/api/sites/awka/plugins/things", "/sites/awka", "/", "/metrics", "/api/sites/awka"] {
+        let answer = agent.ask("GET", path, &viewer);
+        assert!(!answer.body.contains("ada-of-awka"), "{path}: {answer:?}");
+        assert_eq!(answer.status, if path.ends_with("things") { 401 } else { 200 }, "{path}");
+    }
+    let page = agent.ask("GET", "/sites/awka", &viewer).body;
+    assert!(page.contains("Things is shown to the admin only") && !page.contains("Who is online"), "{page}");
+    let scrape = agent.ask("GET", "/metrics", &viewer).body;
+    assert!(scrape.contains("things_by_kind{site=\"awka\",kind_of=\"root\"} 1"), "{scrape}");
+}
+
+#[test]
+fn a_menu_that_a_router_lacks_is_asked_for_again_over_a_new_connection() {
+    let router = router(Settings::default());
+    let agent = agent(given(&router, "\"things\", \"hotspot\"").plugin("things", THINGS));
+    let known = plugin_when(&agent, "things", "unsupported");
+    assert_eq!(known["error"]["cause"], "unsupported");
+    assert_eq!(table(&agent, "things")["columns"], json!(["name", "note"]), "they are known anyway");
+    assert_eq!(agent.well("awka")["error"], Value::Null, "the hotspot is well");
+    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "what is not known is no 0");
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
+    read_again(&agent, "hotspot");
+    assert_eq!(table(&agent, "things")["state"], "unsupported");
+    router.set_fault(Some(Fault::NoService));
+    agent.fails("awka", "refused");
+    router.set_fault(None);
+    plugin_when(&agent, "things", "ok");
+    assert_eq!(table(&agent, "things")["rows"], json!([["yam", null]]));
+}
+
+#[test]
+fn a_user_who_may_not_read_it_is_told_the_policy() {
+    let policies = Policies { read: false, ..Policies::ALL };
+    let login = Login { policies, ..Login::new("api-user", "password") };
+    let router = router(Settings { logins: vec![login], ..Settings::default() });
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
+    let agent = agent(given(&router, "\"things\"").plugin("things", THINGS));
+    let known = plugin_when(&agent, "things", "denied");
+    assert!(known["error"]["hint"].as_str().unwrap().contains("policy=api,read"), "{known}");
+}
+
+#[test]
+fn a_menu_far_too_large_leaves_the_hotspot_well() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, (0..20_000).map(|n| thing(&format!("*{n:X}"), "yam", "root", "1", n)).collect());
+    let agent = agent(given(&router, "\"things\", \"hotspot\"").plugin("things", THINGS));
+    let known = plugin_when(&agent, "things", "ok");
+    assert_eq!(known["partial"], "only the first 2048 rows are taken");
+    for _ in 0..3 {
+        read_again(&agent, "things");
+        let site = agent.json("/api/sites/awka");
+        assert_eq!((&site["state"], &site["plugins"]["hotspot"]["state"]), (&json!("online"), &json!("ok")));
+        let stats = agent.stats("awka");
+        assert_eq!((&stats["activeUsers"], &stats["partial"]), (&json!(23), &Value::Null), "{stats}");
+    }
+    assert_eq!(table(&agent, "things")["rows"].as_array().unwrap().len(), 2048);
+    let page = agent.page("/sites/awka");
+    let rest = "200 of 2,048 rows; all are at <a href=\"/api/sites/awka/plugins/things\">";
+    assert!(page.contains(rest) && page.contains("only the first 2048 rows are taken"), "{page}");
+    assert_eq!(page.matches("<td>yam</td>").count(), 200);
+    assert!(!page.contains("The router told only a part"), "the card's figures are whole: {page}");
+    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "how many there are is not known");
+    let counters = router.counters();
+    assert_eq!((counters.logins, counters.connections), (1, 1), "the connection is kept");
+}
+
+#[test]
+fn a_menu_of_one_row_is_a_table_of_one() {
+    let router = router(Settings::default());
+    let fields = "menu: \"/system/resource\", columns: [\"version\", \"no-such\"], query: [],
+        metrics: [(name: \"free_memory\", kind: Gauge(\"total-memory\")), (name: \"up_seconds_total\", kind: Counter(\"uptime\"))]";
+    let agent = agent(given(&router, "\"system\"").plugin("system", fields));
+    plugin_when(&agent, "system", "ok");
+    assert_eq!(table(&agent, "system")["rows"], json!([["7.20.7 (long-term)", null]]));
+    counts(&agent, "free_memory{site=\"awka\"}", "134217728");
+    let uptime =
+        |agent: &Agent| series(agent, "up_seconds_total{site=\"awka\"}").unwrap().parse::<f64>().unwrap();
+    let before = uptime(&agent);
+    read_again(&agent, "system");
+    let grown = uptime(&agent) - before;
+    assert!((1.0..60.0).contains(&grown), "{grown} s");
+}
+
+#[test]
+fn a_query_says_which_rows() {
+    let router = router(Settings::default());
+    router.set_rows(
+        MENU,
+        vec![
+            thing("*1", "yam", "root", "1", 1),
+            thing("*2", "rice", "grain", "1", 1),
+            thing("*3", "nut", "tree", "1", 1),
+        ],
+    );
+    let fields =
+        "menu: \"/test/thing\", columns: [\"name\"], query: [\"kind-of=root\", \"kind-of=tree\", \"#|\"]";
+    let agent = agent(given(&router, "\"some\"").plugin("some", fields));
+    plugin_when(&agent, "some", "ok");
+    assert_eq!(table(&agent, "some")["rows"], json!([["yam"], ["nut"]]));
+}
+
+#[test]
+fn one_that_is_seldom_asked_for_keeps_what_it_read() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
+    let fields = "menu: \"/test/thing\", columns: [\"name\"]";
+    let given = given(&router, "\"often\", \"seldom\"").plugin("often", fields);
+    let agent = agent(given.plugin("seldom", &format!("{fields}, every: \"1h\"")));
+    let before = plugin_when(&agent, "seldom", "ok");
+    router.set_rows(MENU, vec![thing("*1", "rice", "root", "1", 1)]);
+    until("the other is read anew", || (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(()));
+    read_again(&agent, "often");
+    let now = plugin_when(&agent, "seldom", "ok");
+    assert_eq!(now["fetchedAt"], before["fetchedAt"]);
+    assert_eq!(table(&agent, "seldom")["rows"], json!([["yam"]]));
+}
+
+#[test]
+fn one_that_is_asked_for_every_other_second_is() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
+    let fields = "menu: \"/test/thing\", columns: [\"name\"]";
+    let agent = agent(given(&router, "\"often\"").plugin("often", &format!("{fields}, every: \"2s\"")));
+    plugin_when(&agent, "often", "ok");
+    router.set_rows(MENU, vec![thing("*1", "rice", "root", "1", 1)]);
+    let began = std::time::Instant::now();
+    until("it is read anew", || (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(()));
+    assert!(began.elapsed() < Duration::from_secs(8));
+}
+
+#[test]
+fn rows_that_come_oddly_are_rows() {
+    for fault in [Fault::BareRe, Fault::OneByteWrites, Fault::Trailing] {
+        let router = router(Settings::default());
+        router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1), thing("*2", "rice", "root", "1", 1)]);
+        router.set_fault(Some(fault));
+        let agent = agent(given(&router, "\"things\"").plugin("things", THINGS));
+        plugin_when(&agent, "things", "ok");
+        assert_eq!(table(&agent, "things")["rows"], json!([["yam", null], ["rice", null]]), "{fault}");
+    }
+}
+
+#[test]
+fn a_test_of_the_way_asks_for_it_too() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
+    let missing = "menu: \"/test/no-such\", columns: [\"name\"]";
+    let given = given(&router, "\"things\", \"missing\", \"resource\"");
+    let (command, _folder) =
+        given.argument("test").plugin("things", THINGS).plugin("missing", missing).command();
+    let ended = end_of(command);
+    let step = |name: &str| {
+        let found = ended.out.lines().find(|line| line.split_whitespace().nth(2) == Some(name));
+        found.unwrap_or_else(|| panic!("{name}: {}", ended.out)).to_string()
+    };
+    assert!(step("things").contains(" ok ") && step("things").ends_with("1 row"), "{}", ended.out);
+    assert!(step("missing").contains("FAILED") && step("missing").contains("unsupported"), "{}", ended.out);
+    assert!(step("resource").contains(" ok "), "{}", ended.out);
+    assert_eq!(ended.code, Some(1));
+}
