@@ -263,7 +263,8 @@ impl Connection {
             state.counters.logins_refused += u64::from(refused);
             if let Asked::Accepted(name, policies) = &outcome {
                 self.policies = Some(*policies);
-                self.listed = state.list_session(self.listed.take(), name, self.peer.ip());
+                let before = self.listed.take();
+                self.listed = state.list_session(before, name, *policies, self.peer.ip());
             }
             (outcome, refused && state.refuses_logins())
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Shared;
-use super::menus::{ACTIVE, COOKIE, HOST, LEASE, USER};
+use super::menus::{ACTIVE, COOKIE, USER};
 use super::people::Person;
 use super::reply::Trap;
 use super::row::{Now, Row, Value};
@@ -14,20 +14,25 @@ use super::settings::IdOrder;
 use super::state::State;
 use super::table::Table;
 
-const SERVER: &str = "hotspot1";
+pub(super) const SERVER: &str = "hotspot1";
 
 /// The lowest address given to a person.
 const FIRST_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 5, 50, 2);
 
-/// How long a cookie is good for, and a lease.
+/// How long a cookie is good for.
 const COOKIE_LIFE: Duration = Duration::from_secs(3 * 86_400);
-const LEASE_LIFE: Duration = Duration::from_secs(3600);
+
+/// The topics of a login or logout in the log.
+const ACCOUNT: &str = "hotspot,account,info,debug";
 
 /// Time on trial, longer than RouterOS's 30 minutes so that a session does not run out by itself.
 const TRIAL: Duration = Duration::from_secs(86_400);
 
 /// The longest that someone online at the start has been.
 const LONGEST_AGE_S: u64 = 6 * 3600;
+
+/// How long those have been there at the start who never log in.
+const LURKED: Duration = Duration::from_secs(25 * 60);
 
 /// Tries to find someone who is not online yet; with few people left, nobody comes this time.
 const TRIES: usize = 20;
@@ -71,12 +76,17 @@ impl State {
             address = self.free_address(address);
             self.come(n, address, age);
         }
-        // A phone that changed its address shows twice, and some people never log in.
-        let twice = self.sessions().first().map(|session| session.mac.clone());
-        let lurker = Person::nth(self.settings.seed, usize::MAX / 2, 0).mac;
-        for mac in twice.into_iter().chain([lurker]) {
+        // A phone that changed its address shows twice.
+        if let Some(twice) = self.sessions().first().map(|session| session.mac.clone()) {
             address = self.free_address(address);
-            self.meet(address, &mac, Duration::ZERO);
+            self.meet(address, &twice, Duration::ZERO);
+        }
+        // One, and at large hotspots more, are there and never log in.
+        for n in 0..=active / 20 {
+            let lurker = Person::nth(self.settings.seed, usize::MAX / 2 + n, 0);
+            address = self.free_address(address);
+            self.meet(address, &lurker.mac, LURKED);
+            self.join(address, &lurker, LURKED);
         }
     }
 
@@ -150,7 +160,8 @@ impl State {
             let cookie = Row::new().with("user", user).with("mac-address", mac).with("expires-in", expires);
             let _ = self.insert(COOKIE, cookie);
         }
-        self.log("hotspot,info,debug", &format!("{user} ({address}): logged in"));
+        self.log("hotspot,info,debug", &format!("{user} ({address}): trying to log in by {by}"));
+        self.log(ACCOUNT, &format!("{user} ({address}): logged in"));
         Ok(id)
     }
 
@@ -184,7 +195,7 @@ impl State {
             let _ = self.insert(USER, user);
         }
         self.authorize(session.address, false);
-        self.log("hotspot,info,debug", &format!("{} ({}): logged out: {why}", session.user, session.address));
+        self.log(ACCOUNT, &format!("{} ({}): logged out: {why}", session.user, session.address));
         true
     }
 
@@ -232,16 +243,7 @@ impl State {
             _ => "http-chap",
         };
         if self.log_in(&person.user, address, &person.mac, by, age).is_ok() {
-            let lease = Row::new()
-                .with("address", address.to_string())
-                .with("mac-address", person.mac.as_str())
-                .with("server", "dhcp1")
-                .with("status", "bound")
-                .with("expires-after", Value::Until(self.clock.at() + LEASE_LIFE))
-                .with("host-name", person.host_name)
-                .with("dynamic", true)
-                .with("disabled", false);
-            let _ = self.insert(LEASE, lease);
+            self.join(address, &person, age);
         }
     }
 
@@ -256,11 +258,7 @@ impl State {
         if !comes {
             let Some(session) = self.dice.choice(&online) else { return };
             self.log_out(&session.id, "keepalive timeout");
-            for menu in [HOST, LEASE] {
-                if let Some(id) = self.find(menu, &[("address", &session.address.to_string())]) {
-                    self.remove(menu, &id);
-                }
-            }
+            self.leave(session);
             return;
         }
         let macs: HashSet<&str> = online.iter().map(|session| session.mac.as_str()).collect();
@@ -274,44 +272,6 @@ impl State {
                 return self.come(n, self.free_address(FIRST_ADDRESS), Duration::ZERO);
             }
         }
-    }
-
-    /// A device shows on the network.
-    fn meet(&mut self, address: Ipv4Addr, mac: &str, age: Duration) {
-        let text = address.to_string();
-        if self.find(HOST, &[("address", &text), ("mac-address", mac)]).is_some() {
-            return;
-        }
-        let start = self.clock.at().saturating_sub(age);
-        let host = Row::new()
-            .with("mac-address", mac)
-            .with("address", text.as_str())
-            .with("to-address", text.as_str())
-            .with("server", SERVER)
-            .with("uptime", Value::Since(start))
-            .with("idle-time", Value::Idle { below_s: 9 })
-            .with("DHCP", true)
-            .with("authorized", false)
-            .with("bypassed", false)
-            .with("found-by", format!("UDP :137 -> {}:137", Ipv4Addr::BROADCAST));
-        let _ = self.insert(HOST, host);
-    }
-
-    fn authorize(&mut self, address: Ipv4Addr, authorized: bool) {
-        if let Some(id) = self.find(HOST, &[("address", &address.to_string())]) {
-            let values = vec![("authorized".to_string(), authorized.into())];
-            self.with(HOST, |table, now| table.set(&id, values, now));
-        }
-    }
-
-    /// The lowest address from this one on that no device has: the next person gets the one that
-    /// was left last.
-    fn free_address(&self, from: Ipv4Addr) -> Ipv4Addr {
-        let free = |address: &Ipv4Addr| {
-            !matches!(address.octets()[3], 0 | 255)
-                && self.find(HOST, &[("address", &address.to_string())]).is_none()
-        };
-        (from.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(free).unwrap_or(from)
     }
 
     fn id_of(&self, address: Ipv4Addr) -> String {

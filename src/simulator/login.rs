@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::menus::API_SESSION;
+use super::menus::ADMINISTRATOR;
 use super::reply::Trap;
 use super::row::{Row, Value, unix_s};
 use super::settings::{Login, Policies};
@@ -11,6 +11,10 @@ use crate::routeros::wire::Sentence;
 
 /// Refused logins of one connection at which RouterOS ends it.
 const MAX_REFUSED: u8 = 5;
+
+/// Administrators who are logged in without the API: name, address, how, and since how many seconds.
+const ADMINISTRATORS: [(&str, &str, &str, u64); 2] =
+    [("admin", "192.168.88.10", "winbox", 5400), ("admin", "192.168.88.11", "ssh", 260)];
 
 /// The logins of one connection so far.
 #[derive(Debug, Default)]
@@ -69,23 +73,37 @@ impl State {
         &mut self,
         before: Option<String>,
         name: &str,
+        policies: Policies,
         from: IpAddr,
     ) -> Option<String> {
         self.unlist_session(before);
         self.counters.logins += 1;
         self.log("system,info,account", &format!("user {name} logged in from {from} via api"));
+        let group = if policies == Policies::ALL { "full" } else { "read" };
+        self.list(name, &from.to_string(), "api", group, unix_s())
+    }
+
+    /// The administrators who are there when it begins.
+    pub(super) fn welcome_administrators(&mut self) {
+        for (name, from, via, ago) in ADMINISTRATORS {
+            self.list(name, from, via, "full", unix_s().saturating_sub(ago.min(self.up().as_secs())));
+        }
+    }
+
+    fn list(&mut self, name: &str, from: &str, via: &str, group: &str, when: u64) -> Option<String> {
         let row = Row::new()
-            .with("when", Value::Date(unix_s()))
+            .with("when", Value::Date(when))
             .with("name", name)
-            .with("address", from.to_string())
-            .with("via", "api")
+            .with("address", from)
+            .with("via", via)
+            .with("group", group)
             .with("radius", false);
-        self.insert(API_SESSION, row).ok()
+        self.insert(ADMINISTRATOR, row).ok()
     }
 
     /// Takes a session out of `/user/active`.
     pub(super) fn unlist_session(&mut self, listed: Option<String>) {
-        if let Some(row) = listed.and_then(|id| self.remove(API_SESSION, &id)) {
+        if let Some(row) = listed.and_then(|id| self.remove(ADMINISTRATOR, &id)) {
             let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
             let (name, from) = (text("name"), text("address"));
             self.log("system,info,account", &format!("user {name} logged out from {from} via api"));

@@ -22,15 +22,19 @@
 //! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
 //! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
-//! | `hotspot` `people` | sessions, cookies and hosts; who the people are |
+//! | `hotspot` `people` `devices` | sessions and cookies; who the people are; hosts, leases, who is at the radios |
+//! | `hardware` `network` | the board and its sensors; addresses, pools, queues, PPP sessions, watched hosts |
 
 mod command;
 mod connection;
 mod counters;
+mod devices;
 mod fault;
+mod hardware;
 mod hotspot;
 mod login;
 mod menus;
+mod network;
 mod output;
 mod pending;
 mod people;

@@ -18,6 +18,22 @@ pub enum Value {
     Since(Duration),
     /// The time left until a moment of the router's clock; `0s` after it.
     Until(Duration),
+    /// The time passed since the last time of something that comes again and again.
+    SinceLast {
+        /// The first time, on the router's clock.
+        first: Duration,
+        /// From one to the next.
+        every: Duration,
+    },
+    /// The time left of what begins anew each time that something comes again.
+    UntilLast {
+        /// The first time, on the router's clock.
+        first: Duration,
+        /// From one to the next.
+        every: Duration,
+        /// How long it lasts each time.
+        lasts: Duration,
+    },
     /// A count that grows.
     Count {
         /// What it was at `since`.
@@ -54,6 +70,12 @@ pub enum Value {
     Date(u64),
     /// A log entry's time, in seconds since 1970 UTC.
     LogTime(u64),
+    /// Today's date, UTC, as the version writes it.
+    Today,
+    /// The time of day, UTC.
+    TimeOfDay,
+    /// Values side by side in one text, such as the two counts of `1234/5678`.
+    Joined(Vec<Self>),
 }
 
 impl Value {
@@ -64,6 +86,10 @@ impl Value {
             Self::Duration(duration) => duration_text(duration),
             Self::Since(start) => duration_text(now.at.saturating_sub(start)),
             Self::Until(end) => duration_text(end.saturating_sub(now.at)),
+            Self::SinceLast { first, every } => duration_text(since_last(first, every, now.at)),
+            Self::UntilLast { first, every, lasts } => {
+                duration_text(lasts.saturating_sub(since_last(first, every, now.at)))
+            }
             Self::Count { from, per_second, since } => {
                 from.saturating_add(gained(per_second, since, now.at)).to_string()
             }
@@ -87,8 +113,28 @@ impl Value {
             }
             Self::Date(unix_s) => now.version.date(unix_s),
             Self::LogTime(unix_s) => now.version.log_time(unix_s, now.unix_s),
+            Self::Today => day_and_time(now).0,
+            Self::TimeOfDay => day_and_time(now).1,
+            Self::Joined(ref values) => {
+                let parts: Vec<_> = values.iter().map(|value| value.render(now)).collect();
+                return Cow::Owned(parts.concat());
+            }
         };
         Cow::Owned(text.into_bytes())
+    }
+
+    /// Two values with this between them.
+    pub(super) fn pair(first: Self, between: &str, second: Self) -> Self {
+        Self::Joined(vec![first, between.into(), second])
+    }
+
+    /// Has what counts begin again at zero.
+    pub(super) fn restart(&mut self, at: Duration) {
+        match self {
+            Self::Count { from, since, .. } => (*from, *since) = (0, at),
+            Self::Joined(values) => values.iter_mut().for_each(|value| value.restart(at)),
+            _ => {}
+        }
     }
 
     /// Whether it moves by itself, or counts: such a value is never pushed to a `listen`.
@@ -265,6 +311,17 @@ pub(super) fn duration_seconds(text: &[u8]) -> Option<u64> {
     (number.is_none() && !text.is_empty()).then_some(total)
 }
 
+/// The time passed since the last time of what comes every so often.
+fn since_last(first: Duration, every: Duration, at: Duration) -> Duration {
+    Duration::from_secs(at.saturating_sub(first).as_secs() % every.as_secs().max(1))
+}
+
+fn day_and_time(now: &Now<'_>) -> (String, String) {
+    let date = now.version.date(now.unix_s);
+    let (day, time) = date.split_once(' ').unwrap_or_default();
+    (day.to_string(), time.to_string())
+}
+
 /// What a count gained between two moments.
 fn gained(per_second: u64, since: Duration, at: Duration) -> u64 {
     let elapsed_ms = u64::try_from(at.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
@@ -313,6 +370,23 @@ mod tests {
         assert_eq!((read(&left, 102), read(&left, 103)), ("5".into(), "0".into()));
         assert_eq!(read(&Value::Since(second(40)), 100), "1m");
         assert_eq!(read(&Value::Until(second(40)), 100), "0s");
+        let (first, every, lasts) = (second(100), second(30), second(60));
+        let seen = Value::SinceLast { first, every };
+        assert_eq!(
+            (read(&seen, 129), read(&seen, 130), read(&seen, 195)),
+            ("29s".into(), "0s".into(), "5s".into())
+        );
+        let left = Value::UntilLast { first, every, lasts };
+        assert_eq!(
+            (read(&left, 129), read(&left, 130), read(&left, 195)),
+            ("31s".into(), "1m".into(), "55s".into())
+        );
+        let both = Value::pair(count, "/", Value::Joined(vec!["-".into(), Value::Since(second(40))]));
+        assert_eq!((read(&both, 101), both.is_counter()), ("15/-1m1s".into(), true));
+        assert_eq!(
+            (read(&Value::Today, 0), read(&Value::TimeOfDay, 0)),
+            ("1970-01-01".into(), "00:00:00".into())
+        );
         let voltage = Value::Around { middle: 240, swing: 3, decimals: 1 };
         let figures: Vec<f64> = (0..100).map(|s| read(&voltage, s).parse().unwrap()).collect();
         assert!(figures.iter().all(|v| (23.7..=24.3).contains(v)), "{figures:?}");

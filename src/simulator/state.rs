@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::counters::Counters;
 use super::fault::Fault;
-use super::menus::{self, ACTIVE, ANYTHING, API_SESSION, HOST, LOG, RESOURCE};
+use super::menus::{
+    self, ACTIVE, ADMINISTRATOR, ANYTHING, HOST, INTERFACE, LEASE, LOG, NETWATCH, PPP, QUEUE, RESOURCE, USED,
+};
 use super::reply::Trap;
 use super::row::{Clock, Now, Row, Value, unix_s};
 use super::settings::Settings;
@@ -44,6 +46,10 @@ impl State {
         let mut state = Self { settings, tables, clock, dice, fault: None, counters, sound, booted };
         state.log("system,info", "router rebooted");
         state.open_hotspot();
+        state.meet_bypassed();
+        state.lease_office();
+        state.connect_network();
+        state.welcome_administrators();
         state
     }
 
@@ -58,9 +64,16 @@ impl State {
         self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(Trap::no_such_item()))
     }
 
-    /// Takes a row out of a menu.
+    /// Takes a row out of a menu. An address that it had of a pool is free again.
     pub(super) fn remove(&mut self, menu: &str, id: &str) -> Option<Row> {
-        self.with(menu, |table, _| table.remove(id)).flatten()
+        let row = self.with(menu, |table, _| table.remove(id)).flatten()?;
+        if matches!(menu, LEASE | PPP)
+            && let Ok(address) = std::str::from_utf8(row.text("address"))
+            && let Some(used) = self.find(USED, &[("address", address)])
+        {
+            self.remove(USED, &used);
+        }
+        Some(row)
     }
 
     /// The `.id` of the first row that has all of these texts.
@@ -92,16 +105,22 @@ impl State {
         self.clock.at().saturating_sub(self.booted)
     }
 
-    /// What a reboot leaves: the configuration and the cookies. Uptime begins at zero, and nobody is online.
+    /// What a reboot leaves: the configuration, the leases and the cookies. Uptime begins at zero, and nobody
+    /// is online at the hotspot; what connects by itself does so again.
     pub(super) fn reboot(&mut self) {
-        for menu in [ACTIVE, HOST, API_SESSION, LOG] {
+        let stations = menus::registrations(&self.settings.version);
+        for menu in [ACTIVE, HOST, stations, PPP, NETWATCH, ADMINISTRATOR, LOG] {
             self.with(menu, |table, _| table.forget());
         }
         self.booted = self.clock.at();
+        for menu in [INTERFACE, QUEUE] {
+            self.with(menu, |table, now| table.restart_counts(now.at));
+        }
         let uptime = Value::Since(self.booted);
         // A menu of one row: its `.id` is empty.
         self.with(RESOURCE, |table, now| table.set("", vec![("uptime".to_string(), uptime)], now));
         self.log("system,info", "router rebooted");
+        self.connect_network();
     }
 
     /// Counts all that are open as broken.

@@ -1,7 +1,7 @@
 //! A menu's rows, what may be done with them, and who listens to them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use smol::channel::{Receiver, Sender, bounded};
 
@@ -179,6 +179,12 @@ impl Table {
         *self = Self { last_id: self.last_id, last_place: self.last_place, ..Self::new(rules) };
     }
 
+    /// Has all that counts begin again at zero. Nobody is told, as of any counter.
+    pub(super) fn restart_counts(&mut self, at: Duration) {
+        let attributes = self.rows.values_mut().flat_map(|row| &mut row.attributes);
+        attributes.for_each(|(_, value)| value.restart(at));
+    }
+
     /// Takes the first row out without a word: how the log forgets.
     pub(super) fn forget_first(&mut self) {
         if let Some(row) = self.rows.keys().next().copied().and_then(|place| self.take_out(place)) {
@@ -296,7 +302,6 @@ fn differences(old: &Row, new: &Row) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const ANYTHING: Rules =
         Rules { single: false, add: true, remove: true, set: Keys::Any, found_by: "name" };

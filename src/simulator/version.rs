@@ -47,6 +47,16 @@ impl Version {
         self.number >= (7, 10)
     }
 
+    /// Whether a watched host has a `type`: from 7.4 on.
+    pub(super) fn has_probe_types(&self) -> bool {
+        self.number >= (7, 4)
+    }
+
+    /// Whether radios are in `/interface/wifi`, from 7.13 on, not in `/interface/wireless`.
+    pub(super) fn has_wifi(&self) -> bool {
+        self.number >= (7, 13)
+    }
+
     /// A date as this version writes it; `unix_s` is in seconds since 1970, UTC.
     pub(super) fn date(&self, unix_s: u64) -> String {
         let (year, month, day) = civil(unix_s / 86_400);

@@ -8,6 +8,7 @@ mod answers;
 mod client;
 mod faults;
 mod hotspot;
+mod menus;
 mod odd_answers;
 mod outages;
 mod sessions;

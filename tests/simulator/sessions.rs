@@ -16,7 +16,7 @@ fn a_plain_login() {
     assert_eq!(client.ask(&["/login", "=name=nobody", "=password=password"]), REFUSED);
     assert_eq!(client.ask(&["/login", "=name=api-user", "=password=password"]), ["!done"]);
     assert_eq!((router.counters().logins, router.counters().logins_refused), (1, 2));
-    let session = client.rows(&["/user/active/print"]).remove(0);
+    let session = client.rows(&["/user/active/print", "?name=api-user"]).remove(0);
     assert_eq!((text(&session, "name"), text(&session, "via")), ("api-user".into(), "api".into()));
 }
 

@@ -1,0 +1,294 @@
+//! The menus beside the hotspot's own: which there are by version and board, and what their rows have.
+
+use std::time::Instant;
+
+use super::client::{Client, PATIENCE, V6_49, V7_11, V7_20, number, show, start, text, version};
+use phsweb_agent::routeros::wire::Sentence;
+use phsweb_agent::simulator::{Login, Policies, Router, Settings};
+
+const WIRELESS: &str = "/interface/wireless/registration-table/print";
+const WIFI: &str = "/interface/wifi/registration-table/print";
+
+fn board(version_text: &str, board: &str) -> Settings {
+    Settings { board: board.to_string(), ..version(version_text) }
+}
+
+fn print(router: &Router, words: &[&str]) -> Vec<Sentence> {
+    Client::logged_in(router).rows(words)
+}
+
+/// Asks until something holds of the rows: of values that move by the clock.
+fn moves(router: &Router, words: &[&str], holds: impl Fn(&[Sentence]) -> bool) {
+    let mut client = Client::logged_in(router);
+    let began = Instant::now();
+    loop {
+        let rows = client.rows(words);
+        if holds(&rows) {
+            return;
+        }
+        let shown: Vec<_> = rows.iter().map(show).collect();
+        assert!(began.elapsed() < PATIENCE, "{words:?}: {shown:#?}");
+    }
+}
+
+/// The two numbers of a value such as `1234/5678`.
+fn pair(row: &Sentence, key: &str, between: char) -> (u64, u64) {
+    let value = text(row, key);
+    let (first, second) = value.split_once(between).unwrap_or_else(|| panic!("{key} is {value}"));
+    (first.parse().unwrap(), second.parse().unwrap())
+}
+
+#[test]
+fn rows_have_what_routers_show() {
+    let lease = [
+        "address mac-address client-id server radius blocked disabled host-name status expires-after last-seen",
+        "active-address active-mac-address active-server dynamic",
+    ]
+    .join(" ");
+    let host = [
+        "mac-address address to-address server uptime idle-time bytes-in bytes-out DHCP authorized bypassed",
+        "found-by",
+    ]
+    .join(" ");
+    let ppp =
+        "name service caller-id address uptime encoding session-id limit-bytes-in limit-bytes-out radius";
+    let queue = [
+        "name target parent packet-marks priority queue limit-at max-limit bytes packets dropped rate packet-rate",
+        "queued-bytes queued-packets invalid dynamic disabled",
+    ]
+    .join(" ");
+    let watched = "interval timeout since status up-script down-script comment disabled";
+    let address = "address network interface actual-interface invalid dynamic disabled comment";
+    let neighbor = [
+        "interface address address4 mac-address identity platform version age uptime board",
+        "interface-name",
+    ]
+    .join(" ");
+    let wireless = [
+        "interface mac-address ap wds bridge rx-rate tx-rate packets bytes uptime last-activity signal-strength",
+        "signal-to-noise tx-ccq p-throughput last-ip wmm-enabled",
+    ]
+    .join(" ");
+    let wifi = [
+        "interface ssid mac-address uptime last-activity signal band tx-rate rx-rate packets bytes",
+        "tx-bits-per-second rx-bits-per-second authorized",
+    ]
+    .join(" ");
+    for (version_text, watched, stations, station) in [
+        (V6_49, format!("host {watched}"), WIRELESS, wireless),
+        (V7_20, format!("host type {watched}"), WIFI, wifi),
+    ] {
+        let router = start(version(version_text));
+        // The words after the menu, how many rows there are, and what the first one has.
+        let table: &[(&[&str], usize, &str)] = &[
+            (&["/ip/dhcp-server/lease/print", "?dynamic=true"], 25, &lease),
+            (&["/ip/hotspot/host/print"], 29, &host),
+            (&["/ppp/active/print"], 6, ppp),
+            (&["/queue/simple/print"], 3, &queue),
+            (&["/tool/netwatch/print"], 4, &watched),
+            (&["/ip/pool/print"], 3, "name ranges"),
+            (&["/ip/pool/used/print"], 32, "pool address owner info"),
+            (&["/ip/address/print"], 3, address),
+            (&["/ip/neighbor/print"], 2, &neighbor),
+            (&["/user/active/print", "?via=winbox"], 1, "when name address via group radius"),
+            (&["/log/print", "?message=router rebooted"], 1, "time topics message"),
+            (&[stations], 25, &station),
+        ];
+        let mut client = Client::logged_in(&router);
+        for (words, count, keys) in table {
+            let rows = client.rows(words);
+            assert_eq!(rows.len(), *count, "{version_text}: {words:?}");
+            let has: Vec<_> = rows[0].attributes().map(|(key, _)| String::from_utf8_lossy(key)).collect();
+            assert_eq!(has.join(" "), format!(".id {keys}"), "{version_text}: {words:?}");
+        }
+    }
+}
+
+#[test]
+fn radios_are_in_the_menu_of_their_version() {
+    let missing = |part: &str| {
+        vec![
+            format!("!trap | =category=0 | =message=no such command or directory ({part})"),
+            "!trap | =category=0 | =message=no such command prefix".to_string(),
+            "!done".to_string(),
+        ]
+    };
+    let (ap, without) = ("hAP ac^2", "RB4011iGS+");
+    for (version_text, name, menu, other, stations) in [
+        (V6_49, ap, WIRELESS, WIFI, 25),
+        (V6_49, without, WIRELESS, WIFI, 0),
+        (V7_11, ap, WIRELESS, WIFI, 25),
+        ("7.12.1 (stable)", "hEX", WIRELESS, WIFI, 0),
+        ("7.13 (stable)", ap, WIFI, WIRELESS, 25),
+        (V7_20, without, WIFI, WIRELESS, 0),
+    ] {
+        let router = start(board(version_text, name));
+        let mut client = Client::logged_in(&router);
+        assert_eq!(client.rows(&[menu]).len(), stations, "{version_text} {name}");
+        let expected = match version_text {
+            V6_49 => missing("")[1..].to_vec(),
+            _ => missing(if other == WIFI { "wifi" } else { "wireless" }),
+        };
+        assert_eq!(client.ask(&[other]), expected, "{version_text} {name}");
+        let kinds = client.rows(&["/interface/print", "?type=wlan", "?type=wifi", "?#|"]);
+        assert_eq!(kinds.len(), if name == ap { 2 } else { 0 }, "{version_text} {name}");
+    }
+}
+
+#[test]
+fn who_is_at_the_radios() {
+    for (version_text, menu, signal, after) in
+        [(V6_49, WIRELESS, "signal-strength", "@6Mbps"), (V7_20, WIFI, "signal", "")]
+    {
+        let router = start(version(version_text));
+        let rows = print(&router, &[menu]);
+        let radios: Vec<_> =
+            print(&router, &["/interface/print"]).iter().map(|row| text(row, "name")).collect();
+        for row in &rows {
+            let said = text(row, signal);
+            let dbm: i64 = said.strip_suffix(after).and_then(|dbm| dbm.parse().ok()).unwrap();
+            assert!((-90..=-40).contains(&dbm), "{said}");
+            assert!(radios.contains(&text(row, "interface")), "{radios:?}");
+            let (sent, received) = pair(row, "bytes", ',');
+            assert!(sent > received, "people download most: {}", show(row));
+        }
+        for session in router.sessions() {
+            assert!(rows.iter().any(|row| text(row, "mac-address") == session.mac), "{session:?}");
+        }
+        let by_id = format!("=.id={}", text(&rows[0], ".id"));
+        let before = pair(&rows[0], "bytes", ',');
+        moves(&router, &[menu, &by_id], |now| {
+            let (sent, received) = pair(&now[0], "bytes", ',');
+            sent > before.0 && received > before.1 && text(&now[0], "uptime") != text(&rows[0], "uptime")
+        });
+    }
+}
+
+#[test]
+fn leases_wait_or_are_bound() {
+    let router = start(Settings::default());
+    let mut client = Client::logged_in(&router);
+    let bound = client.rows(&["/ip/dhcp-server/lease/print", "?status=bound"]);
+    let waiting = client.rows(&["/ip/dhcp-server/lease/print", "?status=waiting"]);
+    assert_eq!((bound.len(), waiting.len()), (26, 2));
+    for row in &waiting {
+        let absent = ["active-address", "active-mac-address", "expires-after"];
+        assert!(absent.iter().all(|key| row.get(key).is_none()), "{}", show(row));
+        assert_eq!((text(row, "server"), text(row, "dynamic")), ("office".into(), "false".into()));
+    }
+    let seen: Vec<_> = waiting.iter().map(|row| text(row, "last-seen")).collect();
+    assert_eq!(seen, ["3w2d4h11m8s", "never"]);
+    // Each bound lease has its address of a pool, and so has each PPP session.
+    let used = client.rows(&["/ip/pool/used/print"]);
+    for row in &bound {
+        let expected = [text(row, "active-address"), "DHCP".into(), text(row, "active-mac-address")];
+        let is_it = |row: &&Sentence| ["address", "owner", "info"].map(|key| text(row, key)) == expected;
+        assert_eq!(used.iter().filter(is_it).count(), 1, "{}", show(row));
+    }
+    let caller = client.rows(&["/ppp/active/print"]).remove(0);
+    let of_address = format!("?address={}", text(&caller, "address"));
+    let asked = ["/ip/pool/used/print", &of_address];
+    let used = client.rows(&asked).remove(0);
+    assert_eq!((text(&used, "owner"), text(&used, "info")), ("PPP".into(), text(&caller, "name")));
+    assert_eq!(client.ask(&["/ppp/active/remove", &format!("=.id={}", text(&caller, ".id"))]), ["!done"]);
+    assert!(client.rows(&asked).is_empty(), "the address is free");
+    let (id, before) = (text(&bound[0], ".id"), text(&bound[0], "expires-after"));
+    moves(&router, &["/ip/dhcp-server/lease/print", &format!("=.id={id}")], |now| {
+        text(&now[0], "expires-after") != before && text(&now[0], "last-seen") != text(&bound[0], "last-seen")
+    });
+}
+
+#[test]
+fn queues_and_watched_hosts_show_how_things_are() {
+    let router = start(Settings::default());
+    let queues = print(&router, &["/queue/simple/print"]);
+    let before: Vec<_> = queues.iter().map(|row| pair(row, "bytes", '/')).collect();
+    for row in &queues {
+        let (limit, rate) = (pair(row, "max-limit", '/'), pair(row, "rate", '/'));
+        assert!(rate.0 <= limit.0 && rate.1 <= limit.1, "{}", show(row));
+    }
+    moves(&router, &["/queue/simple/print"], |now| {
+        now.iter().zip(&before).all(|(row, before)| {
+            let bytes = pair(row, "bytes", '/');
+            bytes.0 > before.0 && bytes.1 > before.1
+        })
+    });
+    let states: Vec<_> =
+        print(&router, &["/tool/netwatch/print"]).iter().map(|row| text(row, "status")).collect();
+    assert_eq!(states, ["up", "up", "up", "down"]);
+}
+
+#[test]
+fn the_log_tells_of_logins_at_the_hotspot() {
+    let router = start(Settings { active: 0, ..Settings::default() });
+    let id = router.log_in("anna", "10.5.99.7".parse().unwrap(), "02:00:00:00:00:07").unwrap();
+    router.log_out(&id);
+    let said = |topics: &str| -> Vec<String> {
+        let rows = print(&router, &["/log/print", &format!("?topics={topics}")]);
+        rows.iter().map(|row| text(row, "message")).collect()
+    };
+    let account = ["anna (10.5.99.7): logged in", "anna (10.5.99.7): logged out: user request"];
+    assert_eq!(said("hotspot,account,info,debug"), account);
+    assert_eq!(said("hotspot,info,debug"), ["anna (10.5.99.7): trying to log in by http-chap"]);
+}
+
+#[test]
+fn administrators_are_beside_the_api() {
+    let policies = Policies { write: false, ..Policies::ALL };
+    let reader = Login { policies, ..Login::new("reader", "password") };
+    let router =
+        start(Settings { logins: vec![Login::new("api-user", "password"), reader], ..Settings::default() });
+    let mut client = Client::connect(&router);
+    assert_eq!(client.ask(&["/login", "=name=reader", "=password=password"]), ["!done"]);
+    let mut client = Client::logged_in(&router);
+    let rows = client.rows(&["/user/active/print"]);
+    let shown: Vec<_> = rows.iter().map(|row| ["name", "via", "group"].map(|key| text(row, key))).collect();
+    let expected = [
+        ["admin", "winbox", "full"],
+        ["admin", "ssh", "full"],
+        ["reader", "api", "read"],
+        ["api-user", "api", "full"],
+    ];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_clock_has_the_form_of_its_version() {
+    for (version_text, form) in [(V6_49, "aaa/99/9999"), (V7_20, "9999-99-99")] {
+        let router = start(version(version_text));
+        let row = print(&router, &["/system/clock/print"]).remove(0);
+        let shape = |key: &str| {
+            let shape = |c: char| {
+                if c.is_ascii_digit() {
+                    '9'
+                } else if c.is_ascii_lowercase() {
+                    'a'
+                } else {
+                    c
+                }
+            };
+            text(&row, key).chars().map(shape).collect::<String>()
+        };
+        assert_eq!((shape("date"), shape("time")), (form.into(), "99:99:99".into()), "{version_text}");
+        let time = text(&row, "time");
+        moves(&router, &["/system/clock/print"], |now| text(&now[0], "time") != time);
+    }
+}
+
+#[test]
+fn a_reboot_begins_anew_what_is_not_configured() {
+    let router = start(Settings { active: 5, ..Settings::default() });
+    let leases = |router: &Router| print(router, &["/ip/dhcp-server/lease/print"]).len();
+    let (before, callers) = (leases(&router), print(&router, &["/ppp/active/print"]));
+    let counted = |row: &Sentence| number(row, "rx-byte");
+    let most = |router: &Router| print(router, &["/interface/print"]).iter().map(counted).max().unwrap();
+    let moved = most(&router);
+    router.reboot();
+    assert_eq!(leases(&router), before, "leases are kept");
+    assert!(most(&router) < moved / 1000, "counters begin at zero");
+    let again = print(&router, &["/ppp/active/print"]);
+    let seconds = |row: &Sentence| text(row, "uptime").strip_suffix('s').and_then(|s| s.parse::<u64>().ok());
+    assert!(again.len() == callers.len() && again.iter().all(|row| seconds(row).is_some_and(|s| s < 30)));
+    assert!(print(&router, &[WIFI]).is_empty(), "nobody is at the radios");
+    assert_eq!(print(&router, &["/user/active/print"]).len(), 1, "administrators have to log in again");
+}
