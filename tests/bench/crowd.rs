@@ -10,14 +10,15 @@
 // Helpers may stop at the first thing that is not as it must be.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+mod agent;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use agent::Agent;
 use async_net::TcpStream;
 use phsweb_agent::simulator::{Router, Settings};
 use smol::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
@@ -40,48 +41,16 @@ const MOST_MEMORY: u64 = 12_000_000;
 /// Descriptors that the agent and this program need.
 const DESCRIPTORS: u64 = 4096;
 
-struct Agent {
-    process: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
-}
-
-impl Agent {
-    fn start(router: &Router) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = format!(
-            r#"(
-                http: (listen: "127.0.0.1:0", max_connections: 2048),
-                sites: {{ "awka": (hosts: ["{}"], user: "api-user", password: Plain("password"), refresh: "2s") }},
-            )"#,
-            router.addr()
-        );
-        fs::write(folder.path().join("sites.ron"), file).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"))
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = { lines }
-            .find_map(|line| line.strip_prefix("The page is at http://")?.strip_suffix('/')?.parse().ok());
-        Self { process, address: address.unwrap(), _folder: folder }
-    }
-
-    /// Its memory now, in bytes.
-    fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// An agent that asks this router.
+fn start(router: &Router) -> Agent {
+    let file = format!(
+        r#"(
+            http: (listen: "127.0.0.1:0", max_connections: 2048),
+            sites: {{ "awka": (hosts: ["{}"], user: "api-user", password: Plain("password"), refresh: "2s") }},
+        )"#,
+        router.addr()
+    );
+    Agent::start(&mut Command::new(env!("CARGO_BIN_EXE_phsweb-agent")), &file)
 }
 
 /// What the crowd has seen so far.
@@ -143,33 +112,29 @@ async fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
 }
 
 fn main() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(DESCRIPTORS.min(limit.maximum.unwrap_or(DESCRIPTORS)));
-    setrlimit(Resource::Nofile, limit).unwrap();
-
+    agent::allow_descriptors(DESCRIPTORS);
     let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let router = Router::start(anywhere, Settings::default()).unwrap();
-    let agent = Agent::start(&router);
+    let agent = start(&router);
     let seen = Mutex::new(Seen { logins: vec![u64::MAX; PAGES], ..Seen::default() });
     let executor = Rc::new(LocalExecutor::new());
     smol::block_on(executor.run(async {
         // What the agent takes by itself is no cost of the crowd's.
         until("the router is asked", || router.counters().commands > 20).await;
-        let before = agent.memory();
+        let before = agent.memory("VmRSS");
         let programs: Vec<_> = (0..PROGRAMS).map(|n| executor.spawn(poll(agent.address, n, &seen))).collect();
         let pages: Vec<_> = (0..PAGES).map(|n| executor.spawn(follow(agent.address, n, &seen))).collect();
         let told = |logins| move |page: &u64| *page == logins;
         until("all pages follow", || seen.lock().unwrap().logins.iter().all(told(0))).await;
 
-        let (mut most, mut slowest) = (agent.memory(), Duration::ZERO);
+        let (mut most, mut slowest) = (agent.memory("VmRSS"), Duration::ZERO);
         for login in 1..=LOGINS {
             let next = Instant::now() + LOGIN_EVERY;
             let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 9, 0, 0)) + login);
             assert!(router.log_in("crowd", address, &format!("02:00:00:00:00:{login:02X}")).is_some());
             let all = || seen.lock().unwrap().logins.iter().all(told(u64::from(login)));
             slowest = slowest.max(until("a login is on all pages", all).await);
-            most = most.max(agent.memory());
+            most = most.max(agent.memory("VmRSS"));
             Timer::at(next).await;
         }
         // A task that ended has failed, and says so here.

@@ -12,15 +12,17 @@
 // Helpers may stop at the first thing that is not as it must be.
 #![allow(clippy::unwrap_used)]
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+mod agent;
+
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use agent::Agent;
 use async_net::TcpStream;
 use rustix::net::sockopt::set_socket_linger;
 use smol::future::or;
@@ -124,74 +126,42 @@ const KINDS: [Kind; 15] = [
     kind("wrk", Attack::Wrk, 256),
 ];
 
-struct Agent {
-    process: Child,
-    address: SocketAddr,
-    _folder: tempfile::TempDir,
+/// An agent of three simulated sites, as this kind of attack finds it.
+fn start(kind: &Kind) -> Agent {
+    let file = format!(
+        r#"(
+            http: (listen: "127.0.0.1:0", max_connections: {}),
+            defaults: (user: "api-user", refresh: "2s"),
+            sites: {{
+                "awka": (hosts: ["192.0.2.1"], password: Plain("x")),
+                "lagos": (hosts: ["192.0.2.2"], password: Plain("x")),
+                "abuja": (hosts: ["192.0.2.3"], password: Plain("x")),
+            }},
+        )"#,
+        kind.max_connections
+    );
+    let limited = format!(r#"ulimit -n {} && exec "$0" run --simulate --log error"#, kind.descriptors);
+    let mut command = Command::new("sh");
+    command.args(["-c", &limited, env!("CARGO_BIN_EXE_phsweb-agent")]).stderr(Stdio::null());
+    Agent::start(&mut command, &file)
 }
 
-impl Agent {
-    fn start(kind: &Kind) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = format!(
-            r#"(
-                http: (listen: "127.0.0.1:0", max_connections: {}),
-                defaults: (user: "api-user", refresh: "2s"),
-                sites: {{
-                    "awka": (hosts: ["192.0.2.1"], password: Plain("x")),
-                    "lagos": (hosts: ["192.0.2.2"], password: Plain("x")),
-                    "abuja": (hosts: ["192.0.2.3"], password: Plain("x")),
-                }},
-            )"#,
-            kind.max_connections
-        );
-        fs::write(folder.path().join("sites.ron"), file).unwrap();
-        let limited = format!(r#"ulimit -n {} && exec "$0" run --simulate --log error"#, kind.descriptors);
-        let mut process = Command::new("sh")
-            .args(["-c", &limited, env!("CARGO_BIN_EXE_phsweb-agent")])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = { lines }
-            .find_map(|line| line.strip_prefix("The page is at http://")?.strip_suffix('/')?.parse().ok());
-        Self { process, address: address.unwrap(), _folder: folder }
-    }
-
-    /// Asks for the page as a browser does that comes from there; how long it took.
-    fn page(&self, from: Ipv4Addr) -> Duration {
-        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-        let began = Instant::now();
-        let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&stream, &SocketAddrV4::new(from, 0)).unwrap();
-        connect(&stream, &self.address).unwrap();
-        let mut stream = std::net::TcpStream::from(stream);
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let took = began.elapsed();
-        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.trim_end().ends_with("</html>"), "{answer:?}");
-        assert!(took < PATIENCE, "the page took {took:?}");
-        took
-    }
-
-    /// A figure of its memory, in bytes: `VmRSS` now, `VmHWM` at the most.
-    fn memory(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Asks for the page as a browser does that comes from there; how long it took.
+fn page(agent: &Agent, from: Ipv4Addr) -> Duration {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let began = Instant::now();
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&stream, &SocketAddrV4::new(from, 0)).unwrap();
+    connect(&stream, &agent.address).unwrap();
+    let mut stream = std::net::TcpStream::from(stream);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let took = began.elapsed();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.trim_end().ends_with("</html>"), "{answer:?}");
+    assert!(took < PATIENCE, "the page took {took:?}");
+    took
 }
 
 /// One client's attacks. However one ends, the next follows: the agent closes what it can't bear.
@@ -256,7 +226,7 @@ async fn once(attack: Attack, mut stream: TcpStream) {
 fn ask(agent: &Agent, from: Ipv4Addr, is_over: &AtomicBool) -> Vec<Duration> {
     let mut waits = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
-        waits.push(agent.page(from));
+        waits.push(page(agent, from));
         thread::sleep(ASK_EVERY);
     }
     waits.sort_unstable();
@@ -264,10 +234,10 @@ fn ask(agent: &Agent, from: Ipv4Addr, is_over: &AtomicBool) -> Vec<Duration> {
 }
 
 fn hold(kind: &Kind, time: Duration) {
-    let agent = Agent::start(kind);
+    let agent = start(kind);
     // Warm: what the first pages take is no attacker's doing.
     for _ in 0..20 {
-        agent.page(Ipv4Addr::LOCALHOST);
+        page(&agent, Ipv4Addr::LOCALHOST);
     }
     let before = agent.memory("VmRSS");
     let is_over = AtomicBool::new(false);
@@ -329,10 +299,7 @@ fn hold(kind: &Kind, time: Duration) {
 }
 
 fn main() {
-    use rustix::process::{Resource, getrlimit, setrlimit};
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = Some(DESCRIPTORS.min(limit.maximum.unwrap_or(DESCRIPTORS)));
-    setrlimit(Resource::Nofile, limit).unwrap();
+    agent::allow_descriptors(DESCRIPTORS);
 
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
     let seconds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(30);
