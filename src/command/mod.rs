@@ -37,7 +37,7 @@ impl From<String> for Failure {
 }
 
 /// Where the file is looked for when nothing names it.
-const PLACES: [&str; 2] = ["./sites.ron", "/etc/phsweb-agent/sites.ron"];
+const PLACES: [&str; 2] = ["sites.ron", "/etc/phsweb-agent/sites.ron"];
 
 /// The file that is named, by the argument or `$PHSWEB_CONFIG`, or else lies in one of the usual places.
 fn file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
