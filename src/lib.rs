@@ -10,14 +10,14 @@
 //! | module | its subject |
 //! | --- | --- |
 //! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
-//! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health` |
-//! | [`state`] | what is known, since when: readings, the snapshot of all sites. No I/O |
+//! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health`, and what the file has `declared` |
+//! | [`state`] | what is known, since when: readings, the snapshot of all sites, how the last re-read went. No I/O |
 //! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
-//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place |
-//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `errands` are what somebody wants of it, `walk` tries the way step by step |
+//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place; `watch` sees it change, `changes` says what is other |
+//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
 //! | [`http`] | the gate, tiny_http behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
-//! | [`command`] | `run`, `demo`, `simulate`, `test`: each puts the parts together |
+//! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //!
@@ -34,7 +34,8 @@
 //!
 //! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
 //! - router → `listen` → `site::follow` → a plugin's `follow`, which counts each login once → a new `Arc<Snapshot>`
-//! - `sites.ron` → read once → parse → check → a task for each site
+//! - `sites.ron` → `Watch` → parse → check → `Changes` → `site::Sites`, the gate's `Keeper` and the routes: what is
+//!   as it was is not touched, and what is wrong changes nothing but what the page says of it
 //! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
 //! - client → gate (whole requests only) → engine → route → answer from the last snapshot
 //! - POST → route → `action::Desk` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer

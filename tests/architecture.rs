@@ -19,7 +19,17 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("simulator", &["routeros::wire"]),
     (
         "command",
-        &["action", "clock", "config", "http", "routeros::login", "routeros::tls", "simulator", "site", "state"],
+        &[
+            "action",
+            "clock",
+            "config",
+            "http",
+            "routeros::login",
+            "routeros::tls",
+            "simulator",
+            "site",
+            "state",
+        ],
     ),
 ];
 

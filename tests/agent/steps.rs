@@ -282,7 +282,7 @@ fn a_file_that_is_wrong_tells_its_problems_and_asks_nobody() {
     let ended = tested(&given);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
     for problem in ["10.0.0.256", "refesh"] {
-        let line = ended.err.lines().find(|line| line.starts_with("./sites.ron:") && line.contains(problem));
+        let line = ended.err.lines().find(|line| line.starts_with("sites.ron:") && line.contains(problem));
         assert!(line.is_some(), "{problem}: {}", ended.err);
     }
     assert_eq!(router.counters().connections, 0);
