@@ -23,7 +23,7 @@ const BYPASSED: [([u8; 4], &str); 3] = [
     ([10, 5, 49, 30], "00:26:AB:91:0C:5E"),
 ];
 
-/// The office's machines: address, MAC address, name, comment, and how long ago each was seen that is not there.
+/// The office's machines: address, MAC address, name, comment, and when each was last seen that is not there.
 const OFFICE: [(&str, &str, &str, &str, Option<&str>); 3] = [
     ("192.168.88.20", "48:8F:5A:03:9D:21", "till-1", "the till", None),
     ("192.168.88.21", "00:1B:A9:5E:70:44", "BRW001BA95E7044", "printer in the office", Some("3w2d4h11m8s")),

@@ -41,8 +41,8 @@ fn pair(row: &Sentence, key: &str, between: char) -> (u64, u64) {
 #[test]
 fn rows_have_what_routers_show() {
     let lease = [
-        "address mac-address client-id server radius blocked disabled host-name status expires-after last-seen",
-        "active-address active-mac-address active-server dynamic",
+        "address mac-address client-id server radius blocked disabled host-name status expires-after",
+        "last-seen active-address active-mac-address active-server dynamic",
     ]
     .join(" ");
     let host = [
@@ -53,8 +53,8 @@ fn rows_have_what_routers_show() {
     let ppp =
         "name service caller-id address uptime encoding session-id limit-bytes-in limit-bytes-out radius";
     let queue = [
-        "name target parent packet-marks priority queue limit-at max-limit bytes packets dropped rate packet-rate",
-        "queued-bytes queued-packets invalid dynamic disabled",
+        "name target parent packet-marks priority queue limit-at max-limit bytes packets dropped rate",
+        "packet-rate queued-bytes queued-packets invalid dynamic disabled",
     ]
     .join(" ");
     let watched = "interval timeout since status up-script down-script comment disabled";
@@ -65,8 +65,8 @@ fn rows_have_what_routers_show() {
     ]
     .join(" ");
     let wireless = [
-        "interface mac-address ap wds bridge rx-rate tx-rate packets bytes uptime last-activity signal-strength",
-        "signal-to-noise tx-ccq p-throughput last-ip wmm-enabled",
+        "interface mac-address ap wds bridge rx-rate tx-rate packets bytes uptime last-activity",
+        "signal-strength signal-to-noise tx-ccq p-throughput last-ip wmm-enabled",
     ]
     .join(" ");
     let wifi = [
