@@ -170,20 +170,23 @@ impl Seats {
         let candidates =
             || self.taken.iter().map(|(number, taken)| (*number, taken)).filter(|(_, taken)| may_go(taken));
         let count = |holds: &dyn Fn(&Taken) -> bool| candidates().filter(|(_, taken)| holds(taken)).count();
-        let (new, idle) = (count(&is_new), count(&|taken| taken.stage == Stage::Idle));
+        let is_slow = |taken: &Taken| taken.stage == Stage::Reading && now - taken.since >= NEW;
+        let (new, idle, slow) = (count(&is_new), count(&|taken| taken.stage == Stage::Idle), count(&is_slow));
         // A few that are new go last, or else, where clients hold all the other seats with answers they don't
         // read, the next to come would always push out the last before it could ask. Many are a flood.
         let few = new <= count(&|_| true) / SEATS_FOR_ONE_NEW;
         let rank = |taken: &Taken| match taken.stage {
             Stage::Opening if !is_new(taken) => 0,
             // Where those are more that have asked already, they are the flood.
-            Stage::Opening if few => 5,
-            Stage::Opening => 2,
+            Stage::Opening if few => 6,
+            Stage::Opening => 3,
             Stage::Idle if few || idle > new => 1,
-            Stage::Idle | Stage::Following => 3,
-            Stage::Reading => 4,
+            // Or those that have been reading for long.
+            Stage::Reading if is_slow(taken) && slow > new => 2,
+            Stage::Idle | Stage::Following => 4,
+            Stage::Reading => 5,
             // The one that waited longest is the next to be answered: where all wait, who comes has to.
-            Stage::Asking => 6,
+            Stage::Asking => 7,
         };
         let (number, _) = candidates().min_by_key(|(_, taken)| (rank(taken), taken.since))?;
         self.remove(number)
@@ -264,4 +267,56 @@ impl Drop for Seat {
 /// address alone never keeps the others out.
 fn max_from_one(count: usize) -> usize {
     (count - count / 4).max(MIN_SHARE).min(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Lets so many in, each at a stage that it has had for so long.
+    fn admit(door: &Arc<Door>, count: usize, stage: Stage, for_s: u64) -> Vec<u32> {
+        let before = door.lock().next;
+        for _ in 0..count {
+            door.admit(Ipv4Addr::LOCALHOST.into(), |seat| {
+                seat.update(|taken| {
+                    taken.stage = stage;
+                    taken.since = Instant::now().checked_sub(Duration::from_secs(for_s)).unwrap();
+                });
+                smol::spawn(async move {
+                    let _seat = seat;
+                    smol::future::pending().await
+                })
+            });
+        }
+        (before..door.lock().next).collect()
+    }
+
+    fn are_in(door: &Door, numbers: &[u32]) -> usize {
+        numbers.iter().filter(|number| door.lock().taken.contains_key(number)).count()
+    }
+
+    /// Clients that come, of whom most do so to read nothing, while others like them hold the other seats.
+    #[test]
+    fn who_comes_among_many_is_not_pushed_out_for_those_who_do_not_read() {
+        let door = Arc::new(Door::new(100));
+        let readers = admit(&door, 60, Stage::Reading, 5);
+        let person = admit(&door, 1, Stage::Opening, 0);
+        let others = admit(&door, 34, Stage::Opening, 0);
+        assert_eq!((are_in(&door, &readers), are_in(&door, &others)), (40, 34));
+        assert_eq!(are_in(&door, &person), 1);
+        // Where these are the more, they push each other out.
+        admit(&door, 20, Stage::Opening, 0);
+        assert!(are_in(&door, &readers) >= 20, "{}", are_in(&door, &readers));
+    }
+
+    /// Who reads for a moment only is spared.
+    #[test]
+    fn who_reads_an_answer_keeps_the_seat_in_a_flood() {
+        let door = Arc::new(Door::new(100));
+        let readers = admit(&door, 40, Stage::Reading, 0);
+        admit(&door, 500, Stage::Opening, 0);
+        assert_eq!(are_in(&door, &readers), 40);
+    }
 }
