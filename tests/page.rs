@@ -25,6 +25,7 @@ use std::time::Duration;
 use agent::{Agent, Given};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 const TOKEN: &str = "the-admins-token";
 
@@ -42,6 +43,9 @@ struct World {
     routers: BTreeMap<&'static str, Router>,
     agent: Option<Agent>,
     address: SocketAddr,
+    /// Where the agent's file is, and what is in it.
+    folder: Option<TempDir>,
+    file: String,
 }
 
 impl World {
@@ -56,7 +60,8 @@ impl World {
         let address = routers["back"].log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01");
         assert!(address.is_some());
         routers["gone"].set_fault(Some(Fault::Refuse));
-        let mut world = Self { routers, agent: None, address: ([127, 0, 0, 1], 0).into() };
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut world = Self { routers, agent: None, address, folder: None, file: String::new() };
         world.start();
         world
     }
@@ -72,8 +77,10 @@ impl World {
             let name = key[..1].to_uppercase() + &key[1..];
             given = given.site(key, router.addr(), &format!("name: \"{name}\""));
         }
-        let agent = given.start().with_token(TOKEN);
+        let (command, folder) = given.command();
+        let agent = Agent::start(command).with_token(TOKEN);
         self.address = agent.address;
+        (self.folder, self.file) = (Some(folder), given.text());
         for key in ["awka", "lagos", "back"] {
             agent.well(key);
         }
@@ -86,6 +93,7 @@ impl World {
             ["agent", "kill"] => self.agent = None,
             ["agent", "start"] => self.start(),
             ["nasty"] => return self.nasty(),
+            ["file", what] => self.write_file(what),
             [what, key, ref more @ ..] => return self.act_on(what, key, more),
             _ => panic!("{words:?}"),
         }
@@ -120,6 +128,28 @@ impl World {
             _ => panic!("{what} {key} {more:?}"),
         }
         Value::Null
+    }
+
+    /// Writes the agent's file: as it was at the start, or with one change to that.
+    fn write_file(&self, what: &str) {
+        let file = match what {
+            "same" => self.file.clone(),
+            "wrong" => self.file.replace("listen:", "lisen:"),
+            "site" => {
+                let at = self.routers["awka"].addr();
+                let site =
+                    format!("\"new\": (name: \"New\", hosts: [\"{at}\"], password: Plain(\"password\")),");
+                self.file.replace("sites: {", &format!("sites: {{ {site}"))
+            }
+            "plugin" => {
+                let declared = "plugins: { \"ports\": (title: \"Ports\", menu: \"/interface\", columns: [\"name\", \"type\"]),";
+                let collect = "\"awka\": (collect: [\"hotspot\", \"ports\"], ";
+                self.file.replace("plugins: {", declared).replace("\"awka\": (", collect)
+            }
+            _ => panic!("{what}"),
+        };
+        assert_eq!(file == self.file, what == "same");
+        fs::write(self.folder.as_ref().unwrap().path().join("sites.ron"), file).unwrap();
     }
 
     /// People with names that are no names; gives these.
@@ -181,6 +211,12 @@ fn sessions_are_ended() {
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
 fn an_open_page_is_live() {
     look("live.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn an_open_page_follows_the_file() {
+    look("file.js");
 }
 
 #[test]

@@ -64,10 +64,10 @@ function morph(node, next) {
   }
   if (node.id === "said") return;
   for (const { name, value } of next.attributes) {
-    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+    // What can be opened is as who reads has left it.
+    if (name !== "open" && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   for (const { name } of [...node.attributes]) {
-    // Who reads has opened what is open.
     if (name !== "open" && !next.hasAttribute(name)) node.removeAttribute(name);
   }
   const kept = new Set([...next.children].map(key));
