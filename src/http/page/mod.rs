@@ -11,7 +11,7 @@ mod tables;
 mod users;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use askama::Template;
 
@@ -20,7 +20,7 @@ use super::message::{Response, problem};
 use crate::action::{self, Step};
 use crate::clock::{self, Moment};
 use crate::plugin::{Data, Table};
-use crate::state::{Reading, Reload, SiteState};
+use crate::state::{Problem, Reading, Reload, SiteState};
 use figures::{Card, Totals};
 pub(super) use kick::{Meant, Nobody};
 pub(super) use list::List;
@@ -63,7 +63,7 @@ pub(super) struct Frame {
 /// What is wrong with the configuration.
 struct Banner {
     file: String,
-    problems: Vec<String>,
+    problems: Arc<[Problem]>,
     more: usize,
     /// How old the one in use is.
     since: String,
@@ -103,7 +103,7 @@ impl Frame {
     pub(super) fn with_reload(self, reload: &Reload, now: Moment) -> Self {
         let banner = (!reload.is_good()).then(|| Banner {
             file: reload.file.as_deref().unwrap_or("the configuration").into(),
-            problems: reload.problems.iter().map(ToString::to_string).collect(),
+            problems: reload.problems.clone(),
             more: reload.more_problems,
             since: clock::ago(now.since(reload.succeeded)),
         });
