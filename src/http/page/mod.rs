@@ -257,28 +257,33 @@ fn hidden(reading: &Reading, is_admin: bool) -> Option<&str> {
 }
 
 fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &List) -> Section<'p> {
+    let content = match reading.data.as_deref() {
+        Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
+        Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
+        Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
+        Some(Data::Listing(listing)) => Content::Table(tables::rows(&listing.table)),
+        None => Content::Table(Table::default()),
+    };
+    let rest = match (&content, reading.data.as_deref()) {
+        (Content::Table(shown), Some(Data::Listing(all))) => rest(site, reading, shown, &all.table),
+        _ => None,
+    };
     Section {
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
         partial: reading.partial.as_deref(),
-        content: match reading.data.as_deref() {
-            Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
-            Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
-            Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
-            Some(Data::Listing(listing)) => Content::Table(tables::rows(listing)),
-            None => Content::Table(Table::default()),
-        },
-        rest: match reading.data.as_deref() {
-            Some(Data::Listing(listing)) if listing.table.rows.len() > tables::ROWS => Some(Rest {
-                shown: tables::ROWS,
-                total: figures::grouped(listing.table.rows.len()),
-                href: format!("/api/sites/{}/plugins/{}", site.key, reading.plugin.name()),
-            }),
-            _ => None,
-        },
+        content,
+        rest,
     }
+}
+
+/// Where the rest is, where there is more than is shown.
+fn rest(site: &SiteState, reading: &Reading, shown: &Table, all: &Table) -> Option<Rest> {
+    let (shown, total) = (shown.rows.len(), all.rows.len());
+    let href = || format!("/api/sites/{}/plugins/{}", site.key, reading.plugin.name());
+    (shown < total).then(|| Rest { shown, total: figures::grouped(total), href: href() })
 }
 
 /// What is asked before a session is ended.

@@ -2,20 +2,26 @@
 
 use super::figures::memory_bytes;
 use super::sessions::shorten;
-use crate::plugin::{Health, Listing, Resource, Table};
+use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
 
 /// Most rows of a declared plugin on a page, where they can't be sorted or searched.
-pub(super) const ROWS: usize = 200;
+const ROWS: usize = 200;
+
+/// Most text of a declared plugin on a page, in characters: so many rows of five full columns. A page of
+/// twenty of them still fits an answer, whatever their routers say.
+const TEXT: usize = 32 * 1024;
 
 /// What a declared plugin read: the first rows of it.
-pub(super) fn rows(listing: &Listing) -> Table {
+pub(super) fn rows(table: &Table) -> Table {
     let cell = |cell: &Option<String>| cell.as_deref().map(|text| shorten(text.into()).into_owned());
-    let rows = listing.table.rows.iter().take(ROWS);
-    Table {
-        columns: listing.table.columns.clone(),
-        rows: rows.map(|row| row.iter().map(cell).collect()).collect(),
-    }
+    let mut left = TEXT;
+    let fits = |row: &Vec<Option<String>>| {
+        let length = row.iter().flatten().map(|cell| cell.chars().count()).sum();
+        left.checked_sub(length).map(|rest| left = rest).is_some()
+    };
+    let shown = table.rows.iter().take(ROWS).map(|row| row.iter().map(cell).collect());
+    Table { columns: table.columns.clone(), rows: shown.take_while(fits).collect() }
 }
 
 /// What a router says of itself.
@@ -84,5 +90,17 @@ mod tests {
         ];
         let table = sensors(&Health { sensors: read });
         assert_eq!(cells(&table), [["voltage", "24.1 V"], ["psu1-state", "ok"]]);
+    }
+
+    #[test]
+    fn a_page_has_room_for_so_many_rows() {
+        let table = |count: usize, cell: &str| Table {
+            columns: vec!["a".into(), "b".into()],
+            rows: vec![vec![Some(cell.to_string()), None]; count],
+        };
+        let shown = |count, cell: &str| rows(&table(count, cell)).rows.len();
+        assert_eq!((shown(0, "x"), shown(200, "x"), shown(201, "x")), (0, 200, 200));
+        assert_eq!(shown(200, &"é".repeat(100_000)), TEXT / 201, "each is cut, and so are all of them");
+        assert_eq!(rows(&table(1, "x")).rows, [[Some("x".to_string()), None]]);
     }
 }
