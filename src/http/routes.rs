@@ -396,7 +396,9 @@ fn secure(response: Response) -> Response {
 
 /// Configuration loaded, which it is by now, and every site tried once.
 fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
-    let waiting = snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count();
+    // One that connects anew, as the file says now, has been tried before.
+    let is_untried = |site: &&Arc<SiteState>| site.link == Link::Connecting && site.events.is_empty();
+    let waiting = snapshot.sites.iter().filter(is_untried).count();
     if waiting == 0 {
         Ok(Response::new(200, "text/plain; charset=utf-8", "ready\n"))
     } else {

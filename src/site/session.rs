@@ -84,19 +84,20 @@ impl<'s> Session<'s> {
         let config = self.site.config.clone();
         self.client.login(&config.user, config.password.expose(), config.login, config.query_timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
-        self.schedule = Schedule::new(&config, Instant::now(), fastrand::f64());
         let mut which = Which::All;
         // When all were asked last.
         let mut asked = Instant::now();
+        let mut second_look = None;
         loop {
             let now = Instant::now();
-            if which == Which::All {
+            let due = self.schedule.take(now, which);
+            if due.len() == self.site.config.plugins.len() {
                 asked = now;
             }
-            let due = self.schedule.take(now, which);
-            let in_doubt = self.refresh(due).await?;
+            if let Some(in_doubt) = self.refresh(due).await? {
+                second_look = in_doubt.then(|| Instant::now() + SECOND_LOOK);
+            }
             self.site.answer(&Ok(()));
-            let second_look = in_doubt.then(|| Instant::now() + SECOND_LOOK);
             which = self.wait(second_look, asked).await?;
         }
     }
@@ -197,8 +198,8 @@ impl<'s> Session<'s> {
 
     /// Asks for what is due in one write, with a heartbeat, which even a router that is slow to
     /// print answers. An error is the connection's; a plugin's own goes to its reading. Gives whether
-    /// it is worth looking again soon.
-    async fn refresh(&mut self, mut due: Vec<Arc<dyn Plugin>>) -> Result<bool, Error> {
+    /// it is worth looking again soon, where that can be told.
+    async fn refresh(&mut self, mut due: Vec<Arc<dyn Plugin>>) -> Result<Option<bool>, Error> {
         let config = self.site.config.clone();
         let asked_at = Moment::now();
         // A menu that the router lacks is asked for again only over a new connection: it may have been
@@ -215,7 +216,7 @@ impl<'s> Session<'s> {
         let mut readings = Vec::new();
         // Plugins that fail alike are one line in the log.
         let mut news_of: Vec<(String, Error)> = Vec::new();
-        let mut in_doubt = false;
+        let mut in_doubt = None;
         for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
@@ -226,7 +227,7 @@ impl<'s> Session<'s> {
             let after = before.clone().after(own, asked_at, now, config.codepage, following);
             if followed && after.error.is_none() {
                 self.follower.answered(untold(&after) > untold(&before));
-                in_doubt = after.data.as_ref().is_some_and(|data| data.is_in_doubt());
+                in_doubt = Some(after.data.as_ref().is_some_and(|data| data.is_in_doubt()));
             } else if followed {
                 self.follower.unanswered();
             }
