@@ -286,7 +286,7 @@ mod tests {
                 });
                 smol::spawn(async move {
                     let _seat = seat;
-                    smol::future::pending().await
+                    smol::future::pending::<()>().await;
                 })
             });
         }
