@@ -139,7 +139,7 @@ impl State {
     }
 
     /// Puts a row into a menu, in place of the one there with this text.
-    fn replace(&mut self, menu: &str, same: (&str, &str), row: Row) {
+    pub(super) fn replace(&mut self, menu: &str, same: (&str, &str), row: Row) {
         let row = match self.find(menu, &[same]) {
             Some(id) => row.id(&id),
             None => row,

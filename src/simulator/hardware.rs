@@ -99,6 +99,7 @@ pub(super) fn interfaces(settings: &Settings, booted: Duration) -> Vec<Row> {
             .with("name", name)
             .with("type", kind)
             .with("mtu", "1500")
+            .with("link-downs", Value::Count { from: per_second % 7, per_second: 0, since: booted })
             .with("rx-byte", count(1))
             .with("tx-byte", count(7))
             .with("running", per_second > 0)

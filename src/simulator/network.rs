@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::menus::{NETWATCH, PPP};
+use super::menus::{INTERFACE, NETWATCH, PPP};
 use super::row::{Row, Value, scramble, unix_s};
 use super::settings::Settings;
 use super::state::State;
@@ -31,13 +31,14 @@ impl State {
         let (now, up) = (self.clock.at(), self.up());
         for (n, (name, service, from, address, encoding)) in (0u64..).zip(CALLERS) {
             // None was there before the boot, and each has been there for a time of its own.
-            let age = up.min(Duration::from_secs(scramble(n ^ self.settings.seed) % 300_000));
+            let dice = scramble(n ^ self.settings.seed);
+            let since = now.saturating_sub(up.min(Duration::from_secs(dice % 300_000)));
             let row = Row::new()
                 .with("name", name)
                 .with("service", service)
                 .with("caller-id", from)
                 .with("address", address)
-                .with("uptime", Value::Since(now.saturating_sub(age)))
+                .with("uptime", Value::Since(since))
                 .with("encoding", encoding)
                 .with("session-id", format!("0x{:x}", 0x8110_0000 + n))
                 .with("limit-bytes-in", 0)
@@ -45,6 +46,19 @@ impl State {
                 .with("radius", false);
             let _ = self.insert(PPP, row);
             self.use_address("ppp", address, "PPP", name);
+            let called = caller_interface(service, name);
+            let count = |per_second| Value::Count { from: 0, per_second, since };
+            let interface = Row::new()
+                .with("name", called.as_str())
+                .with("type", format!("{service}-in"))
+                .with("mtu", "1480")
+                .with("link-downs", count(0))
+                .with("rx-byte", count(900 + dice % 9_000))
+                .with("tx-byte", count(9_000 + dice % 90_000))
+                .with("running", true)
+                .with("dynamic", true)
+                .with("disabled", false);
+            self.replace(INTERFACE, ("name", &called), interface);
         }
         for (host, kind, interval, comment, down) in WATCHED {
             let since = unix_s().saturating_sub(down.map_or(up.as_secs(), |down| down.min(up.as_secs())));
@@ -62,6 +76,11 @@ impl State {
             let _ = self.insert(NETWATCH, row);
         }
     }
+}
+
+/// The name of the interface that comes and goes with a session.
+pub(super) fn caller_interface(service: &str, name: &str) -> String {
+    format!("<{service}-{name}>")
 }
 
 /// The clock, which is set to UTC.

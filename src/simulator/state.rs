@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::menus::{
     self, ACTIVE, ADMINISTRATOR, ANYTHING, HOST, INTERFACE, LEASE, LOG, NETWATCH, PPP, QUEUE, RESOURCE, USED,
 };
+use super::network::caller_interface;
 use super::reply::Trap;
 use super::row::{Clock, Now, Row, Value, unix_s};
 use super::settings::Settings;
@@ -64,7 +65,7 @@ impl State {
         self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(Trap::no_such_item()))
     }
 
-    /// Takes a row out of a menu. An address that it had of a pool is free again.
+    /// Takes a row out of a menu. An address that it had of a pool is free again, and an interface of its own goes.
     pub(super) fn remove(&mut self, menu: &str, id: &str) -> Option<Row> {
         let row = self.with(menu, |table, _| table.remove(id)).flatten()?;
         if matches!(menu, LEASE | PPP)
@@ -72,6 +73,13 @@ impl State {
             && let Some(used) = self.find(USED, &[("address", address)])
         {
             self.remove(USED, &used);
+        }
+        let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
+        if menu == PPP
+            && let called = caller_interface(&text("service"), &text("name"))
+            && let Some(interface) = self.find(INTERFACE, &[("name", &called)])
+        {
+            self.remove(INTERFACE, &interface);
         }
         Some(row)
     }

@@ -50,6 +50,9 @@ fn rows_have_what_routers_show() {
         "found-by",
     ]
     .join(" ");
+    // What is not dynamic says nothing of that.
+    let interface = "name type mtu link-downs rx-byte tx-byte running disabled comment";
+    let caller_interface = interface.replace("disabled comment", "dynamic disabled");
     let ppp =
         "name service caller-id address uptime encoding session-id limit-bytes-in limit-bytes-out radius";
     let queue = [
@@ -84,6 +87,8 @@ fn rows_have_what_routers_show() {
             (&["/ip/dhcp-server/lease/print", "?dynamic=true"], 25, &lease),
             (&["/ip/hotspot/host/print"], 29, &host),
             (&["/ppp/active/print"], 6, ppp),
+            (&["/interface/print", "?dynamic=true", "?#!"], 6, interface),
+            (&["/interface/print", "?dynamic=true"], 6, &caller_interface),
             (&["/queue/simple/print"], 3, &queue),
             (&["/tool/netwatch/print"], 4, &watched),
             (&["/ip/pool/print"], 3, "name ranges"),
@@ -186,12 +191,16 @@ fn leases_wait_or_are_bound() {
         assert_eq!(used.iter().filter(is_it).count(), 1, "{}", show(row));
     }
     let caller = client.rows(&["/ppp/active/print"]).remove(0);
+    let interfaces = client.rows(&["/interface/print", "?type=pppoe-in"]);
+    assert!(interfaces.iter().any(|row| text(row, "name") == format!("<pppoe-{}>", text(&caller, "name"))));
     let of_address = format!("?address={}", text(&caller, "address"));
     let asked = ["/ip/pool/used/print", &of_address];
     let used = client.rows(&asked).remove(0);
     assert_eq!((text(&used, "owner"), text(&used, "info")), ("PPP".into(), text(&caller, "name")));
     assert_eq!(client.ask(&["/ppp/active/remove", &format!("=.id={}", text(&caller, ".id"))]), ["!done"]);
     assert!(client.rows(&asked).is_empty(), "the address is free");
+    let its_interface = format!("?name=<{}-{}>", text(&caller, "service"), text(&caller, "name"));
+    assert!(client.rows(&["/interface/print", &its_interface]).is_empty(), "its interface is gone");
     let (id, before) = (text(&bound[0], ".id"), text(&bound[0], "expires-after"));
     moves(&router, &["/ip/dhcp-server/lease/print", &format!("=.id={id}")], |now| {
         text(&now[0], "expires-after") != before && text(&now[0], "last-seen") != text(&bound[0], "last-seen")
