@@ -8,6 +8,9 @@
 #[allow(dead_code)]
 #[path = "agent/agent.rs"]
 mod agent;
+#[allow(dead_code)]
+#[path = "agent/shipped.rs"]
+mod shipped;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -22,6 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use agent::{Agent, Given, until};
+use shipped::{Shipped, catalogue};
 
 /// Scrapes that a series must have been in: about one a second.
 const SCRAPES: usize = 20;
@@ -165,6 +169,14 @@ fn promtool_finds_nothing() {
     let text = agent.get("/metrics").body;
     assert!(text.contains(r#"server="a \"b\" \\c\nd""#), "{text}");
     assert_eq!(lint(&text), "");
+
+    // All that the shipped file declares.
+    let shipped = Shipped::start(|_| {});
+    let scrape = shipped.agent.get("/metrics").body;
+    for metric in catalogue().iter().flat_map(|plugin| &plugin.metrics) {
+        assert!(scrape.contains(&format!("# TYPE {} ", metric.name)), "{} in\n{scrape}", metric.name);
+    }
+    assert_eq!(lint(&scrape), "");
 
     // The check can fail.
     for (change, with) in

@@ -3,6 +3,7 @@
 mod agent;
 mod answers;
 mod browser;
+mod catalogue;
 mod command_line;
 mod declared;
 mod demo;
@@ -29,6 +30,7 @@ mod robust;
 mod roles;
 mod schema;
 mod secrets;
+mod shipped;
 mod signals;
 mod simulate;
 mod soak;
