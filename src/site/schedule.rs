@@ -21,8 +21,8 @@ struct Entry {
     plugin: Arc<dyn Plugin>,
     /// None where it is read with the site's refresh.
     own: Option<Times>,
-    /// Whether it was never read over this connection.
-    is_new: bool,
+    /// When it was read last over this connection, if it ever was.
+    read: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,10 @@ struct Times {
     every: Duration,
     next: Instant,
 }
+
+/// Who wants to see all has what is read in times of its own read again after so long, and no sooner: it may be
+/// dear, and anybody may want that each second.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// Which plugins are to be read, beside those that never were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +75,7 @@ impl Schedule {
             self.entries.push(Entry {
                 plugin: plugin.clone(),
                 own: plugin.every().map(|every| times(known_times, every)),
-                is_new: known.is_none_or(|entry| entry.is_new),
+                read: known.and_then(|entry| entry.read),
             });
         }
     }
@@ -84,7 +88,7 @@ impl Schedule {
 
     /// Whether something is to be read that never was over this connection.
     pub(super) fn has_new(&self) -> bool {
-        self.entries.iter().any(|entry| entry.is_new)
+        self.entries.iter().any(|entry| entry.read.is_none())
     }
 
     /// What is to be read now. What took longer than its interval is not made up for.
@@ -92,12 +96,13 @@ impl Schedule {
         let refreshes = self.refresh.pass(now) || which != Which::Due;
         let mut due = Vec::new();
         for entry in &mut self.entries {
+            let is_old = entry.read.is_none_or(|read| now.saturating_duration_since(read) >= AGAIN);
             let is_due = match &mut entry.own {
-                Some(own) => own.pass(now) || which == Which::All,
+                Some(own) => own.pass(now) || (which == Which::All && is_old),
                 None => refreshes,
             };
-            if is_due || entry.is_new {
-                entry.is_new = false;
+            if is_due || entry.read.is_none() {
+                entry.read = Some(now);
                 due.push(entry.plugin.clone());
             }
         }
@@ -206,8 +211,11 @@ mod tests {
         schedule.take(start, Which::Due);
         assert_eq!(names(&schedule.take(at(1), Which::Due)), "");
         assert_eq!(names(&schedule.take(at(1), Which::Refresh)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1), Which::All)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(1), Which::All)), "hotspot", "what is dear was just read");
         assert_eq!(schedule.next(), at(5));
+        assert_eq!(names(&schedule.take(at(12), Which::All)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(13), Which::All)), "hotspot");
+        assert_eq!(schedule.next(), at(15));
         // A refresh that took long.
         assert_eq!(names(&schedule.take(at(44), Which::Due)), "hotspot slow");
         assert_eq!(schedule.next(), at(45));

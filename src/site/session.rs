@@ -91,7 +91,7 @@ impl<'s> Session<'s> {
         loop {
             let now = Instant::now();
             let due = self.schedule.take(now, which);
-            if due.len() == self.site.config.plugins.len() {
+            if which == Which::All || due.len() == self.site.config.plugins.len() {
                 asked = now;
             }
             if let Some(in_doubt) = self.refresh(due).await? {

@@ -261,7 +261,10 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
         Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
         Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
         Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
-        Some(Data::Listing(listing)) => Content::Table(tables::rows(&listing.table)),
+        Some(Data::Listing(listing)) => {
+            let menu = reading.plugin.declaration().map_or("", |declaration| &declaration.menu);
+            Content::Table(tables::rows(menu, &listing.table))
+        }
         None => Content::Table(Table::default()),
     };
     let rest = match (&content, reading.data.as_deref()) {
