@@ -1,9 +1,10 @@
-//! Which path answers what.
+//! Answers requests: each path in `route`.
 //!
 //! What is known is answered at once: a pure function of a request and the last snapshot. What must be
 //! asked of a router goes to the [`Desk`], and comes later.
 
 mod pages;
+mod route;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -24,7 +25,7 @@ use crate::action::{Desk, Refusal as NotDone};
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::state::{Link, SiteState, Snapshot, Store};
-use pages::Form;
+use route::{Asked, Route, Shown};
 
 /// Nothing but what the agent itself serves, nothing inline, no frame around it.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -45,113 +46,6 @@ pub struct Routes {
     refreshing: Arc<Semaphore>,
     /// Makes tags that tell this run from the one before it, whose generations were others.
     tags: RandomState,
-}
-
-/// What a path leads to.
-enum Route<'r> {
-    /// What is known.
-    Shows(Shown<'r>),
-    /// What somebody must be asked for, or waited for.
-    Asks(Asked<'r>),
-    /// What a page's form is sent to.
-    Takes(Form<'r>),
-}
-
-enum Shown<'r> {
-    Page,
-    SitePage(&'r str),
-    Asset(&'static page::Asset),
-    Stats,
-    SiteStats(&'r str),
-    Sessions(&'r str),
-    Sites,
-    Site(&'r str),
-    Plugin(&'r str, &'r str),
-    Routers,
-    Config,
-    Metrics,
-    Openapi,
-    Healthz,
-    Readyz,
-}
-
-enum Asked<'r> {
-    UsersPage(&'r str),
-    Users(&'r str),
-    Kick(&'r str),
-    Test(&'r str),
-    Refresh,
-    SiteRefresh(&'r str),
-    Events,
-}
-
-impl<'r> Route<'r> {
-    fn find(path: &'r str) -> Option<Self> {
-        use Asked::{Events, Kick, Refresh, SiteRefresh, Test, Users, UsersPage};
-        use Shown::{
-            Asset, Config, Healthz, Metrics, Openapi, Page, Plugin, Readyz, Routers, Sessions, Site,
-            SitePage, SiteStats, Sites, Stats,
-        };
-        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        Some(match segments.as_slice() {
-            [""] => Self::Shows(Page),
-            ["refresh"] => Self::Takes(Form::Refresh),
-            ["sites", site] => Self::Shows(SitePage(site)),
-            ["sites", site, "users"] => Self::Asks(UsersPage(site)),
-            ["sites", site, "kick"] => Self::Takes(Form::Kick(site)),
-            ["sites", site, "refresh"] => Self::Takes(Form::SiteRefresh(site)),
-            ["sites", site, "test"] => Self::Takes(Form::Test(site)),
-            ["api", "hotspot", "stats"] => Self::Shows(Stats),
-            ["api", "hotspot", site] => Self::Shows(SiteStats(site)),
-            ["api", "hotspot", site, "active"] => Self::Shows(Sessions(site)),
-            ["api", "hotspot", site, "users"] => Self::Asks(Users(site)),
-            ["api", "hotspot", site, "kick"] => Self::Asks(Kick(site)),
-            ["api", "refresh"] => Self::Asks(Refresh),
-            ["api", "sites"] => Self::Shows(Sites),
-            ["api", "sites", site] => Self::Shows(Site(site)),
-            ["api", "sites", site, "refresh"] => Self::Asks(SiteRefresh(site)),
-            ["api", "sites", site, "test"] => Self::Asks(Test(site)),
-            ["api", "sites", site, "plugins", plugin] => Self::Shows(Plugin(site, plugin)),
-            ["api", "routers"] => Self::Shows(Routers),
-            ["api", "config"] => Self::Shows(Config),
-            ["api", "events"] => Self::Asks(Events),
-            ["metrics"] => Self::Shows(Metrics),
-            ["openapi.json"] => Self::Shows(Openapi),
-            ["healthz"] => Self::Shows(Healthz),
-            ["readyz"] => Self::Shows(Readyz),
-            [name] => Self::Shows(Asset(page::asset(name)?)),
-            _ => return None,
-        })
-    }
-
-    /// Who may have it, as far as the path alone tells.
-    fn needs(&self) -> Role {
-        match self {
-            // Style and script hold nothing of anybody's; a refusal's page needs them too.
-            Self::Shows(Shown::Healthz | Shown::Readyz | Shown::Asset(_)) => Role::Anyone,
-            Self::Shows(Shown::Sessions(_))
-            | Self::Asks(Asked::UsersPage(_) | Asked::Users(_) | Asked::Kick(_) | Asked::Test(_))
-            | Self::Takes(Form::Kick(_) | Form::Test(_)) => Role::Admin,
-            _ => Role::Viewer,
-        }
-    }
-
-    /// The methods that it answers, as `Allow` names them.
-    fn allows(&self) -> &'static str {
-        match self {
-            Self::Shows(_) | Self::Asks(Asked::UsersPage(_) | Asked::Users(_) | Asked::Events) => "GET, HEAD",
-            Self::Asks(_) => "POST",
-            Self::Takes(_) => "GET, HEAD, POST",
-        }
-    }
-
-    /// Whether it is for people.
-    fn is_page(&self) -> bool {
-        matches!(
-            self,
-            Self::Shows(Shown::Page | Shown::SitePage(_)) | Self::Asks(Asked::UsersPage(_)) | Self::Takes(_)
-        )
-    }
 }
 
 impl Routes {

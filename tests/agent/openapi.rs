@@ -121,7 +121,7 @@ impl Api {
 
 /// The paths that the routes' source names, with their parameters as the document writes them.
 fn routed() -> BTreeSet<String> {
-    let source = include_str!("../../src/http/routes.rs");
+    let source = include_str!("../../src/http/routes/route.rs");
     let arms = source.split("match segments.as_slice()").nth(1).unwrap();
     let arms = arms.lines().map_while(|line| line.trim().split_once("] =>").or(line.split_once('{')));
     let mut paths = BTreeSet::new();

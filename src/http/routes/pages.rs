@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::route::Form;
 use super::{Routes, missing, no_site};
 use crate::action::{Kick, Page, Refusal};
 use crate::clock::Moment;
@@ -17,13 +18,6 @@ use crate::plugin::Session;
 use crate::state::{SiteState, Snapshot};
 
 const NOT_ENDED: &str = "The session was not ended";
-
-pub(super) enum Form<'r> {
-    Kick(&'r str),
-    Test(&'r str),
-    Refresh,
-    SiteRefresh(&'r str),
-}
 
 impl Routes {
     /// What a form's path shows.
