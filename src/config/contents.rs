@@ -1,7 +1,7 @@
 //! What was in the files that a configuration is made of, by which a change of any of them shows.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,16 @@ impl Contents {
 
     /// The same, of a file of text.
     pub(super) fn read_text(&mut self, path: &Path, most: u64) -> Result<String, String> {
-        String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
+        String::from_utf8(self.read(path, most)?).map_err(|_| NO_UTF_8.into())
+    }
+
+    /// The same, of a pipe, too. What came out of one is gone, so it never is another.
+    pub(super) fn read_once(&mut self, path: &Path, most: u64) -> Result<String, String> {
+        if is_pipe(path) {
+            let bytes = take(path, most)?;
+            return String::from_utf8(bytes).map_err(|_| NO_UTF_8.into());
+        }
+        self.read_text(path, most)
     }
 
     /// Whether all of them hold what they did. They are read for it: neither a mounted file nor one behind a
@@ -41,7 +50,21 @@ impl Contents {
     }
 }
 
+const NO_UTF_8: &str = "can't be read: it is no UTF-8";
+
+/// Reads a file that can be read again. Others could keep one waiting for ever, too.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    if is_pipe(path) {
+        return Err("can't be read again and again, for it is no regular file".into());
+    }
+    take(path, most)
+}
+
+fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+fn take(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
@@ -63,8 +86,6 @@ fn digest_of(bytes: &Result<Vec<u8>, String>) -> Digest {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -95,6 +116,24 @@ mod tests {
             assert!(look().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
-        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
+        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), NO_UTF_8);
+    }
+
+    #[test]
+    fn a_pipe_is_read_once_and_kept_waiting_for_by_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut contents = Contents::default();
+        let refused = contents.read_text(&pipe, 9).unwrap_err();
+        assert!(refused.contains("no regular file"), "{refused}");
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, "once").unwrap()
+        });
+        let mut contents = Contents::default();
+        assert_eq!(contents.read_once(&pipe, 9).unwrap(), "once");
+        writer.join().unwrap();
+        assert!(contents.are_same());
     }
 }

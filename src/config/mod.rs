@@ -91,7 +91,7 @@ pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config
 /// The same as [`load`], and what was in all files that were read for it.
 fn read(path: &Path, environment: Environment) -> (Result<Config, Problems>, Contents) {
     let mut contents = Contents::default();
-    match contents.read_text(path, MAX_FILE) {
+    match contents.read_once(path, MAX_FILE) {
         Ok(text) => parse_with(path, &text, environment, contents),
         Err(message) => (Err(Problem::elsewhere(path.display().to_string(), message).into()), contents),
     }
