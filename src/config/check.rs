@@ -1,6 +1,6 @@
 //! One check of one file: each field against its rule, every problem noted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::file::{Fields, Node, Problem, Reader};
+use super::fields::{COMMON, HTTP, ROOT, SITE};
+use super::file::{Fields, Node, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
-use super::plugins::{self, Plugins};
+use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
 use super::{Environment, https};
 use crate::plugin::Plugin;
@@ -36,21 +37,13 @@ const CONNECTIONS: (usize, usize) = (16, 65_536);
 #[derive(Default)]
 struct Common {
     user: Option<String>,
+    /// Whether a user is named here, rightly or wrongly.
+    has_user: bool,
     refresh: Option<Duration>,
     connect_timeout: Option<Duration>,
     query_timeout: Option<Duration>,
     live: Option<bool>,
     plugins: Option<Vec<Arc<dyn Plugin>>>,
-}
-
-const COMMON: [&str; 6] = ["user", "refresh", "connect_timeout", "query_timeout", "live", "collect"];
-const SITE: [&str; 6] = ["name", "hosts", "password", "login", "codepage", "tls"];
-const HTTP: [&str; 6] = ["listen", "title", "view", "admin", "tls", "max_connections"];
-const ROOT: [&str; 4] = ["http", "defaults", "sites", "plugins"];
-
-/// The names of all fields.
-pub(super) fn names() -> Vec<&'static str> {
-    [ROOT.as_slice(), &HTTP, &https::FIELDS, &COMMON, &SITE, &plugins::PLUGIN, &plugins::METRIC].concat()
 }
 
 const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";
@@ -90,29 +83,31 @@ pub(super) struct Check<'f, 'e> {
 impl<'f> Check<'f, '_> {
     pub(super) fn config(&mut self) -> Option<Config> {
         let root = self.reader.root()?;
-        let fields = self.reader.fields("the file", root, &ROOT);
-        let http = fields.get("http").map(|node| self.http(node)).unwrap_or_default();
+        let fields = self.reader.fields("the file", root, &ROOT)?;
+        let http = fields.get("http").and_then(|node| self.http(node)).unwrap_or_default();
         if let Some(node) = fields.get("plugins") {
             self.plugins(node);
         }
-        let defaults = fields.get("defaults").map(|node| {
-            let fields = self.reader.fields("defaults", node, &COMMON);
-            self.common(&fields)
+        let defaults = fields.get("defaults").and_then(|node| {
+            let fields = self.reader.fields("defaults", node, &COMMON)?;
+            Some(self.common(&fields))
         });
         let Some(sites) = fields.get("sites") else {
-            self.reader
-                .missing(root, "sites: missing; expected sites: { \"awka\": (hosts: [\"10.0.1.1\"], …) }");
+            if fields.lack("sites") {
+                let message = "sites: missing; expected sites: { \"awka\": (hosts: [\"10.0.1.1\"], …) }";
+                self.reader.missing(root, message);
+            }
             return None;
         };
         let sites = self.sites(sites, &defaults.unwrap_or_default());
         Some(Config { http, sites })
     }
 
-    fn http(&mut self, node: Node<'f>) -> Http {
-        let fields = self.reader.fields("http", node, &HTTP);
+    fn http(&mut self, node: Node<'f>) -> Option<Http> {
+        let fields = self.reader.fields("http", node, &HTTP)?;
         let default = Http::default();
         let listen = fields.get("listen").and_then(|node| {
-            self.text("listen", node, "an address and a port, such as \"127.0.0.1:8080\"", |text| {
+            self.text("listen", node, "an IP address and a port, such as \"127.0.0.1:8080\"", |text| {
                 text.parse::<SocketAddr>().ok()
             })
         });
@@ -141,14 +136,14 @@ impl<'f> Check<'f, '_> {
             self.token("admin", node, source)
         });
         let tls = fields.get("tls").and_then(|node| https::read(&mut self.reader, node));
-        Http {
+        Some(Http {
             listen: listen.unwrap_or(default.listen),
             title: title.unwrap_or(default.title),
             view,
             admin,
             tls,
             max_connections: max_connections.unwrap_or(default.max_connections),
-        }
+        })
     }
 
     /// A token: a secret that is not empty, for an empty one would let everybody in.
@@ -166,9 +161,10 @@ impl<'f> Check<'f, '_> {
 
     fn common(&mut self, fields: &Fields<'f>) -> Common {
         Common {
+            has_user: !fields.lack("user"),
             user: fields.get("user").and_then(|node| {
                 let filled = |text: &str| (!text.is_empty()).then(|| text.to_string());
-                self.text("user", node, "the name of a RouterOS user", filled)
+                self.text("user", node, "the name of a RouterOS user, in quotes", filled)
             }),
             refresh: self.duration("refresh", fields, REFRESH),
             connect_timeout: self.duration("connect_timeout", fields, TIMEOUT),
@@ -181,10 +177,12 @@ impl<'f> Check<'f, '_> {
     fn sites(&mut self, node: Node<'f>, defaults: &Common) -> Vec<Arc<Site>> {
         let mut sites = Vec::new();
         let mut keys = HashSet::new();
+        // By what their variables begin with.
+        let mut prefixes = HashMap::new();
         let expected = format!(
             "letters, digits, - and _, up to {MAX_KEY} of them, in quotes (\"stats\" is taken by /api/hotspot/stats)"
         );
-        for (key, node) in self.reader.entries("sites", node) {
+        for (key, node) in self.reader.entries("sites", node, "{ \"awka\": (hosts: …) }") {
             let key_of = |text: &str| (is_name(text) && text != "stats").then(|| text.to_string());
             let name = self.text("site", key, &expected, key_of);
             if let Some(name) = &name
@@ -192,35 +190,45 @@ impl<'f> Check<'f, '_> {
             {
                 self.reader.problem(key, format!("the site {name:?} stands twice; expected each key once"));
             }
-            let twin = sites.iter().find(|site: &&Arc<Site>| {
-                name.as_ref().is_some_and(|name| *name != site.key && prefix(name) == prefix(&site.key))
-            });
+            let twin = name.as_ref().and_then(|name| prefixes.insert(prefix(name), name.clone()));
             if let (Some(name), Some(twin)) = (&name, twin)
+                && *name != twin
                 && let Some((variable, _)) =
                     ["HOST", "PORT", "USER", "PASSWORD"].iter().find_map(|what| self.variable(name, what))
             {
-                let message =
-                    format!("stands for both sites {:?} and {name:?}; rename one of them", twin.key);
-                self.elsewhere(variable, message);
+                let message = format!("stands for both sites {twin:?} and {name:?}; rename one of them");
+                self.reader.elsewhere(variable, message);
             }
             // Checked even where the key is wrong, so that all problems show at once.
-            let site = self.site(name.as_deref().unwrap_or_default(), node, defaults);
+            let site = self.site(name.as_deref(), node, defaults);
             sites.extend(site.map(Arc::new));
         }
         sites
     }
 
-    fn site(&mut self, key: &str, node: Node<'f>, defaults: &Common) -> Option<Site> {
+    /// One site; its key may be wrong.
+    fn site(&mut self, key: Option<&str>, node: Node<'f>, defaults: &Common) -> Option<Site> {
         let known: Vec<&str> = SITE.into_iter().chain(COMMON).collect();
-        let fields = self.reader.fields(&format!("the site {key:?}"), node, &known);
+        let of = key.map_or("this site".into(), |key| format!("the site {key:?}"));
+        let key = key.unwrap_or_default();
+        let fields = self.reader.fields(&of, node, &known)?;
+        for (name, variable, example) in [
+            ("hosts", "HOST", "the router's address, such as hosts: [\"10.0.1.1\"]"),
+            ("password", "PASSWORD", &format!("password: {A_SECRET}")),
+            ("user", "USER", "user: \"…\", here or in defaults"),
+        ] {
+            if self.variable(key, variable).is_none() && !(name == "user" && defaults.has_user) {
+                self.reader.need(&of, node, &fields, name, example);
+            }
+        }
         let name = fields.get("name").and_then(|node| {
             let fits = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_string());
             self.text("name", node, "a text of 1 to 100 characters", fits)
         });
         let tls = fields.get("tls").map_or(Some(Tls::Off), |node| self.tls(node));
         let port = if tls == Some(Tls::Off) { API_PORT } else { API_TLS_PORT };
-        let hosts = self.hosts(key, node, &fields, port);
-        let password = self.password(key, node, &fields);
+        let hosts = self.hosts(key, &fields, port);
+        let password = self.password(key, &fields);
         let login = fields.get("login").and_then(|node| {
             self.reader.value("login", node, "Plain, or Challenge for RouterOS before 6.43")
         });
@@ -230,12 +238,6 @@ impl<'f> Check<'f, '_> {
         });
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
-        if user.is_none() && fields.get("user").is_none() {
-            self.reader.missing(
-                node,
-                format!("the site {key:?} has no user; expected user: \"…\", here or in defaults"),
-            );
-        }
         let default = Site::new(key, hosts?, &user?, password?);
         Some(Site {
             name: name.unwrap_or(default.name),
@@ -279,40 +281,41 @@ impl<'f> Check<'f, '_> {
     }
 
     /// The hosts of the file, or the one of the environment, with the environment's port.
-    fn hosts(
-        &mut self,
-        key: &str,
-        site: Node<'f>,
-        fields: &Fields<'f>,
-        default_port: u16,
-    ) -> Option<Vec<Host>> {
+    fn hosts(&mut self, key: &str, fields: &Fields<'f>, default_port: u16) -> Option<Vec<Host>> {
         const EXPECTED: &str = "a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"";
+        /// Of a URL with a login in it nothing is repeated.
+        const LOGIN: &str = "found an @, but user and password have fields of their own; expected";
         let mut hosts = Vec::new();
         if let Some((variable, host)) = self.variable(key, "HOST") {
             match Host::read(&host, default_port) {
                 Some(host) => hosts.push(host),
-                None => self.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
+                None if host.contains('@') => self.reader.elsewhere(variable, format!("{LOGIN} {EXPECTED}")),
+                None => self.reader.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
             }
         } else if let Some(node) = fields.get("hosts") {
             for node in self.reader.list("hosts", node, "at least one host, such as [\"10.0.1.1\"]") {
-                hosts.extend(self.text("hosts", node, EXPECTED, |text| Host::read(text, default_port)));
+                let Some(text) = self.reader.value::<String>("hosts", node, EXPECTED) else { continue };
+                match Host::read(&text, default_port) {
+                    Some(host) => hosts.push(host),
+                    None if text.contains('@') => {
+                        self.reader.missing(node, format!("hosts: {LOGIN} {EXPECTED}"));
+                    }
+                    None => self.reader.unexpected("hosts", node, EXPECTED),
+                }
             }
-        } else {
-            self.reader.missing(
-                site,
-                format!("the site {key:?} has no hosts; expected the router's address, such as hosts: [\"10.0.1.1\"]"),
-            );
         }
         if let Some((variable, port)) = self.variable(key, "PORT") {
             match port.parse() {
                 Ok(port) if port > 0 => hosts.iter_mut().for_each(|host| host.port = port),
-                _ => self.elsewhere(variable, format!("found {port:?}; expected a port from 1 to 65535")),
+                _ => self
+                    .reader
+                    .elsewhere(variable, format!("found {port:?}; expected a port from 1 to 65535")),
             }
         }
         (!hosts.is_empty()).then_some(hosts)
     }
 
-    fn password(&mut self, key: &str, site: Node<'f>, fields: &Fields<'f>) -> Option<Secret> {
+    fn password(&mut self, key: &str, fields: &Fields<'f>) -> Option<Secret> {
         let source = match fields.get("password") {
             // Checked though the environment stands above it: elsewhere it may not.
             Some(node) => Some((node, self.reader.secret("password", node, A_SECRET)?)),
@@ -321,11 +324,7 @@ impl<'f> Check<'f, '_> {
         if let Some((_, password)) = self.variable(key, "PASSWORD") {
             return Some(Secret::new(password));
         }
-        let Some((node, source)) = source else {
-            self.reader
-                .missing(site, format!("the site {key:?} has no password; expected password: {A_SECRET}"));
-            return None;
-        };
+        let (node, source) = source?;
         self.fetch("password", node, source)
     }
 
@@ -359,10 +358,6 @@ impl<'f> Check<'f, '_> {
         // Set to nothing is what compose files give for a variable that is not set.
         let value = (self.environment)(&name).filter(|value| !value.is_empty())?;
         Some((name, value))
-    }
-
-    fn elsewhere(&mut self, place: String, message: String) {
-        self.reader.problems.push(Problem::elsewhere(place, message));
     }
 
     pub(super) fn duration(

@@ -31,16 +31,12 @@ impl Contents {
 
     /// The same, of a file of text.
     pub(super) fn read_text(&mut self, path: &Path, most: u64) -> Result<String, String> {
-        String::from_utf8(self.read(path, most)?).map_err(|_| NO_UTF_8.into())
+        String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
     }
 
-    /// The same, of a pipe, too. What came out of one is gone, so it never is another.
-    pub(super) fn read_once(&mut self, path: &Path, most: u64) -> Result<String, String> {
-        if is_pipe(path) {
-            let bytes = take(path, most)?;
-            return String::from_utf8(bytes).map_err(|_| NO_UTF_8.into());
-        }
-        self.read_text(path, most)
+    /// The same as [`Contents::read`], of a pipe, too. What came out of one is gone, so it never is another.
+    pub(super) fn read_once(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
+        if is_pipe(path) { take(path, most) } else { self.read(path, most) }
     }
 
     /// Whether all of them hold what they did. They are read for it: neither a mounted file nor one behind a
@@ -49,8 +45,6 @@ impl Contents {
         self.0.iter().all(|(path, content)| digest_of(&read(path, content.most)) == content.digest)
     }
 }
-
-const NO_UTF_8: &str = "can't be read: it is no UTF-8";
 
 /// Reads a file that can be read again. Others could keep one waiting for ever, too.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
@@ -116,7 +110,7 @@ mod tests {
             assert!(look().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
-        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), NO_UTF_8);
+        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
     }
 
     #[test]
@@ -132,7 +126,7 @@ mod tests {
             move || fs::write(pipe, "once").unwrap()
         });
         let mut contents = Contents::default();
-        assert_eq!(contents.read_once(&pipe, 9).unwrap(), "once");
+        assert_eq!(contents.read_once(&pipe, 9).unwrap(), b"once");
         writer.join().unwrap();
         assert!(contents.are_same());
     }

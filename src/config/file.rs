@@ -6,70 +6,19 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use ron::error::Error;
 use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::contents::Contents;
+use super::fields::parts_of;
+use super::problem::{Problem, kind, shown};
+use super::syntax::explain;
 
-/// Longest piece of the file that an error repeats, in characters.
-const SHOWN: usize = 40;
-
-/// Something in the configuration that can't stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// `sites.ron:12:9`, or the environment variable.
-    place: String,
-    /// What was found, what was expected and what to do.
-    message: String,
-    /// Where in the file, in bytes; problems elsewhere come last.
-    pub(super) offset: usize,
-    /// The line of the file and where in it, from 1.
-    excerpt: Option<(String, usize)>,
-}
-
-impl Problem {
-    /// A problem that is not at a place in the file.
-    pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { place: place.into(), message: message.into(), offset: usize::MAX, excerpt: None }
-    }
-
-    /// `sites.ron:12:9`, or what else it is about.
-    #[must_use]
-    pub fn place(&self) -> &str {
-        &self.place
-    }
-
-    /// What was found, what was expected and what to do.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The line of the file, and under it a caret at the place.
-    #[must_use]
-    pub fn excerpt(&self) -> Option<String> {
-        let (line, column) = self.excerpt.as_ref()?;
-        // The caret stands under its character even where tabs indent the line.
-        let indent: String =
-            line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        Some(format!("{line}\n{indent}^"))
-    }
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
-            write!(f, "\n    {line}")?;
-        }
-        Ok(())
-    }
-}
+/// Most problems that are told: the rest is told once these are mended.
+const MAX_PROBLEMS: usize = 100;
 
 /// A value in the file: its text, comments and space around it left out.
 #[derive(Debug, Clone, Copy)]
@@ -85,9 +34,16 @@ impl<'f> Node<'f> {
 /// The fields of one structure: `(name: value, …)`.
 pub(super) struct Fields<'f> {
     found: Vec<(&'f str, Node<'f>)>,
+    /// Those that unknown ones are meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'f> Fields<'f> {
+    /// Whether a field is not there, and not even under a mistyped name.
+    pub(super) fn lack(&self, name: &str) -> bool {
+        self.get(name).is_none() && !self.meant.contains(&name)
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<Node<'f>> {
         self.found.iter().find_map(|&(found, node)| (found == name).then_some(node))
     }
@@ -97,16 +53,34 @@ impl<'f> Fields<'f> {
 pub(super) struct Reader<'f> {
     path: PathBuf,
     text: &'f str,
-    /// Names of fields, which an error may repeat wherever they stand.
-    names: Vec<&'static str>,
-    pub(super) problems: Vec<Problem>,
+    /// In the order of the check.
+    problems: Vec<Problem>,
     /// The files that were read, this one and those that it names.
     pub(super) contents: Contents,
 }
 
 impl<'f> Reader<'f> {
-    pub(super) fn new(path: &Path, text: &'f str, names: Vec<&'static str>, contents: Contents) -> Self {
-        Self { path: path.into(), text, names, problems: Vec::new(), contents }
+    pub(super) fn new(path: &Path, text: &'f str, contents: Contents) -> Self {
+        Self { path: path.into(), text, problems: Vec::new(), contents }
+    }
+
+    /// What was wrong, in the file's order, and what was read.
+    pub(super) fn end(mut self) -> (Vec<Problem>, Contents) {
+        self.problems.sort_by_key(|problem| problem.offset);
+        if self.is_full() {
+            let message = format!("there are more problems than the {MAX_PROBLEMS} told; mend these first");
+            self.problems.push(Problem::elsewhere(self.path.display().to_string(), message));
+        }
+        (self.problems, self.contents)
+    }
+
+    /// How many problems there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
     }
 
     /// The whole file as one value. What it does not parse as is a problem.
@@ -125,6 +99,11 @@ impl<'f> Reader<'f> {
         self.problem_at(self.offset(node.0), node.0.len(), message.into());
     }
 
+    /// Notes a problem that is not in the file.
+    pub(super) fn elsewhere(&mut self, place: String, message: String) {
+        self.problems.push(Problem::elsewhere(place, message));
+    }
+
     /// Notes that `node`, the value of `name`, is not what was `expected`.
     pub(super) fn unexpected(&mut self, name: &str, node: Node<'f>, expected: &str) {
         self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
@@ -135,43 +114,56 @@ impl<'f> Reader<'f> {
         self.problem_at(self.offset(node.0), 0, message.into());
     }
 
-    /// Notes that `node` is not of the structure that is `expected`. It may hold a secret, too.
-    fn unstructured(&mut self, name: &str, node: Node<'f>, expected: &str) {
-        let found = match node.0.chars().next() {
-            Some('"') => "a text",
-            Some('[') => "a list",
-            Some('{') => "a map",
-            Some('(') => "a structure",
-            Some(c) if c.is_ascii_digit() || c == '-' => "a number",
-            _ => "a word",
-        };
-        self.missing(node, format!("{name}: found {found}; expected {expected}"));
+    /// Notes that the structure at `node` has no such field, if it has none.
+    pub(super) fn need(&mut self, of: &str, node: Node<'f>, fields: &Fields<'f>, name: &str, example: &str) {
+        if fields.lack(name) {
+            self.missing(node, format!("{of} has no {name}; expected {example}"));
+        }
+    }
+
+    /// Notes that `node` is not of the kind that is `expected`. It may hold a secret, too.
+    fn other_kind(&mut self, name: &str, node: Node<'f>, expected: &str) {
+        self.missing(node, format!("{name}: found {}; expected {expected}", kind(node.0)));
     }
 
     /// The fields of a structure. Those not in `known`, or there twice, are problems.
-    pub(super) fn fields(&mut self, name: &str, node: Node<'f>, known: &[&str]) -> Fields<'f> {
-        let mut found: Vec<(&'f str, Node<'f>)> = Vec::new();
+    pub(super) fn fields(
+        &mut self,
+        name: &str,
+        node: Node<'f>,
+        known: &[&'static str],
+    ) -> Option<Fields<'f>> {
         if !node.0.starts_with('(') {
-            self.unstructured(name, node, "a structure in round brackets, such as (name: \"Awka\")");
-            return Fields { found };
+            let first = known.first().unwrap_or(&"");
+            self.other_kind(name, node, &format!("a structure in round brackets, such as ({first}: …)"));
+            return None;
         }
-        for (field, raw) in self.parse::<RawFields>(node.0).map(|fields| fields.0).unwrap_or_default() {
+        let mut fields = Fields { found: Vec::new(), meant: Vec::new() };
+        for (field, raw) in self.parse::<RawFields>(node.0)?.0 {
             let at = Node(field);
-            if !known.contains(&field) {
-                self.problem(at, unknown(&format!("unknown field `{field}` in {name}"), field, known));
-            } else if found.iter().any(|&(before, _)| before == field) {
-                self.problem(at, format!("the field `{field}` stands twice in {name}; expected it once"));
-            } else {
-                found.push((field, Node(raw.trim().get_ron())));
+            if known.contains(&field) {
+                if fields.get(field).is_some() {
+                    let message = format!("the field `{field}` stands twice in {name}; expected it once");
+                    self.problem(at, message);
+                } else {
+                    fields.found.push((field, Node(raw.trim().get_ron())));
+                }
+                continue;
             }
+            let told = format!("unknown field `{field}` in {name}");
+            match parts_of(field) {
+                parts if parts.is_empty() => self.problem(at, unknown(&told, field, known)),
+                parts => self.problem(at, format!("{told}; it belongs in {}", parts.join(" or "))),
+            }
+            fields.meant.extend(nearest(field, known));
         }
-        Fields { found }
+        Some(fields)
     }
 
     /// The entries of a map: `{ "key": value, … }`, in the file's order.
-    pub(super) fn entries(&mut self, name: &str, node: Node<'f>) -> Vec<(Node<'f>, Node<'f>)> {
+    pub(super) fn entries(&mut self, name: &str, node: Node<'f>, example: &str) -> Vec<(Node<'f>, Node<'f>)> {
         if !node.0.starts_with('{') {
-            self.unstructured(name, node, "a map in curly brackets, such as { \"awka\": ( … ) }");
+            self.other_kind(name, node, &format!("a map in curly brackets, such as {example}"));
             return Vec::new();
         }
         let entries = self.parse::<RawEntries>(node.0).map(|entries| entries.0).unwrap_or_default();
@@ -192,7 +184,7 @@ impl<'f> Reader<'f> {
     /// The values of a list that may be empty.
     pub(super) fn values(&mut self, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
         if !node.0.starts_with('[') {
-            self.unstructured(name, node, &format!("a list in square brackets of {expected}"));
+            self.other_kind(name, node, &format!("a list in square brackets of {expected}"));
             return Vec::new();
         }
         let values = self.parse::<Vec<&RawValue>>(node.0).unwrap_or_default();
@@ -222,31 +214,23 @@ impl<'f> Reader<'f> {
     ) -> Option<T> {
         let value = node.typed();
         if value.is_none() {
-            self.missing(node, format!("{name}: this value has another form; expected {expected}"));
+            self.other_kind(name, node, expected);
         }
         value
     }
 
-    /// Parses a piece; what `ron` says against it is a problem at the place it names.
+    /// Parses a piece; what `ron` says against it is a problem.
     fn parse<T: Deserialize<'f>>(&mut self, piece: &'f str) -> Option<T> {
-        match options().from_str(piece) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                let at = error.span.start;
-                let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
-                let message = match error.code {
-                    // These repeat what they found.
-                    Error::InvalidIdentifier(_) | Error::SuggestRawIdentifier(_) => {
-                        "a name must be letters, digits and _, beginning with a letter".to_string()
-                    }
-                    code => code.to_string(),
-                };
-                self.problem_at(offset, 0, format!(
-                    "not RON: {message}; a comma, a quote or a bracket may be missing or too many, here or before"
-                ));
-                None
-            }
+        let parsed = options().from_str(piece);
+        if let Err(error) = &parsed
+            && !self.is_full()
+        {
+            let at = error.span.start;
+            let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
+            let (offset, message) = explain(self.text, &error.code, offset);
+            self.problem_at(offset, 0, format!("not RON: {message}"));
         }
+        parsed.ok()
     }
 
     /// Where a piece begins in the text, in bytes.
@@ -256,90 +240,29 @@ impl<'f> Reader<'f> {
 
     /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
     fn problem_at(&mut self, offset: usize, told: usize, message: String) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before[line_start..].chars().count() + 1;
-        let source = self.text[line_start..].lines().next().unwrap_or_default();
-        let at = offset - line_start;
-        self.problems.push(Problem {
-            place: format!("{}:{line}:{column}", self.path.display()),
-            message,
-            offset,
-            excerpt: Some(masked(source, at..at + told, &self.names)),
-        });
-    }
-}
-
-/// A line of the file in which only its structure, the `names` and what lies in `told` can be
-/// read: values may be secrets, however their names are mistyped. Also gives where in it, in
-/// characters from 1, what stood at `at` is now.
-fn masked(line: &str, told: Range<usize>, names: &[&str]) -> (String, usize) {
-    const STRUCTURE: &str = "()[]{},:";
-    /// In place of any value, so that not even its length shows.
-    const MASK: &str = "···";
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut shown = String::new();
-    let mut column = None;
-    let mut at = 0;
-    while let Some(first) = line[at..].chars().next() {
-        let rest = &line[at..];
-        let piece = match first {
-            '"' => quoted(rest),
-            _ => &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len()).max(first.len_utf8())],
-        };
-        if at + piece.len() > told.start {
-            column.get_or_insert(shown.chars().count() + 1);
-        }
-        let plain = names.contains(&piece) || STRUCTURE.contains(piece) || piece.trim().is_empty();
-        match first {
-            _ if plain || told.contains(&at) => shown += piece,
-            '"' => shown.extend(["\"", MASK, "\""]),
-            _ if shown.ends_with(MASK) => {}
-            _ => shown += MASK,
-        }
-        at += piece.len();
-    }
-    let column = column.unwrap_or(shown.chars().count() + 1);
-    (shown, column)
-}
-
-/// The text in quotes that `rest` begins with, or all of it where the quotes don't close.
-fn quoted(rest: &str) -> &str {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices().skip(1) {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return &rest[..=at],
-            _ => {}
+        if !self.is_full() {
+            self.problems.push(Problem::at(&self.path, self.text, offset..offset + told, message));
         }
     }
-    rest
 }
 
 /// `message`, with the known name that is meant, or all of them.
 #[must_use]
 pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(name, found), name))
-        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
-        .min();
-    match nearest {
-        Some((_, name)) => format!("{message}; did you mean `{name}`?"),
+    match nearest(found, known) {
+        Some(name) => format!("{message}; did you mean `{name}`?"),
         None => format!("{message}; expected one of {}", known.join(", ")),
     }
 }
 
-/// The first line of a piece, cut where it is long.
-fn shown(piece: &str) -> String {
-    let line = piece.lines().next().unwrap_or_default();
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None if line.len() < piece.len() => format!("{line}…"),
-        None => line.to_string(),
-    }
+/// The known name that a mistyped one is meant to be.
+fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(name, found), *name))
+        .filter(|(distance, name)| *distance <= name.len().div_ceil(3))
+        .min()
+        .map(|(_, name)| name)
 }
 
 /// The offset in bytes of a line and a column in characters, both from 1.

@@ -20,13 +20,11 @@ use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfi
 use ring::digest::{Context, SHA256};
 
 use super::contents::{Contents, Digest};
+use super::fields::HTTPS;
 use super::file::{Node, Reader};
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
-
-/// The fields of `http.tls`.
-pub(super) const FIELDS: [&str; 2] = ["cert", "key"];
 
 /// A certificate and its key, as they were in their files when these were read.
 #[derive(Clone)]
@@ -156,10 +154,10 @@ fn digest(files: [&[u8]; 2]) -> Digest {
 /// Reads `http.tls`.
 pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https> {
     const EXPECTED: &str = "the path of a PEM file, in quotes";
-    let before = reader.problems.len();
-    let fields = reader.fields("tls", node, &FIELDS);
-    let [Some(cert), Some(key)] = FIELDS.map(|name| fields.get(name)) else {
-        if reader.problems.len() == before {
+    let before = reader.count();
+    let fields = reader.fields("tls", node, &HTTPS)?;
+    let [Some(cert), Some(key)] = HTTPS.map(|name| fields.get(name)) else {
+        if reader.count() == before {
             reader.missing(
                 node,
                 "tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")",

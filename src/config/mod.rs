@@ -7,12 +7,15 @@
 mod changes;
 mod check;
 mod contents;
+mod fields;
 mod file;
 mod https;
 mod model;
 mod plugins;
+mod problem;
 mod properties;
 mod secret;
+mod syntax;
 mod watch;
 
 use std::fmt;
@@ -21,11 +24,13 @@ use std::path::Path;
 pub use changes::{Change, Changes};
 use check::Check;
 use contents::Contents;
+pub use fields::fields;
 use file::Reader;
-pub use file::{Problem, unknown};
+pub use file::unknown;
 pub use https::{Https, Unfit};
 pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use plugins::Plugins;
+pub use problem::Problem;
 pub use secret::Secret;
 pub use watch::Watch;
 
@@ -91,10 +96,12 @@ pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config
 /// The same as [`load`], and what was in all files that were read for it.
 fn read(path: &Path, environment: Environment) -> (Result<Config, Problems>, Contents) {
     let mut contents = Contents::default();
-    match contents.read_once(path, MAX_FILE) {
-        Ok(text) => parse_with(path, &text, environment, contents),
-        Err(message) => (Err(Problem::elsewhere(path.display().to_string(), message).into()), contents),
-    }
+    let problem = match contents.read_once(path, MAX_FILE).map(String::from_utf8) {
+        Ok(Ok(text)) => return parse_with(path, &text, environment, contents),
+        Ok(Err(error)) => Problem::not_text(path, &error),
+        Err(message) => Problem::elsewhere(path.display().to_string(), message),
+    };
+    (Err(problem.into()), contents)
 }
 
 fn parse_with(
@@ -105,11 +112,10 @@ fn parse_with(
 ) -> (Result<Config, Problems>, Contents) {
     // Some editors begin a file with a mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
-    let reader = Reader::new(path, &text, check::names(), contents);
+    let reader = Reader::new(path, &text, contents);
     let mut check = Check { reader, environment, plugins: Plugins::default() };
     let config = check.config();
-    let Reader { mut problems, contents, .. } = check.reader;
-    problems.sort_by_key(|problem| problem.offset);
+    let (problems, contents) = check.reader.end();
     match config {
         Some(config) if problems.is_empty() => (Ok(config), contents),
         _ => (Err(Problems(problems)), contents),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::check::{Check, MAX_KEY, is_name};
+use super::fields::{METRIC, PLUGIN};
 use super::file::{Fields, Node, unknown};
 use super::properties::{self, is_property, is_secret};
 use crate::plugin::declared::{Measure, Metric, label_name};
@@ -35,9 +36,6 @@ const MAX_MENU: usize = 100;
 
 /// Range of `every`. The ends are those of `refresh`, and for the same reasons.
 const EVERY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
-
-pub(super) const PLUGIN: [&str; 7] = ["title", "menu", "query", "columns", "every", "private", "metrics"];
-pub(super) const METRIC: [&str; 3] = ["name", "kind", "labels"];
 
 #[derive(Deserialize)]
 enum Kind {
@@ -68,11 +66,12 @@ impl Plugins {
 impl<'f> Check<'f, '_> {
     pub(super) fn plugins(&mut self, node: Node<'f>) {
         let expected = format!("letters, digits, - and _, up to {MAX_KEY} of them, in quotes");
-        let entries = self.reader.entries("plugins", node);
+        let mut entries = self.reader.entries("plugins", node, "{ \"leases\": (menu: …) }");
         if let Some((key, _)) = entries.get(MAX_PLUGINS) {
             let message = format!("plugins: found {}; expected up to {MAX_PLUGINS}", entries.len());
             self.reader.problem(*key, message);
         }
+        entries.truncate(MAX_PLUGINS);
         for (key, node) in entries {
             let name_of = |text: &str| is_name(text).then(|| text.to_string());
             let name = self.text("plugin", key, &expected, name_of);
@@ -89,30 +88,28 @@ impl<'f> Check<'f, '_> {
                 self.reader.problem(key, told);
             }
             // Checked even where the name is wrong, so that all problems show at once.
-            let declaration = self.plugin(name.as_deref().unwrap_or_default(), node);
-            if name.is_some() {
+            let declaration = self.plugin(name.as_deref(), node);
+            if let Some(name) = name {
+                let declaration = declaration.unwrap_or(Declaration { name, ..Declaration::default() });
                 self.plugins.declared.push(Arc::new(Declared::new(declaration)));
             }
         }
     }
 
-    fn plugin(&mut self, name: &str, node: Node<'f>) -> Declaration {
-        let fields = self.reader.fields(&format!("the plugin {name:?}"), node, &PLUGIN);
+    /// One plugin; its name may be wrong.
+    fn plugin(&mut self, name: Option<&str>, node: Node<'f>) -> Option<Declaration> {
+        let of = name.map_or("this plugin".into(), |name| format!("the plugin {name:?}"));
+        let name = name.unwrap_or_default();
+        let fields = self.reader.fields(&of, node, &PLUGIN)?;
+        self.reader.need(&of, node, &fields, "menu", "menu: \"/ip/dhcp-server/lease\"");
+        self.reader.need(&of, node, &fields, "columns", "columns: [\"address\", \"mac-address\"]");
         let title = fields.get("title").and_then(|node| {
             let fits = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_string());
             self.text("title", node, "a text of 1 to 100 characters", fits)
         });
-        for (needed, example) in
-            [("menu", "\"/ip/dhcp-server/lease\""), ("columns", "[\"address\", \"mac-address\"]")]
-        {
-            if fields.get(needed).is_none() {
-                let message = format!("the plugin {name:?} has no {needed}; expected {needed}: {example}");
-                self.reader.missing(node, message);
-            }
-        }
         let private =
             fields.get("private").and_then(|node| self.reader.value("private", node, "true or false"));
-        Declaration {
+        Some(Declaration {
             name: name.into(),
             title: title.unwrap_or_else(|| name.into()),
             menu: fields.get("menu").and_then(|node| self.menu(node)).unwrap_or_default(),
@@ -120,8 +117,8 @@ impl<'f> Check<'f, '_> {
             columns: fields.get("columns").map(|node| self.columns(node)).unwrap_or_default(),
             every: self.duration("every", &fields, EVERY),
             private: private.unwrap_or(false),
-            metrics: self.metrics(name, &fields, private.unwrap_or(false)),
-        }
+            metrics: self.metrics(&of, &fields, private.unwrap_or(false)),
+        })
     }
 
     fn menu(&mut self, node: Node<'f>) -> Option<String> {
@@ -160,30 +157,25 @@ impl<'f> Check<'f, '_> {
     }
 
     fn columns(&mut self, node: Node<'f>) -> Vec<String> {
-        let problems = self.reader.problems.len();
+        let problems = self.reader.count();
         let columns = self.properties(MAX_COLUMNS, "columns", node);
         let columns: Vec<String> = columns.into_iter().map(|(_, column)| column).collect();
-        if columns.is_empty() && self.reader.problems.len() == problems {
+        if columns.is_empty() && self.reader.count() == problems {
             self.reader.unexpected("columns", node, "at least one property, such as [\"address\"]");
         }
         columns
     }
 
-    fn metrics(&mut self, plugin: &str, fields: &Fields<'f>, private: bool) -> Vec<Metric> {
+    fn metrics(&mut self, of_plugin: &str, fields: &Fields<'f>, private: bool) -> Vec<Metric> {
         let Some(node) = fields.get("metrics") else { return Vec::new() };
-        let of = format!("a metric of the plugin {plugin:?}");
+        let of = format!("a metric of {of_plugin}");
         let mut metrics = Vec::new();
         for node in self.up_to(MAX_METRICS, "metrics", node, "metrics, such as [(name: \"…\", kind: Rows)]")
         {
-            let fields = self.reader.fields(&of, node, &METRIC);
-            for (needed, example) in
-                [("name", "\"mikrotik_leases\""), ("kind", "Rows, Gauge(\"column\") or Counter(\"column\")")]
-            {
-                if fields.get(needed).is_none() {
-                    let message = format!("{of} has no {needed}; expected {needed}: {example}");
-                    self.reader.missing(node, message);
-                }
-            }
+            let Some(fields) = self.reader.fields(&of, node, &METRIC) else { continue };
+            let kind = "kind: Rows, Gauge(\"column\") or Counter(\"column\")";
+            self.reader.need(&of, node, &fields, "name", "name: \"mikrotik_leases\"");
+            self.reader.need(&of, node, &fields, "kind", kind);
             let labels = fields.get("labels").map(|node| self.labels(node, private)).unwrap_or_default();
             let name = fields.get("name").and_then(|node| self.metric_name(node));
             let measure = fields.get("kind").and_then(|node| self.measure(node));
@@ -239,7 +231,9 @@ impl<'f> Check<'f, '_> {
                 Some(format!(
                     "becomes the label `{label}`, which Prometheus does not take; expected another property"
                 ))
-            } else if let Some(twin) = labels.iter().find(|twin| label_name(twin) == label) {
+            } else if let Some(twin) =
+                labels.iter().find(|twin| **twin != property && label_name(twin) == label)
+            {
                 Some(format!("becomes the same label `{label}` as {twin:?}; expected one of the two"))
             } else if private && properties::is_personal(&property) {
                 Some(
@@ -277,17 +271,19 @@ impl<'f> Check<'f, '_> {
 
     /// The values of a list of so many at most; it may be empty.
     fn up_to(&mut self, most: usize, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
-        let values = self.reader.values(name, node, expected);
+        let mut values = self.reader.values(name, node, expected);
         if let Some(first) = values.get(most) {
             self.reader.problem(*first, format!("{name}: found {}; expected up to {most}", values.len()));
         }
+        values.truncate(most);
         values
     }
 
     pub(super) fn collect(&mut self, node: Node<'f>) -> Vec<Arc<dyn Plugin>> {
         let mut plugins: Vec<Arc<dyn Plugin>> = Vec::new();
         for node in self.reader.list("collect", node, "at least one plugin, such as [\"hotspot\"]") {
-            let name = self.text("collect", node, "the name of a plugin", |text| Some(text.to_string()));
+            let name =
+                self.text("collect", node, "the name of a plugin, in quotes", |text| Some(text.to_string()));
             let Some(name) = name else { continue };
             let Some(found) = self.plugins.find(&name) else {
                 let told = format!("collect: no plugin is named {name:?}");

@@ -92,7 +92,7 @@ sites.ron:5:51: password: the environment variable GONE is not set
 sites.ron:5:73: refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:6:9: the site \"awka\" stands twice; expected each key once
 sites.ron:6:25: hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
-sites.ron:6:39: password: this value has another form; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
+sites.ron:6:39: password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
 sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, user, refresh, connect_timeout, query_timeout, live, collect
 sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
 ";
@@ -112,7 +112,7 @@ sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
         assert!(problems.contains(rest), "{rest} in {problems}");
     }
     assert!(problems.contains("\n            \"···\": ···,\n                   ^"), "the line: {problems}");
-    assert!(problems.contains("hosts: [\"10.0.1.1:x\"], password: ···(\"···\")"), "{problems}");
+    assert!(problems.contains("hosts: [\"10.0.1.1:x\"], password: Env(\"···\")"), "{problems}");
 }
 
 #[test]
@@ -128,6 +128,22 @@ fn a_file_that_is_not_ron_says_where() {
         let problems = parse_with(text, &[]).unwrap_err();
         assert!(problems.starts_with(place), "{text:?}: {problems}");
     }
+}
+
+#[test]
+fn no_more_problems_are_told_than_can_be_read() {
+    let with = |count: usize| {
+        let collect = vec!["\"leases\""; count].join(",");
+        let text = format!("(sites: {{}}, defaults: (collect: [{collect}]))");
+        parse(Path::new("sites.ron"), &text, &|_| None).unwrap_err()
+    };
+    assert_eq!(with(99).all().len(), 99);
+    let many = with(5_000);
+    assert_eq!(many.all().len(), 101);
+    let last = &many.all()[100];
+    assert_eq!(last.to_string(), "sites.ron: there are more problems than the 100 told; mend these first");
+    let longest = many.to_string().lines().map(|line| line.chars().count()).max();
+    assert!(longest.unwrap() < 200, "a line of the file may be all of it");
 }
 
 #[test]
@@ -231,7 +247,7 @@ fn a_password_that_the_environment_overrides_is_checked_all_the_same() {
     let variables = [("MIKROTIK_AWKA_PASSWORD", "from-outside")];
     let wrong = AWKA.replace("Plain(\"hunter2\")", "\"hunter2\"");
     let problems = parse_with(&wrong, &variables).unwrap_err();
-    assert!(problems.contains("password: this value has another form"), "{problems}");
+    assert!(problems.contains("password: found a text; expected Plain"), "{problems}");
     let config = parse_with(&AWKA.replace("Plain(\"hunter2\")", "Env(\"NOT_SET\")"), &variables).unwrap();
     assert_eq!(config.sites[0].password.expose(), "from-outside");
 }

@@ -19,7 +19,7 @@ use counter::Counter;
 pub const LIMIT: Limit = Limit { rows: 2048, bytes: 1024 * 1024 };
 
 /// What the file says of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declaration {
     /// The name in `collect`, in paths and in `/metrics`.
     pub name: String,

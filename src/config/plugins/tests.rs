@@ -139,14 +139,25 @@ fn every_problem_of_a_plugin_comes_at_once_with_its_place() {
     assert_eq!(
         told,
         [
-            "6: the plugin \"p\" has no menu; expected menu: \"/ip/dhcp-server/lease\"",
-            "6: the plugin \"p\" has no columns; expected columns: [\"address\", \"mac-address\"]",
             "7: unknown field `menue` in the plugin \"p\"; did you mean `menu`?",
             "20: unknown field `colums` in the plugin \"p\"; did you mean `columns`?",
             "39: query: found a number; expected a list in square brackets of query words, such as [\"status=bound\"]",
-            "52: a metric of the plugin \"p\" has no name; expected name: \"mikrotik_leases\"",
             "53: unknown field `nam` in a metric of the plugin \"p\"; did you mean `name`?",
             "69: kind: found Row; expected Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\"",
+        ]
+    );
+}
+
+#[test]
+fn what_a_plugin_lacks_names_the_plugin() {
+    let told = problems("metrics: [()]");
+    assert_eq!(
+        told,
+        [
+            "6: the plugin \"p\" has no menu; expected menu: \"/ip/dhcp-server/lease\"",
+            "6: the plugin \"p\" has no columns; expected columns: [\"address\", \"mac-address\"]",
+            "17: a metric of the plugin \"p\" has no name; expected name: \"mikrotik_leases\"",
+            "17: a metric of the plugin \"p\" has no kind; expected kind: Rows, Gauge(\"column\") or Counter(\"column\")",
         ]
     );
 }

@@ -1,0 +1,205 @@
+//! What is wrong with the file, and how that is shown: its place, and the line there without its values.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+use std::string::FromUtf8Error;
+
+use super::fields::is_own;
+
+/// Longest piece of the file that an error repeats, in characters.
+const SHOWN: usize = 40;
+
+/// Longest excerpt of a line, in characters: a file may be all in one.
+const MAX_EXCERPT: usize = 160;
+
+/// Something in the configuration that can't stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// `sites.ron:12:9`, or the environment variable.
+    place: String,
+    /// What was found, what was expected and what to do.
+    message: String,
+    /// Where in the file, in bytes; problems elsewhere come last.
+    pub(super) offset: usize,
+    /// The line of the file and where in it, from 1.
+    excerpt: Option<(String, usize)>,
+}
+
+impl Problem {
+    /// A problem that is not at a place in the file.
+    pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
+        let (place, message) = (printable(&place.into()), printable(&message.into()));
+        Self { place, message, offset: usize::MAX, excerpt: None }
+    }
+
+    /// A problem at a place of a file's text, which may be repeated in its excerpt.
+    pub(super) fn at(path: &Path, text: &str, place: Range<usize>, message: impl Into<String>) -> Self {
+        let (line, column) = position(text, place.start);
+        let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
+        let source = text[start..].lines().next().unwrap_or_default();
+        Self {
+            place: printable(&format!("{}:{line}:{column}", path.display())),
+            message: printable(&message.into()),
+            offset: place.start,
+            excerpt: Some(window(masked(source, place.start - start..place.end - start))),
+        }
+    }
+
+    /// A file that can't be read as text.
+    pub(super) fn not_text(path: &Path, error: &FromUtf8Error) -> Self {
+        let end = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(&error.as_bytes()[..end]);
+        Self::at(path, &text, end..end, "what stands here is no UTF-8; expected the file saved as UTF-8")
+    }
+
+    /// `sites.ron:12:9`, or what else it is about.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What was found, what was expected and what to do.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The line of the file, and under it a caret at the place.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<String> {
+        let (line, column) = self.excerpt.as_ref()?;
+        // The caret stands under its character even where tabs indent the line.
+        let indent: String =
+            line.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        Some(format!("{line}\n{indent}^"))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
+            write!(f, "\n    {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A line of the file in which only its structure, the file's own words and what lies in `told` can be
+/// read: values may be secrets, however their names are mistyped. Also gives where in it, in
+/// characters from 1, what stood at `at` is now.
+fn masked(line: &str, told: Range<usize>) -> (String, usize) {
+    const STRUCTURE: &str = "()[]{},:";
+    /// In place of any value, so that not even its length shows.
+    const MASK: &str = "···";
+    let mut shown = String::new();
+    let mut column = None;
+    let mut at = 0;
+    while let Some(first) = line[at..].chars().next() {
+        let rest = &line[at..];
+        let piece = match first {
+            '"' => quoted(rest),
+            _ => &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len()).max(first.len_utf8())],
+        };
+        // What would not be shown in any case costs a look alone.
+        if at + piece.len() + MAX_EXCERPT < told.start {
+            shown = "…".into();
+            at += piece.len();
+            continue;
+        }
+        if at > told.start + MAX_EXCERPT {
+            shown.push('…');
+            break;
+        }
+        if at + piece.len() > told.start {
+            column.get_or_insert(shown.chars().count() + 1);
+        }
+        let plain = is_own(piece) || STRUCTURE.contains(piece) || piece.trim().is_empty();
+        match first {
+            _ if plain || told.contains(&at) => shown += piece,
+            '"' => shown.extend(["\"", MASK, "\""]),
+            _ if shown.ends_with(MASK) => {}
+            _ => shown += MASK,
+        }
+        at += piece.len();
+    }
+    let column = column.unwrap_or(shown.chars().count() + 1);
+    (shown, column)
+}
+
+pub(super) fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// The text in quotes that `rest` begins with, or all of it where the quotes don't close.
+pub(super) fn quoted(rest: &str) -> &str {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => return &rest[..=at],
+            _ => {}
+        }
+    }
+    rest
+}
+
+/// The line and the column of a place in a text, from 1; columns count characters.
+pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..offset];
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+/// What a value is by how it begins, for where it may not be repeated.
+pub(super) fn kind(value: &str) -> String {
+    let word = &value[..value.find(|c| !is_word(c)).unwrap_or(value.len())];
+    if is_own(word) {
+        let inside = if value[word.len()..].starts_with('(') { "(…) of another form" } else { "" };
+        return format!("{word}{inside}");
+    }
+    let kind = match value.chars().next() {
+        Some('"') => "a text",
+        Some('[') => "a list",
+        Some('{') => "a map",
+        Some('(') => "a structure",
+        Some(c) if c.is_ascii_digit() || c == '-' => "a number",
+        Some(c) if c.is_alphabetic() => "a word",
+        _ => "a sign",
+    };
+    kind.into()
+}
+
+/// The first line of a piece, cut where it is long.
+pub(super) fn shown(piece: &str) -> String {
+    let line = piece.lines().next().unwrap_or_default();
+    let rest = &piece[line.len()..];
+    match line.char_indices().nth(SHOWN) {
+        Some((end, _)) if line.starts_with('"') && line.ends_with('"') && rest.is_empty() => {
+            format!("{}…\" of {} characters", &line[..end], line.chars().count() - 2)
+        }
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None if !rest.is_empty() => format!("{line}…"),
+        None => line.to_string(),
+    }
+}
+
+/// The text without what would steer a terminal or end a line of the log; so many characters as it had.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// What stands around the column of a line, which may be long.
+fn window((line, column): (String, usize)) -> (String, usize) {
+    let line = printable(&line);
+    let left = column.saturating_sub(1).saturating_sub(MAX_EXCERPT / 2);
+    let right = line.chars().count().saturating_sub(left + MAX_EXCERPT);
+    if left == 0 && right == 0 {
+        return (line, column);
+    }
+    let middle: String = line.chars().skip(left).take(MAX_EXCERPT).collect();
+    let [before, after] = [left, right].map(|cut| if cut > 0 { "…" } else { "" });
+    (format!("{before}{middle}{after}"), column - left + before.chars().count())
+}
