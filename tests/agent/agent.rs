@@ -1,4 +1,9 @@
 //! The real binary with a file of its own, and what to ask it.
+//!
+//! Nothing that it says to any of these tests may have a secret in it.
+
+#[path = "unsaid.rs"]
+mod unsaid;
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -11,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use unsaid::Unsaid;
 use ureq::http::{Method, Request};
 
 /// After this a test has waited in vain.
@@ -76,6 +82,7 @@ pub(super) struct Running {
     err: Arc<Mutex<Vec<u8>>>,
     lines: Mutex<mpsc::Receiver<String>>,
     readers: Vec<thread::JoinHandle<()>>,
+    pub(super) unsaid: Unsaid,
 }
 
 impl Running {
@@ -86,7 +93,7 @@ impl Running {
         let mut readers = vec![collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line))];
         // A test may have given it a stderr of its own.
         readers.extend(child.stderr.take().map(|from| collect(from, Arc::clone(&err), None)));
-        Self { child, out, err, lines: Mutex::new(lines), readers }
+        Self { child, out, err, lines: Mutex::new(lines), readers, unsaid: Unsaid::of(command) }
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -105,6 +112,13 @@ impl Running {
             if let Some(rest) = line.strip_prefix(start) {
                 return rest.trim_end().to_string();
             }
+        }
+    }
+
+    /// Waits until all has come that it said before its end.
+    fn hear_out(&mut self) {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
         }
     }
 
@@ -134,9 +148,7 @@ impl Running {
     #[track_caller]
     pub(super) fn ended(&mut self, most: Duration) -> ExitStatus {
         let status = until_within(most, "the program has ended", || self.child.try_wait().unwrap());
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
+        self.hear_out();
         status
     }
 }
@@ -148,7 +160,11 @@ impl Drop for Running {
         let _ = self.child.wait();
         if thread::panicking() {
             eprintln!("--- it said:\n{}{}---", self.out(), self.err());
+            return;
         }
+        self.hear_out();
+        self.unsaid.check("its output", &self.out());
+        self.unsaid.check("its log", &self.err());
     }
 }
 
@@ -262,7 +278,9 @@ impl Agent {
         };
         let mut answer = answer.unwrap();
         let body = answer.body_mut().read_to_string().unwrap();
-        Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body }
+        let answer = Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body };
+        self.running.unsaid.check(&format!("its answer to {method} {path}"), &format!("{answer:?}"));
+        answer
     }
 
     #[track_caller]
