@@ -1,0 +1,128 @@
+//! Sites that come, go, and are asked in another way: what stays is not touched by it.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Router, Row, Settings};
+use serde_json::json;
+
+use super::agent::{Given, throughout, until, until_within};
+use super::kept::{Kept, met};
+use super::router;
+
+/// From the save to the first figures of a site that is new, and to the page's 404 for one that is gone.
+const SOON: Duration = Duration::from_secs(3);
+
+const LOGINS: &str = "mikrotik_hotspot_logins_total{site=\"awka\",server=\"hotspot1\"}";
+
+fn given(router: &Router, fields: &str) -> Given {
+    Given::default().site("awka", router.addr(), fields)
+}
+
+fn at(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 5, 70, n)
+}
+
+fn active(kept: &Kept, site: &str) -> u64 {
+    kept.stats(site)["activeUsers"].as_u64().unwrap()
+}
+
+#[test]
+fn what_asks_for_no_other_connection_makes_none() {
+    let router = router(Settings { users: 0, active: 0, ..Settings::default() });
+    let kept = Kept::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
+    kept.well("awka");
+    until("it is followed", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
+
+    kept.save(&given(&router, "name: \"Awka Ọma\", refresh: \"1h\", query_timeout: \"30s\""));
+    assert_eq!(kept.site("awka")["name"], "Awka Ọma");
+    assert!(kept.page("/").contains("Awka Ọma"));
+    router.set_latency(Duration::from_secs(1));
+    let refreshed = kept.post("/api/sites/awka/refresh", "").json();
+    assert_eq!(refreshed["refreshed"], json!(["awka"]), "the query's time is another: {refreshed}");
+    router.set_latency(Duration::ZERO);
+
+    assert!(router.log_in("ngozi", at(1), "").is_some());
+    until("who comes is told", || (active(&kept, "awka") == 1).then_some(()));
+    kept.save(&given(&router, "refresh: \"1h\", live: false"));
+    until("it is not followed", || (kept.site("awka")["plugins"]["hotspot"]["live"] == false).then_some(()));
+    assert!(router.log_in("ada", at(2), "").is_some());
+    throughout(Duration::from_secs(1), || assert_eq!(active(&kept, "awka"), 1));
+    kept.save(&given(&router, "refresh: \"1h\", live: true"));
+    until("it is followed again", || (active(&kept, "awka") == 2).then_some(()));
+    assert!(router.log_in("chi", at(3), "").is_some());
+    until("who comes is told again", || (active(&kept, "awka") == 3).then_some(()));
+
+    kept.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\"]"));
+    assert_eq!(kept.get("/api/sites/awka/plugins/health").status, 404);
+    assert!(!kept.get("/metrics").body.contains("plugin=\"health\""));
+    kept.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\", \"health\"]"));
+    until("the plugin is back", || (kept.site("awka")["plugins"]["health"]["state"] == "ok").then_some(()));
+
+    let board = Row::new().with("uptime", "1h").with("board-name", b"\xd0\xd1".as_slice());
+    router.set_rows("/system/resource", vec![board]);
+    kept.save(&given(&router, "refresh: \"1h\", codepage: \"windows-1251\""));
+    until("the text is of that codepage", || {
+        (kept.json("/api/routers")["awka"]["boardName"] == "РС").then_some(())
+    });
+
+    let commands = router.counters().commands;
+    kept.save(&given(&router, "refresh: \"1s\""));
+    until("it is asked each second", || (router.counters().commands >= commands + 12).then_some(()));
+    assert_eq!(met(&router), (1, 1));
+    assert_eq!(kept.series(LOGINS), Some(3.0), "and counts as it did");
+    assert_eq!(kept.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
+    assert_eq!(kept.site("awka")["connections"].as_array().unwrap().len(), 1);
+    assert_eq!(kept.taken().len(), 7, "one line for each");
+    assert!(kept.taken().iter().all(|line| line == "changed awka"), "{:?}", kept.taken());
+}
+
+#[test]
+fn sites_come_and_go_while_others_stay() {
+    let [stays, goes, comes] = [(); 3].map(|()| router(Settings { active: 5, ..Settings::default() }));
+    let kept =
+        Kept::start(&Given::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
+            "goes",
+            goes.addr(),
+            "name: \"Who goes\"",
+        ));
+    kept.well("stays");
+    kept.well("goes");
+    let both = Given::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
+        "comes",
+        comes.addr(),
+        "",
+    );
+    kept.write("sites.ron", &both.text(), super::kept::Way::Renamed);
+    until_within(SOON, "the new one has its figures", || {
+        let answer = kept.get("/api/hotspot/comes");
+        (answer.status == 200 && answer.json()["activeUsers"] == 5).then_some(())
+    });
+    for path in ["/sites/goes", "/api/hotspot/goes", "/api/sites/goes", "/api/sites/goes/plugins/hotspot"] {
+        assert_eq!(kept.get(path).status, 404, "{path}");
+    }
+    assert_eq!(kept.post("/api/sites/goes/refresh", "").status, 404);
+    assert!(!kept.get("/metrics").body.contains("goes"));
+    assert!(!kept.page("/").contains("Who goes"));
+    until("its connection is closed", || (goes.counters().open == 0).then_some(()));
+    assert_eq!(kept.config()["sites"], 2);
+
+    // Back as if it had never been there; and another order is one on the page.
+    let more = |order: &[&str]| {
+        let routers = [("stays", &stays), ("goes", &goes), ("comes", &comes)];
+        let find = |key: &&str| routers.iter().find(|(other, _)| other == key).unwrap().1.addr();
+        order
+            .iter()
+            .fold(Given::default().defaults("refresh: \"1s\","), |given, key| given.site(key, find(key), ""))
+    };
+    kept.save(&more(&["goes", "stays", "comes"]));
+    assert_eq!(kept.well("goes")["activeUsers"], 5);
+    assert_eq!(kept.site("goes")["connections"].as_array().unwrap().len(), 1);
+    kept.save(&more(&["comes", "stays", "goes"]));
+    let page = kept.page("/");
+    let places = ["comes", "stays", "goes"].map(|key| page.find(&format!("/sites/{key}")).unwrap());
+    assert!(places.is_sorted(), "{places:?}");
+    assert_eq!([met(&stays), met(&goes), met(&comes)], [(1, 1), (2, 2), (1, 1)]);
+    let told = ["added comes; removed goes", "added goes", "another order of sites"];
+    assert_eq!(kept.taken(), told);
+}
