@@ -52,12 +52,14 @@ impl Follower {
     }
 
     /// Goes by another configuration: what is not to be followed any more is not, and what is now begins with
-    /// the next refresh.
-    pub(super) fn adopt(&mut self, old: &config::Site, new: &config::Site) {
+    /// the next refresh. Gives whether that is anything else than before.
+    pub(super) fn adopt(&mut self, old: &config::Site, new: &config::Site) -> bool {
         // Where it is the same, what was learnt of the router's `listen` holds.
-        if followed(old) != followed(new) {
+        let is_other = followed(old) != followed(new);
+        if is_other {
             *self = Self::new(new);
         }
+        is_other
     }
 
     /// Begins where nothing is followed yet.

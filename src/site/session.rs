@@ -106,7 +106,9 @@ impl<'s> Session<'s> {
     async fn wait(&mut self, second_look: Option<Instant>, asked: Instant) -> Result<Which, Error> {
         let (requested, configured) = (self.site.requested.clone(), self.site.configured.clone());
         loop {
-            self.adopt_configuration();
+            if self.adopt_configuration() {
+                return Ok(Which::All);
+            }
             if self.schedule.has_new() {
                 return Ok(Which::Due);
             }
@@ -138,14 +140,16 @@ impl<'s> Session<'s> {
     }
 
     /// Goes by the configuration as it is now. One that needs another connection ends this one elsewhere.
-    fn adopt_configuration(&mut self) {
+    /// Gives whether what is shown does not hold by it, however long it is until the next refresh.
+    fn adopt_configuration(&mut self) -> bool {
         let config = self.site.configured.now();
         if Arc::ptr_eq(&config, &self.site.config) {
-            return;
+            return false;
         }
+        let old = std::mem::replace(&mut self.site.config, config.clone());
         self.schedule.adopt(&config, Instant::now());
-        self.follower.adopt(&self.site.config, &config);
-        self.site.config = config;
+        let follows_otherwise = self.follower.adopt(&old, &config);
+        follows_otherwise || old.codepage != config.codepage
     }
 
     /// Waits for something, and applies the changes that come meanwhile.
