@@ -46,8 +46,10 @@ impl Errands {
                 continue;
             }
             self.config = self.configured.now();
+            // That the connection is given up for another is no fault of the router's.
+            let run = self.configured.reconnects(&self.config).or(self.one(errand));
             // A mistake in this program costs who asked, and not the site.
-            if AssertUnwindSafe(self.one(errand)).catch_unwind().await.is_err() {
+            if AssertUnwindSafe(run).catch_unwind().await.is_err() {
                 log::error!("{}: the agent failed over an errand; please report it", self.config.key);
             }
         }

@@ -129,6 +129,20 @@ impl Kept {
         self.until_taken(before);
     }
 
+    /// The same, of a file by which this token is asked for at `/api/config`; empty: none is.
+    #[track_caller]
+    pub(super) fn save_text_as(&self, text: &str, token: &str) {
+        let before = self.taken().len();
+        self.write("sites.ron", text, Way::InPlace);
+        let bearer = format!("Bearer {token}");
+        // Not before: ten wrong tokens must wait.
+        until("it is read again", || (self.taken().len() > before).then_some(()));
+        until("it is in use", || {
+            let config = self.ask("GET", "/api/config", &[("Authorization", &bearer)]);
+            (config.json()["isCurrent"] == true).then_some(())
+        });
+    }
+
     /// Waits until more was read than this many times, and all of it is in use.
     #[track_caller]
     pub(super) fn until_taken(&self, before: usize) {

@@ -8,6 +8,8 @@
 #[path = "../agent/agent.rs"]
 mod agent;
 mod kept;
+mod orders;
+mod plugin;
 mod reach;
 mod sites;
 mod written;
