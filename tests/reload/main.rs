@@ -7,8 +7,12 @@
 #[allow(dead_code)]
 #[path = "../agent/agent.rs"]
 mod agent;
+#[allow(dead_code)]
+#[path = "../agent/browser.rs"]
+mod browser;
 mod kept;
 mod orders;
+mod page;
 mod plugin;
 mod reach;
 mod sites;

@@ -1,0 +1,232 @@
+//! `http` in the file: another title, other tokens, another address, HTTPS, while people are there.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Router, Settings};
+
+use super::agent::{Given, PATIENCE, throughout, until};
+use super::browser::Browser;
+use super::kept::{Kept, Way, met};
+use super::router;
+
+const HERE: [u8; 4] = [127, 0, 0, 1];
+
+/// Longer than it takes that a place is tried again.
+const LOOKS: Duration = Duration::from_secs(4);
+
+fn given(router: &Router, http: &str) -> Given {
+    Given::default().http(http).site("awka", router.addr(), "")
+}
+
+fn tokens(view: &str, admin: &str) -> String {
+    format!("view: Token(Plain(\"{view}\")), admin: Token(Plain(\"{admin}\")),")
+}
+
+/// The file with another address for the page.
+fn at(listen: impl std::fmt::Display, given: &Given) -> String {
+    given.text().replacen("127.0.0.1:0", &listen.to_string(), 1)
+}
+
+/// A client that stays connected.
+struct Visitor(TcpStream);
+
+impl Visitor {
+    fn at(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(stream)
+    }
+
+    /// Whether it is still answered over its connection.
+    fn is_answered(&mut self) -> bool {
+        let sent = self.0.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+        let mut answer = Vec::new();
+        while sent.is_ok() && !answer.ends_with(b"alive\n") {
+            let mut bytes = [0; 1024];
+            match self.0.read(&mut bytes) {
+                Ok(count @ 1..) => answer.extend(&bytes[..count]),
+                _ => return false,
+            }
+        }
+        sent.is_ok()
+    }
+}
+
+/// The number of the socket that listens at this address, by which another one there would show.
+fn listener(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { panic!("{address}") };
+    let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    let all = fs::read_to_string("/proc/net/tcp").unwrap();
+    let fields = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.into_iter().find(|fields| fields[1] == local && fields[3] == "0A").map(|fields| fields[9].into())
+}
+
+#[test]
+fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, &tokens("view-token-1", "admin-token-1")));
+    let [mut viewer, mut admin] = [Browser::new(HERE), Browser::new(HERE)];
+    viewer.log_in(&kept, "view-token-1");
+    admin.log_in(&kept, "admin-token-1");
+    let tag = viewer.get(&kept, "/").field("ETag").to_string();
+    let may = |browser: &mut Browser, path: &str| browser.get(&kept, path).status == 200;
+    assert!(may(&mut admin, "/api/hotspot/awka/active") || may(&mut admin, "/sites/awka"));
+
+    kept.save_text_as(
+        &given(&router, &format!("{}title: \"Ọja\",", tokens("view-token-1", "admin-token-2"))).text(),
+        "admin-token-2",
+    );
+    let page = viewer.get(&kept, "/");
+    assert!(page.status == 200 && page.body.contains("Ọja") && page.field("ETag") != tag, "{}", page.body);
+    assert!(!may(&mut admin, "/"), "its token is no more");
+    assert!(!may(&mut viewer, "/api/hotspot/awka/active"));
+    admin.log_in(&kept, "admin-token-2");
+    assert!(may(&mut admin, "/"));
+
+    kept.save_text_as(&given(&router, &tokens("view-token-2", "admin-token-2")).text(), "view-token-2");
+    assert!(!may(&mut viewer, "/") && may(&mut admin, "/"));
+    let without = given(&router, "view: Public,");
+    kept.save_text_as(&without.text(), "");
+    assert!(may(&mut viewer, "/") && !may(&mut admin, "/api/hotspot/awka/active"));
+    assert_eq!(kept.taken().iter().filter(|line| *line == "changed http").count(), 3);
+    assert_eq!(met(&router), (1, 1));
+}
+
+#[test]
+fn the_page_moves_and_who_is_there_stays() {
+    let router = router(Settings::default());
+    let given = given(&router, "");
+    let mut kept = Kept::start(&given);
+    kept.well("awka");
+    let first = kept.address;
+    let mut early = Visitor::at(first);
+    assert!(early.is_answered());
+    // Where it is already.
+    kept.save_text(&at(first, &given));
+    assert_eq!(kept.config()["error"], serde_json::Value::Null);
+
+    // A place that is taken: it stays, and goes there once it can.
+    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let second = taken.local_addr().unwrap();
+    kept.write("sites.ron", &at(second, &given), Way::InPlace);
+    let told = kept.until_wrong("http.listen: can't listen at");
+    assert!(told.contains(&second.to_string()) && told.contains(&format!("stays at {first}")), "{told}");
+    assert!(kept.page("/").contains("has a problem"));
+    throughout(LOOKS, || assert!(early.is_answered()));
+    let lines = |words: &str| kept.running.err().matches(words).count();
+    assert_eq!(lines("can't listen at"), 1);
+    drop(taken);
+    assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
+    assert!(early.is_answered());
+    kept.agent.address = second;
+    until("there is no error", || (kept.config()["isCurrent"] == true).then_some(()));
+    assert!(!kept.page("/").contains("has a problem"));
+    until("the old place is left", || TcpStream::connect(first).err());
+
+    // One that its own listener is in the way of.
+    let mut late = Visitor::at(second);
+    assert!(late.is_answered());
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], second.port()));
+    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
+    assert_eq!(kept.running.line("The page is at http://"), format!("{everywhere}/"));
+    kept.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
+    assert_eq!(kept.get("/healthz").status, 200);
+    assert!(early.is_answered() && late.is_answered());
+    assert!(kept.running.err().contains("the figures are open to all"));
+    kept.write("sites.ron", &at(second, &given), Way::InPlace);
+    assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
+    until("it is there alone", || TcpStream::connect(kept.address).err());
+    assert!(early.is_answered() && late.is_answered());
+    assert_eq!(met(&router), (1, 1));
+}
+
+#[test]
+fn a_place_that_is_in_the_way_of_the_next_is_not_left_again_and_again() {
+    let router = router(Settings::default());
+    let given = given(&router, "");
+    let kept = Kept::start(&given);
+    let first = kept.address;
+    // Somebody else is in the way, too.
+    let other = TcpListener::bind(("127.0.0.2", first.port())).unwrap();
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], first.port()));
+    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
+    kept.until_wrong("can't listen at 0.0.0.0");
+    let socket = listener(first);
+    assert!(socket.is_some());
+    throughout(LOOKS, || assert_eq!(listener(first), socket));
+    drop(other);
+    // Somebody who tries again need not wait.
+    kept.save_text(&at(first, &given));
+    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
+    kept.running.line(&format!("The page is at http://{everywhere}"));
+}
+
+#[test]
+fn fewer_have_room_and_then_more() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "max_connections: 64,"));
+    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
+    assert!(visitors.iter_mut().all(Visitor::is_answered));
+    kept.save(&given(&router, "max_connections: 16,"));
+    let stay = visitors.iter_mut().filter_map(|visitor| visitor.is_answered().then_some(())).count();
+    assert!((10..=16).contains(&stay), "{stay} stay");
+    drop(visitors);
+    kept.save(&given(&router, "max_connections: 64,"));
+    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
+    assert!(visitors.iter_mut().all(Visitor::is_answered));
+}
+
+#[test]
+fn https_is_turned_on_and_off() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, ""));
+    kept.well("awka");
+    let mut early = Visitor::at(kept.address);
+    assert!(early.is_answered());
+    for (name, file) in [("page.cert", "cert.pem"), ("page.key", "key.pem")] {
+        let kept_at = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/certificates/{name}.pem"));
+        fs::copy(kept_at, kept.path(file)).unwrap();
+    }
+    let secured = given(&router, "tls: (cert: \"cert.pem\", key: \"key.pem\"),");
+    kept.write("sites.ron", &secured.text(), Way::InPlace);
+    assert_eq!(kept.running.line("The page is at https://"), format!("{}/", kept.address));
+    until("plain HTTP is told so", || (!Visitor::at(kept.address).is_answered()).then_some(()));
+    assert!(early.is_answered(), "who was there stays");
+    kept.write("sites.ron", &given(&router, "").text(), Way::InPlace);
+    assert_eq!(kept.running.line("The page is at http://"), format!("{}/", kept.address));
+    until("it is plain", || Visitor::at(kept.address).is_answered().then_some(()));
+    assert!(early.is_answered());
+    assert_eq!(met(&router), (1, 1));
+}
+
+#[test]
+fn what_the_command_line_says_stands_above_the_file() {
+    let router = router(Settings::default());
+    let given = |name: &str| {
+        let site = Given::default().site("awka", router.addr(), &format!("name: \"{name}\""));
+        ["run", "--simulate", "--listen", "127.0.0.1:0"].iter().fold(site, |given, word| given.argument(word))
+    };
+    let kept = Kept::start(&given("first"));
+    kept.well("awka");
+    let address = kept.site("awka")["address"].clone();
+    kept.save_text(&at("192.0.2.1:80", &given("second")));
+    assert_eq!(kept.site("awka")["name"], "second");
+    assert_eq!(
+        (kept.site("awka")["address"].clone(), kept.site("awka")["usage"]["logins"].clone()),
+        (address, 1.into())
+    );
+    let more =
+        given("second").raw_site("lagos", "hosts: [\"192.0.2.2\"], password: Plain(\"lagos-password\")");
+    kept.save_text(&at("192.0.2.1:80", &more));
+    kept.well("lagos");
+    // The simulated one takes what the file says by now.
+    let other = more.text().replace("lagos-password", "other-password");
+    kept.save_text(&at("192.0.2.1:80", &given("second")));
+    kept.save_text(&other);
+    kept.well("lagos");
+    assert_eq!(met(&router), (0, 0), "the real one is never asked");
+}
