@@ -336,11 +336,13 @@ impl<'f> Check<'f, '_> {
                 .ok_or_else(|| format!("{name}: the environment variable {variable} is not set")),
             Source::File(path) => {
                 let path: PathBuf = self.reader.relative(&path);
-                self.reader
-                    .contents
-                    .read_text(&path, MAX_SECRET_FILE)
-                    .map(|text| text.trim_end_matches(['\n', '\r']).to_string())
-                    .map_err(|error| format!("{name}: the secret file {} {error}", path.display()))
+                let text = self.reader.contents.read_text(&path, MAX_SECRET_FILE);
+                let secret = match text.map(|text| text.trim_end_matches(['\n', '\r']).to_string()) {
+                    // One that is being written is empty for a moment, and would be a wrong password.
+                    Ok(secret) if secret.is_empty() => Err("is empty".into()),
+                    secret => secret,
+                };
+                secret.map_err(|error| format!("{name}: the secret file {} {error}", path.display()))
             }
         };
         match found {

@@ -166,12 +166,31 @@ fn secrets_come_from_files_beside_the_configuration() {
     let path = folder.path().join("sites.ron");
     let config = parse(&path, &text, &|_| None).unwrap();
     assert_eq!(config.sites[0].password.expose(), "hunter2");
+    std::fs::write(folder.path().join("secret"), "\n").unwrap();
+    let problems = parse(&path, &text, &|_| None).unwrap_err().to_string();
+    assert!(problems.contains("is empty"), "{problems}");
     std::fs::remove_file(folder.path().join("secret")).unwrap();
     let problems = parse(&path, &text, &|_| None).unwrap_err().to_string();
     assert!(
         problems.contains("password: the secret file") && problems.contains("can't be read"),
         "{problems}"
     );
+}
+
+/// As a re-read may find it while it is written.
+#[test]
+fn no_half_of_a_file_is_taken_or_shows_half_of_a_secret() {
+    let text = r#"(
+        http: (admin: Token(Plain("hunter2-admin")), view: Token(
+            Plain("hunter2-view"))),
+        sites: {"awka": (hosts: ["10.0.1.1"], user: "u", password:
+            Plain("hunter2"))},
+    )"#;
+    assert!(parse_with(text, &[]).is_ok());
+    for end in 0..text.len() {
+        let problems = parse_with(&text[..end], &[]).unwrap_err();
+        assert!(!problems.contains("hunt"), "{problems}");
+    }
 }
 
 #[test]

@@ -77,6 +77,16 @@ fn a_secret_file_is_rotated() {
         kept.write("secret", "first-5b20\n", way);
         well_at_once(&kept);
     }
+    // The same again is none, however it is written, and an empty one is not tried.
+    let before = (met(&router), router.counters().logins_refused);
+    for _ in 0..4 {
+        kept.write("secret", "first-5b20\n", Way::Truncated);
+        kept.write("secret", "first-5b20\n", Way::Removed);
+    }
+    kept.write("secret", "\n", Way::InPlace);
+    let told = kept.until_wrong("password: the secret file secret is empty");
+    assert!(told.starts_with("sites.ron:"), "{told}");
+    assert_eq!((met(&router), router.counters().logins_refused), before);
 }
 
 #[test]
