@@ -16,6 +16,7 @@ mod page;
 mod plugin;
 mod reach;
 mod sites;
+mod soak;
 mod written;
 
 use phsweb_agent::simulator::{Login, Router, Settings};

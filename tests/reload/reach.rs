@@ -1,10 +1,19 @@
 //! Another way to a router: connected to anew at once, whatever was learnt of the way before.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_rustls::TlsAcceptor;
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use futures_rustls::rustls::ServerConfig;
+use futures_rustls::rustls::crypto::ring::default_provider;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::Value;
+use smol::future::FutureExt;
 
 use super::agent::{Given, until, until_within};
 use super::kept::{Kept, Way, met};
@@ -160,4 +169,61 @@ fn a_site_in_its_back_off_is_tried_at_once_where_it_is_elsewhere() {
     kept.save(&of(&[found.addr(), lost.addr()], usual));
     well_at_once(&kept);
     assert_eq!((found.counters().logins, lost.counters().logins_refused), (1, 2));
+}
+
+/// A place where the router is served over TLS, with the certificate for 127.0.0.1 of those beside the tests.
+fn secured(router: &Router) -> (SocketAddr, smol::Task<()>) {
+    let cert = CertificateDer::from_pem_file(certificate("page.cert")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(certificate("page.key")).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert], key)
+        .unwrap();
+    let (acceptor, to) = (TlsAcceptor::from(Arc::new(config)), router.addr());
+    let listener = smol::block_on(async_net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = smol::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            smol::spawn(async move {
+                let Ok(client) = acceptor.accept(client).await else { return };
+                let Ok(server) = async_net::TcpStream::connect(to).await else { return };
+                let (from, into) = smol::io::split(client);
+                let asked = smol::io::copy(from, server.clone());
+                let said = smol::io::copy(server, into);
+                // Whoever ends first ends both.
+                let _ = asked.or(said).await;
+            })
+            .detach();
+        }
+    });
+    (address, served)
+}
+
+fn certificate(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/certificates/{name}.pem"))
+}
+
+#[test]
+fn a_file_of_authorities_is_replaced() {
+    let router = router(Settings::default());
+    let (address, _served) = secured(&router);
+    let authorities = |name: &str| fs::read_to_string(certificate(name)).unwrap();
+    let given = of(&[address], "password: Plain(\"password\"), tls: Ca(\"ca.pem\")");
+    let kept = Kept::start_with(&given, &[("ca.pem", &authorities("page.cert"))]);
+    kept.well("awka");
+    kept.write("ca.pem", &authorities("other.cert"), Way::Renamed);
+    kept.fails("awka", "tls");
+    until("the connection is given up", || (router.counters().open == 0).then_some(()));
+    kept.write("ca.pem", &authorities("page.cert"), Way::Renamed);
+    well_at_once(&kept);
+    assert_eq!((router.counters().logins, kept.taken()), (2, vec!["changed awka".to_string(); 2]));
+    // Both sign: it is another way to the router, however it ends.
+    let both = authorities("other.cert") + &authorities("page.cert");
+    kept.write("ca.pem", &both, Way::Truncated);
+    until("it is logged in to once more", || (router.counters().logins == 3).then_some(()));
+    well_at_once(&kept);
+    assert_eq!(kept.not_taken().len(), 0);
 }
