@@ -55,19 +55,21 @@ pub(super) struct Reader<'f> {
     text: &'f str,
     /// In the order of the check.
     problems: Vec<Problem>,
+    /// Whether there are more than are told.
+    has_more: bool,
     /// The files that were read, this one and those that it names.
     pub(super) contents: Contents,
 }
 
 impl<'f> Reader<'f> {
     pub(super) fn new(path: &Path, text: &'f str, contents: Contents) -> Self {
-        Self { path: path.into(), text, problems: Vec::new(), contents }
+        Self { path: path.into(), text, problems: Vec::new(), has_more: false, contents }
     }
 
     /// What was wrong, in the file's order, and what was read.
     pub(super) fn end(mut self) -> (Vec<Problem>, Contents) {
         self.problems.sort_by_key(|problem| problem.offset);
-        if self.is_full() {
+        if self.has_more {
             let message = format!("there are more problems than the {MAX_PROBLEMS} told; mend these first");
             self.problems.push(Problem::elsewhere(self.path.display().to_string(), message));
         }
@@ -79,8 +81,10 @@ impl<'f> Reader<'f> {
         self.problems.len()
     }
 
-    fn is_full(&self) -> bool {
-        self.problems.len() >= MAX_PROBLEMS
+    /// Whether there is room for another problem; where there is none, notes that it was wanted.
+    fn has_room(&mut self) -> bool {
+        self.has_more |= self.problems.len() >= MAX_PROBLEMS;
+        !self.has_more
     }
 
     /// The whole file as one value. What it does not parse as is a problem.
@@ -151,11 +155,13 @@ impl<'f> Reader<'f> {
                 continue;
             }
             let told = format!("unknown field `{field}` in {name}");
-            match parts_of(field) {
-                parts if parts.is_empty() => self.problem(at, unknown(&told, field, known)),
-                parts => self.problem(at, format!("{told}; it belongs in {}", parts.join(" or "))),
+            let parts = parts_of(field);
+            if parts.is_empty() {
+                self.problem(at, unknown(&told, field, known));
+                fields.meant.extend(nearest(field, known));
+            } else {
+                self.problem(at, format!("{told}; it belongs in {}", parts.join(" or ")));
             }
-            fields.meant.extend(nearest(field, known));
         }
         Some(fields)
     }
@@ -223,7 +229,7 @@ impl<'f> Reader<'f> {
     fn parse<T: Deserialize<'f>>(&mut self, piece: &'f str) -> Option<T> {
         let parsed = options().from_str(piece);
         if let Err(error) = &parsed
-            && !self.is_full()
+            && self.has_room()
         {
             let at = error.span.start;
             let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
@@ -240,7 +246,7 @@ impl<'f> Reader<'f> {
 
     /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
     fn problem_at(&mut self, offset: usize, told: usize, message: String) {
-        if !self.is_full() {
+        if self.has_room() {
             self.problems.push(Problem::at(&self.path, self.text, offset..offset + told, message));
         }
     }

@@ -137,7 +137,7 @@ fn no_more_problems_are_told_than_can_be_read() {
         let text = format!("(sites: {{}}, defaults: (collect: [{collect}]))");
         parse(Path::new("sites.ron"), &text, &|_| None).unwrap_err()
     };
-    assert_eq!(with(99).all().len(), 99);
+    assert_eq!(with(100).all().len(), 100);
     let many = with(5_000);
     assert_eq!(many.all().len(), 101);
     let last = &many.all()[100];
