@@ -13,7 +13,7 @@
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health`, and what the file has `declared` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites, how the last re-read went. No I/O |
 //! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
-//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place; `watch` sees it change, `changes` says what is other |
+//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place; `fields` names them all, `syntax` says what is wrong in a text that is no RON, `watch` sees it change, `changes` says what is other |
 //! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
 //! | [`http`] | the gate, tiny_http behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
