@@ -1,5 +1,6 @@
 //! Secrets, and that they are not in anything that the agent says.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use super::Command;
@@ -12,7 +13,7 @@ const TELLING: usize = 8;
 
 /// What an agent must not say.
 #[derive(Clone, Default)]
-pub(in super::super) struct Unsaid(Arc<Mutex<Vec<String>>>);
+pub(in super::super) struct Unsaid(Arc<Mutex<BTreeSet<String>>>);
 
 impl Unsaid {
     /// What this program is told in secret: by its environment, and by the file in its folder.
@@ -36,7 +37,7 @@ impl Unsaid {
     pub(in super::super) fn add(&self, secret: &str) {
         let secret = secret.trim_end();
         if secret.len() >= TELLING && secret != USUAL {
-            self.0.lock().unwrap().push(secret.into());
+            self.0.lock().unwrap().insert(secret.into());
         }
     }
 
