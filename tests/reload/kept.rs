@@ -109,9 +109,11 @@ impl Kept {
             symlink(to, self.path("new")).unwrap();
             fs::rename(self.path("new"), self.path(at)).unwrap();
         };
-        put(Path::new(folder.file_name().unwrap()), "..data");
+        // One for each file: the other is not in the folder.
+        let data = format!("..{name}");
+        put(Path::new(folder.file_name().unwrap()), &data);
         if !self.path(name).is_symlink() {
-            put(&Path::new("..data").join(name), name);
+            put(&Path::new(&data).join(name), name);
         }
     }
 
