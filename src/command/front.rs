@@ -18,8 +18,10 @@ const LEAVE_AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Front {
     keeper: Keeper,
     http: Http,
-    /// Where it is; none where that could not be had again.
-    bound: Option<SocketAddr>,
+    /// Where it is.
+    bound: SocketAddr,
+    /// Whether it is there: it may have been left in vain, and could not be had again yet.
+    is_open: bool,
     /// The configured address that it is there for, of which the port may be 0.
     listen: SocketAddr,
     /// When it was last left in vain for an address that it was itself in the way of.
@@ -30,7 +32,7 @@ impl Front {
     /// A page that is served at `bound`, as `http` says, by the gate of this keeper.
     pub(super) fn new(keeper: Keeper, http: Http, bound: SocketAddr) -> Self {
         tell(&http, bound);
-        Self { keeper, bound: Some(bound), listen: http.listen, left: None, http }
+        Self { keeper, bound, is_open: true, listen: http.listen, left: None, http }
     }
 
     /// Serves the page as `http` says from now on. The address is another task: see [`Front::move_on`].
@@ -47,8 +49,8 @@ impl Front {
             self.left = None;
         }
         self.http = http;
-        if let Some(bound) = self.bound.filter(|_| is_news && self.is_there()) {
-            tell(&self.http, bound);
+        if is_news && self.is_there() {
+            tell(&self.http, self.bound);
         }
     }
 
@@ -71,14 +73,15 @@ impl Front {
                 let bound = listener.local_addr().unwrap_or(wanted);
                 tell(&self.http, bound);
                 self.keeper.listen(listener);
-                (self.bound, self.listen) = (Some(bound), wanted);
+                (self.bound, self.listen, self.is_open) = (bound, wanted, true);
                 Ok(())
             }
             Err(error) => {
-                let stays = match self.bound {
-                    Some(bound) => format!("the page stays at {bound}"),
-                    None => "the page is nowhere".into(),
-                };
+                if !self.is_open {
+                    self.go_back().await;
+                }
+                let how = if self.is_open { "stays" } else { "can't even stay" };
+                let stays = format!("the page {how} at {}", self.bound);
                 let message = format!("can't listen at {wanted}: {error}; {stays}, and this is tried again");
                 Err(Problem { place: "http.listen".into(), message, excerpt: None })
             }
@@ -87,27 +90,32 @@ impl Front {
 
     fn is_there(&self) -> bool {
         let wanted = self.http.listen;
-        self.bound.is_some_and(|bound| bound == wanted || self.listen == wanted)
+        self.is_open && (self.bound == wanted || self.listen == wanted)
     }
 
     fn may_be_in_the_way(&self) -> bool {
-        self.bound.is_some_and(|bound| bound.port() == self.http.listen.port())
+        self.is_open
+            && self.bound.port() == self.http.listen.port()
             && self.left.is_none_or(|left| left.elapsed() >= LEAVE_AGAIN)
     }
 
     /// Leaves the address for another that can't be bound before; where it can't be after that either, goes back.
     async fn swap(&mut self) -> io::Result<TcpListener> {
         self.keeper.release().await;
-        let old = self.bound.take();
+        self.is_open = false;
         let bound = TcpListener::bind(self.http.listen).await;
-        if let (Err(_), Some(old)) = (&bound, old) {
+        if bound.is_err() {
             self.left = Some(Instant::now());
-            if let Ok(listener) = TcpListener::bind(old).await {
-                self.keeper.listen(listener);
-                self.bound = Some(old);
-            }
+            self.go_back().await;
         }
         bound
+    }
+
+    async fn go_back(&mut self) {
+        if let Ok(listener) = TcpListener::bind(self.bound).await {
+            self.keeper.listen(listener);
+            self.is_open = true;
+        }
     }
 }
 

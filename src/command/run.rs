@@ -51,24 +51,26 @@ impl Run {
 
 /// Simulated routers for the sites of a file. Each stays for as long as its site is logged in to as before.
 #[derive(Default)]
-struct Simulated(BTreeMap<String, (config::Site, Router)>);
+struct Simulated(BTreeMap<String, (config::Site, Arc<Router>)>);
 
 impl Simulated {
     fn stand_for(&mut self, sites: &mut [Arc<config::Site>]) -> Result<(), Failure> {
-        let mut before = std::mem::take(&mut self.0);
+        // Those that are there stay so until all the others have been started.
+        let mut routers = BTreeMap::new();
         for (site, kind) in sites.iter_mut().zip(simulator::demo().into_iter().cycle()) {
             let of_file = config::Site::clone(site);
             let is_same = |other: &config::Site| {
                 (&other.user, &other.password, other.login)
                     == (&of_file.user, &of_file.password, of_file.login)
             };
-            let router = match before.remove(&of_file.key).filter(|(other, _)| is_same(other)) {
-                Some((_, router)) => router,
-                None => simulated(&of_file, settings(&of_file, kind)?)?,
+            let router = match self.0.get(&of_file.key).filter(|(other, _)| is_same(other)) {
+                Some((_, router)) => router.clone(),
+                None => Arc::new(simulated(&of_file, settings(&of_file, kind)?)?),
             };
             *site = Arc::new(at_simulator(&of_file, &router));
-            self.0.insert(of_file.key.clone(), (of_file, router));
+            routers.insert(of_file.key.clone(), (of_file, router));
         }
+        self.0 = routers;
         Ok(())
     }
 }
