@@ -94,8 +94,10 @@ impl Front {
     }
 
     fn may_be_in_the_way(&self) -> bool {
+        let wanted = self.http.listen;
         self.is_open
-            && self.bound.port() == self.http.listen.port()
+            && self.bound.port() == wanted.port()
+            && (self.bound.ip().is_unspecified() || wanted.ip().is_unspecified())
             && self.left.is_none_or(|left| left.elapsed() >= LEAVE_AGAIN)
     }
 

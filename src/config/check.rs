@@ -332,6 +332,12 @@ impl<'f> Check<'f, '_> {
     fn fetch(&mut self, name: &str, node: Node<'f>, source: Source) -> Option<Secret> {
         let found = match source {
             Source::Plain(secret) => Ok(secret),
+            // It may be the secret itself, put in the wrong place.
+            Source::Env(variable) if !is_variable(&variable) => {
+                let told = "what is in Env(…) is no name of a variable; expected letters, digits and _";
+                self.reader.missing(node, format!("{name}: {told}"));
+                return None;
+            }
             Source::Env(variable) => (self.environment)(&variable)
                 .ok_or_else(|| format!("{name}: the environment variable {variable} is not set")),
             Source::File(path) => {
@@ -394,6 +400,12 @@ impl<'f> Check<'f, '_> {
         }
         value
     }
+}
+
+fn is_variable(text: &str) -> bool {
+    !text.starts_with(|c: char| c.is_ascii_digit())
+        && !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// What the variables begin with that override a site.

@@ -25,7 +25,8 @@ impl Contents {
     /// Reads a file, and remembers what was in it.
     pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         let bytes = read(path, most);
-        self.0.insert(path.into(), Content { most, digest: digest_of(&bytes) });
+        // Of one that is read for many the first counts: where it is replaced meanwhile, that shows at the next look.
+        self.0.entry(path.into()).or_insert_with(|| Content { most, digest: digest_of(&bytes) });
         bytes
     }
 
@@ -54,7 +55,7 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     take(path, most)
 }
 
-fn is_pipe(path: &Path) -> bool {
+pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
@@ -111,6 +112,18 @@ mod tests {
         }
         fs::write(&a, b"\xff").unwrap();
         assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
+    }
+
+    #[test]
+    fn a_file_that_changes_between_two_who_read_it_shows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared");
+        let mut contents = Contents::default();
+        for text in ["one", "two"] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(contents.read_text(&path, 9).unwrap(), text);
+        }
+        assert!(!contents.are_same());
     }
 
     #[test]

@@ -110,6 +110,10 @@ impl<'f> Reader<'f> {
 
     /// Notes that `node`, the value of `name`, is not what was `expected`.
     pub(super) fn unexpected(&mut self, name: &str, node: Node<'f>, expected: &str) {
+        // A secret that came to the wrong place.
+        if ["Plain", "Env", "File", "Token"].iter().any(|word| node.0.starts_with(word)) {
+            return self.other_kind(name, node, expected);
+        }
         self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
     }
 

@@ -201,6 +201,14 @@ fn no_secret_is_shown() {
         let problems = parse_with(&AWKA.replace("Plain(\"hunter2\")", broken), &[]).unwrap_err();
         assert!(!problems.contains("hunter2"), "{problems}");
     }
+    // In the place of something else.
+    for field in ["login", "tls", "user", "name", "refresh", "live", "collect", "hosts", "codepage"] {
+        let text = AWKA.replace("user: \"api-user\"", &format!("{field}: Plain(\"hunter2\")"));
+        let problems = parse_with(&text, &[]).unwrap_err();
+        assert!(!problems.contains("hunter2"), "{problems}");
+    }
+    let problems = parse_with(&AWKA.replace("Plain(\"hunter2\")", "Env(\"hunter2!\")"), &[]).unwrap_err();
+    assert!(problems.contains("no name of a variable") && !problems.contains("hunter2"), "{problems}");
     let empty = AWKA.replace("(sites", "(http: (admin: Token(Plain(\"\"))), sites");
     assert!(parse_with(&empty, &[]).unwrap_err().contains("the token is empty"));
 }

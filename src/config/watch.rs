@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::contents::Contents;
+use super::contents::{Contents, is_pipe};
 use super::{Config, Environment, MAX_FILE, Problem, Problems, read};
 
 /// How long a file may be wrong, in another way at each look, before that is told: it is being written.
@@ -19,6 +19,8 @@ pub struct Watch {
     contents: Contents,
     /// What is wrong since when, and was not told yet: it may be half written.
     doubt: Option<(Problems, Instant)>,
+    /// Whether it came from a pipe, so that it can't be read again.
+    is_gone: bool,
 }
 
 impl Watch {
@@ -28,8 +30,9 @@ impl Watch {
     ///
     /// As [`load`](super::load).
     pub fn load(path: PathBuf, environment: Environment) -> Result<(Self, Config), Problems> {
+        let is_gone = is_pipe(&path);
         let (config, contents) = read(&path, environment);
-        config.map(|config| (Self { path, contents, doubt: None }, config))
+        config.map(|config| (Self { path, contents, doubt: None, is_gone }, config))
     }
 
     /// The file itself.
@@ -41,6 +44,9 @@ impl Watch {
     /// What is new since the last look, if anything is: the configuration as it is now, or what is wrong with
     /// it. What is wrong is told when a second look finds the same, or once it is so for some seconds.
     pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Problems>> {
+        if self.is_gone {
+            return None;
+        }
         if self.contents.are_same() {
             return self.doubt.take().map(|(problems, _)| Err(problems));
         }
@@ -69,6 +75,11 @@ impl Watch {
     /// As [`load`](super::load).
     pub fn reload(&mut self, environment: Environment) -> Result<Config, Problems> {
         self.doubt = None;
+        if self.is_gone {
+            let message =
+                "was read from a pipe, and can't be read again; start the agent anew, or name a file";
+            return Err(Problem::elsewhere(self.path.display().to_string(), message).into());
+        }
         self.read(environment)
     }
 
@@ -183,6 +194,23 @@ mod tests {
         looked.write("sites.ron", "((");
         told += &looked.look();
         assert!(told.contains("not RON"), "{told}");
+    }
+
+    #[test]
+    fn a_pipe_is_not_read_again() {
+        let looked = Looked::new();
+        let pipe = looked.folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let writer = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::write(pipe, GOOD).unwrap()
+        });
+        let (mut watch, _) = Watch::load(pipe, &|_| None).unwrap();
+        writer.join().unwrap();
+        looked.write("secret", "two");
+        assert!(watch.look(&|_| None).is_none());
+        let problems = watch.reload(&|_| None).unwrap_err().to_string();
+        assert!(problems.contains("from a pipe"), "{problems}");
     }
 
     #[test]

@@ -56,6 +56,8 @@ struct Told {
     first: u64,
     /// How many are told.
     followers: usize,
+    /// Counts how often all of them were dismissed.
+    dismissals: u64,
     /// How all was, and when it was rendered.
     all: Option<(Instant, Batch)>,
 }
@@ -78,6 +80,8 @@ pub struct Follower {
     next: Option<u64>,
     /// Up to which generation it has been told.
     generation: Option<u64>,
+    /// How often those before it were dismissed.
+    dismissals: u64,
 }
 
 /// The data of a `site` event: what `/api/hotspot/{site}` says, and of which site.
@@ -104,8 +108,17 @@ impl Events {
     /// Somebody who is to be told.
     #[must_use]
     pub fn follow(self: &Arc<Self>) -> Follower {
-        self.lock().followers += 1;
-        Follower { events: self.clone(), next: None, generation: None }
+        let mut told = self.lock();
+        told.followers += 1;
+        let dismissals = told.dismissals;
+        drop(told);
+        Follower { events: self.clone(), next: None, generation: None, dismissals }
+    }
+
+    /// Tells nobody any more who is told now: others may have the right to it. They can come again, and are asked then.
+    pub(super) fn dismiss(&self) {
+        self.lock().dismissals += 1;
+        self.more.notify(usize::MAX);
     }
 
     async fn run(&self) {
@@ -170,15 +183,18 @@ impl Events {
 }
 
 impl Follower {
-    /// What is to be sent next.
-    pub(super) async fn next(&mut self) -> Arc<[u8]> {
+    /// What is to be sent next; nothing to who was dismissed.
+    pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         loop {
             let more = self.events.more.listen();
+            if self.events.lock().dismissals != self.dismissals {
+                return None;
+            }
             while let Some(Batch { generation, bytes }) = self.at_hand() {
                 // How all is may be newer than what was under way to be told meanwhile.
                 if generation.is_none() || generation > self.generation {
                     self.generation = generation.max(self.generation);
-                    return bytes;
+                    return Some(bytes);
                 }
             }
             more.await;
@@ -252,7 +268,7 @@ mod tests {
         let events = Events::new(store.clone());
         let mut follower = events.follow();
         let mut next = || {
-            let bytes = smol::block_on(follower.next());
+            let bytes = smol::block_on(follower.next()).unwrap();
             String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
         };
         let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
@@ -266,12 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn who_is_dismissed_is_told_nothing_more() {
+        let events = Events::new(Arc::new(Store::new(Reload::first(None))));
+        let mut before = events.follow();
+        assert!(smol::block_on(before.next()).is_some());
+        events.dismiss();
+        let mut after = events.follow();
+        assert!(smol::block_on(after.next()).is_some());
+        assert!(smol::block_on(before.next()).is_none());
+        events.tell(|| Batch { generation: None, bytes: b"more".as_slice().into() });
+        assert!(smol::block_on(after.next()).is_some() && smol::block_on(before.next()).is_none());
+    }
+
+    #[test]
     fn those_who_begin_together_share_how_all_is_until_it_changes() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
         let store = Arc::new(Store::new(Reload::first(None)));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone());
-        let next = |follower: &mut Follower| smol::block_on(follower.next());
+        let next = |follower: &mut Follower| smol::block_on(follower.next()).unwrap();
         let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());
         let all = next(&mut first);
         events.tell(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });

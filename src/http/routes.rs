@@ -68,7 +68,13 @@ impl Routes {
     /// Goes by another `http` from the next request on. Who is logged in stays so for as long as the token
     /// does.
     pub fn configure(&self, http: Http) {
-        *self.http.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(http);
+        let mut current = self.http.write().unwrap_or_else(PoisonError::into_inner);
+        let are_others = (&http.view, &http.admin) != (&current.view, &current.admin);
+        *current = Arc::new(http);
+        drop(current);
+        if are_others {
+            self.events.dismiss();
+        }
     }
 
     fn http(&self) -> Arc<Http> {

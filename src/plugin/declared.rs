@@ -99,7 +99,8 @@ impl Declaration {
 
     /// What a metric says, in one line.
     fn help(&self, metric: &Metric) -> String {
-        let query = self.query.join(", ");
+        // All viewers read it, and a query may name somebody.
+        let query = if self.private { String::new() } else { self.query.join(", ") };
         let only = if query.is_empty() { query } else { format!(" where {query}") };
         let of = format!("{}{only}", self.menu);
         let said = match &metric.measure {
@@ -200,6 +201,27 @@ impl Plugin for Declared {
         Some(&self.0)
     }
 
+    /// The same rows, seen in another way; what is not known of them is not there until they are read again.
+    fn inherit(&self, read: &Data, declared: &Declaration) -> Option<Data> {
+        let Data::Listing(listing) = read else { return None };
+        let Self(declaration) = self;
+        if (&declaration.menu, &declaration.query) != (&declared.menu, &declared.query) {
+            return None;
+        }
+        let place = |column: &String| listing.table.columns.iter().position(|known| known == column);
+        let places: Vec<_> = declaration.columns.iter().map(place).collect();
+        let cells = |row: &Vec<Option<String>>| {
+            places.iter().map(|place| place.and_then(|place| row[place].clone())).collect()
+        };
+        let rows = listing.table.rows.iter().map(cells).collect();
+        let is_kept = |counter: &&Counter| declaration.metrics.contains(&counter.metric);
+        Some(Data::Listing(Listing {
+            table: Table { columns: declaration.columns.clone(), rows },
+            gauges: if declaration.metrics == declared.metrics { listing.gauges.clone() } else { Vec::new() },
+            counters: listing.counters.iter().filter(is_kept).cloned().collect(),
+        }))
+    }
+
     fn commands(&self) -> Vec<Command> {
         let print = Command::new(&format!("{}/print", self.0.menu)).proplist(&self.0.properties());
         let query = |command: Command, word: &String| command.query(&format!("?{word}"));
@@ -229,7 +251,7 @@ impl Plugin for Declared {
                 let known = before.iter().find(|counter| counter.metric == *metric).cloned();
                 let mut counter =
                     known.unwrap_or_else(|| Counter::new(metric.clone(), declaration.help(metric)));
-                counter.count(column, &rows, is_whole, context);
+                counter.count(column, &rows, context);
                 listing.counters.push(counter);
             } else if is_whole {
                 // The sum of a part would pass for that of the whole.

@@ -59,6 +59,11 @@ pub trait Plugin: Send + Sync {
     /// That of the answer without which there is nothing to say.
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error>;
 
+    /// What this plugin may go on from, of what it `read` when it was declared in another way.
+    fn inherit(&self, _read: &Data, _declared: &Declaration) -> Option<Data> {
+        None
+    }
+
     /// The `listen` that tells what changes between the answers, where there is one.
     fn listen(&self) -> Option<Command> {
         None

@@ -152,9 +152,12 @@ impl Exchange {
         let _ = self.queue(&Sentence::from_words(words));
     }
 
-    /// Forgets a command: its answer, if it still comes, is passed over.
+    /// Forgets a command: its answer, if it still comes, is passed over. One that has a limit may be of any length.
     pub(super) fn forget(&mut self, tag: Option<u64>) {
-        self.pending.remove(&tag);
+        let forgotten = self.pending.remove(&tag);
+        if let (Some(Pending { limit: Some(_), .. }), Some(tag)) = (forgotten, tag) {
+            self.pass_over(tag);
+        }
     }
 
     /// Takes the changes that have come to a followed menu.
@@ -297,6 +300,11 @@ impl Exchange {
         // A login has no tag, and no limit.
         let Some(tag) = tag else { return };
         self.cancel(tag);
+        self.pass_over(tag);
+    }
+
+    /// Passes over what still comes of an answer that was ended here, however much that is.
+    fn pass_over(&mut self, tag: u64) {
         if self.cut.len() == MAX_CUT {
             self.cut.pop_first();
         }

@@ -80,6 +80,13 @@ impl Schedule {
         }
     }
 
+    /// All are to be read now, as if they never had been.
+    pub(super) fn renew(&mut self) {
+        for entry in &mut self.entries {
+            entry.read = None;
+        }
+    }
+
     /// When something is to be read next.
     pub(super) fn next(&self) -> Instant {
         let own = self.entries.iter().filter_map(|entry| entry.own);
@@ -236,6 +243,9 @@ mod tests {
         // More often: soon.
         schedule.adopt(&site(2, &[("slow", 60), ("hotspot", 0)]), at(2));
         assert!(schedule.next() <= at(5), "{:?}", schedule.next() - start);
+        schedule.renew();
+        assert!(schedule.has_new());
+        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow hotspot");
         // The same name for another question is another plugin.
         schedule.adopt(&site(2, &[("slow", 30)]), at(2));
         assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow");

@@ -94,9 +94,11 @@ impl<'s> Session<'s> {
             if which == Which::All || due.len() == self.site.config.plugins.len() {
                 asked = now;
             }
-            if let Some(in_doubt) = self.refresh(due).await? {
-                second_look = in_doubt.then(|| Instant::now() + SECOND_LOOK);
-            }
+            second_look = match self.refresh(due).await? {
+                Some(in_doubt) => in_doubt.then(|| Instant::now() + SECOND_LOOK),
+                // Another plugin was read, or nothing is followed any more: it is waited for, and not made up for.
+                None => second_look.filter(|at| *at > Instant::now()),
+            };
             self.site.answer(&Ok(()));
             which = self.wait(second_look, asked).await?;
         }
@@ -106,9 +108,7 @@ impl<'s> Session<'s> {
     async fn wait(&mut self, second_look: Option<Instant>, asked: Instant) -> Result<Which, Error> {
         let (requested, configured) = (self.site.requested.clone(), self.site.configured.clone());
         loop {
-            if self.adopt_configuration() {
-                return Ok(Which::All);
-            }
+            self.adopt_configuration();
             if self.schedule.has_new() {
                 return Ok(Which::Due);
             }
@@ -140,16 +140,18 @@ impl<'s> Session<'s> {
     }
 
     /// Goes by the configuration as it is now. One that needs another connection ends this one elsewhere.
-    /// Gives whether what is shown does not hold by it, however long it is until the next refresh.
-    fn adopt_configuration(&mut self) -> bool {
+    fn adopt_configuration(&mut self) {
         let config = self.site.configured.now();
         if Arc::ptr_eq(&config, &self.site.config) {
-            return false;
+            return;
         }
         let old = std::mem::replace(&mut self.site.config, config.clone());
         self.schedule.adopt(&config, Instant::now());
         let follows_otherwise = self.follower.adopt(&old, &config);
-        follows_otherwise || old.codepage != config.codepage
+        if follows_otherwise || old.codepage != config.codepage {
+            // What is shown does not hold by it, however long it is until the next time.
+            self.schedule.renew();
+        }
     }
 
     /// Waits for something, and applies the changes that come meanwhile.
@@ -224,7 +226,9 @@ impl<'s> Session<'s> {
         for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
-            let Some(before) = self.reading(plugin.name()) else { continue };
+            // It may be declared in another way by now, which these answers are not for.
+            let before = self.reading(plugin.name()).filter(|before| *before.plugin == **plugin);
+            let Some(before) = before else { continue };
             let followed = self.follower.follows(plugin.name());
             let changes = if followed { self.follower.take() } else { Vec::new() };
             let following = if followed { self.follower.following(&changes) } else { Following::No };

@@ -78,6 +78,19 @@ impl Reading {
         }
     }
 
+    /// What of a reading by a plugin of this name holds for the one that it is now.
+    #[must_use]
+    pub fn inherit(self, from: &Self) -> Self {
+        if *self.plugin == *from.plugin {
+            return from.clone();
+        }
+        let data = from.data.as_deref().zip(from.plugin.declaration());
+        match data.and_then(|(data, declaration)| self.plugin.inherit(data, declaration)) {
+            Some(data) => Self { plugin: self.plugin, data: Some(Arc::new(data)), ..from.clone() },
+            None => self,
+        }
+    }
+
     /// The reading after a try: the plugin's commands left at `asked`, and all of these answers
     /// were in, or waited for no longer, at `now`.
     #[must_use]

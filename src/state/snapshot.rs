@@ -159,12 +159,14 @@ impl SiteState {
         }
     }
 
-    /// The site goes on under another configuration. What was read by plugins that are as they were stays.
+    /// The site goes on under another configuration. What was read by plugins stays as far as it holds.
     pub fn reconfigure(&mut self, new: Self) {
         let known = std::mem::take(&mut self.readings);
-        let kept =
-            |new: Reading| known.iter().find(|known| *known.plugin == *new.plugin).cloned().unwrap_or(new);
-        self.readings = new.readings.into_iter().map(kept).collect();
+        let inherited = |new: Reading| {
+            let from = known.iter().find(|known| known.plugin.name() == new.plugin.name());
+            from.map_or(new.clone(), |from| new.inherit(from))
+        };
+        self.readings = new.readings.into_iter().map(inherited).collect();
         self.name = new.name;
         self.refresh = new.refresh;
         if !self.hosts.iter().map(|host| &host.address).eq(new.hosts.iter().map(|host| &host.address)) {

@@ -1,5 +1,6 @@
 //! Logins followed as they happen: none lost, none counted twice, and on the page at once.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -189,6 +190,29 @@ fn a_listen_that_tells_nothing_is_found_out() {
     }
     until("it is polled from then on", || (live(&agent) == false).then_some(()));
     assert!(agent.running.err().contains("awka: the router's listen does not tell all changes"));
+}
+
+/// However often answers and what was told disagree, a router is asked as often as it is to be.
+#[test]
+fn a_doubt_that_nothing_settles_costs_the_router_nothing() {
+    let router = quiet(Settings::default());
+    router.set_fault(Some(Fault::SilentListen));
+    let agent = agent(&router, "refresh: \"1s\",");
+    let mut n = 1;
+    until("it is polled", || {
+        n += 1;
+        let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, n), "8C:F5:A3:00:00:01");
+        thread::sleep(Duration::from_millis(300));
+        (live(&agent) == false).then_some(())
+    });
+    let before = router.counters().commands;
+    let mut seen = BTreeSet::new();
+    until("it was refreshed four times", || {
+        seen.insert(agent.stats("awka")["fetchedAt"].to_string());
+        (seen.len() > 4).then_some(())
+    });
+    let commands = router.counters().commands - before;
+    assert!(commands < 100, "{commands} commands for four refreshes");
 }
 
 /// What happened during an outage counts by what differs after it.

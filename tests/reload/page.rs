@@ -1,7 +1,7 @@
 //! `http` in the file: another title, other tokens, another address, HTTPS, while people are there.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::time::Duration;
@@ -94,6 +94,37 @@ fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
     assert!(may(&mut viewer, "/") && !may(&mut admin, "/api/hotspot/awka/active"));
     assert_eq!(kept.taken().iter().filter(|line| *line == "changed http").count(), 3);
     assert_eq!(met(&router), (1, 1));
+}
+
+/// Who has followed what changes since before a token was changed is asked for it, too.
+#[test]
+fn who_follows_is_asked_for_the_token_that_is_asked_for_now() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "view: Public,"));
+    kept.well("awka");
+    let follow = |token: &str| {
+        let mut stream = TcpStream::connect(kept.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(stream, "GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
+            .unwrap();
+        let mut lines = BufReader::new(stream).lines();
+        assert!(lines.next().unwrap().unwrap().starts_with("HTTP/1.1 200 "));
+        lines
+    };
+    let mut before = follow("");
+    assert!(before.any(|line| line.unwrap() == "event: site"));
+    kept.save_text_as(&given(&router, "view: Token(Plain(\"view-token-1\")),").text(), "view-token-1");
+    // To its end.
+    let rest: Vec<String> = before.map(Result::unwrap).collect();
+    assert!(!rest.contains(&"event: config".to_string()), "{rest:?}");
+    let mut after = follow("view-token-1");
+    assert!(after.any(|line| line.unwrap() == "event: site"));
+    // Another title is no reason.
+    kept.save_text_as(
+        &given(&router, "title: \"T\", view: Token(Plain(\"view-token-1\")),").text(),
+        "view-token-1",
+    );
+    assert!(after.any(|line| line.unwrap() == "event: config"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A plugin of a menu that no code has heard of is there after one re-read, and gone after another.
 
+use std::time::Duration;
+
 use phsweb_agent::simulator::{Router, Row, Settings};
 use serde_json::json;
 
@@ -58,5 +60,53 @@ fn a_plugin_comes_changes_and_goes_without_a_new_login() {
     assert_eq!(kept.get(PATH).status, 404);
     assert!(!kept.get("/metrics").body.contains("bee_"));
     assert!(!kept.page("/sites/awka").contains("Bees"));
+    assert_eq!(met(&router), (1, 1));
+}
+
+/// Its answer is under way when the file asks for another menu in its name: that answer is not the new one's.
+#[test]
+fn what_was_asked_for_before_is_no_answer_to_what_is_asked_now() {
+    let router = router(Settings::default());
+    router.set_rows("/bee/hive", vec![Row::new().id("*1").with("honey", "12")]);
+    let with = |menu: &str| {
+        let honey = "metrics: [(name: \"bee_honey_total\", kind: Counter(\"honey\"))]";
+        given(&router, Some(&format!("menu: \"{menu}\", columns: [\"honey\"], {honey}")))
+    };
+    let kept = Kept::start(&with("/no/menu"));
+    kept.well("awka");
+    let state = || kept.json(PATH)["state"].clone();
+    until("it has no such menu", || (state() == "unsupported").then_some(()));
+    router.set_latency(Duration::from_secs(2));
+    let asked = router.counters().commands;
+    kept.save(&with("/no/other"));
+    until("it is asked for", || (router.counters().commands > asked).then_some(()));
+    router.set_latency(Duration::ZERO);
+    kept.save(&with("/bee/hive"));
+    until("it is what it is now", || (state() == "ok").then_some(()));
+    assert_eq!(kept.json(PATH)["rows"], json!([["12"]]));
+    assert_eq!(kept.series("bee_honey_total{site=\"awka\"}"), Some(12.0));
+    assert_eq!(met(&router), (1, 1));
+}
+
+/// Another title, column or metric is no reason to forget what a counter has counted.
+#[test]
+fn a_counter_goes_on_though_its_plugin_is_shown_otherwise() {
+    let router = router(Settings::default());
+    let hive = |honey: &str| router.set_rows("/bee/hive", vec![Row::new().id("*1").with("honey", honey)]);
+    let counter = "(name: \"bee_honey_total\", kind: Counter(\"honey\"))";
+    hive("100");
+    let kept = Kept::start(&given(&router, Some(&hives("\"honey\"", counter))));
+    kept.well("awka");
+    let sum = || kept.series("bee_honey_total{site=\"awka\"}");
+    until("it has begun", || (sum() == Some(100.0)).then_some(()));
+    // The hive is another, or was emptied.
+    hive("5");
+    until("it has counted on", || {
+        assert_eq!(kept.post("/api/refresh", b"").status, 200);
+        (sum() == Some(105.0)).then_some(())
+    });
+    kept.save(&given(&router, Some(&hives("\"honey\", \"queen\"", counter).replace("Bees", "Hives"))));
+    until("it is read again", || (kept.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(()));
+    assert_eq!(sum(), Some(105.0));
     assert_eq!(met(&router), (1, 1));
 }

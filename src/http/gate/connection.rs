@@ -167,7 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let _ = read_more(&mut self.stream, &mut self.buffer, CHUNK).await;
                 None
             };
-            let Some(events) = or(left, async { Some(follower.next().await) }).await else {
+            let Some(events) = or(left, follower.next()).await else {
                 return Err(End::Gone);
             };
             // Many share these bytes: they cost this connection nothing.

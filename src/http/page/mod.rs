@@ -263,7 +263,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
         Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
         Some(Data::Listing(listing)) => {
             let menu = reading.plugin.declaration().map_or("", |declaration| &declaration.menu);
-            Content::Table(tables::rows(menu, &listing.table))
+            Content::Table(tables::rows(menu, &listing.table, reading.partial.is_none()))
         }
         None => Content::Table(Table::default()),
     };

@@ -15,8 +15,9 @@ const TEXT: usize = 32 * 1024;
 /// The menu whose newest rows come last, and are what people look for.
 const LOG: &str = "/log";
 
-/// What a declared plugin read of a menu: the first rows of it, or of a log the newest, which come first here.
-pub(super) fn rows(menu: &str, table: &Table) -> Table {
+/// What a declared plugin read of a menu: the first rows of it, or of a log the newest, which come first here;
+/// where not all of it `is_whole`, they are not there.
+pub(super) fn rows(menu: &str, table: &Table, is_whole: bool) -> Table {
     let cell = |cell: &Option<String>| cell.as_deref().map(|text| shorten(text.into()).into_owned());
     let mut left = TEXT;
     let fits = |row: &Vec<Option<String>>| {
@@ -24,7 +25,7 @@ pub(super) fn rows(menu: &str, table: &Table) -> Table {
         left.checked_sub(length).map(|rest| left = rest).is_some()
     };
     let count = table.rows.len();
-    let at = |place: usize| if menu == LOG { count - 1 - place } else { place };
+    let at = |place: usize| if menu == LOG && is_whole { count - 1 - place } else { place };
     let shown = (0..count.min(ROWS)).map(|place| table.rows[at(place)].iter().map(cell).collect());
     Table { columns: table.columns.clone(), rows: shown.take_while(fits).collect() }
 }
@@ -103,13 +104,13 @@ mod tests {
             columns: vec!["a".into(), "b".into()],
             rows: vec![vec![Some(cell.to_string()), None]; count],
         };
-        let shown = |count, cell: &str| rows("/a", &table(count, cell)).rows.len();
+        let shown = |count, cell: &str| rows("/a", &table(count, cell), true).rows.len();
         assert_eq!((shown(0, "x"), shown(200, "x"), shown(201, "x")), (0, 200, 200));
         assert_eq!(shown(200, &"é".repeat(100_000)), TEXT / 201, "each is cut, and so are all of them");
-        assert_eq!(rows("/a", &table(1, "x")).rows, [[Some("x".to_string()), None]]);
+        assert_eq!(rows("/a", &table(1, "x"), true).rows, [[Some("x".to_string()), None]]);
         let mut log = table(201, "old");
         log.rows[200][0] = Some("new".into());
-        assert_eq!(rows("/log", &log).rows[0][0].as_deref(), Some("new"));
-        assert_eq!(rows("/log", &log).rows.len(), 200);
+        assert_eq!(rows("/log", &log, true).rows[0][0].as_deref(), Some("new"));
+        assert_eq!(rows("/log", &log, false).rows[0][0].as_deref(), Some("old"), "the newest did not come");
     }
 }

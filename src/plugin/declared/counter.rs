@@ -1,14 +1,14 @@
 //! A counter over rows that come, grow, begin anew and go.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Metric, number_of};
 use crate::plugin::{Context, Family};
 use crate::routeros::wire::Sentence;
 
-/// Most rows remembered of a menu of which only parts come: a few answers' worth. What finds no room
-/// is not counted, so that no row ever counts twice.
-const MAX_REMEMBERED: usize = 8192;
+/// Most rows remembered: as many as two answers have. They are remembered though they are gone from an answer, for they
+/// may come back: a query leaves out a port while its cable is. Past this, those that are gone are forgotten.
+const MAX_REMEMBERED: usize = 2 * super::LIMIT.rows;
 
 /// What a property of the rows has grown so far. Never goes down.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,24 +25,24 @@ impl Counter {
         Self { metric, total, rows: HashMap::new() }
     }
 
-    /// Counts what these rows grew. Those that are not among them are gone where the answer is whole.
-    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_whole: bool, context: &Context) {
-        let mut known = if is_whole { HashMap::new() } else { self.rows.clone() };
+    /// Counts what these rows grew.
+    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], context: &Context) {
+        let mut seen = HashSet::new();
         for (at, row) in rows.iter().enumerate() {
             let id = id_of(row, at);
             let before = self.rows.get(&id).copied();
             let value = number_of(row, column).filter(|value| *value >= 0.0);
+            seen.insert(id.clone());
             // One that says nothing this time is still the same.
             let Some(now) = value.or(before) else { continue };
-            if before.is_none() && known.len() >= MAX_REMEMBERED {
-                continue;
-            }
             // What fell began anew.
             let grown = before.filter(|before| now >= *before).map_or(now, |before| now - before);
             self.total.add(self.metric.labels_of(row, context), grown);
-            known.insert(id, now);
+            self.rows.insert(id, now);
         }
-        self.rows = known;
+        if self.rows.len() > MAX_REMEMBERED {
+            self.rows.retain(|id, _| seen.contains(id));
+        }
     }
 }
 

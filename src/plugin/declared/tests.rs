@@ -155,7 +155,7 @@ fn the_forms_of_a_figure() {
 
 #[test]
 fn a_counter_never_goes_down() {
-    let steps: [(&[&str], f64); 8] = [
+    let steps: [(&[&str], f64); 9] = [
         // It begins at the sum.
         (&[".id=*1 bytes=10", ".id=*2 bytes=5"], 15.0),
         (&[".id=*1 bytes=11", ".id=*2 bytes=5"], 16.0),
@@ -164,10 +164,11 @@ fn a_counter_never_goes_down() {
         // What fell began anew; what says nothing, or nothing that is a figure, stays.
         (&[".id=*1 bytes=4", ".id=*2", ".id=*3 bytes=-1"], 121.0),
         (&[".id=*1 bytes=4", ".id=*2 bytes=7", ".id=*3 bytes=100"], 122.0),
-        // A row that is gone keeps what it counted, and is new when it comes again.
+        // A row that is gone keeps what it counted, and is known when it comes again.
         (&[".id=*1 bytes=4"], 122.0),
         (&[], 122.0),
         (&[".id=*3 bytes=3"], 125.0),
+        (&[".id=*2 bytes=9", ".id=*3 bytes=3"], 127.0),
     ];
     let mut before: Option<Data> = None;
     for (rows, total) in steps {
@@ -191,14 +192,17 @@ fn a_part_of_the_rows_counts_and_is_no_sum() {
     // What was missing from the part only is not new.
     let again = read(reply(&[".id=*1 bytes=12", ".id=*2 bytes=6"]), Some(&part));
     assert_eq!(counted(&again), ["bytes_total{parent_queue=} 18"]);
-    // Parts without end are not remembered without end, and nothing counts twice.
+    // Rows without end are not remembered without end.
     let mut last = again;
     for round in 0..8 {
         let rows: Vec<String> = (0..2000).map(|n| format!(".id=*{round}-{n} bytes=1")).collect();
         last = read(cut(&rows.iter().map(String::as_str).collect::<Vec<_>>()), Some(&last));
     }
-    let total: u32 = 18 + 8192 - 2;
-    assert_eq!(counted(&last), [format!("bytes_total{{parent_queue=}} {total}")]);
+    assert_eq!(counted(&last), ["bytes_total{parent_queue=} 16018"]);
+    for (id, total) in [("*7-0", 16_018), ("*0-0", 16_019)] {
+        last = read(reply(&[&format!(".id={id} bytes=1")]), Some(&last));
+        assert_eq!(counted(&last), [format!("bytes_total{{parent_queue=}} {total}")], "{id}");
+    }
 }
 
 #[test]
@@ -208,6 +212,36 @@ fn what_is_measured_otherwise_begins_anew() {
     other.metrics[3].measure = Measure::Counter("packets".into());
     let now = read_as(other, reply(&[".id=*1 bytes=11 packets=2"]), Some(&before));
     assert_eq!(counted(&now), ["bytes_total{parent_queue=} 2"]);
+}
+
+#[test]
+fn what_is_declared_otherwise_goes_on_from_what_was_read() {
+    let before = read(reply(&[".id=*1 name=a bytes=10 packets=1", ".id=*2 name=b bytes=5"]), None);
+    let first = declaration();
+    let with = |change: &dyn Fn(&mut Declaration)| {
+        let mut other = declaration();
+        change(&mut other);
+        let inherited = Declared::new(other.clone()).inherit(&before, &first);
+        (other, inherited)
+    };
+    let Data::Listing(old) = &before else { panic!() };
+    let (_, same) = with(&|other| other.title = "Other".into());
+    assert_eq!(same, Some(before.clone()));
+    let (other, moved) = with(&|other| other.columns = vec!["new".into(), first.columns[0].clone()]);
+    let Some(Data::Listing(listing)) = &moved else { panic!() };
+    assert_eq!(listing.table.columns, other.columns);
+    assert_eq!(listing.table.rows[1], [None, old.table.rows[1][0].clone()]);
+    let now = read_as(other, reply(&[".id=*1 bytes=11", ".id=*2 bytes=5"]), moved.as_ref());
+    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 16"]);
+    let (_, without) = with(&|other| other.metrics.clear());
+    let Some(Data::Listing(listing)) = &without else { panic!() };
+    assert!(listing.families().is_empty() && listing.table == old.table);
+    for change in [&|other: &mut Declaration| other.menu = "/b".into(), &|other: &mut Declaration| {
+        other.query = vec!["c".into()];
+    }] as [&dyn Fn(&mut Declaration); 2]
+    {
+        assert_eq!(with(change).1, None);
+    }
 }
 
 #[test]
@@ -224,6 +258,8 @@ fn a_metric_says_what_it_is_in_one_line() {
             format!("Sum of bytes of {tail} where a=one two, -b, at the first look, and what it grew since."),
         ]
     );
+    let private = Declaration { private: true, ..declaration };
+    assert_eq!(private.help(&private.metrics[0]), "Rows of /queue/simple.", "viewers read it");
     let kinds: Vec<Kind> = read(reply(&[]), None).families().iter().map(|family| family.kind).collect();
     assert_eq!(kinds, [Kind::Gauge, Kind::Gauge, Kind::Gauge, Kind::Counter]);
 }
