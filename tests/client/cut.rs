@@ -1,5 +1,7 @@
 //! An answer with a limit of its own: cut there, while the connection and all else on it go on.
 
+use std::time::Duration;
+
 use phsweb_agent::routeros::client::{Command, Limit, MAX_DROPPED, MAX_REPLY, MAX_STRAY};
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::Method;
@@ -56,6 +58,26 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
         assert_eq!((other.is_cut, other.partial()), (false, None));
         session.call("/c").await.unwrap();
         assert_eq!(session.ended().await.cause, Cause::Protocol);
+    });
+}
+
+/// The router was slow to begin, and then to heed the `/cancel`.
+#[test]
+fn the_rest_of_one_that_was_given_up_is_nobodys_either() {
+    let script = |peer: &mut Peer| {
+        let asked = peer.asked();
+        let cancel = cancelled(peer, &asked);
+        peer.write(&sentence(&["!re", asked.tag(), "=n=late"]).repeat(2 * MAX_STRAY));
+        peer.say(&["!done", asked.tag()]);
+        peer.say(&["!done", cancel.tag()]);
+        let next = peer.asked();
+        peer.say(&["!done", next.tag()]);
+        peer.closed();
+    };
+    with(script, async |session| {
+        let given_up = session.client.call(limited("/a", 3, MUCH), Duration::from_millis(50)).await;
+        assert_eq!(given_up.unwrap_err().cause, Cause::QueryTimeout);
+        session.call("/b").await.unwrap();
     });
 }
 
