@@ -23,16 +23,18 @@ impl Site {
     /// What it takes to become `new`; nothing where the two are the same.
     #[must_use]
     pub fn change_to(&self, new: &Self) -> Option<Change> {
-        let way = |site: &Self| {
-            (site.hosts.clone(), site.user.clone(), site.password.clone(), site.login, site.tls.clone())
-        };
         if !self.hosts.iter().any(|host| new.hosts.contains(host)) {
             Some(Change::Anew)
-        } else if way(self) != way(new) {
+        } else if self.way() != new.way() {
             Some(Change::Reconnect)
         } else {
             (self != new).then_some(Change::InPlace)
         }
+    }
+
+    /// How its router is reached and logged in to.
+    fn way(&self) -> impl PartialEq {
+        (&self.hosts, &self.user, &self.password, self.login, &self.tls)
     }
 }
 

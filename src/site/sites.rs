@@ -27,8 +27,9 @@ impl Sites {
     /// neither its task nor its connection nor what is known of it.
     pub async fn apply(&mut self, changes: &Changes<'_>, new: &Config) {
         let anew = changes.changed.iter().filter(|(_, change)| *change == Change::Anew);
-        let anew: Vec<&str> = anew.map(|(site, _)| site.key.as_str()).collect();
-        for &key in changes.removed.iter().chain(&anew) {
+        let anew: Vec<_> = anew.map(|&(site, _)| site).collect();
+        let ended = changes.removed.iter().copied().chain(anew.iter().map(|site| site.key.as_str()));
+        for key in ended {
             if let Some(site) = self.at_work.remove(key) {
                 // Before what it knew is forgotten: it would write that anew.
                 site.stop().await;
@@ -47,8 +48,7 @@ impl Sites {
         for key in &changes.removed {
             self.desk.close(key);
         }
-        let anew = changes.changed.iter().filter(|(_, change)| *change == Change::Anew);
-        for site in changes.added.iter().copied().chain(anew.map(|(site, _)| *site)) {
+        for site in changes.added.iter().copied().chain(anew) {
             let started = Site::start(site.clone(), self.store.clone(), &self.desk);
             self.at_work.insert(site.key.clone(), started);
         }
