@@ -75,7 +75,7 @@ fn options() -> OptionParser<(Option<LevelFilter>, Command)> {
         .to_options()
         .version(version)
         .descr("Runs the agent: asks the routers of sites.ron, serves the page and JSON.")
-        .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started: all of its problems are shown, and the exit code is 1. While it runs it follows the file, and the secrets and certificates that this names: what is good is taken within two seconds, or at once on SIGHUP, and only what changed is touched; what is wrong changes nothing, and is told on the page and in the log.")
+        .footer("It ends on SIGTERM or SIGINT. A file that is wrong is not started, unless with --wait: all of its problems are shown, and the exit code is 1. While it runs it follows the file, and the secrets and certificates that this names: what is good is taken within two seconds, or at once on SIGHUP, and only what changed is touched; what is wrong changes nothing, and is told on the page and in the log.")
         .command("run")
         .help("Run the agent; this is what happens without a command, too");
     let demo_command = with_log(demo())
@@ -131,7 +131,10 @@ fn run() -> impl Parser<Command> {
     let simulate = long("simulate")
         .help("Let a simulated router answer for each of the file: your own configuration, no network")
         .switch();
-    construct!(Run { config, listen, simulate }).map(Command::Run)
+    let wait = long("wait")
+        .help("Don't end where there is no good file yet: say on the page what is missing or wrong, and begin once it is good; for services and containers")
+        .switch();
+    construct!(Run { config, listen, wait, simulate }).map(Command::Run)
 }
 
 fn test() -> impl Parser<Command> {

@@ -36,8 +36,11 @@ impl From<String> for Failure {
     }
 }
 
+/// Where the file is on a machine that has one agent.
+const SYSTEM_FILE: &str = "/etc/phsweb-agent/sites.ron";
+
 /// Where the file is looked for when nothing names it.
-const PLACES: [&str; 2] = ["sites.ron", "/etc/phsweb-agent/sites.ron"];
+const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
 
 /// The file that is named, by the argument or `$PHSWEB_CONFIG`, or else lies in one of the usual places.
 fn file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {

@@ -1,7 +1,6 @@
 //! Follows the file that the agent was started with, and all that it names.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::time::Duration;
 
 use smol::channel::Receiver;
@@ -12,7 +11,7 @@ use super::Failure;
 use super::serve::Agent;
 use crate::clock::Moment;
 use crate::config::{self, Config, Problems, Watch};
-use crate::state::Problem;
+use crate::state::{Problem, Reload};
 
 /// From one look at the files to the next.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -33,12 +32,19 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(watch: Watch, prepare: Prepare) -> Self {
-        Self { watch, prepare, unfit: Vec::new(), unmoved: None }
+    /// Where the configurations after the first come from, which was good; or where the first itself comes
+    /// from, while these are its `problems`.
+    pub(super) fn new(watch: Watch, prepare: Prepare, problems: Option<&Problems>) -> Self {
+        let unfit: Vec<Problem> = problems.into_iter().flat_map(Problems::all).map(shown).collect();
+        if !unfit.is_empty() {
+            log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
+        }
+        Self { watch, prepare, unfit, unmoved: None }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        self.watch.path()
+    /// How the first look went.
+    pub(super) fn first(&self) -> Reload {
+        Reload::first(Some(&self.watch.path().display().to_string()), self.unfit.clone())
     }
 
     /// Makes the agent as the file says whenever that changes, and looks at once when that is `wanted`.

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::reload::{Prepare, Source};
 use super::serve::serve;
-use super::{Failure, at_simulator, file, not_started, simulated};
-use crate::config::{self, Watch};
+use super::{Failure, SYSTEM_FILE, at_simulator, file, not_started, simulated};
+use crate::config::{self, Config, Watch};
 use crate::routeros::login::Method;
 use crate::simulator::{self, BadVersion, Login, Router, Settings};
 
@@ -20,6 +20,8 @@ pub struct Run {
     pub config: Option<PathBuf>,
     /// Stands above `http.listen`.
     pub listen: Option<SocketAddr>,
+    /// Whether to begin without a file, or with one that is wrong, and wait until it is there and good.
+    pub wait: bool,
     /// Whether simulated routers answer for those of the file.
     pub simulate: bool,
 }
@@ -31,9 +33,18 @@ impl Run {
     ///
     /// When the file is wrong at the start, all of its problems; when the address is taken, that.
     pub fn execute(self) -> Result<(), Failure> {
-        let path = file(self.config)?;
-        let loaded = Watch::load(path.clone(), &config::environment);
-        let (watch, config) = loaded.map_err(|problems| not_started(&problems, &path))?;
+        let path = match file(self.config) {
+            Err(_) if self.wait => SYSTEM_FILE.into(),
+            path => path?,
+        };
+        // Who reads the page is elsewhere: all of its path says where it is waited for.
+        let path = if self.wait { path::absolute(&path).unwrap_or(path) } else { path };
+        let (watch, read) = Watch::first(path, &config::environment);
+        let (config, problems) = match read {
+            Ok(config) => (config, None),
+            Err(problems) if self.wait && watch.can_look_again() => (Config::default(), Some(problems)),
+            Err(problems) => return Err(not_started(&problems, watch.path())),
+        };
         let (listen, mut simulated) = (self.listen, self.simulate.then(Simulated::default));
         let mut prepare: Prepare = Box::new(move |mut config| {
             if let Some(listen) = listen {
@@ -45,7 +56,7 @@ impl Run {
             Ok(config)
         });
         let config = prepare(config)?;
-        serve(config, Some(Source::new(watch, prepare)))
+        serve(config, Some(Source::new(watch, prepare, problems.as_ref())))
     }
 }
 

@@ -20,8 +20,8 @@ use crate::state::{Problem, Reload, Store};
 pub(super) fn serve(config: Config, source: Option<Source>) -> Result<(), Failure> {
     let signals = signals()?;
     raise_descriptors(&config);
-    let file = source.as_ref().map(|source| source.path().display().to_string());
-    let store = Arc::new(Store::new(Reload::first(file.as_deref())));
+    let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), Source::first);
+    let store = Arc::new(Store::new(reload));
     let desk = Arc::new(Desk::default());
     let events = Events::new(store.clone());
     let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));

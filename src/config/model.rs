@@ -12,7 +12,7 @@ use crate::routeros::tls::Tls;
 use crate::routeros::value::Encoding;
 
 /// The whole of `sites.ron`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Config {
     /// How the agent itself is reached.
     pub http: Http,

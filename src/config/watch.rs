@@ -24,15 +24,19 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Loads the file for the first time.
-    ///
-    /// # Errors
-    ///
-    /// As [`load`](super::load).
-    pub fn load(path: PathBuf, environment: Environment) -> Result<(Self, Config), Problems> {
+    /// Looks at the file for the first time: what it says, or what is wrong with it as [`load`](super::load)
+    /// tells it.
+    pub fn first(path: PathBuf, environment: Environment) -> (Self, Result<Config, Problems>) {
         let is_gone = is_pipe(&path);
-        let (config, contents) = read(&path, environment);
-        config.map(|config| (Self { path, contents, doubt: None, is_gone }, config))
+        let mut watch = Self { path, contents: Contents::default(), doubt: None, is_gone };
+        let config = watch.read(environment);
+        (watch, config)
+    }
+
+    /// Whether it can be looked at again: what came from a pipe can't.
+    #[must_use]
+    pub fn can_look_again(&self) -> bool {
+        !self.is_gone
     }
 
     /// The file itself.
@@ -115,7 +119,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("sites.ron"), GOOD).unwrap();
             fs::write(folder.path().join("secret"), "one").unwrap();
-            let (watch, _) = Watch::load(folder.path().join("sites.ron"), &|_| None).unwrap();
+            let (watch, _) = Watch::first(folder.path().join("sites.ron"), &|_| None);
             Self { folder, watch }
         }
 
@@ -205,7 +209,8 @@ mod tests {
             let pipe = pipe.clone();
             move || fs::write(pipe, GOOD).unwrap()
         });
-        let (mut watch, _) = Watch::load(pipe, &|_| None).unwrap();
+        let (mut watch, config) = Watch::first(pipe, &|_| None);
+        assert!(config.is_ok() && !watch.can_look_again());
         writer.join().unwrap();
         looked.write("secret", "two");
         assert!(watch.look(&|_| None).is_none());

@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn nobody_is_told_how_it_was_before_what_was_told() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
-        let store = Arc::new(Store::new(Reload::first(None)));
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone());
         let mut follower = events.follow();
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn who_is_dismissed_is_told_nothing_more() {
-        let events = Events::new(Arc::new(Store::new(Reload::first(None))));
+        let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))));
         let mut before = events.follow();
         assert!(smol::block_on(before.next()).is_some());
         events.dismiss();
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn those_who_begin_together_share_how_all_is_until_it_changes() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
-        let store = Arc::new(Store::new(Reload::first(None)));
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone());
         let next = |follower: &mut Follower| smol::block_on(follower.next()).unwrap();

@@ -47,9 +47,9 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process) -> Vec<Family> {
         .of(Some(truth(reload.is_good()))),
         Family::gauge(
             "phsweb_agent_config_last_reload_success_timestamp_seconds",
-            "When the configuration in use was read, in seconds since 1970.",
+            "When the configuration in use was read, in seconds since 1970. Absent before the first.",
         )
-        .of(Some(clock.unix(reload.succeeded).as_secs_f64())),
+        .of(reload.succeeded.map(|at| clock.unix(at).as_secs_f64())),
         Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
         Family::counter(
             "process_cpu_seconds_total",
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_scrape_is_this_text() {
         let sites = sites().map(Arc::new).into();
-        let mut reload = Reload::first(Some("sites.ron"));
+        let mut reload = Reload::first(Some("sites.ron"), Vec::new());
         reload.note(
             then(),
             true,
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn what_the_system_does_not_tell_is_absent() {
-        let reload = Reload::first(None);
+        let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
         let text = render(&snapshot, Process::default());
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());

@@ -294,8 +294,11 @@ fn secure(response: Response) -> Response {
         .with("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-/// Configuration loaded, which it is by now, and every site tried once.
+/// Configuration loaded and every site tried once.
 fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
+    if snapshot.reload.succeeded.is_none() {
+        return Err(problem(503, "Service Unavailable", "There is no configuration yet."));
+    }
     // One that connects anew, as the file says now, has been tried before.
     let is_untried = |site: &&Arc<SiteState>| site.link == Link::Connecting && site.events.is_empty();
     let waiting = snapshot.sites.iter().filter(is_untried).count();

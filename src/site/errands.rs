@@ -233,7 +233,7 @@ mod tests {
     use crate::state::Reload;
 
     fn store(config: &config::Site) -> Arc<Store> {
-        let store = Store::new(Reload::first(None));
+        let store = Store::new(Reload::first(None, Vec::new()));
         store.rearrange(|_| vec![initial_state(config).into()]);
         store.into()
     }

@@ -10,10 +10,10 @@ use crate::clock::Moment;
 pub struct Reload {
     /// Which file it is; none where there is no file.
     pub file: Option<Arc<str>>,
-    /// When it was last found to be new and read. At the agent's start it was good, or there would be no agent.
+    /// When it was last found to be new and read.
     pub tried: Moment,
-    /// When one that was good was last read: that is the one in use.
-    pub succeeded: Moment,
+    /// When one that was good was last read: that is the one in use. None while the agent waits for the first.
+    pub succeeded: Option<Moment>,
     /// What is wrong with the one that was tried last. Nothing: it is in use.
     pub problems: Arc<[Problem]>,
     /// How many more there are than are kept.
@@ -35,12 +35,18 @@ impl Reload {
     /// Most problems that are kept: more than anybody mends at once, and some 20 KB.
     const MAX_PROBLEMS: usize = 50;
 
-    /// Reading this file went well, at the agent's start.
+    /// This file was read at the agent's start, with these problems or none.
     #[must_use]
-    pub fn first(file: Option<&str>) -> Self {
-        let start = Moment::START;
-        let problems = Vec::new().into();
-        Self { file: file.map(Into::into), tried: start, succeeded: start, problems, more_problems: 0 }
+    pub fn first(file: Option<&str>, problems: Vec<Problem>) -> Self {
+        let mut reload = Self {
+            file: file.map(Into::into),
+            tried: Moment::START,
+            succeeded: None,
+            problems: Vec::new().into(),
+            more_problems: 0,
+        };
+        reload.note(Moment::START, problems.is_empty(), problems);
+        reload
     }
 
     /// Whether the file as it is is in use.
@@ -53,7 +59,7 @@ impl Reload {
     pub fn note(&mut self, now: Moment, is_in_use: bool, mut problems: Vec<Problem>) {
         self.tried = now;
         if is_in_use {
-            self.succeeded = now;
+            self.succeeded = Some(now);
         }
         self.more_problems = problems.len().saturating_sub(Self::MAX_PROBLEMS);
         problems.truncate(Self::MAX_PROBLEMS);

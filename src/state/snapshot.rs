@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn a_snapshot_stays_as_it_is_while_the_store_goes_on() {
-        let store = Store::new(Reload::first(None));
+        let store = Store::new(Reload::first(None, Vec::new()));
         store.rearrange(|_| [site("a"), site("b")].map(Arc::new).into());
         let before = store.snapshot();
         store.update("a", |site| site.connected(0, Moment::now()));

@@ -40,7 +40,8 @@ impl Fleet {
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
         let config = Config { sites, ..none.clone() };
         let keys = config.sites.iter().map(|site| site.key.clone()).collect();
-        let (store, desk) = (Arc::new(Store::new(Reload::first(None))), Arc::new(Desk::default()));
+        let (store, desk) =
+            (Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::new(Desk::default()));
         let mut sites = Sites::new(store.clone(), desk.clone());
         smol::block_on(sites.apply(&Changes::between(&none, &config), &config));
         let fleet = Self { keys, desk, _sites: sites, _routers: routers };

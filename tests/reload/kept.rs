@@ -74,6 +74,14 @@ impl Kept {
         kept
     }
 
+    /// The same, before its file is there.
+    #[track_caller]
+    pub(super) fn start_without_file(given: &Given) -> Self {
+        let (command, folder) = given.command();
+        fs::remove_file(folder.path().join("sites.ron")).unwrap();
+        Self { agent: Agent::start(command), folder }
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

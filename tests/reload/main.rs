@@ -17,6 +17,7 @@ mod plugin;
 mod reach;
 mod sites;
 mod soak;
+mod wait;
 mod written;
 
 use phsweb_agent::simulator::{Login, Router, Settings};

@@ -13,9 +13,9 @@ pub(in crate::http) struct ConfigJson<'s> {
     file: Option<&'s str>,
     /// Whether the file as it is is in use.
     is_current: bool,
-    /// When the one in use was read.
-    loaded_at: String,
-    age_seconds: u64,
+    /// When the one in use was read. None while the agent waits for its first.
+    loaded_at: Option<String>,
+    age_seconds: Option<u64>,
     /// When it was last found to be new, and read.
     tried_at: String,
     error: Option<ConfigErrorJson<'s>>,
@@ -55,8 +55,8 @@ pub(in crate::http) fn config<'s>(view: View<'s>) -> ConfigJson<'s> {
     ConfigJson {
         file: reload.file.as_deref(),
         is_current: reload.is_good(),
-        loaded_at: view.date(reload.succeeded),
-        age_seconds: view.age_s(reload.succeeded),
+        loaded_at: reload.succeeded.map(|at| view.date(at)),
+        age_seconds: reload.succeeded.map(|at| view.age_s(at)),
         tried_at: view.date(reload.tried),
         error,
         sites: view.snapshot.sites.len(),

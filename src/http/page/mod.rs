@@ -11,6 +11,7 @@ mod tables;
 mod users;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
@@ -65,8 +66,8 @@ struct Banner {
     file: String,
     problems: Arc<[Problem]>,
     more: usize,
-    /// How old the one in use is.
-    since: String,
+    /// How old the one in use is, if there is one.
+    since: Option<String>,
 }
 
 /// What a page says of who reads it.
@@ -105,7 +106,7 @@ impl Frame {
             file: reload.file.as_deref().unwrap_or("the configuration").into(),
             problems: reload.problems.clone(),
             more: reload.more_problems,
-            since: clock::ago(now.since(reload.succeeded)),
+            since: reload.succeeded.map(|at| clock::ago(now.since(at))),
         });
         Self { banner, ..self }
     }
@@ -119,6 +120,15 @@ struct Overview<'p> {
     said: &'static str,
     totals: Totals,
     cards: Vec<Card<'p>>,
+}
+
+#[derive(Template)]
+#[template(path = "waiting.html")]
+struct Waiting<'p> {
+    frame: Frame,
+    file: &'p str,
+    /// Where the file lies, or is to lie.
+    folder: &'p str,
 }
 
 #[derive(Template)]
@@ -212,8 +222,13 @@ struct Login<'p> {
     is_off: bool,
 }
 
-/// All sites at a glance.
+/// All sites at a glance; before there is a configuration, what is missing.
 pub(super) fn overview(view: View, frame: Frame, said: Option<Said>) -> Response {
+    let reload = &view.snapshot.reload;
+    if let (None, Some(file)) = (reload.succeeded, reload.file.as_deref()) {
+        let folder = Path::new(file).parent().and_then(Path::to_str).unwrap_or_default();
+        return render(&Waiting { frame, file, folder });
+    }
     let cards = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
     let generation = view.snapshot.generation;
     render(&Overview { frame, generation, said: in_words(said), totals: Totals::new(view.snapshot), cards })
