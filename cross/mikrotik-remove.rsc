@@ -1,0 +1,69 @@
+# Takes away again what mikrotik.rsc made. Set the first two as they were there; then
+#
+#     /import mikrotik-remove.rsc
+{
+:local onDisk "usb1"
+:local agentAddress "172.31.86.2"
+# Whether the files go too, which are sites.ron, the password and the image: yes or no.
+:local filesToo "yes"
+
+# What asks for /container is read only when its turn comes, for without the package there is none. The container goes
+# only once it has stopped, and then not at once.
+:local tries 0
+:do {
+    :local left [:parse ":return [:len [/container/find where comment=\"phsweb-agent\"]]"]
+    :local stopIt [:parse "/container/stop [/container/find where comment=\"phsweb-agent\"]"]
+    :local removeIt [:parse "/container/remove [/container/find where comment=\"phsweb-agent\"]"]
+    :while ([$left] > 0 && $tries < 60) do={
+        :do { $stopIt } on-error={}
+        :delay 2s
+        :do { $removeIt } on-error={}
+        :set tries ($tries + 1)
+    }
+    :local removeMounts [:parse "/container/mounts/remove [/container/mounts/find where comment=\"phsweb-agent\"]"]
+    $removeMounts
+} on-error={
+    :put "phsweb-agent: the container and its mount can't be removed. Is the package container installed?"
+}
+:if ($tries = 60) do={
+    :error "phsweb-agent: the container does not go. Look at /container/print, then run this again."
+}
+
+# The API answers whom else it answered. An empty list would mean everybody, so where nobody else is left it is turned
+# off.
+:local rest ""
+:local known false
+:foreach one in=[:toarray [/ip/service/get api address]] do={
+    :if ([:tostr $one] = "$agentAddress/32") do={
+        :set known true
+    } else={
+        :if ($rest != "") do={ :set rest ($rest . ",") }
+        :set rest ($rest . [:tostr $one])
+    }
+}
+:if ($known) do={
+    :if ($rest = "") do={
+        /ip/service/set api disabled=yes address=""
+        :put "phsweb-agent: the API answered nobody else, so it is off now."
+    } else={
+        /ip/service/set api address=$rest
+    }
+}
+/user/remove [find where name="phsweb-agent"]
+/user/group/remove [find where name="phsweb-agent"]
+
+/ip/firewall/nat/remove [find where comment~"^phsweb-agent: "]
+/ip/firewall/filter/remove [find where comment~"^phsweb-agent: "]
+/ip/address/remove [find where interface="phsweb-agent"]
+/interface/bridge/port/remove [find where interface="veth-phsweb"]
+/interface/bridge/remove [find where name="phsweb-agent"]
+/interface/veth/remove [find where name="veth-phsweb"]
+
+# What was in a folder is gone with the folder, so some can't be removed any more.
+:if ($filesToo = "yes") do={
+    :foreach one in=[/file/find where name~"^$onDisk/phsweb-agent"] do={
+        :do { /file/remove $one } on-error={}
+    }
+}
+:put "phsweb-agent: removed. Look at /file/print for what is left of its files."
+}
