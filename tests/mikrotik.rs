@@ -1,0 +1,174 @@
+//! The RouterOS scripts in `cross` hold together, and `cross/README.md` says by hand what they do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use phsweb_agent::config;
+
+const SCRIPTS: [&str; 2] = ["cross/mikrotik.rsc", "cross/mikrotik-remove.rsc"];
+
+/// What the image starts by itself, and the script says again.
+const ARGUMENTS: &str = "run --wait --config /etc/phsweb-agent/sites.ron --listen 0.0.0.0:8080";
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// A script without its comments, which RouterOS knows at the start of a line only, and the insides of its strings.
+/// All that is opened in it is closed, or this fails.
+fn code(script: &str) -> String {
+    let (mut code, mut open, mut in_string) = (String::new(), Vec::new(), false);
+    for (number, line) in script.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
+        let mut characters = line.chars();
+        while let Some(character) = characters.next() {
+            match character {
+                '\\' => _ = characters.next(),
+                '"' => in_string = !in_string,
+                _ if in_string => {}
+                '{' | '[' | '(' => open.push(character),
+                '}' | ']' | ')' => {
+                    let opened = open.pop().unwrap_or(' ');
+                    assert!(
+                        ["{}", "[]", "()"].contains(&&*format!("{opened}{character}")),
+                        "line {}",
+                        number + 1
+                    );
+                }
+                _ => {}
+            }
+            if !in_string {
+                code.push(character);
+            }
+        }
+        assert!(!in_string || line.ends_with('\\'), "line {}: a string is open", number + 1);
+        code.push('\n');
+    }
+    assert!(open.is_empty() && !in_string, "{open:?}");
+    code
+}
+
+/// A script with its lines joined and the values of its variables put in, as it runs on a 32-bit router with RouterOS
+/// 7.21, where every condition that sets one holds.
+fn as_it_runs(script: &str) -> String {
+    let put_in = |values: &BTreeMap<&str, String>, text: &str| {
+        // Backwards, so that of two names that begin alike the longer one comes first.
+        values
+            .iter()
+            .rev()
+            .fold(text.to_string(), |text, (name, value)| text.replace(&format!("${name}"), value))
+    };
+    let known = [("image", "armv5"), ("apiPort", "8728"), ("secret", "A-LONG-RANDOM-PASSWORD")];
+    let mut values: BTreeMap<&str, String> = known.map(|(name, value)| (name, value.to_string())).into();
+    for line in script.lines().map(str::trim) {
+        let set = line.strip_prefix(":local ").or_else(|| line.strip_prefix(":set "));
+        let set = set.and_then(|rest| rest.strip_suffix('"')?.split_once(" \""));
+        if let Some((name, value)) = set.filter(|(_, value)| !value.is_empty()) {
+            values.insert(name, put_in(&values, value));
+        }
+    }
+    put_in(&values, &script.replace("\\\n", ""))
+}
+
+/// The commands of a text that add something, each as its words: in which order they come says nothing.
+fn additions(text: &str) -> BTreeSet<BTreeSet<String>> {
+    text.lines()
+        .filter_map(|line| {
+            let end = line.find("/add ")?;
+            let start = line[..end].rfind([' ', '"', '[']).map_or(0, |before| before + 1);
+            Some(line[start..].replace(['\\', '"', ']'], "").split_whitespace().map(str::to_string).collect())
+        })
+        .collect()
+}
+
+/// The insides of the code blocks of a language in a Markdown text, their indentation taken away.
+fn blocks(markdown: &str, language: &str) -> String {
+    let mut lines = markdown.lines();
+    let mut text = String::new();
+    while let Some(line) = lines.next() {
+        if line.trim_start() == format!("```{language}") {
+            let indent = line.len() - line.trim_start().len();
+            for line in lines.by_ref().take_while(|line| line.trim() != "```") {
+                text += line.get(indent..).unwrap_or_default();
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn what_not_every_version_knows_is_parsed_when_its_turn_comes() {
+    for script in SCRIPTS {
+        let code = code(&read(script));
+        for late in ["/container", "/file/add", "mounts=", "mountlists=", "memory-high=", "#"] {
+            assert!(!code.contains(late), "{script}: {late} stands outside of a string");
+        }
+    }
+}
+
+#[test]
+fn the_password_goes_nowhere_but_to_the_user_and_the_file() {
+    let script = read("cross/mikrotik.rsc").replace("$secretFile", "");
+    let uses: Vec<&str> = script.lines().map(str::trim).filter(|line| line.contains("$secret")).collect();
+    assert_eq!(uses.len(), 4, "{uses:?}");
+    for line in uses {
+        let to = ["$writeFile path=", "/file/set ", "/user/add ", "/user/set "];
+        assert!(to.iter().any(|to| line.starts_with(to)), "{line}");
+    }
+}
+
+#[test]
+fn readme_does_by_hand_what_the_script_does() {
+    let readme = read("cross/README.md");
+    let script = read("cross/mikrotik.rsc");
+    let by_hand = additions(&blocks(&readme, "routeros"));
+    let mut by_script = additions(&as_it_runs(&script));
+    // By hand files are uploaded.
+    by_script.retain(|words| !words.contains("contents=$text"));
+    assert_eq!(by_hand, by_script);
+    for words in ["name=phsweb-agent", "list=phsweb-agent", "mounts=phsweb-agent", "mountlists=phsweb-agent"]
+    {
+        assert!(readme.contains(&format!("| `{words}` |")), "{words}");
+        assert!(script.contains(&format!(" \"{words}\"")), "{words}");
+    }
+}
+
+#[test]
+fn the_agent_takes_the_file_that_the_script_writes() {
+    let script = as_it_runs(&read("cross/mikrotik.rsc"));
+    let line = script.lines().find_map(|line| line.trim().strip_prefix(":local sites (\"")).unwrap();
+    let (before, after) = line.strip_suffix("\")").unwrap().split_once("\" . ").unwrap();
+    let written = [before, after.trim_start().trim_start_matches('"')].concat();
+    let written = written.replace("\\n", "\n").replace("\\\"", "\"");
+    assert_eq!(written, blocks(&read("cross/README.md"), "ron"));
+
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mikrotik");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("router.secret"), "A-LONG-RANDOM-PASSWORD").unwrap();
+    let config = config::parse(&folder.join("sites.ron"), &written, &|_| None).unwrap();
+    assert_eq!(config.sites.len(), 1);
+}
+
+#[test]
+fn names_paths_and_ports_are_those_of_the_image() {
+    let readme = read("cross/README.md");
+    let script = read("cross/mikrotik.rsc");
+    assert!(script.contains(ARGUMENTS) && readme.contains(ARGUMENTS));
+    for image in ["arm64", "armv7", "armv5", "amd64"] {
+        assert!(readme.contains(&format!("`phsweb-agent-{image}.tar`")), "{image}");
+        assert!(script.contains(image), "{image}");
+    }
+    // How the image is made says the same, in whatever form its program wants it.
+    let cross = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross");
+    if cross.join("image.sh").exists() {
+        let making = fs::read_dir(cross).unwrap().map(|entry| entry.unwrap().path());
+        let making = making.filter(|path| path.extension().is_none_or(|end| end != "md" && end != "rsc"));
+        let making: String = making.filter_map(|path| fs::read_to_string(path).ok()).collect();
+        for word in
+            ARGUMENTS.split(' ').chain(["/phsweb-agent", "arm64", "armv7", "armv5", "amd64", "phsweb-agent-"])
+        {
+            assert!(making.contains(word), "{word} is not in how the image is made");
+        }
+    }
+}
