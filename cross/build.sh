@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# cross/build.sh [TARGET…]: static release binaries for small machines, all four where none is named.
+# They come to target/cross/TARGET/release/phsweb-agent. The same source, rustc and zig give the same bytes.
+#
+# Rust's standard library is that which rustup has for the target; where it has none, it is built from
+# Debian's rust-web-src, which needs no server but Debian's and makes the binary smaller.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
+  armv5te-unknown-linux-musleabi x86_64-unknown-linux-musl
+
+missing() { printf 'cross/build.sh: %s\n' "$@" >&2; exit 3; }
+
+# zig's names of a target and its oldest CPU: armv5te is for the EN7562CT, which has no FPU and takes no v7.
+zig_flags() {
+  case $1 in
+    aarch64-unknown-linux-musl) echo -target aarch64-linux-musl -mcpu=generic ;;
+    armv7-unknown-linux-musleabihf) echo -target arm-linux-musleabihf -mcpu=generic+v7a+vfp3d16+thumb2 ;;
+    armv5te-unknown-linux-musleabi) echo -target arm-linux-musleabi -mcpu=arm926ej_s+strict_align+soft_float ;;
+    x86_64-unknown-linux-musl) echo -target x86_64-linux-musl -mcpu=x86_64 ;;
+    *) missing "unknown target $1; expected aarch64-unknown-linux-musl, armv7-unknown-linux-musleabihf," \
+      "armv5te-unknown-linux-musleabi or x86_64-unknown-linux-musl" ;;
+  esac
+}
+
+if [ -z "${ZIG:-}" ]; then
+  if command -v zig >/dev/null; then ZIG=zig; else ZIG="python3 -m ziglang"; fi
+fi
+$ZIG version >/dev/null 2>&1 || missing "no zig, which compiles the C of ring and links;" \
+  "python3 -m venv target/zig && target/zig/bin/pip install ziglang==0.15.2, then" \
+  "ZIG='target/zig/bin/python3 -m ziglang' cross/build.sh"
+export ZIG ZIG_GLOBAL_CACHE_DIR=$PWD/target/cross/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/cross/zig
+
+# Where sources lie on this machine has no place in a binary.
+remap="--remap-path-prefix=$PWD/="
+for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do remap+=" --remap-path-prefix=$folder="; done
+
+sources=/usr/lib/rustlib/src/rust/library
+for target; do
+  zig=$(zig_flags "$target")
+  name=${target//-/_}
+  export "CC_$name=$PWD/cross/zcc" "AR_$name=$PWD/cross/zar"
+  # Nothing unwinds, so no table for it is needed.
+  export "CFLAGS_$name=$zig -fno-asynchronous-unwind-tables -fno-unwind-tables"
+  export "CARGO_TARGET_${name^^}_LINKER=$PWD/cross/zcc"
+  flags="-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no"
+  flags+=" -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always"
+  for flag in $zig; do flags+=" -C link-arg=$flag"; done
+  export "CARGO_TARGET_${name^^}_RUSTFLAGS=$flags $remap"
+  build=(build --locked --release --target "$target" --target-dir target/cross)
+  if [ -e "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
+    cargo "${build[@]}"
+  elif [ -e "$sources/Cargo.toml" ]; then
+    # It is stable Rust by Debian; only that it builds its own library is not.
+    PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo "${build[@]}" \
+      -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
+  else
+    missing "no standard library for $target;" \
+      "rustup target add $target, or on Debian 12: apt-get install rustc-web cargo-web rust-web-src"
+  fi
+  ls -l "target/cross/$target/release/phsweb-agent"
+done

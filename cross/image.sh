@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# cross/image.sh [TARGET…]: a container image for each binary that cross/build.sh has left, all four where
+# none is named: target/cross/phsweb-agent-ARCH.tar, as `docker save` writes them and RouterOS takes them,
+# with one uncompressed layer. The same binary gives the same bytes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
+  armv5te-unknown-linux-musleabi x86_64-unknown-linux-musl
+
+archive() { tar --create --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "$@"; }
+digest() { sha256sum "$1" | cut -d' ' -f1; }
+
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+for target; do
+  case $target in
+    aarch64-*) arch=arm64 platform='"architecture":"arm64","variant":"v8"' ;;
+    armv7-*) arch=armv7 platform='"architecture":"arm","variant":"v7"' ;;
+    armv5te-*) arch=armv5 platform='"architecture":"arm","variant":"v5"' ;;
+    x86_64-*) arch=amd64 platform='"architecture":"amd64"' ;;
+    *) echo "cross/image.sh: no image is made for $target" >&2; exit 2 ;;
+  esac
+  binary=target/cross/$target/release/phsweb-agent
+  [ -e "$binary" ] || { echo "cross/image.sh: no $binary; make it with cross/build.sh $target" >&2; exit 3; }
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  root=$work/root image=$work/image
+  # Nobody can be asked to make a folder in a root that is read-only: all that is mounted has its place.
+  install -d "$root"/{dev,etc/phsweb-agent,proc,run,sys} "$image"
+  install -d -m 1777 "$root/tmp"
+  install -m 755 "$binary" "$root/phsweb-agent"
+  install -D -m 644 sites.ron "$root/usr/share/doc/phsweb-agent/sites.ron"
+  archive --file "$work/layer.tar" --directory "$root" .
+  layer=$(digest "$work/layer.tar")
+  install -D -m 644 "$work/layer.tar" "$image/$layer/layer.tar"
+  cat > "$work/config.json" <<JSON
+{$platform,"os":"linux","created":"1970-01-01T00:00:00Z",
+"config":{"Entrypoint":["/phsweb-agent"],
+"Cmd":["run","--wait","--config","/etc/phsweb-agent/sites.ron","--listen","0.0.0.0:8080"],
+"WorkingDir":"/","ExposedPorts":{"8080/tcp":{}},
+"Labels":{"org.opencontainers.image.title":"phsweb-agent","org.opencontainers.image.version":"$version",
+"org.opencontainers.image.licenses":"MIT OR Apache-2.0"}},
+"rootfs":{"type":"layers","diff_ids":["sha256:$layer"]},
+"history":[{"created":"1970-01-01T00:00:00Z","created_by":"cross/image.sh"}]}
+JSON
+  config=$(digest "$work/config.json")
+  install -m 644 "$work/config.json" "$image/$config.json"
+  printf '[{"Config":"%s.json","RepoTags":["phsweb-agent:%s"],"Layers":["%s/layer.tar"]}]\n' \
+    "$config" "$version" "$layer" > "$image/manifest.json"
+  archive --file "target/cross/phsweb-agent-$arch.tar" --directory "$image" "$config.json" "$layer" manifest.json
+  rm -rf "$work"
+  ls -l "target/cross/phsweb-agent-$arch.tar"
+done
