@@ -2,12 +2,16 @@
 //! them in a `.txt`, of the good ones that they are good. An `.env` beside a file is its environment, which is
 //! empty otherwise.
 
+#[path = "agent/binary.rs"]
+mod binary;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use binary::binary;
 use phsweb_agent::config;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -29,7 +33,7 @@ fn names(folder: &Path, extension: &str) -> BTreeSet<String> {
 /// What the program says of a file, in the file's folder.
 fn check(path: &Path) -> Output {
     let environment = fs::read_to_string(path.with_extension("env")).unwrap_or_default();
-    Command::new(env!("CARGO_BIN_EXE_phsweb-agent"))
+    Command::new(binary())
         .current_dir(path.parent().unwrap())
         .env_clear()
         .envs(environment.lines().filter_map(|line| line.split_once('=')))

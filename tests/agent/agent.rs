@@ -2,6 +2,8 @@
 //!
 //! Nothing that it says to any of these tests may have a secret in it.
 
+#[path = "binary.rs"]
+mod binary;
 #[path = "unsaid.rs"]
 mod unsaid;
 
@@ -14,6 +16,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use binary::binary;
 use serde_json::Value;
 use tempfile::TempDir;
 use unsaid::Unsaid;
@@ -55,7 +58,7 @@ pub(super) fn throughout(time: Duration, mut look: impl FnMut()) {
 
 /// The program, without anything of this process's environment.
 pub(super) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_phsweb-agent"));
+    let mut command = Command::new(binary());
     command.env_clear().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

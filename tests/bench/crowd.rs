@@ -11,6 +11,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+#[path = "../agent/binary.rs"]
+mod binary;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -20,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use agent::Agent;
 use async_net::TcpStream;
+use binary::binary;
 use phsweb_agent::simulator::{Router, Settings};
 use smol::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 use smol::{LocalExecutor, Timer};
@@ -50,7 +53,7 @@ fn start(router: &Router) -> Agent {
         )"#,
         router.addr()
     );
-    Agent::start(&mut Command::new(env!("CARGO_BIN_EXE_phsweb-agent")), &file)
+    Agent::start(&mut Command::new(binary()), &file)
 }
 
 /// What the crowd has seen so far.

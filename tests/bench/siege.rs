@@ -13,6 +13,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
+#[path = "../agent/binary.rs"]
+mod binary;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use agent::Agent;
 use async_net::TcpStream;
+use binary::binary;
 use rustix::net::sockopt::set_socket_linger;
 use smol::future::or;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
@@ -142,7 +145,7 @@ fn start(kind: &Kind) -> Agent {
     );
     let limited = format!(r#"ulimit -n {} && exec "$0" run --simulate --log error"#, kind.descriptors);
     let mut command = Command::new("sh");
-    command.args(["-c", &limited, env!("CARGO_BIN_EXE_phsweb-agent")]).stderr(Stdio::null());
+    command.args(["-c", &limited]).arg(binary()).stderr(Stdio::null());
     Agent::start(&mut command, &file)
 }
 
