@@ -63,7 +63,9 @@ fn each_module_uses_only_what_stands_below_it() {
         let relative = path.strip_prefix(&src).unwrap();
         let top = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
         let Some((_, allowed)) = MAY_USE.iter().find(|(module, _)| *module == top) else {
-            assert!(["lib", "main"].contains(&top), "{top} has no line in the table of this test");
+            // The program's own, which stand above the library.
+            let is_program = ["lib", "main", "arguments"].contains(&top);
+            assert!(is_program, "{top} has no line in the table of this test");
             continue;
         };
         for used in uses(&fs::read_to_string(path).unwrap()) {

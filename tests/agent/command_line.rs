@@ -1,14 +1,36 @@
 //! Help, versions, and wrong use.
 
+use std::fs::File;
+
 use super::agent::{end_of, program};
 
 #[test]
 fn help_is_there_for_the_program_and_each_command() {
-    let own: [(&[&str], &[&str]); 4] = [
-        (&[], &["run", "demo", "simulate", "--config", "--version", "sites.ron"]),
-        (&["run"], &["--config", "--listen", "--simulate", "--log"]),
-        (&["demo"], &["--sites", "--listen", "--log", "PHSWEB_ADMIN_TOKEN"]),
-        (&["simulate"], &["--routers", "--active", "--users", "--version", "--port", "password"]),
+    let own: [(&[&str], &[&str]); 6] = [
+        (
+            &[],
+            &["run", "check", "test", "demo", "simulate", "--config", "--wait", "-V, --version", "sites.ron"],
+        ),
+        (&["run"], &["--config=FILE", "--listen=ADDR", "--wait", "--simulate", "--log=LEVEL", "-h, --help"]),
+        (&["check"], &["[FILE]", "--log", "--version", "$PHSWEB_CONFIG"]),
+        (&["test"], &["--config", "--json", "[SITE...]"]),
+        (
+            &["demo"],
+            &["--sites", "1 to 1000", "[default: 3]", "[default: 127.0.0.1:8080]", "PHSWEB_ADMIN_TOKEN"],
+        ),
+        (
+            &["simulate"],
+            &[
+                "--routers",
+                "[default: 1]",
+                "--active",
+                "--users",
+                "--version=V",
+                "--port",
+                "--tls",
+                "password",
+            ],
+        ),
     ];
     for (command, words) in own {
         let help = end_of(program(command.iter().copied().chain(["--help"])));
@@ -17,16 +39,28 @@ fn help_is_there_for_the_program_and_each_command() {
         for word in words {
             assert!(help.out.contains(word), "{command:?}: no {word} in {}", help.out);
         }
+        let widest = help.out.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{command:?}: {widest:?} in {}", help.out);
+        assert_eq!(end_of(program(command.iter().copied().chain(["-h"]))).out, help.out, "{command:?}");
     }
+}
+
+#[test]
+fn help_that_nobody_reads_is_no_failure() {
+    let mut command = program(["--help"]);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap());
+    let ended = command.output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""));
 }
 
 #[test]
 fn the_version_is_the_packages() {
     // `simulate --version V` is the RouterOS's.
-    for command in [&[][..], &["run"], &["demo"]] {
-        let said = end_of(program(command.iter().copied().chain(["--version"])));
-        assert_eq!(said.code, Some(0), "{command:?}: {}", said.err);
-        assert!(said.out.contains(env!("CARGO_PKG_VERSION")), "{command:?}: {}", said.out);
+    for arguments in [&["--version"][..], &["-V"], &["run", "--version"], &["demo", "-V"]] {
+        let said = end_of(program(arguments));
+        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{arguments:?}");
+        let version = said.out.lines().next();
+        assert_eq!(version, Some(concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION"))));
     }
 }
 
@@ -39,6 +73,7 @@ fn an_unknown_option_names_the_nearest() {
         (&["demo", "--site", "3"], "--sites"),
         (&["simulate", "--router", "3"], "--routers"),
         (&["simulate", "--prt", "0"], "--port"),
+        (&["simulate", "--fault", "stal"], "stall"),
         (&["dmo"], "demo"),
         (&["simulte"], "simulate"),
     ] {
@@ -62,6 +97,11 @@ fn a_value_that_is_none_is_wrong_use() {
         &["simulate", "--version", "seven"],
         &["simulate", "--port", "65536"],
         &["run", "extra"],
+        &["check", "sites.ron", "extra"],
+        &["--config", "--wait"],
+        &["--config", "a", "--config", "b"],
+        &["--wait=yes"],
+        &["--wait", "check"],
     ] {
         let ended = end_of(program(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}{}", ended.out, ended.err);

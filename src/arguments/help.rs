@@ -1,0 +1,80 @@
+//! What the program says of itself: help and version.
+
+use std::iter;
+
+use super::{Argument, Command, Takes};
+
+/// Widest line, in characters; there are none but ASCII's.
+const WIDTH: usize = 100;
+
+pub(super) fn version() -> String {
+    concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION")).into()
+}
+
+/// The help of a command.
+pub(super) fn of(command: &Command) -> String {
+    let Command { about, options, operand, notes, list, .. } = command;
+    let mut parts = vec![wrapped(about, 0), format!("Usage: {}", wrapped(&usage(command), "Usage: ".len()))];
+    parts.extend(operand.iter().map(|operand| table("Arguments", &[row(operand)])));
+    parts.push(table("Options", &options.iter().map(row).collect::<Vec<_>>()));
+    parts.extend(list.iter().map(|list| {
+        let rows: Vec<_> = (list.rows)().into_iter().map(|(name, text)| (name.into(), text.into())).collect();
+        table(list.heading, &rows)
+    }));
+    parts.push(wrapped(notes, 0));
+    parts.join("\n\n")
+}
+
+fn usage(command: &Command) -> String {
+    let Command { name, options, operand, .. } = command;
+    let mut words = vec!["phsweb-agent".into(), if name.is_empty() { "[COMMAND]" } else { name }.into()];
+    // Help and version go without saying.
+    let options = options.iter().filter(|option| option.short.is_empty());
+    words.extend(options.chain(operand).map(|argument| format!("[{}]", label(argument))));
+    words.join(" ")
+}
+
+/// `--config=FILE`, or the operand.
+fn label(argument: &Argument) -> String {
+    match argument.takes {
+        Takes::Nothing(_) => argument.name.into(),
+        Takes::Value(kind, _) if argument.name.is_empty() => kind.into(),
+        Takes::Value(kind, _) => format!("{}={kind}", argument.name),
+    }
+}
+
+fn row(argument: &Argument) -> (String, String) {
+    let short = match argument.short {
+        "" => String::new(),
+        short => format!("{short}, "),
+    };
+    let default = argument.default.map(|default| format!(" [default: {}]", default())).unwrap_or_default();
+    (short + &label(argument), argument.help.to_string() + &default)
+}
+
+/// Names, and beside them what is said of each.
+fn table(heading: &str, rows: &[(String, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let rows = rows.iter().map(|(name, text)| format!("  {name:width$}  {}", wrapped(text, width + 4)));
+    let lines: Vec<String> = iter::once(format!("{heading}:")).chain(rows).collect();
+    lines.join("\n")
+}
+
+/// A text in lines that begin so far from the left, where the first one begins, too.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = String::new();
+    let mut column = indent;
+    for word in text.split(' ') {
+        if column > indent && column + 1 + word.len() > WIDTH {
+            lines.push('\n');
+            lines.extend(iter::repeat_n(' ', indent));
+            column = indent;
+        } else if column > indent {
+            lines.push(' ');
+            column += 1;
+        }
+        lines += word;
+        column += word.len();
+    }
+    lines
+}

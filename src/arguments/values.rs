@@ -1,0 +1,31 @@
+//! Values on the command line: each as what it is, or what was found and what was expected.
+
+use std::ffi::OsStr;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
+
+/// What is wrong with a value, shown with nothing that would steer a terminal.
+pub(super) fn unexpected(value: &OsStr, expected: &str) -> String {
+    format!("found {:?}; expected {expected}", value.to_string_lossy())
+}
+
+/// What goes by names must be text; a path need not.
+pub(super) fn text(value: &OsStr) -> Result<&str, String> {
+    value.to_str().ok_or_else(|| unexpected(value, "UTF-8"))
+}
+
+/// The value as a `T`, of which `expected` says the form.
+pub(super) fn parsed<T: FromStr>(value: &OsStr, expected: &str) -> Result<T, String> {
+    value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| unexpected(value, expected))
+}
+
+/// The value as a number that lies in the range.
+pub(super) fn number<T>(value: &OsStr, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    let expected = format!("a number from {} to {}", range.start(), range.end());
+    let number = parsed(value, &expected)?;
+    if range.contains(&number) { Ok(number) } else { Err(unexpected(value, &expected)) }
+}
