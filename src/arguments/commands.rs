@@ -21,10 +21,11 @@ const MAX_ROUTERS: u16 = 1000;
 const PLACES: &str = "The configuration; else $PHSWEB_CONFIG, ./sites.ron, /etc/phsweb-agent/sites.ron";
 
 const HELP: Argument = Argument::switch("--help", "Print this help", |given| given.help = true).short("-h");
-const VERSION: Argument = Argument::switch("--version", "Print the version", |given| {
-    given.own_version = true;
-})
-.short("-V");
+const VERSION: Argument =
+    Argument::switch("--version", "Print the version, the target and the features", |given| {
+        given.own_version = true;
+    })
+    .short("-V");
 const LOG: Argument = Argument::value(
     "--log",
     "LEVEL",

@@ -7,8 +7,20 @@ use super::{Argument, Command, Takes};
 /// Widest line, in characters; there are none but ASCII's.
 const WIDTH: usize = 100;
 
+/// The version, and below it what the program was built for and has in it.
 pub(super) fn version() -> String {
-    concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION")).into()
+    let linkage = if cfg!(target_feature = "crt-static") { ", static" } else { "" };
+    let cpu = match env!("TARGET_CPU") {
+        "" => String::new(),
+        required => format!(", for a CPU with {required}"),
+    };
+    format!(
+        "Version: phsweb-agent {}\n\
+         target: {}{linkage}\n\
+         features: TLS 1.2 and 1.3 by rustls with ring, simulator{cpu}",
+        env!("CARGO_PKG_VERSION"),
+        env!("TARGET"),
+    )
 }
 
 /// The help of a command.

@@ -54,13 +54,28 @@ fn help_that_nobody_reads_is_no_failure() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
+fn the_version_is_the_packages_and_tells_what_it_is_built_for() {
     // `simulate --version V` is the RouterOS's.
     for arguments in [&["--version"][..], &["-V"], &["run", "--version"], &["demo", "-V"]] {
         let said = end_of(program(arguments));
         assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{arguments:?}");
-        let version = said.out.lines().next();
-        assert_eq!(version, Some(concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION"))));
+        let lines: Vec<&str> = said.out.lines().collect();
+        let [version, target, features] = lines[..] else { panic!("{arguments:?}: {}", said.out) };
+        assert_eq!(version, concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION")));
+        assert!(target.starts_with("target: ") && target.contains(std::env::consts::ARCH), "{target}");
+        assert_eq!(target.ends_with(", static"), cfg!(target_feature = "crt-static"), "{target}");
+        assert!(
+            features.starts_with("features: TLS 1.2 and 1.3 by rustls with ring, simulator"),
+            "{features}"
+        );
+        for (feature, is_needed) in [
+            ("neon", cfg!(target_feature = "neon")),
+            ("sse2", cfg!(target_feature = "sse2")),
+            ("avx2", cfg!(target_feature = "avx2")),
+            ("crt-static", false),
+        ] {
+            assert_eq!(features.contains(feature), is_needed, "{feature}: {features}");
+        }
     }
 }
 
