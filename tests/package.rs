@@ -1,5 +1,7 @@
-//! The systemd unit.
+//! The systemd unit and the Debian package.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,4 +24,31 @@ fn the_unit_exposes_little() {
     let told = String::from_utf8_lossy(&analyzed.stdout);
     assert!(analyzed.status.success(), "{told}{}", String::from_utf8_lossy(&analyzed.stderr));
     println!("{}", told.lines().last().unwrap_or_default());
+}
+
+#[test]
+fn a_machine_that_could_not_run_it_refuses_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for (machine, package, is_taken) in [
+        ("armv6l", "armhf", false),
+        ("armv6l", "armel", true),
+        ("armv7l", "armhf", true),
+        ("armv8l", "armhf", true),
+        ("aarch64", "armhf", true),
+        ("aarch64", "arm64", true),
+        ("x86_64", "amd64", true),
+    ] {
+        let uname = folder.path().join("uname");
+        fs::write(&uname, format!("#!/bin/sh\necho {machine}\n")).unwrap();
+        fs::set_permissions(&uname, fs::Permissions::from_mode(0o755)).unwrap();
+        let done = Command::new("/bin/sh")
+            .arg(here("cross/debian/preinst"))
+            .arg("install")
+            .env("PATH", folder.path())
+            .env("DPKG_MAINTSCRIPT_ARCH", package)
+            .output()
+            .unwrap();
+        assert_eq!(done.status.success(), is_taken, "{package} on {machine}: {done:?}");
+        assert_eq!(String::from_utf8_lossy(&done.stderr).contains("for armel"), !is_taken);
+    }
 }

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# cross/package.sh [TARGET…]: a Debian package of each binary that cross/build.sh has left, all four where none
+# is named: target/cross/debian/phsweb-agent_VERSION_ARCH.deb. The same binary and commit give the same bytes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
+  armv5te-unknown-linux-musleabi x86_64-unknown-linux-musl
+
+missing() { printf 'cross/package.sh: %s\n' "$@" >&2; exit 3; }
+
+# Without its default features it compresses by Debian's xz, and needs no C library of its own.
+version=3.8.0
+[ "$(cargo deb --version 2>/dev/null)" = "cargo-deb $version" ] || missing "no cargo-deb $version;" \
+  "cargo install --locked --version $version --no-default-features cargo-deb"
+command -v xz >/dev/null || missing "no xz; apt-get install xz-utils"
+
+# What all files in the packages are dated.
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export CARGO_TARGET_DIR=target/cross
+for target; do
+  binary=$CARGO_TARGET_DIR/$target/release/phsweb-agent
+  [ -e "$binary" ] || missing "no $binary; make it with cross/build.sh $target"
+  package=$(cargo deb --quiet --locked --no-build --no-strip --target "$target" --output target/cross/debian/)
+  ls -l "$package"
+done
