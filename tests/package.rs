@@ -1,9 +1,20 @@
-//! The systemd unit and the Debian package.
+//! The Debian package, on a Debian of its own: it installs, runs, upgrades and purges.
+//!
+//! ```sh
+//! cross/build.sh x86_64-unknown-linux-musl && cross/package.sh x86_64-unknown-linux-musl
+//! cargo test --test package -- --ignored --nocapture
+//! ```
+//!
+//! The machine is a container by systemd-nspawn with no network. Its root is made once by debootstrap, at
+//! `target/package`, and never written to; what happens on it is told by `tests/package/inside.sh`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Seconds that the machine may take from boot to end; it takes about 15.
+const PATIENCE: &str = "150";
 
 /// How much the unit may expose, in tenths as `systemd-analyze security` counts: 11, most of it the network, and
 /// nothing more of weight.
@@ -11,6 +22,66 @@ const EXPOSURE: &str = "12";
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The first mirror that this machine has its own packages from.
+fn mirror() -> String {
+    let sources = "/etc/apt/sources.list.d/debian.sources";
+    let text = fs::read_to_string(sources).unwrap_or_else(|error| panic!("{sources}: {error}"));
+    let uris = text.lines().find_map(|line| line.strip_prefix("URIs:")).unwrap_or_else(|| panic!("{text}"));
+    uris.split_whitespace().next().unwrap_or_else(|| panic!("{text}")).into()
+}
+
+/// A Debian with systemd, and nothing else that it need not have.
+fn root() -> PathBuf {
+    let root = here("target/package/bookworm");
+    if !root.exists() {
+        // Under another name until it is whole.
+        let new = root.with_extension("new");
+        let _ = fs::remove_dir_all(&new);
+        fs::create_dir_all(&new).unwrap();
+        let made = Command::new("debootstrap")
+            .args(["--variant=minbase", "--include=systemd,systemd-sysv", "bookworm"])
+            .arg(&new)
+            .arg(mirror())
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.as_ref().is_ok_and(ExitStatus::success), "debootstrap: {made:?}");
+        fs::rename(&new, &root).unwrap();
+    }
+    root
+}
+
+#[test]
+#[ignore = "needs root, debootstrap, systemd-nspawn and the package"]
+fn a_debian_machine_has_it_from_install_to_purge() {
+    let packages = here("target/cross/debian");
+    let package = packages.join(concat!("phsweb-agent_", env!("CARGO_PKG_VERSION"), "_amd64.deb"));
+    assert!(
+        package.exists(),
+        "{} is missing: cross/build.sh and cross/package.sh make it",
+        package.display()
+    );
+    let bind = |from: &Path, to: &str| format!("--bind-ro={}:{to}", from.display());
+    let done = Command::new("timeout")
+        .args(["--kill-after=10", PATIENCE, "systemd-nspawn", "--quiet", "--boot", "--directory"])
+        .arg(root())
+        // What is written goes to memory, and ends with it.
+        .arg("--volatile=overlay")
+        .args(["--private-network", "--register=no", "--keep-unit"])
+        .arg(bind(&packages, "/packages"))
+        .arg(bind(&here("tests/package"), "/inside"))
+        .arg(bind(&here("tests/package/inside.service"), "/etc/systemd/system/inside.service"))
+        // Nobody else may hold the console, which is where the script speaks.
+        .args(["systemd.unit=inside.service", "systemd.mask=console-getty.service"])
+        .arg("systemd.show_status=no")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("timeout: {error}"));
+    let told = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{}\n{told}{}", done.status, String::from_utf8_lossy(&done.stderr));
+    let steps = told.lines().filter(|line| line.starts_with("== "));
+    steps.for_each(|step| println!("{step}"));
 }
 
 #[test]
