@@ -1,20 +1,31 @@
 //! Where log lines go: through a queue to one thread, which writes them.
 //!
 //! Standard error is a pipe to somebody else. When that reader is slow the pipe fills and a write
-//! waits; when it has gone, `simple_logger` panics. Neither may reach a site or a request, so
-//! they only queue a line. What finds the queue full is lost, and how many were is said.
+//! waits. That may not reach a site or a request, so they only queue a line. What finds the queue
+//! full is lost, and how many were is said.
+//!
+//! When that reader has gone, or the disk is full, a write fails, and `simple_logger` panics where
+//! it does. So it never writes there itself: see [`Detour`].
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::AsFd;
+use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
+use rustix::io::ioctl_fionbio;
+use rustix::stdio::dup2_stderr;
 use simple_logger::SimpleLogger;
 
 /// Most lines waiting to be written: a burst from a thousand sites.
 const MAX_WAITING: usize = 1024;
+
+/// Longest text of a line, in bytes; the rest of it is cut off. With what stands before it in the line it must
+/// find room in a pipe, which for a user with many of them is one page, 4 KiB.
+const MAX_TEXT: usize = 3 * 1024;
 
 /// Longest wait at the end for the lines under way: the program must end within 2 s.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -35,7 +46,9 @@ pub fn start(level: Option<LevelFilter>) {
         None => writer,
     };
     let most = writer.max_level();
-    let write = move || QUEUE.write(&writer);
+    // Who has no descriptor left for the log has none for anything else, either.
+    let Ok(detour) = Detour::new().map(|detour| DETOUR.get_or_init(|| detour)) else { return };
+    let write = move || QUEUE.write(&writer, detour);
     if thread::Builder::new().name("log".into()).stack_size(STACK).spawn(write).is_ok()
         && log::set_logger(&*QUEUE).is_ok()
     {
@@ -43,7 +56,20 @@ pub fn start(level: Option<LevelFilter>) {
     }
 }
 
+/// Ends the log: waits until what was said is written, but not for long. What is logged after this goes nowhere,
+/// and standard error is itself: for a last word, or for the program that takes this one's place.
+pub fn end() {
+    let mut state = QUEUE.flushed();
+    state.has_ended = true;
+    if let Some(detour) = DETOUR.get() {
+        // It is not itself where the log's own thread has panicked.
+        detour.end();
+    }
+}
+
 static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
+
+static DETOUR: OnceLock<Detour> = OnceLock::new();
 
 /// Lines on their way. The lock is held to put one in or take one out, never to write.
 #[derive(Default)]
@@ -62,6 +88,8 @@ struct State {
     lost: usize,
     /// Whether a line is being written.
     writing: bool,
+    /// Whether none is to be written any more.
+    has_ended: bool,
 }
 
 struct Line {
@@ -75,10 +103,10 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes lines as they come, for ever.
-    fn write(&self, writer: &SimpleLogger) {
+    /// Writes lines as they come, until the log ends.
+    fn write(&self, writer: &SimpleLogger, detour: &Detour) {
         let mut state = self.lock();
-        loop {
+        while !state.has_ended {
             let Some(line) = state.lines.pop_front() else {
                 state.writing = false;
                 self.idle.notify_all();
@@ -89,16 +117,59 @@ impl Queue {
             let lost = std::mem::take(&mut state.lost);
             drop(state);
             for Line { level, target, text } in std::iter::once(line).chain(note(lost)) {
-                let put = AssertUnwindSafe(|| {
+                detour.write(|| {
                     writer.log(
                         &Record::builder().level(level).target(&target).args(format_args!("{text}")).build(),
                     );
                 });
-                // It panics where nobody reads any more; the next line may find a reader again.
-                let _ = catch_unwind(put);
             }
             state = self.lock();
         }
+    }
+
+    /// Waits until all lines are written, but not for long. Late or not at all: the program ends all the same.
+    fn flushed(&self) -> MutexGuard<'_, State> {
+        let busy = |state: &mut State| state.writing || !state.lines.is_empty();
+        let waited = self.idle.wait_timeout_while(self.lock(), FLUSH, busy);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The way of a line to standard error: through a pipe of ours, which stands in for that for as long as
+/// `simple_logger` writes. There a write can't fail, as it can where nobody reads any more, and needs not wait,
+/// as the pipe is empty before.
+struct Detour {
+    entrance: PipeWriter,
+    exit: PipeReader,
+    /// Standard error itself.
+    stderr: File,
+}
+
+impl Detour {
+    fn new() -> io::Result<Self> {
+        let (exit, entrance) = pipe()?;
+        // What is in it is read, and no more waited for.
+        ioctl_fionbio(&exit, true)?;
+        Ok(Self { entrance, exit, stderr: io::stderr().as_fd().try_clone_to_owned()?.into() })
+    }
+
+    /// Takes what `write` writes to standard error there, or nowhere: the next line may find a reader again.
+    fn write(&self, write: impl FnOnce()) {
+        if dup2_stderr(&self.entrance).is_err() {
+            return;
+        }
+        write();
+        self.end();
+        let mut line = Vec::new();
+        // It always ends with an error: that there is no more to be read yet.
+        let _ = (&self.exit).read_to_end(&mut line);
+        let _ = (&self.stderr).write_all(&line);
+    }
+
+    /// Lets standard error be itself again.
+    fn end(&self) {
+        // It can't fail: both are open.
+        let _ = dup2_stderr(&self.stderr);
     }
 }
 
@@ -117,7 +188,12 @@ impl Log for Queue {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let text = record.args().to_string();
+        let mut text = record.args().to_string();
+        if text.len() > MAX_TEXT {
+            let end = (0..=MAX_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+            text.truncate(end);
+            text.push('…');
+        }
         let line = Line { level: record.level(), target: record.target().into(), text };
         let mut state = self.lock();
         if state.lines.len() < MAX_WAITING {
@@ -130,8 +206,6 @@ impl Log for Queue {
     }
 
     fn flush(&self) {
-        let busy = |state: &mut State| state.writing || !state.lines.is_empty();
-        // Late or not at all: the program ends all the same.
-        drop(self.idle.wait_timeout_while(self.lock(), FLUSH, busy));
+        drop(self.flushed());
     }
 }

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
             (command.execute)(given)
         }
     });
-    log::logger().flush();
+    logging::end();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

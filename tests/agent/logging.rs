@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use phsweb_agent::simulator::{Fault, Router, Settings};
 use rustix::io::ioctl_fionbio;
 use tempfile::TempDir;
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, Given, end_of, until};
 use super::router;
 
 /// What the end may take.
@@ -103,6 +104,47 @@ fn nobody_misses_who_read_the_log() {
     drop(reader);
     let (mut agent, _folder) = agent_of(&router, writer);
     is_well_and_ends(&mut agent, &router);
+}
+
+#[test]
+fn a_full_disk_costs_the_log_alone() {
+    let router = router(Settings::default());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (mut agent, _folder) = agent_of(&router, full);
+    is_well_and_ends(&mut agent, &router);
+}
+
+#[test]
+fn a_line_of_any_length_is_cut_and_holds_up_no_other() {
+    let router = router(Settings::default());
+    let mut agent =
+        Given::default().argument("--log").argument("trace").site("awka", router.addr(), "").start();
+    let path = format!("/{}", "long/".repeat(1500));
+    assert_eq!(agent.get(&path).status, 404);
+    ends(&mut agent);
+    let log = agent.running.err();
+    let (_, after) = log.split_once("GET /long/").unwrap();
+    let (line, after) = after.split_once("…\n").unwrap();
+    assert!((2000..3100).contains(&line.len()) && !line.contains('\n'), "{line}");
+    assert!(after.contains("ending: Term"), "{after}");
+}
+
+#[test]
+fn what_ends_a_command_is_the_last_that_it_says() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (given, _folder) = Given::default().command();
+    // So few descriptors that there is something to be logged before.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 100; exec "$0" run --listen "$1""#]);
+    command.arg(given.get_program()).arg(&address).env_clear();
+    command.current_dir(given.get_current_dir().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = end_of(command);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    let lines: Vec<&str> = ended.err.lines().collect();
+    let [logged, said] = &lines[..] else { panic!("{lines:?}") };
+    assert!(logged.contains("this process may open 100 files"), "{logged}");
+    assert!(said.starts_with(&format!("can't listen at {address}")), "{said}");
 }
 
 #[test]
