@@ -24,6 +24,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "clock",
             "config",
             "http",
+            "logging",
             "routeros::login",
             "routeros::tls",
             "simulator",

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use phsweb_agent::command::anew::lasting;
 use phsweb_agent::command::{check::Check, demo::Demo, run::Run, simulate::Simulate, test::Test};
 use phsweb_agent::config::Http;
 use phsweb_agent::simulator::Fault;
@@ -100,7 +101,7 @@ static RUN: Command = Command {
             page and in the log.",
     execute: |given| {
         let Given { config, listen, wait, simulate, .. } = given;
-        Run { config, listen, wait, simulate }.execute()
+        lasting(|| Run { config, listen, wait, simulate }.execute())
     },
 };
 
@@ -163,7 +164,8 @@ static DEMO: Command = Command {
     notes: "PHSWEB_ADMIN_TOKEN in the environment turns details of people on, for who sends that token.",
     execute: |given| {
         let sites = given.sites.unwrap_or(SITES);
-        Demo { sites, listen: given.listen.unwrap_or_else(Http::default_listen) }.execute()
+        let listen = given.listen.unwrap_or_else(Http::default_listen);
+        lasting(|| Demo { sites, listen }.execute())
     },
 };
 
@@ -232,6 +234,6 @@ static SIMULATE: Command = Command {
     execute: |given| {
         let Given { routers, active, users, version, port, tls, fault, .. } = given;
         let routers = routers.unwrap_or(ROUTERS);
-        Simulate { routers, active, users, version, port, tls, fault }.execute()
+        lasting(|| Simulate { routers, active, users, version, port, tls, fault }.execute())
     },
 };

@@ -1,5 +1,6 @@
 //! The commands, one file each; `main` chooses one by the arguments.
 
+pub mod anew;
 pub mod check;
 pub mod demo;
 mod front;
@@ -72,7 +73,10 @@ async fn until_ended(mut signals: Signals, reload: impl Fn()) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Hup) => reload(),
-            Ok(signal) => return log::info!("ending: {signal:?}"),
+            Ok(signal) => {
+                anew::no_more();
+                return log::info!("ending: {signal:?}");
+            }
             Err(error) => log::warn!("signals can't be received: {error}"),
         }
     }

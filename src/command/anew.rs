@@ -1,0 +1,154 @@
+//! What a panic costs, which is always a mistake in this program: a restart in place.
+//!
+//! The hook replaces the program by itself: the process stays, with its id and its arguments, so that who started
+//! it sees nothing of that. What was known is learnt again. Nothing unwinds, and none of what that takes is in a
+//! release: it would be a sixth of it.
+
+use std::env;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::panic::{self, PanicHookInfo};
+use std::path::PathBuf;
+use std::process::{self, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+use smol::future::FutureExt;
+
+use super::{Failure, signals, until_ended};
+use crate::logging;
+
+/// The environment variable that tells the program how often in a row it has started anew.
+const TIMES: &str = "PHSWEB_AGENT_ANEW";
+
+/// Longest wait before a start, where each ends in a panic: a person who mends something looks within a minute.
+const MAX_WAIT: Duration = Duration::from_secs(60);
+
+/// Who has run for so long has begun well: what happens then has not to do with how it began.
+const BEGUN_WELL: Duration = Duration::from_secs(600);
+
+/// Runs a command that lasts, and lets a panic start the program anew meanwhile. Where it panics soon after each
+/// start it waits before the next, longer and longer; a signal ends that, and nothing is run.
+///
+/// # Errors
+///
+/// Those of the command; when signals can't be received.
+pub fn lasting(command: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    let times = env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or_default();
+    let began = Instant::now();
+    panic::set_hook(Box::new(move |panic| begin(panic, next(times, began.elapsed()))));
+    if times > 0 && !waited(times)? {
+        return Ok(());
+    }
+    command()
+}
+
+/// Lets a panic end the program from now on: it was to end anyway.
+pub fn no_more() {
+    drop(panic::take_hook());
+}
+
+/// The same as `times`, once there is a panic after so long.
+fn next(times: u32, ran: Duration) -> u32 {
+    if ran < BEGUN_WELL { times.saturating_add(1) } else { 1 }
+}
+
+/// How long to wait before the start that is this one in a row.
+fn wait(times: u32) -> Duration {
+    let doublings = times.checked_sub(2);
+    doublings.map_or(Duration::ZERO, |n| Duration::from_secs(1 << n.min(6)).min(MAX_WAIT))
+}
+
+/// Waits as is due, and says whether no signal has ended that.
+fn waited(times: u32) -> Result<bool, Failure> {
+    let wait = wait(times);
+    log::warn!(
+        "started anew because of a mistake in the agent, {times} in a row; before that it waits for {} s",
+        wait.as_secs()
+    );
+    // Received here: a container's first process is ended by no signal that it does not receive.
+    let signals = signals()?;
+    let ended = async {
+        // The file is read after this, whoever wants it to be.
+        until_ended(signals, || {}).await;
+        false
+    };
+    let over = async {
+        Timer::after(wait).await;
+        true
+    };
+    Ok(smol::block_on(ended.or(over)))
+}
+
+/// Says what happened and takes the program's place: the hook. A panic in here aborts the process.
+fn begin(panic: &PanicHookInfo<'_>, times: u32) {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    if BEGUN.swap(true, Ordering::Relaxed) {
+        // Another thread is at it, and ends this one with all others.
+        loop {
+            thread::park();
+        }
+    }
+    log::error!("this is a mistake in the agent, please report it; starting anew: {}", told(panic));
+    logging::end();
+    let error = replace(times);
+    // Where nobody reads it, the exit code still says so.
+    let _ = writeln!(io::stderr(), "can't start anew: {error}");
+    process::abort();
+}
+
+/// Where it happened and, in quotes, as what it says may come from anywhere, what.
+fn told(panic: &PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    let message = text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or_default();
+    let thread = thread::current();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    format!("thread {:?} panicked at {place}: {message:?}", thread.name().unwrap_or_default())
+}
+
+/// Becomes the same program with the same arguments; where it can't, says why. Descriptors but the first three
+/// are closed by that.
+fn replace(times: u32) -> io::Error {
+    let mut arguments = env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<_> = arguments.collect();
+    let become_as = |program: PathBuf| {
+        Command::new(program).arg0(&name).args(&arguments).env(TIMES, times.to_string()).exec()
+    };
+    // A path that an upgrade has removed the file from is told with a mark that makes it none; without /proc none
+    // is told.
+    let _ = env::current_exe().map(become_as);
+    become_as(PathBuf::from(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_to_a_minute() {
+        for (times, seconds) in
+            [(1, 0), (2, 1), (3, 2), (4, 4), (5, 8), (6, 16), (7, 32), (8, 60), (9, 60), (u32::MAX, 60)]
+        {
+            assert_eq!(wait(times), Duration::from_secs(seconds), "{times}");
+        }
+    }
+
+    #[test]
+    fn who_has_begun_well_begins_to_count_anew() {
+        let well = Duration::from_secs(600);
+        for (times, ran, expected) in [
+            (0, Duration::ZERO, 1),
+            (1, Duration::ZERO, 2),
+            (7, well - Duration::from_millis(1), 8),
+            (7, well, 1),
+            (0, 2 * well, 1),
+            (u32::MAX, Duration::ZERO, u32::MAX),
+        ] {
+            assert_eq!(next(times, ran), expected, "{times} after {ran:?}");
+        }
+    }
+}
