@@ -17,13 +17,14 @@
 //! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
 //! | [`http`] | the gate, tiny_http behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
-//! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says |
+//! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //!
 //! ```text
 //! command → { http, site } → { action, config, state } → plugin → routeros
 //! command → simulator → routeros::wire alone
+//! command → logging
 //! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
 //! asked of a router goes as an order to the site's task
 //! ```
@@ -47,9 +48,14 @@
 //! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!
+//! A panic in any of them, also in one of a crate's, is a mistake. None is caught, and nothing unwinds: the program
+//! says where it was and takes its own place, as the same process with the same arguments, and learns anew what it
+//! knew.
+//!
 //! # What never happens
 //!
 //! - A router, browser or file makes the process end, or grow past a bound that a constant names.
+//! - A mistake in this program stops it for longer than it takes to start, unless each start ends in one.
 //! - A value that is not known shows as zero: it is absent, and an old one carries its age. Only
 //!   `/api/hotspot` has zeros, for consumers that were there before.
 //! - A secret is printed, or details of people leave for anyone but the admin.

@@ -328,7 +328,7 @@ fn after_an_upgrade_the_new_program_starts() {
     program.tell("thread");
     assert_eq!(program.line(), first);
     let running = fs::read_link(format!("/proc/{}/exe", program.child.id())).unwrap();
-    assert_eq!(running.file_name(), Some(OsStr::new("upgraded")), "{running:?}");
+    assert_eq!(running.file_name(), Some(OsStr::new("upgraded")), "{}", running.display());
 }
 
 fn a_program_that_is_gone_ends() {

@@ -1,12 +1,11 @@
 //! The file as it changes while the agent runs: what is whole and good is taken at once, what is wrong is
 //! told when it stays so.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::contents::{Contents, is_pipe};
-use super::{Config, Environment, MAX_FILE, Problem, Problems, read};
+use super::{Config, Environment, Problem, Problems, read};
 
 /// How long a file may be wrong, in another way at each look, before that is told: it is being written.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,14 +87,7 @@ impl Watch {
     }
 
     fn read(&mut self, environment: Environment) -> Result<Config, Problems> {
-        // A mistake in this program costs a re-read, and not the sites that run.
-        let Ok((config, contents)) = catch_unwind(AssertUnwindSafe(|| read(&self.path, environment))) else {
-            // Not again before it is another.
-            self.contents = Contents::default();
-            let _ = self.contents.read(&self.path, MAX_FILE);
-            let message = "the agent failed over this file; please report it";
-            return Err(Problem::elsewhere(self.path.display().to_string(), message).into());
-        };
+        let (config, contents) = read(&self.path, environment);
         self.contents = contents;
         config
     }

@@ -4,13 +4,16 @@
 //! for the lanes to connect. Then the listener is shut down: nobody else on the
 //! host can connect any more, and there is no `accept` left that could fail when
 //! descriptors run out, which would end `tiny_http` for good.
+//!
+//! What can panic in there, for want of threads or descriptors, does so in [`start`] or not at all. A panic of
+//! whatever answers is no trouble of one request alone: it starts the program anew.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Cursor, Read, Write};
+use std::mem;
 use std::net::IpAddr;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -19,7 +22,7 @@ use tiny_http::{Header, Server, StatusCode};
 
 use super::gate::MAX_BODY;
 use super::gate::engine::{Engine, LANES, PEER, SECRET, Shelf, TICKET};
-use super::message::{Field, Method, Reply, Request, Response, internal_error, problem};
+use super::message::{Field, Method, Reply, Request, Response, internal_error};
 
 /// The request that a lane greets with. No client can ask for this target.
 const GREETING: &str = "OPTIONS * HTTP/1.1\r\n";
@@ -32,8 +35,7 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const WORKER_STACK: usize = 512 * 1024;
 
 /// Starts the engine: `handler` answers each request on one of a few worker
-/// threads, which last as long as the process. If it panics the client gets a 500.
-/// It must not wait for anything but the processor: what waits is a [`Reply::Later`].
+/// threads, which last as long as the process. It must not wait for anything but the processor: what waits is a [`Reply::Later`].
 ///
 /// It blocks for some milliseconds. An error is the system's: no socket or no
 /// thread to be had.
@@ -100,27 +102,30 @@ impl Worker {
         loop {
             // The only error is the one that shutting the listener down makes.
             let Ok(mut outer) = server.recv() else { continue };
-            // A request that is dropped, here by unwinding, is answered by tiny_http.
-            let answered = catch_unwind(AssertUnwindSafe(|| {
-                let response = self.respond(&mut outer);
-                send(outer, response)
-            }));
-            if !matches!(answered, Ok(Ok(()))) {
-                log::error!("an HTTP answer could not be handed on: {answered:?}");
+            let Some(response) = self.respond(&mut outer) else {
+                // Dropped, it would be read to the end of its body, for which tiny_http makes room at once and
+                // panics where the stranger has said a length that there can be no room for.
+                mem::forget(outer);
+                continue;
+            };
+            if let Err(error) = send(outer, response) {
+                log::error!("an HTTP answer could not be handed on: {error}");
             }
         }
     }
 
-    fn respond(&self, outer: &mut tiny_http::Request) -> Response {
+    /// The response, if this did not come from a stranger: until the listener is shut down, any process in our
+    /// network namespace can connect to it.
+    fn respond(&self, outer: &mut tiny_http::Request) -> Option<Response> {
         let value = |name: &'static str| {
             outer.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
         };
         if value(SECRET) != Some(&self.secret) {
-            return problem(403, "Forbidden", "only the gate is answered here");
+            return None;
         }
         let Some(peer) = value(PEER).and_then(|peer| peer.parse::<IpAddr>().ok()) else {
             // A greeting: it has no peer.
-            return Response::new(204, "", "");
+            return Some(Response::new(204, "", ""));
         };
         let mut request = Request::new(Method::from_name(outer.method().as_str()), outer.url(), peer);
         for field in Field::ALL {
@@ -130,16 +135,12 @@ impl Worker {
         }
         let mut body = outer.as_reader().take(MAX_BODY as u64);
         if body.read_to_end(&mut request.body).is_err() {
-            return internal_error();
+            return Some(internal_error());
         }
-        match catch_unwind(AssertUnwindSafe(|| (self.handler)(&request))) {
-            Ok(Reply::Now(response)) => response,
-            Ok(reply) => Response::new(204, "", "").with(TICKET, self.shelf.put(reply).to_string()),
-            Err(_) => {
-                log::error!("answering {} {} panicked", outer.method(), request.path);
-                internal_error()
-            }
-        }
+        Some(match (self.handler)(&request) {
+            Reply::Now(response) => response,
+            reply => Response::new(204, "", "").with(TICKET, self.shelf.put(reply).to_string()),
+        })
     }
 }
 
@@ -159,4 +160,28 @@ fn send(outer: tiny_http::Request, response: Response) -> io::Result<()> {
         // The gate wants a length and no chunks, however long the answer is.
         .with_chunked_threshold(usize::MAX),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_not_answered_and_stops_no_worker() {
+        let address = SocketAddr::from_abstract_name(format!("test-{}", std::process::id())).unwrap();
+        let listener = UnixListener::bind_addr(&address).unwrap();
+        let server: &'static Server = Box::leak(Box::new(Server::from_listener(listener, None).unwrap()));
+        let handler = Box::new(|_: &Request| Reply::Now(internal_error()));
+        let worker = Worker { handler, secret: "secret".into(), shelf: Arc::default() };
+        // The only one.
+        thread::spawn(move || worker.work(server));
+        for secret in ["", "Gate-Secret: guessed\r\n"] {
+            let mut stranger = UnixStream::connect_addr(&address).unwrap();
+            write!(stranger, "GET / HTTP/1.1\r\n{secret}Content-Length: {}\r\n\r\n", usize::MAX).unwrap();
+            // It came first.
+            greet(&address, "secret").unwrap();
+            stranger.set_nonblocking(true).unwrap();
+            assert_eq!(stranger.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        }
+    }
 }

@@ -200,7 +200,6 @@ struct Shared {
 impl Shared {
     /// The state, for as short as it takes: nothing is awaited meanwhile.
     fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves rows that are still rows.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,6 @@
 //!
 //! Errands run one by one beside the refreshes: their commands have tags of their own.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use smol::channel::Receiver;
@@ -47,11 +46,7 @@ impl Errands {
             }
             self.config = self.configured.now();
             // That the connection is given up for another is no fault of the router's.
-            let run = self.configured.reconnects(&self.config).or(self.one(errand));
-            // A mistake in this program costs who asked, and not the site.
-            if AssertUnwindSafe(run).catch_unwind().await.is_err() {
-                log::error!("{}: the agent failed over an errand; please report it", self.config.key);
-            }
+            self.configured.reconnects(&self.config).or(self.one(errand)).await;
         }
     }
 

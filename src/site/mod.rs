@@ -15,7 +15,6 @@ mod session;
 mod sites;
 mod walk;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -144,24 +143,19 @@ enum Visited {
 }
 
 impl SiteTask {
-    /// Never ends. A panic, which would be a mistake in this program, costs its site a while and no more.
+    /// Never ends.
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
             self.config = self.configured.now();
             let logins = self.logins();
-            let visit = AssertUnwindSafe(self.visit()).catch_unwind().await;
-            let ended = match visit {
-                Ok(Visited::Returns) => continue,
-                Ok(Visited::Reconfigured) => {
+            let ended = match self.visit().await {
+                Visited::Returns => continue,
+                Visited::Reconfigured => {
                     self.begin_anew(&mut backoff);
                     continue;
                 }
-                Ok(Visited::Ended(ended)) => ended,
-                Err(_) => {
-                    let told = "the agent failed over what the router sent; please report it";
-                    Ended { error: Error::new(Cause::Protocol, told), answered: None }
-                }
+                Visited::Ended(ended) => ended,
             };
             let login_refused = ended.error.cause == Cause::Auth;
             let error = self.as_of_a_reboot(ended.error);

@@ -26,7 +26,6 @@ const BIG: usize = 7 * 1024 * 1024;
 fn route(request: &Request) -> Response {
     let text = |body: String| Response::new(200, "text/plain", body);
     match (request.method, request.path.as_str()) {
-        (_, "/panic") => panic!("on purpose, for a test"),
         (Method::Post, _) => text(format!("{} bytes for {}", request.body.len(), request.path)),
         (Method::Other, _) => http::problem(405, "Method Not Allowed", "").with("Allow", "GET, HEAD, POST"),
         (_, "/big") => Response::new(200, "text/plain", vec![b'x'; BIG]),
@@ -244,7 +243,6 @@ fn each_request_gets_its_status() {
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         // What goes wrong further in.
-        ("GET /panic HTTP/1.1\r\nHost: a\r\n\r\n", 500),
         ("GET /too-big HTTP/1.1\r\nHost: a\r\n\r\n", 500),
         ("GET /bad-field HTTP/1.1\r\nHost: a\r\n\r\n", 500),
         ("GET /bad-status HTTP/1.1\r\nHost: a\r\n\r\n", 500),
@@ -593,14 +591,13 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
 #[test]
 fn a_later_answer_that_fails_or_does_not_come_is_told() {
     let engine = http::start(|request| match request.path.as_str() {
-        "/panic" => Reply::later(async { panic!("on purpose, for a test") }),
         "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
         "/never" => Reply::later(smol::future::pending()),
         _ => route(request).into(),
     });
     let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
     let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
-    for (path, status) in [("/panic", 500), ("/bad", 500), ("/never", 504), ("/a", 200)] {
+    for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
         // More often than answers may wait: each gives its place back.
         for _ in 0..if path == "/never" { 3 } else { 300 } {
             assert_eq!(served.ask(get(path)).status, status, "{path}");
@@ -625,17 +622,6 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.head().0, 200);
     assert_eq!(client.get("/").body, "held");
-}
-
-#[test]
-fn a_panic_ends_one_request_only() {
-    let served = Served::new(Limits::default());
-    let mut client = served.connect();
-    // More often than there are workers.
-    for _ in 0..20 {
-        assert_eq!(client.get("/panic").status, 500);
-    }
-    assert_eq!(client.get("/").status, 200);
 }
 
 #[test]

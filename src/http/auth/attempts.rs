@@ -66,7 +66,6 @@ impl Attempts {
         Ok(None)
     }
 
-    // What is behind the lock is whole after each statement, so a panic under it spoils nothing.
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Wrong>> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
     }

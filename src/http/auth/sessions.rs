@@ -79,7 +79,6 @@ impl Sessions {
         self.lock().remove(id);
     }
 
-    // What is behind the lock is whole after each statement, so a panic under it spoils nothing.
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

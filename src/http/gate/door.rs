@@ -155,7 +155,6 @@ impl Door {
         drop(out);
     }
 
-    // What is behind the lock is whole after each statement, so a panic under it spoils nothing.
     fn lock(&self) -> MutexGuard<'_, Seats> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }

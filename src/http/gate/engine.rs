@@ -10,14 +10,12 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
-use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_net::unix::UnixStream as AsyncUnixStream;
 use smol::Executor;
 use smol::channel::{Receiver, Sender, bounded};
-use smol::future::FutureExt;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::lock::Semaphore;
 use tiny_http::StatusCode;
@@ -25,10 +23,9 @@ use tiny_http::StatusCode;
 use super::head::{Head, Refusal, refuse};
 use super::stream::{read_more, within};
 use crate::http::events::Follower;
-use crate::http::message::{Method, Reply, Response, internal_error};
+use crate::http::message::{Method, Reply, Response};
 
-/// By this header field a lane proves that it is ours: until the listener is shut
-/// down, any process in our network namespace can connect to it.
+/// By this header field a lane proves that it is ours, and no stranger's.
 pub(in crate::http) const SECRET: &str = "Gate-Secret";
 
 /// The header field with the client's address.
@@ -209,8 +206,7 @@ impl Engine {
                 let _place = self.later.try_acquire().ok_or_else(|| {
                     refuse(503, "too many requests wait for a router: try again in a moment")
                 })?;
-                let answered = AssertUnwindSafe(within(deadline, response)).catch_unwind().await;
-                answered.unwrap_or_else(|_| Some(internal_error())).ok_or_else(late)?
+                within(deadline, response).await.ok_or_else(late)?
             }
         };
         Ok(Outcome::Whole(Answer::new(response, head.method)))
