@@ -39,13 +39,14 @@ fn main() {
         program(&arguments.next().unwrap());
         return;
     }
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
         ("it_comes_back_whichever_thread_panics", it_comes_back_whichever_thread_panics),
         ("all_that_was_said_before_comes_out", all_that_was_said_before_comes_out),
         ("who_does_not_read_holds_it_up_for_a_moment_only", who_does_not_read_holds_it_up_for_a_moment_only),
         ("threads_that_panic_together_start_one_program", threads_that_panic_together_start_one_program),
         ("the_wait_before_a_start_grows", the_wait_before_a_start_grows),
         ("a_signal_ends_the_wait", a_signal_ends_the_wait),
+        ("who_can_not_even_wait_does_not_spin", who_can_not_even_wait_does_not_spin),
         ("after_an_upgrade_the_new_program_starts", after_an_upgrade_the_new_program_starts),
         ("a_program_that_is_gone_ends", a_program_that_is_gone_ends),
         ("who_is_to_end_does_not_come_back", who_is_to_end_does_not_come_back),
@@ -295,6 +296,24 @@ fn a_signal_ends_the_wait() {
         assert!(log.contains("100 in a row; before that it waits for 60 s"), "{log}");
         assert!(log.contains("ending: "), "{log}");
     }
+}
+
+fn who_can_not_even_wait_does_not_spin() {
+    let own = Program::start().line();
+    let open: Vec<usize> = own.split(' ').nth(1).unwrap().split(',').map(|fd| fd.parse().unwrap()).collect();
+    // Descriptors for the log and the signals, and none to wait with.
+    let limit = (3..).filter(|fd| !open.contains(fd)).nth(5).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!(r#"ulimit -n {limit}; exec "$0" "$@""#)])
+        .arg(std::env::current_exe().unwrap());
+    let program = Program::of(command.env(TIMES, "2").stderr(Stdio::piped()));
+    // After 1, 2 and a part of 4 seconds.
+    thread::sleep(Duration::from_millis(4000));
+    program.signal("TERM");
+    let (status, log) = program.ended(END);
+    assert_eq!(status.signal(), Some(15), "{status}: {log}");
+    assert!((2..=3).contains(&log.matches("starting anew: ").count()), "{log}");
 }
 
 /// Waits until it receives SIGTERM itself.

@@ -38,7 +38,7 @@ const BEGUN_WELL: Duration = Duration::from_secs(600);
 pub fn lasting(command: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
     let times = env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or_default();
     let began = Instant::now();
-    panic::set_hook(Box::new(move |panic| begin(panic, next(times, began.elapsed()))));
+    panic::set_hook(Box::new(move |panic| begin(panic, times, began.elapsed())));
     if times > 0 && !waited(times)? {
         return Ok(());
     }
@@ -50,12 +50,12 @@ pub fn no_more() {
     drop(panic::take_hook());
 }
 
-/// The same as `times`, once there is a panic after so long.
+/// How often in a row it will have started anew, after a panic when it has run for so long.
 fn next(times: u32, ran: Duration) -> u32 {
     if ran < BEGUN_WELL { times.saturating_add(1) } else { 1 }
 }
 
-/// How long to wait before the start that is this one in a row.
+/// How long a program waits that has started anew so often in a row.
 fn wait(times: u32) -> Duration {
     let doublings = times.checked_sub(2);
     doublings.map_or(Duration::ZERO, |n| Duration::from_secs(1 << n.min(6)).min(MAX_WAIT))
@@ -83,7 +83,7 @@ fn waited(times: u32) -> Result<bool, Failure> {
 }
 
 /// Says what happened and takes the program's place: the hook. A panic in here aborts the process.
-fn begin(panic: &PanicHookInfo<'_>, times: u32) {
+fn begin(panic: &PanicHookInfo<'_>, times: u32, ran: Duration) {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     if BEGUN.swap(true, Ordering::Relaxed) {
         // Another thread is at it, and ends this one with all others.
@@ -93,7 +93,10 @@ fn begin(panic: &PanicHookInfo<'_>, times: u32) {
     }
     log::error!("this is a mistake in the agent, please report it; starting anew: {}", told(panic));
     logging::end();
-    let error = replace(times);
+    // Where it is the wait that panicked, for want of descriptors or threads. There is nothing to be ended yet, so
+    // that a signal ends the process.
+    thread::sleep(wait(times).saturating_sub(ran));
+    let error = replace(next(times, ran));
     // Where nobody reads it, the exit code still says so.
     let _ = writeln!(io::stderr(), "can't start anew: {error}");
     process::abort();
