@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write, pipe};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Barrier};
@@ -130,7 +130,8 @@ struct Program {
 
 impl Program {
     fn start() -> Self {
-        Self::of(Command::new(std::env::current_exe().unwrap()).stderr(Stdio::piped()))
+        // By a name that is not where it is.
+        Self::of(Command::new(std::env::current_exe().unwrap()).arg0("agent").stderr(Stdio::piped()))
     }
 
     fn of(command: &mut Command) -> Self {
