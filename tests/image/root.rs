@@ -1,0 +1,105 @@
+//! An image's root, unpacked, and its agent in there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::agent::Agent;
+use super::archive::Image;
+
+/// Debian has it where no `PATH` for everybody looks.
+pub(super) const CHROOT: &str = "/usr/sbin/chroot";
+
+/// What is mounted into the container.
+const MOUNTED: &str = "etc/phsweb-agent";
+
+/// A root with all that the image has, and with the emulator where one is needed.
+pub(super) struct Root {
+    folder: TempDir,
+    /// What is run in there, with its arguments.
+    pub(super) words: Vec<String>,
+}
+
+impl Root {
+    /// The root in the bundle of this folder.
+    pub(super) fn new(folder: TempDir, image: &Image) -> Self {
+        let mut root = Self { folder, words: Vec::new() };
+        if let [emulator, options @ ..] = image.emulator {
+            let from = format!("/usr/bin/{emulator}");
+            fs::copy(&from, root.path("emulator")).unwrap_or_else(|error| panic!("{from}: {error}"));
+            root.words = ["/emulator"].iter().chain(options).map(ToString::to_string).collect();
+        }
+        let config = image.config();
+        for part in ["Entrypoint", "Cmd"] {
+            let words = config["config"][part].as_array().unwrap();
+            root.words.extend(words.iter().map(|word| word.as_str().unwrap().to_string()));
+        }
+        // On a container's own network any address is free, and here it is not.
+        let listen = root.words.iter().position(|word| word == "--listen").unwrap();
+        root.words[listen + 1] = "127.0.0.1:0".into();
+        root
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("bundle/rootfs").join(name)
+    }
+
+    /// Starts a program that ends up as the agent in this root: nothing of this process's environment gets there.
+    #[track_caller]
+    pub(super) fn start(mut command: Command) -> Agent {
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Agent::start(command)
+    }
+
+    /// Puts a file where a mounted folder would have it, all of it at once.
+    pub(super) fn mount(&self, name: &str, content: impl AsRef<[u8]>) {
+        let new = self.path(MOUNTED).join("new");
+        fs::write(&new, content).unwrap();
+        fs::rename(new, self.path(MOUNTED).join(name)).unwrap();
+    }
+
+    /// All that is there beside what was mounted.
+    pub(super) fn contents(&self) -> BTreeMap<PathBuf, Kept> {
+        let (mut found, mut folders) = (BTreeMap::new(), vec![self.path("")]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path == self.path(MOUNTED) {
+                    continue;
+                }
+                let meta = path.symlink_metadata().unwrap();
+                found.insert(path.clone(), Kept::of(&meta));
+                if meta.is_dir() {
+                    folders.push(path);
+                }
+            }
+        }
+        found
+    }
+
+    /// The names in the mounted folder.
+    pub(super) fn mounted(&self) -> BTreeSet<String> {
+        let entries = fs::read_dir(self.path(MOUNTED)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+}
+
+/// What is other of a file that was written to, and of a folder where a file was, be it for a moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    mode: u32,
+    owner: u32,
+    size: u64,
+    changed: (i64, i64),
+}
+
+impl Kept {
+    fn of(meta: &Metadata) -> Self {
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        Self { mode: meta.mode(), owner: meta.uid(), size: meta.size(), changed }
+    }
+}
