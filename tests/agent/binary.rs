@@ -9,10 +9,17 @@ const OTHER: &str = "PHSWEB_AGENT_BINARY";
 
 /// The program that `PHSWEB_AGENT_BINARY` names, or else the one that cargo has built.
 pub(crate) fn binary() -> PathBuf {
+    binary_or(env!("CARGO_BIN_EXE_phsweb-agent"))
+}
+
+/// The program that `PHSWEB_AGENT_BINARY` names, or else this one.
+pub(crate) fn binary_or(usual: &str) -> PathBuf {
     let other = env::var_os(OTHER);
-    let path = other.as_deref().unwrap_or(OsStr::new(env!("CARGO_BIN_EXE_phsweb-agent")));
+    let path = other.as_deref().unwrap_or(OsStr::new(usual));
     // It is started in folders of its own.
-    std::fs::canonicalize(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::canonicalize(path).unwrap_or_else(|error| {
+        panic!("{}: {error}; build it, or name another by {OTHER}", path.display());
+    })
 }
 
 /// Whether that is made to be small and not to find mistakes.
