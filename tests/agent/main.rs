@@ -4,6 +4,7 @@ mod agent;
 mod answers;
 mod browser;
 mod catalogue;
+mod clock;
 mod command_line;
 mod declared;
 mod demo;

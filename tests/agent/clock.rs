@@ -1,0 +1,71 @@
+//! A machine without a battery: its clock begins in 1970, and is set when NTP comes.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use phsweb_agent::simulator::Settings;
+use serde_json::Value;
+
+use super::agent::{Agent, Given};
+use super::router;
+
+/// How long after its beginning the clock is at the start.
+const BOOTED: Duration = Duration::from_secs(90);
+
+/// How far a time may be off, on a busy machine.
+const SLACK: Duration = Duration::from_secs(5);
+
+fn moment(value: &Value) -> SystemTime {
+    humantime::parse_rfc3339(value.as_str().unwrap()).unwrap()
+}
+
+fn is_now(value: &Value) -> bool {
+    let moment = moment(value);
+    moment.elapsed().unwrap_or_else(|error| error.duration()) < SLACK
+}
+
+#[test]
+#[ignore = "needs libfaketime"]
+fn times_grow_right_when_the_clock_is_set() {
+    let router = router(Settings::default());
+    let given = Given::default().http("admin: Token(Plain(\"admin-token\")),").defaults("refresh: \"1s\",");
+    let (mut command, folder) = given.site("awka", router.addr(), "").command();
+    // How far the system's clock is from what the program sees of it.
+    let apart = |how: &str| {
+        fs::write(folder.path().join("new"), how).unwrap();
+        fs::rename(folder.path().join("new"), folder.path().join("apart")).unwrap();
+    };
+    let began = SystemTime::now();
+    apart(&format!("-{}", began.duration_since(UNIX_EPOCH + BOOTED).unwrap().as_secs()));
+    let library = format!("/usr/lib/{ARCH}-linux-gnu/faketime/libfaketimeMT.so.1");
+    assert!(Path::new(&library).exists(), "no {library}; apt-get install libfaketime");
+    command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", folder.path().join("apart"));
+    command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
+    let agent = Agent::start(command).with_token("admin-token");
+
+    let stats = agent.well("awka");
+    assert!(moment(&stats["fetchedAt"]) < UNIX_EPOCH + BOOTED + SLACK + SLACK, "{stats}");
+    // What was before the beginning of time has no other date.
+    assert_eq!(stats["lastActivityAt"], "1970-01-01T00:00:00Z");
+    let last_activity = stats["lastActivity"].clone();
+    assert!(agent.running.err().contains("1970-01-01T00:01:"), "{}", agent.running.err());
+
+    apart("+0");
+    let stats = agent.stats_when("awka", "its times are of now", |stats| is_now(&stats["fetchedAt"]));
+    assert_eq!(stats["lastActivity"], last_activity);
+    let sessions = agent.json("/api/hotspot/awka/active");
+    let last = { sessions.as_array().unwrap().iter() }
+        .map(|session| {
+            let came = moment(&session["loginTime"]);
+            let uptime = Duration::from_secs(session["uptimeSeconds"].as_u64().unwrap());
+            assert!(came + uptime + SLACK > began && came + uptime < SystemTime::now() + SLACK, "{session}");
+            came
+        })
+        .max();
+    assert_eq!(last, Some(moment(&stats["lastActivityAt"])));
+    assert!(agent.json("/api/config")["loadedAt"].as_str().is_some_and(|at| !at.starts_with("1970")));
+    // The site itself did not notice.
+    assert_eq!((&stats["logins"], &stats["logouts"], router.counters().logins), (&0.into(), &0.into(), 1));
+}
