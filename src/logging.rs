@@ -5,7 +5,7 @@
 //! full is lost, and how many were is said.
 //!
 //! When that reader has gone, or the disk is full, a write fails, and `simple_logger` panics where
-//! it does. So it never writes there itself: see [`Detour`].
+//! it does. So it never writes there itself: see `Detour`.
 
 use std::collections::VecDeque;
 use std::fs::File;

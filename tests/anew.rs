@@ -310,7 +310,7 @@ fn who_can_not_even_wait_does_not_spin() {
         .arg(std::env::current_exe().unwrap());
     let program = Program::of(command.env(TIMES, "2").stderr(Stdio::piped()));
     // After 1, 2 and a part of 4 seconds.
-    thread::sleep(Duration::from_millis(4000));
+    thread::sleep(Duration::from_secs(4));
     program.signal("TERM");
     let (status, log) = program.ended(END);
     assert_eq!(status.signal(), Some(15), "{status}: {log}");
