@@ -141,7 +141,9 @@ fn the_agent_takes_the_file_that_the_script_writes() {
     let (before, after) = line.strip_suffix("\")").unwrap().split_once("\" . ").unwrap();
     let written = [before, after.trim_start().trim_start_matches('"')].concat();
     let written = written.replace("\\n", "\n").replace("\\\"", "\"");
-    assert_eq!(written, blocks(&read("cross/README.md"), "ron"));
+    // Behind it stands that of the service.
+    let told = blocks(&read("cross/README.md"), "ron");
+    assert!(told.starts_with(&written), "{told}");
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mikrotik");
     fs::create_dir_all(&folder).unwrap();
@@ -159,16 +161,11 @@ fn names_paths_and_ports_are_those_of_the_image() {
         assert!(readme.contains(&format!("`phsweb-agent-{image}.tar`")), "{image}");
         assert!(script.contains(image), "{image}");
     }
-    // How the image is made says the same, in whatever form its program wants it.
-    let cross = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross");
-    if cross.join("image.sh").exists() {
-        let making = fs::read_dir(cross).unwrap().map(|entry| entry.unwrap().path());
-        let making = making.filter(|path| path.extension().is_none_or(|end| end != "md" && end != "rsc"));
-        let making: String = making.filter_map(|path| fs::read_to_string(path).ok()).collect();
-        for word in
-            ARGUMENTS.split(' ').chain(["/phsweb-agent", "arm64", "armv7", "armv5", "amd64", "phsweb-agent-"])
-        {
-            assert!(making.contains(word), "{word} is not in how the image is made");
-        }
+    // How the image is made says the same.
+    let making = read("cross/image.sh");
+    for word in
+        ARGUMENTS.split(' ').chain(["/phsweb-agent", "arm64", "armv7", "armv5", "amd64", "phsweb-agent-"])
+    {
+        assert!(making.contains(word), "{word} is not in how the image is made");
     }
 }

@@ -135,7 +135,13 @@ mod tests {
             (Site { connect_timeout: Duration::from_secs(1), ..of.clone() }, Some(InPlace)),
             (Site { query_timeout: Duration::from_secs(1), ..of.clone() }, Some(InPlace)),
             (Site { live: false, ..of.clone() }, Some(InPlace)),
-            (Site { codepage: encoding_rs::WINDOWS_1251, ..of.clone() }, Some(InPlace)),
+            (
+                Site {
+                    codepage: crate::routeros::codepage::Codepage::named("cp1251").unwrap(),
+                    ..of.clone()
+                },
+                Some(InPlace),
+            ),
             (Site { plugins: Vec::new(), ..of.clone() }, Some(InPlace)),
             (Site { user: "other".into(), ..of.clone() }, Some(Reconnect)),
             (Site { password: Secret::new("other".into()), ..of.clone() }, Some(Reconnect)),

@@ -15,9 +15,9 @@ use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, Secret, Source};
 use super::{Environment, https};
 use crate::plugin::Plugin;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
 use crate::routeros::tls::{Authorities, Tls};
-use crate::routeros::value::Encoding;
 
 /// Longest key of a site or name of a plugin, in characters.
 pub(super) const MAX_KEY: usize = 40;
@@ -233,8 +233,8 @@ impl<'f> Check<'f, '_> {
             self.reader.value("login", node, "Plain, or Challenge for RouterOS before 6.43")
         });
         let codepage = fields.get("codepage").and_then(|node| {
-            let expected = "the name of a code page, such as \"windows-1251\"";
-            self.text("codepage", node, expected, |text| Encoding::for_label(text.as_bytes()))
+            let expected = "one of \"windows-874\" and \"windows-1250\" to \"windows-1258\"";
+            self.text("codepage", node, expected, |text| Codepage::named(text))
         });
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());

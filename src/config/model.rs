@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::{Https, Secret};
 use crate::plugin::{self, Plugin};
+use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
 use crate::routeros::tls::Tls;
-use crate::routeros::value::Encoding;
 
 /// The whole of `sites.ron`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,7 +76,7 @@ pub struct Site {
     /// How the connection is secured.
     pub tls: Tls,
     /// How to show text that is not UTF-8.
-    pub codepage: &'static Encoding,
+    pub codepage: &'static Codepage,
     /// From one refresh to the next.
     pub refresh: Duration,
     /// For resolving the name and connecting.
@@ -101,7 +101,7 @@ impl Site {
             password,
             login: Method::Plain,
             tls: Tls::Off,
-            codepage: encoding_rs::WINDOWS_1252,
+            codepage: Codepage::WESTERN,
             refresh: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(5),

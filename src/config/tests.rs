@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
 use crate::routeros::tls::Tls;
 
@@ -61,7 +62,10 @@ fn a_site_stands_over_defaults_and_the_environment_over_both() {
     assert_eq!((config.http.listen.to_string().as_str(), config.http.max_connections), ("[::1]:0", 64));
     let [one, two] = config.sites.as_slice() else { panic!() };
     assert_eq!((one.user.as_str(), one.refresh, one.live), ("a", Duration::from_secs(10), false));
-    assert_eq!((one.hosts.len(), one.hosts[1].port, one.codepage.name()), (2, 1, "windows-1251"));
+    assert_eq!(
+        (one.hosts.len(), one.hosts[1].port, Some(one.codepage)),
+        (2, 1, Codepage::named("windows-1251"))
+    );
     assert_eq!(names(one), ["resource"]);
     assert_eq!((two.user.as_str(), two.password.expose()), ("c", "y"));
     assert_eq!((two.refresh, two.query_timeout), (Duration::from_secs(60), Duration::from_secs(2)));

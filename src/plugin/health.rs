@@ -187,11 +187,11 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::routeros::client::Reply;
-    use crate::routeros::value::Encoding;
+    use crate::routeros::codepage::Codepage;
 
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
         let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
-        let context = Context::new(Moment::now(), Encoding::for_label(b"windows-1252").unwrap());
+        let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
         match HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context) {
             Ok(Data::Health(health)) => health.sensors,
             other => panic!("{other:?}"),

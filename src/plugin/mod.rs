@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::routeros::client::{Command, Reply};
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
 
 pub use declared::{Declaration, Declared, Listing};
@@ -120,7 +120,7 @@ pub struct Context<'a> {
     /// How long the answers took: what they say may be as old.
     pub took: Duration,
     /// How to show text that is not UTF-8.
-    pub codepage: &'static Encoding,
+    pub codepage: &'static Codepage,
     /// What this plugin read before, from this router.
     pub previous: Option<&'a Data>,
     /// Whether changes are told beside the answers.
@@ -130,7 +130,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The context of a first answer, which came at once.
     #[must_use]
-    pub fn new(now: Moment, codepage: &'static Encoding) -> Self {
+    pub fn new(now: Moment, codepage: &'static Codepage) -> Self {
         Self { now, took: Duration::ZERO, codepage, previous: None, following: Following::No }
     }
 }

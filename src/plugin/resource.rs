@@ -162,12 +162,12 @@ mod tests {
     use super::*;
     use crate::clock::Moment;
     use crate::routeros::client::Reply;
-    use crate::routeros::value::Encoding;
+    use crate::routeros::codepage::Codepage;
     use crate::routeros::wire::Sentence;
 
     fn read(words: &[&str]) -> Resource {
         let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
-        let codepage = Encoding::for_label(b"windows-1252").unwrap();
+        let codepage = Codepage::named("windows-1252").unwrap();
         match ResourcePlugin.read(&[Ok(reply)], &Context::new(Moment::now(), codepage)) {
             Ok(Data::Resource(resource)) => resource,
             other => panic!("{other:?}"),

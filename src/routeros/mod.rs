@@ -1,10 +1,11 @@
 //! The RouterOS API: how to speak it, and nothing about hotspots.
 //!
-//! [`wire`] and [`value`] are pure functions of bytes, [`login`] makes the sentences that log in,
+//! [`wire`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] makes the sentences that log in,
 //! [`connect`] opens a connection, over [`tls`] where it is to be, [`client`] asks over it,
 //! [`listen`] follows what changes, [`error`] says what went wrong.
 
 pub mod client;
+pub mod codepage;
 mod command;
 pub mod connect;
 pub mod error;

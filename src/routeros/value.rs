@@ -9,7 +9,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::time::Duration;
 
-pub use encoding_rs::Encoding;
+use super::codepage::Codepage;
 
 /// A duration such as `1w2d3h4m5s`, `6w4d17:20:41`, `14:40:26`, `170ms` or `14ms612us`.
 ///
@@ -105,10 +105,10 @@ pub fn decimal(value: &[u8]) -> Option<f64> {
 /// that the site declares. For showing only: what goes back to a router goes as
 /// the bytes that came.
 #[must_use]
-pub fn text<'v>(value: &'v [u8], codepage: &'static Encoding) -> Cow<'v, str> {
+pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
     match std::str::from_utf8(value) {
         Ok(text) => Cow::Borrowed(text),
-        Err(_) => codepage.decode_without_bom_handling(value).0,
+        Err(_) => (codepage.decode)(value),
     }
 }
 
@@ -124,7 +124,7 @@ pub struct Text {
 impl Text {
     /// Keeps a value.
     #[must_use]
-    pub fn new(value: &[u8], codepage: &'static Encoding) -> Self {
+    pub fn new(value: &[u8], codepage: &'static Codepage) -> Self {
         let shown = text(value, codepage);
         let raw = matches!(shown, Cow::Owned(_)).then(|| value.into());
         Self { shown: shown.into_owned(), raw }
@@ -265,8 +265,8 @@ mod tests {
 
     #[test]
     fn text_is_shown_in_its_code_page() {
-        let cyrillic = Encoding::for_label(b"windows-1251").unwrap();
-        let latin = Encoding::for_label(b"windows-1252").unwrap();
+        let cyrillic = Codepage::named("windows-1251").unwrap();
+        let latin = Codepage::named("windows-1252").unwrap();
         assert_eq!(text("Chidí".as_bytes(), cyrillic), "Chidí");
         assert_eq!(text(b"\xcf\xf0\xe8\xe2\xe5\xf2", cyrillic), "Привет");
         assert_eq!(text(b"caf\xe9", latin), "café");
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn a_text_keeps_the_bytes_that_came() {
         let (latin, cyrillic) =
-            (Encoding::for_label(b"windows-1252").unwrap(), Encoding::for_label(b"windows-1251").unwrap());
+            (Codepage::named("windows-1252").unwrap(), Codepage::named("windows-1251").unwrap());
         for (bytes, shown) in
             [(&b"caf\xe9"[..], "café"), ("café".as_bytes(), "café"), (b"", ""), (b"\xff", "ÿ")]
         {

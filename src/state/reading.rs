@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::plugin::{self, Answer, Context, Data, Following, Plugin};
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::Encoding;
 use crate::routeros::wire::Sentence;
 
 /// What a plugin last read from a router, and how its last try went.
@@ -99,7 +99,7 @@ impl Reading {
         answers: &[Answer],
         asked: Moment,
         now: Moment,
-        codepage: &'static Encoding,
+        codepage: &'static Codepage,
         following: Following,
     ) -> Self {
         let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
@@ -137,7 +137,7 @@ impl Reading {
         mut self,
         changes: &[Sentence],
         now: Moment,
-        codepage: &'static Encoding,
+        codepage: &'static Codepage,
     ) -> Result<Self, Error> {
         let previous = self.data.as_deref();
         let following = if self.is_live { Following::On } else { Following::No };

@@ -9,9 +9,9 @@ use std::time::Duration;
 use phsweb_agent::clock::Moment;
 use phsweb_agent::plugin::{self, Context, Data, Quantity};
 use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::Method;
-use phsweb_agent::routeros::value::Encoding;
 
 use super::peer::{PATIENCE, at};
 
@@ -57,7 +57,7 @@ fn the_plugins_read_what_librouteros_wrote() {
         session.client.call_all(commands, PATIENCE).await
     });
     let mut replies = replies.into_iter();
-    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let codepage = Codepage::named("windows-1252").unwrap();
     let now = Moment::now();
     let read = plugins.map(|plugin| {
         let own: Vec<_> = replies.by_ref().take(plugin.commands().len()).collect();

@@ -358,14 +358,14 @@ fn render(page: &impl Template) -> Response {
 #[cfg(test)]
 fn session(attributes: &str) -> std::sync::Arc<crate::plugin::Session> {
     use crate::plugin::{Context, Session};
-    use crate::routeros::{value::Encoding, wire::Sentence};
+    use crate::routeros::{codepage::Codepage, wire::Sentence};
 
     let words = attributes.split(' ').map(|word| match word.strip_prefix("id=") {
         Some(id) => format!("=.id={id}"),
         None => format!("={word}"),
     });
     let words: Vec<String> = std::iter::once("!re".into()).chain(words).collect();
-    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let codepage = Codepage::named("windows-1252").unwrap();
     let context = Context::new(crate::clock::Moment::now(), codepage);
     Session::read(&Sentence::from_words(words.iter().map(String::as_str)), &context).into()
 }

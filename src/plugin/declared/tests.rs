@@ -6,8 +6,8 @@ use super::*;
 use crate::clock::Moment;
 use crate::plugin::{Kind, built_in};
 use crate::routeros::client::Reply;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Cause;
-use crate::routeros::value::Encoding;
 
 fn declaration() -> Declaration {
     let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
@@ -45,7 +45,7 @@ fn read(reply: Reply, previous: Option<&Data>) -> Data {
 }
 
 fn read_as(declaration: Declaration, reply: Reply, previous: Option<&Data>) -> Data {
-    let codepage = Encoding::for_label(b"windows-1252").unwrap();
+    let codepage = Codepage::named("windows-1252").unwrap();
     let context = Context { previous, ..Context::new(Moment::now(), codepage) };
     Declared::new(declaration).read(&[Ok(reply)], &context).unwrap()
 }
@@ -266,7 +266,7 @@ fn a_metric_says_what_it_is_in_one_line() {
 
 #[test]
 fn without_an_answer_there_is_nothing_to_say() {
-    let context = Context::new(Moment::now(), Encoding::for_label(b"windows-1252").unwrap());
+    let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
     let refused = Error::new(Cause::Permission, "not enough permissions (9)");
     let read = Declared::new(declaration()).read(&[Err(refused.clone())], &context);
     assert_eq!(read.unwrap_err(), refused);

@@ -197,8 +197,8 @@ impl Plugin for HotspotPlugin {
 mod tests {
     use super::*;
     use crate::routeros::client::Reply;
+    use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
-    use crate::routeros::value::Encoding;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Data>) -> Hotspot {
         let rows = rows.iter().map(|row| Sentence::from_words(std::iter::once(&"!re").chain(*row))).collect();
@@ -207,7 +207,7 @@ mod tests {
             None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
         };
         let answers = [Ok(Reply { rows, ..Reply::default() }), users];
-        let codepage = Encoding::for_label(b"windows-1252").unwrap();
+        let codepage = Codepage::named("windows-1252").unwrap();
         let context = Context { previous, ..Context::new(now, codepage) };
         match HotspotPlugin.read(&answers, &context) {
             Ok(Data::Hotspot(hotspot)) => hotspot,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::Session;
-use crate::routeros::value::{self, Encoding, Text};
+use crate::routeros::codepage::Codepage;
+use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
 /// Properties of a user that are shown. `password` is never among them.
@@ -99,7 +100,7 @@ impl User {
 
     /// The user of a row.
     #[must_use]
-    pub fn read(row: &Sentence, codepage: &'static Encoding) -> Self {
+    pub fn read(row: &Sentence, codepage: &'static Codepage) -> Self {
         let get = |key: &str| row.get(key).filter(|value| !value.is_empty());
         let shown = |key: &str| get(key).map(|value| value::text(value, codepage).into_owned());
         // No limit is `0s`, `0`, or absent.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::plugin::Data;
-use crate::routeros::value::Encoding;
+use crate::routeros::codepage::Codepage;
 
 /// A hotspot, and what is told of it.
 struct Told {
@@ -40,7 +40,7 @@ impl Told {
     }
 
     fn change<T>(&mut self, following: Following, act: impl FnOnce(&mut Hotspot, &Context) -> T) -> T {
-        let codepage = Encoding::for_label(b"windows-1252").unwrap();
+        let codepage = Codepage::named("windows-1252").unwrap();
         let mut hotspot = match &self.hotspot {
             Some(Data::Hotspot(hotspot)) => hotspot.clone(),
             _ => Hotspot::default(),
