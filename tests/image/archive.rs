@@ -77,6 +77,8 @@ impl Image {
         let arguments =
             ["run", "--wait", "--config", "/etc/phsweb-agent/sites.ron", "--listen", "0.0.0.0:8080"];
         assert_eq!(config["config"]["Cmd"], json!(arguments));
+        // As root in the container, and with nothing but what is given there.
+        assert_eq!((&config["config"]["User"], &config["config"]["Env"]), (&Value::Null, &Value::Null));
 
         let path = self.path();
         let file = |name: &str| output("tar", &["-xO", "-f", path.to_str().unwrap(), name]);
