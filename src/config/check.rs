@@ -234,7 +234,7 @@ impl<'f> Check<'f, '_> {
         });
         let codepage = fields.get("codepage").and_then(|node| {
             let expected = "one of \"windows-874\" and \"windows-1250\" to \"windows-1258\"";
-            self.text("codepage", node, expected, |text| Codepage::named(text))
+            self.text("codepage", node, expected, Codepage::named)
         });
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());

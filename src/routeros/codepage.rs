@@ -1,4 +1,4 @@
-//! Windows' code pages, in which WinBox has typed what is not UTF-8.
+//! Windows' code pages, in which `WinBox` has typed what is not UTF-8.
 //!
 //! Those with a byte for each character: the tables of the others, of East Asia, would be a sixteenth of
 //! the whole program.
