@@ -68,15 +68,7 @@ impl World {
 
     /// Starts the agent, where it was before if there was one.
     fn start(&mut self) {
-        let mut given = Given::default()
-            .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
-            .argument("run")
-            .argument("--listen")
-            .argument(&self.address.to_string());
-        for (key, router) in &self.routers {
-            let name = key[..1].to_uppercase() + &key[1..];
-            given = given.site(key, router.addr(), &format!("name: \"{name}\""));
-        }
+        let given = self.given();
         let (command, folder) = given.command();
         let agent = Agent::start(command).with_token(TOKEN);
         self.address = agent.address;
@@ -87,11 +79,35 @@ impl World {
         self.agent = Some(agent);
     }
 
+    /// The same, before its file is there.
+    fn wait(&mut self) {
+        self.agent = None;
+        let given = self.given().argument("--wait").argument("--config").argument("sites.ron");
+        let (command, folder) = given.command();
+        fs::remove_file(folder.path().join("sites.ron")).unwrap();
+        self.agent = Some(Agent::start(command).with_token(TOKEN));
+        (self.folder, self.file) = (Some(folder), given.text());
+    }
+
+    fn given(&self) -> Given {
+        let mut given = Given::default()
+            .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
+            .argument("run")
+            .argument("--listen")
+            .argument(&self.address.to_string());
+        for (key, router) in &self.routers {
+            let name = key[..1].to_uppercase() + &key[1..];
+            given = given.site(key, router.addr(), &format!("name: \"{name}\""));
+        }
+        given
+    }
+
     /// Does what a script wants done.
     fn act(&mut self, words: &[&str]) -> Value {
         match *words {
             ["agent", "kill"] => self.agent = None,
             ["agent", "start"] => self.start(),
+            ["agent", "wait"] => self.wait(),
             ["nasty"] => return self.nasty(),
             ["file", what] => self.write_file(what),
             [what, key, ref more @ ..] => return self.act_on(what, key, more),

@@ -62,4 +62,21 @@ async function aPluginComesByItself(browser) {
   assert.deepEqual(said, []);
 }
 
-run(aNewSiteComesByItself, aWrongFileIsToldAndMended, aPluginComesByItself);
+async function theFirstFileIsWaitedFor(browser) {
+  await have("agent", "wait");
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [360, 1200]) {
+      const { page, said } = await open(browser, "/", { colorScheme, viewport: { width, height: 800 } });
+      await page.getByRole("heading", { name: "Waiting for sites.ron" }).waitFor();
+      await fits(page, `waiting-${width}-${colorScheme}`);
+      await keepsRules(page, `waiting-${width}-${colorScheme}`);
+      await keep(page, `waiting-${width}-${colorScheme}`);
+      assert.deepEqual(said, []);
+    }
+  }
+  const { page, said } = await open(browser, "/");
+  await soon(() => page.locator("#site-awka .users dd", { hasText: "23" }).waitFor(), "same");
+  assert.deepEqual(said, []);
+}
+
+run(aNewSiteComesByItself, aWrongFileIsToldAndMended, aPluginComesByItself, theFirstFileIsWaitedFor);

@@ -85,8 +85,9 @@ impl Authority {
     /// The role that a token from this address gives, if it is one; the error is for how long
     /// the address must wait.
     fn judge(&self, peer: IpAddr, token: &str, http: &Http, now: Moment) -> Result<Option<Role>, Duration> {
-        // Nobody guesses that: no token is empty.
-        if token.is_empty() {
+        // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, programs
+        // that have theirs must not have to wait once it is.
+        if token.is_empty() || !has_tokens(http) {
             return Ok(None);
         }
         self.attempts.judge(peer, now, || Role::of_token(token, http))

@@ -11,8 +11,8 @@ use libfuzzer_sys::fuzz_target;
 use phsweb_agent::clock::Moment;
 use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin, built_in};
 use phsweb_agent::routeros::client::Reply;
-use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
 use phsweb_agent::routeros::codepage::Codepage;
+use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
 use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Sentence, attribute};
 
