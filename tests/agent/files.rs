@@ -80,7 +80,7 @@ fn each_problem_has_its_line_and_column() {
         (site(&format!("hosts: ¤[], {good}")), "at least one host"),
         (site(&format!("hosts: [\"r\"], {good}, ¤pasword: Plain(\"x\")")), "`password`"),
         (site(&format!("hosts: [\"r\"], {good}, refresh: ¤\"999ms\"")), "1s"),
-        (site(&format!("hosts: [\"r\"], {good}, codepage: ¤\"windows-9\"")), "windows-1251"),
+        (site(&format!("hosts: [\"r\"], {good}, codepage: ¤\"windows-9\"")), "windows-1250"),
         (site(&format!("hosts: [\"r\"], {good}, login: ¤Chalenge")), "Challenge"),
         (site(&format!("hosts: [\"r\"], {good}, query_timeout: ¤5")), "5"),
         (site(&format!("hosts: [\"r\"], {good}, collect: [¤\"leases\"]")), "leases"),
