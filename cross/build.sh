@@ -23,40 +23,47 @@ zig_flags() {
   esac
 }
 
-if [ -z "${ZIG:-}" ]; then
-  if command -v zig >/dev/null; then ZIG=zig; else ZIG="python3 -m ziglang"; fi
-fi
+# It is called from other folders, and with another PATH.
+if [ -z "${ZIG:-}" ]; then ZIG=$(command -v zig || echo "$(command -v python3) -m ziglang"); fi
+case $ZIG in /*) ;; */*) ZIG=$PWD/$ZIG ;; esac
 $ZIG version >/dev/null 2>&1 || missing "no zig, which compiles the C of ring and links;" \
   "python3 -m venv target/zig && target/zig/bin/pip install ziglang==0.15.2, then" \
   "ZIG='target/zig/bin/python3 -m ziglang' cross/build.sh"
 export ZIG ZIG_GLOBAL_CACHE_DIR=$PWD/target/cross/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/cross/zig
 
-# Where sources lie on this machine has no place in a binary.
-remap="--remap-path-prefix=$PWD/="
-for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do remap+=" --remap-path-prefix=$folder="; done
+# Debian's Rust is stable; only that it builds its own library is not.
+debian() { PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo "$@"; }
+has_debian() {
+  [ -e /usr/lib/rustlib/src/rust/library/Cargo.toml ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] &&
+    printf '%s\n' "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)" \
+      "$(/usr/bin/rustc --version | cut -d' ' -f2)" | sort --version-sort --check=quiet
+}
 
-sources=/usr/lib/rustlib/src/rust/library
 for target; do
   zig=$(zig_flags "$target")
+  cargo=cargo options=()
+  if ! [ -e "$(rustc --print sysroot 2>/dev/null)/lib/rustlib/$target/lib" ]; then
+    has_debian || missing "no standard library for $target;" \
+      "rustup target add $target, or on Debian 12: apt-get install rustc-web cargo-web rust-web-src"
+    cargo=debian options=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
+  fi
+
+  # Nothing unwinds, so no table for it is needed.
+  flags=(-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no
+    -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
+  for flag in $zig; do flags+=(-C "link-arg=$flag"); done
+  # Where sources lie on this machine has no place in a binary. They must be there to be named.
+  $cargo fetch --quiet --locked
+  flags+=("--remap-path-prefix=$PWD/=")
+  for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do flags+=("--remap-path-prefix=$folder="); done
+  # In this form they may hold blanks, and count though RUSTFLAGS is set.
+  CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]}")
+  export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
+
   name=${target//-/_}
   export "CC_$name=$PWD/cross/zcc" "AR_$name=$PWD/cross/zar"
-  # Nothing unwinds, so no table for it is needed.
   export "CFLAGS_$name=$zig -fno-asynchronous-unwind-tables -fno-unwind-tables"
   export "CARGO_TARGET_${name^^}_LINKER=$PWD/cross/zcc"
-  flags="-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no"
-  flags+=" -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always"
-  for flag in $zig; do flags+=" -C link-arg=$flag"; done
-  export "CARGO_TARGET_${name^^}_RUSTFLAGS=$flags $remap"
-  build=(build --locked --release --target "$target" --target-dir target/cross)
-  if [ -e "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-    cargo "${build[@]}"
-  elif [ -e "$sources/Cargo.toml" ]; then
-    # It is stable Rust by Debian; only that it builds its own library is not.
-    PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo "${build[@]}" \
-      -Z build-std=std,panic_abort -Z build-std-features=optimize_for_size
-  else
-    missing "no standard library for $target;" \
-      "rustup target add $target, or on Debian 12: apt-get install rustc-web cargo-web rust-web-src"
-  fi
+  $cargo build --locked --release --target "$target" --target-dir target/cross "${options[@]}"
   ls -l "target/cross/$target/release/phsweb-agent"
 done

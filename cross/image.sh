@@ -3,6 +3,7 @@
 # none is named: target/cross/phsweb-agent-ARCH.tar, as `docker save` writes them and RouterOS takes them,
 # with one uncompressed layer. The same binary gives the same bytes.
 set -euo pipefail
+umask 022
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
   armv5te-unknown-linux-musleabi x86_64-unknown-linux-musl

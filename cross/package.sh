@@ -15,7 +15,10 @@ version=3.8.0
 command -v xz >/dev/null || missing "no xz; apt-get install xz-utils"
 
 # What all files in the packages are dated.
-export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+umask 022
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} ||
+  missing "git does not say when this was committed; set SOURCE_DATE_EPOCH to some moment, in seconds since 1970"
+export SOURCE_DATE_EPOCH
 export CARGO_TARGET_DIR=target/cross
 for target; do
   binary=$CARGO_TARGET_DIR/$target/release/phsweb-agent

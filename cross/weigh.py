@@ -3,6 +3,7 @@
 
     CARGO_PROFILE_RELEASE_STRIP=none cross/build.sh aarch64-unknown-linux-musl
     cross/weigh.py target/cross/aarch64-unknown-linux-musl/release/phsweb-agent
+    cross/build.sh aarch64-unknown-linux-musl       # the one that ships again
 
 prints that table with its last column made anew: code, and constants that have a name. A function counts for
 the last crate in its name that is not Rust's standard library: generic code counts for who uses it. Crates in
@@ -73,12 +74,17 @@ def owners(rows):
 
 
 def main():
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    named = list(symbols(sys.argv[1]))
+    if not named:
+        sys.exit(f"{sys.argv[1]}: stripped, as it ships; build it with CARGO_PROFILE_RELEASE_STRIP=none")
     table = re.search(r"\| crate \|.*\n\|.*\n((?:\|.*\n)+)", open("README.md").read())[1].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     owner = owners([cell[0].split(", ") for cell in cells])
     weights = [0] * len(cells)
     rest = {OWN: 0, "std": 0}
-    for name, size in symbols(sys.argv[1]):
+    for name, size in named:
         crate = crate_of(name)
         if crate in owner:
             weights[owner[crate]] += size
