@@ -5,7 +5,7 @@
 :local onDisk "usb1"
 :local agentAddress "172.31.86.2"
 # Whether the files go too, which are sites.ron, the password and the image: yes or no.
-:local filesToo "yes"
+:local filesToo "no"
 
 # What asks for /container is read only when its turn comes, for without the package there is none. The container goes
 # only once it has stopped, and then not at once.
@@ -61,7 +61,11 @@
 
 # What was in a folder is gone with the folder, so some can't be removed any more.
 :if ($filesToo = "yes") do={
-    :foreach one in=[/file/find where name~"^$onDisk/phsweb-agent"] do={
+    :foreach one in=[/file/find where name~"^$onDisk/phsweb-agent(-root)?/" or \
+        name~"^$onDisk/phsweb-agent-(arm64|armv7|armv5|amd64)[.]tar"] do={
+        :do { /file/remove $one } on-error={}
+    }
+    :foreach one in=[/file/find where name="$onDisk/phsweb-agent" or name="$onDisk/phsweb-agent-root"] do={
         :do { /file/remove $one } on-error={}
     }
 }

@@ -81,7 +81,8 @@
 }
 
 # The API answers whom it answered, and the agent. `address=` replaces the whole list, so it is read and written with
-# one more. An empty list means everybody: that of an API which is on is left empty, and told.
+# one more. An empty list means everybody: that of an API which is on is left empty, and told. One which is off is
+# turned on for the agent alone, whoever else stood in its list: they could not come in either.
 :local apiPort [/ip/service/get api port]
 :local apiOff [/ip/service/get api disabled]
 :local answered [:toarray [/ip/service/get api address]]
@@ -91,6 +92,11 @@
 :foreach one in=$answered do={
     :if ([:tostr $one] = $agentOnly) do={ :set known true }
     :set joined ($joined . [:tostr $one] . ",")
+}
+:if ($apiOff) do={
+    :if ($joined != "") do={ :put "phsweb-agent: the API was off, and its list was $joined It is the agent alone now." }
+    :set known false
+    :set joined ""
 }
 :if (!$known && ($apiOff || [:len $answered] > 0)) do={
     /ip/service/set api address=($joined . $agentOnly)

@@ -33,7 +33,17 @@ const MESSAGE: &str = "on \"purpose\"\nfor a test";
 const LINES: usize = 200;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).filter(|argument| !argument.starts_with('-'));
+    let mut given = std::env::args().skip(1);
+    let mut words = Vec::new();
+    while let Some(word) = given.next() {
+        match word.as_str() {
+            // What stands after these is no name of a test.
+            "--test-threads" | "--skip" | "--format" | "--color" => drop(given.next()),
+            option if option.starts_with('-') => {}
+            _ => words.push(word),
+        }
+    }
+    let mut arguments = words.into_iter();
     let first = arguments.next();
     if first.as_deref() == Some("program") {
         program(&arguments.next().unwrap());

@@ -45,7 +45,11 @@ const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
 
 /// The file that is named, by the argument or `$PHSWEB_CONFIG`, or else lies in one of the usual places.
 fn file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let named = named.or_else(|| env::var_os("PHSWEB_CONFIG").map(PathBuf::from));
+    if named.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        return Err(Failure::Usage("the name of the configuration is empty; expected a file".into()));
+    }
+    let variable = || env::var_os("PHSWEB_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let named = named.or_else(variable);
     let usual = || PLACES.map(PathBuf::from).into_iter().find(|path| path.exists());
     let path = named.or_else(usual).ok_or_else(|| {
         format!(

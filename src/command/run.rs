@@ -34,7 +34,7 @@ impl Run {
     /// When the file is wrong at the start, all of its problems; when the address is taken, that.
     pub fn execute(self) -> Result<(), Failure> {
         let path = match file(self.config) {
-            Err(_) if self.wait => SYSTEM_FILE.into(),
+            Err(Failure::No(_)) if self.wait => SYSTEM_FILE.into(),
             path => path?,
         };
         // Who reads the page is elsewhere: all of its path says where it is waited for.

@@ -267,6 +267,10 @@ pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
 
 /// The known name that a mistyped one is meant to be.
 fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+    let mut longer = known.iter().filter(|name| name.starts_with(found));
+    if let (Some(name), None) = (longer.next(), longer.next()) {
+        return Some(name);
+    }
     known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(name, found), *name))

@@ -42,7 +42,7 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process) -> Vec<Family> {
         build,
         Family::gauge(
             "phsweb_agent_config_last_reload_successful",
-            "1 where the configuration was good when it was last read; 0 where the one before is still in use.",
+            "1 where the configuration was good when it was last read; 0 where it was not, and is not in use.",
         )
         .of(Some(truth(reload.is_good()))),
         Family::gauge(

@@ -74,3 +74,24 @@ fn a_hangup_does_not_end_it() {
     agent.well("awka");
     ends(&mut agent.running, "TERM");
 }
+
+/// Whatever lasts starts anew after a panic: it says so where it did, and ends at a signal while it waits before
+/// that.
+#[test]
+fn what_lasts_says_that_it_started_anew_and_ends_while_it_waits() {
+    let router = router(Settings::default());
+    let given = Given::default().site("awka", router.addr(), "");
+    let (run, _folder) = given.command();
+    let commands = [run, program(["demo", "--listen", "127.0.0.1:0"]), program(["simulate", "--port", "0"])];
+    for mut command in commands {
+        for (times, is_waiting) in [("1", false), ("100", true)] {
+            let mut running = Running::start(command.env("PHSWEB_AGENT_ANEW", times));
+            until("it is told", || running.err().contains("started anew").then_some(()));
+            if !is_waiting {
+                until("it is at work", || (!running.out().is_empty()).then_some(()));
+            }
+            assert_eq!(running.out().is_empty(), is_waiting, "{}", running.out());
+            ends(&mut running, "TERM");
+        }
+    }
+}

@@ -11,7 +11,6 @@ mod tables;
 mod users;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
@@ -127,8 +126,9 @@ struct Overview<'p> {
 struct Waiting<'p> {
     frame: Frame,
     file: &'p str,
-    /// Where the file lies, or is to lie.
+    /// Where the file lies, or is to lie, and its name there.
     folder: &'p str,
+    name: &'p str,
 }
 
 #[derive(Template)]
@@ -226,8 +226,8 @@ struct Login<'p> {
 pub(super) fn overview(view: View, frame: Frame, said: Option<Said>) -> Response {
     let reload = &view.snapshot.reload;
     if let (None, Some(file)) = (reload.succeeded, reload.file.as_deref()) {
-        let folder = Path::new(file).parent().and_then(Path::to_str).unwrap_or_default();
-        return render(&Waiting { frame, file, folder });
+        let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
+        return render(&Waiting { frame, file, folder, name });
     }
     let cards = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
     let generation = view.snapshot.generation;
