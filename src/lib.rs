@@ -9,7 +9,7 @@
 //!
 //! | module | its subject |
 //! | --- | --- |
-//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
+//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `codepage`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health`, and what the file has `declared` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites, how the last re-read went. No I/O |
 //! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
