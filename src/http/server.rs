@@ -35,7 +35,8 @@ const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 const WORKER_STACK: usize = 512 * 1024;
 
 /// Starts the engine: `handler` answers each request on one of a few worker
-/// threads, which last as long as the process. It must not wait for anything but the processor: what waits is a [`Reply::Later`].
+/// threads, which last as long as the process. It must not wait for anything but the processor:
+/// what waits is a [`Reply::Later`].
 ///
 /// It blocks for some milliseconds. An error is the system's: no socket or no
 /// thread to be had.
