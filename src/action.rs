@@ -144,12 +144,26 @@ struct Counter {
 }
 
 /// Where sites are asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Desk {
     counters: RwLock<BTreeMap<String, Counter>>,
+    /// Longest wait for a site's answer.
+    timeout: Duration,
 }
 
 impl Desk {
+    /// A desk without sites. Whoever asks one waits for `timeout` at most.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        Self { counters: RwLock::default(), timeout }
+    }
+
+    /// Longest wait for a site's answer.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Opens the counter of a site, in place of one that there was.
     #[must_use]
     pub fn open(&self, site: &str) -> Orders {

@@ -20,6 +20,7 @@
 //! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
+//! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
 //! command → { http, site } → { action, config, state } → plugin → routeros
@@ -73,3 +74,4 @@ pub mod routeros;
 pub mod simulator;
 pub mod site;
 pub mod state;
+pub mod timings;

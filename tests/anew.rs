@@ -72,7 +72,7 @@ fn main() {
 fn program(address: &str) {
     let open = descriptors();
     logging::start(None);
-    let done = anew::lasting(|| {
+    let done = anew::lasting(|_signals| {
         let _listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
         // What else an agent has: an epoll, an eventfd, threads.
         smol::spawn(async {}).detach();
@@ -286,7 +286,7 @@ fn the_wait_before_a_start_grows() {
         program.tell("main");
         assert_eq!(program.line(), first);
         assert!(began.elapsed() >= Duration::from_secs(seconds), "{:?}", began.elapsed());
-        write!(waits, "{seconds} ").unwrap();
+        write!(waits, "{seconds}s").unwrap();
     }
     let log = program.killed();
     let told: Vec<&str> = log.split("it waits for ").skip(1).map(|rest| &rest[..2]).collect();
@@ -304,7 +304,7 @@ fn a_signal_ends_the_wait() {
         assert_eq!(program.line(), "");
         let (status, log) = program.ended(END);
         assert_eq!(status.code(), Some(0), "{status}: {log}");
-        assert!(log.contains("100 in a row; before that it waits for 60 s"), "{log}");
+        assert!(log.contains("100 in a row; before that it waits for 1m"), "{log}");
         assert!(log.contains("ending: "), "{log}");
     }
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("clock", &[]),
+    ("timings", &[]),
     ("logging", &[]),
     ("routeros", &[]),
     ("plugin", &["clock", "routeros"]),
@@ -17,8 +18,11 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ),
     ("action", &["clock", "plugin", "routeros::error"]),
     ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls"]),
-    ("site", &["action", "clock", "config", "plugin", "routeros", "state"]),
-    ("http", &["action", "clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
+    ("site", &["action", "clock", "config", "plugin", "routeros", "state", "timings"]),
+    (
+        "http",
+        &["action", "clock", "config", "plugin", "routeros::error", "routeros::value", "state", "timings"],
+    ),
     ("simulator", &["routeros::wire"]),
     (
         "command",
@@ -33,6 +37,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "simulator",
             "site",
             "state",
+            "timings",
         ],
     ),
 ];

@@ -101,7 +101,7 @@ static RUN: Command = Command {
             page and in the log.",
     execute: |given| {
         let Given { config, listen, wait, simulate, .. } = given;
-        lasting(|| Run { config, listen, wait, simulate }.execute())
+        lasting(|signals| Run { config, listen, wait, simulate }.execute(signals))
     },
 };
 
@@ -165,7 +165,7 @@ static DEMO: Command = Command {
     execute: |given| {
         let sites = given.sites.unwrap_or(SITES);
         let listen = given.listen.unwrap_or_else(Http::default_listen);
-        lasting(|| Demo { sites, listen }.execute())
+        lasting(|signals| Demo { sites, listen }.execute(signals))
     },
 };
 
@@ -234,6 +234,6 @@ static SIMULATE: Command = Command {
     execute: |given| {
         let Given { routers, active, users, version, port, tls, fault, .. } = given;
         let routers = routers.unwrap_or(ROUTERS);
-        lasting(|| Simulate { routers, active, users, version, port, tls, fault }.execute())
+        lasting(|signals| Simulate { routers, active, users, version, port, tls, fault }.execute(signals))
     },
 };

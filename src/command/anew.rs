@@ -14,20 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smol::Timer;
-use smol::future::FutureExt;
-
-use super::{Failure, signals, until_ended};
+use super::{Failure, Signals};
 use crate::logging;
+use crate::timings::Timings;
 
 /// The environment variable that tells the program how often in a row it has started anew.
 const TIMES: &str = "PHSWEB_AGENT_ANEW";
-
-/// Longest wait before a start, where each ends in a panic: a person who mends something looks within a minute.
-const MAX_WAIT: Duration = Duration::from_secs(60);
-
-/// Who has run for so long has begun well: what happens then has not to do with how it began.
-const BEGUN_WELL: Duration = Duration::from_secs(600);
 
 /// Runs a command that lasts, and lets a panic start the program anew meanwhile. Where it panics soon after each
 /// start it waits before the next, longer and longer; a signal ends that, and nothing is run.
@@ -35,14 +27,24 @@ const BEGUN_WELL: Duration = Duration::from_secs(600);
 /// # Errors
 ///
 /// Those of the command; when signals can't be received.
-pub fn lasting(command: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+pub fn lasting(command: impl FnOnce(Signals) -> Result<(), Failure>) -> Result<(), Failure> {
+    let timings = Timings::from_environment().map_err(Failure::Usage)?;
     let times = env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or_default();
     let began = Instant::now();
-    panic::set_hook(Box::new(move |panic| begin(panic, times, began.elapsed())));
-    if times > 0 && !waited(times)? {
-        return Ok(());
+    let wait = wait(&timings, times);
+    panic::set_hook(Box::new(move |panic| {
+        let ran = began.elapsed();
+        begin(panic, wait.saturating_sub(ran), next(&timings, times, ran));
+    }));
+    let signals = Signals::receive()?;
+    if times > 0 {
+        log::warn!(
+            "started anew because of a mistake in the agent, {times} in a row; before that it waits for {}",
+            humantime::format_duration(wait)
+        );
+        thread::sleep(wait);
     }
-    command()
+    command(signals)
 }
 
 /// Lets a panic end the program from now on: it was to end anyway.
@@ -51,43 +53,20 @@ pub fn no_more() {
 }
 
 /// How often in a row it will have started anew, after a panic when it has run for so long.
-fn next(times: u32, ran: Duration) -> u32 {
-    if ran < BEGUN_WELL { times.saturating_add(1) } else { 1 }
+fn next(timings: &Timings, times: u32, ran: Duration) -> u32 {
+    if ran < timings.restart_reset { times.saturating_add(1) } else { 1 }
 }
 
 /// How long a program waits that has started anew so often in a row.
-fn wait(times: u32) -> Duration {
+fn wait(timings: &Timings, times: u32) -> Duration {
     let doublings = times.checked_sub(2);
-    doublings.map_or(Duration::ZERO, |n| Duration::from_secs(1 << n.min(6)).min(MAX_WAIT))
+    let doubled = |n: u32| timings.restart_min.saturating_mul(2u32.saturating_pow(n));
+    doublings.map_or(Duration::ZERO, |n| doubled(n).min(timings.restart_max))
 }
 
-/// Waits as is due, and says whether no signal has ended that.
-fn waited(times: u32) -> Result<bool, Failure> {
-    let wait = wait(times);
-    log::warn!(
-        "started anew because of a mistake in the agent, {times} in a row; before that it waits for {} s",
-        wait.as_secs()
-    );
-    if wait.is_zero() {
-        // Who receives signals and does nothing with them takes their own effect from them.
-        return Ok(true);
-    }
-    // Received here: a container's first process is ended by no signal that it does not receive.
-    let signals = signals()?;
-    let ended = async {
-        // The file is read after this, whoever wants it to be.
-        until_ended(signals, || {}).await;
-        false
-    };
-    let over = async {
-        Timer::after(wait).await;
-        true
-    };
-    Ok(smol::block_on(ended.or(over)))
-}
-
-/// Says what happened and takes the program's place: the hook. A panic in here aborts the process.
-fn begin(panic: &PanicHookInfo<'_>, times: u32, ran: Duration) {
+/// Says what happened and takes the program's place, as the `times`-th in a row: the hook. A panic in here aborts
+/// the process.
+fn begin(panic: &PanicHookInfo<'_>, rest_of_wait: Duration, times: u32) {
     static BEGUN: AtomicBool = AtomicBool::new(false);
     if BEGUN.swap(true, Ordering::Relaxed) {
         // Another thread is at it, and ends this one with all others.
@@ -97,10 +76,10 @@ fn begin(panic: &PanicHookInfo<'_>, times: u32, ran: Duration) {
     }
     log::error!("this is a mistake in the agent, please report it; starting anew: {}", told(panic));
     logging::end();
-    // Where it is the wait that panicked, for want of descriptors or threads. There is nothing to be ended yet, so
-    // that a signal ends the process.
-    thread::sleep(wait(times).saturating_sub(ran));
-    let error = replace(next(times, ran));
+    // Where the panic came before the wait was over, for want of descriptors or threads. No signal is handled
+    // then, so that each has its own effect.
+    thread::sleep(rest_of_wait);
+    let error = replace(times);
     // Where nobody reads it, the exit code still says so.
     let _ = writeln!(io::stderr(), "can't start anew: {error}");
     process::abort();
@@ -140,7 +119,7 @@ mod tests {
         for (times, seconds) in
             [(1, 0), (2, 1), (3, 2), (4, 4), (5, 8), (6, 16), (7, 32), (8, 60), (9, 60), (u32::MAX, 60)]
         {
-            assert_eq!(wait(times), Duration::from_secs(seconds), "{times}");
+            assert_eq!(wait(&Timings::default(), times), Duration::from_secs(seconds), "{times}");
         }
     }
 
@@ -155,7 +134,7 @@ mod tests {
             (0, 2 * well, 1),
             (u32::MAX, Duration::ZERO, u32::MAX),
         ] {
-            assert_eq!(next(times, ran), expected, "{times} after {ran:?}");
+            assert_eq!(next(&Timings::default(), times, ran), expected, "{times} after {ran:?}");
         }
     }
 }

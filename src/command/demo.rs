@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::serve::serve;
-use super::{Failure, at_simulator, say, simulated};
+use super::{Failure, Signals, at_simulator, say, simulated};
 use crate::config::{Config, Http, Secret, Site};
 use crate::simulator;
+use crate::timings::Timings;
 
 /// Options of `demo`.
 #[derive(Debug, Clone)]
@@ -31,7 +32,7 @@ impl Demo {
     /// # Errors
     ///
     /// When the address is taken.
-    pub fn execute(self) -> Result<(), Failure> {
+    pub fn execute(self, signals: Signals) -> Result<(), Failure> {
         let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
         if admin.is_none() {
             say("Details of people are off; set PHSWEB_ADMIN_TOKEN to a token of yours to turn them on.");
@@ -50,7 +51,12 @@ impl Demo {
             sites.push(Arc::new(at_simulator(&site, &router)));
             routers.push(router);
         }
-        serve(Config { http, sites }, None)
+        serve(
+            signals,
+            &Timings::from_environment().map_err(Failure::Usage)?.into(),
+            Config { http, sites },
+            None,
+        )
     }
 }
 

@@ -11,9 +11,6 @@ use crate::config::Http;
 use crate::http::gate::Keeper;
 use crate::state::Problem;
 
-/// How long the page stays where it is after it left that in vain: whoever came meanwhile was turned away.
-const LEAVE_AGAIN: Duration = Duration::from_secs(60);
-
 /// The place that the page has, and the one that it should have.
 pub(super) struct Front {
     keeper: Keeper,
@@ -26,13 +23,15 @@ pub(super) struct Front {
     listen: SocketAddr,
     /// When it was last left in vain for an address that it was itself in the way of.
     left: Option<Instant>,
+    /// See `Timings::rebind_retry`.
+    rebind_retry: Duration,
 }
 
 impl Front {
     /// A page that is served at `bound`, as `http` says, by the gate of this keeper.
-    pub(super) fn new(keeper: Keeper, http: Http, bound: SocketAddr) -> Self {
+    pub(super) fn new(keeper: Keeper, http: Http, bound: SocketAddr, rebind_retry: Duration) -> Self {
         tell(&http, bound);
-        Self { keeper, bound, is_open: true, listen: http.listen, left: None, http }
+        Self { keeper, bound, is_open: true, listen: http.listen, left: None, http, rebind_retry }
     }
 
     /// Serves the page as `http` says from now on. The address is another task: see [`Front::move_on`].
@@ -98,7 +97,7 @@ impl Front {
         self.is_open
             && self.bound.port() == wanted.port()
             && (self.bound.ip().is_unspecified() || wanted.ip().is_unspecified())
-            && self.left.is_none_or(|left| left.elapsed() >= LEAVE_AGAIN)
+            && self.left.is_none_or(|left| left.elapsed() >= self.rebind_retry)
     }
 
     /// Leaves the address for another that can't be bound before; where it can't be after that either, goes back.

@@ -7,6 +7,7 @@ mod front;
 mod reload;
 pub mod run;
 mod serve;
+mod signals;
 pub mod simulate;
 pub mod test;
 
@@ -15,12 +16,10 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use async_signal::{Signal, Signals};
-use smol::stream::StreamExt;
-
 use crate::config::{self, Host, Problems};
 use crate::routeros::tls::Tls;
 use crate::simulator::{Router, Settings};
+pub use signals::Signals;
 
 /// Why a command could not do what it was asked, in words for its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,26 +63,6 @@ fn file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 /// Why nothing is started from this file.
 fn not_started(problems: &Problems, path: &Path) -> Failure {
     format!("{problems}\nNothing was started: mend {} first.", path.display()).into()
-}
-
-/// The signals that a command minds, received from now on.
-fn signals() -> Result<Signals, Failure> {
-    Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-        .map_err(|error| Failure::No(format!("signals can't be received: {error}")))
-}
-
-/// Waits for SIGTERM or SIGINT; SIGHUP asks for `reload`.
-async fn until_ended(mut signals: Signals, reload: impl Fn()) {
-    while let Some(signal) = signals.next().await {
-        match signal {
-            Ok(Signal::Hup) => reload(),
-            Ok(signal) => {
-                anew::no_more();
-                return log::info!("ending: {signal:?}");
-            }
-            Err(error) => log::warn!("signals can't be received: {error}"),
-        }
-    }
 }
 
 /// Starts a simulated router on loopback for a site.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use smol::channel::Receiver;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, pending};
 use smol::{Timer, unblock};
 
 use super::Failure;
@@ -12,9 +12,6 @@ use super::serve::Agent;
 use crate::clock::Moment;
 use crate::config::{self, Config, Problems, Watch};
 use crate::state::{Problem, Reload};
-
-/// From one look at the files to the next.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Most problems that a line of the log tells.
 const LOGGED: usize = 5;
@@ -29,17 +26,19 @@ pub(super) struct Source {
     /// What is wrong with the file as it is, and with the page's place; each is logged once.
     unfit: Vec<Problem>,
     unmoved: Option<Problem>,
+    /// From one look at the files to the next.
+    poll: Duration,
 }
 
 impl Source {
     /// Where the configurations after the first come from, which was good; or where the first itself comes
     /// from, while these are its `problems`.
-    pub(super) fn new(watch: Watch, prepare: Prepare, problems: Option<&Problems>) -> Self {
+    pub(super) fn new(watch: Watch, prepare: Prepare, problems: Option<&Problems>, poll: Duration) -> Self {
         let unfit: Vec<Problem> = problems.into_iter().flat_map(Problems::all).map(shown).collect();
         if !unfit.is_empty() {
             log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
         }
-        Self { watch, prepare, unfit, unmoved: None }
+        Self { watch, prepare, unfit, unmoved: None, poll }
     }
 
     /// How the first look went.
@@ -50,12 +49,7 @@ impl Source {
     /// Makes the agent as the file says whenever that changes, and looks at once when that is `wanted`.
     pub(super) async fn follow(mut self, mut agent: Agent, wanted: Receiver<()>) -> Infallible {
         loop {
-            let asked = async { wanted.recv().await.is_ok() };
-            let late = async {
-                Timer::after(LOOK_EVERY).await;
-                false
-            };
-            let is_asked = asked.or(late).await;
+            let is_asked = requested_within(&wanted, self.poll).await;
             // On another thread: a disk that hangs must not make the clients wait.
             let mut watch = self.watch;
             let (watch, news) = unblock(move || {
@@ -115,6 +109,22 @@ impl Source {
     }
 }
 
+/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel is no
+/// request: the files would be read without pause.
+async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
+    let request = async {
+        match requests.recv().await {
+            Ok(()) => true,
+            Err(_) => pending().await,
+        }
+    };
+    let late = async {
+        Timer::after(most).await;
+        false
+    };
+    request.or(late).await
+}
+
 /// A problem as the page and the JSON show it.
 fn shown(problem: &config::Problem) -> Problem {
     Problem { place: problem.place().into(), message: problem.message().into(), excerpt: problem.excerpt() }
@@ -128,4 +138,24 @@ fn in_a_line(problems: &[Problem]) -> String {
         told.push(format!("and {} more, which phsweb-agent check tells", problems.len() - LOGGED));
     }
     told.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use smol::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_channel_requests_no_reload() {
+        let (sender, requests) = channel::bounded(1);
+        sender.try_send(()).unwrap();
+        let (most, began) = (Duration::from_millis(50), Instant::now());
+        assert!(smol::block_on(requested_within(&requests, 100 * most)));
+        drop(sender);
+        assert!(!smol::block_on(requested_within(&requests, most)));
+        assert!(began.elapsed() >= most, "the wait ended early: the files would be read without pause");
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use super::reload::{Prepare, Source};
 use super::serve::serve;
-use super::{Failure, SYSTEM_FILE, at_simulator, file, not_started, simulated};
+use super::{Failure, SYSTEM_FILE, Signals, at_simulator, file, not_started, simulated};
 use crate::config::{self, Config, Watch};
 use crate::routeros::login::Method;
 use crate::simulator::{self, BadVersion, Login, Router, Settings};
+use crate::timings::Timings;
 
 /// Options of `run`.
 #[derive(Debug, Clone)]
@@ -32,14 +33,15 @@ impl Run {
     /// # Errors
     ///
     /// When the file is wrong at the start, all of its problems; when the address is taken, that.
-    pub fn execute(self) -> Result<(), Failure> {
+    pub fn execute(self, signals: Signals) -> Result<(), Failure> {
+        let timings = Arc::new(Timings::from_environment().map_err(Failure::Usage)?);
         let path = match file(self.config) {
             Err(Failure::No(_)) if self.wait => SYSTEM_FILE.into(),
             path => path?,
         };
         // Who reads the page is elsewhere: all of its path says where it is waited for.
         let path = if self.wait { path::absolute(&path).unwrap_or(path) } else { path };
-        let (watch, read) = Watch::first(path, &config::environment);
+        let (watch, read) = Watch::first(path, &config::environment, timings.config_settle);
         let (config, problems) = match read {
             Ok(config) => (config, None),
             Err(problems) if self.wait && watch.can_look_again() => (Config::default(), Some(problems)),
@@ -56,7 +58,8 @@ impl Run {
             Ok(config)
         });
         let config = prepare(config)?;
-        serve(config, Some(Source::new(watch, prepare, problems.as_ref())))
+        let source = Source::new(watch, prepare, problems.as_ref(), timings.config_poll);
+        serve(signals, &timings, config, Some(source))
     }
 }
 

@@ -9,21 +9,26 @@ use smol::future::FutureExt;
 
 use super::front::Front;
 use super::reload::Source;
-use super::{Failure, nothing_to_reload, signals, until_ended};
+use super::{Failure, Signals, nothing_to_reload};
 use crate::action::Desk;
 use crate::config::{Changes, Config};
 use crate::http::{self, Events, Routes, gate};
 use crate::site::Sites;
 use crate::state::{Problem, Reload, Store};
+use crate::timings::Timings;
 
 /// Serves a configuration until a signal ends it; one that comes from a `source` as that is by then.
-pub(super) fn serve(config: Config, source: Option<Source>) -> Result<(), Failure> {
-    let signals = signals()?;
+pub(super) fn serve(
+    signals: Signals,
+    timings: &Arc<Timings>,
+    config: Config,
+    source: Option<Source>,
+) -> Result<(), Failure> {
     raise_descriptors(&config);
     let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), Source::first);
     let store = Arc::new(Store::new(reload));
-    let desk = Arc::new(Desk::default());
-    let events = Events::new(store.clone());
+    let desk = Arc::new(Desk::new(timings.action_timeout));
+    let events = Events::new(store.clone(), timings.clone());
     let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));
     let engine = http::start({
         let routes = routes.clone();
@@ -37,13 +42,13 @@ pub(super) fn serve(config: Config, source: Option<Source>) -> Result<(), Failur
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         let (keeper, orders) = gate::keeper();
-        let limits = gate::Limits { max_connections: config.http.max_connections, ..gate::Limits::default() };
+        let limits = gate::Limits::new(config.http.max_connections, timings);
         let https = config.http.tls.clone();
         let http = config.http.clone();
         // All of it ends when it is dropped at the end of this block.
         let mut agent = Agent {
-            front: Front::new(keeper, http.clone(), bound),
-            sites: Sites::new(store.clone(), desk),
+            front: Front::new(keeper, http.clone(), bound, timings.rebind_retry),
+            sites: Sites::new(store.clone(), desk, timings.clone()),
             config: Config { http, sites: Vec::new() },
             routes,
             store,
@@ -52,10 +57,10 @@ pub(super) fn serve(config: Config, source: Option<Source>) -> Result<(), Failur
         let _events = events.start();
         let serving = async { match gate::serve(listener, engine, limits, https, orders).await {} };
         match source {
-            None => serving.or(until_ended(signals, nothing_to_reload)).await,
+            None => serving.or(signals.until_ended(nothing_to_reload)).await,
             Some(source) => {
                 let (reload, wanted) = channel::bounded(1);
-                let ended = until_ended(signals, || {
+                let ended = signals.until_ended(|| {
                     // One that waits is enough.
                     let _ = reload.try_send(());
                 });

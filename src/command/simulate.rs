@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use super::{Failure, nothing_to_reload, say, signals, until_ended};
+use super::{Failure, Signals, nothing_to_reload, say};
 use crate::config::{API_PORT, API_TLS_PORT};
 use crate::simulator::{self, Fault, Login, Policies, Router, Settings, Version};
 
@@ -32,8 +32,7 @@ impl Simulate {
     /// # Errors
     ///
     /// When a port is taken.
-    pub fn execute(self) -> Result<(), Failure> {
-        let signals = signals()?;
+    pub fn execute(self, signals: Signals) -> Result<(), Failure> {
         let mut routers = Vec::new();
         let first = self.port.unwrap_or(if self.tls { API_TLS_PORT } else { API_PORT });
         for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
@@ -69,7 +68,7 @@ impl Simulate {
         if let Some(fault) = self.fault {
             say(&format!("Fault {fault}: {}.", fault.description()));
         }
-        smol::block_on(until_ended(signals, nothing_to_reload));
+        smol::block_on(signals.until_ended(nothing_to_reload));
         Ok(())
     }
 }

@@ -7,9 +7,6 @@ use std::time::{Duration, Instant};
 use super::contents::{Contents, is_pipe};
 use super::{Config, Environment, Problem, Problems, read};
 
-/// How long a file may be wrong, in another way at each look, before that is told: it is being written.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// Looks at the file again and again, and at all that it names: secrets, certificates. Their content is what counts.
 #[derive(Debug)]
 pub struct Watch {
@@ -20,14 +17,20 @@ pub struct Watch {
     doubt: Option<(Problems, Instant)>,
     /// Whether it came from a pipe, so that it can't be read again.
     is_gone: bool,
+    /// How long a file may be wrong, in another way at each look, before that is told: it is being written.
+    settle: Duration,
 }
 
 impl Watch {
     /// Looks at the file for the first time: what it says, or what is wrong with it as [`load`](super::load)
     /// tells it.
-    pub fn first(path: PathBuf, environment: Environment) -> (Self, Result<Config, Problems>) {
+    pub fn first(
+        path: PathBuf,
+        environment: Environment,
+        settle: Duration,
+    ) -> (Self, Result<Config, Problems>) {
         let is_gone = is_pipe(&path);
-        let mut watch = Self { path, contents: Contents::default(), doubt: None, is_gone };
+        let mut watch = Self { path, contents: Contents::default(), doubt: None, is_gone, settle };
         let config = watch.read(environment);
         (watch, config)
     }
@@ -60,7 +63,7 @@ impl Watch {
             }
             Err(problems) => {
                 let since = self.doubt.as_ref().map_or_else(Instant::now, |&(_, since)| since);
-                if since.elapsed() >= PATIENCE {
+                if since.elapsed() >= self.settle {
                     self.doubt = None;
                     return Some(Err(problems));
                 }
@@ -99,6 +102,8 @@ mod tests {
 
     use super::*;
 
+    const SETTLE: Duration = Duration::from_secs(5);
+
     const GOOD: &str = r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "u", password: File("secret"))})"#;
 
     struct Looked {
@@ -111,7 +116,7 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join("sites.ron"), GOOD).unwrap();
             fs::write(folder.path().join("secret"), "one").unwrap();
-            let (watch, _) = Watch::first(folder.path().join("sites.ron"), &|_| None);
+            let (watch, _) = Watch::first(folder.path().join("sites.ron"), &|_| None, SETTLE);
             Self { folder, watch }
         }
 
@@ -186,7 +191,7 @@ mod tests {
         looked.write("sites.ron", "(");
         assert_eq!(looked.look(), "");
         let (_, since) = looked.watch.doubt.as_mut().unwrap();
-        *since -= PATIENCE;
+        *since -= SETTLE;
         looked.write("sites.ron", "((");
         told += &looked.look();
         assert!(told.contains("not RON"), "{told}");
@@ -201,7 +206,7 @@ mod tests {
             let pipe = pipe.clone();
             move || fs::write(pipe, GOOD).unwrap()
         });
-        let (mut watch, config) = Watch::first(pipe, &|_| None);
+        let (mut watch, config) = Watch::first(pipe, &|_| None, SETTLE);
         assert!(config.is_ok() && !watch.can_look_again());
         writer.join().unwrap();
         looked.write("secret", "two");

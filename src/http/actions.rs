@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::Error as _;
@@ -20,9 +20,6 @@ pub(super) const USERS: usize = 50;
 
 /// Most users of a page: the router is asked for each of them by its id.
 const MAX_USERS: usize = 500;
-
-/// Longest wait for a site: who asks is told before the gate's own patience ends, and so is the log.
-const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Most calls for a refresh that wait at once. They are fewer than the answers that the gate lets wait: whoever
 /// may look may refresh, and the admin's actions have the rest of the places to themselves.
@@ -78,7 +75,7 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 /// Ends a session.
 pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
     let what = format!("kick {} {} {}", quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
-    let kicked = in_time(Instant::now(), desk.kick(site, kick)).await;
+    let kicked = in_time(desk, Instant::now(), desk.kick(site, kick)).await;
     let outcome = kicked.as_ref().map(|kicked| {
         let back = match kicked.is_back {
             Some(true) => ", and the device is back already",
@@ -93,7 +90,7 @@ pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Resul
 
 /// Tries the way to a site's router.
 pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
-    let steps = in_time(Instant::now(), desk.test(site)).await;
+    let steps = in_time(desk, Instant::now(), desk.test(site)).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
         format!("{failed} of {} steps failed", steps.len())
@@ -104,7 +101,7 @@ pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>,
 
 /// The users of a page.
 pub(super) async fn users(desk: &Desk, site: &str, page: Page) -> Result<Users, Refusal> {
-    in_time(Instant::now(), desk.users(site, page)).await
+    in_time(desk, Instant::now(), desk.users(site, page)).await
 }
 
 /// Has these sites asked now, side by side; how it went, in their order.
@@ -114,7 +111,7 @@ pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Refres
     let called: Vec<_> = sites.into_iter().map(|site| (desk.refresh(&site), site)).collect();
     let mut outcomes = Vec::new();
     for (refreshed, site) in called {
-        outcomes.push((site, in_time(began, refreshed).await));
+        outcomes.push((site, in_time(desk, began, refreshed).await));
     }
     let refreshed = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
     let sites = match outcomes.as_slice() {
@@ -126,10 +123,15 @@ pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Refres
 }
 
 /// What a site answers to who `began` to ask then, or that it takes too long.
-async fn in_time<T>(began: Instant, answer: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+async fn in_time<T>(
+    desk: &Desk,
+    began: Instant,
+    answer: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
+    let timeout = desk.timeout();
     let late = async {
-        Timer::at(began + PATIENCE).await;
-        let told = format!("no answer from the site within {} s", PATIENCE.as_secs());
+        Timer::at(began + timeout).await;
+        let told = format!("no answer from the site within {}", humantime::format_duration(timeout));
         Err(Error::new(Cause::QueryTimeout, told).into())
     };
     answer.or(late).await

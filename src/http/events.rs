@@ -16,14 +16,7 @@ use smol::{Task, Timer};
 use super::api::{self, View};
 use crate::clock::Moment;
 use crate::state::{SiteState, Snapshot, Store};
-
-/// Changes within this time of each other are told together: a thousand pages are written to no more
-/// than five times a second, however many sites there are.
-const TOGETHER: Duration = Duration::from_millis(200);
-
-/// How often a comment is sent, which shows both sides that the connection is alive, and keeps a proxy
-/// between them from closing it.
-const COMMENT_EVERY: Duration = Duration::from_secs(15);
+use crate::timings::Timings;
 
 /// Bytes that are kept for slow followers: some seconds of changes at fifty sites.
 const MAX_KEPT: usize = 256 * 1024;
@@ -36,6 +29,7 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Events {
     store: Arc<Store>,
+    timings: Arc<Timings>,
     told: Mutex<Told>,
     more: Event,
 }
@@ -95,8 +89,8 @@ struct SiteEvent<'s> {
 impl Events {
     /// Events of what changes in this store.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Arc<Self> {
-        Arc::new(Self { store, told: Mutex::default(), more: Event::new() })
+    pub fn new(store: Arc<Store>, timings: Arc<Timings>) -> Arc<Self> {
+        Arc::new(Self { store, timings, told: Mutex::default(), more: Event::new() })
     }
 
     /// Tells changes for as long as the task is held.
@@ -123,18 +117,18 @@ impl Events {
 
     async fn run(&self) {
         let mut before = self.store.snapshot();
-        let mut comment = Instant::now() + COMMENT_EVERY;
+        let mut comment = Instant::now() + self.timings.event_comment;
         loop {
             let changed = async {
                 self.store.changed(before.generation).await;
-                Timer::after(TOGETHER).await;
+                Timer::after(self.timings.event_batch).await;
             };
             let silence = async {
                 Timer::at(comment).await;
             };
             changed.or(silence).await;
             if Instant::now() >= comment {
-                comment += COMMENT_EVERY;
+                comment += self.timings.event_comment;
                 self.tell(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
             let now = self.store.snapshot();
@@ -265,7 +259,7 @@ mod tests {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
-        let events = Events::new(store.clone());
+        let events = Events::new(store.clone(), Arc::default());
         let mut follower = events.follow();
         let mut next = || {
             let bytes = smol::block_on(follower.next()).unwrap();
@@ -283,7 +277,7 @@ mod tests {
 
     #[test]
     fn who_is_dismissed_is_told_nothing_more() {
-        let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))));
+        let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::default());
         let mut before = events.follow();
         assert!(smol::block_on(before.next()).is_some());
         events.dismiss();
@@ -299,7 +293,7 @@ mod tests {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
-        let events = Events::new(store.clone());
+        let events = Events::new(store.clone(), Arc::default());
         let next = |follower: &mut Follower| smol::block_on(follower.next()).unwrap();
         let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());
         let all = next(&mut first);

@@ -1,6 +1,7 @@
 //! A menu that is followed with `listen`: what changes, as it changes.
 
 use smol::channel::{self, Receiver};
+use smol::future::pending;
 
 use super::client::Client;
 use super::command::Command;
@@ -40,8 +41,11 @@ impl Client {
 impl Listen {
     /// Waits until something may have changed. Nothing is lost where this is given up.
     pub async fn changed(&self) {
-        // An error means that the connection is gone, which `take` tells.
-        let _ = self.woken.recv().await;
+        // The end of the connection wakes the reader, too, and `take` returns it. A closed channel is no wake-up: a
+        // reader that loops would never let the executor go.
+        if self.woken.recv().await.is_err() {
+            pending::<()>().await;
+        }
     }
 
     /// The changes that have come and were not taken yet, in their order.
@@ -61,5 +65,45 @@ impl Drop for Listen {
         if tell {
             self.client.cancel(self.tag);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use smol::Async;
+    use smol::future::poll_once;
+
+    use super::super::client;
+    use super::*;
+
+    fn listen() -> (Listen, client::Connection, UnixStream) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (client, connection) = client::over(Async::new(near).unwrap());
+        (client.listen(Command::new("/ip/hotspot/active/listen")), connection, far)
+    }
+
+    #[test]
+    fn the_end_of_the_connection_wakes_the_reader_once() {
+        let (listen, connection, far) = listen();
+        drop(far);
+        smol::block_on(async {
+            connection.run().await;
+            listen.changed().await;
+            assert!(listen.take().is_err());
+            assert!(poll_once(listen.changed()).await.is_none(), "a reader that loops would never pause");
+        });
+    }
+
+    #[test]
+    fn a_closed_channel_wakes_nobody() {
+        let (listen, _connection, _far) = listen();
+        smol::block_on(async {
+            // The first look is always worth it.
+            listen.changed().await;
+            listen.client.exchange().unfollow(listen.tag);
+            assert!(poll_once(listen.changed()).await.is_none(), "a reader that loops would never pause");
+        });
     }
 }

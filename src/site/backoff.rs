@@ -3,17 +3,7 @@
 use std::time::Duration;
 
 use crate::routeros::error::Cause;
-
-/// Shortest and longest wait after a failure.
-const WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
-/// The same after a refused login: each try is a line in the router's log, and a wrong
-/// password does not mend itself.
-const WAIT_AUTH: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(900));
-
-/// A session that lasted this long was a good one; shorter ones in a row count as failures,
-/// or a router that ends each session at once would be logged in to every second.
-const GOOD_SESSION: Duration = Duration::from_secs(60);
+use crate::timings::Timings;
 
 /// Waits that double with each failure of a kind in a row.
 #[derive(Debug, Default)]
@@ -25,16 +15,16 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// How long to wait after a failure of this `cause`, of a session that `lasted`.
-    pub(super) fn next(&mut self, cause: Cause, lasted: Duration) -> Duration {
-        if lasted >= GOOD_SESSION {
+    pub(super) fn next(&mut self, timings: &Timings, cause: Cause, lasted: Duration) -> Duration {
+        if lasted >= timings.retry_reset {
             *self = Self::default();
         }
         let (count, (least, most)) = if cause == Cause::Auth {
             // Who refuses can be reached.
             self.failures = 0;
-            (&mut self.refused, WAIT_AUTH)
+            (&mut self.refused, (timings.auth_retry_min, timings.auth_retry_max))
         } else {
-            (&mut self.failures, WAIT)
+            (&mut self.failures, (timings.retry_min, timings.retry_max))
         };
         let doubled = least.saturating_mul(2u32.saturating_pow(*count));
         *count = count.saturating_add(1);
@@ -47,13 +37,22 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    /// The next wait by the default timings.
+    fn next(backoff: &mut Backoff, cause: Cause, lasted: Duration) -> Duration {
+        backoff.next(&Timings::default(), cause, lasted)
+    }
+
     #[test]
     fn waits_double_up_to_their_ends() {
-        for (cause, (least, most)) in [(Cause::Refused, WAIT), (Cause::Auth, WAIT_AUTH)] {
+        let timings = Timings::default();
+        for (cause, least, most) in [
+            (Cause::Refused, timings.retry_min, timings.retry_max),
+            (Cause::Auth, timings.auth_retry_min, timings.auth_retry_max),
+        ] {
             let mut backoff = Backoff::default();
             let mut base = least;
             for _ in 0..40 {
-                let wait = backoff.next(cause, Duration::ZERO);
+                let wait = next(&mut backoff, cause, Duration::ZERO);
                 assert!(
                     wait >= base.min(most.mul_f64(0.79)) && wait <= base.mul_f64(1.25).min(most),
                     "{wait:?}"
@@ -61,7 +60,10 @@ mod tests {
                 base = (base * 2).min(most);
             }
             assert_eq!(base, most);
-            assert!(backoff.next(cause, GOOD_SESSION) <= least.mul_f64(1.25), "a good session starts anew");
+            assert!(
+                next(&mut backoff, cause, timings.retry_reset) <= least.mul_f64(1.25),
+                "a good session starts anew"
+            );
         }
     }
 
@@ -69,27 +71,37 @@ mod tests {
     fn the_first_refused_login_waits_a_minute_after_whatever_outage() {
         let mut backoff = Backoff::default();
         for _ in 0..10 {
-            backoff.next(Cause::Unreachable, Duration::ZERO);
+            next(&mut backoff, Cause::Unreachable, Duration::ZERO);
         }
-        let wait = backoff.next(Cause::Auth, Duration::ZERO);
-        assert!(wait >= WAIT_AUTH.0 && wait <= WAIT_AUTH.0.mul_f64(1.25), "{wait:?}");
-        assert!(backoff.next(Cause::Unreachable, Duration::ZERO) <= WAIT.0.mul_f64(1.25));
+        let wait = next(&mut backoff, Cause::Auth, Duration::ZERO);
+        assert!(
+            wait >= Timings::default().auth_retry_min
+                && wait <= Timings::default().auth_retry_min.mul_f64(1.25),
+            "{wait:?}"
+        );
+        assert!(
+            next(&mut backoff, Cause::Unreachable, Duration::ZERO)
+                <= Timings::default().retry_min.mul_f64(1.25)
+        );
     }
 
     #[test]
     fn refused_logins_wait_longer_though_other_failures_come_between() {
         let mut backoff = Backoff::default();
         for _ in 0..10 {
-            backoff.next(Cause::Auth, Duration::ZERO);
-            backoff.next(Cause::Closed, Duration::ZERO);
+            next(&mut backoff, Cause::Auth, Duration::ZERO);
+            next(&mut backoff, Cause::Closed, Duration::ZERO);
         }
-        assert!(backoff.next(Cause::Auth, Duration::ZERO) >= WAIT_AUTH.1.mul_f64(0.79));
+        assert!(
+            next(&mut backoff, Cause::Auth, Duration::ZERO)
+                >= Timings::default().auth_retry_max.mul_f64(0.79)
+        );
     }
 
     #[test]
     fn sites_lost_together_come_back_apart() {
         let waits: Vec<Duration> =
-            (0..20).map(|_| Backoff::default().next(Cause::Refused, Duration::ZERO)).collect();
+            (0..20).map(|_| next(&mut Backoff::default(), Cause::Refused, Duration::ZERO)).collect();
         assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
     }
 }

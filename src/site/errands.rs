@@ -242,8 +242,8 @@ mod tests {
     fn what_nobody_waits_for_any_more_is_not_done() {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(router.addr().port());
-        let (store, desk) = (store(&config), Desk::default());
-        let _site = Site::start(config, store.clone(), &desk);
+        let (store, desk) = (store(&config), Desk::new(Duration::from_secs(25)));
+        let _site = Site::start(config, store.clone(), desk.open("awka"), Arc::default());
         let all = || Page { after: None, limit: 1 };
         let session = router.sessions().remove(0);
         let kick = Kick { id: session.id, user: session.user, mac: session.mac, forget: false };

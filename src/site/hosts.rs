@@ -7,18 +7,13 @@ use smol::{Timer, future};
 use crate::config;
 use crate::routeros::connect::connect;
 use crate::state::Store;
+use crate::timings::Timings;
 
 /// Connections in a row that an earlier host must have taken before it is gone back to.
 const LEAST_NEEDED: u32 = 3;
 
 /// The same for one that was gone back to again and again: at a minute each, an hour.
 const MOST_NEEDED: u32 = 60;
-
-/// From one try to the next: as often as the site is refreshed, within these.
-const INTERVAL: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
-
-/// A session that lasted this long forgets that there was to and fro before.
-const STEADY: Duration = Duration::from_secs(30 * 60);
 
 /// How much an earlier host must have shown before it is trusted again. Each return costs twice as
 /// much patience as the one before, so that a host which fails under load is not gone back to all day.
@@ -40,20 +35,26 @@ impl Patience {
     }
 
     /// A session ended that lasted so long.
-    pub(super) fn lasted(&mut self, lasted: Duration) {
-        if lasted >= STEADY {
+    pub(super) fn lasted(&mut self, timings: &Timings, lasted: Duration) {
+        if lasted >= timings.failback_reset {
             *self = Self::default();
         }
     }
 
     /// Waits until a host before the one `in_use` has taken enough connections in a row. None is logged in
     /// to: that would be a line in the router's log each time.
-    pub(super) async fn well_again(&self, config: &config::Site, in_use: usize, store: &Store) {
+    pub(super) async fn well_again(
+        &self,
+        config: &config::Site,
+        in_use: usize,
+        store: &Store,
+        timings: &Timings,
+    ) {
         let earlier = &config.hosts[..in_use];
         if earlier.is_empty() {
             return future::pending().await;
         }
-        let interval = config.refresh.clamp(INTERVAL.0, INTERVAL.1);
+        let interval = config.refresh.clamp(timings.failback_probe_min, timings.failback_probe_max);
         let mut taken = vec![0; earlier.len()];
         loop {
             Timer::after(interval).await;

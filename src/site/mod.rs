@@ -19,15 +19,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smol::channel::Receiver;
-use smol::future::FutureExt;
+use smol::future::{FutureExt, pending};
 use smol::{Task, Timer};
 
-use crate::action::{Answer, Desk, Refusal};
+use crate::action::{Answer, Orders, Refusal};
 use crate::clock::Moment;
 use crate::config;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
+use crate::timings::Timings;
 use backoff::Backoff;
 use configured::Configured;
 use errands::{Errands, Line};
@@ -36,23 +37,6 @@ use session::Session;
 pub use sites::Sites;
 pub use walk::walk;
 use walk::walk_on_request;
-
-/// How long a router takes to boot at most, in which it may refuse logins that are good: the slowest
-/// boards take two minutes.
-const BOOT: Duration = Duration::from_secs(180);
-
-/// The least wait after a refused login, though the router may only be booting: each is a line in its log.
-const BOOT_WAIT: Duration = Duration::from_secs(30);
-
-/// After a session shorter than this the other hosts have their turn first: a link that is lost each few
-/// minutes is worse than another one.
-const LASTING: Duration = Duration::from_secs(600);
-
-/// A refresh asked for within this time of the last one is answered with that.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// Who asks for a refresh may wait this long for the next try.
-const SOON: Duration = Duration::from_secs(2);
 
 /// What is known of a site before its task has begun.
 fn initial_state(config: &config::Site) -> SiteState {
@@ -69,9 +53,8 @@ struct Site {
 
 impl Site {
     /// Starts a site's task, which reads what the store has readings for, writes what it learns there, and
-    /// does what the desk is asked of it.
-    fn start(config: Arc<config::Site>, store: Arc<Store>, desk: &Desk) -> Self {
-        let orders = desk.open(&config.key);
+    /// carries out these orders.
+    fn start(config: Arc<config::Site>, store: Arc<Store>, orders: Orders, timings: Arc<Timings>) -> Self {
         let configured = Configured::new(config.clone());
         let line = Line::default();
         let errands = Errands {
@@ -83,6 +66,7 @@ impl Site {
         let beside = errands.run(orders.errands).or(walk_on_request(configured.clone(), orders.tests));
         let task = SiteTask {
             config,
+            timings,
             configured: configured.clone(),
             store,
             line,
@@ -110,6 +94,7 @@ impl Site {
 struct SiteTask {
     /// What the task goes by, until it sees that it is `configured` otherwise.
     config: Arc<config::Site>,
+    timings: Arc<Timings>,
     configured: Configured,
     store: Arc<Store>,
     /// Whom errands ask: set while the router answers.
@@ -164,16 +149,20 @@ impl SiteTask {
                 log::warn!("{}: offline: {error}. {}", self.config.key, error.hint);
             }
             self.answer(&Err(error.clone()));
-            let mut wait = backoff.next(error.cause, ended.answered.unwrap_or_default());
+            let mut wait = backoff.next(&self.timings, error.cause, ended.answered.unwrap_or_default());
             if login_refused {
-                wait = wait.max(BOOT_WAIT);
+                wait = wait.max(self.timings.boot_retry);
             } else if error.cause == Cause::Rebooting {
                 // Until the connection was found dead, it was waited for already.
                 wait = wait.saturating_sub(self.config.query_timeout);
             }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             // Each login is a line in the router's log, whoever it is that wants to see something.
-            let soonest = if login_refused || self.logins() > logins { wait } else { wait.min(FRESH) };
+            let soonest = if login_refused || self.logins() > logins {
+                wait
+            } else {
+                wait.min(self.timings.refresh_reuse)
+            };
             let (configured, config) = (self.configured.clone(), self.config.clone());
             let reconfigured = async {
                 configured.reconnects(&config).await;
@@ -200,7 +189,7 @@ impl SiteTask {
     /// A login that worked until a moment ago, and is refused now: a router that boots takes connections
     /// before it knows its users.
     fn as_of_a_reboot(&self, error: Error) -> Error {
-        let just_answered = self.answered.is_some_and(|at| at.elapsed() < BOOT);
+        let just_answered = self.answered.is_some_and(|at| at.elapsed() < self.timings.boot_window);
         if error.cause != Cause::Auth || !just_answered {
             return error;
         }
@@ -231,9 +220,9 @@ impl SiteTask {
             let error = Error { message, ..ended.error };
             if let Some(answered) = ended.answered {
                 self.answered = Some(Instant::now());
-                self.patience.lasted(answered);
+                self.patience.lasted(&self.timings, answered);
                 self.served = Some(at);
-                self.put_off = (answered < LASTING).then_some(at);
+                self.put_off = (answered < self.timings.host_trial).then_some(at);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
             }
             let refused = error.cause == Cause::Auth;
@@ -275,9 +264,9 @@ impl SiteTask {
             None => return Visited::Reconfigured,
         };
         // Its own, for the session has the site meanwhile.
-        let patience = self.patience;
+        let (patience, timings) = (self.patience, self.timings.clone());
         let well_again = async {
-            patience.well_again(&config, at, &store).await;
+            patience.well_again(&config, at, &store, &timings).await;
             Visited::Returns
         };
         let reconfigured = async {
@@ -303,7 +292,7 @@ impl SiteTask {
         let began = Instant::now();
         while let Some(request) = request_before(&self.requested, began + wait).await {
             self.waiting.push(request);
-            if soonest.saturating_sub(began.elapsed()) <= SOON {
+            if soonest.saturating_sub(began.elapsed()) <= self.timings.early_retry {
                 Timer::at(began + soonest).await;
                 return;
             }
@@ -334,11 +323,119 @@ impl SiteTask {
     }
 }
 
-/// Waits until somebody asks for a refresh, or until then.
+/// Waits until a refresh is requested, at most until this time. A closed channel is no request: callers loop, and a
+/// wait that ends at once each time would keep the executor's only thread from all sites.
 async fn request_before(requested: &Receiver<Answer<()>>, until: Instant) -> Option<Answer<()>> {
     let late = async {
         Timer::at(until).await;
         None
     };
-    async { requested.recv().await.ok() }.or(late).await
+    let request = async {
+        match requested.recv().await {
+            Ok(request) => Some(request),
+            Err(_) => pending().await,
+        }
+    };
+    request.or(late).await
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::channel;
+
+    use super::*;
+    use crate::config::{Host, Secret};
+    use crate::simulator::{Fault, Router, Settings};
+    use crate::state::Reload;
+
+    /// Longest wait of a test for something that happens at once.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn config(router: &Router) -> Arc<config::Site> {
+        let host = Host { name: "127.0.0.1".into(), port: router.addr().port() };
+        Arc::new(config::Site::new("awka", vec![host], "api-user", Secret::new("password".into())))
+    }
+
+    fn store(config: &config::Site) -> Arc<Store> {
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        store.rearrange(|_| vec![initial_state(config).into()]);
+        store
+    }
+
+    /// Waits on this thread, so that a task which keeps the executor for itself is found out.
+    #[track_caller]
+    fn wait(what: &str, holds: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether the executor still runs other tasks.
+    fn executor_is_responsive() -> bool {
+        let (done, wait) = channel::bounded(1);
+        smol::spawn(async move { done.send(()).await }).detach();
+        let late = async {
+            Timer::after(PATIENCE).await;
+            false
+        };
+        smol::block_on(async { wait.recv().await.is_ok() }.or(late))
+    }
+
+    #[test]
+    fn a_closed_refresh_channel_is_no_request() {
+        let (sender, requested) = channel::bounded::<Answer<()>>(1);
+        drop(sender);
+        let until = Instant::now() + Duration::from_millis(50);
+        assert!(smol::block_on(request_before(&requested, until)).is_none());
+        assert!(Instant::now() >= until, "the wait ended early: a caller that loops would never pause");
+    }
+
+    /// Online and following, and offline between two attempts: each loop of a site's task meets the closed channel.
+    #[test]
+    fn closed_channels_keep_no_site_busy() {
+        for fault in [None, Some(Fault::Refuse)] {
+            for closed in ["refreshes", "errands", "tests"] {
+                let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+                router.set_fault(fault);
+                let config = config(&router);
+                let store = store(&config);
+                let (refreshes, refreshes_receiver) = channel::bounded(1);
+                let (errands, errands_receiver) = channel::bounded(1);
+                let (tests, tests_receiver) = channel::bounded(1);
+                let orders = Orders {
+                    refreshes: refreshes_receiver,
+                    errands: errands_receiver,
+                    tests: tests_receiver,
+                };
+                let site = Site::start(config, store.clone(), orders, Arc::default());
+                wait("the site was tried", || !store.snapshot().sites[0].events.is_empty());
+                let mut kept = (Some(refreshes), Some(errands), Some(tests));
+                match closed {
+                    "refreshes" => kept.0 = None,
+                    "errands" => kept.1 = None,
+                    _ => kept.2 = None,
+                }
+                assert!(executor_is_responsive(), "{closed}, {fault:?}");
+                if closed != "refreshes" {
+                    wait("the task has ended", || site.task.is_finished());
+                }
+            }
+        }
+    }
+
+    /// As when the registry of a fleet is dropped before its sites.
+    #[test]
+    fn a_site_whose_channels_are_all_closed_ends() {
+        let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+        let config = config(&router);
+        let store = store(&config);
+        let desk = crate::action::Desk::new(PATIENCE);
+        let site = Site::start(config, store.clone(), desk.open("awka"), Arc::default());
+        wait("it is online", || store.snapshot().sites[0].is_online());
+        drop(desk);
+        wait("the task has ended", || site.task.is_finished());
+        assert!(executor_is_responsive());
+    }
 }

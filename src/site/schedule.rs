@@ -14,6 +14,8 @@ pub(super) struct Schedule {
     origin: Instant,
     refresh: Times,
     entries: Vec<Entry>,
+    /// See `Timings::plugin_reread`.
+    reread: Duration,
 }
 
 #[derive(Debug)]
@@ -31,10 +33,6 @@ struct Times {
     next: Instant,
 }
 
-/// Who wants to see all has what is read in times of its own read again after so long, and no sooner: it may be
-/// dear, and anybody may want that each second.
-const AGAIN: Duration = Duration::from_secs(10);
-
 /// Which plugins are to be read, beside those that never were.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
@@ -49,10 +47,10 @@ pub(super) enum Which {
 impl Schedule {
     /// All are new. From 0 to 1, `spread` is where this site's times lie among those of others: sites that
     /// began together are not to ask together for ever.
-    pub(super) fn new(config: &config::Site, now: Instant, spread: f64) -> Self {
+    pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
         let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
         let refresh = Times { every: config.refresh, next: origin };
-        let mut schedule = Self { origin, refresh, entries: Vec::new() };
+        let mut schedule = Self { origin, refresh, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
     }
@@ -103,7 +101,7 @@ impl Schedule {
         let refreshes = self.refresh.pass(now) || which != Which::Due;
         let mut due = Vec::new();
         for entry in &mut self.entries {
-            let is_old = entry.read.is_none_or(|read| now.saturating_duration_since(read) >= AGAIN);
+            let is_old = entry.read.is_none_or(|read| now.saturating_duration_since(read) >= self.reread);
             let is_due = match &mut entry.own {
                 Some(own) => own.pass(now) || (which == Which::All && is_old),
                 None => refreshes,
@@ -146,6 +144,8 @@ mod tests {
     use super::*;
     use crate::config::Secret;
     use crate::plugin::{Declaration, Declared, built_in};
+
+    const REREAD: Duration = Duration::from_secs(10);
 
     fn site(refresh_s: u64, plugins: &[(&str, u64)]) -> config::Site {
         let plugin = |&(name, every_s): &(&str, u64)| -> Arc<dyn Plugin> {
@@ -190,7 +190,7 @@ mod tests {
     fn each_is_read_in_its_own_time_and_together_where_they_meet() {
         let start = Instant::now();
         let config = site(10, &[("hotspot", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
-        let mut schedule = Schedule::new(&config, start, 1.0);
+        let mut schedule = Schedule::new(&config, start, 1.0, REREAD);
         assert_eq!(names(&schedule.take(start, Which::Due)), "hotspot slow with fast", "all at first");
         let read = run(&mut schedule, start, 60);
         let expected = [
@@ -214,7 +214,7 @@ mod tests {
     fn what_is_asked_for_in_between_changes_no_times() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0);
+        let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0, REREAD);
         schedule.take(start, Which::Due);
         assert_eq!(names(&schedule.take(at(1), Which::Due)), "");
         assert_eq!(names(&schedule.take(at(1), Which::Refresh)), "hotspot");
@@ -232,7 +232,7 @@ mod tests {
     fn another_configuration_changes_the_least() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0);
+        let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0, REREAD);
         schedule.take(start, Which::Due);
         let before = schedule.next();
         schedule.adopt(&site(3600, &[("slow", 60), ("hotspot", 0), ("new", 600)]), at(1));

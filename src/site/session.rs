@@ -8,24 +8,15 @@ use std::time::{Duration, Instant};
 use smol::Timer;
 use smol::future::FutureExt;
 
+use super::SiteTask;
 use super::follow::Follower;
 use super::schedule::{Schedule, Which};
-use super::{FRESH, SiteTask};
 use crate::clock::Moment;
 use crate::plugin::{Answer, Following, Plugin};
 use crate::routeros::client::{self, Client, Command, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::state::{Reading, Usage};
-
-/// Longest time without a sign of life. Sites that refresh less often are asked for one in between.
-const HEARTBEAT: Duration = Duration::from_secs(60);
-
-/// Changes that come together show together: this long after the last ones at the earliest.
-const COALESCE: Duration = Duration::from_millis(200);
-
-/// From an answer that disagrees with the changes told to the next look.
-const SECOND_LOOK: Duration = Duration::from_millis(2500);
 
 pub(super) struct Session<'s> {
     site: &'s mut SiteTask,
@@ -49,7 +40,8 @@ pub(super) struct Session<'s> {
 impl<'s> Session<'s> {
     pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: usize) -> Self {
         let follower = Follower::new(&site.config);
-        let schedule = Schedule::new(&site.config, Instant::now(), fastrand::f64());
+        let schedule =
+            Schedule::new(&site.config, Instant::now(), fastrand::f64(), site.timings.plugin_reread);
         Self {
             site,
             client,
@@ -95,7 +87,7 @@ impl<'s> Session<'s> {
                 asked = now;
             }
             second_look = match self.refresh(due).await? {
-                Some(in_doubt) => in_doubt.then(|| Instant::now() + SECOND_LOOK),
+                Some(in_doubt) => in_doubt.then(|| Instant::now() + self.site.timings.recheck),
                 // Another plugin was read, or nothing is followed any more: it is waited for, and not made up for.
                 None => second_look.filter(|at| *at > Instant::now()),
             };
@@ -114,7 +106,7 @@ impl<'s> Session<'s> {
             }
             let next = self.schedule.next();
             let look = second_look.map_or(next, |second| second.min(next));
-            let until = look.min(Instant::now() + HEARTBEAT);
+            let until = look.min(Instant::now() + self.site.timings.heartbeat);
             let config = self.site.config.clone();
             let reconfigured = async {
                 configured.changed(&config).await;
@@ -125,7 +117,7 @@ impl<'s> Session<'s> {
             let is_asked = request.is_some();
             self.site.waiting.extend(request);
             let now = Instant::now();
-            if is_asked && asked.elapsed() < FRESH {
+            if is_asked && asked.elapsed() < self.site.timings.refresh_reuse {
                 self.site.answer(&Ok(()));
             } else if is_asked {
                 return Ok(Which::All);
@@ -160,7 +152,7 @@ impl<'s> Session<'s> {
         loop {
             let changed = async {
                 self.follower.changed().await;
-                Timer::at(self.applied + COALESCE).await;
+                Timer::at(self.applied + self.site.timings.change_batch).await;
                 None
             };
             let done = async { Some(wait.as_mut().await) }.or(changed).await;

@@ -7,20 +7,23 @@ use super::{Site, initial_state};
 use crate::action::Desk;
 use crate::config::{self, Change, Changes, Config};
 use crate::state::{SiteState, Store};
+use crate::timings::Timings;
 
 /// The sites at work. Dropping it ends them all.
 #[derive(Debug)]
 pub struct Sites {
+    /// Dropped first: a site's task must not outlive the queues that it reads.
+    at_work: BTreeMap<String, Site>,
     store: Arc<Store>,
     desk: Arc<Desk>,
-    at_work: BTreeMap<String, Site>,
+    timings: Arc<Timings>,
 }
 
 impl Sites {
     /// None yet: they write to this store, and serve what is asked at this desk.
     #[must_use]
-    pub fn new(store: Arc<Store>, desk: Arc<Desk>) -> Self {
-        Self { store, desk, at_work: BTreeMap::new() }
+    pub fn new(store: Arc<Store>, desk: Arc<Desk>, timings: Arc<Timings>) -> Self {
+        Self { at_work: BTreeMap::new(), store, desk, timings }
     }
 
     /// Makes the sites at work those of `new`, by what has changed to it. A site that has not is not touched:
@@ -49,7 +52,8 @@ impl Sites {
             self.desk.close(key);
         }
         for site in changes.added.iter().copied().chain(anew) {
-            let started = Site::start(site.clone(), self.store.clone(), &self.desk);
+            let orders = self.desk.open(&site.key);
+            let started = Site::start(site.clone(), self.store.clone(), orders, self.timings.clone());
             self.at_work.insert(site.key.clone(), started);
         }
     }

@@ -40,9 +40,11 @@ impl Fleet {
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
         let config = Config { sites, ..none.clone() };
         let keys = config.sites.iter().map(|site| site.key.clone()).collect();
-        let (store, desk) =
-            (Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::new(Desk::default()));
-        let mut sites = Sites::new(store.clone(), desk.clone());
+        let (store, desk) = (
+            Arc::new(Store::new(Reload::first(None, Vec::new()))),
+            Arc::new(Desk::new(Duration::from_secs(25))),
+        );
+        let mut sites = Sites::new(store.clone(), desk.clone(), Arc::default());
         smol::block_on(sites.apply(&Changes::between(&none, &config), &config));
         let fleet = Self { keys, desk, _sites: sites, _routers: routers };
         smol::block_on(fleet.refresh());

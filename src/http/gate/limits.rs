@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use smol::lock::Semaphore;
 
+use crate::timings::Timings;
+
 /// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB.
 pub const MAX_HEAD: usize = 8 * 1024;
 
@@ -20,29 +22,36 @@ pub struct Limits {
     /// Connections at once, at least 1. One address (or IPv6 /64) has three
     /// quarters of them at most, though never fewer than 32.
     pub max_connections: usize,
-    /// From the first byte of a request, or for the first one from the
-    /// connection's begin, to the end of its head. A TLS handshake is part of it.
+    /// `Timings::client_head`, and so on.
     pub head: Duration,
-    /// From the end of the head to the end of the body.
+    /// See there.
     pub body: Duration,
-    /// Without any progress in writing an answer.
+    /// See there.
     pub write: Duration,
-    /// From an answer to the next request.
+    /// See there.
     pub idle: Duration,
-    /// From a whole request to its answer: longer than any action waits for its router.
+    /// See there.
     pub answer: Duration,
+}
+
+impl Limits {
+    /// So many connections, each with these times.
+    #[must_use]
+    pub fn new(max_connections: usize, timings: &Timings) -> Self {
+        Self {
+            max_connections,
+            head: timings.client_head,
+            body: timings.client_body,
+            write: timings.client_write,
+            idle: timings.client_idle,
+            answer: timings.client_answer,
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            max_connections: 512,
-            head: Duration::from_secs(10),
-            body: Duration::from_secs(10),
-            write: Duration::from_secs(10),
-            idle: Duration::from_secs(30),
-            answer: Duration::from_secs(30),
-        }
+        Self::new(512, &Timings::default())
     }
 }
 

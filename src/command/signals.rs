@@ -1,0 +1,66 @@
+//! SIGTERM, SIGINT and SIGHUP, received from the start of the process on.
+
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_signal::Signal;
+use smol::channel::{self, Receiver};
+use smol::stream::StreamExt;
+
+use super::{Failure, anew};
+use crate::logging;
+
+/// The signals of a command that runs until one ends it.
+///
+/// While the command starts, which may block in the middle of a file or wait before a restart, SIGTERM and SIGINT
+/// end the process at once with exit code 0. A container's first process has no other way to end: the kernel
+/// ignores signals for it that it does not handle.
+#[derive(Debug)]
+pub struct Signals {
+    received: Receiver<Signal>,
+    /// Whether the command waits for signals itself.
+    is_running: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Receives signals from now on, on smol's thread.
+    pub(super) fn receive() -> Result<Self, Failure> {
+        let mut signals = async_signal::Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+            .map_err(|error| Failure::No(format!("signals can't be received: {error}")))?;
+        // Two are enough: a SIGHUP that is not handled yet covers the next one, and one SIGTERM ends it all.
+        let (sender, received) = channel::bounded(2);
+        let is_running = Arc::new(AtomicBool::new(false));
+        let command_runs = is_running.clone();
+        let forward = async move {
+            while let Some(signal) = signals.next().await {
+                match signal {
+                    Ok(Signal::Hup) => {
+                        let _ = sender.try_send(Signal::Hup);
+                    }
+                    Ok(signal) => {
+                        anew::no_more();
+                        log::info!("ending: {signal:?}");
+                        if !command_runs.load(Ordering::SeqCst) {
+                            logging::end();
+                            process::exit(0);
+                        }
+                        // The last one: whoever receives it ends.
+                        let _ = sender.force_send(signal);
+                    }
+                    Err(error) => log::warn!("signals can't be received: {error}"),
+                }
+            }
+        };
+        smol::spawn(forward).detach();
+        Ok(Self { received, is_running })
+    }
+
+    /// Waits for SIGTERM or SIGINT, and calls `reload` on each SIGHUP.
+    pub(super) async fn until_ended(self, reload: impl Fn()) {
+        self.is_running.store(true, Ordering::SeqCst);
+        while let Ok(Signal::Hup) = self.received.recv().await {
+            reload();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Intervals of the agent's policies: how long it waits before it retries, polls or gives up.
+//!
+//! They are no settings: operators get [`Timings::default`]. One value holds them all, so that tests can shorten
+//! the intervals they wait for, either in process or through the environment variable [`TEST_VARIABLE`].
+//! What the file sets per site, such as `refresh` and `query_timeout`, is in `config::Site`.
+
+use std::env;
+use std::time::Duration;
+
+/// For tests only: `name=duration` pairs separated by blanks, such as `retry_min=100ms boot_retry=1s`. The last
+/// pair of a name counts. The names are the fields of [`Timings`].
+pub const TEST_VARIABLE: &str = "PHSWEB_AGENT_TEST_TIMINGS";
+
+/// Declares the struct, its defaults and the access by name from one table.
+macro_rules! timings {
+    ($($(#[$doc:meta])* $name:ident: $millis:expr,)*) => {
+        /// Every interval that a test may have to wait for.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Timings {
+            $($(#[$doc])* pub $name: Duration,)*
+        }
+
+        impl Default for Timings {
+            fn default() -> Self {
+                Self { $($name: Duration::from_millis($millis),)* }
+            }
+        }
+
+        impl Timings {
+            fn by_name(&mut self, name: &str) -> Option<&mut Duration> {
+                match name {
+                    $(stringify!($name) => Some(&mut self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+timings! {
+    // Connecting to a router.
+    /// Shortest wait after a failed connection. It doubles with each failure in a row.
+    retry_min: 1000,
+    /// Longest wait after a failed connection.
+    retry_max: 60_000,
+    /// Shortest wait after a refused login. Each attempt is a line in the router's log, and a wrong password does
+    /// not correct itself.
+    auth_retry_min: 60_000,
+    /// Longest wait after a refused login.
+    auth_retry_max: 900_000,
+    /// A session that lasted this long resets the waits. Shorter ones in a row count as failures, or a router that
+    /// ends each session at once would be logged in to every second.
+    retry_reset: 60_000,
+    /// How long a router takes to boot at most. Until then it may refuse logins that are correct: the slowest
+    /// boards take two minutes.
+    boot_window: 180_000,
+    /// Shortest wait after a refused login while the router may be booting.
+    boot_retry: 30_000,
+    /// A user who asks for a refresh waits this long for the next attempt to connect, at most.
+    early_retry: 2000,
+
+    // Several hosts.
+    /// After a session shorter than this, the site's other hosts are tried first: a link that is lost every few
+    /// minutes is worse than another one.
+    host_trial: 600_000,
+    /// Shortest time between probes of an earlier host. They are as frequent as the site's `refresh` otherwise.
+    failback_probe_min: 5000,
+    /// Longest time between probes of an earlier host.
+    failback_probe_max: 60_000,
+    /// A session that lasted this long resets the number of probes that a failback needs.
+    failback_reset: 1_800_000,
+
+    // One session.
+    /// Longest silence on a connection. Sites that refresh less often send a heartbeat in between.
+    heartbeat: 60_000,
+    /// Changes from `listen` within this time are applied together.
+    change_batch: 200,
+    /// From a reply that contradicts the changes from `listen` to the next read.
+    recheck: 2500,
+    /// A refresh requested within this time after the last one reuses its result.
+    refresh_reuse: 1000,
+    /// A requested refresh includes a plugin with an interval of its own this long after its last read, no sooner:
+    /// it may be expensive, and every viewer may request a refresh each second.
+    plugin_reread: 10_000,
+
+    // The configuration file.
+    /// Time between two looks at the file and at the files it names.
+    config_poll: 1000,
+    /// How long the file may be invalid in a different way at each look before that is reported: it is being
+    /// written.
+    config_settle: 5000,
+    /// How long the listener stays where it is after an attempt to release its address for a new one failed:
+    /// clients were turned away meanwhile.
+    rebind_retry: 60_000,
+
+    // HTTP.
+    /// Longest wait of a request for a site. It is shorter than `client_answer`, so that client and log learn the
+    /// reason.
+    action_timeout: 25_000,
+    /// Changes within this time are sent to event subscribers together.
+    event_batch: 200,
+    /// Time between comments in an event stream. They show both sides that the connection is alive, and keep a
+    /// proxy from closing it.
+    event_comment: 15_000,
+    /// From the first byte of a request, or for the first one from the start of the connection, to the end of its
+    /// head. The TLS handshake is included.
+    client_head: 10_000,
+    /// From the end of a request's head to the end of its body.
+    client_body: 10_000,
+    /// Without any progress in writing an answer.
+    client_write: 10_000,
+    /// From an answer to the next request.
+    client_idle: 30_000,
+    /// From a complete request to its answer.
+    client_answer: 30_000,
+
+    // Restart after a panic.
+    /// Wait before the second restart in a row. It doubles with each further one.
+    restart_min: 1000,
+    /// Longest wait before a restart: an operator who fixes the cause looks within a minute.
+    restart_max: 60_000,
+    /// A process that ran this long had started well: its panic counts as the first.
+    restart_reset: 600_000,
+}
+
+impl Timings {
+    /// The defaults, changed by [`TEST_VARIABLE`] where that is set.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the variable.
+    pub fn from_environment() -> Result<Self, String> {
+        match env::var(TEST_VARIABLE) {
+            Ok(text) => Self::default().with(&text).map_err(|error| format!("{TEST_VARIABLE}: {error}")),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
+    /// These, with other values for the intervals that `text` names.
+    ///
+    /// # Errors
+    ///
+    /// Which pair is not `name=duration`, or names no interval.
+    pub fn with(mut self, text: &str) -> Result<Self, String> {
+        for pair in text.split_whitespace() {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let field = self.by_name(name).ok_or_else(|| format!("there is no interval {name:?}"))?;
+            *field = humantime::parse_duration(value).map_err(|error| {
+                format!("{name}: found {value:?}; expected a duration such as 100ms: {error}")
+            })?;
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What operators get. A change of one of these is a change of behaviour, for the changelog.
+    #[test]
+    fn defaults_are_pinned() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        let millis = |millis| Duration::from_millis(millis);
+        let expected = Timings {
+            retry_min: seconds(1),
+            retry_max: seconds(60),
+            auth_retry_min: seconds(60),
+            auth_retry_max: seconds(900),
+            retry_reset: seconds(60),
+            boot_window: seconds(180),
+            boot_retry: seconds(30),
+            early_retry: seconds(2),
+            host_trial: seconds(600),
+            failback_probe_min: seconds(5),
+            failback_probe_max: seconds(60),
+            failback_reset: seconds(30 * 60),
+            heartbeat: seconds(60),
+            change_batch: millis(200),
+            recheck: millis(2500),
+            refresh_reuse: seconds(1),
+            plugin_reread: seconds(10),
+            config_poll: seconds(1),
+            config_settle: seconds(5),
+            rebind_retry: seconds(60),
+            action_timeout: seconds(25),
+            event_batch: millis(200),
+            event_comment: seconds(15),
+            client_head: seconds(10),
+            client_body: seconds(10),
+            client_write: seconds(10),
+            client_idle: seconds(30),
+            client_answer: seconds(30),
+            restart_min: seconds(1),
+            restart_max: seconds(60),
+            restart_reset: seconds(600),
+        };
+        assert_eq!(Timings::default(), expected);
+    }
+
+    #[test]
+    fn pairs_change_the_intervals_they_name() {
+        let changed = Timings::default().with(" retry_min=100ms boot_retry=2s\tretry_min=50ms ").unwrap();
+        let expected = Timings {
+            retry_min: Duration::from_millis(50),
+            boot_retry: Duration::from_secs(2),
+            ..Timings::default()
+        };
+        assert_eq!(changed, expected);
+        assert_eq!(Timings::default().with(""), Ok(Timings::default()));
+    }
+
+    #[test]
+    fn errors_name_the_pair() {
+        for (text, part) in [
+            ("retry=1s", "there is no interval \"retry\""),
+            ("retry_min", "retry_min: found \"\""),
+            ("retry_min=1", "retry_min: found \"1\"; expected a duration"),
+        ] {
+            let error = Timings::default().with(text).unwrap_err();
+            assert!(error.starts_with(part), "{text}: {error}");
+        }
+    }
+}
