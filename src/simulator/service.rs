@@ -18,7 +18,6 @@ use super::counters::Counted;
 use super::fault::Fault;
 use super::settings::Settings;
 use super::tls::Tls;
-use super::trouble::REBOOT_EVERY;
 
 /// How long to wait after an `accept` that failed, for instance with no descriptor left, or after
 /// the port could not be had again.
@@ -92,7 +91,9 @@ impl Service {
 
     fn obey(&mut self, fault: Option<Fault>) {
         self.reboots = match fault {
-            Some(Fault::Reboot) => Timer::interval_at(Instant::now(), REBOOT_EVERY),
+            Some(Fault::Reboot) => {
+                Timer::interval_at(Instant::now(), self.shared.state().settings.reboot_every)
+            }
             _ => Timer::never(),
         };
         if fault == Some(Fault::NoService) {

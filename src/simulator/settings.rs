@@ -28,6 +28,9 @@ pub struct Settings {
     pub active: usize,
     /// The mean time between a login or logout and the next one; zero: nobody comes or goes.
     pub churn: Duration,
+    /// With [`Fault::Reboot`](super::Fault::Reboot), from one reboot to the next. By default a client that polls every
+    /// few seconds is well in between.
+    pub reboot_every: Duration,
     /// The byte order in which a session's IPv4 address becomes its `.id`.
     pub id_order: IdOrder,
     /// What `/system/health` has.
@@ -58,6 +61,7 @@ impl Default for Settings {
             users: 150,
             active: 23,
             churn: Duration::ZERO,
+            reboot_every: Duration::from_secs(20),
             id_order: IdOrder::Network,
             health: Health::Sensors,
             max_sessions: 20,

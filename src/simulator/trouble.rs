@@ -16,9 +16,6 @@ const GARBAGE: usize = 64 * 1024;
 /// A word's length of nearly 2 GiB.
 const HUGE_LENGTH: [u8; 5] = [0xF0, 0x7F, 0xFF, 0xFF, 0xFF];
 
-/// From one reboot to the next: a client that asks every few seconds is well in between.
-pub(super) const REBOOT_EVERY: Duration = Duration::from_secs(20);
-
 /// How long after a reboot connections are closed at once: longer than a client's first retry.
 const BOOT_CLOSED: Duration = Duration::from_secs(2);
 

@@ -11,7 +11,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
-#[path = "../agent/binary.rs"]
+#[path = "../support/binary.rs"]
 mod binary;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -19,7 +19,7 @@
 mod agent;
 // As cargo builds it is not how it ships.
 #[allow(dead_code)]
-#[path = "../agent/binary.rs"]
+#[path = "../support/binary.rs"]
 mod binary;
 
 use std::io::{Read, Write};

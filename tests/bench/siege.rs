@@ -13,7 +13,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod agent;
-#[path = "../agent/binary.rs"]
+#[path = "../support/binary.rs"]
 mod binary;
 
 use std::io::{Read, Write};

@@ -1,0 +1,428 @@
+//! What changes is told as it changes, to all who follow, however they read.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Fault, Router, Row, Settings};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, PATIENCE, until};
+use super::{open_files, router};
+
+const MAC: &str = "8C:F5:A3:00:00:01";
+
+/// From a login on the router to its event, on a busy machine. Where nobody listened it would be a refresh later.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+/// From one comment to the next, and what a busy machine may add.
+const COMMENT_EVERY: Duration = Duration::from_secs(2);
+const LATE: Duration = Duration::from_secs(5);
+
+/// How long one who does not read is waited for.
+const CLIENT_WRITE: Duration = Duration::from_secs(5);
+
+/// What one who is told shortly after may wait meanwhile: less than that.
+const HELD_UP: Duration = Duration::from_secs(4);
+
+/// What the end may take.
+const END: Duration = Duration::from_secs(2);
+
+/// Sites that are all the same router, and so many of its changes that their events are more than the system
+/// holds of a connection: four MiB.
+const ALIKE: [&str; 4] = ["awka", "b", "c", "d"];
+const CHANGES: u64 = 12;
+
+/// Pages open at once.
+const PAGES: usize = 200;
+
+/// What one who does not read may cost, in KiB: what is kept for the slow, and a few figures of this size.
+const MORE_KIB: u64 = 3 * 1024;
+
+/// What a router says of itself that makes each event this long, so that buffers are full soon.
+const LONG: usize = 120_000;
+
+fn quiet() -> Settings {
+    Settings { active: 0, users: 0, ..Settings::default() }
+}
+
+/// A router whose every event is long.
+fn wordy() -> Router {
+    let router = router(quiet());
+    let version = format!("7.20{}", "x".repeat(LONG));
+    router.set_rows("/system/resource", vec![Row::new().with("uptime", "1h").with("version", version)]);
+    router
+}
+
+fn given(router: &Router, more: &str) -> Given {
+    Given::default().defaults("refresh: \"1h\",").site("awka", router.addr(), more)
+}
+
+fn agent(router: &Router, more: &str) -> Agent {
+    let agent = given(router, more).start();
+    agent.well("awka");
+    agent
+}
+
+fn at(n: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 5, 70, n)
+}
+
+/// A client that follows.
+struct Page {
+    stream: BufReader<TcpStream>,
+    status: u16,
+    head: String,
+    /// The last id.
+    id: u64,
+}
+
+/// One block of lines, up to an empty one.
+#[derive(Debug)]
+enum Told {
+    Comment,
+    Site(Value),
+}
+
+impl Page {
+    #[track_caller]
+    fn open(address: SocketAddr, method: &str, fields: &str) -> Self {
+        Self::over(TcpStream::connect(address).unwrap(), method, fields)
+    }
+
+    #[track_caller]
+    fn over(mut stream: TcpStream, method: &str, fields: &str) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("{method} /api/events HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(stream.read_line(&mut head).unwrap() > 0, "the head ends: {head}");
+        }
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { stream, status, head: head.to_lowercase(), id: 0 }
+    }
+
+    #[track_caller]
+    fn follow(agent: &Agent) -> Self {
+        let page = Self::open(agent.address, "GET", "");
+        assert_eq!(page.status, 200, "{}", page.head);
+        page
+    }
+
+    /// The next block, of which each line is one that a browser knows.
+    #[track_caller]
+    fn next(&mut self) -> Told {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = Vec::new();
+            assert!(self.stream.read_until(b'\n', &mut line).unwrap() > 0, "the events end after {lines:?}");
+            assert_eq!(line.pop(), Some(b'\n'));
+            let line = String::from_utf8(line).unwrap();
+            assert!(!line.contains('\r'), "a line's end too: {line:?}");
+            if line.is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        if let [comment] = lines.as_slice() {
+            assert!(comment.starts_with(':'), "{lines:?}");
+            return Told::Comment;
+        }
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        let id: u64 = lines[0].strip_prefix("id: ").unwrap().parse().unwrap();
+        assert!(id >= self.id, "{id} after {}", self.id);
+        self.id = id;
+        assert_eq!(lines[1], "event: site");
+        Told::Site(serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap())
+    }
+
+    /// The next event of a site.
+    #[track_caller]
+    fn site(&mut self) -> Value {
+        let began = Instant::now();
+        loop {
+            if let Told::Site(site) = self.next() {
+                return site;
+            }
+            assert!(began.elapsed() < PATIENCE, "only comments come");
+        }
+    }
+
+    /// The event of this site that says so, and when it came.
+    #[track_caller]
+    fn site_when(&mut self, key: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let site = self.site();
+            if site["site"] == key && holds(&site) {
+                return site;
+            }
+            assert!(began.elapsed() < PATIENCE, "told last: {site}");
+        }
+    }
+}
+
+#[test]
+fn how_all_is_comes_first_and_then_what_changes() {
+    let [awka, lagos] = [router(quiet()), router(quiet())];
+    let given = given(&awka, "name: \"Awka\"").site("lagos", lagos.addr(), "live: false");
+    let agent = given.start();
+    for key in ["awka", "lagos"] {
+        agent.well(key);
+    }
+    let began = Instant::now();
+    let mut page = Page::follow(&agent);
+    for field in [
+        "content-type: text/event-stream\r\n",
+        "cache-control: no-store\r\n",
+        "x-accel-buffering: no\r\n",
+        "connection: close\r\n",
+        "x-content-type-options: nosniff\r\n",
+    ] {
+        assert!(page.head.contains(field), "{field} in {}", page.head);
+    }
+    for field in ["content-length", "transfer-encoding", "etag", "content-encoding"] {
+        assert!(!page.head.contains(field), "{field} in {}", page.head);
+    }
+    let first = [page.site(), page.site()];
+    assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    for (told, key) in first.iter().zip(["awka", "lagos"]) {
+        let mut stats = agent.stats(key);
+        stats["site"] = json!(key);
+        for age in ["ageSeconds", "lastActivity"] {
+            stats[age] = told[age].clone();
+        }
+        assert_eq!(*told, stats, "what /api/hotspot/{key} says");
+    }
+    let mut slowest = Duration::ZERO;
+    for n in 1..6_u8 {
+        let began = Instant::now();
+        let id = awka.log_in("ada", at(n), MAC).unwrap();
+        let told = page.site_when("awka", |site| site["activeUsers"] == 1);
+        assert_eq!((&told["logins"], &told["name"]), (&json!(n), &json!("Awka")), "{told}");
+        slowest = slowest.max(began.elapsed());
+        let began = Instant::now();
+        awka.log_out(&id);
+        let told = page.site_when("awka", |site| site["activeUsers"] == 0);
+        assert_eq!(told["logouts"], json!(n), "{told}");
+        slowest = slowest.max(began.elapsed());
+    }
+    eprintln!("told after {slowest:?} at the most");
+    assert!(slowest < AT_ONCE, "{slowest:?}");
+    // Only what changes.
+    awka.set_fault(Some(Fault::NoService));
+    let told = page.site();
+    assert_eq!((&told["site"], &told["status"]), (&json!("awka"), &json!("maintenance")), "{told}");
+}
+
+#[test]
+fn a_comment_comes_every_fifteen_seconds() {
+    let router = router(quiet());
+    let agent = given(&router, "").timing("event_comment", "2s").start();
+    agent.well("awka");
+    let mut page = Page::follow(&agent);
+    page.site();
+    let comment = |page: &mut Page| {
+        while let Told::Site(_) = page.next() {}
+        Instant::now()
+    };
+    let began = Instant::now();
+    let first = comment(&mut page);
+    assert!(first - began < COMMENT_EVERY + LATE);
+    let apart = comment(&mut page) - first;
+    // The first may have been late.
+    assert!(apart > COMMENT_EVERY / 2 && apart < COMMENT_EVERY + LATE, "{apart:?}");
+    // The site's heartbeat in between is no change.
+    assert_eq!(agent.stats("awka")["status"], "active");
+}
+
+#[test]
+fn whatever_a_name_holds_an_event_stays_one() {
+    let name =
+        "a\\nb\\rc\\r\\n\\n\\nevent: site\\ndata: {}\\n\\n\\u{0}\\u{2028}\\u{2029}\\u{85}: é</script>\\\"";
+    let router = router(quiet());
+    let agent = agent(&router, &format!("name: \"{name}\""));
+    let mut page = Page::follow(&agent);
+    let expected = "a\nb\rc\r\n\n\nevent: site\ndata: {}\n\n\0\u{2028}\u{2029}\u{85}: é</script>\"";
+    assert_eq!(page.site()["name"], expected);
+    let _ = router.log_in("ada\n\ndata: x\r", at(1), "\n\n").unwrap();
+    assert_eq!(page.site_when("awka", |site| site["activeUsers"] == 1)["name"], expected);
+}
+
+#[test]
+fn head_is_the_head_and_nothing_else_is_taken() {
+    let router = router(quiet());
+    let agent = agent(&router, "");
+    let mut head = Page::open(agent.address, "HEAD", "");
+    assert_eq!(head.status, 200);
+    assert!(head.head.contains("content-type: text/event-stream"), "{}", head.head);
+    let mut rest = Vec::new();
+    head.stream.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"", "and the end");
+    for method in ["POST", "PUT", "DELETE"] {
+        let answer = agent.ask(method, "/api/events", &[]);
+        assert_eq!((answer.status, answer.field("Allow")), (405, "GET, HEAD"), "{method}");
+    }
+    assert_eq!(agent.get("/api/events/awka").status, 404);
+}
+
+#[test]
+fn who_may_look_may_follow() {
+    let router = router(quiet());
+    let http = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let agent = given(&router, "").http(http).start();
+    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    let sent = |token: &str| format!("Authorization: Bearer {token}\r\n");
+    for (fields, status) in
+        [(String::new(), 401), (sent("wrong"), 401), (sent("view-token"), 200), (sent("admin-token"), 200)]
+    {
+        let mut page = Page::open(agent.address, "GET", &fields);
+        assert_eq!(page.status, status, "{fields}");
+        if status == 200 {
+            assert_eq!(page.site()["status"], "active");
+        }
+    }
+}
+
+#[test]
+fn each_of_two_hundred_is_told_each_change() {
+    let router = router(quiet());
+    let agent = agent(&router, "");
+    let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::follow(&agent)).collect();
+    for page in &mut pages {
+        page.site();
+    }
+    let mut slowest = Duration::ZERO;
+    for n in 1..6_u8 {
+        let began = Instant::now();
+        let _ = router.log_in("ada", at(n), MAC).unwrap();
+        for page in &mut pages {
+            page.site_when("awka", |site| site["logins"] == n);
+        }
+        slowest = slowest.max(began.elapsed());
+    }
+    eprintln!("all {PAGES} were told after {slowest:?} at the most");
+    assert!(slowest < AT_ONCE, "{slowest:?}");
+    // Each of them comes back as easily as it goes.
+    let descriptors = open_files(&agent);
+    for page in &mut pages {
+        *page = Page::follow(&agent);
+        assert_eq!(page.site()["activeUsers"], 5);
+    }
+    until("as many descriptors as before", || (open_files(&agent) <= descriptors).then_some(()));
+}
+
+/// Somebody logs in, or out again.
+fn comes_or_goes(router: &Router) {
+    if router.log_in("ada", at(1), MAC).is_none() {
+        router.log_out(&router.sessions()[0].id);
+    }
+}
+
+/// A client of which the system holds little.
+fn narrow(agent: &Agent) -> Page {
+    let stream = TcpStream::connect(agent.address).unwrap();
+    set_socket_recv_buffer_size(&stream, 64 * 1024).unwrap();
+    Page::over(stream, "GET", "")
+}
+
+#[test]
+fn one_who_never_reads_is_closed_and_holds_up_nobody() {
+    let router = wordy();
+    let write = humantime::format_duration(CLIENT_WRITE).to_string();
+    let agent = given(&router, "").timing("client_write", &write).start();
+    agent.well("awka");
+    let mut other = Page::follow(&agent);
+    other.site();
+    let descriptors = open_files(&agent);
+    let memory = agent.running.memory_kib("VmRSS");
+    let deaf: Vec<Page> = (0..10).map(|_| narrow(&agent)).collect();
+    assert!(open_files(&agent) >= descriptors + deaf.len());
+    let (mut highest, mut slowest) = (0, Duration::ZERO);
+    let began = Instant::now();
+    for n in 1.. {
+        let told = Instant::now();
+        comes_or_goes(&router);
+        other.site_when("awka", |site| site["activeUsers"] == n % 2);
+        slowest = slowest.max(told.elapsed());
+        highest = highest.max(agent.running.memory_kib("VmRSS"));
+        if open_files(&agent) <= descriptors {
+            break;
+        }
+        assert!(began.elapsed() < 3 * PATIENCE, "they are still there after {n} changes");
+    }
+    eprintln!(
+        "closed after {:?}, at {} KiB more at the most",
+        began.elapsed(),
+        highest.saturating_sub(memory)
+    );
+    eprintln!("meanwhile another was told after {slowest:?} at the most");
+    assert!(highest < memory + MORE_KIB, "{highest} KiB, {memory} before");
+    assert!(slowest < HELD_UP, "{slowest:?}");
+    for mut page in deaf {
+        let mut rest = Vec::new();
+        match page.stream.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+#[test]
+fn one_who_lags_is_told_how_all_is_by_then() {
+    let (awka, lagos) = (wordy(), router(quiet()));
+    let given = Given::default().defaults("refresh: \"1h\",").site("lagos", lagos.addr(), "");
+    let agent = ALIKE.iter().fold(given, |given, key| given.site(key, awka.addr(), "")).start();
+    for key in ALIKE.iter().chain(&["lagos"]) {
+        agent.well(key);
+    }
+    let mut page = narrow(&agent);
+    page.site_when("lagos", |_| true);
+    let mut other = Page::follow(&agent);
+    other.site_when("lagos", |_| true);
+    let _ = lagos.log_in("bola", at(9), MAC).unwrap();
+    // By the end of these the first one to read none of them would have been given up soon.
+    for n in 1..=CHANGES {
+        comes_or_goes(&awka);
+        other.site_when("awka", |site| site["activeUsers"] == n % 2);
+    }
+    let (logins, online) = (CHANGES.div_ceil(2), CHANGES % 2);
+    let (mut told, mut lagos_told) = (0, false);
+    loop {
+        let site = page.site();
+        if site["site"] == "lagos" {
+            lagos_told = site["activeUsers"] == 1;
+        } else if site["site"] == "awka" {
+            told += 1;
+            if site["logins"] == logins && site["activeUsers"] == online {
+                break;
+            }
+        }
+    }
+    eprintln!("one that lagged was told {told} of {CHANGES} changes");
+    assert!(told < CHANGES && lagos_told, "{told} of {CHANGES}, lagos: {lagos_told}");
+}
+
+#[test]
+fn the_end_waits_for_no_follower() {
+    let router = router(quiet());
+    let mut agent = agent(&router, "");
+    let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::follow(&agent)).collect();
+    for page in &mut pages {
+        page.site();
+    }
+    agent.running.signal("TERM");
+    let status = agent.running.ended(END);
+    assert_eq!(status.code(), Some(0), "{status}");
+    for page in &mut pages {
+        let mut rest = String::new();
+        match page.stream.read_to_string(&mut rest) {
+            Ok(_) => assert!(!rest.contains("data"), "{rest}"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+    assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
+}

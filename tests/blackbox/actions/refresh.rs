@@ -1,0 +1,338 @@
+//! A refresh when somebody wants it: shared, bounded, and no login more.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Fault, Login, Router, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Answer, Given, throughout, until};
+use super::router;
+
+/// Commands of one refresh: two for the hotspot, one each for resource, health and as a heartbeat.
+pub(super) const REFRESH: u64 = 5;
+
+/// What is no older than this is told again.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
+/// How long somebody refreshes again and again.
+const RESTLESS: Duration = Duration::from_secs(3);
+
+pub(super) const ADMIN: &str = "admin: Token(Plain(\"t\")),";
+
+pub(super) fn small() -> Settings {
+    Settings { users: 5, active: 2, ..Settings::default() }
+}
+
+pub(super) fn agent(router: &Router, more: &str) -> Agent {
+    let given = Given::default().http(ADMIN).defaults(more);
+    let agent = given.site("awka", router.addr(), "").start().with_token("t");
+    agent.well("awka");
+    agent
+}
+
+/// The log comes to have so many lines that say so.
+#[track_caller]
+pub(super) fn says(agent: &Agent, what: &str, count: usize) {
+    until(&format!("the log says {count} times {what:?}"), || {
+        (agent.running.err().matches(what).count() == count).then_some(())
+    });
+}
+
+#[track_caller]
+fn refreshed(answer: &Answer) -> Value {
+    assert_eq!((answer.status, answer.field("Content-Type")), (200, "application/json"), "{answer:?}");
+    answer.json()
+}
+
+/// Many at once; each answer with how long it took.
+pub(super) fn at_once(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<(Answer, Duration)> {
+    let timed = || {
+        let began = Instant::now();
+        (ask(), began.elapsed())
+    };
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..count).map(|_| scope.spawn(timed)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn fifty_at_once_share_one_refresh() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\",");
+    let fetched = agent.stats("awka")["fetchedAt"].clone();
+    for path in ["/api/refresh", "/api/sites/awka/refresh"] {
+        thread::sleep(FRESH);
+        let before = router.counters().commands;
+        for (answer, _) in at_once(50, || agent.post(path, "")) {
+            assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
+        }
+        assert_eq!(router.counters().commands - before, REFRESH, "{path}");
+    }
+    assert_ne!(agent.stats("awka")["fetchedAt"], fetched);
+    // So is one that takes its time.
+    router.set_latency(Duration::from_millis(1500));
+    let before = router.counters().commands;
+    for (answer, took) in at_once(50, || agent.post("/api/refresh", "")) {
+        assert_eq!(refreshed(&answer)["refreshed"], json!(["awka"]));
+        assert!(took < Duration::from_secs(15), "{took:?}");
+    }
+    let commands = router.counters().commands - before;
+    assert!(commands <= 2 * REFRESH, "those who came after it had begun share another: {commands}");
+}
+
+#[test]
+fn there_is_one_a_second_at_most() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\",");
+    let (began, before) = (Instant::now(), router.counters().commands);
+    let mut asked = 0;
+    throughout(Duration::from_secs(4), || {
+        refreshed(&agent.post("/api/refresh", ""));
+        asked += 1;
+    });
+    let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
+    let most = began.elapsed().as_secs() + 1;
+    assert!((3..=most).contains(&refreshes) && asked > 10, "{refreshes} of {asked} in {:?}", began.elapsed());
+}
+
+#[test]
+fn what_a_refresh_says_is_as_new_as_it_says() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\", live: false,");
+    thread::sleep(FRESH);
+    for n in 1..4_u8 {
+        let _ = router.log_in("ada", [10, 5, 70, n].into(), "8C:F5:A3:00:00:01").unwrap();
+        assert_eq!(refreshed(&agent.post("/api/sites/awka/refresh", ""))["refreshed"], json!(["awka"]));
+        assert_eq!(agent.stats("awka")["activeUsers"], 2 + n);
+        thread::sleep(FRESH);
+    }
+}
+
+#[test]
+fn those_that_fail_are_told_with_why_and_hold_nobody() {
+    let [well, refusing, closing, stalled, silent] = [(); 5].map(|()| router(small()));
+    let times = "refresh: \"1h\", query_timeout: \"2s\", connect_timeout: \"2s\",";
+    let sites = [
+        ("well", &well),
+        ("refusing", &refusing),
+        ("closing", &closing),
+        ("stalled", &stalled),
+        ("silent", &silent),
+    ];
+    let given = Given::default().http(ADMIN).defaults(times);
+    let agent = sites
+        .iter()
+        .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
+        .start()
+        .with_token("t");
+    for (key, _) in sites {
+        agent.well(key);
+    }
+    refusing.set_fault(Some(Fault::NoService));
+    closing.set_fault(Some(Fault::Fatal));
+    stalled.set_fault(Some(Fault::Stall));
+    silent.set_fault(Some(Fault::HalfOpen));
+    thread::sleep(FRESH);
+    thread::scope(|scope| {
+        let all = scope.spawn(|| at_once(1, || agent.post("/api/refresh", "")));
+        let (answer, took) = at_once(1, || agent.post("/api/sites/well/refresh", "")).remove(0);
+        assert_eq!(refreshed(&answer)["refreshed"], json!(["well"]));
+        assert!(!all.is_finished(), "a site that is slow holds nobody up: {took:?}");
+        let (answer, took) = all.join().unwrap().remove(0);
+        let told = refreshed(&answer);
+        assert_eq!(told["refreshed"], json!(["well"]), "{told}");
+        let mut failed: Vec<&str> =
+            told["failed"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+        failed.sort_unstable();
+        assert_eq!(failed, ["closing", "refusing", "silent", "stalled"], "{told}");
+        for key in failed {
+            let error = &told["errors"][key];
+            assert!(
+                error["cause"].is_string() && error["hint"].as_str().unwrap().len() > 10,
+                "{key}: {told}"
+            );
+        }
+        assert_eq!(told["errors"]["closing"]["cause"], "closed", "{told}");
+        assert!(took < Duration::from_secs(15), "by query_timeout: {took:?}");
+    });
+    // Alone, each is told the same in the same time, however many ask.
+    for (key, _) in &sites[1..] {
+        for (answer, took) in at_once(50, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
+            let told = refreshed(&answer);
+            assert_eq!((&told["refreshed"], &told["failed"]), (&json!([]), &json!([key])), "{told}");
+            assert!(told["errors"][key]["cause"].is_string(), "{told}");
+            assert!(took < Duration::from_secs(20), "{key}: {took:?}");
+        }
+    }
+}
+
+/// A site that is waited for longer than anybody waits leaves the others their answer.
+#[test]
+fn a_site_that_takes_too_long_is_one_that_failed() {
+    let (well, stalled) = (router(small()), router(small()));
+    stalled.set_fault(Some(Fault::Stall));
+    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("well", well.addr(), "");
+    let given = given.site("stalled", stalled.addr(), "query_timeout: \"60s\"");
+    let agent = given.timing("action_timeout", "3s").start();
+    agent.well("well");
+    let mut client = asks_and_waits(agent.address, "/api/refresh", "");
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+    let told: Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&told["refreshed"], &told["failed"]), (&json!(["well"]), &json!(["stalled"])), "{told}");
+    assert_eq!(told["errors"]["stalled"]["cause"], "query_timeout", "{told}");
+}
+
+#[test]
+fn who_may_look_may_refresh() {
+    let router = router(small());
+    let paths = ["/api/refresh", "/api/sites/awka/refresh"];
+    let open = Given::default().site("awka", router.addr(), "").start();
+    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let closed = Given::default().http(tokens).site("awka", router.addr(), "").start();
+    for agent in [&open, &closed] {
+        until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    }
+    let told =
+        |agent: &Agent, path: &str, sent: &str| agent.ask("POST", path, &[("Authorization", sent)]).status;
+    for path in paths {
+        for sent in ["none", "Bearer wrong", "Bearer view-token"] {
+            assert_eq!(told(&open, path, sent), 200, "{path} {sent}");
+        }
+        for (sent, status) in
+            [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 200), ("Bearer admin-token", 200)]
+        {
+            assert_eq!(told(&closed, path, sent), status, "{path} {sent}");
+        }
+        for method in ["GET", "HEAD", "PUT"] {
+            let answer = open.ask(method, path, &[]);
+            assert_eq!((answer.status, answer.field("Allow")), (405, "POST"), "{method} {path}");
+        }
+    }
+    assert_eq!(open.post("/api/sites/nowhere/refresh", "").status, 404);
+    says(&open, "awka: refresh, asked by viewer at 127.0.0.1: 1 of 1 answered", 6);
+}
+
+#[test]
+fn sixty_sites_are_asked_side_by_side() {
+    let routers: Vec<Router> = (0..60)
+        .map(|seed| router(Settings { seed, latency: Duration::from_millis(300), ..small() }))
+        .collect();
+    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",");
+    let key = |n: usize| format!("site-{n:02}");
+    let given =
+        routers.iter().enumerate().fold(given, |given, (n, router)| given.site(&key(n), router.addr(), ""));
+    let agent = given.start().with_token("t");
+    for n in 0..60 {
+        agent.well(&key(n));
+    }
+    thread::sleep(FRESH);
+    let before: Vec<u64> = routers.iter().map(|router| router.counters().commands).collect();
+    let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+    let told = refreshed(&answer);
+    let keys: Vec<String> = (0..60).map(key).collect();
+    assert_eq!((&told["refreshed"], &told["failed"]), (&json!(keys), &json!([])));
+    assert!(took < Duration::from_secs(15), "not one after the other: {took:?}");
+    for (router, before) in routers.iter().zip(before) {
+        assert_eq!(router.counters().commands - before, REFRESH);
+    }
+    says(&agent, "60 sites: refresh, asked by admin at 127.0.0.1: 60 of 60 answered", 1);
+}
+
+/// Each login, and each refused one, is a line in the router's log.
+#[test]
+fn whoever_refreshes_nobody_is_logged_in_more_often() {
+    let refused = router(Settings { logins: vec![Login::new("api-user", "another")], ..small() });
+    let [fatal, cut, half_open] = [Fault::Fatal, Fault::Cut, Fault::HalfOpen].map(|fault| {
+        let router = router(small());
+        router.set_fault(Some(fault));
+        router
+    });
+    let quiet: Vec<Router> = [Fault::Fatal, Fault::Cut, Fault::HalfOpen]
+        .map(|fault| {
+            let router = router(small());
+            router.set_fault(Some(fault));
+            router
+        })
+        .into();
+    let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
+    let given = given.site("refused", refused.addr(), "").site("fatal", fatal.addr(), "");
+    let given = given.site("cut", cut.addr(), "").site("half-open", half_open.addr(), "");
+    // Of what is wrong with two ways, a refused login is what must not be tried again.
+    let garbage = router(small());
+    garbage.set_fault(Some(Fault::Garbage));
+    let second = router(Settings { logins: vec![Login::new("api-user", "another")], ..small() });
+    let hosts =
+        format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", garbage.addr(), second.addr());
+    let agent = given.raw_site("two", &hosts).timing("retry_min", "250ms").start();
+    let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
+    let given = quiet
+        .iter()
+        .enumerate()
+        .fold(given, |given, (n, router)| given.site(&format!("q{n}"), router.addr(), ""));
+    let _left_alone = given.timing("retry_min", "250ms").start();
+    until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
+    let mut longest = Duration::ZERO;
+    throughout(RESTLESS, || {
+        for (answer, took) in at_once(2, || agent.post("/api/refresh", "")) {
+            let told = refreshed(&answer);
+            assert_eq!(told["refreshed"], json!([]), "{told}");
+            assert_eq!(told["errors"]["refused"]["cause"], "auth", "{told}");
+            longest = longest.max(took);
+        }
+    });
+    for router in [&refused, &second] {
+        let counters = router.counters();
+        assert_eq!((counters.logins, counters.logins_refused), (0, 1), "{counters:?}");
+    }
+    let least = quiet.iter().map(|router| router.counters().logins).max().unwrap();
+    for (router, name) in [(&fatal, "fatal"), (&cut, "cut"), (&half_open, "half-open")] {
+        let logins = router.counters().logins;
+        eprintln!("{name}: {logins} logins in {RESTLESS:?}, and {least} where nobody refreshes");
+        // A quarter, a half and a whole second apart, and some difference in when they began. One for each call would
+        // be dozens.
+        assert!(logins <= least + 2, "{name}: {logins} logins, {least} where nobody refreshes");
+    }
+    assert!(longest < Duration::from_secs(15), "a short wait's end is waited for: {longest:?}");
+}
+
+/// What cannot be reached is tried as soon as somebody wants it, which costs its log nothing.
+#[test]
+fn a_router_that_is_back_is_found_by_whoever_refreshes() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\", connect_timeout: \"1s\",");
+    router.set_fault(Some(Fault::NoService));
+    agent.fails("awka", "refused");
+    // Some more failures, for a longer wait than a second or two.
+    for _ in 0..4 {
+        assert_eq!(refreshed(&agent.post("/api/refresh", ""))["failed"], json!(["awka"]));
+    }
+    router.set_fault(None);
+    let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+    assert_eq!(refreshed(&answer)["refreshed"], json!(["awka"]));
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[test]
+fn a_short_wait_for_the_next_login_is_waited_for() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\",");
+    router.reboot();
+    agent.fails("awka", "closed");
+    assert_eq!(refreshed(&agent.post("/api/refresh", ""))["refreshed"], json!(["awka"]));
+}
+
+/// A client that has sent its whole request.
+pub(super) fn asks_and_waits(address: SocketAddr, path: &str, body: &str) -> TcpStream {
+    let mut client = TcpStream::connect(address).unwrap();
+    let fields = format!("Host: x\r\nAuthorization: Bearer t\r\nContent-Length: {}\r\n", body.len());
+    client.write_all(format!("POST {path} HTTP/1.1\r\n{fields}\r\n{body}").as_bytes()).unwrap();
+    client
+}

@@ -1,0 +1,204 @@
+//! A test when somebody wants it, and what actions that take their time cost others: nothing.
+
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use phsweb_agent::simulator::Fault;
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Answer, Given, end_of, until};
+use super::refresh::{ADMIN, FRESH, REFRESH, agent, asks_and_waits, at_once, says, small};
+use super::{open_files, router};
+use crate::support::address::nobody;
+
+/// Clients that come, ask and vanish.
+const GONE: usize = 500;
+
+/// What they may leave in the agent's memory, in KiB: their connections, once, and what glibc does not give back.
+const MORE_KIB: u64 = 4096;
+
+/// Refreshes that hang take no place from the admin.
+#[test]
+fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
+    let (well, stalled) = (router(small()), router(small()));
+    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
+    let agent =
+        given.site("well", well.addr(), "").site("stalled", stalled.addr(), "").start().with_token("t");
+    for key in ["well", "stalled"] {
+        agent.well(key);
+    }
+    stalled.set_fault(Some(Fault::HalfOpen));
+    thread::sleep(FRESH);
+    let clients: Vec<TcpStream> =
+        (0..300).map(|_| asks_and_waits(agent.address, "/api/sites/stalled/refresh", "")).collect();
+    until("the router is asked", || (stalled.counters().commands > REFRESH).then_some(()));
+    for _ in 0..5 {
+        let answer = agent.get("/api/hotspot/well/users");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    drop(clients);
+}
+
+#[test]
+fn clients_that_vanish_while_they_wait_leave_nothing() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
+    let kick = r#"{"id": "*1", "user": "ada", "mac": ""}"#;
+    let asked =
+        [("/api/sites/awka/refresh", ""), ("/api/sites/awka/test", ""), ("/api/hotspot/awka/kick", kick)];
+    let vanish = |count: usize| {
+        router.set_fault(Some(Fault::HalfOpen));
+        for n in 0..count {
+            let (path, body) = asked[n % asked.len()];
+            drop(asks_and_waits(agent.address, path, body));
+            if n % 20 == 0 {
+                assert_eq!(agent.get("/healthz").status, 200);
+            }
+        }
+        router.set_fault(None);
+        agent.stats_when("awka", "all is well again", |stats| stats["status"] == "active");
+    };
+    vanish(50);
+    until("they are gone", || (open_files(&agent) < 40).then_some(()));
+    let (descriptors, memory) = (open_files(&agent), agent.running.memory_kib("VmRSS"));
+    vanish(GONE);
+    until("as many descriptors as before", || (open_files(&agent) <= descriptors + 2).then_some(()));
+    let more = agent.running.memory_kib("VmRSS").saturating_sub(memory);
+    eprintln!("{GONE} that vanished left {more} KiB");
+    assert!(more < MORE_KIB, "{more} KiB more than {memory}");
+    assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
+}
+
+/// The steps without what may differ: their times, and how a closed connection was noticed.
+fn comparable(steps: &Value) -> Vec<Value> {
+    let mut steps = steps.as_array().unwrap().clone();
+    for step in &mut steps {
+        assert!(step["seconds"].as_f64().is_some_and(|seconds| (0.0..30.0).contains(&seconds)), "{step}");
+        step["seconds"].take();
+        step["error"] = step["error"]["cause"].take();
+    }
+    steps
+}
+
+fn test(agent: &Agent, site: &str) -> Answer {
+    agent.post(&format!("/api/sites/{site}/test"), "")
+}
+
+#[test]
+fn a_test_has_the_steps_of_the_command() {
+    let routers = [(); 5].map(|()| router(small()));
+    let [well, closing, silent, no_listen, no_menu] = &routers;
+    closing.set_fault(Some(Fault::Refuse));
+    silent.set_fault(Some(Fault::HalfOpen));
+    no_listen.set_fault(Some(Fault::NoListen));
+    no_menu.remove_menu("/ip/hotspot/active");
+    let given = || {
+        let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"1s\",");
+        let given = given.site("well", well.addr(), "").site("closing", closing.addr(), "");
+        let given = given.site("silent", silent.addr(), "").site("no-listen", no_listen.addr(), "");
+        let hosts = format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", nobody(), well.addr());
+        given.site("no-menu", no_menu.addr(), "live: false").raw_site("two", &hosts)
+    };
+    let given = given();
+    let (mut command, _folder) = given.command();
+    command.args(["test", "--json"]);
+    let expected: Value = serde_json::from_str(&end_of(command).out).unwrap();
+    let expected = comparable(&expected);
+    let agent = given.start().with_token("t");
+    for key in ["well", "closing", "silent", "no-listen", "no-menu", "two"] {
+        let answer = test(&agent, key);
+        assert_eq!(
+            (answer.status, answer.field("Content-Type")),
+            (200, "application/json"),
+            "{key}: {answer:?}"
+        );
+        let own: Vec<&Value> = expected.iter().filter(|step| step["site"] == key).collect();
+        let steps = comparable(&answer.json());
+        assert_eq!(steps.iter().collect::<Vec<_>>(), own, "{key}");
+        let failed = steps.iter().filter(|step| step["ok"] == false).count();
+        let line =
+            format!("{key}: test, asked by admin at 127.0.0.1: {failed} of {} steps failed", steps.len());
+        says(&agent, &line, 1);
+    }
+    assert_eq!(test(&agent, "nowhere").status, 404);
+}
+
+#[test]
+fn a_test_disturbs_no_connection() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1s\",");
+    for n in 1..4 {
+        assert_eq!(test(&agent, "awka").status, 200);
+        let counters = router.counters();
+        assert_eq!((counters.logins, counters.broken), (1 + n, 0), "one for each test");
+    }
+    until("its connections are closed", || (router.counters().open == 1).then_some(()));
+    let site = agent.json("/api/sites/awka");
+    assert_eq!((&site["usage"]["logins"], &site["state"]), (&json!(1), &json!("online")), "{site}");
+    assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
+}
+
+#[test]
+fn of_three_tests_at_once_one_is_told_to_come_again() {
+    let router = router(small());
+    let agent = agent(&router, "refresh: \"1h\",");
+    router.set_latency(Duration::from_millis(400));
+    thread::scope(|scope| {
+        let first = scope.spawn(|| test(&agent, "awka"));
+        until("it is under way", || (router.counters().connections == 2).then_some(()));
+        let others = [scope.spawn(|| test(&agent, "awka")), scope.spawn(|| test(&agent, "awka"))];
+        let mut others = others.map(|other| other.join().unwrap());
+        others.sort_by_key(|answer| answer.status);
+        assert_eq!(first.join().unwrap().status, 200);
+        assert_eq!(others[0].status, 200, "{others:?}");
+        let (status, field) = (others[1].status, others[1].field("Content-Type"));
+        assert_eq!(
+            (status, field, others[1].field("Retry-After")),
+            (503, "application/problem+json", "1"),
+            "{others:?}"
+        );
+    });
+    assert_eq!(router.counters().logins, 3, "the one that was refused asked nobody");
+}
+
+#[test]
+fn a_test_is_the_admins() {
+    let router = router(small());
+    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let agent = Given::default().http(tokens).site("awka", router.addr(), "").start();
+    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    for (sent, status) in
+        [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 403), ("Bearer admin-token", 200)]
+    {
+        assert_eq!(
+            agent.ask("POST", "/api/sites/awka/test", &[("Authorization", sent)]).status,
+            status,
+            "{sent}"
+        );
+    }
+    assert_eq!(router.counters().logins, 2);
+    let answer = agent.ask("GET", "/api/sites/awka/test", &[("Authorization", "Bearer admin-token")]);
+    assert_eq!((answer.status, answer.field("Allow")), (405, "POST"));
+}
+
+/// However many ways there are and however dead they are, the steps are told.
+#[test]
+fn the_hosts_of_a_site_are_walked_to_side_by_side() {
+    let silent = [(); 6].map(|()| router(small()));
+    for router in &silent {
+        router.set_fault(Some(Fault::HalfOpen));
+    }
+    let hosts: Vec<String> = silent.iter().map(|router| format!("\"{}\"", router.addr())).collect();
+    let site = format!("hosts: [{}], password: Plain(\"password\")", hosts.join(", "));
+    let given = Given::default().http(ADMIN).defaults("query_timeout: \"2s\",");
+    let agent = given.raw_site("awka", &site).start().with_token("t");
+    let (answer, took) = at_once(1, || test(&agent, "awka")).remove(0);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let steps = answer.json();
+    let told: Vec<&str> =
+        steps.as_array().unwrap().iter().map(|step| step["host"].as_str().unwrap()).collect();
+    let expected: Vec<String> = silent.iter().flat_map(|router| vec![router.addr().to_string(); 6]).collect();
+    assert_eq!(told, expected, "in the order of the file: {steps}");
+    assert!(took < Duration::from_secs(22), "in the time of one and not of six: {took:?}");
+}

@@ -1,0 +1,206 @@
+//! A site with several hosts: one serves while an earlier one fails, which is gone back to once it is well.
+
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, throughout, until_within};
+use super::router;
+
+/// Three probes of an earlier host, 600 ms apart, twice over, and a slow machine.
+const RETURN: Duration = Duration::from_secs(40);
+
+/// Longer than the three probes that the first return takes, and shorter than the six of the second.
+const AFTER_RETURN: Duration = Duration::from_millis(2400);
+
+fn given() -> Given {
+    Given::default().defaults("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"2s\",")
+}
+
+/// A site with these hosts, in their order.
+fn site(given: Given, key: &str, hosts: [&Router; 2]) -> Given {
+    let [first, second] = hosts.map(Router::addr);
+    given.raw_site(key, &format!("hosts: [\"{first}\", \"{second}\"], password: Plain(\"password\")"))
+}
+
+/// A router where nobody listens for now.
+fn gone() -> Router {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::NoService));
+    router
+}
+
+/// The site as it is told; it must be well.
+#[track_caller]
+fn well(agent: &Agent, key: &str) -> Value {
+    let stats = agent.stats(key);
+    assert_eq!((&stats["status"], &stats["error"]), (&json!("active"), &Value::Null), "{stats:#}");
+    assert_eq!(stats["routerStatus"]["isOnline"], true, "{stats:#}");
+    let site = agent.json(&format!("/api/sites/{key}"));
+    assert_eq!((&site["state"], &site["error"]), (&json!("online"), &Value::Null), "{site:#}");
+    site
+}
+
+/// The site is well all the time until it is served at this router.
+#[track_caller]
+fn served_by(agent: &Agent, key: &str, router: &Router) -> Value {
+    let address = json!(router.addr().to_string());
+    until_within(RETURN, &format!("{key} is served at {address}"), || {
+        let site = well(agent, key);
+        (site["address"] == address).then_some(site)
+    })
+}
+
+/// The address, whether it is in use, and why it failed.
+fn hosts(site: &Value) -> Vec<(&str, bool, Option<&str>)> {
+    let hosts = site["hosts"].as_array().unwrap().iter();
+    hosts
+        .map(|host| {
+            let address = host["address"].as_str().unwrap();
+            (address, host["inUse"].as_bool().unwrap(), host["error"]["cause"].as_str())
+        })
+        .collect()
+}
+
+#[test]
+fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_well() {
+    let (first, second) = (gone(), router(Settings::default()));
+    let addresses = [&first, &second].map(|router| router.addr().to_string());
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    let told = well(&agent, "awka");
+    assert_eq!(hosts(&told), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
+    assert!(told["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{told:#}");
+    let detour = format!("Reached at {}, for {} fails: ", addresses[1], addresses[0]);
+    for path in ["/", "/sites/awka"] {
+        let page = agent.page(path);
+        assert!(page.contains(&detour), "{path}: no {detour:?} in {page}");
+    }
+
+    first.set_fault(None);
+    let again = format!("{} answers again", addresses[0]);
+    let mut seen = [false; 2];
+    until_within(RETURN, "the first serves", || {
+        for (seen, path) in seen.iter_mut().zip(["/", "/sites/awka"]) {
+            *seen |= agent.page(path).contains(&again);
+        }
+        (well(&agent, "awka")["address"] == addresses[0]).then_some(())
+    });
+    assert_eq!(seen, [true; 2], "that it answers again was told before it was gone back to");
+    let counters = first.counters();
+    assert!(counters.connections >= 4, "three in a row, and the one that serves: {counters:?}");
+    throughout(Duration::from_millis(1500), || {
+        let site = well(&agent, "awka");
+        assert_eq!(hosts(&site), [(&*addresses[0], true, None), (&addresses[1], false, None)]);
+        assert_eq!((first.counters().logins, second.counters().logins), (1, 1), "one login each");
+    });
+    assert_eq!(second.counters().open, 0, "one session a site");
+    for path in ["/", "/sites/awka"] {
+        assert!(!agent.page(path).contains("Reached at"), "{path}");
+    }
+    let site = agent.json("/api/sites/awka");
+    let events = site["connections"].as_array().unwrap();
+    let told: Vec<_> = events.iter().map(|event| (&event["event"], &event["address"])).collect();
+    let connected = json!("connected");
+    let addresses = addresses.map(|address| json!(address));
+    assert_eq!(told, [(&connected, &addresses[1]), (&connected, &addresses[0])], "{site:#}");
+    assert!(!agent.running.err().contains("offline"), "{}", agent.running.err());
+}
+
+#[test]
+fn a_first_host_that_comes_and_goes_has_to_be_well_three_times_in_a_row() {
+    let (first, second) = (gone(), router(Settings::default()));
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    first.set_fault(None);
+    until_within(RETURN, "it was tried twice", || {
+        well(&agent, "awka");
+        (first.counters().connections == 2).then_some(())
+    });
+    first.set_fault(Some(Fault::NoService));
+    until_within(RETURN, "it is found gone again", || {
+        (hosts(&well(&agent, "awka"))[0].2 == Some("refused")).then_some(())
+    });
+    let before = first.counters();
+    assert_eq!((before.connections, before.logins), (2, 0), "it was not gone back to");
+    first.set_fault(None);
+    served_by(&agent, "awka", &first);
+    let connections = first.counters().connections - before.connections;
+    assert!(connections >= 4, "three more in a row, and the one that serves: {connections}");
+    assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
+}
+
+#[test]
+fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_and_over() {
+    let faults = [Fault::Refuse, Fault::Stall, Fault::Fatal, Fault::HalfOpen, Fault::LoginRefused];
+    let sites = faults.map(|fault| (fault.name(), fault, gone(), router(Settings::default())));
+    let given =
+        sites.iter().fold(given(), |given, (key, _, first, second)| site(given, key, [first, second]));
+    let agent = given.start();
+    for (key, fault, first, _) in &sites {
+        agent.well(key);
+        first.set_fault(Some(*fault));
+    }
+    // A return that fails costs the second a login more.
+    until_within(RETURN, "each was gone back to in vain", || {
+        for (key, ..) in &sites {
+            well(&agent, key);
+        }
+        sites.iter().all(|(.., second)| second.counters().logins == 2).then_some(())
+    });
+    throughout(AFTER_RETURN, || {
+        for (key, _, first, second) in &sites {
+            let site = well(&agent, key);
+            assert_eq!(site["address"], second.addr().to_string(), "{site:#}");
+            let (first, second) = (first.counters(), second.counters());
+            assert!(first.logins + first.logins_refused <= 1, "{key}: {first:?}");
+            assert_eq!(second.logins, 2, "{key}: {second:?}");
+        }
+    });
+}
+
+/// It takes every login and answers, and then the connection dies: each time it would be the first to answer.
+#[test]
+fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
+    let [first, second] = [router(Settings::default()), router(Settings::default())];
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    assert_eq!(first.counters().logins, 1);
+    let address = json!(second.addr().to_string());
+    first.reboot();
+    until_within(RETURN, "the second serves", || {
+        (agent.json("/api/sites/awka")["address"] == address).then_some(())
+    });
+    assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
+    // And it is gone back to when it has taken connections for a while.
+    served_by(&agent, "awka", &first);
+    first.reboot();
+    until_within(RETURN, "the second serves", || {
+        (agent.json("/api/sites/awka")["address"] == address).then_some(())
+    });
+    throughout(AFTER_RETURN, || {
+        well(&agent, "awka");
+    });
+    assert_eq!(
+        (first.counters().logins, second.counters().logins),
+        (2, 2),
+        "twice as long before the next return"
+    );
+}
+
+/// The user may log in from some addresses only, and the first host is reached from another.
+#[test]
+fn a_first_host_that_refuses_the_login_does_not_hide_the_second() {
+    let [first, second] = [gone(), router(Settings::default())];
+    let agent = site(given(), "awka", [&first, &second]).start();
+    agent.well("awka");
+    first.set_fault(Some(Fault::LoginRefused));
+    for _ in 0..2 {
+        second.reboot();
+        let logins = second.counters().logins;
+        until_within(RETURN, "the second serves again", || (second.counters().logins > logins).then_some(()));
+        agent.well("awka");
+    }
+    assert!(first.counters().logins_refused >= 1, "it was tried");
+}

@@ -1,0 +1,109 @@
+//! What a router says is quoted: short, and never as a line of its own.
+
+use phsweb_agent::routeros::wire::Sentence;
+use serde_json::Value;
+
+use super::agent::until;
+use super::peer::Peer;
+
+/// A line that no router may get into the log: it has everything that a true one has.
+const FORGED: &str = "2026-01-01T00:00:00.000Z ERROR [phsweb_agent::site] awka: forged";
+
+/// Longest text that a page, a JSON or a line may repeat of a router's, in characters: eight of its traps.
+const SHORT: usize = 2000;
+
+/// What the agent may take more for a talkative router, in KiB: less than one of its answers.
+const MORE_KIB: u64 = 6 * 1024;
+
+/// These traps, as the whole answer.
+fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sentence> {
+    let trap = |message| Sentence::from_words(["!trap", tag, &format!("=message={message}")]);
+    let mut answer: Vec<Sentence> = messages.into_iter().map(trap).collect();
+    answer.push(Sentence::from_words(["!done", tag]));
+    answer
+}
+
+/// A message that quotes the router, and no more of it than a person wants.
+#[track_caller]
+fn is_short_line(text: &Value) {
+    let text = text.as_str().unwrap();
+    assert!(text.contains("forged"), "{text:?} is not about it");
+    assert!(text.chars().count() < SHORT, "{} characters", text.chars().count());
+    assert!(!text.contains(char::is_control), "{text:?}");
+}
+
+#[test]
+fn a_router_of_many_words_is_quoted_in_few() {
+    // Each character costs a page or a JSON several: so much the worse when they are repeated.
+    let long = format!("\n{FORGED}\r\n\u{1b}[2J{}", "\"<\u{1}\n".repeat(30_000));
+    assert!(long.len() > 120_000 && long.len() < 128 * 1024);
+    let peer = Peer::start(move |tag| traps(tag, std::iter::repeat_n(long.as_str(), 60)));
+    let agent = peer.agent("admin: Token(Plain(\"t\")),").with_token("t");
+    let paths =
+        ["/", "/sites/awka", "/api/sites", "/api/sites/awka", "/api/hotspot/stats", "/api/hotspot/awka"];
+    let ask_all = || {
+        for path in paths {
+            let answer = agent.get(path);
+            assert_eq!(answer.status, 200, "{path}");
+            assert!(answer.body.len() < 64 * 1024, "{path} has {} bytes", answer.body.len());
+        }
+    };
+    agent.well("awka");
+    ask_all();
+    let before = agent.running.memory_kib("VmHWM");
+    peer.set_bad();
+    let site = until("the plugin fails", || {
+        let site = agent.json("/api/sites/awka");
+        site["plugins"]["resource"]["error"].is_object().then_some(site)
+    });
+    is_short_line(&site["plugins"]["resource"]["error"]["message"]);
+    for _ in 0..3 {
+        ask_all();
+        peer.asked_again(1);
+    }
+    assert_eq!(agent.json("/api/sites/awka")["state"], "online", "it answers, though with a refusal");
+    let more = agent.running.memory_kib("VmHWM") - before;
+    assert!(more < MORE_KIB, "{more} KiB more than {before}");
+
+    let said = until("the log tells it", || {
+        let said = agent.running.err();
+        said.contains("awka: resource: protocol: ").then_some(said)
+    });
+    assert!(said.contains(FORGED), "it is quoted: {said}");
+    for line in said.lines() {
+        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {said}");
+        assert!(line.chars().count() < SHORT, "{} characters", line.chars().count());
+    }
+}
+
+#[test]
+fn a_forged_line_in_a_routers_last_words_is_no_line() {
+    let last = format!("\n{FORGED}\r\n{}", "\"\u{1}".repeat(60_000));
+    let peer = Peer::start(move |_| vec![Sentence::from_words(["!fatal", &last])]);
+    let agent = peer.agent("");
+    agent.well("awka");
+    peer.set_bad();
+    is_short_line(&agent.fails("awka", "closed")["error"]["message"]);
+    let said = until("the log tells it", || {
+        let said = agent.running.err();
+        said.contains("awka: offline: closed: ").then_some(said)
+    });
+    assert!(said.contains(FORGED), "it is quoted: {said}");
+    assert!(!said.lines().any(|line| line.starts_with(FORGED)), "{said}");
+}
+
+#[test]
+fn a_timeout_that_the_router_tells_of_is_an_answer() {
+    let peer = Peer::start(|tag| traps(tag, ["std failure: timeout (13)"]));
+    peer.set_bad();
+    let agent = peer.agent("");
+    // The second question is asked after the first one's answer was understood.
+    peer.asked_again(4);
+    let site = agent.json("/api/sites/awka");
+    let plugin = &site["plugins"]["resource"];
+    assert_eq!((&site["state"], &plugin["state"]), (&"online".into(), &"failed".into()), "{site}");
+    assert_eq!(plugin["error"]["cause"], "query_timeout", "{site}");
+    assert!(plugin["error"]["message"].as_str().unwrap().contains("(13)"), "{site}");
+    assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "over one connection: {site}");
+    assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
+}

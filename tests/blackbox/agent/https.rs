@@ -1,0 +1,317 @@
+//! HTTPS for the agent's own page, and a certificate that is renewed under it.
+
+use std::fs::{self, Permissions};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, ServerName};
+use futures_rustls::rustls::crypto::ring::default_provider;
+use futures_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tempfile::TempDir;
+
+use super::agent::{Given, PATIENCE, Running, end_of, throughout, until};
+use super::tls::{Certificates, NOW};
+
+/// Long enough for two looks at the files.
+const LOOKS: Duration = Duration::from_millis(1500);
+
+/// A file of those beside the tests: certificates for localhost and 127.0.0.1, and their keys.
+fn kept(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(format!("{name}.pem"))
+}
+
+fn certificate(name: &str) -> CertificateDer<'static> {
+    CertificateDer::from_pem_file(kept(&format!("{name}.cert"))).unwrap()
+}
+
+fn given() -> Given {
+    Given::default()
+        .http("tls: (cert: \"cert.pem\", key: \"key.pem\"), admin: Token(Plain(\"admin-token\")),")
+        .raw_site("awka", "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")")
+        .argument("--config")
+        .argument("sites.ron")
+}
+
+/// An agent whose page has the certificate and the key in its own folder.
+struct Page {
+    running: Running,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Page {
+    #[track_caller]
+    fn start(cert: &Path, key: &Path) -> Self {
+        let (mut command, folder) = given().command();
+        fs::copy(cert, folder.path().join("cert.pem")).unwrap();
+        fs::copy(key, folder.path().join("key.pem")).unwrap();
+        fs::set_permissions(folder.path().join("key.pem"), Permissions::from_mode(0o600)).unwrap();
+        let running = Running::start(&mut command);
+        let address = running.line("The page is at https://").trim_end_matches('/').parse().unwrap();
+        Self { running, address, folder }
+    }
+
+    #[track_caller]
+    fn kept(pair: &str) -> Self {
+        Self::start(&kept(&format!("{pair}.cert")), &kept(&format!("{pair}.key")))
+    }
+
+    fn connect(&self) -> Connection {
+        let mut roots = RootCertStore::empty();
+        for name in ["page", "other"] {
+            roots.add(certificate(name)).unwrap();
+        }
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Connection(StreamOwned::new(ClientConnection::new(config.into(), name).unwrap(), stream))
+    }
+
+    /// Whether a new connection gets this certificate.
+    fn has(&self, name: &str) -> bool {
+        let mut connection = self.connect();
+        assert!(connection.get("/healthz").ends_with("\r\n\r\nalive\n"));
+        connection.0.conn.peer_certificates().unwrap() == [certificate(name)]
+    }
+
+    #[track_caller]
+    fn until_has(&self, name: &str) {
+        until(&format!("the page has the certificate {name}"), || self.has(name).then_some(()));
+    }
+
+    /// How often this was logged.
+    fn logged(&self, words: &str) -> usize {
+        self.running.err().matches(words).count()
+    }
+
+    fn put(&self, file: &str, name: &str) {
+        fs::write(self.folder.path().join(file), fs::read(kept(name)).unwrap()).unwrap();
+    }
+
+    /// Puts a file in another's place at once.
+    fn rename(&self, file: &str, name: &str) {
+        self.put("new", name);
+        fs::rename(self.folder.path().join("new"), self.folder.path().join(file)).unwrap();
+    }
+}
+
+struct Connection(StreamOwned<ClientConnection, TcpStream>);
+
+impl Connection {
+    /// The whole answer, read to its length.
+    fn get(&mut self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
+    }
+
+    /// The same for any request.
+    fn ask(&mut self, request: &str) -> String {
+        self.0.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        loop {
+            let mut more = [0; 4096];
+            let count = self.0.read(&mut more).unwrap();
+            assert_ne!(count, 0, "closed");
+            answer.extend_from_slice(&more[..count]);
+            let text = String::from_utf8_lossy(&answer);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
+            if body.len() >= length.parse().unwrap() {
+                return text.into_owned();
+            }
+        }
+    }
+}
+
+const FOLLOWED: &str = "sites.ron was read again: changed http";
+const KEPT: &str = "sites.ron is not taken, all goes on as it was: ";
+
+#[test]
+fn the_page_is_served_over_https_and_follows_its_files() {
+    let page = Page::kept("page");
+    let mut early = page.connect();
+    assert!(early.get("/").contains("</html>"));
+    assert!(page.has("page"));
+    let mut plain = TcpStream::connect(page.address).unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut told = String::new();
+    plain.read_to_string(&mut told).unwrap();
+    assert!(told.starts_with("HTTP/1.1 400 ") && told.contains("HTTPS"), "{told}");
+
+    page.rename("key.pem", "other.key");
+    page.rename("cert.pem", "other.cert");
+    page.until_has("other");
+    page.put("cert.pem", "page.cert");
+    page.put("key.pem", "page.key");
+    page.until_has("page");
+    until("each is said", || (page.logged(FOLLOWED) == 2).then_some(()));
+    assert!(early.get("/api/sites").contains("awka"), "who was there stays");
+    assert_eq!(page.logged(KEPT), 0);
+}
+
+#[test]
+fn a_certificate_stays_where_the_next_one_is_none() {
+    let page = Page::kept("page");
+    page.put("cert.pem", "other.cert");
+    until("it is said", || (page.logged(KEPT) == 1).then_some(()));
+    assert_eq!(page.logged("the file key.pem is not the key of cert.pem"), 1);
+    throughout(LOOKS, || assert!(page.has("page")));
+    fs::remove_file(page.folder.path().join("key.pem")).unwrap();
+    until("another fault is said", || (page.logged(KEPT) == 2).then_some(()));
+    assert_eq!(page.logged("the file key.pem can't be read: No such file"), 1);
+    assert!(page.has("page"));
+    page.put("key.pem", "other.key");
+    page.until_has("other");
+    until("it is said", || (page.logged(FOLLOWED) == 1).then_some(()));
+    assert_eq!(page.logged(KEPT), 2);
+    let said = page.running.out() + &page.running.err();
+    for name in ["page.key", "other.key", "page.cert", "other.cert"] {
+        let content = fs::read_to_string(kept(name)).unwrap();
+        let lines = content.lines().filter(|line| !line.starts_with('-'));
+        lines.for_each(|line| assert!(!said.contains(line), "{name}"));
+    }
+}
+
+#[test]
+fn a_browser_logs_in_and_follows_over_https() {
+    let page = Page::kept("page");
+    let form = "token=admin-token";
+    let login = format!(
+        "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccept: text/html\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let answer = page.connect().ask(&login);
+    let cookie = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).unwrap();
+    assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure"), "{cookie}");
+    let (cookie, _) = cookie.split_once(';').unwrap();
+    let mut connection = page.connect();
+    let users = connection.ask(&format!("GET /sites/awka HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));
+    assert!(users.contains("action=\"/logout\""), "{users}");
+
+    write!(connection.0, "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut told = String::new();
+    while !told.contains("\ndata: ") {
+        let mut more = [0; 4096];
+        let count = connection.0.read(&mut more).unwrap();
+        assert_ne!(count, 0, "closed: {told}");
+        told += std::str::from_utf8(&more[..count]).unwrap();
+    }
+    assert!(told.contains("Content-Type: text/event-stream") && told.contains("awka"), "{told}");
+}
+
+#[test]
+fn what_could_be_better_is_warned_of() {
+    let page = Page::start(&kept("ended.cert"), &kept("page.key"));
+    let ended = "the certificate cert.pem ended at 2021-01-01T00:00:00Z, and it is 2";
+    until("it is said", || (page.logged(ended) == 1).then_some(()));
+    assert_eq!(page.logged("chmod 600"), 0);
+    fs::set_permissions(page.folder.path().join("key.pem"), Permissions::from_mode(0o644)).unwrap();
+    page.put("cert.pem", "page.cert");
+    until("the new one is said to be open", || (page.logged("chmod 600") == 1).then_some(()));
+    assert!(page.has("page"));
+    assert_eq!(page.logged(ended), 1);
+}
+
+#[test]
+fn a_certificate_that_is_none_starts_nothing() {
+    let (command, folder) = given().command();
+    fs::copy(kept("page.cert"), folder.path().join("cert.pem")).unwrap();
+    fs::copy(kept("other.key"), folder.path().join("key.pem")).unwrap();
+    let ended = end_of(command);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
+    let told = "sites.ron:2:64: key: the file key.pem is not the key of cert.pem";
+    assert!(ended.err.contains(told), "{}", ended.err);
+}
+
+/// What a program of somebody else's says, and whether it is content.
+fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
+    let mut child = Command::new(program)
+        .args(arguments.split_whitespace())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program} can be run: {error}"));
+    // It may have ended by itself.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    let ended = child.wait_with_output().unwrap();
+    let said = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+#[ignore = "needs openssl and curl"]
+fn openssl_and_curl_are_served() {
+    let certificates = Certificates::new().signed("router", NOW);
+    let chain = certificates.path("chain.crt");
+    let both = ["router.crt", "authority.crt"].map(|file| fs::read(certificates.path(file)).unwrap());
+    fs::write(&chain, both.concat()).unwrap();
+    let page = Page::start(&chain, &certificates.path("router.key"));
+    let (address, authority) = (page.address, certificates.path("authority.crt"));
+    let authority = authority.display();
+
+    let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let connect = format!("s_client -connect {address} -ign_eof -CAfile {authority} -verify_return_error");
+    for (version, told) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let (well, said) = foreign("openssl", &format!("{connect} {version} -alpn h2,http/1.1"), request);
+        assert!(well && said.contains("\r\n\r\nalive\n"), "{said}");
+        for text in [told, "Verify return code: 0 (ok)", "ALPN protocol: http/1.1", "depth=1"] {
+            assert!(said.contains(text), "no {text}: {said}");
+        }
+        // The end was said: openssl calls it an error where it was not.
+        assert!(!said.contains("unexpected eof"), "{said}");
+    }
+    let old = "-tls1_1 -cipher DEFAULT:@SECLEVEL=0";
+    let (well, said) = foreign("openssl", &format!("{connect} {old}"), request);
+    assert!(!well && said.contains("SSL alert number"), "{said}");
+
+    let curl = format!("-sS -v --max-time 20 --cacert {authority}");
+    let at = |path: &str| format!("https://{address}{path}");
+    for options in ["--tls-max 1.2", "--tlsv1.3", "--http1.0", "--no-alpn", "--http2"] {
+        let (well, said) = foreign("curl", &format!("{curl} {options} {} {}", at("/healthz"), at("/")), b"");
+        assert!(well && said.contains("alive\n") && said.contains("</html>"), "{options}: {said}");
+        let reused = said.contains("Re-using existing connection");
+        assert_eq!(reused, options != "--http1.0", "{options}: {said}");
+    }
+    let (well, said) = foreign("curl", &format!("{curl} -I {}", at("/")), b"");
+    assert!(well && said.contains("HTTP/1.1 200 OK"), "{said}");
+    let body = page.folder.path().join("body");
+    fs::write(&body, vec![b'x'; 60_000]).unwrap();
+    let (well, said) = foreign("curl", &format!("{curl} --data-binary @{} {}", body.display(), at("/")), b"");
+    assert!(well && said.contains("HTTP/1.1 405"), "{said}");
+    // Nobody signed for this name.
+    let (well, said) = foreign("curl", &format!("{curl} --connect-to a:443:{address} https://a/"), b"");
+    assert!(!well && said.contains("does not match"), "{said}");
+    let (well, said) = foreign("curl", &format!("-sS -i http://{address}/"), b"");
+    assert!(well && said.starts_with("HTTP/1.1 400") && said.contains("HTTPS"), "{said}");
+}
+
+#[test]
+#[ignore = "needs openssl and curl"]
+fn the_certificate_of_readmes_command_is_good() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("openssl req ").unwrap();
+    let command = format!("openssl req {}", rest.split("```").next().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let cert = folder.path().join("cert.pem");
+    let page = Page::start(&cert, &folder.path().join("key.pem"));
+    for name in ["hotspots.lan", "10.0.0.5"] {
+        let options = format!("--connect-to {name}:443:{} --cacert {}", page.address, cert.display());
+        let (well, said) = foreign("curl", &format!("-sS {options} https://{name}/healthz"), b"");
+        assert!(well && said == "alive\n", "{said}");
+    }
+    assert_eq!(page.logged("chmod 600") + page.logged("the certificate"), 0, "{}", page.running.err());
+}

@@ -1,0 +1,337 @@
+//! `/metrics`: true, well formed, and never lower where it counts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Router, Row, Settings, Value};
+
+use super::agent::{Agent, Given, until};
+use super::router;
+
+/// The series of a scrape by their names with labels, each with its value.
+type Series = BTreeMap<String, f64>;
+
+const SITE: &str = "site=\"awka\"";
+
+fn agent(router: &Router) -> Agent {
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    Given::default().defaults(times).site("awka", router.addr(), "").start()
+}
+
+/// A scrape, each line of which is as the format has it and no series stands twice.
+#[track_caller]
+fn scrape(agent: &Agent) -> Series {
+    let answer = agent.get("/metrics");
+    let kind = answer.field("Content-Type");
+    assert_eq!((answer.status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"));
+    assert!(answer.body.ends_with('\n') && !answer.body.contains('\r'));
+    let mut series = Series::new();
+    let mut families = Vec::new();
+    for line in answer.body.split_terminator('\n') {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, text) = help.split_once(' ').unwrap();
+            assert!(!text.is_empty() && !families.contains(&name), "{line}");
+            families.push(name);
+            continue;
+        }
+        let family = *families.last().unwrap();
+        if let Some(kind) = line.strip_prefix("# TYPE ") {
+            let kind = kind.strip_prefix(family).unwrap();
+            assert_eq!(kind, if family.ends_with("_total") { " counter" } else { " gauge" }, "{line}");
+            continue;
+        }
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        let labels = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} among those of {family}"));
+        let of_the_agent = family.starts_with("process_") || family.starts_with("phsweb_agent_");
+        assert!(of_the_agent || labels.starts_with(&format!("{{{SITE}")), "{line}");
+        let value: f64 = value.parse().unwrap();
+        assert!(value.is_finite(), "{line}");
+        assert!(series.insert(name.to_string(), value).is_none(), "{line} stands twice");
+    }
+    series
+}
+
+/// A scrape in which this holds, with each counter at least what it was in the one `before`.
+#[track_caller]
+fn next(agent: &Agent, before: &Series, what: &str, holds: impl Fn(&Series) -> bool) -> Series {
+    let mut before = before.clone();
+    until(what, || {
+        let now = scrape(agent);
+        for (name, value) in before.iter().filter(|(name, _)| counts(name)) {
+            assert!(now.get(name) >= Some(value), "{name} was {value} and is {:?}", now.get(name));
+        }
+        before = now;
+        holds(&before).then(|| before.clone())
+    })
+}
+
+fn counts(name: &str) -> bool {
+    name.split('{').next().is_some_and(|family| family.ends_with("_total"))
+}
+
+/// One of the site's own.
+fn of(name: &str) -> String {
+    format!("mikrotik_{name}{{{SITE}}}")
+}
+
+/// One of the hotspot server's.
+fn at_server(name: &str) -> String {
+    format!("mikrotik_hotspot_{name}{{{SITE},server=\"hotspot1\"}}")
+}
+
+fn success(plugin: &str) -> String {
+    format!("mikrotik_plugin_success{{{SITE},plugin=\"{plugin}\"}}")
+}
+
+fn is_up(series: &Series) -> bool {
+    series[&of("up")] > 0.5 && series.contains_key(&of("hotspot_configured_users"))
+}
+
+/// What is of the router and only true while it answers.
+fn gauges(series: &Series) -> Vec<&str> {
+    let lasting = ["mikrotik_up{", "mikrotik_last_success_", "mikrotik_plugin_"];
+    let of_the_router = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
+    let passing = of_the_router.filter(|name| !lasting.iter().any(|lasting| name.starts_with(lasting)));
+    passing.map(String::as_str).collect()
+}
+
+#[test]
+fn what_is_known_of_a_router_is_there() {
+    let router = router(Settings::default());
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    let people = router.sessions();
+    assert_eq!(series.get(&at_server("active_users")), Some(&23.0));
+    assert_eq!(series.get(&of("hotspot_configured_users")), Some(&150.0));
+    assert_eq!(series.get(&of("system_memory_total_bytes")), Some(&134_217_728.0));
+    let info = "system_info{site=\"awka\",board_name=\"hAP ac^2\",version=\"7.20.7\",architecture=\"arm\"}";
+    assert_eq!(series.get(&format!("mikrotik_{info}")), Some(&1.0));
+    assert!((0.0..=1.0).contains(&series[&of("system_cpu_load_ratio")]));
+    assert!(series[&of("system_uptime_seconds")] >= 86_400.0);
+    let heat = "health_temperature_celsius{site=\"awka\",sensor=\"temperature\"}";
+    assert!((42.0..=46.0).contains(&series[&format!("mikrotik_{heat}")]));
+    for plugin in ["hotspot", "resource", "health"] {
+        assert_eq!(series.get(&success(plugin)), Some(&1.0));
+        let took = series[&success(plugin).replace("success", "duration_seconds")];
+        assert!((0.0..1.0).contains(&took), "{plugin}: {took}");
+    }
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+    for name in [
+        of("last_success_timestamp_seconds"),
+        "phsweb_agent_config_last_reload_success_timestamp_seconds".into(),
+    ] {
+        assert!((wall - series[&name]).abs() < 30.0, "{name}");
+    }
+    assert_eq!(series.get("phsweb_agent_config_last_reload_successful"), Some(&1.0));
+    let version = format!("phsweb_agent_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(series.get(&version), Some(&1.0));
+    for name in ["process_resident_memory_bytes", "process_open_fds"] {
+        assert!(series[name] > 5.0, "{name}");
+    }
+    assert!(series.contains_key("process_cpu_seconds_total"));
+    let resident = agent.running.memory_kib("VmRSS") as f64 * 1024.0;
+    assert!((series["process_resident_memory_bytes"] / resident - 1.0).abs() < 0.5);
+    // What the router itself counted of the agent, but for what is on its way.
+    let seen = router.counters();
+    assert_eq!(series.get(&of("api_logins_total")), Some(&1.0));
+    for (name, seen) in
+        [("sent_bytes", seen.received), ("received_bytes", seen.sent), ("commands", seen.commands)]
+    {
+        let told = series[&of(&format!("api_{name}_total"))];
+        assert!(0.0 < told && told <= seen as f64, "{name}: {told} of {seen}");
+    }
+    // What people do is counted at their server, and nowhere is anything of one of them.
+    let gone = &people[0];
+    router.log_out(&gone.id);
+    let series = next(&agent, &series, "the logout is counted, and traffic", |series| {
+        series[&at_server("logouts_total")] > 0.5
+            && series[&at_server("upload_bytes_total")] > 0.0
+            && series[&at_server("download_bytes_total")] > 0.0
+    });
+    assert_eq!(series.get(&at_server("logins_total")), Some(&0.0));
+    let text = agent.get("/metrics").body;
+    for person in &people {
+        for of_them in [&person.user, &person.mac, &person.id, &person.address.to_string()] {
+            assert!(!text.contains(of_them), "{of_them} is in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn a_router_that_goes_away_takes_its_gauges_and_leaves_its_counters() {
+    let router = router(Settings::default());
+    let agent = agent(&router);
+    let well = next(&agent, &Series::new(), "it is up", is_up);
+    let known: Vec<String> = gauges(&well).into_iter().map(str::to_string).collect();
+    assert!(known.len() >= 8, "{known:?}");
+    let moved = |series: &Series| series[&at_server("download_bytes_total")] > 0.0;
+    let well = next(&agent, &well, "something has moved", moved);
+    router.set_fault(Some(Fault::NoService));
+    let away = next(&agent, &well, "it is away", |series| series[&of("up")] < 0.5);
+    assert_eq!(gauges(&away), [""; 0]);
+    assert!(away[&of("last_success_timestamp_seconds")] >= well[&of("last_success_timestamp_seconds")]);
+    for plugin in ["hotspot", "resource", "health"] {
+        assert_eq!(away.get(&success(plugin)), Some(&0.0));
+    }
+    router.set_fault(None);
+    let back = next(&agent, &away, "it is back", is_up);
+    assert_eq!(gauges(&back), known);
+    assert_eq!(back.get(&of("api_logins_total")), Some(&2.0));
+}
+
+#[test]
+fn a_router_that_never_answered_is_down_and_no_more_is_known() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let nobody = crate::support::address::nobody();
+    for (address, is_ready) in [(silent.local_addr().unwrap(), 503), (nobody, 200)] {
+        let agent = Given::default().site("awka", address, "").start();
+        until("it was tried, or waits", || (agent.get("/readyz").status == is_ready).then_some(()));
+        let series = scrape(&agent);
+        let gauges = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
+        assert_eq!(gauges.collect::<Vec<_>>(), [&of("up")]);
+        assert_eq!(series.get(&of("up")), Some(&0.0));
+        assert_eq!(series.get(&of("api_logins_total")), Some(&0.0));
+    }
+}
+
+/// Somebody who has been online since then: `.id`, user, and bytes, ten times as many down.
+fn person(since: Duration, id: &str, user: &str, bytes: u64) -> Row {
+    Row::new()
+        .id(id)
+        .with("server", "hotspot1")
+        .with("user", user)
+        .with("mac-address", "8C:F5:A3:00:00:01")
+        .with("uptime", Value::Since(since))
+        .with("bytes-in", bytes)
+        .with("bytes-out", 10 * bytes)
+}
+
+#[test]
+fn traffic_is_what_was_seen_to_move_whatever_the_router_does() {
+    const ACTIVE: &str = "/ip/hotspot/active";
+    for live in ["", "live: false,"] {
+        let router = router(Settings { active: 0, ..Settings::default() });
+        let since = router.now();
+        let rows = |people: &[(&str, &str, u64)]| {
+            let rows = people.iter().map(|(id, user, bytes)| person(since, id, user, *bytes));
+            router.set_rows(ACTIVE, rows.collect());
+        };
+        rows(&[("*A", "ada", 1_000_000)]);
+        let times = format!("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\", {live}");
+        let agent = Given::default().defaults(&times).site("awka", router.addr(), "").start();
+        let mut series = next(&agent, &Series::new(), "it is up", is_up);
+        let mut told = |people: &[(&str, &str, u64)], counted: f64| {
+            rows(people);
+            let bytes: u64 = people.iter().map(|(_, _, bytes)| bytes).sum();
+            let what = format!("{bytes} bytes are seen");
+            agent.stats_when("awka", &what, |stats| stats["totalBytesIn"] == bytes);
+            series = next(&agent, &series, &format!("{people:?} has {counted} counted"), |series| {
+                series.get(&at_server("upload_bytes_total")) == Some(&counted)
+                    && series.get(&at_server("download_bytes_total")) == Some(&(10.0 * counted))
+            });
+        };
+        told(&[("*A", "ada", 1_000_000)], 0.0);
+        told(&[("*A", "ada", 1_000_700)], 700.0);
+        // Set back.
+        told(&[("*A", "ada", 50)], 700.0);
+        told(&[("*A", "ada", 60)], 710.0);
+        // Somebody comes, and the first one's address is somebody else's.
+        told(&[("*A", "ada", 60), ("*B", "chidi", 5)], 715.0);
+        told(&[("*A", "bola", 3), ("*B", "chidi", 5)], 718.0);
+        told(&[("*B", "chidi", 7)], 720.0);
+        told(&[], 720.0);
+    }
+}
+
+#[test]
+fn no_counter_goes_down_over_reboots_and_outages() {
+    let router = router(Settings { churn: Duration::from_millis(50), ..Settings::default() });
+    let agent = agent(&router);
+    let sum = |series: &Series, name: &str| series[&at_server(name)];
+    let mut series = next(&agent, &Series::new(), "it is up", is_up);
+    for fault in [None, Some(Fault::Cut)] {
+        let before = series;
+        series = next(&agent, &before, "people come and go, and more moves", |series| {
+            ["logins_total", "logouts_total", "upload_bytes_total", "download_bytes_total"]
+                .iter()
+                .all(|name| sum(series, name) > sum(&before, name))
+        });
+        if let Some(fault) = fault {
+            router.set_fault(Some(fault));
+            series = next(&agent, &series, "it is lost", |series| series[&of("up")] < 0.5);
+            router.set_fault(None);
+        } else {
+            router.reboot();
+            series = next(&agent, &series, "it was rebooted", |series| {
+                series.get(&of("system_uptime_seconds")).is_some_and(|uptime| *uptime < 60.0)
+            });
+        }
+        series = next(&agent, &series, "it is well again", is_up);
+    }
+    assert_eq!(series.get(&of("api_logins_total")), Some(&3.0));
+}
+
+#[test]
+fn whatever_a_router_names_the_text_is_well_formed_and_bounded() {
+    let router = router(Settings { active: 0, ..Settings::default() });
+    let long = "x".repeat(1000);
+    let servers: [&[u8]; 9] = [
+        b"a \"quoted\" \\ back\nslash",
+        b"a\rb",
+        b"a\0b",
+        "line\u{2028}end".as_bytes(),
+        b"} 1\n# TYPE evil counter",
+        b"\xff\xfe",
+        b"",
+        long.as_bytes(),
+        // Alike as far as names are counted.
+        &[long.as_bytes(), b"y"].concat(),
+    ];
+    let more: Vec<Vec<u8>> = (0..200).map(|n| format!("hs{n}").into_bytes()).collect();
+    let all = servers.into_iter().chain(more.iter().map(Vec::as_slice));
+    let rows = all
+        .enumerate()
+        .map(|(n, server)| person(router.now(), &format!("*{n:X}"), "ada", 1).with("server", server));
+    router.set_rows("/ip/hotspot/active", rows.collect());
+    let sensor = |name: &str| Row::new().with("name", name).with("value", "1").with("type", "C");
+    let same = ["temperature", "temperature", &long, &long].map(sensor);
+    let many = (0..1000).map(|n| sensor(&format!("t{n}")));
+    router.set_rows("/system/health", same.into_iter().chain(many).collect());
+    router.set_rows("/system/resource", vec![Row::new().with("board-name", "a\"\\\n").with("uptime", "1h")]);
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    let there = |name: &str| series.keys().filter(|series| series.starts_with(name)).collect::<Vec<_>>();
+    let online: f64 = there("mikrotik_hotspot_active_users").iter().map(|name| series[*name]).sum();
+    assert!((online - 209.0).abs() < 0.5, "each session is at some server: {online}");
+    for (name, most) in
+        [("mikrotik_hotspot_active_users{", 65), ("mikrotik_health_temperature_celsius{", 100), ("", 600)]
+    {
+        assert!(there(name).len() <= most, "{} of {name}", there(name).len());
+    }
+    assert_eq!(there("evil"), [""; 0]);
+    assert!(series.keys().all(|name| name.len() < 200), "{series:?}");
+    for label in ["server=\"a \\\"quoted\\\" \\\\ back\\nslash\"", "sensor=\"temperature\"", "server=\"ÿþ\""]
+    {
+        assert!(series.keys().any(|name| name.contains(label)), "{label}: {series:#?}");
+    }
+}
+
+#[test]
+fn a_scrape_needs_the_views_token_and_is_never_kept() {
+    let router = router(Settings::default());
+    let http = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    for (sent, status) in
+        [("", 401), ("Bearer wrong", 401), ("Bearer view-token", 200), ("Bearer admin-token", 200)]
+    {
+        let field = [("Authorization", sent)];
+        let answer = agent.ask("GET", "/metrics", if sent.is_empty() { &[] } else { &field });
+        assert_eq!(answer.status, status, "{sent:?}");
+        assert_eq!(answer.body.contains("mikrotik_up"), status == 200, "{sent:?}");
+        assert_eq!(answer.field("ETag"), "");
+    }
+    let agent = agent.with_token("view-token");
+    assert_eq!(agent.get("/metrics").field("Cache-Control"), "no-store");
+    assert_eq!(agent.ask("GET", "/metrics", &[("If-None-Match", "*")]).status, 200);
+    assert_eq!(agent.ask("POST", "/metrics", &[]).status, 405);
+}

@@ -1,0 +1,40 @@
+//! The agent as its users meet it: the real binary, real sockets, simulated routers.
+
+mod answers;
+mod catalogue;
+mod command_line;
+mod declared;
+mod demo;
+mod escaping;
+mod failover;
+mod faults;
+mod figures;
+mod files;
+mod fleet;
+mod hostile_words;
+mod http;
+mod https;
+mod listen;
+mod live;
+mod logging;
+mod login;
+mod login_page;
+mod metrics;
+mod openapi;
+mod outage;
+mod pages;
+mod reboot;
+mod robust;
+mod roles;
+mod schema;
+mod secrets;
+mod signals;
+mod simulate;
+mod steps;
+mod text;
+mod tls;
+mod who;
+mod world;
+
+use crate::support::scripted_router as peer;
+use crate::support::{agent, browser, router, shipped, version};

@@ -1,0 +1,219 @@
+//! `/openapi.json` names every path and method, and no others; answers are as it describes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use phsweb_agent::simulator::Settings;
+use serde_json::Value;
+
+use super::agent::{Agent, Answer, Given};
+use super::router;
+use super::schema::{check, resolve};
+
+/// The most it may be, in bytes: it is part of a program on a router's flash.
+const MAX_BYTES: usize = 36 * 1024;
+
+/// What `default` stands for where a path is reached and what is asked for is not to be had; it is
+/// for the gate's own refusals, too.
+const REFUSALS: [u16; 5] = [401, 403, 405, 415, 429];
+
+/// Header fields of an answer that a client acts on.
+const FIELDS: [&str; 6] = ["Allow", "ETag", "Location", "Retry-After", "Set-Cookie", "WWW-Authenticate"];
+
+/// The document, as the agent gives it.
+pub(super) struct Api {
+    document: Value,
+}
+
+/// One method of one path.
+#[derive(Debug)]
+pub(super) struct Operation<'d> {
+    pub(super) method: String,
+    pub(super) path: &'d str,
+    /// `anyone`, `view` or `admin`.
+    pub(super) role: &'d str,
+    says: &'d Value,
+}
+
+impl Operation<'_> {
+    /// The statuses that it names.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = u16> {
+        let responses = self.says["responses"].as_object().unwrap();
+        responses.keys().filter(|status| *status != "default").map(|status| status.parse().unwrap())
+    }
+
+    /// The role that its `security` is for.
+    fn secured_for(&self, document: &Value) -> &'static str {
+        let schemes = self.says.get("security").unwrap_or(&document["security"]).as_array().unwrap();
+        let is_free = |scheme: &Value| scheme.as_object().unwrap().is_empty();
+        match (schemes.is_empty(), schemes.iter().any(is_free)) {
+            (true, _) => "anyone",
+            (_, true) => "view",
+            _ => "admin",
+        }
+    }
+}
+
+impl Api {
+    /// What this agent says.
+    #[track_caller]
+    pub(super) fn of(agent: &Agent) -> Self {
+        Self { document: agent.json("/openapi.json") }
+    }
+
+    /// All that is described, path by path.
+    pub(super) fn operations(&self) -> Vec<Operation<'_>> {
+        let mut all = Vec::new();
+        for (path, item) in self.document["paths"].as_object().unwrap() {
+            let methods = resolve(&self.document, item).as_object().unwrap();
+            for (method, says) in methods.iter().filter(|(name, _)| *name != "parameters") {
+                let role = says.get("x-role").unwrap_or(&self.document["x-role"]).as_str().unwrap();
+                all.push(Operation { method: method.to_uppercase(), path, role, says });
+            }
+        }
+        all
+    }
+
+    /// A schema of its components.
+    pub(super) fn schema(&self, name: &str) -> &Value {
+        &self.document["components"]["schemas"][name]
+    }
+
+    /// Whether a value is as a schema says.
+    pub(super) fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
+        check(&self.document, schema, value)
+    }
+
+    /// An answer must be as its operation describes it.
+    #[track_caller]
+    pub(super) fn describes(&self, operation: &Operation, answer: &Answer) {
+        let told = |what: &str| format!("{} {}: {what}: {answer:?}", operation.method, operation.path);
+        let responses = &operation.says["responses"];
+        let otherwise = responses.get("default").filter(|_| REFUSALS.contains(&answer.status));
+        let response = responses.get(answer.status.to_string()).or(otherwise);
+        let response = response.unwrap_or_else(|| panic!("{}", told("the status is not described")));
+        let response = resolve(&self.document, response);
+        for name in FIELDS {
+            self.describes_field(response["headers"].get(name), answer.field(name))
+                .unwrap_or_else(|wrong| panic!("{}", told(&format!("{name}: {wrong}"))));
+        }
+        let sent = answer.field("Content-Type").split(';').next().unwrap();
+        let Some(content) = response.get("content").and_then(Value::as_object) else {
+            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", told("no content is described"));
+            return;
+        };
+        let named = content.iter().find(|(name, _)| name.split(';').next() == Some(sent));
+        let (_, content) = named.unwrap_or_else(|| panic!("{}", told("the type is not described")));
+        let body = if sent.ends_with("json") { answer.json() } else { answer.body.clone().into() };
+        self.check(&content["schema"], &body).unwrap_or_else(|wrong| panic!("{}", told(&wrong)));
+    }
+
+    fn describes_field(&self, header: Option<&Value>, sent: &str) -> Result<(), String> {
+        let Some(header) = header.map(|header| resolve(&self.document, header)) else {
+            return if sent.is_empty() { Ok(()) } else { Err("it is not described".into()) };
+        };
+        if sent.is_empty() {
+            return if header["required"] == true { Err("it is not there".into()) } else { Ok(()) };
+        }
+        let number = sent.parse().map(Value::Number);
+        self.check(&header["schema"], &number.unwrap_or_else(|_| sent.into()))
+    }
+}
+
+/// The paths that the routes' source names, with their parameters as the document writes them.
+fn routed() -> BTreeSet<String> {
+    let source = include_str!("../../../src/http/routes/route.rs");
+    let arms = source.split("match segments.as_slice()").nth(1).unwrap();
+    let arms = arms.lines().map_while(|line| line.trim().split_once("] =>").or(line.split_once('{')));
+    let mut paths = BTreeSet::new();
+    for (segments, _) in arms {
+        let Some(segments) = segments.trim().strip_prefix('[') else { continue };
+        let named = |segment: &str| match segment.strip_prefix('"') {
+            Some(fixed) => fixed.trim_end_matches('"').to_string(),
+            None => format!("{{{segment}}}"),
+        };
+        let segments: Vec<String> = segments.split(", ").map(named).collect();
+        paths.insert(format!("/{}", segments.join("/")));
+    }
+    assert!(paths.remove("/{name}"), "files that pages load: {paths:?}");
+    let logins = include_str!("../../../src/http/auth/login.rs").lines();
+    paths.extend(
+        logins
+            .filter_map(|line| Some(line.trim().strip_prefix("\"/")?.split_once("\" => ")?.0))
+            .map(|path| format!("/{path}")),
+    );
+    let files = include_str!("../../../src/http/page/mod.rs").split("Asset { name: \"").skip(1);
+    paths.extend(files.map(|rest| format!("/{}", rest.split('"').next().unwrap())));
+    paths
+}
+
+fn agent() -> Agent {
+    let router = router(Settings::default());
+    Given::default()
+        .http("admin: Token(Plain(\"t\")),")
+        .site("awka", router.addr(), "")
+        .start()
+        .with_token("t")
+}
+
+#[test]
+fn every_path_is_described_with_its_methods_and_no_other() {
+    let agent = agent();
+    let api = Api::of(&agent);
+    let mut described: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for operation in api.operations() {
+        let methods = described.entry(operation.path).or_default();
+        if operation.method == "GET" {
+            methods.insert("HEAD".into());
+        }
+        methods.insert(operation.method);
+    }
+    let paths: BTreeSet<String> = described.keys().map(ToString::to_string).collect();
+    assert_eq!(paths, routed());
+    for (path, methods) in described {
+        let asked = path.replace("{site}", "awka").replace("{plugin}", "resource");
+        let answer = agent.ask("OPTIONS", &asked, &[]);
+        let allowed: BTreeSet<String> = answer.field("Allow").split(", ").map(Into::into).collect();
+        assert_eq!((answer.status, allowed), (405, methods), "{path}");
+        api.check(api.schema("Problem"), &answer.json()).unwrap();
+    }
+}
+
+#[test]
+fn what_it_says_of_itself_is_so() {
+    let agent = agent();
+    let api = Api::of(&agent);
+    let text = agent.get("/openapi.json").body;
+    assert!(text.len() < MAX_BYTES, "{} bytes", text.len());
+    assert_eq!(api.document["openapi"].as_str(), Some("3.1.0"));
+    assert_eq!(api.document["info"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    for operation in api.operations() {
+        assert_eq!(operation.secured_for(&api.document), operation.role, "{operation:?}");
+    }
+    // Where people are told of, or something is done to them or to a router.
+    let admin: Vec<String> = api
+        .operations()
+        .iter()
+        .filter(|operation| operation.role == "admin")
+        .map(|operation| format!("{} {}", operation.method, operation.path))
+        .collect();
+    assert_eq!(
+        admin,
+        [
+            "GET /api/hotspot/{site}/active",
+            "POST /api/hotspot/{site}/kick",
+            "GET /api/hotspot/{site}/users",
+            "POST /api/sites/{site}/test",
+            "GET /sites/{site}/kick",
+            "POST /sites/{site}/kick",
+            "GET /sites/{site}/test",
+            "POST /sites/{site}/test",
+            "GET /sites/{site}/users",
+        ]
+    );
+    for (kind, parts) in api.document["components"].as_object().unwrap() {
+        for name in parts.as_object().unwrap().keys().filter(|_| kind != "securitySchemes") {
+            let to = format!("\"#/components/{kind}/{name}\"");
+            assert!(text.contains(&to), "nothing refers to {to}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A router that goes away and comes back, and one that was never there.
+
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime};
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, until};
+use super::router;
+use crate::support::address::nobody;
+use crate::support::router_of_own_host;
+
+fn agent_of(address: SocketAddr) -> Agent {
+    Given::default().defaults("refresh: \"1s\",").site("awka", address, "name: \"Awka\"").start()
+}
+
+fn date(value: &Value) -> SystemTime {
+    humantime::parse_rfc3339(value.as_str().unwrap_or_else(|| panic!("{value} is no date"))).unwrap()
+}
+
+#[test]
+fn an_outage_says_so_and_keeps_what_was_known() {
+    let began = SystemTime::now() - Duration::from_secs(1);
+    let first = router_of_own_host(Settings::default());
+    let address = first.addr();
+    let agent = agent_of(address);
+    let well = agent.well("awka");
+    assert_eq!((&well["activeUsers"], &well["totalUsers"]), (&json!(23), &json!(150)));
+    drop(first);
+
+    let down = agent.fails("awka", "refused");
+    for (field, value) in [
+        ("activeUsers", json!(0)),
+        ("totalUsers", json!(0)),
+        ("totalBytesIn", json!(0)),
+        ("totalBytesOut", json!(0)),
+        ("lastActivity", json!("Connection failed")),
+        ("status", json!("maintenance")),
+    ] {
+        assert_eq!(down[field], value, "{field}");
+    }
+    assert_eq!(down["routerStatus"]["isOnline"], false);
+    let error = &down["error"];
+    assert!(error["message"].as_str().unwrap().contains(&address.to_string()), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("/ip service"), "{error}");
+    let since = date(&error["since"]);
+    assert!(began <= since && since <= SystemTime::now(), "{error}");
+    let known = &down["lastKnown"];
+    assert_eq!((&known["activeUsers"], &known["totalUsers"]), (&json!(23), &json!(150)));
+    assert!(known["totalBytesOut"].as_u64() >= well["totalBytesOut"].as_u64(), "{known}");
+    assert!(date(&known["fetchedAt"]) <= SystemTime::now(), "{known}");
+    assert_eq!(known["lastActivityAt"], well["lastActivityAt"]);
+
+    // Everywhere else: what was last known, with its age, and no zero.
+    until("the last figures are three seconds old", || {
+        (agent.stats("awka")["lastKnown"]["ageSeconds"].as_u64()? >= 3).then_some(())
+    });
+    let router = agent.json("/api/routers")["awka"].clone();
+    assert_eq!((&router["isOnline"], &router["version"]), (&json!(false), &json!("7.20.7")));
+    assert!(router["ageSeconds"].as_u64().unwrap() >= 3, "{router}");
+    for (field, value) in router.as_object().unwrap() {
+        assert!(*value != json!(0) && *value != json!(""), "{field} is a false {value}");
+    }
+    let site = agent.json("/api/sites/awka");
+    assert_eq!((&site["state"], &site["address"]), (&json!("offline"), &Value::Null));
+    assert_eq!(date(&site["error"]["since"]), since, "an outage has one beginning");
+    for (name, plugin) in site["plugins"].as_object().unwrap() {
+        assert_eq!(plugin["state"], "stale", "{name}");
+        assert!(plugin["ageSeconds"].as_u64().unwrap() >= 3, "{name}: {plugin}");
+    }
+    let page = agent.page("/");
+    for text in
+        ["Offline", "Figures from", "<dd>23 <small>of 150 configured</small>", "/ip service enable api"]
+    {
+        assert!(page.contains(text), "no {text:?} in {page}");
+    }
+
+    let second = until("the port is free again", || Router::start(address, Settings::default()).ok());
+    let again = agent.well("awka");
+    assert_eq!((&again["activeUsers"], &again["error"]), (&json!(second.sessions().len()), &Value::Null));
+    assert!(again.get("lastKnown").is_none() && again["routerStatus"]["isOnline"] == true, "{again}");
+    let history: Vec<Value> = agent.json("/api/sites/awka")["connections"].as_array().unwrap().clone();
+    let events: Vec<&Value> = history.iter().map(|event| &event["event"]).collect();
+    assert_eq!((events.first(), events.last()), (Some(&&json!("connected")), Some(&&json!("connected"))));
+    assert!(events.contains(&&json!("lost")), "{events:?}");
+    assert!(!agent.page("/").contains("Figures from"));
+}
+
+#[test]
+fn a_reboot_heals_by_itself() {
+    let router = router(Settings::default());
+    let agent = agent_of(router.addr());
+    let before = agent.well("awka")["routerStatus"]["uptimeSeconds"].as_u64().unwrap();
+    router.reboot();
+    let stats = agent.stats_when("awka", "it is up anew", |stats| {
+        stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64().unwrap() < before
+    });
+    assert_eq!(stats["activeUsers"], 0, "a true zero, of a router that answers");
+    assert_eq!(stats["totalUsers"], 150);
+}
+
+#[test]
+fn a_router_that_was_never_there_has_no_figures_at_all() {
+    let agent = agent_of(nobody());
+    let down = agent.fails("awka", "refused");
+    assert_eq!((&down["lastActivity"], &down["activeUsers"]), (&json!("Connection failed"), &json!(0)));
+    assert!(down.get("lastKnown").is_none_or(Value::is_null), "nothing is known: {down}");
+    let router = agent.json("/api/routers")["awka"].clone();
+    for field in ["uptime", "uptimeSeconds", "version", "cpuLoad", "freeMemory", "totalMemory", "ageSeconds"]
+    {
+        assert!(router[field].is_null(), "{field}: {router}");
+    }
+    let site = agent.json("/api/sites/awka");
+    assert!(site["plugins"]["hotspot"]["fetchedAt"].is_null(), "{site}");
+    assert!(agent.page("/").contains("<dt>Users online</dt><dd>–</dd>"));
+}
+
+#[test]
+fn totals_of_nothing_known_are_no_zeros() {
+    let agent = agent_of(nobody());
+    agent.fails("awka", "refused");
+    let page = agent.page("/");
+    let totals = page.split("</dl>").next().unwrap();
+    assert!(totals.contains("Users online") && totals.contains("Upload"), "{totals}");
+    for zero in ["<dt>Users online</dt><dd>0</dd>", "<dd>0 B</dd>"] {
+        assert!(!totals.contains(zero), "{zero} is not known: {totals}");
+    }
+}
+
+#[test]
+fn before_the_first_answer_it_is_connecting_and_not_ready() {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::Stall));
+    let agent = Given::default()
+        .defaults("refresh: \"1s\", query_timeout: \"7s\",")
+        .site("awka", router.addr(), "")
+        .start();
+    let stats = agent.stats("awka");
+    assert_eq!((&stats["lastActivity"], &stats["error"]), (&json!("Connecting"), &Value::Null));
+    assert_eq!(stats["status"], "maintenance");
+    let waiting = agent.get("/readyz");
+    assert_eq!((waiting.status, waiting.field("Content-Type")), (503, "application/problem+json"));
+    // Anyone may ask, so it says how many and not which.
+    assert!(waiting.body.contains("1 of 1 sites") && !waiting.body.contains("awka"), "{waiting:?}");
+    assert_eq!(agent.json("/api/sites/awka")["state"], "connecting");
+    assert!(agent.json("/api/routers")["awka"]["cpuLoad"].is_null());
+    assert!(agent.page("/").contains("Connecting"));
+    assert_eq!(agent.get("/healthz").status, 200);
+
+    agent.fails("awka", "query_timeout");
+    assert_eq!(agent.get("/readyz").status, 200, "tried once, though in vain");
+    assert_eq!(agent.stats("awka")["lastActivity"], "Connection failed");
+}
+
+#[test]
+fn the_second_host_serves_where_the_first_does_not() {
+    let (gone, router) = (nobody(), router(Settings::default()));
+    let hosts = format!("hosts: [\"{gone}\", \"{}\"], password: Plain(\"password\")", router.addr());
+    let agent = Given::default().raw_site("awka", &hosts).start();
+    assert_eq!(agent.well("awka")["activeUsers"], 23);
+    assert_eq!(agent.json("/api/sites/awka")["address"], router.addr().to_string());
+}

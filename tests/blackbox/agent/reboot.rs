@@ -1,0 +1,143 @@
+//! A router that reboots is told as one that does, and one that does not is not.
+
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
+
+use super::agent::{Agent, Given, throughout, until, until_within};
+use super::router;
+
+/// Shorter than the least time between logins that a booting router refuses, `boot_retry`: each is a line in its log.
+const BETWEEN_LOGINS: Duration = Duration::from_millis(1500);
+
+/// The longest wait after such a login, and a slow machine.
+const HEALED: Duration = Duration::from_secs(20);
+
+fn agent_of(router: &Router) -> Agent {
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    Given::default().defaults(times).site("awka", router.addr(), "").start()
+}
+
+/// What is told of connections made and lost: the causes of these, and null for those.
+fn causes(agent: &Agent) -> Vec<Value> {
+    let site = agent.json("/api/sites/awka");
+    site["connections"].as_array().unwrap().iter().map(|event| event["error"]["cause"].clone()).collect()
+}
+
+/// Waits until it was refreshed some times more.
+#[track_caller]
+fn refreshed(router: &Router) {
+    let asked = router.counters().commands;
+    until("it was refreshed some times more", || (router.counters().commands >= asked + 12).then_some(()));
+}
+
+#[test]
+fn a_session_that_dies_without_a_word_is_told_as_a_reboot() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    agent.well("awka");
+    router.set_fault(Some(Fault::HalfOpen));
+    let error = agent.fails("awka", "rebooting")["error"].clone();
+    assert!(error["message"].as_str().unwrap().contains("no answer to "), "{error}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.contains("power") && hint.contains("/log print"), "{hint}");
+    assert_eq!(causes(&agent)[..2], [Value::Null, json!("rebooting")]);
+    // Whether it did is told by the router, once it answers.
+    router.set_fault(None);
+    agent.well("awka");
+    refreshed(&router);
+    assert_eq!(causes(&agent).iter().filter(|cause| **cause == "rebooting").count(), 1);
+    assert!(!agent.running.err().contains("it was rebooted"), "{}", agent.running.err());
+}
+
+#[test]
+fn a_login_that_worked_and_is_refused_after_the_connection_was_lost_is_a_boot_and_seldom_tried() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    agent.well("awka");
+    router.set_fault(Some(Fault::LoginRefused));
+    router.reboot();
+    let error = agent.fails("awka", "rebooting")["error"].clone();
+    assert!(error["message"].as_str().unwrap().contains("while a router boots"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("invalid user name or password"), "{error}");
+    let refused = || router.counters().logins_refused;
+    assert_eq!(refused(), 1);
+    throughout(BETWEEN_LOGINS, || {
+        assert_eq!(refused(), 1, "each is a line in the router's log");
+        assert_eq!(agent.stats("awka")["error"]["cause"], "rebooting");
+    });
+    router.set_fault(None);
+    until_within(HEALED, "it is well again by itself", || {
+        let stats = agent.stats("awka");
+        assert_ne!(stats["error"]["cause"], "auth", "{stats}");
+        (stats["status"] == "active").then_some(())
+    });
+    let stats = agent.stats("awka");
+    assert_eq!((&stats["logouts"], &stats["activeUsers"]), (&json!(23), &json!(0)), "{stats}");
+    assert!(!causes(&agent).contains(&json!("auth")), "{:?}", causes(&agent));
+    assert!(!agent.running.err().contains("auth"), "{}", agent.running.err());
+    assert_eq!((router.counters().logins, refused()), (2, 1));
+}
+
+#[test]
+fn a_login_that_never_worked_is_refused_and_no_boot() {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::LoginRefused));
+    let agent = agent_of(&router);
+    agent.stats_when("awka", "it has failed", |stats| {
+        assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");
+        stats["error"]["cause"] == "auth"
+    });
+    assert_eq!(causes(&agent), ["auth"]);
+    assert_eq!(router.counters().logins_refused, 1);
+}
+
+#[test]
+fn a_router_that_was_rebooted_says_so_once_and_its_sessions_are_logged_out() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    let before = agent.well("awka");
+    assert_eq!((&before["logouts"], &before["activeUsers"]), (&json!(0), &json!(23)), "{before}");
+    router.reboot();
+    let after = agent.stats_when("awka", "it is up anew", |stats| {
+        stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64() < Some(60)
+    });
+    assert_eq!((&after["logouts"], &after["logins"]), (&json!(23), &json!(0)), "{after}");
+    refreshed(&router);
+    let said = until("the log tells it", || {
+        let said = agent.running.err();
+        said.contains("rebooted").then_some(said)
+    });
+    let lines: Vec<&str> = said.lines().filter(|line| line.contains("rebooted")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains("awka: online at ") && lines[0].contains("; it was rebooted "), "{said}");
+    let site = agent.json("/api/sites/awka");
+    let events = site["connections"].as_array().unwrap();
+    let told: Vec<&Value> = events.iter().filter(|event| event["error"]["cause"] == "rebooting").collect();
+    assert_eq!(told.len(), 1, "{site:#}");
+    let message = told[0]["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("the router was rebooted ") && message.ends_with(" ago"), "{message}");
+    assert!(agent.page("/sites/awka").contains("the router was rebooted"), "the page tells it");
+    assert_eq!(agent.stats("awka")["logouts"], 23, "nobody is counted twice");
+}
+
+#[test]
+fn a_router_that_only_cuts_the_connection_was_not_rebooted() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    agent.well("awka");
+    for (fault, cause) in [(Fault::Cut, "closed"), (Fault::NoService, "refused"), (Fault::Refuse, "closed")] {
+        router.set_fault(Some(fault));
+        agent.fails("awka", cause);
+        router.set_fault(None);
+        agent.well("awka");
+    }
+    refreshed(&router);
+    let stats = agent.stats("awka");
+    assert_eq!((&stats["logouts"], &stats["logins"]), (&json!(0), &json!(0)), "nobody left: {stats}");
+    let causes = causes(&agent);
+    assert!(!causes.contains(&json!("rebooting")), "{causes:?}");
+    assert!(causes.contains(&json!("closed")) && causes.contains(&json!("refused")), "{causes:?}");
+    assert!(!agent.running.err().contains("reboot"), "{}", agent.running.err());
+}

@@ -1,0 +1,124 @@
+//! Routers in all states that there are, and an agent over them.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use phsweb_agent::simulator::{Fault, Router, Row, Settings};
+
+use super::agent::{Agent, Given};
+use super::{router, version};
+use crate::support::address::nobody;
+use crate::support::router_of_own_host;
+
+/// Who may look has the token `view`, and the admin `admin`.
+pub(super) const TOKENS: &str = "view: Token(Plain(\"view\")), admin: Token(Plain(\"admin\")),";
+
+/// Text that means something to HTML, to JSON, to terminals and to logs.
+const NASTY: &str = "<b>\"'&amp;\\u0041\n\0\u{202E}\u{1b}[1m{site}";
+
+/// The routers, which go on while this is held, and an agent over them.
+pub(super) struct World {
+    pub(super) agent: Agent,
+    pub(super) slow: Router,
+    pub(super) well: Router,
+    _others: Vec<Router>,
+    _silent: TcpListener,
+}
+
+/// The sites of the world, each in a state of its own.
+pub(super) const SITES: [&str; 14] = [
+    "well",
+    "many",
+    "six",
+    "bare",
+    "lost",
+    "never",
+    "connecting",
+    "denied",
+    "nomenu",
+    "partial",
+    "spare",
+    "hostile",
+    "odd",
+    "slow",
+];
+
+fn faulty(fault: Fault) -> Router {
+    let router = router(Settings::default());
+    router.set_fault(Some(fault));
+    router
+}
+
+/// A router that says of itself what it should not.
+fn hostile() -> Router {
+    let router = router(Settings { active: 1, ..Settings::default() });
+    assert!(router.log_in(NASTY, Ipv4Addr::new(10, 5, 70, 1), NASTY).is_some());
+    let resource = ["version", "board-name", "architecture-name", "cpu-load", "uptime"];
+    router.set_rows(
+        "/system/resource",
+        vec![resource.iter().fold(Row::new(), |row, key| row.with(key, NASTY))],
+    );
+    let health = Row::new().with("name", NASTY).with("value", NASTY).with("type", "C");
+    router.set_rows("/system/health", vec![health]);
+    let user = Row::new().id("*1").with("name", NASTY).with("comment", NASTY).with("profile", NASTY);
+    router.set_rows("/ip/hotspot/user", vec![user]);
+    router
+}
+
+/// A router that says next to nothing.
+fn odd() -> Router {
+    let router = router(Settings::default());
+    router.set_rows("/ip/hotspot/active", vec![Row::new().id("*1").with("user", "")]);
+    let limits = ["limit-uptime", "limit-bytes-in", "limit-bytes-out", "limit-bytes-total"];
+    let largest = Row::new().id("*2").with("name", "b").with("bytes-in", u64::MAX.to_string());
+    let limited = limits.iter().fold(largest, |row, key| row.with(key, "1"));
+    router.set_rows("/ip/hotspot/user", vec![Row::new().id("*1").with("name", ""), limited]);
+    router.set_rows("/system/resource", vec![Row::new().with("platform", "MikroTik")]);
+    router.set_rows("/system/health", Vec::new());
+    router
+}
+
+/// Starts them all, and waits until each site is in its state.
+pub(super) fn world() -> World {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let nobody = nobody();
+    let [well, slow] = [(); 2].map(|()| router(Settings::default()));
+    let lost = router_of_own_host(Settings::default());
+    let six = router(version("6.49.10 (stable)"));
+    let many = router(Settings { users: 600, active: 2, ..Settings::default() });
+    let (hostile, odd) = (hostile(), odd());
+    let [denied, nomenu, partial] = [Fault::NoPermission, Fault::NoMenu, Fault::Vanish].map(faulty);
+    let agent = Given::default()
+        .http(TOKENS)
+        .defaults("refresh: \"1s\", query_timeout: \"2s\",")
+        .site("well", well.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
+        .site("many", many.addr(), "")
+        .site("six", six.addr(), "")
+        .site("bare", six.addr(), "collect: [\"resource\"]")
+        .site("lost", lost.addr(), "")
+        .site("never", nobody, "")
+        .site("connecting", silent.local_addr().unwrap(), "query_timeout: \"5m\"")
+        .site("denied", denied.addr(), "")
+        .site("nomenu", nomenu.addr(), "")
+        .site("partial", partial.addr(), "")
+        .raw_site(
+            "spare",
+            &format!("hosts: [\"{nobody}\", \"{}\"], password: Plain(\"password\")", well.addr()),
+        )
+        .site("hostile", hostile.addr(), "")
+        .site("odd", odd.addr(), "")
+        .site("slow", slow.addr(), "refresh: \"1h\", query_timeout: \"500ms\"")
+        .start()
+        .with_token("admin");
+    for site in ["well", "many", "six", "bare", "lost", "partial", "spare", "hostile", "odd", "slow"] {
+        agent.well(site);
+    }
+    drop(lost);
+    for (site, cause) in
+        [("lost", "refused"), ("never", "refused"), ("denied", "permission"), ("nomenu", "unsupported")]
+    {
+        agent.fails(site, cause);
+    }
+    assert_eq!(agent.stats("connecting")["lastActivity"], "Connecting");
+    let others = vec![six, many, hostile, odd, denied, nomenu, partial];
+    World { agent, slow, well, _others: others, _silent: silent }
+}

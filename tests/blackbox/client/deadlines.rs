@@ -1,0 +1,170 @@
+//! No answer, no connection, and what ends one.
+
+use std::time::Duration;
+
+use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::connect::connect;
+use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::tls::Tls;
+use phsweb_agent::simulator::{Fault, Router, Settings};
+
+use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
+
+/// Long enough for an answer that is there, short enough to wait for one that is not.
+const SHORT: Duration = Duration::from_millis(150);
+
+#[test]
+fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_nobodys() {
+    let script = |peer: &mut Peer| {
+        let late = peer.asked();
+        assert_eq!(late.words[0], "/system/resource/print");
+        let cancel = peer.asked();
+        assert_eq!(cancel.words[0], "/cancel");
+        let wanted = format!("={}", &late.tag()[1..]);
+        assert!(cancel.words.contains(&wanted), "{wanted:?} is not in {cancel:?}");
+        assert_ne!(cancel.tag(), late.tag());
+        let next = peer.asked();
+        // The documented end of a cancelled command, and a row that was on its way.
+        peer.say(&["!re", late.tag(), "=from=late"]);
+        peer.say(&["!trap", late.tag(), "=category=2", "=message=interrupted"]);
+        peer.say(&["!done", cancel.tag()]);
+        peer.say(&["!done", late.tag()]);
+        peer.say(&["!re", next.tag(), "=from=next"]);
+        peer.say(&["!done", next.tag()]);
+        peer.closed();
+    };
+    with(script, async |session| {
+        let error = session.client.call(Command::new("/system/resource/print"), SHORT).await.unwrap_err();
+        assert_eq!(error.cause, Cause::QueryTimeout);
+        for part in ["/system/resource/print", "150ms"] {
+            assert!(error.message.contains(part), "{part:?} is not in {:?}", error.message);
+        }
+        let reply = session.call("/b").await.unwrap();
+        assert_eq!(reply.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=from=next"]);
+        assert_eq!(session.client.usage().stray, 4);
+    });
+}
+
+#[test]
+fn one_command_without_an_answer_keeps_the_others_from_nothing() {
+    let script = |peer: &mut Peer| {
+        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        for asked in [&asked[2], &asked[1]] {
+            peer.say(&["!done", asked.tag(), "=ret=1"]);
+        }
+        // Having seen it, the router closes.
+        assert_eq!(peer.asked().words[0], "/cancel");
+    };
+    let commands = ["/silent", "/b", "/c"].map(Command::new).into();
+    let replies = with(script, async |session| {
+        let replies = session.client.call_all(commands, SHORT).await;
+        session.ended().await;
+        replies
+    });
+    assert_eq!(replies[0].as_ref().unwrap_err().cause, Cause::QueryTimeout);
+    assert!(replies[1..].iter().all(|reply| reply.as_ref().unwrap().ret.is_some()), "{replies:?}");
+}
+
+#[test]
+fn a_router_that_goes_on_without_end_is_late_too() {
+    let settings = Settings { active: 3, ..Settings::default() };
+    let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+    at(router.addr(), async |session| {
+        let client = &session.client;
+        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        // Nothing comes of a listen on a quiet router.
+        let listen = Command::new("/ip/hotspot/active/listen");
+        assert_eq!(client.call(listen, SHORT).await.unwrap_err().cause, Cause::QueryTimeout);
+        let reply = client.call(Command::new("/ip/hotspot/active/print"), PATIENCE).await.unwrap();
+        assert_eq!(reply.rows.len(), 3);
+    });
+}
+
+#[test]
+fn a_login_without_an_answer_is_late() {
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    router.set_fault(Some(Fault::Stall));
+    let error = at(router.addr(), async |session| {
+        session.client.login("api-user", "password", Method::Plain, SHORT).await.unwrap_err()
+    });
+    assert_eq!(error.cause, Cause::QueryTimeout);
+    assert!(error.message.contains("/login"), "{error}");
+}
+
+#[test]
+fn a_port_where_nobody_listens_refuses() {
+    let address = crate::support::address::nobody();
+    let error = smol::block_on(connect_to(address)).unwrap_err();
+    assert_eq!(error.cause, Cause::Refused, "{error}");
+}
+
+#[test]
+fn a_name_without_an_address_is_told() {
+    let error = smol::block_on(connect(("no-such-host.invalid", 8728), &Tls::Off, PATIENCE)).unwrap_err();
+    assert_eq!(error.cause, Cause::Dns, "{error}");
+}
+
+#[test]
+fn a_close_in_the_middle_of_a_word_fails_every_command_under_way() {
+    let script = |peer: &mut Peer| {
+        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        peer.say(&["!re", asked[0].tag(), "=a=1"]);
+        peer.write(b"\x03!r");
+    };
+    with(script, async |session| {
+        let commands = ["/a", "/b", "/c"].map(Command::new).into();
+        let replies = session.client.call_all(commands, PATIENCE).await;
+        let causes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().cause).collect();
+        assert_eq!(causes, [Cause::Closed; 3]);
+        assert_eq!(session.ended().await.cause, Cause::Closed);
+        // Who asks later is told at once, and why.
+        assert_eq!(session.call("/d").await.unwrap_err().cause, Cause::Closed);
+    });
+}
+
+#[test]
+fn a_router_that_ends_the_session_says_why() {
+    for (bytes, cause, reason) in [
+        (&b"\x06!fatal\x0Dnot logged in\0"[..], Cause::Auth, "not logged in"),
+        (b"\x06!fatal\x1Dsession terminated on request\0", Cause::Closed, "session terminated on request"),
+        (b"\x06!fatal\x1Etoo many commands before login\0", Cause::Auth, "too many commands before login"),
+        (b"\x06!fatal\x1A=message=session timed out\0", Cause::Closed, "session timed out"),
+    ] {
+        let script = move |peer: &mut Peer| {
+            peer.asked();
+            peer.asked();
+            peer.write(bytes);
+            peer.closed();
+        };
+        with(script, async |session| {
+            let replies = session.client.call_all(["/a", "/b"].map(Command::new).into(), PATIENCE).await;
+            for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
+                assert_eq!(error.cause, cause, "{error}");
+                assert!(error.message.ends_with(&format!(" {reason}")), "{error}");
+            }
+        });
+    }
+}
+
+/// One that has stopped reading: what is not sent must not pile up, and nobody waits for it.
+#[test]
+fn a_router_that_does_not_read_is_told_apart_at_once() {
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let script = move |_: &mut Peer| {
+        // Until the test has ended: an error is that the sender is gone.
+        let _ = wait.recv_timeout(2 * PATIENCE);
+    };
+    with(script, async |session| {
+        // Far more than the sockets of both sides hold.
+        let commands = (0..600).map(|_| Command::new("/a").attribute("x", vec![b'x'; 64 * 1024]));
+        let mut stopped = 0;
+        for command in commands {
+            let error = session.client.call(command, Duration::from_millis(1)).await.unwrap_err();
+            assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
+            stopped += usize::from(error.message.contains("stopped reading"));
+        }
+        assert!(stopped > 0, "600 commands of 64 KiB were taken");
+        drop(done);
+    });
+}

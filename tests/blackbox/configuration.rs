@@ -1,0 +1,156 @@
+//! What `check` says of every file in `tests/configuration`, word for word: of the bad ones what stands beside
+//! them in a `.txt`, of the good ones that they are good. An `.env` beside a file is its environment, which is
+//! empty otherwise.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::support::binary::binary;
+use phsweb_agent::config;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+
+/// What stands for every password and token in them.
+const SECRET: &str = "hunter2";
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configuration").join(name)
+}
+
+/// The names of the files that end so, without their ends.
+fn names(folder: &Path, extension: &str) -> BTreeSet<String> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+    paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_string())).collect()
+}
+
+/// What the program says of a file, in the file's folder.
+fn check(path: &Path) -> Output {
+    let environment = fs::read_to_string(path.with_extension("env")).unwrap_or_default();
+    Command::new(binary())
+        .current_dir(path.parent().unwrap())
+        .env_clear()
+        .envs(environment.lines().filter_map(|line| line.split_once('=')))
+        .args([OsStr::new("check"), path.file_name().unwrap()])
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn each_bad_file_is_told_word_for_word() {
+    let folder = folder("bad");
+    let files = names(&folder, "ron");
+    assert!(files.len() >= 150, "only {}", files.len());
+    assert_eq!(files, names(&folder, "txt"), "each has what is expected beside it");
+    assert!(names(&folder, "env").is_subset(&files));
+    let mut wrong = Vec::new();
+    for name in files {
+        let path = folder.join(&name).with_extension("ron");
+        let output = check(&path);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let expected = fs::read_to_string(path.with_extension("txt")).unwrap();
+        // A problem's first line is not indented.
+        let count = expected.lines().filter(|line| !line.starts_with(' ')).count();
+        let counted = format!("{count} problem{}.\n", if count == 1 { "" } else { "s" });
+        assert!(!expected.contains(SECRET), "{name}: a secret is expected");
+        if said != expected
+            || String::from_utf8_lossy(&output.stderr) != counted
+            || output.status.code() != Some(1)
+        {
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            wrong.push(format!("--- {name}\n{said}{err}--- expected\n{expected}{counted}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_good_file_is_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = folder("good");
+    let files = names(&folder, "ron");
+    assert!(files.len() >= 12, "only {}", files.len());
+    assert!(names(&folder, "env").is_subset(&files));
+    let files = files.iter().map(|name| folder.join(name).with_extension("ron"));
+    for path in files.chain([root.join("sites.ron")]) {
+        let output = check(&path);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let problems = said.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is good: "));
+        assert!(problems.is_some() && said.lines().count() == 1, "{said}");
+        assert!(output.stderr.is_empty() && output.status.success(), "{name}");
+    }
+}
+
+/// The shipped file, its passwords being such as stand nowhere else.
+fn shipped() -> String {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap();
+    assert!(text.contains("change-me"));
+    text.replace("change-me", SECRET)
+}
+
+/// What is wrong with a file is told with its place, and with no secret. A check that hangs would be seen here.
+fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
+    // A file that is no UTF-8 goes no further than that.
+    let text = String::from_utf8_lossy(bytes);
+    let Err(problems) = config::parse(Path::new("sites.ron"), &text, &|_| None) else { return Ok(()) };
+    prop_assert!(!problems.all().is_empty());
+    let told = problems.to_string();
+    // One of its letters may be what was changed.
+    prop_assert!(![&SECRET[..4], &SECRET[4..]].iter().any(|half| told.contains(half)), "{}", told);
+    let lines = text.lines().count() + 1;
+    // That there are more than are told is nowhere.
+    let more = |problem: &&config::Problem| problem.message().starts_with("there are more problems");
+    prop_assert!(problems.all().iter().filter(more).count() <= 1);
+    for problem in problems.all().iter().filter(|problem| !more(problem)) {
+        let place: Vec<_> = problem.place().split(':').skip(1).map(str::parse::<usize>).collect();
+        prop_assert!(place.len() == 2 && place.iter().all(Result::is_ok), "{}", problem);
+        prop_assert!(place[0].as_ref().is_ok_and(|line| (1..=lines).contains(line)), "{}", problem);
+        prop_assert!(!problem.message().is_empty() && problem.excerpt().is_some());
+    }
+    Ok(())
+}
+
+/// The shipped file with another byte at a place.
+fn changed(at: Index, byte: u8) -> Vec<u8> {
+    let mut bytes = shipped().into_bytes();
+    let at = at.index(bytes.len());
+    bytes[at] = byte;
+    bytes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_cut_file_is_told(at in any::<Index>()) {
+        let shipped = shipped();
+        hold(&shipped.as_bytes()[..at.index(shipped.len())])?;
+    }
+
+    #[test]
+    fn a_file_with_two_lines_in_each_others_place_is_told(one in any::<Index>(), other in any::<Index>()) {
+        let shipped = shipped();
+        let mut lines: Vec<&str> = shipped.lines().collect();
+        let (one, other) = (one.index(lines.len()), other.index(lines.len()));
+        lines.swap(one, other);
+        hold(lines.join("\n").as_bytes())?;
+    }
+
+    #[test]
+    fn a_file_with_another_byte_is_told(at in any::<Index>(), byte in any::<u8>()) {
+        hold(&changed(at, byte))?;
+    }
+
+    /// Signs are what a file stands on, and few of all bytes.
+    #[test]
+    fn a_file_with_another_sign_is_told(
+        at in any::<Index>(),
+        sign in select(b"()[]{}\",:/*\\#'= \n\t0".to_vec()),
+    ) {
+        hold(&changed(at, sign))?;
+    }
+}

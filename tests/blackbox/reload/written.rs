@@ -1,0 +1,123 @@
+//! Files in the middle of being written: never an error where the next look finds them whole.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::thread;
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Router, Settings};
+
+use super::agent::{Given, throughout, until};
+use super::kept::{Kept, Way, met};
+use super::router;
+
+/// Long enough for some looks at the file.
+const LOOKS: Duration = Duration::from_millis(1500);
+
+/// How long a file is written piece by piece, and in how many of them.
+const WRITTEN: Duration = Duration::from_secs(3);
+const PIECES: u32 = 60;
+
+fn given(router: &Router, name: &str) -> Given {
+    Given::default().defaults("refresh: \"1s\",").site("awka", router.addr(), &format!("name: \"{name}\""))
+}
+
+/// Waits until it goes by this name, and there was no error meanwhile.
+#[track_caller]
+fn named_without_an_error(kept: &Kept, name: &str) {
+    until(&format!("it is {name}"), || {
+        let config = kept.config();
+        assert_eq!(config["isCurrent"], true, "{config}");
+        (kept.site("awka")["name"] == name).then_some(())
+    });
+}
+
+#[test]
+fn however_a_file_is_replaced_it_is_taken_and_nothing_is_wrong() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "first"));
+    kept.well("awka");
+    let mut number = 0;
+    for _ in 0..3 {
+        for way in Way::ALL {
+            number += 1;
+            let name = format!("number {number} {way:?}");
+            kept.write("sites.ron", &given(&router, &name).text(), way);
+            named_without_an_error(&kept, &name);
+        }
+    }
+    assert_eq!(kept.taken().len(), 15, "a line for each");
+    assert_eq!((kept.not_taken().len(), met(&router)), (0, (1, 1)));
+}
+
+#[test]
+fn one_that_is_written_piece_by_piece_is_taken_when_it_is_whole() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "first"));
+    kept.well("awka");
+    let text = given(&router, "whole").text();
+    let mut file = OpenOptions::new().write(true).truncate(true).open(kept.path("sites.ron")).unwrap();
+    for piece in text.as_bytes().chunks(text.len().div_ceil(PIECES as usize)) {
+        file.write_all(piece).unwrap();
+        assert_eq!(kept.config()["isCurrent"], true);
+        thread::sleep(WRITTEN / PIECES);
+    }
+    named_without_an_error(&kept, "whole");
+    throughout(LOOKS, || assert_eq!(kept.config()["isCurrent"], true));
+    assert_eq!((kept.taken().len(), kept.not_taken().len(), met(&router)), (1, 0, (1, 1)));
+}
+
+#[test]
+fn one_that_stays_wrong_is_told_once_everywhere_and_changes_nothing() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "first"));
+    kept.well("awka");
+    let metric = "phsweb_agent_config_last_reload_successful";
+    let succeeded = "phsweb_agent_config_last_reload_success_timestamp_seconds";
+    let loaded = kept.series(succeeded);
+    assert_eq!(kept.series(metric), Some(1.0));
+    let tag = kept.get("/").field("ETag").to_string();
+
+    let bad = given(&router, "bad").text().replace("refresh:", "refesh:");
+    kept.write("sites.ron", &bad, Way::InPlace);
+    let told = kept.until_wrong("`refresh`");
+    assert!(told.starts_with("sites.ron:3:"), "{told}");
+    let page = kept.get("/");
+    assert!(page.body.contains("sites.ron has a problem") && page.field("ETag") != tag, "{}", page.body);
+    assert_eq!((kept.series(metric), kept.series(succeeded)), (Some(0.0), loaded));
+    throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
+    // The same by another hand is nothing new; another fault is.
+    kept.write("sites.ron", &bad, Way::Renamed);
+    throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
+    fs::remove_file(kept.path("sites.ron")).unwrap();
+    kept.until_wrong("can't be read");
+    assert_eq!(kept.not_taken().len(), 2);
+    // A million brackets are no reason to end.
+    kept.write("sites.ron", &"(".repeat(1_000_000), Way::InPlace);
+    kept.until_wrong("not RON");
+    assert_eq!(kept.site("awka")["name"], "first");
+
+    kept.save(&given(&router, "mended"));
+    assert_eq!(kept.site("awka")["name"], "mended");
+    assert!(!kept.page("/").contains("sites.ron has a problem"));
+    assert_eq!(kept.series(metric), Some(1.0));
+    assert_eq!((kept.taken().len(), kept.not_taken().len(), met(&router)), (1, 3, (1, 1)));
+}
+
+#[test]
+fn sighup_takes_at_once_and_waits_for_no_second_look() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, "first"));
+    kept.well("awka");
+    kept.running.signal("HUP");
+    until("it is read", || (kept.taken() == ["nothing changed"]).then_some(()));
+    for n in 1..6 {
+        fs::write(kept.path("sites.ron"), "(").unwrap();
+        kept.running.signal("HUP");
+        kept.until_wrong("not RON");
+        kept.write("sites.ron", &given(&router, &format!("number {n}")).text(), Way::InPlace);
+        kept.running.signal("HUP");
+        kept.until_taken(n);
+    }
+    assert_eq!(met(&router), (1, 1));
+}

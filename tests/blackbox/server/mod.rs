@@ -1,0 +1,697 @@
+//! The HTTP front from outside: real sockets, on a port of the system's choice.
+
+mod orders;
+mod tls;
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use phsweb_agent::config::Https;
+use phsweb_agent::http::gate::{self, Keeper, Limits, MAX_BODY, MAX_HEAD};
+use phsweb_agent::http::{self, Engine, Field, Method, Reply, Request, Response};
+
+/// Longest wait for anything: only a test that fails comes near it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// More than the buffers of both sockets hold.
+const BIG: usize = 7 * 1024 * 1024;
+
+fn route(request: &Request) -> Response {
+    let text = |body: String| Response::new(200, "text/plain", body);
+    match (request.method, request.path.as_str()) {
+        (Method::Post, _) => text(format!("{} bytes for {}", request.body.len(), request.path)),
+        (Method::Other, _) => http::problem(405, "Method Not Allowed", "").with("Allow", "GET, HEAD, POST"),
+        (_, "/big") => Response::new(200, "text/plain", vec![b'x'; BIG]),
+        (_, "/too-big") => Response::new(200, "text/plain", vec![b'x'; gate::MAX_ANSWER + 1]),
+        (_, "/bad-field") => text(String::new()).with("Location", "/\r\nSet-Cookie: a=b"),
+        (_, "/bad-status") => Response::new(99, "text/plain", ""),
+        (_, "/unchanged") => Response::new(304, "", "").with("ETag", "\"1\""),
+        (_, "/peer") => text(request.peer.to_string()),
+        (_, "/cookie") => text(request.field(Field::Cookie).unwrap_or("none").to_owned()),
+        (_, "/host") => text(request.field(Field::Host).unwrap_or("none").to_owned()),
+        (_, path) => text(format!("{path} {}", request.query)),
+    }
+}
+
+fn engine() -> Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| http::start(route).unwrap()).clone()
+}
+
+/// A gate that serves until it is stopped or dropped.
+struct Served {
+    address: SocketAddr,
+    keeper: Keeper,
+    stop: Option<smol::channel::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    fn new(limits: Limits) -> Self {
+        Self::with(engine(), "127.0.0.1:0".parse().unwrap(), limits)
+    }
+
+    fn with(engine: Engine, address: SocketAddr, limits: Limits) -> Self {
+        Self::start(TcpListener::bind(address).unwrap(), engine, limits, None)
+    }
+
+    fn start(listener: TcpListener, engine: Engine, limits: Limits, https: Option<Https>) -> Self {
+        let (stop, stopped) = smol::channel::bounded::<()>(1);
+        let (keeper, orders) = gate::keeper();
+        let address = listener.local_addr().unwrap();
+        let thread = thread::spawn(move || {
+            smol::block_on(async {
+                let listener = listener.try_into().unwrap();
+                let serving = async {
+                    gate::serve(listener, engine, limits, https, orders).await;
+                };
+                let stopped = async {
+                    // Ends when the sender is dropped.
+                    let _ = stopped.recv().await;
+                };
+                smol::future::or(serving, stopped).await;
+            });
+        });
+        Self { address, keeper, stop: Some(stop), thread: Some(thread) }
+    }
+
+    fn connect(&self) -> Client {
+        Client::new(TcpStream::connect(self.address).unwrap())
+    }
+
+    fn connect_from(&self, host: Ipv4Addr) -> Client {
+        use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(host, 0)).unwrap();
+        connect(&socket, &self.address).unwrap();
+        Client::new(socket.into())
+    }
+
+    /// One request on a connection of its own.
+    fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut client = self.connect();
+        client.send(request);
+        client.answer()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+struct Client<S = TcpStream>(BufReader<S>);
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Client {
+    fn new(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self(BufReader::new(stream))
+    }
+}
+
+impl<S: Read + Write> Client<S> {
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.get_mut().write_all(bytes.as_ref()).unwrap();
+    }
+
+    fn get(&mut self, path: &str) -> Answer {
+        self.send(get(path));
+        self.answer()
+    }
+
+    fn head(&mut self) -> (u16, String) {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "closed after {head:?}");
+        }
+        let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
+        (status, head)
+    }
+
+    fn answer(&mut self) -> Answer {
+        let (status, head) = self.head();
+        let mut body = vec![0; field(&head, "Content-Length").map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).unwrap();
+        Answer { status, head, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// Waits for the gate to close; what came before that.
+    fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        match self.0.read_to_end(&mut rest) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+        rest
+    }
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn post(length: usize) -> String {
+    format!("POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n")
+}
+
+fn zeros(length: usize) -> Vec<u8> {
+    vec![0; length]
+}
+
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    fields.find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[test]
+fn each_request_gets_its_status() {
+    let served = Served::new(Limits::default());
+    let long = "x".repeat(MAX_HEAD);
+    for (request, status) in [
+        // What is well formed.
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET / HTTP/1.1\r\nhOST:a\r\n\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", 200),
+        ("GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET / HTTP/1.0\r\n\r\n", 200),
+        ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        // What is not.
+        ("GET /\r\n\r\n", 400),
+        ("\r\n\r\n\r\n", 400),
+        ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
+        ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / FTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET /ä HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\nHost: a\n\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: b\rC: d\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: b\0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA\0: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA : b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\n A: b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n folded\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nnothing\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
+        ("\x16\x03\x01\x02", 400),
+        // Where it goes, and who asks, must be said once.
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+        ("GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nAuthorization: y\r\n\r\n", 400),
+        // How long it is, too.
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nhi", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nh", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\nh", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nh", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\nh", 400),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", 413),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),
+        ("POST / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", 417),
+        (&format!("GET /{long}"), 414),
+        (&format!("GET / HTTP/1.1\r\nA: {long}"), 431),
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(64)), 431),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
+        // What goes wrong further in.
+        ("GET /too-big HTTP/1.1\r\nHost: a\r\n\r\n", 500),
+        ("GET /bad-field HTTP/1.1\r\nHost: a\r\n\r\n", 500),
+        ("GET /bad-status HTTP/1.1\r\nHost: a\r\n\r\n", 500),
+    ] {
+        let mut client = served.connect();
+        client.send(request);
+        let answer = client.answer();
+        assert_eq!(answer.status, status, "{request:?}: {answer:?}");
+        if status >= 400 && status != 405 {
+            assert_eq!(field(&answer.head, "Content-Type"), Some("application/problem+json"), "{request:?}");
+            let problem: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(problem["status"], status, "{request:?}");
+            assert_eq!(problem["type"], "about:blank", "{request:?}");
+        }
+        if status >= 400 && status != 405 && status != 500 {
+            // What follows such a request is unknown, so nothing more is read as one.
+            assert_eq!(field(&answer.head, "Connection"), Some("close"), "{request:?}");
+            assert_eq!(client.rest(), b"", "{request:?}");
+        } else {
+            assert_eq!(field(&answer.head, "Set-Cookie"), None, "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn requests_come_cut_anywhere_and_pipelined() {
+    let served = Served::new(Limits::default());
+    let requests = [&get("/one?a=b"), &post(5), "hello", &get("/two"), &post(0), &get("/last")].concat();
+    let expected = ["/one a=b", "5 bytes for /p", "/two ", "0 bytes for /p", "/last "];
+
+    let mut client = served.connect();
+    client.send(&requests);
+    for body in expected {
+        assert_eq!(client.answer().body, body);
+    }
+    client.0.get_ref().set_nodelay(true).unwrap();
+    for byte in requests.as_bytes() {
+        client.send([*byte]);
+    }
+    for body in expected {
+        assert_eq!(client.answer().body, body);
+    }
+}
+
+#[test]
+fn a_connection_lasts_as_long_as_both_want() {
+    let served = Served::new(Limits::default());
+    for (request, lasts) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\n\r\n", false),
+        ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true),
+    ] {
+        let mut client = served.connect();
+        client.send(request);
+        let answer = client.answer();
+        assert_eq!(field(&answer.head, "Connection"), Some(if lasts { "keep-alive" } else { "close" }));
+        if lasts {
+            assert_eq!(client.get("/again").body, "/again ", "{request:?}");
+        } else {
+            assert_eq!(client.rest(), b"", "{request:?}");
+        }
+    }
+}
+
+#[test]
+fn bodies_are_left_out_where_http_has_none() {
+    let served = Served::new(Limits::default());
+    let mut client = served.connect();
+    client.send("HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n");
+    let (status, head) = client.head();
+    assert_eq!((status, field(&head, "Content-Length")), (200, Some("3")));
+    client.send(get("/unchanged"));
+    let (status, head) = client.head();
+    assert_eq!((status, field(&head, "Content-Length"), field(&head, "ETag")), (304, None, Some("\"1\"")));
+    assert_eq!(client.get("/next").body, "/next ");
+}
+
+#[test]
+fn a_body_that_waits_is_asked_for() {
+    let served = Served::new(Limits::default());
+    let mut client = served.connect();
+    let expecting = |length: usize| post(length).replace("Host", "Expect: 100-continue\r\nHost");
+    client.send(expecting(5));
+    assert_eq!(client.head().0, 100);
+    client.send("hello");
+    assert_eq!(client.answer().body, "5 bytes for /p");
+    // One that would be refused is not.
+    client.send(expecting(MAX_BODY + 1));
+    assert_eq!(client.answer().status, 413);
+}
+
+#[test]
+fn the_route_sees_only_what_is_meant_for_it() {
+    let served = Served::new(Limits::default());
+    let ask = |path: &str, fields: &[u8]| {
+        served
+            .ask([format!("GET {path} HTTP/1.1\r\nHost: a:1\r\n").as_bytes(), fields, b"\r\n"].concat())
+            .body
+    };
+    assert_eq!(ask("/peer", b"Gate-Peer: 10.0.0.1\r\nGate-Secret: x\r\n"), "127.0.0.1");
+    assert_eq!(ask("/cookie", b"Cookie: a=1\r\nCookie: b=\xff; c=3\r\n"), "a=1; b=?; c=3");
+    assert_eq!(ask("/host", b""), "a:1");
+    assert_eq!(ask("http://b:2/host", b""), "b:2");
+}
+
+#[test]
+fn a_large_body_is_taken_up_to_the_limit_and_a_larger_one_told() {
+    let served = Served::new(Limits::default());
+    let answer = served.ask([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat());
+    assert_eq!(answer.body, format!("{MAX_BODY} bytes for /p"));
+    // All of it is sent before the answer is read, so a plain close would be a
+    // reset, which takes the answer away on some systems.
+    let mut client = served.connect();
+    client.send([post(2 * MAX_BODY).as_bytes(), &zeros(2 * MAX_BODY)].concat());
+    assert_eq!(client.answer().status, 413);
+    assert_eq!(client.0.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+#[test]
+fn an_endless_head_is_cut_off() {
+    let served = Served::new(Limits::default());
+    let mut client = served.connect();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\n");
+    let mut sent = 0;
+    // The gate reads on for a little after its answer, and then no more.
+    let ended = loop {
+        match client.0.get_mut().write(&[b'x'; 16 * 1024]) {
+            Ok(count) => sent += count,
+            Err(error) => break error.kind(),
+        }
+        assert!(sent < 64 * 1024 * 1024, "{sent} bytes of head were taken");
+    };
+    assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended:?}");
+    assert_eq!(served.ask(get("/")).status, 200);
+}
+
+#[test]
+fn who_is_slow_is_told_or_closed() {
+    let short = Duration::from_millis(200);
+    let limits = Limits { head: short, body: short, idle: short, ..Limits::default() };
+    let served = Served::new(limits);
+
+    // Progress does not help: it is the whole head that has a deadline.
+    let mut client = served.connect();
+    let mut drip = client.0.get_ref().try_clone().unwrap();
+    client.send("GET / HTTP/1.1\r\nHost: a\r\nA: ");
+    let dripping = thread::spawn(move || {
+        while drip.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let began = Instant::now();
+    assert_eq!(client.answer().status, 408);
+    assert!(began.elapsed() < PATIENCE / 2);
+    drop(client);
+    dripping.join().unwrap();
+
+    assert_eq!(served.ask(post(5) + "hell").status, 408);
+    // Who has begun nothing is told nothing: a browser keeps spare connections.
+    assert_eq!(served.connect().rest(), b"");
+    let mut client = served.connect();
+    client.get("/");
+    assert_eq!(client.rest(), b"");
+    // A second request has its own deadline.
+    let mut client = served.connect();
+    client.get("/");
+    client.send("GET /");
+    assert_eq!(client.answer().status, 408);
+}
+
+#[test]
+fn readers_that_stall_hold_no_worker_and_are_cut_off() {
+    let served = Served::new(Limits { write: Duration::from_millis(200), ..Limits::default() });
+    let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
+    for client in &mut stalled {
+        client.send(get("/big"));
+    }
+    let began = Instant::now();
+    assert_eq!(served.ask(get("/")).status, 200);
+    assert!(began.elapsed() < PATIENCE / 2);
+    // Nothing can be awaited here: reading would be the progress that must lack.
+    thread::sleep(Duration::from_secs(1));
+    for client in &mut stalled {
+        assert!(client.rest().len() < BIG);
+    }
+    let mut reader = served.connect();
+    assert_eq!(reader.get("/big").body.len(), BIG);
+}
+
+#[test]
+fn answers_not_read_are_held_up_to_a_limit() {
+    let served = Served::new(Limits::default());
+    let mut stalled = served.connect();
+    stalled.send(get("/big"));
+    stalled.head();
+    // The two do not fit: who has been reading for longer goes.
+    assert_eq!(served.ask(get("/big")).body.len(), BIG);
+    assert!(stalled.rest().len() < BIG);
+}
+
+#[test]
+fn large_bodies_are_held_up_to_a_limit() {
+    let served = Served::new(Limits::default());
+    let expecting = post(MAX_BODY).replace("Host", "Expect: 100-continue\r\nHost");
+    let mut uploads: Vec<_> = (0..32).map(|_| served.connect()).collect();
+    for client in &mut uploads {
+        client.send(&expecting);
+        assert_eq!(client.head().0, 100);
+    }
+    assert_eq!(served.ask(&expecting).status, 503);
+    assert_eq!(served.ask(post(5) + "hello").status, 200);
+    for client in &mut uploads {
+        client.send(zeros(MAX_BODY));
+        assert_eq!(client.answer().status, 200);
+    }
+    assert_eq!(served.ask([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat()).status, 200);
+}
+
+#[test]
+fn half_open_connections_make_room() {
+    let served = Served::new(Limits { max_connections: 8, ..Limits::default() });
+    let mut kept = served.connect();
+    assert_eq!(kept.get("/").status, 200);
+    let mut half_open: Vec<_> = (0..20)
+        .map(|_| {
+            let mut client = served.connect();
+            client.send("GET / HTTP/1.1\r\n");
+            client
+        })
+        .collect();
+    assert_eq!(served.ask(get("/")).status, 200);
+    // The oldest went, the newest are there, and so is the one that had a request.
+    for client in &mut half_open[..12] {
+        assert_eq!(client.rest(), b"");
+    }
+    let newest = half_open.last_mut().unwrap();
+    newest.send("Host: a\r\n\r\n");
+    assert_eq!(newest.answer().status, 200);
+    assert_eq!(kept.get("/").status, 200);
+}
+
+#[test]
+fn of_idle_connections_the_longest_idle_makes_room() {
+    let served = Served::new(Limits { max_connections: 4, ..Limits::default() });
+    let mut clients: Vec<_> = (0..4).map(|_| served.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(client.get("/").status, 200);
+    }
+    assert_eq!(clients[0].get("/").status, 200);
+    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(clients[1].rest(), b"");
+    assert_eq!(clients[0].get("/").status, 200);
+}
+
+#[test]
+fn one_address_cannot_take_every_place() {
+    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let other = Ipv4Addr::new(127, 0, 0, 2);
+    let mut few: Vec<_> = (0..4).map(|_| served.connect_from(other)).collect();
+    let _many: Vec<_> = (0..100).map(|_| served.connect()).collect();
+    assert_eq!(served.ask(get("/")).status, 200);
+    for client in &mut few {
+        assert_eq!(client.get("/peer").body, "127.0.0.2");
+    }
+}
+
+#[test]
+fn all_addresses_share_the_places() {
+    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let mut clients = Vec::new();
+    for host in [2, 3] {
+        clients.extend((0..40).map(|_| served.connect_from(Ipv4Addr::new(127, 0, 0, host))));
+    }
+    assert_eq!(served.ask(get("/")).status, 200);
+    for client in &mut clients[..16] {
+        assert_eq!(client.rest(), b"");
+    }
+    for client in &mut clients[17..] {
+        assert_eq!(client.get("/").status, 200);
+    }
+}
+
+/// A route that waits until it is let go.
+#[derive(Default)]
+struct Held {
+    released: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Held {
+    fn hold(&self) -> Response {
+        let released = self.released.lock().unwrap();
+        let _released = self.changed.wait_while(released, |released| !*released).unwrap();
+        Response::new(200, "text/plain", "held")
+    }
+
+    fn release(&self) {
+        *self.released.lock().unwrap() = true;
+        self.changed.notify_all();
+    }
+}
+
+#[test]
+fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
+    // As many as the engine lets wait.
+    const WAITING: usize = 256;
+    let (release, released) = smol::channel::bounded::<()>(1);
+    let (begin, waiting) = mpsc::channel();
+    let engine = http::start(move |request| {
+        if request.method != Method::Post {
+            return route(request).into();
+        }
+        let (begin, released) = (begin.clone(), released.clone());
+        Reply::later(async move {
+            begin.send(()).unwrap();
+            // Ends when the sender is dropped.
+            let _ = released.recv().await;
+            Response::new(200, "text/plain", "released").with("X-Kind", "later")
+        })
+    });
+    let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
+    let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
+    for client in &mut clients {
+        client.send(post(0));
+        waiting.recv_timeout(PATIENCE).unwrap();
+    }
+    let refused = served.ask(post(0));
+    assert_eq!((refused.status, waiting.try_recv().is_err()), (503, true), "{}", refused.body);
+    assert_eq!(served.ask(get("/")).status, 200);
+    drop(release);
+    for mut client in clients {
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.body.as_str()), (200, "released"));
+        assert!(
+            answer.head.contains("X-Kind: later\r\n") && answer.head.contains("\r\nDate: "),
+            "{}",
+            answer.head
+        );
+        // It can be asked again over the same connection.
+        assert_eq!(client.get("/a").status, 200);
+    }
+}
+
+#[test]
+fn a_later_answer_that_fails_or_does_not_come_is_told() {
+    let engine = http::start(|request| match request.path.as_str() {
+        "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
+        "/never" => Reply::later(smol::future::pending()),
+        _ => route(request).into(),
+    });
+    let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
+    let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
+    for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
+        // More often than answers may wait: each gives its place back.
+        for _ in 0..if path == "/never" { 3 } else { 300 } {
+            assert_eq!(served.ask(get(path)).status, status, "{path}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_come_is_not_waited_for() {
+    let held = Arc::new(Held::default());
+    let holding = Arc::clone(&held);
+    let engine = http::start(move |_| holding.hold()).unwrap();
+    let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
+    let served = Served::with(engine, "127.0.0.1:0".parse().unwrap(), limits);
+    for _ in 0..4 {
+        assert_eq!(served.ask(get("/")).status, 504);
+    }
+    // The late answers are nobody's; they must not reach the next that asks.
+    held.release();
+    assert_eq!(served.ask(get("/")).body, "held");
+    let mut client = served.connect();
+    client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(client.head().0, 200);
+    assert_eq!(client.get("/").body, "held");
+}
+
+#[test]
+fn a_gate_that_is_dropped_closes_everything_and_another_takes_its_place() {
+    let served = Served::new(Limits::default());
+    let address = served.address;
+    let (mut idle, mut half_open) = (served.connect(), served.connect());
+    assert_eq!(idle.get("/").status, 200);
+    half_open.send("GET ");
+    drop(served);
+    assert_eq!(TcpStream::connect(address).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    assert_eq!(idle.rest(), b"");
+    assert_eq!(half_open.rest(), b"");
+
+    let again = Served::with(engine(), address, Limits::default());
+    assert_eq!(again.address, address);
+    assert_eq!(again.ask(get("/")).status, 200);
+}
+
+#[test]
+fn nobody_else_can_reach_the_engine() {
+    let served = Served::new(Limits::default());
+    assert_eq!(served.ask(get("/")).status, 200);
+    // Another engine may just be starting, in this process or in another.
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
+        let ours = sockets.lines().filter(|line| line.contains("@phsweb-agent-"));
+        let (listening, lanes): (Vec<_>, Vec<_>) = ours.partition(|line| line.contains(" 00010000 "));
+        assert!(!lanes.is_empty());
+        if listening.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < until, "{listening:?}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Set in the process that has few descriptors.
+const FEW_DESCRIPTORS: &str = "GATE_TEST_FEW_DESCRIPTORS";
+
+#[test]
+fn running_out_of_descriptors_passes() {
+    if std::env::var_os(FEW_DESCRIPTORS).is_some() {
+        // No deadline frees a descriptor in time.
+        let limits = Limits { max_connections: 100_000, head: 10 * PATIENCE, ..Limits::default() };
+        let served = Served::new(limits);
+        eprintln!("serving {}", served.address);
+        io::stdin().read_exact(&mut [0]).unwrap();
+        return;
+    }
+    let mut process = Command::new("sh")
+        .args([
+            "-c",
+            r#"ulimit -n 150; exec "$0" --exact --nocapture server::running_out_of_descriptors_passes"#,
+        ])
+        .arg(std::env::current_exe().unwrap())
+        .env(FEW_DESCRIPTORS, "1")
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+    let address: SocketAddr =
+        lines.map(Result::unwrap).find_map(|line| line.strip_prefix("serving ")?.parse().ok()).unwrap();
+    let connect = || Client::new(TcpStream::connect(address).unwrap());
+    let mut half_open = Vec::new();
+    for _ in 0..5 {
+        half_open.extend((0..100).map(|_| connect()));
+        let mut client = connect();
+        assert_eq!(client.get("/").status, 200);
+    }
+    process.stdin.take().unwrap().write_all(b".").unwrap();
+    assert!(process.wait().unwrap().success());
+}

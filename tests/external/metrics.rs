@@ -1,0 +1,225 @@
+//! `/metrics`, as Prometheus itself reads it. Debian's package `prometheus` has both programs.
+//!
+//! ```sh
+//! cargo test --test metrics -- --ignored --nocapture
+//! ```
+
+// What it has for other tests is not used here.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Router, Row, Settings};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::agent::{Agent, Given, until};
+use crate::support::shipped::{Shipped, catalogue};
+
+/// Scrapes that a series must have been in: about one a second.
+const SCRAPES: usize = 20;
+
+/// What they may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Ports that somebody else may take before Prometheus does.
+const TRIES: usize = 5;
+
+/// What `promtool` has against a text; empty where it has nothing.
+fn lint(text: &str) -> String {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool can be run");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let out = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert_eq!(said.status.success(), out.is_empty(), "{out}");
+    out
+}
+
+/// A Prometheus that scrapes the agent; it is killed at the end.
+struct Prometheus {
+    child: Child,
+    address: SocketAddr,
+    http: ureq::Agent,
+    folder: TempDir,
+}
+
+impl Prometheus {
+    /// It does not tell which port it got, so it is given one that was free a moment ago.
+    fn scraping(agent: &Agent) -> Self {
+        for _ in 0..TRIES {
+            let mut prometheus = Self::spawn(agent.address);
+            if prometheus.is_ready() {
+                return prometheus;
+            }
+            eprintln!("no Prometheus at {}:\n{}", prometheus.address, prometheus.log());
+        }
+        panic!("Prometheus does not start");
+    }
+
+    fn spawn(agent: SocketAddr) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let config = format!(
+            "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\n\
+             scrape_configs: [{{job_name: agent, static_configs: [{{targets: ['{agent}']}}]}}]\n"
+        );
+        fs::write(path("prometheus.yml"), config).unwrap();
+        let address =
+            TcpListener::bind((crate::support::address::own_host(), 0)).unwrap().local_addr().unwrap();
+        let child = Command::new("prometheus")
+            .arg(flag("config.file", &path("prometheus.yml")))
+            .arg(flag("storage.tsdb.path", &path("data")))
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(path("log")).unwrap())
+            .spawn()
+            .expect("prometheus can be run");
+        let http = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .into();
+        Self { child, address, http, folder }
+    }
+
+    /// Whether it serves, once that is known. What answers at its address is another one where this one's
+    /// target is not among its targets.
+    fn is_ready(&mut self) -> bool {
+        until("Prometheus has started, or ended", || {
+            if self.child.try_wait().unwrap().is_some() {
+                return Some(false);
+            }
+            let config = self.get("/api/v1/status/config", &[])?;
+            let ours = fs::read_to_string(self.folder.path().join("prometheus.yml")).unwrap();
+            let target = ours.split('\'').nth(1).unwrap();
+            Some(config["data"]["yaml"].as_str()?.contains(target))
+        })
+    }
+
+    fn get(&self, path: &str, query: &[(&str, &str)]) -> Option<Value> {
+        let request = self.http.get(format!("http://{}{path}", self.address));
+        let mut answer = request.query_pairs(query.iter().copied()).call().ok()?;
+        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+    }
+
+    /// The values of an expression, each with its labels.
+    #[track_caller]
+    fn query(&self, expression: &str) -> Vec<(Value, f64)> {
+        let answer = self.get("/api/v1/query", &[("query", expression)]).unwrap_or_default();
+        let result = answer["data"]["result"].as_array();
+        let result = result.unwrap_or_else(|| panic!("{expression}: {answer}"));
+        let value = |series: &Value| series["value"][1].as_str().unwrap().parse().unwrap();
+        result.iter().map(|series| (series["metric"].clone(), value(series))).collect()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- Prometheus said:\n{}---", self.log());
+        }
+    }
+}
+
+fn flag(name: &str, path: &Path) -> String {
+    format!("--{name}={}", path.display())
+}
+
+#[test]
+#[ignore = "needs promtool and prometheus"]
+fn promtool_finds_nothing() {
+    let demo = Agent::demo(&[]);
+    until("every site is asked", || (demo.get("/readyz").status == 200).then_some(()));
+    assert_eq!(lint(&demo.get("/metrics").body), "");
+
+    // Whatever a router names.
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    let servers = ["a \"b\" \\c\nd", "a\rb", "\0", "\u{2028}", "", "} 1\n# TYPE a counter"];
+    let rows = servers.iter().enumerate().map(|(n, server)| {
+        Row::new().id(&format!("*{n}")).with("user", "ada").with("server", *server).with("uptime", "1h")
+    });
+    router.set_rows("/ip/hotspot/active", rows.collect());
+    let agent = Given::default().site("awka", router.addr(), "").start();
+    until("it is asked", || (agent.get("/readyz").status == 200).then_some(()));
+    let text = agent.get("/metrics").body;
+    assert!(text.contains(r#"server="a \"b\" \\c\nd""#), "{text}");
+    assert_eq!(lint(&text), "");
+
+    // All that the shipped file declares.
+    let shipped = Shipped::start(|_| {});
+    let scrape = shipped.agent.get("/metrics").body;
+    for metric in catalogue().iter().flat_map(|plugin| &plugin.metrics) {
+        assert!(scrape.contains(&format!("# TYPE {} ", metric.name)), "{} in\n{scrape}", metric.name);
+    }
+    assert_eq!(lint(&scrape), "");
+
+    // The check can fail.
+    for (change, with) in
+        [("# HELP mikrotik_up ", "# HELP mikrotik_down "), ("_logins_total", "_logins"), ("\\n", "\n")]
+    {
+        assert_ne!(lint(&text.replace(change, with)), "", "{change} as {with}");
+    }
+}
+
+#[test]
+#[ignore = "needs promtool and prometheus"]
+fn prometheus_scrapes_it_and_sees_no_counter_reset() {
+    let demo = Agent::demo(&[]);
+    until("every site is asked", || (demo.get("/readyz").status == 200).then_some(()));
+    let prometheus = Prometheus::scraping(&demo);
+    let began = Instant::now();
+    let scrapes = loop {
+        let scrapes = prometheus.query("sum_over_time(up[5m])").first().map_or(0.0, |(_, count)| *count);
+        let logins = "sum(max_over_time(mikrotik_hotspot_logins_total[5m])) \
+             - sum(min_over_time(mikrotik_hotspot_logins_total[5m]))";
+        let came = prometheus.query(logins).first().map_or(0.0, |(_, count)| *count);
+        if scrapes >= SCRAPES as f64 && came > 0.0 {
+            eprintln!("{scrapes} scrapes, {came} logins");
+            break scrapes;
+        }
+        assert!(began.elapsed() < PATIENCE, "{scrapes} scrapes and {came} logins");
+        thread::sleep(Duration::from_millis(500));
+    };
+    for (labels, up) in prometheus.query("min_over_time(up{job=\"agent\"}[5m])") {
+        assert!(up > 0.5, "a scrape failed: {labels}");
+    }
+    let names = prometheus.get("/api/v1/label/__name__/values", &[]).unwrap();
+    let names = names["data"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let totals: Vec<&str> = names.filter(|name| name.ends_with("_total")).collect();
+    assert_eq!(totals.len(), 10, "{totals:?}");
+    for name in totals {
+        let counts = prometheus.query(&format!("count_over_time({name}[5m])"));
+        let sites = if name.starts_with("process_") { 1 } else { 3 };
+        assert_eq!(counts.len(), sites, "{counts:?}");
+        for (labels, count) in counts {
+            assert!(count >= scrapes, "{name}{labels}: in {count} of {scrapes} scrapes");
+        }
+        for (labels, resets) in prometheus.query(&format!("resets({name}[5m])")) {
+            assert!(resets < 0.5, "{name}{labels} went down {resets} times");
+        }
+        if !name.contains("kicks") && !name.contains("api_logins") {
+            let rose = prometheus.query(&format!("sum(increase({name}[5m]))"));
+            assert!(rose[0].1 > 0.0, "{name} stands still");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The page in a real browser: wide and narrow, light and dark, with scripts and without.
+//!
+//! ```sh
+//! npm ci --prefix tests/browser
+//! NODE_PATH=$PWD/tests/browser/node_modules cargo test --test page -- --ignored --nocapture
+//! ```
+//!
+//! Each test starts an agent over simulated routers of its own and lets a script of `tests/browser` look
+//! at it. What the script wants done, it says in lines that begin with `! `; each is answered by a line of
+//! JSON. Screenshots are left in `target/tmp/page`.
+
+#[allow(dead_code, reason = "what other tests need of it, too")]
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::support::agent::{Agent, Given};
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const TOKEN: &str = "the-admins-token";
+
+/// A user whose name is more than a name.
+const NASTY: &str = "<script>alert(1)</script>\"'&amp;\u{202E}\u{5D0}";
+
+/// How long a name can be made.
+const LONG: usize = 10 * 1024;
+
+/// One browser at a time: they have deadlines, and the machine may have two cores.
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Sites, and the agent over them.
+struct World {
+    routers: BTreeMap<&'static str, Router>,
+    agent: Option<Agent>,
+    address: SocketAddr,
+    /// Where the agent's file is, and what is in it.
+    folder: Option<TempDir>,
+    file: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let settings = |seed, active| Settings { seed, active, ..Settings::default() };
+        let back = Settings { cookies_log_back_in: true, ..settings(3, 0) };
+        let sites =
+            [("awka", settings(1, 23)), ("lagos", settings(2, 9)), ("back", back), ("gone", settings(4, 0))];
+        let start = |settings| Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+        let routers: BTreeMap<_, _> =
+            sites.into_iter().map(|(key, settings)| (key, start(settings))).collect();
+        let address = routers["back"].log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01");
+        assert!(address.is_some());
+        routers["gone"].set_fault(Some(Fault::Refuse));
+        let address = ([127, 0, 0, 1], 0).into();
+        let mut world = Self { routers, agent: None, address, folder: None, file: String::new() };
+        world.start();
+        world
+    }
+
+    /// Starts the agent, where it was before if there was one.
+    fn start(&mut self) {
+        let given = self.given();
+        let (command, folder) = given.command();
+        let agent = Agent::start(command).with_token(TOKEN);
+        self.address = agent.address;
+        (self.folder, self.file) = (Some(folder), given.text());
+        for key in ["awka", "lagos", "back"] {
+            agent.well(key);
+        }
+        self.agent = Some(agent);
+    }
+
+    /// The same, before its file is there.
+    fn wait(&mut self) {
+        self.agent = None;
+        let given = self.given().argument("--wait").argument("--config").argument("sites.ron");
+        let (command, folder) = given.command();
+        fs::remove_file(folder.path().join("sites.ron")).unwrap();
+        self.agent = Some(Agent::start(command).with_token(TOKEN));
+        (self.folder, self.file) = (Some(folder), given.text());
+    }
+
+    fn given(&self) -> Given {
+        let mut given = Given::default()
+            .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
+            .argument("run")
+            .argument("--listen")
+            .argument(&self.address.to_string());
+        for (key, router) in &self.routers {
+            let name = key[..1].to_uppercase() + &key[1..];
+            given = given.site(key, router.addr(), &format!("name: \"{name}\""));
+        }
+        given
+    }
+
+    /// Does what a script wants done.
+    fn act(&mut self, words: &[&str]) -> Value {
+        match *words {
+            ["agent", "kill"] => self.agent = None,
+            ["agent", "start"] => self.start(),
+            ["agent", "wait"] => self.wait(),
+            ["nasty"] => return self.nasty(),
+            ["file", what] => self.write_file(what),
+            [what, key, ref more @ ..] => return self.act_on(what, key, more),
+            _ => panic!("{words:?}"),
+        }
+        Value::Null
+    }
+
+    fn act_on(&self, what: &str, key: &str, more: &[&str]) -> Value {
+        let router = &self.routers[key];
+        let id_of =
+            |user: &str| router.sessions().into_iter().find(|session| session.user == user).unwrap().id;
+        match (what, more) {
+            ("sessions", []) => {
+                let session =
+                    |of: phsweb_agent::simulator::Session| json!({ "user": of.user, "mac": of.mac });
+                return router.sessions().into_iter().map(session).collect();
+            }
+            ("log_in", [user, address]) => {
+                let mac = "8C:F5:A3:12:34:56";
+                assert!(router.log_in(user, address.parse().unwrap(), mac).is_some(), "{address} is taken");
+            }
+            ("log_out", [user]) => router.log_out(&id_of(user)),
+            ("replace", [user]) => {
+                let session = router.sessions().into_iter().find(|session| session.user == *user).unwrap();
+                router.log_out(&session.id);
+                assert!(router.log_in("replaced", session.address, "8C:F5:A3:65:43:21").is_some());
+            }
+            ("reboot", []) => router.reboot(),
+            ("latency", [ms]) => router.set_latency(Duration::from_millis(ms.parse().unwrap())),
+            ("fault", ["none"]) => router.set_fault(None),
+            ("fault", [name]) => router.set_fault(Some(name.parse().unwrap())),
+            ("wait", [cause]) => drop(self.agent.as_ref().unwrap().fails(key, cause)),
+            _ => panic!("{what} {key} {more:?}"),
+        }
+        Value::Null
+    }
+
+    /// Writes the agent's file: as it was at the start, or with one change to that.
+    fn write_file(&self, what: &str) {
+        let file = match what {
+            "same" => self.file.clone(),
+            "wrong" => self.file.replace("listen:", "lisen:"),
+            "site" => {
+                let at = self.routers["awka"].addr();
+                let site =
+                    format!("\"new\": (name: \"New\", hosts: [\"{at}\"], password: Plain(\"password\")),");
+                self.file.replace("sites: {", &format!("sites: {{ {site}"))
+            }
+            "plugin" => {
+                let declared = "plugins: { \"ports\": (title: \"Ports\", menu: \"/interface\", columns: [\"name\", \"type\"]),";
+                let collect = "\"awka\": (collect: [\"hotspot\", \"ports\"], ";
+                self.file.replace("plugins: {", declared).replace("\"awka\": (", collect)
+            }
+            _ => panic!("{what}"),
+        };
+        assert_eq!(file == self.file, what == "same");
+        fs::write(self.folder.as_ref().unwrap().path().join("sites.ron"), file).unwrap();
+    }
+
+    /// People with names that are no names; gives these.
+    fn nasty(&self) -> Value {
+        let names = [NASTY.to_string(), NASTY.repeat(LONG / NASTY.len()), "W".repeat(LONG)];
+        for (n, name) in names.iter().enumerate() {
+            let address = Ipv4Addr::new(10, 5, 61, u8::try_from(n).unwrap() + 1);
+            assert!(self.routers["awka"].log_in(name, address, "8C:F5:A3:00:00:09").is_some());
+        }
+        let agent = self.agent.as_ref().unwrap();
+        agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 26);
+        json!(names)
+    }
+}
+
+/// Lets a script look at a world of its own.
+#[track_caller]
+fn look(script: &str) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut world = World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
+    fs::create_dir_all(&screenshots).unwrap();
+    let mut looking = Command::new("node")
+        .arg(root.join("tests/browser").join(script))
+        .arg(format!("http://{}", world.address))
+        .arg(&screenshots)
+        .arg(TOKEN)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = looking.stdin.take().unwrap();
+    for line in BufReader::new(looking.stdout.take().unwrap()).lines().map(Result::unwrap) {
+        match line.strip_prefix("! ") {
+            Some(wanted) => {
+                let answer = world.act(&wanted.split(' ').collect::<Vec<_>>());
+                writeln!(answers, "{answer}").unwrap();
+            }
+            None => println!("{line}"),
+        }
+    }
+    assert!(looking.wait().unwrap().success(), "{script} saw what must not be: it is told above");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn every_page_looks_well() {
+    look("look.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn sessions_are_ended() {
+    look("kick.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn an_open_page_is_live() {
+    look("live.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn an_open_page_follows_the_file() {
+    look("file.js");
+}
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn people_log_in_and_out() {
+    look("login.js");
+}

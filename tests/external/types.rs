@@ -1,0 +1,122 @@
+//! The JSON has the types that the dashboard's guide gives it, says the TypeScript compiler itself.
+//!
+//! It is pinned in `tests/types/package.json`:
+//!
+//! ```sh
+//! npm ci --prefix tests/types
+//! NODE_PATH=$PWD/tests/types/node_modules cargo test --test types -- --ignored
+//! ```
+
+// What it has for other tests is not used here.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use phsweb_agent::simulator::{Router, Settings};
+use serde_json::{Value, json};
+
+use crate::support::agent::Given;
+
+/// Where node finds the compiler: in `NODE_PATH`, or above the folder of `tests/types`.
+fn compiler() -> String {
+    let asked = Command::new("node")
+        .args(["-p", "require.resolve('typescript/bin/tsc')"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/types"))
+        .output()
+        .expect("node can be run");
+    let said = String::from_utf8_lossy(&asked.stderr);
+    assert!(asked.status.success(), "typescript is not where node looks: {said}");
+    String::from_utf8(asked.stdout).unwrap().trim().to_string()
+}
+
+/// What the compiler refuses of these constants: the line of each and what is wrong with it.
+fn refused(constants: &[(&str, &Value)]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().unwrap();
+    let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/types/guide.ts");
+    fs::copy(types, folder.path().join("guide.ts")).unwrap();
+    let mut text =
+        "import type { AndMore, HotspotActiveUser, RouterStatus, Site } from \"./guide\";\n".to_string();
+    for (n, (of, json)) in constants.iter().enumerate() {
+        writeln!(text, "export const c{n}: {of} = {json:#};").unwrap();
+    }
+    fs::write(folder.path().join("check.ts"), &text).unwrap();
+    let checked = Command::new("node")
+        .arg(compiler())
+        .args(["--noEmit", "--strict", "--pretty", "false", "check.ts"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked.status.success(), said.is_empty(), "{said}");
+    let lines: Vec<&str> = text.lines().collect();
+    let refusals = said.lines().filter(|line| !line.starts_with(' ')).map(|line| {
+        let place = line.strip_prefix("check.ts(").and_then(|rest| rest.split(',').next());
+        let number: usize = place.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+        (lines[number - 1].trim().to_string(), line.to_string())
+    });
+    refusals.collect()
+}
+
+const STATS: &str = "Record<string, AndMore<Site>>";
+const PEOPLE: &str = "AndMore<HotspotActiveUser>[]";
+const ROUTER: &str = "AndMore<RouterStatus>";
+
+#[test]
+#[ignore = "needs node with typescript"]
+fn the_json_has_the_guides_types() {
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    let lost = crate::support::router_of_own_host(Settings::default());
+    let never = crate::support::address::nobody();
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let agent = Given::default()
+        .http("admin: Token(Plain(\"t\")),")
+        .defaults("refresh: \"1s\", query_timeout: \"60s\",")
+        .site("online", router.addr(), "")
+        .site("lost", lost.addr(), "")
+        .site("never", never, "")
+        .site("connecting", silent.local_addr().unwrap(), "")
+        .start()
+        .with_token("t");
+    agent.well("online");
+    agent.well("lost");
+    drop(lost);
+    agent.fails("lost", "refused");
+    agent.fails("never", "refused");
+    let stats = agent.json("/api/hotspot/stats");
+    let people = agent.json("/api/hotspot/online/active");
+    let routers = agent.json("/api/routers");
+    assert_eq!(stats.as_object().unwrap().len(), 4);
+    assert_eq!(stats["connecting"]["lastActivity"], "Connecting");
+    assert_eq!(people.as_array().unwrap().len(), 23);
+
+    let good = [(STATS, &stats), (PEOPLE, &people), (ROUTER, &routers["online"])];
+    assert_eq!(refused(&good), []);
+
+    // The check can fail: a field that has another type or is left out is refused.
+    let wrong = [
+        (STATS, "/online/activeUsers", json!("23")),
+        (STATS, "/lost/totalUsers", json!(null)),
+        (STATS, "/never/status", json!("offline")),
+        (STATS, "/never/routerStatus", json!({"isOnline": true})),
+        (PEOPLE, "/0/bytesIn", json!("1")),
+        (PEOPLE, "/22/loginTime", json!(null)),
+        (ROUTER, "/uptime", json!(5)),
+    ];
+    let bad: Vec<(&str, Value)> = wrong
+        .iter()
+        .map(|(of, place, value)| {
+            let mut bad = good.iter().find(|(good, _)| good == of).unwrap().1.clone();
+            *bad.pointer_mut(place).unwrap() = value.clone();
+            (*of, bad)
+        })
+        .collect();
+    let bad: Vec<(&str, &Value)> = bad.iter().map(|(of, json)| (*of, json)).collect();
+    let refused = refused(&bad);
+    assert_eq!(refused.len(), wrong.len(), "{refused:#?}");
+    for ((_, place, value), (line, said)) in wrong.iter().zip(&refused) {
+        let field = place.rsplit('/').next().unwrap();
+        assert!(line.starts_with(&format!("\"{field}\": ")), "{place} as {value}: {line}: {said}");
+    }
+}

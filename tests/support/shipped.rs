@@ -1,0 +1,90 @@
+//! The shipped `sites.ron` with all of its catalogue collected, over simulated routers of different versions.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use phsweb_agent::config;
+use phsweb_agent::plugin::Declaration;
+use phsweb_agent::simulator::{Login, Router, Settings};
+use ron::value::RawValue;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::agent::{Agent, program, until};
+
+/// The sites of the file, each with the version of the router that answers for it. The last one logs in by
+/// challenge, as the file has it.
+pub(crate) const SITES: [(&str, &str); 3] =
+    [("awka", "7.20.7 (long-term)"), ("lagos", "6.49.10 (stable)"), ("abuja", "6.42.12 (long-term)")];
+
+const COLLECT: &str = r#"collect: ["hotspot", "resource", "health"],"#;
+const ADMIN: &str = r#"// admin: Token(Env("PHSWEB_ADMIN_TOKEN")),"#;
+
+/// An agent over that file.
+pub(crate) struct Shipped {
+    pub(crate) agent: Agent,
+    routers: Vec<Router>,
+    _folder: TempDir,
+}
+
+impl Shipped {
+    /// Somebody does something at each router before the agent comes.
+    #[track_caller]
+    pub(crate) fn start(before: impl Fn(&Router)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sites.ron");
+        std::fs::write(&path, collecting()).unwrap();
+        let mut command = program(["run", "--listen", "127.0.0.1:0", "--config"]);
+        command.arg(&path).env("PHSWEB_ADMIN_TOKEN", "admin");
+        let routers = SITES.map(|(site, version)| {
+            let logins = vec![Login::new("api-user", "change-me")];
+            let settings = Settings { version: version.parse().unwrap(), logins, ..Settings::default() };
+            let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+            before(&router);
+            let variable = |part: &str| format!("MIKROTIK_{}_{part}", site.to_uppercase());
+            command.env(variable("HOST"), "127.0.0.1");
+            command.env(variable("PORT"), router.addr().port().to_string());
+            router
+        });
+        let agent = Agent::start(command).with_token("admin");
+        until("every site is asked", || (agent.get("/readyz").status == 200).then_some(()));
+        Self { agent, routers: routers.into(), _folder: folder }
+    }
+
+    /// The sites and their routers.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = (&'static str, &Router)> {
+        SITES.map(|(site, _)| site).into_iter().zip(&self.routers)
+    }
+}
+
+fn file() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap()
+}
+
+/// The file with all of its plugins collected, and an admin.
+fn collecting() -> String {
+    #[derive(Deserialize)]
+    struct File {
+        plugins: BTreeMap<String, Box<RawValue>>,
+    }
+    let file = file();
+    let names = ron::from_str::<File>(&file).unwrap().plugins.into_keys();
+    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    let with = |file: &str, found: &str, instead: &str| {
+        assert_eq!(file.matches(found).count(), 1, "{found}");
+        file.replace(found, instead)
+    };
+    let collecting = with(&file, COLLECT, &COLLECT.replace(']', &format!(", {}]", names.join(", "))));
+    with(&collecting, ADMIN, ADMIN.trim_start_matches("// "))
+}
+
+/// What the file says of each plugin of the catalogue.
+pub(crate) fn catalogue() -> Vec<Declaration> {
+    let token = |name: &str| (name == "PHSWEB_ADMIN_TOKEN").then(|| "admin".to_string());
+    let config = config::parse(Path::new("sites.ron"), &collecting(), &token);
+    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+    let declared: Vec<Declaration> =
+        config.sites[0].plugins.iter().filter_map(|plugin| plugin.declaration().cloned()).collect();
+    assert!(declared.len() >= 11, "{declared:?}");
+    declared
+}
