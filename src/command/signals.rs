@@ -18,7 +18,8 @@ use crate::logging;
 /// ignores signals for it that it does not handle.
 #[derive(Debug)]
 pub struct Signals {
-    received: Receiver<Signal>,
+    /// A message for each SIGHUP. SIGTERM and SIGINT close the channel.
+    reloads: Receiver<()>,
     /// Whether the command waits for signals itself.
     is_running: Arc<AtomicBool>,
 }
@@ -28,16 +29,14 @@ impl Signals {
     pub(super) fn receive() -> Result<Self, Failure> {
         let mut signals = async_signal::Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| Failure::No(format!("signals can't be received: {error}")))?;
-        // Two are enough: a SIGHUP that is not handled yet covers the next one, and one SIGTERM ends it all.
-        let (sender, received) = channel::bounded(2);
+        // A SIGHUP that is not handled yet covers the next one.
+        let (sender, reloads) = channel::bounded(1);
         let is_running = Arc::new(AtomicBool::new(false));
         let command_runs = is_running.clone();
         let forward = async move {
             while let Some(signal) = signals.next().await {
                 match signal {
-                    Ok(Signal::Hup) => {
-                        let _ = sender.try_send(Signal::Hup);
-                    }
+                    Ok(Signal::Hup) => drop(sender.try_send(())),
                     Ok(signal) => {
                         anew::no_more();
                         log::info!("ending: {signal:?}");
@@ -45,21 +44,20 @@ impl Signals {
                             logging::end();
                             process::exit(0);
                         }
-                        // The last one: whoever receives it ends.
-                        let _ = sender.force_send(signal);
+                        return;
                     }
                     Err(error) => log::warn!("signals can't be received: {error}"),
                 }
             }
         };
         smol::spawn(forward).detach();
-        Ok(Self { received, is_running })
+        Ok(Self { reloads, is_running })
     }
 
     /// Waits for SIGTERM or SIGINT, and calls `reload` on each SIGHUP.
     pub(super) async fn until_ended(self, reload: impl Fn()) {
         self.is_running.store(true, Ordering::SeqCst);
-        while let Ok(Signal::Hup) = self.received.recv().await {
+        while self.reloads.recv().await.is_ok() {
             reload();
         }
     }

@@ -13,7 +13,12 @@ mod architecture;
 mod client;
 mod codec;
 mod configuration;
+mod corpus;
 mod documents;
+// As a module: the crate itself links libFuzzer.
+#[allow(unreachable_pub)]
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
 mod mikrotik;
 mod reference;
 mod reload;

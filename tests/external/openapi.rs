@@ -19,7 +19,7 @@ use crate::support::agent::{Agent, program};
 
 const TOKEN: &str = "open-sesame";
 
-/// Requests for each method of a path, in each of some ways.
+/// Requests for each method of a path, in each of some ways; `SCHEMATHESIS_EXAMPLES` in the environment overrides it.
 const EXAMPLES: &str = "40";
 
 /// The document with its `default` for these statuses only: no other than those described must come.
@@ -52,9 +52,10 @@ fn asked(statuses: &[&str], selected: &[&str]) {
     fs::write(folder.path().join("openapi.json"), document.to_string()).unwrap();
     let url = format!("http://{}", agent.address);
     let header = format!("Authorization: Bearer {TOKEN}");
+    let examples = std::env::var("SCHEMATHESIS_EXAMPLES").unwrap_or(EXAMPLES.into());
     let done = Command::new("schemathesis")
         .args(["run", "openapi.json", "--url", &url, "--header", &header])
-        .args(["--checks", "all", "--mode", "all", "--max-examples", EXAMPLES, "--generation-deterministic"])
+        .args(["--checks", "all", "--mode", "all", "--max-examples", &examples, "--generation-deterministic"])
         .args(["--continue-on-failure", "--no-color"])
         .args(selected)
         // It leaves files where it runs.

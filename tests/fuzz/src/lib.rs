@@ -1,4 +1,5 @@
-//! What the fuzz targets share. Each tells at its top what an input is and what must hold.
+//! The fuzz targets. Each module tells at its top what an input is and what must hold; `fuzz_targets` hands it to
+//! libFuzzer, and the tests in `tests/blackbox/corpus.rs` run it on the committed seeds.
 //!
 //! | target | its subject |
 //! | --- | --- |
@@ -17,4 +18,8 @@
 //! What is found goes to `artifacts`; its cause becomes an ordinary test. The seeds in `corpus` are made
 //! from the forms that RouterOS's documentation and traces have.
 
+pub mod client;
+pub mod decoder;
+pub mod login;
 pub mod peer;
+pub mod values;

@@ -1,0 +1,156 @@
+//! The whole client beside a router that says and takes whatever an input tells.
+//!
+//! An input is text. Each byte of its first line is something that the client does, see [`act`];
+//! each other line is something that the router does, see [`step`].
+
+use super::peer::{FOREVER, Peer, Step, drive};
+use phsweb_agent::routeros::client::{self, Client, Command, MAX_REPLY, MAX_ROWS, Reply};
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::value;
+use phsweb_agent::routeros::wire::{Decoder, MAX_SENTENCE, Sentence};
+use smol::future;
+
+/// Longest that a router's lines become, in bytes: enough for the most rows of an answer.
+const MAX_STREAM: usize = 256 * 1024;
+
+/// Most that a client does.
+const MAX_ACTS: usize = 16;
+
+/// What the client may hold: all answers under way and two sentences, twice, for vectors that grow.
+const MAX_HELD: usize = 2 * (MAX_REPLY + 2 * MAX_SENTENCE);
+
+/// Asked together.
+const COMMANDS: [&str; 3] = ["/ip/hotspot/active/print", "/system/resource/print", "/system/health/print"];
+
+/// Runs one input. `allocated` returns how many bytes of memory the process holds.
+pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
+    let mut lines = input.split(|byte| *byte == b'\n');
+    let acts = lines.next().unwrap_or_default();
+    let mut said = 0;
+    let mut last = Vec::new();
+    let peer = Peer::new(lines.map(|line| {
+        let step = step(line, &mut last, MAX_STREAM - said);
+        if let Step::Say(bytes) = &step {
+            said += bytes.len();
+        }
+        step
+    }));
+
+    let before = allocated();
+    let within_bounds = || {
+        let held = allocated().saturating_sub(before);
+        assert!(held <= MAX_HELD, "it holds {held} bytes; the most is {MAX_HELD}");
+    };
+    let (client, connection) = client::over(peer.clone());
+    let acting = act(&client, &acts[..acts.len().min(MAX_ACTS)]);
+    let (why, ()) = drive(&peer, future::zip(connection.run(), acting), within_bounds);
+
+    // Whatever is asked later fails for the same reason.
+    let late = drive(&peer, client.call(Command::new(COMMANDS[0]), FOREVER), || {});
+    assert_eq!(late, Err(why));
+    let usage = client.usage();
+    assert!(usage.received_bytes <= said as u64);
+    check_asked(&peer.written(), usage);
+}
+
+/// What the router does by a line: `?` waits for the client to write, `<3` says what follows in
+/// pieces of 3 bytes, `>3` takes 3 bytes more, `%` breaks the connection, `*3` says what it said
+/// last three times more, a line that begins with `!` is a sentence of the words between its
+/// spaces, and any other is said as it stands.
+fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
+    let figure = || value::number(&line[1..]).and_then(|figure| usize::try_from(figure).ok()).unwrap_or(1);
+    let mut bytes = match line.first() {
+        Some(b'?') => return Step::Wait,
+        Some(b'<') => return Step::Pieces(figure()),
+        Some(b'>') => return Step::Take(figure()),
+        Some(b'%') => return Step::Break,
+        Some(b'*') => last.repeat(figure().min(room / last.len().max(1))),
+        Some(b'!') => {
+            last.clear();
+            Sentence::from_words(line.split(|byte| *byte == b' ')).encode(last);
+            last.clone()
+        }
+        _ => {
+            last.clear();
+            last.extend_from_slice(line);
+            last.clone()
+        }
+    };
+    bytes.truncate(room);
+    Step::Say(bytes)
+}
+
+/// What the client does: logs in by `p`assword or by `c`hallenge, `a`sks the commands, begins to
+/// `l`isten, takes what has come `t`o the last listen, or `d`rops it. Then it follows what it
+/// listens to until that ends.
+async fn act(client: &Client, acts: &[u8]) {
+    let mut listens = Vec::new();
+    for act in acts {
+        match act {
+            // An outcome is the router's doing: that there is one is what counts.
+            b'p' => drop(client.login("api-user", "password", Method::Plain, FOREVER).await),
+            b'c' => drop(client.login("api-user", "password", Method::Challenge, FOREVER).await),
+            b'a' => {
+                let replies = client.call_all(COMMANDS.map(Command::new).into(), FOREVER).await;
+                assert_eq!(replies.len(), COMMANDS.len());
+                check_rows(replies.iter().flatten());
+            }
+            b'l' => listens.push(client.listen(Command::new("/ip/hotspot/active/listen"))),
+            b't' => {
+                if let Some(listen) = listens.pop() {
+                    listen.changed().await;
+                    if listen.take().is_ok() {
+                        listens.push(listen);
+                    }
+                }
+            }
+            b'd' => drop(listens.pop()),
+            _ => {}
+        }
+    }
+    for listen in listens {
+        loop {
+            listen.changed().await;
+            if listen.take().is_err() {
+                break;
+            }
+            // Whoever waits has to hear that there is nothing more to wait for.
+            if listen.take().is_err() {
+                assert!(future::poll_once(listen.changed()).await.is_some(), "its end was not told");
+                break;
+            }
+        }
+    }
+}
+
+/// Each row is in the answer to the command that it names.
+fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
+    let mut tags = Vec::new();
+    for reply in replies {
+        assert!(reply.rows.len() <= MAX_ROWS);
+        let mut own: Vec<_> = reply.rows.iter().map(|row| row.tag().and_then(value::number)).collect();
+        own.dedup();
+        assert!(own.len() <= 1 && own.iter().all(|tag| tag.is_some() && !tags.contains(tag)));
+        tags.append(&mut own);
+    }
+}
+
+/// What the client wrote is commands, each with a tag of its own unless it logs in.
+fn check_asked(written: &[u8], usage: client::Usage) {
+    let mut decoder = Decoder::default();
+    decoder.push(written);
+    let mut tags = Vec::new();
+    let mut count = 0;
+    while let Some(sentence) = decoder.next().expect("sentences") {
+        count += 1;
+        assert!(sentence.first().starts_with(b"/"));
+        match sentence.tag() {
+            None => assert_eq!(sentence.first(), b"/login"),
+            Some(tag) => {
+                assert!(!tags.contains(&tag.to_vec()), "a tag is used twice");
+                tags.push(tag.to_vec());
+            }
+        }
+    }
+    assert!(count <= usage.commands && usage.sent_bytes <= written.len() as u64);
+}

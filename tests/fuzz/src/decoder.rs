@@ -1,0 +1,96 @@
+//! Any bytes, cut at any places, into `wire::Decoder`.
+//!
+//! An input is three sizes of pieces that take turns, how many times what follows is said, and that.
+//! Saying it again brings the limits within reach of a short input.
+
+use phsweb_agent::routeros::wire::{Decoder, Error, MAX_SENTENCE, MAX_WORD, MAX_WORDS, Sentence};
+
+/// Longest stream made of an input, in bytes: a sentence at its limit, and a word.
+const MAX_STREAM: usize = MAX_SENTENCE + MAX_WORD;
+
+/// Up to this, the byte that tells how many times means once: most inputs are to be quick.
+const ONCE: u8 = 0xBF;
+
+/// How many times more each step above that is: the last must bring any limit within reach.
+const TIMES: usize = 4;
+
+/// How many zeros end what is said again: they fill a word under way, unless it is one of the longest,
+/// and end its sentence, so that one past a limit is seen. As few as will do, for each takes its time.
+const END: usize = 16 * 1024;
+
+/// Most pieces of the smallest size; those of a longer stream are as many times larger.
+const MAX_PIECES: usize = 4096;
+
+/// A vector that grows may have room for as much again as it holds.
+const GROWTH: usize = 2;
+
+/// Runs one input. `allocated` returns how many bytes of memory the process holds.
+pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
+    let &[a, b, c, again, ref said @ ..] = input else { return };
+    let mut stream = said.repeat(1 + TIMES * usize::from(again.saturating_sub(ONCE)));
+    stream.truncate(MAX_STREAM);
+    if again > ONCE {
+        stream.resize(stream.len() + END, 0);
+    }
+
+    let mut sentences = Vec::new();
+    let (end, _) = decode(&allocated, [&stream[..]], |sentence| sentences.push(sentence));
+    for sentence in &sentences {
+        assert!(!sentence.is_empty() && sentence.len() <= MAX_SENTENCE);
+        assert!(sentence.words().count() <= MAX_WORDS);
+        assert!(sentence.words().all(|word| (1..=MAX_WORD).contains(&word.len())));
+    }
+
+    let scale = 1 + stream.len() / MAX_PIECES;
+    let sizes = [a, b, c].map(|size| usize::from(size).max(1) * scale);
+    let mut rest = &stream[..];
+    let pieces = sizes.iter().cycle().map_while(|size| {
+        let (piece, after) = rest.split_at_checked(*size).unwrap_or((rest, &[]));
+        rest = after;
+        (!piece.is_empty()).then_some(piece)
+    });
+    let mut expected = sentences.iter();
+    let (cut_end, held) = decode(&allocated, pieces, |sentence| assert_eq!(expected.next(), Some(&sentence)));
+    assert_eq!((expected.next(), cut_end), (None, end), "the cuts matter");
+    let largest = sizes.into_iter().max().unwrap_or_default();
+    // The sentence under way, where its words end, a word that has not come whole, the last piece.
+    let bound = GROWTH * (MAX_SENTENCE + MAX_WORDS * size_of::<usize>() + MAX_WORD + largest);
+    assert!(held <= bound, "it held {held} bytes; the most is {bound}");
+
+    let mut encoded = Vec::new();
+    for sentence in &sentences {
+        sentence.encode(&mut encoded);
+    }
+    let mut expected = sentences.iter();
+    let (end, _) =
+        decode(&allocated, [&encoded[..]], |sentence| assert_eq!(expected.next(), Some(&sentence)));
+    assert_eq!((expected.next(), end), (None, None), "what is encoded is no longer the same");
+}
+
+/// Decodes a stream that comes in these pieces: what ended it, and the most bytes of memory that
+/// were held after one of them, those included that `each` keeps.
+fn decode<'s>(
+    allocated: impl Fn() -> usize,
+    pieces: impl IntoIterator<Item = &'s [u8]>,
+    mut each: impl FnMut(Sentence),
+) -> (Option<Error>, usize) {
+    let before = allocated();
+    let mut held = 0;
+    let mut decoder = Decoder::default();
+    for piece in pieces {
+        decoder.push(piece);
+        loop {
+            match decoder.next() {
+                Ok(Some(sentence)) => each(sentence),
+                Ok(None) => break,
+                Err(error) => {
+                    decoder.push(b"\0");
+                    assert_eq!(decoder.next(), Err(error), "an error is final");
+                    return (Some(error), held);
+                }
+            }
+        }
+        held = held.max(allocated().saturating_sub(before));
+    }
+    (None, held)
+}

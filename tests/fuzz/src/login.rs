@@ -1,0 +1,62 @@
+//! Any bytes in answer to a login, by either method, and as a challenge.
+//!
+//! An input is the size of the pieces that the answers come in, how long the first of the two
+//! answers is, and both.
+
+use super::peer::{FOREVER, Peer, Step, drive};
+use phsweb_agent::routeros::client;
+use phsweb_agent::routeros::login::{self, Method};
+use phsweb_agent::routeros::wire::{Decoder, Sentence};
+use smol::future;
+
+const USER: &str = "api-user";
+const PASSWORD: &str = "pass=word";
+
+/// Runs one input.
+pub fn run(input: &[u8]) {
+    let &[piece, length, ref said @ ..] = input else { return };
+    challenge(said);
+    let (first, second) = said.split_at_checked(usize::from(length)).unwrap_or((said, &[]));
+    for method in [Method::Plain, Method::Challenge] {
+        let peer = Peer::new([
+            Step::Pieces(usize::from(piece)),
+            Step::Wait,
+            Step::Say(first.into()),
+            Step::Wait,
+            Step::Say(second.into()),
+        ]);
+        let (client, connection) = client::over(peer.clone());
+        let logging_in = client.login(USER, PASSWORD, method, FOREVER);
+        let (_, outcome) = drive(&peer, future::zip(connection.run(), logging_in), || {});
+        let asked = asked(&peer.written());
+        let words: Vec<&[u8]> = asked.iter().flat_map(Sentence::words).collect();
+        match method {
+            Method::Plain => assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"]),
+            Method::Challenge => {
+                assert!(!words.iter().any(|word| word.starts_with(b"=password=")), "the password went out");
+                // An answer may be there before the second has left.
+                assert!(outcome.is_err() || client.usage().commands == 2);
+            }
+        }
+    }
+}
+
+/// The commands that the client has written.
+fn asked(written: &[u8]) -> Vec<Sentence> {
+    let mut decoder = Decoder::default();
+    decoder.push(written);
+    std::iter::from_fn(|| decoder.next().expect("whole sentences")).collect()
+}
+
+/// Responds to a challenge of these bytes, and of them as a router writes bytes.
+fn challenge(bytes: &[u8]) {
+    let is_hex = bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit);
+    let digit = |value| char::from_digit(u32::from(value), 16).expect("four bits");
+    let hex: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
+    for (ret, is_hex) in [(bytes, is_hex), (hex.as_bytes(), true)] {
+        let sentence = login::respond(USER, PASSWORD, ret);
+        assert_eq!(sentence.is_some(), is_hex);
+        let response = sentence.as_ref().and_then(|sentence| sentence.get("response"));
+        assert!(response.is_none_or(|response| response.starts_with(b"00") && response.len() == 34));
+    }
+}

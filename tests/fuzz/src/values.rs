@@ -1,0 +1,138 @@
+//! Any text of a router as each type of value, and as rows of each plugin.
+//!
+//! An input is text. Each of its lines is a value, and the whole is one; each run of lines
+//! without an empty one between them is a row, a word each.
+
+use std::sync::LazyLock;
+
+use phsweb_agent::clock::Moment;
+use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin, built_in};
+use phsweb_agent::routeros::client::Reply;
+use phsweb_agent::routeros::codepage::Codepage;
+use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
+use phsweb_agent::routeros::value;
+use phsweb_agent::routeros::wire::{Sentence, attribute};
+
+/// Some that a site may declare: with holes and without.
+static CODEPAGES: LazyLock<Vec<&'static Codepage>> = LazyLock::new(|| {
+    let names = ["windows-1252", "windows-1251", "windows-1255", "windows-874"];
+    names.map(|name| Codepage::named(name).expect("a known name")).into()
+});
+
+/// Runs one input.
+pub fn run(input: &[u8]) {
+    let lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+    for text in lines.iter().copied().chain([input]) {
+        numbers(text);
+        texts(text);
+    }
+    authorities(input);
+    plugins(lines.split(|line| line.is_empty()).map(|words| Sentence::from_words(words.iter())).collect());
+}
+
+fn numbers(text: &[u8]) {
+    if let Some(duration) = value::duration(text) {
+        let shown = value::format_duration(duration);
+        let again = value::duration(shown.as_bytes()).map(|again| again.as_secs());
+        assert_eq!(again, Some(duration.as_secs()), "{shown}");
+    }
+    if let Some(number) = value::number(text) {
+        assert!(text.iter().all(u8::is_ascii_digit));
+        assert_eq!(value::number(number.to_string().as_bytes()), Some(number));
+    }
+    if let Some(decimal) = value::decimal(text) {
+        assert!(decimal.is_finite(), "{decimal} is no measure");
+        assert_eq!(value::decimal(decimal.to_string().as_bytes()), Some(decimal));
+    }
+    if let Some(boolean) = value::boolean(text) {
+        assert_eq!(value::boolean(boolean.to_string().as_bytes()), Some(boolean));
+    }
+}
+
+fn texts(text: &[u8]) {
+    let utf8 = std::str::from_utf8(text);
+    for codepage in &*CODEPAGES {
+        let shown = value::text(text, codepage);
+        assert!(utf8.is_err() || utf8 == Ok(&*shown), "UTF-8 is shown as it is");
+    }
+    if let Some((key, value)) = attribute(text) {
+        assert!(!key.contains(&b'='));
+        // Without a second `=`, the word is short of the one before the empty value.
+        let whole = [b"=", key, b"=", value].concat();
+        assert!(whole == text || value.is_empty() && whole.strip_suffix(b"=") == Some(text));
+    }
+    if let Some(fingerprint) = utf8.ok().and_then(|text| text.parse::<Fingerprint>().ok()) {
+        assert_eq!(fingerprint.to_string().parse(), Ok(fingerprint));
+    }
+}
+
+fn authorities(text: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(text) {
+        match Authorities::from_pem(text) {
+            Ok(read) => assert_eq!(Authorities::from_pem(text), Ok(read)),
+            Err(why) => assert!(!why.is_empty()),
+        }
+    }
+}
+
+fn context<'c>(previous: Option<&'c Data>, following: Following<'c>) -> Context<'c> {
+    Context { previous, following, ..Context::new(Moment::now(), CODEPAGES[0]) }
+}
+
+/// Has a hotspot follow these rows as changes, alone and before answers: who is there is who was there, and
+/// who came, less who went; and what has moved has moved.
+fn follow(plugin: &dyn Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
+    let mut before = first;
+    let followed = plugin.follow(changes, &context(Some(&before), Following::On)).expect("so few are taken");
+    let answered = [Following::Begun(changes), Following::On, Following::No].map(Some);
+    for following in [None].into_iter().chain(answered) {
+        let after = match following {
+            None => followed.clone().unwrap_or_else(|| before.clone()),
+            Some(following) => plugin
+                .read(answers, &context(Some(&before), following))
+                .expect("an answer can always be read"),
+        };
+        if let (Data::Hotspot(before), Data::Hotspot(after)) = (&before, &after) {
+            let (past, now) = (before.counts(), after.counts());
+            let there = before.sessions.len() as u64 + now.logins + past.logouts;
+            assert_eq!(there, after.sessions.len() as u64 + past.logins + now.logouts);
+            for (server, past) in &before.servers {
+                let now = after.servers.get(server).expect("a server keeps its counts");
+                assert!(now.upload_bytes >= past.upload_bytes && now.download_bytes >= past.download_bytes);
+            }
+        }
+        before = after;
+    }
+}
+
+/// Has every plugin read these rows, twice: the second time it knows what it read before.
+fn plugins(rows: Vec<Sentence>) {
+    let changes = rows.clone();
+    let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
+    let answers: [Answer; 2] =
+        [Ok(Reply { rows, ..Reply::default() }), Ok(Reply { ret, ..Reply::default() })];
+    for plugin in BUILT_IN.map(|name| built_in(name).expect("a known name")) {
+        let read = |previous| {
+            let data = plugin
+                .read(&answers, &context(previous, Following::No))
+                .expect("an answer can always be read");
+            let table = data.table();
+            assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
+            assert!(data.families().iter().all(|family| family.series().count() <= 100));
+            data
+        };
+        let first = read(None);
+        match (&first, read(Some(&first))) {
+            (Data::Hotspot(first), Data::Hotspot(again)) => {
+                assert_eq!(first.sessions.len(), again.sessions.len());
+                assert!(first.last_login <= again.last_login, "the last login goes back");
+            }
+            (first, again) => assert_eq!(*first, again),
+        }
+        if let Data::Health(health) = &first {
+            let mut measures = health.sensors.iter().filter_map(|sensor| sensor.measure);
+            assert!(measures.all(|(_, measure)| measure.is_finite()));
+        }
+        follow(&*plugin, &answers, &changes, first);
+    }
+}
