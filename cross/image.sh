@@ -29,7 +29,7 @@ for target; do
   install -d "$root"/{dev,etc/phsweb-agent,proc,run,sys} "$image"
   install -d -m 1777 "$root/tmp"
   install -m 755 "$binary" "$root/phsweb-agent"
-  install -D -m 644 sites.ron "$root/usr/share/doc/phsweb-agent/sites.ron"
+  install -D -m 644 --target-directory "$root/usr/share/doc/phsweb-agent" sites.ron cross/THIRD-PARTY-LICENSES.txt
   archive --file "$work/layer.tar" --directory "$root" .
   layer=$(digest "$work/layer.tar")
   install -D -m 644 "$work/layer.tar" "$image/$layer/layer.tar"

@@ -65,6 +65,12 @@ systemctl is-enabled phsweb-agent
 soon says / "$folder/sites.ron"
 [ "$(stat -c '%A %U' $folder $folder/secrets)" = $'drwxr-xr-x root\ndrwx------ root' ]
 
+step "Its documentation has the licences of what is linked into it"
+licenses=/usr/share/doc/phsweb-agent/THIRD-PARTY-LICENSES.txt
+[ "$(stat -c '%A %U' $licenses)" = '-rw-r--r-- root' ]
+grep -q '^Crate: ring ' $licenses
+grep -q $licenses /usr/share/doc/phsweb-agent/copyright
+
 step "The unit is well, and as hardened as it says"
 [ -z "$(systemd-analyze verify phsweb-agent.service 2>&1)" ]
 pid=$(property MainPID)

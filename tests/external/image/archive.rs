@@ -18,7 +18,7 @@ const MOST_IMAGE: usize = 2_621_440;
 const MAGIC: (usize, &[u8]) = (257, b"ustar\0");
 
 /// Mode, owner and name of all that there is, as `tar` tells it.
-const CONTENTS: [&str; 14] = [
+const CONTENTS: [&str; 15] = [
     "drwxr-xr-x 0/0 ./",
     "drwxr-xr-x 0/0 ./dev/",
     "drwxr-xr-x 0/0 ./etc/",
@@ -32,6 +32,7 @@ const CONTENTS: [&str; 14] = [
     "drwxr-xr-x 0/0 ./usr/share/",
     "drwxr-xr-x 0/0 ./usr/share/doc/",
     "drwxr-xr-x 0/0 ./usr/share/doc/phsweb-agent/",
+    "-rw-r--r-- 0/0 ./usr/share/doc/phsweb-agent/THIRD-PARTY-LICENSES.txt",
     "-rw-r--r-- 0/0 ./usr/share/doc/phsweb-agent/sites.ron",
 ];
 
@@ -103,9 +104,12 @@ impl Image {
         let root = Root::new(folder, self);
         let size = fs::metadata(root.path("phsweb-agent")).unwrap().len();
         assert!(size <= MOST_BINARY as u64, "the binary has {size} B");
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron");
-        let shipped = root.path("usr/share/doc/phsweb-agent/sites.ron");
-        assert_eq!(fs::read(shipped).unwrap(), fs::read(example).unwrap());
+        for source in ["sites.ron", "cross/THIRD-PARTY-LICENSES.txt"] {
+            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+            let name = source.file_name().unwrap().to_str().unwrap();
+            let shipped = root.path(&format!("usr/share/doc/phsweb-agent/{name}"));
+            assert!(fs::read(shipped).unwrap() == fs::read(&source).unwrap(), "{name} differs in the image");
+        }
         root
     }
 }
