@@ -19,6 +19,7 @@ mod documents;
 #[allow(unreachable_pub)]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
+mod licenses;
 mod mikrotik;
 mod reference;
 mod reload;
