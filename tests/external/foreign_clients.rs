@@ -6,7 +6,7 @@
 //! python3 -m venv venv && venv/bin/pip install -r tests/clients/requirements.txt
 //! npm ci --prefix tests/clients
 //! PATH=$PWD/venv/bin:$PATH NODE_PATH=tests/clients/node_modules \
-//!     cargo test --test foreign_clients -- --ignored
+//!     cargo test --test external -- --ignored foreign_clients
 //! ```
 
 use std::process::Command;

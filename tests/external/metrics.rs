@@ -1,7 +1,7 @@
 //! `/metrics`, as Prometheus itself reads it. Debian's package `prometheus` has both programs.
 //!
 //! ```sh
-//! cargo test --test metrics -- --ignored --nocapture
+//! cargo test --test external -- --ignored metrics --nocapture
 //! ```
 
 // What it has for other tests is not used here.

@@ -5,7 +5,7 @@
 //!
 //! ```sh
 //! python3 -m venv venv && venv/bin/pip install -r tests/clients/requirements.txt
-//! PATH=$PWD/venv/bin:$PATH cargo test --test openapi -- --ignored --nocapture
+//! PATH=$PWD/venv/bin:$PATH cargo test --test external -- --ignored openapi --nocapture
 //! ```
 
 // What it has for other tests is not used here.

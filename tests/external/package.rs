@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cross/build.sh x86_64-unknown-linux-musl && cross/package.sh x86_64-unknown-linux-musl
-//! cargo test --test package -- --ignored --nocapture
+//! cargo test --test external -- --ignored package --nocapture
 //! ```
 //!
 //! The machine is a container by systemd-nspawn with no network. Its root is made once by debootstrap, at

@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! npm ci --prefix tests/browser
-//! NODE_PATH=$PWD/tests/browser/node_modules cargo test --test page -- --ignored --nocapture
+//! NODE_PATH=$PWD/tests/browser/node_modules cargo test --test external -- --ignored page --nocapture
 //! ```
 //!
 //! Each test starts an agent over simulated routers of its own and lets a script of `tests/browser` look

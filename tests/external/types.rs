@@ -4,7 +4,7 @@
 //!
 //! ```sh
 //! npm ci --prefix tests/types
-//! NODE_PATH=$PWD/tests/types/node_modules cargo test --test types -- --ignored
+//! NODE_PATH=$PWD/tests/types/node_modules cargo test --test external -- --ignored types
 //! ```
 
 // What it has for other tests is not used here.

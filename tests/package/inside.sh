@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a Debian machine goes through with the package: tests/package.rs boots it, and this runs in it as root.
+# What a Debian machine goes through with the package: tests/external/package.rs boots it, and this runs in it as root.
 # The first thing that is not as it should be ends it.
 set -Eeuo pipefail
 

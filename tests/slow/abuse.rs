@@ -5,7 +5,7 @@
 //!
 //! ```sh
 //! cargo build --release
-//! PHSWEB_AGENT_BINARY=target/release/phsweb-agent cargo test --test abuse -- --nocapture --test-threads 1
+//! PHSWEB_AGENT_BINARY=target/release/phsweb-agent cargo test --test slow -- abuse --nocapture --test-threads 1
 //! ```
 
 use std::fs;

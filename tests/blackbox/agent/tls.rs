@@ -1,7 +1,7 @@
 //! TLS to routers, as openssl serves it: certificates that are good, bad, old, or not the router's own.
 //!
 //! ```sh
-//! cargo test --test agent tls:: -- --ignored
+//! cargo test --test blackbox tls:: -- --ignored
 //! ```
 
 use std::fs;

@@ -3,8 +3,8 @@
 //!
 //! ```sh
 //! cross/build.sh && cross/image.sh
-//! cargo test --test image -- --ignored            # all, as root
-//! cargo test --test image -- --ignored amd64      # one of them
+//! cargo test --test external -- --ignored image            # all, as root
+//! cargo test --test external -- --ignored image::amd64     # one of them
 //! ```
 
 mod archive;
