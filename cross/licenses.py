@@ -46,9 +46,11 @@ ADDITIONAL = re.compile(r"NOTICE.*|LICENSE-THIRD-PARTY", re.IGNORECASE)
 
 # Files that add nothing: each repeats which licences the crate offers, or holds one that is not used.
 REVIEWED = {
+    "adler2": ["LICENSE-0BSD"],
     "linux-raw-sys": ["COPYRIGHT", "LICENSE-Apache-2.0_WITH_LLVM-exception"],
     "md5": ["LICENSE.md"],
     "memchr": ["COPYING"],
+    "miniz_oxide": ["LICENSE", "LICENSE-APACHE.md", "LICENSE-MIT.md", "LICENSE-ZLIB.md"],
     "ring": [
         "LICENSE",
         "LICENSE-BoringSSL",

@@ -14,6 +14,7 @@
 mod actions;
 mod api;
 mod auth;
+mod embedded;
 mod events;
 pub mod gate;
 mod message;

@@ -230,7 +230,7 @@ impl Routes {
                 let site = self.site_of_page(snapshot, key, request, caller)?;
                 page::site(view, site, self.frame(request, caller), &wanted)
             }
-            Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body)
+            Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body.bytes())
                 .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
             Shown::Stats => keyed(snapshot, |site| api::stats(view, site)),
             Shown::SiteStats(key) => json(&api::stats(view, find(key)?)),
@@ -251,7 +251,7 @@ impl Routes {
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
             Shown::Config => json(&api::config(view)),
             Shown::Metrics => metrics::metrics(snapshot),
-            Shown::Openapi => Response::new(200, "application/json", api::OPENAPI),
+            Shown::Openapi => Response::new(200, "application/json", api::OPENAPI.bytes()),
             Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
             Shown::Readyz => readyz(snapshot)?,
         })

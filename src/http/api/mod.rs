@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+use super::embedded::{Embedded, embedded};
 use super::message::Response;
 use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
@@ -30,7 +31,7 @@ pub(super) use stats::{Stats, stats};
 pub(super) use users::users;
 
 /// What all of it looks like, for programs.
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
+pub(super) const OPENAPI: Embedded = embedded!("openapi.json");
 
 /// A snapshot, seen at one moment.
 #[derive(Debug, Clone, Copy)]

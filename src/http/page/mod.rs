@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 use askama::Template;
 
 use super::api::View;
+use super::embedded::{Embedded, embedded};
 use super::message::{Response, problem};
 use crate::action::{self, Step};
 use crate::clock::{self, Moment};
@@ -34,13 +35,13 @@ use users::Users;
 pub(super) struct Asset {
     name: &'static str,
     pub(super) content_type: &'static str,
-    pub(super) body: &'static str,
+    pub(super) body: Embedded,
 }
 
 const ASSETS: [Asset; 3] = [
-    Asset { name: "style.css", content_type: "text/css; charset=utf-8", body: include_str!("style.css") },
-    Asset { name: "page.js", content_type: "text/javascript; charset=utf-8", body: include_str!("page.js") },
-    Asset { name: "icon.svg", content_type: "image/svg+xml", body: include_str!("icon.svg") },
+    Asset { name: "style.css", content_type: "text/css; charset=utf-8", body: embedded!("style.css") },
+    Asset { name: "page.js", content_type: "text/javascript; charset=utf-8", body: embedded!("page.js") },
+    Asset { name: "icon.svg", content_type: "image/svg+xml", body: embedded!("icon.svg") },
 ];
 
 /// The asset of this name.
@@ -92,7 +93,7 @@ impl Frame {
         static HASH: LazyLock<String> = LazyLock::new(|| {
             let mut hasher = DefaultHasher::new();
             for asset in &ASSETS {
-                asset.body.hash(&mut hasher);
+                asset.body.0.hash(&mut hasher);
             }
             format!("{:x}", hasher.finish())
         });

@@ -1,0 +1,42 @@
+//! Files that the binary contains compressed: a router's flash is small.
+
+/// Most bytes that a file inflates to: three times the largest.
+const MAX_INFLATED: usize = 128 * 1024;
+
+/// A file that the build script has compressed by DEFLATE (RFC 1951).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Embedded(pub(super) &'static [u8]);
+
+/// The embedded file of this name in the repository.
+macro_rules! embedded {
+    ($name:literal) => {
+        crate::http::embedded::Embedded(include_bytes!(concat!(env!("OUT_DIR"), "/", $name, ".deflate")))
+    };
+}
+pub(super) use embedded;
+
+impl Embedded {
+    /// Its bytes. They are inflated anew each time: it costs less than a page, and browsers keep what they have.
+    pub(super) fn bytes(self) -> Vec<u8> {
+        // The build script has written it, and a test inflates each.
+        miniz_oxide::inflate::decompress_to_vec_with_limit(self.0, MAX_INFLATED).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_inflate_to_what_the_repository_has() {
+        for (file, expected) in [
+            (embedded!("openapi.json"), include_bytes!("api/openapi.json").as_slice()),
+            (embedded!("icon.svg"), include_bytes!("page/icon.svg")),
+            (embedded!("page.js"), include_bytes!("page/page.js")),
+            (embedded!("style.css"), include_bytes!("page/style.css")),
+        ] {
+            assert!(file.bytes() == expected, "{} B of {}", file.bytes().len(), expected.len());
+            assert!(expected.len() <= MAX_INFLATED / 3, "{} B", expected.len());
+        }
+    }
+}
