@@ -152,7 +152,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk without sites. Whoever asks one waits for `timeout` at most.
+    /// A registry without sites. A request to one times out after `timeout`.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { counters: RwLock::default(), timeout }

@@ -45,7 +45,7 @@
 //!
 //! # Threads
 //!
-//! The main one runs the gate and waits for signals, smol's one runs the sites and the events, a few answer
+//! The main one runs the gate, smol's one runs the sites and the events and receives signals, a few answer
 //! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!

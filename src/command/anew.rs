@@ -39,7 +39,7 @@ pub fn lasting(command: impl FnOnce(Signals) -> Result<(), Failure>) -> Result<(
     let signals = Signals::receive()?;
     if times > 0 {
         log::warn!(
-            "started anew because of a mistake in the agent, {times} in a row; before that it waits for {}",
+            "restarted after a panic in the agent, {times} in a row; waiting {} first",
             humantime::format_duration(wait)
         );
         thread::sleep(wait);

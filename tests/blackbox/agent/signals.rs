@@ -86,7 +86,7 @@ fn what_lasts_says_that_it_started_anew_and_ends_while_it_waits() {
     for mut command in commands {
         for (times, is_waiting) in [("1", false), ("100", true)] {
             let mut running = Running::start(command.env("PHSWEB_AGENT_ANEW", times));
-            until("it is told", || running.err().contains("started anew").then_some(()));
+            until("it is told", || running.err().contains("restarted after a panic").then_some(()));
             if !is_waiting {
                 until("it is at work", || (!running.out().is_empty()).then_some(()));
             }
