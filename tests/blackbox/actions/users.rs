@@ -25,7 +25,9 @@ const MOST_SENT: u64 = 400_000;
 const MOST_ASKED: u64 = 3_000;
 
 fn agent_at(address: SocketAddr) -> Agent {
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1h\",");
+    // A debug build of the simulated router takes seconds to search ten thousand users on a busy machine.
+    let times = "refresh: \"1h\", query_timeout: \"20s\",";
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults(times);
     let agent = given.site("awka", address, "").start().with_token("t");
     agent.well("awka");
     agent
