@@ -291,9 +291,9 @@ fn full_heads_held() {
         let mut agent = Agent::demo(1024);
         // As much as is taken of a head, less its end.
         let mut head = b"GET / HTTP/1.1\r\nHost: a\r\nX: ".to_vec();
-        head.resize(8 * 1024 - 16, b'y');
+        head.resize(16 * 1024 - 16, b'y');
         let _held = agent.hold(MANY, &head);
-        agent.stands("800 heads of 8 KB");
+        agent.stands("800 heads of 16 KB");
     });
 }
 

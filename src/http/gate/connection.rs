@@ -12,9 +12,10 @@ use smol::future::{or, poll_once};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 
+use super::chunked::Chunked;
 use super::door::Seat;
 use super::engine::{Answer, Engine, Outcome};
-use super::head::{self, Head, Refusal, refuse};
+use super::head::{self, Framing, Head, Refusal, refuse};
 use super::limits::{Gate, MAX_HEAD};
 use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
@@ -24,6 +25,9 @@ use crate::http::message::{Method, problem};
 /// Most CR and LF before a request: two empty lines. A client that sends nothing
 /// else would be read for ever, and nobody else meanwhile.
 const MAX_BLANKS: usize = 4;
+
+/// Largest head that is taken whatever the others send. Larger ones share a few places, see [`Gate::large_heads`].
+const SMALL_HEAD: usize = 8 * 1024;
 
 /// Largest body that is taken whatever the others send; every action's and the
 /// login's fit by far. Larger ones share a few places, see [`Gate::large_bodies`].
@@ -39,6 +43,9 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// Most bytes thrown away in that time: four bodies of the largest size.
 const MAX_LINGER: usize = 256 * 1024;
+
+/// Has a client send the body that it announced.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// One connection, over anything that carries bytes both ways.
 pub(super) struct Connection<S> {
@@ -129,11 +136,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let head = self.read_head(begins_by).await?;
         let began = Instant::now();
         let answered = {
-            let _place = self.read_body(&head).await?;
+            let (length, _place) = self.read_body(&head).await?;
             self.seat.asking();
-            engine.ask(&head, &self.buffer[..head.body_length], self.peer, self.gate.limits.answer).await
+            let answered =
+                engine.ask(&head, &self.buffer[..length], self.peer, self.gate.limits.answer).await;
+            self.consume(length);
+            answered
         };
-        self.consume(head.body_length);
         self.seat.reading();
         let mut answer = match answered.map_err(|refusal| End::Refused(head.method, refusal))? {
             Outcome::Whole(answer) => answer,
@@ -180,6 +189,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut begun = false;
         let mut seen = 0;
         let mut blanks = 0;
+        let mut place = None;
         let refused = |status, detail| End::Refused(Method::Get, refuse(status, detail));
         loop {
             // Some clients send an empty line after a body (RFC 9112, 2.2).
@@ -207,13 +217,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if self.buffer.len() >= MAX_HEAD {
                 return Err(if self.buffer.contains(&b'\n') {
-                    refused(431, "the head is over 8 KiB")
+                    refused(431, "the head is over 16 KiB")
                 } else {
-                    refused(414, "the request line is over 8 KiB")
+                    refused(414, "the request line is over 16 KiB")
                 });
             }
+            let most = if self.buffer.len() < SMALL_HEAD { SMALL_HEAD } else { MAX_HEAD };
+            if most == MAX_HEAD && place.is_none() {
+                place = self.gate.large_heads.try_acquire_arc();
+                if place.is_none() {
+                    return Err(refused(503, "too many long heads at once: try again in a moment"));
+                }
+            }
             seen = self.buffer.len();
-            match within(deadline, read_more(&mut self.stream, &mut self.buffer, MAX_HEAD)).await {
+            match within(deadline, read_more(&mut self.stream, &mut self.buffer, most)).await {
                 Some(Ok(1..)) => {}
                 None if begun => return Err(refused(408, "the head took too long")),
                 _ => return Err(End::Gone),
@@ -221,29 +238,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Waits for the whole body. What it returns is the body's place among the
-    /// large ones, to be held for as long as the body is.
-    async fn read_body(&mut self, head: &Head) -> Result<Option<SemaphoreGuardArc>, End> {
-        let refused = |status, detail| End::Refused(head.method, refuse(status, detail));
-        let mut place = None;
-        if head.body_length > SMALL_BODY {
-            place = self.gate.large_bodies.try_acquire_arc();
-            if place.is_none() {
-                return Err(refused(503, "too many long bodies at once: try again in a moment"));
-            }
-        }
-        if head.expects_continue && self.buffer.len() < head.body_length {
-            self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
-        }
+    /// Waits for the whole body, which is at the front of the buffer then. Returns its length, and its place among
+    /// the large ones, to be held for as long as the body is.
+    async fn read_body(&mut self, head: &Head) -> Result<(usize, Option<SemaphoreGuardArc>), End> {
         let deadline = Instant::now() + self.gate.limits.body;
-        while self.buffer.len() < head.body_length {
-            match within(deadline, read_more(&mut self.stream, &mut self.buffer, head.body_length)).await {
-                Some(Ok(1..)) => {}
-                None => return Err(refused(408, "the body took too long")),
-                _ => return Err(End::Gone),
+        match head.framing {
+            Framing::Length(length) => {
+                let place = self.place_for(head, length)?;
+                if head.expects_continue && self.buffer.len() < length {
+                    self.write(CONTINUE).await?;
+                }
+                while self.buffer.len() < length {
+                    self.read_some(head, deadline, length).await?;
+                }
+                Ok((length, place))
+            }
+            Framing::Chunked => {
+                if head.expects_continue && self.buffer.is_empty() {
+                    self.write(CONTINUE).await?;
+                }
+                let (mut chunked, mut place) = (Chunked::default(), None);
+                while !chunked.take(&mut self.buffer).map_err(|refusal| End::Refused(head.method, refusal))? {
+                    if place.is_none() {
+                        place = self.place_for(head, chunked.body.len())?;
+                    }
+                    self.read_some(head, deadline, self.buffer.len() + CHUNK).await?;
+                }
+                let length = chunked.body.len();
+                chunked.body.append(&mut self.buffer);
+                self.buffer = chunked.body;
+                Ok((length, place))
             }
         }
-        Ok(place)
+    }
+
+    /// A place among the large bodies, where one of this length needs it.
+    fn place_for(&self, head: &Head, length: usize) -> Result<Option<SemaphoreGuardArc>, End> {
+        if length <= SMALL_BODY {
+            return Ok(None);
+        }
+        let too_many = refuse(503, "too many long bodies at once: try again in a moment");
+        let place = self.gate.large_bodies.try_acquire_arc();
+        place.map(Some).ok_or(End::Refused(head.method, too_many))
+    }
+
+    /// Waits for more of a body, until the buffer has `most` bytes at most.
+    async fn read_some(&mut self, head: &Head, deadline: Instant, most: usize) -> Result<(), End> {
+        match within(deadline, read_more(&mut self.stream, &mut self.buffer, most)).await {
+            Some(Ok(1..)) => Ok(()),
+            None => Err(End::Refused(head.method, refuse(408, "the body took too long"))),
+            _ => Err(End::Gone),
+        }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {

@@ -25,6 +25,15 @@ pub(super) const fn refuse(status: u16, detail: &'static str) -> Refusal {
     Refusal { status, detail }
 }
 
+/// How the end of a body is found (RFC 9112, 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// So many bytes, at most [`MAX_BODY`].
+    Length(usize),
+    /// Chunks, see [`super::chunked`].
+    Chunked,
+}
+
 /// A head that was understood.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -32,8 +41,8 @@ pub(super) struct Head {
     /// The request line and the fields of [`Field`], to go on to the engine; the
     /// rest of the head (at least the body's length and the empty line) is to be added.
     pub(super) canonical: Vec<u8>,
-    /// Bytes of body to come, at most [`MAX_BODY`].
-    pub(super) body_length: usize,
+    /// How the end of the body is found.
+    pub(super) framing: Framing,
     /// Whether the client wants to go on after this request.
     pub(super) keep_alive: bool,
     /// Whether the client waits for a `100 Continue` before it sends the body.
@@ -89,7 +98,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
     if [authority, named.as_deref()].into_iter().flatten().any(|host| !is_host(host)) {
         return Err(refuse(400, "the Host is no host name or address"));
     }
-    let body_length = fields.body_length()?;
+    let framing = fields.framing(minor)?;
     let expects_continue = match fields.single("Expect", "the request has more than one Expect")? {
         None => false,
         Some(value) if value.eq_ignore_ascii_case(b"100-continue") => minor == 1,
@@ -110,7 +119,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
     Ok(Head {
         method: Method::from_name(method),
         canonical: canonical.into_bytes(),
-        body_length,
+        framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,
     })
@@ -184,21 +193,26 @@ impl<'h> Fields<'h> {
         Ok((!values.is_empty()).then(|| values.join(separator)))
     }
 
-    fn body_length(&self) -> Result<usize, Refusal> {
+    fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
         let length = self.single("Content-Length", "the request has more than one Content-Length")?;
-        if self.all("Transfer-Encoding").next().is_some() {
-            return Err(match length {
-                Some(_) => refuse(400, "the request has both Content-Length and Transfer-Encoding"),
-                None => refuse(501, "no Transfer-Encoding is taken: send the body with a Content-Length"),
-            });
+        let mut encodings = self.all("Transfer-Encoding");
+        if let Some(encoding) = encodings.next() {
+            // HTTP/1.0 has no chunks: a proxy of that age would have read the body to another end.
+            let is_chunked =
+                encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none() && minor == 1;
+            return match length {
+                Some(_) => Err(refuse(400, "the request has both Content-Length and Transfer-Encoding")),
+                None if is_chunked => Ok(Framing::Chunked),
+                None => Err(refuse(501, "the only Transfer-Encoding is chunked, in HTTP/1.1")),
+            };
         }
-        let Some(digits) = length else { return Ok(0) };
+        let Some(digits) = length else { return Ok(Framing::Length(0)) };
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(refuse(400, "the Content-Length is no number"));
         }
         // Only digits, so what does not parse is too large a number.
         match ascii(digits).parse() {
-            Ok(length) if length <= MAX_BODY => Ok(length),
+            Ok(length) if length <= MAX_BODY => Ok(Framing::Length(length)),
             _ => Err(refuse(413, "the body is over 64 KiB")),
         }
     }

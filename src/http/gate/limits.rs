@@ -7,8 +7,9 @@ use smol::lock::Semaphore;
 
 use crate::timings::Timings;
 
-/// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB.
-pub const MAX_HEAD: usize = 8 * 1024;
+/// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB; single sign-on in front
+/// of the agent adds cookies of 8 KiB and more.
+pub const MAX_HEAD: usize = 16 * 1024;
 
 /// Longest body of a request, in bytes. The largest that is wanted is a few hundred.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -61,4 +62,6 @@ pub(super) struct Gate {
     pub(super) limits: Limits,
     /// A place for each body over the small size.
     pub(super) large_bodies: Arc<Semaphore>,
+    /// A place for each head over the small size.
+    pub(super) large_heads: Arc<Semaphore>,
 }

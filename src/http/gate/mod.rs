@@ -7,6 +7,7 @@
 //! there are too many, those that ask for nothing go first, so that people always
 //! get in.
 
+mod chunked;
 mod connection;
 mod door;
 pub(super) mod engine;
@@ -42,6 +43,9 @@ use crate::config::Https;
 /// they could take all of a router's memory.
 const MAX_LARGE_BODIES: usize = 32;
 
+/// Most heads over the small size at once: an office behind single sign-on, each for a moment. All together are 1 MiB.
+const MAX_LARGE_HEADS: usize = 64;
+
 /// Clients that the system completes the handshake for before they are accepted.
 /// The usual 128 overflow in a burst, and those left out try again a second later.
 /// Linux makes no more of it than its own limit, which has been this for years.
@@ -73,7 +77,11 @@ pub async fn serve(
     let entrance = Entrance {
         listener: None,
         tls: None,
-        gate: Gate { limits, large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)) },
+        gate: Gate {
+            limits,
+            large_heads: Arc::new(Semaphore::new(MAX_LARGE_HEADS)),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+        },
         door: Arc::new(Door::new(limits.max_connections)),
         engine: engine.clone(),
         executor: &executor,

@@ -189,8 +189,15 @@ fn each_request_gets_its_status() {
         ("GET / HTTP/1.0\r\n\r\n", 200),
         ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         ("POST / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n2;a=b\r\nhi\r\n0\r\nA: b\r\n\r\n",
+            200,
+        ),
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200),
         ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        // As single sign-on in front of the agent makes it.
+        (&format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: sso={}\r\n\r\n", "c".repeat(15 * 1024)), 200),
         // What is not.
         ("GET /\r\n\r\n", 400),
         ("\r\n\r\n\r\n", 400),
@@ -229,7 +236,14 @@ fn each_request_gets_its_status() {
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
         ),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n", 413),
+        ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            501,
+        ),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 501),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n", 413),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n", 413),

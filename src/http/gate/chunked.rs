@@ -1,0 +1,189 @@
+//! A body in chunks (RFC 9112, 7.1), decoded as it arrives.
+//!
+//! Proxies send one where they do not know its length. Extensions of chunks and trailer fields are read and dropped.
+
+use super::head::{Refusal, refuse};
+use super::limits::MAX_BODY;
+
+/// Longest line with a chunk's size and its extensions, in bytes. No known client sends extensions.
+const MAX_SIZE_LINE: usize = 256;
+
+/// Most bytes of trailer fields.
+const MAX_TRAILER: usize = 1024;
+
+/// A body on its way.
+#[derive(Debug, Default)]
+pub(super) struct Chunked {
+    /// What is decoded so far, at most [`MAX_BODY`] bytes.
+    pub(super) body: Vec<u8>,
+    next: Next,
+    /// Bytes of trailer fields so far.
+    trailer: usize,
+}
+
+/// What comes next.
+#[derive(Debug, Default)]
+enum Next {
+    #[default]
+    Size,
+    /// So many bytes of a chunk.
+    Data(usize),
+    /// The line break after a chunk.
+    DataEnd,
+    Trailer,
+    Nothing,
+}
+
+impl Chunked {
+    /// Takes what it can from the front of `buffer`, and returns whether the body is complete.
+    ///
+    /// # Errors
+    ///
+    /// When this is no chunked body, or a limit is exceeded.
+    pub(super) fn take(&mut self, buffer: &mut Vec<u8>) -> Result<bool, Refusal> {
+        let mut used = 0;
+        while let Some(count) = self.step(&buffer[used..])? {
+            used += count;
+        }
+        buffer.drain(..used);
+        Ok(matches!(self.next, Next::Nothing))
+    }
+
+    /// Takes one element from the front of `bytes` and returns its length; `None` where it is not complete yet, or
+    /// nothing more comes.
+    fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        match self.next {
+            Next::Size => {
+                let Some(line) = line(bytes, MAX_SIZE_LINE)? else { return Ok(None) };
+                let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
+                let size = size(digits)?;
+                if size > MAX_BODY - self.body.len() {
+                    return Err(refuse(413, "the body is over 64 KiB"));
+                }
+                self.next = if size == 0 { Next::Trailer } else { Next::Data(size) };
+                Ok(Some(line.len() + 2))
+            }
+            Next::Data(left) => {
+                let count = left.min(bytes.len());
+                self.body.extend_from_slice(&bytes[..count]);
+                self.next = if count == left { Next::DataEnd } else { Next::Data(left - count) };
+                Ok((count > 0).then_some(count))
+            }
+            Next::DataEnd => match bytes {
+                [b'\r', b'\n', ..] => {
+                    self.next = Next::Size;
+                    Ok(Some(2))
+                }
+                [] | [b'\r'] => Ok(None),
+                _ => Err(refuse(400, "a chunk is longer than its size")),
+            },
+            Next::Trailer => {
+                let Some(line) = line(bytes, MAX_TRAILER)? else { return Ok(None) };
+                self.trailer += line.len() + 2;
+                if self.trailer > MAX_TRAILER {
+                    return Err(refuse(431, "the trailer fields are over 1 KiB"));
+                }
+                if line.is_empty() {
+                    self.next = Next::Nothing;
+                }
+                Ok(Some(line.len() + 2))
+            }
+            Next::Nothing => Ok(None),
+        }
+    }
+}
+
+/// The first line without its line break, which must be CR LF; `None` where it is not complete yet.
+fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, Refusal> {
+    let malformed = || refuse(400, "a line between chunks is too long or does not end in CR LF");
+    match bytes.iter().take(most).position(|&byte| byte == b'\n') {
+        Some(end) => bytes[..end].strip_suffix(b"\r").map(Some).ok_or_else(malformed),
+        None if bytes.len() >= most => Err(malformed()),
+        None => Ok(None),
+    }
+}
+
+/// A chunk's size: hexadecimal digits and nothing else.
+fn size(digits: &[u8]) -> Result<usize, Refusal> {
+    let text = str::from_utf8(digits).unwrap_or_default();
+    let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_hex {
+        return Err(refuse(400, "a chunk's size is no hexadecimal number"));
+    }
+    // Only digits, so what does not fit is too large a number.
+    usize::from_str_radix(text, 16).map_err(|_| refuse(413, "the body is over 64 KiB"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body and what is left over, or the status of the refusal. `None` where the body is not complete.
+    type Decoded = Result<Option<(Vec<u8>, Vec<u8>)>, u16>;
+
+    /// Decodes what comes in pieces of this size.
+    fn decode(bytes: &[u8], piece: usize) -> Decoded {
+        let (mut chunked, mut buffer, mut is_done) = (Chunked::default(), Vec::new(), false);
+        for piece in bytes.chunks(piece) {
+            buffer.extend_from_slice(piece);
+            is_done = is_done || chunked.take(&mut buffer).map_err(|refusal| refusal.status)?;
+        }
+        Ok(is_done.then_some((chunked.body, buffer)))
+    }
+
+    #[test]
+    fn bodies_are_decoded_however_they_are_cut() {
+        for (bytes, body, rest) in [
+            ("0\r\n\r\n", "", ""),
+            ("5\r\nhello\r\n0\r\n\r\nGET", "hello", "GET"),
+            ("5\r\nhel\r\n\r\n1;a=b\r\n!\r\n00\r\nX: y\r\n\r\n", "hel\r\n!", ""),
+            ("A \r\n0123456789\r\n000\r\n\r\n", "0123456789", ""),
+        ] {
+            for piece in [1, 2, 3, 7, 1000] {
+                let expected = Some((body.as_bytes().to_vec(), rest.as_bytes().to_vec()));
+                assert_eq!(decode(bytes.as_bytes(), piece), Ok(expected), "{bytes:?} in pieces of {piece}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_prefix_of_a_body_needs_more() {
+        let whole = b"5;x\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n";
+        for length in 0..whole.len() {
+            assert_eq!(decode(&whole[..length], 1000), Ok(None), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_refused() {
+        let long = "1;".to_string() + &"x".repeat(MAX_SIZE_LINE);
+        let trailer = "0\r\n".to_string() + &"A: b\r\n".repeat(MAX_TRAILER / 6 + 1);
+        let many = "8000\r\n".to_string() + &"x".repeat(0x8000) + "\r\n8001\r\n";
+        for (bytes, status) in [
+            ("\r\n", 400),
+            ("x\r\n", 400),
+            ("-1\r\n", 400),
+            ("+1\r\n", 400),
+            (" 1\r\n", 400),
+            ("0x1\r\n", 400),
+            ("1\n", 400),
+            ("1\r\nab\r\n", 400),
+            ("1\r\na\n", 400),
+            ("0\r\n\n", 400),
+            (long.as_str(), 400),
+            ("10001\r\n", 413),
+            ("fffffffffffffffffffffff\r\n", 413),
+            (many.as_str(), 413),
+            (trailer.as_str(), 431),
+        ] {
+            for piece in [1, 1000] {
+                assert_eq!(
+                    decode(bytes.as_bytes(), piece),
+                    Err(status),
+                    "{:?}",
+                    &bytes[..bytes.len().min(40)]
+                );
+            }
+        }
+    }
+}
