@@ -72,7 +72,7 @@ fn main() -> ExitCode {
 fn program(address: &str) {
     let open = descriptors();
     logging::start(None);
-    let done = anew::lasting(|_signals| {
+    let done = anew::lasting(|_signals, _timings| {
         let _listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
         // What else an agent has: an epoll, an eventfd, threads.
         smol::spawn(async {}).detach();

@@ -101,7 +101,7 @@ static RUN: Command = Command {
             page and in the log.",
     execute: |given| {
         let Given { config, listen, wait, simulate, .. } = given;
-        lasting(|signals| Run { config, listen, wait, simulate }.execute(signals))
+        lasting(|signals, timings| Run { config, listen, wait, simulate }.execute(signals, timings))
     },
 };
 
@@ -165,7 +165,7 @@ static DEMO: Command = Command {
     execute: |given| {
         let sites = given.sites.unwrap_or(SITES);
         let listen = given.listen.unwrap_or_else(Http::default_listen);
-        lasting(|signals| Demo { sites, listen }.execute(signals))
+        lasting(|signals, timings| Demo { sites, listen }.execute(signals, timings))
     },
 };
 
@@ -234,6 +234,6 @@ static SIMULATE: Command = Command {
     execute: |given| {
         let Given { routers, active, users, version, port, tls, fault, .. } = given;
         let routers = routers.unwrap_or(ROUTERS);
-        lasting(|signals| Simulate { routers, active, users, version, port, tls, fault }.execute(signals))
+        lasting(|signals, _| Simulate { routers, active, users, version, port, tls, fault }.execute(signals))
     },
 };

@@ -27,16 +27,17 @@ const TIMES: &str = "PHSWEB_AGENT_ANEW";
 /// # Errors
 ///
 /// Those of the command; when signals can't be received.
-pub fn lasting(command: impl FnOnce(Signals) -> Result<(), Failure>) -> Result<(), Failure> {
+pub fn lasting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) -> Result<(), Failure> {
     let timings = Timings::from_environment().map_err(Failure::Usage)?;
     let times = env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or_default();
     let began = Instant::now();
     let wait = wait(&timings, times);
+    let restart_reset = timings.restart_reset;
     panic::set_hook(Box::new(move |panic| {
         let ran = began.elapsed();
-        begin(panic, wait.saturating_sub(ran), next(&timings, times, ran));
+        begin(panic, wait.saturating_sub(ran), next(restart_reset, times, ran));
     }));
-    let signals = Signals::receive()?;
+    let signals = Signals::receive(no_more)?;
     if times > 0 {
         log::warn!(
             "restarted after a panic in the agent, {times} in a row; waiting {} first",
@@ -44,7 +45,7 @@ pub fn lasting(command: impl FnOnce(Signals) -> Result<(), Failure>) -> Result<(
         );
         thread::sleep(wait);
     }
-    command(signals)
+    command(signals, timings)
 }
 
 /// Lets a panic end the program from now on: it was to end anyway.
@@ -53,8 +54,8 @@ pub fn no_more() {
 }
 
 /// How often in a row it will have started anew, after a panic when it has run for so long.
-fn next(timings: &Timings, times: u32, ran: Duration) -> u32 {
-    if ran < timings.restart_reset { times.saturating_add(1) } else { 1 }
+fn next(restart_reset: Duration, times: u32, ran: Duration) -> u32 {
+    if ran < restart_reset { times.saturating_add(1) } else { 1 }
 }
 
 /// How long a program waits that has started anew so often in a row.
@@ -134,7 +135,7 @@ mod tests {
             (0, 2 * well, 1),
             (u32::MAX, Duration::ZERO, u32::MAX),
         ] {
-            assert_eq!(next(&Timings::default(), times, ran), expected, "{times} after {ran:?}");
+            assert_eq!(next(Timings::default().restart_reset, times, ran), expected, "{times} after {ran:?}");
         }
     }
 }

@@ -32,7 +32,7 @@ impl Demo {
     /// # Errors
     ///
     /// When the address is taken.
-    pub fn execute(self, signals: Signals) -> Result<(), Failure> {
+    pub fn execute(self, signals: Signals, timings: Timings) -> Result<(), Failure> {
         let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
         if admin.is_none() {
             say("Details of people are off; set PHSWEB_ADMIN_TOKEN to a token of yours to turn them on.");
@@ -51,12 +51,7 @@ impl Demo {
             sites.push(Arc::new(at_simulator(&site, &router)));
             routers.push(router);
         }
-        serve(
-            signals,
-            &Timings::from_environment().map_err(Failure::Usage)?.into(),
-            Config { http, sites },
-            None,
-        )
+        serve(signals, timings, Config { http, sites }, None)
     }
 }
 

@@ -33,8 +33,7 @@ impl Run {
     /// # Errors
     ///
     /// When the file is wrong at the start, all of its problems; when the address is taken, that.
-    pub fn execute(self, signals: Signals) -> Result<(), Failure> {
-        let timings = Arc::new(Timings::from_environment().map_err(Failure::Usage)?);
+    pub fn execute(self, signals: Signals, timings: Timings) -> Result<(), Failure> {
         let path = match file(self.config) {
             Err(Failure::No(_)) if self.wait => SYSTEM_FILE.into(),
             path => path?,
@@ -59,7 +58,7 @@ impl Run {
         });
         let config = prepare(config)?;
         let source = Source::new(watch, prepare, problems.as_ref(), timings.config_poll);
-        serve(signals, &timings, config, Some(source))
+        serve(signals, timings, config, Some(source))
     }
 }
 

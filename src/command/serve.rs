@@ -20,11 +20,12 @@ use crate::timings::Timings;
 /// Serves a configuration until a signal ends it; one that comes from a `source` as that is by then.
 pub(super) fn serve(
     signals: Signals,
-    timings: &Arc<Timings>,
+    timings: Timings,
     config: Config,
     source: Option<Source>,
 ) -> Result<(), Failure> {
     raise_descriptors(&config);
+    let timings = Arc::new(timings);
     let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), Source::first);
     let store = Arc::new(Store::new(reload));
     let desk = Arc::new(Desk::new(timings.action_timeout));
@@ -42,7 +43,7 @@ pub(super) fn serve(
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         let (keeper, orders) = gate::keeper();
-        let limits = gate::Limits::new(config.http.max_connections, timings);
+        let limits = gate::Limits::new(config.http.max_connections, &timings);
         let https = config.http.tls.clone();
         let http = config.http.clone();
         // All of it ends when it is dropped at the end of this block.

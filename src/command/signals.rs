@@ -8,7 +8,7 @@ use async_signal::Signal;
 use smol::channel::{self, Receiver};
 use smol::stream::StreamExt;
 
-use super::{Failure, anew};
+use super::Failure;
 use crate::logging;
 
 /// The signals of a command that runs until one ends it.
@@ -25,8 +25,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Receives signals from now on, on smol's thread.
-    pub(super) fn receive() -> Result<Self, Failure> {
+    /// Receives signals from now on, on smol's thread, which calls `on_end` on SIGTERM or SIGINT.
+    pub(super) fn receive(on_end: fn()) -> Result<Self, Failure> {
         let mut signals = async_signal::Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| Failure::No(format!("signals can't be received: {error}")))?;
         // A SIGHUP that is not handled yet covers the next one.
@@ -38,7 +38,7 @@ impl Signals {
                 match signal {
                     Ok(Signal::Hup) => drop(sender.try_send(())),
                     Ok(signal) => {
-                        anew::no_more();
+                        on_end();
                         log::info!("ending: {signal:?}");
                         if !command_runs.load(Ordering::SeqCst) {
                             logging::end();
