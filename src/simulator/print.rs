@@ -3,6 +3,8 @@
 //! Sources: MikroTik's documentation of the API ("Queries", "Command word"), and traces of real
 //! routers for `!empty`, `.dead=true` and the place of the tag.
 
+use std::collections::BTreeSet;
+
 use super::query::Query;
 use super::reply::{Trap, sentence};
 use super::row::{Now, Row};
@@ -32,7 +34,7 @@ pub(super) struct Print {
     /// The attributes to show; all of them where there is no `.proplist`.
     proplist: Option<Vec<Vec<u8>>>,
     /// The rows to show, by `.id`; all of them where none is named.
-    ids: Option<Vec<Vec<u8>>>,
+    ids: Option<BTreeSet<Vec<u8>>>,
 }
 
 impl Print {
@@ -50,7 +52,7 @@ impl Print {
         for (key, value) in asked.attributes() {
             match key {
                 b".proplist" => print.proplist = Some(list(value)),
-                b".id" => print.ids = Some(list(value)),
+                b".id" => print.ids = Some(list(value).into_iter().collect()),
                 b"count-only" => print.count_only = true,
                 b"follow" => print.follow = Follow::After,
                 b"follow-only" => print.follow = Follow::Only,
@@ -63,13 +65,13 @@ impl Print {
 
     /// Whether the row is one of those asked for.
     pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
-        let named = |ids: &Vec<Vec<u8>>| ids.iter().any(|id| id == row.id.as_bytes());
+        let named = |ids: &BTreeSet<Vec<u8>>| ids.contains(row.id.as_bytes());
         self.ids.as_ref().is_none_or(named) && self.query.matches(row, now)
     }
 
     /// The rows asked for by `.id`.
-    pub(super) fn ids(&self) -> &[Vec<u8>] {
-        self.ids.as_deref().unwrap_or_default()
+    pub(super) fn ids(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.ids.iter().flatten()
     }
 
     /// The row's `!re`. With none of the attributes asked for it is a bare one.

@@ -122,7 +122,7 @@ impl Table {
     pub(super) fn print(&mut self, print: &Print, says_empty: bool, now: &Now<'_>) -> Reply {
         let tag = print.tag.as_deref();
         let there = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.places.contains_key(id));
-        if !print.ids().iter().all(there) {
+        if !print.ids().all(there) {
             return Reply::traps(&[Trap::new("no such item")], tag);
         }
         let rows = || self.rows().filter(|row| print.matches(row, now));
