@@ -365,6 +365,11 @@ impl<'f> Check<'f, '_> {
         let name = format!("{}_{what}", prefix(key));
         // Set to nothing is what compose files give for a variable that is not set.
         let value = (self.environment)(&name).filter(|value| !value.is_empty())?;
+        // In each pod next to a Service `mikrotik-awka`, Kubernetes sets MIKROTIK_AWKA_PORT to its URL.
+        if what == "PORT" && value.contains("://") {
+            log::info!("site={key} msg=\"{name} is ignored: its value is a URL, as Kubernetes sets it for a Service\"");
+            return None;
+        }
         Some((name, value))
     }
 

@@ -266,6 +266,7 @@ fn a_variable_for_two_sites_is_a_problem() {
     assert!(parse_with(&text, &[]).is_ok());
     let problems = parse_with(&text, &[("MIKROTIK_A_B_HOST", "h")]).unwrap_err();
     assert!(problems.starts_with("MIKROTIK_A_B_HOST: stands for both sites"), "{problems}");
+    assert!(parse_with(&text, &[("MIKROTIK_A_B_PORT", "tcp://10.96.0.7:8728")]).is_ok(), "set by Kubernetes");
 }
 
 #[test]

@@ -202,3 +202,16 @@ fn an_address_in_use_is_said_with_what_to_do() {
     refused(&ended);
     assert!(ended.err.contains(&address) && ended.err.contains("--port"), "{}", ended.err);
 }
+
+/// Kubernetes sets `NAME_PORT=tcp://…` in each pod next to a Service of that name.
+#[test]
+fn a_port_variable_that_holds_a_url_is_ignored_with_a_log_line() {
+    let router = router(phsweb_agent::simulator::Settings::default());
+    let agent = Given::default()
+        .site("awka", router.addr(), "")
+        .variable("MIKROTIK_AWKA_PORT", "tcp://10.96.0.7:8728")
+        .start();
+    agent.well("awka");
+    let log = agent.running.err();
+    assert!(log.contains("site=awka msg=\"MIKROTIK_AWKA_PORT is ignored"), "{log}");
+}
