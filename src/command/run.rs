@@ -94,10 +94,11 @@ fn settings(site: &config::Site, kind: Settings) -> Result<Settings, Failure> {
         Method::Plain => kind.version,
         Method::Challenge => "6.42.12 (long-term)".parse().map_err(|error: BadVersion| error.to_string())?,
     };
+    let [user, password] = site.credentials();
     Ok(Settings {
         identity: site.name.clone(),
         version,
-        logins: vec![Login::new(&site.user, site.password.expose())],
+        logins: vec![Login::new(user, password)],
         churn: Duration::from_secs(5),
         ..kind
     })

@@ -34,7 +34,7 @@ impl Site {
 
     /// How its router is reached and logged in to.
     fn way(&self) -> impl PartialEq {
-        (&self.hosts, &self.user, &self.password, self.login, &self.tls)
+        (&self.hosts, self.credentials(), self.login, &self.tls)
     }
 }
 
@@ -154,6 +154,9 @@ mod tests {
         ] {
             assert_eq!(of.change_to(&new), expected, "{new:?}");
         }
+        let in_utf_8 = Site { user: "é".into(), ..of };
+        let in_1252 = Site { login_codepage: Some(in_utf_8.codepage), ..in_utf_8.clone() };
+        assert_eq!(in_utf_8.change_to(&in_1252), Some(Reconnect), "the login sends other bytes");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 use super::plugins::Plugins;
-use super::secret::{MAX_SECRET_FILE, Secret, Source};
+use super::secret::{MAX_SECRET_FILE, Secret, Source, trimmed};
 use super::{Environment, https};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
@@ -234,11 +234,25 @@ impl<'f> Check<'f, '_> {
         });
         let codepage = fields.get("codepage").and_then(|node| {
             let expected = "one of \"windows-874\" and \"windows-1250\" to \"windows-1258\"";
-            self.text("codepage", node, expected, Codepage::named)
+            Some((node, self.text("codepage", node, expected, Codepage::named)?))
         });
         let common = self.common(&fields);
         let user = self.variable(key, "USER").map(|(_, user)| user).or(common.user).or(defaults.user.clone());
-        let default = Site::new(key, hosts?, &user?, password?);
+        if let Some((node, codepage)) = codepage {
+            for (what, text) in
+                [("user", user.as_deref()), ("password", password.as_ref().map(Secret::expose))]
+            {
+                if text.is_some_and(|text| codepage.encode(text).is_none()) {
+                    let expected = "expected the code page that it was typed in, or none for UTF-8";
+                    let message = format!("codepage: lacks a character of the {what}; {expected}");
+                    self.reader.problem(node, message);
+                }
+            }
+        }
+        let codepage = codepage.map(|(_, codepage)| codepage);
+        let (hosts, user, password) = (hosts?, user?, password?);
+        let is_ascii = user.is_ascii() && password.expose().is_ascii();
+        let default = Site::new(key, hosts, &user, password);
         Some(Site {
             name: name.unwrap_or(default.name),
             login: match login {
@@ -247,6 +261,7 @@ impl<'f> Check<'f, '_> {
             },
             tls: tls?,
             codepage: codepage.unwrap_or(default.codepage),
+            login_codepage: codepage.filter(|_| !is_ascii),
             refresh: common.refresh.or(defaults.refresh).unwrap_or(default.refresh),
             connect_timeout: common
                 .connect_timeout
@@ -338,12 +353,18 @@ impl<'f> Check<'f, '_> {
                 self.reader.missing(node, format!("{name}: {told}"));
                 return None;
             }
-            Source::Env(variable) => (self.environment)(&variable)
-                .ok_or_else(|| format!("{name}: the environment variable {variable} is not set")),
+            Source::Env(variable) => {
+                let secret = match (self.environment)(&variable).as_deref().map(trimmed) {
+                    None => Err("is not set"),
+                    Some("") => Err("is empty"),
+                    Some(secret) => Ok(secret.to_string()),
+                };
+                secret.map_err(|error| format!("{name}: the environment variable {variable} {error}"))
+            }
             Source::File(path) => {
                 let path: PathBuf = self.reader.relative(&path);
                 let text = self.reader.contents.read_text(&path, MAX_SECRET_FILE);
-                let secret = match text.map(|text| text.trim_end_matches(['\n', '\r']).to_string()) {
+                let secret = match text.map(|text| trimmed(&text).to_string()) {
                     // One that is being written is empty for a moment, and would be a wrong password.
                     Ok(secret) if secret.is_empty() => Err("is empty".into()),
                     secret => secret,
@@ -364,10 +385,15 @@ impl<'f> Check<'f, '_> {
     fn variable(&self, key: &str, what: &str) -> Option<(String, String)> {
         let name = format!("{}_{what}", prefix(key));
         // Set to nothing is what compose files give for a variable that is not set.
-        let value = (self.environment)(&name).filter(|value| !value.is_empty())?;
+        let value = trimmed(&(self.environment)(&name)?).to_string();
+        if value.is_empty() {
+            return None;
+        }
         // In each pod next to a Service `mikrotik-awka`, Kubernetes sets MIKROTIK_AWKA_PORT to its URL.
         if what == "PORT" && value.contains("://") {
-            log::info!("site={key} msg=\"{name} is ignored: its value is a URL, as Kubernetes sets it for a Service\"");
+            log::info!(
+                "site={key} msg=\"{name} is ignored: its value is a URL, as Kubernetes sets it for a Service\""
+            );
             return None;
         }
         Some((name, value))

@@ -77,6 +77,8 @@ pub struct Site {
     pub tls: Tls,
     /// How to show text that is not UTF-8.
     pub codepage: &'static Codepage,
+    /// How to send the user and the password; `None`: in UTF-8.
+    pub login_codepage: Option<&'static Codepage>,
     /// From one refresh to the next.
     pub refresh: Duration,
     /// For resolving the name and connecting.
@@ -102,12 +104,26 @@ impl Site {
             login: Method::Plain,
             tls: Tls::Off,
             codepage: Codepage::WESTERN,
+            login_codepage: None,
             refresh: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(5),
             live: true,
             plugins: plugin::BUILT_IN.into_iter().filter_map(plugin::built_in).collect(),
         }
+    }
+}
+
+impl Site {
+    /// The user and the password as the bytes that a login sends. `WinBox` on Windows stores them in the code page of
+    /// who typed them.
+    #[must_use]
+    pub fn credentials(&self) -> [Vec<u8>; 2] {
+        [&self.user, self.password.expose()].map(|text| {
+            // What the code page can't encode is a problem of the file.
+            let encoded = self.login_codepage.and_then(|codepage| codepage.encode(text));
+            encoded.unwrap_or_else(|| text.as_bytes().to_vec())
+        })
     }
 }
 

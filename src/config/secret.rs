@@ -8,6 +8,12 @@ use serde::Deserialize;
 /// Longest secret taken from a file, in bytes; a longer file is another file.
 pub(super) const MAX_SECRET_FILE: u64 = 4096;
 
+/// A secret as its source means it: without the line end that editors and `echo` add, and without the byte order
+/// mark that some editors of Windows put before the first character.
+pub(super) fn trimmed(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text).trim_end_matches(['\n', '\r'])
+}
+
 /// A password or a token. Only [`Secret::expose`] gives it away.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -37,8 +43,8 @@ impl fmt::Debug for Secret {
 pub(super) enum Source {
     /// In the file itself.
     Plain(String),
-    /// In an environment variable.
+    /// In an environment variable, as [`trimmed`] leaves it.
     Env(String),
-    /// In a file, its last line end left out.
+    /// In a file, as [`trimmed`] leaves it.
     File(PathBuf),
 }

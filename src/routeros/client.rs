@@ -84,18 +84,19 @@ impl Client {
     /// `auth` where the router refused, else what ended the connection or the wait.
     pub async fn login(
         &self,
-        user: &str,
-        password: &str,
+        user: impl AsRef<[u8]>,
+        password: impl AsRef<[u8]>,
         method: Method,
         timeout: Duration,
     ) -> Result<(), Error> {
+        let (user, password) = (user.as_ref(), password.as_ref());
         let first = match method {
             Method::Plain => login::plain(user, password),
             Method::Challenge => Sentence::from_words(["/login"]),
         };
         // Whatever the router refuses a login with, it is refused.
         let granted = |reply: Reply| match reply.unless_refused() {
-            Err(error) => Err(Error::new(Cause::Auth, error.message)),
+            Err(error) => Err(Error::login_refused(error.message, [user, password])),
             granted => granted,
         };
         let reply = granted(self.say(&first).wait("/login", Instant::now(), timeout).await?)?;

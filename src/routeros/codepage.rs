@@ -43,6 +43,23 @@ impl Codepage {
     }
 }
 
+impl Codepage {
+    /// The bytes of a text, or `None` where it has a character that the code page lacks.
+    #[must_use]
+    pub fn encode(&self, text: &str) -> Option<Vec<u8>> {
+        let byte = |c: char| {
+            if c.is_ascii() {
+                return u8::try_from(c).ok();
+            }
+            // Bytes without a meaning decode to the replacement character, which has no byte of its own.
+            let means =
+                |byte: &u8| c != char::REPLACEMENT_CHARACTER && (self.decode)(&[*byte]).starts_with(c);
+            (0x80..=0xFF).find(means)
+        };
+        text.chars().map(byte).collect()
+    }
+}
+
 impl PartialEq for Codepage {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -73,8 +90,23 @@ mod tests {
             ("windows-1258", b"\xf0\xf5", "đơ"),
             ("CP874", b"\xca\xc7\xd1", "สวั"),
         ] {
-            assert_eq!((Codepage::named(name).unwrap().decode)(bytes), shown, "{name}");
+            let page = Codepage::named(name).unwrap();
+            assert_eq!((page.decode)(bytes), shown, "{name}");
+            assert_eq!(page.encode(shown).as_deref(), Some(bytes), "{name}");
         }
+    }
+
+    #[test]
+    fn a_character_that_a_code_page_lacks_has_no_bytes() {
+        for (name, text) in [
+            ("windows-1252", "Привет"),
+            ("windows-1251", "é"),
+            ("windows-874", "a\u{fffd}"),
+            ("windows-1252", "🔑"),
+        ] {
+            assert_eq!(Codepage::named(name).unwrap().encode(text), None, "{name}: {text}");
+        }
+        assert_eq!(Codepage::WESTERN.encode("\0 ~\u{7f}").as_deref(), Some(&b"\0 ~\x7f"[..]));
     }
 
     #[test]

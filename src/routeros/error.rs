@@ -197,6 +197,18 @@ impl Error {
         Self::new(cause, error.to_string())
     }
 
+    /// A login that the router refused with this message.
+    pub(super) fn login_refused(message: String, credentials: [&[u8]; 2]) -> Self {
+        const HINT: &str = "The user or the password starts or ends with a space or quote. Files of variables may keep \
+            their quotes: remove them unless the router has them, too. On the router: /user print detail";
+        let is_odd = |byte: Option<&u8>| byte.is_some_and(|byte| b"\"' \t".contains(byte));
+        let error = Self::new(Cause::Auth, message);
+        if credentials.iter().any(|text| is_odd(text.first()) || is_odd(text.last())) {
+            return Self { hint: HINT, ..error };
+        }
+        error
+    }
+
     /// Whether the router answered, and this is what it said.
     #[must_use]
     pub fn is_refusal(&self) -> bool {

@@ -50,12 +50,12 @@ impl Gate {
         let knows = |login: &&Login| match (by_challenge, challenge) {
             (true, Some(challenge)) => response == Some(answer(&login.password, &challenge).as_bytes()),
             (true, None) => false,
-            (false, _) => password == Some(login.password.as_bytes()),
+            (false, _) => password == Some(login.password.as_slice()),
         };
-        let login = state.settings.logins.iter().find(|login| login.name.as_bytes() == name);
+        let login = state.settings.logins.iter().find(|login| login.name == name);
         let may = |login: &&Login| login.policies.api && !state.refuses_logins();
         if let Some(login) = login.filter(knows).filter(may) {
-            return Asked::Accepted(login.name.clone(), login.policies);
+            return Asked::Accepted(String::from_utf8_lossy(&login.name).into_owned(), login.policies);
         }
         self.refused += 1;
         if self.refused >= MAX_REFUSED {
@@ -112,8 +112,8 @@ impl State {
 }
 
 /// The answer to a challenge: `00` and the MD5 of a zero byte, the password and the challenge.
-fn answer(password: &str, challenge: &[u8]) -> String {
-    let hashed = md5::compute([&[0], password.as_bytes(), challenge].concat());
+fn answer(password: &[u8], challenge: &[u8]) -> String {
+    let hashed = md5::compute([&[0], password, challenge].concat());
     format!("00{hashed:x}")
 }
 
@@ -128,6 +128,6 @@ mod tests {
     /// The vector of `routeros-api.md`, there from a client library's tests.
     #[test]
     fn a_challenge_is_answered_as_documented() {
-        assert_eq!(answer("passTest", &[0xAB, 0xC1, 0x23]), "0021277bff9ac7caf06aa608e46616d47f");
+        assert_eq!(answer(b"passTest", &[0xAB, 0xC1, 0x23]), "0021277bff9ac7caf06aa608e46616d47f");
     }
 }

@@ -77,10 +77,10 @@ impl Default for Settings {
 /// A user of the router itself, as `/user` has them.
 #[derive(Clone)]
 pub struct Login {
-    /// The name.
-    pub name: String,
-    /// The password.
-    pub password: String,
+    /// The name, in the bytes of whatever code page it was typed in.
+    pub name: Vec<u8>,
+    /// The password, likewise.
+    pub password: Vec<u8>,
     /// What the user's group allows.
     pub policies: Policies,
 }
@@ -88,8 +88,8 @@ pub struct Login {
 impl Login {
     /// A user who may do everything.
     #[must_use]
-    pub fn new(name: &str, password: &str) -> Self {
-        Self { name: name.to_string(), password: password.to_string(), policies: Policies::ALL }
+    pub fn new(name: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), password: password.into(), policies: Policies::ALL }
     }
 }
 
@@ -97,7 +97,7 @@ impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Without the password: it may be the one of a real router.
         f.debug_struct("Login")
-            .field("name", &self.name)
+            .field("name", &String::from_utf8_lossy(&self.name))
             .field("policies", &self.policies)
             .finish_non_exhaustive()
     }

@@ -74,7 +74,8 @@ impl<'s> Session<'s> {
 
     async fn keep_asking(&mut self) -> Result<Infallible, Error> {
         let config = self.site.config.clone();
-        self.client.login(&config.user, config.password.expose(), config.login, config.query_timeout).await?;
+        let [user, password] = config.credentials();
+        self.client.login(user, password, config.login, config.query_timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
         let mut which = Which::All;
         // When all were asked last.

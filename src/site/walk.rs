@@ -114,8 +114,8 @@ impl<T: FnMut(Step)> Walk<'_, T> {
     async fn logged_in(&mut self, client: &Client) -> Result<(), Error> {
         let config = self.config;
         self.step("login", async {
-            let password = config.password.expose();
-            client.login(&config.user, password, config.login, config.query_timeout).await?;
+            let [user, password] = config.credentials();
+            client.login(user, password, config.login, config.query_timeout).await?;
             Ok((format!("as {}", config.user), ()))
         })
         .await?;

@@ -66,3 +66,74 @@ fn one_login_serves_many_refreshes() {
     assert!(sent > 0 && sent <= counters.received, "{usage} {counters:?}");
     assert!(received > sent && received <= counters.sent, "{usage} {counters:?}");
 }
+
+#[test]
+fn a_codepage_applies_to_the_user_and_the_password_of_the_one_login() {
+    // As WinBox on a Russian Windows stores them.
+    let [user, password] = [&b"\xec\xe5\xed\xe5\xe4\xe6\xe5\xf0"[..], b"\xef\xe0\xf0\xee\xeb\xfc"];
+    let routers = ["7.20", "6.42.12 (long-term)"]
+        .map(|of| router(Settings { logins: vec![Login::new(user, password)], ..version(of) }));
+    let site = |at: &phsweb_agent::simulator::Router, more: &str| {
+        let login = "user: \"менеджер\", password: Plain(\"пароль\"), codepage: \"windows-1251\"";
+        format!("hosts: [\"{}\"], {login}, {more}", at.addr())
+    };
+    let agent = Given::default()
+        .raw_site("plain", &site(&routers[0], ""))
+        .raw_site("challenge", &site(&routers[1], "login: Challenge"))
+        .start();
+    for (site, router) in ["plain", "challenge"].into_iter().zip(&routers) {
+        agent.well(site);
+        let counters = router.counters();
+        assert_eq!((counters.logins, counters.logins_refused), (1, 0), "{site}: {counters:?}");
+    }
+}
+
+#[test]
+fn without_a_codepage_the_user_and_the_password_are_sent_in_utf_8() {
+    let router = router(Settings { logins: vec![Login::new("é", "ẹ")], ..Settings::default() });
+    let site = format!("hosts: [\"{}\"], user: \"é\", password: Plain(\"ẹ\")", router.addr());
+    Given::default().raw_site("awka", &site).start().well("awka");
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_around_a_secret_are_left_out() {
+    let router = router(Settings::default());
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "\u{feff}password\r\n").unwrap();
+    let site = |password: &str| format!("hosts: [\"{}\"], password: {password}", router.addr());
+    let agent = Given::default()
+        .http("admin: Token(Env(\"TOKEN\")),")
+        .raw_site("env", &site("Env(\"PASSWORD\")"))
+        .raw_site("file", &site(&format!("File(\"{}\")", secret.path().display())))
+        .raw_site("override", &site("Plain(\"mistyped\")"))
+        .variable("TOKEN", "a-token-of-the-admin\n")
+        .variable("PASSWORD", "\u{feff}password\r\n")
+        .variable("MIKROTIK_OVERRIDE_PASSWORD", "password\n")
+        .start()
+        .with_token("a-token-of-the-admin");
+    for site in ["env", "file", "override"] {
+        agent.well(site);
+        assert!(agent.json(&format!("/api/hotspot/{site}/active")).is_array(), "the admin's token is taken");
+    }
+    assert_eq!(router.counters().logins_refused, 0);
+}
+
+#[test]
+fn a_refused_login_says_whether_a_space_or_a_quote_stands_around_it() {
+    const HINT: &str = "starts or ends with a space or quote";
+    let router = router(Settings::default());
+    let site = |login: &str| format!("hosts: [\"{}\"], {login}", router.addr());
+    let agent = Given::default()
+        .raw_site("quoted", &site("password: Plain(\"\\\"password\\\"\")"))
+        .raw_site("spaced", &site("password: Plain(\"password \")"))
+        .raw_site("user", &site("user: \"'api-user\", password: Plain(\"password\")"))
+        .raw_site("inside", &site("password: Plain(\"pass' word\")"))
+        .raw_site("empty", &site("password: Plain(\"\")"))
+        .start();
+    for (site, is_odd) in
+        [("quoted", true), ("spaced", true), ("user", true), ("inside", false), ("empty", false)]
+    {
+        let stats = agent.fails(site, "auth");
+        assert_eq!(stats["error"]["hint"].as_str().unwrap().contains(HINT), is_odd, "{site}: {stats}");
+    }
+}

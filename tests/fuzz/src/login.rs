@@ -54,7 +54,7 @@ fn challenge(bytes: &[u8]) {
     let digit = |value| char::from_digit(u32::from(value), 16).expect("four bits");
     let hex: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
     for (ret, is_hex) in [(bytes, is_hex), (hex.as_bytes(), true)] {
-        let sentence = login::respond(USER, PASSWORD, ret);
+        let sentence = login::respond(USER.as_bytes(), PASSWORD.as_bytes(), ret);
         assert_eq!(sentence.is_some(), is_hex);
         let response = sentence.as_ref().and_then(|sentence| sentence.get("response"));
         assert!(response.is_none_or(|response| response.starts_with(b"00") && response.len() == 34));
