@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
-use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
+use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, lacks_zone};
 use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, Secret, Source, trimmed};
 use super::{Environment, https};
@@ -108,7 +108,11 @@ impl<'f> Check<'f, '_> {
         let default = Http::default();
         let listen = fields.get("listen").and_then(|node| {
             self.text("listen", node, "an IP address and a port, such as \"127.0.0.1:8080\"", |text| {
-                text.parse::<SocketAddr>().ok()
+                // The zone of a link-local address is a number here, and nothing can listen without one.
+                text.parse().ok().filter(|address| match address {
+                    SocketAddr::V6(v6) => !v6.ip().is_unicast_link_local() || v6.scope_id() != 0,
+                    SocketAddr::V4(_) => true,
+                })
             })
         });
         let title = fields.get("title").and_then(|node| {
@@ -300,10 +304,15 @@ impl<'f> Check<'f, '_> {
         const EXPECTED: &str = "a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"";
         /// Of a URL with a login in it nothing is repeated.
         const LOGIN: &str = "found an @, but user and password have fields of their own; expected";
+        /// The address says nothing of the network that it is in.
+        const ZONE: &str = "the address with its zone, such as \"[fe80::1%eth0]:8728\"";
         let mut hosts = Vec::new();
         if let Some((variable, host)) = self.variable(key, "HOST") {
             match Host::read(&host, default_port) {
                 Some(host) => hosts.push(host),
+                None if lacks_zone(&host) => {
+                    self.reader.elsewhere(variable, format!("found {host:?}; expected {ZONE}"));
+                }
                 None if host.contains('@') => self.reader.elsewhere(variable, format!("{LOGIN} {EXPECTED}")),
                 None => self.reader.elsewhere(variable, format!("found {host:?}; expected {EXPECTED}")),
             }
@@ -315,6 +324,7 @@ impl<'f> Check<'f, '_> {
                     None if text.contains('@') => {
                         self.reader.missing(node, format!("hosts: {LOGIN} {EXPECTED}"));
                     }
+                    None if lacks_zone(&text) => self.reader.unexpected("hosts", node, ZONE),
                     None => self.reader.unexpected("hosts", node, EXPECTED),
                 }
             }

@@ -1,7 +1,7 @@
 //! What a good configuration holds, with defaults filled in and secrets fetched.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,22 +154,25 @@ impl fmt::Display for Host {
 
 impl Host {
     /// Reads `host`, `host:port`, `[v6]`, `[v6]:port`, or a bare IPv6 address. Without a port it is `default_port`.
+    /// A link-local IPv6 address has its zone behind it: `fe80::1%eth0`.
     #[must_use]
     pub fn read(text: &str, default_port: u16) -> Option<Self> {
         let (name, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (name, port) = rest.split_once(']')?;
-                name.parse::<Ipv6Addr>().ok()?;
+                if !is_ipv6(name) {
+                    return None;
+                }
                 let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
                 (name, port)
             }
-            None if text.parse::<Ipv6Addr>().is_ok() => (text, None),
+            None if is_ipv6(text) => (text, None),
             None => match text.split_once(':') {
                 Some((name, port)) => (name, Some(port)),
                 None => (text, None),
             },
         };
-        if name.parse::<IpAddr>().is_err() && !is_host_name(name) {
+        if !is_ipv6(name) && name.parse::<Ipv4Addr>().is_err() && !is_host_name(name) {
             return None;
         }
         let port = match port {
@@ -178,6 +181,29 @@ impl Host {
         };
         Some(Self { name: name.into(), port })
     }
+}
+
+/// Longest name of a network interface in Linux, in bytes.
+const MAX_ZONE: usize = 15;
+
+/// Whether it is an IPv6 address. A link-local one has the zone that it is in: only with that can it be connected to.
+fn is_ipv6(text: &str) -> bool {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone)),
+        None => (text, None),
+    };
+    let is_zone = |zone: &str| {
+        (1..=MAX_ZONE).contains(&zone.len())
+            && zone.bytes().all(|b| b.is_ascii_graphic() && !b"/%[]".contains(&b))
+    };
+    address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_unicast_link_local() == zone.is_some())
+        && zone.is_none_or(is_zone)
+}
+
+/// Whether a host would be right if it had a zone.
+pub(super) fn lacks_zone(host: &str) -> bool {
+    let address = host.trim_start_matches('[').split(']').next().unwrap_or_default();
+    address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_unicast_link_local())
 }
 
 /// Whether a resolver could be asked for it: labels of letters, digits, `-` and `_`, not all digits.
@@ -208,6 +234,17 @@ mod tests {
             ("[fd00::1]:8729", Some(("fd00::1", 8729, "[fd00::1]:8729"))),
             ("[fd00::1]", Some(("fd00::1", 8728, "[fd00::1]:8728"))),
             ("fd00::1", Some(("fd00::1", 8728, "[fd00::1]:8728"))),
+            ("[fe80::1%eth0]:8728", Some(("fe80::1%eth0", 8728, "[fe80::1%eth0]:8728"))),
+            ("[fe80::1%2]", Some(("fe80::1%2", 8728, "[fe80::1%2]:8728"))),
+            ("fe80::1%br-lan.10", Some(("fe80::1%br-lan.10", 8728, "[fe80::1%br-lan.10]:8728"))),
+            ("fe80::1", None),
+            ("[fe80::1]:8728", None),
+            ("[fe80::1%]:8728", None),
+            ("[fe80::1%a b]:8728", None),
+            ("[fe80::1%a%b]:8728", None),
+            ("[fe80::1%a-name-that-is-too-long]", None),
+            ("[fd00::1%eth0]:8728", None),
+            ("10.0.1.1%eth0", None),
             ("", None),
             (":8728", None),
             ("10.0.0.256", None),

@@ -234,6 +234,11 @@ fn an_override_that_is_wrong_names_its_variable() {
     for (variable, value, expected) in [
         ("MIKROTIK_AWKA_PORT", "0", "MIKROTIK_AWKA_PORT: found \"0\"; expected a port"),
         ("MIKROTIK_AWKA_HOST", "a b", "MIKROTIK_AWKA_HOST: found \"a b\"; expected a host"),
+        (
+            "MIKROTIK_AWKA_HOST",
+            "fe80::1",
+            "MIKROTIK_AWKA_HOST: found \"fe80::1\"; expected the address with its zone",
+        ),
     ] {
         let problems = parse_with(AWKA, &[(variable, value)]).unwrap_err();
         assert!(problems.starts_with(expected), "{problems}");

@@ -152,6 +152,8 @@ where
         }
     };
     let config = Arc::new(config.with_no_client_auth());
+    // No certificate has a zone in it: that is of this machine.
+    let host = host.split('%').next().unwrap_or_default();
     let name = ServerName::try_from(host.to_string())
         .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is no name that a certificate could have")))?;
     let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error| refused(&error))?;

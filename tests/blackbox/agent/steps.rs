@@ -1,6 +1,6 @@
 //! `phsweb-agent test`: the way to each router, a step a line, and what mends the step that fails.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Settings};
@@ -334,4 +334,39 @@ fn forty_sites_of_which_one_stalls_take_the_time_of_that_one() {
     assert!(keys.len() == 40 && keys.is_sorted(), "told in the file's order: {keys:?}");
     assert!((STALL..2 * STALL).contains(&took), "{took:?}");
     assert!(routers[1..].iter().all(|router| router.counters().logins == 1));
+}
+
+#[test]
+fn a_link_local_address_is_resolved_in_its_zone() {
+    let (steps, _) = steps(given().raw_site("awka", "hosts: [\"[fe80::1%lo]:9\"], password: Plain(\"x\")"));
+    assert_eq!((&steps[0]["step"], &steps[0]["ok"]), (&json!("resolve"), &json!(true)), "{steps:?}");
+    assert_eq!(steps[0]["host"], "[fe80::1%lo]:9");
+}
+
+/// A link-local address of this machine and the interface that has it, if there is any.
+fn link_local() -> Option<(Ipv6Addr, u32, String)> {
+    let interfaces = std::fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+    interfaces.lines().find_map(|line| {
+        let [address, index, _, "20", _, name] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            return None;
+        };
+        let address = u128::from_str_radix(address, 16).unwrap();
+        Some((address.into(), u32::from_str_radix(index, 16).unwrap(), name.to_string()))
+    })
+}
+
+#[test]
+fn a_router_answers_at_its_link_local_address() {
+    // Nothing can listen at one where no interface has any.
+    let Some((address, index, name)) = link_local() else { return };
+    for tls in [false, true] {
+        let settings = Settings { logins: vec![Login::new("api-user", SECRET)], tls, ..Settings::default() };
+        let router = Router::start(SocketAddrV6::new(address, 0, 0, index).into(), settings).unwrap();
+        let tls = router.fingerprint().map(|pin| format!(", tls: Pin(\"{pin}\")")).unwrap_or_default();
+        let host = format!("[{address}%{name}]:{}", router.addr().port());
+        let site = format!("hosts: [\"{host}\"], password: Plain(\"{SECRET}\"){tls}");
+        let (steps, code) = steps(given().raw_site("awka", &site));
+        assert_eq!(code, Some(0), "{steps:?}");
+        assert!(steps.iter().all(|step| step["host"] == host.as_str()), "{steps:?}");
+    }
 }
