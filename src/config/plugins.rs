@@ -109,15 +109,16 @@ impl<'f> Check<'f, '_> {
         });
         let private =
             fields.get("private").and_then(|node| self.reader.value("private", node, "true or false"));
+        let menu = fields.get("menu").and_then(|node| self.menu(node)).unwrap_or_default();
         Some(Declaration {
             name: name.into(),
             title: title.unwrap_or_else(|| name.into()),
-            menu: fields.get("menu").and_then(|node| self.menu(node)).unwrap_or_default(),
-            query: fields.get("query").map(|node| self.query(node)).unwrap_or_default(),
-            columns: fields.get("columns").map(|node| self.columns(node)).unwrap_or_default(),
+            query: fields.get("query").map(|node| self.query(&menu, node)).unwrap_or_default(),
+            columns: fields.get("columns").map(|node| self.columns(&menu, node)).unwrap_or_default(),
             every: self.duration("every", &fields, EVERY),
             private: private.unwrap_or(false),
-            metrics: self.metrics(&of, &fields, private.unwrap_or(false)),
+            metrics: self.metrics(&of, &fields, &menu, private.unwrap_or(false)),
+            menu,
         })
     }
 
@@ -134,7 +135,7 @@ impl<'f> Check<'f, '_> {
         None
     }
 
-    fn query(&mut self, node: Node<'f>) -> Vec<String> {
+    fn query(&mut self, menu: &str, node: Node<'f>) -> Vec<String> {
         let expected = format!("a query word of 1 to {MAX_QUERY_WORD} bytes, such as \"status=bound\"");
         let mut words = Vec::new();
         for node in self.up_to(MAX_QUERY, "query", node, "query words, such as [\"status=bound\"]") {
@@ -145,7 +146,7 @@ impl<'f> Check<'f, '_> {
                 self.reader.unexpected("query", node, &format!("it without the question mark: {meant:?}"));
             } else if word.is_empty() || word.len() > MAX_QUERY_WORD {
                 self.reader.unexpected("query", node, &expected);
-            } else if is_secret(property) {
+            } else if is_secret(menu, property) {
                 // What it is compared with may be the secret, and shows in the metrics' help.
                 let message = format!("query: {property:?} may hold a secret; expected other properties");
                 self.reader.missing(node, message);
@@ -156,9 +157,9 @@ impl<'f> Check<'f, '_> {
         words
     }
 
-    fn columns(&mut self, node: Node<'f>) -> Vec<String> {
+    fn columns(&mut self, menu: &str, node: Node<'f>) -> Vec<String> {
         let problems = self.reader.count();
-        let columns = self.properties(MAX_COLUMNS, "columns", node);
+        let columns = self.properties(MAX_COLUMNS, "columns", menu, node);
         let columns: Vec<String> = columns.into_iter().map(|(_, column)| column).collect();
         if columns.is_empty() && self.reader.count() == problems {
             self.reader.unexpected("columns", node, "at least one property, such as [\"address\"]");
@@ -166,7 +167,7 @@ impl<'f> Check<'f, '_> {
         columns
     }
 
-    fn metrics(&mut self, of_plugin: &str, fields: &Fields<'f>, private: bool) -> Vec<Metric> {
+    fn metrics(&mut self, of_plugin: &str, fields: &Fields<'f>, menu: &str, private: bool) -> Vec<Metric> {
         let Some(node) = fields.get("metrics") else { return Vec::new() };
         let of = format!("a metric of {of_plugin}");
         let mut metrics = Vec::new();
@@ -176,9 +177,10 @@ impl<'f> Check<'f, '_> {
             let kind = "kind: Rows, Gauge(\"column\") or Counter(\"column\")";
             self.reader.need(&of, node, &fields, "name", "name: \"mikrotik_leases\"");
             self.reader.need(&of, node, &fields, "kind", kind);
-            let labels = fields.get("labels").map(|node| self.labels(node, private)).unwrap_or_default();
+            let labels =
+                fields.get("labels").map(|node| self.labels(menu, node, private)).unwrap_or_default();
             let name = fields.get("name").and_then(|node| self.metric_name(node));
-            let measure = fields.get("kind").and_then(|node| self.measure(node));
+            let measure = fields.get("kind").and_then(|node| self.measure(menu, node));
             if let (Some(name), Some(measure)) = (name, measure) {
                 metrics.push(Metric { name, measure, labels });
             }
@@ -203,7 +205,7 @@ impl<'f> Check<'f, '_> {
         Some(name)
     }
 
-    fn measure(&mut self, node: Node<'f>) -> Option<Measure> {
+    fn measure(&mut self, menu: &str, node: Node<'f>) -> Option<Measure> {
         let expected = "Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\"";
         let measure = match self.reader.value("kind", node, expected)? {
             Kind::Rows => return Some(Measure::Rows),
@@ -213,15 +215,15 @@ impl<'f> Check<'f, '_> {
         let column = measure.column().unwrap_or_default();
         if !is_property(column) {
             self.reader.unexpected("kind", node, expected);
-        } else if is_secret(column) {
+        } else if is_secret(menu, column) {
             self.reader.problem(node, shows_a_secret("kind", column));
         }
         Some(measure)
     }
 
-    fn labels(&mut self, node: Node<'f>, private: bool) -> Vec<String> {
+    fn labels(&mut self, menu: &str, node: Node<'f>, private: bool) -> Vec<String> {
         let mut labels: Vec<String> = Vec::new();
-        for (node, property) in self.properties(MAX_LABELS, "labels", node) {
+        for (node, property) in self.properties(MAX_LABELS, "labels", menu, node) {
             let label = label_name(&property);
             let told = if label == "site" {
                 Some(
@@ -253,7 +255,7 @@ impl<'f> Check<'f, '_> {
     }
 
     /// Names of properties, none twice and none of a secret, each with its place.
-    fn properties(&mut self, most: usize, name: &str, node: Node<'f>) -> Vec<(Node<'f>, String)> {
+    fn properties(&mut self, most: usize, name: &str, menu: &str, node: Node<'f>) -> Vec<(Node<'f>, String)> {
         let expected = "a property as RouterOS names it, such as \"mac-address\"";
         let mut found: Vec<(Node<'f>, String)> = Vec::new();
         for node in self.up_to(most, name, node, "properties, such as [\"address\"]") {
@@ -261,7 +263,7 @@ impl<'f> Check<'f, '_> {
             let Some(property) = self.text(name, node, expected, fits) else { continue };
             if found.iter().any(|(_, before)| *before == property) {
                 self.reader.problem(node, format!("{name}: {property:?} stands twice; expected it once"));
-            } else if is_secret(&property) {
+            } else if is_secret(menu, &property) {
                 self.reader.problem(node, shows_a_secret(name, &property));
             }
             found.push((node, property));
