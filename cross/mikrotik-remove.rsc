@@ -31,9 +31,17 @@
 
 # The API answers whom else it answered. An empty list would mean everybody, so where nobody else is left it is turned
 # off.
+:local release [/system/resource/get version]
+:local api [/ip/service/find where name="api"]
+:local listName "address"
+:if ($release ~ "^(7[.](19|[2-9][0-9])|[89][.])") do={
+    :local findApi [:parse ":return [/ip/service/find where name=\"api\" and !dynamic]"]
+    :set api [$findApi]
+}
+:if ($release ~ "^(7[.](2[4-9]|[3-9][0-9])|[89][.])") do={ :set listName "available-from" }
 :local rest ""
 :local known false
-:foreach one in=[:toarray [/ip/service/get api address]] do={
+:foreach one in=[:toarray [/ip/service/get $api value-name=$listName]] do={
     :if ([:tostr $one] = "$agentAddress/32") do={
         :set known true
     } else={
@@ -43,10 +51,10 @@
 }
 :if ($known) do={
     :if ($rest = "") do={
-        /ip/service/set api disabled=yes address=""
+        /ip/service/set $api disabled=yes address=""
         :put "phsweb-agent: the API answered nobody else, so it is off now."
     } else={
-        /ip/service/set api address=$rest
+        /ip/service/set $api address=$rest
     }
 }
 /user/remove [find where name="phsweb-agent"]

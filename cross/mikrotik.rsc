@@ -33,8 +33,10 @@
 :if (!($release ~ "^(7[.][1-9][0-9]|[89][.])")) do={
     :error "phsweb-agent: RouterOS $release is too old. Upgrade to 7.10 or later."
 }
+:local from719 ($release ~ "^(7[.](19|[2-9][0-9])|[89][.])")
 :local from720 ($release ~ "^(7[.][2-9][0-9]|[89][.])")
 :local from721 ($release ~ "^(7[.](2[1-9]|[3-9][0-9])|[89][.])")
+:local from724 ($release ~ "^(7[.](2[4-9]|[3-9][0-9])|[89][.])")
 :local processor [/system/resource/get architecture-name]
 :local image ""
 :if ($processor = "arm64") do={ :set image "arm64" }
@@ -83,9 +85,18 @@
 # The API answers whom it answered, and the agent. `address=` replaces the whole list, so it is read and written with
 # one more. An empty list means everybody: that of an API which is on is left empty, and told. One which is off is
 # turned on for the agent alone, whoever else stood in its list: they could not come in either.
-:local apiPort [/ip/service/get api port]
-:local apiOff [/ip/service/get api disabled]
-:local answered [:toarray [/ip/service/get api address]]
+# From 7.19 on the menu also lists open connections, as dynamic rows of the same name. From 7.24 on the list is shown
+# as `available-from`; it is set by either name.
+:local api [/ip/service/find where name="api"]
+:local listName "address"
+:if ($from719) do={
+    :local findApi [:parse ":return [/ip/service/find where name=\"api\" and !dynamic]"]
+    :set api [$findApi]
+}
+:if ($from724) do={ :set listName "available-from" }
+:local apiPort [/ip/service/get $api port]
+:local apiOff [/ip/service/get $api disabled]
+:local answered [:toarray [/ip/service/get $api value-name=$listName]]
 :local agentOnly "$agentAddress/32"
 :local known false
 :local joined ""
@@ -99,13 +110,13 @@
     :set joined ""
 }
 :if (!$known && ($apiOff || [:len $answered] > 0)) do={
-    /ip/service/set api address=($joined . $agentOnly)
+    /ip/service/set $api address=($joined . $agentOnly)
 }
 :if ($apiOff) do={
-    /ip/service/set api disabled=no
+    /ip/service/set $api disabled=no
 } else={
     :if ([:len $answered] = 0) do={
-        :put "phsweb-agent: the API of this router answers everybody. Limit it: /ip/service/set api address=..."
+        :put "phsweb-agent: the API of this router answers everybody. Limit it: /ip/service/set [find name=api and !dynamic] address=..."
     }
 }
 

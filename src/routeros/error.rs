@@ -98,7 +98,7 @@ impl Cause {
             }
             Self::Refused => {
                 "The API service may be off or on another port. On the router: /ip service print, \
-                 then /ip service enable api"
+                 then /ip service enable [find name=api and !dynamic]"
             }
             Self::Unreachable => {
                 "Check the link, the VPN and the route to this address. On the router: /ip address print, \
@@ -111,7 +111,8 @@ impl Cause {
             Self::Closed => {
                 "If this is at every connection, the service may be limited to other addresses or full, or this is \
                  the port of api-ssl, which wants tls: Pin(…) in sites.ron. On the router: \
-                 /ip service print detail where name~\"api\", and see address, max-sessions and port"
+                 /ip service print detail where name~\"api\", and see port, address (available-from from RouterOS \
+                 7.24 on) and, from 7.16 on, max-sessions"
             }
             Self::Tls => {
                 "On the router: /ip service print detail where name=api-ssl, and see its certificate and tls-version. \
@@ -120,7 +121,7 @@ impl Cause {
             Self::TlsNoCertificate => {
                 "Give it one. On the router: /certificate add name=api common-name=router days-valid=3650 \
                  key-usage=digital-signature,key-encipherment,tls-server, then /certificate sign api, then \
-                 /ip service set api-ssl certificate=api disabled=no. If it has one, it may offer only ciphers \
+                 /ip service set [find name=api-ssl and !dynamic] certificate=api disabled=no. If it has one, it may offer only ciphers \
                  with DHE, which this agent does not speak: upgrade RouterOS, or use tls: Off over a VPN"
             }
             Self::TlsPin => {

@@ -365,14 +365,14 @@ pub(super) const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwi
     /ip service print detail where name~\"api\"";
 
 pub(super) const HINT_REFUSED: &str = "The service may be off or on another port. On the router: /ip service print, then \
-    /ip service enable api-ssl, which needs a certificate: /ip service print detail where name=api-ssl";
+    /ip service enable [find name=api-ssl and !dynamic], which needs a certificate: /ip service print detail where name=api-ssl";
 
 const HINT_NOT_THE_OWNER: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
     See whose address it is, on the way there and on the router: /ip address print";
 
 const HINT_ANOTHER: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
     key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \
-    /certificate sign api2, then /ip service set api-ssl certificate=api2, and its fingerprint into tls: Pin(…)";
+    /certificate sign api2, then /ip service set [find name=api-ssl and !dynamic] certificate=api2, and its fingerprint into tls: Pin(…)";
 
 const HINT_CERTIFICATE: &str = "A certificate that the router signed itself is best pinned: tls: Pin(\"sha256:…\") \
     with the fingerprint of /certificate print detail. For Ca, sign one with the host's name or address in \

@@ -12,6 +12,7 @@ use super::Shared;
 use super::counters::Counted;
 use super::fault::Fault;
 use super::login::{Asked, Gate};
+use super::menus::SERVICE;
 use super::output::{Answer, TURNS_WAITING, encode, write};
 use super::pending::{Kind, Notice, Pending};
 use super::reply::{Reply, Trap, fatal};
@@ -56,6 +57,8 @@ struct Connection {
     policies: Option<Policies>,
     /// The `.id` of this connection in `/user/active`.
     listed: Option<String>,
+    /// Its `.id` in `/ip/service`, where the version has one.
+    service_row: Option<String>,
     pending: Pending,
     /// A command that there is no room for yet. Until there is, nothing more is read.
     held: Option<Sentence>,
@@ -79,6 +82,7 @@ enum Then {
 
 impl Connection {
     fn new(shared: Arc<Shared>, counted: Counted, output: Sender<Vec<u8>>, peer: SocketAddr) -> Self {
+        let service_row = shared.state().list_connection(peer);
         Self {
             shared,
             counted,
@@ -87,6 +91,7 @@ impl Connection {
             gate: Gate::default(),
             policies: None,
             listed: None,
+            service_row,
             pending: Pending::new(),
             held: None,
             asks_no_more: false,
@@ -303,6 +308,10 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.shared.state().unlist_session(self.listed.take());
+        let mut state = self.shared.state();
+        state.unlist_session(self.listed.take());
+        if let Some(id) = self.service_row.take() {
+            state.remove(SERVICE, &id);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Who may come in: the plain login, and the one by challenge before 6.43.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::menus::ADMINISTRATOR;
+use super::menus::{ADMINISTRATOR, SERVICE, api};
 use super::reply::Trap;
 use super::row::{Row, Value, unix_s};
 use super::settings::{Login, Policies};
@@ -81,6 +81,22 @@ impl State {
         self.log("system,info,account", &format!("user {name} logged in from {from} via api"));
         let group = if policies == Policies::ALL { "full" } else { "read" };
         self.list(name, &from.to_string(), "api", group, unix_s())
+    }
+
+    /// Lists an open connection in `/ip/service`, where the version does so; its `.id` there.
+    pub(super) fn list_connection(&mut self, peer: SocketAddr) -> Option<String> {
+        if !self.settings.version.lists_connections() {
+            return None;
+        }
+        let (name, port) = api(self.settings.tls);
+        let row = Row::new()
+            .with("name", name)
+            .with("port", port)
+            .with("remote", peer.to_string())
+            .with("connection", "")
+            .with("disabled", false)
+            .with("dynamic", true);
+        self.insert(SERVICE, row).ok()
     }
 
     /// The administrators who are there when it begins.

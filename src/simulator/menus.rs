@@ -23,6 +23,7 @@ pub(super) const USED: &str = "/ip/pool/used";
 pub(super) const NETWATCH: &str = "/tool/netwatch";
 pub(super) const ADMINISTRATOR: &str = "/user/active";
 pub(super) const LOG: &str = "/log";
+pub(super) const SERVICE: &str = "/ip/service";
 pub(super) const RESOURCE: &str = "/system/resource";
 const HEALTH: &str = "/system/health";
 
@@ -87,6 +88,7 @@ pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BT
         (NETWATCH, editable(NETWATCH_KEYS), no_rows()),
         (USED, found_by("address", READ_ONLY), no_rows()),
         (ADMINISTRATOR, READ_ONLY, no_rows()),
+        (SERVICE, READ_ONLY, vec![service(settings, false), service(settings, true)]),
         (LOG, READ_ONLY, no_rows()),
         (RESOURCE, SINGLE, vec![hardware::resource(settings, booted)]),
         (
@@ -125,6 +127,25 @@ pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BT
         tables.insert(menu.to_string(), table);
     }
     tables
+}
+
+/// The name and the port of the API's service.
+pub(super) fn api(tls: bool) -> (&'static str, &'static str) {
+    if tls { ("api-ssl", "8729") } else { ("api", "8728") }
+}
+
+fn service(settings: &Settings, tls: bool) -> Row {
+    let Settings { version, allow_from, max_sessions, .. } = settings;
+    let (name, port) = api(tls);
+    let addresses: Vec<String> = allow_from.iter().map(ToString::to_string).collect();
+    let row = Row::new()
+        .with("name", name)
+        .with("port", port)
+        .with(version.allowed_addresses(), addresses.join(","))
+        .with("invalid", false)
+        .with("disabled", tls != settings.tls);
+    let row = if version.lists_connections() { row.with("dynamic", false) } else { row };
+    if version.has_max_sessions() { row.with("max-sessions", max_sessions.to_string()) } else { row }
 }
 
 fn server() -> Row {

@@ -57,6 +57,21 @@ impl Version {
         self.number >= (7, 13)
     }
 
+    /// Whether `/ip/service` limits its connections by `max-sessions`: from 7.16 on.
+    pub(super) fn has_max_sessions(&self) -> bool {
+        self.number >= (7, 16)
+    }
+
+    /// Whether `/ip/service` lists open connections as dynamic rows: from 7.19 on.
+    pub(super) fn lists_connections(&self) -> bool {
+        self.number >= (7, 19)
+    }
+
+    /// What `/ip/service` calls the addresses that may connect: `available-from` from 7.24 on.
+    pub(super) fn allowed_addresses(&self) -> &'static str {
+        if self.number >= (7, 24) { "available-from" } else { "address" }
+    }
+
     /// A date as this version writes it; `unix_s` is in seconds since 1970, UTC.
     pub(super) fn date(&self, unix_s: u64) -> String {
         let (year, month, day) = civil(unix_s / 86_400);

@@ -169,3 +169,34 @@ fn names_paths_and_ports_are_those_of_the_image() {
         assert!(making.contains(word), "{word} is not in how the image is made");
     }
 }
+
+/// From RouterOS 7.19 on, open connections of a service are rows of its name, too.
+#[test]
+fn no_command_names_a_service_that_it_gets_or_sets() {
+    for name in [
+        "README.md",
+        "cross/README.md",
+        "src/routeros/error.rs",
+        "src/routeros/tls.rs",
+        SCRIPTS[0],
+        SCRIPTS[1],
+    ] {
+        // RouterOS 6 lists no connections.
+        let text = read(name).replace("\\\n", "").replace("On RouterOS 6: /ip service set api-ssl", "");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        for command in ["set", "get", "enable", "disable"] {
+            for pair in words.windows(2) {
+                let is_service = pair[0] == command || pair[0].ends_with(&format!("/ip/service/{command}"));
+                assert!(!(is_service && pair[1].starts_with("api")), "{name}: {} {}", pair[0], pair[1]);
+            }
+        }
+    }
+}
+
+#[test]
+fn hints_tell_of_max_sessions_only_where_there_are_any() {
+    use phsweb_agent::routeros::error::Cause;
+    let hint = Cause::Closed.hint();
+    assert!(hint.contains("from 7.16 on, max-sessions") && hint.contains("available-from"), "{hint}");
+    assert!(Cause::Refused.hint().contains("/ip service enable [find name=api and !dynamic]"));
+}

@@ -70,9 +70,12 @@ fn an_outage_says_so_and_keeps_what_was_known() {
         assert!(plugin["ageSeconds"].as_u64().unwrap() >= 3, "{name}: {plugin}");
     }
     let page = agent.page("/");
-    for text in
-        ["Offline", "Figures from", "<dd>23 <small>of 150 configured</small>", "/ip service enable api"]
-    {
+    for text in [
+        "Offline",
+        "Figures from",
+        "<dd>23 <small>of 150 configured</small>",
+        "/ip service enable [find name=api and !dynamic]",
+    ] {
         assert!(page.contains(text), "no {text:?} in {page}");
     }
 

@@ -140,7 +140,10 @@ fn a_port_where_nobody_listens_ends_the_way_there() {
     let (steps, code) = steps(site(given(), "awka", &[address]));
     assert_eq!((each(&steps, "step"), code), (vec!["resolve", "connect"], Some(1)));
     let error = failed(&steps, "connect", "refused");
-    assert!(error["hint"].as_str().unwrap().contains("/ip service enable api"), "{error}");
+    assert!(
+        error["hint"].as_str().unwrap().contains("/ip service enable [find name=api and !dynamic]"),
+        "{error}"
+    );
 }
 
 #[test]

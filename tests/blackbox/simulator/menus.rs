@@ -301,3 +301,38 @@ fn a_reboot_begins_anew_what_is_not_configured() {
     assert!(print(&router, &[WIFI]).is_empty(), "nobody is at the radios");
     assert_eq!(print(&router, &["/user/active/print"]).len(), 1, "administrators have to log in again");
 }
+
+#[test]
+fn services_list_open_connections_from_7_19_on() {
+    const PRINT: &[&str] = &["/ip/service/print", "?name=api"];
+    let connections = |router: &Router| {
+        print(router, PRINT).iter().filter(|row| row.get("dynamic") == Some(b"true")).count()
+    };
+    let old = start(version("7.18.2 (stable)"));
+    let _other = Client::connect(&old);
+    assert_eq!(print(&old, PRINT).len(), 1);
+    let router = start(version("7.19 (stable)"));
+    assert_eq!(connections(&router), 1, "the one that asks");
+    let other = Client::connect(&router);
+    assert_eq!(connections(&router), 2);
+    drop(other);
+    let began = Instant::now();
+    while connections(&router) > 1 {
+        assert!(began.elapsed() < PATIENCE, "a closed connection is still listed");
+    }
+    let rows = print(&router, &["/ip/service/print", "?name=api", "?dynamic=true", "?#!"]);
+    assert_eq!((rows.len(), text(&rows[0], "port")), (1, "8728".into()));
+}
+
+#[test]
+fn services_have_the_properties_of_their_version() {
+    for (of, list, has_max_sessions) in
+        [("7.15.3", "address", false), ("7.16", "address", true), ("7.24", "available-from", true)]
+    {
+        let row = &print(&start(version(of)), &["/ip/service/print", "?name=api"])[0];
+        for name in ["address", "available-from"] {
+            assert_eq!(row.get(name).is_some(), name == list, "{of}: {name}");
+        }
+        assert_eq!(row.get("max-sessions").is_some(), has_max_sessions, "{of}");
+    }
+}
