@@ -26,6 +26,8 @@ pub(super) struct Source {
     /// What is wrong with the file as it is, and with the page's place; each is logged once.
     unfit: Vec<Problem>,
     unmoved: Option<Problem>,
+    /// Files that were replaced where they are mounted from; each is logged once.
+    unlinked: Vec<Problem>,
     /// From one look at the files to the next.
     poll: Duration,
 }
@@ -38,7 +40,7 @@ impl Source {
         if !unfit.is_empty() {
             log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
         }
-        Self { watch, prepare, unfit, unmoved: None, poll }
+        Self { watch, prepare, unfit, unmoved: None, unlinked: Vec::new(), poll }
     }
 
     /// How the first look went.
@@ -52,13 +54,14 @@ impl Source {
             let is_asked = requested_within(&wanted, self.poll).await;
             // On another thread: a disk that hangs must not make the clients wait.
             let mut watch = self.watch;
-            let (watch, news) = unblock(move || {
+            let (watch, news, unlinked) = unblock(move || {
                 let news = if is_asked {
                     Some(watch.reload(&config::environment))
                 } else {
                     watch.look(&config::environment)
                 };
-                (watch, news)
+                let unlinked: Vec<Problem> = watch.unlinked().iter().map(shown).collect();
+                (watch, news, unlinked)
             })
             .await;
             self.watch = watch;
@@ -67,8 +70,8 @@ impl Source {
                 self.take(news, &mut agent).await;
             }
             let unmoved = agent.move_on().await.err();
-            if is_news || unmoved != self.unmoved {
-                self.tell(unmoved, &agent, is_news);
+            if is_news || unmoved != self.unmoved || unlinked != self.unlinked {
+                self.tell(unmoved, unlinked, &agent, is_news);
             }
         }
     }
@@ -98,12 +101,14 @@ impl Source {
     }
 
     /// Notes how it went, where all can see it.
-    fn tell(&mut self, unmoved: Option<Problem>, agent: &Agent, is_news: bool) {
-        if let Some(problem) = unmoved.as_ref().filter(|_| unmoved != self.unmoved) {
+    fn tell(&mut self, unmoved: Option<Problem>, unlinked: Vec<Problem>, agent: &Agent, is_news: bool) {
+        let is_new =
+            |problem: &&Problem| !self.unlinked.contains(problem) && self.unmoved.as_ref() != Some(problem);
+        for problem in unlinked.iter().chain(&unmoved).filter(is_new) {
             log::warn!("{problem}");
         }
-        self.unmoved = unmoved;
-        let problems: Vec<Problem> = self.unfit.iter().chain(&self.unmoved).cloned().collect();
+        (self.unmoved, self.unlinked) = (unmoved, unlinked);
+        let problems = self.unfit.iter().chain(&self.unlinked).chain(&self.unmoved).cloned().collect();
         let is_taken = is_news && self.unfit.is_empty();
         agent.note_reload(|reload| reload.note(Moment::now(), is_taken, problems));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
@@ -44,6 +45,20 @@ impl Contents {
     /// link says by itself that it is another now.
     pub(super) fn are_same(&self) -> bool {
         self.0.iter().all(|(path, content)| digest_of(&read(path, content.most)) == content.digest)
+    }
+}
+
+impl Contents {
+    /// The files that have no name left in any folder. Where a single file is mounted and then replaced by a rename, its
+    /// path still leads to the old one.
+    pub(super) fn unlinked(&self) -> impl Iterator<Item = &Path> {
+        // What a shell passes as a descriptor never had a name that counts.
+        let is_descriptor = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
+        let is_unlinked =
+            |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.nlink() == 0);
+        // A file that is replaced at this moment may be seen without a name, but hardly twice.
+        let is_found = move |path: &&Path| !is_descriptor(path) && is_unlinked(path) && is_unlinked(path);
+        self.0.keys().map(PathBuf::as_path).filter(is_found)
     }
 }
 

@@ -89,6 +89,15 @@ impl Watch {
         self.read(environment)
     }
 
+    /// A problem for each file whose path leads to a file that was replaced or deleted: its new content can't be read.
+    #[must_use]
+    pub fn unlinked(&self) -> Vec<Problem> {
+        const MESSAGE: &str = "was replaced or deleted where it is mounted from, so only its old content can be read; \
+            restart the container, and mount the folder in place of the file";
+        let problem = |path: &Path| Problem::elsewhere(path.display().to_string(), MESSAGE);
+        self.contents.unlinked().map(problem).collect()
+    }
+
     fn read(&mut self, environment: Environment) -> Result<Config, Problems> {
         let (config, contents) = read(&self.path, environment);
         self.contents = contents;

@@ -2,6 +2,8 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::symlink;
 use std::thread;
 use std::time::Duration;
 
@@ -120,4 +122,40 @@ fn sighup_takes_at_once_and_waits_for_no_second_look() {
         kept.until_taken(n);
     }
     assert_eq!(met(&router), (1, 1));
+}
+
+/// As where a single file is mounted into a container and replaced by a rename on the host: the path leads to a file
+/// that has no name left. A link to a descriptor of this process does the same without a mount.
+#[test]
+fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
+    let router = router(Settings::default());
+    let folder = tempfile::tempdir().unwrap();
+    let [original, new, mounted] = ["original", "new", "mounted"].map(|name| folder.path().join(name));
+    fs::write(&original, "password").unwrap();
+    let open = fs::File::open(&original).unwrap();
+    symlink(format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd()), &mounted).unwrap();
+    let site = format!("hosts: [\"{}\"], password: File(\"{}\")", router.addr(), mounted.display());
+    let kept = Kept::start(&Given::default().defaults("refresh: \"1s\",").raw_site("awka", &site));
+    kept.well("awka");
+    assert_eq!(kept.config()["isCurrent"], true);
+
+    fs::write(&new, "another").unwrap();
+    fs::rename(&new, &original).unwrap();
+    let config = until("the file is reported", || {
+        let config = kept.config();
+        (config["isCurrent"] == false).then_some(config)
+    });
+    let problem = &config["error"]["problems"][0];
+    assert_eq!(problem["place"], mounted.to_str().unwrap(), "{config}");
+    assert!(problem["message"].as_str().unwrap().contains("mount the folder"), "{config}");
+    let refreshed = router.counters().commands;
+    until("the site goes on", || (router.counters().commands > refreshed + 4).then_some(()));
+    let log = kept.running.err();
+    assert_eq!(log.matches("was replaced or deleted").count(), 1, "{log}");
+
+    // As after a restart of the container.
+    fs::remove_file(&mounted).unwrap();
+    fs::write(&mounted, "password").unwrap();
+    until("it is right again", || (kept.config()["isCurrent"] == true).then_some(()));
+    assert_eq!(met(&router), (1, 1), "the password is as it was");
 }
