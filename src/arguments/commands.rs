@@ -44,7 +44,7 @@ fn set_listen(given: &mut Given, value: &OsStr) -> Result<(), String> {
     parsed(value, "ADDRESS:PORT, such as 127.0.0.1:8080").map(|address| given.listen = Some(address))
 }
 
-/// What is meant where no command is named.
+/// What is meant where options are given and no command is named.
 pub(super) static PROGRAM: Command = Command {
     name: "",
     summary: "",
@@ -67,7 +67,7 @@ pub(super) static COMMANDS: [&Command; 5] = [&RUN, &CHECK, &TEST, &DEMO, &SIMULA
 
 static RUN: Command = Command {
     name: "run",
-    summary: "Run the agent; this is what happens without a command, too",
+    summary: "Run the agent",
     about: "Runs the agent: asks the routers of sites.ron, serves the page and JSON.",
     options: &[
         LOG,
@@ -124,7 +124,8 @@ static CHECK: Command = Command {
 static TEST: Command = Command {
     name: "test",
     summary: "Try the way to each router, step by step, and say where it ends and why",
-    about: "Tries the way to each router of sites.ron: resolve, connect, TLS, login, each plugin's menu.",
+    about: "Tries the way to each router of sites.ron: resolve, connect, TLS, login, each plugin's menu, \
+            and whether sessions can be ended.",
     options: &[
         LOG,
         CONFIG,

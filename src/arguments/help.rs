@@ -7,6 +7,20 @@ use super::{Argument, Command, Takes};
 /// Widest line, in characters; there are none but ASCII's.
 const WIDTH: usize = 100;
 
+/// What a call without a command prints.
+pub(super) const SHORT: &str = "\
+Shows who is online on MikroTik hotspots at many sites, and how the routers are.
+
+Usage: phsweb-agent COMMAND
+
+Examples:
+  phsweb-agent demo                       Look around with simulated routers; needs no file
+  phsweb-agent check sites.ron            Check a configuration; contacts no router
+  phsweb-agent test --config sites.ron    Test the connection to each router
+  phsweb-agent run --config sites.ron     Run the agent
+
+`phsweb-agent --help` lists all commands and options.";
+
 /// The version, and below it what the program was built for and has in it.
 pub(super) fn version() -> String {
     let linkage = if cfg!(target_feature = "crt-static") { ", static" } else { "" };

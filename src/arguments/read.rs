@@ -37,7 +37,14 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
             }
         }
     }
-    mistake.map_or(Ok(Request::Execute(reader.command, reader.given)), Err)
+    if let Some(mistake) = mistake {
+        return Err(mistake);
+    }
+    // A bare call contacts nobody. An option that only `run` has says what is meant.
+    if reader.command.name.is_empty() && reader.names.iter().all(|name| *name == "--log") {
+        return Ok(Request::Show(help::SHORT.into()));
+    }
+    Ok(Request::Execute(reader.command, reader.given))
 }
 
 struct Reader {
@@ -140,7 +147,6 @@ mod tests {
         let config = || Some("a.ron".into());
         let listen = || Some("127.0.0.1:1".parse().unwrap());
         for (line, command, expected) in [
-            ("", "", none()),
             ("--config a.ron", "", Given { config: config(), ..none() }),
             ("run --config a.ron", "run", Given { config: config(), ..none() }),
             ("run --config=a.ron", "run", Given { config: config(), ..none() }),
@@ -250,6 +256,8 @@ mod tests {
             ("--wait demo --help", "phsweb-agent demo"),
             ("run -V --help", "Version: phsweb-agent"),
             ("--zzz --version", "Version: phsweb-agent"),
+            ("", "phsweb-agent demo"),
+            ("--log debug", "phsweb-agent run --config sites.ron"),
         ] {
             match read(words(line)) {
                 Ok(Request::Show(text)) => assert!(text.contains(usage), "{line}: {text}"),

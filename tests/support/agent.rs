@@ -414,7 +414,10 @@ impl Given {
     pub(crate) fn command(&self) -> (Command, TempDir) {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("sites.ron"), self.text()).unwrap();
-        let mut command = program(&self.arguments);
+        // Without a command the program only prints its help.
+        let run = self.arguments.first().is_none_or(|first| first.starts_with('-')).then_some("run");
+        let mut command = program(run);
+        command.args(&self.arguments);
         command.current_dir(folder.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.env(TEST_VARIABLE, format!("{TIMINGS}{}", self.timings));

@@ -100,9 +100,8 @@ fn a_test_has_the_steps_of_the_command() {
         let hosts = format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", nobody(), well.addr());
         given.site("no-menu", no_menu.addr(), "live: false").raw_site("two", &hosts)
     };
+    let (command, _folder) = given().argument("test").argument("--json").command();
     let given = given();
-    let (mut command, _folder) = given.command();
-    command.args(["test", "--json"]);
     let expected: Value = serde_json::from_str(&end_of(command).out).unwrap();
     let expected = comparable(&expected);
     let agent = given.start().with_token("t");

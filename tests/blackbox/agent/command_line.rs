@@ -2,7 +2,8 @@
 
 use std::fs::File;
 
-use super::agent::{end_of, program};
+use super::agent::{Given, end_of, program};
+use super::router;
 
 #[test]
 fn help_is_there_for_the_program_and_each_command() {
@@ -122,4 +123,23 @@ fn a_value_that_is_none_is_wrong_use() {
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}{}", ended.out, ended.err);
         assert!(ended.err.len() > 10 && !ended.err.contains("panicked"), "{arguments:?}: {}", ended.err);
     }
+}
+
+#[test]
+fn a_bare_call_prints_short_help_and_contacts_nobody() {
+    let router = router(phsweb_agent::simulator::Settings::default());
+    for arguments in [&[][..], &["--log", "debug"]] {
+        let (_, folder) = Given::default().site("awka", router.addr(), "").command();
+        let mut command = program(arguments);
+        command.current_dir(folder.path()).env("PHSWEB_CONFIG", folder.path().join("sites.ron"));
+        let ended = end_of(command);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
+        for example in
+            ["demo", "check sites.ron", "test --config sites.ron", "run --config sites.ron", "--help"]
+        {
+            assert!(ended.out.contains(&format!("phsweb-agent {example}")), "{example}: {}", ended.out);
+        }
+        assert!(ended.out.lines().count() < 20, "it is short: {}", ended.out);
+    }
+    assert_eq!(router.counters().connections, 0);
 }

@@ -142,7 +142,7 @@ fn without_a_file_it_says_where_it_looked_and_what_else_to_do() {
         !std::path::Path::new("/etc/phsweb-agent/sites.ron").exists(),
         "this machine has a file of its own"
     );
-    for arguments in [&[][..], &["run"], &["run", "--simulate"]] {
+    for arguments in [&["run"][..], &["run", "--simulate"], &["check"], &["test"]] {
         let (command, _folder) = nowhere(arguments);
         let ended = end_of(command);
         refused(&ended);
@@ -179,7 +179,7 @@ fn the_file_is_the_options_else_the_variables_else_the_folders() {
         }
         command
     };
-    assert_eq!(keys(command(&[], false)), ["folder"]);
+    assert_eq!(keys(command(&["run"], false)), ["folder"]);
     assert_eq!(keys(command(&["run"], true)), ["variable"]);
     assert_eq!(keys(command(&["--config", "option.ron"], true)), ["option"]);
 }

@@ -85,7 +85,7 @@ fn none_is_repeated(texts: &[String]) {
         assert!(text.contains("SECRET"), "{text}");
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("sites.ron"), text.replace("SECRET", SECRET)).unwrap();
-        let mut command = program(["--log", "trace"]);
+        let mut command = program(["run", "--log", "trace"]);
         command.current_dir(folder.path());
         let ended = end_of(command);
         assert_eq!(ended.code, Some(1), "{text}: {}", ended.err);
