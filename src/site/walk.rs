@@ -10,11 +10,15 @@ use super::configured::Configured;
 use crate::action::{Answer, Step};
 use crate::clock::Moment;
 use crate::config::{self, Host};
+use crate::plugin::hotspot::command::remove_session;
 use crate::plugin::{self, Context, Plugin};
 use crate::routeros::client::Client;
 use crate::routeros::connect::{open, resolve, secure};
-use crate::routeros::error::Error;
+use crate::routeros::error::{Cause, Error};
 use crate::routeros::tls::Tls;
+
+/// The `.id` of a session that no router has: it is the broadcast address, in either byte order.
+const NO_SESSION: &[u8] = b"*FFFFFFFF";
 
 /// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
 /// logs in once to each host.
@@ -136,6 +140,9 @@ impl<T: FnMut(Step)> Walk<'_, T> {
                     })
                     .await;
             }
+            if answered && plugin.name() == "hotspot" {
+                let _ = self.step("kick", try_kick(client, config)).await;
+            }
         }
         Ok(())
     }
@@ -164,6 +171,20 @@ impl<T: FnMut(Step)> Walk<'_, T> {
             (self.tell)(Step { host: self.host.to_string(), name, took: began.elapsed(), outcome });
         }
     }
+}
+
+/// Finds out whether the user may end sessions, by removing one that can't be there.
+async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
+    let told = match client.call(remove_session(NO_SESSION), config.query_timeout).await {
+        Err(error) if error.is_missing_item() => "sessions can be ended".into(),
+        Err(error) if error.cause == Cause::Permission => {
+            "sessions can't be ended: the user's group lacks the policy write".into()
+        }
+        Err(error) if !error.is_refusal() => return Err(error),
+        Err(error) => format!("whether sessions can be ended is not known: {}", error.message),
+        Ok(_) => "whether sessions can be ended is not known".into(),
+    };
+    Ok((told, ()))
 }
 
 /// Asks what a plugin asks, and reads it as a refresh does.

@@ -14,7 +14,7 @@ use crate::support::address::nobody;
 const SECRET: &str = "paSSw0rd-of-the-r0uter";
 
 /// The steps to a router that is well, in their order.
-const ALL: [&str; 6] = ["resolve", "connect", "login", "hotspot", "listen", "resource"];
+const ALL: [&str; 7] = ["resolve", "connect", "login", "hotspot", "listen", "kick", "resource"];
 
 /// The same where the hotspot can't be read: there is nothing to follow.
 const UNREAD: [&str; 5] = ["resolve", "connect", "login", "hotspot", "resource"];
@@ -74,7 +74,15 @@ fn each_step_to_a_router_that_is_well_has_its_line() {
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
     let address = router.addr().to_string();
     // The count of the configured users is an answer without rows.
-    let found = ["127.0.0.1", &address, "as api-user", "23 rows", "changes are told as they happen", "1 row"];
+    let found = [
+        "127.0.0.1",
+        &address,
+        "as api-user",
+        "23 rows",
+        "changes are told as they happen",
+        "sessions can be ended",
+        "1 row",
+    ];
     assert_eq!(ended.out.lines().count(), ALL.len(), "{}", ended.out);
     for ((line, step), found) in ended.out.lines().zip(ALL).zip(found) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -91,7 +99,7 @@ fn a_site_that_is_polled_has_no_step_for_listen() {
     let router = secret_router();
     let polled = format!("hosts: [\"{}\"], password: Plain(\"{SECRET}\"), live: false", router.addr());
     let (steps, code) = steps(given().raw_site("awka", &polled));
-    assert_eq!(each(&steps, "step"), UNREAD);
+    assert_eq!(each(&steps, "step"), ["resolve", "connect", "login", "hotspot", "kick", "resource"]);
     assert_eq!(code, Some(0));
 }
 
@@ -371,5 +379,23 @@ fn a_router_answers_at_its_link_local_address() {
         let (steps, code) = steps(given().raw_site("awka", &site));
         assert_eq!(code, Some(0), "{steps:?}");
         assert!(steps.iter().all(|step| step["host"] == host.as_str()), "{steps:?}");
+    }
+}
+
+#[test]
+fn whether_sessions_can_be_ended_is_told_and_ends_none() {
+    let looks =
+        Login { policies: Policies { write: false, ..Policies::ALL }, ..Login::new("api-user", SECRET) };
+    for (login, told) in [
+        (Login::new("api-user", SECRET), "sessions can be ended"),
+        (looks, "sessions can't be ended: the user's group lacks the policy write"),
+    ] {
+        let router = router(Settings { logins: vec![login], ..Settings::default() });
+        let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
+        assert_eq!(code, Some(0), "a user who may only look is no failure: {steps:?}");
+        let kick = steps.iter().find(|step| step["step"] == "kick").unwrap();
+        assert_eq!((&kick["ok"], &kick["detail"]), (&json!(true), &json!(told)));
+        let (again, _) = self::steps(site(given(), "awka", &[router.addr()]));
+        assert_eq!(again[3]["detail"], steps[3]["detail"], "as many are online as before");
     }
 }
