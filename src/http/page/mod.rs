@@ -66,6 +66,7 @@ struct Banner {
     file: String,
     problems: Arc<[Problem]>,
     more: usize,
+    is_detailed: bool,
     /// How old the one in use is, if there is one.
     since: Option<String>,
 }
@@ -101,11 +102,13 @@ impl Frame {
     }
 
     /// The same, with what is wrong with the configuration if anything is.
-    pub(super) fn with_reload(self, reload: &Reload, now: Moment) -> Self {
+    /// `is_detailed`: with each problem, which may name hosts and users.
+    pub(super) fn with_reload(self, reload: &Reload, now: Moment, is_detailed: bool) -> Self {
         let banner = (!reload.is_good()).then(|| Banner {
             file: reload.file.as_deref().unwrap_or("the configuration").into(),
             problems: reload.problems.clone(),
             more: reload.more_problems,
+            is_detailed,
             since: reload.succeeded.map(|at| clock::ago(now.since(at))),
         });
         Self { banner, ..self }

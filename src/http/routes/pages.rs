@@ -11,7 +11,7 @@ use crate::action::{Kick, Page, Refusal};
 use crate::clock::Moment;
 use crate::http::actions::{self, Who};
 use crate::http::api::View;
-use crate::http::auth::Caller;
+use crate::http::auth::{Caller, Role};
 use crate::http::message::{Reply, Request, Response};
 use crate::http::page::{self, Frame, List, Meant, Nobody, Said};
 use crate::plugin::Session;
@@ -134,7 +134,9 @@ impl Routes {
     pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
         let http = self.http();
         let frame = Frame::new(&http.title, caller.account(&http, &request.path));
-        frame.with_reload(&self.store.snapshot().reload, Moment::now())
+        // With no admin there is nobody else to tell.
+        let is_detailed = http.admin.is_none() || caller.role == Role::Admin;
+        frame.with_reload(&self.store.snapshot().reload, Moment::now(), is_detailed)
     }
 
     /// The site that a page is of.

@@ -261,3 +261,19 @@ fn what_the_command_line_says_stands_above_the_file() {
     kept.well("lagos");
     assert_eq!(met(&router), (0, 0), "the real one is never asked");
 }
+
+#[test]
+fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
+    let router = router(Settings::default());
+    for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-1\")),", false)] {
+        let given = given(&router, http).defaults("refresh: \"1s\",");
+        let kept = Kept::start(&given);
+        kept.write("sites.ron", &given.text().replace("refresh:", "refesh:"), Way::InPlace);
+        kept.until_wrong("`refresh`");
+        let page = kept.ask("GET", "/", &[]).body;
+        assert!(page.contains("sites.ron has a problem"), "{page}");
+        assert_eq!(page.contains("refesh"), is_for_all, "{page}");
+        let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-1")]).body;
+        assert!(is_for_all || page.contains("refesh"), "{page}");
+    }
+}
