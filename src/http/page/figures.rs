@@ -173,7 +173,7 @@ fn temperature(site: &SiteState) -> Option<String> {
         Some((Quantity::Temperature, degrees)) => Some(degrees),
         _ => None,
     });
-    degrees.max_by(f64::total_cmp).map(|degrees| format!("{degrees} °C"))
+    degrees.max_by(f64::total_cmp).map(|degrees| measured(Quantity::Temperature, degrees))
 }
 
 /// A connection made or lost.
@@ -239,6 +239,12 @@ pub(super) fn memory_bytes(count: u64) -> String {
     scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 }
 
+/// What a sensor measures, to a tenth: `41 °C`, `24.1 V`.
+pub(super) fn measured(quantity: Quantity, figure: f64) -> String {
+    // Without the sign of a rounded zero.
+    format!("{} {}", (figure * 10.0).round() / 10.0 + 0.0, quantity.unit())
+}
+
 /// A count for people: `1,312`.
 pub(super) fn grouped(count: usize) -> String {
     let digits = count.to_string();
@@ -269,6 +275,19 @@ fn scaled(count: u64, step: f64, units: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_sensor_measures_has_a_tenth_at_most() {
+        for (quantity, figure, shown) in [
+            (Quantity::Temperature, 41.0, "41 °C"),
+            (Quantity::Temperature, 41.26, "41.3 °C"),
+            (Quantity::Temperature, -0.04, "0 °C"),
+            (Quantity::Voltage, 24.1, "24.1 V"),
+            (Quantity::FanSpeed, 4025.0, "4025 RPM"),
+        ] {
+            assert_eq!(measured(quantity, figure), shown);
+        }
+    }
 
     #[test]
     fn bytes_for_people() {

@@ -1,6 +1,6 @@
 //! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
 
-use super::figures::memory_bytes;
+use super::figures::{measured, memory_bytes};
 use super::sessions::shorten;
 use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
@@ -55,7 +55,7 @@ pub(super) fn properties(resource: &Resource) -> Table {
 pub(super) fn sensors(health: &Health) -> Table {
     let rows = health.sensors.iter().map(|sensor| {
         let value = match sensor.measure {
-            Some((quantity, figure)) => format!("{figure} {}", quantity.unit()),
+            Some((quantity, figure)) => measured(quantity, figure),
             None => sensor.value.clone(),
         };
         vec![Some(sensor.name.clone()), Some(value)]
