@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use phsweb_agent::config;
+
+use crate::support::agent::{Agent, program, until};
 
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
@@ -13,6 +16,44 @@ fn read(name: &str) -> String {
 fn all_set(name: &str) -> Option<String> {
     let overrides = ["_HOST", "_PORT", "_USER"].iter().any(|end| name.ends_with(end));
     (!overrides).then(|| "secret".to_string())
+}
+
+/// README's steps 2 to 5, each as it is written there. The router of the file is a simulated one, as in step 3.
+#[test]
+fn readmes_steps_followed_in_order_work() {
+    let readme = read("README.md");
+    let (file, commands) = (blocks(&readme, "ron").remove(0), blocks(&readme, "sh"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sites.ron");
+    let file = file.replace("127.0.0.1:8080", "127.0.0.1:0");
+    fs::write(&path, &file).unwrap();
+    let mut run = program(["run", "--config", "sites.ron", "--simulate"]);
+    run.current_dir(folder.path()).env("AWKA_PASSWORD", "A-LONG-RANDOM-PASSWORD");
+    let agent = Agent::start(run);
+    agent.well("awka");
+
+    let token = commands.iter().find(|command| command.contains("admin.token)")).unwrap();
+    assert!(Command::new("sh").args(["-c", token]).current_dir(folder.path()).status().unwrap().success());
+    assert!(file.contains("// admin: "));
+    fs::write(&path, file.replace("// admin: ", "admin: ")).unwrap();
+    let token = fs::read_to_string(folder.path().join("admin.token")).unwrap();
+    let agent = agent.with_token(token.trim());
+    until("the token is taken", || (agent.get("/api/hotspot/awka/active").status == 200).then_some(()));
+    assert_eq!(agent.json("/api/config")["error"], serde_json::Value::Null);
+
+    let kick = commands.iter().find(|command| command.contains("/kick")).unwrap();
+    assert!(!kick.contains("--json"), "curl has it from 7.82 on only");
+    let body = kick.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
+    let answer = agent.ask_with(
+        "POST",
+        "/api/hotspot/awka/kick",
+        &[("Content-Type", "application/json")],
+        body.as_bytes(),
+    );
+    assert!(
+        [404, 409].contains(&answer.status),
+        "the body is understood, but chidi has no session: {answer:?}"
+    );
 }
 
 /// The code blocks of a language in a Markdown text, their indentation taken away.
