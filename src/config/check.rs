@@ -84,13 +84,13 @@ impl<'f> Check<'f, '_> {
     pub(super) fn config(&mut self) -> Option<Config> {
         let root = self.reader.root()?;
         let fields = self.reader.fields("the file", root, &ROOT)?;
-        let http = fields.get("http").and_then(|node| self.http(node)).unwrap_or_default();
+        let http = fields.get("http").and_then(|node| self.scoped("http", |check| check.http(node)));
         if let Some(node) = fields.get("plugins") {
             self.plugins(node);
         }
         let defaults = fields.get("defaults").and_then(|node| {
             let fields = self.reader.fields("defaults", node, &COMMON)?;
-            Some(self.common(&fields))
+            Some(self.scoped("defaults", |check| check.common(&fields)))
         });
         let Some(sites) = fields.get("sites") else {
             if fields.lack("sites") {
@@ -100,7 +100,16 @@ impl<'f> Check<'f, '_> {
             return None;
         };
         let sites = self.sites(sites, &defaults.unwrap_or_default());
-        Some(Config { http, sites })
+        Some(Config { http: http.unwrap_or_default(), sites })
+    }
+
+    /// Checks a part of the file, whose name stands before those of its fields in messages.
+    pub(super) fn scoped<T>(&mut self, part: &str, check: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = self.reader.scope.len();
+        self.reader.scope.extend([part, "."]);
+        let checked = check(self);
+        self.reader.scope.truncate(outer);
+        checked
     }
 
     fn http(&mut self, node: Node<'f>) -> Option<Http> {
@@ -204,7 +213,8 @@ impl<'f> Check<'f, '_> {
                 self.reader.elsewhere(variable, message);
             }
             // Checked even where the key is wrong, so that all problems show at once.
-            let site = self.site(name.as_deref(), node, defaults);
+            let part = format!("sites.{}", name.as_deref().unwrap_or("…"));
+            let site = self.scoped(&part, |check| check.site(name.as_deref(), node, defaults));
             sites.extend(site.map(Arc::new));
         }
         sites

@@ -13,7 +13,7 @@ use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::contents::Contents;
-use super::fields::parts_of;
+use super::fields::{is_own, parts_of};
 use super::problem::{Problem, kind, shown};
 use super::syntax::explain;
 
@@ -59,11 +59,20 @@ pub(super) struct Reader<'f> {
     has_more: bool,
     /// The files that were read, this one and those that it names.
     pub(super) contents: Contents,
+    /// What stands before the name of a field in a message, such as `sites.awka.`.
+    pub(super) scope: String,
 }
 
 impl<'f> Reader<'f> {
     pub(super) fn new(path: &Path, text: &'f str, contents: Contents) -> Self {
-        Self { path: path.into(), text, problems: Vec::new(), has_more: false, contents }
+        Self {
+            path: path.into(),
+            text,
+            problems: Vec::new(),
+            has_more: false,
+            contents,
+            scope: String::new(),
+        }
     }
 
     /// What was wrong, in the file's order, and what was read.
@@ -251,6 +260,9 @@ impl<'f> Reader<'f> {
     /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
     fn problem_at(&mut self, offset: usize, told: usize, message: String) {
         if self.has_room() {
+            // A message that begins with a field says which of them.
+            let is_of_field = message.split([':', '.']).next().is_some_and(is_own);
+            let message = if is_of_field { format!("{}{message}", self.scope) } else { message };
             self.problems.push(Problem::at(&self.path, self.text, offset..offset + told, message));
         }
     }

@@ -165,15 +165,15 @@ pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https>
         }
         return None;
     };
-    let cert_path: Option<PathBuf> = reader.value("cert", cert, EXPECTED);
-    let key_path: Option<PathBuf> = reader.value("key", key, EXPECTED);
+    let cert_path: Option<PathBuf> = reader.value("tls.cert", cert, EXPECTED);
+    let key_path: Option<PathBuf> = reader.value("tls.key", key, EXPECTED);
     let (cert_path, key_path) = (reader.relative(&cert_path?), reader.relative(&key_path?));
     let loaded = Https::read(cert_path, key_path, &mut reader.contents);
     let told = |unfits: Vec<Unfit>| {
         for Unfit { part, message } in unfits {
             match part {
-                Part::Cert => reader.problem(cert, format!("cert: {message}")),
-                Part::Key => reader.problem(key, format!("key: {message}")),
+                Part::Cert => reader.problem(cert, format!("tls.cert: {message}")),
+                Part::Key => reader.problem(key, format!("tls.key: {message}")),
             }
         }
     };

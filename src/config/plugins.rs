@@ -88,7 +88,8 @@ impl<'f> Check<'f, '_> {
                 self.reader.problem(key, told);
             }
             // Checked even where the name is wrong, so that all problems show at once.
-            let declaration = self.plugin(name.as_deref(), node);
+            let part = format!("plugins.{}", name.as_deref().unwrap_or("…"));
+            let declaration = self.scoped(&part, |check| check.plugin(name.as_deref(), node));
             if let Some(name) = name {
                 let declaration = declaration.unwrap_or(Declaration { name, ..Declaration::default() });
                 self.plugins.declared.push(Arc::new(Declared::new(declaration)));
@@ -171,8 +172,10 @@ impl<'f> Check<'f, '_> {
         let Some(node) = fields.get("metrics") else { return Vec::new() };
         let of = format!("a metric of {of_plugin}");
         let mut metrics = Vec::new();
-        for node in self.up_to(MAX_METRICS, "metrics", node, "metrics, such as [(name: \"…\", kind: Rows)]")
-        {
+        let nodes = self.up_to(MAX_METRICS, "metrics", node, "metrics, such as [(name: \"…\", kind: Rows)]");
+        let outer = self.reader.scope.len();
+        self.reader.scope.push_str("metrics.");
+        for node in nodes {
             let Some(fields) = self.reader.fields(&of, node, &METRIC) else { continue };
             let kind = "kind: Rows, Gauge(\"column\") or Counter(\"column\")";
             self.reader.need(&of, node, &fields, "name", "name: \"mikrotik_leases\"");
@@ -185,6 +188,7 @@ impl<'f> Check<'f, '_> {
                 metrics.push(Metric { name, measure, labels });
             }
         }
+        self.reader.scope.truncate(outer);
         metrics
     }
 

@@ -86,22 +86,24 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A line of the file in which only its structure, the file's own words and what lies in `told` can be
-/// read: values may be secrets, however their names are mistyped. Also gives where in it, in
-/// characters from 1, what stood at `at` is now.
+/// A line of the file without its secrets: it has its structure, the file's own words, the keys of maps, the values of
+/// fields that hold no secret, and what lies in `told`. Whatever the line says after a word that is not the file's own is
+/// left out, because it may be the value of a mistyped field. Also gives where in it, in characters from 1, what stood
+/// at `at` is now.
 fn masked(line: &str, told: Range<usize>) -> (String, usize) {
-    const STRUCTURE: &str = "()[]{},:";
     /// In place of any value, so that not even its length shows.
     const MASK: &str = "···";
     let mut shown = String::new();
     let mut column = None;
     let mut at = 0;
+    let mut reader = LineReader::default();
     while let Some(first) = line[at..].chars().next() {
         let rest = &line[at..];
         let piece = match first {
             '"' => quoted(rest),
             _ => &rest[..rest.find(|c| !is_word(c)).unwrap_or(rest.len()).max(first.len_utf8())],
         };
+        let plain = piece.trim().is_empty() || reader.may_show(piece, &rest[piece.len()..]);
         // What would not be shown in any case costs a look alone.
         if at + piece.len() + MAX_EXCERPT < told.start {
             shown = "…".into();
@@ -115,7 +117,6 @@ fn masked(line: &str, told: Range<usize>) -> (String, usize) {
         if at + piece.len() > told.start {
             column.get_or_insert(shown.chars().count() + 1);
         }
-        let plain = is_own(piece) || STRUCTURE.contains(piece) || piece.trim().is_empty();
         match first {
             _ if plain || told.contains(&at) => shown += piece,
             '"' => shown.extend(["\"", MASK, "\""]),
@@ -126,6 +127,61 @@ fn masked(line: &str, told: Range<usize>) -> (String, usize) {
     }
     let column = column.unwrap_or(shown.chars().count() + 1);
     (shown, column)
+}
+
+/// Reads a line piece by piece and tells which of them may be shown.
+#[derive(Default)]
+struct LineReader {
+    /// Whether the field that is being read holds no secret.
+    is_harmless: bool,
+    /// Brackets open since its name.
+    depth: i32,
+    /// Whether nothing but its name and a colon were read of it.
+    is_first: bool,
+    /// Whether the rest may be anything.
+    is_lost: bool,
+}
+
+impl LineReader {
+    /// Whether a piece may be shown that has the `rest` of the line behind it.
+    fn may_show(&mut self, piece: &str, rest: &str) -> bool {
+        /// Fields whose values are secrets, or may have one in them, and the words that a secret stands in.
+        const SECRET: [&str; 8] = ["password", "view", "admin", "query", "Plain", "Env", "File", "Token"];
+        let is_name = rest.trim_start().starts_with(':');
+        let is_first = std::mem::take(&mut self.is_first);
+        match piece {
+            ":" => self.is_first = is_first,
+            "," | "(" | ")" | "[" | "]" | "{" | "}" => {
+                self.depth += i32::from("([{".contains(piece)) - i32::from(")]}".contains(piece));
+                self.is_harmless &= self.depth > 0 || (self.depth == 0 && piece != ",");
+            }
+            _ if self.is_lost => return is_own(piece),
+            _ if piece.starts_with('"') => {
+                // A quote that is missing or too many turns texts inside out.
+                self.is_lost = piece.len() < 2
+                    || !piece.ends_with('"')
+                    || SECRET.iter().any(|word| piece.contains(word))
+                    || piece.contains('@');
+                let is_key = is_name && rest.trim_start_matches([':', ' ']).starts_with('(');
+                return !self.is_lost && (self.is_harmless || is_key);
+            }
+            _ if is_own(piece) => {
+                if SECRET.contains(&piece) {
+                    self.is_harmless = false;
+                } else if is_name {
+                    (self.is_harmless, self.is_first, self.depth) = (true, true, 0);
+                }
+            }
+            _ => {
+                let is_value = is_first && self.is_harmless;
+                self.is_harmless &= is_value;
+                // A mistyped field goes as far as the next one that is known.
+                self.is_lost = !is_value && !is_name;
+                return is_value;
+            }
+        }
+        true
+    }
 }
 
 pub(super) fn is_word(c: char) -> bool {

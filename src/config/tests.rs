@@ -87,18 +87,18 @@ fn every_problem_comes_at_once_with_its_place() {
 )"#;
     let expected = "\
 sites.ron:2:12: unknown field `listn` in http; did you mean `listen`?
-sites.ron:2:44: admin: the environment variable NOT_SET is not set
-sites.ron:2:84: max_connections: found 3; expected a number from 16 to 65536
-sites.ron:3:25: refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
-sites.ron:3:42: collect: no plugin is named \"hotspt\"; did you mean `hotspot`?
-sites.ron:5:26: hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
-sites.ron:5:51: password: the environment variable GONE is not set
-sites.ron:5:73: refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
+sites.ron:2:44: http.admin: the environment variable NOT_SET is not set
+sites.ron:2:84: http.max_connections: found 3; expected a number from 16 to 65536
+sites.ron:3:25: defaults.refresh: found \"30x\"; expected a duration from 1s to 1day, such as \"10s\"
+sites.ron:3:42: defaults.collect: no plugin is named \"hotspt\"; did you mean `hotspot`?
+sites.ron:5:26: sites.awka.hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
+sites.ron:5:51: sites.awka.password: the environment variable GONE is not set
+sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
 sites.ron:6:9: the site \"awka\" stands twice; expected each key once
-sites.ron:6:25: hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
-sites.ron:6:39: password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
+sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
+sites.ron:6:39: sites.awka.password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
 sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, user, refresh, connect_timeout, query_timeout, live, collect
-sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
+sites.ron:6:63: sites.awka.name: found \"\"; expected a text of 1 to 100 characters
 ";
     let problems = parse_with(text, &[]).unwrap_err();
     let heads: String = problems
@@ -110,7 +110,7 @@ sites.ron:6:63: name: found \"\"; expected a text of 1 to 100 characters
     assert_eq!(heads, expected);
     for rest in [
         "sites.ron:7:9: site: found \"stats\"",
-        "sites.ron:7:26: hosts: found a text",
+        "sites.ron:7:26: sites.….hosts: found a text",
         "sites.ron:8:18: the site",
     ] {
         assert!(problems.contains(rest), "{rest} in {problems}");
@@ -337,31 +337,34 @@ fn the_pages_certificate_lies_beside_the_file() {
     assert!(config.http.tls.is_some());
     let elsewhere = format!("(cert: {:?}, key: \"page.key.pem\")", kept.join("page.cert.pem"));
     assert_ne!(with(&elsewhere).unwrap().http.tls, config.http.tls);
-    let missing = "1:14: tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")";
+    let missing = "1:14: http.tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")";
     for (tls, told) in [
-        ("5", &["1:14: tls: found a number; expected a structure"][..]),
-        ("\"page.cert.pem\"", &["1:14: tls: found a text; expected a structure"]),
+        ("5", &["1:14: http.tls: found a number; expected a structure"][..]),
+        ("\"page.cert.pem\"", &["1:14: http.tls: found a text; expected a structure"]),
         ("()", &[missing]),
         ("(cert: \"page.cert.pem\")", &[missing]),
         ("(cert: \"c\", kye: \"k\")", &["1:26: unknown field `kye` in tls; did you mean `key`?"]),
         (
             "(cert: \"c\", key: \"\", ca: \"a\")",
             &[
-                "1:21: cert: the file c can't",
-                "1:31: key: the file  can't",
+                "1:21: http.tls.cert: the file c can't",
+                "1:31: http.tls.key: the file  can't",
                 "1:35: unknown field `ca` in tls;",
             ],
         ),
-        ("(cert: 5, key: \"page.key.pem\")", &["1:21: cert: found 5; expected the path of a PEM file"]),
+        (
+            "(cert: 5, key: \"page.key.pem\")",
+            &["1:21: http.tls.cert: found 5; expected the path of a PEM file"],
+        ),
         (
             "(cert: \"page.cert.pem\", key: \"other.key.pem\")",
-            &["1:43: key: the file other.key.pem is not the key of page.cert.pem; expected that of"],
+            &["1:43: http.tls.key: the file other.key.pem is not the key of page.cert.pem; expected that of"],
         ),
         (
             "(cert: \"page.key.pem\", key: \"page.cert.pem\")",
             &[
-                "1:21: cert: the file page.key.pem holds a key",
-                "1:42: key: the file page.cert.pem holds a cert",
+                "1:21: http.tls.cert: the file page.key.pem holds a key",
+                "1:42: http.tls.key: the file page.cert.pem holds a cert",
             ],
         ),
     ] {

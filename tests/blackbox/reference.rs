@@ -69,7 +69,7 @@ fn names(told: &str, field: &str) -> bool {
     let name = field.rsplit('.').next().unwrap();
     let missing =
         if field.starts_with("http.tls.") { "cert or key is missing" } else { &format!(" no {name};") };
-    told.contains(&format!(": {name}: ")) || told.contains(missing)
+    told.contains(&format!(".{name}: ")) || told.contains(&format!(": {name}: ")) || told.contains(missing)
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn problem(field: &str) -> String {
     let problems = problems(&fields.join(", "));
     assert!(problems.len() < 2, "{field}: {problems:?}");
     // The place is that of the value or of what is in it, whatever its column.
-    problems.first().map(|line| line.split_once(": ").unwrap().1.to_string()).unwrap_or_default()
+    problems.first().map(|line| line.split_once(": plugins.p.").unwrap().1.to_string()).unwrap_or_default()
 }
 
 fn declared(config: &Config) -> Vec<Declaration> {
@@ -97,13 +97,13 @@ fn defaults_know_what_is_declared_further_down() {
     assert_eq!(declared(&with("\"leases\"").unwrap()).len(), 1);
     let told = with("\"lease\"").unwrap_err();
     assert!(
-        told.starts_with("f:1:23: collect: no plugin is named \"lease\"; did you mean `leases`?"),
+        told.starts_with("f:1:23: defaults.collect: no plugin is named \"lease\"; did you mean `leases`?"),
         "{told}"
     );
     let told = with("\"wireguard-peers\"").unwrap_err();
     assert!(told.contains("expected one of hotspot, resource, health, leases"), "{told}");
     let told = with("\"leases\", \"leases\"").unwrap_err();
-    assert!(told.starts_with("f:1:33: collect: \"leases\" stands twice"), "{told}");
+    assert!(told.starts_with("f:1:33: defaults.collect: \"leases\" stands twice"), "{told}");
 }
 
 #[test]
@@ -141,9 +141,9 @@ fn every_problem_of_a_plugin_comes_at_once_with_its_place() {
         [
             "7: unknown field `menue` in the plugin \"p\"; did you mean `menu`?",
             "20: unknown field `colums` in the plugin \"p\"; did you mean `columns`?",
-            "39: query: found a number; expected a list in square brackets of query words, such as [\"status=bound\"]",
+            "39: plugins.p.query: found a number; expected a list in square brackets of query words, such as [\"status=bound\"]",
             "53: unknown field `nam` in a metric of the plugin \"p\"; did you mean `name`?",
-            "69: kind: found Row; expected Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\"",
+            "69: plugins.p.metrics.kind: found Row; expected Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\"",
         ]
     );
 }
@@ -296,12 +296,13 @@ fn a_metric_has_a_name_of_its_own_and_labels_that_are_its_own() {
         // `private` stands behind: what it says counts all the same.
         let found =
             problems(&format!("menu: \"/a\", columns: [\"b\"], metrics: [({metric})], private: {private}"));
-        let found: Vec<&str> = found.iter().map(|line| line.split_once(": ").unwrap().1).collect();
+        let found: Vec<&str> =
+            found.iter().map(|line| line.split_once(": plugins.p.metrics.").unwrap().1).collect();
         assert_eq!(found.is_empty(), told.is_empty(), "{metric}: {found:?}");
         assert!(found.len() < 2 && found.iter().all(|found| found.starts_with(told)), "{metric}: {found:?}");
     }
     let long = |length: usize| problem(&format!("metrics: [(name: \"{}\", kind: Rows)]", "a".repeat(length)));
-    assert!(long(100).is_empty() && long(101).starts_with("name: found"));
+    assert!(long(100).is_empty() && long(101).starts_with("metrics.name: found"));
     let metric =
         |name: &str| LEASES.replace("leases", name).replace("])", "], metrics: [(name: \"m\", kind: Rows)])");
     let told = parse_file(&format!("{},\n{}", metric("a"), metric("b")), "\"a\"").unwrap_err();

@@ -230,7 +230,7 @@ fn a_certificate_that_is_none_starts_nothing() {
     fs::copy(kept("other.key"), folder.path().join("key.pem")).unwrap();
     let ended = end_of(command);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
-    let told = "sites.ron:2:64: key: the file key.pem is not the key of cert.pem";
+    let told = "sites.ron:2:64: http.tls.key: the file key.pem is not the key of cert.pem";
     assert!(ended.err.contains(told), "{}", ended.err);
 }
 
