@@ -5,9 +5,11 @@
 //! [`Clock`] that is set again when the system's own was.
 
 use std::sync::LazyLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A moment on the monotonic clock. May lie before the agent's start: a session's login, say.
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment on the monotonic clock that includes the time in which the host is suspended. May lie before the agent's start: a session's login, say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// Milliseconds since the agent's start.
@@ -21,8 +23,10 @@ impl Moment {
     /// This moment.
     #[must_use]
     pub fn now() -> Self {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        Self { millis: millis(START.elapsed()) }
+        // Read before the clock, so that no moment of this process lies before it.
+        static START: LazyLock<i64> = LazyLock::new(since_boot);
+        let start = *START;
+        Self { millis: since_boot() - start }
     }
 
     /// The moment `ago` before this one.
@@ -103,6 +107,16 @@ pub fn ago(age: Duration) -> String {
         seconds => (seconds / 86_400, "day"),
     };
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
+}
+
+/// Milliseconds since the host booted. `Instant` stands still while the host is suspended, and the uptimes that
+/// routers report do not.
+fn since_boot() -> i64 {
+    let time = clock_gettime(ClockId::Boottime);
+    // The width of both fields depends on the platform.
+    #[allow(clippy::useless_conversion)]
+    let (seconds, nanos) = (i64::from(time.tv_sec), i64::from(time.tv_nsec));
+    seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000)
 }
 
 fn millis(duration: Duration) -> i64 {

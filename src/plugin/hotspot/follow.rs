@@ -68,7 +68,8 @@ impl Hotspot {
                     let mut now = Session::clone(&known);
                     now.merge(change, context);
                     if known.is(&now, context.took) {
-                        book.put(Session { login: known.login, ..now });
+                        let login = now.login_after(&known, context.took);
+                        book.put(Session { login, ..now });
                     } else {
                         // The one before went without a word.
                         book.goes(&id);
@@ -131,7 +132,7 @@ impl Hotspot {
         for session in seen {
             match book.get(&session.id) {
                 Some(known) if known.is(&session, context.took) => {
-                    let login = known.login.or(session.login);
+                    let login = session.login_after(known, context.took);
                     let told_login = session.told_login.or(known.told_login);
                     book.put(Session { login, told_login, ..session });
                 }
@@ -207,7 +208,11 @@ impl<'h> Book<'h> {
 
     /// Puts a session in, in place of what was known of it, and counts what it has moved since.
     fn put(&mut self, mut session: Session) {
-        let (upload, download) = match self.get(&session.id).cloned() {
+        let known = self.get(&session.id).cloned();
+        let corrected = known
+            .as_ref()
+            .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
+        let (upload, download) = match known {
             Some(known) => session.moved_since(&known),
             None if self.hotspot.has_looked => session.moved_since(&Session::unmoved()),
             None => (0, 0),
@@ -215,7 +220,7 @@ impl<'h> Book<'h> {
         let counts = self.counts(session.server.as_deref());
         counts.upload_bytes = counts.upload_bytes.saturating_add(upload);
         counts.download_bytes = counts.download_bytes.saturating_add(download);
-        self.hotspot.last_login = self.hotspot.last_login.max(session.login);
+        let login = session.login;
         let session = Arc::new(session);
         if let Some(&at) = self.places.get(&session.id) {
             self.sessions[at] = Some(session);
@@ -223,6 +228,12 @@ impl<'h> Book<'h> {
             self.places.insert(session.id.clone(), self.sessions.len());
             self.sessions.push(Some(session));
         }
+        let last = &mut self.hotspot.last_login;
+        *last = if corrected {
+            self.sessions.iter().flatten().filter_map(|session| session.login).max()
+        } else {
+            (*last).max(login)
+        };
     }
 
     /// Somebody logged in.

@@ -263,6 +263,43 @@ mod tests {
     }
 
     #[test]
+    fn a_login_follows_the_uptime_where_drift_does_not_explain_the_difference() {
+        const HOUR: u64 = 3600;
+        const DAY: u64 = 24 * HOUR;
+        let row = |uptime: u64| -> Vec<String> {
+            let uptime = format!("=uptime={uptime}s");
+            CHIDI
+                .iter()
+                .map(|w| if w.starts_with("=uptime") { uptime.clone() } else { (*w).to_string() })
+                .collect()
+        };
+        let read_at = |now: Moment, uptime: u64, previous: Option<&Data>| {
+            let row = row(uptime);
+            read(&[&row.iter().map(String::as_str).collect::<Vec<_>>()], None, now, previous)
+        };
+        // The age by our clock, the age that the router tells, and whether its login is taken.
+        for (age, told, follows) in [
+            (HOUR, HOUR + 5, false),
+            (HOUR, HOUR + 60, true),
+            // A clock that stood still while the host was suspended.
+            (HOUR, 9 * HOUR, true),
+            // 500 ppm of 10 days are 432 s.
+            (10 * DAY, 10 * DAY + 400, false),
+            (10 * DAY, 10 * DAY + 500, true),
+            (10 * DAY, 10 * DAY - 5, false),
+        ] {
+            let now = Moment::now();
+            let login = now.before(Duration::from_secs(age));
+            let first = Data::Hotspot(read_at(login.after(Duration::from_secs(60)), 60, None));
+            let hotspot = read_at(now, told, Some(&first));
+            let expected = if follows { now.before(Duration::from_secs(told)) } else { login };
+            assert_eq!(hotspot.sessions[0].login, Some(expected), "{age} s, told {told} s");
+            assert_eq!(hotspot.last_login, Some(expected), "{age} s, told {told} s");
+            assert_eq!(hotspot.counts().logins, 0, "it is the same session");
+        }
+    }
+
+    #[test]
     fn the_last_login_outlives_its_session() {
         let now = Moment::now();
         let before = Data::Hotspot(read(&[CHIDI], None, now, None));

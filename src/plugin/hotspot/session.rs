@@ -11,6 +11,10 @@ use crate::routeros::wire::Sentence;
 /// before is the same one.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
 
+/// The clocks of router and host together gain or lose at most one second in this many: NTP corrects a clock by up to
+/// 500 ppm.
+const SECONDS_PER_DRIFT_SECOND: u32 = 2000;
+
 /// One session: a device that is logged in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
@@ -26,7 +30,8 @@ pub struct Session {
     pub mac: Option<Text>,
     /// How it logged in: `http-chap`, `cookie`, `trial`, …
     pub login_by: Option<String>,
-    /// When it logged in: the moment of the answer less the uptime. Stays as it was first seen.
+    /// When it logged in: the moment of the answer less the uptime. Keeps its first value, unless a later row
+    /// differs by more than clock drift explains.
     pub login: Option<Moment>,
     /// The same, as the last row told it: the router's clock and ours drift apart over days.
     pub(super) told_login: Option<Moment>,
@@ -111,6 +116,17 @@ impl Session {
             _ => true,
         };
         (&self.user, &self.mac) == (&other.user, &other.mac) && login
+    }
+
+    /// The login of this session, which was `known` before this row: the first value, so that it does not change with
+    /// each row, unless they differ by more than drift and an answer that `took` so long explain. Then one of the
+    /// clocks was wrong, and the latest row is right.
+    pub(super) fn login_after(&self, known: &Self, took: Duration) -> Option<Moment> {
+        let slack = LOGIN_SLACK + took + self.uptime.unwrap_or_default() / SECONDS_PER_DRIFT_SECOND;
+        match (known.login, self.told_login) {
+            (Some(first), Some(now)) if now.apart(first) <= slack => Some(first),
+            (first, now) => now.or(first),
+        }
     }
 
     /// The bytes that were seen to move, up and down, from what was `known` of the session to this.
