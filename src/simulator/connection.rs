@@ -64,6 +64,8 @@ struct Connection {
     held: Option<Sentence>,
     /// Whether the client has shut down its side.
     asks_no_more: bool,
+    /// Whether an answer was lost on the path, so that nothing after it arrives.
+    is_lost: bool,
 }
 
 /// What a connection waits for.
@@ -95,6 +97,7 @@ impl Connection {
             pending: Pending::new(),
             held: None,
             asks_no_more: false,
+            is_lost: false,
         }
     }
 
@@ -192,8 +195,11 @@ impl Connection {
         let (instead, latency) = {
             let mut state = self.shared.state();
             state.counters.commands += 1;
-            (trouble::instead(&mut state, self.policies, &asked), state.settings.latency)
+            (trouble::instead(&mut state, self.policies, &asked), state.latency())
         };
+        if self.is_lost {
+            return Then::GoOn;
+        }
         if let Some(instead) = instead {
             return self.suffer(instead).await;
         }
@@ -220,6 +226,11 @@ impl Connection {
             return self.say(&Reply::traps(&[trap], asked.tag()).sentences).await;
         }
         let reply = trouble::run(&mut self.shared.state(), policies, &asked);
+        self.is_lost = self.shared.state().loses(&reply);
+        if self.is_lost {
+            self.pending.silence().await;
+            return self.suffer(Instead::Say(Vec::new())).await;
+        }
         let (kind, cost) =
             (if reply.repeated.is_empty() { Kind::Short } else { Kind::Endless }, reply.cost());
         if kind == Kind::Endless {
@@ -263,15 +274,17 @@ impl Connection {
     async fn login(&mut self, asked: &Sentence) -> Then {
         let (outcome, at_fault) = {
             let mut state = self.shared.state();
+            let at_fault = state.refuses_logins();
             let outcome = self.gate.ask(asked, &mut state);
             let refused = matches!(outcome, Asked::Refused(_) | Asked::TooOften);
+            state.has_refused |= refused;
             state.counters.logins_refused += u64::from(refused);
             if let Asked::Accepted(name, policies) = &outcome {
                 self.policies = Some(*policies);
                 let before = self.listed.take();
                 self.listed = state.list_session(before, name, *policies, self.peer.ip());
             }
-            (outcome, refused && state.refuses_logins())
+            (outcome, refused && at_fault)
         };
         if at_fault {
             self.counted.broken();

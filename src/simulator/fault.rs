@@ -22,6 +22,9 @@ pub enum Fault {
     /// Every login is refused as if the password were wrong; who is logged in stays so. It is also
     /// what a router does for a user whose group lacks the `api` policy.
     LoginRefused,
+    /// The next login is refused as if the password were wrong, and those after it are not. RouterOS 7 does so now and
+    /// then without a reboot.
+    LoginRefusedOnce,
     /// Commands are answered with 64 KiB of random bytes, then the connection is closed.
     Garbage,
     /// Commands are answered with a word's length of 2 GiB, and nothing after it.
@@ -34,6 +37,16 @@ pub enum Fault {
     Fatal,
     /// Logins are answered, and nothing after that: as if the router had gone without a word.
     HalfOpen,
+    /// Every answer comes late, by [`Settings::late_by`](super::Settings::late_by). A patient client minds none of it.
+    Late,
+    /// Answers are late during the first half of each [`Settings::late_every`](super::Settings::late_every).
+    LateAtTimes,
+    /// At most [`Settings::trickle`](super::Settings::trickle) bytes a second are sent over a connection. A patient
+    /// client minds none of it.
+    Trickle,
+    /// An answer that needs more than one packet never arrives, and nothing after it over that connection: the path drops
+    /// large packets without a word.
+    LargeLost,
     /// Everything is said, one byte a write.
     OneByteWrites,
     /// A print repeats its rows and does not end before the fault does.
@@ -74,17 +87,22 @@ pub enum Fault {
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 30] = [
         Self::Stall,
         Self::Refuse,
         Self::NoService,
         Self::Reboot,
         Self::LoginRefused,
+        Self::LoginRefusedOnce,
         Self::Garbage,
         Self::HugeLength,
         Self::Cut,
         Self::Fatal,
         Self::HalfOpen,
+        Self::Late,
+        Self::LateAtTimes,
+        Self::Trickle,
+        Self::LargeLost,
         Self::OneByteWrites,
         Self::EndlessRows,
         Self::EndlessWords,
@@ -121,11 +139,18 @@ impl Fault {
             Self::NoService => ("no-service", "listens no more, and closes what is open"),
             Self::Reboot => ("reboot", "reboots at once and every 20 s: away 2 s, no logins for 2 s more"),
             Self::LoginRefused => ("login-refused", "refuses every login as if the password were wrong"),
+            Self::LoginRefusedOnce => {
+                ("login-refused-once", "refuses one login as if the password were wrong")
+            }
             Self::Garbage => ("garbage", "answers with random bytes and closes"),
             Self::HugeLength => ("huge-length", "answers with a word's length of 2 GiB and nothing more"),
             Self::Cut => ("cut", "answers logins, then stops in the middle of a word and closes"),
             Self::Fatal => ("fatal", "answers logins, then everything with !fatal, and closes"),
             Self::HalfOpen => ("half-open", "answers logins and nothing after that"),
+            Self::Late => ("late", "answers everything 7 s late; harmless to a patient client"),
+            Self::LateAtTimes => ("late-at-times", "answers 7 s late during 12 s of every 24 s; harmless"),
+            Self::Trickle => ("trickle", "sends at most 3000 bytes a second; harmless to a patient client"),
+            Self::LargeLost => ("large-lost", "never delivers an answer larger than one packet"),
             Self::OneByteWrites => ("one-byte-writes", "answers one byte a write"),
             Self::EndlessRows => ("endless-rows", "repeats the rows of a print and never ends"),
             Self::EndlessWords => ("endless-words", "answers a print with one row that never ends"),

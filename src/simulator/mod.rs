@@ -157,7 +157,10 @@ impl Router {
 
     /// Makes something go wrong from now on, or with `None` nothing any more.
     pub fn set_fault(&self, fault: Option<Fault>) {
-        self.shared.state().fault = fault;
+        {
+            let mut state = self.shared.state();
+            (state.fault, state.has_refused) = (fault, false);
+        }
         self.order(Order::Fault(fault));
     }
 

@@ -18,6 +18,9 @@ const LATE: Duration = Duration::from_millis(500);
 /// Sentences encoded at a time; between two of these, other commands' answers get their turn.
 const SENTENCES_A_TURN: usize = 16;
 
+/// Before each write of [`Fault::Trickle`].
+const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
+
 /// Encoded turns waiting to be written, before commands wait for the client to read.
 pub(super) const TURNS_WAITING: usize = 16;
 
@@ -91,8 +94,19 @@ pub(super) async fn write(
     turns: Receiver<Vec<u8>>,
 ) {
     while let Ok(turn) = turns.recv().await {
-        let one_byte = shared.state().fault == Some(Fault::OneByteWrites);
-        for piece in turn.chunks(if one_byte { 1 } else { turn.len().max(1) }) {
+        let (fault, trickle) = {
+            let state = shared.state();
+            (state.fault, state.settings.trickle)
+        };
+        let piece_len = match fault {
+            Some(Fault::OneByteWrites) => 1,
+            Some(Fault::Trickle) => trickle * TRICKLE_PAUSE.subsec_millis() as usize / 1000,
+            _ => turn.len(),
+        };
+        for piece in turn.chunks(piece_len.max(1)) {
+            if fault == Some(Fault::Trickle) {
+                Timer::after(TRICKLE_PAUSE).await;
+            }
             let late = async {
                 Timer::after(WRITE_WAIT).await;
                 Err(std::io::ErrorKind::TimedOut.into())

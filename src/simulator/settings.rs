@@ -31,6 +31,13 @@ pub struct Settings {
     /// With [`Fault::Reboot`](super::Fault::Reboot), from one reboot to the next. By default a client that polls every
     /// few seconds is well in between.
     pub reboot_every: Duration,
+    /// How late the answers of [`Fault::Late`](super::Fault::Late) and
+    /// [`Fault::LateAtTimes`](super::Fault::LateAtTimes) are.
+    pub late_by: Duration,
+    /// With [`Fault::LateAtTimes`](super::Fault::LateAtTimes), from one slow period to the next.
+    pub late_every: Duration,
+    /// With [`Fault::Trickle`](super::Fault::Trickle), the most bytes sent in a second over one connection.
+    pub trickle: usize,
     /// The byte order in which a session's IPv4 address becomes its `.id`.
     pub id_order: IdOrder,
     /// What `/system/health` has.
@@ -62,6 +69,10 @@ impl Default for Settings {
             active: 23,
             churn: Duration::ZERO,
             reboot_every: Duration::from_secs(20),
+            late_by: Duration::from_secs(7),
+            late_every: Duration::from_secs(24),
+            // 24 kbit/s.
+            trickle: 3000,
             id_order: IdOrder::Network,
             health: Health::Sensors,
             max_sessions: 20,

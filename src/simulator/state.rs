@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) clock: Clock,
     pub(super) dice: fastrand::Rng,
     pub(super) fault: Option<Fault>,
+    /// Whether a login was refused since the fault was set.
+    pub(super) has_refused: bool,
     pub(super) counters: Counters,
     /// The open connections that nothing has gone wrong with, by their number.
     pub(super) sound: BTreeSet<u64>,
@@ -44,7 +46,8 @@ impl State {
         let booted = clock.at().saturating_sub(up);
         let tables = menus::tables(&settings, booted, &clock.now(&settings.version));
         let (counters, sound) = (Counters::default(), BTreeSet::new());
-        let mut state = Self { settings, tables, clock, dice, fault: None, counters, sound, booted };
+        let (fault, has_refused) = (None, false);
+        let mut state = Self { settings, tables, clock, dice, fault, has_refused, counters, sound, booted };
         state.log("system,info", "router rebooted");
         state.open_hotspot();
         state.meet_bypassed();

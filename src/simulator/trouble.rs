@@ -6,7 +6,7 @@ use super::command;
 use super::fault::Fault;
 use super::output::encode;
 use super::reply::{Reply, Trap, fatal, sentence};
-use super::settings::Policies;
+use super::settings::{Policies, Settings};
 use super::state::State;
 use crate::routeros::wire::Sentence;
 
@@ -22,6 +22,9 @@ const BOOT_CLOSED: Duration = Duration::from_secs(2);
 /// How long after that logins are refused, so that a client meets it between two tries. [?]: that
 /// the service is there before its users is inferred, not seen.
 const BOOT_WITHOUT_USERS: Duration = Duration::from_secs(2);
+
+/// Most bytes of an answer that arrives despite [`Fault::LargeLost`].
+const FULL_PACKET: usize = 1000;
 
 /// Sentences of [`Fault::Stray`] before they are the same again, each with a tag of its own.
 const STRAYS: usize = 16;
@@ -118,9 +121,29 @@ impl State {
     pub(super) fn refuses_logins(&self) -> bool {
         match self.fault {
             Some(Fault::LoginRefused) => true,
+            Some(Fault::LoginRefusedOnce) => !self.has_refused,
             Some(Fault::Reboot) => self.up() < BOOT_CLOSED + BOOT_WITHOUT_USERS,
             _ => false,
         }
+    }
+
+    /// The time from a command to its answer.
+    pub(super) fn latency(&self) -> Duration {
+        let Settings { latency, late_by, late_every, .. } = self.settings;
+        let is_late = match self.fault {
+            Some(Fault::Late) => true,
+            Some(Fault::LateAtTimes) => {
+                let period = late_every.as_millis().max(1);
+                self.clock.at().as_millis() % period < period / 2
+            }
+            _ => false,
+        };
+        if is_late { latency + late_by } else { latency }
+    }
+
+    /// Whether the path loses this answer.
+    pub(super) fn loses(&self, reply: &Reply) -> bool {
+        self.fault == Some(Fault::LargeLost) && encode(&reply.sentences).len() > FULL_PACKET
     }
 
     /// Whether what a [`Reply`] repeats is still repeated.

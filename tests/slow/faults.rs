@@ -19,6 +19,12 @@ use super::router;
 /// A refresh each second, and a second for an answer, and for a connection.
 const TIMES: &str = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
 
+/// Within the timeout.
+const LATE_BY: Duration = Duration::from_millis(500);
+
+/// Fast enough for each answer to arrive within the timeout.
+const TRICKLE: usize = 30_000;
+
 /// How long the faults last, and within which each must be told: the rest of a refresh, an answer that does
 /// not come, a wait and another connection whose login is not answered; three answers that contradict a silent listen,
 /// 2.5 s apart; and a slow machine.
@@ -51,10 +57,10 @@ enum Shown {
 
 fn shown(fault: Fault) -> Shown {
     match fault {
-        Fault::Stall | Fault::HalfOpen => Shown::Cause("query_timeout"),
+        Fault::Stall | Fault::HalfOpen | Fault::LargeLost => Shown::Cause("query_timeout"),
         Fault::Refuse | Fault::Cut | Fault::Fatal => Shown::Cause("closed"),
         Fault::NoService => Shown::Cause("refused"),
-        Fault::Reboot | Fault::LoginRefused => Shown::Cause("rebooting"),
+        Fault::Reboot | Fault::LoginRefused | Fault::LoginRefusedOnce => Shown::Cause("rebooting"),
         Fault::Garbage | Fault::HugeLength | Fault::EndlessRows | Fault::EndlessWords | Fault::Stray => {
             Shown::Cause("protocol")
         }
@@ -64,9 +70,14 @@ fn shown(fault: Fault) -> Shown {
         Fault::NoPermission => Shown::Cause("permission"),
         Fault::NoMenu => Shown::Cause("unsupported"),
         Fault::NoListen | Fault::SilentListen => Shown::Polled,
-        Fault::OneByteWrites | Fault::Trailing | Fault::BareRe | Fault::AwkwardValues | Fault::LateListen => {
-            Shown::Nothing
-        }
+        Fault::OneByteWrites
+        | Fault::Trailing
+        | Fault::BareRe
+        | Fault::AwkwardValues
+        | Fault::LateListen
+        | Fault::Late
+        | Fault::LateAtTimes
+        | Fault::Trickle => Shown::Nothing,
     }
 }
 
@@ -85,7 +96,8 @@ struct Line {
 impl Line {
     fn new(fault: Fault, seed: u64) -> Self {
         let tls = matches!(fault, Fault::NoCertificate | Fault::OtherCertificate);
-        let router = router(Settings { seed, tls, ..Settings::default() });
+        let router =
+            router(Settings { seed, tls, late_by: LATE_BY, trickle: TRICKLE, ..Settings::default() });
         Self { fault, site: fault.to_string(), router, first: None, told: None, well: None }
     }
 
@@ -93,7 +105,9 @@ impl Line {
         self.router.set_fault(Some(self.fault));
         match self.fault {
             // What is open stays so: somebody must have to connect, log in, listen.
-            Fault::LoginRefused | Fault::NoCertificate | Fault::NoListen => self.router.reboot(),
+            Fault::LoginRefused | Fault::LoginRefusedOnce | Fault::NoCertificate | Fault::NoListen => {
+                self.router.reboot();
+            }
             _ => {}
         }
     }

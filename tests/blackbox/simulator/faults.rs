@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::client::{Client, until, with_crates};
 use phsweb_agent::simulator::{Fault, Router, Settings};
@@ -87,6 +87,66 @@ fn silence_is_from_the_start_or_after_the_login() {
             assert_eq!(error.kind(), ErrorKind::WouldBlock, "{fault}");
         }
     }
+}
+
+#[test]
+fn late_answers_come_late_and_at_times_in_time() {
+    let late_by = Duration::from_millis(400);
+    let settings = Settings { late_by, late_every: Duration::from_secs(2), ..Settings::default() };
+    let router = with_crates(settings);
+    let mut client = Client::logged_in(&router);
+    let mut takes = || {
+        let began = Instant::now();
+        assert_eq!(client.ask(&PRINT), ROWS);
+        began.elapsed()
+    };
+    router.set_fault(Some(Fault::Late));
+    assert!(takes() >= late_by);
+    router.set_fault(Some(Fault::LateAtTimes));
+    let began = Instant::now();
+    for late in [true, false, true] {
+        while (takes() >= late_by) != late {
+            assert!(began.elapsed() < Duration::from_secs(20), "answers are late at all times, or at none");
+        }
+    }
+}
+
+#[test]
+fn a_trickle_is_whole_and_slow() {
+    let router = with_crates(Settings { trickle: 200, ..Settings::default() });
+    let mut client = Client::logged_in(&router);
+    router.set_fault(Some(Fault::Trickle));
+    let (began, sent) = (Instant::now(), router.counters().sent);
+    assert_eq!(client.ask(&PRINT), ROWS);
+    let bytes = f64::from(u32::try_from(router.counters().sent - sent).unwrap());
+    assert!(began.elapsed().as_secs_f64() >= bytes / 200.0 * 0.9, "{bytes} bytes in {:?}", began.elapsed());
+}
+
+#[test]
+fn one_login_is_refused_and_the_next_is_not() {
+    let (router, mut before) = faulty(Fault::LoginRefusedOnce);
+    assert_eq!(before.ask(&PRINT), ROWS, "who is logged in stays so");
+    assert!(Client::connect(&router).ask(&LOGIN)[0].starts_with("!trap"));
+    assert_eq!(Client::connect(&router).ask(&LOGIN), ["!done"]);
+    assert_eq!(router.counters().logins_refused, 1);
+    router.set_fault(Some(Fault::LoginRefusedOnce));
+    assert!(
+        Client::connect(&router).ask(&LOGIN)[0].starts_with("!trap"),
+        "once for each time that it is set"
+    );
+}
+
+#[test]
+fn a_large_answer_is_lost_and_what_is_after_it() {
+    let (router, mut client) = faulty(Fault::LargeLost);
+    assert_eq!(client.ask(&PRINT), ROWS);
+    client.send(&["/ip/hotspot/active/print"]);
+    client.send(&PRINT);
+    until(&router, "it has to be given up", |router| router.counters().broken == 1);
+    until(&router, "the next is taken", |router| router.counters().commands == 4);
+    // Silence can only be seen by waiting for it.
+    client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert_eq!(client.stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]

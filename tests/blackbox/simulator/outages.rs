@@ -108,6 +108,12 @@ fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
             | Fault::EndlessWords
             | Fault::Stray => true,
             Fault::LoginRefused
+            | Fault::LoginRefusedOnce
+            | Fault::Late
+            | Fault::LateAtTimes
+            | Fault::Trickle
+            // What is asked here is answered by less than a packet.
+            | Fault::LargeLost
             | Fault::OneByteWrites
             | Fault::Vanish
             | Fault::Trailing
