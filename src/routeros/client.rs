@@ -37,6 +37,14 @@ use super::wire::{Decoder, Sentence};
 /// Bytes read at once: a row or ten, and small enough for fifty routers on a small board.
 const READ_SIZE: usize = 4 * 1024;
 
+/// An answer may take this many times its timeout while bytes keep coming: two minutes by the default timeout. 800
+/// sessions over a GPRS link of 24 kbit/s take one.
+const MAX_EXTENSION: u32 = 24;
+
+/// Longest time that [`MAX_EXTENSION`] makes of a longer timeout: a router that sends something now and then, and never
+/// the end, must not keep a site from its next refresh for hours.
+const MAX_EXTENDED: Duration = Duration::from_secs(120);
+
 /// How a TLS alert begins. No answer of the API does: its second byte is of a word, and begins with `!`.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 
@@ -99,7 +107,7 @@ impl Client {
             Err(error) => Err(Error::login_refused(error.message, [user, password])),
             granted => granted,
         };
-        let reply = granted(self.say(&first).wait("/login", Instant::now(), timeout).await?)?;
+        let reply = granted(self.say(&first).wait("/login", Instant::now(), timeout, None).await?)?;
         match (method, reply.ret) {
             (Method::Plain, None) => Ok(()),
             (Method::Plain, Some(_)) => Err(Error::new(
@@ -110,7 +118,7 @@ impl Client {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));
                 let response = response
                     .ok_or_else(|| Error::new(Cause::Auth, "the router sent no challenge to respond to"))?;
-                let reply = self.say(&response).wait("/login", Instant::now(), timeout).await?;
+                let reply = self.say(&response).wait("/login", Instant::now(), timeout, None).await?;
                 granted(reply).map(drop)
             }
         }
@@ -126,9 +134,20 @@ impl Client {
         answers.into_iter().next().unwrap_or_else(|| Err(closed("the connection has ended")))
     }
 
-    /// Asks all of these in one write and waits for every answer, each at most `timeout`.
-    /// The answers stand in the order of the commands.
+    /// Asks all of these in one write and waits for every answer, each until nothing has come from the router
+    /// for `timeout`. The answers stand in the order of the commands.
     pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Result<Reply, Error>> {
+        self.call_all_probing(commands, timeout, None).await
+    }
+
+    /// As [`call_all`](Self::call_all), but where nothing at all came for `timeout`, sends the `probe` over the same
+    /// connection and waits as long again: an answer may be late, or lost on a path that works again.
+    pub async fn call_all_probing(
+        &self,
+        commands: Vec<Command>,
+        timeout: Duration,
+        probe: Option<Command>,
+    ) -> Vec<Result<Reply, Error>> {
         let mut asked: Vec<(String, Call)> = Vec::with_capacity(commands.len());
         {
             // Under one lock, so that they leave together.
@@ -144,7 +163,8 @@ impl Client {
         let mut answers = Vec::with_capacity(asked.len());
         for (path, call) in asked {
             // The calls run side by side, whichever is waited for first.
-            answers.push(call.wait(&path, began, timeout).await.and_then(Reply::unless_refused));
+            let answer = call.wait(&path, began, timeout, probe.as_ref()).await;
+            answers.push(answer.and_then(Reply::unless_refused));
         }
         answers
     }
@@ -175,6 +195,34 @@ impl Client {
         Call { client: self.clone(), tag, answered }
     }
 
+    /// Ends once nothing has come for `timeout` to what was asked when it `began`, or when that has taken too long
+    /// although something came. Gives which of the two times has passed.
+    async fn silence(&self, began: Instant, timeout: Duration, probe: Option<&Command>) -> Duration {
+        let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
+        let end = began + longest;
+        loop {
+            let (received, probed) = {
+                let exchange = lock(&self.exchange);
+                let since = |at: Option<Instant>| at.filter(|at| *at > began);
+                (since(exchange.received_at()), since(exchange.probed_at()))
+            };
+            let last = received.max(probed).unwrap_or(began);
+            let until = (last + timeout).min(end);
+            if Instant::now() < until {
+                Timer::at(until).await;
+                continue;
+            }
+            match probe {
+                Some(probe) if received.is_none() && probed.is_none() && until < end => {
+                    lock(&self.exchange).probe(probe.clone());
+                    self.wake();
+                }
+                _ if until == end => return longest,
+                _ => return timeout,
+            }
+        }
+    }
+
     /// Tells the router that nobody waits for a command any more, so that it stops costing it.
     pub(super) fn cancel(&self, tag: u64) {
         lock(&self.exchange).cancel(tag);
@@ -199,14 +247,21 @@ struct Call {
 }
 
 impl Call {
-    async fn wait(self, path: &str, began: Instant, timeout: Duration) -> Result<Reply, Error> {
+    async fn wait(
+        self,
+        path: &str,
+        began: Instant,
+        timeout: Duration,
+        probe: Option<&Command>,
+    ) -> Result<Reply, Error> {
         let answered = async {
             // The sender goes only with the connection, which says why first.
             self.answered.recv().await.unwrap_or_else(|_| Err(closed("the connection has ended")))
         };
         let message = format!("no answer to {path}");
         let late = async {
-            let late = late(began, timeout, Cause::QueryTimeout, &message).await;
+            let waited = self.client.silence(began, timeout, probe).await;
+            let late = late(began, waited, Cause::QueryTimeout, &message).await;
             if let Some(tag) = self.tag {
                 self.client.cancel(tag);
             }

@@ -37,11 +37,11 @@ pub enum Cause {
     Permission,
     /// This router has no such menu or property.
     Unsupported,
-    /// A command had no answer within `query_timeout`.
+    /// Nothing came from the router for `query_timeout` while a command had no answer.
     QueryTimeout,
     /// What came is no RouterOS API, or more of it than is taken.
     Protocol,
-    /// The router answered a moment ago and does not now, in a way that a reboot looks.
+    /// The router's uptime shows a reboot, or a login is refused after it refused connections a moment ago.
     Rebooting,
 }
 
@@ -143,8 +143,8 @@ impl Cause {
                  out of collect for this site. On the router: /system package print"
             }
             Self::QueryTimeout => {
-                "The router is busy or the link is slow. On the router: /system resource monitor. A longer \
-                 query_timeout waits for it."
+                "The router is busy, or the link is slow or interrupted. A longer query_timeout waits for it. On the \
+                 router: /system resource monitor"
             }
             Self::Protocol => {
                 "Something else may listen on this port. On the router: /ip service print, and give the port \
@@ -220,6 +220,14 @@ impl Error {
     #[must_use]
     pub fn is_missing_item(&self) -> bool {
         self.is_refusal() && self.message.contains("no such item")
+    }
+
+    /// A login was answered and nothing larger ever came, as on a path that drops large packets.
+    pub(crate) fn only_small_answers(silent: &Self) -> Self {
+        const HINT: &str = "The login was answered and nothing after it. If that repeats, the path may drop large packets: \
+            lower the MTU of the VPN or the PPPoE link, or on the router: /ip firewall mangle add chain=output \
+            protocol=tcp tcp-flags=syn action=change-mss new-mss=1200. If the router is only slow, raise query_timeout";
+        Self { hint: HINT, ..silent.clone() }
     }
 
     /// What came over a plain connection is TLS.

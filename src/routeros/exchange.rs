@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use smol::channel::Sender;
 
-use super::command::{Limit, Reply};
+use super::command::{Command, Limit, Reply};
 use super::error::{Cause, Error, Trap, told};
 use super::value;
 use super::wire::Sentence;
@@ -74,6 +74,10 @@ pub(super) struct Exchange {
     ended: Option<Error>,
     /// Sentences since the last that answered something.
     stray_run: usize,
+    /// When bytes last came from the router.
+    received_at: Option<Instant>,
+    /// When a silent router was last asked once more.
+    probed_at: Option<Instant>,
     usage: Usage,
 }
 
@@ -201,6 +205,26 @@ impl Exchange {
 
     pub(super) fn note_received(&mut self, bytes: usize) {
         self.usage.received_bytes += bytes as u64;
+        self.received_at = Some(Instant::now());
+    }
+
+    /// When bytes last came from the router.
+    pub(super) fn received_at(&self) -> Option<Instant> {
+        self.received_at
+    }
+
+    /// When the router was last asked once more after a silence, for all commands under way together.
+    pub(super) fn probed_at(&self) -> Option<Instant> {
+        self.probed_at
+    }
+
+    /// Queues a command whose answer is of no interest: that something comes is the sign of life.
+    pub(super) fn probe(&mut self, command: Command) {
+        self.probed_at = Some(Instant::now());
+        let Command { mut sentence, .. } = command;
+        sentence.push(format!(".tag={}", self.next_tag()).as_bytes());
+        // Where it can't be queued, the router has gone or has stopped reading.
+        let _ = self.queue(&sentence);
     }
 
     pub(super) fn usage(&self) -> Usage {

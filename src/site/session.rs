@@ -18,6 +18,9 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::state::{Reading, Usage};
 
+/// Bytes of a packet that every path takes: IPv6 requires 1280, less the headers of IP, TCP and TLS.
+const FULL_PACKET: u64 = 1150;
+
 pub(super) struct Session<'s> {
     site: &'s mut SiteTask,
     client: &'s Client,
@@ -74,8 +77,10 @@ impl<'s> Session<'s> {
 
     async fn keep_asking(&mut self) -> Result<Infallible, Error> {
         let config = self.site.config.clone();
+        // A router that is late gets another wait, as in `ask`: a new connection would be another login in its log.
+        let timeout = config.query_timeout * 2;
         let [user, password] = config.credentials();
-        self.client.login(user, password, config.login, config.query_timeout).await?;
+        self.client.login(user, password, config.login, timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
         let mut which = Which::All;
         // When all were asked last.
@@ -174,20 +179,21 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Asks these in one write. Where not one byte comes, the connection is dead, though TCP has not
-    /// noticed. So it is where nothing is answered twice, though a change is told now and then.
+    /// Asks these in one write. Where not one byte comes, not even to a second command, the connection is given up.
+    /// So it is where nothing is answered twice, though a change is told now and then.
     async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
         let (client, timeout) = (self.client, self.site.config.query_timeout);
         let before = client.usage();
-        let answers = self.meanwhile(client.call_all(commands, timeout)).await?;
+        let calls = client.call_all_probing(commands, timeout, Some(heartbeat()));
+        let answers = self.meanwhile(calls).await?;
         let now = client.usage();
         let unanswered = now.answered == before.answered;
         let was_unanswered = std::mem::replace(&mut self.unanswered, unanswered);
         let silent = now.received_bytes == before.received_bytes || (unanswered && was_unanswered);
         if silent && let Some(Err(error)) = answers.first() {
-            return Err(if self.since.is_some() && error.cause == Cause::QueryTimeout {
-                let told = format!("{}, over a connection that answered before: it is dead", error.message);
-                Error::new(Cause::Rebooting, told)
+            // After less than one full packet, only small ones may arrive.
+            return Err(if error.cause == Cause::QueryTimeout && now.received_bytes < FULL_PACKET {
+                Error::only_small_answers(error)
             } else {
                 error.clone()
             });

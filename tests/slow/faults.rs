@@ -19,11 +19,8 @@ use super::router;
 /// A refresh each second, and a second for an answer, and for a connection.
 const TIMES: &str = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
 
-/// Within the timeout.
-const LATE_BY: Duration = Duration::from_millis(500);
-
-/// Fast enough for each answer to arrive within the timeout.
-const TRICKLE: usize = 30_000;
+/// Later than the timeout, and within the second wait over the same connection.
+const LATE_BY: Duration = Duration::from_millis(1500);
 
 /// How long the faults last, and within which each must be told: the rest of a refresh, an answer that does
 /// not come, a wait and another connection whose login is not answered; three answers that contradict a silent listen,
@@ -96,8 +93,7 @@ struct Line {
 impl Line {
     fn new(fault: Fault, seed: u64) -> Self {
         let tls = matches!(fault, Fault::NoCertificate | Fault::OtherCertificate);
-        let router =
-            router(Settings { seed, tls, late_by: LATE_BY, trickle: TRICKLE, ..Settings::default() });
+        let router = router(Settings { seed, tls, late_by: LATE_BY, ..Settings::default() });
         Self { fault, site: fault.to_string(), router, first: None, told: None, well: None }
     }
 

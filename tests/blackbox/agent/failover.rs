@@ -15,7 +15,7 @@ const RETURN: Duration = Duration::from_secs(40);
 const AFTER_RETURN: Duration = Duration::from_millis(2400);
 
 fn given() -> Given {
-    Given::default().defaults("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"2s\",")
+    Given::default().defaults("refresh: \"1s\", query_timeout: \"500ms\", connect_timeout: \"2s\",")
 }
 
 /// A site with these hosts, in their order.

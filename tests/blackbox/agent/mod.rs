@@ -30,6 +30,7 @@ mod schema;
 mod secrets;
 mod signals;
 mod simulate;
+mod slow_routers;
 mod steps;
 mod text;
 mod tls;

@@ -82,6 +82,58 @@ fn a_router_that_goes_on_without_end_is_late_too() {
 }
 
 #[test]
+fn a_silent_router_is_asked_once_more_over_the_same_connection_and_its_late_answer_is_taken() {
+    let script = |peer: &mut Peer| {
+        let (first, second) = (peer.asked(), peer.asked());
+        let probe = peer.asked();
+        assert_eq!(probe.words[0], "/probe");
+        for late in [&first, &second] {
+            peer.say(&["!done", late.tag(), "=ret=late"]);
+        }
+        peer.closed();
+    };
+    let commands = ["/a", "/b"].map(Command::new).into();
+    let replies = with(script, async |session| {
+        session.client.call_all_probing(commands, SHORT, Some(Command::new("/probe"))).await
+    });
+    assert!(replies.iter().all(|reply| reply.as_ref().unwrap().ret.is_some()), "{replies:?}");
+}
+
+#[test]
+fn a_router_that_stays_silent_is_asked_once_more_for_all_commands_together() {
+    let script = |peer: &mut Peer| {
+        let words: Vec<_> = (0..5).map(|_| peer.asked().words[0].clone()).collect();
+        assert_eq!(words, ["/a", "/b", "/probe", "/cancel", "/cancel"]);
+    };
+    let commands = ["/a", "/b"].map(Command::new).into();
+    let replies = with(script, async |session| {
+        let replies = session.client.call_all_probing(commands, SHORT, Some(Command::new("/probe"))).await;
+        session.ended().await;
+        replies
+    });
+    for reply in replies {
+        let error = reply.unwrap_err();
+        assert_eq!(error.cause, Cause::QueryTimeout);
+        assert!(error.message.contains("150ms"), "{error}");
+    }
+}
+
+#[test]
+fn an_answer_that_keeps_coming_is_late_after_the_upper_bound_only() {
+    // Some kilobytes, for longer than 24 times the timeout.
+    let settings = Settings { active: 40, trickle: 400, ..Settings::default() };
+    let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
+    at(router.addr(), async |session| {
+        let client = &session.client;
+        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        router.set_fault(Some(Fault::Trickle));
+        let error = client.call(Command::new("/ip/hotspot/active/print"), SHORT).await.unwrap_err();
+        assert_eq!(error.cause, Cause::QueryTimeout);
+        assert!(error.message.ends_with("within 3s 600ms"), "{error}");
+    });
+}
+
+#[test]
 fn a_login_without_an_answer_is_late() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     router.set_fault(Some(Fault::Stall));

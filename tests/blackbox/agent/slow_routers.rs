@@ -1,0 +1,88 @@
+//! Routers and links that are slow, and still alive.
+
+use std::time::Duration;
+
+use phsweb_agent::simulator::{Fault, Router, Settings};
+use serde_json::json;
+
+use super::agent::{Agent, Given, throughout, until_within};
+use super::router;
+
+/// Three periods of a router that is late during half of each.
+const LATE_EVERY: Duration = Duration::from_secs(4);
+const PERIODS: Duration = Duration::from_secs(12);
+
+/// Later than `query_timeout`.
+const LATE_BY: Duration = Duration::from_millis(1400);
+
+/// Some seconds of bytes, and a slow machine.
+const TRICKLED: Duration = Duration::from_secs(20);
+
+fn agent_of(router: &Router) -> Agent {
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    Given::default().defaults(times).site("awka", router.addr(), "").start()
+}
+
+#[test]
+fn a_router_that_is_late_half_of_the_time_stays_online_with_one_login() {
+    let router = router(Settings { late_by: LATE_BY, late_every: LATE_EVERY, ..Settings::default() });
+    let agent = agent_of(&router);
+    agent.well("awka");
+    router.set_fault(Some(Fault::LateAtTimes));
+    throughout(PERIODS, || {
+        let stats = agent.stats("awka");
+        assert_eq!((&stats["status"], &stats["error"]), (&json!("active"), &json!(null)), "{stats}");
+        assert_eq!(stats["activeUsers"], 23, "{stats}");
+    });
+    assert_eq!(router.counters().logins, 1, "over the same connection");
+    let slowest = agent.json("/api/sites/awka");
+    assert_eq!(slowest["connections"].as_array().unwrap().len(), 1, "{slowest}");
+}
+
+#[test]
+fn a_router_that_is_always_late_is_online_after_one_login() {
+    let router = router(Settings { late_by: LATE_BY, ..Settings::default() });
+    router.set_fault(Some(Fault::Late));
+    let agent = agent_of(&router);
+    agent.well("awka");
+    let asked = router.counters().commands;
+    until_within(TRICKLED, "it was refreshed again", || {
+        (router.counters().commands >= asked + 12).then_some(())
+    });
+    let stats = agent.stats("awka");
+    assert_eq!((&stats["activeUsers"], &stats["error"]), (&json!(23), &json!(null)), "{stats}");
+    assert_eq!((router.counters().logins, router.counters().connections), (1, 1));
+}
+
+#[test]
+fn an_answer_that_trickles_in_for_longer_than_the_timeout_is_taken() {
+    // Five kilobytes, for more than three seconds.
+    let router = router(Settings { trickle: 1500, active: 40, ..Settings::default() });
+    router.set_fault(Some(Fault::Trickle));
+    let agent = agent_of(&router);
+    let stats = until_within(TRICKLED, "all sessions are there", || {
+        let stats = agent.stats("awka");
+        assert!(stats["error"].is_null(), "{stats}");
+        (stats["activeUsers"] == 40).then_some(stats)
+    });
+    assert_eq!((&stats["status"], &stats["totalUsers"]), (&json!("active"), &json!(150)), "{stats}");
+    assert_eq!((router.counters().logins, router.counters().connections), (1, 1));
+}
+
+#[test]
+fn a_path_that_drops_large_packets_has_a_hint_of_its_own() {
+    let router = router(Settings::default());
+    router.set_fault(Some(Fault::LargeLost));
+    let agent = agent_of(&router);
+    let error = agent.fails("awka", "query_timeout")["error"].clone();
+    let hint = error["hint"].as_str().unwrap();
+    for part in ["drop large packets", "MTU", "new-mss=", "query_timeout"] {
+        assert!(hint.contains(part), "{part:?} is not in {hint:?}");
+    }
+    router.set_fault(None);
+    agent.well("awka");
+    // A router that falls silent after it has sent large answers is no such path.
+    router.set_fault(Some(Fault::HalfOpen));
+    let error = agent.fails("awka", "query_timeout")["error"].clone();
+    assert!(!error["hint"].as_str().unwrap().contains("MTU"), "{error}");
+}
