@@ -38,6 +38,10 @@ pub use sites::Sites;
 pub use walk::walk;
 use walk::walk_on_request;
 
+/// What to do about a login that worked a moment ago and is refused.
+const HINT_REFUSED_ONCE: &str = "This login worked until a moment ago, and RouterOS refuses a good login now and then: the agent \
+    tries again soon. If it stays refused, check the user and the password. On the router: /user print detail";
+
 /// What is known of a site before its task has begun.
 fn initial_state(config: &config::Site) -> SiteState {
     let hosts = config.hosts.iter().map(ToString::to_string);
@@ -76,6 +80,7 @@ impl Site {
             served: None,
             put_off: None,
             answered: None,
+            turned_away: false,
         };
         Self { configured, task: smol::spawn(task.run().or(beside)) }
     }
@@ -109,6 +114,8 @@ struct SiteTask {
     put_off: Option<usize>,
     /// When a session last ended that had answered.
     answered: Option<Instant>,
+    /// Whether the host that served last has turned connections away since then.
+    turned_away: bool,
 }
 
 /// How a session ended, if it ever began.
@@ -143,18 +150,17 @@ impl SiteTask {
                 Visited::Ended(ended) => ended,
             };
             let login_refused = ended.error.cause == Cause::Auth;
-            let error = self.as_of_a_reboot(ended.error);
+            let may_boot = login_refused && self.has_just_answered();
+            let error = if may_boot { self.refused_after_a_loss(ended.error) } else { ended.error };
             let news = self.update(|site| site.lost(&error, Moment::now()));
             if news == Some(true) {
                 log::warn!("{}: offline: {error}. {}", self.config.key, error.hint);
             }
             self.answer(&Err(error.clone()));
-            let mut wait = backoff.next(&self.timings, error.cause, ended.answered.unwrap_or_default());
+            let waits_as = if may_boot { Cause::Rebooting } else { error.cause };
+            let mut wait = backoff.next(&self.timings, waits_as, ended.answered.unwrap_or_default());
             if login_refused {
                 wait = wait.max(self.timings.boot_retry);
-            } else if error.cause == Cause::Rebooting {
-                // Until the connection was found dead, it was waited for already.
-                wait = wait.saturating_sub(self.config.query_timeout);
             }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             // Each login is a line in the router's log, whoever it is that wants to see something.
@@ -183,18 +189,23 @@ impl SiteTask {
         *backoff = Backoff::default();
         self.patience = Patience::default();
         (self.served, self.put_off, self.answered) = (None, None, None);
+        self.turned_away = false;
         self.update(SiteState::connect_anew);
     }
 
-    /// A login that worked until a moment ago, and is refused now: a router that boots takes connections
-    /// before it knows its users.
-    fn as_of_a_reboot(&self, error: Error) -> Error {
-        let just_answered = self.answered.is_some_and(|at| at.elapsed() < self.timings.boot_window);
-        if error.cause != Cause::Auth || !just_answered {
-            return error;
+    /// Whether a login worked until a moment ago, so that a router that boots may refuse it.
+    fn has_just_answered(&self) -> bool {
+        self.answered.is_some_and(|at| at.elapsed() < self.timings.boot_window)
+    }
+
+    /// A login that worked until the connection was lost is refused. A router that boots takes connections before it
+    /// knows its users, and refuses them before that. RouterOS 7 refuses a good login now and then without a reboot.
+    fn refused_after_a_loss(&self, error: Error) -> Error {
+        if self.turned_away {
+            let told = "the login that worked until now is refused, as it is while a router boots";
+            return Error::new(Cause::Rebooting, format!("{told}: {}", error.message));
         }
-        let told = "the login that worked until now is refused, as it is while a router boots";
-        Error::new(Cause::Rebooting, format!("{told}: {}", error.message))
+        Error { hint: HINT_REFUSED_ONCE, ..error }
     }
 
     /// Tries the hosts in order and stays with the first that answers, until it no longer does. One that
@@ -205,6 +216,7 @@ impl SiteTask {
         let mut hosts: Vec<usize> = (0..config.hosts.len()).collect();
         hosts.sort_by_key(|&at| self.put_off == Some(at));
         for (turn, &at) in hosts.iter().enumerate() {
+            let logins = self.logins();
             let ended = match self.session(at).await {
                 Visited::Ended(ended) => ended,
                 Visited::Returns => {
@@ -219,11 +231,14 @@ impl SiteTask {
             let message = format!("{}: {}", config.hosts[at], ended.error.message);
             let error = Error { message, ..ended.error };
             if let Some(answered) = ended.answered {
-                self.answered = Some(Instant::now());
+                (self.answered, self.turned_away) = (Some(Instant::now()), false);
                 self.patience.lasted(&self.timings, answered);
                 self.served = Some(at);
                 self.put_off = (answered < self.timings.host_trial).then_some(at);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
+            }
+            if self.served == Some(at) && self.logins() == logins {
+                self.turned_away |= matches!(error.cause, Cause::Refused | Cause::Closed);
             }
             let refused = error.cause == Cause::Auth;
             failures.push(error);

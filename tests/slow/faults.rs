@@ -57,7 +57,8 @@ fn shown(fault: Fault) -> Shown {
         Fault::Stall | Fault::HalfOpen | Fault::LargeLost => Shown::Cause("query_timeout"),
         Fault::Refuse | Fault::Cut | Fault::Fatal => Shown::Cause("closed"),
         Fault::NoService => Shown::Cause("refused"),
-        Fault::Reboot | Fault::LoginRefused | Fault::LoginRefusedOnce => Shown::Cause("rebooting"),
+        Fault::Reboot => Shown::Cause("rebooting"),
+        Fault::LoginRefused | Fault::LoginRefusedOnce => Shown::Cause("auth"),
         Fault::Garbage | Fault::HugeLength | Fault::EndlessRows | Fault::EndlessWords | Fault::Stray => {
             Shown::Cause("protocol")
         }

@@ -51,12 +51,14 @@ fn a_session_that_falls_silent_is_a_query_timeout_and_no_reboot() {
 }
 
 #[test]
-fn a_login_that_worked_and_is_refused_after_the_connection_was_lost_is_a_boot_and_seldom_tried() {
+fn a_login_that_worked_and_is_refused_after_connections_were_refused_is_a_boot_and_seldom_tried() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
     agent.well("awka");
-    router.set_fault(Some(Fault::LoginRefused));
+    router.set_fault(Some(Fault::NoService));
+    agent.fails("awka", "refused");
     router.reboot();
+    router.set_fault(Some(Fault::LoginRefused));
     let error = agent.fails("awka", "rebooting")["error"].clone();
     assert!(error["message"].as_str().unwrap().contains("while a router boots"), "{error}");
     assert!(error["message"].as_str().unwrap().contains("invalid user name or password"), "{error}");
@@ -77,6 +79,30 @@ fn a_login_that_worked_and_is_refused_after_the_connection_was_lost_is_a_boot_an
     assert!(!causes(&agent).contains(&json!("auth")), "{:?}", causes(&agent));
     assert!(!agent.running.err().contains("auth"), "{}", agent.running.err());
     assert_eq!((router.counters().logins, refused()), (2, 1));
+}
+
+#[test]
+fn a_login_that_is_refused_once_without_a_reboot_is_none_and_soon_tried_again() {
+    let router = router(Settings::default());
+    // After the loss, time to set the fault before the next login.
+    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    let given = Given::default().defaults(times).site("awka", router.addr(), "");
+    let agent = given.timing("retry_min", "2s").start();
+    agent.well("awka");
+    router.set_fault(Some(Fault::HalfOpen));
+    agent.fails("awka", "query_timeout");
+    router.set_fault(Some(Fault::LoginRefusedOnce));
+    let error = agent.fails("awka", "auth")["error"].clone();
+    assert!(error["hint"].as_str().unwrap().contains("refuses a good login now and then"), "{error}");
+    until_within(HEALED, "it is well again by itself", || {
+        let stats = agent.stats("awka");
+        assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");
+        (stats["status"] == "active").then_some(())
+    });
+    assert_eq!((router.counters().logins, router.counters().logins_refused), (2, 1));
+    assert_eq!(agent.stats("awka")["logouts"], 0, "nobody left");
+    assert!(!causes(&agent).contains(&json!("rebooting")), "{:?}", causes(&agent));
+    assert!(!agent.running.err().contains("reboot"), "{}", agent.running.err());
 }
 
 #[test]
