@@ -3,6 +3,7 @@
 //! What is not known is absent. Gauges of a plugin are there while its last try was good and its router
 //! answers; counters stay for as long as the agent runs, so that an outage is no reset to who sums them up.
 //! No series is of a person, and a router decides neither how many there are nor how long their labels.
+//! A family with more series than are kept is omitted, and `mikrotik_plugin_partial` is 1.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -80,8 +81,16 @@ fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
         "mikrotik_plugin_duration_seconds",
         "Seconds that a plugin's last try took. Absent before the first.",
     );
+    let mut partial = Family::gauge(
+        "mikrotik_plugin_partial",
+        "1 where a plugin's last answer is incomplete or has too many series, so that metrics are omitted, \
+         else 0. Absent before the first answer and while the router does not answer.",
+    );
     for reading in &site.readings {
         let plugin = || [("plugin", reading.plugin.name())];
+        if site.is_online() && reading.at.is_some() {
+            partial.add(plugin(), truth(reading.partial.is_some()));
+        }
         if let Some(took) = reading.took {
             success.add(plugin(), truth(reading.state(site.is_online()) == ReadingState::Ok));
             duration.add(plugin(), took.as_secs_f64());
@@ -103,6 +112,7 @@ fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
         )
         .of(last_success.map(|at| clock.unix(at).as_secs_f64())),
         success,
+        partial,
         duration,
         count(
             "mikrotik_hotspot_kicks_total",
@@ -137,7 +147,9 @@ fn of_plugins(site: &SiteState) -> impl Iterator<Item = Family> {
     site.readings.iter().flat_map(|reading| {
         let is_true = reading.state(site.is_online()) == ReadingState::Ok;
         let families = reading.data.as_ref().map(|data| data.families()).unwrap_or_default();
-        families.into_iter().filter(move |family| is_true || family.kind == Kind::Counter)
+        families
+            .into_iter()
+            .filter(move |family| !family.is_incomplete() && (is_true || family.kind == Kind::Counter))
     })
 }
 

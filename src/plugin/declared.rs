@@ -57,7 +57,7 @@ pub enum Measure {
     Rows,
     /// The sum of a property.
     Gauge(String),
-    /// What a property was seen to grow, beginning with its sum at the first look.
+    /// By how much a property has grown since the first read.
     Counter(String),
 }
 
@@ -107,23 +107,35 @@ impl Declaration {
             Measure::Rows => format!("Rows of {of}."),
             Measure::Gauge(column) => format!("Sum of {column} of the rows of {of}."),
             Measure::Counter(column) => {
-                format!("Sum of {column} of the rows of {of}, at the first look, and what it grew since.")
+                format!("Increase of {column} of the rows of {of} since the agent's first read.")
             }
         };
         let line = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
         said.chars().map(line).collect()
     }
 
-    /// A gauge of these rows.
-    fn gauge(&self, metric: &Metric, rows: &[&Sentence], context: &Context) -> Family {
-        let mut family = Family::gauge(metric.name.clone(), self.help(metric));
+    /// A gauge of these rows, with the labels that it had `before` at 0.
+    fn gauge(
+        &self,
+        metric: &Metric,
+        rows: &[&Sentence],
+        context: &Context,
+        before: Option<&Family>,
+    ) -> Family {
+        let new = || Family::gauge(metric.name.clone(), self.help(metric));
+        let mut family = before.cloned().unwrap_or_else(new);
+        family.help = self.help(metric).into();
+        family.next_round();
         for row in rows {
             let value = match &metric.measure {
                 Measure::Rows => Some(1.0),
                 Measure::Gauge(column) | Measure::Counter(column) => number_of(row, column),
             };
-            if let Some(value) = value {
-                family.add(metric.labels_of(row, context), value);
+            let labels = metric.labels_of(row, context);
+            match value {
+                Some(value) => family.add(labels, value),
+                // The row is there, so 0 would be wrong.
+                None => family.remove_stale(labels),
             }
         }
         if metric.measure == Measure::Rows && metric.labels.is_empty() {
@@ -156,15 +168,19 @@ fn number_of(row: &Sentence, property: &str) -> Option<f64> {
 pub struct Listing {
     /// The rows under the declared columns.
     pub table: Table,
+    /// Those of the last complete answer.
     gauges: Vec<Family>,
     counters: Vec<Counter>,
+    /// Whether the gauges are out of date because the last answer is incomplete.
+    is_partial: bool,
 }
 
 impl Listing {
     /// Its metrics.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
-        self.gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()
+        let gauges = if self.is_partial { &[] } else { self.gauges.as_slice() };
+        gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()
     }
 }
 
@@ -215,10 +231,14 @@ impl Plugin for Declared {
         };
         let rows = listing.table.rows.iter().map(cells).collect();
         let is_kept = |counter: &&Counter| declaration.metrics.contains(&counter.metric);
+        let is_same = |name: &str| {
+            declaration.metrics.iter().any(|metric| metric.name == name && declared.metrics.contains(metric))
+        };
         Some(Data::Listing(Listing {
             table: Table { columns: declaration.columns.clone(), rows },
-            gauges: if declaration.metrics == declared.metrics { listing.gauges.clone() } else { Vec::new() },
+            gauges: listing.gauges.iter().filter(|family| is_same(&family.name)).cloned().collect(),
             counters: listing.counters.iter().filter(is_kept).cloned().collect(),
+            is_partial: listing.is_partial,
         }))
     }
 
@@ -239,24 +259,29 @@ impl Plugin for Declared {
         let cells =
             |row: &&Sentence| declaration.columns.iter().map(|column| row.get(column).map(shown)).collect();
         let before = match context.previous {
-            Some(Data::Listing(listing)) => listing.counters.as_slice(),
-            _ => &[],
+            Some(Data::Listing(listing)) => listing.clone(),
+            _ => Listing::default(),
         };
         let mut listing = Listing {
             table: Table { columns: declaration.columns.clone(), rows: rows.iter().map(cells).collect() },
+            is_partial: !is_whole,
             ..Listing::default()
         };
         for metric in &declaration.metrics {
             if let Measure::Counter(column) = &metric.measure {
-                let known = before.iter().find(|counter| counter.metric == *metric).cloned();
-                let mut counter =
-                    known.unwrap_or_else(|| Counter::new(metric.clone(), declaration.help(metric)));
-                counter.count(column, &rows, context);
+                let known = before.counters.iter().find(|counter| counter.metric == *metric).cloned();
+                let mut counter = known.unwrap_or_else(|| Counter::new(metric.clone()));
+                counter.total.help = declaration.help(metric).into();
+                counter.count(column, &rows, is_whole, context);
                 listing.counters.push(counter);
             } else if is_whole {
                 // The sum of a part would pass for that of the whole.
-                listing.gauges.push(declaration.gauge(metric, &rows, context));
+                let known = before.gauges.iter().find(|family| family.name == metric.name);
+                listing.gauges.push(declaration.gauge(metric, &rows, context, known));
             }
+        }
+        if !is_whole {
+            listing.gauges = before.gauges;
         }
         Ok(Data::Listing(listing))
     }

@@ -6,18 +6,17 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
 /// Longest value of a label, in characters. What a router names goes out with each scrape and is stored
 /// with each series; servers, sensors and boards have names a third as long.
 const MAX_LABEL_VALUE: usize = 64;
 
-/// Most series of one family at one site; further ones are left out. How many sensors there are is a
-/// router's to say, and each costs whoever stores it. No router known has a third.
-const MAX_SERIES: usize = 100;
+/// Most series of one family at one site: one for each row that a declared plugin accepts. A family that
+/// would have more is incomplete and is omitted. Stale series are evicted first, the oldest before others.
+const MAX_SERIES: usize = super::declared::LIMIT.rows;
 
 /// The metrics that every site may have, whatever the file declares.
-pub const OWN: [&str; 23] = [
+pub const OWN: [&str; 24] = [
     "mikrotik_api_commands_total",
     "mikrotik_api_logins_total",
     "mikrotik_api_received_bytes_total",
@@ -34,6 +33,7 @@ pub const OWN: [&str; 23] = [
     "mikrotik_hotspot_upload_bytes_total",
     "mikrotik_last_success_timestamp_seconds",
     "mikrotik_plugin_duration_seconds",
+    "mikrotik_plugin_partial",
     "mikrotik_plugin_success",
     "mikrotik_system_cpu_load_ratio",
     "mikrotik_system_info",
@@ -70,14 +70,32 @@ pub struct Family {
     pub help: Cow<'static, str>,
     /// What its value does.
     pub kind: Kind,
-    series: BTreeMap<Labels, f64>,
+    series: BTreeMap<Labels, Series>,
+    /// How many answers were measured before this one.
+    round: u64,
+    /// Whether a current series was left out because of [`MAX_SERIES`].
+    is_incomplete: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Series {
+    value: f64,
+    /// The last round that had these labels. Those of earlier rounds are stale.
+    round: u64,
 }
 
 impl Family {
     /// A gauge without series.
     #[must_use]
     pub fn gauge(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
-        Self { name: name.into(), help: help.into(), kind: Kind::Gauge, series: BTreeMap::new() }
+        Self {
+            name: name.into(),
+            help: help.into(),
+            kind: Kind::Gauge,
+            series: BTreeMap::new(),
+            round: 0,
+            is_incomplete: false,
+        }
     }
 
     /// A counter without series.
@@ -89,8 +107,34 @@ impl Family {
     /// The same with one series without labels, where its value is known.
     #[must_use]
     pub fn of(mut self, value: Option<f64>) -> Self {
-        self.series.extend(value.map(|value| (Labels::new(), value)));
+        if let Some(value) = value {
+            self.add([("", ""); 0], value);
+        }
         self
+    }
+
+    /// Starts the next answer: all series are stale until it has their labels. A stale gauge is 0, a stale
+    /// counter keeps its value.
+    pub fn next_round(&mut self) {
+        self.round += 1;
+        self.is_incomplete = false;
+        if self.kind == Kind::Gauge {
+            self.series.values_mut().for_each(|series| series.value = 0.0);
+        }
+    }
+
+    /// Removes the series of these labels if it is stale: its value is unknown now.
+    pub fn remove_stale(&mut self, labels: Vec<(String, String)>) {
+        let labels = to_labels(labels);
+        if self.series.get(&labels).is_some_and(|series| series.round < self.round) {
+            self.series.remove(&labels);
+        }
+    }
+
+    /// Whether the current answer has more series than a family may have.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.is_incomplete
     }
 
     /// Adds to the series of these labels.
@@ -99,8 +143,8 @@ impl Family {
         labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
         value: f64,
     ) {
-        if let Some(series) = self.entry(labels) {
-            *series.or_default() += value;
+        if let Some(known) = self.current(to_labels(labels)) {
+            *known += value;
         }
     }
 
@@ -110,26 +154,39 @@ impl Family {
         labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
         value: f64,
     ) {
-        if let Some(series) = self.entry(labels) {
-            series.or_insert(value);
+        let labels = to_labels(labels);
+        if !self.series.contains_key(&labels)
+            && let Some(new) = self.current(labels)
+        {
+            *new = value;
         }
     }
 
-    /// The place of these labels; `None` where there are too many others.
-    fn entry(
-        &mut self,
-        labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
-    ) -> Option<Entry<'_, Labels, f64>> {
-        let labels = labels.into_iter().map(|(name, value)| (name.into(), label_value(value.as_ref())));
-        let has_room = self.series.len() < MAX_SERIES;
-        let entry = self.series.entry(labels.collect());
-        Some(entry).filter(|entry| has_room || matches!(entry, Entry::Occupied(_)))
+    /// The value of the series of these labels, which is current from now on; `None` where it has no room.
+    fn current(&mut self, labels: Labels) -> Option<&mut f64> {
+        if self.series.len() >= MAX_SERIES && !self.series.contains_key(&labels) {
+            let stale = self.series.iter().filter(|(_, series)| series.round < self.round);
+            let oldest = stale.min_by_key(|(_, series)| series.round).map(|(labels, _)| labels.clone());
+            let Some(oldest) = oldest else {
+                self.is_incomplete = true;
+                return None;
+            };
+            self.series.remove(&oldest);
+        }
+        let series = self.series.entry(labels).or_insert(Series { value: 0.0, round: self.round });
+        series.round = self.round;
+        Some(&mut series.value)
     }
 
     /// Its series in the order of their labels, each with its value.
     pub fn series(&self) -> impl Iterator<Item = (&Labels, f64)> {
-        self.series.iter().map(|(labels, value)| (labels, *value))
+        self.series.iter().map(|(labels, series)| (labels, series.value))
     }
+}
+
+/// Labels with values that can be written.
+fn to_labels(labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>) -> Labels {
+    labels.into_iter().map(|(name, value)| (name.into(), label_value(value.as_ref()))).collect()
 }
 
 /// A label's value that every reader of the format takes for one: some end a line at more than a line feed.
@@ -171,6 +228,41 @@ mod tests {
     }
 
     #[test]
+    fn current_labels_evict_the_oldest_stale_ones() {
+        let mut family = Family::counter("a_total", "");
+        let third = MAX_SERIES / 3 + 1;
+        for round in 0..5 {
+            family.next_round();
+            for n in 0..third {
+                family.add([("name", format!("{round}-{n}"))], 1.0);
+            }
+            let of = |round: usize| {
+                let prefix = format!("name={round}-");
+                series(&family).iter().filter(|(labels, _)| labels.starts_with(&prefix)).count()
+            };
+            assert_eq!(of(round), third, "round {round}");
+            if round > 0 {
+                assert_eq!(of(round - 1), third, "round {round}");
+            }
+            assert!(family.series().count() <= MAX_SERIES && !family.is_incomplete());
+        }
+    }
+
+    #[test]
+    fn a_stale_gauge_is_zero_and_a_stale_counter_keeps_its_value() {
+        for (mut family, stale) in [(Family::gauge("a", ""), 0.0), (Family::counter("a", ""), 7.0)] {
+            family.add([("x", "1")], 7.0);
+            family.next_round();
+            assert_eq!(series(&family), [("x=1".to_string(), stale)]);
+            family.remove_stale(vec![("x".into(), "1".into())]);
+            assert_eq!(series(&family), []);
+            family.add([("x", "1")], 3.0);
+            family.remove_stale(vec![("x".into(), "1".into())]);
+            assert_eq!(series(&family), [("x=1".to_string(), 3.0)]);
+        }
+    }
+
+    #[test]
     fn a_router_names_no_more_than_is_taken() {
         let mut family = Family::gauge("a", "");
         for n in 0..2 * MAX_SERIES {
@@ -178,6 +270,7 @@ mod tests {
         }
         family.add([("sensor", "0")], 1.0);
         assert_eq!(family.series().count(), MAX_SERIES);
+        assert!(family.is_incomplete());
         assert_eq!(series(&family)[0], ("sensor=0".to_string(), 2.0), "those that are there go on");
         let long = "é".repeat(MAX_LABEL_VALUE);
         for (text, value) in [

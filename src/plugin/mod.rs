@@ -191,6 +191,12 @@ impl Data {
         }
     }
 
+    /// The name of a metric that has more series than are kept, where there is one.
+    #[must_use]
+    pub fn incomplete_metric(&self) -> Option<String> {
+        self.families().into_iter().find(Family::is_incomplete).map(|family| family.name.into_owned())
+    }
+
     /// Whether an answer and the changes told disagree, so that it is worth asking again soon.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

@@ -238,6 +238,9 @@ impl<'s> Session<'s> {
             } else if followed {
                 self.follower.unanswered();
             }
+            if let (None, Some(why)) = (&before.partial, &after.partial) {
+                log::warn!("site={} plugin={} state=partial msg=\"{why}\"", config.key, plugin.name());
+            }
             if let Some(error) = self.news(&before, &after) {
                 match news_of.iter_mut().find(|(_, told)| told.cause == error.cause) {
                     Some((plugins, _)) => *plugins = format!("{plugins}, {}", plugin.name()),

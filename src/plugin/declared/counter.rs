@@ -17,16 +17,20 @@ pub(super) struct Counter {
     pub(super) total: Family,
     /// What each row showed last.
     rows: HashMap<Box<[u8]>, f64>,
+    /// Whether a complete answer was read. Until then a row that is new here may be old on the router.
+    has_baseline: bool,
 }
 
 impl Counter {
-    pub(super) fn new(metric: Metric, help: String) -> Self {
-        let total = Family::counter(metric.name.clone(), help);
-        Self { metric, total, rows: HashMap::new() }
+    pub(super) fn new(metric: Metric) -> Self {
+        let total = Family::counter(metric.name.clone(), "");
+        Self { metric, total, rows: HashMap::new(), has_baseline: false }
     }
 
-    /// Counts what these rows grew.
-    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], context: &Context) {
+    /// Adds what these rows grew. The first complete answer is the baseline and adds nothing: what the router
+    /// had counted by then does not belong to the time that the agent has watched.
+    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_whole: bool, context: &Context) {
+        self.total.next_round();
         let mut seen = HashSet::new();
         for (at, row) in rows.iter().enumerate() {
             let id = id_of(row, at);
@@ -35,11 +39,17 @@ impl Counter {
             seen.insert(id.clone());
             // One that says nothing this time is still the same.
             let Some(now) = value.or(before) else { continue };
-            // What fell began anew.
-            let grown = before.filter(|before| now >= *before).map_or(now, |before| now - before);
+            let grown = match before {
+                Some(before) if now >= before => now - before,
+                // The router has reset its counter, or the row is new on the router.
+                Some(_) => now,
+                None if self.has_baseline => now,
+                None => 0.0,
+            };
             self.total.add(self.metric.labels_of(row, context), grown);
             self.rows.insert(id, now);
         }
+        self.has_baseline |= is_whole;
         if self.rows.len() > MAX_REMEMBERED {
             self.rows.retain(|id, _| seen.contains(id));
         }

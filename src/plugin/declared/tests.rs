@@ -119,7 +119,7 @@ fn an_answer_is_measured_by_its_labels() {
             "queues_by_parent{parent_queue=} 3",
             "queues_by_parent{parent_queue=up} 2",
             "rates{} 90.5",
-            "bytes_total{parent_queue=up} 15",
+            "bytes_total{parent_queue=up} 0",
         ]
     );
     assert_eq!(series(&read(reply(&[]), None)), ["queues{} 0"], "none, and nothing that is not known");
@@ -156,19 +156,19 @@ fn the_forms_of_a_figure() {
 #[test]
 fn a_counter_never_goes_down() {
     let steps: [(&[&str], f64); 9] = [
-        // It begins at the sum.
-        (&[".id=*1 bytes=10", ".id=*2 bytes=5"], 15.0),
-        (&[".id=*1 bytes=11", ".id=*2 bytes=5"], 16.0),
+        // It starts at 0.
+        (&[".id=*1 bytes=10", ".id=*2 bytes=5"], 0.0),
+        (&[".id=*1 bytes=11", ".id=*2 bytes=5"], 1.0),
         // Another order is nothing; a new row adds its value.
-        (&[".id=*2 bytes=6", ".id=*1 bytes=11", ".id=*3 bytes=100"], 117.0),
+        (&[".id=*2 bytes=6", ".id=*1 bytes=11", ".id=*3 bytes=100"], 102.0),
         // What fell began anew; what says nothing, or nothing that is a figure, stays.
-        (&[".id=*1 bytes=4", ".id=*2", ".id=*3 bytes=-1"], 121.0),
-        (&[".id=*1 bytes=4", ".id=*2 bytes=7", ".id=*3 bytes=100"], 122.0),
+        (&[".id=*1 bytes=4", ".id=*2", ".id=*3 bytes=-1"], 106.0),
+        (&[".id=*1 bytes=4", ".id=*2 bytes=7", ".id=*3 bytes=100"], 107.0),
         // A row that is gone keeps what it counted, and is known when it comes again.
-        (&[".id=*1 bytes=4"], 122.0),
-        (&[], 122.0),
-        (&[".id=*3 bytes=3"], 125.0),
-        (&[".id=*2 bytes=9", ".id=*3 bytes=3"], 127.0),
+        (&[".id=*1 bytes=4"], 107.0),
+        (&[], 107.0),
+        (&[".id=*3 bytes=3"], 110.0),
+        (&[".id=*2 bytes=9", ".id=*3 bytes=3"], 112.0),
     ];
     let mut before: Option<Data> = None;
     for (rows, total) in steps {
@@ -177,8 +177,8 @@ fn a_counter_never_goes_down() {
         before = Some(now);
     }
     let mut singleton = read(reply(&["bytes=5"]), None);
-    for total in [5, 6] {
-        singleton = read(reply(&[&format!("bytes={total}")]), Some(&singleton));
+    for total in [0, 1] {
+        singleton = read(reply(&[&format!("bytes={}", 5 + total)]), Some(&singleton));
         assert_eq!(counted(&singleton), [format!("bytes_total{{parent_queue=}} {total}")]);
     }
 }
@@ -188,21 +188,51 @@ fn a_part_of_the_rows_counts_and_is_no_sum() {
     let all = read(reply(&[".id=*1 bytes=10", ".id=*2 bytes=5"]), None);
     let cut = |rows: &[&str]| Reply { is_cut: true, ..reply(rows) };
     let part = read(cut(&[".id=*1 bytes=12"]), Some(&all));
-    assert_eq!(series(&part), ["bytes_total{parent_queue=} 17"], "how many there are is not known");
+    assert_eq!(series(&part), ["bytes_total{parent_queue=} 2"], "how many there are is not known");
     // What was missing from the part only is not new.
     let again = read(reply(&[".id=*1 bytes=12", ".id=*2 bytes=6"]), Some(&part));
-    assert_eq!(counted(&again), ["bytes_total{parent_queue=} 18"]);
+    assert_eq!(counted(&again), ["bytes_total{parent_queue=} 3"]);
     // Rows without end are not remembered without end.
     let mut last = again;
     for round in 0..8 {
         let rows: Vec<String> = (0..2000).map(|n| format!(".id=*{round}-{n} bytes=1")).collect();
         last = read(cut(&rows.iter().map(String::as_str).collect::<Vec<_>>()), Some(&last));
     }
-    assert_eq!(counted(&last), ["bytes_total{parent_queue=} 16018"]);
-    for (id, total) in [("*7-0", 16_018), ("*0-0", 16_019)] {
+    assert_eq!(counted(&last), ["bytes_total{parent_queue=} 16003"]);
+    for (id, total) in [("*7-0", 16_003), ("*0-0", 16_004)] {
         last = read(reply(&[&format!(".id={id} bytes=1")]), Some(&last));
         assert_eq!(counted(&last), [format!("bytes_total{{parent_queue=}} {total}")], "{id}");
     }
+}
+
+#[test]
+fn a_row_that_an_incomplete_first_answer_left_out_is_not_new() {
+    let first = read(Reply { is_cut: true, ..reply(&[".id=*1 bytes=10"]) }, None);
+    let second = read(reply(&[".id=*1 bytes=11", ".id=*2 bytes=700"]), Some(&first));
+    assert_eq!(counted(&second), ["bytes_total{parent_queue=} 1"]);
+    let third = read(reply(&[".id=*1 bytes=11", ".id=*2 bytes=702", ".id=*3 bytes=5"]), Some(&second));
+    assert_eq!(counted(&third), ["bytes_total{parent_queue=} 8"]);
+}
+
+#[test]
+fn a_gauge_whose_rows_disappear_is_zero() {
+    let gauges =
+        |data: &Data| series(data).into_iter().filter(|line| !line.starts_with("bytes")).collect::<Vec<_>>();
+    let first = read(reply(&[".id=*1 parent-queue=up rate=3", ".id=*2 parent-queue=down rate=4"]), None);
+    let empty =
+        ["queues{} 0", "queues_by_parent{parent_queue=down} 0", "queues_by_parent{parent_queue=up} 0"];
+    let second = read(reply(&[]), Some(&first));
+    assert_eq!(gauges(&second), [&empty[..], &["rates{} 0"]].concat());
+    // An incomplete answer hides them, and does not forget them.
+    let third = read(Reply { is_cut: true, ..reply(&[]) }, Some(&second));
+    assert_eq!(gauges(&third), [""; 0]);
+    assert_eq!(gauges(&read(reply(&[]), Some(&third))), gauges(&second));
+    // A row whose value is unknown is not 0.
+    let unknown = read(reply(&[".id=*1 parent-queue=up rate=fast"]), Some(&third));
+    assert_eq!(
+        gauges(&unknown),
+        ["queues{} 1", "queues_by_parent{parent_queue=down} 0", "queues_by_parent{parent_queue=up} 1"]
+    );
 }
 
 #[test]
@@ -211,7 +241,7 @@ fn what_is_measured_otherwise_begins_anew() {
     let mut other = declaration();
     other.metrics[3].measure = Measure::Counter("packets".into());
     let now = read_as(other, reply(&[".id=*1 bytes=11 packets=2"]), Some(&before));
-    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 2"]);
+    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 0"]);
 }
 
 #[test]
@@ -232,7 +262,7 @@ fn what_is_declared_otherwise_goes_on_from_what_was_read() {
     assert_eq!(listing.table.columns, other.columns);
     assert_eq!(listing.table.rows[1], [None, old.table.rows[1][0].clone()]);
     let now = read_as(other, reply(&[".id=*1 bytes=11", ".id=*2 bytes=5"]), moved.as_ref());
-    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 16"]);
+    assert_eq!(counted(&now), ["bytes_total{parent_queue=} 1"]);
     let (_, without) = with(&|other| other.metrics.clear());
     let Some(Data::Listing(listing)) = &without else { panic!() };
     assert!(listing.families().is_empty() && listing.table == old.table);
@@ -255,7 +285,7 @@ fn a_metric_says_what_it_is_in_one_line() {
             "Rows of /queue/simple where a=one two, -b.".to_string(),
             "Rows of /queue/simple where a=one two, -b.".to_string(),
             format!("Sum of rate of {tail} where a=one two, -b."),
-            format!("Sum of bytes of {tail} where a=one two, -b, at the first look, and what it grew since."),
+            format!("Increase of bytes of {tail} where a=one two, -b since the agent's first read."),
         ]
     );
     let private = Declaration { private: true, ..declaration };

@@ -101,7 +101,7 @@ fn a_menu_shows_on_the_page_in_the_json_and_in_the_metrics() {
         ("things_by_kind{site=\"awka\",kind_of=\"grain\"}", "2"),
         ("things_by_kind{site=\"awka\",kind_of=\"root\"}", "1"),
         ("things_weight{site=\"awka\"}", "3.5"),
-        ("things_bytes_total{site=\"awka\",kind_of=\"grain\"}", "6"),
+        ("things_bytes_total{site=\"awka\",kind_of=\"grain\"}", "0"),
     ] {
         assert_eq!(series(&agent, name).as_deref(), Some(value), "{name}");
     }
@@ -124,12 +124,12 @@ fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
     rows(&[("*1", 10), ("*2", 5)]);
     let agent = agent(given(&router, "\"things\"").plugin("things", THINGS));
     let total = "things_bytes_total{site=\"awka\",kind_of=\"root\"}";
-    counts(&agent, total, "15");
+    counts(&agent, total, "0");
     // It grew; it began anew; one is gone and another has come.
     for (now, sum) in [
-        (&[("*1", 12), ("*2", 5)], "17"),
-        (&[("*1", 12), ("*2", 1)], "18"),
-        (&[("*1", 12), ("*3", 100)], "118"),
+        (&[("*1", 12), ("*2", 5)], "2"),
+        (&[("*1", 12), ("*2", 1)], "3"),
+        (&[("*1", 12), ("*3", 100)], "103"),
     ] {
         rows(now);
         counts(&agent, total, sum);
@@ -138,13 +138,13 @@ fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
     }
     router.set_fault(Some(Fault::NoService));
     until("it is away", || series(&agent, "things{site=\"awka\"}").is_none().then_some(()));
-    assert_eq!(series(&agent, total).as_deref(), Some("118"), "a counter stays");
+    assert_eq!(series(&agent, total).as_deref(), Some("103"), "a counter stays");
     rows(&[("*1", 12), ("*3", 101)]);
     router.set_fault(None);
-    counts(&agent, total, "119");
+    counts(&agent, total, "104");
     rows(&[]);
     counts(&agent, "things{site=\"awka\"}", "0");
-    assert_eq!(series(&agent, total).as_deref(), Some("119"));
+    assert_eq!(series(&agent, total).as_deref(), Some("104"));
 }
 
 #[test]
@@ -220,8 +220,105 @@ fn a_menu_far_too_large_leaves_the_hotspot_well() {
     assert_eq!(page.matches("<td>yam</td>").count(), 200);
     assert!(!page.contains("The router told only a part"), "the card's figures are whole: {page}");
     assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "how many there are is not known");
+    let partial = |plugin: &str| {
+        series(&agent, &format!("mikrotik_plugin_partial{{site=\"awka\",plugin=\"{plugin}\"}}"))
+    };
+    assert_eq!((partial("things"), partial("hotspot")), (Some("1".into()), Some("0".into())));
+    let line = "site=awka plugin=things state=partial";
+    let log = agent.running.err();
+    assert_eq!(log.matches(line).count(), 1, "logged once: {log}");
     let counters = router.counters();
     assert_eq!((counters.logins, counters.connections), (1, 1), "the connection is kept");
+}
+
+/// A plugin whose rows each have a series.
+const NAMED: &str = "menu: \"/test/thing\", columns: [\"name\"], metrics: [
+    (name: \"named\", kind: Rows, labels: [\"name\"]),
+    (name: \"named_weight\", kind: Gauge(\"weight\"), labels: [\"name\"]),
+    (name: \"named_bytes_total\", kind: Counter(\"bytes\"), labels: [\"name\"]),
+]";
+
+fn named(agent: &Agent, metric: &str, name: &str) -> Option<String> {
+    series(agent, &format!("{metric}{{site=\"awka\",name=\"{name}\"}}"))
+}
+
+#[test]
+fn every_accepted_row_has_its_series() {
+    let router = router(Settings::default());
+    let rows = (0..2048).map(|n| thing(&format!("*{n:X}"), &format!("port{n}"), "root", "1", 5));
+    router.set_rows(MENU, rows.collect());
+    let agent = agent(given(&router, "\"things\"").plugin("things", NAMED));
+    plugin_when(&agent, "things", "ok");
+    let text = agent.get("/metrics").body;
+    for (metric, value) in [("named", "1"), ("named_weight", "1"), ("named_bytes_total", "0")] {
+        let start = format!("{metric}{{");
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(&start)).collect();
+        assert_eq!(lines.len(), 2048, "{metric}");
+        assert!(lines.iter().all(|line| line.ends_with(&format!(" {value}"))), "{metric}");
+    }
+    assert!(text.contains("mikrotik_plugin_partial{site=\"awka\",plugin=\"things\"} 0"));
+}
+
+#[test]
+fn renamed_rows_always_have_series_and_the_oldest_stale_series_are_evicted() {
+    const PORTS: u64 = 900;
+    let router = router(Settings::default());
+    let agent = agent(given(&router, "\"things\"").plugin("things", NAMED));
+    for round in 0..4_u64 {
+        let port = |n: u64| thing(&format!("*{n:X}"), &format!("port{round}-{n}"), "root", "1", round);
+        router.set_rows(MENU, (0..PORTS).map(port).collect());
+        if round == 0 {
+            // An unsupported menu is asked for again over a new connection only.
+            router.set_fault(Some(Fault::NoService));
+            agent.fails("awka", "refused");
+            router.set_fault(None);
+        }
+        let first = format!("named{{site=\"awka\",name=\"port{round}-0\"}} 1");
+        let text = until("the new names are read", || {
+            let text = agent.get("/metrics").body;
+            text.contains(&first).then_some(text)
+        });
+        for metric in ["named", "named_weight", "named_bytes_total"] {
+            let of = |round: u64| {
+                text.matches(&format!("{metric}{{site=\"awka\",name=\"port{round}-")).count() as u64
+            };
+            assert_eq!(of(round), PORTS, "{metric} of round {round}");
+            assert!((0..=round).map(of).sum::<u64>() <= 2048, "{metric}");
+            if round > 0 {
+                assert_eq!(of(round - 1), PORTS, "{metric}: the newest stale series stay");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_series_whose_last_row_disappears_is_zero() {
+    let router = router(Settings::default());
+    let (yam, rice) = (thing("*1", "yam", "root", "3", 1), thing("*2", "rice", "grain", "4", 1));
+    router.set_rows(MENU, vec![yam.clone(), rice]);
+    let agent = agent(given(&router, "\"things\"").plugin("things", NAMED));
+    plugin_when(&agent, "things", "ok");
+    assert_eq!(named(&agent, "named_weight", "rice").as_deref(), Some("4"));
+    for rows in [vec![yam], vec![]] {
+        router.set_rows(MENU, rows);
+        until("rice is 0", || (named(&agent, "named", "rice")? == "0").then_some(()));
+        assert_eq!(named(&agent, "named_weight", "rice").as_deref(), Some("0"));
+    }
+    until("yam is 0", || (named(&agent, "named", "yam")? == "0").then_some(()));
+}
+
+#[test]
+fn a_counter_starts_at_zero_after_each_start_and_change_of_its_labels() {
+    let router = router(Settings::default());
+    router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 700_000_000)]);
+    let other =
+        NAMED.replace("Counter(\"bytes\"), labels: [\"name\"]", "Counter(\"bytes\"), labels: [\"kind-of\"]");
+    for (fields, label) in [(NAMED, "name=\"yam\""), (NAMED, "name=\"yam\""), (&other, "kind_of=\"root\"")] {
+        let agent = agent(given(&router, "\"things\"").plugin("things", fields));
+        plugin_when(&agent, "things", "ok");
+        let total = format!("named_bytes_total{{site=\"awka\",{label}}}");
+        assert_eq!(series(&agent, &total).as_deref(), Some("0"));
+    }
 }
 
 #[test]
