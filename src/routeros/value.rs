@@ -75,11 +75,12 @@ pub fn format_duration(duration: Duration) -> String {
     if text.is_empty() { "0s".into() } else { text }
 }
 
-/// `true` or `false`; documentation and older versions have `yes` and `no`.
+/// `true` or `false`; documentation and older versions have `yes` and `no`. A flag that is present with an empty
+/// value, such as `=fib=`, is true.
 #[must_use]
 pub fn boolean(value: &[u8]) -> Option<bool> {
     match value {
-        b"true" | b"yes" => Some(true),
+        b"true" | b"yes" | b"" => Some(true),
         b"false" | b"no" => Some(false),
         _ => None,
     }
@@ -239,7 +240,8 @@ mod tests {
             ("yes", Some(true)),
             ("false", Some(false)),
             ("no", Some(false)),
-            ("", None),
+            ("", Some(true)),
+            ("on", None),
         ] {
             assert_eq!(boolean(value.as_bytes()), expected, "{value:?}");
         }

@@ -141,7 +141,8 @@ fn the_forms_of_a_figure() {
         ("500ms", Some(0.5)),
         ("yes", Some(1.0)),
         ("false", Some(0.0)),
-        ("", None),
+        // A flag.
+        ("", Some(1.0)),
         ("never", None),
         ("5%", None),
         ("1/2", None),

@@ -121,7 +121,7 @@ impl User {
             uptime: get("uptime").and_then(value::duration),
             bytes_in: get("bytes-in").and_then(value::number).unwrap_or(0),
             bytes_out: get("bytes-out").and_then(value::number).unwrap_or(0),
-            is_disabled: get("disabled").and_then(value::boolean).unwrap_or(false),
+            is_disabled: row.get("disabled").and_then(value::boolean).unwrap_or(false),
         }
     }
 }
