@@ -280,7 +280,7 @@ mod tests {
             sensor("odd", Some((Quantity::Voltage, f64::INFINITY))),
             sensor("fan1-speed", Some((Quantity::FanSpeed, 4200.0))),
             sensor("poe", Some((Quantity::Power, 7.0))),
-            sensor("psu1-state", None),
+            Sensor { value: "fail".into(), ..sensor("psu1-state", None) },
         ];
         Data::Health(Health { sensors })
     }

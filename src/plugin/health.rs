@@ -2,9 +2,12 @@
 
 use super::{Answer, Context, Data, Family, Plugin, Table, first};
 use crate::routeros::client::Command;
-use crate::routeros::error::Error;
+use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
+
+/// Most states on a card. The largest boards have two power supplies and four fans.
+const MAX_STATES: usize = 8;
 
 /// What a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,16 @@ impl Quantity {
 
     /// What a property of the one RouterOS 6 row measures, which only its name tells.
     fn from_name(name: &str) -> Option<Self> {
+        // x86 has `cpu-temp`, `temp1`, `fan1`, `3.3v`, `12v` and `core`, in RouterOS 7 too.
+        let unnumbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_number = |text: &str| value::decimal(text.as_bytes()).is_some();
+        match unnumbered {
+            "core" => return Some(Self::Voltage),
+            "fan" => return Some(Self::FanSpeed),
+            _ if unnumbered.ends_with("temp") => return Some(Self::Temperature),
+            _ if name.strip_suffix('v').is_some_and(is_number) => return Some(Self::Voltage),
+            _ => {}
+        }
         [
             ("temperature", Self::Temperature),
             ("voltage", Self::Voltage),
@@ -67,6 +80,16 @@ pub struct Sensor {
     pub value: String,
     /// What it measures and how much, in its unit; `None` for a state such as `ok`.
     pub measure: Option<(Quantity, f64)>,
+}
+
+impl Sensor {
+    /// A state such as `ok`, `fail` or `not-present` of a power supply or fan. RouterOS gives these no type;
+    /// x86 also has a property `state`, which only tells whether the sensors are enabled.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        let is_state = self.measure.is_none() && self.name.ends_with("-state") && !self.value.is_empty();
+        is_state.then_some(&*self.value)
+    }
 }
 
 /// What `/system/health` says; nothing on boards without sensors.
@@ -111,7 +134,25 @@ impl Health {
             }
             family
         });
-        families.collect()
+        let mut states = Family::gauge(
+            "mikrotik_health_state",
+            "Always 1; the label says in which state a power supply or fan of the router is, such as ok or fail.",
+        );
+        for sensor in &self.sensors {
+            if let Some(state) = sensor.state() {
+                states.set_once([("sensor", sensor.name.as_str()), ("state", state)], 1.0);
+            }
+        }
+        families.chain([states]).collect()
+    }
+
+    /// The states that are not `ok`, such as `psu1-state: fail`; at most [`MAX_STATES`] of them.
+    #[must_use]
+    pub fn bad_states(&self) -> Option<String> {
+        let bad = self.sensors.iter().filter_map(|sensor| Some((&sensor.name, sensor.state()?)));
+        let bad = bad.filter(|(_, state)| *state != "ok").take(MAX_STATES);
+        let texts: Vec<String> = bad.map(|(name, state)| format!("{name}: {state}")).collect();
+        (!texts.is_empty()).then(|| texts.join(", "))
     }
 
     /// One sensor a row.
@@ -149,7 +190,13 @@ impl Plugin for HealthPlugin {
     }
 
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
-        let rows = first(answers)?.rows.iter();
+        let rows = match first(answers) {
+            Ok(reply) => reply.rows.as_slice(),
+            // A board without sensors lacks the menu, or has it empty, which depends on the version.
+            Err(error) if error.cause == Cause::Unsupported => &[],
+            Err(error) => return Err(error),
+        }
+        .iter();
         let text = |value| value::text(value, context.codepage).into_owned();
         let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
             (Some(name), Some(value)) => {
@@ -213,6 +260,39 @@ mod tests {
                 ("fan-mode", None),
             ]
         );
+    }
+
+    #[test]
+    fn x86_has_one_row_of_properties_with_other_names() {
+        for (name, value, measure) in [
+            ("core", "1.2", Some((Quantity::Voltage, 1.2))),
+            ("3.3v", "3.2", Some((Quantity::Voltage, 3.2))),
+            ("12v", "12.1V", Some((Quantity::Voltage, 12.1))),
+            ("voltage10", "5", Some((Quantity::Voltage, 5.0))),
+            ("lm87-temp", "40", Some((Quantity::Temperature, 40.0))),
+            ("cpu-temp", "51C", Some((Quantity::Temperature, 51.0))),
+            ("temp3", "30", Some((Quantity::Temperature, 30.0))),
+            ("fan1", "2400", Some((Quantity::FanSpeed, 2400.0))),
+            ("fan-mode", "auto", None),
+            ("cpu-overtemp-threshold", "100", None),
+            ("state", "enabled", None),
+        ] {
+            let sensors = read(&[&["!re", &format!("={name}={value}")]]);
+            assert_eq!(sensors[0].measure, measure, "{name}");
+            assert_eq!(sensors[0].state(), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn states_that_are_not_ok_are_listed() {
+        let state = |name: &str, value: &str| sensor(name.into(), value.into(), None);
+        let mut sensors = vec![state("psu1-state", "ok"), state("state", "disabled"), state("x-state", "")];
+        assert_eq!(Health { sensors: sensors.clone() }.bad_states(), None);
+        sensors.extend([state("psu2-state", "no-input"), state("fan-state", "fail")]);
+        let health = Health { sensors };
+        assert_eq!(health.bad_states().as_deref(), Some("psu2-state: no-input, fan-state: fail"));
+        let states = health.families().pop().unwrap();
+        assert_eq!((&*states.name, states.series().count()), ("mikrotik_health_state", 3));
     }
 
     #[test]

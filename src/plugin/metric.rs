@@ -16,12 +16,13 @@ const MAX_LABEL_VALUE: usize = 64;
 const MAX_SERIES: usize = super::declared::LIMIT.rows;
 
 /// The metrics that every site may have, whatever the file declares.
-pub const OWN: [&str; 24] = [
+pub const OWN: [&str; 25] = [
     "mikrotik_api_commands_total",
     "mikrotik_api_logins_total",
     "mikrotik_api_received_bytes_total",
     "mikrotik_api_sent_bytes_total",
     "mikrotik_health_fan_speed_rpm",
+    "mikrotik_health_state",
     "mikrotik_health_temperature_celsius",
     "mikrotik_health_voltage_volts",
     "mikrotik_hotspot_active_users",

@@ -104,11 +104,11 @@ fn first(answers: &[Answer]) -> Result<&Reply, Error> {
 }
 
 /// Why answers are only a part of the truth, where they are: the router stopped, there is more than is
-/// taken, or one of them did not come.
+/// taken, or one of them did not come. A plugin that does without its first answer is not incomplete.
 #[must_use]
 pub fn partial(answers: &[Answer]) -> Option<String> {
     let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
-    let failed = || answers.iter().find_map(|answer| answer.as_ref().err());
+    let failed = || answers.iter().skip(1).find_map(|answer| answer.as_ref().err());
     replies().find_map(Reply::partial).or_else(|| failed().map(|error| error.message.clone()))
 }
 

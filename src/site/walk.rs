@@ -191,7 +191,8 @@ async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ())
 async fn ask(plugin: &dyn Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let answers = client.call_all(plugin.commands(), config.query_timeout).await;
     plugin.read(&answers, &Context::new(Moment::now(), config.codepage))?;
-    let rows: usize = answers.iter().flatten().map(|reply| reply.rows.len()).sum();
+    // Those of the first answer are the plugin's own; further answers only complete it.
+    let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());
     let part = plugin::partial(&answers).map(|why| format!(", and only a part: {why}")).unwrap_or_default();
     Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::View;
 use crate::clock;
-use crate::plugin::{Hotspot, Quantity};
+use crate::plugin::{Health, Hotspot, Quantity};
 use crate::routeros::value;
 use crate::state::{self, Link, Reading, ReadingState, SiteState, Snapshot};
 
@@ -78,6 +78,8 @@ pub(super) struct Card<'p> {
     pub(super) cpu: Option<Share>,
     pub(super) memory: Option<Share>,
     pub(super) temperature: Option<String>,
+    /// States of power supplies and fans that are not `ok`.
+    pub(super) bad_states: Option<String>,
     pub(super) address: Option<&'p str>,
 }
 
@@ -101,7 +103,10 @@ impl<'p> Card<'p> {
             partial: shown(site).find_map(|reading| reading.partial.as_deref()),
             known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
-            configured: hotspot.and_then(|hotspot| hotspot.configured_users),
+            // With RADIUS the users are configured elsewhere: "7 of 0" would be wrong.
+            configured: hotspot.and_then(|hotspot| {
+                hotspot.configured_users.filter(|users| *users >= 1.max(hotspot.sessions.len() as u64))
+            }),
             upload: hotspot.map(|hotspot| bytes(hotspot.bytes_in())),
             download: hotspot.map(|hotspot| bytes(hotspot.bytes_out())),
             last_login: hotspot
@@ -115,6 +120,7 @@ impl<'p> Card<'p> {
                 .map(|percent| Share { percent: percent.min(100), text: format!("{percent} %") }),
             memory: resource.and_then(|resource| memory(resource.free_memory?, resource.total_memory?)),
             temperature: temperature(site),
+            bad_states: site.health().and_then(Health::bad_states),
             address: site.address(),
         }
     }

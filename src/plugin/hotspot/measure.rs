@@ -9,8 +9,8 @@ impl Hotspot {
     pub fn families(&self) -> Vec<Family> {
         let mut active = Family::gauge(
             "mikrotik_hotspot_active_users",
-            "Sessions under way at a hotspot server: 0 where there were some before, absent where none was seen \
-             yet and while the hotspot can't be read. The empty server stands for sessions that name none.",
+            "Active sessions of a hotspot server. Absent while the hotspot can't be read. The empty server stands \
+             for sessions that name none.",
         );
         for session in &self.sessions {
             active.add([("server", self.counted_as(session.server.as_deref()))], 1.0);
@@ -21,22 +21,19 @@ impl Hotspot {
         );
         let mut logins = Family::counter(
             "mikrotik_hotspot_logins_total",
-            "Logins at a hotspot server since the agent's first look at it. Absent until a session was seen.",
+            "Logins at a hotspot server since the agent's first look at it.",
         );
         let mut logouts = Family::counter(
             "mikrotik_hotspot_logouts_total",
-            "Logouts at a hotspot server, of whatever reason, since the agent's first look at it. Absent until \
-             a session was seen.",
+            "Logouts at a hotspot server, of whatever reason, since the agent's first look at it.",
         );
         let mut upload = Family::counter(
             "mikrotik_hotspot_upload_bytes_total",
-            "Bytes that users of a hotspot server were seen to upload since the agent's first look at it. \
-             Absent until a session was seen.",
+            "Bytes that users of a hotspot server were seen to upload since the agent's first look at it.",
         );
         let mut download = Family::counter(
             "mikrotik_hotspot_download_bytes_total",
-            "Bytes that users of a hotspot server were seen to download since the agent's first look at it. \
-             Absent until a session was seen.",
+            "Bytes that users of a hotspot server were seen to download since the agent's first look at it.",
         );
         for (server, counts) in &self.servers {
             let server = || [("server", server)];

@@ -49,7 +49,7 @@ pub struct Hotspot {
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
-    /// What happened at each server that has or had a session, by its name, since the agent's first look.
+    /// What happened at each server by its name, since the agent's first look.
     /// The empty name stands for sessions that tell of no server, and for servers that are too many.
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
@@ -154,6 +154,8 @@ impl Plugin for HotspotPlugin {
                 .attribute("count-only", "")
                 .query_equal("name", TRIAL.as_bytes())
                 .query("?#!"),
+            // The servers, so that one without sessions has its series too.
+            Command::new("/ip/hotspot/print").proplist(&["name"]),
         ]
     }
 
@@ -174,6 +176,15 @@ impl Plugin for HotspotPlugin {
             .map(|row| Session::read(row, context))
             .collect();
         hotspot.reconcile(sessions, active.traps.is_empty(), context)?;
+        let servers = answers.get(2).and_then(|answer| answer.as_ref().ok());
+        let names = servers.into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
+        for name in names {
+            let name = hotspot.counted_as(Some(&value::text(name, context.codepage)));
+            // The empty name stands for servers that are too many.
+            if !name.is_empty() {
+                hotspot.servers.entry(name).or_default();
+            }
+        }
         hotspot.configured_users = users.and_then(|reply| reply.ret.as_deref()).and_then(value::number);
         Ok(Data::Hotspot(hotspot))
     }

@@ -336,3 +336,80 @@ fn a_scrape_needs_the_views_token_and_is_never_kept() {
     assert_eq!(agent.ask("GET", "/metrics", &[("If-None-Match", "*")]).status, 200);
     assert_eq!(agent.ask("POST", "/metrics", &[]).status, 405);
 }
+
+#[test]
+fn an_empty_hotspot_has_its_series_from_the_first_refresh() {
+    let router = router(Settings { active: 0, ..Settings::default() });
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    for name in
+        ["active_users", "logins_total", "logouts_total", "upload_bytes_total", "download_bytes_total"]
+    {
+        assert_eq!(series.get(&at_server(name)), Some(&0.0), "{name}");
+    }
+}
+
+#[test]
+fn sensors_of_x86_are_measured() {
+    let router = router(Settings::default());
+    let names = ["cpu-temp", "temp1", "fan1", "12v", "3.3v", "core"];
+    let row = names.iter().fold(Row::new().with("state", "enabled"), |row, name| row.with(name, "12"));
+    router.set_rows("/system/health", vec![row]);
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    for (name, metric) in names.iter().zip([
+        "temperature_celsius",
+        "temperature_celsius",
+        "fan_speed_rpm",
+        "voltage_volts",
+        "voltage_volts",
+        "voltage_volts",
+    ]) {
+        let of = format!("mikrotik_health_{metric}{{{SITE},sensor=\"{name}\"}}");
+        assert_eq!(series.get(&of), Some(&12.0), "{of}");
+    }
+    assert!(!series.keys().any(|name| name.starts_with("mikrotik_health_state")), "{series:?}");
+}
+
+#[test]
+fn a_state_that_is_not_ok_is_measured_and_shown_on_the_card() {
+    let router = router(Settings::default());
+    let state = |name: &str, value: &str| Row::new().with("name", name).with("value", value).with("type", "");
+    router.set_rows("/system/health", vec![state("psu1-state", "ok"), state("psu2-state", "fail")]);
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    for (sensor, value) in [("psu1-state", "ok"), ("psu2-state", "fail")] {
+        let name = format!("mikrotik_health_state{{{SITE},sensor=\"{sensor}\",state=\"{value}\"}}");
+        assert_eq!(series.get(&name), Some(&1.0), "{name}");
+    }
+    let page = agent.page("/");
+    assert!(page.contains("psu2-state: fail") && !page.contains("psu1-state"), "{page}");
+}
+
+#[test]
+fn a_board_without_a_health_menu_or_with_an_empty_one_is_a_success() {
+    for is_missing in [true, false] {
+        let router = router(Settings::default());
+        if is_missing {
+            router.remove_menu("/system/health");
+        } else {
+            router.set_rows("/system/health", Vec::new());
+        }
+        let agent = agent(&router);
+        let series = next(&agent, &Series::new(), "it is up", is_up);
+        assert_eq!(series.get(&success("health")), Some(&1.0), "missing: {is_missing}");
+        assert_eq!(series.get(&success("health").replace("success", "partial")), Some(&0.0));
+        assert!(!agent.running.err().contains("health"), "{}", agent.running.err());
+    }
+}
+
+#[test]
+fn users_of_a_radius_server_are_not_shown_as_some_of_0_configured() {
+    let router = router(Settings::default());
+    router.set_rows("/ip/hotspot/user", vec![Row::new().with("name", "default-trial")]);
+    let agent = agent(&router);
+    let series = next(&agent, &Series::new(), "it is up", is_up);
+    assert_eq!(series.get(&of("hotspot_configured_users")), Some(&0.0));
+    let page = agent.page("/");
+    assert!(page.contains("<dd>23</dd>") && !page.contains("configured</small>"), "{page}");
+}

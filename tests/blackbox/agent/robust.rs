@@ -1,6 +1,6 @@
 //! A plugin that can't answer is one plugin's matter, and what is old or not known is never shown as new.
 
-use phsweb_agent::simulator::{Fault, Health, Login, Policies, Router, Row, Settings};
+use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Given, until};
@@ -121,10 +121,12 @@ fn a_login_that_may_not_read_is_denied_and_no_other() {
 
 #[test]
 fn a_site_with_nothing_to_ask_for_still_notices_a_dead_link() {
-    let router = router(Settings { health: Health::Missing, ..Settings::default() });
-    let agent = given().site("awka", router.addr(), "collect: [\"health\"]").start();
+    let router = router(Settings::default());
+    let missing = "menu: \"/test/no-such\", columns: [\"name\"]";
+    let agent =
+        given().plugin("missing", missing).site("awka", router.addr(), "collect: [\"missing\"]").start();
     let site = online(&agent, "awka");
-    assert_eq!(site["plugins"]["health"]["state"], "unsupported", "{site}");
+    assert_eq!(site["plugins"]["missing"]["state"], "unsupported", "{site}");
     let commands = router.counters().commands;
     until("it is asked again all the same", || (router.counters().commands >= commands + 2).then_some(()));
     assert_eq!(router.counters().logins, 1, "over the same connection");
@@ -143,7 +145,7 @@ fn a_site_with_nothing_to_ask_for_still_notices_a_dead_link() {
     assert!(lost.contains("no answer to /system/resource/print"), "{site}");
     router.set_fault(None);
     agent.well("awka");
-    assert_eq!(online(&agent, "awka")["plugins"]["health"]["state"], "unsupported");
+    assert_eq!(online(&agent, "awka")["plugins"]["missing"]["state"], "unsupported");
 }
 
 const ADMIN: &str = "admin: Token(Plain(\"t\")),";
