@@ -223,3 +223,38 @@ fn prometheus_scrapes_it_and_sees_no_counter_reset() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs promtool and prometheus"]
+fn prometheus_sees_a_gauge_at_zero_and_no_traffic_from_before_the_agent() {
+    const OLD: u64 = 700_000_000_000;
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    let rows = |rows: &[(&str, u64)]| {
+        let row = |(name, bytes): &(&str, u64)| {
+            Row::new().id(&format!("*{name}")).with("name", *name).with("bytes", *bytes)
+        };
+        router.set_rows("/test/thing", rows.iter().map(row).collect());
+    };
+    rows(&[("a", OLD), ("b", OLD)]);
+    let fields = "menu: \"/test/thing\", columns: [\"name\"], metrics: [
+        (name: \"things\", kind: Rows, labels: [\"name\"]),
+        (name: \"things_bytes_total\", kind: Counter(\"bytes\"), labels: [\"name\"]),
+    ]";
+    let given = Given::default().defaults("refresh: \"1s\",").plugin("things", fields);
+    let agent = given.site("awka", router.addr(), "collect: [\"things\"]").start();
+    until("it is asked", || (agent.get("/readyz").status == 200).then_some(()));
+    let prometheus = Prometheus::scraping(&agent);
+    let wait_for = |expression: &str| {
+        until(expression, || (!prometheus.query(expression).is_empty()).then_some(()));
+    };
+    wait_for("things{name=\"b\"} == 1");
+    wait_for("things_bytes_total{name=\"a\"} == 0");
+    rows(&[("a", OLD + 100)]);
+    wait_for("things{name=\"b\"} == 0");
+    wait_for("things_bytes_total{name=\"a\"} == 100");
+    // The router counts from 0 again.
+    rows(&[("a", 8)]);
+    wait_for("things_bytes_total{name=\"a\"} == 108");
+    assert_eq!(prometheus.query("max_over_time(things_bytes_total[5m]) > 108"), []);
+    assert_eq!(prometheus.query("resets(things_bytes_total[5m]) > 0"), []);
+}
