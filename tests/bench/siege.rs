@@ -170,7 +170,7 @@ fn page(agent: &Agent, person: Person) -> (Duration, usize) {
         match request(agent, person.address) {
             Ok(answer) => break answer,
             Err(error) if person.tries_again && is_closed(&error) && began.elapsed() < PATIENCE => {
-                closed += 1
+                closed += 1;
             }
             Err(error) => panic!("no page after {:?}: {error}", began.elapsed()),
         }
