@@ -22,6 +22,8 @@ pub enum Method {
     Head,
     /// `POST`
     Post,
+    /// `OPTIONS`: answered with the methods that the path allows.
+    Options,
     /// Any other: let through so that a route can answer 405 with its `Allow`.
     Other,
 }
@@ -32,6 +34,7 @@ impl Method {
             "GET" => Self::Get,
             "HEAD" => Self::Head,
             "POST" => Self::Post,
+            "OPTIONS" => Self::Options,
             _ => Self::Other,
         }
     }

@@ -93,17 +93,22 @@ impl Routes {
 
     /// The reply, or why there is none.
     fn respond(&self, request: &Request) -> Result<Reply, Response> {
-        if request.method == Method::Post {
-            auth::same_origin(request)?;
-        }
         let (now, http) = (Moment::now(), self.http());
+        let frame = || Frame::new(&http.title, Account::None, &request.path);
+        if request.method == Method::Post && !auth::same_origin(request) {
+            return Err(page::refusal(request, frame(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
+        }
         if let Some(answer) = self.authority.answer(request, &http, now) {
             return Ok(answer.into());
         }
         let route = Route::find(&request.path).ok_or_else(|| {
             let told = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
-            missing(request, Frame::new(&http.title, Account::None), told)
+            missing(request, frame(), told)
         })?;
+        let allowed = route.allows();
+        if request.method == Method::Options {
+            return Ok(page::not_allowed(request, frame(), allowed).into());
+        }
         let caller = match route.needs() {
             // What anyone may have is the same for all: no token is looked at.
             Role::Anyone => Caller::nobody(&http),
@@ -116,10 +121,8 @@ impl Routes {
                 refusal.problem()
             });
         }
-        let allowed = route.allows();
         if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
-            let told = format!("This path answers {allowed}.");
-            return Err(problem(405, "Method Not Allowed", &told).with("Allow", allowed));
+            return Err(page::not_allowed(request, frame(), allowed));
         }
         match route {
             Route::Asks(asked) => self.ask(&asked, request, caller),
@@ -324,7 +327,7 @@ fn keyed<'s, T: Serialize>(snapshot: &'s Snapshot, entry: impl Fn(&'s SiteState)
 /// A page for a person who came to where nothing is; a program is told so in its own way.
 fn missing(request: &Request, frame: Frame, told: &str) -> Response {
     if request.takes_html() {
-        page::trouble(frame, 404, "There is no such page", told, "/")
+        page::trouble(frame, 404, "There is no such page", told, "")
     } else {
         not_found(told)
     }

@@ -210,10 +210,24 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
+/// What a relative address of a page or a redirect leads to, from the agent's root on. That it has the right number
+/// of `../` is tested below a proxy's path.
+#[track_caller]
+pub(crate) fn from_root(relative: &str) -> String {
+    assert!(relative.starts_with("./") || relative.starts_with("../"), "{relative:?} is not relative");
+    format!("/{}", relative.trim_start_matches("../").trim_start_matches("./"))
+}
+
 impl Answer {
     /// A header field's value; empty where there is none.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.head.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Where it redirects to, from the agent's root on.
+    #[track_caller]
+    pub(crate) fn location(&self) -> String {
+        from_root(self.field("Location"))
     }
 
     #[track_caller]
@@ -275,7 +289,7 @@ impl Agent {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        // With a length, be it 0, where a body may be: the gate takes no chunks.
+        // With a length, be it 0, where a body may be.
         let has_body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
         let answer = if has_body {
             self.http.run(request.body(body).unwrap())

@@ -125,6 +125,6 @@ impl Browser {
     #[track_caller]
     pub(crate) fn log_in(&mut self, agent: &Agent, token: &str) {
         let answer = self.post(agent, "/login", &format!("token={token}&to=%2F"));
-        assert_eq!((answer.status, answer.field("Location")), (303, "/"), "{answer:?}");
+        assert_eq!((answer.status, answer.field("Location")), (303, "./"), "{answer:?}");
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn ids(request: &Request, secure: bool) -> impl Iterator<Item = &str>
 pub(super) fn set(request: &Request, secure: bool, id: Option<&str>) -> String {
     let name = name(request, secure);
     let age_s = id.map_or(0, |_| MAX_AGE.as_secs());
-    let secure = if secure { "; Secure" } else { "" };
-    format!("{name}={}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Strict{secure}", id.unwrap_or_default())
+    // Without a path a browser takes the folder of /login: below a reverse proxy's path no other program is sent it.
+    // The prefix demands one, and an agent that serves TLS itself is at the root.
+    let scope = if secure { "; Secure; Path=/" } else { "" };
+    format!("{name}={}; Max-Age={age_s}; HttpOnly; SameSite=Strict{scope}", id.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -69,21 +71,16 @@ mod tests {
     #[test]
     fn a_cookie_is_for_this_host_alone_and_no_script() {
         for (host, secure, id, expected) in [
-            (
-                "a:8080",
-                false,
-                Some("1f"),
-                "phsweb-8080=1f; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict",
-            ),
-            ("a", false, Some("1f"), "phsweb=1f; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict"),
-            ("a", false, None, "phsweb=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"),
+            ("a:8080", false, Some("1f"), "phsweb-8080=1f; Max-Age=2592000; HttpOnly; SameSite=Strict"),
+            ("a", false, Some("1f"), "phsweb=1f; Max-Age=2592000; HttpOnly; SameSite=Strict"),
+            ("a", false, None, "phsweb=; Max-Age=0; HttpOnly; SameSite=Strict"),
             (
                 "a",
                 true,
                 Some("1f"),
-                "__Host-phsweb=1f; Path=/; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure",
+                "__Host-phsweb=1f; Max-Age=2592000; HttpOnly; SameSite=Strict; Secure; Path=/",
             ),
-            ("a", true, None, "__Host-phsweb=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"),
+            ("a", true, None, "__Host-phsweb=; Max-Age=0; HttpOnly; SameSite=Strict; Secure; Path=/"),
         ] {
             assert_eq!(set(&request(host, ""), secure, id), expected);
         }

@@ -3,7 +3,7 @@
 use super::{Authority, Caller, Refusal, cookie, has_tokens, is_secure};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, Method, Request, Response, problem};
+use crate::http::message::{Field, Method, Request, Response};
 use crate::http::page::{self, Account, Frame};
 
 /// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
@@ -28,35 +28,32 @@ impl Authority {
         match request.method {
             Method::Get | Method::Head => {
                 let to = local(value(request.query.as_bytes(), "to"));
-                page(200, None, &to, self.browser(request, http, now), http)
+                page(200, None, request, &to, self.browser(request, http, now), http)
             }
             Method::Post => self.enter(request, http, now),
-            Method::Other => not_allowed("GET, HEAD, POST"),
+            Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST"),
         }
     }
 
     fn logout(&self, request: &Request, http: &Http) -> Response {
         if request.method != Method::Post {
-            return not_allowed("POST");
+            return not_allowed(request, http, "POST");
         }
         self.leave(request, http);
-        redirect("/", cookie::set(request, is_secure(http), None))
+        redirect(request, "/", cookie::set(request, is_secure(http), None))
     }
 
     fn enter(&self, request: &Request, http: &Http, now: Moment) -> Response {
         let to = local(value(&request.body, "to"));
         let refused = |refusal: Refusal| {
-            page(refusal.status(), Some(refusal), &to, self.browser(request, http, now), http)
+            page(refusal.status(), Some(refusal), request, &to, self.browser(request, http, now), http)
         };
         if !has_tokens(http) {
             return refused(Refusal::Off);
         }
         if !is_form(request) {
-            return problem(
-                415,
-                "Unsupported Media Type",
-                &format!("A login is sent as {FORM}: token=TOKEN."),
-            );
+            let detail = format!("A login is sent as {FORM}: token=TOKEN.");
+            return page::refusal(request, plain(request, http), 415, "Unsupported Media Type", &detail);
         }
         let token = value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
@@ -65,15 +62,18 @@ impl Authority {
             Ok(None) => refused(Refusal::WrongToken),
             Ok(Some(role)) => {
                 let Some(id) = self.sessions.begin(Secret::new(token.into()), now) else {
-                    return problem(
+                    let detail = "The system has no random bytes for a cookie.";
+                    return page::refusal(
+                        request,
+                        plain(request, http),
                         500,
                         "Internal Server Error",
-                        "The system has no random bytes for a cookie.",
+                        detail,
                     );
                 };
                 self.leave(request, http);
                 log::info!("{} logged in as {}", request.peer, role.name());
-                redirect(&to, cookie::set(request, is_secure(http), Some(&id)))
+                redirect(request, &to, cookie::set(request, is_secure(http), Some(&id)))
             }
         }
     }
@@ -92,21 +92,34 @@ pub(in crate::http) fn refuse_page(
     http: &Http,
 ) -> Response {
     if request.takes_html() {
-        unkept(page(refusal.status(), Some(refusal), &local(Some(request.path.clone())), caller, http))
+        let to = local(Some(request.path.clone()));
+        unkept(page(refusal.status(), Some(refusal), request, &to, caller, http))
     } else {
         refusal.problem()
     }
 }
 
 /// The login page, to go on to `to` from.
-fn page(status: u16, refusal: Option<Refusal>, to: &str, caller: Caller, http: &Http) -> Response {
+fn page(
+    status: u16,
+    refusal: Option<Refusal>,
+    request: &Request,
+    to: &str,
+    caller: Caller,
+    http: &Http,
+) -> Response {
     let account = match caller.account(http, to) {
         // It has the form itself.
         Account::Unknown { .. } => Account::None,
         known => known,
     };
     let is_off = !has_tokens(http) || refusal == Some(Refusal::Off);
-    let page = page::login(Frame::new(&http.title, account), to, refusal.map(Refusal::notice), is_off);
+    let page = page::login(
+        Frame::new(&http.title, account, &request.path),
+        to,
+        refusal.map(Refusal::notice),
+        is_off,
+    );
     let page = Response { status, ..page };
     match refusal {
         Some(refusal) => refusal.with_fields(page),
@@ -114,9 +127,9 @@ fn page(status: u16, refusal: Option<Refusal>, to: &str, caller: Caller, http: &
     }
 }
 
-/// To another page, by `GET`.
-fn redirect(to: &str, cookie: String) -> Response {
-    Response::new(303, "", "").with("Location", to).with("Set-Cookie", cookie)
+/// To the page at the path `to`, by `GET`.
+fn redirect(request: &Request, to: &str, cookie: String) -> Response {
+    page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
 }
 
 /// An answer that no cache may keep.
@@ -124,8 +137,13 @@ fn unkept(response: Response) -> Response {
     response.with("Cache-Control", "no-store")
 }
 
-fn not_allowed(methods: &'static str) -> Response {
-    problem(405, "Method Not Allowed", &format!("This path answers {methods}.")).with("Allow", methods)
+fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Response {
+    page::not_allowed(request, plain(request, http), allowed)
+}
+
+/// The frame of a page that nobody is logged in to.
+fn plain(request: &Request, http: &Http) -> Frame {
+    Frame::new(&http.title, Account::None, &request.path)
 }
 
 /// The first value of this name in a form or query.

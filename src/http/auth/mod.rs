@@ -30,7 +30,7 @@ use attempts::Attempts;
 pub(super) use login::refuse_page;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;
-pub(super) use same_origin::same_origin;
+pub(super) use same_origin::{CROSS_ORIGIN, same_origin};
 use sessions::Sessions;
 
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that

@@ -4,25 +4,21 @@
 //! `Origin` with every POST. Who sends neither is a program, which nobody can make do things.
 
 use super::host;
-use crate::http::message::{Field, Request, Response, problem};
+use crate::http::message::{Field, Request};
 
-/// Refuses a request that another site's page made.
-pub(in crate::http) fn same_origin(request: &Request) -> Result<(), Response> {
-    let same = match (request.field(Field::SecFetchSite), request.field(Field::Origin)) {
+/// Why a request is refused that another site's page made, or that looks like it.
+pub(in crate::http) const CROSS_ORIGIN: &str = "The request came from a page of another origin, and only the agent's \
+    own pages may send it. If it came from one of them, a reverse proxy changes the Host field: configure it to pass \
+    on the browser's, in nginx with `proxy_set_header Host $http_host;`. A program sends neither Origin nor \
+    Sec-Fetch-Site.";
+
+/// Whether no other site's page made this request.
+pub(in crate::http) fn same_origin(request: &Request) -> bool {
+    match (request.field(Field::SecFetchSite), request.field(Field::Origin)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
         (None, Some(origin)) => request.field(Field::Host).is_some_and(|host| is_same(origin, host)),
         (None, None) => true,
-    };
-    if same {
-        return Ok(());
     }
-    Err(problem(
-        403,
-        "Cross-Origin",
-        "This came from a page of another origin, and only the agent's own pages may send it. If it was \
-         one of those, a proxy in between changes the Host field: it must pass on the one that the browser \
-         sent. A program sends neither Origin nor Sec-Fetch-Site.",
-    ))
 }
 
 /// Whether an `Origin` names this host and port; a port that is its scheme's own may be left out.
@@ -95,12 +91,7 @@ mod tests {
                     request = request.with(field, value);
                 }
             }
-            let answer = same_origin(&request);
-            assert_eq!(
-                answer.map_err(|refusal| refusal.status),
-                if may { Ok(()) } else { Err(403) },
-                "{request:?}"
-            );
+            assert_eq!(same_origin(&request), may, "{request:?}");
         }
     }
 }

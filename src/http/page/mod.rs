@@ -17,7 +17,7 @@ use askama::Template;
 
 use super::api::View;
 use super::embedded::{Embedded, embedded};
-use super::message::{Response, problem};
+use super::message::{Method, Request, Response, problem};
 use crate::action::{self, Step};
 use crate::clock::{self, Moment};
 use crate::plugin::{Data, Table};
@@ -55,6 +55,8 @@ const RELOAD_S: u32 = 30;
 /// What every page has.
 pub(super) struct Frame {
     title: String,
+    /// The relative address of the overview, which each link begins with, see [`root`].
+    root: String,
     account: Account,
     banner: Option<Banner>,
     assets: &'static str,
@@ -85,12 +87,13 @@ impl Account {
     /// Nobody that is known; a login leads back to `path`.
     pub(super) fn unknown(path: &str) -> Self {
         let to: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
-        Self::Unknown { login: format!("/login?to={to}") }
+        Self::Unknown { login: format!("login?to={to}") }
     }
 }
 
 impl Frame {
-    pub(super) fn new(title: &str, account: Account) -> Self {
+    /// For the page at `path`.
+    pub(super) fn new(title: &str, account: Account, path: &str) -> Self {
         static HASH: LazyLock<String> = LazyLock::new(|| {
             let mut hasher = DefaultHasher::new();
             for asset in &ASSETS {
@@ -98,7 +101,8 @@ impl Frame {
             }
             format!("{:x}", hasher.finish())
         });
-        Self { title: title.into(), account, banner: None, assets: &HASH, reload_s: RELOAD_S }
+        let (title, root) = (title.into(), root(path));
+        Self { title, root, account, banner: None, assets: &HASH, reload_s: RELOAD_S }
     }
 
     /// The same, with what is wrong with the configuration if anything is.
@@ -304,7 +308,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
 /// Where the rest is, where there is more than is shown.
 fn rest(site: &SiteState, reading: &Reading, shown: &Table, all: &Table) -> Option<Rest> {
     let (shown, total) = (shown.rows.len(), all.rows.len());
-    let href = || format!("/api/sites/{}/plugins/{}", site.key, reading.plugin.name());
+    let href = || format!("api/sites/{}/plugins/{}", site.key, reading.plugin.name());
     (shown < total).then(|| Rest { shown, total: figures::grouped(total), href: href() })
 }
 
@@ -332,18 +336,52 @@ pub(super) fn login(frame: Frame, to: &str, notice: Option<String>, is_off: bool
     render(&Login { frame, to, notice, is_off })
 }
 
-/// What did not happen, why, and the way back.
+/// What did not happen, why, and the way back, relative to the root.
 pub(super) fn trouble(frame: Frame, status: u16, what: &str, why: &str, back: &str) -> Response {
     let page = render(&Trouble { frame, what, why, back });
     if page.status == 200 { Response { status, ..page } } else { page }
 }
 
-/// Where a site's page is that shows this list, and says what was done.
+/// Why a request is refused: a page for a browser, a problem for a program.
+pub(super) fn refusal(request: &Request, frame: Frame, status: u16, title: &str, detail: &str) -> Response {
+    if request.takes_html() {
+        trouble(frame, status, title, detail, "")
+    } else {
+        problem(status, title, detail)
+    }
+}
+
+/// The answer to a method that the path does not allow, and to `OPTIONS`.
+pub(super) fn not_allowed(request: &Request, frame: Frame, allowed: &'static str) -> Response {
+    let response = if request.method == Method::Options {
+        Response::new(204, "", "")
+    } else {
+        let detail = format!("This path answers {allowed}.");
+        refusal(request, frame, 405, "Method Not Allowed", &detail)
+    };
+    response.with("Allow", allowed)
+}
+
+/// The overview's address relative to `path`: `./` or `../`, once for each folder. Links and redirects begin with
+/// it, so that they stay below the path that a reverse proxy serves the agent at, whatever that is.
+pub(super) fn root(path: &str) -> String {
+    match path.matches('/').count() {
+        0 | 1 => "./".into(),
+        depth => "../".repeat(depth - 1),
+    }
+}
+
+/// The address, relative to the root, of a site's page that shows this list and says what was done.
 pub(super) fn site_path(key: &str, list: &List, said: Option<Said>) -> String {
     let said = said.map(|said| format!("said={}", said.code()));
     let query: Vec<String> = said.into_iter().chain([list.query()]).filter(|part| !part.is_empty()).collect();
     let mark = if query.is_empty() { "" } else { "?" };
-    format!("/sites/{key}{mark}{}", query.join("&"))
+    format!("sites/{key}{mark}{}", query.join("&"))
+}
+
+/// To the page at `to`, relative to the root, by `GET`; `path` is that of the request.
+pub(super) fn see_other(path: &str, to: &str) -> Response {
+    Response::new(303, "", "").with("Location", root(path) + to)
 }
 
 fn in_words(said: Option<Said>) -> &'static str {

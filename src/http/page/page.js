@@ -17,7 +17,7 @@ function follow(tell) {
   let events;
   let retry_ms = 1000;
   (function listen() {
-    events = new EventSource("/api/events");
+    events = new EventSource(new URL("api/events", script));
     events.onopen = () => {
       retry_ms = 1000;
       tell({});
@@ -46,6 +46,9 @@ function work() {
     if (isOpen()) page.postMessage({});
   };
 }
+
+// Below what path the agent is served: where its script is.
+const script = self.document?.currentScript.src ?? self.location.href;
 
 const key = (node) => node.dataset?.key || node.id;
 
@@ -111,8 +114,14 @@ function show() {
   // The page at an address; nothing where there is no answer.
   async function load(address, wait_ms, options) {
     try {
-      const answer = await fetch(address, { ...options, signal: AbortSignal.timeout(wait_ms) });
+      const answer = await fetch(address, { ...options, headers: { Accept: "text/html" }, signal: AbortSignal.timeout(wait_ms) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      // Links are relative to the page that has them.
+      for (const name of ["href", "action"]) {
+        for (const node of page.querySelectorAll(`main [${name}]`)) {
+          node.setAttribute(name, new URL(node.getAttribute(name), answer.url));
+        }
+      }
       return { ok: answer.ok, status: answer.status, page };
     } catch {
       return {};
@@ -279,7 +288,7 @@ function show() {
   setInterval(tick, 1000);
   wantNow();
   try {
-    const worker = new SharedWorker(document.currentScript.src);
+    const worker = new SharedWorker(script);
     worker.onerror = () => follow(hear);
     worker.port.onmessage = ({ data }) => hear(data);
   } catch {

@@ -99,7 +99,7 @@ fn row<'p>(site: &str, session: &'p Session, list: &str) -> Row<'p> {
     });
     Row {
         key,
-        end: key.map(|id| format!("/sites/{site}/kick?{}", kick::query(id, who, list))),
+        end: key.map(|id| format!("sites/{site}/kick?{}", kick::query(id, who, list))),
         user: shorten(Cow::Borrowed(&session.user)),
         cells: cells.collect(),
     }

@@ -54,7 +54,7 @@ fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> Row<'p> {
         name: shorten(Cow::Borrowed(&user.name)),
         is_disabled: user.is_disabled,
         sessions: in_all.sessions,
-        href: format!("/sites/{site}?{}#sessions", query("q", &sought)),
+        href: format!("sites/{site}?{}#sessions", query("q", &sought)),
         profile: shown(&user.profile),
         server: shown(&user.server),
         bound_to: shorten(only.join(" ").into()).into(),

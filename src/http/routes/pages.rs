@@ -24,11 +24,13 @@ impl Routes {
     pub(super) fn form(&self, form: &Form, request: &Request, caller: Caller) -> Result<Response, Response> {
         let snapshot = self.store.snapshot();
         let list = List::read(request.query.as_bytes());
-        let (Form::Kick(key) | Form::Test(key) | Form::SiteRefresh(key)) = *form else { return Ok(see("/")) };
+        let (Form::Kick(key) | Form::Test(key) | Form::SiteRefresh(key)) = *form else {
+            return Ok(see(&request.path, ""));
+        };
         let site = self.site_of_page(&snapshot, key, request, caller)?;
         let back = page::site_path(&site.key, &list, None);
         if !matches!(form, Form::Kick(_)) {
-            return Ok(see(&back));
+            return Ok(see(&request.path, &back));
         }
         let frame = self.frame(request, caller);
         Ok(match Meant::read(request.query.as_bytes(), sessions(site)) {
@@ -38,13 +40,13 @@ impl Routes {
             }
             Err(Nobody::Gone) => refused(frame, &Refusal::Gone, NOT_ENDED, &back),
             // As after a login.
-            Err(Nobody::Unnamed) => see(&back),
+            Err(Nobody::Unnamed) => see(&request.path, &back),
         })
     }
 
     /// Does what a form asks for.
     pub(super) fn send(&self, form: &Form, request: &Request, caller: Caller) -> Result<Reply, Response> {
-        let (desk, frame) = (self.desk.clone(), self.frame(request, caller));
+        let (desk, frame, path) = (self.desk.clone(), self.frame(request, caller), request.path.clone());
         let who = Who { role: caller.role, peer: request.peer };
         let snapshot = self.store.snapshot();
         let find = |key: &str| self.site_of_page(&snapshot, key, request, caller);
@@ -54,7 +56,7 @@ impl Routes {
                 let key = site.key.clone();
                 let (kick, list) = match kick_of(request, site) {
                     Ok(meant) => meant,
-                    Err(nobody) => return Ok(not_meant(frame, &nobody, &format!("/sites/{key}")).into()),
+                    Err(nobody) => return Ok(not_meant(frame, &nobody, &format!("sites/{key}")).into()),
                 };
                 Ok(Reply::later(async move {
                     let forget = kick.forget;
@@ -65,7 +67,7 @@ impl Routes {
                                 (_, true) => Said::Forgotten,
                                 (_, false) => Said::Ended,
                             };
-                            see(&page::site_path(&key, &list, Some(said)))
+                            see(&path, &page::site_path(&key, &list, Some(said)))
                         }
                         Err(refusal) => {
                             let back = page::site_path(&key, &list, None);
@@ -84,27 +86,27 @@ impl Routes {
                         (Ok(steps), Some(site)) => page::steps(site, frame, &steps),
                         (steps, _) => {
                             let refusal = steps.err().unwrap_or(Refusal::NoSite);
-                            refused(
-                                frame,
-                                &refusal,
-                                "The connection was not tested",
-                                &format!("/sites/{key}"),
-                            )
+                            refused(frame, &refusal, "The connection was not tested", &format!("sites/{key}"))
                         }
                     }
                 }))
             }
             Form::Refresh => {
                 let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
-                let outcomes = self.refresh(sites, who)?;
-                Ok(Reply::later(async move { see(&format!("/?said={}", refreshed(&outcomes.await).code())) }))
+                let outcomes = self
+                    .refresh(sites, who)
+                    .map_err(|_| see(&path, &format!("?said={}", Said::Busy.code())))?;
+                Ok(Reply::later(async move {
+                    see(&path, &format!("?said={}", refreshed(&outcomes.await).code()))
+                }))
             }
             Form::SiteRefresh(key) => {
                 let key = find(key)?.key.clone();
                 let list = List::read(request.query.as_bytes());
-                let outcomes = self.refresh(vec![key.clone()], who)?;
+                let busy = page::site_path(&key, &list, Some(Said::Busy));
+                let outcomes = self.refresh(vec![key.clone()], who).map_err(|_| see(&path, &busy))?;
                 Ok(Reply::later(async move {
-                    see(&page::site_path(&key, &list, Some(refreshed(&outcomes.await))))
+                    see(&path, &page::site_path(&key, &list, Some(refreshed(&outcomes.await))))
                 }))
             }
         }
@@ -125,7 +127,7 @@ impl Routes {
                 }
                 (users, _) => {
                     let refusal = users.err().unwrap_or(Refusal::NoSite);
-                    refused(frame, &refusal, "The users are not known", &format!("/sites/{key}"))
+                    refused(frame, &refusal, "The users are not known", &format!("sites/{key}"))
                 }
             }
         }))
@@ -133,7 +135,7 @@ impl Routes {
 
     pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
         let http = self.http();
-        let frame = Frame::new(&http.title, caller.account(&http, &request.path));
+        let frame = Frame::new(&http.title, caller.account(&http, &request.path), &request.path);
         // With no admin there is nobody else to tell.
         let is_detailed = http.admin.is_none() || caller.role == Role::Admin;
         frame.with_reload(&self.store.snapshot().reload, Moment::now(), is_detailed)
@@ -188,9 +190,9 @@ fn refreshed(outcomes: &[(String, Result<(), Refusal>)]) -> Said {
     }
 }
 
-/// To a page, which is then asked for with GET.
-fn see(path: &str) -> Response {
-    Response::new(303, "", "").with("Location", path).with("Cache-Control", "no-store")
+/// To a page, relative to the root, that no cache may keep the way to.
+fn see(path: &str, to: &str) -> Response {
+    page::see_other(path, to).with("Cache-Control", "no-store")
 }
 
 /// The page of what was not done.

@@ -215,7 +215,7 @@ fn a_menu_far_too_large_leaves_the_hotspot_well() {
     }
     assert_eq!(table(&agent, "things")["rows"].as_array().unwrap().len(), 2048);
     let page = agent.page("/sites/awka");
-    let rest = "200 of 2,048 rows; all are at <a href=\"/api/sites/awka/plugins/things\">";
+    let rest = "200 of 2,048 rows; all are in the <a href=\"../api/sites/awka/plugins/things\">JSON</a>";
     assert!(page.contains(rest) && page.contains("only the first 2048 rows are taken"), "{page}");
     assert_eq!(page.matches("<td>yam</td>").count(), 200);
     assert!(!page.contains("The router told only a part"), "the card's figures are whole: {page}");

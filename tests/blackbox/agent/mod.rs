@@ -32,6 +32,7 @@ mod signals;
 mod simulate;
 mod slow_routers;
 mod steps;
+mod sub_path;
 mod text;
 mod tls;
 mod who;

@@ -1,0 +1,124 @@
+//! Pages below a path of a reverse proxy that removes it: no link, form or file leads out of it.
+
+use std::collections::BTreeSet;
+
+use super::agent::{Agent, Given};
+use super::router;
+use phsweb_agent::simulator::Settings;
+
+/// Where the proxy serves the agent.
+const BELOW: &str = "/hot/spots";
+
+/// The addresses in a page, by the attributes that have them.
+fn addresses(html: &str) -> Vec<String> {
+    let after = |attribute: &str| {
+        let values = html.split(attribute).skip(1).map(|rest| rest.split('"').next().unwrap());
+        values.map(|value| value.replace("&#38;", "&")).collect::<Vec<_>>()
+    };
+    [" href=\"", " src=\"", " action=\""].into_iter().flat_map(after).collect()
+}
+
+/// Where a browser goes that is at `base` (RFC 3986, 5.2).
+fn resolve(base: &str, reference: &str) -> String {
+    let path = base.split(['?', '#']).next().unwrap();
+    if reference.starts_with(['?', '#']) {
+        return format!("{path}{reference}");
+    }
+    if reference.starts_with('/') {
+        return reference.to_string();
+    }
+    let (reference, rest) = reference.split_at(reference.find(['?', '#']).unwrap_or(reference.len()));
+    let mut segments: Vec<&str> = path.split('/').collect();
+    segments.pop();
+    for segment in reference.split('/') {
+        match segment {
+            "." => {}
+            ".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    if reference.ends_with("/.") || reference.ends_with("..") {
+        segments.push("");
+    }
+    format!("{}{rest}", segments.join("/"))
+}
+
+fn agent(http: &str) -> (phsweb_agent::simulator::Router, Agent) {
+    let router = router(Settings { active: 250, users: 800, ..Settings::default() });
+    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    agent.well("awka");
+    (router, agent.with_token("admin-token"))
+}
+
+#[test]
+fn no_address_of_a_page_leads_out_of_a_proxys_path() {
+    let (_router, agent) = agent("admin: Token(Plain(\"admin-token\")),");
+    let html = [("Accept", "text/html")];
+    let mut waiting = vec![
+        "/".to_string(),
+        "/login?to=/sites/awka".into(),
+        "/nothing".into(),
+        "/no/such/page/".into(),
+        "/sites/nowhere".into(),
+        "/sites/awka/kick?id=*1&user=x&mac=".into(),
+    ];
+    let mut seen = BTreeSet::new();
+    let mut kinds = BTreeSet::new();
+    while let Some(at) = waiting.pop() {
+        let path = at.split('#').next().unwrap().to_string();
+        // Columns and pages of one list lead to each other in every order.
+        let name = path.split(['?', '&']).next().unwrap().to_string();
+        if seen.len() > 300
+            || !seen.insert(path.clone())
+            || (path.contains('?') && !kinds.insert(name.clone() + "?"))
+        {
+            continue;
+        }
+        kinds.insert(name);
+        let answer = agent.ask("GET", &path, &html);
+        if answer.status == 303 {
+            let to = resolve(&format!("{BELOW}{path}"), answer.field("Location"));
+            waiting.push(to.strip_prefix(BELOW).expect("a redirect leads out of it").into());
+        }
+        if !answer.field("Content-Type").starts_with("text/html") {
+            continue;
+        }
+        for address in addresses(&answer.body).into_iter().filter(|address| !address.starts_with('#')) {
+            let to = resolve(&format!("{BELOW}{path}"), &address);
+            let inner = to.strip_prefix(BELOW).unwrap_or_else(|| panic!("{path}: {address:?} leads to {to}"));
+            let there = agent.ask("GET", inner.split('#').next().unwrap(), &html);
+            assert!(
+                ![404, 400].contains(&there.status),
+                "{path}: {address:?} leads to {to}: {}",
+                there.status
+            );
+            waiting.push(inner.into());
+        }
+    }
+    for path in ["/", "/login", "/sites/awka", "/sites/awka/users", "/sites/awka/kick", "/sites/awka/test"] {
+        assert!(kinds.contains(path), "{path} was not reached: {kinds:?}");
+    }
+}
+
+#[test]
+fn the_scripts_addresses_are_relative_to_the_script() {
+    let (_router, agent) = agent("");
+    let script = agent.get("/page.js").body;
+    assert!(script.contains("new URL(\"api/events\", script)"));
+    assert!(!script.contains("\"/"), "an address that begins at the host's root");
+}
+
+#[test]
+fn forms_redirect_within_a_proxys_path() {
+    let (_router, agent) = agent("admin: Token(Plain(\"admin-token\")),");
+    for (path, expected) in [
+        ("/refresh", "/?said=refreshed"),
+        ("/sites/awka/refresh?sort=upload", "/sites/awka?said=refreshed&sort=upload"),
+        ("/logout", "/"),
+    ] {
+        let answer = agent.post(path, "");
+        assert_eq!(answer.status, 303, "{path}: {}", answer.body);
+        let to = resolve(&format!("{BELOW}{path}"), answer.field("Location"));
+        assert_eq!(to, format!("{BELOW}{expected}"), "{path}");
+    }
+}
