@@ -12,6 +12,8 @@ const [, , url, out, token] = process.argv;
 
 const ALONE = [
   "--no-sandbox",
+  // Only loopback is asked here, a proxy there with a certificate of the tests'.
+  "--ignore-certificate-errors",
   "--disable-gpu",
   "--disable-quic",
   "--no-first-run",

@@ -8,6 +8,7 @@ mod foreign_clients;
 mod image;
 mod librouteros;
 mod metrics;
+mod nginx;
 mod openapi;
 mod package;
 mod page;

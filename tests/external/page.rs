@@ -19,6 +19,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::nginx::{self, Nginx};
 use crate::support::agent::{Agent, Given};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
@@ -181,14 +182,21 @@ impl World {
 /// Lets a script look at a world of its own.
 #[track_caller]
 fn look(script: &str) {
+    look_through(script, |address| (format!("http://{address}"), ()));
+}
+
+/// The same at another address, which `front` makes of the agent's and keeps for as long as what it gives besides.
+#[track_caller]
+fn look_through<T>(script: &str, front: impl FnOnce(SocketAddr) -> (String, T)) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut world = World::new();
+    let (url, _front) = front(world.address);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     fs::create_dir_all(&screenshots).unwrap();
     let mut looking = Command::new("node")
         .arg(root.join("tests/browser").join(script))
-        .arg(format!("http://{}", world.address))
+        .arg(url)
         .arg(&screenshots)
         .arg(TOKEN)
         .stdin(Stdio::piped())
@@ -230,6 +238,24 @@ fn an_open_page_is_live() {
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
 fn an_open_page_follows_the_file() {
     look("file.js");
+}
+
+#[test]
+#[ignore = "needs chromium, nginx, and node with playwright-core and axe-core"]
+fn it_works_below_the_path_of_a_proxy_with_the_readmes_configuration() {
+    look_through("proxy.js", |agent| {
+        let nginx = Nginx::start(&nginx::readme(agent));
+        (format!("https://{}/hotspots", nginx.address), nginx)
+    });
+}
+
+#[test]
+#[ignore = "needs chromium, nginx, and node with playwright-core and axe-core"]
+fn it_works_below_the_path_of_a_proxy_with_default_headers() {
+    look_through("proxy.js", |agent| {
+        let nginx = Nginx::start(&format!("location /hot/ {{ proxy_pass http://{agent}/; }}"));
+        (format!("https://{}/hot", nginx.address), nginx)
+    });
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! The real nginx in front of the agent.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::address::own_host;
+use crate::support::agent::until;
+use tempfile::TempDir;
+
+/// An nginx that serves HTTPS, until it is dropped.
+pub(crate) struct Nginx {
+    pub(crate) address: SocketAddr,
+    process: Child,
+    _folder: TempDir,
+}
+
+impl Nginx {
+    /// One with these locations.
+    #[track_caller]
+    pub(crate) fn start(locations: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let address = SocketAddr::from((own_host(), 8443));
+        let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+        let certificates = certificates.display();
+        let folders: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("{kind}_temp_path {kind};\n"))
+            .collect();
+        let text = format!(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr;
+             events {{}}
+             http {{
+                 access_log off;
+                 {folders}
+                 server {{
+                     listen {address} ssl;
+                     ssl_certificate {certificates}/page.cert.pem;
+                     ssl_certificate_key {certificates}/page.key.pem;
+                     {locations}
+                 }}
+             }}"
+        );
+        fs::write(folder.path().join("nginx.conf"), text).unwrap();
+        let process = Command::new("nginx")
+            .arg("-p")
+            .arg(folder.path())
+            .args(["-c", "nginx.conf"])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut nginx = Self { address, process, _folder: folder };
+        until("nginx listens", || {
+            assert!(nginx.process.try_wait().unwrap().is_none(), "nginx ended");
+            TcpStream::connect(address).ok()
+        });
+        nginx
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// README's configuration, for this agent.
+#[track_caller]
+pub(crate) fn readme(agent: SocketAddr) -> String {
+    let text = include_str!("../../README.md");
+    let (_, rest) = text.split_once("```nginx\n").expect("README has a configuration of nginx");
+    let (locations, _) = rest.split_once("```").unwrap();
+    assert!(locations.contains("http://127.0.0.1:8080/;"), "{locations}");
+    locations.replace("127.0.0.1:8080", &agent.to_string())
+}
