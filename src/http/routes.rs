@@ -109,10 +109,10 @@ impl Routes {
         if request.method == Method::Options {
             return Ok(page::not_allowed(request, frame(), allowed).into());
         }
-        let caller = match route.needs() {
+        let caller = match self.needs(&route) {
             // What anyone may have is the same for all: no token is looked at.
             Role::Anyone => Caller::nobody(&http),
-            _ => self.authority.caller(request, &http, now),
+            needed => self.authority.caller(request, needed, &http, now),
         };
         if let Err(refusal) = caller.may(route.needs(), &http) {
             return Err(if route.is_page() {
@@ -130,6 +130,14 @@ impl Routes {
             Route::Takes(form) if request.method == Method::Post => self.send(&form, request, caller),
             Route::Takes(form) => self.form(&form, request, caller).map(Reply::Now),
         }
+    }
+
+    /// The role that a route needs, including what only its content tells.
+    fn needs(&self, route: &Route) -> Role {
+        let Route::Shows(Shown::Plugin(site, name)) = *route else { return route.needs() };
+        let snapshot = self.store.snapshot();
+        let reading = snapshot.site(site).and_then(|site| site.reading(name));
+        if reading.is_some_and(|reading| reading.plugin.private()) { Role::Admin } else { route.needs() }
     }
 
     /// What must be asked for, once it is there.

@@ -15,6 +15,10 @@ const MAX_WRONG: usize = 10;
 /// How long a wrong token counts.
 const WINDOW: Duration = Duration::from_secs(60);
 
+/// How often the log reports an address whose wrong tokens came with requests for public content: a proxy may add one
+/// to each request.
+const REPORT_ON_PUBLIC: Duration = Duration::from_secs(24 * 3600);
+
 /// Most addresses that are counted, some 200 bytes each.
 const MAX_ADDRESSES: usize = 1024;
 
@@ -22,6 +26,8 @@ const MAX_ADDRESSES: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     addresses: Mutex<HashMap<IpAddr, Wrong>>,
+    /// Whether the tokens came with requests that need none.
+    is_public: bool,
 }
 
 /// One address's wrong tokens.
@@ -34,6 +40,11 @@ struct Wrong {
 }
 
 impl Attempts {
+    /// For tokens that come with requests that need none.
+    pub(super) fn on_public_content() -> Self {
+        Self { is_public: true, ..Self::default() }
+    }
+
     /// What `check` makes of a token from `peer`; `None` makes it a wrong one. Where the
     /// address waits nothing is checked or counted, and the error is for how long it does still.
     pub(super) fn judge<T>(
@@ -56,12 +67,20 @@ impl Attempts {
         if addresses.len() >= MAX_ADDRESSES && !addresses.contains_key(&from) {
             forget_oldest(&mut addresses);
         }
-        let begins = addresses.entry(from).or_default().add(now);
+        let report_every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
+        let begins = addresses.entry(from).or_default().add(now, report_every);
         drop(addresses);
         log::debug!("{peer}: a wrong token");
         if begins {
             let whole = if from.is_ipv6() { "/64" } else { "" };
-            log::warn!("{from}{whole} sent {MAX_WRONG} wrong tokens within a minute and must wait");
+            if self.is_public {
+                log::info!(
+                    "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: tokens from \
+                     this address are not checked there for up to a minute\""
+                );
+            } else {
+                log::warn!("{from}{whole} sent {MAX_WRONG} wrong tokens within a minute and must wait");
+            }
         }
         Ok(None)
     }
@@ -81,11 +100,12 @@ impl Wrong {
         Some(WINDOW.saturating_sub(now.since(first)))
     }
 
-    /// Counts one more. Says whether the log should tell that the address now waits: once a
-    /// minute, whoever goes on.
-    fn add(&mut self, now: Moment) -> bool {
+    /// Counts one more. Says whether the log should tell that the address now waits: once in
+    /// `report_every`, whoever goes on.
+    fn add(&mut self, now: Moment, report_every: Duration) -> bool {
         self.times.push_back(now);
-        let tell = self.times.len() >= MAX_WRONG && self.told.is_none_or(|told| now.since(told) >= WINDOW);
+        let tell =
+            self.times.len() >= MAX_WRONG && self.told.is_none_or(|told| now.since(told) >= report_every);
         if tell {
             self.told = Some(now);
         }
@@ -183,16 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn the_log_tells_once_a_minute() {
+    fn the_log_tells_once_a_minute_and_of_public_content_once_a_day() {
         let start = Moment::now();
-        let mut wrong = Wrong::default();
-        let mut told = Vec::new();
-        for second in (0..200).step_by(5) {
-            let now = start.after(Duration::from_secs(second));
-            if wrong.wait(now).is_none() && wrong.add(now) {
-                told.push(second);
+        for (report_every, expected) in [(WINDOW, &[45, 105, 165][..]), (REPORT_ON_PUBLIC, &[45])] {
+            let mut wrong = Wrong::default();
+            let mut told = Vec::new();
+            for second in (0..200).step_by(5) {
+                let now = start.after(Duration::from_secs(second));
+                if wrong.wait(now).is_none() && wrong.add(now, report_every) {
+                    told.push(second);
+                }
             }
+            assert_eq!(told, expected);
         }
-        assert_eq!(told, [45, 105, 165]);
     }
 }

@@ -1,6 +1,6 @@
 //! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
 
-use super::{Authority, Caller, Refusal, cookie, has_tokens, is_secure};
+use super::{Authority, Caller, Refusal, cookie, has_tokens, is_secure, judge};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, Method, Request, Response};
@@ -57,7 +57,7 @@ impl Authority {
         }
         let token = value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
-        match self.judge(request.peer, token, http, now) {
+        match judge(&self.attempts, request.peer, token, http, now) {
             Err(wait) => refused(Refusal::Wait(wait)),
             Ok(None) => refused(Refusal::WrongToken),
             Ok(Some(role)) => {

@@ -1,8 +1,8 @@
 //! Who may come in: whoever has a token, and whoever has logged in with one.
 //!
 //! ```text
-//! Authorization: Bearer → attempts (unless the address waits) ─→ role
 //! Cookie → sessions → the token that logged in ────────────────→ role
+//! Authorization: Bearer → attempts (unless the address waits) ─→ role
 //! POST /login → attempts → role → a session → its cookie
 //! ```
 //!
@@ -35,9 +35,12 @@ use sessions::Sessions;
 
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that
 /// they can change while it stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Authority {
     attempts: Attempts,
+    /// Wrong tokens sent with requests that need none. They have a limit of their own, so that a token meant for a
+    /// proxy in front of the agent does not hold off who has one of ours.
+    attempts_on_public: Attempts,
     sessions: Sessions,
 }
 
@@ -63,14 +66,35 @@ enum Proof {
     Session,
 }
 
+impl Default for Authority {
+    fn default() -> Self {
+        Self {
+            attempts: Attempts::default(),
+            attempts_on_public: Attempts::on_public_content(),
+            sessions: Sessions::default(),
+        }
+    }
+}
+
 impl Authority {
-    /// Who this is, by its token or else its cookie. A wrong token counts against its address.
-    pub(super) fn caller(&self, request: &Request, http: &Http, now: Moment) -> Caller {
-        let Some(token) = bearer(request) else { return self.browser(request, http, now) };
-        match self.judge(request.peer, token, http, now) {
+    /// Who asks for what needs `needed`: by its cookie, and if that does not suffice, by its Bearer token.
+    ///
+    /// A wrong token counts against its address, except where nobody needs one: proxies send tokens of their own
+    /// along. There it changes nothing.
+    pub(super) fn caller(&self, request: &Request, needed: Role, http: &Http, now: Moment) -> Caller {
+        let browser = self.browser(request, http, now);
+        let is_logged_in = browser.proof == Proof::Session;
+        let Some(token) = bearer(request).filter(|_| !is_logged_in || browser.role < needed) else {
+            return browser;
+        };
+        let is_public = Role::without_token(http) >= needed;
+        let attempts = if is_public { &self.attempts_on_public } else { &self.attempts };
+        match judge(attempts, request.peer, token, http, now) {
             Ok(Some(role)) => Caller { role, proof: Proof::Bearer },
-            Ok(None) => Caller { proof: Proof::Wrong, ..Caller::nobody(http) },
-            Err(wait) => Caller { proof: Proof::HeldOff(wait), ..Caller::nobody(http) },
+            Ok(None) | Err(_) if is_public => browser,
+            Ok(None) if is_logged_in => browser,
+            Ok(None) => Caller { proof: Proof::Wrong, ..browser },
+            Err(wait) => Caller { proof: Proof::HeldOff(wait), ..browser },
         }
     }
 
@@ -81,17 +105,23 @@ impl Authority {
             .find_map(|id| self.sessions.find(id, now, |token| Role::of_token(token.expose(), http)));
         role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
     }
+}
 
-    /// The role that a token from this address gives, if it is one; the error is for how long
-    /// the address must wait.
-    fn judge(&self, peer: IpAddr, token: &str, http: &Http, now: Moment) -> Result<Option<Role>, Duration> {
-        // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, programs
-        // that have theirs must not have to wait once it is.
-        if token.is_empty() || !has_tokens(http) {
-            return Ok(None);
-        }
-        self.attempts.judge(peer, now, || Role::of_token(token, http))
+/// The role that a token from this address gives, if it is one; the error is for how long
+/// the address must wait.
+fn judge(
+    attempts: &Attempts,
+    peer: IpAddr,
+    token: &str,
+    http: &Http,
+    now: Moment,
+) -> Result<Option<Role>, Duration> {
+    // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, programs
+    // that have theirs must not have to wait once it is.
+    if token.is_empty() || !has_tokens(http) {
+        return Ok(None);
     }
+    attempts.judge(peer, now, || Role::of_token(token, http))
 }
 
 impl Caller {

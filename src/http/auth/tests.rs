@@ -54,7 +54,7 @@ fn logged_in(authority: &Authority, token: &str, http: &Http, now: Moment) -> St
 
 fn wrong_tokens(authority: &Authority, count: usize, http: &Http, now: Moment) {
     for _ in 0..count {
-        let caller = authority.caller(&get(Field::Authorization, "Bearer wrong"), http, now);
+        let caller = authority.caller(&get(Field::Authorization, "Bearer wrong"), Role::Admin, http, now);
         assert_eq!(caller.proof, Proof::Wrong);
     }
 }
@@ -79,7 +79,7 @@ fn a_token_gives_its_role() {
         ("Bearer ", None, None, Role::Viewer, Proof::Wrong),
     ] {
         let request = get(Field::Authorization, authorization);
-        let caller = Authority::default().caller(&request, &http(view, admin), Moment::now());
+        let caller = Authority::default().caller(&request, Role::Admin, &http(view, admin), Moment::now());
         assert_eq!(caller, Caller { role: expected, proof }, "{authorization:?} {view:?} {admin:?}");
     }
 }
@@ -98,16 +98,19 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
         (&format!("{admin}0"), "", Role::Anyone, Proof::Nothing),
         ("phsweb-8080=a", "", Role::Anyone, Proof::Nothing),
         ("phsweb-8080=", "", Role::Anyone, Proof::Nothing),
-        // A token decides, where there is one.
-        (&admin, "Bearer v", Role::Viewer, Proof::Bearer),
-        (&admin, "Bearer wrong", Role::Anyone, Proof::Wrong),
+        // If the cookie suffices, a token is not looked at; otherwise ours is used.
+        (&admin, "Bearer v", Role::Admin, Proof::Session),
+        (&admin, "Bearer wrong", Role::Admin, Proof::Session),
+        (&viewer, "Bearer a", Role::Admin, Proof::Bearer),
+        (&viewer, "Bearer wrong", Role::Viewer, Proof::Session),
+        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Proof::Wrong),
         (&admin, "Basic eA==", Role::Admin, Proof::Session),
     ] {
         let mut request = get(Field::Cookie, cookie);
         if !authorization.is_empty() {
             request = request.with(Field::Authorization, authorization);
         }
-        let caller = authority.caller(&request, &http, now);
+        let caller = authority.caller(&request, Role::Admin, &http, now);
         assert_eq!(caller, Caller { role, proof }, "{cookie:?} {authorization:?}");
     }
 }
@@ -116,7 +119,9 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
 fn a_session_lives_as_long_as_its_token_is_one() {
     let (now, authority) = (Moment::now(), Authority::default());
     let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http(VIEW, ADMIN), now));
-    let role = |cookie: &str, http: &Http| authority.caller(&get(Field::Cookie, cookie), http, now).role;
+    let role = |cookie: &str, http: &Http| {
+        authority.caller(&get(Field::Cookie, cookie), Role::Admin, http, now).role
+    };
     // Another part of the file changes, or the other token.
     assert_eq!(role(&admin, &Http { title: "New".into(), ..http(VIEW, ADMIN) }), Role::Admin);
     assert_eq!(role(&admin, &http(Some("w"), ADMIN)), Role::Admin);
@@ -131,7 +136,7 @@ fn a_session_lives_as_long_as_its_token_is_one() {
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
     let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
-    let role = |cookie: &str| authority.caller(&get(Field::Cookie, cookie), &http, now).role;
+    let role = |cookie: &str| authority.caller(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
     let [first, other] = ["v", "v"].map(|token| logged_in(&authority, token, &http, now));
     let again = form("token=a").with(Field::Cookie, first.as_str());
     let second = cookie(&authority.answer(&again, &http, now).unwrap());
@@ -162,7 +167,7 @@ fn who_guessed_waits_unless_it_needs_no_token() {
     let (wait, seconds) = (Duration::from_millis(49_900), "50");
 
     let right = get(Field::Authorization, "Bearer a");
-    let caller = authority.caller(&right, &http, later);
+    let caller = authority.caller(&right, Role::Admin, &http, later);
     assert_eq!(caller, Caller { role: Role::Viewer, proof: Proof::HeldOff(wait) });
     assert_eq!(caller.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
     assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
@@ -172,28 +177,76 @@ fn who_guessed_waits_unless_it_needs_no_token() {
     assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
 
     // A cookie goes on, and one that is wrong is no guess.
-    let caller = authority.caller(&get(Field::Cookie, &cookie), &http, later);
+    let caller = authority.caller(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
     assert_eq!(caller, Caller { role: Role::Admin, proof: Proof::Session });
-    let caller = authority.caller(&get(Field::Cookie, "phsweb-8080=0"), &http, later);
+    let caller = authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
     assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::NoToken));
     assert_eq!(authority.answer(&request(Method::Get, "/login"), &http, later).unwrap().status, 200);
 
     let mut elsewhere = right.clone();
     elsewhere.peer = [127, 0, 0, 2].into();
-    assert_eq!(authority.caller(&elsewhere, &http, later).role, Role::Admin);
-    assert_eq!(authority.caller(&right, &http, now.after(Duration::from_secs(60))).role, Role::Admin);
+    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, later).role, Role::Admin);
+    assert_eq!(
+        authority.caller(&right, Role::Admin, &http, now.after(Duration::from_secs(60))).role,
+        Role::Admin
+    );
+}
+
+#[test]
+fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own() {
+    let (http, now, authority) = (http(None, ADMIN), Moment::now(), Authority::default());
+    let caller = |token: &str, needed, now| {
+        let request = get(Field::Authorization, &format!("Bearer {token}"));
+        authority.caller(&request, needed, &http, now)
+    };
+    let admin = Caller { role: Role::Admin, proof: Proof::Bearer };
+    for _ in 0..9 {
+        assert_eq!(caller("foreign", Role::Viewer, now), Caller::nobody(&http));
+    }
+    assert_eq!(caller("a", Role::Viewer, now), admin, "a correct one gives its role");
+    assert_eq!(caller("foreign", Role::Viewer, now), Caller::nobody(&http));
+    assert_eq!(caller("a", Role::Viewer, now), Caller::nobody(&http), "ten were wrong");
+    // Where a token is needed none of them counts, nor does it count the other way round.
+    assert_eq!(caller("a", Role::Admin, now), admin);
+    wrong_tokens(&authority, 10, &http, now);
+    assert!(matches!(caller("a", Role::Admin, now).proof, Proof::HeldOff(_)));
+    let later = now.after(Duration::from_secs(60));
+    assert_eq!(caller("a", Role::Viewer, later), admin);
+    wrong_tokens(&authority, 10, &http, later);
+    assert_eq!(caller("a", Role::Viewer, later), admin);
+}
+
+#[test]
+fn a_token_that_the_cookie_makes_needless_does_not_count() {
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
+    let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http, now));
+    let caller = |cookie: &str, needed| {
+        let request = get(Field::Cookie, cookie).with(Field::Authorization, "Bearer foreign");
+        authority.caller(&request, needed, &http, now)
+    };
+    for _ in 0..20 {
+        assert_eq!(caller(&viewer, Role::Viewer), Caller { role: Role::Viewer, proof: Proof::Session });
+        assert_eq!(caller(&admin, Role::Admin), Caller { role: Role::Admin, proof: Proof::Session });
+    }
+    for _ in 0..10 {
+        assert_eq!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
+    }
+    assert!(matches!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::Wait(_))));
 }
 
 #[test]
 fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
     let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
     for _ in 0..20 {
-        authority.caller(&get(Field::Cookie, "phsweb-8080=0"), &http, now);
-        authority.caller(&get(Field::Authorization, "Bearer "), &http, now);
-        authority.caller(&get(Field::Authorization, "Basic eA=="), &http, now);
+        authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
+        authority.caller(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
+        authority.caller(&get(Field::Authorization, "Basic eA=="), Role::Admin, &http, now);
         assert_eq!(authority.answer(&form("token="), &http, now).unwrap().status, 401);
     }
-    assert_eq!(authority.caller(&get(Field::Authorization, "Bearer a"), &http, now).role, Role::Admin);
+    assert_eq!(
+        authority.caller(&get(Field::Authorization, "Bearer a"), Role::Admin, &http, now).role,
+        Role::Admin
+    );
 }
 
 #[test]
@@ -347,7 +400,7 @@ fn over_tls_a_cookie_is_for_tls_alone() {
         }
         assert_eq!(set.contains("; Secure; Path=/"), secure, "{set}");
         assert_eq!(set.contains("Path"), secure, "{set}");
-        let caller = authority.caller(&get(Field::Cookie, &cookie(&answer)), &http, now);
+        let caller = authority.caller(&get(Field::Cookie, &cookie(&answer)), Role::Admin, &http, now);
         assert_eq!(caller.role, Role::Admin);
     }
 }

@@ -207,8 +207,15 @@ fn ten_wrong_tokens_from_an_address_wait() {
     }
     // Who has nothing to guess goes on: a cookie, the public page, and everybody else.
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
+    // Wrong tokens for the public page have a limit of their own.
+    let page =
+        |sent: &str| Browser::new(HERE).ask(&agent, ("GET", "/sites/awka"), &[("Authorization", sent)], "");
+    assert!(shows_people(&router, &page("Bearer admin-token")));
+    for _ in 0..10 {
+        assert!(!shows_people(&router, &page("Bearer wrong")));
+    }
     for sent in ["Bearer wrong", "Bearer admin-token"] {
-        let page = Browser::new(HERE).ask(&agent, ("GET", "/sites/awka"), &[("Authorization", sent)], "");
+        let page = page(sent);
         assert!(page.status == 200 && !shows_people(&router, &page), "{}", page.body);
     }
     assert_eq!(people(ELSEWHERE, "wrong").status, 401);

@@ -1,6 +1,7 @@
 //! The agent as its users meet it: the real binary, real sockets, simulated routers.
 
 mod answers;
+mod behind_proxy;
 mod catalogue;
 mod command_line;
 mod declared;
