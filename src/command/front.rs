@@ -31,6 +31,7 @@ impl Front {
     /// A page that is served at `bound`, as `http` says, by the gate of this keeper.
     pub(super) fn new(keeper: Keeper, http: Http, bound: SocketAddr, rebind_retry: Duration) -> Self {
         tell(&http, bound);
+        keeper.trust(http.trusted_proxies.clone());
         Self { keeper, bound, is_open: true, listen: http.listen, left: None, http, rebind_retry }
     }
 
@@ -38,6 +39,9 @@ impl Front {
     pub(super) fn configure(&mut self, http: Http) {
         if http.max_connections != self.http.max_connections {
             self.keeper.resize(http.max_connections);
+        }
+        if http.trusted_proxies != self.http.trusted_proxies {
+            self.keeper.trust(http.trusted_proxies.clone());
         }
         if http.tls != self.http.tls {
             self.keeper.secure(http.tls.clone());

@@ -13,7 +13,7 @@ use super::file::{Fields, Node, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, lacks_zone};
 use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, Secret, Source, trimmed};
-use super::{Environment, https};
+use super::{Environment, Network, https};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
@@ -32,6 +32,9 @@ const MAX_CA_FILE: u64 = 1024 * 1024;
 
 /// Range of `max_connections`: fewer could lock its own admin out, and each costs a descriptor.
 const CONNECTIONS: (usize, usize) = (16, 65_536);
+
+/// Most networks of trusted proxies: the address of each request is compared with all of them.
+const MAX_PROXIES: usize = 64;
 
 /// What may stand in `defaults` and on a site.
 #[derive(Default)]
@@ -149,6 +152,12 @@ impl<'f> Check<'f, '_> {
             self.token("admin", node, source)
         });
         let tls = fields.get("tls").and_then(|node| https::read(&mut self.reader, node));
+        let trusted_proxies = fields.get("trusted_proxies").map(|node| {
+            const EXPECTED: &str = "an IP address or a network, such as \"127.0.0.1\" or \"10.0.0.0/8\"";
+            let nodes = self.up_to(MAX_PROXIES, "trusted_proxies", node, "IP addresses and networks");
+            let read = |node| self.text("trusted_proxies", node, EXPECTED, Network::read);
+            nodes.into_iter().filter_map(read).collect()
+        });
         Some(Http {
             listen: listen.unwrap_or(default.listen),
             title: title.unwrap_or(default.title),
@@ -156,6 +165,7 @@ impl<'f> Check<'f, '_> {
             admin,
             tls,
             max_connections: max_connections.unwrap_or(default.max_connections),
+            trusted_proxies: trusted_proxies.unwrap_or(default.trusted_proxies),
         })
     }
 

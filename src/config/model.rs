@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Https, Secret};
+use super::{Https, Network, Secret};
 use crate::plugin::{self, Plugin};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
@@ -35,6 +35,8 @@ pub struct Http {
     pub tls: Option<Https>,
     /// Most connections at once.
     pub max_connections: usize,
+    /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are used.
+    pub trusted_proxies: Vec<Network>,
 }
 
 impl Http {
@@ -54,6 +56,7 @@ impl Default for Http {
             admin: None,
             tls: None,
             max_connections: 512,
+            trusted_proxies: Vec::new(),
         }
     }
 }

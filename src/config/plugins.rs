@@ -276,7 +276,7 @@ impl<'f> Check<'f, '_> {
     }
 
     /// The values of a list of so many at most; it may be empty.
-    fn up_to(&mut self, most: usize, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
+    pub(super) fn up_to(&mut self, most: usize, name: &str, node: Node<'f>, expected: &str) -> Vec<Node<'f>> {
         let mut values = self.reader.values(name, node, expected);
         if let Some(first) = values.get(most) {
             self.reader.problem(*first, format!("{name}: found {}; expected up to {most}", values.len()));

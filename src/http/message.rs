@@ -108,8 +108,11 @@ pub struct Request {
     pub query: String,
     /// The body; at most [`MAX_BODY`](super::gate::MAX_BODY) bytes, any bytes.
     pub body: Vec<u8>,
-    /// Who asked: the address of the connection, IPv4 never as mapped IPv6.
+    /// Who asked: the address of the connection or, if that is from a trusted proxy, the one that it names. IPv4 is
+    /// never mapped IPv6.
     pub peer: IpAddr,
+    /// Whether the client reached a trusted proxy over HTTPS; `None` if none says so or otherwise.
+    pub is_https: Option<bool>,
     fields: [Option<String>; Field::ALL.len()],
 }
 
@@ -124,6 +127,7 @@ impl Request {
             query: query.to_owned(),
             body: Vec::new(),
             peer,
+            is_https: None,
             fields: Default::default(),
         }
     }

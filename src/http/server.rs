@@ -21,7 +21,7 @@ use std::time::Duration;
 use tiny_http::{Header, Server, StatusCode};
 
 use super::gate::MAX_BODY;
-use super::gate::engine::{Engine, LANES, PEER, SECRET, Shelf, TICKET};
+use super::gate::engine::{Engine, LANES, PEER, SCHEME, SECRET, Shelf, TICKET};
 use super::message::{Field, Method, Reply, Request, Response, internal_error};
 
 /// The request that a lane greets with. No client can ask for this target.
@@ -129,6 +129,7 @@ impl Worker {
             return Some(Response::new(204, "", ""));
         };
         let mut request = Request::new(Method::from_name(outer.method().as_str()), outer.url(), peer);
+        request.is_https = value(SCHEME).map(|scheme| scheme == "https");
         for field in Field::ALL {
             if let Some(value) = value(field.name()) {
                 request = request.with(field, value);

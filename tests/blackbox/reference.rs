@@ -118,6 +118,7 @@ fn sized(field: &str, kind: &str, size: u64) -> String {
         "duration" => format!("\"{size}ms\""),
         "list" => {
             let element = |n| match field {
+                "http.trusted_proxies" => format!("\"10.0.0.{n}\""),
                 "plugins.*.metrics" => format!("(name: \"m{n}\", kind: Rows)"),
                 _ => format!("\"p{n}\""),
             };

@@ -13,7 +13,18 @@ use super::agent::{Agent, Answer, PATIENCE};
 /// Most header fields of an answer.
 const MAX_FIELDS: usize = 32;
 
-/// Sends one request from an address of this host's own, of which it has all of 127.0.0.0/8.
+/// Connects from an address of this host's own, of which it has all of 127.0.0.0/8.
+#[track_caller]
+pub(crate) fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from((from, 0))).unwrap();
+    connect(&socket, &to).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Sends one request from an address of this host's own.
 #[track_caller]
 pub(crate) fn ask_from(
     from: Ipv4Addr,
@@ -22,11 +33,7 @@ pub(crate) fn ask_from(
     fields: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    bind(&socket, &SocketAddr::from((from, 0))).unwrap();
-    connect(&socket, &to).unwrap();
-    let mut stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect_from(from, to);
     let host = to.to_string();
     let own_host = fields.iter().any(|(name, _)| *name == "Host");
     let lines = [("Host", host.as_str())].into_iter().filter(|_| !own_host).chain(fields.iter().copied());

@@ -1,6 +1,6 @@
 //! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
 
-use super::{Authority, Caller, Refusal, cookie, has_tokens, is_secure, judge};
+use super::{Authority, Caller, Refusal, cookie, has_tokens, judge, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, Method, Request, Response};
@@ -40,7 +40,7 @@ impl Authority {
             return not_allowed(request, http, "POST");
         }
         self.leave(request, http);
-        redirect(request, "/", cookie::set(request, is_secure(http), None))
+        redirect(request, "/", cookie::set(request, transport(request, http), None))
     }
 
     fn enter(&self, request: &Request, http: &Http, now: Moment) -> Response {
@@ -73,14 +73,14 @@ impl Authority {
                 };
                 self.leave(request, http);
                 log::info!("{} logged in as {}", request.peer, role.name());
-                redirect(request, &to, cookie::set(request, is_secure(http), Some(&id)))
+                redirect(request, &to, cookie::set(request, transport(request, http), Some(&id)))
             }
         }
     }
 
     /// Ends the session that the browser had.
     fn leave(&self, request: &Request, http: &Http) {
-        cookie::ids(request, is_secure(http)).for_each(|id| self.sessions.end(id));
+        cookie::ids(request, transport(request, http)).for_each(|id| self.sessions.end(id));
     }
 }
 

@@ -27,6 +27,7 @@ use super::page::Account;
 use crate::clock::Moment;
 use crate::config::Http;
 use attempts::Attempts;
+use cookie::Transport;
 pub(super) use login::refuse_page;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;
@@ -101,7 +102,7 @@ impl Authority {
     /// Who this is by its cookie alone. A wrong one counts against nobody: tabs that were left
     /// open send theirs still after a restart.
     fn browser(&self, request: &Request, http: &Http, now: Moment) -> Caller {
-        let role = cookie::ids(request, is_secure(http))
+        let role = cookie::ids(request, transport(request, http))
             .find_map(|id| self.sessions.find(id, now, |token| Role::of_token(token.expose(), http)));
         role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
     }
@@ -163,9 +164,9 @@ impl Caller {
     }
 }
 
-/// Whether cookies are for TLS alone: the agent itself serves it.
-fn is_secure(http: &Http) -> bool {
-    http.tls.is_some()
+/// How the browser that sent a request reaches the agent.
+fn transport(request: &Request, http: &Http) -> Transport {
+    Transport::of(request, http.tls.is_some())
 }
 
 /// Whether there is anything to log in with.

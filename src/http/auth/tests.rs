@@ -389,18 +389,33 @@ fn over_tls_a_cookie_is_for_tls_alone() {
     let (http, now) = (http(VIEW, ADMIN), Moment::now());
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     let tls = Https::load(kept.join("page.cert.pem"), kept.join("page.key.pem")).ok();
-    for (secure, name) in [(false, "phsweb-8080"), (true, "__Host-phsweb-8080")] {
+    for (has_tls, is_https, name) in [
+        (false, None, "phsweb-8080"),
+        (true, None, "__Host-phsweb-8080"),
+        // A trusted proxy says what the browser speaks.
+        (false, Some(true), "__Secure-phsweb-8080"),
+        (false, Some(false), "phsweb-8080"),
+        (true, Some(true), "__Secure-phsweb-8080"),
+        (true, Some(false), "phsweb-8080"),
+    ] {
         let authority = Authority::default();
-        let http = Http { tls: tls.clone().filter(|_| secure), ..http.clone() };
-        let answer = authority.answer(&form("token=a"), &http, now).unwrap();
+        let http = Http { tls: tls.clone().filter(|_| has_tls), ..http.clone() };
+        let from_proxy = |mut request: Request| {
+            request.is_https = is_https;
+            request
+        };
+        let answer = authority.answer(&from_proxy(form("token=a")), &http, now).unwrap();
         let set = header(&answer, "Set-Cookie");
         assert!(set.starts_with(&format!("{name}=")), "{set}");
         for attribute in ["; HttpOnly", "; SameSite=Strict", "; Max-Age="] {
             assert!(set.contains(attribute), "{set}");
         }
-        assert_eq!(set.contains("; Secure; Path=/"), secure, "{set}");
-        assert_eq!(set.contains("Path"), secure, "{set}");
-        let caller = authority.caller(&get(Field::Cookie, &cookie(&answer)), Role::Admin, &http, now);
+        assert_eq!(set.contains("; Secure"), name.starts_with("__"), "{set}");
+        // Below a proxy's path no other program is sent it.
+        assert_eq!(set.contains("; Path=/"), name.starts_with("__Host-"), "{set}");
+        assert_eq!(set.contains("Path"), name.starts_with("__Host-"), "{set}");
+        let request = from_proxy(get(Field::Cookie, &cookie(&answer)));
+        let caller = authority.caller(&request, Role::Admin, &http, now);
         assert_eq!(caller.role, Role::Admin);
     }
 }

@@ -51,6 +51,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(super) struct Connection<S> {
     stream: S,
     peer: IpAddr,
+    /// Whom the current request is from, if it is known: not the same behind a proxy.
+    client: IpAddr,
     seat: Seat,
     gate: Gate,
     /// When the first request's head must have come.
@@ -78,14 +80,14 @@ impl From<io::Error> for End {
 impl Connection<TcpStream> {
     /// Does the handshake, and serves what comes over it to its end.
     pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, engine: Engine) {
-        let Self { stream, peer, seat, gate, opens_by, buffer } = self;
+        let Self { stream, peer, client, seat, gate, opens_by, buffer } = self;
         match within(opens_by, tls::accept(stream, settings)).await {
             Some(Ok(Opening::Secured(stream))) => {
-                Connection { stream, peer, seat, gate, opens_by, buffer }.run(engine).await;
+                Connection { stream, peer, client, seat, gate, opens_by, buffer }.run(engine).await;
             }
             Some(Ok(Opening::Plain(stream))) => {
                 let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
-                let plain = Connection { stream, peer, seat, gate, opens_by, buffer };
+                let plain = Connection { stream, peer, client, seat, gate, opens_by, buffer };
                 plain.end(End::Refused(Method::Get, refusal)).await;
             }
             Some(Err(error)) => log::debug!("{peer} has not got through the handshake: {error}"),
@@ -97,7 +99,7 @@ impl Connection<TcpStream> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(stream: S, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
         let opens_by = Instant::now() + gate.limits.head;
-        Self { stream, peer, seat, gate, opens_by, buffer: Vec::new() }
+        Self { stream, peer, client: peer, seat, gate, opens_by, buffer: Vec::new() }
     }
 
     /// Serves it to its end.
@@ -122,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             End::Done => {}
             End::Refused(method, refusal) => {
-                log::debug!("{} refused: {} {}", self.peer, refusal.status, refusal.detail);
+                log::debug!("{} refused: {} {}", self.client, refusal.status, refusal.detail);
                 if self.write(&refused(method, refusal).bytes).await.is_err() {
                     return;
                 }
@@ -133,13 +135,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// One request, whose first byte must come by `begins_by`, and its answer.
     async fn turn(&mut self, engine: &Engine, begins_by: Instant) -> Result<(), End> {
+        self.client = self.peer;
         let head = self.read_head(begins_by).await?;
+        let client = self.gate.proxies.client(self.peer, &head);
+        self.client = client.address;
+        self.seat.count_for(client.address);
         let began = Instant::now();
         let answered = {
             let (length, _place) = self.read_body(&head).await?;
             self.seat.asking();
-            let answered =
-                engine.ask(&head, &self.buffer[..length], self.peer, self.gate.limits.answer).await;
+            let answered = engine.ask(&head, &self.buffer[..length], client, self.gate.limits.answer).await;
             self.consume(length);
             answered
         };
@@ -152,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.write(&answer.bytes).await?;
         if log::log_enabled!(log::Level::Debug) {
             let (status, bytes, took) = (answer.status, answer.bytes.len(), began.elapsed());
-            log::debug!("{} {} {status} {bytes} B {took:.1?}", self.peer, head.summary());
+            log::debug!("{} {} {status} {bytes} B {took:.1?}", self.client, head.summary());
         }
         if !head.keep_alive {
             return Err(End::Done);
@@ -169,7 +174,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if head.method == Method::Head {
             return Err(End::Done);
         }
-        log::debug!("{} follows {}", self.peer, head.summary());
+        log::debug!("{} follows {}", self.client, head.summary());
         self.seat.following();
         loop {
             let left = async {

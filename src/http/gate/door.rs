@@ -51,7 +51,8 @@ struct Seats {
 
 #[derive(Debug)]
 struct Taken {
-    from: IpAddr,
+    /// The address that it counts for; `None`: a trusted proxy's that has not sent a request yet.
+    from: Option<IpAddr>,
     stage: Stage,
     /// When it last had a whole request, or else when it came in.
     since: Instant,
@@ -103,17 +104,16 @@ impl Door {
 
     /// A seat for a connection from `peer`, which `start` is given to make its task
     /// from. Another connection may have to go for it: one of the same address if
-    /// that has its share already, else one of all.
-    pub(super) fn admit(self: &Arc<Self>, peer: IpAddr, start: impl FnOnce(Seat) -> Task<()>) {
-        let from = peer::network(peer);
+    /// that has its share already, else one of all. Without a `peer` no share applies: see [`Seat::count_for`].
+    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>, start: impl FnOnce(Seat) -> Task<()>) {
+        let from = peer.map(peer::network);
         let mut seats = self.lock();
         if seats.shrunk.is_some_and(|at| at.elapsed() > SHRUNK_FOR) {
             seats.shrunk = None;
             seats.count = seats.max;
         }
-        let same = |taken: &Taken| taken.from == from;
-        let out = if seats.taken.values().filter(|taken| same(taken)).count() >= max_from_one(seats.count) {
-            seats.evict(same)
+        let out = if seats.has_its_share(from) {
+            seats.evict(|taken| taken.from == from)
         } else if seats.taken.len() >= seats.count {
             seats.evict(|_| true)
         } else {
@@ -161,6 +161,12 @@ impl Door {
 }
 
 impl Seats {
+    /// Whether an address has as many connections as one may have.
+    fn has_its_share(&self, from: Option<IpAddr>) -> bool {
+        from.is_some()
+            && self.taken.values().filter(|taken| taken.from == from).count() >= max_from_one(self.count)
+    }
+
     /// Takes away the seat, among those that `may_go`, that can best be spared: at the least rank, and there
     /// the one longest without a whole request. The task is to be dropped when the lock is no longer held.
     fn evict(&mut self, may_go: impl Fn(&Taken) -> bool) -> Option<Task<()>> {
@@ -199,6 +205,22 @@ impl Seats {
 }
 
 impl Seat {
+    /// A request has come of this client, and the connection counts for its address from now on: over a trusted
+    /// proxy each may be of another. If the address has its share already, another of its connections is closed.
+    pub(super) fn count_for(&self, client: IpAddr) {
+        let from = Some(peer::network(client));
+        let mut seats = self.door.lock();
+        if seats.taken.get(&self.number).is_none_or(|taken| taken.from == from) {
+            return;
+        }
+        let out = if seats.has_its_share(from) { seats.evict(|taken| taken.from == from) } else { None };
+        if let Some(taken) = seats.taken.get_mut(&self.number) {
+            taken.from = from;
+        }
+        drop(seats);
+        drop(out);
+    }
+
     /// A whole request has come.
     pub(super) fn asking(&self) {
         self.update(|taken| {
@@ -278,7 +300,7 @@ mod tests {
     fn admit(door: &Arc<Door>, count: usize, stage: Stage, for_s: u64) -> Vec<u32> {
         let before = door.lock().next;
         for _ in 0..count {
-            door.admit(Ipv4Addr::LOCALHOST.into(), |seat| {
+            door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
                 seat.update(|taken| {
                     taken.stage = stage;
                     taken.since = Instant::now().checked_sub(Duration::from_secs(for_s)).unwrap();

@@ -8,7 +8,6 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
-use std::net::IpAddr;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -21,6 +20,7 @@ use smol::lock::Semaphore;
 use tiny_http::StatusCode;
 
 use super::head::{Head, Refusal, refuse};
+use super::proxies::Client;
 use super::stream::{read_more, within};
 use crate::http::events::Follower;
 use crate::http::message::{Method, Reply, Response};
@@ -30,6 +30,9 @@ pub(in crate::http) const SECRET: &str = "Gate-Secret";
 
 /// The header field with the client's address.
 pub(in crate::http) const PEER: &str = "Gate-Peer";
+
+/// The header field with `http` or `https`, if a trusted proxy says which the client speaks.
+pub(in crate::http) const SCHEME: &str = "Gate-Scheme";
 
 /// The header field with the number of a reply on the [`Shelf`].
 pub(in crate::http) const TICKET: &str = "Gate-Ticket";
@@ -177,14 +180,17 @@ impl Engine {
         &self,
         head: &Head,
         body: &[u8],
-        peer: IpAddr,
+        client: Client,
         patience: Duration,
     ) -> Result<Outcome, Refusal> {
         let mut rest = String::new();
         let secret = &self.secret;
         // Cannot fail: it is a String that is written to.
-        let _ =
-            write!(rest, "{SECRET}: {secret}\r\n{PEER}: {peer}\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = write!(rest, "{SECRET}: {secret}\r\n{PEER}: {}\r\n", client.address);
+        if let Some(is_https) = client.is_https {
+            rest.extend([SCHEME, ": ", if is_https { "https" } else { "http" }, "\r\n"]);
+        }
+        let _ = write!(rest, "Content-Length: {}\r\n\r\n", body.len());
         let request = [&head.canonical, rest.as_bytes(), body].concat();
         let (reply, answer) = bounded(1);
         if !self.queue.push(Job { request, method: head.method, reply }) {

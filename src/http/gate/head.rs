@@ -47,6 +47,11 @@ pub(super) struct Head {
     pub(super) keep_alive: bool,
     /// Whether the client waits for a `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
+    /// The values of `X-Forwarded-For`, separated by commas; empty if there is none. Not to be believed unless it
+    /// comes from a trusted proxy.
+    pub(super) forwarded_for: String,
+    /// The same of `X-Forwarded-Proto`.
+    pub(super) forwarded_proto: String,
 }
 
 impl Head {
@@ -122,6 +127,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,
+        forwarded_for: fields.list("X-Forwarded-For"),
+        forwarded_proto: fields.list("X-Forwarded-Proto"),
     })
 }
 
@@ -174,7 +181,7 @@ fn ascii(value: &[u8]) -> String {
 struct Fields<'h>(&'h [httparse::Header<'h>]);
 
 impl<'h> Fields<'h> {
-    fn all(&self, name: &'h str) -> impl Iterator<Item = &'h [u8]> {
+    fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
@@ -191,6 +198,11 @@ impl<'h> Fields<'h> {
         };
         let values: Vec<_> = self.all(field.name()).map(ascii).collect();
         Ok((!values.is_empty()).then(|| values.join(separator)))
+    }
+
+    /// All values of a field, separated by commas (RFC 9110, 5.3).
+    fn list(&self, name: &str) -> String {
+        self.all(name).map(ascii).collect::<Vec<_>>().join(",")
     }
 
     fn framing(&self, minor: u8) -> Result<Framing, Refusal> {

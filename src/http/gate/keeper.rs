@@ -4,7 +4,7 @@ use async_net::TcpListener;
 use smol::channel::{self, Receiver, Sender};
 use smol::future::pending;
 
-use crate::config::Https;
+use crate::config::{Https, Network};
 
 /// Gives a gate its orders. Without one left, it goes on as it was told last.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub(super) enum Order {
     Resize(usize),
     /// Speak HTTPS with this certificate, or with none HTTP.
     Secure(Option<Https>),
+    /// Trust the proxies in these networks.
+    Trust(Vec<Network>),
 }
 
 /// A keeper, and what the gate is to be given.
@@ -56,6 +58,11 @@ impl Keeper {
     /// Gives new clients this certificate, or with none serves them without TLS.
     pub fn secure(&self, https: Option<Https>) {
         self.order(Order::Secure(https));
+    }
+
+    /// Trusts the proxies in these networks, and no others, from the next request on.
+    pub fn trust(&self, proxies: Vec<Network>) {
+        self.order(Order::Trust(proxies));
     }
 
     fn order(&self, order: Order) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use smol::lock::Semaphore;
 
+use super::proxies::TrustedProxies;
 use crate::timings::Timings;
 
 /// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB; single sign-on in front
@@ -64,4 +65,5 @@ pub(super) struct Gate {
     pub(super) large_bodies: Arc<Semaphore>,
     /// A place for each head over the small size.
     pub(super) large_heads: Arc<Semaphore>,
+    pub(super) proxies: Arc<TrustedProxies>,
 }

@@ -14,6 +14,7 @@ pub(super) mod engine;
 mod head;
 mod keeper;
 mod limits;
+mod proxies;
 mod stream;
 mod tls;
 
@@ -81,6 +82,7 @@ pub async fn serve(
             limits,
             large_heads: Arc::new(Semaphore::new(MAX_LARGE_HEADS)),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            proxies: Arc::default(),
         },
         door: Arc::new(Door::new(limits.max_connections)),
         engine: engine.clone(),
@@ -141,7 +143,9 @@ impl Entrance<'_> {
     }
 
     fn admit(&self, stream: TcpStream, peer: IpAddr) {
-        self.door.admit(peer, |seat| {
+        // Until a request is read it is not known for whom a proxy opened the connection.
+        let from = (!self.gate.proxies.contain(peer)).then_some(peer);
+        self.door.admit(from, |seat| {
             let connection = Connection::new(without_delay(stream), peer, seat, self.gate.clone());
             match &self.tls {
                 Some(tls) => self.executor.spawn(connection.run_secured(tls.clone(), self.engine.clone())),
@@ -161,6 +165,7 @@ impl Entrance<'_> {
             // Dropped, which tells who waits.
             Order::Release(_released) => self.listener = None,
             Order::Resize(max_connections) => self.door.resize(max_connections),
+            Order::Trust(proxies) => self.gate.proxies.set(proxies),
             Order::Secure(https) => {
                 for warning in https.iter().flat_map(Https::warnings) {
                     log::warn!("{warning}");

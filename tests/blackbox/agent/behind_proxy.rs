@@ -1,13 +1,15 @@
 //! Behind a proxy: tokens that it sends along for itself, and whose address counts.
 
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Agent, Answer, Given, until};
+use super::agent::{Agent, Answer, Given, PATIENCE, until};
 use super::answers::form_of;
-use super::browser::{Browser, ask_from};
+use super::browser::{Browser, ask_from, connect_from};
 use super::router;
+use crate::support::kept::Kept;
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token\")),";
 
@@ -17,21 +19,75 @@ const FOREIGN: (&str, &str) = ("Authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30
 /// The proxy.
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// Another host, which is no proxy that is trusted.
+const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+const TRUSTED: &str = "trusted_proxies: [\"127.0.0.2/32\", \"fd00::/8\"],";
+
 /// Paths without anything about people.
 const PUBLIC: [&str; 4] = ["/", "/api/hotspot/stats", "/metrics", "/api/sites/awka/plugins/resource"];
 
 /// Paths of people, by their path and by their content.
 const PROTECTED: [&str; 2] = ["/api/hotspot/awka/active", "/api/sites/awka/plugins/hotspot"];
 
+fn given(router: &Router, http: &str) -> Given {
+    let given = Given::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
+    given.argument("--log").argument("debug")
+}
+
 fn agent(router: &Router, http: &str) -> Agent {
-    let agent = Given::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
-    let agent = agent.argument("--log").argument("debug").start();
+    let agent = given(router, http).start();
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
 fn shows_people(router: &Router, answer: &Answer) -> bool {
     router.sessions().iter().all(|person| answer.body.contains(&person.user))
+}
+
+/// The log of an agent that is ended for it.
+fn log(agent: Agent) -> String {
+    let mut running = agent.running;
+    running.signal("TERM");
+    running.ended(PATIENCE);
+    running.err()
+}
+
+/// A connection that a proxy keeps for requests of several clients.
+struct Connection(TcpStream);
+
+impl Connection {
+    fn open(from: Ipv4Addr, to: SocketAddr) -> Self {
+        Self(connect_from(from, to))
+    }
+
+    /// The status of the answer to a request for a path by a client; none if the connection is closed.
+    fn status(&mut self, path: &str, client: &str) -> Option<u16> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\nAuthorization: Bearer admin-token\r\n\r\n"
+        );
+        self.0.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        loop {
+            let mut bytes = [0; 4096];
+            answer.extend(match self.0.read(&mut bytes) {
+                Ok(count @ 1..) => &bytes[..count],
+                _ => return None,
+            });
+            let mut fields = [httparse::EMPTY_HEADER; 32];
+            let mut parsed = httparse::Response::new(&mut fields);
+            let Ok(httparse::Status::Complete(head)) = parsed.parse(&answer) else { continue };
+            let length = parsed.headers.iter().find(|field| field.name == "Content-Length").unwrap();
+            let length: usize = std::str::from_utf8(length.value).unwrap().parse().unwrap();
+            if answer.len() >= head + length {
+                return parsed.code;
+            }
+        }
+    }
+
+    fn is_answered(&mut self, client: &str) -> bool {
+        self.status("/healthz", client) == Some(200)
+    }
 }
 
 #[test]
@@ -97,4 +153,142 @@ fn a_login_cookie_works_beside_a_token_of_a_proxy() {
     assert!(!router.sessions().iter().any(|session| session.id == person.id));
     // None of them counted.
     Browser::new(PROXY.octets()).log_in(&agent, "admin-token");
+}
+
+#[test]
+fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
+    let router = router(Settings::default());
+    let agent = agent(&router, &format!("{ADMIN} {TRUSTED}"));
+    let ask = |from: Ipv4Addr, forwarded: &[&str], token: &str| {
+        let bearer = format!("Bearer {token}");
+        let mut fields = vec![("Authorization", bearer.as_str())];
+        fields.extend(forwarded.iter().map(|value| ("X-Forwarded-For", *value)));
+        ask_from(from, agent.address, ("GET", PROTECTED[0]), &fields, "").status
+    };
+    // The same client, however it is written and whatever it says itself.
+    for number in 0..10_u32 {
+        let own = format!("198.51.100.{number}");
+        let forwarded: &[&str] = match number % 5 {
+            0 => &["192.0.2.1"],
+            1 => &["192.0.2.1:4711"],
+            2 => &["[::ffff:192.0.2.1]:4711"],
+            3 => &[&own, "192.0.2.1"],
+            _ => &[&own, "192.0.2.1,fd00::2", "127.0.0.2"],
+        };
+        assert_eq!(ask(PROXY, forwarded, "wrong"), 401, "{forwarded:?}");
+    }
+    assert_eq!(ask(PROXY, &["192.0.2.1"], "admin-token"), 429);
+    for forwarded in [&["192.0.2.2"][..], &["192.0.2.1, 192.0.2.2"], &["2001:db8::1"], &["garbage"], &[]] {
+        assert_eq!(ask(PROXY, forwarded, "admin-token"), 200, "{forwarded:?}");
+    }
+    // Nobody else can speak for another.
+    for number in 0..10 {
+        assert_eq!(ask(OTHER, &["192.0.2.2"], &format!("wrong-{number}")), 401);
+    }
+    assert_eq!(ask(OTHER, &["192.0.2.9"], "admin-token"), 429);
+    assert_eq!(ask(PROXY, &["192.0.2.2"], "admin-token"), 200);
+
+    let forwarded = ("X-Forwarded-For", "192.0.2.2");
+    let mut browser = Browser::new(PROXY.octets());
+    let login = browser.ask(&agent, ("POST", "/login"), &[forwarded], "token=admin-token");
+    assert_eq!(login.status, 303, "{}", login.body);
+    let form = form_of(&router.sessions()[0]);
+    let kick = browser.ask(&agent, ("POST", "/sites/awka/kick"), &[forwarded], &form);
+    assert_eq!(kick.status, 303, "{}", kick.body);
+    // One that is refused before it comes to a page.
+    let mut stream = connect_from(PROXY, agent.address);
+    let chunked = "POST /login HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.3\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
+    stream.write_all(chunked.as_bytes()).unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+
+    let log = log(agent);
+    for line in [
+        "192.0.2.1 sent 10 wrong tokens within a minute and must wait",
+        "127.0.0.3 sent 10 wrong tokens within a minute and must wait",
+        "192.0.2.2 logged in as admin",
+        "asked by admin at 192.0.2.2: ",
+        "192.0.2.3 refused: 400",
+    ] {
+        assert_eq!(log.matches(line).count(), 1, "{line}: {log}");
+    }
+    assert!(!log.contains(&format!("{PROXY} logged in")), "{log}");
+}
+
+#[test]
+fn the_cookie_is_secure_if_a_trusted_proxy_speaks_https() {
+    let router = router(Settings::default());
+    let agent = agent(&router, &format!("{ADMIN} {TRUSTED}"));
+    let port = agent.address.port();
+    let origin = format!("https://{}", agent.address);
+    for (from, proto, is_secure) in
+        [(PROXY, "https", true), (PROXY, "http", false), (PROXY, "", false), (OTHER, "https", false)]
+    {
+        let mut fields = vec![("Origin", origin.as_str())];
+        fields.extend([("X-Forwarded-Proto", proto)].into_iter().filter(|(_, proto)| !proto.is_empty()));
+        let mut browser = Browser::new(from.octets());
+        let login = browser.ask(&agent, ("POST", "/login"), &fields, "token=admin-token");
+        let cookie = login.field("Set-Cookie");
+        let prefix = if is_secure { "__Secure-" } else { "" };
+        assert!(cookie.starts_with(&format!("{prefix}phsweb-{port}=")), "{from} {proto}: {login:?}");
+        assert_eq!(cookie.contains("; Secure"), is_secure, "{from} {proto}: {cookie}");
+        assert!(!cookie.contains("Path"), "the proxy may serve it below a path: {cookie}");
+        let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
+        assert!(shows_people(&router, &page), "{from} {proto}");
+        let form = form_of(&router.sessions()[0]);
+        let kick = browser.ask(&agent, ("POST", "/sites/awka/kick"), &fields, &form);
+        assert_eq!(kick.status, 303, "{from} {proto}: {}", kick.body);
+        let logout = browser.ask(&agent, ("POST", "/logout"), &fields, "");
+        assert!(logout.field("Set-Cookie").starts_with(&format!("{prefix}phsweb-{port}=;")), "{logout:?}");
+    }
+}
+
+#[test]
+fn connections_of_a_trusted_proxy_count_for_its_clients() {
+    const CONNECTIONS: usize = 60;
+    /// Three quarters of 64.
+    const SHARE: usize = 48;
+    let router = router(Settings::default());
+    let open = |agent: &Agent, from| -> Vec<Connection> {
+        (0..CONNECTIONS).map(|_| Connection::open(from, agent.address)).collect()
+    };
+    let answered = |connections: &mut [Connection], client: &dyn Fn(usize) -> String| {
+        let numbered = connections.iter_mut().enumerate();
+        numbered
+            .filter_map(|(number, connection)| connection.is_answered(&client(number)).then_some(()))
+            .count()
+    };
+    let each = |number: usize| format!("192.0.2.{number}");
+    let one = |_| "198.51.100.1".to_string();
+
+    let agent = given(&router, &format!("{TRUSTED} max_connections: 64,")).start();
+    let mut others = open(&agent, OTHER);
+    // All have been accepted after this.
+    answered(&mut others, &each);
+    assert_eq!(answered(&mut others, &each), SHARE, "only a trusted proxy is believed");
+    drop(others);
+    let agent = given(&router, &format!("{TRUSTED} max_connections: 64,")).start();
+    let mut proxied = open(&agent, PROXY);
+    for _ in 0..2 {
+        assert_eq!(answered(&mut proxied, &each), CONNECTIONS);
+    }
+    assert_eq!(answered(&mut proxied, &one), CONNECTIONS);
+    assert_eq!(answered(&mut proxied, &one), SHARE, "one client has its share over the proxy");
+}
+
+#[test]
+fn trusted_proxies_apply_from_the_next_request_after_a_reload() {
+    let router = router(Settings::default());
+    let kept = Kept::start(&given(&router, ADMIN));
+    let mut connection = Connection::open(PROXY, kept.address);
+    for _ in 0..10 {
+        let fields = [("Authorization", "Bearer wrong"), ("X-Forwarded-For", "192.0.2.1")];
+        assert_eq!(ask_from(PROXY, kept.address, ("GET", PROTECTED[0]), &fields, "").status, 401);
+    }
+    assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(429));
+    kept.save(&given(&router, &format!("{ADMIN} {TRUSTED}")));
+    assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(200));
+    kept.save(&given(&router, ADMIN));
+    assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(429));
+    // That it would be needed is reported once.
+    assert_eq!(kept.running.err().matches("http.trusted_proxies").count(), 1, "{}", kept.running.err());
 }
