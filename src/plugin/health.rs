@@ -9,6 +9,10 @@ use crate::routeros::wire::Sentence;
 /// Most states on a card. The largest boards have two power supplies and four fans.
 const MAX_STATES: usize = 8;
 
+/// States that need nobody: a supply or fan that works, a redundant one on standby, and an empty bay. The others that
+/// are known are `fail` and `no-input`, a supply without mains.
+const NORMAL_STATES: [&str; 3] = ["ok", "idle", "not-present"];
+
 /// What a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
@@ -146,11 +150,11 @@ impl Health {
         families.chain([states]).collect()
     }
 
-    /// The states that are not `ok`, such as `psu1-state: fail`; at most [`MAX_STATES`] of them.
+    /// The states other than [`NORMAL_STATES`], such as `psu1-state: fail`; at most [`MAX_STATES`] of them.
     #[must_use]
     pub fn bad_states(&self) -> Option<String> {
         let bad = self.sensors.iter().filter_map(|sensor| Some((&sensor.name, sensor.state()?)));
-        let bad = bad.filter(|(_, state)| *state != "ok").take(MAX_STATES);
+        let bad = bad.filter(|(_, state)| !NORMAL_STATES.contains(state)).take(MAX_STATES);
         let texts: Vec<String> = bad.map(|(name, state)| format!("{name}: {state}")).collect();
         (!texts.is_empty()).then(|| texts.join(", "))
     }
@@ -284,15 +288,27 @@ mod tests {
     }
 
     #[test]
-    fn states_that_are_not_ok_are_listed() {
+    fn states_that_are_not_normal_are_listed() {
         let state = |name: &str, value: &str| sensor(name.into(), value.into(), None);
-        let mut sensors = vec![state("psu1-state", "ok"), state("state", "disabled"), state("x-state", "")];
+        let mut sensors = vec![state("state", "disabled"), state("x-state", "")];
+        for (value, is_normal) in [
+            ("ok", true),
+            ("idle", true),
+            ("not-present", true),
+            ("no-input", false),
+            ("fail", false),
+            ("a state of a later version", false),
+        ] {
+            let health = Health { sensors: vec![state("psu1-state", value)] };
+            assert_eq!(health.bad_states().is_none(), is_normal, "{value}");
+        }
+        sensors.extend([state("psu1-state", "ok"), state("psu3-state", "not-present")]);
         assert_eq!(Health { sensors: sensors.clone() }.bad_states(), None);
         sensors.extend([state("psu2-state", "no-input"), state("fan-state", "fail")]);
         let health = Health { sensors };
         assert_eq!(health.bad_states().as_deref(), Some("psu2-state: no-input, fan-state: fail"));
         let states = health.families().pop().unwrap();
-        assert_eq!((&*states.name, states.series().count()), ("mikrotik_health_state", 3));
+        assert_eq!((&*states.name, states.series().count()), ("mikrotik_health_state", 4));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) struct Card<'p> {
     pub(super) cpu: Option<Share>,
     pub(super) memory: Option<Share>,
     pub(super) temperature: Option<String>,
-    /// States of power supplies and fans that are not `ok`.
+    /// States of power supplies and fans that are not normal.
     pub(super) bad_states: Option<String>,
     pub(super) address: Option<&'p str>,
 }

@@ -372,18 +372,20 @@ fn sensors_of_x86_are_measured() {
 }
 
 #[test]
-fn a_state_that_is_not_ok_is_measured_and_shown_on_the_card() {
+fn states_are_measured_and_those_that_are_not_normal_shown_on_the_card() {
     let router = router(Settings::default());
     let state = |name: &str, value: &str| Row::new().with("name", name).with("value", value).with("type", "");
-    router.set_rows("/system/health", vec![state("psu1-state", "ok"), state("psu2-state", "fail")]);
+    let states =
+        [("psu1-state", "ok"), ("psu2-state", "fail"), ("psu3-state", "not-present"), ("fan-state", "idle")];
+    router.set_rows("/system/health", states.map(|(name, value)| state(name, value)).into());
     let agent = agent(&router);
     let series = next(&agent, &Series::new(), "it is up", is_up);
-    for (sensor, value) in [("psu1-state", "ok"), ("psu2-state", "fail")] {
+    for (sensor, value) in states {
         let name = format!("mikrotik_health_state{{{SITE},sensor=\"{sensor}\",state=\"{value}\"}}");
         assert_eq!(series.get(&name), Some(&1.0), "{name}");
     }
     let page = agent.page("/");
-    assert!(page.contains("psu2-state: fail") && !page.contains("psu1-state"), "{page}");
+    assert!(page.contains("<dd>psu2-state: fail</dd>"), "the others are normal: {page}");
 }
 
 #[test]
@@ -399,6 +401,12 @@ fn a_board_without_a_health_menu_or_with_an_empty_one_is_a_success() {
         let series = next(&agent, &Series::new(), "it is up", is_up);
         assert_eq!(series.get(&success("health")), Some(&1.0), "missing: {is_missing}");
         assert_eq!(series.get(&success("health").replace("success", "partial")), Some(&0.0));
+        let health = &agent.json("/api/sites/awka")["plugins"]["health"];
+        assert_eq!((&health["state"], &health["error"]), (&"ok".into(), &().into()), "missing: {is_missing}");
+        let page = agent.page("/") + &agent.page("/sites/awka");
+        for warning in ["class=\"trouble\"", "told only a part", "A part of it", "no such command"] {
+            assert!(!page.contains(warning), "missing: {is_missing}, {warning}: {page}");
+        }
         assert!(!agent.running.err().contains("health"), "{}", agent.running.err());
     }
 }
