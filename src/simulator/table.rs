@@ -127,7 +127,8 @@ impl Table {
         }
         let rows = || self.rows().filter(|row| print.matches(row, now));
         if print.count_only {
-            return Reply::ret(rows().count().to_string().as_bytes(), tag);
+            let count = if now.version.counts_all() { self.len() } else { rows().count() };
+            return Reply::ret(count.to_string().as_bytes(), tag);
         }
         let mut sentences = match print.follow {
             Follow::Only => Vec::new(),
@@ -344,6 +345,23 @@ mod tests {
         assert_eq!(named(&table, "palm"), None);
         table.replace(Vec::new(), &now);
         assert!(table.found.is_empty());
+    }
+
+    #[test]
+    fn old_versions_ignore_a_query_on_count_only() {
+        for (version, counted, listed) in [("6.28", "2", 1), ("6.29", "1", 1), ("7.20", "1", 1)] {
+            let version = version.parse().unwrap();
+            let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
+            let mut table = Table::new(ANYTHING);
+            table.replace(vec![Row::new().with("name", "yam"), Row::new().with("name", "rice")], &now);
+            let mut ask = |words: &[&str]| {
+                let print = Print::read(&Sentence::from_words(words)).unwrap();
+                table.print(&print, false, &now).sentences
+            };
+            let count = ask(&["/test/print", "=count-only=", "?name=yam"]);
+            assert_eq!(count[0].get("ret"), Some(counted.as_bytes()), "{version}");
+            assert_eq!(ask(&["/test/print", "?name=yam"]).len(), listed + 1, "{version}: rows and the end");
+        }
     }
 
     #[test]

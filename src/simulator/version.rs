@@ -29,6 +29,11 @@ impl Version {
         self.number < (6, 43)
     }
 
+    /// Whether `count-only` counts all rows, whatever the query: on 6.28, and so perhaps on those before it.
+    pub(super) fn counts_all(&self) -> bool {
+        self.number <= (6, 28)
+    }
+
     /// Whether it is RouterOS 7: unknown menus give two traps, health is a row a sensor.
     #[must_use]
     pub fn is_v7(&self) -> bool {

@@ -94,7 +94,7 @@ ROWS = {
     "/system/health": [
         {".id": "*D", "name": "voltage", "value": "24.1", "type": "V"},
         {".id": "*E", "name": "temperature", "value": "44", "type": "C"},
-        {".id": "*F", "name": "psu1-state", "value": "ok"},
+        {".id": "*F", "name": "psu1-state", "value": "ok", "type": ""},
     ],
     "/system/identity": [{"name": "Lomé"}],
 }
@@ -135,7 +135,8 @@ class Session:
             elif command == "/ip/hotspot/active/listen":
                 self.listening.append(tag)
             else:
-                self.print(command, asked, any(word[0] == "?" for word in words), tag)
+                queries = [word[1:] for word in words if word[0] == "?"]
+                self.print(command, asked, queries, tag)
 
     def cancel(self, wanted, tag):
         ended = [listening for listening in self.listening if wanted in (None, listening)]
@@ -146,12 +147,13 @@ class Session:
         for listening in ended:
             self.say("!done", [], listening)
 
-    def print(self, command, asked, queried, tag):
+    def print(self, command, asked, queries, tag):
         menu, _, verb = command.rpartition("/")
         if verb != "print" or menu not in ROWS:
             self.trap("no such command prefix", tag)
             return
-        rows = [row for row in ROWS[menu] if not (queried and "default" in row)]
+        # Queries of the form name=value are all that is asked of it.
+        rows = [row for row in ROWS[menu] if all(query in map("=".join, row.items()) for query in queries)]
         if "count-only" in asked:
             self.say("!done", [f"=ret={len(rows)}"], tag)
             return

@@ -150,19 +150,18 @@ impl Plugin for HotspotPlugin {
     fn commands(&self) -> Vec<Command> {
         vec![
             Command::new("/ip/hotspot/active/print").proplist(&SESSION),
-            Command::new("/ip/hotspot/user/print")
-                .attribute("count-only", "")
-                .query_equal("name", TRIAL.as_bytes())
-                .query("?#!"),
+            Command::new("/ip/hotspot/user/print").attribute("count-only", ""),
             // The servers, so that one without sessions has its series too.
             Command::new("/ip/hotspot/print").proplist(&["name"]),
+            // To be left out of the count. RouterOS 6.28 ignores a query on `count-only`, and answers one on rows.
+            Command::new("/ip/hotspot/user/print").proplist(&["name"]).query_equal("name", TRIAL.as_bytes()),
         ]
     }
 
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
         let active = first(answers)?;
         // Who is online is worth knowing without how many there could be.
-        let users = answers.get(1).and_then(|answer| answer.as_ref().ok());
+        let reply = |at: usize| answers.get(at).and_then(|answer| answer.as_ref().ok());
         let previous = match context.previous {
             Some(Data::Hotspot(hotspot)) => Some(hotspot),
             _ => None,
@@ -176,8 +175,7 @@ impl Plugin for HotspotPlugin {
             .map(|row| Session::read(row, context))
             .collect();
         hotspot.reconcile(sessions, active.traps.is_empty(), context)?;
-        let servers = answers.get(2).and_then(|answer| answer.as_ref().ok());
-        let names = servers.into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
+        let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
         for name in names {
             let name = hotspot.counted_as(Some(&value::text(name, context.codepage)));
             // The empty name stands for servers that are too many.
@@ -185,7 +183,11 @@ impl Plugin for HotspotPlugin {
                 hotspot.servers.entry(name).or_default();
             }
         }
-        hotspot.configured_users = users.and_then(|reply| reply.ret.as_deref()).and_then(value::number);
+        let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
+        hotspot.configured_users = users.zip(reply(3)).map(|(users, trial)| {
+            let is_trial = |row: &&Sentence| row.get("name") == Some(TRIAL.as_bytes());
+            users.saturating_sub(trial.rows.iter().filter(is_trial).count() as u64)
+        });
         Ok(Data::Hotspot(hotspot))
     }
 
@@ -217,7 +219,9 @@ mod tests {
             Some(ret) => Ok(Reply { ret: Some(ret.as_bytes().to_vec()), ..Reply::default() }),
             None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
         };
-        let answers = [Ok(Reply { rows, ..Reply::default() }), users];
+        let trial =
+            Reply { rows: vec![Sentence::from_words(["!re", "=name=default-trial"])], ..Reply::default() };
+        let answers = [Ok(Reply { rows, ..Reply::default() }), users, Ok(Reply::default()), Ok(trial)];
         let codepage = Codepage::named("windows-1252").unwrap();
         let context = Context { previous, ..Context::new(now, codepage) };
         match HotspotPlugin.read(&answers, &context) {
@@ -238,7 +242,7 @@ mod tests {
     #[test]
     fn a_row_becomes_a_session() {
         let now = Moment::now();
-        let hotspot = read(&[CHIDI, &[]], Some("150"), now, None);
+        let hotspot = read(&[CHIDI, &[]], Some("151"), now, None);
         assert_eq!(hotspot.configured_users, Some(150));
         assert_eq!(hotspot.sessions.len(), 1, "a bare !re is no session");
         let session = &hotspot.sessions[0];

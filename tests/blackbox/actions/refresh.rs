@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::agent::{Agent, Answer, Given, throughout, until};
 use super::router;
 
-/// Commands of one refresh: three for the hotspot, one each for resource, health and as a heartbeat.
-pub(super) const REFRESH: u64 = 6;
+/// Commands of one refresh: four for the hotspot, one each for resource, health and as a heartbeat.
+pub(super) const REFRESH: u64 = 7;
 
 /// What is no older than this is told again.
 pub(super) const FRESH: Duration = Duration::from_secs(1);

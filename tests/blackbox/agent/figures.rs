@@ -39,6 +39,8 @@ fn two_sessions(router: &Router) {
 #[test]
 fn every_version_is_read_as_it_is() {
     let versions = [
+        // It ignores a query on `count-only`.
+        ("v628", "6.28", "login: Challenge"),
         ("v642", "6.42.12 (long-term)", "login: Challenge"),
         ("v649", "6.49.10 (stable)", ""),
         ("v711", "7.11.2 (stable)", ""),
@@ -213,7 +215,7 @@ fn login_times_are_the_clock_less_the_uptime_and_do_not_wander() {
         router.set_latency(Duration::from_millis(latency));
         let asked = router.counters().commands;
         // Two refreshes later: the second was asked for after the change.
-        until("it was refreshed twice", || (router.counters().commands >= asked + 8).then_some(()));
+        until("it was refreshed twice", || (router.counters().commands >= asked + 14).then_some(()));
         let again = logins(&agent);
         for (id, (login, _)) in &first {
             assert_eq!(&again[id].0, login, "{id} at {latency} ms");
