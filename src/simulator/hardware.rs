@@ -21,10 +21,14 @@ fn board(name: &str) -> Board {
     let (architecture, cpu, cores, mhz, memory_mib, flash_mib, radios) = match name {
         "hAP ac^2" => ("arm", "ARM", 4, 716, 128, 15, true),
         "RB4011iGS+" => ("arm", "ARM", 4, 1400, 1024, 512, false),
+        X86 => ("x86_64", "Intel(R)", 2, 2400, 1024, 512, false),
         _ => ("mmips", "MIPS 1004Kc V2.15", 4, 880, 256, 16, false),
     };
     Board { architecture, cpu, cores, mhz, memory_mib, flash_mib, radios }
 }
+
+/// The board name of a PC.
+pub(super) const X86: &str = "x86";
 
 /// Whether a board has radios.
 pub(super) fn has_radios(name: &str) -> bool {
@@ -64,15 +68,27 @@ pub(super) fn resource(settings: &Settings, booted: Duration) -> Row {
         .with("platform", "MikroTik")
 }
 
-/// Health as RouterOS 6 has it: one row.
-pub(super) fn health() -> Row {
+/// Health as RouterOS 6 has it, and x86 in RouterOS 7 too: one row.
+pub(super) fn health(settings: &Settings) -> Row {
+    let around = |middle, swing, decimals| Value::Around { middle, swing, decimals };
+    if settings.board == X86 {
+        return Row::new()
+            .with("core", around(11, 1, 1))
+            .with("3.3v", around(33, 1, 1))
+            .with("12v", around(119, 2, 1))
+            .with("cpu-temp", around(51, 3, 0))
+            .with("temp1", around(40, 2, 0))
+            .with("fan1", around(2700, 40, 0))
+            .with("state", "enabled")
+            .with("state-after-reboot", "enabled");
+    }
     Row::new()
-        .with("voltage", Value::Around { middle: 240, swing: 2, decimals: 1 })
-        .with("temperature", Value::Around { middle: 44, swing: 2, decimals: 0 })
-        .with("cpu-temperature", Value::Around { middle: 51, swing: 3, decimals: 0 })
+        .with("voltage", around(240, 2, 1))
+        .with("temperature", around(44, 2, 0))
+        .with("cpu-temperature", around(51, 3, 0))
 }
 
-/// Health as RouterOS 7 has it: a row a sensor. A state has no `type`.
+/// Health as RouterOS 7 has it: a row a sensor. The `type` of a state is empty.
 pub(super) fn sensors(settings: &Settings) -> Vec<Row> {
     let sensor = |name: &str, kind: &str, middle, swing, decimals| {
         Row::new()
@@ -83,7 +99,7 @@ pub(super) fn sensors(settings: &Settings) -> Vec<Row> {
     let mut rows = vec![sensor("voltage", "V", 240, 2, 1), sensor("temperature", "C", 44, 2, 0)];
     if settings.board == "RB4011iGS+" {
         rows.push(sensor("cpu-temperature", "C", 51, 3, 0));
-        rows.push(Row::new().with("name", "psu1-state").with("value", "ok"));
+        rows.push(Row::new().with("name", "psu1-state").with("value", "ok").with("type", ""));
     }
     rows
 }

@@ -107,11 +107,12 @@ pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BT
         ("/ip/address", editable(ADDRESS_KEYS), network::addresses(settings)),
         ("/ip/neighbor", READ_ONLY, network::neighbors(settings, booted)),
     ];
-    let v7 = settings.version.is_v7();
-    let rules = if v7 { READ_ONLY } else { SINGLE };
+    let has_sensor_rows = settings.version.is_v7() && settings.board != hardware::X86;
+    let rules = if has_sensor_rows { READ_ONLY } else { SINGLE };
     match settings.health {
         Health::Sensors => {
-            let rows = if v7 { hardware::sensors(settings) } else { vec![hardware::health()] };
+            let rows =
+                if has_sensor_rows { hardware::sensors(settings) } else { vec![hardware::health(settings)] };
             menus.push((HEALTH, rules, rows));
         }
         Health::Empty => menus.push((HEALTH, rules, no_rows())),

@@ -14,7 +14,7 @@ pub struct Settings {
     pub identity: String,
     /// The RouterOS it is.
     pub version: Version,
-    /// The board's name, such as `hAP ac^2`, `RB4011iGS+` or `hEX`. Others are taken too and are
+    /// The board's name, such as `hAP ac^2`, `RB4011iGS+`, `hEX` or `x86`. Others are taken too and are
     /// then built like a `hEX`.
     pub board: String,
     /// Names, addresses and traffic come from it: the same seed gives the same people.
@@ -139,7 +139,7 @@ pub enum IdOrder {
     Reversed,
 }
 
-/// What `/system/health` has: RouterOS 6 shows one row of sensors, RouterOS 7 a row a sensor.
+/// What `/system/health` has: RouterOS 6 and x86 show one row of sensors, RouterOS 7 a row a sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
     /// A temperature, a voltage, and on a RB4011 a state.

@@ -166,10 +166,21 @@ fn health_has_the_shape_of_its_version() {
     let router = start(Settings { health: Health::Missing, ..version(V6_49) });
     let said = Client::logged_in(&router).ask(&["/system/health/print"]);
     assert_eq!(said, ["!trap | =category=0 | =message=no such command prefix", "!done"]);
-    // A state has no type.
+    // A state has an empty type.
     let router = start(Settings { board: "RB4011iGS+".into(), ..version(V7_20) });
-    let said = Client::logged_in(&router).ask(&["/system/health/print", "?-type", "=.proplist=name,value"]);
-    assert_eq!(said, ["!re | =name=psu1-state | =value=ok", "!done"]);
+    let said =
+        Client::logged_in(&router).ask(&["/system/health/print", "?type=", "=.proplist=name,value,type"]);
+    assert_eq!(said, ["!re | =name=psu1-state | =value=ok | =type=", "!done"]);
+    // x86 has one row with other names, in RouterOS 7 too, and like all such menus no `listen`.
+    for version_text in [V6_49, V7_20] {
+        let router = start(Settings { board: "x86".into(), ..version(version_text) });
+        let mut client = Client::logged_in(&router);
+        let row = client.rows(&["/system/health/print"]).remove(0);
+        let has =
+            ["cpu-temp", "temp1", "fan1", "12v", "3.3v", "core", "state"].map(|key| row.get(key).is_some());
+        assert_eq!((has, row.get(".id")), ([true; 7], None), "{version_text}");
+        assert!(client.ask(&["/system/health/listen"])[0].starts_with("!trap"), "{version_text}");
+    }
 }
 
 #[test]
