@@ -203,6 +203,15 @@ static SIMULATE: Command = Command {
             },
         ),
         Argument::value(
+            "--board",
+            "FILE",
+            "Replay the rows captured from a real board, such as those in examples/boards of the source",
+            |given, value| {
+                given.board = Some(value.into());
+                Ok(())
+            },
+        ),
+        Argument::value(
             "--port",
             "P",
             "The first router's port, the others' follow it; 0 lets the system choose; else 8728, with \
@@ -233,8 +242,10 @@ static SIMULATE: Command = Command {
     notes: "Log in as api-user with the password password, as reader with the same who may only look, or as \
             admin with none, as on a new router; before RouterOS 6.43 by challenge.",
     execute: |given| {
-        let Given { routers, active, users, version, port, tls, fault, .. } = given;
+        let Given { routers, active, users, version, board, port, tls, fault, .. } = given;
         let routers = routers.unwrap_or(ROUTERS);
-        lasting(|signals, _| Simulate { routers, active, users, version, port, tls, fault }.execute(signals))
+        lasting(|signals, _| {
+            Simulate { routers, active, users, version, board, port, tls, fault }.execute(signals)
+        })
     },
 };

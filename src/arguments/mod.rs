@@ -39,6 +39,7 @@ pub(crate) struct Given {
     active: Option<usize>,
     users: Option<usize>,
     version: Option<Version>,
+    board: Option<PathBuf>,
     port: Option<u16>,
     tls: bool,
     fault: Option<Fault>,

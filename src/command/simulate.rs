@@ -1,10 +1,19 @@
 //! `simulate`: the simulated routers alone, for other people's clients.
 
+use std::fs::{self, File};
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use super::{Failure, Signals, nothing_to_reload, say};
 use crate::config::{API_PORT, API_TLS_PORT};
-use crate::simulator::{self, Fault, Login, Policies, Router, Settings, Version};
+use crate::simulator::{self, Capture, Fault, Login, Policies, Router, Settings, Version};
+
+/// Most bytes of a captured board: the largest menus of a router, each with thousands of rows.
+const MAX_CAPTURE: u64 = 8 << 20;
+
+/// Most boards that a message lists.
+const MAX_LISTED: usize = 50;
 
 /// Options of `simulate`.
 #[derive(Debug, Clone)]
@@ -17,6 +26,8 @@ pub struct Simulate {
     pub users: Option<usize>,
     /// The RouterOS of all; without it each has another.
     pub version: Option<Version>,
+    /// A captured board whose rows all replay.
+    pub board: Option<PathBuf>,
     /// The first router's port, the others' follow it; 0 lets the system choose all. Without it, the
     /// one that the service has on a router.
     pub port: Option<u16>,
@@ -33,6 +44,10 @@ impl Simulate {
     ///
     /// When a port is taken.
     pub fn execute(self, signals: Signals) -> Result<(), Failure> {
+        let capture = self.board.as_deref().map(capture).transpose()?;
+        if capture.is_some() && self.version.is_some() {
+            return Err(Failure::Usage("found --version with --board, whose rows say the version".into()));
+        }
         let mut routers = Vec::new();
         let first = self.port.unwrap_or(if self.tls { API_TLS_PORT } else { API_PORT });
         for (number, kind) in (0..self.routers).zip(simulator::demo().into_iter().cycle()) {
@@ -52,6 +67,10 @@ impl Simulate {
                 tls: self.tls,
                 ..kind
             };
+            let settings = match &capture {
+                Some(capture) => capture.clone().settings(settings),
+                None => settings,
+            };
             let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let router = Router::start(address, settings)
@@ -70,6 +89,27 @@ impl Simulate {
         }
         smol::block_on(signals.until_ended(nothing_to_reload));
         Ok(())
+    }
+}
+
+/// Reads a captured board. Where there is none, its neighbours are named.
+fn capture(path: &Path) -> Result<Capture, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_CAPTURE).read_to_string(&mut text));
+    match read {
+        Ok(_) if text.len() as u64 == MAX_CAPTURE => Err(format!("{}: it is too long", path.display())),
+        Ok(_) => text.parse().map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+            let files =
+                entries.map(|entry| entry.path()).filter(|path| path.extension() == Some("txt".as_ref()));
+            let mut boards: Vec<String> = files.map(|path| path.display().to_string()).collect();
+            boards.sort_unstable();
+            boards.truncate(MAX_LISTED);
+            let boards = if boards.is_empty() { "none".into() } else { boards.join(", ") };
+            Err(format!("can't read {}: {error}; boards in that folder: {boards}", path.display()))
+        }
     }
 }
 

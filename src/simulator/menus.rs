@@ -28,6 +28,9 @@ pub(super) const RESOURCE: &str = "/system/resource";
 const HEALTH: &str = "/system/health";
 
 const READ_ONLY: Rules = Rules { single: false, add: false, remove: false, set: Keys::None, found_by: "" };
+/// A menu of one row that a capture makes.
+pub(super) const ONE_ROW: Rules = Rules { set: Keys::Any, ..SINGLE };
+
 const SINGLE: Rules = Rules { single: true, ..READ_ONLY };
 const REMOVE_ONLY: Rules = Rules { remove: true, ..READ_ONLY };
 

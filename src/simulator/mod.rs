@@ -16,7 +16,7 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `settings` `version` | what a router is like, what differs by version |
+//! | `settings` `version` `capture` | what a router is like, what differs by version, the rows of a real one |
 //! | `fault` `trouble` | what goes wrong on purpose: the catalogue, and what each does |
 //! | `service` `tls` `counters` | the port and who is let in; the handshake of `api-ssl`; what is counted |
 //! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
@@ -25,6 +25,7 @@
 //! | `hotspot` `people` `devices` | sessions and cookies; who the people are; hosts, leases, who is at the radios |
 //! | `hardware` `network` | the board and its sensors; addresses, pools, queues, PPP sessions, watched hosts |
 
+mod capture;
 mod command;
 mod connection;
 mod counters;
@@ -58,6 +59,7 @@ use std::time::Duration;
 use smol::channel::{Sender, unbounded};
 use smol::{Task, Timer};
 
+pub use capture::Capture;
 pub use counters::Counters;
 pub use fault::{Fault, UnknownFault};
 pub use hotspot::Session;

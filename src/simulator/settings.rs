@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::capture::Capture;
 use super::version::Version;
 
 /// What a simulated router is like. The default is a quiet RouterOS 7.20.7 with 150 configured
@@ -38,6 +39,8 @@ pub struct Settings {
     pub late_every: Duration,
     /// With [`Fault::Trickle`](super::Fault::Trickle), the most bytes sent in a second over one connection.
     pub trickle: usize,
+    /// Menus whose rows are those of a real router, in place of simulated ones.
+    pub capture: Option<Capture>,
     /// The byte order in which a session's IPv4 address becomes its `.id`.
     pub id_order: IdOrder,
     /// What `/system/health` has.
@@ -73,6 +76,7 @@ impl Default for Settings {
             late_every: Duration::from_secs(24),
             // 24 kbit/s.
             trickle: 3000,
+            capture: None,
             id_order: IdOrder::Network,
             health: Health::Sensors,
             max_sessions: 20,

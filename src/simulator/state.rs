@@ -54,6 +54,7 @@ impl State {
         state.lease_office();
         state.connect_network();
         state.welcome_administrators();
+        state.replay();
         state
     }
 
@@ -109,6 +110,11 @@ impl State {
             }
             log.insert(entry, now)
         });
+    }
+
+    /// It booted at this moment of the clock.
+    pub(super) fn set_booted(&mut self, at: Duration) {
+        self.booted = at;
     }
 
     /// How long it has been up.

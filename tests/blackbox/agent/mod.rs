@@ -2,6 +2,7 @@
 
 mod answers;
 mod behind_proxy;
+mod boards;
 mod catalogue;
 mod command_line;
 mod declared;
