@@ -83,6 +83,10 @@ timings! {
     /// it may be expensive, and every viewer may request a refresh each second.
     plugin_reread: 10_000,
 
+    /// From one check that a list has as many rows as the router counts to the next. Missing rows are rare, and last:
+    /// a count every five minutes costs the router next to nothing.
+    row_check: 300_000,
+
     // The configuration file.
     /// Time between two looks at the file and at the files it names.
     config_poll: 1000,
@@ -180,6 +184,7 @@ mod tests {
             recheck: millis(2500),
             refresh_reuse: seconds(1),
             plugin_reread: seconds(10),
+            row_check: seconds(300),
             config_poll: seconds(1),
             config_settle: seconds(5),
             rebind_retry: seconds(60),

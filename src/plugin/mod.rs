@@ -51,6 +51,11 @@ pub trait Plugin: Send + Sync {
     /// The commands of one refresh; they leave in one write.
     fn commands(&self) -> Vec<Command>;
 
+    /// The command that counts the rows which the first of [`Plugin::commands`] lists, where that is worth a check.
+    fn count(&self) -> Option<Command> {
+        None
+    }
+
     /// What the answers say; they stand in the order of [`Plugin::commands`]. A property
     /// that is absent or malformed is not known; it is no reason to fail.
     ///

@@ -58,6 +58,8 @@ pub enum Fault {
     Stray,
     /// Rows vanish while they are printed: half of them come, then `no such item`.
     Vanish,
+    /// The last row of a print of several is left out, and nothing says so. A count is right.
+    OmittedRow,
     /// After the `!done` of a print some of its rows come again. A good client minds none of it.
     Trailing,
     /// Between the rows of a print come bare `!re`, with the tag and nothing else. A good client
@@ -87,7 +89,7 @@ pub enum Fault {
 
 impl Fault {
     /// All there are.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Stall,
         Self::Refuse,
         Self::NoService,
@@ -108,6 +110,7 @@ impl Fault {
         Self::EndlessWords,
         Self::Stray,
         Self::Vanish,
+        Self::OmittedRow,
         Self::Trailing,
         Self::BareRe,
         Self::AwkwardValues,
@@ -156,6 +159,7 @@ impl Fault {
             Self::EndlessWords => ("endless-words", "answers a print with one row that never ends"),
             Self::Stray => ("stray", "answers with tags that nobody asked for, without end"),
             Self::Vanish => ("vanish", "loses its rows while it prints: half of them, then no such item"),
+            Self::OmittedRow => ("omitted-row", "leaves the last row out of a list, and counts it"),
             Self::Trailing => ("trailing", "says some rows again after the end; harmless"),
             Self::BareRe => ("bare-re", "says rows of nothing between the rows; harmless"),
             Self::AwkwardValues => ("awkward-values", "odd bytes, odd keys and lacking keys; harmless"),

@@ -100,6 +100,7 @@ pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Re
         Some(Fault::EndlessRows) => endless(reply),
         Some(Fault::Stray) => Reply { repeated: strays(), ..reply },
         Some(Fault::Vanish) => vanishing(reply, tag),
+        Some(Fault::OmittedRow) => without_last(reply),
         Some(Fault::Trailing) => trailing(reply),
         Some(Fault::BareRe) => with_bare(reply, tag),
         Some(Fault::AwkwardValues) => awkward(reply, tag),
@@ -196,6 +197,17 @@ fn vanishing(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
         reply.sentences.retain(is_row);
         reply.sentences.truncate(rows / 2);
         reply.sentences.extend(Reply::traps(&[Trap::new("no such item")], tag).sentences);
+    }
+    reply
+}
+
+/// An answer without the last of its rows, where it has several.
+fn without_last(mut reply: Reply) -> Reply {
+    let rows = reply.sentences.iter().filter(|sentence| is_row(sentence)).count();
+    if rows > 1
+        && let Some(last) = reply.sentences.iter().rposition(is_row)
+    {
+        reply.sentences.remove(last);
     }
     reply
 }

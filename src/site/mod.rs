@@ -10,6 +10,7 @@ mod configured;
 mod errands;
 mod follow;
 mod hosts;
+mod row_check;
 mod schedule;
 mod session;
 mod sites;

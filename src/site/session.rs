@@ -10,6 +10,7 @@ use smol::future::FutureExt;
 
 use super::SiteTask;
 use super::follow::Follower;
+use super::row_check::RowCheck;
 use super::schedule::{Schedule, Which};
 use crate::clock::Moment;
 use crate::plugin::{Answer, Following, Plugin};
@@ -32,6 +33,7 @@ pub(super) struct Session<'s> {
     /// Since when the router answers.
     since: Option<Instant>,
     follower: Follower,
+    row_check: RowCheck,
     /// When changes were applied last.
     applied: Instant,
     /// Whether nothing that was asked last was answered.
@@ -43,6 +45,7 @@ pub(super) struct Session<'s> {
 impl<'s> Session<'s> {
     pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: usize) -> Self {
         let follower = Follower::new(&site.config);
+        let row_check = RowCheck::new(site.timings.row_check);
         let schedule =
             Schedule::new(&site.config, Instant::now(), fastrand::f64(), site.timings.plugin_reread);
         Self {
@@ -53,6 +56,7 @@ impl<'s> Session<'s> {
             schedule,
             since: None,
             follower,
+            row_check,
             applied: Instant::now(),
             unanswered: false,
             told: Vec::new(),
@@ -214,8 +218,16 @@ impl<'s> Session<'s> {
             self.follower.begin(self.client);
         }
         let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
-        let mut answers = self.ask(asked.iter().flatten().cloned().chain([heartbeat()]).collect()).await?;
+        let counts = due.iter().position(|plugin| self.row_check.is_due() && plugin.count().is_some());
+        let count = counts.and_then(|at| due[at].count());
+        let more = count.iter().cloned().chain([heartbeat()]);
+        let mut answers = self.ask(asked.iter().flatten().cloned().chain(more).collect()).await?;
         let uptime = answers.pop();
+        let counted = counts.and_then(|at| {
+            let counted = answers.pop();
+            let list = answers.get(asked.iter().take(at).map(Vec::len).sum::<usize>());
+            self.row_check.compare(list, counted.as_ref())
+        });
         let now = Moment::now();
         let mut rest = answers.as_slice();
         let mut readings = Vec::new();
@@ -231,7 +243,10 @@ impl<'s> Session<'s> {
             let followed = self.follower.follows(plugin.name());
             let changes = if followed { self.follower.take() } else { Vec::new() };
             let following = if followed { self.follower.following(&changes) } else { Following::No };
-            let after = before.clone().after(own, asked_at, now, config.codepage, following);
+            let mut after = before.clone().after(own, asked_at, now, config.codepage, following);
+            if after.error.is_none() && after.partial.is_none() && plugin.count().is_some() {
+                after.partial = self.row_check.partial();
+            }
             if followed && after.error.is_none() {
                 self.follower.answered(untold(&after) > untold(&before));
                 in_doubt = Some(after.data.as_ref().is_some_and(|data| data.is_in_doubt()));
@@ -253,6 +268,10 @@ impl<'s> Session<'s> {
         self.publish(readings, uptime, now, now.since(asked_at));
         for (plugins, error) in news_of {
             log::warn!("{}: {plugins}: {error}. {}", config.key, error.hint);
+        }
+        if let (Some(first), Some(count)) = (counted, count) {
+            let second = self.ask(vec![count]).await?.pop();
+            self.row_check.confirm(first, second.as_ref());
         }
         Ok(in_doubt)
     }

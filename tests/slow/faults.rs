@@ -64,7 +64,7 @@ fn shown(fault: Fault) -> Shown {
         }
         Fault::NoCertificate => Shown::Cause("tls_no_certificate"),
         Fault::OtherCertificate => Shown::Cause("tls_pin"),
-        Fault::Vanish => Shown::Partial,
+        Fault::Vanish | Fault::OmittedRow => Shown::Partial,
         Fault::NoPermission => Shown::Cause("permission"),
         Fault::NoMenu => Shown::Cause("unsupported"),
         Fault::NoListen | Fault::SilentListen => Shown::Polled,
@@ -233,7 +233,7 @@ fn every_fault_is_told_in_time_and_heals_without_a_restart() {
         let pin = line.router.fingerprint().map(|pin| format!("tls: Pin(\"{pin}\"),"));
         given.site(&line.site, line.router.addr(), &pin.unwrap_or_default())
     });
-    let agent = given.timing("retry_max", "1s").start();
+    let agent = given.timing("retry_max", "1s").timing("row_check", "500ms").start();
     until("all are well", || {
         let stats = look(&agent).0;
         lines.iter().all(|line| line.is_well(&stats[&line.site])).then_some(())

@@ -158,6 +158,10 @@ impl Plugin for HotspotPlugin {
         ]
     }
 
+    fn count(&self) -> Option<Command> {
+        Some(Command::new("/ip/hotspot/active/print").attribute("count-only", ""))
+    }
+
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
         let active = first(answers)?;
         // Who is online is worth knowing without how many there could be.

@@ -88,6 +88,44 @@ fn rows_that_vanish_leave_a_part_that_is_called_one() {
 }
 
 #[test]
+fn a_row_that_stays_missing_makes_the_hotspot_partial() {
+    let router = router(Settings::default());
+    let agent = Given::default()
+        .defaults("refresh: \"1s\", collect: [\"resource\", \"hotspot\"],")
+        .timing("row_check", "300ms")
+        .site("awka", router.addr(), "")
+        .start();
+    let partial = || agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].clone();
+    let metric = |value: &str| {
+        let series = "mikrotik_plugin_partial{site=\"awka\",plugin=\"hotspot\"}";
+        agent.get("/metrics").body.contains(&format!("{series} {value}\n"))
+    };
+    agent.well("awka");
+    router.set_fault(Some(Fault::OmittedRow));
+    until("the hotspot is partial", || partial().is_string().then_some(()));
+    assert_eq!(partial(), "22 of 23 rows are listed");
+    assert_eq!(agent.stats("awka")["partial"], "22 of 23 rows are listed");
+    assert!(metric("1"), "{}", agent.get("/metrics").body);
+    for page in ["/", "/sites/awka"] {
+        let page = agent.page(page);
+        assert!(page.contains("22 of 23 rows are listed"), "{page}");
+    }
+    // It stays so, in one line of the log.
+    let commands = router.counters().commands;
+    until("it was refreshed twice more", || (router.counters().commands >= commands + 14).then_some(()));
+    let lines = || agent.running.err().matches("plugin=hotspot state=partial").count();
+    assert_eq!(lines(), 1, "{}", agent.running.err());
+    router.set_fault(None);
+    until("it is whole again", || partial().is_null().then_some(()));
+    assert!(metric("0"), "{}", agent.get("/metrics").body);
+    // A count that is always right is never a reason.
+    let commands = router.counters().commands;
+    until("it was refreshed four times more", || (router.counters().commands >= commands + 28).then_some(()));
+    assert!(partial().is_null() && lines() == 1, "{}", agent.running.err());
+    assert_eq!(router.counters().logins, 1, "over the same connection");
+}
+
+#[test]
 fn rows_without_end_are_a_protocol_error() {
     let router = router(Settings::default());
     // The query's time is long, so that what ends it is the number of rows.

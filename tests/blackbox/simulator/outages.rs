@@ -116,6 +116,7 @@ fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
             | Fault::LargeLost
             | Fault::OneByteWrites
             | Fault::Vanish
+            | Fault::OmittedRow
             | Fault::Trailing
             | Fault::BareRe
             | Fault::AwkwardValues
