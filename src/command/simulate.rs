@@ -9,7 +9,7 @@ use super::{Failure, Signals, nothing_to_reload, say};
 use crate::config::{API_PORT, API_TLS_PORT};
 use crate::simulator::{self, Capture, Fault, Login, Policies, Router, Settings, Version};
 
-/// Most bytes of a captured board: the largest menus of a router, each with thousands of rows.
+/// Most bytes of a captured board. Menus with thousands of rows take one or two megabytes.
 const MAX_CAPTURE: u64 = 8 << 20;
 
 /// Most boards that a message lists.
@@ -26,7 +26,7 @@ pub struct Simulate {
     pub users: Option<usize>,
     /// The RouterOS of all; without it each has another.
     pub version: Option<Version>,
-    /// A captured board whose rows all replay.
+    /// The file of a captured board, whose rows all routers replay.
     pub board: Option<PathBuf>,
     /// The first router's port, the others' follow it; 0 lets the system choose all. Without it, the
     /// one that the service has on a router.

@@ -240,7 +240,7 @@ fn render<'s>(
         text.extend(["id: ", &id, "\nevent: ", event, "\ndata: ", &data, "\n\n"]);
     };
     if reloaded {
-        put("config", serde_json::to_string(&api::config(view)));
+        put("config", serde_json::to_string(&api::config(view, false)));
     }
     for site in sites {
         let event = SiteEvent { site: &site.key, stats: api::stats(view, site) };

@@ -260,7 +260,7 @@ impl Routes {
                 json(&api::table(view, site, reading))
             }
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
-            Shown::Config => json(&api::config(view)),
+            Shown::Config => json(&api::config(view, self.is_detailed(caller))),
             Shown::Metrics => metrics::metrics(snapshot),
             Shown::Openapi => Response::new(200, "application/json", api::OPENAPI.bytes()),
             Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),

@@ -150,7 +150,7 @@ impl Health {
         families.chain([states]).collect()
     }
 
-    /// The states other than [`NORMAL_STATES`], such as `psu1-state: fail`; at most [`MAX_STATES`] of them.
+    /// The states that are not normal, such as `psu1-state: fail`; eight of them at most.
     #[must_use]
     pub fn bad_states(&self) -> Option<String> {
         let bad = self.sensors.iter().filter_map(|sensor| Some((&sensor.name, sensor.state()?)));

@@ -73,7 +73,7 @@ fn read(menus: &mut Menus, line: &str) -> Option<()> {
         _ => {
             let (key, value) = line.strip_prefix('=')?.split_once('=')?;
             let row = rows.as_mut()?.last_mut()?;
-            // A backslash is no longer one after `\n` was replaced, so it is kept apart.
+            // `\\n` is a backslash and an n: line ends are replaced only between the backslashes.
             let parts: Vec<String> = value.split(r"\\").map(|part| part.replace(r"\n", "\n")).collect();
             let value = parts.join("\\");
             if key == ".id" {

@@ -24,10 +24,8 @@ impl Nginx {
         let address = SocketAddr::from((own_host(), 8443));
         let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
         let certificates = certificates.display();
-        let folders: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|kind| format!("{kind}_temp_path {kind};\n"))
-            .collect();
+        let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let folders = folders.map(|kind| format!("{kind}_temp_path {kind};")).join("\n");
         let text = format!(
             "daemon off; master_process off; pid nginx.pid; error_log stderr;
              events {{}}

@@ -25,7 +25,7 @@ pub(in crate::http) struct ConfigJson<'s> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigErrorJson<'s> {
-    /// All of it, as `phsweb-agent check` says it.
+    /// All of it, as `phsweb-agent check` says it; for viewers without the lines of the file.
     message: String,
     problems: Vec<ProblemJson<'s>>,
     /// How many more there are.
@@ -39,17 +39,24 @@ struct ProblemJson<'s> {
     excerpt: Option<&'s str>,
 }
 
-pub(in crate::http) fn config<'s>(view: View<'s>) -> ConfigJson<'s> {
+/// `is_detailed`: with the lines of the file that have problems. Hosts and users stand there.
+pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'_> {
     let reload = &view.snapshot.reload;
-    let problem = |problem: &'s Problem| ProblemJson {
-        place: &problem.place,
-        message: &problem.message,
-        excerpt: problem.excerpt.as_deref(),
+    let problem = |problem: &Problem| {
+        if is_detailed { problem.to_string() } else { format!("{}: {}", problem.place, problem.message) }
     };
-    let all: Vec<String> = reload.problems.iter().map(ToString::to_string).collect();
+    let all: Vec<String> = reload.problems.iter().map(problem).collect();
     let error = (!reload.is_good()).then(|| ConfigErrorJson {
         message: all.join("\n"),
-        problems: reload.problems.iter().map(problem).collect(),
+        problems: reload
+            .problems
+            .iter()
+            .map(|problem| ProblemJson {
+                place: &problem.place,
+                message: &problem.message,
+                excerpt: problem.excerpt.as_deref().filter(|_| is_detailed),
+            })
+            .collect(),
         more_problems: reload.more_problems,
     });
     ConfigJson {

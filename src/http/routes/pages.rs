@@ -136,9 +136,13 @@ impl Routes {
     pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
         let http = self.http();
         let frame = Frame::new(&http.title, caller.account(&http, &request.path), &request.path);
-        // With no admin there is nobody else to tell.
-        let is_detailed = http.admin.is_none() || caller.role == Role::Admin;
-        frame.with_reload(&self.store.snapshot().reload, Moment::now(), is_detailed)
+        frame.with_reload(&self.store.snapshot().reload, Moment::now(), self.is_detailed(caller))
+    }
+
+    /// Whether problems of the configuration are shown with the lines of the file: to the admin, or to everybody where
+    /// there is none.
+    pub(super) fn is_detailed(&self, caller: Caller) -> bool {
+        caller.role == Role::Admin || self.http().admin.is_none()
     }
 
     /// The site that a page is of.

@@ -275,5 +275,13 @@ fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
         assert_eq!(page.contains("refesh"), is_for_all, "{page}");
         let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-1")]).body;
         assert!(is_for_all || page.contains("refesh"), "{page}");
+        // The line of the file, in which hosts and users may stand.
+        for (token, is_shown) in [("", is_for_all), ("Bearer admin-token-1", true)] {
+            let answer = kept.ask("GET", "/api/config", &[("Authorization", token)]);
+            let problem = &answer.json()["error"]["problems"][0];
+            assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
+            assert_eq!(problem["excerpt"].is_string(), is_shown, "{token:?}: {problem}");
+            assert_eq!(answer.body.contains("api-user"), is_shown, "{token:?}: {}", answer.body);
+        }
     }
 }
