@@ -20,6 +20,7 @@
 //! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
+//! | [`executor`] | the thread that runs all tasks |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
@@ -45,7 +46,7 @@
 //!
 //! # Threads
 //!
-//! The main one runs the gate, smol's one runs the sites and the events and receives signals, a few answer
+//! The main one runs the gate, the executor's runs the sites and the events and receives signals, a few answer
 //! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!
@@ -67,6 +68,7 @@ pub mod action;
 pub mod clock;
 pub mod command;
 pub mod config;
+pub mod executor;
 pub mod http;
 pub mod logging;
 pub mod plugin;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 use phsweb_agent::command::anew;
+use phsweb_agent::executor;
 use phsweb_agent::logging;
 use phsweb_agent::timings::TEST_VARIABLE;
 
@@ -75,7 +76,7 @@ fn program(address: &str) {
     let done = anew::lasting(|_signals, _timings| {
         let _listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
         // What else an agent has: an epoll, an eventfd, threads.
-        smol::spawn(async {}).detach();
+        executor::spawn(async {}).detach();
         // It may be killed as soon as it has said that it is there.
         log::logger().flush();
         let arguments: Vec<String> = std::env::args().collect();
@@ -105,7 +106,7 @@ fn obey(order: &str) {
     match order {
         "main" => panic!("{MESSAGE}"),
         "thread" => drop(thread::Builder::new().name("worker".into()).spawn(|| panic!("{MESSAGE}")).unwrap()),
-        "smol" => smol::spawn(async { panic!("{MESSAGE}") }).detach(),
+        "task" => executor::spawn(async { panic!("{MESSAGE}") }).detach(),
         "unblock" => smol::unblock(|| panic!("{MESSAGE}")).detach(),
         "together" => {
             let together = Arc::new(Barrier::new(8));
@@ -206,7 +207,7 @@ impl Drop for Program {
 
 fn it_comes_back_whichever_thread_panics() {
     for (order, thread) in
-        [("main", "main"), ("thread", "worker"), ("smol", "smol-1"), ("unblock", "blocking-1")]
+        [("main", "main"), ("thread", "worker"), ("task", "executor"), ("unblock", "blocking-1")]
     {
         let mut program = Program::start();
         let first = program.line();

@@ -9,6 +9,7 @@ use smol::channel::{self, Receiver};
 use smol::stream::StreamExt;
 
 use super::Failure;
+use crate::executor;
 use crate::logging;
 
 /// The signals of a command that runs until one ends it.
@@ -50,7 +51,7 @@ impl Signals {
                 }
             }
         };
-        smol::spawn(forward).detach();
+        executor::spawn(forward).detach();
         Ok(Self { reloads, is_running })
     }
 

@@ -15,6 +15,7 @@ use smol::{Task, Timer};
 
 use super::api::{self, View};
 use crate::clock::Moment;
+use crate::executor;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
@@ -96,7 +97,7 @@ impl Events {
     /// Tells changes for as long as the task is held.
     pub fn start(self: &Arc<Self>) -> Task<()> {
         let events = self.clone();
-        smol::spawn(async move { events.run().await })
+        executor::spawn(async move { events.run().await })
     }
 
     /// Somebody who is to be told.

@@ -18,6 +18,7 @@ use super::pending::{Kind, Notice, Pending};
 use super::reply::{Reply, Trap, fatal};
 use super::settings::Policies;
 use super::trouble::{self, Instead};
+use crate::executor;
 use crate::routeros::wire::{Decoder, Sentence};
 
 /// How long a connection may stay without a login: clients log in as the first thing.
@@ -39,7 +40,7 @@ pub(super) async fn serve(
     peer: SocketAddr,
 ) {
     let (output, turns) = bounded(TURNS_WAITING);
-    let writing = smol::spawn(write(shared.clone(), write_to, turns));
+    let writing = executor::spawn(write(shared.clone(), write_to, turns));
     let connection = Connection::new(shared, counted, output, peer);
     connection.run(read).await;
     future::or(writing, async {

@@ -69,6 +69,7 @@ pub use settings::{Health, IdOrder, Login, Policies, Settings, demo};
 pub use table::MAX_ROWS;
 pub use version::{BadVersion, Version};
 
+use crate::executor;
 use service::{Order, Service};
 use state::State;
 
@@ -98,9 +99,9 @@ impl Router {
         let (orders, given) = unbounded();
         let service = Service::new(shared.clone(), addr, given)?;
         let addr = service.addr();
-        let mut at_work = vec![smol::spawn(service.run())];
+        let mut at_work = vec![executor::spawn(service.run())];
         if !churn.is_zero() {
-            at_work.push(smol::spawn(hotspot::come_and_go(shared.clone(), churn)));
+            at_work.push(executor::spawn(hotspot::come_and_go(shared.clone(), churn)));
         }
         Ok(Self { addr, shared, orders, _at_work: at_work })
     }

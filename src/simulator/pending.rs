@@ -6,6 +6,7 @@ use smol::channel::{Receiver, Sender, unbounded};
 use smol::{Task, future};
 
 use super::reply::{Trap, sentence};
+use crate::executor;
 use crate::routeros::wire::Sentence;
 
 /// Commands under way at a time on one connection, so that one client's commands, each with its
@@ -70,7 +71,7 @@ impl Pending {
         self.last_key += 1;
         let (key, notices) = (self.last_key, self.notices.0.clone());
         let act = act(key, notices.clone());
-        let task = smol::spawn(async move {
+        let task = executor::spawn(async move {
             act.await;
             let _ = notices.try_send(Notice::Finished(key));
         });

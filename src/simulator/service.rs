@@ -18,6 +18,7 @@ use super::counters::Counted;
 use super::fault::Fault;
 use super::settings::Settings;
 use super::tls::Tls;
+use crate::executor;
 
 /// How long to wait after an `accept` that failed, for instance with no descriptor left, or after
 /// the port could not be had again.
@@ -126,7 +127,7 @@ impl Service {
         drop(state);
         let (shared, tls) = (self.shared.clone(), self.tls.clone());
         let counted = Counted::new(shared.clone());
-        self.open.push(smol::spawn(serve(shared, counted, tls, stream, peer)));
+        self.open.push(executor::spawn(serve(shared, counted, tls, stream, peer)));
     }
 }
 

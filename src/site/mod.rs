@@ -26,6 +26,7 @@ use smol::{Task, Timer};
 use crate::action::{Answer, Orders, Refusal};
 use crate::clock::Moment;
 use crate::config;
+use crate::executor;
 use crate::routeros::connect::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
@@ -83,7 +84,7 @@ impl Site {
             answered: None,
             turned_away: false,
         };
-        Self { configured, task: smol::spawn(task.run().or(beside)) }
+        Self { configured, task: executor::spawn(task.run().or(beside)) }
     }
 
     /// Goes by another configuration of the same site from now on. The connection is kept where it can be.
@@ -391,7 +392,7 @@ mod tests {
     /// Whether the executor still runs other tasks.
     fn executor_is_responsive() -> bool {
         let (done, wait) = channel::bounded(1);
-        smol::spawn(async move { done.send(()).await }).detach();
+        executor::spawn(async move { done.send(()).await }).detach();
         let late = async {
             Timer::after(PATIENCE).await;
             false

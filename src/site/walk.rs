@@ -10,6 +10,7 @@ use super::configured::Configured;
 use crate::action::{Answer, Step};
 use crate::clock::Moment;
 use crate::config::{self, Host};
+use crate::executor;
 use crate::plugin::hotspot::command::remove_session;
 use crate::plugin::{self, Context, Plugin};
 use crate::routeros::client::Client;
@@ -51,7 +52,7 @@ pub(super) async fn walk_on_request(configured: Configured, tests: Receiver<Answ
 async fn walk_side_by_side(config: &Arc<config::Site>) -> Vec<Step> {
     let walk_to_one = |at: usize| {
         let config = config.clone();
-        smol::spawn(async move {
+        executor::spawn(async move {
             let mut steps = Vec::new();
             walk_to(&config.hosts[at], &config, &mut |step| steps.push(step)).await;
             steps

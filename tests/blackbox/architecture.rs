@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("clock", &[]),
+    ("executor", &[]),
     ("timings", &[]),
     ("logging", &[]),
     ("routeros", &[]),
@@ -18,18 +19,29 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ),
     ("action", &["clock", "plugin", "routeros::error"]),
     ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls"]),
-    ("site", &["action", "clock", "config", "plugin", "routeros", "state", "timings"]),
+    ("site", &["action", "clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
     (
         "http",
-        &["action", "clock", "config", "plugin", "routeros::error", "routeros::value", "state", "timings"],
+        &[
+            "action",
+            "clock",
+            "config",
+            "executor",
+            "plugin",
+            "routeros::error",
+            "routeros::value",
+            "state",
+            "timings",
+        ],
     ),
-    ("simulator", &["routeros::wire"]),
+    ("simulator", &["executor", "routeros::wire"]),
     (
         "command",
         &[
             "action",
             "clock",
             "config",
+            "executor",
             "http",
             "logging",
             "routeros::login",
