@@ -14,6 +14,7 @@ mod soak;
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
+mod users;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

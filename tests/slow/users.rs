@@ -1,0 +1,32 @@
+//! All users of a large hotspot, page by page. A debug build of the simulated router takes half a second for each page.
+
+use std::collections::BTreeSet;
+
+use crate::agent::{Given, Running, program};
+
+const USERS: usize = 10_000;
+
+#[test]
+fn each_of_ten_thousand_users_is_on_one_page() {
+    let _alone = super::alone();
+    let users = format!("--users={USERS}");
+    let router = Running::start(&mut program(["simulate", "--routers=1", &users, "--active=5", "--port=0"]));
+    let address = router.line("127.0.0.1:");
+    let address = format!("127.0.0.1:{}", address.split(' ').next().unwrap()).parse().unwrap();
+    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1h\",");
+    let agent = given.site("awka", address, "").start().with_token("t");
+    agent.well("awka");
+    let (mut ids, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = agent.json(&format!("/api/hotspot/awka/users?limit=500{after}"));
+        assert_eq!(page["total"], USERS);
+        let users = page["users"].as_array().unwrap();
+        assert!(users.len() <= 500, "{}", users.len());
+        ids.extend(users.iter().map(|user| user["id"].as_str().unwrap().to_string()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (USERS, USERS));
+    assert_eq!(agent.json("/api/sites/awka")["usage"]["logins"], 1, "over one connection");
+    assert_eq!(agent.stats("awka")["totalUsers"], USERS);
+}
