@@ -16,6 +16,12 @@ static EXECUTOR: Executor<'static> = Executor::new();
 ///
 /// When the system has no thread left for the first task. The program then restarts, and waits before it does so again.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
+    start();
+    EXECUTOR.spawn(future)
+}
+
+/// Starts the thread, the first time.
+fn start() {
     static THREAD: Once = Once::new();
     THREAD.call_once(|| {
         let run = || block_on(EXECUTOR.run(future::pending::<()>()));
@@ -23,5 +29,4 @@ pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
             panic!("no thread for tasks: {error}");
         }
     });
-    EXECUTOR.spawn(future)
 }

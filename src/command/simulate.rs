@@ -1,6 +1,6 @@
 //! `simulate`: the simulated routers alone, for other people's clients.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::simulator::{self, Capture, Fault, Login, Policies, Router, Settings, 
 /// Most bytes of a captured board. Menus with thousands of rows take one or two megabytes.
 const MAX_CAPTURE: u64 = 8 << 20;
 
-/// Most boards that a message lists.
-const MAX_LISTED: usize = 50;
+/// The boards that come with the source.
+const BOARDS: &str = "examples/boards/{cap-ac,cap-ax,ccr2004,hap-ac3,rb951,x86-6.33,x86-7.21}.txt";
 
 /// Options of `simulate`.
 #[derive(Debug, Clone)]
@@ -92,25 +92,16 @@ impl Simulate {
     }
 }
 
-/// Reads a captured board. Where there is none, its neighbours are named.
+/// Reads a captured board.
 fn capture(path: &Path) -> Result<Capture, String> {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_CAPTURE).read_to_string(&mut text));
-    match read {
-        Ok(_) if text.len() as u64 == MAX_CAPTURE => Err(format!("{}: it is too long", path.display())),
-        Ok(_) => text.parse().map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let entries = fs::read_dir(folder.unwrap_or(Path::new("."))).into_iter().flatten().flatten();
-            let files =
-                entries.map(|entry| entry.path()).filter(|path| path.extension() == Some("txt".as_ref()));
-            let mut boards: Vec<String> = files.map(|path| path.display().to_string()).collect();
-            boards.sort_unstable();
-            boards.truncate(MAX_LISTED);
-            let boards = if boards.is_empty() { "none".into() } else { boards.join(", ") };
-            Err(format!("can't read {}: {error}; boards in that folder: {boards}", path.display()))
-        }
+    File::open(path)
+        .and_then(|file| file.take(MAX_CAPTURE).read_to_string(&mut text))
+        .map_err(|error| format!("can't read {}: {error}; the source has {BOARDS}", path.display()))?;
+    if text.len() as u64 == MAX_CAPTURE {
+        return Err(format!("{}: it is too long", path.display()));
     }
+    text.parse().map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Who may log in: the agent's user, one who may only look, and the one that a new router has.

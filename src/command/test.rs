@@ -10,6 +10,7 @@ use smol::lock::Semaphore;
 use super::{Failure, file, say};
 use crate::action::Step;
 use crate::config::{self, Config, Site};
+use crate::executor;
 use crate::http::StepJson;
 use crate::site::walk;
 
@@ -45,7 +46,7 @@ impl Test {
                 // A walk tells a handful of steps for each host.
                 let (told, steps) = channel::unbounded();
                 let (site, places) = (site.clone(), places.clone());
-                let task = smol::spawn(async move {
+                let task = executor::spawn(async move {
                     let _place = places.acquire().await;
                     // Nobody hears it any more at the end only.
                     walk(&site, |step| drop(told.try_send(step))).await;

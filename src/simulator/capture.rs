@@ -4,6 +4,7 @@
 //! it, and `=key=value` is an attribute of that row. `!trap` says that the router lacks the menu; a menu without rows is
 //! empty. In a value `\n` is a line end and `\\` a backslash. Empty lines and those that begin with `#` are ignored.
 
+use std::mem;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -73,9 +74,7 @@ fn read(menus: &mut Menus, line: &str) -> Option<()> {
         _ => {
             let (key, value) = line.strip_prefix('=')?.split_once('=')?;
             let row = rows.as_mut()?.last_mut()?;
-            // `\\n` is a backslash and an n: line ends are replaced only between the backslashes.
-            let parts: Vec<String> = value.split(r"\\").map(|part| part.replace(r"\n", "\n")).collect();
-            let value = parts.join("\\");
+            let value = unescape(value);
             if key == ".id" {
                 row.id = value;
             } else {
@@ -86,16 +85,39 @@ fn read(menus: &mut Menus, line: &str) -> Option<()> {
     Some(())
 }
 
+/// A value as it was captured: `\n` in it is a line end, and any other character after a backslash is itself.
+fn unescape(text: &str) -> String {
+    let (mut value, mut is_escaped) = (String::new(), false);
+    for c in text.chars() {
+        match c {
+            '\\' if !is_escaped => is_escaped = true,
+            c => {
+                value.push(if is_escaped && c == 'n' { '\n' } else { c });
+                is_escaped = false;
+            }
+        }
+    }
+    value
+}
+
 impl State {
     /// Replaces the menus that were captured.
     pub(super) fn replay(&mut self) {
         let Some(Capture { menus, .. }) = self.settings.capture.take() else { return };
         let now = self.clock.at();
+        let lacks = |menu: &String| menus.iter().any(|(lacking, rows)| lacking == menu && rows.is_none());
+        let is_one_row = |menu: &str, rows: &[Row]| {
+            let is_single = self.tables.get(menu).is_some_and(|table| table.rules().single);
+            !is_single && matches!(rows, [row] if row.id.is_empty())
+        };
+        let one_rows =
+            menus.iter().filter(|(menu, rows)| rows.as_ref().is_some_and(|rows| is_one_row(menu, rows)));
+        let one_rows: Vec<_> = one_rows.map(|(menu, _)| (menu.clone(), Table::new(ONE_ROW))).collect();
+        // Collected and not changed in place, which is much more code.
+        let tables = mem::take(&mut self.tables).into_iter().filter(|(menu, _)| !lacks(menu));
+        self.tables = tables.chain(one_rows).collect();
         for (menu, rows) in menus {
-            let Some(mut rows) = rows else {
-                self.tables.remove(&menu);
-                continue;
-            };
+            let Some(mut rows) = rows else { continue };
             for row in &mut rows {
                 // Of a user it is the sum of the sessions that have ended.
                 let uptime = duration_seconds(row.text("uptime")).filter(|_| menu != USER);
@@ -106,10 +128,6 @@ impl State {
                         self.set_booted(since);
                     }
                 }
-            }
-            let is_single = self.tables.get(&menu).is_some_and(|table| table.rules().single);
-            if !is_single && matches!(rows.as_slice(), [row] if row.id.is_empty()) {
-                self.tables.insert(menu.clone(), Table::new(ONE_ROW));
             }
             self.set_rows(&menu, rows);
         }
