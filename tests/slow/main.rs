@@ -7,6 +7,7 @@
 
 mod abuse;
 mod faults;
+mod large_hotspots;
 mod memory;
 mod reload_soak;
 mod soak;
@@ -14,7 +15,6 @@ mod soak;
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
-mod users;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

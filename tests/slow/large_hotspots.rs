@@ -1,10 +1,26 @@
-//! All users of a large hotspot, page by page. A debug build of the simulated router takes half a second for each page.
+//! Hotspots of ten thousand users, for which a debug build of the simulated router computes for seconds.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
+use phsweb_agent::simulator::Settings;
+
+use super::router;
 use crate::agent::{Given, Running, program};
 
 const USERS: usize = 10_000;
+
+/// Within which such a router starts. Looking at every row for each person would take minutes.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn the_simulator_starts_a_large_hotspot_within_seconds() {
+    let _alone = super::alone();
+    let began = Instant::now();
+    let router = router(Settings { users: USERS, active: USERS, ..Settings::default() });
+    assert_eq!(router.sessions().len(), USERS);
+    assert!(began.elapsed() < STARTS_WITHIN, "{:?}", began.elapsed());
+}
 
 #[test]
 fn each_of_ten_thousand_users_is_on_one_page() {
