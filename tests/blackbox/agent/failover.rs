@@ -135,8 +135,8 @@ fn a_first_host_that_comes_and_goes_has_to_be_well_three_times_in_a_row() {
 fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_and_over() {
     let faults = [Fault::Refuse, Fault::Stall, Fault::Fatal, Fault::HalfOpen, Fault::LoginRefused];
     let sites = faults.map(|fault| (fault.name(), fault, gone(), router(Settings::default())));
-    let given =
-        sites.iter().fold(given(), |given, (key, _, first, second)| site(given, key, [first, second]));
+    let given = given().timing("failback_probe_min", "1500ms").timing("failback_probe_max", "1500ms");
+    let given = sites.iter().fold(given, |given, (key, _, first, second)| site(given, key, [first, second]));
     let agent = given.start();
     for (key, fault, first, _) in &sites {
         agent.well(key);
@@ -149,7 +149,8 @@ fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_a
         }
         sites.iter().all(|(.., second)| second.counters().logins == 2).then_some(())
     });
-    throughout(AFTER_RETURN, || {
+    // The next return takes six probes, of which the machine may need some to notice the first.
+    throughout(Duration::from_secs(5), || {
         for (key, _, first, second) in &sites {
             let site = well(&agent, key);
             assert_eq!(site["address"], second.addr().to_string(), "{site:#}");

@@ -55,7 +55,8 @@ fn however_a_file_is_replaced_it_is_taken_and_nothing_is_wrong() {
 #[test]
 fn one_that_is_written_piece_by_piece_is_taken_when_it_is_whole() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "first"));
+    // Longer than a busy machine takes to write it.
+    let kept = Kept::start(&given(&router, "first").timing("config_settle", "30s"));
     kept.well("awka");
     let text = given(&router, "whole").text();
     let mut file = OpenOptions::new().write(true).truncate(true).open(kept.path("sites.ron")).unwrap();
