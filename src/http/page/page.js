@@ -109,6 +109,7 @@ function show() {
   let must = false; // look, whatever was heard
   let looking = false;
   let looked = -APART_MS;
+  let leaving = false; // for another page: a reload would stay on this one
   let own, timer, idle, saying, typing;
 
   // The page at an address; nothing where there is no answer.
@@ -192,6 +193,7 @@ function show() {
     const address = location.href;
     const { ok, status, page } = await load(address, WAIT_MS);
     looking = false;
+    if (leaving) return;
     if (!status || status >= 500) state("The agent does not answer.", true);
     else if (!ok) location.reload();
     // While it was asked for somebody may have typed on.
@@ -223,8 +225,10 @@ function show() {
     const { status, page } = await load(href, WAIT_MS);
     if (page?.querySelector(".confirm")) open(page);
     // One must log in first, say.
-    else if (status) location.assign(href);
-    else say("The agent does not answer.");
+    else if (status) {
+      leaving = true;
+      location.assign(href);
+    } else say("The agent does not answer.");
   }
 
   async function send(form) {
