@@ -53,7 +53,7 @@ fn start(router: &Router) -> Agent {
         )"#,
         router.addr()
     );
-    Agent::start(&mut Command::new(binary()), &file)
+    Agent::start(Command::new(binary()).arg("run"), &file)
 }
 
 /// What the crowd has seen so far.

@@ -72,7 +72,7 @@ fn file(routers: &[Router]) -> String {
 }
 
 fn start(binary: &Path, file: &str) -> Agent {
-    Agent::start(Command::new(binary).env_clear().stderr(Stdio::null()), file)
+    Agent::start(Command::new(binary).arg("run").env_clear().stderr(Stdio::null()), file)
 }
 
 /// Asks as a program does that keeps no connection.
