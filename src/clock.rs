@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment on the monotonic clock that includes the time in which the host is suspended. May lie before the agent's start: a session's login, say.
+/// A moment on the monotonic clock that includes the time in which the host is suspended. It may lie before the
+/// agent's start: a session's login does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// Milliseconds since the agent's start.

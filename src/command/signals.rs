@@ -26,7 +26,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Receives signals from now on, on smol's thread, which calls `on_end` on SIGTERM or SIGINT.
+    /// Receives signals from now on, on the executor's thread, which calls `on_end` on SIGTERM or SIGINT.
     pub(super) fn receive(on_end: fn()) -> Result<Self, Failure> {
         let mut signals = async_signal::Signals::new([Signal::Term, Signal::Int, Signal::Hup])
             .map_err(|error| Failure::No(format!("signals can't be received: {error}")))?;

@@ -46,9 +46,7 @@ impl Contents {
     pub(super) fn are_same(&self) -> bool {
         self.0.iter().all(|(path, content)| digest_of(&read(path, content.most)) == content.digest)
     }
-}
 
-impl Contents {
     /// The files that have no name left in any folder. Where a single file is mounted and then replaced by a rename, its
     /// path still leads to the old one.
     pub(super) fn unlinked(&self) -> impl Iterator<Item = &Path> {

@@ -115,9 +115,7 @@ impl Site {
             plugins: plugin::BUILT_IN.into_iter().filter_map(plugin::built_in).collect(),
         }
     }
-}
 
-impl Site {
     /// The user and the password as the bytes that a login sends. `WinBox` on Windows stores them in the code page of
     /// who typed them.
     #[must_use]

@@ -171,25 +171,21 @@ impl<'f> Check<'f, '_> {
     fn metrics(&mut self, of_plugin: &str, fields: &Fields<'f>, menu: &str, private: bool) -> Vec<Metric> {
         let Some(node) = fields.get("metrics") else { return Vec::new() };
         let of = format!("a metric of {of_plugin}");
-        let mut metrics = Vec::new();
         let nodes = self.up_to(MAX_METRICS, "metrics", node, "metrics, such as [(name: \"…\", kind: Rows)]");
-        let outer = self.reader.scope.len();
-        self.reader.scope.push_str("metrics.");
-        for node in nodes {
-            let Some(fields) = self.reader.fields(&of, node, &METRIC) else { continue };
-            let kind = "kind: Rows, Gauge(\"column\") or Counter(\"column\")";
-            self.reader.need(&of, node, &fields, "name", "name: \"mikrotik_leases\"");
-            self.reader.need(&of, node, &fields, "kind", kind);
-            let labels =
-                fields.get("labels").map(|node| self.labels(menu, node, private)).unwrap_or_default();
-            let name = fields.get("name").and_then(|node| self.metric_name(node));
-            let measure = fields.get("kind").and_then(|node| self.measure(menu, node));
-            if let (Some(name), Some(measure)) = (name, measure) {
-                metrics.push(Metric { name, measure, labels });
-            }
-        }
-        self.reader.scope.truncate(outer);
-        metrics
+        self.scoped("metrics", |check| {
+            nodes.into_iter().filter_map(|node| check.metric(&of, node, menu, private)).collect()
+        })
+    }
+
+    fn metric(&mut self, of: &str, node: Node<'f>, menu: &str, private: bool) -> Option<Metric> {
+        let fields = self.reader.fields(of, node, &METRIC)?;
+        let kind = "kind: Rows, Gauge(\"column\") or Counter(\"column\")";
+        self.reader.need(of, node, &fields, "name", "name: \"mikrotik_leases\"");
+        self.reader.need(of, node, &fields, "kind", kind);
+        let labels = fields.get("labels").map(|node| self.labels(menu, node, private)).unwrap_or_default();
+        let name = fields.get("name").and_then(|node| self.metric_name(node));
+        let measure = fields.get("kind").and_then(|node| self.measure(menu, node));
+        Some(Metric { name: name?, measure: measure?, labels })
     }
 
     fn metric_name(&mut self, node: Node<'f>) -> Option<String> {

@@ -213,7 +213,7 @@ impl Exchange {
         self.received_at
     }
 
-    /// When the router was last asked once more after a silence, for all commands under way together.
+    /// When the router was last asked once more after a silence, for all open commands together.
     pub(super) fn probed_at(&self) -> Option<Instant> {
         self.probed_at
     }

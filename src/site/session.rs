@@ -183,8 +183,8 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
-    /// Asks these in one write. Where not one byte comes, not even to a second command, the connection is given up.
-    /// So it is where nothing is answered twice, though a change is told now and then.
+    /// Sends these commands in one write. The connection is given up if not one byte arrives, not even after another
+    /// command, and if two calls in a row get no answer, even if changes from `listen` arrive.
     async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
         let (client, timeout) = (self.client, self.site.config.query_timeout);
         let before = client.usage();
@@ -218,15 +218,15 @@ impl<'s> Session<'s> {
             self.follower.begin(self.client);
         }
         let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
-        let counts = due.iter().position(|plugin| self.row_check.is_due() && plugin.count().is_some());
-        let count = counts.and_then(|at| due[at].count());
-        let more = count.iter().cloned().chain([heartbeat()]);
+        let mut counts = due.iter().enumerate().filter_map(|(at, plugin)| Some((at, plugin.count()?)));
+        let count = if self.row_check.is_due() { counts.next() } else { None };
+        let more = count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]);
         let mut answers = self.ask(asked.iter().flatten().cloned().chain(more).collect()).await?;
         let uptime = answers.pop();
-        let counted = counts.and_then(|at| {
+        let unconfirmed = count.and_then(|(at, count)| {
             let counted = answers.pop();
             let list = answers.get(asked.iter().take(at).map(Vec::len).sum::<usize>());
-            self.row_check.compare(list, counted.as_ref())
+            Some((count, self.row_check.compare(list, counted.as_ref())?))
         });
         let now = Moment::now();
         let mut rest = answers.as_slice();
@@ -244,8 +244,8 @@ impl<'s> Session<'s> {
             let changes = if followed { self.follower.take() } else { Vec::new() };
             let following = if followed { self.follower.following(&changes) } else { Following::No };
             let mut after = before.clone().after(own, asked_at, now, config.codepage, following);
-            if after.error.is_none() && after.partial.is_none() && plugin.count().is_some() {
-                after.partial = self.row_check.partial();
+            if after.error.is_none() && after.partial.is_none() {
+                after.partial = self.row_check.partial().filter(|_| plugin.count().is_some());
             }
             if followed && after.error.is_none() {
                 self.follower.answered(untold(&after) > untold(&before));
@@ -269,7 +269,7 @@ impl<'s> Session<'s> {
         for (plugins, error) in news_of {
             log::warn!("{}: {plugins}: {error}. {}", config.key, error.hint);
         }
-        if let (Some(first), Some(count)) = (counted, count) {
+        if let Some((count, first)) = unconfirmed {
             let second = self.ask(vec![count]).await?.pop();
             self.row_check.confirm(first, second.as_ref());
         }

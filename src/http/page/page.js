@@ -117,13 +117,7 @@ function show() {
     try {
       const answer = await fetch(address, { ...options, headers: { Accept: "text/html" }, signal: AbortSignal.timeout(wait_ms) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      // Links are relative to the page that has them.
-      for (const name of ["href", "action"]) {
-        for (const node of page.querySelectorAll(`main [${name}]`)) {
-          node.setAttribute(name, new URL(node.getAttribute(name), answer.url));
-        }
-      }
-      return { ok: answer.ok, status: answer.status, page };
+      return { ok: answer.ok, status: answer.status, page, url: answer.url };
     } catch {
       return {};
     }
@@ -214,7 +208,13 @@ function show() {
     if (must || newest > main.dataset.generation) want();
   }
 
-  function open(page) {
+  // Shows the page at an address in the dialog. Its links are relative to that address, and not to this page's.
+  function open(page, url) {
+    for (const name of ["href", "action"]) {
+      for (const node of page.querySelectorAll(`main [${name}]`)) {
+        node.setAttribute(name, new URL(node.getAttribute(name), url));
+      }
+    }
     dialog.firstElementChild.replaceChildren(...page.getElementById("main").children);
     dialog.lastElementChild.textContent = "";
     if (dialog.open) dialog.querySelector("[data-back]").focus();
@@ -222,8 +222,8 @@ function show() {
   }
 
   async function ask({ href }) {
-    const { status, page } = await load(href, WAIT_MS);
-    if (page?.querySelector(".confirm")) open(page);
+    const { status, page, url } = await load(href, WAIT_MS);
+    if (page?.querySelector(".confirm")) open(page, url);
     // One must log in first, say.
     else if (status) {
       leaving = true;
@@ -236,7 +236,7 @@ function show() {
     form.isUnderWay = true;
     say("Asking the router…");
     const body = new URLSearchParams(new FormData(form));
-    const { ok, status, page } = await load(form.action, DONE_MS, { method: "POST", body });
+    const { ok, status, page, url } = await load(form.action, DONE_MS, { method: "POST", body });
     form.isUnderWay = false;
     if (ok) {
       dialog.close();
@@ -245,7 +245,7 @@ function show() {
     } else if (!status) {
       say("The agent does not answer. Whether it was done is not known.");
     } else if (dialog.open && page.querySelector("[data-back]")) {
-      open(page);
+      open(page, url);
     } else {
       location.reload();
     }

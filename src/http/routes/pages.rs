@@ -93,12 +93,9 @@ impl Routes {
             }
             Form::Refresh => {
                 let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
-                let outcomes = self
-                    .refresh(sites, who)
-                    .map_err(|_| see(&path, &format!("?said={}", Said::Busy.code())))?;
-                Ok(Reply::later(async move {
-                    see(&path, &format!("?said={}", refreshed(&outcomes.await).code()))
-                }))
+                let overview = move |said: Said| see(&path, &format!("?said={}", said.code()));
+                let outcomes = self.refresh(sites, who).map_err(|_| overview(Said::Busy))?;
+                Ok(Reply::later(async move { overview(refreshed(&outcomes.await)) }))
             }
             Form::SiteRefresh(key) => {
                 let key = find(key)?.key.clone();

@@ -42,7 +42,7 @@ fn a_session_that_falls_silent_is_a_query_timeout_and_no_reboot() {
     assert!(error["message"].as_str().unwrap().contains("no answer to "), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("query_timeout"), "{error}");
     assert_eq!(causes(&agent)[..2], [Value::Null, json!("query_timeout")]);
-    // Whether it rebooted is told by the router, once it answers.
+    // The router reports whether it rebooted once it answers.
     router.set_fault(None);
     agent.well("awka");
     refreshed(&router);
