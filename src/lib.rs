@@ -15,7 +15,7 @@
 //! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
 //! | [`config`] | `sites.ron`: read, checked whole, each problem with its place; `fields` names them all, `syntax` says what is wrong in a text that is no RON, `watch` sees it change, `changes` says what is other |
 //! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
-//! | [`http`] | the gate, tiny_http behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
+//! | [`http`] | the gate, the workers behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
 //! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
@@ -40,14 +40,14 @@
 //! - `sites.ron` → `Watch` → parse → check → `Changes` → `site::Sites`, the gate's `Keeper` and the routes: what is
 //!   as it was is not touched, and what is wrong changes nothing but what the page says of it
 //! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
-//! - client → gate (whole requests only) → engine → route → answer from the last snapshot
+//! - client → gate (whole requests only) → worker → route → answer from the last snapshot
 //! - POST → route → `action::Desk` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer
 //! - a new `Arc<Snapshot>` → `http::events`, which renders each change once → gate → all who follow
 //!
 //! # Threads
 //!
-//! The main one runs the gate, the executor's runs the sites and the events and receives signals, a few answer
-//! requests through tiny_http, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
+//! The main one runs the gate, the executor's runs the sites and the events and receives signals, two to four
+//! answer requests, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!
 //! A panic in any of them, also in one of a crate's, is a mistake. None is caught, and nothing unwinds: the program

@@ -12,7 +12,8 @@ use super::reload::Source;
 use super::{Failure, Signals, nothing_to_reload};
 use crate::action::Desk;
 use crate::config::{Changes, Config};
-use crate::http::{self, Events, Routes, gate};
+use crate::http::gate::{self, WorkerPool};
+use crate::http::{Events, Routes};
 use crate::site::Sites;
 use crate::state::{Problem, Reload, Store};
 use crate::timings::Timings;
@@ -31,7 +32,7 @@ pub(super) fn serve(
     let desk = Arc::new(Desk::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));
-    let engine = http::start({
+    let workers = WorkerPool::start({
         let routes = routes.clone();
         move |request| routes.answer(request)
     })
@@ -56,7 +57,7 @@ pub(super) fn serve(
         };
         agent.become_as(config).await;
         let _events = events.start();
-        let serving = async { match gate::serve(listener, engine, limits, https, orders).await {} };
+        let serving = async { match gate::serve(listener, workers, limits, https, orders).await {} };
         match source {
             None => serving.or(signals.until_ended(nothing_to_reload)).await,
             Some(source) => {
@@ -110,7 +111,7 @@ impl Agent {
 /// Lets the process have a descriptor for each connection and router, as far as the system lets it: the
 /// usual 1,024 are few.
 fn raise_descriptors(config: &Config) {
-    /// For the engine, the log, files, and a second way to some routers.
+    /// For the log, files, and a second way to some routers.
     const REST: usize = 128;
     let wanted = (config.http.max_connections + 2 * config.sites.len() + REST) as u64;
     let limit = getrlimit(Resource::Nofile);

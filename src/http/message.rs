@@ -40,7 +40,7 @@ impl Method {
     }
 }
 
-/// The request header fields that routes may ask for; all others end at the gate.
+/// The request header fields that routes may ask for; all others are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// `Accept`
@@ -113,7 +113,8 @@ pub struct Request {
     pub peer: IpAddr,
     /// Whether the client reached a trusted proxy over HTTPS; `None` if none says so or otherwise.
     pub is_https: Option<bool>,
-    fields: [Option<String>; Field::ALL.len()],
+    /// By `Field as usize`.
+    pub(super) fields: [Option<String>; Field::ALL.len()],
 }
 
 impl Request {

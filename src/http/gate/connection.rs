@@ -14,11 +14,12 @@ use smol::lock::SemaphoreGuardArc;
 
 use super::chunked::Chunked;
 use super::door::Seat;
-use super::engine::{Answer, Engine, Outcome};
 use super::head::{self, Framing, Head, Refusal, refuse};
 use super::limits::{Gate, MAX_HEAD};
+use super::output::ResponseBytes;
 use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
+use super::workers::{WorkerOutput, WorkerPool};
 use crate::http::events::Follower;
 use crate::http::message::{Method, problem};
 
@@ -79,11 +80,11 @@ impl From<io::Error> for End {
 
 impl Connection<TcpStream> {
     /// Does the handshake, and serves what comes over it to its end.
-    pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, engine: Engine) {
+    pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, workers: WorkerPool) {
         let Self { stream, peer, client, seat, gate, opens_by, buffer } = self;
         match within(opens_by, tls::accept(stream, settings)).await {
             Some(Ok(Opening::Secured(stream))) => {
-                Connection { stream, peer, client, seat, gate, opens_by, buffer }.run(engine).await;
+                Connection { stream, peer, client, seat, gate, opens_by, buffer }.run(workers).await;
             }
             Some(Ok(Opening::Plain(stream))) => {
                 let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
@@ -103,10 +104,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Serves it to its end.
-    pub(super) async fn run(mut self, engine: Engine) {
+    pub(super) async fn run(mut self, workers: WorkerPool) {
         let mut begins_by = self.opens_by;
         let end = loop {
-            match self.turn(&engine, begins_by).await {
+            match self.turn(&workers, begins_by).await {
                 Ok(()) => begins_by = Instant::now() + self.gate.limits.idle,
                 Err(end) => break end,
             }
@@ -125,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Done => {}
             End::Refused(method, refusal) => {
                 log::debug!("{} refused: {} {}", self.client, refusal.status, refusal.detail);
-                if self.write(&refused(method, refusal).bytes).await.is_err() {
+                if self.write(&refused(method, refusal)).await.is_err() {
                     return;
                 }
             }
@@ -134,29 +135,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// One request, whose first byte must come by `begins_by`, and its answer.
-    async fn turn(&mut self, engine: &Engine, begins_by: Instant) -> Result<(), End> {
+    async fn turn(&mut self, workers: &WorkerPool, begins_by: Instant) -> Result<(), End> {
         self.client = self.peer;
-        let head = self.read_head(begins_by).await?;
+        let mut head = self.read_head(begins_by).await?;
         let client = self.gate.proxies.client(self.peer, &head);
         self.client = client.address;
         self.seat.count_for(client.address);
         let began = Instant::now();
-        let answered = {
+        let output = {
             let (length, _place) = self.read_body(&head).await?;
             self.seat.asking();
-            let answered = engine.ask(&head, &self.buffer[..length], client, self.gate.limits.answer).await;
+            let mut request = head.request(client);
+            request.body = self.buffer[..length].to_vec();
             self.consume(length);
-            answered
+            workers.run(request, self.gate.limits.answer).await
         };
         self.seat.reading();
-        let mut answer = match answered.map_err(|refusal| End::Refused(head.method, refusal))? {
-            Outcome::Whole(answer) => answer,
-            Outcome::Events(answer, follower) => return self.follow(&head, answer, follower).await,
+        let mut response = match output.map_err(|refusal| End::Refused(head.method, refusal))? {
+            WorkerOutput::Response(response) => response,
+            WorkerOutput::Events(response, follower) => return self.follow(&head, response, follower).await,
         };
-        answer.set_connection(head.keep_alive);
-        self.write(&answer.bytes).await?;
+        response.set_connection(head.keep_alive);
+        self.write(&response).await?;
         if log::log_enabled!(log::Level::Debug) {
-            let (status, bytes, took) = (answer.status, answer.bytes.len(), began.elapsed());
+            let (status, bytes, took) = (response.status, response.len(), began.elapsed());
             log::debug!("{} {} {status} {bytes} B {took:.1?}", self.client, head.summary());
         }
         if !head.keep_alive {
@@ -167,10 +169,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Writes events as they come, until the client goes: it is not to ask for anything else.
-    async fn follow(&mut self, head: &Head, mut answer: Answer, mut follower: Follower) -> Result<(), End> {
+    async fn follow(
+        &mut self,
+        head: &Head,
+        mut response: ResponseBytes,
+        mut follower: Follower,
+    ) -> Result<(), End> {
         // The end of the connection is the end of the body.
-        answer.set_connection(false);
-        self.write(&answer.bytes).await?;
+        response.set_connection(false);
+        self.write(&response).await?;
         if head.method == Method::Head {
             return Err(End::Done);
         }
@@ -251,7 +258,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Framing::Length(length) => {
                 let place = self.place_for(head, length)?;
                 if head.expects_continue && self.buffer.len() < length {
-                    self.write(CONTINUE).await?;
+                    self.put(CONTINUE).await?;
                 }
                 while self.buffer.len() < length {
                     self.read_some(head, deadline, length).await?;
@@ -260,7 +267,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Framing::Chunked => {
                 if head.expects_continue && self.buffer.is_empty() {
-                    self.write(CONTINUE).await?;
+                    self.put(CONTINUE).await?;
                 }
                 let (mut chunked, mut place) = (Chunked::default(), None);
                 while !chunked.take(&mut self.buffer).map_err(|refusal| End::Refused(head.method, refusal))? {
@@ -296,9 +303,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), End> {
-        self.seat.holds(bytes.len());
-        self.put(bytes).await?;
+    async fn write(&mut self, response: &ResponseBytes) -> Result<(), End> {
+        self.seat.holds(response.len());
+        self.put(&response.first).await?;
+        if !response.rest.is_empty() {
+            self.put(&response.rest).await?;
+        }
         self.seat.holds(0);
         Ok(())
     }
@@ -354,10 +364,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// A refusal as it goes to the client; the connection ends with it.
-fn refused(method: Method, refusal: Refusal) -> Answer {
+fn refused(method: Method, refusal: Refusal) -> ResponseBytes {
     let Refusal { status, detail } = refusal;
     let title = tiny_http::StatusCode(status).default_reason_phrase();
-    let mut answer = Answer::new(problem(status, title, detail), method);
-    answer.set_connection(false);
-    answer
+    let mut response = ResponseBytes::new(problem(status, title, detail), method);
+    response.set_connection(false);
+    response
 }

@@ -1,11 +1,12 @@
-//! The head of a request: which ones are taken, and in what form they go on.
+//! The head of a request: which ones are accepted, and what is understood of them.
 //!
-//! Two programs that read one head differently are how requests get smuggled, so
-//! whatever is not plain is refused here, and what goes on to the engine is
-//! written anew from what was understood.
+//! Two programs that read one head differently are how requests get smuggled, so whatever is ambiguous is refused.
+
+use std::mem;
 
 use super::limits::MAX_BODY;
-use crate::http::message::{Field, Method};
+use super::proxies::Client;
+use crate::http::message::{Field, Method, Request};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
 const MAX_FIELDS: usize = 64;
@@ -38,9 +39,12 @@ pub(super) enum Framing {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) method: Method,
-    /// The request line and the fields of [`Field`], to go on to the engine; the
-    /// rest of the head (at least the body's length and the empty line) is to be added.
-    pub(super) canonical: Vec<u8>,
+    /// The method's name, for the log.
+    name: String,
+    /// The path and the query: ASCII, begins with `/`.
+    target: String,
+    /// The values of [`Field::ALL`], each moved to the request by [`Head::request`].
+    fields: [Option<String>; Field::ALL.len()],
     /// How the end of the body is found.
     pub(super) framing: Framing,
     /// Whether the client wants to go on after this request.
@@ -57,8 +61,16 @@ pub(super) struct Head {
 impl Head {
     /// Method and path for the log, without the query, where secrets may be.
     pub(super) fn summary(&self) -> String {
-        let line = self.canonical.split(|b| matches!(b, b'?' | b'\r')).next().unwrap_or_default();
-        String::from_utf8_lossy(line).trim_end_matches(" HTTP/1.1").to_owned()
+        let path = self.target.split('?').next().unwrap_or_default();
+        [&self.name, path].join(" ")
+    }
+
+    /// The request from this client, with no body yet. The head keeps no header fields.
+    pub(super) fn request(&mut self, client: Client) -> Request {
+        let mut request = Request::new(self.method, &self.target, client.address);
+        request.is_https = client.is_https;
+        request.fields = mem::take(&mut self.fields);
+        request
     }
 }
 
@@ -110,20 +122,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
         Some(_) => return Err(refuse(417, "only 100-continue can be expected")),
     };
 
-    let mut canonical = format!("{method} {target} HTTP/1.1\r\n");
+    let mut values: [Option<String>; Field::ALL.len()] = Default::default();
     for field in Field::ALL {
-        let value = match (field, authority) {
+        values[field as usize] = match (field, authority) {
             (Field::Host, Some(authority)) => Some(authority.to_owned()),
             (Field::Host, None) => named.clone(),
             _ => fields.joined(field)?,
         };
-        if let Some(value) = value {
-            canonical.extend([field.name(), ": ", &value, "\r\n"]);
-        }
     }
     Ok(Head {
         method: Method::from_name(method),
-        canonical: canonical.into_bytes(),
+        name: method.to_owned(),
+        target: target.to_owned(),
+        fields: values,
         framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,

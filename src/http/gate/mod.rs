@@ -1,8 +1,7 @@
 //! The gate: lets clients in, and keeps each of them to limits.
 //!
-//! `tiny_http` alone is ended by clients: it waits for ever for a head of any
-//! length, gives each connection a thread, and stops for good when one `accept`
-//! fails. So it never meets one. Here a connection costs some hundred bytes until
+//! `tiny_http`'s own server waits forever for a head of any length, gives each connection a thread, and stops for good
+//! when one `accept` fails. So only its types and its serialiser are used. Here a connection costs some hundred bytes until
 //! it sends something; everything it decides has a deadline and a size; and when
 //! there are too many, those that ask for nothing go first, so that people always
 //! get in.
@@ -10,13 +9,14 @@
 mod chunked;
 mod connection;
 mod door;
-pub(super) mod engine;
 mod head;
 mod keeper;
 mod limits;
+mod output;
 mod proxies;
 mod stream;
 mod tls;
+mod workers;
 
 use std::convert::Infallible;
 use std::io;
@@ -32,11 +32,11 @@ use smol::{Executor, Timer};
 
 use connection::Connection;
 use door::Door;
-pub use engine::Engine;
 use keeper::Order;
 pub use keeper::{Keeper, Orders, keeper};
 use limits::Gate;
 pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
+pub use workers::WorkerPool;
 
 use crate::config::Https;
 
@@ -62,14 +62,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// Least time between two log lines about an `accept` that failed.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// Serves clients of `listener` from `engine`, until it is dropped: that closes the
-/// listener and every connection at once. The engine is left as it is and can
-/// serve again, or serve two listeners at a time.
+/// Serves clients of `listener` with `workers`, until it is dropped: that closes the listener and every connection at
+/// once. The workers can serve again, or serve two listeners at a time.
 ///
 /// With `https` that is what it speaks. What its [`Keeper`] orders counts for connections yet to come.
 pub async fn serve(
     listener: TcpListener,
-    engine: Engine,
+    workers: WorkerPool,
     limits: Limits,
     https: Option<Https>,
     orders: Orders,
@@ -85,11 +84,11 @@ pub async fn serve(
             proxies: Arc::default(),
         },
         door: Arc::new(Door::new(limits.max_connections)),
-        engine: engine.clone(),
+        workers,
         executor: &executor,
     };
     let clients = entrance.serve(listener, https, orders);
-    executor.run(engine.run(clients)).await
+    executor.run(clients).await
 }
 
 /// Where clients come in.
@@ -99,7 +98,7 @@ struct Entrance<'e> {
     tls: Option<Arc<ServerConfig>>,
     gate: Gate,
     door: Arc<Door>,
-    engine: Engine,
+    workers: WorkerPool,
     executor: &'e Executor<'static>,
 }
 
@@ -148,8 +147,8 @@ impl Entrance<'_> {
         self.door.admit(from, |seat| {
             let connection = Connection::new(without_delay(stream), peer, seat, self.gate.clone());
             match &self.tls {
-                Some(tls) => self.executor.spawn(connection.run_secured(tls.clone(), self.engine.clone())),
-                None => self.executor.spawn(connection.run(self.engine.clone())),
+                Some(tls) => self.executor.spawn(connection.run_secured(tls.clone(), self.workers.clone())),
+                None => self.executor.spawn(connection.run(self.workers.clone())),
             }
         });
     }

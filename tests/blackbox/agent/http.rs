@@ -1,5 +1,8 @@
 //! What every answer has: tags, problems, methods.
 
+use std::fs;
+use std::path::PathBuf;
+
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::json;
 
@@ -202,4 +205,25 @@ fn every_answer_keeps_to_itself() {
             assert_eq!(answer.field(field), value, "{method} {path}: {field}");
         }
     }
+}
+
+#[test]
+fn no_local_socket_leads_past_the_limits_of_connections() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    assert_eq!(agent.get("/").status, 200);
+    let process = format!("/proc/{}", agent.running.id());
+    let descriptors = fs::read_dir(format!("{process}/fd")).unwrap();
+    let open: Vec<_> = descriptors.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok()).collect();
+    let inode =
+        |target: &PathBuf| target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']').map(str::to_owned);
+    let sockets: Vec<String> = open.iter().filter_map(inode).collect();
+    assert!(!sockets.is_empty(), "{open:?}");
+    // The inode is the seventh column; a socket that others can connect to has a name in the eighth.
+    let local = fs::read_to_string(format!("{process}/net/unix")).unwrap();
+    let named = local.lines().filter(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        columns.len() > 7 && sockets.iter().any(|inode| inode == columns[6])
+    });
+    assert_eq!(named.collect::<Vec<_>>(), Vec::<&str>::new());
 }

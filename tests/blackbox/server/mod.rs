@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
-use phsweb_agent::http::gate::{self, Keeper, Limits, MAX_BODY, MAX_HEAD};
-use phsweb_agent::http::{self, Engine, Field, Method, Reply, Request, Response};
+use phsweb_agent::http::gate::{self, Keeper, Limits, MAX_BODY, MAX_HEAD, WorkerPool};
+use phsweb_agent::http::{self, Field, Method, Reply, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -37,9 +37,9 @@ fn route(request: &Request) -> Response {
     }
 }
 
-fn engine() -> Engine {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| http::start(route).unwrap()).clone()
+fn workers() -> WorkerPool {
+    static WORKERS: OnceLock<WorkerPool> = OnceLock::new();
+    WORKERS.get_or_init(|| WorkerPool::start(route).unwrap()).clone()
 }
 
 /// A gate that serves until it is stopped or dropped.
@@ -52,14 +52,14 @@ struct Served {
 
 impl Served {
     fn new(limits: Limits) -> Self {
-        Self::with(engine(), "127.0.0.1:0".parse().unwrap(), limits)
+        Self::with(workers(), "127.0.0.1:0".parse().unwrap(), limits)
     }
 
-    fn with(engine: Engine, address: SocketAddr, limits: Limits) -> Self {
-        Self::start(TcpListener::bind(address).unwrap(), engine, limits, None)
+    fn with(workers: WorkerPool, address: SocketAddr, limits: Limits) -> Self {
+        Self::start(TcpListener::bind(address).unwrap(), workers, limits, None)
     }
 
-    fn start(listener: TcpListener, engine: Engine, limits: Limits, https: Option<Https>) -> Self {
+    fn start(listener: TcpListener, workers: WorkerPool, limits: Limits, https: Option<Https>) -> Self {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
         let (keeper, orders) = gate::keeper();
         let address = listener.local_addr().unwrap();
@@ -67,7 +67,7 @@ impl Served {
             smol::block_on(async {
                 let listener = listener.try_into().unwrap();
                 let serving = async {
-                    gate::serve(listener, engine, limits, https, orders).await;
+                    gate::serve(listener, workers, limits, https, orders).await;
                 };
                 let stopped = async {
                     // Ends when the sender is dropped.
@@ -570,11 +570,11 @@ impl Held {
 
 #[test]
 fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
-    // As many as the engine lets wait.
+    // As many as the pool lets wait.
     const WAITING: usize = 256;
     let (release, released) = smol::channel::bounded::<()>(1);
     let (begin, waiting) = mpsc::channel();
-    let engine = http::start(move |request| {
+    let workers = WorkerPool::start(move |request| {
         if request.method != Method::Post {
             return route(request).into();
         }
@@ -586,7 +586,7 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
             Response::new(200, "text/plain", "released").with("X-Kind", "later")
         })
     });
-    let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
+    let served = Served::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
     let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
     for client in &mut clients {
         client.send(post(0));
@@ -611,13 +611,13 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
 
 #[test]
 fn a_later_answer_that_fails_or_does_not_come_is_told() {
-    let engine = http::start(|request| match request.path.as_str() {
+    let workers = WorkerPool::start(|request| match request.path.as_str() {
         "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
         "/never" => Reply::later(smol::future::pending()),
         _ => route(request).into(),
     });
     let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
-    let served = Served::with(engine.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
+    let served = Served::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
     for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
         // More often than answers may wait: each gives its place back.
         for _ in 0..if path == "/never" { 3 } else { 300 } {
@@ -630,9 +630,9 @@ fn a_later_answer_that_fails_or_does_not_come_is_told() {
 fn an_answer_that_does_not_come_is_not_waited_for() {
     let held = Arc::new(Held::default());
     let holding = Arc::clone(&held);
-    let engine = http::start(move |_| holding.hold()).unwrap();
+    let workers = WorkerPool::start(move |_| holding.hold()).unwrap();
     let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
-    let served = Served::with(engine, "127.0.0.1:0".parse().unwrap(), limits);
+    let served = Served::with(workers, "127.0.0.1:0".parse().unwrap(), limits);
     for _ in 0..4 {
         assert_eq!(served.ask(get("/")).status, 504);
     }
@@ -657,28 +657,9 @@ fn a_gate_that_is_dropped_closes_everything_and_another_takes_its_place() {
     assert_eq!(idle.rest(), b"");
     assert_eq!(half_open.rest(), b"");
 
-    let again = Served::with(engine(), address, Limits::default());
+    let again = Served::with(workers(), address, Limits::default());
     assert_eq!(again.address, address);
     assert_eq!(again.ask(get("/")).status, 200);
-}
-
-#[test]
-fn nobody_else_can_reach_the_engine() {
-    let served = Served::new(Limits::default());
-    assert_eq!(served.ask(get("/")).status, 200);
-    // Another engine may just be starting, in this process or in another.
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let sockets = std::fs::read_to_string("/proc/net/unix").unwrap();
-        let ours = sockets.lines().filter(|line| line.contains("@phsweb-agent-"));
-        let (listening, lanes): (Vec<_>, Vec<_>) = ours.partition(|line| line.contains(" 00010000 "));
-        assert!(!lanes.is_empty());
-        if listening.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < until, "{listening:?}");
-        thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Set in the process that has few descriptors.

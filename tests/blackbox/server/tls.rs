@@ -20,7 +20,7 @@ use phsweb_agent::http::gate::{Limits, MAX_BODY, MAX_HEAD};
 use ring::aead;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
-use super::{Answer, BIG, Client, PATIENCE, Served, engine, field, get, post, zeros};
+use super::{Answer, BIG, Client, PATIENCE, Served, field, get, post, workers, zeros};
 
 pub(super) type Secured = Client<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -45,7 +45,7 @@ impl Served {
     }
 
     pub(super) fn with_https(https: Https, limits: Limits) -> Self {
-        Self::start(TcpListener::bind("127.0.0.1:0").unwrap(), engine(), limits, Some(https))
+        Self::start(TcpListener::bind("127.0.0.1:0").unwrap(), workers(), limits, Some(https))
     }
 
     fn secure(&self) -> Secured {
@@ -258,7 +258,7 @@ fn answers_go_out_to_the_end_in_pieces() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // Of each piece the socket takes a part only.
     set_socket_send_buffer_size(&listener, 4096).unwrap();
-    let served = Served::start(listener, engine(), Limits::default(), Some(https()));
+    let served = Served::start(listener, workers(), Limits::default(), Some(https()));
     let stream = TcpStream::connect(served.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let tapped = Tapped(stream, Vec::new());
