@@ -1,5 +1,6 @@
 //! The commands, one file each; `main` chooses one by the arguments.
 
+mod agent;
 pub mod anew;
 pub mod check;
 pub mod demo;

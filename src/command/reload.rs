@@ -8,7 +8,7 @@ use smol::future::{FutureExt, pending};
 use smol::{Timer, unblock};
 
 use super::Failure;
-use super::serve::Agent;
+use super::agent::Agent;
 use crate::clock::Moment;
 use crate::config::{self, Config, Problems, Watch};
 use crate::state::{Problem, Reload};

@@ -1,21 +1,21 @@
-//! The agent at work: its parts, put together and kept as the configuration says.
+//! Starts the agent's parts and serves until a signal ends it.
 
 use std::sync::Arc;
 
 use async_net::TcpListener;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::channel;
 use smol::future::FutureExt;
 
+use super::agent::{Agent, raise_descriptors};
 use super::front::Front;
 use super::reload::Source;
 use super::{Failure, Signals, nothing_to_reload};
 use crate::action::Desk;
-use crate::config::{Changes, Config};
+use crate::config::Config;
 use crate::http::gate::{self, WorkerPool};
 use crate::http::{Events, Routes};
 use crate::site::Sites;
-use crate::state::{Problem, Reload, Store};
+use crate::state::{Reload, Store};
 use crate::timings::Timings;
 
 /// Serves a configuration until a signal ends it; one that comes from a `source` as that is by then.
@@ -72,60 +72,4 @@ pub(super) fn serve(
         }
         Ok(())
     })
-}
-
-/// The parts that go by the configuration.
-pub(super) struct Agent {
-    config: Config,
-    store: Arc<Store>,
-    routes: Arc<Routes>,
-    sites: Sites,
-    front: Front,
-}
-
-impl Agent {
-    /// Makes all parts as `new` says, by what has changed, and gives that in words.
-    pub(super) async fn become_as(&mut self, new: Config) -> String {
-        raise_descriptors(&new);
-        let changes = Changes::between(&self.config, &new);
-        self.sites.apply(&changes, &new).await;
-        if changes.http {
-            self.routes.configure(new.http.clone());
-            self.front.configure(new.http.clone());
-        }
-        let told = changes.to_string();
-        self.config = new;
-        told
-    }
-
-    /// Moves the page to where it should be, if it is not there.
-    pub(super) async fn move_on(&mut self) -> Result<(), Problem> {
-        self.front.move_on().await
-    }
-
-    pub(super) fn note_reload(&self, note: impl FnOnce(&mut Reload)) {
-        self.store.note_reload(note);
-    }
-}
-
-/// Lets the process have a descriptor for each connection and router, as far as the system lets it: the
-/// usual 1,024 are few.
-fn raise_descriptors(config: &Config) {
-    /// For the log, files, and a second way to some routers.
-    const REST: usize = 128;
-    let wanted = (config.http.max_connections + 2 * config.sites.len() + REST) as u64;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= wanted) {
-        return;
-    }
-    let current = limit.maximum.map_or(wanted, |most| most.min(wanted));
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
-    if raised.is_err() || current < wanted {
-        log::warn!(
-            "this process may open {} files, and {wanted} are wanted: fewer than {} clients find room. \
-             Raise LimitNOFILE= of the service, or ulimit -n, or lower http.max_connections",
-            getrlimit(Resource::Nofile).current.unwrap_or_default(),
-            config.http.max_connections
-        );
-    }
 }

@@ -68,7 +68,7 @@ impl Simulate {
                 ..kind
             };
             let settings = match &capture {
-                Some(capture) => capture.clone().settings(settings),
+                Some(capture) => settings.replaying(capture.clone()),
                 None => settings,
             };
             let told = format!("RouterOS {}, {}, as {}", settings.version, settings.board, settings.identity);

@@ -4,36 +4,22 @@
 //! it, and `=key=value` is an attribute of that row. `!trap` says that the router lacks the menu; a menu without rows is
 //! empty. In a value `\n` is a line end and `\\` a backslash. Empty lines and those that begin with `#` are ignored.
 
-use std::mem;
 use std::str::FromStr;
-use std::time::Duration;
 
-use super::menus::{ONE_ROW, RESOURCE, USER};
-use super::row::{Row, Value, duration_seconds};
-use super::settings::Settings;
-use super::state::State;
-use super::table::Table;
-use super::version::Version;
+use super::menus::RESOURCE;
+use super::row::Row;
+use super::version::{BadVersion, Version};
 
 /// What was captured of a router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
-    version: Version,
-    board: String,
-    menus: Menus,
+    pub(super) version: Version,
+    pub(super) board: String,
+    pub(super) menus: Menus,
 }
 
 /// The rows of each menu; `None` where the router lacks it.
-type Menus = Vec<(String, Option<Vec<Row>>)>;
-
-impl Capture {
-    /// The settings of a router that replays it: nobody comes or goes, and what was not captured is simulated.
-    #[must_use]
-    pub fn settings(self, others: Settings) -> Settings {
-        let (version, board) = (self.version.clone(), self.board.clone());
-        Settings { version, board, churn: Duration::ZERO, capture: Some(self), ..others }
-    }
-}
+pub(super) type Menus = Vec<(String, Option<Vec<Row>>)>;
 
 impl FromStr for Capture {
     type Err = String;
@@ -52,7 +38,7 @@ impl FromStr for Capture {
         };
         let needed = |key: &str| format!("no {key}; expected one in a row of {RESOURCE}");
         let version = said("version").ok_or_else(|| needed("version"))?;
-        let version = version.parse().map_err(|bad: super::BadVersion| bad.to_string())?;
+        let version = version.parse().map_err(|bad: BadVersion| bad.to_string())?;
         let board = said("board-name").ok_or_else(|| needed("board-name"))?.to_string();
         Ok(Self { version, board, menus })
     }
@@ -98,40 +84,6 @@ fn unescape(text: &str) -> String {
         }
     }
     value
-}
-
-impl State {
-    /// Replaces the menus that were captured.
-    pub(super) fn replay(&mut self) {
-        let Some(Capture { menus, .. }) = self.settings.capture.take() else { return };
-        let now = self.clock.at();
-        let lacks = |menu: &String| menus.iter().any(|(lacking, rows)| lacking == menu && rows.is_none());
-        let is_one_row = |menu: &str, rows: &[Row]| {
-            let is_single = self.tables.get(menu).is_some_and(|table| table.rules().single);
-            !is_single && matches!(rows, [row] if row.id.is_empty())
-        };
-        let one_rows =
-            menus.iter().filter(|(menu, rows)| rows.as_ref().is_some_and(|rows| is_one_row(menu, rows)));
-        let one_rows: Vec<_> = one_rows.map(|(menu, _)| (menu.clone(), Table::new(ONE_ROW))).collect();
-        // Collected and not changed in place, which is much more code.
-        let tables = mem::take(&mut self.tables).into_iter().filter(|(menu, _)| !lacks(menu));
-        self.tables = tables.chain(one_rows).collect();
-        for (menu, rows) in menus {
-            let Some(mut rows) = rows else { continue };
-            for row in &mut rows {
-                // Of a user it is the sum of the sessions that have ended.
-                let uptime = duration_seconds(row.text("uptime")).filter(|_| menu != USER);
-                if let Some(uptime) = uptime {
-                    let since = now.saturating_sub(Duration::from_secs(uptime));
-                    row.set("uptime", Value::Since(since));
-                    if menu == RESOURCE {
-                        self.set_booted(since);
-                    }
-                }
-            }
-            self.set_rows(&menu, rows);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,8 +8,6 @@ use smol::channel::{Sender, bounded};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use smol::{Timer, future};
 
-use super::Shared;
-use super::counters::Counted;
 use super::fault::Fault;
 use super::login::{Asked, Gate};
 use super::menus::SERVICE;
@@ -17,6 +15,7 @@ use super::output::{Answer, TURNS_WAITING, encode, write};
 use super::pending::{Kind, Notice, Pending};
 use super::reply::{Reply, Trap, fatal};
 use super::settings::Policies;
+use super::shared::{Counted, Shared};
 use super::trouble::{self, Instead};
 use crate::executor;
 use crate::routeros::wire::{Decoder, Sentence};

@@ -1,8 +1,4 @@
-//! What a router counts, and where its open connections stand in that.
-
-use std::sync::Arc;
-
-use super::Shared;
+//! What a router counts.
 
 /// What a router has counted since it was started; a reboot does not reset it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,39 +24,4 @@ pub struct Counters {
     pub received: u64,
     /// Bytes sent to clients.
     pub sent: u64,
-}
-
-/// An open connection as it is counted: open until this is dropped, and broken once at most.
-pub(super) struct Counted {
-    shared: Arc<Shared>,
-    number: u64,
-}
-
-impl Counted {
-    /// Counts a connection that was accepted just now.
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let mut state = shared.state();
-        state.counters.open += 1;
-        // Among those accepted: no other has it.
-        let number = state.counters.connections;
-        state.sound.insert(number);
-        drop(state);
-        Self { shared, number }
-    }
-
-    /// Counts it as broken.
-    pub(super) fn broken(&self) {
-        let mut state = self.shared.state();
-        if state.sound.remove(&self.number) {
-            state.counters.broken += 1;
-        }
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut state = self.shared.state();
-        state.counters.open -= 1;
-        state.sound.remove(&self.number);
-    }
 }

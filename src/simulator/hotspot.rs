@@ -5,12 +5,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Shared;
 use super::menus::{ACTIVE, COOKIE, USER};
 use super::people::Person;
 use super::reply::Trap;
 use super::row::{Now, Row, Value};
 use super::settings::IdOrder;
+use super::shared::Shared;
 use super::state::State;
 use super::table::Table;
 

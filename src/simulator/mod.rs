@@ -16,15 +16,16 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `settings` `version` `capture` | what a router is like, what differs by version, the rows of a real one |
+//! | `settings` `version` `capture` `replay` | what a router is like, what differs by version, the rows of a real one |
 //! | `fault` `trouble` | what goes wrong on purpose: the catalogue, and what each does |
 //! | `service` `tls` `counters` | the port and who is let in; the handshake of `api-ssl`; what is counted |
 //! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
-//! | `state` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
+//! | `state` `shared` `setup` `menus` `table` `row` | all that is held: menus, rows, listeners, values that move by the clock |
 //! | `hotspot` `people` `devices` | sessions and cookies; who the people are; hosts, leases, who is at the radios |
-//! | `hardware` `network` | the board and its sensors; addresses, pools, queues, PPP sessions, watched hosts |
+//! | `hardware` `network` `callers` | the board and its sensors; addresses, pools, queues; PPP sessions, watched hosts |
 
+mod callers;
 mod capture;
 mod command;
 mod connection;
@@ -41,10 +42,13 @@ mod pending;
 mod people;
 mod print;
 mod query;
+mod replay;
 mod reply;
 mod row;
 mod service;
 mod settings;
+mod setup;
+mod shared;
 mod state;
 mod table;
 mod tls;
@@ -53,7 +57,7 @@ mod version;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol::channel::{Sender, unbounded};
@@ -71,6 +75,7 @@ pub use version::{BadVersion, Version};
 
 use crate::executor;
 use service::{Order, Service};
+use shared::Shared;
 use state::State;
 
 /// How often [`Router::until`] looks.
@@ -95,7 +100,7 @@ impl Router {
     /// When the address can't be listened at, or TLS can't be had.
     pub fn start(addr: SocketAddr, settings: Settings) -> io::Result<Self> {
         let churn = settings.churn;
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(settings)) });
+        let shared = Arc::new(Shared::new(State::new(settings)));
         let (orders, given) = unbounded();
         let service = Service::new(shared.clone(), addr, given)?;
         let addr = service.addr();
@@ -194,18 +199,5 @@ impl Router {
         while !holds(self) {
             Timer::after(LOOK).await;
         }
-    }
-}
-
-/// What a router's connections have in common.
-#[derive(Debug)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-impl Shared {
-    /// The state, for as short as it takes: nothing is awaited meanwhile.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

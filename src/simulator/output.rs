@@ -7,9 +7,9 @@ use smol::channel::{Receiver, SendError, Sender};
 use smol::io::{AsyncWrite, AsyncWriteExt};
 use smol::{Timer, future};
 
-use super::Shared;
 use super::fault::Fault;
 use super::reply::{Reply, Trap};
+use super::shared::Shared;
 use crate::routeros::wire::Sentence;
 
 /// How late [`Fault::LateListen`] is: a print that was asked for after a change is over long before.
@@ -134,7 +134,6 @@ mod tests {
     use smol::channel::bounded;
     use std::io;
     use std::pin::Pin;
-    use std::sync::Mutex;
     use std::task::{Context, Poll};
 
     /// The writes as they were made, and how many of them are on their way.
@@ -167,7 +166,7 @@ mod tests {
         for (fault, expected) in
             [(None, vec![&b"abc"[..]]), (Some(Fault::OneByteWrites), vec![b"a", b"b", b"c"])]
         {
-            let shared = Arc::new(Shared { state: Mutex::new(State::new(Settings::default())) });
+            let shared = Arc::new(Shared::new(State::new(Settings::default())));
             shared.state().fault = fault;
             let (output, turns) = bounded(1);
             output.try_send(b"abc".to_vec()).unwrap();

@@ -12,11 +12,10 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use smol::channel::Receiver;
 use smol::{Async, Task, Timer, future};
 
-use super::Shared;
 use super::connection;
-use super::counters::Counted;
 use super::fault::Fault;
 use super::settings::Settings;
+use super::shared::{Counted, Shared};
 use super::tls::Tls;
 use crate::executor;
 

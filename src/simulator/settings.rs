@@ -60,6 +60,15 @@ pub struct Settings {
     pub removal_ends_all: bool,
 }
 
+impl Settings {
+    /// These settings for a router that replays a capture: nobody comes or goes, and what was not captured is simulated.
+    #[must_use]
+    pub fn replaying(self, capture: Capture) -> Self {
+        let (version, board) = (capture.version.clone(), capture.board.clone());
+        Self { version, board, churn: Duration::ZERO, capture: Some(capture), ..self }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

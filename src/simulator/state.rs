@@ -6,12 +6,14 @@ use std::time::Duration;
 use super::counters::Counters;
 use super::fault::Fault;
 use super::menus::{
-    self, ACTIVE, ADMINISTRATOR, ANYTHING, HOST, INTERFACE, LEASE, LOG, NETWATCH, PPP, QUEUE, RESOURCE, USED,
+    ACTIVE, ADMINISTRATOR, ANYTHING, HOST, INTERFACE, LEASE, LOG, NETWATCH, PPP, QUEUE, RESOURCE, USED,
+    registrations,
 };
 use super::network::caller_interface;
 use super::reply::Trap;
 use super::row::{Clock, Now, Row, Value, unix_s};
 use super::settings::Settings;
+use super::setup;
 use super::table::{MAX_ROWS, Table};
 
 /// Entries the log keeps, as RouterOS's `memory` logging action does by default.
@@ -44,7 +46,7 @@ impl State {
         let mut dice = fastrand::Rng::with_seed(settings.seed);
         let up = Duration::from_secs(dice.u64(86_400..40 * 86_400));
         let booted = clock.at().saturating_sub(up);
-        let tables = menus::tables(&settings, booted, &clock.now(&settings.version));
+        let tables = setup::tables(&settings, booted, &clock.now(&settings.version));
         let (counters, sound) = (Counters::default(), BTreeSet::new());
         let (fault, has_refused) = (None, false);
         let mut state = Self { settings, tables, clock, dice, fault, has_refused, counters, sound, booted };
@@ -125,7 +127,7 @@ impl State {
     /// What a reboot leaves: the configuration, the leases and the cookies. Uptime begins at zero, and nobody
     /// is online at the hotspot; what connects by itself does so again.
     pub(super) fn reboot(&mut self) {
-        let stations = menus::registrations(&self.settings.version);
+        let stations = registrations(&self.settings.version);
         for menu in [ACTIVE, HOST, stations, PPP, NETWATCH, ADMINISTRATOR, LOG] {
             self.with(menu, |table, _| table.forget());
         }

@@ -14,10 +14,9 @@ use ring::digest::{SHA256, digest};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Timer, future};
 
-use super::Shared;
-use super::counters::Counted;
 use super::fault::Fault;
 use super::login::hex;
+use super::shared::{Counted, Shared};
 
 /// How long a handshake may take. Clients give up after a few seconds.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(30);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::View;
 use crate::clock;
+use crate::http::api::View;
 use crate::plugin::{Health, Hotspot, Quantity};
 use crate::routeros::value;
 use crate::state::{self, Link, Reading, ReadingState, SiteState, Snapshot};

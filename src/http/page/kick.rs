@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::View;
 use super::figures::bytes;
 use super::list::List;
 use crate::clock;
+use crate::http::api::View;
 use crate::plugin::Session;
 
 /// Which session is meant, and the list that it was chosen from.
