@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use event_listener::Event;
 use serde::Serialize;
 use smol::future::FutureExt;
+use smol::stream;
 use smol::{Task, Timer};
 
 use super::api::{self, View};
+use super::message::EventStream;
 use crate::clock::Moment;
 use crate::executor;
 use crate::state::{SiteState, Snapshot, Store};
@@ -178,6 +180,14 @@ impl Events {
 }
 
 impl Follower {
+    /// The events as a stream, which ends when the follower is dismissed.
+    pub(super) fn into_stream(self) -> EventStream {
+        Box::pin(stream::unfold(self, async |mut follower| {
+            let bytes = follower.next().await?;
+            Some((bytes, follower))
+        }))
+    }
+
     /// What is to be sent next; nothing to who was dismissed.
     pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         loop {

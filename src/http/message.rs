@@ -3,11 +3,12 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
+use smol::stream::Stream;
 
-use super::events::Follower;
 use super::gate::MAX_ANSWER;
 
 /// Most bytes of an answer's header fields. They are our own: the longest is a content security policy.
@@ -216,6 +217,9 @@ impl Response {
     }
 }
 
+/// Server-sent events, each item one or more of them. Many clients share the bytes.
+pub type EventStream = Pin<Box<dyn Stream<Item = Arc<[u8]>> + Send>>;
+
 /// How a route answers.
 pub enum Reply {
     /// From what is known.
@@ -223,8 +227,8 @@ pub enum Reply {
     /// Once a router has been asked. It is awaited beside the connections, and for
     /// [`Limits::answer`](super::gate::Limits::answer) at most, so it must not block.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// With events, for as long as the client listens.
-    Events(Response, Follower),
+    /// With events, until the stream ends or the client disconnects.
+    Events(Response, EventStream),
 }
 
 impl Reply {

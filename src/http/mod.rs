@@ -25,5 +25,5 @@ mod routes;
 
 pub use api::StepJson;
 pub use events::{Events, Follower};
-pub use message::{Field, Method, Reply, Request, Response, problem};
+pub use message::{EventStream, Field, Method, Reply, Request, Response, problem};
 pub use routes::Routes;

@@ -87,7 +87,7 @@ impl Routes {
         match self.respond(request) {
             Ok(Reply::Now(response)) | Err(response) => Reply::Now(secure(response)),
             Ok(Reply::Later(response)) => Reply::later(async { secure(response.await) }),
-            Ok(Reply::Events(head, follower)) => Reply::Events(secure(head), follower),
+            Ok(Reply::Events(head, events)) => Reply::Events(secure(head), events),
         }
     }
 
@@ -154,7 +154,10 @@ impl Routes {
             Asked::Events => {
                 let head = Response::new(200, "text/event-stream", "").with("Cache-Control", "no-store");
                 // A proxy that gathers answers would hold events back.
-                return Ok(Reply::Events(head.with("X-Accel-Buffering", "no"), self.events.follow()));
+                return Ok(Reply::Events(
+                    head.with("X-Accel-Buffering", "no"),
+                    self.events.follow().into_stream(),
+                ));
             }
             Asked::Kick(key) => {
                 let (site, kick) = (find(key)?, actions::kick_of(request)?);

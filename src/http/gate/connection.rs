@@ -11,6 +11,7 @@ use futures_rustls::rustls::ServerConfig;
 use smol::future::{or, poll_once};
 use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
+use smol::stream::StreamExt;
 
 use super::chunked::Chunked;
 use super::door::Seat;
@@ -20,8 +21,7 @@ use super::output::ResponseBytes;
 use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
 use super::workers::{WorkerOutput, WorkerPool};
-use crate::http::events::Follower;
-use crate::http::message::{Method, problem};
+use crate::http::message::{EventStream, Method, problem};
 
 /// Most CR and LF before a request: two empty lines. A client that sends nothing
 /// else would be read for ever, and nobody else meanwhile.
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn turn(&mut self, workers: &WorkerPool, begins_by: Instant) -> Result<(), End> {
         self.client = self.peer;
         let mut head = self.read_head(begins_by).await?;
-        let client = self.gate.proxies.client(self.peer, &head);
+        let client = self.gate.proxies.client(self.peer, &head.forwarded_for, &head.forwarded_proto);
         self.client = client.address;
         self.seat.count_for(client.address);
         let began = Instant::now();
@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.seat.reading();
         let mut response = match output.map_err(|refusal| End::Refused(head.method, refusal))? {
             WorkerOutput::Response(response) => response,
-            WorkerOutput::Events(response, follower) => return self.follow(&head, response, follower).await,
+            WorkerOutput::Events(response, events) => return self.follow(&head, response, events).await,
         };
         response.set_connection(head.keep_alive);
         self.write(&response).await?;
@@ -173,7 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         &mut self,
         head: &Head,
         mut response: ResponseBytes,
-        mut follower: Follower,
+        mut events: EventStream,
     ) -> Result<(), End> {
         // The end of the connection is the end of the body.
         response.set_connection(false);
@@ -188,11 +188,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 let _ = read_more(&mut self.stream, &mut self.buffer, CHUNK).await;
                 None
             };
-            let Some(events) = or(left, follower.next()).await else {
+            let Some(bytes) = or(left, events.next()).await else {
                 return Err(End::Gone);
             };
             // Many share these bytes: they cost this connection nothing.
-            self.put(&events).await?;
+            self.put(&bytes).await?;
         }
     }
 

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use super::head::Head;
 use crate::config::Network;
 
 /// Most addresses of one `X-Forwarded-For` that are looked at, from the right: more than a request passes proxies.
@@ -38,9 +37,10 @@ impl TrustedProxies {
         networks.iter().any(|network| network.contains(address))
     }
 
-    /// Whom a request is from that came over a connection from `peer`.
-    pub(super) fn client(&self, peer: IpAddr, head: &Head) -> Client {
-        let is_forwarded = !head.forwarded_for.is_empty() || !head.forwarded_proto.is_empty();
+    /// Whom a request is from that came over a connection from `peer`, with the values of `X-Forwarded-For` and
+    /// `X-Forwarded-Proto`.
+    pub(super) fn client(&self, peer: IpAddr, forwarded_for: &str, forwarded_proto: &str) -> Client {
+        let is_forwarded = !forwarded_for.is_empty() || !forwarded_proto.is_empty();
         if !is_forwarded || !self.contain(peer) {
             if is_forwarded && is_private(peer) && !IS_REPORTED.swap(true, Ordering::Relaxed) {
                 log::warn!(
@@ -50,8 +50,8 @@ impl TrustedProxies {
             }
             return Client { address: peer, is_https: None };
         }
-        let address = origin(&head.forwarded_for, |address| self.contain(address)).unwrap_or(peer);
-        Client { address, is_https: is_https(&head.forwarded_proto) }
+        let address = origin(forwarded_for, |address| self.contain(address)).unwrap_or(peer);
+        Client { address, is_https: is_https(forwarded_proto) }
     }
 }
 
@@ -101,7 +101,7 @@ mod tests {
         let proxies = TrustedProxies::default();
         proxies.set(["10.0.0.0/8", "fd00::/8"].into_iter().filter_map(Network::read).collect());
         let head = head::parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{forwarded}\r\n").as_bytes()).unwrap();
-        let client = proxies.client(peer.parse().unwrap(), &head);
+        let client = proxies.client(peer.parse().unwrap(), &head.forwarded_for, &head.forwarded_proto);
         (client.address.to_string(), client.is_https)
     }
 

@@ -19,8 +19,7 @@ use smol::lock::Semaphore;
 use super::head::{Refusal, refuse};
 use super::output::ResponseBytes;
 use super::stream::within;
-use crate::http::events::Follower;
-use crate::http::message::{Reply, Request, Response};
+use crate::http::message::{EventStream, Reply, Request, Response};
 
 /// Fewest workers: a large page must not delay all small ones.
 const MIN_WORKERS: usize = 2;
@@ -61,16 +60,15 @@ enum Output {
     Response(ResponseBytes),
     /// Awaited by the connection, so that no worker waits.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),
-    Events(ResponseBytes, Follower),
+    Events(ResponseBytes, EventStream),
 }
 
 /// What goes to the client.
-#[derive(Debug)]
 pub(super) enum WorkerOutput {
     /// A complete response.
     Response(ResponseBytes),
-    /// A head, and then what the subscription gives.
-    Events(ResponseBytes, Follower),
+    /// A head, and then the stream.
+    Events(ResponseBytes, EventStream),
 }
 
 impl WorkerPool {
@@ -110,7 +108,7 @@ impl WorkerPool {
         let result = within(deadline, result.recv()).await.ok_or_else(late)?;
         match result.map_err(|_| refuse(503, "the agent is stopping"))? {
             Output::Response(response) => Ok(WorkerOutput::Response(response)),
-            Output::Events(head, follower) => Ok(WorkerOutput::Events(head, follower)),
+            Output::Events(head, events) => Ok(WorkerOutput::Events(head, events)),
             Output::Later(response) => {
                 let _permit = self.later.try_acquire().ok_or_else(|| {
                     refuse(503, "too many requests wait for a router: try again in a moment")
@@ -146,7 +144,7 @@ fn work(handler: &Handler, waiting: &Receiver<Job>) {
         let made = match handler(&request) {
             Reply::Now(response) => Output::Response(ResponseBytes::new(response, request.method)),
             Reply::Later(response) => Output::Later(response),
-            Reply::Events(head, follower) => Output::Events(ResponseBytes::unbounded(head), follower),
+            Reply::Events(head, events) => Output::Events(ResponseBytes::unbounded(head), events),
         };
         // The client may have disconnected since.
         let _ = output.try_send(made);
