@@ -23,6 +23,10 @@ const MAX_HELD: usize = 2 * (MAX_REPLY + 2 * MAX_SENTENCE);
 const COMMANDS: [&str; 3] = ["/ip/hotspot/active/print", "/system/resource/print", "/system/health/print"];
 
 /// Runs one input. `allocated` returns how many bytes of memory the process holds.
+///
+/// # Panics
+///
+/// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let acts = lines.next().unwrap_or_default();

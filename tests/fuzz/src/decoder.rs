@@ -25,6 +25,10 @@ const MAX_PIECES: usize = 4096;
 const GROWTH: usize = 2;
 
 /// Runs one input. `allocated` returns how many bytes of memory the process holds.
+///
+/// # Panics
+///
+/// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let &[a, b, c, again, ref said @ ..] = input else { return };
     let mut stream = said.repeat(1 + TIMES * usize::from(again.saturating_sub(ONCE)));

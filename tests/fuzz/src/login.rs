@@ -13,6 +13,10 @@ const USER: &str = "api-user";
 const PASSWORD: &str = "pass=word";
 
 /// Runs one input.
+///
+/// # Panics
+///
+/// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8]) {
     let &[piece, length, ref said @ ..] = input else { return };
     challenge(said);

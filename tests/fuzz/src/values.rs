@@ -20,6 +20,10 @@ static CODEPAGES: LazyLock<Vec<&'static Codepage>> = LazyLock::new(|| {
 });
 
 /// Runs one input.
+///
+/// # Panics
+///
+/// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8]) {
     let lines: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
     for text in lines.iter().copied().chain([input]) {
