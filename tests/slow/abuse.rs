@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::binary::{binary, is_release};
+use phsweb_agent::timings::TEST_VARIABLE;
 use rustix::net::sockopt::set_socket_linger;
 
 /// The longest that anybody waits for the page, in the middle of whatever goes on.
@@ -40,15 +41,21 @@ struct Agent {
 impl Agent {
     /// `demo`, with so many descriptors.
     fn demo(descriptors: usize) -> Self {
-        Self::start(descriptors, &["demo", "--listen", "127.0.0.1:0"], Path::new("/"))
+        Self::demo_with(descriptors, "")
     }
 
-    fn start(descriptors: usize, arguments: &[&str], directory: &Path) -> Self {
+    /// One with other timings.
+    fn demo_with(descriptors: usize, timings: &str) -> Self {
+        Self::start(descriptors, timings, &["demo", "--listen", "127.0.0.1:0"], Path::new("/"))
+    }
+
+    fn start(descriptors: usize, timings: &str, arguments: &[&str], directory: &Path) -> Self {
         let limited = format!(r#"ulimit -n {descriptors} && exec "$0" "$@""#);
         let process = Command::new("sh")
             .args(["-c", &limited])
             .arg(binary())
             .args(arguments)
+            .env(TEST_VARIABLE, timings)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -258,7 +265,7 @@ fn a_head_of_many_small_fields() {
 fn half_open_requests() {
     let _alone = super::alone();
     with_descriptors("half_open_requests", || {
-        let mut agent = Agent::demo(1024);
+        let mut agent = Agent::demo_with(1024, "client_head=4s");
         let mut held = agent.hold(MANY, b"GET / HTTP/1.1\r\nHost: a\r\n");
         agent.stands("800 half-open requests");
         // One address is let have 384 of the 512 places; the program itself needs less than 100.
@@ -369,7 +376,7 @@ fn descriptors_run_out() {
         )"#;
         fs::write(directory.path().join("sites.ron"), file).unwrap();
         let arguments = ["run", "--simulate", "--config", "sites.ron"];
-        let mut agent = Agent::start(1024, &arguments, directory.path());
+        let mut agent = Agent::start(1024, "", &arguments, directory.path());
         let mut held = Vec::new();
         let mut most = 0;
         for _ in 0..11 {

@@ -165,14 +165,19 @@ fn those_that_fail_are_told_with_why_and_hold_nobody() {
         assert!(took < Duration::from_secs(15), "by query_timeout: {took:?}");
     });
     // Alone, each is told the same in the same time, however many ask.
-    for (key, _) in &sites[1..] {
+    let ask = |key: &str| {
         for (answer, took) in at_once(50, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
             let told = refreshed(&answer);
             assert_eq!((&told["refreshed"], &told["failed"]), (&json!([]), &json!([key])), "{told}");
             assert!(told["errors"][key]["cause"].is_string(), "{told}");
             assert!(took < Duration::from_secs(20), "{key}: {took:?}");
         }
-    }
+    };
+    thread::scope(|scope| {
+        for (key, _) in &sites[1..] {
+            scope.spawn(|| ask(key));
+        }
+    });
 }
 
 /// A site that is waited for longer than anybody waits leaves the others their answer.

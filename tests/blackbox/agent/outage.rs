@@ -136,7 +136,7 @@ fn before_the_first_answer_it_is_connecting_and_not_ready() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::Stall));
     let agent = Given::default()
-        .defaults("refresh: \"1s\", query_timeout: \"7s\",")
+        .defaults("refresh: \"1s\", query_timeout: \"4s\",")
         .site("awka", router.addr(), "")
         .start();
     let stats = agent.stats("awka");

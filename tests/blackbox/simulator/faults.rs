@@ -13,7 +13,7 @@ pub(super) const LOGIN: [&str; 3] = ["/login", "=name=api-user", "=password=pass
 
 /// A router with a fault, and a client that logged in before.
 pub(super) fn faulty(fault: Fault) -> (Router, Client) {
-    let router = with_crates(Settings::default());
+    let router = with_crates(Settings { late_by: Duration::from_millis(200), ..Settings::default() });
     let client = Client::logged_in(&router);
     router.set_fault(Some(fault));
     (router, client)

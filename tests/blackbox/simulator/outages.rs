@@ -79,7 +79,7 @@ fn a_router_that_reboots_lets_in_by_and_by() {
 
 #[test]
 fn reboots_go_on_until_the_fault_ends() {
-    let router = with_crates(Settings { reboot_every: Duration::from_secs(7), ..Settings::default() });
+    let router = with_crates(Settings { reboot_every: Duration::from_secs(5), ..Settings::default() });
     let mut client = Client::logged_in(&router);
     router.set_fault(Some(Fault::Reboot));
     for _ in 0..2 {
