@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use phsweb_agent::command::Failure;
 use phsweb_agent::logging;
 
-use crate::arguments::{Request, read};
+use crate::arguments::{Invocation, read};
 
 /// The answer is no: the file is wrong, an address is taken.
 const EXIT_NO: u8 = 1;
@@ -20,12 +20,12 @@ const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let done = read(std::env::args_os().skip(1)).map_err(Failure::Usage).and_then(|request| match request {
-        Request::Show(text) => {
+        Invocation::Show(text) => {
             // Where nobody reads it, there is nobody to tell.
             let _ = writeln!(io::stdout(), "{text}");
             Ok(())
         }
-        Request::Execute(command, given) => {
+        Invocation::Execute(command, given) => {
             logging::start(given.log);
             (command.execute)(given)
         }

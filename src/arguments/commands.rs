@@ -8,7 +8,7 @@ use phsweb_agent::config::Http;
 use phsweb_agent::simulator::Fault;
 
 use super::values::{number, parsed, text, unexpected};
-use super::{Argument, Command, Given, List};
+use super::{Argument, Given, List, Subcommand};
 
 /// Sites of a demo that nobody gave a number.
 const SITES: usize = 3;
@@ -45,7 +45,7 @@ fn set_listen(given: &mut Given, value: &OsStr) -> Result<(), String> {
 }
 
 /// What is meant where options are given and no command is named.
-pub(super) static PROGRAM: Command = Command {
+pub(super) static PROGRAM: Subcommand = Subcommand {
     name: "",
     summary: "",
     about: "Shows who is online on MikroTik hotspots at many sites, and how the routers are. It reads \
@@ -63,9 +63,9 @@ pub(super) static PROGRAM: Command = Command {
 };
 
 /// All there are, in the order of the help.
-pub(super) static COMMANDS: [&Command; 5] = [&RUN, &CHECK, &TEST, &DEMO, &SIMULATE];
+pub(super) static COMMANDS: [&Subcommand; 5] = [&RUN, &CHECK, &TEST, &DEMO, &SIMULATE];
 
-static RUN: Command = Command {
+static RUN: Subcommand = Subcommand {
     name: "run",
     summary: "Run the agent",
     about: "Runs the agent: asks the routers of sites.ron, serves the page and JSON.",
@@ -105,7 +105,7 @@ static RUN: Command = Command {
     },
 };
 
-static CHECK: Command = Command {
+static CHECK: Subcommand = Subcommand {
     name: "check",
     summary: "Say what is wrong with sites.ron, all at once, with line and column",
     about: "Checks sites.ron, and all that it names: secrets, certificates, variables. Nothing is started \
@@ -121,7 +121,7 @@ static CHECK: Command = Command {
     execute: |given| Check { file: given.config }.execute(),
 };
 
-static TEST: Command = Command {
+static TEST: Subcommand = Subcommand {
     name: "test",
     summary: "Try the way to each router, step by step, and say where it ends and why",
     about: "Tries the way to each router of sites.ron: resolve, connect, TLS, login, each plugin's menu, \
@@ -145,7 +145,7 @@ static TEST: Command = Command {
     execute: |given| Test { config: given.config, json: given.json, sites: given.keys }.execute(),
 };
 
-static DEMO: Command = Command {
+static DEMO: Subcommand = Subcommand {
     name: "demo",
     summary: "Look around: the agent over simulated routers, with no file",
     about: "Runs the agent over simulated routers, with people coming and going. Needs no file.",
@@ -170,7 +170,7 @@ static DEMO: Command = Command {
     },
 };
 
-static SIMULATE: Command = Command {
+static SIMULATE: Subcommand = Subcommand {
     name: "simulate",
     summary: "Simulated routers alone, for other clients of the RouterOS API",
     about: "Runs simulated routers alone, on loopback, for other clients of the RouterOS API.",

@@ -16,7 +16,7 @@ use log::LevelFilter;
 use phsweb_agent::command::Failure;
 use phsweb_agent::simulator::{Fault, Version};
 
-pub(crate) use read::{Request, read};
+pub(crate) use read::{Invocation, read};
 
 /// What was given, whichever command takes it.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(crate) struct Given {
 
 /// One thing to do.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub(crate) struct Subcommand {
     /// The program itself has none.
     name: &'static str,
     /// Its line among the commands.

@@ -7,14 +7,14 @@ use phsweb_agent::config::unknown;
 
 use super::commands::{COMMANDS, PROGRAM};
 use super::values::unexpected;
-use super::{Argument, Command, Given, Takes, help};
+use super::{Argument, Given, Subcommand, Takes, help};
 
 /// What the command line asks for.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub(crate) enum Invocation {
     /// To be told this: help, or the version.
     Show(String),
-    Execute(&'static Command, Given),
+    Execute(&'static Subcommand, Given),
 }
 
 /// Reads the arguments that stand after the program's name.
@@ -22,14 +22,14 @@ pub(crate) enum Request {
 /// # Errors
 ///
 /// What is wrong with the first of them that is wrong. Who asks for help or the version as well gets that.
-pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request, String> {
+pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, String> {
     let parser = Parser::from_args(arguments);
     let mut reader = Reader { parser, command: &PROGRAM, given: Given::default(), names: Vec::new() };
     let mut mistake = None;
     loop {
         match reader.step() {
-            Ok(true) if reader.given.help => return Ok(Request::Show(help::of(reader.command))),
-            Ok(true) if reader.given.own_version => return Ok(Request::Show(help::version())),
+            Ok(true) if reader.given.help => return Ok(Invocation::Show(help::of(reader.command))),
+            Ok(true) if reader.given.own_version => return Ok(Invocation::Show(help::version())),
             Ok(true) => {}
             Ok(false) => break,
             Err(message) => {
@@ -42,14 +42,14 @@ pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Request,
     }
     // A bare call contacts nobody. An option that only `run` has says what is meant.
     if reader.command.name.is_empty() && reader.names.iter().all(|name| *name == "--log") {
-        return Ok(Request::Show(help::SHORT.into()));
+        return Ok(Invocation::Show(help::SHORT.into()));
     }
-    Ok(Request::Execute(reader.command, reader.given))
+    Ok(Invocation::Execute(reader.command, reader.given))
 }
 
 struct Reader {
     parser: Parser,
-    command: &'static Command,
+    command: &'static Subcommand,
     given: Given,
     /// Of the options that were given.
     names: Vec<&'static str>,
@@ -103,7 +103,7 @@ impl Reader {
     }
 }
 
-fn command(word: &OsStr) -> Result<&'static Command, String> {
+fn command(word: &OsStr) -> Result<&'static Subcommand, String> {
     let word = word.to_string_lossy();
     COMMANDS.into_iter().find(|command| command.name == word).ok_or_else(|| {
         let told = format!("unknown command `{}`", word.escape_debug());
@@ -111,7 +111,7 @@ fn command(word: &OsStr) -> Result<&'static Command, String> {
     })
 }
 
-impl Command {
+impl Subcommand {
     /// The option of this name, or what is wrong with the name.
     fn option(&self, name: &str) -> Result<&Argument, String> {
         let is_named = |option: &&Argument| option.name == name || option.short == name;
@@ -179,7 +179,7 @@ mod tests {
             }),
         ] {
             match read(words(line)) {
-                Ok(Request::Execute(found, given)) => {
+                Ok(Invocation::Execute(found, given)) => {
                     assert_eq!((found.name, given), (command, expected), "{line}");
                 }
                 other => panic!("{line}: {other:?}"),
@@ -260,7 +260,7 @@ mod tests {
             ("--log debug", "phsweb-agent run --config sites.ron"),
         ] {
             match read(words(line)) {
-                Ok(Request::Show(text)) => assert!(text.contains(usage), "{line}: {text}"),
+                Ok(Invocation::Show(text)) => assert!(text.contains(usage), "{line}: {text}"),
                 other => panic!("{line}: {other:?}"),
             }
         }

@@ -31,8 +31,8 @@ impl State {
         let (now, up) = (self.clock.at(), self.up());
         for (n, (name, service, from, address, encoding)) in (0u64..).zip(CALLERS) {
             // None was there before the boot, and each has been there for a time of its own.
-            let dice = scramble(n ^ self.settings.seed);
-            let since = now.saturating_sub(up.min(Duration::from_secs(dice % 300_000)));
+            let random = scramble(n ^ self.settings.seed);
+            let since = now.saturating_sub(up.min(Duration::from_secs(random % 300_000)));
             let row = Row::new()
                 .with("name", name)
                 .with("service", service)
@@ -53,8 +53,8 @@ impl State {
                 .with("type", format!("{service}-in"))
                 .with("mtu", "1480")
                 .with("link-downs", count(0))
-                .with("rx-byte", count(900 + dice % 9_000))
-                .with("tx-byte", count(9_000 + dice % 90_000))
+                .with("rx-byte", count(900 + random % 9_000))
+                .with("tx-byte", count(9_000 + random % 90_000))
                 .with("running", true)
                 .with("dynamic", true)
                 .with("disabled", false);

@@ -2,19 +2,19 @@
 
 use super::menus::{ACTIVE, USER};
 use super::print::{Follow, Print, list};
-use super::reply::{Reply, Trap};
+use super::reply::{CommandReply, Trap};
 use super::row::Row;
 use super::settings::Policies;
 use super::state::State;
-use super::table::{Keys, Rules, Table, clears};
+use super::table::{Keys, MenuTable, Rules, clears};
 use crate::routeros::wire::Sentence;
 
 /// Carries out a command of someone with these policies, and answers it.
-pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Reply {
+pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> CommandReply {
     let path = path(asked);
     let (menu, command) = path.rsplit_once('/').unwrap_or_default();
-    let Some(rules) = state.tables.get(menu).map(Table::rules) else {
-        return Reply::traps(&unknown_menu(state, path), asked.tag());
+    let Some(rules) = state.tables.get(menu).map(MenuTable::rules) else {
+        return CommandReply::traps(&unknown_menu(state, path), asked.tag());
     };
     let answer = match Command::named(command, rules) {
         None => Err(unknown_command(state, command)),
@@ -24,7 +24,7 @@ pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Re
         Some(Command::Set) => set(state, menu, rules, asked),
         Some(Command::Remove) => remove(state, menu, asked),
     };
-    answer.unwrap_or_else(|trap| Reply::traps(&[trap], asked.tag()))
+    answer.unwrap_or_else(|trap| CommandReply::traps(&[trap], asked.tag()))
 }
 
 /// The menu and the command, as a client says them; empty where that is no text.
@@ -60,7 +60,7 @@ impl Command {
     }
 }
 
-fn print(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<Reply, Trap> {
+fn print(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<CommandReply, Trap> {
     let print = Print::read(asked)?;
     if rules.single && print.follow != Follow::No {
         return Err(Trap::unknown_parameter());
@@ -69,15 +69,15 @@ fn print(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Resul
     state.with(menu, |table, now| table.print(&print, says_empty, now)).ok_or_else(Trap::no_such_item)
 }
 
-fn add(state: &mut State, menu: &str, asked: &Sentence) -> Result<Reply, Trap> {
+fn add(state: &mut State, menu: &str, asked: &Sentence) -> Result<CommandReply, Trap> {
     let values = state.with(menu, |table, _| table.values(asked)).unwrap_or_else(|| Ok(Vec::new()))?;
     let given = values.into_iter().filter(|(key, value)| !clears(key, value));
     let row = given.fold(Row::new(), |row, (key, value)| row.with(&key, value));
     let id = if menu == USER { state.add_user(row)? } else { state.insert(menu, row)? };
-    Ok(Reply::ret(id.as_bytes(), asked.tag()))
+    Ok(CommandReply::ret(id.as_bytes(), asked.tag()))
 }
 
-fn set(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<Reply, Trap> {
+fn set(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<CommandReply, Trap> {
     let values = state.with(menu, |table, _| table.values(asked)).unwrap_or_else(|| Ok(Vec::new()))?;
     let ids = if rules.single { vec![String::new()] } else { ids(asked)? };
     for id in ids {
@@ -86,17 +86,17 @@ fn set(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<
             return Err(Trap::no_such_item());
         }
     }
-    Ok(Reply::done(asked.tag()))
+    Ok(CommandReply::done(asked.tag()))
 }
 
-fn remove(state: &mut State, menu: &str, asked: &Sentence) -> Result<Reply, Trap> {
+fn remove(state: &mut State, menu: &str, asked: &Sentence) -> Result<CommandReply, Trap> {
     for id in ids(asked)? {
         let was_there = if menu == ACTIVE { state.kick(&id) } else { state.remove(menu, &id).is_some() };
         if !was_there {
             return Err(Trap::no_such_item());
         }
     }
-    Ok(Reply::done(asked.tag()))
+    Ok(CommandReply::done(asked.tag()))
 }
 
 /// The rows a command is about. An `.id` that is no text is nobody's.

@@ -9,14 +9,14 @@ use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use smol::{Timer, future};
 
 use super::fault::Fault;
-use super::login::{Asked, Gate};
+use super::fault_injection::{self, Instead};
+use super::login::{LoginOutcome, LoginState};
 use super::menus::SERVICE;
-use super::output::{Answer, TURNS_WAITING, encode, write};
-use super::pending::{Kind, Notice, Pending};
-use super::reply::{Reply, Trap, fatal};
+use super::output::{ReplyWriter, TURNS_WAITING, encode, write};
+use super::pending::{CommandKind, Notice, Pending};
+use super::reply::{CommandReply, Trap, fatal};
 use super::settings::Policies;
 use super::shared::{Counted, Shared};
-use super::trouble::{self, Instead};
 use crate::executor;
 use crate::routeros::wire::{Decoder, Sentence};
 
@@ -53,7 +53,7 @@ struct Connection {
     counted: Counted,
     output: Sender<Vec<u8>>,
     peer: SocketAddr,
-    gate: Gate,
+    gate: LoginState,
     policies: Option<Policies>,
     /// The `.id` of this connection in `/user/active`.
     listed: Option<String>,
@@ -90,7 +90,7 @@ impl Connection {
             counted,
             output,
             peer,
-            gate: Gate::default(),
+            gate: LoginState::default(),
             policies: None,
             listed: None,
             service_row,
@@ -195,7 +195,7 @@ impl Connection {
         let (instead, latency) = {
             let mut state = self.shared.state();
             state.counters.commands += 1;
-            (trouble::instead(&mut state, self.policies, &asked), state.latency())
+            (fault_injection::instead(&mut state, self.policies, &asked), state.latency())
         };
         if self.is_lost {
             return Then::GoOn;
@@ -215,7 +215,7 @@ impl Connection {
         }
         let Some(policies) = self.policies else { return self.end("not logged in").await };
         if command == b"/cancel" {
-            self.pending.start(None, Kind::Cancel, 0, |_, notices| async move {
+            self.pending.start(None, CommandKind::Cancel, 0, |_, notices| async move {
                 Timer::after(latency).await;
                 let _ = notices.try_send(Notice::Cancel(asked));
             });
@@ -223,20 +223,20 @@ impl Connection {
         }
         if self.pending.is_full() {
             let trap = Trap::new("failure: too many commands are under way already");
-            return self.say(&Reply::traps(&[trap], asked.tag()).sentences).await;
+            return self.say(&CommandReply::traps(&[trap], asked.tag()).sentences).await;
         }
-        let reply = trouble::run(&mut self.shared.state(), policies, &asked);
+        let reply = fault_injection::run(&mut self.shared.state(), policies, &asked);
         self.is_lost = self.shared.state().loses(&reply);
         if self.is_lost {
             self.pending.silence().await;
             return self.suffer(Instead::Say(Vec::new())).await;
         }
         let (kind, cost) =
-            (if reply.repeated.is_empty() { Kind::Short } else { Kind::Endless }, reply.cost());
-        if kind == Kind::Endless {
+            (if reply.repeated.is_empty() { CommandKind::Short } else { CommandKind::Endless }, reply.cost());
+        if kind == CommandKind::Endless {
             self.counted.broken();
         }
-        let answer = Answer { reply, shared: self.shared.clone(), output: self.output.clone() };
+        let answer = ReplyWriter { reply, shared: self.shared.clone(), output: self.output.clone() };
         let tag = asked.tag().map(<[u8]>::to_vec);
         self.pending.start(tag.clone(), kind, cost, |key, notices| async move {
             Timer::after(latency).await;
@@ -276,10 +276,10 @@ impl Connection {
             let mut state = self.shared.state();
             let at_fault = state.refuses_logins();
             let outcome = self.gate.ask(asked, &mut state);
-            let refused = matches!(outcome, Asked::Refused(_) | Asked::TooOften);
+            let refused = matches!(outcome, LoginOutcome::Refused(_) | LoginOutcome::TooOften);
             state.has_refused |= refused;
             state.counters.logins_refused += u64::from(refused);
-            if let Asked::Accepted(name, policies) = &outcome {
+            if let LoginOutcome::Accepted(name, policies) = &outcome {
                 self.policies = Some(*policies);
                 let before = self.listed.take();
                 self.listed = state.list_session(before, name, *policies, self.peer.ip());
@@ -291,10 +291,10 @@ impl Connection {
         }
         let tag = asked.tag();
         match outcome {
-            Asked::Accepted(..) => self.say(&Reply::done(tag).sentences).await,
-            Asked::Challenge(ret) => self.say(&Reply::ret(ret.as_bytes(), tag).sentences).await,
-            Asked::Refused(trap) => self.say(&Reply::traps(&[trap], tag).sentences).await,
-            Asked::TooOften => self.end("too many commands before login").await,
+            LoginOutcome::Accepted(..) => self.say(&CommandReply::done(tag).sentences).await,
+            LoginOutcome::Challenge(ret) => self.say(&CommandReply::ret(ret.as_bytes(), tag).sentences).await,
+            LoginOutcome::Refused(trap) => self.say(&CommandReply::traps(&[trap], tag).sentences).await,
+            LoginOutcome::TooOften => self.end("too many commands before login").await,
         }
     }
 

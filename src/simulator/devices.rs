@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::hardware::{has_radios, radios};
-use super::hotspot::{SERVER, Session};
+use super::hotspot::{OnlineSession, SERVER};
 use super::menus::{HOST, LEASE, USED, registrations};
 use super::people::Person;
 use super::row::{Row, Value, scramble};
@@ -103,7 +103,7 @@ impl State {
     }
 
     /// The device of a session leaves the network.
-    pub(super) fn leave(&mut self, session: &Session) {
+    pub(super) fn leave(&mut self, session: &OnlineSession) {
         let address = session.address.to_string();
         let stations = registrations(&self.settings.version);
         for (menu, key, text) in [
@@ -151,17 +151,17 @@ impl State {
     /// A device at a radio, as `/interface/wifi` or `/interface/wireless` shows it. Counts are what was
     /// sent to it and what it sent.
     fn station(&self, mac: &str, address: &str, since: Duration) -> Row {
-        let dice = mac.bytes().fold(self.settings.seed, |dice, byte| scramble(dice ^ u64::from(byte)));
-        let is_fast = dice.is_multiple_of(3);
+        let random = mac.bytes().fold(self.settings.seed, |random, byte| scramble(random ^ u64::from(byte)));
+        let is_fast = random.is_multiple_of(3);
         let radio = radios(&self.settings.version)[usize::from(is_fast)];
-        let (to, from) = (9_000 + dice % 300_000, 900 + (dice >> 20) % 20_000);
+        let (to, from) = (9_000 + random % 300_000, 900 + (random >> 20) % 20_000);
         let count = |per_second| Value::Count { from: 1800, per_second, since };
         let both = |to, from| Value::pair(count(to), ",", count(from));
         let around = |middle, swing| Value::Around { middle, swing, decimals: 0 };
         let (bytes, packets) = (both(to, from), both(to / 900 + 1, from / 300 + 1));
-        let middle = 48 + (dice >> 40) % 32;
+        let middle = 48 + (random >> 40) % 32;
         let signal = Value::Joined(vec!["-".into(), around(middle, 3)]);
-        let idle = Value::Joined(vec![around(300 + dice % 200, 290), "ms".into()]);
+        let idle = Value::Joined(vec![around(300 + random % 200, 290), "ms".into()]);
         let row = Row::new().with("interface", radio);
         if self.settings.version.has_wifi() {
             // Rates in bits a second.

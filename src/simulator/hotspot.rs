@@ -12,7 +12,7 @@ use super::row::{Now, Row, Value};
 use super::settings::IdOrder;
 use super::shared::Shared;
 use super::state::State;
-use super::table::Table;
+use super::table::MenuTable;
 
 pub(super) const SERVER: &str = "hotspot1";
 
@@ -39,7 +39,7 @@ const TRIES: usize = 20;
 
 /// A person who is online.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Session {
+pub struct OnlineSession {
     /// The row's `.id`: the address in hex, so the next person there has it again.
     pub id: String,
     /// The hotspot user.
@@ -66,13 +66,13 @@ impl State {
         }
         let (users, active) = (self.settings.users, self.settings.active);
         let mut all: Vec<usize> = (0..users.max(active)).collect();
-        self.dice.shuffle(&mut all);
+        self.rng.shuffle(&mut all);
         // Where too few users may log in, more people come on trial.
         let may_come = all.into_iter().chain(users.max(active)..).filter(|&n| n >= users || !is_disabled(n));
         // Each address is looked for from the last one on: nobody leaves meanwhile.
         let mut address = FIRST_ADDRESS;
         for n in may_come.take(active) {
-            let age = Duration::from_secs(self.dice.u64(5..LONGEST_AGE_S));
+            let age = Duration::from_secs(self.rng.u64(5..LONGEST_AGE_S));
             address = self.free_address(address);
             self.come(n, address, age);
         }
@@ -109,8 +109,8 @@ impl State {
     }
 
     /// Everyone online, in the order they came.
-    pub(super) fn sessions(&self) -> Vec<Session> {
-        self.tables.get(ACTIVE).into_iter().flat_map(Table::rows).filter_map(session).collect()
+    pub(super) fn sessions(&self) -> Vec<OnlineSession> {
+        self.tables.get(ACTIVE).into_iter().flat_map(MenuTable::rows).filter_map(session).collect()
     }
 
     /// Logs a person in; the `.id` of the session. An address has one session at a time.
@@ -128,7 +128,7 @@ impl State {
         }
         let start = self.clock.at().saturating_sub(age);
         // Bytes and packets each way, a packet being somewhat less than 1000 bytes.
-        let (up, down) = (self.dice.u64(900..20_000), self.dice.u64(9_000..400_000));
+        let (up, down) = (self.rng.u64(900..20_000), self.rng.u64(9_000..400_000));
         let count = |per_second| Value::Count { from: 1200, per_second, since: start };
         let mut row = Row::new()
             .id(&id)
@@ -206,7 +206,7 @@ impl State {
         let Some(row) = self.tables.get(ACTIVE).and_then(|table| table.find(id)) else { return false };
         let mut ended = vec![id.to_string()];
         if self.settings.removal_ends_all {
-            let others = self.tables.get(ACTIVE).into_iter().flat_map(Table::rows);
+            let others = self.tables.get(ACTIVE).into_iter().flat_map(MenuTable::rows);
             let others = others.filter(|other| other.id != id && other.text("user") == row.text("user"));
             ended.extend(others.map(|other| other.id.clone()));
         }
@@ -219,7 +219,7 @@ impl State {
     fn end_session(&mut self, id: &str) {
         let ended = self.tables.get(ACTIVE).and_then(|table| session(table.find(id)?));
         self.log_out(id, "admin reset");
-        if let Some(Session { user, mac, address, .. }) = ended
+        if let Some(OnlineSession { user, mac, address, .. }) = ended
             && self.settings.cookies_log_back_in
             && self.find(COOKIE, &[("user", &user), ("mac-address", &mac)]).is_some()
         {
@@ -254,20 +254,20 @@ impl State {
         // By how far the number may stray: a tenth, and a little more at small hotspots.
         let stray = target / 10 + 2;
         let comes = online.len() + stray <= target
-            || (online.len() < target + stray && (online.is_empty() || self.dice.bool()));
+            || (online.len() < target + stray && (online.is_empty() || self.rng.bool()));
         if !comes {
-            let Some(session) = self.dice.choice(&online) else { return };
+            let Some(session) = self.rng.choice(&online) else { return };
             self.log_out(&session.id, "keepalive timeout");
             self.leave(session);
             return;
         }
         let macs: HashSet<&str> = online.iter().map(|session| session.mac.as_str()).collect();
         // For each user who may not log in, somebody comes on trial.
-        let users = self.tables.get(USER).into_iter().flat_map(Table::rows);
+        let users = self.tables.get(USER).into_iter().flat_map(MenuTable::rows);
         let disabled = users.filter(|user| user.text("disabled") == b"true").count();
         let people = self.settings.users.max(target) + disabled + stray;
         for _ in 0..TRIES {
-            let n = self.dice.usize(0..people);
+            let n = self.rng.usize(0..people);
             if !macs.contains(Person::nth(self.settings.seed, n, self.settings.users).mac.as_str()) {
                 return self.come(n, self.free_address(FIRST_ADDRESS), Duration::ZERO);
             }
@@ -294,8 +294,8 @@ impl State {
         if n.is_multiple_of(8) {
             row = row.with("limit-bytes-out", 20_000_000_000);
         }
-        let used = Duration::from_secs(self.dice.u64(0..30 * 86_400));
-        let (up, down) = (self.dice.u64(0..1 << 30), self.dice.u64(0..1 << 34));
+        let used = Duration::from_secs(self.rng.u64(0..30 * 86_400));
+        let (up, down) = (self.rng.u64(0..1 << 30), self.rng.u64(0..1 << 34));
         row = counted(row, used, up, down).with("dynamic", false).with("disabled", is_disabled(n));
         match person.comment {
             Some(comment) => row.with("comment", comment),
@@ -313,16 +313,16 @@ fn is_disabled(n: usize) -> bool {
 pub(super) async fn come_and_go(shared: Arc<Shared>, mean: Duration) {
     loop {
         // Evenly between none and twice the mean.
-        let wait = mean.mul_f64(2.0 * shared.state().dice.f64());
+        let wait = mean.mul_f64(2.0 * shared.state().rng.f64());
         smol::Timer::after(wait.max(Duration::from_millis(1))).await;
         shared.state().come_or_go();
     }
 }
 
-fn session(row: &Row) -> Option<Session> {
+fn session(row: &Row) -> Option<OnlineSession> {
     let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
     let address = text("address").parse().ok()?;
-    Some(Session { id: row.id.clone(), user: text("user"), address, mac: text("mac-address") })
+    Some(OnlineSession { id: row.id.clone(), user: text("user"), address, mac: text("mac-address") })
 }
 
 /// A number that the row shows; 0 where it shows none.

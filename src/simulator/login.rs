@@ -18,13 +18,13 @@ const ADMINISTRATORS: [(&str, &str, &str, u64); 2] =
 
 /// The logins of one connection so far.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(super) struct LoginState {
     refused: u8,
     challenge: Option<[u8; 16]>,
 }
 
 /// What came of a `/login`.
-pub(super) enum Asked {
+pub(super) enum LoginOutcome {
     /// The name, and what it may do.
     Accepted(String, Policies),
     /// The challenge in hex, to be answered by a second `/login`.
@@ -34,16 +34,16 @@ pub(super) enum Asked {
     TooOften,
 }
 
-impl Gate {
+impl LoginState {
     /// Answers a `/login`. A bare one gets a challenge from every version, but only those before
     /// 6.43 accept the answer to it, and those accept nothing else.
-    pub(super) fn ask(&mut self, asked: &Sentence, state: &mut State) -> Asked {
+    pub(super) fn ask(&mut self, asked: &Sentence, state: &mut State) -> LoginOutcome {
         let by_challenge = state.settings.version.logs_in_by_challenge();
         let (password, response) = (asked.get("password"), asked.get("response"));
         if response.is_none() && (by_challenge || password.is_none()) {
-            let challenge = std::array::from_fn(|_| state.dice.u8(..));
+            let challenge = std::array::from_fn(|_| state.rng.u8(..));
             self.challenge = Some(challenge);
-            return Asked::Challenge(hex(&challenge));
+            return LoginOutcome::Challenge(hex(&challenge));
         }
         let name = asked.get("name").unwrap_or_default();
         let challenge = self.challenge.take();
@@ -55,14 +55,14 @@ impl Gate {
         let login = state.settings.logins.iter().find(|login| login.name == name);
         let may = |login: &&Login| login.policies.api && !state.refuses_logins();
         if let Some(login) = login.filter(knows).filter(may) {
-            return Asked::Accepted(String::from_utf8_lossy(&login.name).into_owned(), login.policies);
+            return LoginOutcome::Accepted(String::from_utf8_lossy(&login.name).into_owned(), login.policies);
         }
         self.refused += 1;
         if self.refused >= MAX_REFUSED {
-            return Asked::TooOften;
+            return LoginOutcome::TooOften;
         }
         let message = if by_challenge { "cannot log in" } else { "invalid user name or password (6)" };
-        Asked::Refused(Trap::new(message))
+        LoginOutcome::Refused(Trap::new(message))
     }
 }
 

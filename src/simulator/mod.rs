@@ -17,7 +17,7 @@
 //! | file | its subject |
 //! | --- | --- |
 //! | `settings` `version` `capture` `replay` | what a router is like, what differs by version, the rows of a real one |
-//! | `fault` `trouble` | what goes wrong on purpose: the catalogue, and what each does |
+//! | `fault` `fault_injection` | what goes wrong on purpose: the catalogue, and what each does |
 //! | `service` `tls` `counters` | the port and who is let in; the handshake of `api-ssl`; what is counted |
 //! | `connection` `pending` `output` `login` | one API connection: what is asked, and the end; commands side by side, cancel; turns and bytes; who may come in |
 //! | `command` `print` `query` `reply` | what a command does, which rows answer, what is said |
@@ -32,6 +32,7 @@ mod connection;
 mod counters;
 mod devices;
 mod fault;
+mod fault_injection;
 mod hardware;
 mod hotspot;
 mod login;
@@ -52,7 +53,6 @@ mod shared;
 mod state;
 mod table;
 mod tls;
-mod trouble;
 mod version;
 
 use std::io;
@@ -66,15 +66,15 @@ use smol::{Task, Timer};
 pub use capture::Capture;
 pub use counters::Counters;
 pub use fault::{Fault, UnknownFault};
-pub use hotspot::Session;
+pub use hotspot::OnlineSession;
 pub use pending::MAX_PENDING;
 pub use row::{Row, Value};
-pub use settings::{Health, IdOrder, Login, Policies, Settings, demo};
+pub use settings::{HealthMenu, IdOrder, Login, Policies, Settings, demo};
 pub use table::MAX_ROWS;
 pub use version::{BadVersion, Version};
 
 use crate::executor;
-use service::{Order, Service};
+use service::{Service, ServiceMessage};
 use shared::Shared;
 use state::State;
 
@@ -88,7 +88,7 @@ const LOOK: Duration = Duration::from_millis(2);
 pub struct Router {
     addr: SocketAddr,
     shared: Arc<Shared>,
-    orders: Sender<Order>,
+    messages: Sender<ServiceMessage>,
     _at_work: Vec<Task<()>>,
 }
 
@@ -101,14 +101,14 @@ impl Router {
     pub fn start(addr: SocketAddr, settings: Settings) -> io::Result<Self> {
         let churn = settings.churn;
         let shared = Arc::new(Shared::new(State::new(settings)));
-        let (orders, given) = unbounded();
-        let service = Service::new(shared.clone(), addr, given)?;
+        let (messages, received) = unbounded();
+        let service = Service::new(shared.clone(), addr, received)?;
         let addr = service.addr();
         let mut at_work = vec![executor::spawn(service.run())];
         if !churn.is_zero() {
             at_work.push(executor::spawn(hotspot::come_and_go(shared.clone(), churn)));
         }
-        Ok(Self { addr, shared, orders, _at_work: at_work })
+        Ok(Self { addr, shared, messages, _at_work: at_work })
     }
 
     /// Where it listens.
@@ -140,7 +140,7 @@ impl Router {
 
     /// Who is online, in the order they came.
     #[must_use]
-    pub fn sessions(&self) -> Vec<Session> {
+    pub fn sessions(&self) -> Vec<OnlineSession> {
         self.shared.state().sessions()
     }
 
@@ -160,7 +160,7 @@ impl Router {
     /// configuration and the cookies stay. New connections are accepted at once.
     pub fn reboot(&self) {
         self.shared.state().reboot();
-        self.order(Order::Disconnect);
+        self.send(ServiceMessage::Disconnect);
     }
 
     /// Makes something go wrong from now on, or with `None` nothing any more.
@@ -169,12 +169,12 @@ impl Router {
             let mut state = self.shared.state();
             (state.fault, state.has_refused) = (fault, false);
         }
-        self.order(Order::Fault(fault));
+        self.send(ServiceMessage::Fault(fault));
     }
 
-    fn order(&self, order: Order) {
+    fn send(&self, message: ServiceMessage) {
         // An error would mean that the service is gone: then nothing is open.
-        let _ = self.orders.try_send(order);
+        let _ = self.messages.try_send(message);
     }
 
     /// Changes the time from a command to its answer, for commands yet to come.

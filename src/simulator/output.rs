@@ -8,7 +8,7 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use smol::{Timer, future};
 
 use super::fault::Fault;
-use super::reply::{Reply, Trap};
+use super::reply::{CommandReply, Trap};
 use super::shared::Shared;
 use crate::routeros::wire::Sentence;
 
@@ -28,13 +28,13 @@ pub(super) const TURNS_WAITING: usize = 16;
 const WRITE_WAIT: Duration = Duration::from_secs(60);
 
 /// An answer on its way.
-pub(super) struct Answer {
-    pub(super) reply: Reply,
+pub(super) struct ReplyWriter {
+    pub(super) reply: CommandReply,
     pub(super) shared: Arc<Shared>,
     pub(super) output: Sender<Vec<u8>>,
 }
 
-impl Answer {
+impl ReplyWriter {
     /// Says all of it. `follows` is called when only changes are left.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Answer {
             }
         }
         // The menu let go of it: the client did not read, or the menu is gone.
-        self.say(&Reply::traps(&[Trap::interrupted()], tag).sentences).await
+        self.say(&CommandReply::traps(&[Trap::interrupted()], tag).sentences).await
     }
 
     async fn say(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {

@@ -30,7 +30,7 @@ pub(super) enum Notice {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum CommandKind {
     /// A `/cancel`, which does not cancel itself or another one.
     Cancel,
     /// What ends by itself.
@@ -42,7 +42,7 @@ pub(super) enum Kind {
 /// A command under way.
 struct Command {
     tag: Option<Vec<u8>>,
-    kind: Kind,
+    kind: CommandKind,
     /// Bytes of its answer that are held.
     cost: usize,
     task: Task<()>,
@@ -64,7 +64,7 @@ impl Pending {
     pub(super) fn start<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         tag: Option<Vec<u8>>,
-        kind: Kind,
+        kind: CommandKind,
         cost: usize,
         act: impl FnOnce(u64, Sender<Notice>) -> F,
     ) {
@@ -90,7 +90,7 @@ impl Pending {
     /// Of this one only changes follow.
     pub(super) fn follows(&mut self, key: u64) {
         if let Some(command) = self.commands.get_mut(&key) {
-            (command.kind, command.cost) = (Kind::Endless, 0);
+            (command.kind, command.cost) = (CommandKind::Endless, 0);
         }
     }
 
@@ -101,7 +101,7 @@ impl Pending {
 
     /// Whether nothing that ends by itself is under way.
     pub(super) fn is_endless(&self) -> bool {
-        self.commands.values().all(|command| command.kind == Kind::Endless)
+        self.commands.values().all(|command| command.kind == CommandKind::Endless)
     }
 
     /// Whether a command must wait until others have ended.
@@ -110,7 +110,7 @@ impl Pending {
             b"/login" | b"/quit" => false,
             b"/cancel" => self.commands.len() - self.of_client().count() >= MAX_CANCELS,
             // With nothing that ends by itself under way it would wait for ever.
-            _ => self.is_full() && self.of_client().any(|command| command.kind == Kind::Short),
+            _ => self.is_full() && self.of_client().any(|command| command.kind == CommandKind::Short),
         }
     }
 
@@ -122,7 +122,7 @@ impl Pending {
 
     /// Those that are no `/cancel`.
     fn of_client(&self) -> impl Iterator<Item = &Command> {
-        self.commands.values().filter(|command| command.kind != Kind::Cancel)
+        self.commands.values().filter(|command| command.kind != CommandKind::Cancel)
     }
 
     /// Cancels the commands of a tag, or all of them where none is named; what is said to that. Rows
@@ -131,7 +131,7 @@ impl Pending {
     pub(super) async fn cancel(&mut self, asked: &Sentence) -> Vec<Sentence> {
         let wanted = asked.get("tag");
         let hit = |command: &Command| {
-            command.kind != Kind::Cancel && (wanted.is_none() || wanted == command.tag.as_deref())
+            command.kind != CommandKind::Cancel && (wanted.is_none() || wanted == command.tag.as_deref())
         };
         let keys: Vec<u64> = self.commands.iter().filter(|(_, c)| hit(c)).map(|(key, _)| *key).collect();
         let (mut said, mut ends) = (Vec::new(), Vec::new());

@@ -49,8 +49,8 @@ pub(super) struct Person {
 impl Person {
     /// The `n`th person of a router with `configured` users. Different `n` have different names and MACs.
     pub(super) fn nth(seed: u64, n: usize, configured: usize) -> Self {
-        let dice = scramble(seed ^ scramble(n as u64));
-        let pick = |count: usize, shift: u32| usize::try_from(dice >> shift & 0xFFFF).unwrap_or(0) % count;
+        let random = scramble(seed ^ scramble(n as u64));
+        let pick = |count: usize, shift: u32| usize::try_from(random >> shift & 0xFFFF).unwrap_or(0) % count;
         // A factor that is odd maps 24 bits onto themselves, so no two people share a MAC.
         let device = (n as u64).wrapping_mul(0x9E_3779).wrapping_add(scramble(seed)) & 0xFF_FFFF;
         let [_, _, _, _, _, a, b, c] = device.to_be_bytes();
@@ -67,7 +67,7 @@ impl Person {
         };
         Self {
             user,
-            password: format!("{:06}", dice % 1_000_000),
+            password: format!("{:06}", random % 1_000_000),
             mac,
             host_name: PHONES[pick(PHONES.len(), 8)],
             profile: PROFILES[pick(PROFILES.len(), 24)],

@@ -7,7 +7,7 @@ use super::capture::Capture;
 use super::menus::{ONE_ROW, RESOURCE, USER};
 use super::row::{Row, Value, duration_seconds};
 use super::state::State;
-use super::table::Table;
+use super::table::MenuTable;
 
 impl State {
     /// Replaces the menus that were captured.
@@ -21,7 +21,7 @@ impl State {
         };
         let one_rows =
             menus.iter().filter(|(menu, rows)| rows.as_ref().is_some_and(|rows| is_one_row(menu, rows)));
-        let one_rows: Vec<_> = one_rows.map(|(menu, _)| (menu.clone(), Table::new(ONE_ROW))).collect();
+        let one_rows: Vec<_> = one_rows.map(|(menu, _)| (menu.clone(), MenuTable::new(ONE_ROW))).collect();
         // Collected and not changed in place, which is much more code.
         let tables = mem::take(&mut self.tables).into_iter().filter(|(menu, _)| !lacks(menu));
         self.tables = tables.chain(one_rows).collect();

@@ -58,20 +58,20 @@ impl Trap {
 }
 
 /// What a `listen` tells, and when it was so.
-pub(super) type Change = (Instant, Sentence);
+pub(super) type RowChange = (Instant, Sentence);
 
 /// The answer to one command.
 #[derive(Debug, Default)]
-pub(super) struct Reply {
+pub(super) struct CommandReply {
     /// What is said again and again before all else, for as long as the fault lasts that has it so.
     pub(super) repeated: Vec<Sentence>,
     /// What is known to be said at once, in its order.
     pub(super) sentences: Vec<Sentence>,
     /// What follows as it happens: a `listen` goes on until it is cancelled.
-    pub(super) changes: Option<Receiver<Change>>,
+    pub(super) changes: Option<Receiver<RowChange>>,
 }
 
-impl Reply {
+impl CommandReply {
     /// A bare `!done`.
     pub(super) fn done(tag: Option<&[u8]>) -> Self {
         Self::of(vec![sentence("!done", tag)])

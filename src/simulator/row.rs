@@ -246,11 +246,11 @@ pub(super) struct Now<'a> {
 
 /// The router's clock. It begins far from zero, so that what began before the start has a moment too.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct RouterClock {
     start: Instant,
 }
 
-impl Clock {
+impl RouterClock {
     /// What the clock shows at the start; no uptime of the simulation is longer.
     pub(super) const START: Duration = Duration::from_secs(520 * 7 * 86_400);
 

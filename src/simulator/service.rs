@@ -16,7 +16,7 @@ use super::connection;
 use super::fault::Fault;
 use super::settings::Settings;
 use super::shared::{Counted, Shared};
-use super::tls::Tls;
+use super::tls::RouterTls;
 use crate::executor;
 
 /// How long to wait after an `accept` that failed, for instance with no descriptor left, or after
@@ -24,7 +24,7 @@ use crate::executor;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the service is told.
-pub(super) enum Order {
+pub(super) enum ServiceMessage {
     /// To end all connections.
     Disconnect,
     /// What goes wrong from now on.
@@ -32,7 +32,7 @@ pub(super) enum Order {
 }
 
 enum Event {
-    Order(Order),
+    Message(ServiceMessage),
     Reboot,
     Accepted(io::Result<(TcpStream, SocketAddr)>),
     /// The router is gone.
@@ -42,9 +42,9 @@ enum Event {
 /// The service of one router. With its future all connections end.
 pub(super) struct Service {
     shared: Arc<Shared>,
-    orders: Receiver<Order>,
+    messages: Receiver<ServiceMessage>,
     port: Port,
-    tls: Option<Tls>,
+    tls: Option<RouterTls>,
     open: Vec<Task<()>>,
     reboots: Timer,
 }
@@ -53,10 +53,14 @@ impl Service {
     /// # Errors
     ///
     /// When the address can't be listened at, or TLS can't be had.
-    pub(super) fn new(shared: Arc<Shared>, addr: SocketAddr, orders: Receiver<Order>) -> io::Result<Self> {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        addr: SocketAddr,
+        messages: Receiver<ServiceMessage>,
+    ) -> io::Result<Self> {
         let port = Port::open(addr)?;
-        let tls = if shared.state().settings.tls { Some(Tls::new()?) } else { None };
-        Ok(Self { shared, orders, port, tls, open: Vec::new(), reboots: Timer::never() })
+        let tls = if shared.state().settings.tls { Some(RouterTls::new()?) } else { None };
+        Ok(Self { shared, messages, port, tls, open: Vec::new(), reboots: Timer::never() })
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -65,16 +69,16 @@ impl Service {
 
     pub(super) async fn run(mut self) {
         loop {
-            let order = async { self.orders.recv().await.map_or(Event::End, Event::Order) };
+            let message = async { self.messages.recv().await.map_or(Event::End, Event::Message) };
             let reboot = async {
                 (&mut self.reboots).await;
                 Event::Reboot
             };
             let accept = async { Event::Accepted(self.port.accept().await) };
-            // The orders first: a connection made after a reboot must not be closed by it.
-            match future::or(order, future::or(reboot, accept)).await {
-                Event::Order(Order::Disconnect) => self.disconnect(),
-                Event::Order(Order::Fault(fault)) => self.obey(fault),
+            // The messages first: a connection made after a reboot must not be closed by it.
+            match future::or(message, future::or(reboot, accept)).await {
+                Event::Message(ServiceMessage::Disconnect) => self.disconnect(),
+                Event::Message(ServiceMessage::Fault(fault)) => self.obey(fault),
                 Event::Reboot => {
                     // First: a listen whose menu forgets its rows must have nobody left to tell it to.
                     self.disconnect();
@@ -131,7 +135,13 @@ impl Service {
 }
 
 /// Serves a connection until it ends. Dropping the future ends it at once.
-async fn serve(shared: Arc<Shared>, counted: Counted, tls: Option<Tls>, stream: TcpStream, peer: SocketAddr) {
+async fn serve(
+    shared: Arc<Shared>,
+    counted: Counted,
+    tls: Option<RouterTls>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     // Without it, answers in several writes wait 40 ms for each other; RouterOS sets it too.
     if stream.set_nodelay(true).is_err() {
         return;

@@ -44,7 +44,7 @@ pub struct Settings {
     /// The byte order in which a session's IPv4 address becomes its `.id`.
     pub id_order: IdOrder,
     /// What `/system/health` has.
-    pub health: Health,
+    pub health: HealthMenu,
     /// API connections at a time; one more is accepted and closed at once. 20 is RouterOS's default.
     pub max_sessions: usize,
     /// The addresses that may use the API, as the service's `address` says; empty: all. Others are
@@ -87,7 +87,7 @@ impl Default for Settings {
             trickle: 3000,
             capture: None,
             id_order: IdOrder::Network,
-            health: Health::Sensors,
+            health: HealthMenu::Sensors,
             max_sessions: 20,
             allow_from: Vec::new(),
             latency: Duration::ZERO,
@@ -154,7 +154,7 @@ pub enum IdOrder {
 
 /// What `/system/health` has: RouterOS 6 and x86 show one row of sensors, RouterOS 7 a row a sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
+pub enum HealthMenu {
     /// A temperature, a voltage, and on a RB4011 a state.
     Sensors,
     /// The menu is there and empty, as on boards without sensors.
@@ -181,6 +181,6 @@ pub fn demo() -> [Settings; 3] {
     [
         site(1, "awka", Version::new(7, 20, "7.20.7 (long-term)"), "hAP ac^2", 23, 150),
         site(2, "lagos", Version::new(6, 49, "6.49.10 (stable)"), "RB4011iGS+", 45, 300),
-        Settings { id_order: IdOrder::Reversed, health: Health::Empty, ..abuja },
+        Settings { id_order: IdOrder::Reversed, health: HealthMenu::Empty, ..abuja },
     ]
 }

@@ -10,8 +10,8 @@ use super::menus::{
 };
 use super::network;
 use super::row::{Now, Row};
-use super::settings::{Health, Settings};
-use super::table::{Keys, Rules, Table};
+use super::settings::{HealthMenu, Settings};
+use super::table::{Keys, MenuTable, Rules};
 
 const fn editable(set: &'static [&'static str]) -> Rules {
     Rules { add: true, remove: true, set: Keys::Only(set), ..READ_ONLY }
@@ -43,7 +43,7 @@ const NETWATCH_KEYS: &[&str] =
 const LEASE_KEYS: &[&str] = &["address", "mac-address", "server", "comment", "disabled"];
 
 /// The menus of a router that has just been set up; `booted` is a moment of its clock.
-pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BTreeMap<String, Table> {
+pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BTreeMap<String, MenuTable> {
     let no_rows = Vec::new;
     let found_by = |found_by, rules| Rules { found_by, ..rules };
     let mut menus = vec![
@@ -80,17 +80,17 @@ pub(super) fn tables(settings: &Settings, booted: Duration, now: &Now<'_>) -> BT
     let has_sensor_rows = settings.version.is_v7() && settings.board != hardware::X86;
     let rules = if has_sensor_rows { READ_ONLY } else { SINGLE };
     match settings.health {
-        Health::Sensors => {
+        HealthMenu::Sensors => {
             let rows =
                 if has_sensor_rows { hardware::sensors(settings) } else { vec![hardware::health(settings)] };
             menus.push((HEALTH, rules, rows));
         }
-        Health::Empty => menus.push((HEALTH, rules, no_rows())),
-        Health::Missing => {}
+        HealthMenu::Empty => menus.push((HEALTH, rules, no_rows())),
+        HealthMenu::Missing => {}
     }
     let mut tables = BTreeMap::new();
     for (menu, rules, rows) in menus {
-        let mut table = Table::new(rules);
+        let mut table = MenuTable::new(rules);
         for row in rows {
             // A menu of a few rows is never full.
             let _ = table.insert(row, now);

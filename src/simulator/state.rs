@@ -11,10 +11,10 @@ use super::menus::{
 };
 use super::network::caller_interface;
 use super::reply::Trap;
-use super::row::{Clock, Now, Row, Value, unix_s};
+use super::row::{Now, RouterClock, Row, Value, unix_s};
 use super::settings::Settings;
 use super::setup;
-use super::table::{MAX_ROWS, Table};
+use super::table::{MAX_ROWS, MenuTable};
 
 /// Entries the log keeps, as RouterOS's `memory` logging action does by default.
 const MAX_LOG: usize = 1000;
@@ -23,9 +23,9 @@ const MAX_LOG: usize = 1000;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Settings,
-    pub(super) tables: BTreeMap<String, Table>,
-    pub(super) clock: Clock,
-    pub(super) dice: fastrand::Rng,
+    pub(super) tables: BTreeMap<String, MenuTable>,
+    pub(super) clock: RouterClock,
+    pub(super) rng: fastrand::Rng,
     pub(super) fault: Option<Fault>,
     /// Whether a login was refused since the fault was set.
     pub(super) has_refused: bool,
@@ -42,14 +42,14 @@ impl State {
         // One row of the user menu is `default-trial`.
         settings.users = settings.users.min(MAX_ROWS - 1);
         settings.active = settings.active.min(MAX_ROWS - 1);
-        let clock = Clock::start();
-        let mut dice = fastrand::Rng::with_seed(settings.seed);
-        let up = Duration::from_secs(dice.u64(86_400..40 * 86_400));
+        let clock = RouterClock::start();
+        let mut rng = fastrand::Rng::with_seed(settings.seed);
+        let up = Duration::from_secs(rng.u64(86_400..40 * 86_400));
         let booted = clock.at().saturating_sub(up);
         let tables = setup::tables(&settings, booted, &clock.now(&settings.version));
         let (counters, sound) = (Counters::default(), BTreeSet::new());
         let (fault, has_refused) = (None, false);
-        let mut state = Self { settings, tables, clock, dice, fault, has_refused, counters, sound, booted };
+        let mut state = Self { settings, tables, clock, rng, fault, has_refused, counters, sound, booted };
         state.log("system,info", "router rebooted");
         state.open_hotspot();
         state.meet_bypassed();
@@ -61,7 +61,11 @@ impl State {
     }
 
     /// Does something with a menu, if there is one of that name.
-    pub(super) fn with<T>(&mut self, menu: &str, act: impl FnOnce(&mut Table, &Now<'_>) -> T) -> Option<T> {
+    pub(super) fn with<T>(
+        &mut self,
+        menu: &str,
+        act: impl FnOnce(&mut MenuTable, &Now<'_>) -> T,
+    ) -> Option<T> {
         let now = self.clock.now(&self.settings.version);
         self.tables.get_mut(menu).map(|table| act(table, &now))
     }
@@ -98,7 +102,7 @@ impl State {
     /// Makes these the rows of a menu; a menu that was not there is one that can be edited freely.
     pub(super) fn set_rows(&mut self, menu: &str, rows: Vec<Row>) {
         let now = self.clock.now(&self.settings.version);
-        let table = self.tables.entry(menu.to_string()).or_insert_with(|| Table::new(ANYTHING));
+        let table = self.tables.entry(menu.to_string()).or_insert_with(|| MenuTable::new(ANYTHING));
         table.replace(rows, &now);
     }
 

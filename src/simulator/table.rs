@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::print::{Follow, Print};
-use super::reply::{Change, Reply, Trap, sentence};
+use super::reply::{CommandReply, RowChange, Trap, sentence};
 use super::row::{Now, Row, Value};
 use crate::routeros::wire::Sentence;
 
@@ -26,7 +26,7 @@ pub(super) struct Rules {
     pub(super) add: bool,
     pub(super) remove: bool,
     pub(super) set: Keys,
-    /// The attribute that [`Table::find_by`] finds rows by without looking at each. What is looked
+    /// The attribute that [`MenuTable::find_by`] finds rows by without looking at each. What is looked
     /// for at every login, in a menu that is as large as the hotspot, needs it.
     pub(super) found_by: &'static str,
 }
@@ -59,7 +59,7 @@ pub(super) fn clears(key: &str, value: &Value) -> bool {
 }
 
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct MenuTable {
     rules: Rules,
     /// The rows by the order they came in.
     rows: BTreeMap<u64, Row>,
@@ -75,10 +75,10 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Listener {
     print: Print,
-    sender: Sender<Change>,
+    sender: Sender<RowChange>,
 }
 
-impl Table {
+impl MenuTable {
     pub(super) fn new(rules: Rules) -> Self {
         Self {
             rules,
@@ -119,16 +119,16 @@ impl Table {
     }
 
     /// Answers a print. `says_empty`: whether an answer without rows says so.
-    pub(super) fn print(&mut self, print: &Print, says_empty: bool, now: &Now<'_>) -> Reply {
+    pub(super) fn print(&mut self, print: &Print, says_empty: bool, now: &Now<'_>) -> CommandReply {
         let tag = print.tag.as_deref();
         let there = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.places.contains_key(id));
         if !print.ids().all(there) {
-            return Reply::traps(&[Trap::new("no such item")], tag);
+            return CommandReply::traps(&[Trap::new("no such item")], tag);
         }
         let rows = || self.rows().filter(|row| print.matches(row, now));
         if print.count_only {
             let count = if now.version.counts_all() { self.len() } else { rows().count() };
-            return Reply::ret(count.to_string().as_bytes(), tag);
+            return CommandReply::ret(count.to_string().as_bytes(), tag);
         }
         let mut sentences = match print.follow {
             Follow::Only => Vec::new(),
@@ -143,7 +143,7 @@ impl Table {
         } else {
             changes = Some(self.listen(print.clone()));
         }
-        Reply { changes, ..Reply::of(sentences) }
+        CommandReply { changes, ..CommandReply::of(sentences) }
     }
 
     /// Puts a row in, in place of one with the same `.id`; its `.id` is returned.
@@ -263,7 +263,7 @@ impl Table {
         Ok(values)
     }
 
-    fn listen(&mut self, print: Print) -> Receiver<Change> {
+    fn listen(&mut self, print: Print) -> Receiver<RowChange> {
         let (sender, changes) = bounded(MAX_CHANGES);
         self.listeners.retain(|listener| !listener.sender.is_closed());
         self.listeners.push(Listener { print, sender });
@@ -312,7 +312,7 @@ mod tests {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
         let print = Print::read(&Sentence::from_words(["/test/listen"])).unwrap();
-        let mut table = Table::new(ANYTHING);
+        let mut table = MenuTable::new(ANYTHING);
         let changes = table.print(&print, true, &now).changes.unwrap();
         for n in 0..MAX_CHANGES {
             table.insert(Row::new().with("n", n as u64), &now).unwrap();
@@ -327,12 +327,13 @@ mod tests {
     fn rows_are_found_by_what_they_have_now() {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        let mut table = Table::new(ANYTHING);
+        let mut table = MenuTable::new(ANYTHING);
         let row = |id: &str, name: &str, on: &str| Row::new().id(id).with("name", name).with("on", on);
         table
             .replace(vec![row("*1", "yam", "top"), row("*2", "yam", "side"), row("*3", "rice", "top")], &now);
-        let found = |table: &Table, texts: &[(&str, &str)]| table.find_by(texts).map(|row| row.id.clone());
-        let named = |table: &Table, name| found(table, &[("name", name)]);
+        let found =
+            |table: &MenuTable, texts: &[(&str, &str)]| table.find_by(texts).map(|row| row.id.clone());
+        let named = |table: &MenuTable, name| found(table, &[("name", name)]);
         assert_eq!(named(&table, "yam").as_deref(), Some("*1"));
         assert_eq!(found(&table, &[("on", "side"), ("name", "yam")]).as_deref(), Some("*2"));
         assert_eq!(found(&table, &[("on", "top")]).as_deref(), Some("*1"));
@@ -352,7 +353,7 @@ mod tests {
         for (version, counted, listed) in [("6.28", "2", 1), ("6.29", "1", 1), ("7.20", "1", 1)] {
             let version = version.parse().unwrap();
             let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-            let mut table = Table::new(ANYTHING);
+            let mut table = MenuTable::new(ANYTHING);
             table.replace(vec![Row::new().with("name", "yam"), Row::new().with("name", "rice")], &now);
             let mut ask = |words: &[&str]| {
                 let print = Print::read(&Sentence::from_words(words)).unwrap();
@@ -368,7 +369,7 @@ mod tests {
     fn a_menu_takes_so_many_rows() {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        let mut table = Table::new(ANYTHING);
+        let mut table = MenuTable::new(ANYTHING);
         table.replace(vec![Row::new(); MAX_ROWS + 1], &now);
         assert_eq!(table.len(), MAX_ROWS);
         assert!(table.insert(Row::new(), &now).is_err());

@@ -58,12 +58,12 @@ pub(super) fn fingerprint(fault: Option<Fault>) -> String {
 
 /// What the service does handshakes with.
 #[derive(Clone)]
-pub(super) struct Tls {
+pub(super) struct RouterTls {
     router: TlsAcceptor,
     other: TlsAcceptor,
 }
 
-impl Tls {
+impl RouterTls {
     /// # Errors
     ///
     /// When TLS can't be had with these certificates.

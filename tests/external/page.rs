@@ -121,7 +121,7 @@ impl World {
         match (what, more) {
             ("sessions", []) => {
                 let session =
-                    |of: phsweb_agent::simulator::Session| json!({ "user": of.user, "mac": of.mac });
+                    |of: phsweb_agent::simulator::OnlineSession| json!({ "user": of.user, "mac": of.mac });
                 return router.sessions().into_iter().map(session).collect();
             }
             ("log_in", [user, address]) => {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::thread;
 
-use phsweb_agent::simulator::{Fault, Router, Session};
+use phsweb_agent::simulator::{Fault, OnlineSession, Router};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer, Given, PATIENCE, until};
@@ -328,7 +328,7 @@ impl Witness<'_> {
 }
 
 /// The form that ends a session.
-pub(super) fn form_of(session: &Session) -> String {
+pub(super) fn form_of(session: &OnlineSession) -> String {
     let mac = session.mac.replace(':', "%253A");
     format!("session=id%3D{}%26user%3D{}%26mac%3D{mac}", session.id, session.user)
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use phsweb_agent::simulator::{Health, Login, Policies, Router, Row, Settings};
+use phsweb_agent::simulator::{HealthMenu, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Given, until};
@@ -110,8 +110,8 @@ fn health_has_the_shape_of_its_version_and_may_be_missing() {
     let board = |settings: Settings| Settings { board: "RB4011iGS+".into(), ..settings };
     let v6 = router(version("6.49.10 (stable)"));
     let v7 = router(board(version("7.20.7 (long-term)")));
-    let missing = router(Settings { health: Health::Missing, ..Settings::default() });
-    let empty = router(Settings { health: Health::Empty, ..Settings::default() });
+    let missing = router(Settings { health: HealthMenu::Missing, ..Settings::default() });
+    let empty = router(Settings { health: HealthMenu::Empty, ..Settings::default() });
     let agent = agent(
         Given::default()
             .site("six", v6.addr(), "")

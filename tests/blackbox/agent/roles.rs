@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use phsweb_agent::simulator::{Router, Session, Settings};
+use phsweb_agent::simulator::{OnlineSession, Router, Settings};
 use serde_json::json;
 
 use super::agent::{Agent, Answer, Given, until};
@@ -124,7 +124,7 @@ struct Stage<'s> {
     config: Config,
     agent: &'s Agent,
     router: &'s Router,
-    people: Vec<Session>,
+    people: Vec<OnlineSession>,
     /// Requests so far: each comes from an address of its own, for after some wrong tokens an address waits.
     asked: u16,
 }
@@ -179,7 +179,7 @@ impl Stage<'_> {
             }
             None => answer.status == 405 && is_problem && allowed == target.methods,
         };
-        let is_told = |person: &Session| {
+        let is_told = |person: &OnlineSession| {
             [&person.id, &person.user, &person.mac, &person.address.to_string()]
                 .into_iter()
                 .any(|detail| answer.body.contains(detail))

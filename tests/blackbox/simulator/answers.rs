@@ -2,7 +2,7 @@
 
 use super::client::{Client, V6_49, V7_11, V7_20, V7_21, start, text, version, with_crates};
 use phsweb_agent::routeros::wire::Sentence;
-use phsweb_agent::simulator::{Health, Settings, demo};
+use phsweb_agent::simulator::{HealthMenu, Settings, demo};
 
 #[test]
 fn versions_answer_as_they_do() {
@@ -151,10 +151,10 @@ fn rows_are_added_set_and_removed() {
 #[test]
 fn health_has_the_shape_of_its_version() {
     for (version_text, health, expected) in [
-        (V6_49, Health::Sensors, &["voltage temperature cpu-temperature"][..]),
-        (V7_11, Health::Sensors, &[".id name value type", ".id name value type"]),
-        (V6_49, Health::Empty, &[]),
-        (V7_20, Health::Empty, &[]),
+        (V6_49, HealthMenu::Sensors, &["voltage temperature cpu-temperature"][..]),
+        (V7_11, HealthMenu::Sensors, &[".id name value type", ".id name value type"]),
+        (V6_49, HealthMenu::Empty, &[]),
+        (V7_20, HealthMenu::Empty, &[]),
     ] {
         let router = start(Settings { health, ..version(version_text) });
         let rows = Client::logged_in(&router).rows(&["/system/health/print"]);
@@ -163,7 +163,7 @@ fn health_has_the_shape_of_its_version() {
         };
         assert_eq!(rows.iter().map(keys).collect::<Vec<_>>(), expected, "{version_text} {health:?}");
     }
-    let router = start(Settings { health: Health::Missing, ..version(V6_49) });
+    let router = start(Settings { health: HealthMenu::Missing, ..version(V6_49) });
     let said = Client::logged_in(&router).ask(&["/system/health/print"]);
     assert_eq!(said, ["!trap | =category=0 | =message=no such command prefix", "!done"]);
     // A state has an empty type.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::command;
 use super::fault::Fault;
 use super::output::encode;
-use super::reply::{Reply, Trap, fatal, sentence};
+use super::reply::{CommandReply, Trap, fatal, sentence};
 use super::settings::{Policies, Settings};
 use super::state::State;
 use crate::routeros::wire::Sentence;
@@ -60,7 +60,7 @@ pub(super) fn instead(state: &mut State, policies: Option<Policies>, asked: &Sen
         Fault::Stall => return Some(Instead::Say(Vec::new())),
         Fault::Refuse => return Some(Instead::Close(Vec::new())),
         Fault::Garbage => {
-            return Some(Instead::Close((0..GARBAGE).map(|_| state.dice.u8(..)).collect()));
+            return Some(Instead::Close((0..GARBAGE).map(|_| state.rng.u8(..)).collect()));
         }
         Fault::HugeLength => return Some(Instead::Say(HUGE_LENGTH.to_vec())),
         _ => {}
@@ -79,7 +79,7 @@ pub(super) fn instead(state: &mut State, policies: Option<Policies>, asked: &Sen
 }
 
 /// Carries out a command as far as a fault lets it, and answers as the fault has it.
-pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Reply {
+pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> CommandReply {
     let tag = asked.tag();
     let refused = match state.fault {
         Some(Fault::NoPermission) => vec![Trap::not_permitted()],
@@ -93,12 +93,12 @@ pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> Re
         _ => Vec::new(),
     };
     if !refused.is_empty() {
-        return Reply::traps(&refused, tag);
+        return CommandReply::traps(&refused, tag);
     }
     let reply = command::run(state, policies, asked);
     match state.fault {
         Some(Fault::EndlessRows) => endless(reply),
-        Some(Fault::Stray) => Reply { repeated: strays(), ..reply },
+        Some(Fault::Stray) => CommandReply { repeated: strays(), ..reply },
         Some(Fault::Vanish) => vanishing(reply, tag),
         Some(Fault::OmittedRow) => without_last(reply),
         Some(Fault::Trailing) => trailing(reply),
@@ -143,18 +143,18 @@ impl State {
     }
 
     /// Whether the path loses this answer.
-    pub(super) fn loses(&self, reply: &Reply) -> bool {
+    pub(super) fn loses(&self, reply: &CommandReply) -> bool {
         self.fault == Some(Fault::LargeLost) && encode(&reply.sentences).len() > FULL_PACKET
     }
 
-    /// Whether what a [`Reply`] repeats is still repeated.
+    /// Whether what a [`CommandReply`] repeats is still repeated.
     pub(super) fn repeats(&self) -> bool {
         matches!(self.fault, Some(Fault::EndlessRows | Fault::Stray))
     }
 }
 
 /// An answer as bytes, up to the middle of a word in the middle of it.
-fn cut(reply: &Reply) -> Vec<u8> {
+fn cut(reply: &CommandReply) -> Vec<u8> {
     let half = reply.sentences.iter().take(reply.sentences.len() / 2 + 1);
     let mut bytes = encode(half);
     // Without the sentence's end and the last byte of its last word.
@@ -174,7 +174,7 @@ fn endless_words(tag: Option<&[u8]>) -> Instead {
 }
 
 /// An answer whose rows repeat; what is after them waits for the fault's end.
-fn endless(mut reply: Reply) -> Reply {
+fn endless(mut reply: CommandReply) -> CommandReply {
     (reply.repeated, reply.sentences) = reply.sentences.into_iter().partition(is_row);
     reply
 }
@@ -191,18 +191,18 @@ fn strays() -> Vec<Sentence> {
 }
 
 /// An answer whose rows vanish while it is printed: half of them, then a trap. One without rows stays.
-fn vanishing(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
+fn vanishing(mut reply: CommandReply, tag: Option<&[u8]>) -> CommandReply {
     let rows = reply.sentences.iter().filter(|sentence| is_row(sentence)).count();
     if rows > 0 {
         reply.sentences.retain(is_row);
         reply.sentences.truncate(rows / 2);
-        reply.sentences.extend(Reply::traps(&[Trap::new("no such item")], tag).sentences);
+        reply.sentences.extend(CommandReply::traps(&[Trap::new("no such item")], tag).sentences);
     }
     reply
 }
 
 /// An answer without the last of its rows, where it has several.
-fn without_last(mut reply: Reply) -> Reply {
+fn without_last(mut reply: CommandReply) -> CommandReply {
     let rows = reply.sentences.iter().filter(|sentence| is_row(sentence)).count();
     if rows > 1
         && let Some(last) = reply.sentences.iter().rposition(is_row)
@@ -213,7 +213,7 @@ fn without_last(mut reply: Reply) -> Reply {
 }
 
 /// An answer with some of its rows again at the end. One that goes on has no end.
-fn trailing(mut reply: Reply) -> Reply {
+fn trailing(mut reply: CommandReply) -> CommandReply {
     if reply.changes.is_none() {
         let rows = reply.sentences.iter().filter(|sentence| is_row(sentence));
         let again: Vec<_> = rows.take(TRAILING).cloned().collect();
@@ -223,7 +223,7 @@ fn trailing(mut reply: Reply) -> Reply {
 }
 
 /// An answer with rows of nothing between its rows.
-fn with_bare(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
+fn with_bare(mut reply: CommandReply, tag: Option<&[u8]>) -> CommandReply {
     let mut sentences: Vec<Sentence> = Vec::new();
     for said in reply.sentences {
         if is_row(&said) && !sentences.is_empty() {
@@ -235,7 +235,7 @@ fn with_bare(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
     reply
 }
 
-fn awkward(mut reply: Reply, tag: Option<&[u8]>) -> Reply {
+fn awkward(mut reply: CommandReply, tag: Option<&[u8]>) -> CommandReply {
     for row in reply.sentences.iter_mut().filter(|sentence| is_row(sentence)) {
         let mut awkward = sentence("!re", tag);
         let kept = |key: &[u8]| key != b"comment" && !LEFT_OUT.contains(&key);
