@@ -1,7 +1,8 @@
 //! Who is in: every connection has a seat, and when there is none left the one
 //! that can best be spared gives up its own.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +32,10 @@ const NEW: Duration = Duration::from_secs(1);
 /// Of that many seats one is for those that are new.
 const SEATS_FOR_ONE_NEW: usize = 16;
 
+/// Of the connections that are evicted next, so many are compared by how many more their addresses have. A flood from
+/// many addresses has several of each, so that it pushes out its own and spares clients with a long round trip.
+const COMPARED: usize = 16;
+
 /// All seats. The lock is held for moments and never over I/O.
 #[derive(Debug)]
 pub(super) struct Door {
@@ -46,8 +51,17 @@ struct Seats {
     shrunk: Option<Instant>,
     taken: HashMap<u32, Taken>,
     next: u32,
+    /// The connections of each address, and under `None` all of them: the work of an eviction must not grow with
+    /// their number.
+    groups: HashMap<Option<IpAddr>, Group>,
+    /// Those with answers that their clients have not read, by the time since when.
+    holders: BTreeSet<(Instant, u32)>,
     unread: usize,
 }
+
+/// Connections of each [`Class`], the oldest first.
+#[derive(Debug, Default)]
+struct Group([BTreeSet<(Instant, u32)>; Class::ALL.len()]);
 
 #[derive(Debug)]
 struct Taken {
@@ -56,6 +70,10 @@ struct Taken {
     stage: Stage,
     /// When it last had a whole request, or else when it came in.
     since: Instant,
+    /// Where it is in its groups.
+    class: Class,
+    /// Since when its client has not read all of an answer.
+    held_since: Option<Instant>,
     unread: usize,
     /// The connection itself: dropping it closes it.
     task: Option<Task<()>>,
@@ -76,6 +94,42 @@ enum Stage {
     Asking,
 }
 
+/// A stage, and for some stages whether it is younger than [`NEW`]. Within a class the oldest is evicted first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// `Opening` and no longer new.
+    Opening,
+    /// `Opening` and new.
+    New,
+    Idle,
+    Following,
+    /// `Reading`, since a moment ago.
+    Reading,
+    /// `Reading`, for longer.
+    Slow,
+    Asking,
+}
+
+impl Class {
+    const ALL: [Self; 7] =
+        [Self::Opening, Self::New, Self::Idle, Self::Following, Self::Reading, Self::Slow, Self::Asking];
+
+    /// Those without a request or an answer in progress.
+    const UNANSWERED: &[Self] = &[Self::Opening, Self::New, Self::Idle, Self::Following];
+
+    fn of(stage: Stage, is_young: bool) -> Self {
+        match stage {
+            Stage::Opening if is_young => Self::New,
+            Stage::Opening => Self::Opening,
+            Stage::Idle => Self::Idle,
+            Stage::Following => Self::Following,
+            Stage::Reading if is_young => Self::Reading,
+            Stage::Reading => Self::Slow,
+            Stage::Asking => Self::Asking,
+        }
+    }
+}
+
 /// A place for one connection, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -87,7 +141,16 @@ impl Door {
     /// A door for so many connections, at least one.
     pub(super) fn new(max_connections: usize) -> Self {
         let max = max_connections.max(1);
-        let seats = Seats { max, count: max, shrunk: None, taken: HashMap::new(), next: 0, unread: 0 };
+        let seats = Seats {
+            max,
+            count: max,
+            shrunk: None,
+            taken: HashMap::new(),
+            next: 0,
+            groups: HashMap::new(),
+            holders: BTreeSet::new(),
+            unread: 0,
+        };
         Self { seats: Mutex::new(seats) }
     }
 
@@ -97,7 +160,8 @@ impl Door {
         seats.max = max_connections.max(1);
         seats.count = seats.max;
         seats.shrunk = None;
-        let out: Vec<_> = (seats.count..seats.taken.len()).map_while(|_| seats.evict(|_| true)).collect();
+        let out: Vec<_> =
+            (seats.count..seats.taken.len()).map_while(|_| seats.evict(None, &Class::ALL)).collect();
         drop(seats);
         drop(out);
     }
@@ -113,16 +177,25 @@ impl Door {
             seats.count = seats.max;
         }
         let out = if seats.has_its_share(from) {
-            seats.evict(|taken| taken.from == from)
+            seats.evict(from, &Class::ALL)
         } else if seats.taken.len() >= seats.count {
-            seats.evict(|_| true)
+            seats.evict(None, &Class::ALL)
         } else {
             None
         };
         let number = seats.next;
         seats.next = number.wrapping_add(1);
-        let taken = Taken { from, stage: Stage::Opening, since: Instant::now(), unread: 0, task: None };
+        let taken = Taken {
+            from,
+            stage: Stage::Opening,
+            since: Instant::now(),
+            class: Class::New,
+            held_since: None,
+            unread: 0,
+            task: None,
+        };
         seats.taken.insert(number, taken);
+        seats.file(number);
         drop(seats);
         drop(out);
 
@@ -145,10 +218,7 @@ impl Door {
         seats.count = (taken - taken.div_ceil(4)).max(1).min(seats.count);
         seats.shrunk = Some(Instant::now());
         while seats.taken.len() > seats.count {
-            let Some(task) = seats.evict(|taken| !matches!(taken.stage, Stage::Reading | Stage::Asking))
-            else {
-                break;
-            };
+            let Some(task) = seats.evict(None, Class::UNANSWERED) else { break };
             out.push(task);
         }
         drop(seats);
@@ -164,44 +234,121 @@ impl Seats {
     /// Whether an address has as many connections as one may have.
     fn has_its_share(&self, from: Option<IpAddr>) -> bool {
         from.is_some()
-            && self.taken.values().filter(|taken| taken.from == from).count() >= max_from_one(self.count)
+            && self
+                .groups
+                .get(&from)
+                .is_some_and(|group| group.count(&Class::ALL) >= max_from_one(self.count))
     }
 
-    /// Takes away the seat, among those that `may_go`, that can best be spared: at the least rank, and there
-    /// the one longest without a whole request. The task is to be dropped when the lock is no longer held.
-    fn evict(&mut self, may_go: impl Fn(&Taken) -> bool) -> Option<Task<()>> {
-        let now = Instant::now();
-        let is_new = |taken: &Taken| taken.stage == Stage::Opening && now - taken.since < NEW;
-        let candidates =
-            || self.taken.iter().map(|(number, taken)| (*number, taken)).filter(|(_, taken)| may_go(taken));
-        let count = |holds: &dyn Fn(&Taken) -> bool| candidates().filter(|(_, taken)| holds(taken)).count();
-        let is_slow = |taken: &Taken| taken.stage == Stage::Reading && now - taken.since >= NEW;
-        let (new, idle, slow) = (count(&is_new), count(&|taken| taken.stage == Stage::Idle), count(&is_slow));
+    /// Takes away the seat, among those of an address, or with `None` of all, and of these classes, that can best be
+    /// spared: at the least rank, and there the one longest without a whole request. The task is to be dropped when
+    /// the lock is no longer held.
+    fn evict(&mut self, from: Option<IpAddr>, classes: &[Class]) -> Option<Task<()>> {
+        self.refile_aged();
+        let group = self.groups.get(&from)?;
+        let count = |class| group.of(class).len();
+        let (new, idle, slow) = (count(Class::New), count(Class::Idle), count(Class::Slow));
         // A few that are new go last, or else, where clients hold all the other seats with answers they don't
         // read, the next to come would always push out the last before it could ask. Many are a flood.
-        let few = new <= count(&|_| true) / SEATS_FOR_ONE_NEW;
-        let rank = |taken: &Taken| match taken.stage {
-            Stage::Opening if !is_new(taken) => 0,
+        let few = new <= group.count(classes) / SEATS_FOR_ONE_NEW;
+        let rank = |class| match class {
+            Class::Opening => 0,
             // Where those are more that have asked already, they are the flood.
-            Stage::Opening if few => 6,
-            Stage::Opening => 3,
-            Stage::Idle if few || idle > new => 1,
+            Class::New if few => 6,
+            Class::New => 3,
+            Class::Idle if few || idle > new => 1,
             // Or those that have been reading for long.
-            Stage::Reading if is_slow(taken) && slow > new => 2,
-            Stage::Idle | Stage::Following => 4,
-            Stage::Reading => 5,
+            Class::Slow if slow > new => 2,
+            Class::Idle | Class::Following => 4,
+            Class::Reading | Class::Slow => 5,
             // The one that waited longest is the next to be answered: where all wait, who comes has to.
-            Stage::Asking => 7,
+            Class::Asking => 7,
         };
-        let (number, _) = candidates().min_by_key(|(_, taken)| (rank(taken), taken.since))?;
+        let oldest =
+            classes.iter().filter_map(|class| Some((rank(*class), group.of(*class).first()?.0, *class)));
+        let (.., class) = oldest.min_by_key(|(rank, since, _)| (*rank, *since))?;
+        let compared = if matches!(class, Class::New | Class::Reading) { COMPARED } else { 1 };
+        let next = group.of(class).iter().take(compared);
+        // The first of those that are equal.
+        let (_, number) = *next.min_by_key(|(_, number)| Reverse(self.of_same_address(*number, class)))?;
         self.remove(number)
     }
 
-    fn remove(&mut self, number: u32) -> Option<Task<()>> {
-        let taken = self.taken.remove(&number)?;
-        self.unread -= taken.unread;
-        taken.task
+    /// How many of this class the address of a connection has, if it is known.
+    fn of_same_address(&self, number: u32, class: Class) -> usize {
+        let from = self.taken.get(&number).and_then(|taken| taken.from);
+        from.and_then(|from| self.groups.get(&Some(from))).map_or(0, |group| group.of(class).len())
     }
+
+    /// Puts those into their next class that were younger than [`NEW`]: each connection once for each request.
+    fn refile_aged(&mut self) {
+        for class in [Class::New, Class::Reading] {
+            while let Some((since, number)) =
+                self.groups.get(&None).and_then(|all| all.of(class).first()).copied()
+                && since.elapsed() >= NEW
+            {
+                self.unfile(number);
+                self.file(number);
+            }
+        }
+    }
+
+    /// Puts a connection into its groups.
+    fn file(&mut self, number: u32) {
+        let Some(taken) = self.taken.get_mut(&number) else { return };
+        taken.class = Class::of(taken.stage, taken.since.elapsed() < NEW);
+        for group in groups_of(taken.from) {
+            self.groups.entry(group).or_default().0[taken.class as usize].insert((taken.since, number));
+        }
+    }
+
+    /// Takes a connection out of its groups: before anything of it changes that they depend on.
+    fn unfile(&mut self, number: u32) {
+        let Some(taken) = self.taken.get(&number) else { return };
+        for key in groups_of(taken.from) {
+            let Some(group) = self.groups.get_mut(&key) else { continue };
+            group.0[taken.class as usize].remove(&(taken.since, number));
+            if group.count(&Class::ALL) == 0 {
+                self.groups.remove(&key);
+            }
+        }
+    }
+
+    /// Notes how much of an answer there is for a client.
+    fn hold(&mut self, number: u32, unread: usize) {
+        let Some(taken) = self.taken.get_mut(&number) else { return };
+        self.unread = self.unread - taken.unread + unread;
+        taken.unread = unread;
+        let since = (unread > 0).then(|| taken.held_since.unwrap_or_else(Instant::now));
+        let before = std::mem::replace(&mut taken.held_since, since);
+        if before != since {
+            if let Some(before) = before {
+                self.holders.remove(&(before, number));
+            }
+            self.holders.extend(since.map(|since| (since, number)));
+        }
+    }
+
+    fn remove(&mut self, number: u32) -> Option<Task<()>> {
+        self.hold(number, 0);
+        self.unfile(number);
+        self.taken.remove(&number)?.task
+    }
+}
+
+impl Group {
+    fn of(&self, class: Class) -> &BTreeSet<(Instant, u32)> {
+        &self.0[class as usize]
+    }
+
+    fn count(&self, classes: &[Class]) -> usize {
+        classes.iter().map(|class| self.of(*class).len()).sum()
+    }
+}
+
+/// The groups of a connection that counts for this address.
+fn groups_of(from: Option<IpAddr>) -> impl Iterator<Item = Option<IpAddr>> {
+    [None].into_iter().chain(from.map(Some))
 }
 
 impl Seat {
@@ -213,10 +360,12 @@ impl Seat {
         if seats.taken.get(&self.number).is_none_or(|taken| taken.from == from) {
             return;
         }
-        let out = if seats.has_its_share(from) { seats.evict(|taken| taken.from == from) } else { None };
+        let out = if seats.has_its_share(from) { seats.evict(from, &Class::ALL) } else { None };
+        seats.unfile(self.number);
         if let Some(taken) = seats.taken.get_mut(&self.number) {
             taken.from = from;
         }
+        seats.file(self.number);
         drop(seats);
         drop(out);
     }
@@ -254,24 +403,25 @@ impl Seat {
     pub(super) fn holds(&self, bytes: usize) {
         let mut out = Vec::new();
         let mut seats = self.door.lock();
-        if let Some(taken) = seats.taken.get_mut(&self.number) {
-            let before = std::mem::replace(&mut taken.unread, bytes);
-            seats.unread = seats.unread - before + bytes;
-        }
+        seats.hold(self.number, bytes);
         while seats.unread > MAX_UNREAD {
-            let slowest =
-                seats.taken.iter().filter(|(number, taken)| taken.unread > 0 && **number != self.number);
-            let Some((&number, _)) = slowest.min_by_key(|(_, taken)| taken.since) else { break };
+            let mut slowest = seats.holders.iter().map(|(_, number)| *number);
+            let Some(number) = slowest.find(|number| *number != self.number) else { break };
             out.push(seats.remove(number));
         }
         drop(seats);
-        drop(out);
+        if !out.is_empty() {
+            log::debug!("too much is not read: {} connections are closed", out.len());
+        }
     }
 
     fn update(&self, change: impl FnOnce(&mut Taken)) {
-        if let Some(taken) = self.door.lock().taken.get_mut(&self.number) {
+        let mut seats = self.door.lock();
+        seats.unfile(self.number);
+        if let Some(taken) = seats.taken.get_mut(&self.number) {
             change(taken);
         }
+        seats.file(self.number);
     }
 }
 
@@ -330,6 +480,106 @@ mod tests {
         // Where these are the more, they push each other out.
         admit(&door, 20, Stage::Opening, 0);
         assert!(are_in(&door, &readers) >= 20, "{}", are_in(&door, &readers));
+    }
+
+    /// Twice as many connections as there are seats, from so many addresses.
+    fn flood(door: &Arc<Door>, addresses: u32) {
+        let seats = door.lock().count;
+        for number in 0..u32::try_from(2 * seats).unwrap() {
+            let from = Ipv4Addr::from_bits(0x7f01_0000 + number % addresses);
+            door.admit(Some(from.into()), hold);
+        }
+    }
+
+    fn hold(seat: Seat) -> Task<()> {
+        smol::spawn(async move {
+            let _seat = seat;
+            smol::future::pending::<()>().await;
+        })
+    }
+
+    #[test]
+    fn a_flood_from_many_addresses_spares_a_client_with_a_long_round_trip() {
+        let door = Arc::new(Door::new(512));
+        let far = admit(&door, 1, Stage::Opening, 0);
+        flood(&door, 250);
+        assert_eq!((are_in(&door, &far), door.lock().taken.len()), (1, 512));
+        // And while it reads.
+        let far = admit(&door, 1, Stage::Reading, 0);
+        for number in 0..1000 {
+            door.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number % 250).into()), |seat| {
+                seat.asking();
+                seat.reading();
+                hold(seat)
+            });
+        }
+        assert_eq!(are_in(&door, &far), 1);
+    }
+
+    /// Up to the most connections that the file may set.
+    #[test]
+    fn the_work_of_an_eviction_does_not_grow_with_the_connections() {
+        let [few, many] = [512, 65_536].map(|connections| {
+            let door = Arc::new(Door::new(connections));
+            for number in 0..u32::try_from(connections).unwrap() {
+                door.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number / 8).into()), |seat| {
+                    seat.idle();
+                    hold(seat)
+                });
+            }
+            let began = Instant::now();
+            admit(&door, 2000, Stage::Opening, 0);
+            assert_eq!(door.lock().taken.len(), connections);
+            began.elapsed()
+        });
+        println!("2,000 evictions: {few:.1?} among 512 connections, {many:.1?} among 65,536");
+        assert!(many < 20 * few, "{few:?} among 512 connections, {many:?} among 65,536");
+    }
+
+    /// The choice as it is defined, by looking at each connection.
+    fn victim(seats: &Seats) -> Option<u32> {
+        let count = |class| seats.taken.values().filter(|taken| taken.class == class).count();
+        let (new, idle, slow) = (count(Class::New), count(Class::Idle), count(Class::Slow));
+        let few = new <= seats.taken.len() / SEATS_FOR_ONE_NEW;
+        let rank = |taken: &Taken| match (taken.stage, taken.since.elapsed() < NEW) {
+            (Stage::Opening, false) => 0,
+            (Stage::Opening, true) => {
+                if few {
+                    6
+                } else {
+                    3
+                }
+            }
+            (Stage::Idle, _) if few || idle > new => 1,
+            (Stage::Reading, false) if slow > new => 2,
+            (Stage::Idle | Stage::Following, _) => 4,
+            (Stage::Reading, _) => 5,
+            (Stage::Asking, _) => 7,
+        };
+        let all = seats.taken.iter().min_by_key(|(_, taken)| (rank(taken), taken.since));
+        all.map(|(number, _)| *number)
+    }
+
+    #[test]
+    fn the_connection_of_the_least_rank_goes_and_of_these_the_oldest() {
+        let stages = [Stage::Opening, Stage::Idle, Stage::Following, Stage::Reading, Stage::Asking];
+        let mut random = fastrand::Rng::with_seed(15);
+        for _ in 0..50 {
+            // All of one address: it has a share of them all.
+            let door = Arc::new(Door::new(1000));
+            for _ in 0..random.usize(1..60) {
+                let seconds = if random.bool() { 0 } else { random.u64(2..9) };
+                admit(&door, 1, *random.choice(&stages).unwrap(), seconds);
+            }
+            let mut out = Vec::new();
+            let mut seats = door.lock();
+            while let Some(expected) = victim(&seats) {
+                out.push(seats.evict(None, &Class::ALL));
+                assert!(!seats.taken.contains_key(&expected));
+            }
+            assert!(seats.groups.is_empty() && seats.holders.is_empty());
+            drop(seats);
+        }
     }
 
     /// Who reads for a moment only is spared.

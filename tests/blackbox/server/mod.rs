@@ -141,6 +141,13 @@ impl<S: Read + Write> Client<S> {
         (status, head)
     }
 
+    /// The next line, unless it is closed before.
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.0.read_line(&mut line).ok().filter(|count| *count > 0)?;
+        Some(line)
+    }
+
     fn answer(&mut self) -> Answer {
         let (status, head) = self.head();
         let mut body = vec![0; field(&head, "Content-Length").map_or(0, |length| length.parse().unwrap())];
@@ -546,6 +553,32 @@ fn all_addresses_share_the_places() {
     for client in &mut clients[17..] {
         assert_eq!(client.get("/").status, 200);
     }
+}
+
+#[test]
+fn a_flood_of_connections_spares_a_client_that_takes_longer_to_ask() {
+    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let mut other = 0;
+    let mut is_answered = || {
+        let mut far = served.connect_from(Ipv4Addr::new(127, 0, 0, 2));
+        let began = Instant::now();
+        let flood: Vec<_> = (0..200)
+            .map(|_| {
+                other = (other + 1) % 20;
+                served.connect_from(Ipv4Addr::new(127, 0, 1, other))
+            })
+            .collect();
+        // The last of these is in: those before have been let in, too.
+        assert_eq!(served.ask(get("/")).status, 200);
+        // A client that takes longer than a second is not new any more. This machine may be busy.
+        let in_time = began.elapsed() < Duration::from_millis(900);
+        let _ = far.0.get_mut().write_all(get("/").as_bytes());
+        let answered = far.line().is_some_and(|line| line.starts_with("HTTP/1.1 200 "));
+        drop(flood);
+        in_time.then_some(answered)
+    };
+    let answered = (0..20).find_map(|_| is_answered());
+    assert_eq!(answered, Some(true));
 }
 
 /// A route that waits until it is let go.
