@@ -18,6 +18,7 @@ use super::door::Seat;
 use super::head::{self, Framing, Head, Refusal, refuse};
 use super::limits::{Gate, MAX_HEAD};
 use super::output::ResponseBytes;
+use super::socket::{SEND_BUFFER, Socket};
 use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
 use super::workers::{WorkerOutput, WorkerPool};
@@ -51,6 +52,8 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// One connection, over anything that carries bytes both ways.
 pub(super) struct Connection<S> {
     stream: S,
+    /// What is beneath the stream.
+    socket: Socket,
     peer: IpAddr,
     /// Whom the current request is from, if it is known: not the same behind a proxy.
     client: IpAddr,
@@ -79,16 +82,22 @@ impl From<io::Error> for End {
 }
 
 impl Connection<TcpStream> {
+    pub(super) fn new(stream: TcpStream, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
+        let opens_by = Instant::now() + gate.limits.head;
+        let socket = Socket::new(&stream);
+        Self { stream, socket, peer, client: peer, seat, gate, opens_by, buffer: Vec::new() }
+    }
+
     /// Does the handshake, and serves what comes over it to its end.
     pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, workers: WorkerPool) {
-        let Self { stream, peer, client, seat, gate, opens_by, buffer } = self;
+        let Self { stream, socket, peer, client, seat, gate, opens_by, buffer } = self;
         match within(opens_by, tls::accept(stream, settings)).await {
             Some(Ok(Opening::Secured(stream))) => {
-                Connection { stream, peer, client, seat, gate, opens_by, buffer }.run(workers).await;
+                Connection { stream, socket, peer, client, seat, gate, opens_by, buffer }.run(workers).await;
             }
             Some(Ok(Opening::Plain(stream))) => {
                 let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
-                let plain = Connection { stream, peer, client, seat, gate, opens_by, buffer };
+                let plain = Connection { stream, socket, peer, client, seat, gate, opens_by, buffer };
                 plain.end(End::Refused(Method::Get, refusal)).await;
             }
             Some(Err(error)) => log::debug!("{peer} has not got through the handshake: {error}"),
@@ -98,11 +107,6 @@ impl Connection<TcpStream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    pub(super) fn new(stream: S, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
-        let opens_by = Instant::now() + gate.limits.head;
-        Self { stream, peer, client: peer, seat, gate, opens_by, buffer: Vec::new() }
-    }
-
     /// Serves it to its end.
     pub(super) async fn run(mut self, workers: WorkerPool) {
         let mut begins_by = self.opens_by;
@@ -126,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Done => {}
             End::Refused(method, refusal) => {
                 log::debug!("{} refused: {} {}", self.client, refusal.status, refusal.detail);
-                if self.write(&refused(method, refusal)).await.is_err() {
+                if self.write(refused(method, refusal)).await.is_err() {
                     return;
                 }
             }
@@ -156,9 +160,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             WorkerOutput::Events(response, events) => return self.follow(&head, response, events).await,
         };
         response.set_connection(head.keep_alive);
-        self.write(&response).await?;
+        let (status, bytes) = (response.status, response.len());
+        self.write(response).await?;
         if log::log_enabled!(log::Level::Debug) {
-            let (status, bytes, took) = (response.status, response.len(), began.elapsed());
+            let took = began.elapsed();
             log::debug!("{} {} {status} {bytes} B {took:.1?}", self.client, head.summary());
         }
         if !head.keep_alive {
@@ -177,7 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ) -> Result<(), End> {
         // The end of the connection is the end of the body.
         response.set_connection(false);
-        self.write(&response).await?;
+        self.write(response).await?;
         if head.method == Method::Head {
             return Err(End::Done);
         }
@@ -192,7 +197,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(End::Gone);
             };
             // Many share these bytes: they cost this connection nothing.
-            self.put(&bytes).await?;
+            self.seat.holds(0, bytes.len().min(SEND_BUFFER));
+            let deadline = self.put(&bytes).await?;
+            self.acknowledged(deadline).await?;
         }
     }
 
@@ -303,17 +310,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn write(&mut self, response: &ResponseBytes) -> Result<(), End> {
-        self.seat.holds(response.len());
-        self.put(&response.first).await?;
+    async fn write(&mut self, response: ResponseBytes) -> Result<(), End> {
+        let queued = response.len().min(SEND_BUFFER);
+        self.seat.holds(response.len(), queued);
+        let mut deadline = self.put(&response.first).await?;
         if !response.rest.is_empty() {
-            self.put(&response.rest).await?;
+            deadline = self.put(&response.rest).await?;
         }
-        self.seat.holds(0);
-        Ok(())
+        drop(response);
+        self.seat.holds(0, queued);
+        self.acknowledged(deadline).await
     }
 
-    async fn put(&mut self, bytes: &[u8]) -> Result<(), End> {
+    /// Hands bytes to the kernel. Returns when the client must have acknowledged them.
+    async fn put(&mut self, bytes: &[u8]) -> Result<Instant, End> {
+        self.socket.has_unread = true;
         let end = Instant::now()
             + self.gate.limits.write
             + Duration::from_secs((bytes.len() / SLOWEST_READER) as u64);
@@ -328,9 +339,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         // What TLS still has of it.
         let deadline = end.min(Instant::now() + self.gate.limits.write);
         match within(deadline, self.stream.flush()).await {
-            Some(Ok(())) => {}
-            _ => return Err(End::Gone),
+            Some(Ok(())) => Ok(end),
+            _ => Err(End::Gone),
         }
+    }
+
+    /// Waits until the client has what was written: the kernel would take the answers to some hundred requests that
+    /// come at once ahead of a client that reads none.
+    async fn acknowledged(&mut self, deadline: Instant) -> Result<(), End> {
+        let Some(Ok(())) = within(deadline, self.socket.acknowledged()).await else { return Err(End::Gone) };
+        self.socket.has_unread = false;
+        self.seat.holds(0, 0);
         Ok(())
     }
 

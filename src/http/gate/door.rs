@@ -9,12 +9,18 @@ use std::time::{Duration, Instant};
 
 use smol::Task;
 
+use super::socket::SEND_BUFFER;
 use crate::http::peer;
 
 /// The most memory for answers that clients have not yet read, in bytes: the
 /// longest possible answer fits, and a router has it to spare. Past it the answer
 /// that has been in reading for longest goes, with its connection.
 const MAX_UNREAD: usize = super::limits::MAX_ANSWER;
+
+/// The most bytes of answers that the kernel holds for clients, which takes up to twice as much for them. It is what
+/// the usual 512 connections can have together; where `max_connections` is higher, they share it. Past it the answer
+/// that the kernel has held for longest goes, with its connection.
+const MAX_QUEUED: usize = 512 * SEND_BUFFER;
 
 /// Share of the connections that one address can always have. Small settings
 /// must not break a browser, which opens six, nor several behind one NAT.
@@ -57,6 +63,7 @@ struct Seats {
     /// Those with answers that their clients have not read, by the time since when.
     holders: BTreeSet<(Instant, u32)>,
     unread: usize,
+    queued: usize,
 }
 
 /// Connections of each [`Class`], the oldest first.
@@ -75,6 +82,7 @@ struct Taken {
     /// Since when its client has not read all of an answer.
     held_since: Option<Instant>,
     unread: usize,
+    queued: usize,
     /// The connection itself: dropping it closes it.
     task: Option<Task<()>>,
 }
@@ -150,6 +158,7 @@ impl Door {
             groups: HashMap::new(),
             holders: BTreeSet::new(),
             unread: 0,
+            queued: 0,
         };
         Self { seats: Mutex::new(seats) }
     }
@@ -192,6 +201,7 @@ impl Door {
             class: Class::New,
             held_since: None,
             unread: 0,
+            queued: 0,
             task: None,
         };
         seats.taken.insert(number, taken);
@@ -314,12 +324,13 @@ impl Seats {
         }
     }
 
-    /// Notes how much of an answer there is for a client.
-    fn hold(&mut self, number: u32, unread: usize) {
+    /// Notes how much of an answer there is for a client here, and how much in the kernel.
+    fn hold(&mut self, number: u32, unread: usize, queued: usize) {
         let Some(taken) = self.taken.get_mut(&number) else { return };
         self.unread = self.unread - taken.unread + unread;
-        taken.unread = unread;
-        let since = (unread > 0).then(|| taken.held_since.unwrap_or_else(Instant::now));
+        self.queued = self.queued - taken.queued + queued;
+        (taken.unread, taken.queued) = (unread, queued);
+        let since = (unread + queued > 0).then(|| taken.held_since.unwrap_or_else(Instant::now));
         let before = std::mem::replace(&mut taken.held_since, since);
         if before != since {
             if let Some(before) = before {
@@ -330,7 +341,7 @@ impl Seats {
     }
 
     fn remove(&mut self, number: u32) -> Option<Task<()>> {
-        self.hold(number, 0);
+        self.hold(number, 0, 0);
         self.unfile(number);
         self.taken.remove(&number)?.task
     }
@@ -398,13 +409,13 @@ impl Seat {
         self.update(|taken| taken.stage = Stage::Opening);
     }
 
-    /// It holds so many bytes of answer for its client. Others may have to go for
-    /// them to fit.
-    pub(super) fn holds(&self, bytes: usize) {
+    /// It holds so many bytes of answer for its client, and the kernel so many. Others may have to go for them to
+    /// fit.
+    pub(super) fn holds(&self, bytes: usize, queued: usize) {
         let mut out = Vec::new();
         let mut seats = self.door.lock();
-        seats.hold(self.number, bytes);
-        while seats.unread > MAX_UNREAD {
+        seats.hold(self.number, bytes, queued);
+        while seats.unread > MAX_UNREAD || seats.queued > MAX_QUEUED {
             let mut slowest = seats.holders.iter().map(|(_, number)| *number);
             let Some(number) = slowest.find(|number| *number != self.number) else { break };
             out.push(seats.remove(number));
@@ -580,6 +591,25 @@ mod tests {
             assert!(seats.groups.is_empty() && seats.holders.is_empty());
             drop(seats);
         }
+    }
+
+    #[test]
+    fn answers_that_the_kernel_holds_have_a_limit_together() {
+        let door = Arc::new(Door::new(2000));
+        let holding = |count: usize| -> Vec<u32> {
+            let before = door.lock().next;
+            for _ in 0..count {
+                door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
+                    seat.holds(0, SEND_BUFFER);
+                    hold(seat)
+                });
+            }
+            (before..door.lock().next).collect()
+        };
+        let (first, second) = (holding(100), holding(512));
+        assert_eq!((are_in(&door, &first), are_in(&door, &second)), (0, 512));
+        door.resize(1);
+        assert_eq!(door.lock().queued, SEND_BUFFER);
     }
 
     /// Who reads for a moment only is spared.

@@ -14,6 +14,7 @@ mod keeper;
 mod limits;
 mod output;
 mod proxies;
+mod socket;
 mod stream;
 mod tls;
 mod workers;
@@ -21,6 +22,7 @@ mod workers;
 use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -159,6 +161,7 @@ impl Entrance<'_> {
                 if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
                     log::debug!("the listener keeps its short backlog: {error}");
                 }
+                socket::limit_buffers(listener.as_fd());
                 self.listener = Some(listener);
             }
             // Dropped, which tells who waits.

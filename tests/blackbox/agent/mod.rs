@@ -37,6 +37,7 @@ mod steps;
 mod sub_path;
 mod text;
 mod tls;
+mod unread;
 mod who;
 mod world;
 

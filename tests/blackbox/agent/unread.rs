@@ -1,0 +1,91 @@
+//! Clients that do not read their answers: what the kernel keeps for them.
+
+use std::fs;
+use std::io::{ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{AddressFamily, SocketType, connect, socket};
+
+use super::agent::{Agent, Given, throughout, until};
+
+/// Most bytes that the kernel may keep of answers for one connection, and of requests.
+const MOST_SENT: u64 = 64 * 1024;
+const MOST_RECEIVED: u64 = 64 * 1024;
+
+/// A client that takes in next to nothing.
+fn connect_small(address: SocketAddr) -> TcpStream {
+    let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    set_socket_recv_buffer_size(&stream, 0).unwrap();
+    connect(&stream, &address).unwrap();
+    stream.into()
+}
+
+/// What the kernel keeps for each connection of the agent: bytes that its client has not acknowledged, and bytes that
+/// the agent has not read.
+fn kept_by_kernel(agent: &Agent) -> Vec<(u64, u64)> {
+    const TIME_WAIT: &str = "06";
+    const LISTEN: &str = "0A";
+    let port = format!(":{:04X}", agent.address.port());
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let kept = sockets.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (local, _, state, queues) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let number = |text| u64::from_str_radix(text, 16).unwrap();
+        let (sent, received) = queues.split_once(':')?;
+        (local.ends_with(&port) && ![TIME_WAIT, LISTEN].contains(&state))
+            .then(|| (number(sent), number(received)))
+    });
+    kept.collect()
+}
+
+#[test]
+fn the_kernel_keeps_little_for_clients_that_read_nothing() {
+    let agent = Agent::demo(&[]);
+    // From now on it accepts connections.
+    agent.page("/");
+    let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200);
+    let mut clients: Vec<_> = (0..20).map(|_| connect_small(agent.address)).collect();
+    let mut send = || {
+        for client in &mut clients {
+            client.set_nonblocking(true).unwrap();
+            // As much as there is room for.
+            if let Err(error) = client.write_all(&requests) {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+            }
+        }
+    };
+    send();
+    until("each has an answer", || {
+        let kept = kept_by_kernel(&agent);
+        (kept.len() == 20 && kept.iter().all(|(sent, _)| *sent > 0)).then_some(())
+    });
+    throughout(Duration::from_secs(2), || {
+        send();
+        for (sent, received) in kept_by_kernel(&agent) {
+            assert!(sent <= MOST_SENT, "{sent} bytes of answers are kept");
+            assert!(received <= MOST_RECEIVED, "{received} bytes of requests are kept");
+        }
+    });
+    assert!(agent.page("/").contains("</html>"));
+}
+
+#[test]
+fn nothing_is_kept_after_the_close_for_a_client_that_read_nothing() {
+    // Some KB of events.
+    let sites = ["awka", "lagos", "abuja", "enugu", "jos", "kano"];
+    let given = sites.iter().fold(Given::default(), |given, site| {
+        given.raw_site(site, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")")
+    });
+    let agent = given.timing("client_write", "300ms").start();
+    for (path, requests) in [("/healthz", 200), ("/api/events", 1)] {
+        let mut client = connect_small(agent.address);
+        let requests = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(requests);
+        client.write_all(requests.as_bytes()).unwrap();
+        until("something is kept for it", || {
+            (kept_by_kernel(&agent).iter().any(|kept| kept.0 > 0)).then_some(())
+        });
+        until("nothing is kept any more", || kept_by_kernel(&agent).is_empty().then_some(()));
+    }
+}
