@@ -47,7 +47,8 @@
 //! # Threads
 //!
 //! The main one runs the gate, the executor's runs the sites and the events and receives signals, two to four
-//! answer requests, and one writes the log. Nothing waits for a router to answer a GET, and no lock is
+//! answer requests, one runs TLS handshakes where the page is HTTPS, and one writes the log. Nothing waits for a router
+//! to answer a GET, and no lock is
 //! held over I/O or rendering.
 //!
 //! A panic in any of them, also in one of a crate's, is a mistake. None is caught, and nothing unwinds: the program

@@ -23,6 +23,7 @@ use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
 use super::workers::{WorkerOutput, WorkerPool};
 use crate::http::message::{EventStream, Method, problem};
+use crate::http::peer;
 
 /// Most CR and LF before a request: two empty lines. A client that sends nothing
 /// else would be read for ever, and nobody else meanwhile.
@@ -91,7 +92,7 @@ impl Connection<TcpStream> {
     /// Does the handshake, and serves what comes over it to its end.
     pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, workers: WorkerPool) {
         let Self { stream, socket, peer, client, seat, gate, opens_by, buffer } = self;
-        match within(opens_by, tls::accept(stream, settings)).await {
+        match within(opens_by, tls::accept(stream, settings, peer::network(peer))).await {
             Some(Ok(Opening::Secured(stream))) => {
                 Connection { stream, socket, peer, client, seat, gate, opens_by, buffer }.run(workers).await;
             }

@@ -9,6 +9,7 @@
 mod chunked;
 mod connection;
 mod door;
+mod handshakes;
 mod head;
 mod keeper;
 mod limits;

@@ -3,16 +3,21 @@
 //! A connection that is silent costs 8 KiB more than one without TLS.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use async_net::TcpStream;
 use futures_rustls::TlsAcceptor;
 use futures_rustls::rustls::ServerConfig;
 use futures_rustls::rustls::server::{ServerConnection, ServerSessionMemoryCache};
 use futures_rustls::server::TlsStream;
+use smol::Async;
+use smol::channel::bounded;
 use smol::io::{AsyncRead, AsyncWrite};
+
+use super::handshakes;
 
 /// What is spoken inside, as clients ask for it (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
@@ -53,8 +58,13 @@ pub(super) enum Opening {
     Plain(TcpStream),
 }
 
-/// Waits for a client's first byte, and does the handshake if it is one.
-pub(super) async fn accept(stream: TcpStream, settings: Arc<ServerConfig>) -> io::Result<Opening> {
+/// Waits for a client's first byte, and does the handshake if it is one. The client counts for its network among all
+/// that wait for theirs.
+pub(super) async fn accept(
+    stream: TcpStream,
+    settings: Arc<ServerConfig>,
+    network: IpAddr,
+) -> io::Result<Opening> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -62,11 +72,30 @@ pub(super) async fn accept(stream: TcpStream, settings: Arc<ServerConfig>) -> io
     if first[0].is_ascii_alphabetic() {
         return Ok(Opening::Plain(stream));
     }
+    let arrivals: Arc<Async<std::net::TcpStream>> = stream.clone().into();
     let limited = |session: &mut ServerConnection| session.set_buffer_limit(Some(MAX_UNSENT));
     let socket = Metered { stream, left: MAX_HELLO };
     // Boxed, or each connection's task would have room for it several times over.
-    let handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
-    Ok(Opening::Secured(Secured(Box::new(handshake.await?))))
+    let mut handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
+    loop {
+        // It waits for nothing else: what it writes is less than an empty send buffer takes.
+        arrivals.readable().await?;
+        let (reply, done) = bounded(1);
+        let step = move || {
+            // The connection may have been closed meanwhile.
+            if !reply.is_closed() {
+                let polled = Pin::new(&mut handshake).poll(&mut Context::from_waker(Waker::noop()));
+                let _ = reply.try_send((handshake, polled));
+            }
+        };
+        handshakes::submit(network, Box::new(step));
+        let dropped = |_| io::Error::other("too many handshakes wait");
+        let (unfinished, polled) = done.recv().await.map_err(dropped)?;
+        match polled {
+            Poll::Ready(stream) => return Ok(Opening::Secured(Secured(Box::new(stream?)))),
+            Poll::Pending => handshake = unfinished,
+        }
+    }
 }
 
 /// A client's connection after its handshake.
