@@ -21,8 +21,9 @@ impl Agent {
         let command = command.current_dir(folder.path()).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let address = { lines }
-            .find_map(|line| line.strip_prefix("The page is at http://")?.strip_suffix('/')?.parse().ok());
+        let address = { lines }.find_map(|line| {
+            line.strip_prefix("The page is at ")?.split_once("://")?.1.strip_suffix('/')?.parse().ok()
+        });
         Self { process, address: address.unwrap(), _folder: folder }
     }
 

@@ -1,8 +1,8 @@
 //! The front door under attack: each kind held for a while, and meanwhile a person at the attacker's own
 //! address and one at another ask for the page.
 //!
-//! Tells how long they waited, and what the agent took of memory. It fails where a page does not come
-//! whole, or memory passes its bound; times are only told, for a machine may be busy.
+//! Tells how long they waited, and what the agent took of memory, and the kernel for it. It fails where a page does not
+//! come whole, or memory passes its bound; times are only told, for a machine may be busy.
 //!
 //! ```sh
 //! cargo bench --bench siege              # 30 seconds each
@@ -16,21 +16,28 @@ mod agent;
 #[path = "../support/binary.rs"]
 mod binary;
 
+use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use agent::Agent;
 use async_net::TcpStream;
 use binary::binary;
-use rustix::net::sockopt::set_socket_linger;
+use futures_rustls::pki_types::pem::PemObject;
+use futures_rustls::pki_types::{CertificateDer, ServerName};
+use futures_rustls::rustls::crypto::ring::default_provider;
+use futures_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use smol::future::or;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
-use smol::{LocalExecutor, Timer};
+use smol::{Async, LocalExecutor, Timer};
 
 /// The longest that anybody waits for the page, whatever goes on.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,6 +59,15 @@ const MOST_MEMORY: u64 = 24_000_000;
 /// for which the agent is built, gives it back.
 const MORE_AFTER: u64 = if cfg!(target_env = "musl") { 2_000_000 } else { 6_000_000 };
 
+/// The most memory, in bytes, that the kernel may have for connections of clients that do not read their answers.
+const MOST_UNREAD: u64 = 32_000_000;
+
+/// Bytes in a page of memory, in which the kernel counts.
+const PAGE: u64 = 4096;
+
+/// How long an attacker waits for the answer to a replayed hello.
+const HELLO_PATIENCE: Duration = Duration::from_millis(500);
+
 /// Descriptors of this program.
 const DESCRIPTORS: u64 = 8192;
 
@@ -66,6 +82,10 @@ enum Attack {
     Pours(&'static [u8]),
     /// Asks for fifty pages at once, and reads a byte each second.
     Sips,
+    /// Asks for pages without end and reads nothing.
+    Hoards,
+    /// Replays the beginning of a TLS handshake.
+    Replays,
     /// Asks and resets.
     Resets,
     /// Sends this, and wants to be refused.
@@ -82,15 +102,35 @@ struct Kind {
     /// How many descriptors the agent has.
     descriptors: u64,
     max_connections: usize,
+    /// The certificate of the page, if it is served over HTTPS.
+    certificate: Option<&'static str>,
+    /// From how many addresses of their own the attackers come; 0: from the neighbour's.
+    addresses: u32,
+    /// How long the stranger's first request takes after the connection, as over a link with this round trip.
+    round_trip: Duration,
 }
 
 const fn kind(name: &'static str, attack: Attack, clients: usize) -> Kind {
-    Kind { name, attack, clients, descriptors: 4096, max_connections: 512 }
+    Kind {
+        name,
+        attack,
+        clients,
+        descriptors: 4096,
+        max_connections: 512,
+        certificate: None,
+        addresses: 0,
+        round_trip: Duration::ZERO,
+    }
+}
+
+/// A thousand hellos a second and more.
+const fn hellos(name: &'static str, certificate: &'static str, addresses: u32) -> Kind {
+    Kind { certificate: Some(certificate), addresses, ..kind(name, Attack::Replays, 1500) }
 }
 
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
 
-const KINDS: [Kind; 15] = [
+const KINDS: [Kind; 21] = [
     // What the others are to be held against: how this machine is meanwhile.
     kind("nobody", Attack::Holds(b""), 0),
     kind("idle connections", Attack::Holds(b""), 2000),
@@ -103,6 +143,7 @@ const KINDS: [Kind; 15] = [
         1000,
     ),
     kind("slow readers", Attack::Sips, 600),
+    kind("unread answers", Attack::Hoards, 300),
     kind("endless heads", Attack::Pours(HALF), 16),
     kind("empty lines", Attack::Pours(b"\r\n"), 16),
     kind("resets", Attack::Resets, 64),
@@ -126,14 +167,28 @@ const KINDS: [Kind; 15] = [
         32,
     ),
     Kind { descriptors: 256, max_connections: 4000, ..kind("no descriptor left", Attack::Holds(HALF), 1000) },
+    // 4,000 connections a second.
+    Kind {
+        addresses: 250,
+        round_trip: Duration::from_millis(300),
+        ..kind("flood of connections", Attack::Holds(b""), 4500)
+    },
+    hellos("hellos, RSA 2048", "rsa", 1),
+    hellos("hellos, RSA 4096", "rsa4096", 1),
+    hellos("many hellos, RSA 4096", "rsa4096", 50),
+    hellos("hellos, ECDSA", "page", 1),
     kind("wrk", Attack::Wrk, 256),
 ];
 
 /// An agent of three simulated sites, as this kind of attack finds it.
 fn start(kind: &Kind) -> Agent {
+    let tls = kind.certificate.map_or_else(String::new, |name| {
+        let [cert, key] = ["cert", "key"].map(|part| pem(name, part).display().to_string());
+        format!("tls: (cert: {cert:?}, key: {key:?})")
+    });
     let file = format!(
         r#"(
-            http: (listen: "127.0.0.1:0", max_connections: {}),
+            http: (listen: "127.0.0.1:0", max_connections: {}, {tls}),
             defaults: (user: "api-user", refresh: "2s"),
             sites: {{
                 "awka": (hosts: ["192.0.2.1"], password: Plain("x")),
@@ -149,6 +204,39 @@ fn start(kind: &Kind) -> Agent {
     Agent::start(&mut command, &file)
 }
 
+/// A certificate or a key of those beside the tests.
+fn pem(name: &str, part: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/certificates/{name}.{part}.pem"))
+}
+
+/// A TLS session of a client.
+fn session() -> ClientConnection {
+    static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let mut roots = RootCertStore::empty();
+        for name in ["page", "rsa", "rsa4096"] {
+            roots.add(CertificateDer::from_pem_file(pem(name, "cert")).unwrap()).unwrap();
+        }
+        let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // A resumed session costs no signature.
+        config.resumption = futures_rustls::rustls::client::Resumption::disabled();
+        config.into()
+    });
+    ClientConnection::new(config.clone(), ServerName::try_from("localhost").unwrap()).unwrap()
+}
+
+/// Memory that the kernel has for TCP, in bytes.
+fn kernel_memory() -> u64 {
+    let sockets = fs::read_to_string("/proc/net/sockstat").unwrap();
+    let mut words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap().split_whitespace();
+    words.find(|word| *word == "mem").unwrap();
+    words.next().unwrap().parse::<u64>().unwrap() * PAGE
+}
+
 /// A person who opens the page.
 #[derive(Clone, Copy)]
 struct Person {
@@ -156,18 +244,22 @@ struct Person {
     /// Whether the person tries again when the connection is closed, as browsers do. Clients of one address share
     /// its connections, so that an attacker's next connection can close a neighbour's. Nobody else's may be closed.
     tries_again: bool,
+    /// From the connection to the request.
+    round_trip: Duration,
+    speaks_tls: bool,
 }
 
-const NEIGHBOUR: Person = Person { address: Ipv4Addr::LOCALHOST, tries_again: true };
+const NEIGHBOUR: Person =
+    Person { address: Ipv4Addr::LOCALHOST, tries_again: true, round_trip: Duration::ZERO, speaks_tls: false };
 
-const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), tries_again: false };
+const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), tries_again: false, ..NEIGHBOUR };
 
 /// Asks for the page as this person's browser does; how long it took, and how many connections were closed.
 fn page(agent: &Agent, person: Person) -> (Duration, usize) {
     let began = Instant::now();
     let mut closed = 0;
     let answer = loop {
-        match request(agent, person.address) {
+        match request(agent, person) {
             Ok(answer) => break answer,
             Err(error) if person.tries_again && is_closed(&error) && began.elapsed() < PATIENCE => {
                 closed += 1;
@@ -181,13 +273,18 @@ fn page(agent: &Agent, person: Person) -> (Duration, usize) {
     (took, closed)
 }
 
-fn request(agent: &Agent, from: Ipv4Addr) -> io::Result<String> {
+fn request(agent: &Agent, person: Person) -> io::Result<String> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let stream = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    bind(&stream, &SocketAddrV4::new(from, 0))?;
+    bind(&stream, &SocketAddrV4::new(person.address, 0))?;
     connect(&stream, &agent.address)?;
-    let mut stream = std::net::TcpStream::from(stream);
+    let stream = std::net::TcpStream::from(stream);
     stream.set_read_timeout(Some(PATIENCE))?;
+    thread::sleep(person.round_trip);
+    if person.speaks_tls { answer(StreamOwned::new(session(), stream)) } else { answer(stream) }
+}
+
+fn answer(mut stream: impl Read + Write) -> io::Result<String> {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -200,15 +297,38 @@ fn is_closed(error: &io::Error) -> bool {
 }
 
 /// One client's attacks. However one ends, the next follows: the agent closes what it can't bear.
-async fn attack(attack: Attack, address: SocketAddr, delay: Duration) {
+async fn attack(attack: Attack, address: SocketAddr, from: Option<Ipv4Addr>, delay: Duration) {
     Timer::after(delay).await;
     loop {
+        let stream = match (attack, from) {
+            (Attack::Hoards, _) => connect(address, Ipv4Addr::LOCALHOST, true).await,
+            (_, Some(from)) => connect(address, from, false).await,
+            (_, None) => TcpStream::connect(address).await,
+        };
         // A refusal to connect would be an end of the agent, which those who ask for the page notice.
-        if let Ok(stream) = TcpStream::connect(address).await {
+        if let Ok(stream) = stream {
             once(attack, stream).await;
         }
         Timer::after(AGAIN).await;
     }
+}
+
+/// Connects from this address. The kernel's memory is measured: with the smallest buffers, nearly all is the agent's.
+async fn connect(address: SocketAddr, from: Ipv4Addr, has_smallest_buffers: bool) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
+    if has_smallest_buffers {
+        set_socket_recv_buffer_size(&socket, 0)?;
+        set_socket_send_buffer_size(&socket, 0)?;
+    }
+    bind(&socket, &SocketAddrV4::new(from, 0))?;
+    match connect(&socket, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stream = Async::new(std::net::TcpStream::from(socket))?;
+    stream.writable().await?;
+    Ok(stream.into())
 }
 
 async fn once(attack: Attack, mut stream: TcpStream) {
@@ -242,6 +362,28 @@ async fn once(attack: Attack, mut stream: TcpStream) {
                 Timer::after(Duration::from_secs(1)).await;
             }
         }
+        Attack::Hoards => {
+            let requests = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(200);
+            while stream.write_all(&requests).await.is_ok() {}
+        }
+        Attack::Replays => {
+            static HELLO: OnceLock<Vec<u8>> = OnceLock::new();
+            let hello = HELLO.get_or_init(|| {
+                let mut hello = Vec::new();
+                session().write_tls(&mut hello).unwrap();
+                hello
+            });
+            let _ = stream.write_all(hello).await;
+            let answered = async {
+                let _ = stream.read(&mut bytes).await;
+            };
+            let late = async {
+                Timer::after(HELLO_PATIENCE).await;
+            };
+            or(answered, late).await;
+            // Or this program's ports would be used up.
+            let _ = set_socket_linger(&stream, Some(Duration::ZERO));
+        }
         Attack::Resets => {
             let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             let _ = set_socket_linger(&stream, Some(Duration::ZERO));
@@ -272,16 +414,28 @@ fn ask(agent: &Agent, person: Person, is_over: &AtomicBool) -> (Vec<Duration>, u
 
 fn hold(kind: &Kind, time: Duration) {
     let agent = start(kind);
+    let speaks_tls = kind.certificate.is_some();
+    let neighbour = Person { speaks_tls, ..NEIGHBOUR };
+    let tries_again = kind.round_trip > Duration::ZERO;
+    let stranger = Person { speaks_tls, tries_again, round_trip: kind.round_trip, ..STRANGER };
     // Warm: what the first pages take is no attacker's doing.
     for _ in 0..20 {
-        page(&agent, STRANGER);
+        page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
     }
-    let before = agent.memory("VmRSS");
+    let (before, kernel_before) = (agent.memory("VmRSS"), kernel_memory());
     let is_over = AtomicBool::new(false);
-    let (same, other) = thread::scope(|scope| {
+    let (same, other, kernel) = thread::scope(|scope| {
         let (agent, is_over) = (&agent, &is_over);
-        let same = scope.spawn(move || ask(agent, NEIGHBOUR, is_over));
-        let other = scope.spawn(move || ask(agent, STRANGER, is_over));
+        let same = scope.spawn(move || ask(agent, neighbour, is_over));
+        let other = scope.spawn(move || ask(agent, stranger, is_over));
+        let kernel = scope.spawn(move || {
+            let mut most = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                most = most.max(kernel_memory());
+                thread::sleep(ASK_EVERY);
+            }
+            most.saturating_sub(kernel_before)
+        });
         if let Attack::Wrk = kind.attack {
             let told = Command::new("wrk")
                 .args(["-t1", &format!("-c{}", kind.clients), &format!("-d{}s", time.as_secs())])
@@ -299,14 +453,16 @@ fn hold(kind: &Kind, time: Duration) {
             let attackers: Vec<_> = (0..kind.clients)
                 .map(|number| {
                     let delay = BEGIN.mul_f64(number as f64 / kind.clients as f64);
-                    executor.spawn(attack(kind.attack, agent.address, delay))
+                    let from = u32::try_from(number).unwrap().checked_rem(kind.addresses);
+                    let from = from.map(|number| Ipv4Addr::from_bits(0x7f01_0000 + number));
+                    executor.spawn(attack(kind.attack, agent.address, from, delay))
                 })
                 .collect();
             smol::block_on(executor.run(Timer::after(time)));
             assert!(attackers.iter().all(|attacker| !attacker.is_finished()));
         }
         is_over.store(true, Ordering::Relaxed);
-        (same.join().unwrap(), other.join().unwrap())
+        (same.join().unwrap(), other.join().unwrap(), kernel.join().unwrap())
     });
     // Those that are still held are let go by their deadlines, or gone with the attackers.
     thread::sleep(Duration::from_secs(2));
@@ -325,12 +481,16 @@ fn hold(kind: &Kind, time: Duration) {
     println!("{:20} another:      {}", "", told(&other));
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     println!(
-        "{:20} memory: {:.1} MB before, {:.1} at the most, {:.1} after",
+        "{:20} memory: {:.1} MB before, {:.1} at the most, {:.1} after; at most {:.1} more of the kernel's",
         "",
         megabytes(before),
         megabytes(most),
-        megabytes(after)
+        megabytes(after),
+        megabytes(kernel)
     );
+    if let Attack::Hoards = kind.attack {
+        assert!(kernel < MOST_UNREAD, "{}: the kernel had {:.1} MB", kind.name, megabytes(kernel));
+    }
     assert!(most < MOST_MEMORY, "{}: it had {:.1} MB", kind.name, megabytes(most));
     assert!(after < before + MORE_AFTER, "{}: {:.1} MB stay", kind.name, megabytes(after - before));
 }
