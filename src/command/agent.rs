@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::front::Front;
+use super::reload::{in_a_line, shown};
 use crate::config::{Changes, Config};
 use crate::http::Routes;
 use crate::site::Sites;
@@ -20,7 +21,7 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Makes all parts as `new` says, by what has changed, and gives that in words.
+    /// Makes all parts as `new` says, by what has changed, and gives that in words. Logs its warnings.
     pub(super) async fn become_as(&mut self, new: Config) -> String {
         raise_descriptors(&new);
         let changes = Changes::between(&self.config, &new);
@@ -30,6 +31,11 @@ impl Agent {
             self.front.configure(new.http.clone());
         }
         let told = changes.to_string();
+        let warnings: Vec<Problem> = new.warnings.iter().map(shown).collect();
+        if !warnings.is_empty() {
+            log::warn!("the configuration has warnings: {}", in_a_line(&warnings));
+        }
+        self.store.note_reload(|reload| reload.warn(warnings));
         self.config = new;
         told
     }

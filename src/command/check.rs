@@ -13,7 +13,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks the file, and all that it names, as `run` would before it starts.
+    /// Checks the file, and all that it names, as `run` would before it starts. Warnings are no failure.
     ///
     /// # Errors
     ///
@@ -22,19 +22,26 @@ impl Check {
         let path = file(self.file)?;
         match config::load(&path, &config::environment) {
             Ok(config) => {
-                let sites = config.sites.len();
-                say(&format!(
-                    "{} is good: {sites} site{}.",
-                    path.display(),
-                    if sites == 1 { "" } else { "s" }
-                ));
+                for warning in &config.warnings {
+                    say(&warning.to_string());
+                }
+                let sites = count(config.sites.len(), "site");
+                let warnings = match config.warnings.len() {
+                    0 => String::new(),
+                    some => format!(", {}", count(some, "warning")),
+                };
+                say(&format!("{} is good: {sites}{warnings}.", path.display()));
                 Ok(())
             }
             Err(problems) => {
                 say(&problems.to_string());
-                let count = problems.all().len();
-                Err(format!("{count} problem{}.", if count == 1 { "" } else { "s" }).into())
+                Err(format!("{}.", count(problems.all().len(), "problem")).into())
             }
         }
     }
+}
+
+/// A number of things, whose plural ends in `s`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

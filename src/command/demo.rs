@@ -51,7 +51,7 @@ impl Demo {
             sites.push(Arc::new(at_simulator(&site, &router)));
             routers.push(router);
         }
-        serve(signals, timings, Config { http, sites }, None)
+        serve(signals, timings, Config { http, sites, ..Config::default() }, None)
     }
 }
 

@@ -130,13 +130,13 @@ async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
     request.or(late).await
 }
 
-/// A problem as the page and the JSON show it.
-fn shown(problem: &config::Problem) -> Problem {
+/// A problem or a warning as the page and the JSON show it.
+pub(super) fn shown(problem: &config::Problem) -> Problem {
     Problem { place: problem.place().into(), message: problem.message().into(), excerpt: problem.excerpt() }
 }
 
 /// The first of them, without what their lines look like.
-fn in_a_line(problems: &[Problem]) -> String {
+pub(super) fn in_a_line(problems: &[Problem]) -> String {
     let told = problems.iter().take(LOGGED).map(|problem| format!("{}: {}", problem.place, problem.message));
     let mut told: Vec<String> = told.collect();
     if problems.len() > LOGGED {

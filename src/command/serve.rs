@@ -51,7 +51,7 @@ pub(super) fn serve(
         let mut agent = Agent {
             front: Front::new(keeper, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), desk, timings.clone()),
-            config: Config { http, sites: Vec::new() },
+            config: Config { http, ..Config::default() },
             routes,
             store,
         };

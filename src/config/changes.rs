@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn config(sites: &[Site]) -> Config {
-        Config { http: Http::default(), sites: sites.iter().cloned().map(Arc::new).collect() }
+        Config { sites: sites.iter().cloned().map(Arc::new).collect(), ..Config::default() }
     }
 
     #[test]

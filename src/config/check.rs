@@ -103,7 +103,7 @@ impl<'f> Check<'f, '_> {
             return None;
         };
         let sites = self.sites(sites, &defaults.unwrap_or_default());
-        Some(Config { http: http.unwrap_or_default(), sites })
+        Some(Config { http: http.unwrap_or_default(), sites, ..Config::default() })
     }
 
     /// Checks a part of the file, whose name stands before those of its fields in messages.

@@ -17,7 +17,7 @@ use super::fields::{is_own, parts_of};
 use super::problem::{Problem, kind, shown};
 use super::syntax::explain;
 
-/// Most problems that are told: the rest is told once these are mended.
+/// Most problems that are told: the rest is told once these are mended. The same holds for warnings.
 const MAX_PROBLEMS: usize = 100;
 
 /// A value in the file: its text, comments and space around it left out.
@@ -57,6 +57,8 @@ pub(super) struct Reader<'f> {
     problems: Vec<Problem>,
     /// Whether there are more than are told.
     has_more: bool,
+    /// What is accepted, but should be changed; in the order of the check.
+    warnings: Vec<Problem>,
     /// The files that were read, this one and those that it names.
     pub(super) contents: Contents,
     /// What stands before the name of a field in a message, such as `sites.awka.`.
@@ -70,19 +72,21 @@ impl<'f> Reader<'f> {
             text,
             problems: Vec::new(),
             has_more: false,
+            warnings: Vec::new(),
             contents,
             scope: String::new(),
         }
     }
 
-    /// What was wrong, in the file's order, and what was read.
-    pub(super) fn end(mut self) -> (Vec<Problem>, Contents) {
+    /// What was wrong and the warnings, both in the file's order, and what was read.
+    pub(super) fn end(mut self) -> (Vec<Problem>, Vec<Problem>, Contents) {
         self.problems.sort_by_key(|problem| problem.offset);
+        self.warnings.sort_by_key(|warning| warning.offset);
         if self.has_more {
             let message = format!("there are more problems than the {MAX_PROBLEMS} told; mend these first");
             self.problems.push(Problem::elsewhere(self.path.display().to_string(), message));
         }
-        (self.problems, self.contents)
+        (self.problems, self.warnings, self.contents)
     }
 
     /// How many problems there are so far.
@@ -124,6 +128,15 @@ impl<'f> Reader<'f> {
             return self.other_kind(name, node, expected);
         }
         self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
+    }
+
+    /// Warns of something at `node`, whose content may be a secret. The message begins with the field's name, as those of
+    /// problems do, and says how to fix it.
+    pub(super) fn warn(&mut self, node: Node<'f>, message: impl Into<String>) {
+        let warning = self.located(self.offset(node.0), 0, message.into());
+        if self.warnings.len() < MAX_PROBLEMS {
+            self.warnings.push(warning.warning());
+        }
     }
 
     /// Notes that something is missing in `node`, whose content may hold a secret.
@@ -260,11 +273,17 @@ impl<'f> Reader<'f> {
     /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
     fn problem_at(&mut self, offset: usize, told: usize, message: String) {
         if self.has_room() {
-            // A message that begins with a field says which of them.
-            let is_of_field = message.split([':', '.']).next().is_some_and(is_own);
-            let message = if is_of_field { format!("{}{message}", self.scope) } else { message };
-            self.problems.push(Problem::at(&self.path, self.text, offset..offset + told, message));
+            let problem = self.located(offset, told, message);
+            self.problems.push(problem);
         }
+    }
+
+    /// A problem at `offset`, of which the next `told` bytes may be repeated.
+    fn located(&self, offset: usize, told: usize, message: String) -> Problem {
+        // A message that begins with a field says which of them.
+        let is_of_field = message.split([':', '.']).next().is_some_and(is_own);
+        let message = if is_of_field { format!("{}{message}", self.scope) } else { message };
+        Problem::at(&self.path, self.text, offset..offset + told, message)
     }
 }
 

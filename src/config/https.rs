@@ -45,7 +45,7 @@ enum Part {
     Key,
 }
 
-/// What is wrong with one of the files, in words that repeat nothing of what is in it.
+/// What is wrong with one of the files, or a warning, in words that repeat nothing of what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
     part: Part,
@@ -126,16 +126,20 @@ impl Https {
         &self.server
     }
 
-    /// What its user should know of it, though it is served.
+    /// What should be changed about it, though it is served.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let open = self.key_is_open.then(|| {
+    pub fn warnings(&self) -> Vec<Unfit> {
+        let mut warnings = Vec::new();
+        if let Some(why) = out_of_date(&self.leaf) {
+            let message = format!("the certificate {} {why}", self.cert.display());
+            warnings.push(Unfit { part: Part::Cert, message });
+        }
+        if self.key_is_open {
             let key = self.key.display();
-            format!("every user of this machine can read the key {key}: chmod 600 it")
-        });
-        let cert = self.cert.display();
-        let out_of_date = out_of_date(&self.leaf).map(|why| format!("the certificate {cert} {why}"));
-        open.into_iter().chain(out_of_date).collect()
+            let message = format!("every user of this machine can read the key {key}: chmod 600 it");
+            warnings.push(Unfit { part: Part::Key, message });
+        }
+        warnings
     }
 }
 
@@ -169,15 +173,19 @@ pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https>
     let key_path: Option<PathBuf> = reader.value("tls.key", key, EXPECTED);
     let (cert_path, key_path) = (reader.relative(&cert_path?), reader.relative(&key_path?));
     let loaded = Https::read(cert_path, key_path, &mut reader.contents);
-    let told = |unfits: Vec<Unfit>| {
-        for Unfit { part, message } in unfits {
-            match part {
-                Part::Cert => reader.problem(cert, format!("tls.cert: {message}")),
-                Part::Key => reader.problem(key, format!("tls.key: {message}")),
+    let place = |part| if part == Part::Cert { ("cert", cert) } else { ("key", key) };
+    for Unfit { part, message } in loaded.iter().flat_map(Https::warnings) {
+        let (field, node) = place(part);
+        reader.warn(node, format!("tls.{field}: {message}"));
+    }
+    loaded
+        .map_err(|unfits| {
+            for Unfit { part, message } in unfits {
+                let (field, node) = place(part);
+                reader.problem(node, format!("tls.{field}: {message}"));
             }
-        }
-    };
-    loaded.map_err(told).ok()
+        })
+        .ok()
 }
 
 fn provider() -> Arc<CryptoProvider> {

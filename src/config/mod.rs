@@ -117,9 +117,9 @@ fn parse_with(
     let reader = Reader::new(path, &text, contents);
     let mut check = Check { reader, environment, plugins: Plugins::default() };
     let config = check.config();
-    let (problems, contents) = check.reader.end();
+    let (problems, warnings, contents) = check.reader.end();
     match config {
-        Some(config) if problems.is_empty() => (Ok(config), contents),
+        Some(config) if problems.is_empty() => (Ok(Config { warnings, ..config }), contents),
         _ => (Err(Problems(problems)), contents),
     }
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Https, Network, Secret};
+use super::{Https, Network, Problem, Secret};
 use crate::plugin::{self, Plugin};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
@@ -18,6 +18,8 @@ pub struct Config {
     pub http: Http,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
+    /// What is accepted, but should be changed, in the file's order.
+    pub warnings: Vec<Problem>,
 }
 
 /// The `http` part.

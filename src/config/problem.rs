@@ -13,7 +13,7 @@ const SHOWN: usize = 40;
 /// Longest excerpt of a line, in characters: a file may be all in one.
 const MAX_EXCERPT: usize = 160;
 
-/// Something in the configuration that can't stand.
+/// Something in the configuration that can't stand, or a warning: something that is accepted, but should be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `sites.ron:12:9`, or the environment variable.
@@ -24,13 +24,15 @@ pub struct Problem {
     pub(super) offset: usize,
     /// The line of the file and where in it, from 1.
     excerpt: Option<(String, usize)>,
+    /// Whether the configuration is accepted all the same.
+    is_warning: bool,
 }
 
 impl Problem {
     /// A problem that is not at a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
-        Self { place, message, offset: usize::MAX, excerpt: None }
+        Self { place, message, offset: usize::MAX, excerpt: None, is_warning: false }
     }
 
     /// A problem at a place of a file's text, which may be repeated in its excerpt.
@@ -43,7 +45,13 @@ impl Problem {
             message: printable(&message.into()),
             offset: place.start,
             excerpt: Some(window(masked(source, place.start - start..place.end - start))),
+            is_warning: false,
         }
+    }
+
+    /// The same as a warning.
+    pub(super) fn warning(self) -> Self {
+        Self { is_warning: true, ..self }
     }
 
     /// A file that can't be read as text.
@@ -78,7 +86,8 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
+        let severity = if self.is_warning { "warning: " } else { "" };
+        write!(f, "{}: {severity}{}", self.place, self.message)?;
         for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
             write!(f, "\n    {line}")?;
         }

@@ -18,9 +18,11 @@ pub struct Reload {
     pub problems: Arc<[Problem]>,
     /// How many more there are than are kept.
     pub more_problems: usize,
+    /// What is accepted in the one in use, but should be changed.
+    pub warnings: Arc<[Problem]>,
 }
 
-/// Something in the configuration that can't stand, in words that hold no secret.
+/// Something in the configuration that can't stand, or a warning, in words that hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     /// `sites.ron:12:9`, or what else it is about.
@@ -44,6 +46,7 @@ impl Reload {
             succeeded: None,
             problems: Vec::new().into(),
             more_problems: 0,
+            warnings: Vec::new().into(),
         };
         reload.note(Moment::START, problems.is_empty(), problems);
         reload
@@ -64,6 +67,12 @@ impl Reload {
         self.more_problems = problems.len().saturating_sub(Self::MAX_PROBLEMS);
         problems.truncate(Self::MAX_PROBLEMS);
         self.problems = problems.into();
+    }
+
+    /// The configuration in use has these warnings or none.
+    pub fn warn(&mut self, mut warnings: Vec<Problem>) {
+        warnings.truncate(Self::MAX_PROBLEMS);
+        self.warnings = warnings.into();
     }
 }
 

@@ -35,7 +35,7 @@ impl Fleet {
                 Router::start(address, Settings { latency: LATENCY, ..Settings::default() }).unwrap()
             })
             .collect();
-        let none = Config { http: Http::default(), sites: Vec::new() };
+        let none = Config::default();
         let sites: Vec<_> =
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
         let config = Config { sites, ..none.clone() };

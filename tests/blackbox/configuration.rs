@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -83,6 +84,28 @@ fn each_good_file_is_good() {
         assert!(problems.is_some() && said.lines().count() == 1, "{said}");
         assert!(output.stderr.is_empty() && output.status.success(), "{name}");
     }
+}
+
+#[test]
+fn a_warning_is_shown_and_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
+    for (name, mode) in [("page.cert.pem", 0o644), ("page.key.pem", 0o644)] {
+        fs::copy(certificates.join(name), folder.path().join(name)).unwrap();
+        fs::set_permissions(folder.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let path = folder.path().join("sites.ron");
+    let text = "(\n  http: (tls: (cert: \"page.cert.pem\", key: \"page.key.pem\")),\n  sites: {},\n)\n";
+    fs::write(&path, text).unwrap();
+    let output = check(&path);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "sites.ron:2:44: warning: http.tls.key: every user of this machine can read the key page.key.pem: \
+                    chmod 600 it\n      http: (tls: (cert: \"page.cert.pem\", key: \"page.key.pem\")),\n";
+    assert!(
+        said.starts_with(expected) && said.ends_with("\nsites.ron is good: 0 sites, 1 warning.\n"),
+        "{said}"
+    );
+    assert!(output.stderr.is_empty() && output.status.success());
 }
 
 /// The shipped file, its passwords being such as stand nowhere else.

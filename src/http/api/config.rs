@@ -19,6 +19,8 @@ pub(in crate::http) struct ConfigJson<'s> {
     /// When it was last found to be new, and read.
     tried_at: String,
     error: Option<ConfigErrorJson<'s>>,
+    /// What should be changed in the one in use; none where it is the admin's to see.
+    warnings: Option<Vec<ProblemJson<'s>>>,
     sites: usize,
 }
 
@@ -39,7 +41,16 @@ struct ProblemJson<'s> {
     excerpt: Option<&'s str>,
 }
 
-/// `is_detailed`: with the lines of the file that have problems. Hosts and users stand there.
+/// `is_detailed`: with the lines of the file.
+fn listed(problems: &[Problem], is_detailed: bool) -> Vec<ProblemJson<'_>> {
+    let mut listed = Vec::new();
+    for Problem { place, message, excerpt } in problems {
+        listed.push(ProblemJson { place, message, excerpt: excerpt.as_deref().filter(|_| is_detailed) });
+    }
+    listed
+}
+
+/// `is_detailed`: with warnings, and with the lines of the file that have problems. Hosts and users stand there.
 pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'_> {
     let reload = &view.snapshot.reload;
     let problem = |problem: &Problem| {
@@ -48,15 +59,7 @@ pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'
     let all: Vec<String> = reload.problems.iter().map(problem).collect();
     let error = (!reload.is_good()).then(|| ConfigErrorJson {
         message: all.join("\n"),
-        problems: reload
-            .problems
-            .iter()
-            .map(|problem| ProblemJson {
-                place: &problem.place,
-                message: &problem.message,
-                excerpt: problem.excerpt.as_deref().filter(|_| is_detailed),
-            })
-            .collect(),
+        problems: listed(&reload.problems, is_detailed),
         more_problems: reload.more_problems,
     });
     ConfigJson {
@@ -66,6 +69,7 @@ pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'
         age_seconds: reload.succeeded.map(|at| view.age_s(at)),
         tried_at: view.date(reload.tried),
         error,
+        warnings: is_detailed.then(|| listed(&reload.warnings, is_detailed)),
         sites: view.snapshot.sites.len(),
     }
 }

@@ -170,9 +170,6 @@ impl Entrance<'_> {
             Order::Resize(max_connections) => self.door.resize(max_connections),
             Order::Trust(proxies) => self.gate.proxies.set(proxies),
             Order::Secure(https) => {
-                for warning in https.iter().flat_map(Https::warnings) {
-                    log::warn!("{warning}");
-                }
                 // Sessions of the one before are not resumed: its settings go with them.
                 self.tls = https.map(|https| tls::settings(https.server()));
             }

@@ -63,10 +63,11 @@ pub(super) struct Frame {
     reload_s: u32,
 }
 
-/// What is wrong with the configuration.
+/// What is wrong with the configuration, or its warnings.
 struct Banner {
     file: String,
     problems: Arc<[Problem]>,
+    are_warnings: bool,
     more: usize,
     is_detailed: bool,
     /// How old the one in use is, if there is one.
@@ -105,13 +106,16 @@ impl Frame {
         Self { title, root, account, banner: None, assets: &HASH, reload_s: RELOAD_S }
     }
 
-    /// The same, with what is wrong with the configuration if anything is.
-    /// `is_detailed`: with each problem, which may name hosts and users.
+    /// The same, with what is wrong with the configuration if anything is, or else with its warnings.
+    /// `is_detailed`: with each problem, which may name hosts and users, and with warnings.
     pub(super) fn with_reload(self, reload: &Reload, now: Moment, is_detailed: bool) -> Self {
-        let banner = (!reload.is_good()).then(|| Banner {
+        let are_warnings = reload.is_good();
+        let is_shown = !are_warnings || (is_detailed && !reload.warnings.is_empty());
+        let banner = is_shown.then(|| Banner {
             file: reload.file.as_deref().unwrap_or("the configuration").into(),
-            problems: reload.problems.clone(),
-            more: reload.more_problems,
+            problems: if are_warnings { &reload.warnings } else { &reload.problems }.clone(),
+            are_warnings,
+            more: if are_warnings { 0 } else { reload.more_problems },
             is_detailed,
             since: reload.succeeded.map(|at| clock::ago(now.since(at))),
         });
