@@ -16,7 +16,7 @@ use futures_rustls::rustls::crypto::CryptoProvider;
 use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
 use futures_rustls::rustls::server::ParsedCertificate;
 use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
-use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig};
+use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
 use super::contents::{Contents, Digest};
@@ -26,6 +26,10 @@ use super::file::{Node, Reader};
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
 
+/// Longest public key of RSA, in bytes with what stands around it, whose signatures are no burden: 2048 bits. Twice as
+/// many take ten times as long, on a small board 100 ms and more for each new client.
+const MAX_RSA_KEY: usize = 2048 / 8 + 64;
+
 /// A certificate and its key, as they were in their files when these were read.
 #[derive(Clone)]
 pub struct Https {
@@ -34,6 +38,7 @@ pub struct Https {
     /// Tells what was in them from what may be in them later.
     digest: Digest,
     key_is_open: bool,
+    key_is_slow: bool,
     leaf: CertificateDer<'static>,
     server: Arc<ServerConfig>,
 }
@@ -106,6 +111,8 @@ impl Https {
             (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
         };
         let leaf = chain[0].clone();
+        let key_is_slow = signing_key.algorithm() == SignatureAlgorithm::RSA
+            && signing_key.public_key().is_some_and(|public| public.len() > MAX_RSA_KEY);
         let certified = CertifiedKey::new(chain, signing_key);
         if certified.keys_match().is_err() {
             let why =
@@ -117,7 +124,7 @@ impl Https {
             .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        Ok(Self { cert, key, digest, key_is_open, leaf, server: Arc::new(server) })
+        Ok(Self { cert, key, digest, key_is_open, key_is_slow, leaf, server: Arc::new(server) })
     }
 
     /// TLS 1.2 and 1.3 with this certificate.
@@ -137,6 +144,14 @@ impl Https {
         if self.key_is_open {
             let key = self.key.display();
             let message = format!("every user of this machine can read the key {key}: chmod 600 it");
+            warnings.push(Unfit { part: Part::Key, message });
+        }
+        if self.key_is_slow {
+            let message = format!(
+                "the RSA key {} is over 2048 bits, which delays each new client and makes floods of them easy: use an \
+                 ECDSA key with P-256",
+                self.key.display()
+            );
             warnings.push(Unfit { part: Part::Key, message });
         }
         warnings

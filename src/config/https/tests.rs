@@ -102,6 +102,15 @@ fn what_is_wrong_with_a_pair_is_said() {
 }
 
 #[test]
+fn an_rsa_key_over_2048_bits_is_warned_of() {
+    let [short, long] = ["rsa", "rsa4096"]
+        .map(|name| load(&pem(&format!("{name}.cert")), &pem(&format!("{name}.key"))).unwrap().warnings());
+    assert_eq!(short, []);
+    let long: Vec<String> = long.iter().map(Unfit::to_string).collect();
+    assert!(long.len() == 1 && long[0].contains("over 2048 bits") && long[0].contains("ECDSA"), "{long:?}");
+}
+
+#[test]
 fn dates_and_an_open_key_are_warned_of() {
     let warnings = |cert: &str| load(&pem(cert), &pem("page.key")).unwrap().warnings()[0].to_string();
     let ended = warnings("ended.cert");
