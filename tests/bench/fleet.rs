@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use phsweb_agent::action::Desk;
-use phsweb_agent::config::{self, Changes, Config, Host, Http, Secret};
+use phsweb_agent::config::{self, Changes, Config, Host, Secret};
 use phsweb_agent::simulator::{Router, Settings};
 use phsweb_agent::site::Sites;
 use phsweb_agent::state::{Reload, Store};
