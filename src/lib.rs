@@ -18,7 +18,7 @@
 //! | [`http`] | the gate, the workers behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
 //! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
-//! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody |
+//! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody; `limit` keeps clients from flooding the log |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //! | [`executor`] | the thread that runs all tasks |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
@@ -26,7 +26,7 @@
 //! ```text
 //! command → { http, site } → { action, config, state } → plugin → routeros
 //! command → simulator → routeros::wire alone
-//! command → logging
+//! { command, http } → logging
 //! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
 //! asked of a router goes as an order to the site's task
 //! ```

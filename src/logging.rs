@@ -6,6 +6,10 @@
 //!
 //! When that reader has gone, or the disk is full, a write fails, and `simple_logger` panics where
 //! it does. So it never writes there itself: see `Detour`.
+//!
+//! Lines that clients can cause are rate-limited: see `limit`. Audit lines are not, and have priority in the queue.
+
+mod limit;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -13,12 +17,14 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsFd;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::io::ioctl_fionbio;
 use rustix::stdio::dup2_stderr;
 use simple_logger::SimpleLogger;
+
+use limit::Limiter;
 
 /// Most lines waiting to be written: a burst from a thousand sites.
 const MAX_WAITING: usize = 1024;
@@ -29,6 +35,13 @@ const MAX_TEXT: usize = 3 * 1024;
 
 /// Longest wait at the end for the lines under way: the program must end within 2 s.
 const FLUSH: Duration = Duration::from_millis(500);
+
+/// The target of audit lines: the admin's actions. Only the admin can cause them, and how many may wait is limited where
+/// they are done, so their rate is not limited here.
+pub const AUDIT: &str = "phsweb_agent::audit";
+
+/// From one look for a report that is due to the next, where none is expected.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// Stack of the thread, in bytes: it formats a line at a time.
 const STACK: usize = 128 * 1024;
@@ -59,12 +72,19 @@ pub fn start(level: Option<LevelFilter>) {
 /// Ends the log: waits until what was said is written, but not for long. What is logged after this goes nowhere,
 /// and standard error is itself: for a last word, or for the program that takes this one's place.
 pub fn end() {
+    QUEUE.report_all();
     let mut state = QUEUE.flushed();
     state.has_ended = true;
     if let Some(detour) = DETOUR.get() {
         // It is not itself where the log's own thread has panicked.
         detour.end();
     }
+}
+
+/// How many lines were left out since the start: they came faster than they may, or than they could be written.
+#[must_use]
+pub fn dropped() -> u64 {
+    QUEUE.lock().dropped
 }
 
 static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
@@ -86,6 +106,9 @@ struct State {
     lines: VecDeque<Line>,
     /// Lines that found no place since the last time that was said.
     lost: usize,
+    /// Lines that were left out since the start: they found no place, or there were too many like them.
+    dropped: u64,
+    limiter: Limiter,
     /// Whether a line is being written.
     writing: bool,
     /// Whether none is to be written any more.
@@ -98,6 +121,51 @@ struct Line {
     text: String,
 }
 
+impl Line {
+    fn of(record: &Record) -> Self {
+        let mut text = record.args().to_string();
+        if cut(&mut text, MAX_TEXT) {
+            text.push('…');
+        }
+        Self { level: record.level(), target: record.target().into(), text }
+    }
+
+    fn is_audit(&self) -> bool {
+        self.target == AUDIT
+    }
+
+    /// Whether its rate is limited. Nobody sees debug and trace lines but who wants each of them.
+    fn is_limited(&self) -> bool {
+        self.level <= Level::Info && !self.is_audit()
+    }
+}
+
+/// Cuts a text off after this many bytes at most; whether anything was.
+fn cut(text: &mut String, most: usize) -> bool {
+    let is_long = text.len() > most;
+    if is_long {
+        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+        text.truncate(end);
+    }
+    is_long
+}
+
+impl State {
+    /// Adds a line. Where the queue is full a line is lost: that one, or for an audit line the oldest that is none.
+    fn push(&mut self, line: Line) {
+        if self.lines.len() >= MAX_WAITING {
+            self.lost += 1;
+            self.dropped += 1;
+            let other = self.lines.iter().position(|waiting| !waiting.is_audit());
+            match other.filter(|_| line.is_audit()) {
+                Some(other) => drop(self.lines.remove(other)),
+                None => return,
+            }
+        }
+        self.lines.push_back(line);
+    }
+}
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -107,10 +175,13 @@ impl Queue {
     fn write(&self, writer: &SimpleLogger, detour: &Detour) {
         let mut state = self.lock();
         while !state.has_ended {
-            let Some(line) = state.lines.pop_front() else {
+            let now = Instant::now();
+            let report = state.limiter.report(now, false);
+            let Some(line) = report.or_else(|| state.lines.pop_front()) else {
                 state.writing = false;
                 self.idle.notify_all();
-                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                let wait = state.limiter.next_report().map_or(IDLE, |at| at.saturating_duration_since(now));
+                state = self.more.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             };
             state.writing = true;
@@ -125,6 +196,16 @@ impl Queue {
             }
             state = self.lock();
         }
+    }
+
+    /// Reports the lines that were left out until now.
+    fn report_all(&self) {
+        let mut state = self.lock();
+        while let Some(report) = state.limiter.report(Instant::now(), true) {
+            state.push(report);
+        }
+        drop(state);
+        self.more.notify_one();
     }
 
     /// Waits until all lines are written, but not for long. Late or not at all: the program ends all the same.
@@ -188,18 +269,13 @@ impl Log for Queue {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut text = record.args().to_string();
-        if text.len() > MAX_TEXT {
-            let end = (0..=MAX_TEXT).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
-            text.truncate(end);
-            text.push('…');
-        }
-        let line = Line { level: record.level(), target: record.target().into(), text };
+        let (line, place) = (Line::of(record), limit::place(record));
         let mut state = self.lock();
-        if state.lines.len() < MAX_WAITING {
-            state.lines.push_back(line);
-        } else {
-            state.lost += 1;
+        let admitted =
+            if line.is_limited() { state.limiter.admit(place, line, Instant::now()) } else { Some(line) };
+        match admitted {
+            Some(line) => state.push(line),
+            None => state.dropped += 1,
         }
         drop(state);
         self.more.notify_one();
@@ -207,5 +283,33 @@ impl Log for Queue {
 
     fn flush(&self) {
         drop(self.flushed());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(target: &str, text: String) -> Line {
+        Line { level: Level::Info, target: target.into(), text }
+    }
+
+    #[test]
+    fn audit_lines_take_the_place_of_others_in_a_full_queue() {
+        let mut state = State::default();
+        for number in 0..=MAX_WAITING {
+            state.push(line("other", number.to_string()));
+        }
+        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_WAITING, 1, 1));
+        state.push(line(AUDIT, "kick".into()));
+        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_WAITING, 2, 2));
+        let ends = |state: &State| [0, MAX_WAITING - 1].map(|at| state.lines[at].text.clone());
+        assert_eq!(ends(&state), ["1", "kick"]);
+        for number in 0..MAX_WAITING {
+            state.push(line(AUDIT, number.to_string()));
+        }
+        // All are audit lines, and those that wait stay.
+        assert_eq!(ends(&state), ["kick".to_string(), (MAX_WAITING - 2).to_string()]);
+        assert!(state.lines.iter().all(Line::is_audit));
     }
 }

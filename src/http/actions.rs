@@ -1,4 +1,6 @@
 //! What is asked of a router when somebody wants it. Each action is one log line.
+//!
+//! Those of the admin are audit lines. A refresh is a line like any other: viewers can cause it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,6 +15,7 @@ use super::api;
 use super::auth::Role;
 use super::message::{Request, Response, problem};
 use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step, Users};
+use crate::logging;
 use crate::routeros::error::{Cause, Error};
 
 /// Users of a page where nobody says how many.
@@ -40,7 +43,7 @@ pub(super) struct Who {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.role.name(), self.peer)
+        write!(f, "by={} peer={}", self.role.name(), self.peer)
     }
 }
 
@@ -74,17 +77,18 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 
 /// Ends a session.
 pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
-    let what = format!("kick {} {} {}", quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
+    let (user, mac, id) = (quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
+    let what = format!("kick site={site} user={user} mac={mac} session={id}");
     let kicked = in_time(desk, Instant::now(), desk.kick(site, kick)).await;
     let outcome = kicked.as_ref().map(|kicked| {
         let back = match kicked.is_back {
-            Some(true) => ", and the device is back already",
-            Some(false) => "",
-            None => ", and the router did not say what came of it",
+            Some(true) => "yes",
+            Some(false) => "no",
+            None => "unknown",
         };
-        format!("{} removed, {} cookies{back}", kicked.removed.len(), kicked.cookies)
+        format!("removed sessions={} cookies={} back={back}", kicked.removed.len(), kicked.cookies)
     });
-    log_action(who, &what, site, outcome);
+    log_action(who, &what, outcome);
     kicked
 }
 
@@ -93,9 +97,9 @@ pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>,
     let steps = in_time(desk, Instant::now(), desk.test(site)).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
-        format!("{failed} of {} steps failed", steps.len())
+        format!("tested steps={} failed={failed}", steps.len())
     });
-    log_action(who, "test", site, outcome);
+    log_action(who, &format!("test site={site}"), outcome);
     steps
 }
 
@@ -113,12 +117,14 @@ pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Refres
     for (refreshed, site) in called {
         outcomes.push((site, in_time(desk, began, refreshed).await));
     }
-    let refreshed = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-    let sites = match outcomes.as_slice() {
-        [(site, _)] => site.clone(),
-        all => format!("{} sites", all.len()),
+    let answered = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
+    let site = match outcomes.as_slice() {
+        [(site, _)] => site,
+        _ => "*",
     };
-    log_action(who, "refresh", &sites, Ok(format!("{refreshed} of {} answered", outcomes.len())));
+    let result = if answered > 0 { "answered" } else { "failed" };
+    let asked = outcomes.len();
+    log::info!("action=refresh site={site} {who} result={result} asked={asked} answered={answered}");
     outcomes
 }
 
@@ -149,10 +155,13 @@ pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
     Ok(Page { after: request.parameter("after"), limit })
 }
 
-fn log_action(who: Who, what: &str, site: &str, outcome: Result<String, &Refusal>) {
+fn log_action(who: Who, what: &str, outcome: Result<String, &Refusal>) {
     match outcome {
-        Ok(done) => log::info!("{site}: {what}, asked by {who}: {done}"),
-        Err(refusal) => log::warn!("{site}: {what}, asked by {who}: {}", in_words(refusal)),
+        Ok(result) => log::info!(target: logging::AUDIT, "action={what} {who} result={result}"),
+        Err(refusal) => {
+            let why = in_words(refusal);
+            log::warn!(target: logging::AUDIT, "action={what} {who} result=failed msg={why:?}");
+        }
     }
 }
 

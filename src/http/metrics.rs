@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use super::message::Response;
 use super::process::Process;
 use crate::clock::{Clock, Moment};
+use crate::logging;
 use crate::plugin::{Family, Kind, Labels};
 use crate::state::{ReadingState, Reload, SiteState, Snapshot};
 
@@ -18,13 +19,13 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Answers a scrape. No two are alike, so none is kept.
 pub(super) fn metrics(snapshot: &Snapshot) -> Response {
-    let text = render(snapshot, Process::now());
+    let text = render(snapshot, Process::now(), logging::dropped());
     Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store")
 }
 
-fn render(snapshot: &Snapshot, process: Process) -> String {
+fn render(snapshot: &Snapshot, process: Process, log_lines_dropped: u64) -> String {
     let mut page = Page::default();
-    for family in of_agent(snapshot.clock, &snapshot.reload, process) {
+    for family in of_agent(snapshot.clock, &snapshot.reload, process, log_lines_dropped) {
         page.put(None, &family);
     }
     for site in &snapshot.sites {
@@ -36,7 +37,7 @@ fn render(snapshot: &Snapshot, process: Process) -> String {
 }
 
 /// What the agent says of itself.
-fn of_agent(clock: Clock, reload: &Reload, process: Process) -> Vec<Family> {
+fn of_agent(clock: Clock, reload: &Reload, process: Process, log_lines_dropped: u64) -> Vec<Family> {
     let mut build = Family::gauge("phsweb_agent_build_info", "Always 1; the label says which version it is.");
     build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
     vec![
@@ -51,6 +52,11 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process) -> Vec<Family> {
             "When the configuration in use was read, in seconds since 1970. Absent before the first.",
         )
         .of(reload.succeeded.map(|at| clock.unix(at).as_secs_f64())),
+        Family::counter(
+            "phsweb_agent_log_lines_dropped_total",
+            "Log lines that were left out since the agent's start, because they came too fast.",
+        )
+        .of(Some(log_lines_dropped as f64)),
         Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
         Family::counter(
             "process_cpu_seconds_total",
@@ -326,7 +332,7 @@ mod tests {
         );
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
-        let text = render(&snapshot, process);
+        let text = render(&snapshot, process, 12);
         let mut expected = include_str!("metrics/golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         for (place, moment) in [("@START", Moment::START), ("@THEN", then())] {
             let date = snapshot.clock.unix(moment).as_secs_f64().to_string();
@@ -352,7 +358,7 @@ mod tests {
     fn what_the_system_does_not_tell_is_absent() {
         let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
-        let text = render(&snapshot, Process::default());
+        let text = render(&snapshot, Process::default(), 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(
             names.collect::<Vec<_>>(),
@@ -360,6 +366,7 @@ mod tests {
                 "phsweb_agent_build_info",
                 "phsweb_agent_config_last_reload_success_timestamp_seconds",
                 "phsweb_agent_config_last_reload_successful",
+                "phsweb_agent_log_lines_dropped_total",
                 "process_start_time_seconds"
             ]
         );

@@ -38,8 +38,9 @@ pub(super) struct Session<'s> {
     applied: Instant,
     /// Whether nothing that was asked last was answered.
     unanswered: bool,
-    /// How plugins have failed over this connection: each is a line in the log once.
-    told: Vec<(String, Cause)>,
+    /// How plugins have failed over this connection, and without a cause those whose answer was partial: each is a line
+    /// in the log once, however often a router changes its mind.
+    told: Vec<(String, Option<Cause>)>,
 }
 
 impl<'s> Session<'s> {
@@ -253,7 +254,9 @@ impl<'s> Session<'s> {
             } else if followed {
                 self.follower.unanswered();
             }
-            if let (None, Some(why)) = (&before.partial, &after.partial) {
+            if let (None, Some(why)) = (&before.partial, &after.partial)
+                && self.is_first_report(plugin.name(), None)
+            {
                 log::warn!("site={} plugin={} state=partial msg=\"{why}\"", config.key, plugin.name());
             }
             if let Some(error) = self.news(&before, &after) {
@@ -289,13 +292,19 @@ impl<'s> Session<'s> {
     /// neither the last time nor over this connection.
     fn news(&mut self, before: &Reading, after: &Reading) -> Option<Error> {
         let error = after.error.as_ref()?;
-        let way = (after.plugin.name().to_string(), error.cause);
         let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
-        if self.told.contains(&way) {
-            return None;
+        let is_first = self.is_first_report(after.plugin.name(), Some(error.cause));
+        (is_first && !known).then(|| error.clone())
+    }
+
+    /// Whether this was not reported yet over this connection: a way in which a plugin fails, or a partial answer.
+    fn is_first_report(&mut self, plugin: &str, cause: Option<Cause>) -> bool {
+        let report = (plugin.to_string(), cause);
+        let is_first = !self.told.contains(&report);
+        if is_first {
+            self.told.push(report);
         }
-        self.told.push(way);
-        (!known).then(|| error.clone())
+        is_first
     }
 
     fn publish(

@@ -1,8 +1,8 @@
 //! The front door under attack: each kind held for a while, and meanwhile a person at the attacker's own
 //! address and one at another ask for the page.
 //!
-//! Tells how long they waited, and what the agent took of memory, and the kernel for it. It fails where a page does not
-//! come whole, or memory passes its bound; times are only told, for a machine may be busy.
+//! Tells how long they waited, what the agent took of memory and the kernel for it, and how many lines it logged. It fails
+//! where a page does not come whole, or memory or the log passes its bound; times are only told, for a machine may be busy.
 //!
 //! ```sh
 //! cargo bench --bench siege              # 30 seconds each
@@ -67,6 +67,12 @@ const PAGE: u64 = 4096;
 
 /// How long an attacker waits for the answer to a replayed hello.
 const HELLO_PATIENCE: Duration = Duration::from_millis(500);
+/// The most log lines per second of an attack, and how many more may come at once.
+const MOST_LINES: usize = 10;
+const BURST_OF_LINES: usize = 10;
+
+/// The admin's token, which some attackers have.
+const TOKEN: &str = "admin-token-of-the-siege";
 
 /// Descriptors of this program.
 const DESCRIPTORS: u64 = 8192;
@@ -88,6 +94,8 @@ enum Attack {
     Replays,
     /// Asks and resets.
     Resets,
+    /// Sends this over and over, each time after an answer.
+    Repeats(&'static [u8]),
     /// Sends this, and wants to be refused.
     Smuggles(&'static [u8]),
     /// `wrk` asks for the page as often as it can.
@@ -130,7 +138,7 @@ const fn hellos(name: &'static str, certificate: &'static str, addresses: u32) -
 
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
 
-const KINDS: [Kind; 21] = [
+const KINDS: [Kind; 25] = [
     // What the others are to be held against: how this machine is meanwhile.
     kind("nobody", Attack::Holds(b""), 0),
     kind("idle connections", Attack::Holds(b""), 2000),
@@ -166,6 +174,34 @@ const KINDS: [Kind; 21] = [
         Attack::Smuggles(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\nzz\r\n"),
         32,
     ),
+    kind(
+        "anonymous refreshes",
+        Attack::Repeats(b"POST /api/refresh HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"),
+        64,
+    ),
+    kind(
+        "the admin's refreshes",
+        Attack::Repeats(
+            b"POST /api/refresh HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token-of-the-siege\r\n\
+              Content-Length: 0\r\n\r\n",
+        ),
+        64,
+    ),
+    kind(
+        "wrong tokens",
+        Attack::Repeats(
+            b"GET /api/hotspot/awka/active HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\n\r\n",
+        ),
+        64,
+    ),
+    kind(
+        "logins",
+        Attack::Repeats(
+            b"POST /login HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+              Content-Length: 30\r\n\r\ntoken=admin-token-of-the-siege",
+        ),
+        64,
+    ),
     Kind { descriptors: 256, max_connections: 4000, ..kind("no descriptor left", Attack::Holds(HALF), 1000) },
     // 4,000 connections a second.
     Kind {
@@ -188,7 +224,7 @@ fn start(kind: &Kind) -> Agent {
     });
     let file = format!(
         r#"(
-            http: (listen: "127.0.0.1:0", max_connections: {}, {tls}),
+            http: (listen: "127.0.0.1:0", max_connections: {}, admin: Token(Plain("{TOKEN}")), {tls}),
             defaults: (user: "api-user", refresh: "2s"),
             sites: {{
                 "awka": (hosts: ["192.0.2.1"], password: Plain("x")),
@@ -198,9 +234,9 @@ fn start(kind: &Kind) -> Agent {
         )"#,
         kind.max_connections
     );
-    let limited = format!(r#"ulimit -n {} && exec "$0" run --simulate --log error"#, kind.descriptors);
+    let limited = format!(r#"ulimit -n {} && exec "$0" run --simulate"#, kind.descriptors);
     let mut command = Command::new("sh");
-    command.args(["-c", &limited]).arg(binary()).stderr(Stdio::null());
+    command.args(["-c", &limited]).arg(binary()).stderr(Stdio::piped());
     Agent::start(&mut command, &file)
 }
 
@@ -388,6 +424,11 @@ async fn once(attack: Attack, mut stream: TcpStream) {
             let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             let _ = set_socket_linger(&stream, Some(Duration::ZERO));
         }
+        Attack::Repeats(sent) => {
+            while stream.write_all(sent).await.is_ok()
+                && stream.read(&mut bytes).await.is_ok_and(|count| count > 0)
+            {}
+        }
         Attack::Smuggles(sent) => {
             let _ = stream.write_all(sent).await;
             let mut answer = Vec::new();
@@ -423,6 +464,7 @@ fn hold(kind: &Kind, time: Duration) {
         page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
     }
     let (before, kernel_before) = (agent.memory("VmRSS"), kernel_memory());
+    let (lines_before, began) = (agent.lines(), Instant::now());
     let is_over = AtomicBool::new(false);
     let (same, other, kernel) = thread::scope(|scope| {
         let (agent, is_over) = (&agent, &is_over);
@@ -467,6 +509,7 @@ fn hold(kind: &Kind, time: Duration) {
     // Those that are still held are let go by their deadlines, or gone with the attackers.
     thread::sleep(Duration::from_secs(2));
     let (most, after) = (agent.memory("VmHWM"), agent.memory("VmRSS"));
+    let (lines, seconds) = (agent.lines() - lines_before, began.elapsed().as_secs_f64());
     let told = |(waits, closed): &(Vec<Duration>, usize)| {
         let share = |share: usize| waits[(waits.len() - 1) * share / 100];
         format!(
@@ -491,6 +534,9 @@ fn hold(kind: &Kind, time: Duration) {
     if let Attack::Hoards = kind.attack {
         assert!(kernel < MOST_UNREAD, "{}: the kernel had {:.1} MB", kind.name, megabytes(kernel));
     }
+    println!("{:20} log: {lines} lines in {seconds:.1} s", "");
+    let most_lines = BURST_OF_LINES as f64 + MOST_LINES as f64 * seconds;
+    assert!(lines as f64 <= most_lines, "{}: it logged {lines} lines in {seconds:.1} s", kind.name);
     assert!(most < MOST_MEMORY, "{}: it had {:.1} MB", kind.name, megabytes(most));
     assert!(after < before + MORE_AFTER, "{}: {:.1} MB stay", kind.name, megabytes(after - before));
 }

@@ -27,6 +27,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "clock",
             "config",
             "executor",
+            "logging",
             "plugin",
             "routeros::error",
             "routeros::value",

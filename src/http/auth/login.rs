@@ -1,6 +1,6 @@
 //! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
 
-use super::{Authority, Caller, Refusal, cookie, has_tokens, judge, transport};
+use super::{Authority, Caller, Refusal, Role, cookie, has_tokens, judge, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, Method, Request, Response};
@@ -72,7 +72,12 @@ impl Authority {
                     );
                 };
                 self.leave(request, http);
-                log::info!("{} logged in as {}", request.peer, role.name());
+                // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
+                if role == Role::Admin {
+                    log::info!("{} logged in as admin", request.peer);
+                } else {
+                    log::info!("{} logged in as {}", request.peer, role.name());
+                }
                 redirect(request, &to, cookie::set(request, transport(request, http), Some(&id)))
             }
         }

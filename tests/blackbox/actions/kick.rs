@@ -270,7 +270,7 @@ fn a_device_that_logs_straight_back_in_is_told_and_shown() {
         assert_eq!((&back["user"], &back["mac"]), (&person["user"], &person["mac"]), "{back}");
         assert_ne!(back["loginTime"], person["loginTime"], "{back}");
         let line = &lines(&agent, 1)[0];
-        assert!(line.contains("the device is back already"), "{line}");
+        assert!(line.contains("back=yes"), "{line}");
     });
 }
 
@@ -420,7 +420,8 @@ fn whatever_a_name_is_it_is_the_routers_own_bytes_that_are_asked_for() {
         };
         assert!(!line.contains(hides), "{line:?}");
         assert!(
-            !line.contains("kick ") || line.contains("asked by admin at 127.0.0.1: 1 removed, 1 cookies"),
+            !line.contains("kick ")
+                || line.contains(" by=admin peer=127.0.0.1 result=removed sessions=1 cookies=1 back=no"),
             "{line}"
         );
     }

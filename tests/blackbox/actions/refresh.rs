@@ -227,7 +227,7 @@ fn who_may_look_may_refresh() {
         }
     }
     assert_eq!(open.post("/api/sites/nowhere/refresh", "").status, 404);
-    says(&open, "awka: refresh, asked by viewer at 127.0.0.1: 1 of 1 answered", 6);
+    says(&open, "action=refresh site=awka by=viewer peer=127.0.0.1 result=answered asked=1 answered=1", 6);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn sixty_sites_are_asked_side_by_side() {
     for (router, before) in routers.iter().zip(before) {
         assert_eq!(router.counters().commands - before, REFRESH);
     }
-    says(&agent, "60 sites: refresh, asked by admin at 127.0.0.1: 60 of 60 answered", 1);
+    says(&agent, "action=refresh site=* by=admin peer=127.0.0.1 result=answered asked=60 answered=60", 1);
 }
 
 /// Each login, and each refused one, is a line in the router's log.

@@ -116,8 +116,10 @@ fn a_test_has_the_steps_of_the_command() {
         let steps = comparable(&answer.json());
         assert_eq!(steps.iter().collect::<Vec<_>>(), own, "{key}");
         let failed = steps.iter().filter(|step| step["ok"] == false).count();
-        let line =
-            format!("{key}: test, asked by admin at 127.0.0.1: {failed} of {} steps failed", steps.len());
+        let line = format!(
+            "action=test site={key} by=admin peer=127.0.0.1 result=tested steps={} failed={failed}",
+            steps.len()
+        );
         says(&agent, &line, 1);
     }
     assert_eq!(test(&agent, "nowhere").status, 404);

@@ -206,7 +206,8 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
         "192.0.2.1 sent 10 wrong tokens within a minute and must wait",
         "127.0.0.3 sent 10 wrong tokens within a minute and must wait",
         "192.0.2.2 logged in as admin",
-        "asked by admin at 192.0.2.2: ",
+        "action=kick site=awka ",
+        " by=admin peer=192.0.2.2 result=removed ",
         "192.0.2.3 refused: 400",
     ] {
         assert_eq!(log.matches(line).count(), 1, "{line}: {log}");

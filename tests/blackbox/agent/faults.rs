@@ -87,6 +87,26 @@ fn rows_that_vanish_leave_a_part_that_is_called_one() {
     assert_eq!(router.counters().logins, 1, "over the same connection");
 }
 
+/// The router may change its mind at each refresh. It is on the page each time, and once in the log.
+#[test]
+fn a_partial_answer_is_logged_once_per_connection() {
+    let router = router(Settings::default());
+    let agent = agent_of(&router);
+    agent.well("awka");
+    for _ in 0..3 {
+        for (fault, is_partial) in [(Some(Fault::Vanish), true), (None, false)] {
+            router.set_fault(fault);
+            until("the hotspot is partial, or whole again", || {
+                let partial = &agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"];
+                (partial.is_null() != is_partial).then_some(())
+            });
+        }
+    }
+    let log = agent.running.err();
+    assert_eq!(log.matches("plugin=hotspot state=partial").count(), 1, "{log}");
+    assert_eq!(router.counters().logins, 1, "over the same connection");
+}
+
 #[test]
 fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     let router = router(Settings::default());

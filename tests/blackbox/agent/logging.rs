@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use rustix::io::ioctl_fionbio;
+use serde_json::json;
 use tempfile::TempDir;
 
 use super::agent::{Agent, Given, end_of, until};
@@ -170,6 +171,36 @@ fn lines_that_found_no_room_are_counted_once_there_is_some() {
     });
     ends(&mut agent);
     let rest = rest.join().unwrap();
+    assert!(rest.contains("lines were lost"), "{rest}");
+}
+
+#[test]
+fn an_audit_line_finds_room_in_a_full_queue() {
+    let router = router(Settings::default());
+    let (mut reader, writer, filled) = full_pipe();
+    let (mut command, _folder) = Given::default()
+        .argument("--log")
+        .argument("trace")
+        .http("admin: Token(Plain(\"admin-token-of-the-test\")),")
+        .site("awka", router.addr(), "")
+        .command();
+    command.stderr(writer);
+    let mut agent = Agent::start(command).with_token("admin-token-of-the-test");
+    agent.well("awka");
+    say_too_much(&agent);
+    let session = router.sessions().remove(0);
+    let kick = json!({ "id": session.id, "user": session.user, "mac": session.mac }).to_string();
+    assert_eq!(agent.post("/api/hotspot/awka/kick", kick).status, 200);
+    say_too_much(&agent);
+    reader.read_exact(&mut vec![FILL; filled]).unwrap();
+    let rest = thread::spawn(move || {
+        let mut rest = String::new();
+        reader.read_to_string(&mut rest).unwrap();
+        rest
+    });
+    ends(&mut agent);
+    let rest = rest.join().unwrap();
+    assert_eq!(rest.matches("[phsweb_agent::audit] action=kick site=awka user=").count(), 1, "{rest}");
     assert!(rest.contains("lines were lost"), "{rest}");
 }
 

@@ -18,6 +18,7 @@ mod http;
 mod https;
 mod listen;
 mod live;
+mod log_flood;
 mod logging;
 mod login;
 mod login_page;
