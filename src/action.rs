@@ -48,6 +48,24 @@ impl From<Error> for Refusal {
 /// Where an answer is waited for. Who does not wait any more is told nothing.
 pub type Answer<T> = Sender<Result<T, Refusal>>;
 
+/// A request to ask a site's router now.
+#[derive(Debug)]
+pub struct RefreshRequest {
+    /// Whether it came without a token. Such requests make a router answer less often.
+    pub is_anonymous: bool,
+    /// Where its answer is waited for.
+    pub answer: Answer<Refreshed>,
+}
+
+/// What a successful refresh did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The router has answered.
+    Asked,
+    /// The router was not asked: its last answers are recent enough for a request without a token.
+    Recent,
+}
+
 /// A session that is to end. The id alone does not say whose it is: the next one at that address has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kick {
@@ -129,7 +147,7 @@ impl Errand {
 #[derive(Debug, Clone)]
 pub struct Orders {
     /// Calls for a refresh.
-    pub refreshes: Receiver<Answer<()>>,
+    pub refreshes: Receiver<RefreshRequest>,
     /// Errands, to be run one by one: of two kicks of one session the second finds it gone.
     pub errands: Receiver<Errand>,
     /// Calls for a test.
@@ -138,7 +156,7 @@ pub struct Orders {
 
 #[derive(Debug, Clone)]
 struct Counter {
-    refreshes: Sender<Answer<()>>,
+    refreshes: Sender<RefreshRequest>,
     errands: Sender<Errand>,
     tests: Sender<Answer<Vec<Step>>>,
 }
@@ -181,15 +199,21 @@ impl Desk {
     }
 
     /// Has a site's router asked now, whether what this gives is awaited or not; that is done once the router
-    /// has answered. Calls that come together share one refresh, and there is at most one a second.
+    /// has answered. Calls that come together share one refresh, and there is at most one a second. Anonymous calls
+    /// make the router answer at most once per third of the site's `refresh`.
     ///
     /// # Errors
     ///
     /// Why the router did not answer. Where that is after a login, be it a refused one, it is told without
     /// another try, until the router has been left alone for long enough.
-    pub fn refresh(&self, site: &str) -> impl Future<Output = Result<(), Refusal>> + use<> {
+    pub fn refresh(
+        &self,
+        site: &str,
+        is_anonymous: bool,
+    ) -> impl Future<Output = Result<Refreshed, Refusal>> + use<> {
         let (answer, answered) = channel::bounded(1);
-        let called = self.counter(site).and_then(|counter| put(&counter.refreshes, answer));
+        let request = RefreshRequest { is_anonymous, answer };
+        let called = self.counter(site).and_then(|counter| put(&counter.refreshes, request));
         async move {
             called?;
             wait(answered).await

@@ -14,7 +14,7 @@ use smol::future::FutureExt;
 use super::api;
 use super::auth::Role;
 use super::message::{Request, Response, problem};
-use crate::action::{Desk, Kick, Kicked, Page, Refusal, Step, Users};
+use crate::action::{Desk, Kick, Kicked, Page, Refreshed, Refusal, Step, Users};
 use crate::logging;
 use crate::routeros::error::{Cause, Error};
 
@@ -32,13 +32,15 @@ pub(super) const MAX_REFRESHES: usize = 192;
 const MAX_QUOTED: usize = 100;
 
 /// How it went at each site.
-pub(super) type Refreshed = Vec<(String, Result<(), Refusal>)>;
+pub(super) type Outcomes = Vec<(String, Result<Refreshed, Refusal>)>;
 
 /// Who asks for an action, as the log tells it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Who {
     pub(super) role: Role,
     pub(super) peer: IpAddr,
+    /// Whether the request came without a token.
+    pub(super) is_anonymous: bool,
 }
 
 impl fmt::Display for Who {
@@ -108,23 +110,26 @@ pub(super) async fn users(desk: &Desk, site: &str, page: Page) -> Result<Users, 
     in_time(desk, Instant::now(), desk.users(site, page)).await
 }
 
-/// Has these sites asked now, side by side; how it went, in their order.
-pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Refreshed {
+/// Has these sites asked now, side by side; how it went, in their order. It is an action only where a router was asked.
+pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Outcomes {
     let began = Instant::now();
     // All are called before the first is waited for.
-    let called: Vec<_> = sites.into_iter().map(|site| (desk.refresh(&site), site)).collect();
+    let called: Vec<_> =
+        sites.into_iter().map(|site| (desk.refresh(&site, who.is_anonymous), site)).collect();
     let mut outcomes = Vec::new();
     for (refreshed, site) in called {
         outcomes.push((site, in_time(desk, began, refreshed).await));
     }
-    let answered = outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).count();
-    let site = match outcomes.as_slice() {
-        [(site, _)] => site,
-        _ => "*",
-    };
-    let result = if answered > 0 { "answered" } else { "failed" };
-    let asked = outcomes.len();
-    log::info!("action=refresh site={site} {who} result={result} asked={asked} answered={answered}");
+    let asked = outcomes.iter().filter(|(_, outcome)| *outcome != Ok(Refreshed::Recent)).count();
+    if asked > 0 {
+        let answered = outcomes.iter().filter(|(_, outcome)| *outcome == Ok(Refreshed::Asked)).count();
+        let site = match outcomes.as_slice() {
+            [(site, _)] => site,
+            _ => "*",
+        };
+        let result = if answered > 0 { "answered" } else { "failed" };
+        log::info!("action=refresh site={site} {who} result={result} asked={asked} answered={answered}");
+    }
     outcomes
 }
 

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use smol::lock::Semaphore;
 
-use super::actions::{self, Refreshed, Who};
+use super::actions::{self, Outcomes, Who};
 use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
@@ -143,7 +143,7 @@ impl Routes {
     /// What must be asked for, once it is there.
     fn ask(&self, asked: &Asked, request: &Request, caller: Caller) -> Result<Reply, Response> {
         let (desk, snapshot) = (self.desk.clone(), self.store.snapshot());
-        let who = Who { role: caller.role, peer: request.peer };
+        let who = who(request, caller);
         let find = |key: &str| {
             snapshot.site(key).map(|site| site.key.clone()).ok_or_else(|| unknown_site(&snapshot))
         };
@@ -194,7 +194,7 @@ impl Routes {
         &self,
         sites: Vec<String>,
         who: Who,
-    ) -> Result<impl Future<Output = Refreshed> + Send + use<>, Response> {
+    ) -> Result<impl Future<Output = Outcomes> + Send + use<>, Response> {
         let place = self.refreshing.try_acquire_arc().ok_or_else(|| actions::refused(&NotDone::Busy))?;
         let desk = self.desk.clone();
         Ok(async move {
@@ -278,6 +278,11 @@ impl Routes {
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
         format!("W/\"{:016x}\"", self.tags.hash_one((of, minute)))
     }
+}
+
+/// Who asks for an action.
+fn who(request: &Request, caller: Caller) -> Who {
+    Who { role: caller.role, peer: request.peer, is_anonymous: caller.is_anonymous() }
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110, 13.1.2).

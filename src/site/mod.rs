@@ -23,7 +23,7 @@ use smol::channel::Receiver;
 use smol::future::{FutureExt, pending};
 use smol::{Task, Timer};
 
-use crate::action::{Answer, Orders, Refusal};
+use crate::action::{Orders, RefreshRequest, Refreshed, Refusal};
 use crate::clock::Moment;
 use crate::config;
 use crate::executor;
@@ -35,6 +35,7 @@ use backoff::Backoff;
 use configured::Configured;
 use errands::{Errands, Line};
 use hosts::Patience;
+use schedule::ANONYMOUS_SHARE;
 use session::Session;
 pub use sites::Sites;
 pub use walk::walk;
@@ -106,9 +107,9 @@ struct SiteTask {
     store: Arc<Store>,
     /// Whom errands ask: set while the router answers.
     line: Line,
-    requested: Receiver<Answer<()>>,
+    requested: Receiver<RefreshRequest>,
     /// Those who wait for the refresh under way.
-    waiting: Vec<Answer<()>>,
+    waiting: Vec<RefreshRequest>,
     patience: Patience,
     /// The host that served last.
     served: Option<usize>,
@@ -166,18 +167,14 @@ impl SiteTask {
             }
             log::debug!("{}: trying again in {} s", self.config.key, wait.as_secs());
             // Each login is a line in the router's log, whoever it is that wants to see something.
-            let soonest = if login_refused || self.logins() > logins {
-                wait
-            } else {
-                wait.min(self.timings.refresh_reuse)
-            };
+            let least = if login_refused || self.logins() > logins { wait } else { Duration::ZERO };
             let (configured, config) = (self.configured.clone(), self.config.clone());
             let reconfigured = async {
                 configured.reconnects(&config).await;
                 true
             };
             let rested = async {
-                self.rest(wait, soonest, &error).await;
+                self.rest(wait, least, &error).await;
                 false
             };
             if rested.or(reconfigured).await {
@@ -303,11 +300,12 @@ impl SiteTask {
         }
     }
 
-    /// Leaves the router alone for `wait`. Who asks for a refresh meanwhile ends that after `soonest`, or where
-    /// that is far off is told what the trouble is.
-    async fn rest(&mut self, wait: Duration, soonest: Duration, error: &Error) {
+    /// Leaves the router alone for `wait`, or until a refresh is requested, but for `least` at least. A request that
+    /// would have to wait long is answered with the error at once.
+    async fn rest(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
         while let Some(request) = request_before(&self.requested, began + wait).await {
+            let soonest = self.reuse(&request).clamp(least, wait);
             self.waiting.push(request);
             if soonest.saturating_sub(began.elapsed()) <= self.timings.early_retry {
                 Timer::at(began + soonest).await;
@@ -318,7 +316,7 @@ impl SiteTask {
     }
 
     /// Tells all who wait how the refresh went; where it failed, those too who asked for one meanwhile.
-    fn answer(&mut self, outcome: &Result<(), Error>) {
+    fn answer(&mut self, outcome: &Result<Refreshed, Error>) {
         while outcome.is_err()
             && let Ok(request) = self.requested.try_recv()
         {
@@ -326,8 +324,15 @@ impl SiteTask {
         }
         for request in self.waiting.drain(..) {
             // Who has gone meanwhile is told nothing.
-            let _ = request.try_send(outcome.clone().map_err(Refusal::Router));
+            let _ = request.answer.try_send(outcome.clone().map_err(Refusal::Router));
         }
+    }
+
+    /// How long after the last attempt to reach the router a request does not cause another one.
+    fn reuse(&self, request: &RefreshRequest) -> Duration {
+        let anonymous =
+            if request.is_anonymous { self.config.refresh / ANONYMOUS_SHARE } else { Duration::ZERO };
+        anonymous.max(self.timings.refresh_reuse)
     }
 
     /// How often the router has been logged in to.
@@ -342,7 +347,7 @@ impl SiteTask {
 
 /// Waits until a refresh is requested, at most until this time. A closed channel is no request: callers loop, and a
 /// wait that ends at once each time would keep the executor's only thread from all sites.
-async fn request_before(requested: &Receiver<Answer<()>>, until: Instant) -> Option<Answer<()>> {
+async fn request_before(requested: &Receiver<RefreshRequest>, until: Instant) -> Option<RefreshRequest> {
     let late = async {
         Timer::at(until).await;
         None
@@ -402,7 +407,7 @@ mod tests {
 
     #[test]
     fn a_closed_refresh_channel_is_no_request() {
-        let (sender, requested) = channel::bounded::<Answer<()>>(1);
+        let (sender, requested) = channel::bounded::<RefreshRequest>(1);
         drop(sender);
         let until = Instant::now() + Duration::from_millis(50);
         assert!(smol::block_on(request_before(&requested, until)).is_none());

@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::plugin::Plugin;
 
+/// Refreshes without a token read a plugin at most this many times per interval: whoever visits the page, a router
+/// answers at most three times as often as the operator wants.
+pub(super) const ANONYMOUS_SHARE: u32 = 3;
+
 /// The times of one connection. All lie on one grid, so that what is read each ten seconds and what is read
 /// each minute are asked for in one write.
 #[derive(Debug)]
@@ -13,6 +17,8 @@ pub(super) struct Schedule {
     /// A moment of the grid.
     origin: Instant,
     refresh: Times,
+    /// When the plugins that are read with the site's refresh were taken last.
+    refreshed: Instant,
     entries: Vec<Entry>,
     /// See `Timings::plugin_reread`.
     reread: Duration,
@@ -40,6 +46,9 @@ pub(super) enum Which {
     Due,
     /// These, and all that are read with the site's refresh: it is worth another look.
     Refresh,
+    /// Those of the refresh, and all others whose last read is a third of their interval ago: somebody without a
+    /// token wants to see them.
+    Anonymous,
     /// All: somebody wants to see them.
     All,
 }
@@ -50,7 +59,7 @@ impl Schedule {
     pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
         let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
         let refresh = Times { every: config.refresh, next: origin };
-        let mut schedule = Self { origin, refresh, entries: Vec::new(), reread };
+        let mut schedule = Self { origin, refresh, refreshed: now, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
     }
@@ -91,6 +100,11 @@ impl Schedule {
         own.fold(self.refresh.next, |next, own| next.min(own.next))
     }
 
+    /// How long ago the plugins were taken that are read with the site's refresh.
+    pub(super) fn since_refresh(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.refreshed)
+    }
+
     /// Whether something is to be read that never was over this connection.
     pub(super) fn has_new(&self) -> bool {
         self.entries.iter().any(|entry| entry.read.is_none())
@@ -99,11 +113,21 @@ impl Schedule {
     /// What is to be read now. What took longer than its interval is not made up for.
     pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Arc<dyn Plugin>> {
         let refreshes = self.refresh.pass(now) || which != Which::Due;
+        if refreshes {
+            self.refreshed = now;
+        }
         let mut due = Vec::new();
         for entry in &mut self.entries {
-            let is_old = entry.read.is_none_or(|read| now.saturating_duration_since(read) >= self.reread);
+            let age = entry.read.map_or(Duration::MAX, |read| now.saturating_duration_since(read));
             let is_due = match &mut entry.own {
-                Some(own) => own.pass(now) || (which == Which::All && is_old),
+                Some(own) => {
+                    let is_wanted = match which {
+                        Which::All => age >= self.reread,
+                        Which::Anonymous => age >= self.reread.max(own.every / ANONYMOUS_SHARE),
+                        Which::Due | Which::Refresh => false,
+                    };
+                    own.pass(now) || is_wanted
+                }
                 None => refreshes,
             };
             if is_due || entry.read.is_none() {
@@ -226,6 +250,25 @@ mod tests {
         // A refresh that took long.
         assert_eq!(names(&schedule.take(at(44), Which::Due)), "hotspot slow");
         assert_eq!(schedule.next(), at(45));
+    }
+
+    #[test]
+    fn anonymous_requests_read_a_plugin_once_per_third_of_its_interval() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let plugins = [("hotspot", 0), ("slow", 3600), ("fast", 12)];
+        let mut schedule = Schedule::new(&site(7200, &plugins), start, 0.0, REREAD);
+        schedule.take(start, Which::All);
+        assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
+        assert_eq!(names(&schedule.take(at(11), Which::Anonymous)), "hotspot fast");
+        assert_eq!(schedule.since_refresh(at(11)), Duration::ZERO);
+        assert_eq!(names(&schedule.take(at(12), Which::Due)), "fast", "its own time");
+        assert_eq!(schedule.since_refresh(at(12)), Duration::from_secs(1));
+        // Ten seconds at least, though a third of its interval is four.
+        assert_eq!(names(&schedule.take(at(21), Which::Anonymous)), "hotspot");
+        assert_eq!(names(&schedule.take(at(1199), Which::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(1200), Which::Anonymous)), "hotspot slow fast");
+        assert_eq!(names(&schedule.take(at(1211), Which::All)), "hotspot slow fast", "with a token");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::SiteTask;
 use super::follow::Follower;
 use super::row_check::RowCheck;
 use super::schedule::{Schedule, Which};
+use crate::action::Refreshed;
 use crate::clock::Moment;
 use crate::plugin::{Answer, Following, Plugin};
 use crate::routeros::client::{self, Client, Command, Reply};
@@ -102,7 +103,7 @@ impl<'s> Session<'s> {
                 // Another plugin was read, or nothing is followed any more: it is waited for, and not made up for.
                 None => second_look.filter(|at| *at > Instant::now()),
             };
-            self.site.answer(&Ok(()));
+            self.site.answer(&Ok(Refreshed::Asked));
             which = self.wait(second_look, asked).await?;
         }
     }
@@ -125,13 +126,19 @@ impl<'s> Session<'s> {
             };
             let request = super::request_before(&requested, until).or(reconfigured);
             let request = self.meanwhile(request).await?;
-            let is_asked = request.is_some();
-            self.site.waiting.extend(request);
             let now = Instant::now();
-            if is_asked && asked.elapsed() < self.site.timings.refresh_reuse {
-                self.site.answer(&Ok(()));
-            } else if is_asked {
-                return Ok(Which::All);
+            if let Some(request) = request {
+                let reuse = self.site.reuse(&request);
+                let (age, which, reused) = if request.is_anonymous {
+                    (self.schedule.since_refresh(now), Which::Anonymous, Refreshed::Recent)
+                } else {
+                    (now.saturating_duration_since(asked), Which::All, Refreshed::Asked)
+                };
+                self.site.waiting.push(request);
+                if age >= reuse {
+                    return Ok(which);
+                }
+                self.site.answer(&Ok(reused));
             } else if now >= next {
                 return Ok(Which::Due);
             } else if now >= look {

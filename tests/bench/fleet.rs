@@ -55,7 +55,8 @@ impl Fleet {
     /// Asks all, and waits until each has answered.
     async fn refresh(&self) {
         let executor = LocalExecutor::new();
-        let asked: Vec<_> = self.keys.iter().map(|site| executor.spawn(self.desk.refresh(site))).collect();
+        let asked: Vec<_> =
+            self.keys.iter().map(|site| executor.spawn(self.desk.refresh(site, false))).collect();
         let all = async {
             for answer in asked {
                 answer.await.unwrap();

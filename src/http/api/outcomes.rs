@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::ErrorJson;
-use crate::action::{Kicked, Refusal, Step};
+use crate::action::{Kicked, Refreshed, Refusal, Step};
 use crate::plugin::Session;
 
-/// Which sites have answered.
+/// Which sites have answered, now or recently.
 #[derive(Debug, Default, Serialize)]
 pub(in crate::http) struct RefreshedJson<'o> {
     refreshed: Vec<&'o str>,
@@ -67,11 +67,11 @@ impl<'o> StepJson<'o> {
 }
 
 /// How a refresh of these sites went.
-pub(in crate::http) fn refreshed(outcomes: &[(String, Result<(), Refusal>)]) -> RefreshedJson<'_> {
+pub(in crate::http) fn refreshed(outcomes: &[(String, Result<Refreshed, Refusal>)]) -> RefreshedJson<'_> {
     let mut told = RefreshedJson::default();
     for (site, outcome) in outcomes {
         match outcome {
-            Ok(()) => told.refreshed.push(site),
+            Ok(_) => told.refreshed.push(site),
             Err(refusal) => {
                 told.failed.push(site);
                 if let Refusal::Router(error) = refusal {

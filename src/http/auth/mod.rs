@@ -147,6 +147,11 @@ impl Caller {
         })
     }
 
+    /// Whether the request came without a token, and without the cookie of one.
+    pub(super) fn is_anonymous(&self) -> bool {
+        !matches!(self.proof, Proof::Bearer | Proof::Session)
+    }
+
     /// What a page shows of it, at a path.
     pub(super) fn account(&self, http: &Http, path: &str) -> Account {
         match self.proof {

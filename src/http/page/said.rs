@@ -7,17 +7,19 @@ pub(in crate::http) enum Said {
     Forgotten,
     Back,
     Refreshed,
+    Recent,
     PartlyRefreshed,
     NotRefreshed,
     Busy,
 }
 
 impl Said {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Ended,
         Self::Forgotten,
         Self::Back,
         Self::Refreshed,
+        Self::Recent,
         Self::PartlyRefreshed,
         Self::NotRefreshed,
         Self::Busy,
@@ -30,6 +32,7 @@ impl Said {
             Self::Forgotten => "forgotten",
             Self::Back => "back",
             Self::Refreshed => "refreshed",
+            Self::Recent => "recent",
             Self::PartlyRefreshed => "partly",
             Self::NotRefreshed => "failed",
             Self::Busy => "busy",
@@ -50,6 +53,7 @@ impl Said {
                  To keep it out, end the session again and have the device forgotten."
             }
             Self::Refreshed => "Asked just now, and answered.",
+            Self::Recent => "Nothing was asked: the figures are recent.",
             Self::PartlyRefreshed => "Asked just now. Not every site answered: the cards say why.",
             Self::NotRefreshed => "Asked just now, and there was no answer. What is known stands below.",
             Self::Busy => "Too much is asked at once: try again in a moment.",

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use super::route::Form;
-use super::{Routes, missing, no_site};
-use crate::action::{Kick, Page, Refusal};
+use super::{Routes, missing, no_site, who};
+use crate::action::{Kick, Page, Refreshed, Refusal};
 use crate::clock::Moment;
-use crate::http::actions::{self, Who};
+use crate::http::actions;
 use crate::http::api::View;
 use crate::http::auth::{Caller, Role};
 use crate::http::message::{Reply, Request, Response};
@@ -47,7 +47,7 @@ impl Routes {
     /// Does what a form asks for.
     pub(super) fn send(&self, form: &Form, request: &Request, caller: Caller) -> Result<Reply, Response> {
         let (desk, frame, path) = (self.desk.clone(), self.frame(request, caller), request.path.clone());
-        let who = Who { role: caller.role, peer: request.peer };
+        let who = who(request, caller);
         let snapshot = self.store.snapshot();
         let find = |key: &str| self.site_of_page(&snapshot, key, request, caller);
         match *form {
@@ -178,7 +178,10 @@ fn sessions(site: &SiteState) -> &[Arc<Session>] {
 }
 
 /// How a refresh went.
-fn refreshed(outcomes: &[(String, Result<(), Refusal>)]) -> Said {
+fn refreshed(outcomes: &[(String, Result<Refreshed, Refusal>)]) -> Said {
+    if !outcomes.is_empty() && outcomes.iter().all(|(_, outcome)| *outcome == Ok(Refreshed::Recent)) {
+        return Said::Recent;
+    }
     let mut failed = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).peekable();
     if failed.peek().is_none() {
         return Said::Refreshed;
@@ -212,10 +215,14 @@ mod tests {
     fn a_refresh_is_told_by_how_many_answered() {
         let away = || Err(Refusal::Router(Error::new(Cause::Refused, "")));
         let busy = || Err(Refusal::Busy);
+        let asked = || Ok(Refreshed::Asked);
         for (outcomes, said) in [
             (vec![], Said::Refreshed),
-            (vec![Ok(()), Ok(())], Said::Refreshed),
-            (vec![Ok(()), away()], Said::PartlyRefreshed),
+            (vec![asked(), asked()], Said::Refreshed),
+            (vec![asked(), Ok(Refreshed::Recent)], Said::Refreshed),
+            (vec![Ok(Refreshed::Recent)], Said::Recent),
+            (vec![Ok(Refreshed::Recent), away()], Said::PartlyRefreshed),
+            (vec![asked(), away()], Said::PartlyRefreshed),
             (vec![away(), away()], Said::NotRefreshed),
             (vec![busy(), away()], Said::NotRefreshed),
             (vec![busy()], Said::Busy),

@@ -227,7 +227,68 @@ fn who_may_look_may_refresh() {
         }
     }
     assert_eq!(open.post("/api/sites/nowhere/refresh", "").status, 404);
-    says(&open, "action=refresh site=awka by=viewer peer=127.0.0.1 result=answered asked=1 answered=1", 6);
+    // A fleet of one is a list of one.
+    for (site, count) in [("awka", 2)] {
+        for role in ["viewer", "admin"] {
+            let role = format!("by={role} peer=127.0.0.1");
+            says(
+                &closed,
+                &format!("action=refresh site={site} {role} result=answered asked=1 answered=1"),
+                count,
+            );
+        }
+    }
+    // Without a token nothing was asked so soon after the start, which is no action.
+    assert!(!open.running.err().contains("action=refresh"), "{}", open.running.err());
+}
+
+/// Whoever opens the page can ask for a refresh, so that must not cost the router more than some refreshes of its own.
+#[test]
+fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
+    let started = Instant::now();
+    let router = router(small());
+    let agent =
+        Given::default().http(ADMIN).defaults("refresh: \"9s\",").site("awka", router.addr(), "").start();
+    agent.well("awka");
+    let before = router.counters().commands;
+    let mut asked = 0;
+    until("an anonymous request or the next refresh asks the router", || {
+        let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+        assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        asked += 1;
+        (router.counters().commands > before).then_some(())
+    });
+    let after = started.elapsed();
+    assert!(after >= Duration::from_secs(3), "asked again after {after:?}");
+    assert!(asked > 10, "only {asked} requests in {after:?}");
+    // A token asks at once.
+    thread::sleep(FRESH);
+    let before = router.counters().commands;
+    let token = [("Authorization", "Bearer t")];
+    assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["refreshed"], json!(["awka"]));
+    assert_eq!(router.counters().commands - before, REFRESH);
+}
+
+/// Nobody's visit makes the agent knock at a router that is away.
+#[test]
+fn anonymous_requests_do_not_shorten_the_wait_for_a_router_that_is_away() {
+    let router = router(small());
+    router.set_fault(Some(Fault::Refuse));
+    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
+    let agent = given.timing("retry_min", "1h").timing("retry_max", "2h").start();
+    agent.fails("awka", "closed");
+    let before = router.counters().connections;
+    throughout(FRESH + FRESH, || {
+        let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+        let told = refreshed(&answer);
+        assert_eq!((&told["failed"], &told["errors"]["awka"]["cause"]), (&json!(["awka"]), &json!("closed")));
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    });
+    assert_eq!(router.counters().connections, before);
+    let token = [("Authorization", "Bearer t")];
+    assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["failed"], json!(["awka"]));
+    assert_eq!(router.counters().connections, before + 1);
 }
 
 #[test]

@@ -286,8 +286,9 @@ fn a_viewer_gets_nothing_of_the_admins() {
         assert_eq!(agent.ask("POST", path, &viewer).status, 401, "{path}");
     }
     assert_eq!(router.sessions(), people);
-    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?said=refreshed");
-    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?said=refreshed");
+    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?said=recent");
+    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?said=recent");
+    assert!(agent.page("/?said=recent").contains("the figures are recent"));
 }
 
 #[test]

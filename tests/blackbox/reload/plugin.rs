@@ -95,7 +95,11 @@ fn a_counter_goes_on_though_its_plugin_is_shown_otherwise() {
     let hive = |honey: &str| router.set_rows("/bee/hive", vec![Row::new().id("*1").with("honey", honey)]);
     let counter = "(name: \"bee_honey_total\", kind: Counter(\"honey\"))";
     hive("100");
-    let kept = Kept::start(&given(&router, Some(&hives("\"honey\"", counter))));
+    let admin = "admin: Token(Plain(\"admin-token-of-the-test\")),";
+    let given = |router: &Router, plugin: Option<&str>| given(router, plugin).http(admin);
+    let mut kept = Kept::start(&given(&router, Some(&hives("\"honey\"", counter))));
+    // Without a token the router would not be asked.
+    kept.agent = kept.agent.with_token("admin-token-of-the-test");
     kept.well("awka");
     let sum = || kept.series("bee_honey_total{site=\"awka\"}");
     until("it has begun", || (sum() == Some(0.0)).then_some(()));

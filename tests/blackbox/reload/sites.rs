@@ -30,7 +30,12 @@ fn active(kept: &Kept, site: &str) -> u64 {
 #[test]
 fn what_asks_for_no_other_connection_makes_none() {
     let router = router(Settings { users: 0, active: 0, ..Settings::default() });
-    let kept = Kept::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
+    let given = |router: &Router, fields: &str| {
+        given(router, fields).http("admin: Token(Plain(\"admin-token-of-the-test\")),")
+    };
+    let mut kept = Kept::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
+    // Without a token the router would not be asked.
+    kept.agent = kept.agent.with_token("admin-token-of-the-test");
     kept.well("awka");
     until("it is followed", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
 
