@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use phsweb_agent::command::Failure;
 use phsweb_agent::logging;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::arguments::{Invocation, read};
 
@@ -19,6 +20,9 @@ const EXIT_NO: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Its memory holds passwords: there are no core files, and no other process of the same user may read it. A restart
+    // in place runs this again. Where the kernel does not allow it, the program does its work all the same.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let done = read(std::env::args_os().skip(1)).map_err(Failure::Usage).and_then(|request| match request {
         Invocation::Show(text) => {
             // Where nobody reads it, there is nobody to tell.

@@ -78,6 +78,9 @@ status=$(cat "/proc/$pid/status")
 [ "$(awk '/^Uid:/ {print $2}' <<<"$status")" -ge 61184 ]
 for line in $'CapBnd:\t0000000000000000' $'NoNewPrivs:\t1' $'Seccomp:\t2'; do [[ $status == *"$line"* ]]; done
 [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]
+# Its memory holds passwords: there are no core files, and who reads it must be root.
+grep -Eq '^Max core file size +0 +0 ' "/proc/$pid/limits"
+[ "$(stat -c %U "/proc/$pid/environ")" = root ]
 awk '$5 == "/" {options = $6} END {exit options !~ /^ro,.*noexec/}' "/proc/$pid/mountinfo"
 
 step "It begins by itself, with a secret that it has by credential only"

@@ -17,6 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::binary::{binary, is_release};
+use crate::support::open_files_in;
 use phsweb_agent::timings::TEST_VARIABLE;
 use rustix::net::sockopt::set_socket_linger;
 
@@ -81,13 +82,19 @@ impl Agent {
         stream
     }
 
+    /// The whole answer to a GET.
+    fn get(&self, path: &str) -> String {
+        let mut stream = self.connect();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
     /// Asks for the page as a browser does, which must come whole and in time; how long it took.
     fn page(&self) -> Duration {
         let began = Instant::now();
-        let mut stream = self.connect();
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
+        let answer = self.get("/");
         let took = began.elapsed();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
         assert!(answer.trim_end().ends_with("</html>"), "{answer:?}");
@@ -117,7 +124,7 @@ impl Agent {
     }
 
     fn descriptors(&self) -> usize {
-        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+        open_files_in(&self.get("/metrics"))
     }
 
     /// Asks for the page some more, and then for how much memory it has had at most.

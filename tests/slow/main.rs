@@ -19,7 +19,7 @@ mod support;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use support::raw_router as peer;
-use support::{agent, kept, router};
+use support::{agent, kept, open_files, router};
 
 /// Held by a test for as long as it wants the machine for itself. nextest, which gives each test a process of its
 /// own, does the same by a group.

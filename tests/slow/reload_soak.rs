@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::agent::{Given, until};
 use super::kept::{Kept, Way, met};
-use super::router;
+use super::{open_files, router};
 
 /// Sites, and of these the first so many that no file changes.
 const SITES: usize = 50;
@@ -173,8 +173,8 @@ fn watch(kept: &Kept, is_over: &AtomicBool) -> f64 {
 
 /// Open descriptors, threads, and memory in KiB.
 fn held(kept: &Kept) -> (usize, usize, u64) {
-    let entries = |what: &str| fs::read_dir(format!("/proc/{}/{what}", kept.running.id())).unwrap().count();
-    (entries("fd"), entries("task"), kept.running.memory_kib("VmRSS"))
+    let threads = fs::read_dir(format!("/proc/{}/task", kept.running.id())).unwrap().count();
+    (open_files(kept), threads, kept.running.memory_kib("VmRSS"))
 }
 
 fn are_all_well(kept: &Kept) -> bool {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
 use super::agent::{Agent, Given, until, until_within};
-use super::router;
+use super::{open_files, router};
 
 const ROUTERS: u64 = 20;
 
@@ -67,8 +67,8 @@ impl Fate {
 
 /// Open descriptors, threads, and memory in KiB.
 fn held(agent: &Agent) -> (usize, usize, u64) {
-    let entries = |what: &str| fs::read_dir(format!("/proc/{}/{what}", agent.running.id())).unwrap().count();
-    (entries("fd"), entries("task"), agent.running.memory_kib("VmRSS"))
+    let threads = fs::read_dir(format!("/proc/{}/task", agent.running.id())).unwrap().count();
+    (open_files(agent), threads, agent.running.memory_kib("VmRSS"))
 }
 
 fn all_well(agent: &Agent) -> bool {

@@ -26,6 +26,7 @@ mod metrics;
 mod openapi;
 mod outage;
 mod pages;
+mod process_protection;
 mod reboot;
 mod robust;
 mod roles;
