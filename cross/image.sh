@@ -11,6 +11,9 @@ cd "$(dirname "$0")/.."
 archive() { tar --create --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "$@"; }
 digest() { sha256sum "$1" | cut -d' ' -f1; }
 
+# Whom the agent runs as: nobody whom a host knows. There is no /etc/passwd that could name it, so it is a number.
+user=65532:65532
+
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 for target; do
   case $target in
@@ -35,7 +38,7 @@ for target; do
   install -D -m 644 "$work/layer.tar" "$image/$layer/layer.tar"
   cat > "$work/config.json" <<JSON
 {$platform,"os":"linux","created":"1970-01-01T00:00:00Z",
-"config":{"Entrypoint":["/phsweb-agent"],
+"config":{"User":"$user","Entrypoint":["/phsweb-agent"],
 "Cmd":["run","--wait","--config","/etc/phsweb-agent/sites.ron","--listen","0.0.0.0:8080"],
 "WorkingDir":"/","ExposedPorts":{"8080/tcp":{}},
 "Labels":{"org.opencontainers.image.title":"phsweb-agent","org.opencontainers.image.version":"$version",

@@ -22,18 +22,21 @@ pub(super) struct Root {
     folder: TempDir,
     /// What is run in there, with its arguments.
     pub(super) words: Vec<String>,
+    /// Whom the image is run as: a user and a group.
+    pub(super) user: String,
 }
 
 impl Root {
     /// The root in the bundle of this folder.
     pub(super) fn new(folder: TempDir, image: &Image) -> Self {
-        let mut root = Self { folder, words: Vec::new() };
+        let config = image.config();
+        let user = config["config"]["User"].as_str().unwrap().to_string();
+        let mut root = Self { folder, words: Vec::new(), user };
         if let [emulator, options @ ..] = image.emulator {
             let from = format!("/usr/bin/{emulator}");
             fs::copy(&from, root.path("emulator")).unwrap_or_else(|error| panic!("{from}: {error}"));
             root.words = ["/emulator"].iter().chain(options).map(ToString::to_string).collect();
         }
-        let config = image.config();
         for part in ["Entrypoint", "Cmd"] {
             let words = config["config"][part].as_array().unwrap();
             root.words.extend(words.iter().map(|word| word.as_str().unwrap().to_string()));

@@ -67,6 +67,7 @@ pub(super) fn is_done(image: &Image) {
     let before = root.contents();
     let routers = Routers::start();
     let mut command = Command::new(CHROOT);
+    command.arg(format!("--userspec={}", root.user)).arg("--groups=");
     command.arg(root.path("")).args(&root.words);
     let agent = Root::start(command);
     for secret in [TOKEN, RIGHT, WRONG] {
