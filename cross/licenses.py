@@ -105,26 +105,38 @@ This file is generated. To update it, run `cargo fetch --locked && cross/license
 """
 
 
+def graph(target):
+    """What is linked for a target: by its id each package, as `cargo metadata` describes it, and the ids of those that it
+    depends on. The first is this crate itself."""
+    command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
+    metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
+    packages = {package["id"]: package for package in metadata["packages"]}
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+    found, pending = {}, [metadata["resolve"]["root"]]
+    while pending:
+        identifier = pending.pop()
+        if identifier not in found:
+            needed = [
+                dependency["pkg"]
+                for dependency in nodes[identifier]["deps"]
+                if any(kind["kind"] is None for kind in dependency["dep_kinds"])
+                and not is_macro(packages[dependency["pkg"]])
+            ]
+            found[identifier] = (packages[identifier], needed)
+            pending += needed
+    return found
+
+
+def is_macro(package):
+    return any("proc-macro" in target["kind"] for target in package["targets"])
+
+
 def linked():
-    """The packages in the binaries, as `cargo metadata` describes them, in order of name and version."""
+    """The packages in the binaries, in order of name and version."""
     found = {}
     for target in TARGETS:
-        command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
-        metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
-        packages = {package["id"]: package for package in metadata["packages"]}
-        nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-        root = metadata["resolve"]["root"]
-        seen, pending = set(), [root]
-        while pending:
-            identifier = pending.pop()
-            is_macro = any("proc-macro" in target["kind"] for target in packages[identifier]["targets"])
-            if identifier in seen or is_macro:
-                continue
-            seen.add(identifier)
-            for dependency in nodes[identifier]["deps"]:
-                if any(kind["kind"] is None for kind in dependency["dep_kinds"]):
-                    pending.append(dependency["pkg"])
-        found |= {identifier: packages[identifier] for identifier in seen - {root}}
+        own, *others = graph(target).items()
+        found |= {identifier: package for identifier, (package, _) in others}
     return sorted(found.values(), key=lambda package: (package["name"], package["version"]))
 
 
@@ -227,4 +239,5 @@ def main():
         OUTPUT.write_bytes(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ mod nginx;
 mod openapi;
 mod package;
 mod page;
+mod sbom;
 // What it has for the other targets is not used here.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
