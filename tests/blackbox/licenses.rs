@@ -26,6 +26,10 @@ const PARTS: [&str; 6] = [
     "zig's compiler_rt",
 ];
 
+/// Licences of what is linked, as notices name them, and what they call a notice that comes with a licence.
+const LICENSES: [&str; 7] = ["Apache-2.0", "BSD-3-Clause", "ISC", "LLVM", "MIT", "NCSA", "Unicode-3.0"];
+const ADDITION: &str = "additional notice";
+
 const UPDATE: &str = "run `cargo fetch --locked && cross/licenses.py`";
 
 /// The dependencies of this crate for one target.
@@ -151,6 +155,29 @@ fn every_notice_has_a_licence_and_its_text() {
         assert!(!crates.is_empty() || !parts.is_empty(), "a notice under {license} applies to nothing");
         assert!(!text.is_empty(), "a notice under {license} for {crates:?} has no text");
     }
+}
+
+/// The package's `copyright` sums up what the notices say, which the package has, too.
+#[test]
+fn debian_copyright_names_every_licence() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/debian/copyright");
+    let copyright = fs::read_to_string(path).unwrap().to_lowercase();
+    let mut found = BTreeSet::new();
+    for Notice { license, crates, parts, .. } in notices().iter().filter(|notice| notice.license != ADDITION)
+    {
+        let names: Vec<&str> =
+            license.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.').collect();
+        let known: Vec<&str> = LICENSES.into_iter().filter(|known| names.contains(known)).collect();
+        assert!(!known.is_empty(), "{license:?} of {crates:?} {parts:?} is none of {LICENSES:?}");
+        found.extend(known);
+    }
+    for license in found {
+        assert!(
+            copyright.contains(&license.to_lowercase()),
+            "cross/debian/copyright does not name {license}"
+        );
+    }
+    assert!(copyright.contains("/usr/share/doc/phsweb-agent/third-party-licenses.txt"), "{copyright}");
 }
 
 #[test]
