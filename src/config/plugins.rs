@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::check::{Check, MAX_KEY, is_name};
 use super::fields::{METRIC, PLUGIN};
 use super::file::{Fields, Node, unknown};
-use super::properties::{self, is_property, is_secret};
+use super::properties::{self, is_about_people, is_property, is_secret};
 use crate::plugin::declared::{Measure, Metric, label_name};
 use crate::plugin::{self, Declaration, Declared, Plugin};
 
@@ -108,19 +108,31 @@ impl<'f> Check<'f, '_> {
             let fits = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_string());
             self.text("title", node, "a text of 1 to 100 characters", fits)
         });
-        let private =
-            fields.get("private").and_then(|node| self.reader.value("private", node, "true or false"));
         let menu = fields.get("menu").and_then(|node| self.menu(node)).unwrap_or_default();
+        let private = self.private(&menu, &fields);
         Some(Declaration {
             name: name.into(),
             title: title.unwrap_or_else(|| name.into()),
             query: fields.get("query").map(|node| self.query(&menu, node)).unwrap_or_default(),
             columns: fields.get("columns").map(|node| self.columns(&menu, node)).unwrap_or_default(),
             every: self.duration("every", &fields, EVERY),
-            private: private.unwrap_or(false),
-            metrics: self.metrics(&of, &fields, &menu, private.unwrap_or(false)),
+            private,
+            metrics: self.metrics(&of, &fields, &menu, private),
             menu,
         })
+    }
+
+    /// Rows about people are private unless the file says otherwise.
+    fn private(&mut self, menu: &str, fields: &Fields<'f>) -> bool {
+        let is_about_people = is_about_people(menu);
+        let Some(node) = fields.get("private") else { return is_about_people };
+        let private = self.reader.value("private", node, "true or false");
+        if is_about_people && private == Some(false) {
+            let told =
+                format!("rows of {menu} are about people, and are shown to all viewers; expected true");
+            self.reader.warn(node, format!("private: {told}, or the field left out"));
+        }
+        private.unwrap_or(is_about_people)
     }
 
     fn menu(&mut self, node: Node<'f>) -> Option<String> {

@@ -14,10 +14,24 @@ pub(super) fn is_property(text: &str) -> bool {
 
 /// Properties that hold secrets in whatever menu, beside those that [`WORDS`] find. The names are those of MikroTik's
 /// manual: "Router AAA" lists what the policy `sensitive` covers, and the page of each menu has the rest.
-const SECRET: [&str; 29] = [
+const SECRET: [&str; 38] = [
     // /interface/macsec, /interface/lte.
     "cak",
     "pin",
+    "puk",
+    // Several keys in one: /user/ssh-keys, /iot.
+    "keys",
+    // /system/script, /file. Other menus have no such property.
+    "source",
+    "contents",
+    // /snmp: the names of communities, which are the passwords of versions 1 and 2c.
+    "community",
+    "snmp-community",
+    // /interface/wireguard/peers, /ip/cloud: a configuration with its private key in it.
+    "client-config",
+    "client-config-qr",
+    // /container: variables and arguments.
+    "env",
     // /interface/wireless/security-profiles and access-list, /caps-man/security.
     "wpa-pre-shared-key",
     "wpa2-pre-shared-key",
@@ -38,7 +52,7 @@ const SECRET: [&str; 29] = [
     "authentication-key",
     "tcp-md5-key",
     "key",
-    // /ip/cloud: a configuration with its private key in it.
+    // /ip/cloud: the same.
     "vpn-wireguard-client-config",
     "vpn-wireguard-client-config-qrcode",
     // /snmp: the community of versions 1 and 2c is their password.
@@ -55,18 +69,40 @@ const SECRET: [&str; 29] = [
 ];
 
 /// Properties that hold secrets in one menu and others elsewhere, from the same pages.
-const SECRET_IN: [(&str, &str); 6] = [
+const SECRET_IN: [(&str, &str); 13] = [
+    ("/container", "cmd"),
+    ("/container", "entrypoint"),
     ("/container/envs", "value"),
-    ("/file", "contents"),
+    // Options carry whatever a device is given: addresses with a login in them, keys.
+    ("/ip/dhcp-client/option", "value"),
+    ("/ip/dhcp-server/option", "value"),
+    ("/ip/dhcp-server/option", "raw-value"),
+    ("/ipv6/dhcp-client/option", "value"),
+    ("/ipv6/dhcp-server/option", "value"),
+    ("/ipv6/dhcp-server/option", "raw-value"),
     ("/snmp/community", "name"),
-    ("/system/script", "source"),
     ("/system/script/environment", "value"),
+    ("/user-manager/user", "attributes"),
     ("/zerotier", "identity"),
 ];
 
 /// What a name has in it that tells of a secret, whichever menu and version it is of.
-const WORDS: [&str; 8] =
-    ["password", "passwd", "passphrase", "passcode", "secret", "secrets", "psk", "token"];
+const WORDS: [&str; 14] = [
+    "credentials",
+    "otp",
+    "passcode",
+    "passphrase",
+    "passphrases",
+    "password",
+    "passwords",
+    "passwd",
+    "psk",
+    "pwd",
+    "secret",
+    "secrets",
+    "token",
+    "tokens",
+];
 
 /// Settings about passwords, of /ip/ssh and /user/settings, and a number that tells flows apart.
 const HARMLESS: [&str; 4] =
@@ -79,22 +115,122 @@ pub(super) fn is_secret(menu: &str, property: &str) -> bool {
     if (menu, property.as_str()) == ("/container/envs", "key") {
         return false;
     }
-    if SECRET.contains(&property.as_str()) || SECRET_IN.contains(&(menu, &property)) {
+    // Of `security.passphrase` and the like, the last part says what it is.
+    let last = property.rsplit('.').next().unwrap_or_default();
+    if SECRET.contains(&last) || SECRET_IN.contains(&(menu, &property)) {
         return true;
     }
     let has = |known: &[&str]| words(&property).any(|word| known.contains(&word.as_str()));
     // A key of a later version is taken for a secret one; `key-id` and `group-key-update` are none.
-    let is_key = property.ends_with("-key") && !has(&["public"]);
-    (has(&WORDS) || is_key || property.ends_with("-script")) && !HARMLESS.contains(&property.as_str())
+    let ends_with = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
+    let is_key = ends_with(&["-key", "-keys"]) && !has(&["public"]);
+    (has(&WORDS) || is_key || ends_with(&["-script", "-pin", "-puk"])) && !HARMLESS.contains(&last)
 }
 
-/// Whether its values tell who somebody is, or which device is whose.
+/// Whether its values tell who somebody is, or which device is whose: by the last word of its name. An address, a number
+/// or a key tells one device from another, and a `target` of `/queue/simple` is one.
 pub(super) fn is_personal(property: &str) -> bool {
-    const WHO: [&str; 14] = [
-        "address", "comment", "email", "host", "hostname", "id", "identity", "ip", "mac", "message", "name",
-        "owner", "user", "username",
+    const WHO: [&str; 56] = [
+        "account",
+        "address",
+        "addresses",
+        "called",
+        "caller",
+        "client",
+        "comment",
+        "contact",
+        "customer",
+        "device",
+        "email",
+        "fingerprint",
+        "from",
+        "host",
+        "hostname",
+        "hosts",
+        "iccid",
+        "id",
+        "identity",
+        "ids",
+        "imei",
+        "imsi",
+        "ip",
+        "key",
+        "latitude",
+        "location",
+        "login",
+        "longitude",
+        "mac",
+        "macs",
+        "message",
+        "mobile",
+        "msisdn",
+        "name",
+        "names",
+        "number",
+        "numbers",
+        "owner",
+        "path",
+        "peer",
+        "person",
+        "phone",
+        "position",
+        "recipient",
+        "referer",
+        "sender",
+        "serial",
+        "station",
+        "subject",
+        "subscriber",
+        "target",
+        "text",
+        "uri",
+        "url",
+        "user",
+        "username",
     ];
     words(property).last().is_some_and(|word| WHO.contains(&word.as_str()))
+}
+
+/// Whether the rows of a menu are about people or their devices: who is there, with what, and what they do.
+pub(super) fn is_about_people(menu: &str) -> bool {
+    /// These menus and all below them.
+    const MENUS: [&str; 25] = [
+        "/interface/bridge/host",
+        "/interface/l2tp-server",
+        "/interface/ovpn-server",
+        "/interface/pppoe-server",
+        "/interface/pptp-server",
+        "/interface/sstp-server",
+        "/interface/wireguard/peers",
+        "/iot/bluetooth",
+        "/ip/accounting",
+        "/ip/arp",
+        "/ip/dhcp-server/lease",
+        // What is looked up and visited.
+        "/ip/dns/cache",
+        "/ip/firewall/connection",
+        "/ip/ipsec/active-peers",
+        "/ip/kid-control",
+        "/ip/proxy",
+        "/ipv6/dhcp-server/binding",
+        "/ipv6/firewall/connection",
+        "/ipv6/neighbor",
+        "/log",
+        "/tool/sms",
+        "/tool/sniffer",
+        "/tool/user-manager",
+        "/user",
+        "/user-manager",
+    ];
+    /// Menus below these.
+    const PARENTS: [&str; 2] = ["/ip/hotspot/", "/ppp/"];
+    /// The ends of those of wireless, wifi, wifiwave2 and `CAPsMAN`.
+    const ENDS: [&str; 2] = ["/access-list", "/registration-table"];
+    let is_below =
+        |above: &&str| menu.strip_prefix(*above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    MENUS.iter().any(is_below)
+        || PARENTS.iter().any(|above| menu.starts_with(above))
+        || ENDS.iter().any(|end| menu.ends_with(end))
 }
 
 /// `mac-address` is of two words.
@@ -153,6 +289,17 @@ mod tests {
             "trap-community",
             "on-login",
             "up-script",
+            "source",
+            "contents",
+            "keys",
+            "ssh-keys",
+            "puk",
+            "sim-pin",
+            "otp-secret",
+            "one-time-passwords",
+            "security.static-key-0",
+            "configuration.keys",
+            "client-config",
         ] {
             assert!(is_secret("/any/menu", name), "{name}");
         }
@@ -173,8 +320,10 @@ mod tests {
             "minimum-password-length",
             "value",
             "name",
-            "source",
             "script-count",
+            "public-keys",
+            "data-source",
+            "pinned",
         ] {
             assert!(!is_secret("/any/menu", name), "{name}");
         }
@@ -199,6 +348,17 @@ mod tests {
             ".id",
             "session-id",
             "last-ip",
+            "target",
+            "imsi",
+            "imei",
+            "phone-number",
+            "to-addresses",
+            "login",
+            "caller",
+            "serial-number",
+            "public-key",
+            "client-address",
+            "ip-addresses",
         ] {
             assert!(is_personal(name), "{name}");
         }
@@ -214,6 +374,44 @@ mod tests {
             "address-list",
         ] {
             assert!(!is_personal(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn menus_about_people() {
+        for menu in [
+            "/ip/hotspot/active",
+            "/ip/hotspot/user",
+            "/ppp/active",
+            "/ppp/secret",
+            "/ip/dhcp-server/lease",
+            "/ipv6/dhcp-server/binding",
+            "/interface/wireless/registration-table",
+            "/interface/wifi/registration-table",
+            "/interface/wifiwave2/registration-table",
+            "/caps-man/registration-table",
+            "/interface/wifi/access-list",
+            "/log",
+            "/user",
+            "/user/active",
+            "/user-manager/session",
+            "/tool/sms/inbox",
+            "/ip/arp",
+        ] {
+            assert!(is_about_people(menu), "{menu}");
+        }
+        for menu in [
+            "/interface",
+            "/ip/hotspot",
+            "/ppp",
+            "/ip/dhcp-server",
+            "/ip/dhcp-server/leases-of-a-later-version",
+            "/logging",
+            "/user-agent",
+            "/tool/netwatch",
+            "/system/health",
+        ] {
+            assert!(!is_about_people(menu), "{menu}");
         }
     }
 }

@@ -243,7 +243,7 @@ fn render<'s>(
     sites: impl IntoIterator<Item = &'s Arc<SiteState>>,
     reloaded: bool,
 ) -> Batch {
-    let view = View { snapshot, now: Moment::now() };
+    let view = View { snapshot, is_admin: false, now: Moment::now() };
     let mut text = String::new();
     // No map in what is told has keys that are not text.
     let mut put = |event: &str, data: serde_json::Result<String>| {

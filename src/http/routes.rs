@@ -217,7 +217,7 @@ impl Routes {
         if request.field(Field::IfNoneMatch).is_some_and(|tags| matches_etag(tags, &etag)) {
             return Ok(fresh(Response::new(304, "", ""), &etag));
         }
-        let view = View { snapshot: &snapshot, now };
+        let view = View { snapshot: &snapshot, is_admin: caller.role == Role::Admin, now };
         self.content(shown, request, view, caller).map(|response| fresh(response, &etag))
     }
 

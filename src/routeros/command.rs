@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::error::{Error, Trap};
+use super::error::{self, Error, Trap};
 use super::wire::Sentence;
 
 /// A command with its attributes and queries, as it is asked.
@@ -81,7 +81,7 @@ impl Reply {
     /// Why the answer is only a part of the truth, where it is.
     #[must_use]
     pub fn partial(&self) -> Option<String> {
-        let trap = self.traps.first().map(|trap| trap.message.clone());
+        let trap = self.traps.get(..1).map(error::said);
         trap.or_else(|| self.is_cut.then(|| format!("only the first {} rows are taken", self.rows.len())))
     }
 

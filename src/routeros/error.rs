@@ -12,6 +12,15 @@ const MAX_TOLD: usize = 200;
 /// What the message of a refusal begins with.
 const SAID: &str = "the router said: ";
 
+/// Stands for what the router said.
+const UNTOLD: &str = "the router's answer is shown to the admin";
+
+/// A message, unless it has the router's own words in it.
+#[must_use]
+pub fn without_words(message: &str) -> &str {
+    if message.starts_with(SAID) { UNTOLD } else { message }
+}
+
 /// Why a router's answer did not come. The names are those of the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -216,6 +225,17 @@ impl Error {
         self.message.starts_with(SAID)
     }
 
+    /// The same without the router's own words, which may have people in them.
+    #[must_use]
+    pub fn without_words(&self) -> Self {
+        let mut error = self.clone();
+        // An answer that can't be used is described by what is in it.
+        if self.cause == Cause::Protocol {
+            error.message = UNTOLD.into();
+        }
+        Self { message: without_words(&error.message).into(), ..error }
+    }
+
     /// Whether the row that a command was about is not there (any more).
     #[must_use]
     pub fn is_missing_item(&self) -> bool {
@@ -294,8 +314,7 @@ impl Trap {
 impl From<&[Trap]> for Error {
     fn from(traps: &[Trap]) -> Self {
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
-        let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-        let error = Self::new(cause, format!("{SAID}{}", messages.join("; ")));
+        let error = Self::new(cause, said(traps));
         match cause {
             // It speaks the API well, and only refuses this.
             Cause::Protocol => Self {
@@ -305,6 +324,12 @@ impl From<&[Trap]> for Error {
             _ => error,
         }
     }
+}
+
+/// The words of all traps of an answer.
+pub(super) fn said(traps: &[Trap]) -> String {
+    let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
+    format!("{SAID}{}", messages.join("; "))
 }
 
 /// A router's words as an error may repeat them: one line, of bounded length.

@@ -1,12 +1,13 @@
 //! One plugin's last answer: value, age, state.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::plugin::{self, Answer, Context, Data, Following, Plugin};
 use crate::routeros::codepage::Codepage;
-use crate::routeros::error::{Cause, Error};
+use crate::routeros::error::{self, Cause, Error};
 use crate::routeros::wire::Sentence;
 
 /// What a plugin last read from a router, and how its last try went.
@@ -147,6 +148,22 @@ impl Reading {
             self.data = Some(Arc::new(data));
         }
         Ok(self)
+    }
+
+    /// Why the last try failed. Of what is private, the router's own words are for the admin.
+    #[must_use]
+    pub fn error_for(&self, is_admin: bool) -> Option<Cow<'_, Error>> {
+        let error = self.error.as_ref()?;
+        let is_whole = is_admin || !self.plugin.private();
+        Some(if is_whole { Cow::Borrowed(error) } else { Cow::Owned(error.without_words()) })
+    }
+
+    /// Why the data is only a part of the whole, with the same words.
+    #[must_use]
+    pub fn partial_for(&self, is_admin: bool) -> Option<&str> {
+        let partial = self.partial.as_deref()?;
+        let is_whole = is_admin || !self.plugin.private();
+        Some(if is_whole { partial } else { error::without_words(partial) })
     }
 
     /// How it stands, by whether its router is `online`.

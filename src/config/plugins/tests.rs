@@ -79,7 +79,8 @@ fn a_declaration_is_read_with_its_defaults() {
         query: Vec::new(),
         columns: texts(&["service"]),
         every: None,
-        private: false,
+        // A menu about people.
+        private: true,
         metrics: Vec::new(),
     };
     assert_eq!(declared(&config), [leases, other]);

@@ -37,6 +37,8 @@ pub(super) const OPENAPI: Embedded = embedded!("openapi.json");
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View<'s> {
     pub(super) snapshot: &'s Snapshot,
+    /// Whether it is the admin who sees it.
+    pub(super) is_admin: bool,
     pub(super) now: Moment,
 }
 
@@ -91,7 +93,7 @@ fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
 /// What is wrong with a plugin.
 fn reading_error(view: View, reading: &Reading) -> Option<ErrorJson> {
     let since = reading.failed_since.map(|since| view.date(since));
-    reading.error.as_ref().map(|error| ErrorJson::new(error, since))
+    reading.error_for(view.is_admin).map(|error| ErrorJson::new(&error, since))
 }
 
 /// Seconds, to the millisecond.

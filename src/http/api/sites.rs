@@ -162,7 +162,7 @@ fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<
         age_seconds: reading.at.map(|at| view.age_s(at)),
         took_seconds: reading.took.map(seconds),
         error: reading_error(view, reading),
-        partial: reading.partial.as_deref(),
+        partial: reading.partial_for(view.is_admin),
     }
 }
 

@@ -99,7 +99,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         logouts: counts.logouts,
         // The connection's, or else the hotspot's own.
         error: link_error(view, site).or_else(|| reading_error(view, reading?)),
-        partial: reading.and_then(|reading| reading.partial.as_deref()).filter(|_| active),
+        partial: reading.and_then(|reading| reading.partial_for(view.is_admin)).filter(|_| active),
         last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
             active_users: hotspot.sessions.len(),
             total_users: hotspot.configured_users,

@@ -1,5 +1,6 @@
 //! Figures as a person reads them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::clock;
@@ -45,8 +46,8 @@ pub(super) struct Share {
 }
 
 /// What is wrong and what to do.
-pub(super) struct Trouble<'p> {
-    pub(super) what: &'p str,
+pub(super) struct Trouble {
+    pub(super) what: String,
     pub(super) hint: &'static str,
 }
 
@@ -60,7 +61,7 @@ pub(super) struct Card<'p> {
     pub(super) down_for: Option<String>,
     /// How old the figures are, where they are not the latest.
     pub(super) age: Option<String>,
-    pub(super) trouble: Option<Trouble<'p>>,
+    pub(super) trouble: Option<Trouble>,
     /// Why it is reached in another way than the first.
     pub(super) detour: Option<String>,
     /// Why some of the figures are a part of the truth only.
@@ -98,9 +99,9 @@ impl<'p> Card<'p> {
             state,
             down_for,
             age: age(view, site),
-            trouble: trouble(site),
+            trouble: trouble(view, site),
             detour: detour(site),
-            partial: shown(site).find_map(|reading| reading.partial.as_deref()),
+            partial: shown(site).find_map(|reading| reading.partial_for(view.is_admin)),
             known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
             // With RADIUS the users are configured elsewhere: "7 of 0" would be wrong.
@@ -154,17 +155,18 @@ fn age(view: View, site: &SiteState) -> Option<String> {
 
 /// The connection's trouble, or else the first plugin's. A menu that the router never had
 /// is none: the site's page says so.
-fn trouble(site: &SiteState) -> Option<Trouble<'_>> {
+fn trouble(view: View, site: &SiteState) -> Option<Trouble> {
     let error = match &site.link {
-        Link::Offline { error, .. } => error,
+        Link::Offline { error, .. } => Cow::Borrowed(error),
         Link::Connecting => return None,
         Link::Online { .. } => site
             .readings
             .iter()
             .filter(|reading| reading.state(true) != ReadingState::Unsupported || reading.data.is_some())
-            .find_map(|reading| reading.error.as_ref())?,
+            .find_map(|reading| reading.error_for(view.is_admin))?,
     };
-    Some(Trouble { what: &error.message, hint: error.hint })
+    let hint = error.hint;
+    Some(Trouble { what: error.into_owned().message, hint })
 }
 
 fn memory(free: u64, total: u64) -> Option<Share> {

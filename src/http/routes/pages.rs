@@ -35,7 +35,8 @@ impl Routes {
         let frame = self.frame(request, caller);
         Ok(match Meant::read(request.query.as_bytes(), sessions(site)) {
             Ok(meant) => {
-                let view = View { snapshot: &snapshot, now: Moment::now() };
+                let view =
+                    View { snapshot: &snapshot, is_admin: caller.role == Role::Admin, now: Moment::now() };
                 page::confirmation(view, site, frame, &meant).with("Cache-Control", "no-store")
             }
             Err(Nobody::Gone) => refused(frame, &Refusal::Gone, NOT_ENDED, &back),

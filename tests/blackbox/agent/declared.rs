@@ -170,6 +170,37 @@ fn rows_of_a_private_one_are_for_the_admin_only() {
 }
 
 #[test]
+fn rows_about_people_are_private_unless_the_file_says_otherwise() {
+    let router = router(Settings::default());
+    router.set_rows("/ip/hotspot/host", vec![Row::new().id("*1").with("mac-address", "8C:F5:A3:00:00:01")]);
+    let hosts = "menu: \"/ip/hotspot/host\", columns: [\"mac-address\"]";
+    let given = given(&router, "\"hosts\", \"open\"")
+        .plugin("hosts", hosts)
+        .plugin("open", &format!("private: false, {hosts}"));
+    let agent = agent(given);
+    for (name, status) in [("hosts", 401), ("open", 200)] {
+        let known = plugin_when(&agent, name, "ok");
+        assert_eq!(known["private"], status == 401, "{name}");
+        assert_eq!(table(&agent, name)["rows"], json!([["8C:F5:A3:00:00:01"]]));
+        let path = format!("/api/sites/awka/plugins/{name}");
+        assert_eq!(agent.ask("GET", &path, &[("Authorization", "")]).status, status, "{name}");
+    }
+    // It is warned of where the admin sees it, and in the log.
+    let told = "plugins.open.private: rows of /ip/hotspot/host are about people";
+    let config = agent.json("/api/config");
+    let warnings: Vec<&Value> = config["warnings"].as_array().unwrap().iter().collect();
+    assert!(
+        warnings.iter().any(|warning| warning["message"].as_str().unwrap().starts_with(told)),
+        "{config}"
+    );
+    assert_eq!((&config["isCurrent"], &config["error"]), (&json!(true), &Value::Null));
+    assert!(agent.page("/").contains(told) && agent.running.err().contains(told));
+    let viewer = [("Authorization", "")];
+    assert!(agent.ask("GET", "/api/config", &viewer).json()["warnings"].is_null());
+    assert!(!agent.ask("GET", "/", &viewer).body.contains(told));
+}
+
+#[test]
 fn a_menu_that_a_router_lacks_is_asked_for_again_over_a_new_connection() {
     let router = router(Settings::default());
     let agent = agent(given(&router, "\"things\", \"hotspot\"").plugin("things", THINGS));

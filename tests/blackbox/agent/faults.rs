@@ -70,7 +70,10 @@ fn bytes_one_by_one_are_an_answer_like_any_other() {
 #[test]
 fn rows_that_vanish_leave_a_part_that_is_called_one() {
     let router = router(Settings::default());
-    let agent = agent_of(&router);
+    let given = Given::default()
+        .defaults("refresh: \"1s\",")
+        .http("admin: Token(Plain(\"admin-token-of-this-test\")),");
+    let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-of-this-test");
     agent.well("awka");
     assert!(agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].is_null());
     router.set_fault(Some(Fault::Vanish));

@@ -1,9 +1,14 @@
 //! What a router says is quoted: short, and never as a line of its own.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use phsweb_agent::routeros::wire::Sentence;
 use serde_json::Value;
 
-use super::agent::until;
+use super::agent::{Given, until};
 use super::peer::Peer;
 
 /// A line that no router may get into the log: it has everything that a true one has.
@@ -106,4 +111,58 @@ fn a_timeout_that_the_router_tells_of_is_an_answer() {
     assert!(plugin["error"]["message"].as_str().unwrap().contains("(13)"), "{site}");
     assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "over one connection: {site}");
     assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
+}
+
+/// What a router says about a private menu may name people.
+#[test]
+fn words_about_a_private_menu_are_for_the_admin() {
+    const WORDS: &str = "failure: the lease of ngozi-adichie is broken";
+    // At first as an answer that fails, and then as one that breaks off after a row.
+    let breaks = Arc::new(AtomicBool::new(false));
+    let peer = Peer::answering({
+        let breaks = Arc::clone(&breaks);
+        move |path, tag| match path {
+            "/ip/hotspot/active/print" | "/test/lease/print" => {
+                let row = Sentence::from_words(["!re", tag, "=.id=*1", "=user=somebody", "=name=somebody"]);
+                let row = breaks.load(Ordering::SeqCst).then_some(row);
+                row.into_iter().chain(traps(tag, [WORDS])).collect()
+            }
+            _ => vec![Sentence::from_words(["!done", tag])],
+        }
+    });
+    let collect = "collect: [\"hotspot\", \"leases\"], live: false";
+    let agent = Given::default()
+        .http("admin: Token(Plain(\"admin-token-of-this-test\")),")
+        .defaults("refresh: \"1s\",")
+        .plugin("leases", "menu: \"/test/lease\", columns: [\"name\"], private: true")
+        .site("awka", peer.address, collect)
+        .start();
+    for part in ["error", "partial"] {
+        until(&format!("there is a {part}"), || {
+            let plugins = &agent.json("/api/sites/awka")["plugins"];
+            ["hotspot", "leases"].iter().all(|name| !plugins[*name][part].is_null()).then_some(())
+        });
+        for path in
+            ["/", "/sites/awka", "/api/sites", "/api/sites/awka", "/api/hotspot/stats", "/api/hotspot/awka"]
+        {
+            let said = |token: &str| agent.ask("GET", path, &[("Authorization", token)]).body;
+            let (viewer, admin) = (said(""), said("Bearer admin-token-of-this-test"));
+            assert!(!viewer.contains("ngozi"), "{part} at {path}: {viewer}");
+            assert!(viewer.contains("shown to the admin"), "{part} at {path}: {viewer}");
+            assert!(admin.contains("ngozi"), "{part} at {path}: {admin}");
+        }
+        let metrics =
+            agent.ask("GET", "/metrics", &[("Authorization", "Bearer admin-token-of-this-test")]).body;
+        assert!(!metrics.contains("ngozi"), "{metrics}");
+        breaks.store(true, Ordering::SeqCst);
+    }
+    let mut events = TcpStream::connect(agent.address).unwrap();
+    write!(
+        events,
+        "GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer admin-token-of-this-test\r\n\r\n"
+    )
+    .unwrap();
+    let mut lines = BufReader::new(events).lines().map(Result::unwrap);
+    let data = lines.find(|line| line.starts_with("data: ") && line.contains("awka")).unwrap();
+    assert!(data.contains("shown to the admin") && !data.contains("ngozi"), "{data}");
 }

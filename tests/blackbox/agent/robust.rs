@@ -65,7 +65,9 @@ fn a_router_without_a_hotspot_says_so_and_all_else() {
 fn a_hotspot_without_the_count_of_its_users_is_a_part_and_no_failure() {
     let router = router(Settings::default());
     router.remove_menu("/ip/hotspot/user");
-    let agent = agent_of(&router);
+    let agent =
+        given().http("admin: Token(Plain(\"admin-token-of-this-test\")),").site("awka", router.addr(), "");
+    let agent = agent.start().with_token("admin-token-of-this-test");
     let stats = agent.well("awka");
     assert_eq!((&stats["activeUsers"], &stats["totalUsers"]), (&json!(23), &json!(0)), "{stats}");
     assert!(stats["partial"].as_str().unwrap().contains("no such command"), "{stats}");
