@@ -90,6 +90,8 @@ timings! {
     // The configuration file.
     /// Time between two looks at the file and at the files it names.
     config_poll: 1000,
+    /// How long a look at the files may take before that is reported: a network file system or a disk may hang.
+    config_look: 10_000,
     /// How long the file may be invalid in a different way at each look before that is reported: it is being
     /// written.
     config_settle: 5000,
@@ -186,6 +188,7 @@ mod tests {
             plugin_reread: seconds(10),
             row_check: seconds(300),
             config_poll: seconds(1),
+            config_look: seconds(10),
             config_settle: seconds(5),
             rebind_retry: seconds(60),
             action_timeout: seconds(25),

@@ -6,6 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::front::Front;
 use super::reload::{in_a_line, shown};
+use crate::clock::Moment;
 use crate::config::{Changes, Config};
 use crate::http::Routes;
 use crate::site::Sites;
@@ -43,6 +44,11 @@ impl Agent {
     /// Moves the page to where it should be, if it is not there.
     pub(super) async fn move_on(&mut self) -> Result<(), Problem> {
         self.front.move_on().await
+    }
+
+    /// The files of the configuration were looked at to the end.
+    pub(super) fn looked(&self) {
+        self.store.snapshot().reload.last_look.set(Moment::now());
     }
 
     pub(super) fn note_reload(&self, note: impl FnOnce(&mut Reload)) {

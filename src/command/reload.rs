@@ -1,17 +1,19 @@
 //! Follows the file that the agent was started with, and all that it names.
 
 use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use smol::channel::Receiver;
 use smol::future::{FutureExt, pending};
-use smol::{Timer, unblock};
+use smol::{Task, Timer, unblock};
 
 use super::Failure;
 use super::agent::Agent;
 use crate::clock::Moment;
 use crate::config::{self, Config, Problems, Watch};
 use crate::state::{Problem, Reload};
+use crate::timings::Timings;
 
 /// Most problems that a line of the log tells.
 const LOGGED: usize = 5;
@@ -21,31 +23,51 @@ pub(super) type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
 
 /// Where configurations come from.
 pub(super) struct Source {
-    watch: Watch,
+    /// Its lock is held by the look that goes on.
+    watch: Arc<Mutex<Watch>>,
+    path: String,
     prepare: Prepare,
     /// What is wrong with the file as it is, and with the page's place; each is logged once.
     unfit: Vec<Problem>,
     unmoved: Option<Problem>,
     /// Files that were replaced where they are mounted from; each is logged once.
     unlinked: Vec<Problem>,
-    /// From one look at the files to the next.
+    /// That a look at the files does not end; it is logged once.
+    hanging: Option<Problem>,
+    /// From one look at the files to the next, and how long one may take.
     poll: Duration,
+    look: Duration,
 }
 
 impl Source {
     /// Where the configurations after the first come from, which was good; or where the first itself comes
     /// from, while these are its `problems`.
-    pub(super) fn new(watch: Watch, prepare: Prepare, problems: Option<&Problems>, poll: Duration) -> Self {
+    pub(super) fn new(
+        watch: Watch,
+        prepare: Prepare,
+        problems: Option<&Problems>,
+        timings: &Timings,
+    ) -> Self {
         let unfit: Vec<Problem> = problems.into_iter().flat_map(Problems::all).map(shown).collect();
         if !unfit.is_empty() {
             log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
         }
-        Self { watch, prepare, unfit, unmoved: None, unlinked: Vec::new(), poll }
+        Self {
+            path: watch.path().display().to_string(),
+            watch: Arc::new(Mutex::new(watch)),
+            prepare,
+            unfit,
+            unmoved: None,
+            unlinked: Vec::new(),
+            hanging: None,
+            poll: timings.config_poll,
+            look: timings.config_look,
+        }
     }
 
     /// How the first look went.
     pub(super) fn first(&self) -> Reload {
-        Reload::first(Some(&self.watch.path().display().to_string()), self.unfit.clone())
+        Reload::first(Some(&self.path), self.unfit.clone())
     }
 
     /// Makes the agent as the file says whenever that changes, and looks at once when that is `wanted`.
@@ -53,31 +75,40 @@ impl Source {
         loop {
             let is_asked = requested_within(&wanted, self.poll).await;
             // On another thread: a disk that hangs must not make the clients wait.
-            let mut watch = self.watch;
-            let (watch, news, unlinked) = unblock(move || {
+            let watch = self.watch.clone();
+            let looking = unblock(move || {
+                let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
                 let news = if is_asked {
                     Some(watch.reload(&config::environment))
                 } else {
                     watch.look(&config::environment)
                 };
                 let unlinked: Vec<Problem> = watch.unlinked().iter().map(shown).collect();
-                (watch, news, unlinked)
-            })
-            .await;
-            self.watch = watch;
+                (news, unlinked)
+            });
+            let (news, unlinked) = match within(self.look, looking).await {
+                Ok(looked) => looked,
+                // The kernel can't be told to give up. Until it does, no other look begins.
+                Err(looking) => {
+                    self.hangs(&agent);
+                    looking.await
+                }
+            };
+            agent.looked();
+            let is_back = self.hanging.take().is_some();
             let is_news = news.is_some();
             if let Some(news) = news {
                 self.take(news, &mut agent).await;
             }
             let unmoved = agent.move_on().await.err();
-            if is_news || unmoved != self.unmoved || unlinked != self.unlinked {
+            if is_news || is_back || unmoved != self.unmoved || unlinked != self.unlinked {
                 self.tell(unmoved, unlinked, &agent, is_news);
             }
         }
     }
 
     async fn take(&mut self, news: Result<Config, Problems>, agent: &mut Agent) {
-        let path = self.watch.path().display().to_string();
+        let path = self.path.clone();
         let prepared = match news {
             Ok(config) => (self.prepare)(config).map_err(|failure| {
                 let (Failure::No(message) | Failure::Usage(message)) = failure;
@@ -100,6 +131,19 @@ impl Source {
         }
     }
 
+    /// Says that a look takes too long.
+    fn hangs(&mut self, agent: &Agent) {
+        let message = format!(
+            "this file, or one that it names, did not answer within {}: its disk or network file system hangs; the \
+             agent goes on with what it has read, and looks again once the file answers",
+            humantime::format_duration(self.look)
+        );
+        let problem = Problem { place: self.path.clone(), message, excerpt: None };
+        log::warn!("{problem}");
+        self.hanging = Some(problem);
+        self.note(agent, false);
+    }
+
     /// Notes how it went, where all can see it.
     fn tell(&mut self, unmoved: Option<Problem>, unlinked: Vec<Problem>, agent: &Agent, is_news: bool) {
         let is_new =
@@ -108,9 +152,25 @@ impl Source {
             log::warn!("{problem}");
         }
         (self.unmoved, self.unlinked) = (unmoved, unlinked);
-        let problems = self.unfit.iter().chain(&self.unlinked).chain(&self.unmoved).cloned().collect();
-        let is_taken = is_news && self.unfit.is_empty();
+        self.note(agent, is_news && self.unfit.is_empty());
+    }
+
+    fn note(&self, agent: &Agent, is_taken: bool) {
+        let problems = self.unfit.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.unmoved);
+        let problems = problems.cloned().collect();
         agent.note_reload(|reload| reload.note(Moment::now(), is_taken, problems));
+    }
+}
+
+/// What a task gives within this time, or the task, which goes on.
+async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
+    let late = async {
+        Timer::after(most).await;
+        None
+    };
+    match async { Some((&mut task).await) }.or(late).await {
+        Some(done) => Ok(done),
+        None => Err(task),
     }
 }
 
@@ -152,6 +212,19 @@ mod tests {
     use smol::channel;
 
     use super::*;
+
+    #[test]
+    fn a_look_that_hangs_is_told_of_and_goes_on() {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let looking = unblock(move || answered.recv().unwrap());
+        let Err(looking) = smol::block_on(within(Duration::from_millis(10), looking)) else {
+            panic!("it ended before it was answered");
+        };
+        answer.send("looked").unwrap();
+        assert_eq!(smol::block_on(looking), "looked");
+        let quick = smol::block_on(within(Duration::from_secs(60), unblock(|| "quick")));
+        assert_eq!(quick.ok(), Some("quick"));
+    }
 
     #[test]
     fn a_closed_channel_requests_no_reload() {

@@ -57,7 +57,7 @@ impl Run {
             Ok(config)
         });
         let config = prepare(config)?;
-        let source = Source::new(watch, prepare, problems.as_ref(), timings.config_poll);
+        let source = Source::new(watch, prepare, problems.as_ref(), &timings);
         serve(signals, timings, config, Some(source))
     }
 }

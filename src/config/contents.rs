@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
+use rustix::fs::{OFlags, PROC_SUPER_MAGIC, fstatfs};
 
 /// Tells one content of a file from another: SHA-256, so that no secret is kept for it.
 pub(super) type Digest = [u8; 32];
@@ -36,11 +37,6 @@ impl Contents {
         String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
     }
 
-    /// The same as [`Contents::read`], of a pipe, too. What came out of one is gone, so it never is another.
-    pub(super) fn read_once(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
-        if is_pipe(path) { take(path, most) } else { self.read(path, most) }
-    }
-
     /// Whether all of them hold what they did. They are read for it: neither a mounted file nor one behind a
     /// link says by itself that it is another now.
     pub(super) fn are_same(&self) -> bool {
@@ -60,21 +56,33 @@ impl Contents {
     }
 }
 
-/// Reads a file that can be read again. Others could keep one waiting for ever, too.
+/// Reads a regular file. Others may keep a reader waiting for ever, so what was opened is looked at and not what the
+/// path leads to a moment before or after.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    if is_pipe(path) {
-        return Err("can't be read again and again, for it is no regular file".into());
+    // Without waiting for a writer of a pipe, and without making a terminal this process's own.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| format!("can't be read: {error}"))?;
+    let found = file.metadata().map_err(|error| format!("can't be read: {error}"))?;
+    // Those of /proc say that they are regular, but have no length, and some never end.
+    let is_of_proc = || fstatfs(&file).is_ok_and(|system| system.f_type == PROC_SUPER_MAGIC);
+    if !found.is_dir() && (!found.is_file() || is_of_proc()) {
+        return Err("can't be read: it is no regular file, but a pipe, a device or a file of /proc".into());
     }
-    take(path, most)
+    take(file, most)
 }
 
 pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-fn take(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+/// Reads a pipe to its end, however long its writer takes. What came out of one is gone, so it is never read again.
+pub(super) fn read_pipe(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    take(File::open(path).map_err(|error| format!("can't be read: {error}"))?, most)
+}
+
+fn take(file: File, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| format!("can't be read: {error}"))?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
     if bytes.len() as u64 > most {
         return Err(format!("is longer than the {most} bytes that are taken"));
@@ -140,6 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_regular_file_is_not_read() {
+        for path in ["/dev/zero", "/proc/self/environ", "/proc/kmsg"] {
+            let refused = Contents::default().read(Path::new(path), 9).unwrap_err();
+            assert!(refused.contains("can't be read"), "{path}: {refused}");
+        }
+        let refused = Contents::default().read(Path::new("/proc/self/environ"), 1 << 20).unwrap_err();
+        assert!(refused.contains("no regular file"), "{refused}");
+        assert!(Contents::default().read(Path::new("/"), 9).unwrap_err().contains("directory"));
+    }
+
+    #[test]
     fn a_pipe_is_read_once_and_kept_waiting_for_by_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
@@ -151,8 +170,7 @@ mod tests {
             let pipe = pipe.clone();
             move || fs::write(pipe, "once").unwrap()
         });
-        let mut contents = Contents::default();
-        assert_eq!(contents.read_once(&pipe, 9).unwrap(), b"once");
+        assert_eq!(read_pipe(&pipe, 9).unwrap(), b"once");
         writer.join().unwrap();
         assert!(contents.are_same());
     }

@@ -24,7 +24,7 @@ use std::path::Path;
 
 pub use changes::{Change, Changes};
 use check::Check;
-use contents::Contents;
+use contents::{Contents, is_pipe, read_pipe};
 pub use fields::fields;
 use file::Reader;
 pub use file::unknown;
@@ -83,7 +83,7 @@ pub fn environment(name: &str) -> Option<String> {
 ///
 /// All that is wrong with it, and with the secrets and variables it names.
 pub fn load(path: &Path, environment: Environment) -> Result<Config, Problems> {
-    read(path, environment).0
+    read(path, environment, true).0
 }
 
 /// Checks the text of a file that lies at `path`.
@@ -95,10 +95,13 @@ pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config
     parse_with(path, text, environment, Contents::default()).0
 }
 
-/// The same as [`load`], and what was in all files that were read for it.
-fn read(path: &Path, environment: Environment) -> (Result<Config, Problems>, Contents) {
+/// The same as [`load`], and what was in all files that were read for it. `may_be_pipe`: somebody named the file just
+/// now, and waits for what comes out of a pipe.
+fn read(path: &Path, environment: Environment, may_be_pipe: bool) -> (Result<Config, Problems>, Contents) {
     let mut contents = Contents::default();
-    let problem = match contents.read_once(path, MAX_FILE).map(String::from_utf8) {
+    let bytes =
+        if may_be_pipe && is_pipe(path) { read_pipe(path, MAX_FILE) } else { contents.read(path, MAX_FILE) };
+    let problem = match bytes.map(String::from_utf8) {
         Ok(Ok(text)) => return parse_with(path, &text, environment, contents),
         Ok(Err(error)) => Problem::not_text(path, &error),
         Err(message) => Problem::elsewhere(path.display().to_string(), message),

@@ -99,7 +99,8 @@ impl Watch {
     }
 
     fn read(&mut self, environment: Environment) -> Result<Config, Problems> {
-        let (config, contents) = read(&self.path, environment);
+        // What has become a pipe meanwhile could keep this waiting for ever.
+        let (config, contents) = read(&self.path, environment, self.is_gone);
         self.contents = contents;
         config
     }

@@ -57,6 +57,12 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process, log_lines_dropped: 
             "Log lines that were left out since the agent's start, because they came too fast.",
         )
         .of(Some(log_lines_dropped as f64)),
+        Family::gauge(
+            "phsweb_agent_config_last_look_timestamp_seconds",
+            "When the files of the configuration were last read to the end, in seconds since 1970. The agent looks each \
+             second. Absent where there is no file.",
+        )
+        .of(reload.last_look.get().map(|at| clock.unix(at).as_secs_f64())),
         Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
         Family::counter(
             "process_cpu_seconds_total",

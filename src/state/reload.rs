@@ -1,7 +1,7 @@
 //! How reading the configuration went, and since when it is as it is.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Moment;
 
@@ -20,7 +20,35 @@ pub struct Reload {
     pub more_problems: usize,
     /// What is accepted in the one in use, but should be changed.
     pub warnings: Arc<[Problem]>,
+    /// When all files of the configuration were last looked at.
+    pub last_look: LastLook,
 }
+
+/// When the files were last looked at, which is each second. So it is shared by all snapshots: a look that finds nothing
+/// new makes no new snapshot, and two are the same whenever that was.
+#[derive(Debug, Clone, Default)]
+pub struct LastLook(Arc<Mutex<Option<Moment>>>);
+
+impl LastLook {
+    /// They were looked at to the end.
+    pub fn set(&self, at: Moment) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    /// When they were; none where there is no file.
+    #[must_use]
+    pub fn get(&self) -> Option<Moment> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PartialEq for LastLook {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LastLook {}
 
 /// Something in the configuration that can't stand, or a warning, in words that hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +75,12 @@ impl Reload {
             problems: Vec::new().into(),
             more_problems: 0,
             warnings: Vec::new().into(),
+            last_look: LastLook::default(),
         };
         reload.note(Moment::START, problems.is_empty(), problems);
+        if file.is_some() {
+            reload.last_look.set(Moment::START);
+        }
         reload
     }
 

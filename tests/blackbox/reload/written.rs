@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -159,4 +160,31 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     fs::write(&mounted, "password").unwrap();
     until("it is right again", || (kept.config()["isCurrent"] == true).then_some(()));
     assert_eq!(met(&router), (1, 1), "the password is as it was");
+}
+
+/// Opening a pipe waits for its writer, and nobody writes here.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
+    let router = router(Settings::default());
+    let look = "phsweb_agent_config_last_look_timestamp_seconds";
+    let site = format!("hosts: [\"{}\"], password: File(\"secret\")", router.addr());
+    let given = Given::default().defaults("refresh: \"1s\",").raw_site("awka", &site);
+    let kept = Kept::start_with(&given, &[("secret", "password")]);
+    kept.well("awka");
+    for name in ["secret", "sites.ron"] {
+        let text = fs::read_to_string(kept.path(name)).unwrap();
+        fs::remove_file(kept.path(name)).unwrap();
+        let made = Command::new("mkfifo").arg(kept.path(name)).status().unwrap();
+        assert!(made.success());
+        kept.running.signal("HUP");
+        kept.until_wrong("no regular file");
+        // It looks again and again.
+        let looked = kept.series(look).unwrap();
+        until("it has looked again", || (kept.series(look)? > looked).then_some(()));
+        assert_eq!(kept.stats("awka")["status"], "active");
+        fs::remove_file(kept.path(name)).unwrap();
+        fs::write(kept.path(name), &text).unwrap();
+        until("it is right again", || (kept.config()["isCurrent"] == true).then_some(()));
+    }
+    assert_eq!(met(&router), (1, 1));
 }
