@@ -46,6 +46,11 @@ impl Agent {
         self.front.move_on().await
     }
 
+    /// Whether it has had no configuration yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.store.snapshot().reload.succeeded.is_none()
+    }
+
     /// The files of the configuration were looked at to the end.
     pub(super) fn looked(&self) {
         self.store.snapshot().reload.last_look.set(Moment::now());

@@ -29,6 +29,8 @@ pub(super) struct Source {
     prepare: Prepare,
     /// What is wrong with the file as it is, and with the page's place; each is logged once.
     unfit: Vec<Problem>,
+    /// Whether no `http` was ever read: then anybody may look, and sees nothing that may be private.
+    is_unprotected: bool,
     unmoved: Option<Problem>,
     /// Files that were replaced where they are mounted from; each is logged once.
     unlinked: Vec<Problem>,
@@ -49,6 +51,7 @@ impl Source {
         timings: &Timings,
     ) -> Self {
         let unfit: Vec<Problem> = problems.into_iter().flat_map(Problems::all).map(shown).collect();
+        let is_unprotected = problems.is_some_and(|problems| problems.http().is_none());
         if !unfit.is_empty() {
             log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
         }
@@ -57,6 +60,7 @@ impl Source {
             watch: Arc::new(Mutex::new(watch)),
             prepare,
             unfit,
+            is_unprotected,
             unmoved: None,
             unlinked: Vec::new(),
             hanging: None,
@@ -67,7 +71,11 @@ impl Source {
 
     /// How the first look went.
     pub(super) fn first(&self) -> Reload {
-        Reload::first(Some(&self.path), self.unfit.clone())
+        let mut reload = Reload::first(Some(&self.path), self.unfit.clone());
+        if self.is_unprotected {
+            reload.withhold(is_harmless);
+        }
+        reload
     }
 
     /// Makes the agent as the file says whenever that changes, and looks at once when that is `wanted`.
@@ -109,6 +117,14 @@ impl Source {
 
     async fn take(&mut self, news: Result<Config, Problems>, agent: &mut Agent) {
         let path = self.path.clone();
+        if agent.is_waiting()
+            && let Err(problems) = &news
+            && let Some(http) = problems.http().cloned()
+            && let Ok(config) = (self.prepare)(Config { http, ..Config::default() })
+        {
+            self.is_unprotected = false;
+            agent.become_as(config).await;
+        }
         let prepared = match news {
             Ok(config) => (self.prepare)(config).map_err(|failure| {
                 let (Failure::No(message) | Failure::Usage(message)) = failure;
@@ -121,6 +137,7 @@ impl Source {
                 let changes = agent.become_as(config).await;
                 log::info!("{path} was read again: {changes}");
                 self.unfit.clear();
+                self.is_unprotected = false;
             }
             Err(unfit) => {
                 if unfit != self.unfit {
@@ -158,7 +175,12 @@ impl Source {
     fn note(&self, agent: &Agent, is_taken: bool) {
         let problems = self.unfit.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.unmoved);
         let problems = problems.cloned().collect();
-        agent.note_reload(|reload| reload.note(Moment::now(), is_taken, problems));
+        agent.note_reload(|reload| {
+            reload.note(Moment::now(), is_taken, problems);
+            if self.is_unprotected {
+                reload.withhold(is_harmless);
+            }
+        });
     }
 }
 
@@ -192,7 +214,14 @@ async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
 
 /// A problem or a warning as the page and the JSON show it.
 pub(super) fn shown(problem: &config::Problem) -> Problem {
+    let problem = problem.public();
     Problem { place: problem.place().into(), message: problem.message().into(), excerpt: problem.excerpt() }
+}
+
+/// Whether a problem names no site and nothing else of the file's content: of its syntax, of `http`, or of a whole file.
+fn is_harmless(problem: &Problem) -> bool {
+    let is_of_file = problem.excerpt.is_none() && !problem.place.starts_with("MIKROTIK_");
+    is_of_file || ["not RON", "http."].iter().any(|start| problem.message.starts_with(start))
 }
 
 /// The first of them, without what their lines look like.

@@ -43,7 +43,11 @@ impl Run {
         let (watch, read) = Watch::first(path, &config::environment, timings.config_settle);
         let (config, problems) = match read {
             Ok(config) => (config, None),
-            Err(problems) if self.wait && watch.can_look_again() => (Config::default(), Some(problems)),
+            // Where it says who may see the page, that counts already.
+            Err(problems) if self.wait && watch.can_look_again() => {
+                let http = problems.http().cloned().unwrap_or_default();
+                (Config { http, ..Config::default() }, Some(problems))
+            }
             Err(problems) => return Err(not_started(&problems, watch.path())),
         };
         let (listen, mut simulated) = (self.listen, self.simulate.then(Simulated::default));

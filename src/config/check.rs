@@ -81,6 +81,8 @@ pub(super) struct Check<'f, 'e> {
     pub(super) environment: Environment<'e>,
     /// What the file declares; it is read first, for `collect` may stand anywhere.
     pub(super) plugins: Plugins,
+    /// The `http` part, or its defaults, where nothing is wrong with it whatever is with the rest.
+    pub(super) http: Option<Http>,
 }
 
 impl<'f> Check<'f, '_> {
@@ -88,6 +90,10 @@ impl<'f> Check<'f, '_> {
         let root = self.reader.root()?;
         let fields = self.reader.fields("the file", root, &ROOT)?;
         let http = fields.get("http").and_then(|node| self.scoped("http", |check| check.http(node)));
+        // A name of a field of the file that is wrong may be meant to be `http`.
+        if self.reader.count() == 0 {
+            self.http = Some(http.clone().unwrap_or_default());
+        }
         if let Some(node) = fields.get("plugins") {
             self.plugins(node);
         }
@@ -310,11 +316,14 @@ impl<'f> Check<'f, '_> {
                 pin.map(Tls::Pin)
             }
             Security::Ca(path) => {
-                let path = self.reader.relative(&path);
-                let authorities = self.reader.contents.read_text(&path, MAX_CA_FILE);
-                let authorities = authorities.and_then(|text| Authorities::from_pem(&text));
-                let told = |error| format!("tls: the Ca file {} {error}", path.display());
-                authorities.map_err(|error| self.reader.problem(node, told(error))).ok().map(Tls::Ca)
+                let file = self.reader.relative(&path);
+                let authorities = self.reader.contents.read_text(&file, MAX_CA_FILE);
+                let authorities =
+                    authorities.and_then(|text| Authorities::from_pem(&text)).map_err(|error| {
+                        let message = |file: &str| format!("tls: the Ca file {file} {error}");
+                        self.reader.problem_with_file(node, (&path, &file), message);
+                    });
+                authorities.ok().map(Tls::Ca)
             }
         }
     }
@@ -389,26 +398,27 @@ impl<'f> Check<'f, '_> {
                     Some("") => Err("is empty"),
                     Some(secret) => Ok(secret.to_string()),
                 };
-                secret.map_err(|error| format!("{name}: the environment variable {variable} {error}"))
+                secret.map_err(|error| {
+                    let message =
+                        |variable: &str| format!("{name}: the environment variable {variable} {error}");
+                    self.reader.problem_with_variable(node, &variable, message);
+                })
             }
             Source::File(path) => {
-                let path: PathBuf = self.reader.relative(&path);
-                let text = self.reader.contents.read_text(&path, MAX_SECRET_FILE);
+                let file: PathBuf = self.reader.relative(&path);
+                let text = self.reader.contents.read_text(&file, MAX_SECRET_FILE);
                 let secret = match text.map(|text| trimmed(&text).to_string()) {
                     // One that is being written is empty for a moment, and would be a wrong password.
                     Ok(secret) if secret.is_empty() => Err("is empty".into()),
                     secret => secret,
                 };
-                secret.map_err(|error| format!("{name}: the secret file {} {error}", path.display()))
+                secret.map_err(|error: String| {
+                    let message = |file: &str| format!("{name}: the secret file {file} {error}");
+                    self.reader.problem_with_file(node, (&path, &file), message);
+                })
             }
         };
-        match found {
-            Ok(secret) => Some(Secret::new(secret)),
-            Err(message) => {
-                self.reader.problem(node, message);
-                None
-            }
-        }
+        found.ok().map(Secret::new)
     }
 
     /// The variable that overrides the file for this site, and its value.

@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::contents::Contents;
 use super::fields::{is_own, parts_of};
-use super::problem::{Problem, kind, shown};
+use super::problem::{Problem, UNNAMED, is_path_like, is_variable_like, kind, shown};
 use super::syntax::explain;
 
 /// Most problems that are told: the rest is told once these are mended. The same holds for warnings.
@@ -114,6 +114,48 @@ impl<'f> Reader<'f> {
     /// Notes a problem at `node`, which is no secret.
     pub(super) fn problem(&mut self, node: Node<'f>, message: impl Into<String>) {
         self.problem_at(self.offset(node.0), node.0.len(), message.into());
+    }
+
+    /// Notes a problem at `node`, whose message names the variable that is there. That may be a secret in the wrong place:
+    /// it is named on a terminal alone, and only where it is like a variable.
+    pub(super) fn problem_with_variable(
+        &mut self,
+        node: Node<'f>,
+        variable: &str,
+        message: impl Fn(&str) -> String,
+    ) {
+        let named = is_variable_like(variable).then_some(variable);
+        let public = self.naming(node, None, &message);
+        self.note(self.naming(node, named, &message).with_public(public));
+    }
+
+    /// The same about a file; `text` is how it is named at `node`, and `path` where it is looked for. It is named
+    /// everywhere, but only where it is like a path.
+    pub(super) fn problem_with_file(
+        &mut self,
+        node: Node<'f>,
+        (text, path): (&Path, &Path),
+        message: impl Fn(&str) -> String,
+    ) {
+        let shown = path.display().to_string();
+        let named = is_path_like(&text.to_string_lossy(), path).then_some(&*shown);
+        self.note(self.naming(node, named, &message));
+    }
+
+    /// A problem at `node` with what it names, or with that left out.
+    fn naming(&self, node: Node<'f>, named: Option<&str>, message: &dyn Fn(&str) -> String) -> Problem {
+        let (place, message) = (self.offset(node.0), self.scoped(message(named.unwrap_or(UNNAMED))));
+        let place = place..place + node.0.len();
+        match named {
+            Some(_) => Problem::at(&self.path, self.text, place, message),
+            None => Problem::hiding(&self.path, self.text, place, message),
+        }
+    }
+
+    fn note(&mut self, problem: Problem) {
+        if self.has_room() {
+            self.problems.push(problem);
+        }
     }
 
     /// Notes a problem that is not in the file.
@@ -272,18 +314,18 @@ impl<'f> Reader<'f> {
 
     /// Notes a problem at `offset`, of which the next `told` bytes may be repeated.
     fn problem_at(&mut self, offset: usize, told: usize, message: String) {
-        if self.has_room() {
-            let problem = self.located(offset, told, message);
-            self.problems.push(problem);
-        }
+        self.note(self.located(offset, told, message));
     }
 
     /// A problem at `offset`, of which the next `told` bytes may be repeated.
     fn located(&self, offset: usize, told: usize, message: String) -> Problem {
-        // A message that begins with a field says which of them.
+        Problem::at(&self.path, self.text, offset..offset + told, self.scoped(message))
+    }
+
+    /// A message that begins with a field says which of them.
+    fn scoped(&self, message: String) -> String {
         let is_of_field = message.split([':', '.']).next().is_some_and(is_own);
-        let message = if is_of_field { format!("{}{message}", self.scope) } else { message };
-        Problem::at(&self.path, self.text, offset..offset + told, message)
+        if is_of_field { format!("{}{message}", self.scope) } else { message }
     }
 }
 

@@ -50,16 +50,24 @@ enum Part {
     Key,
 }
 
-/// What is wrong with one of the files, or a warning, in words that repeat nothing of what is in it.
+/// What is wrong with one of the files, in words that repeat nothing of what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
     part: Part,
-    message: String,
+    path: PathBuf,
+    why: String,
+}
+
+impl Unfit {
+    /// The message, with the file by this name.
+    fn naming(&self, file: &str) -> String {
+        format!("the file {file} {}", self.why)
+    }
 }
 
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.naming(&self.path.display().to_string()))
     }
 }
 
@@ -101,8 +109,8 @@ impl Https {
         let (cert_pem, key_pem) = (contents.read(&cert, MAX_PEM_FILE), contents.read(&key, MAX_PEM_FILE));
         let digest = digest([&cert_pem, &key_pem].map(|pem| pem.as_deref().unwrap_or_default()));
         let unfit = |part, why: String| {
-            let path = if part == Part::Cert { &cert } else { &key };
-            Unfit { part, message: format!("the file {} {why}", path.display()) }
+            let path = if part == Part::Cert { &cert } else { &key }.clone();
+            Unfit { part, path, why }
         };
         let chain = cert_pem.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
         let signing_key = key_pem.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
@@ -135,26 +143,27 @@ impl Https {
 
     /// What should be changed about it, though it is served.
     #[must_use]
-    pub fn warnings(&self) -> Vec<Unfit> {
-        let mut warnings = Vec::new();
-        if let Some(why) = out_of_date(&self.leaf) {
-            let message = format!("the certificate {} {why}", self.cert.display());
-            warnings.push(Unfit { part: Part::Cert, message });
-        }
-        if self.key_is_open {
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings_by_part().into_iter().map(|(_, warning)| warning).collect()
+    }
+
+    fn warnings_by_part(&self) -> Vec<(Part, String)> {
+        let open = self.key_is_open.then(|| {
             let key = self.key.display();
-            let message = format!("every user of this machine can read the key {key}: chmod 600 it");
-            warnings.push(Unfit { part: Part::Key, message });
-        }
-        if self.key_is_slow {
+            (Part::Key, format!("every user of this machine can read the key {key}: chmod 600 it"))
+        });
+        let cert = self.cert.display();
+        let out_of_date =
+            out_of_date(&self.leaf).map(|why| (Part::Cert, format!("the certificate {cert} {why}")));
+        let slow = self.key_is_slow.then(|| {
             let message = format!(
                 "the RSA key {} is over 2048 bits, which delays each new client and makes floods of them easy: use an \
                  ECDSA key with P-256",
                 self.key.display()
             );
-            warnings.push(Unfit { part: Part::Key, message });
-        }
-        warnings
+            (Part::Key, message)
+        });
+        open.into_iter().chain(out_of_date).chain(slow).collect()
     }
 }
 
@@ -186,21 +195,26 @@ pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https>
     };
     let cert_path: Option<PathBuf> = reader.value("tls.cert", cert, EXPECTED);
     let key_path: Option<PathBuf> = reader.value("tls.key", key, EXPECTED);
-    let (cert_path, key_path) = (reader.relative(&cert_path?), reader.relative(&key_path?));
-    let loaded = Https::read(cert_path, key_path, &mut reader.contents);
-    let place = |part| if part == Part::Cert { ("cert", cert) } else { ("key", key) };
-    for Unfit { part, message } in loaded.iter().flat_map(Https::warnings) {
-        let (field, node) = place(part);
-        reader.warn(node, format!("tls.{field}: {message}"));
+    let (cert_path, key_path) = (cert_path?, key_path?);
+    let (cert_file, key_file) = (reader.relative(&cert_path), reader.relative(&key_path));
+    let loaded = Https::read(cert_file, key_file, &mut reader.contents);
+    for (part, warning) in loaded.iter().flat_map(Https::warnings_by_part) {
+        match part {
+            Part::Cert => reader.warn(cert, format!("tls.cert: {warning}")),
+            Part::Key => reader.warn(key, format!("tls.key: {warning}")),
+        }
     }
-    loaded
-        .map_err(|unfits| {
-            for Unfit { part, message } in unfits {
-                let (field, node) = place(part);
-                reader.problem(node, format!("tls.{field}: {message}"));
-            }
-        })
-        .ok()
+    let told = |unfits: Vec<Unfit>| {
+        for unfit in unfits {
+            let (field, node, text) = match unfit.part {
+                Part::Cert => ("cert", cert, &cert_path),
+                Part::Key => ("key", key, &key_path),
+            };
+            let message = |file: &str| format!("tls.{field}: {}", unfit.naming(file));
+            reader.problem_with_file(node, (text, &unfit.path), message);
+        }
+    };
+    loaded.map_err(told).ok()
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -40,26 +40,35 @@ pub use watch::Watch;
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// Every problem of a configuration, in the file's order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problems {
+    all: Vec<Problem>,
+    http: Option<Box<Http>>,
+}
 
 impl Problems {
     /// Each of them.
     #[must_use]
     pub fn all(&self) -> &[Problem] {
-        &self.0
+        &self.all
+    }
+
+    /// The `http` part, or its defaults, if none of the problems concerns it: who may see what is known all the same.
+    #[must_use]
+    pub fn http(&self) -> Option<&Http> {
+        self.http.as_deref()
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Self(vec![problem])
+        Self { all: vec![problem], http: None }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, problem) in self.0.iter().enumerate() {
+        for (at, problem) in self.all.iter().enumerate() {
             write!(f, "{}{problem}", if at > 0 { "\n" } else { "" })?;
         }
         Ok(())
@@ -118,12 +127,13 @@ fn parse_with(
     // Some editors begin a file with a mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
     let reader = Reader::new(path, &text, contents);
-    let mut check = Check { reader, environment, plugins: Plugins::default() };
+    let mut check = Check { reader, environment, plugins: Plugins::default(), http: None };
     let config = check.config();
+    let http = check.http.map(Box::new);
     let (problems, warnings, contents) = check.reader.end();
     match config {
         Some(config) if problems.is_empty() => (Ok(Config { warnings, ..config }), contents),
-        _ => (Err(Problems(problems)), contents),
+        _ => (Err(Problems { all: problems, http }), contents),
     }
 }
 

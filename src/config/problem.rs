@@ -26,17 +26,34 @@ pub struct Problem {
     excerpt: Option<(String, usize)>,
     /// Whether the configuration is accepted all the same.
     is_warning: bool,
+    /// The same without a name that may be a secret in the wrong place, for the network and the log.
+    public: Option<Box<Problem>>,
 }
 
 impl Problem {
     /// A problem that is not at a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
-        Self { place, message, offset: usize::MAX, excerpt: None, is_warning: false }
+        Self { place, message, offset: usize::MAX, excerpt: None, is_warning: false, public: None }
     }
 
     /// A problem at a place of a file's text, which may be repeated in its excerpt.
     pub(super) fn at(path: &Path, text: &str, place: Range<usize>, message: impl Into<String>) -> Self {
+        Self::shown_at(path, text, place, true, message)
+    }
+
+    /// The same, of a place whose texts may be secrets and are not repeated.
+    pub(super) fn hiding(path: &Path, text: &str, place: Range<usize>, message: impl Into<String>) -> Self {
+        Self::shown_at(path, text, place, false, message)
+    }
+
+    fn shown_at(
+        path: &Path,
+        text: &str,
+        place: Range<usize>,
+        is_shown: bool,
+        message: impl Into<String>,
+    ) -> Self {
         let (line, column) = position(text, place.start);
         let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
         let source = text[start..].lines().next().unwrap_or_default();
@@ -44,8 +61,9 @@ impl Problem {
             place: printable(&format!("{}:{line}:{column}", path.display())),
             message: printable(&message.into()),
             offset: place.start,
-            excerpt: Some(window(masked(source, place.start - start..place.end - start))),
+            excerpt: Some(window(masked(source, place.start - start..place.end - start, is_shown))),
             is_warning: false,
+            public: None,
         }
     }
 
@@ -59,6 +77,18 @@ impl Problem {
         let end = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(&error.as_bytes()[..end]);
         Self::at(path, &text, end..end, "what stands here is no UTF-8; expected the file saved as UTF-8")
+    }
+
+    /// The same for a terminal; over the network and in the log it is `public`.
+    pub(super) fn with_public(self, public: Self) -> Self {
+        Self { public: Some(Box::new(public)), ..self }
+    }
+
+    /// The problem as the network and the log may show it: a secret may stand where the name of a variable or a file
+    /// belongs.
+    #[must_use]
+    pub fn public(&self) -> &Self {
+        self.public.as_deref().unwrap_or(self)
     }
 
     /// `sites.ron:12:9`, or what else it is about.
@@ -96,10 +126,10 @@ impl fmt::Display for Problem {
 }
 
 /// A line of the file without its secrets: it has its structure, the file's own words, the keys of maps, the values of
-/// fields that hold no secret, and what lies in `told`. Whatever the line says after a word that is not the file's own is
+/// fields that hold no secret, and what lies in `told` unless its texts are not to be shown. Whatever the line says after a word that is not the file's own is
 /// left out, because it may be the value of a mistyped field. Also gives where in it, in characters from 1, what stood
 /// at `at` is now.
-fn masked(line: &str, told: Range<usize>) -> (String, usize) {
+fn masked(line: &str, told: Range<usize>, is_shown: bool) -> (String, usize) {
     /// In place of any value, so that not even its length shows.
     const MASK: &str = "···";
     let mut shown = String::new();
@@ -127,7 +157,8 @@ fn masked(line: &str, told: Range<usize>) -> (String, usize) {
             column.get_or_insert(shown.chars().count() + 1);
         }
         match first {
-            _ if plain || told.contains(&at) => shown += piece,
+            '"' if !is_shown && told.contains(&at) => shown.extend(["\"", MASK, "\""]),
+            _ if plain || (is_shown && told.contains(&at)) => shown += piece,
             '"' => shown.extend(["\"", MASK, "\""]),
             _ if shown.ends_with(MASK) => {}
             _ => shown += MASK,
@@ -155,7 +186,8 @@ impl LineReader {
     /// Whether a piece may be shown that has the `rest` of the line behind it.
     fn may_show(&mut self, piece: &str, rest: &str) -> bool {
         /// Fields whose values are secrets, or may have one in them, and the words that a secret stands in.
-        const SECRET: [&str; 8] = ["password", "view", "admin", "query", "Plain", "Env", "File", "Token"];
+        const SECRET: [&str; 9] =
+            ["password", "view", "admin", "query", "Plain", "Env", "File", "Token", "PRIVATE KEY"];
         let is_name = rest.trim_start().starts_with(':');
         let is_first = std::mem::take(&mut self.is_first);
         match piece {
@@ -216,6 +248,41 @@ pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..offset];
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+}
+
+/// Stands for a name that is not repeated.
+pub(super) const UNNAMED: &str = "…";
+
+/// Whether a text is the name of a variable and hardly a secret: words in capitals with `_` between them, which may end
+/// with a number. `hunter2` and base32 are neither.
+pub(super) fn is_variable_like(text: &str) -> bool {
+    /// Longest name and longest word in it, in bytes.
+    const LENGTHS: (usize, usize) = (64, 15);
+    /// Most digits at the end of a word.
+    const DIGITS: usize = 4;
+    let is_word = |word: &str| {
+        let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+        word.len() - letters.len() <= DIGITS
+            && letters.len() <= LENGTHS.1
+            && letters.bytes().all(|byte| byte.is_ascii_uppercase())
+    };
+    text.len() <= LENGTHS.0
+        && text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && text.split('_').all(is_word)
+}
+
+/// Whether a text is the path of a file and hardly a secret: there is such a file, it ends like the files that are meant,
+/// or it leads into a folder. Base64 has slashes, too, but capitals as well.
+pub(super) fn is_path_like(text: &str, path: &Path) -> bool {
+    const ENDS: [&str; 9] =
+        [".cer", ".crt", ".key", ".password", ".pem", ".pwd", ".secret", ".token", ".txt"];
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let ends_so = ENDS.iter().any(|end| text.ends_with(end));
+    // The root is above any text that begins with a slash.
+    let leads_into = |folder: &Path| folder.parent().is_some() && folder.is_dir();
+    let is_in_folder = text.contains('/')
+        && (!text.contains(|c: char| c.is_ascii_uppercase()) || path.parent().is_some_and(leads_into));
+    path.exists() || (text.chars().all(is_plain) && (ends_so || is_in_folder))
 }
 
 /// What a value is by how it begins, for where it may not be repeated.

@@ -347,7 +347,7 @@ fn the_pages_certificate_lies_beside_the_file() {
         (
             "(cert: \"c\", key: \"\", ca: \"a\")",
             &[
-                "1:21: http.tls.cert: the file c can't",
+                "1:21: http.tls.cert: the file … can't",
                 "1:31: http.tls.key: the file  can't",
                 "1:35: unknown field `ca` in tls;",
             ],
@@ -373,5 +373,60 @@ fn the_pages_certificate_lies_beside_the_file() {
         let as_told =
             heads.len() == told.len() && heads.iter().zip(told).all(|(head, told)| head.starts_with(told));
         assert!(as_told, "{tls}: {told:?}: {problems}");
+    }
+}
+
+#[test]
+fn names_that_are_hardly_secrets() {
+    use super::problem::{is_path_like, is_variable_like};
+    for (text, is_one) in [
+        ("PHSWEB_ADMIN_TOKEN", true),
+        ("OLD", true),
+        ("SITE12_PASSWORD2", true),
+        ("_X", true),
+        ("", false),
+        ("hunter2", false),
+        ("Hunter", false),
+        ("JBSWY3DPEHPK3PXP", false),
+        ("AKIAIOSFODNN7EXAMPLE", false),
+        ("QWERTYUIOPASDFGHJKLZXCVBNM", false),
+        ("1234", false),
+        ("PIN_123456", false),
+    ] {
+        assert_eq!(is_variable_like(text), is_one, "{text}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("secrets")).unwrap();
+    for (text, is_one) in [
+        ("admin.token", true),
+        ("../router.secret", true),
+        ("secrets/Awka", true),
+        ("nowhere/awka", true),
+        ("nowhere/Awka", false),
+        ("/Hunter2-e11c", false),
+        ("hunter2", false),
+        ("hunter2.", false),
+        ("hunter.two", false),
+        ("two words.pem", false),
+        ("aGVs/bG8rd29ybGQ=", false),
+        ("a-long.password-with-dots", false),
+    ] {
+        assert_eq!(is_path_like(text, &folder.path().join(text)), is_one, "{text}");
+    }
+}
+
+#[test]
+fn a_path_that_may_be_a_secret_is_not_in_the_line_either() {
+    for field in ["tls: Ca(\"hunter2\")", "tls: Ca(\n\"hunter2\")", "password: File(\"hunter2\")"] {
+        let text = format!("(sites: {{\"a\": (hosts: [\"r\"], user: \"u\",\n{field})}})");
+        let problems = parse_with(&text, &[]).unwrap_err();
+        assert!(problems.contains("file … can't be read") && !problems.contains("hunter2"), "{problems}");
+    }
+    for part in ["cert", "key"] {
+        let text =
+            format!("(sites: {{}}, http: (tls: (cert: \"a.pem\", key: \"a.pem\",\n{part}: \"hunter2\")))");
+        let text = text.replacen(&format!("{part}: \"a.pem\","), "", 1);
+        let problems = parse_with(&text, &[]).unwrap_err();
+        assert!(problems.contains("file … can't be read") && !problems.contains("hunter2"), "{problems}");
     }
 }

@@ -87,7 +87,7 @@ impl Reload {
     /// Whether the file as it is is in use.
     #[must_use]
     pub fn is_good(&self) -> bool {
-        self.problems.is_empty()
+        self.problems.is_empty() && self.more_problems == 0
     }
 
     /// It was tried, and is in use or not, with these problems or none.
@@ -99,6 +99,14 @@ impl Reload {
         self.more_problems = problems.len().saturating_sub(Self::MAX_PROBLEMS);
         problems.truncate(Self::MAX_PROBLEMS);
         self.problems = problems.into();
+    }
+
+    /// Keeps the problems that are `harmless`, without the lines of the file: who may see more is not known.
+    pub fn withhold(&mut self, is_harmless: impl Fn(&Problem) -> bool) {
+        let count = self.problems.len();
+        let harmless = self.problems.iter().filter(|problem| is_harmless(problem));
+        self.problems = harmless.map(|problem| Problem { excerpt: None, ..problem.clone() }).collect();
+        self.more_problems += count - self.problems.len();
     }
 
     /// The configuration in use has these warnings or none.

@@ -4,8 +4,9 @@ use std::fs;
 
 use phsweb_agent::simulator::{Login, Settings};
 
-use super::agent::{Given, end_of, program, until};
+use super::agent::{Agent, Given, end_of, program, until};
 use super::{router, version};
+use crate::support::kept::{Kept, Way};
 
 const PASSWORDS: [&str; 4] = ["pw-plain-7f3a", "pw-env-91bc", "pw-file-55de", "pw-override-0d2e"];
 const VIEW_TOKEN: &str = "tok-view-a81c";
@@ -141,4 +142,81 @@ fn no_error_repeats_a_secret_that_stands_on_a_line_of_its_own() {
         site("password:\n      // Ask Ngozi.\n      \"SECRET\""),
         http("admin: Token(\n    Plain(\n      \"SECRET\" oops\n    ))"),
     ]);
+}
+
+/// A password or token that somebody writes where the name of its variable or file belongs.
+#[test]
+fn a_secret_in_the_place_of_a_name_is_repeated_nowhere() {
+    let router = router(Settings::default());
+    let given = || Given::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
+    let good = given().site("awka", router.addr(), "");
+    let kept = Kept::start(&good);
+    let site = format!("hosts: [\"{}\"]", router.addr());
+    for (name, secret) in [
+        ("Env", "hunter2_e11c"),
+        ("Env", "JBSWY3DPEHPK3PXP"),
+        ("File", "hunter2-e11c"),
+        ("File", "aGVs/bG8rd29ybGQ"),
+    ] {
+        for text in [
+            given().raw_site("awka", &format!("{site}, password: {name}(\"{secret}\")")).text(),
+            given()
+                .http(&format!("view: Token({name}(\"{secret}\")),"))
+                .site("awka", router.addr(), "")
+                .text(),
+            given()
+                .http(&format!("tls: (cert: \"{secret}\", key: \"{secret}\"),"))
+                .site("awka", router.addr(), "")
+                .text(),
+            given().site("awka", router.addr(), &format!("tls: Ca(\"{secret}\")")).text(),
+        ] {
+            let before = kept.not_taken().len();
+            kept.running.unsaid.add(secret);
+            kept.write("sites.ron", &text, Way::InPlace);
+            kept.running.signal("HUP");
+            until("the problem is logged", || (kept.not_taken().len() > before).then_some(()));
+            // The agent's answers and log are searched for it by `unsaid`.
+            for token in ["", "Bearer admin-token-of-this-test"] {
+                for path in ["/api/config", "/", "/sites/awka", "/metrics"] {
+                    kept.ask("GET", path, &[("Authorization", token)]);
+                }
+            }
+            let told = kept.config()["error"]["problems"][0].clone();
+            assert!(told["place"].as_str().unwrap().starts_with("sites.ron:"), "{told}");
+            assert!(told["message"].as_str().unwrap().contains('…'), "{told}");
+            for command in ["check", "run"] {
+                let mut command = program([command]);
+                command.current_dir(kept.path(""));
+                let ended = end_of(command);
+                assert_eq!(ended.code, Some(1), "{}", ended.err);
+                let said = ended.out + &ended.err;
+                assert!(said.contains("sites.ron:") && !said.contains(secret), "{said}");
+            }
+            kept.save(&good);
+        }
+    }
+}
+
+/// What is named in the usual way is named at a terminal, and nowhere else.
+#[test]
+fn a_variable_that_is_missing_is_named_at_a_terminal_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("sites.ron"), site("password: Env(\"AWKA_PASSWORD\")")).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = program(arguments);
+        command.current_dir(folder.path());
+        command
+    };
+    for arguments in [&["check"][..], &["run"]] {
+        let ended = end_of(command(arguments));
+        let said = ended.out + &ended.err;
+        assert!(said.contains("the environment variable AWKA_PASSWORD is not set"), "{said}");
+        assert!(said.contains("Env(\"AWKA_PASSWORD\")"), "{said}");
+    }
+    let agent = Agent::start(command(&["run", "--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]));
+    let told = "sites.awka.password: the environment variable … is not set";
+    until("it is logged", || agent.running.err().contains(told).then_some(()));
+    for said in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
+        assert!(said.contains(told) && !said.contains("AWKA_PASSWORD"), "{said}");
+    }
 }

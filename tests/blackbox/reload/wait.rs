@@ -63,18 +63,73 @@ fn a_file_that_is_wrong_at_the_start_is_told_and_waited_for() {
     fs::write(&path, given.text().replace("hosts:", "hots:")).unwrap();
     let agent = Agent::start(command);
     let page = agent.page("/");
-    assert!(page.contains("sites.ron has a problem") && page.contains("`hosts`"), "{page}");
-    assert!(!page.contains("the-admin-token"));
-    // A program that has its token asks on, and need not wait afterwards.
+    assert!(page.contains("sites.ron has a problem") && !page.contains("`hosts`"), "{page}");
+    assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
+    // The token that the file names counts already: its holder sees what is wrong.
     let agent = agent.with_token("the-admin-token");
+    let page = agent.page("/");
+    assert!(page.contains("`hosts`") && page.contains("Ours"), "{page}");
+    assert!(!page.contains("the-admin-token"));
     for _ in 0..12 {
-        assert_eq!(agent.get("/api/hotspot/awka/active").status, 403);
+        assert_eq!(agent.get("/api/hotspot/awka/active").status, 404);
     }
     fs::write(&path, given.text()).unwrap();
     until("it is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
     agent.well("awka");
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 200);
     assert!(agent.page("/").contains("Ours"));
+}
+
+#[test]
+fn a_file_that_is_wrong_opens_no_page_that_it_protects() {
+    let router = router(Settings::default());
+    let tokens =
+        "view: Token(Plain(\"view-token-of-this-test\")), admin: Token(Plain(\"admin-token-of-this-test\"))";
+    let given = waiting(&router).http(tokens);
+    let wrong = given.text().replace("hosts:", "hots:");
+    // From the start, and after a file that says nothing of who may look.
+    for first in [&wrong, "("] {
+        let (command, folder) = given.command();
+        let path = folder.path().join("sites.ron");
+        fs::write(&path, first).unwrap();
+        let agent = Agent::start(command);
+        fs::write(&path, &wrong).unwrap();
+        until("a token is asked for", || (agent.get("/api/config").status == 401).then_some(()));
+        assert_eq!(agent.get("/").status, 401);
+        let agent = agent.with_token("view-token-of-this-test");
+        let config = agent.get("/api/config");
+        assert!(config.body.contains("`hosts`") && !config.body.contains("127.0.0.1"), "{}", config.body);
+        // What was good once counts until the next that is good.
+        fs::write(&path, given.text().replace("admin-token-of-this-test\"", "")).unwrap();
+        until("the other problem is told", || {
+            agent.get("/api/config").body.contains("not RON").then_some(())
+        });
+        assert_eq!(agent.ask("GET", "/api/config", &[("Authorization", "")]).status, 401);
+    }
+}
+
+#[test]
+fn where_nothing_says_who_may_look_nothing_of_the_file_is_shown() {
+    let router = router(Settings::default());
+    let given = waiting(&router)
+        .http("admin: Token(Env(\"NOT_SET\"))")
+        .raw_site("private-key", "hots: [\"private-host\"]");
+    let (command, _folder) = given.command();
+    let agent = Agent::start(command);
+    let config = agent.json("/api/config");
+    let problems = config["error"]["problems"].as_array().unwrap();
+    assert_eq!(problems.len(), 1, "{config}");
+    let place = problems[0]["place"].as_str().unwrap();
+    assert!(place.contains("sites.ron:2:"), "{config}");
+    assert_eq!(problems[0]["message"], "http.admin: the environment variable … is not set");
+    assert!(problems[0]["excerpt"].is_null(), "{config}");
+    assert!(config["error"]["moreProblems"].as_u64().unwrap() >= 1, "{config}");
+    for path in ["/", "/api/config", "/api/sites"] {
+        let body = agent.get(path).body;
+        for private in ["private-key", "private-host"] {
+            assert!(!body.contains(private), "{private} is at {path}: {body}");
+        }
+    }
 }
 
 #[test]
