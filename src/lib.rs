@@ -21,6 +21,7 @@
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody; `limit` keeps clients from flooding the log |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //! | [`executor`] | the thread that runs all tasks |
+//! | [`text`] | text from elsewhere, as a terminal or a log may show it |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
@@ -77,4 +78,5 @@ pub mod routeros;
 pub mod simulator;
 pub mod site;
 pub mod state;
+pub mod text;
 pub mod timings;

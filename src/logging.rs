@@ -24,6 +24,7 @@ use rustix::io::ioctl_fionbio;
 use rustix::stdio::dup2_stderr;
 use simple_logger::SimpleLogger;
 
+use crate::text::visible;
 use limit::Limiter;
 
 /// Most lines waiting to be written: a burst from a thousand sites.
@@ -123,7 +124,8 @@ struct Line {
 
 impl Line {
     fn of(record: &Record) -> Self {
-        let mut text = record.args().to_string();
+        // Texts of routers and clients can't make another line of it, nor look like one.
+        let mut text: String = record.args().to_string().chars().map(visible).collect();
         if cut(&mut text, MAX_TEXT) {
             text.push('…');
         }

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use phsweb_agent::command::Failure;
 use phsweb_agent::logging;
+use phsweb_agent::text::visible_lines;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
 use crate::arguments::{Invocation, read};
@@ -43,7 +44,7 @@ fn main() -> ExitCode {
                 Failure::Usage(message) => (EXIT_USAGE, message),
             };
             // Where nobody reads it, the exit code still says so.
-            let _ = writeln!(io::stderr(), "{message}");
+            let _ = writeln!(io::stderr(), "{}", visible_lines(&message));
             ExitCode::from(code)
         }
     }

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, Host, Problems};
 use crate::routeros::tls::Tls;
 use crate::simulator::{Router, Settings};
+use crate::text::visible_lines;
 pub use signals::Signals;
 
 /// Why a command could not do what it was asked, in words for its user.
@@ -85,5 +86,5 @@ fn nothing_to_reload() {
 
 /// Tells the user at the terminal. Where nobody listens, nobody is told.
 fn say(line: &str) {
-    let _ = writeln!(io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{}", visible_lines(line));
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::string::FromUtf8Error;
 
 use super::fields::is_own;
+use crate::text::visible;
 
 /// Longest piece of the file that an error repeats, in characters.
 const SHOWN: usize = 40;
@@ -320,7 +321,7 @@ pub(super) fn shown(piece: &str) -> String {
 
 /// The text without what would steer a terminal or end a line of the log; so many characters as it had.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if c == '\t' { c } else { visible(c) }).collect()
 }
 
 /// What stands around the column of a line, which may be long.

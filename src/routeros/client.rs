@@ -116,8 +116,7 @@ impl Client {
             )),
             (Method::Challenge, ret) => {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));
-                let response = response
-                    .ok_or_else(|| Error::new(Cause::Auth, "the router sent no challenge to respond to"))?;
+                let response = response.ok_or_else(Error::no_challenge)?;
                 let reply = self.say(&response).wait("/login", Instant::now(), timeout, None).await?;
                 granted(reply).map(drop)
             }

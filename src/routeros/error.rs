@@ -4,6 +4,7 @@
 use std::{fmt, io};
 
 use super::wire;
+use crate::text::visible;
 
 /// Longest text of a router that an error repeats, in characters. It goes to the page, the
 /// JSON and the log; RouterOS's own messages have a tenth of it.
@@ -219,6 +220,15 @@ impl Error {
         error
     }
 
+    /// What a router sent as the challenge of its login is none, and is not answered.
+    pub(super) fn no_challenge() -> Self {
+        const HINT: &str = "No password was sent, nor a digest of one. login: Challenge is for RouterOS before 6.43; remove \
+            it for later versions. Otherwise something else may answer at this address. On the router: /system resource \
+            print, /ip service print";
+        let message = "the router sent no challenge of 32 hexadecimal digits to respond to";
+        Self { hint: HINT, ..Self::new(Cause::Protocol, message) }
+    }
+
     /// Whether the router answered, and this is what it said.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -335,7 +345,7 @@ pub(super) fn said(traps: &[Trap]) -> String {
 /// A router's words as an error may repeat them: one line, of bounded length.
 pub(super) fn told(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
-    let line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let line = text.chars().map(|c| if c.is_control() { ' ' } else { visible(c) });
     let mut told: String = line.take(MAX_TOLD).collect();
     if text.chars().nth(MAX_TOLD).is_some() {
         told.push('…');
@@ -368,6 +378,7 @@ mod tests {
     #[test]
     fn a_routers_words_stay_one_bounded_line() {
         assert_eq!(told(b"no\r\nsuch\x1b[1m \xff"), "no  such [1m \u{fffd}");
+        assert_eq!(told("a\u{202e}b\u{2028}c\u{e0041}".as_bytes()), "a\u{fffd}b\u{fffd}c\u{fffd}");
         assert_eq!(told("ẹ".repeat(MAX_TOLD).as_bytes()), "ẹ".repeat(MAX_TOLD));
         assert_eq!(told("ẹ".repeat(MAX_TOLD + 1).as_bytes()), "ẹ".repeat(MAX_TOLD) + "…");
     }

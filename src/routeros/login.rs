@@ -25,10 +25,17 @@ pub fn plain(user: &[u8], password: &[u8]) -> Sentence {
     sentence
 }
 
+/// Hexadecimal digits of a challenge. A response to a shorter one, or to none, would be a digest of the password that
+/// can be looked up.
+const CHALLENGE: usize = 32;
+
 /// The second sentence of the login before 6.43: the answer to the challenge in `ret`,
-/// or `None` where that is not hexadecimal.
+/// or `None` where that is no challenge.
 #[must_use]
 pub fn respond(user: &[u8], password: &[u8], ret: &[u8]) -> Option<Sentence> {
+    if ret.len() != CHALLENGE {
+        return None;
+    }
     let mut sentence = Sentence::from_words(["/login"]);
     sentence.push_attribute(b"name", user);
     sentence.push_attribute(b"response", response(password, ret)?.as_bytes());
@@ -58,9 +65,20 @@ mod tests {
     fn the_response_to_a_known_challenge() {
         let expected = "0021277bff9ac7caf06aa608e46616d47f";
         assert_eq!(response(b"passTest", b"abc123").as_deref(), Some(expected));
-        let sentence = respond(b"admin", b"passTest", b"abc123").unwrap();
-        assert_eq!(sentence.get("response"), Some(expected.as_bytes()));
+        let sentence = respond(b"admin", b"passTest", b"ebddd18303a54111e2dea05a92ab46b4").unwrap();
+        assert_eq!(sentence.get("response"), Some(&b"00f0a08bf40926bc843e7e19ac45b567a3"[..]));
         assert_eq!(sentence.get("name"), Some(&b"admin"[..]));
+    }
+
+    #[test]
+    fn only_32_digits_are_a_challenge() {
+        let digits = "ebddd18303a54111e2dea05a92ab46b4".repeat(3);
+        for length in 0..=digits.len() {
+            let response = respond(b"admin", b"passTest", &digits.as_bytes()[..length]);
+            assert_eq!(response.is_some(), length == 32, "{length}");
+        }
+        assert_eq!(respond(b"admin", b"passTest", &[b'g'; 32]), None);
+        assert_eq!(respond(b"admin", b"passTest", &[0xff; 32]), None);
     }
 
     #[test]

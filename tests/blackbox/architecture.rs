@@ -6,19 +6,20 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("clock", &[]),
     ("executor", &[]),
     ("timings", &[]),
-    ("logging", &[]),
-    ("routeros", &[]),
+    ("text", &[]),
+    ("logging", &["text"]),
+    ("routeros", &["text"]),
     ("plugin", &["clock", "routeros"]),
     (
         "state",
         &["clock", "plugin", "routeros::codepage", "routeros::error", "routeros::value", "routeros::wire"],
     ),
     ("action", &["clock", "plugin", "routeros::error"]),
-    ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls"]),
+    ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls", "text"]),
     ("site", &["action", "clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
     (
         "http",
@@ -50,6 +51,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
             "simulator",
             "site",
             "state",
+            "text",
             "timings",
         ],
     ),

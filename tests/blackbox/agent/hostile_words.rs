@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use phsweb_agent::routeros::wire::Sentence;
 use serde_json::Value;
 
-use super::agent::{Given, until};
+use super::agent::{Given, end_of, program, until};
 use super::peer::Peer;
 
 /// A line that no router may get into the log: it has everything that a true one has.
@@ -165,4 +165,36 @@ fn words_about_a_private_menu_are_for_the_admin() {
     let mut lines = BufReader::new(events).lines().map(Result::unwrap);
     let data = lines.find(|line| line.starts_with("data: ") && line.contains("awka")).unwrap();
     assert!(data.contains("shown to the admin") && !data.contains("ngozi"), "{data}");
+}
+
+/// With such a character a line looks like another one, or like two.
+#[test]
+fn characters_that_steer_a_terminal_reach_neither_log_nor_terminal() {
+    const STEERS: [char; 6] = ['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}', '\u{feff}', '\u{e0041}'];
+    let words: String =
+        ["no"].into_iter().map(str::to_string).chain(STEERS.map(|c| format!("{c}forged"))).collect();
+    let peer = Peer::start(move |tag| traps(tag, [words.as_str()]));
+    peer.set_bad();
+    let given = Given::default()
+        .http("admin: Token(Plain(\"admin-token-of-this-test\")),")
+        .defaults("refresh: \"1s\",")
+        .site("awka", peer.address, "name: \"A\u{202e}B\"");
+    let (mut tests, _folder) = given.command();
+    tests = {
+        let mut command = program(["test"]);
+        command.current_dir(tests.get_current_dir().unwrap());
+        command
+    };
+    let ended = end_of(tests);
+    let agent = given.start().with_token("admin-token-of-this-test");
+    let site = until("the plugin fails", || {
+        let site = agent.json("/api/sites/awka");
+        site["plugins"]["resource"]["error"].is_object().then_some(site)
+    });
+    let message = site["plugins"]["resource"]["error"]["message"].as_str().unwrap();
+    for said in [&agent.running.err(), &agent.running.out(), &ended.out, &ended.err, message] {
+        assert!(!said.contains(STEERS), "{said:?}");
+    }
+    assert!(ended.out.contains("no\u{fffd}forged\u{fffd}forged"), "{}", ended.out);
+    until("it is logged", || agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(()));
 }

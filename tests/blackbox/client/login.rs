@@ -56,15 +56,15 @@ fn the_other_method_is_refused_and_tried_once() {
     }
 }
 
-/// The words on the wire, and the vector of `routeros-api.md`.
+/// The words on the wire.
 #[test]
 fn the_response_is_the_known_one() {
     let script = |peer: &mut Peer| {
         assert_eq!(peer.asked().words, ["/login"]);
-        peer.write(b"\x05!done\x0B=ret=abc123\0");
+        peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
         assert_eq!(
             peer.asked().words,
-            ["/login", "=name=admin", "=response=0021277bff9ac7caf06aa608e46616d47f"]
+            ["/login", "=name=admin", "=response=00f0a08bf40926bc843e7e19ac45b567a3"]
         );
         peer.write(b"\x05!done\0");
         peer.closed();
@@ -88,17 +88,37 @@ fn a_refused_response_is_not_tried_again() {
     assert!(error.message.contains("cannot log in"), "{error}");
 }
 
+/// The digest of a password without a challenge could be looked up: none is sent.
 #[test]
-fn a_challenge_that_is_none_is_refused() {
-    for done in [&b"\x05!done\0"[..], b"\x05!done\x09=ret=word\0"] {
+fn what_is_no_challenge_of_32_digits_is_not_answered() {
+    let digits = "ebddd18303a54111e2dea05a92ab46b4";
+    for ret in [
+        None,
+        Some(""),
+        Some("word"),
+        Some("abc123"),
+        Some(&digits[..30]),
+        Some(&format!("{digits}00")),
+        Some(&digits.replace('e', "g")),
+    ] {
+        let ret = ret.map(|ret| format!("=ret={ret}"));
+        let mut done = b"\x05!done".to_vec();
+        if let Some(word) = &ret {
+            done.push(u8::try_from(word.len()).unwrap());
+            done.extend(word.as_bytes());
+        }
+        done.push(0);
         let script = move |peer: &mut Peer| {
-            peer.asked();
-            peer.write(done);
+            assert_eq!(peer.asked().words, ["/login"]);
+            peer.write(&done);
+            // With nothing sent before.
             peer.closed();
         };
         let error = with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await)
             .unwrap_err();
-        assert_eq!(error.cause, Cause::Auth, "{error}");
+        assert_eq!(error.cause, Cause::Protocol, "{ret:?}: {error}");
+        assert!(error.message.contains("32 hexadecimal digits"), "{ret:?}: {error}");
+        assert!(error.hint.contains("No password was sent"), "{ret:?}: {}", error.hint);
     }
 }
 

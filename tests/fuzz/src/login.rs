@@ -54,12 +54,12 @@ fn asked(written: &[u8]) -> Vec<Sentence> {
 
 /// Responds to a challenge of these bytes, and of them as a router writes bytes.
 fn challenge(bytes: &[u8]) {
-    let is_hex = bytes.len().is_multiple_of(2) && bytes.iter().all(u8::is_ascii_hexdigit);
+    let is_challenge = bytes.len() == 32 && bytes.iter().all(u8::is_ascii_hexdigit);
     let digit = |value| char::from_digit(u32::from(value), 16).expect("four bits");
     let hex: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
-    for (ret, is_hex) in [(bytes, is_hex), (hex.as_bytes(), true)] {
+    for (ret, is_challenge) in [(bytes, is_challenge), (hex.as_bytes(), hex.len() == 32)] {
         let sentence = login::respond(USER.as_bytes(), PASSWORD.as_bytes(), ret);
-        assert_eq!(sentence.is_some(), is_hex);
+        assert_eq!(sentence.is_some(), is_challenge);
         let response = sentence.as_ref().and_then(|sentence| sentence.get("response"));
         assert!(response.is_none_or(|response| response.starts_with(b"00") && response.len() == 34));
     }
