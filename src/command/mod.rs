@@ -76,7 +76,7 @@ fn simulated(site: &config::Site, settings: Settings) -> Result<Router, Failure>
 /// The site with a simulated router's address for its own.
 fn at_simulator(site: &config::Site, router: &Router) -> config::Site {
     let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
-    config::Site { hosts: vec![host], tls: Tls::Off, ..site.clone() }
+    config::Site { hosts: vec![host], tls: Tls::Off, pins: Vec::new(), ..site.clone() }
 }
 
 /// For a command that has no file.

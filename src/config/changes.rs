@@ -34,7 +34,7 @@ impl Site {
 
     /// How its router is reached and logged in to.
     fn way(&self) -> impl PartialEq {
-        (&self.hosts, self.credentials(), self.login, &self.tls)
+        (&self.hosts, self.credentials(), self.login, &self.tls, &self.pins)
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::config::{Host, Http, Secret};
     use crate::routeros::login::Method;
-    use crate::routeros::tls::Tls;
+    use crate::routeros::tls::{Fingerprint, Tls};
 
     fn host(name: &str) -> Host {
         Host { name: name.into(), port: 8728 }
@@ -127,7 +127,7 @@ mod tests {
     fn each_field_asks_for_the_least_that_serves() {
         use Change::{Anew, InPlace, Reconnect};
         let of = site("awka");
-        let pin = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
+        let pin: Fingerprint = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         for (new, expected) in [
             (of.clone(), None),
             (Site { name: "Awka".into(), ..of.clone() }, Some(InPlace)),
@@ -147,6 +147,7 @@ mod tests {
             (Site { password: Secret::new("other".into()), ..of.clone() }, Some(Reconnect)),
             (Site { login: Method::Challenge, ..of.clone() }, Some(Reconnect)),
             (Site { tls: Tls::Pin(pin), ..of.clone() }, Some(Reconnect)),
+            (Site { pins: vec![pin, pin], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("b"), host("a")], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("b")], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("c")], ..of.clone() }, Some(Anew)),

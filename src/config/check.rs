@@ -1,12 +1,14 @@
 //! One check of one file: each field against its rule, every problem noted.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
@@ -17,7 +19,7 @@ use super::{Environment, Network, https};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
-use crate::routeros::tls::{Authorities, Tls};
+use crate::routeros::tls::{Authorities, Fingerprint, Tls};
 
 /// Longest key of a site or name of a plugin, in characters.
 pub(super) const MAX_KEY: usize = 40;
@@ -71,9 +73,41 @@ enum Login {
 #[derive(Deserialize)]
 enum Security {
     Off,
-    Pin(String),
+    Pin(OneOrMore),
     Ca(PathBuf),
 }
+
+/// A text, or a list of them.
+struct OneOrMore(Vec<String>);
+
+impl<'de> Deserialize<'de> for OneOrMore {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = OneOrMore;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMore, E> {
+                Ok(OneOrMore(vec![text.into()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMore, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMore(texts))
+            }
+        }
+        deserializer.deserialize_any(Texts)
+    }
+}
+
+/// How a site's connections are secured, and each host's certificate where they differ.
+type Secured = (Tls, Vec<Fingerprint>);
 
 /// One check of one file.
 pub(super) struct Check<'f, 'e> {
@@ -255,9 +289,18 @@ impl<'f> Check<'f, '_> {
             let fits = |text: &str| (1..=100).contains(&text.chars().count()).then(|| text.to_string());
             self.text("name", node, "a text of 1 to 100 characters", fits)
         });
-        let tls = fields.get("tls").map_or(Some(Tls::Off), |node| self.tls(node));
-        let port = if tls == Some(Tls::Off) { API_PORT } else { API_TLS_PORT };
-        let hosts = self.hosts(key, &fields, port);
+        let tls = fields.get("tls").map_or(Some((Tls::Off, Vec::new())), |node| self.tls(node));
+        let is_off = tls.as_ref().is_some_and(|(tls, _)| *tls == Tls::Off);
+        let hosts = self.hosts(key, &fields, if is_off { API_PORT } else { API_TLS_PORT });
+        if let (Some(node), Some((_, pins)), Some(hosts)) = (fields.get("tls"), &tls, &hosts)
+            && ![0, hosts.len()].contains(&pins.len())
+        {
+            let found = format!("found {} fingerprints for {} of hosts", pins.len(), hosts.len());
+            self.reader.problem(
+                node,
+                format!("tls: {found}; expected one for each, in their order, or one for all"),
+            );
+        }
         let password = self.password(key, &fields);
         let login = fields.get("login").and_then(|node| {
             self.reader.value("login", node, "Plain, or Challenge for RouterOS before 6.43")
@@ -280,7 +323,7 @@ impl<'f> Check<'f, '_> {
             }
         }
         let codepage = codepage.map(|(_, codepage)| codepage);
-        let (hosts, user, password) = (hosts?, user?, password?);
+        let (hosts, user, password, (tls, pins)) = (hosts?, user?, password?, tls?);
         let is_ascii = user.is_ascii() && password.expose().is_ascii();
         let default = Site::new(key, hosts, &user, password);
         Some(Site {
@@ -289,7 +332,8 @@ impl<'f> Check<'f, '_> {
                 Some(Login::Challenge) => Method::Challenge,
                 Some(Login::Plain) | None => default.login,
             },
-            tls: tls?,
+            tls,
+            pins,
             codepage: codepage.unwrap_or(default.codepage),
             login_codepage: codepage.filter(|_| !is_ascii),
             refresh: common.refresh.or(defaults.refresh).unwrap_or(default.refresh),
@@ -304,16 +348,22 @@ impl<'f> Check<'f, '_> {
         })
     }
 
-    fn tls(&mut self, node: Node<'f>) -> Option<Tls> {
+    fn tls(&mut self, node: Node<'f>) -> Option<Secured> {
         const EXPECTED: &str = "Off, Pin(\"sha256:…\") with the 64 hexadecimal digits of the certificate's fingerprint, or Ca(\"ca.pem\")";
         match self.reader.value("tls", node, EXPECTED)? {
-            Security::Off => Some(Tls::Off),
-            Security::Pin(text) => {
-                let pin = text.parse().ok();
-                if pin.is_none() {
+            Security::Off => Some((Tls::Off, Vec::new())),
+            Security::Pin(OneOrMore(texts)) => {
+                let pins: Option<Vec<Fingerprint>> = texts.iter().map(|text| text.parse().ok()).collect();
+                let secured = pins.and_then(|mut pins| {
+                    let tls = Tls::Pin(*pins.first()?);
+                    // One is for all hosts.
+                    pins.truncate(if pins.len() == 1 { 0 } else { pins.len() });
+                    Some((tls, pins))
+                });
+                if secured.is_none() {
                     self.reader.unexpected("tls", node, EXPECTED);
                 }
-                pin.map(Tls::Pin)
+                secured
             }
             Security::Ca(path) => {
                 let file = self.reader.relative(&path);
@@ -323,7 +373,7 @@ impl<'f> Check<'f, '_> {
                         let message = |file: &str| format!("tls: the Ca file {file} {error}");
                         self.reader.problem_with_file(node, (&path, &file), message);
                     });
-                authorities.ok().map(Tls::Ca)
+                authorities.ok().map(|authorities| (Tls::Ca(authorities), Vec::new()))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What a good configuration holds, with defaults filled in and secrets fetched.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use super::{Https, Network, Problem, Secret};
 use crate::plugin::{self, Plugin};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::Method;
-use crate::routeros::tls::Tls;
+use crate::routeros::tls::{Fingerprint, Tls};
 
 /// The whole of `sites.ron`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,6 +81,8 @@ pub struct Site {
     pub login: Method,
     /// How the connection is secured.
     pub tls: Tls,
+    /// Each host's certificate, in their order, where they differ; else none, and `tls` is that of all.
+    pub pins: Vec<Fingerprint>,
     /// How to show text that is not UTF-8.
     pub codepage: &'static Codepage,
     /// How to send the user and the password; `None`: in UTF-8.
@@ -108,6 +111,7 @@ impl Site {
             password,
             login: Method::Plain,
             tls: Tls::Off,
+            pins: Vec::new(),
             codepage: Codepage::WESTERN,
             login_codepage: None,
             refresh: Duration::from_secs(30),
@@ -116,6 +120,12 @@ impl Site {
             live: true,
             plugins: plugin::BUILT_IN.into_iter().filter_map(plugin::built_in).collect(),
         }
+    }
+
+    /// How the connection to a host is secured.
+    #[must_use]
+    pub fn tls_of(&self, host: usize) -> Cow<'_, Tls> {
+        self.pins.get(host).map_or(Cow::Borrowed(&self.tls), |pin| Cow::Owned(Tls::Pin(*pin)))
     }
 
     /// The user and the password as the bytes that a login sends. `WinBox` on Windows stores them in the code page of

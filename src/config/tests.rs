@@ -310,7 +310,38 @@ fn tls_is_off_pinned_or_by_a_ca() {
     assert_eq!(pinned.sites[0].tls, Tls::Pin(format!("sha256:{pin}").parse().unwrap()));
     assert_eq!(pinned.sites[0].hosts[0].port, API_TLS_PORT, "the port follows");
     assert_eq!(with("Off").unwrap().sites[0].hosts[0].port, API_PORT);
+    let hosts = |count: usize, tls: &str| {
+        let hosts = vec!["\"r\""; count].join(", ");
+        parse_with(
+            &format!(
+                "(sites: {{\"a\": (hosts: [{hosts}], user: \"u\", password: Plain(\"\"), tls: {tls})}})"
+            ),
+            &[],
+        )
+    };
+    let other = format!("sha256:{}", "1".repeat(64));
+    let list = format!("Pin([\"sha256:{pin}\", \"{other}\"])");
+    let site = hosts(2, &list).unwrap().sites[0].clone();
+    assert_eq!(
+        [0, 1].map(|at| site.tls_of(at).into_owned()),
+        [format!("sha256:{pin}"), other].map(|pin| Tls::Pin(pin.parse().unwrap()))
+    );
+    let site = hosts(3, &format!("Pin([\"sha256:{pin}\"])")).unwrap().sites[0].clone();
+    assert_eq!(
+        (site.tls_of(2).into_owned(), site.pins.len()),
+        (pinned.sites[0].tls.clone(), 0),
+        "one for all"
+    );
+    for count in [1, 3] {
+        let problems = hosts(count, &list).unwrap_err();
+        let told = format!(
+            "sites.a.tls: found 2 fingerprints for {count} of hosts; expected one for each, in their order"
+        );
+        assert!(problems.contains(&told), "{problems}");
+    }
     for (tls, told) in [
+        ("Pin([])", "tls: found Pin([]); expected Off, Pin(\"sha256:…\") with"),
+        ("Pin([5])", "tls: found Pin([5]); expected Off, Pin(\"sha256:…\") with"),
         ("Pin(\"sha256:12\")", "tls: found Pin(\"sha256:12\"); expected Off, Pin(\"sha256:…\") with the 64"),
         ("On", "tls: found On; expected Off"),
         ("Ca(\"no-such.pem\")", "tls: the Ca file no-such.pem can't be read"),

@@ -59,7 +59,8 @@ impl Patience {
         loop {
             Timer::after(interval).await;
             for (at, (host, taken)) in earlier.iter().zip(&mut taken).enumerate() {
-                let took = connect((&host.name, host.port), &config.tls, config.connect_timeout).await;
+                let tls = config.tls_of(at);
+                let took = connect((&host.name, host.port), &tls, config.connect_timeout).await;
                 let error = took.err();
                 *taken = if error.is_none() { *taken + 1 } else { 0 };
                 store.update(&config.key, |site| site.host_tried(at, error));

@@ -270,8 +270,9 @@ impl SiteTask {
             configured.reconnects(&config).await;
             None
         };
-        let connected =
-            async { Some(connect((&host.name, host.port), &config.tls, config.connect_timeout).await) };
+        let connected = async {
+            Some(connect((&host.name, host.port), &config.tls_of(at), config.connect_timeout).await)
+        };
         let (client, connection) = match connected.or(reconfigured).await {
             Some(Ok(halves)) => halves,
             Some(Err(error)) => return Visited::Ended(Ended { error, answered: None }),

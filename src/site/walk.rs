@@ -1,5 +1,6 @@
 //! `test`: a site's way from its name to its figures, step by step, each with its time.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,13 +25,13 @@ const NO_SESSION: &[u8] = b"*FFFFFFFF";
 /// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
 /// logs in once to each host.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
-    for host in &config.hosts {
-        walk_to(host, config, &mut tell).await;
+    for at in 0..config.hosts.len() {
+        walk_to(at, config, &mut tell).await;
     }
 }
 
-async fn walk_to(host: &Host, config: &config::Site, tell: &mut impl FnMut(Step)) {
-    let mut walk = Walk { config, host, tell, under_way: None };
+async fn walk_to(at: usize, config: &config::Site, tell: &mut impl FnMut(Step)) {
+    let mut walk = Walk { config, host: &config.hosts[at], tls: config.tls_of(at), tell, under_way: None };
     // Each step is told, the one that ends it too.
     let _ = walk.all().await;
 }
@@ -54,7 +55,7 @@ async fn walk_side_by_side(config: &Arc<config::Site>) -> Vec<Step> {
         let config = config.clone();
         executor::spawn(async move {
             let mut steps = Vec::new();
-            walk_to(&config.hosts[at], &config, &mut |step| steps.push(step)).await;
+            walk_to(at, &config, &mut |step| steps.push(step)).await;
             steps
         })
     };
@@ -69,6 +70,7 @@ async fn walk_side_by_side(config: &Arc<config::Site>) -> Vec<Step> {
 struct Walk<'w, T> {
     config: &'w config::Site,
     host: &'w Host,
+    tls: Cow<'w, Tls>,
     tell: &'w mut T,
     /// The step that has begun and not ended, and when it began.
     under_way: Option<(String, Instant)>,
@@ -77,7 +79,7 @@ struct Walk<'w, T> {
 impl<T: FnMut(Step)> Walk<'_, T> {
     /// An error is that of the step which ends the walk.
     async fn all(&mut self) -> Result<(), Error> {
-        let (config, host) = (self.config, self.host);
+        let (config, host, tls) = (self.config, self.host, self.tls.clone());
         let began = Instant::now();
         let left = || config.connect_timeout.saturating_sub(began.elapsed());
 
@@ -88,17 +90,17 @@ impl<T: FnMut(Step)> Walk<'_, T> {
         });
         let addresses = addresses.await?;
         let stream = self.step("connect", async {
-            let stream = open(&addresses, &config.tls, left()).await?;
+            let stream = open(&addresses, &tls, left()).await?;
             let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
             Ok((peer, stream))
         });
         let stream = stream.await?;
-        let (client, connection) = if config.tls == Tls::Off {
-            let (client, connection, _) = secure(stream, &host.name, &config.tls, left()).await?;
+        let (client, connection) = if *tls == Tls::Off {
+            let (client, connection, _) = secure(stream, &host.name, &tls, left()).await?;
             (client, connection)
         } else {
             let secured = self.step("tls", async {
-                let (client, connection, agreed) = secure(stream, &host.name, &config.tls, left()).await?;
+                let (client, connection, agreed) = secure(stream, &host.name, &tls, left()).await?;
                 let agreed = agreed.map(|agreed| {
                     let pin = agreed.fingerprint.map(|pin| format!(", certificate {pin}"));
                     format!("{}{}", agreed.version, pin.unwrap_or_default())

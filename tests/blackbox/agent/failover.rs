@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, throughout, until_within};
+use super::agent::{Agent, Given, end_of, program, throughout, until_within};
 use super::router;
 
 /// Three probes of an earlier host, 600 ms apart, twice over, and a slow machine.
@@ -204,4 +204,42 @@ fn a_first_host_that_refuses_the_login_does_not_hide_the_second() {
         agent.well("awka");
     }
     assert!(first.counters().logins_refused >= 1, "it was tried");
+}
+
+/// Two routers of one site have certificates of their own.
+#[test]
+fn each_host_may_have_a_pin_of_its_own() {
+    let [first, second] = [(); 2].map(|()| router(Settings { tls: true, ..Settings::default() }));
+    second.set_fault(Some(Fault::OtherCertificate));
+    let pins = [&first, &second].map(|router| router.fingerprint().unwrap());
+    assert_ne!(pins[0], pins[1]);
+    let [one, both, crossed] =
+        [format!("{:?}", pins[0]), format!("{pins:?}"), format!("[{:?}, {:?}]", pins[1], pins[0])];
+    let hosts =
+        format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", first.addr(), second.addr());
+    let given = [("one", &one), ("both", &both), ("crossed", &crossed)]
+        .into_iter()
+        .fold(given(), |given, (key, pins)| given.raw_site(key, &format!("{hosts}, tls: Pin({pins})")));
+    let (command, folder) = given.command();
+    let agent = Agent::start(command);
+    agent.well("one");
+    agent.well("both");
+    served_by(&agent, "one", &first);
+    served_by(&agent, "both", &first);
+    agent.fails("crossed", "tls_pin");
+    // Each step of the test meets the certificate that it expects.
+    let mut test = program(["test", "both"]);
+    test.current_dir(folder.path());
+    let tested = end_of(test);
+    assert_eq!(tested.code, Some(0), "{}{}", tested.out, tested.err);
+    assert!(pins.iter().all(|pin| tested.out.contains(pin)), "{}", tested.out);
+
+    first.set_fault(Some(Fault::NoService));
+    let address = second.addr().to_string();
+    until_within(RETURN, "the second serves", || {
+        (agent.json("/api/sites/both")["address"] == address).then_some(())
+    });
+    agent.fails("one", "tls_pin");
+    first.set_fault(None);
+    served_by(&agent, "both", &first);
 }
