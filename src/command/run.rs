@@ -53,7 +53,7 @@ impl Run {
         let (listen, mut simulated) = (self.listen, self.simulate.then(Simulated::default));
         let mut prepare: Prepare = Box::new(move |mut config| {
             if let Some(listen) = listen {
-                config.http.listen = listen;
+                config.listen_at(listen);
             }
             if let Some(simulated) = &mut simulated {
                 simulated.stand_for(&mut config.sites)?;

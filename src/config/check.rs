@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
+use super::contents::is_open_to_all;
 use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
-use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, lacks_zone};
+use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, TOKEN_IN_CLEAR, lacks_zone};
 use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, Secret, Source, trimmed};
 use super::{Environment, Network, https};
@@ -115,6 +116,8 @@ pub(super) struct Check<'f, 'e> {
     pub(super) environment: Environment<'e>,
     /// What the file declares; it is read first, for `collect` may stand anywhere.
     pub(super) plugins: Plugins,
+    /// Whether it was warned of secrets in the file itself, which once is enough.
+    pub(super) is_warned: bool,
     /// The `http` part, or its defaults, where nothing is wrong with it whatever is with the rest.
     pub(super) http: Option<Http>,
 }
@@ -198,7 +201,7 @@ impl<'f> Check<'f, '_> {
             let read = |node| self.text("trusted_proxies", node, EXPECTED, Network::read);
             nodes.into_iter().filter_map(read).collect()
         });
-        Some(Http {
+        let http = Http {
             listen: listen.unwrap_or(default.listen),
             title: title.unwrap_or(default.title),
             view,
@@ -206,7 +209,11 @@ impl<'f> Check<'f, '_> {
             tls,
             max_connections: max_connections.unwrap_or(default.max_connections),
             trusted_proxies: trusted_proxies.unwrap_or(default.trusted_proxies),
-        })
+        };
+        if let Some(node) = fields.get("admin").filter(|_| http.sends_token_in_clear()) {
+            self.reader.warn(node, TOKEN_IN_CLEAR);
+        }
+        Some(http)
     }
 
     /// A token: a secret that is not empty, for an empty one would let everybody in.
@@ -435,7 +442,12 @@ impl<'f> Check<'f, '_> {
     /// Gets a secret from where the file says that it is.
     fn fetch(&mut self, name: &str, node: Node<'f>, source: Source) -> Option<Secret> {
         let found = match source {
-            Source::Plain(secret) => Ok(secret),
+            Source::Plain(secret) => {
+                if !secret.is_empty() {
+                    self.warn_of_open_file(name, node);
+                }
+                Ok(secret)
+            }
             // It may be the secret itself, put in the wrong place.
             Source::Env(variable) if !is_variable(&variable) => {
                 let told = "what is in Env(…) is no name of a variable; expected letters, digits and _";
@@ -457,6 +469,12 @@ impl<'f> Check<'f, '_> {
             Source::File(path) => {
                 let file: PathBuf = self.reader.relative(&path);
                 let text = self.reader.contents.read_text(&file, MAX_SECRET_FILE);
+                if text.is_ok() && is_open_to_all(&file) {
+                    let file = file.display();
+                    let told =
+                        format!("every user of this machine can read the secret file {file}: chmod o-r it");
+                    self.reader.warn(node, format!("{name}: {told}"));
+                }
                 let secret = match text.map(|text| trimmed(&text).to_string()) {
                     // One that is being written is empty for a moment, and would be a wrong password.
                     Ok(secret) if secret.is_empty() => Err("is empty".into()),
@@ -469,6 +487,16 @@ impl<'f> Check<'f, '_> {
             }
         };
         found.ok().map(Secret::new)
+    }
+
+    /// Warns of a secret in a file that is not for all.
+    fn warn_of_open_file(&mut self, name: &str, node: Node<'f>) {
+        if !self.is_warned && self.reader.is_open_to_all() {
+            self.is_warned = true;
+            let told = "every user of this machine can read this file with its secrets: chmod o-r it, or use \
+                File(…) or Env(…) instead of Plain(…)";
+            self.reader.warn(node, format!("{name}: {told}"));
+        }
     }
 
     /// The variable that overrides the file for this site, and its value.

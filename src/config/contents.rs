@@ -24,6 +24,11 @@ struct Content {
 }
 
 impl Contents {
+    /// Whether a file was read.
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.0.contains_key(path)
+    }
+
     /// Reads a file, and remembers what was in it.
     pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         let bytes = read(path, most);
@@ -72,6 +77,21 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     take(file, most)
 }
 
+/// Whether every user of this machine can read a file: it is open to others, and so are all folders above it.
+pub(super) fn is_open_to_all(path: &Path) -> bool {
+    /// Others may read the file.
+    const READ: u32 = 0o004;
+    /// Others may enter the folder.
+    const ENTER: u32 = 0o001;
+    /// The first process is that of a container, which has no other users.
+    const FIRST: u32 = 1;
+    let allows = |path: &Path, mode: u32| fs::metadata(path).is_ok_and(|found| found.mode() & mode != 0);
+    let Ok(path) = fs::canonicalize(path) else { return false };
+    std::process::id() != FIRST
+        && allows(&path, READ)
+        && path.ancestors().skip(1).all(|folder| allows(folder, ENTER))
+}
+
 pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
@@ -102,6 +122,8 @@ fn digest_of(bytes: &Result<Vec<u8>, String>) -> Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -145,6 +167,26 @@ mod tests {
             assert_eq!(contents.read_text(&path, 9).unwrap(), text);
         }
         assert!(!contents.are_same());
+    }
+
+    #[test]
+    fn a_file_is_open_where_all_folders_above_it_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        fs::write(&path, "s").unwrap();
+        let allow = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (folders, files, is_open) in [
+            (0o755, 0o644, true),
+            (0o755, 0o640, false),
+            (0o755, 0o600, false),
+            (0o750, 0o644, false),
+            (0o711, 0o604, true),
+        ] {
+            allow(folder.path(), folders);
+            allow(&path, files);
+            assert_eq!(is_open_to_all(&path), is_open, "{folders:o} {files:o}");
+        }
+        assert!(!is_open_to_all(&folder.path().join("missing")));
     }
 
     #[test]

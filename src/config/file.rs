@@ -12,7 +12,7 @@ use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::contents::Contents;
+use super::contents::{Contents, is_open_to_all};
 use super::fields::{is_own, parts_of};
 use super::problem::{Problem, UNNAMED, is_path_like, is_variable_like, kind, shown};
 use super::syntax::explain;
@@ -109,6 +109,11 @@ impl<'f> Reader<'f> {
     /// A path in the file, which counts from the file's own folder.
     pub(super) fn relative(&self, path: &Path) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
+    }
+
+    /// Whether every user of this machine can read the file, where it was read from one.
+    pub(super) fn is_open_to_all(&self) -> bool {
+        self.contents.has(&self.path) && is_open_to_all(&self.path)
     }
 
     /// Notes a problem at `node`, which is no secret.

@@ -3,8 +3,6 @@
 //! [`Https`] is a pair that has been found good.
 
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -19,16 +17,12 @@ use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
-use super::contents::{Contents, Digest};
+use super::contents::{Contents, Digest, is_open_to_all};
 use super::fields::HTTPS;
 use super::file::{Node, Reader};
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
-
-/// Longest public key of RSA, in bytes with what stands around it, whose signatures are no burden: 2048 bits. Twice as
-/// many take ten times as long, on a small board 100 ms and more for each new client.
-const MAX_RSA_KEY: usize = 2048 / 8 + 64;
 
 /// A certificate and its key, as they were in their files when these were read.
 #[derive(Clone)]
@@ -38,7 +32,7 @@ pub struct Https {
     /// Tells what was in them from what may be in them later.
     digest: Digest,
     key_is_open: bool,
-    key_is_slow: bool,
+    has_long_rsa_key: bool,
     leaf: CertificateDer<'static>,
     server: Arc<ServerConfig>,
 }
@@ -104,8 +98,7 @@ impl Https {
     }
 
     fn read(cert: PathBuf, key: PathBuf, contents: &mut Contents) -> Result<Self, Vec<Unfit>> {
-        const READ_BY_OTHERS: u32 = 0o004;
-        let key_is_open = fs::metadata(&key).is_ok_and(|key| key.mode() & READ_BY_OTHERS != 0);
+        let key_is_open = is_open_to_all(&key);
         let (cert_pem, key_pem) = (contents.read(&cert, MAX_PEM_FILE), contents.read(&key, MAX_PEM_FILE));
         let digest = digest([&cert_pem, &key_pem].map(|pem| pem.as_deref().unwrap_or_default()));
         let unfit = |part, why: String| {
@@ -119,8 +112,7 @@ impl Https {
             (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
         };
         let leaf = chain[0].clone();
-        let key_is_slow = signing_key.algorithm() == SignatureAlgorithm::RSA
-            && signing_key.public_key().is_some_and(|public| public.len() > MAX_RSA_KEY);
+        let has_long_rsa_key = is_long_rsa(&*signing_key);
         let certified = CertifiedKey::new(chain, signing_key);
         if certified.keys_match().is_err() {
             let why =
@@ -132,7 +124,7 @@ impl Https {
             .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-        Ok(Self { cert, key, digest, key_is_open, key_is_slow, leaf, server: Arc::new(server) })
+        Ok(Self { cert, key, digest, key_is_open, has_long_rsa_key, leaf, server: Arc::new(server) })
     }
 
     /// TLS 1.2 and 1.3 with this certificate.
@@ -152,18 +144,15 @@ impl Https {
             let key = self.key.display();
             (Part::Key, format!("every user of this machine can read the key {key}: chmod 600 it"))
         });
+        let long = self.has_long_rsa_key.then(|| {
+            let key = self.key.display();
+            let told = "is of RSA with more than 2048 bits, which makes each handshake many times slower";
+            (Part::Key, format!("the key {key} {told}; use ECDSA with P-256 instead"))
+        });
         let cert = self.cert.display();
         let out_of_date =
             out_of_date(&self.leaf).map(|why| (Part::Cert, format!("the certificate {cert} {why}")));
-        let slow = self.key_is_slow.then(|| {
-            let message = format!(
-                "the RSA key {} is over 2048 bits, which delays each new client and makes floods of them easy: use an \
-                 ECDSA key with P-256",
-                self.key.display()
-            );
-            (Part::Key, message)
-        });
-        open.into_iter().chain(out_of_date).chain(slow).collect()
+        open.into_iter().chain(long).chain(out_of_date).collect()
     }
 }
 
@@ -259,6 +248,14 @@ fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
          Ed25519, or RSA of 2048 to 4096 bits"
             .into()
     })
+}
+
+/// Whether a key is of RSA with more than 2048 bits. Its public half tells, which grows with them.
+fn is_long_rsa(key: &dyn SigningKey) -> bool {
+    /// Bytes of a public key of 2048 bits, as X.509 has it; the next usual length has 422.
+    const OF_2048_BITS: usize = 294;
+    key.algorithm() == SignatureAlgorithm::RSA
+        && key.public_key().is_some_and(|public| public.as_ref().len() > OF_2048_BITS + 4)
 }
 
 /// What is wrong with a certificate's dates by this machine's clock.

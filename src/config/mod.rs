@@ -127,7 +127,7 @@ fn parse_with(
     // Some editors begin a file with a mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
     let reader = Reader::new(path, &text, contents);
-    let mut check = Check { reader, environment, plugins: Plugins::default(), http: None };
+    let mut check = Check { reader, environment, plugins: Plugins::default(), is_warned: false, http: None };
     let config = check.config();
     let http = check.http.map(Box::new);
     let (problems, warnings, contents) = check.reader.end();

@@ -42,7 +42,37 @@ pub struct Http {
     pub trusted_proxies: Vec<Network>,
 }
 
+/// The warning about [`Http::sends_token_in_clear`]; it belongs to `http`.
+pub(super) const TOKEN_IN_CLEAR: &str = "admin: the token crosses the network in clear, for the page is reached from \
+    elsewhere by plain HTTP: set http.tls; or listen at 127.0.0.1 behind a proxy that serves HTTPS; or name that proxy in \
+    http.trusted_proxies";
+
+impl Config {
+    /// Serves the page at another address than the file says.
+    pub fn listen_at(&mut self, listen: SocketAddr) {
+        self.http.listen = listen;
+        let warned = self.warnings.iter().position(|warning| warning.message().ends_with(TOKEN_IN_CLEAR));
+        match (self.http.sends_token_in_clear(), warned) {
+            (true, None) => {
+                let message = format!("http.{TOKEN_IN_CLEAR}");
+                self.warnings.push(Problem::elsewhere("--listen", message).warning());
+            }
+            (false, Some(at)) => drop(self.warnings.remove(at)),
+            _ => {}
+        }
+    }
+}
+
 impl Http {
+    /// Whether the admin's token may be read on its way: without HTTPS here or at a proxy, from another machine.
+    #[must_use]
+    pub fn sends_token_in_clear(&self) -> bool {
+        self.admin.is_some()
+            && self.tls.is_none()
+            && self.trusted_proxies.is_empty()
+            && !self.listen.ip().is_loopback()
+    }
+
     /// `http` left out of the file.
     #[must_use]
     pub fn default_listen() -> SocketAddr {

@@ -75,8 +75,23 @@ fn each_good_file_is_good() {
     let files = names(&folder, "ron");
     assert!(files.len() >= 12, "only {}", files.len());
     assert!(names(&folder, "env").is_subset(&files));
+    // None of the files that hold secrets is for everybody, and nothing is warned of.
+    let private = tempfile::tempdir().unwrap();
+    for folder in ["tests/configuration/good", "tests/certificates", ""] {
+        fs::create_dir_all(private.path().join(folder)).unwrap();
+        for entry in fs::read_dir(root.join(folder)).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_file()
+                && (!folder.is_empty() || entry.file_name() == "sites.ron")
+            {
+                let copy = private.path().join(folder).join(entry.file_name());
+                fs::copy(entry.path(), &copy).unwrap();
+                fs::set_permissions(copy, fs::Permissions::from_mode(0o600)).unwrap();
+            }
+        }
+    }
+    let folder = private.path().join("tests/configuration/good");
     let files = files.iter().map(|name| folder.join(name).with_extension("ron"));
-    for path in files.chain([root.join("sites.ron")]) {
+    for path in files.chain([private.path().join("sites.ron")]) {
         let output = check(&path);
         let said = String::from_utf8(output.stdout).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
@@ -89,6 +104,7 @@ fn each_good_file_is_good() {
 #[test]
 fn a_warning_is_shown_and_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     for (name, mode) in [("page.cert.pem", 0o644), ("page.key.pem", 0o644)] {
         fs::copy(certificates.join(name), folder.path().join(name)).unwrap();

@@ -4,8 +4,10 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -426,7 +428,8 @@ impl Given {
 
     /// The program in a folder of its own, which has nothing but the file.
     pub(crate) fn command(&self) -> (Command, TempDir) {
-        let folder = tempfile::tempdir().unwrap();
+        // Its own user's alone, as the agent warns of secrets that are for everybody.
+        let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
         std::fs::write(folder.path().join("sites.ron"), self.text()).unwrap();
         // Without a command the program only prints its help.
         let run = self.arguments.first().is_none_or(|first| first.starts_with('-')).then_some("run");

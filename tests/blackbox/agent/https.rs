@@ -255,6 +255,7 @@ fn what_could_be_better_is_warned_of() {
     let ended = "the certificate cert.pem ended at 2021-01-01T00:00:00Z, and it is 2";
     until("it is said", || (page.logged(ended) == 1).then_some(()));
     assert_eq!(page.logged("chmod 600"), 0);
+    fs::set_permissions(page.folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(page.folder.path().join("key.pem"), Permissions::from_mode(0o644)).unwrap();
     page.put("cert.pem", "page.cert");
     until("the new one is said to be open", || (page.logged("chmod 600") == 1).then_some(()));

@@ -40,6 +40,7 @@ mod sub_path;
 mod text;
 mod tls;
 mod unread;
+mod warnings;
 mod who;
 mod world;
 
