@@ -63,7 +63,7 @@ dpkg --install "$package"
 systemctl is-active phsweb-agent
 systemctl is-enabled phsweb-agent
 soon says / "$folder/sites.ron"
-[ "$(stat -c '%A %U' $folder $folder/secrets)" = $'drwxr-xr-x root\ndrwx------ root' ]
+[ "$(stat -c '%A %U %G' $folder $folder/secrets)" = $'drwxr-s--- root phsweb-agent-config\ndrwx------ root root' ]
 
 step "Its documentation has the licences of what is linked into it"
 licenses=/usr/share/doc/phsweb-agent/THIRD-PARTY-LICENSES.txt
@@ -76,6 +76,7 @@ step "The unit is well, and as hardened as it says"
 pid=$(property MainPID)
 status=$(cat "/proc/$pid/status")
 [ "$(awk '/^Uid:/ {print $2}' <<<"$status")" -ge 61184 ]
+[ "$(awk '/^Gid:/ {print $2}' <<<"$status")" = "$(getent group phsweb-agent-config | cut -d: -f3)" ]
 for line in $'CapBnd:\t0000000000000000' $'NoNewPrivs:\t1' $'Seccomp:\t2'; do [[ $status == *"$line"* ]]; done
 [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]
 # Its memory holds passwords: there are no core files, and who reads it must be root.
@@ -93,6 +94,19 @@ echo password >$folder/secrets/awka
 systemctl restart phsweb-agent
 soon is_online
 phsweb-agent check $folder/sites.ron
+
+step "A secret in its file is read by the service, and by no other user"
+sed -i 's|File(.*)|Plain("password")|' $folder/sites.ron
+[ "$(stat -c '%G' $folder/sites.ron)" = phsweb-agent-config ]
+before=$(reads)
+systemctl reload phsweb-agent
+soon has_read_since "$before"
+soon is_online
+if su -s /bin/sh -c "cat $folder/sites.ron" nobody; then fail "nobody reads it"; fi
+checked=$(phsweb-agent check $folder/sites.ron)
+[[ $checked != *warning* ]]
+sites Awka >$folder/sites.ron
+soon is_online
 
 step "Its own figures are there, and memory is well below the limit"
 metrics=$(ask /metrics)
@@ -157,4 +171,5 @@ cmp /tmp/good $folder/sites.ron
 if ask /healthz; then fail "it is gone"; fi
 dpkg --purge phsweb-agent
 [ -z "$(find / /run -xdev -name '*phsweb-agent*' -print)" ]
+if getent group phsweb-agent-config; then fail "the group is gone"; fi
 [ "$(property LoadState)" = not-found ]
