@@ -112,7 +112,7 @@ fn dates_and_an_open_key_are_warned_of() {
 
     let rsa = load(&pem("rsa.cert"), &pem("rsa.key")).unwrap();
     assert_eq!(rsa.warnings(), [""; 0], "2048 bits");
-    let long = load(&pem("long.cert"), &pem("long.key")).unwrap().warnings();
+    let long = load(&pem("rsa4096.cert"), &pem("rsa4096.key")).unwrap().warnings();
     assert!(long.len() == 1 && long[0].contains("use ECDSA with P-256"), "{long:?}");
 
     let folder = tempfile::tempdir().unwrap();

@@ -16,9 +16,10 @@ use smol::Async;
 /// are on their way at a time: 200 KB/s over a link with a round trip of 300 ms.
 pub(super) const SEND_BUFFER: usize = 32 * 1024;
 
-/// Bytes that the kernel takes from a client before they are read, doubled in the same way: the longest head. The
-/// longest body takes a few round trips.
-const RECEIVE_BUFFER: usize = 16 * 1024;
+/// Bytes that the kernel takes from a client before they are read, doubled in the same way: the longest head twice, the
+/// longest body in few round trips. With half as many, uploads over loopback stall at times, which has segments of up
+/// to 64 KiB.
+const RECEIVE_BUFFER: usize = 32 * 1024;
 
 /// The smallest send buffer, which the kernel raises to 4.5 KiB. A socket is writable while less than two thirds of its
 /// buffer are in use: with this one, once the client has acknowledged all but 3 KiB with overhead.
