@@ -294,7 +294,7 @@ mod tests {
             sensor("poe", Some((Quantity::Power, 7.0))),
             Sensor { value: "fail".into(), ..sensor("psu1-state", None) },
         ];
-        Data::Health(Health { sensors })
+        Data::Health(Health { sensors, ..Health::default() })
     }
 
     /// A router that is well, one that was lost, one whose user may do little, and one not tried yet.

@@ -6,7 +6,7 @@ mod tests;
 
 use std::time::Duration;
 
-use super::{Answer, Context, Data, Family, Plugin, Table, first};
+use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
 use crate::routeros::client::{Command, Limit};
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -173,6 +173,8 @@ pub struct Listing {
     counters: Vec<Counter>,
     /// Whether the gauges are out of date because the last answer is incomplete.
     is_partial: bool,
+    /// Rows of the last answer that were left out because of their `.id`.
+    pub(super) left_out: usize,
 }
 
 impl Listing {
@@ -239,6 +241,7 @@ impl Plugin for Declared {
             gauges: listing.gauges.iter().filter(|family| is_same(&family.name)).cloned().collect(),
             counters: listing.counters.iter().filter(is_kept).cloned().collect(),
             is_partial: listing.is_partial,
+            left_out: listing.left_out,
         }))
     }
 
@@ -251,11 +254,15 @@ impl Plugin for Declared {
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
         let Self(declaration) = self;
         let reply = first(answers)?;
-        let is_whole = reply.partial().is_none();
+        let left_out = reply.rows.iter().filter(|row| !lengths::has_usable_id(row)).count();
+        let is_whole = reply.partial().is_none() && left_out == 0;
         // RouterOS sends a bare `!re` now and then: a row of nothing.
-        let rows: Vec<&Sentence> =
-            reply.rows.iter().filter(|row| row.attributes().next().is_some()).collect();
-        let shown = |value: &[u8]| value::text(value, context.codepage).into_owned();
+        let rows: Vec<&Sentence> = reply
+            .rows
+            .iter()
+            .filter(|row| row.attributes().next().is_some() && lengths::has_usable_id(row))
+            .collect();
+        let shown = |value: &[u8]| value::short_text(value, lengths::CELL, context.codepage);
         let cells =
             |row: &&Sentence| declaration.columns.iter().map(|column| row.get(column).map(shown)).collect();
         let before = match context.previous {
@@ -265,6 +272,7 @@ impl Plugin for Declared {
         let mut listing = Listing {
             table: Table { columns: declaration.columns.clone(), rows: rows.iter().map(cells).collect() },
             is_partial: !is_whole,
+            left_out,
             ..Listing::default()
         };
         for metric in &declaration.metrics {

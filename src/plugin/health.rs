@@ -1,10 +1,13 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
-use super::{Answer, Context, Data, Family, Plugin, Table, first};
+use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
 use crate::routeros::client::Command;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
+
+/// Most sensors of a router; the largest boards have about 30. Each has its row on the page and its series in `/metrics`.
+const MAX_SENSORS: usize = 100;
 
 /// Most states on a card. The largest boards have two power supplies and four fans.
 const MAX_STATES: usize = 8;
@@ -101,6 +104,8 @@ impl Sensor {
 pub struct Health {
     /// In the router's order.
     pub sensors: Vec<Sensor>,
+    /// Whether there are more.
+    pub is_cut: bool,
 }
 
 impl Health {
@@ -159,6 +164,11 @@ impl Health {
         (!texts.is_empty()).then(|| texts.join(", "))
     }
 
+    /// Why it is only a part, where it is.
+    pub(super) fn incomplete(&self) -> Option<String> {
+        self.is_cut.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
+    }
+
     /// One sensor a row.
     #[must_use]
     pub fn table(&self) -> Table {
@@ -201,7 +211,7 @@ impl Plugin for HealthPlugin {
             Err(error) => return Err(error),
         }
         .iter();
-        let text = |value| value::text(value, context.codepage).into_owned();
+        let text = |value| value::short_text(value, lengths::SENSOR, context.codepage);
         let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
             (Some(name), Some(value)) => {
                 let quantity = row.get("type").and_then(Quantity::from_type);
@@ -210,6 +220,7 @@ impl Plugin for HealthPlugin {
             // A sensor that says nothing for now.
             (Some(_), None) => Vec::new(),
             (None, _) => properties(row)
+                .take(MAX_SENSORS + 1)
                 .map(|(name, value)| {
                     let name = text(name);
                     let quantity = Quantity::from_name(&name);
@@ -217,7 +228,10 @@ impl Plugin for HealthPlugin {
                 })
                 .collect(),
         });
-        Ok(Data::Health(Health { sensors: sensors.collect() }))
+        let mut sensors: Vec<Sensor> = sensors.take(MAX_SENSORS + 1).collect();
+        let is_cut = sensors.len() > MAX_SENSORS;
+        sensors.truncate(MAX_SENSORS);
+        Ok(Data::Health(Health { sensors, is_cut }))
     }
 }
 
@@ -299,13 +313,13 @@ mod tests {
             ("fail", false),
             ("a state of a later version", false),
         ] {
-            let health = Health { sensors: vec![state("psu1-state", value)] };
+            let health = Health { sensors: vec![state("psu1-state", value)], ..Health::default() };
             assert_eq!(health.bad_states().is_none(), is_normal, "{value}");
         }
         sensors.extend([state("psu1-state", "ok"), state("psu3-state", "not-present")]);
-        assert_eq!(Health { sensors: sensors.clone() }.bad_states(), None);
+        assert_eq!(Health { sensors: sensors.clone(), ..Health::default() }.bad_states(), None);
         sensors.extend([state("psu2-state", "no-input"), state("fan-state", "fail")]);
-        let health = Health { sensors };
+        let health = Health { sensors, ..Health::default() };
         assert_eq!(health.bad_states().as_deref(), Some("psu2-state: no-input, fan-state: fail"));
         let states = health.families().pop().unwrap();
         assert_eq!((&*states.name, states.series().count()), ("mikrotik_health_state", 4));
@@ -322,7 +336,39 @@ mod tests {
         assert_eq!(sensors[0].measure, Some((Quantity::Temperature, -4.0)));
         assert_eq!((sensors[1].measure, sensors[1].value.as_str()), (None, "fail"));
         assert_eq!(sensors[2].measure, Some((Quantity::Power, 1.5)));
-        assert_eq!(Health { sensors }.table().rows[0][2].as_deref(), Some("°C"));
+        assert_eq!(Health { sensors, ..Health::default() }.table().rows[0][2].as_deref(), Some("°C"));
+    }
+
+    #[test]
+    fn sensors_are_limited_in_number_and_length() {
+        let long = "x".repeat(100_000);
+        let row = |n: usize| {
+            Sentence::from_words([
+                "!re".into(),
+                format!("=name=s{n}-{long}"),
+                format!("=value={n}{long}"),
+                "=type=C".into(),
+            ])
+        };
+        let one = Sentence::from_words(
+            std::iter::once("!re".to_string()).chain((0..1000).map(|n| format!("=fan{n}-speed={n}"))),
+        );
+        let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
+        let read = |rows: Vec<Sentence>| {
+            let data = HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap();
+            let why = data.incomplete();
+            let Data::Health(health) = data else { panic!() };
+            (health.sensors, why)
+        };
+        let (sensors, why) = read((0..MAX_SENSORS).map(row).collect());
+        assert_eq!((sensors.len(), why), (MAX_SENSORS, None));
+        let texts = sensors.iter().flat_map(|sensor| [&sensor.name, &sensor.value]);
+        assert!(texts.into_iter().all(|text| text.chars().count() == lengths::SENSOR && text.ends_with('…')));
+        for rows in [(0..=MAX_SENSORS).map(row).collect(), vec![one]] {
+            let (sensors, why) = read(rows);
+            assert_eq!(sensors.len(), MAX_SENSORS);
+            assert_eq!(why.as_deref(), Some("only the first 100 sensors are kept"));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 pub mod declared;
 mod health;
 pub mod hotspot;
+mod lengths;
 mod metric;
 mod resource;
 
@@ -24,6 +25,7 @@ use crate::routeros::wire::Sentence;
 pub use declared::{Declaration, Declared, Listing};
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, Used, User};
+pub use lengths::MAX_ID;
 pub use metric::{Family, Kind, Labels, OWN, is_own};
 pub use resource::Resource;
 
@@ -197,9 +199,20 @@ impl Data {
     }
 
     /// The name of a metric that has more series than are kept, where there is one.
-    #[must_use]
-    pub fn incomplete_metric(&self) -> Option<String> {
+    fn incomplete_metric(&self) -> Option<String> {
         self.families().into_iter().find(Family::is_incomplete).map(|family| family.name.into_owned())
+    }
+
+    /// Why the data is only a part of what the router said, where it is.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        let left_out = match self {
+            Self::Hotspot(hotspot) => lengths::left_out(hotspot.left_out),
+            Self::Listing(listing) => lengths::left_out(listing.left_out),
+            Self::Health(health) => health.incomplete(),
+            Self::Resource(_) => None,
+        };
+        left_out.or_else(|| self.incomplete_metric().map(|name| format!("too many series of {name}")))
     }
 
     /// Whether an answer and the changes told disagree, so that it is worth asking again soon.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Answer, Context, Data, Family, Plugin, Table, first};
+use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -137,12 +137,13 @@ impl Plugin for ResourcePlugin {
     fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
         let row = first(answers)?.rows.first();
         let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
-        let text = |key| raw(key).map(|value| value::text(value, context.codepage).into_owned());
+        let text = |key, most| raw(key).map(|value| value::short_text(value, most, context.codepage));
         let number = |key| raw(key).and_then(value::number);
         Ok(Data::Resource(Resource {
             uptime: raw("uptime").and_then(value::duration),
             // The channel in brackets is left out: what compares versions wants the number.
-            version: text("version").map(|version| version.split(' ').next().unwrap_or_default().to_string()),
+            version: text("version", lengths::VERSION)
+                .map(|version| version.split(' ').next().unwrap_or_default().to_string()),
             // Some versions end it with a percent sign.
             cpu_load_percent: raw("cpu-load").and_then(|v| value::number(v.strip_suffix(b"%").unwrap_or(v))),
             cpu_count: number("cpu-count"),
@@ -150,9 +151,9 @@ impl Plugin for ResourcePlugin {
             total_memory: number("total-memory"),
             free_storage: number("free-hdd-space"),
             total_storage: number("total-hdd-space"),
-            architecture: text("architecture-name"),
-            board: text("board-name"),
-            platform: text("platform"),
+            architecture: text("architecture-name", lengths::ARCHITECTURE),
+            board: text("board-name", lengths::BOARD),
+            platform: text("platform", lengths::ARCHITECTURE),
         }))
     }
 }
@@ -180,6 +181,23 @@ mod tests {
             [("7.20.7 (long-term)", "7.20.7"), ("7.21", "7.21"), ("6.49.10 (stable)", "6.49.10")]
         {
             assert_eq!(read(&["!re", &format!("=version={sent}")]).version.as_deref(), Some(shown));
+        }
+    }
+
+    #[test]
+    fn texts_are_shortened() {
+        let words = ["version", "board-name", "architecture-name", "platform"]
+            .map(|key| format!("={key}={}", "é".repeat(60_000)));
+        let words: Vec<&str> = ["!re"].into_iter().chain(words.iter().map(String::as_str)).collect();
+        let Resource { version, board, architecture, platform, .. } = read(&words);
+        for (text, most) in [
+            (version, lengths::VERSION),
+            (board, lengths::BOARD),
+            (architecture, lengths::ARCHITECTURE),
+            (platform, lengths::ARCHITECTURE),
+        ] {
+            let text = text.unwrap();
+            assert!(text.chars().count() == most && text.ends_with("é…"), "{text}");
         }
     }
 

@@ -113,6 +113,20 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
     }
 }
 
+/// Text as [`text`] shows it, of at most so many characters: a longer one ends with an ellipsis.
+#[must_use]
+pub fn short_text(value: &[u8], most: usize, codepage: &'static Codepage) -> String {
+    let text = text(value, codepage);
+    shortened(&text, most).unwrap_or_else(|| text.into_owned())
+}
+
+/// The text with an ellipsis as the last of `most` characters, where it has more.
+fn shortened(text: &str, most: usize) -> Option<String> {
+    text.char_indices().nth(most)?;
+    let (end, _) = text.char_indices().nth(most.saturating_sub(1))?;
+    Some([&text[..end], "…"].concat())
+}
+
 /// A router's text: shown as [`text`] shows it, kept as the bytes that came, so that it can go
 /// back as it was. Two are the same when their bytes are.
 #[derive(Clone, Default, Eq)]
@@ -129,6 +143,17 @@ impl Text {
         let shown = text(value, codepage);
         let raw = matches!(shown, Cow::Owned(_)).then(|| value.into());
         Self { shown: shown.into_owned(), raw }
+    }
+
+    /// Keeps a value of at most so many characters. A longer one is shortened, and its bytes are those of the short
+    /// form: with the ellipsis it is not the value of another item.
+    #[must_use]
+    pub fn short(value: &[u8], most: usize, codepage: &'static Codepage) -> Self {
+        let text = Self::new(value, codepage);
+        match shortened(&text.shown, most) {
+            Some(shown) => Self { shown, raw: None },
+            None => text,
+        }
     }
 
     /// The bytes that came.
@@ -274,6 +299,30 @@ mod tests {
         assert_eq!(text(b"caf\xe9", latin), "café");
         assert_eq!(text(b"\x81\x00", latin), "\u{81}\0", "every byte shows as something");
     }
+    #[test]
+    fn long_text_ends_with_an_ellipsis_and_splits_no_character() {
+        let latin = Codepage::named("windows-1252").unwrap();
+        for (value, most, shown) in [
+            (&b""[..], 3, ""),
+            (b"abc", 3, "abc"),
+            (b"abcd", 3, "ab…"),
+            ("ééé".as_bytes(), 3, "ééé"),
+            ("éééé".as_bytes(), 3, "éé…"),
+            ("a𝄞𝄞𝄞".as_bytes(), 3, "a𝄞…"),
+            // Each byte of these is a character.
+            (b"\xe9\xe9\xe9\xe9", 3, "éé…"),
+            (b"ab", 1, "…"),
+        ] {
+            assert_eq!(short_text(value, most, latin), shown);
+            let text = Text::short(value, most, latin);
+            assert_eq!(&*text, shown);
+            let is_short = shown.ends_with('…');
+            assert_eq!(text.bytes(), if is_short { shown.as_bytes() } else { value });
+        }
+        let (long, other) = ([b"a".repeat(300), b"b".to_vec()].concat(), b"a".repeat(300));
+        assert_ne!(Text::short(&long, 255, latin), Text::new(&other[..254], latin), "it is no other value");
+    }
+
     #[test]
     fn a_text_keeps_the_bytes_that_came() {
         let (latin, cyrillic) =

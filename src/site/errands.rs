@@ -12,8 +12,8 @@ use crate::action::{Errand, Kick, Kicked, Page, Refusal, Users};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
-use crate::plugin::{Context, Hotspot, Session, User};
-use crate::routeros::client::{Client, Command, MAX_ROWS};
+use crate::plugin::{Context, Hotspot, MAX_ID, Session, User};
+use crate::routeros::client::{Client, Command, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 use crate::state::{Link, Store};
@@ -84,15 +84,15 @@ impl Errands {
             return Err(Refusal::Another);
         }
 
+        // As the router has them: what is kept of a session may be shortened.
+        let own = |key: &str| row.get(key).unwrap_or_default();
+        let (user, device) = (own("user"), own("mac-address"));
         let mut cookies = Vec::new();
         if kick.forget {
-            let user = session.user.bytes();
             cookies = client.call(hotspot::cookies_of(user), self.config.query_timeout).await?.rows;
         }
         let of_device = |row: &&Sentence| {
-            row.get("mac-address").is_some_and(|mac| {
-                session.mac.as_ref().is_some_and(|own| mac.eq_ignore_ascii_case(own.bytes()))
-            })
+            row.get("mac-address").is_some_and(|mac| !mac.is_empty() && mac.eq_ignore_ascii_case(device))
         };
         let cookies = cookies.iter().filter(of_device).filter_map(|row| row.get(".id")).take(MAX_COOKIES);
         let removals = cookies.map(hotspot::remove_cookie).collect();
@@ -111,8 +111,9 @@ impl Errands {
             Err(error) => return Err(error.into()),
         }
         // It is done, whether all that came of it is told or not.
-        let still = client.call(hotspot::sessions_of(session.user.bytes()), self.config.query_timeout).await;
-        let still = still.ok().filter(|reply| reply.traps.is_empty()).map(|reply| reply.rows);
+        let still = client.call(hotspot::sessions_of(user), self.config.query_timeout).await;
+        let still =
+            still.ok().filter(|reply| reply.traps.is_empty() && !reply.is_cut).map(|reply| reply.rows);
         let at = |id: &[u8]| still.iter().flatten().find(|row| row.get(".id") == Some(id));
         // One removal may have ended all sessions of that user.
         let is_gone = |other: &[u8]| other != id && still.is_some() && at(other).is_none();
@@ -134,9 +135,11 @@ impl Errands {
             let hint = "On the router: /ip hotspot user print";
             return Err(Error { hint, ..Error::new(Cause::Protocol, message) }.into());
         }
-        let all = client.call(hotspot::user_ids(), self.config.query_timeout).await?;
+        let all = client.call(hotspot::user_ids(), self.config.query_timeout).await.and_then(uncut)?;
         let mut ids: Vec<&[u8]> = all.rows.iter().filter_map(|row| row.get(".id")).collect();
         let total = ids.len();
+        // One that is too long to be kept whole can't be asked for.
+        ids.retain(|id| id.len() <= MAX_ID);
         // Numbers in hex: the longer is the greater, so that a user that is gone still has its place.
         let order = |id: &[u8]| (id.len(), id.to_ascii_uppercase());
         ids.sort_by_cached_key(|id| order(id));
@@ -151,7 +154,7 @@ impl Errands {
         let mut users = Vec::new();
         for rows in self.ask(&client, ids.chunks(MAX_NAMED).map(hotspot::users).collect()).await {
             let rows = rows?;
-            let rows = rows.iter().filter(|row| row.get(".id").is_some());
+            let rows = rows.iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
             users.extend(rows.map(|row| User::read(row, self.config.codepage)));
         }
         users.sort_by_cached_key(|user| order(user.id.as_bytes()));
@@ -190,7 +193,7 @@ impl Errands {
         let answers = client.call_all(commands, self.config.query_timeout).await;
         let rows = answers.into_iter().map(|answer| match answer {
             Err(error) if error.is_missing_item() => Ok(Vec::new()),
-            answer => answer.map(|reply| reply.rows),
+            answer => answer.and_then(uncut).map(|reply| reply.rows),
         });
         rows.collect()
     }
@@ -212,6 +215,12 @@ impl Errands {
     }
 }
 
+/// The reply, unless it is only the first of more: what is asked for by hand is shown whole or not at all.
+fn uncut(reply: Reply) -> Result<Reply, Error> {
+    let why = reply.partial().filter(|_| reply.is_cut);
+    why.map_or(Ok(reply), |why| Err(Error::new(Cause::Protocol, why)))
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -222,7 +231,6 @@ mod tests {
     use crate::action::Desk;
     use crate::config::Host;
     use crate::plugin::Following;
-    use crate::routeros::client::Reply;
     use crate::simulator::{Router, Settings};
     use crate::site::{Site, initial_state};
     use crate::state::Reload;

@@ -112,8 +112,7 @@ impl Reading {
         match self.plugin.read(answers, &context) {
             Ok(data) => {
                 self.is_live = !matches!(following, Following::No);
-                let incomplete = || data.incomplete_metric().map(|name| format!("too many series of {name}"));
-                self.partial = plugin::partial(answers).or_else(incomplete);
+                self.partial = plugin::partial(answers).or_else(|| data.incomplete());
                 self.data = Some(Arc::new(data));
                 self.at = Some(at);
                 self.took = Some(took);

@@ -94,7 +94,7 @@ mod tests {
             sensor("voltage", "24.1V", Some((Quantity::Voltage, 24.1))),
             sensor("psu1-state", "ok", None),
         ];
-        let table = sensors(&Health { sensors: read });
+        let table = sensors(&Health { sensors: read, ..Health::default() });
         assert_eq!(cells(&table), [["voltage", "24.1 V"], ["psu1-state", "ok"]]);
     }
 

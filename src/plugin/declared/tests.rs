@@ -313,3 +313,31 @@ fn a_plugin_is_the_same_while_its_declaration_is() {
     assert_ne!(its_own("health"), its_own("resource"));
     assert_ne!(its_own("health"), plugin(Declaration { name: "health".into(), ..declaration() }));
 }
+
+#[test]
+fn cells_are_shortened_and_rows_of_too_long_an_id_are_left_out() {
+    let long = "é".repeat(60_000);
+    let rows = [
+        Sentence::from_words([
+            "!re",
+            "=.id=*1",
+            &format!("=name={long}"),
+            "=bytes=1",
+            &format!("=parent-queue={long}"),
+        ]),
+        Sentence::from_words(["!re", &format!("=.id=*{}", "A".repeat(100)), "=name=b", "=bytes=1"]),
+    ];
+    let data = read(Reply { rows: rows.into(), ..Reply::default() }, None);
+    assert_eq!(
+        data.incomplete().as_deref(),
+        Some("rows left out because of an .id of more than 32 bytes: 1")
+    );
+    let rows = data.table().rows;
+    let cell = rows[0][0].as_deref().unwrap();
+    assert!(rows.len() == 1 && cell.chars().count() == 1000 && cell.ends_with("é…"), "{rows:?}");
+    assert_eq!(
+        series(&data),
+        ["bytes_total{parent_queue=".to_string() + &"é".repeat(64) + "} 0"],
+        "no sum of a part"
+    );
+}

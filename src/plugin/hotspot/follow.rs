@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::{Counts, Hotspot, Session};
 use crate::clock::Moment;
-use crate::plugin::{Context, Following};
+use crate::plugin::{Context, Following, MAX_ID};
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
@@ -58,7 +58,7 @@ impl Hotspot {
         let mut touched = HashSet::new();
         let mut book = Book::open(self);
         for change in changes {
-            let Some(id) = change.get(".id") else { continue };
+            let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
             let id = Text::new(id, context.codepage);
             let is_dead = change.get(".dead").is_some_and(|dead| value::boolean(dead) != Some(false));
             match book.get(&id) {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Answer, Context, Data, Plugin, Table, first};
+use super::{Answer, Context, Data, Plugin, Table, first, lengths};
 use crate::clock::Moment;
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
@@ -54,6 +54,8 @@ pub struct Hotspot {
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
     pub untold_changes: u64,
+    /// Sessions of the last answer that were left out because of their `.id`.
+    pub(super) left_out: usize,
     /// Where the last answer and the changes disagree, by the session's id.
     doubts: HashMap<Text, Doubt>,
     /// Whether an answer has shown all who were there, so that who is new has come since.
@@ -171,17 +173,18 @@ impl Plugin for HotspotPlugin {
             _ => None,
         };
         let mut hotspot = previous.cloned().unwrap_or_default();
+        hotspot.left_out = active.rows.iter().filter(|row| !lengths::has_usable_id(row)).count();
         let sessions = active
             .rows
             .iter()
             // RouterOS sends a bare `!re` now and then: a row of nothing.
-            .filter(|row| row.attributes().next().is_some())
+            .filter(|row| row.attributes().next().is_some() && lengths::has_usable_id(row))
             .map(|row| Session::read(row, context))
             .collect();
         hotspot.reconcile(sessions, active.traps.is_empty(), context)?;
         let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
         for name in names {
-            let name = hotspot.counted_as(Some(&value::text(name, context.codepage)));
+            let name = hotspot.counted_as(Some(&value::short_text(name, lengths::NAME, context.codepage)));
             // The empty name stands for servers that are too many.
             if !name.is_empty() {
                 hotspot.servers.entry(name).or_default();

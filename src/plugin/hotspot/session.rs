@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::Context;
+use crate::plugin::{Context, lengths};
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
@@ -76,17 +76,16 @@ impl Session {
 
     /// Takes what a row says but for the id, by which it was found; what it does not say stays.
     pub(super) fn merge(&mut self, row: &Sentence, context: &Context) {
-        let shown =
-            |value: &[u8]| (!value.is_empty()).then(|| value::text(value, context.codepage).into_owned());
         for (key, value) in row.attributes() {
-            let text = || Text::new(value, context.codepage);
+            let text = |most| Text::short(value, most, context.codepage);
+            let shown = |most| (!value.is_empty()).then(|| value::short_text(value, most, context.codepage));
             match key {
-                b"user" => self.user = text(),
-                b"mac-address" => self.mac = (!value.is_empty()).then(text),
-                b"server" => self.server = shown(value),
-                b"address" => self.address = shown(value),
-                b"login-by" => self.login_by = shown(value),
-                b"comment" => self.comment = shown(value),
+                b"user" => self.user = text(lengths::USER),
+                b"mac-address" => self.mac = (!value.is_empty()).then(|| text(lengths::ADDRESS)),
+                b"server" => self.server = shown(lengths::NAME),
+                b"address" => self.address = shown(lengths::ADDRESS),
+                b"login-by" => self.login_by = shown(lengths::LOGIN_BY),
+                b"comment" => self.comment = shown(lengths::COMMENT),
                 b"uptime" => {
                     self.uptime = value::duration(value);
                     self.told_login = self.uptime.map(|uptime| context.now.before(uptime));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Session;
+use crate::plugin::lengths;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
@@ -102,18 +103,19 @@ impl User {
     #[must_use]
     pub fn read(row: &Sentence, codepage: &'static Codepage) -> Self {
         let get = |key: &str| row.get(key).filter(|value| !value.is_empty());
-        let shown = |key: &str| get(key).map(|value| value::text(value, codepage).into_owned());
+        let shown = |key: &str, most| get(key).map(|value| value::short_text(value, most, codepage));
         // No limit is `0s`, `0`, or absent.
         let some_time = |key: &str| get(key).and_then(value::duration).filter(|time| !time.is_zero());
         let some_bytes = |key: &str| get(key).and_then(value::number).filter(|&bytes| bytes > 0);
         Self {
-            id: shown(".id").unwrap_or_default(),
-            name: Text::new(row.get("name").unwrap_or_default(), codepage),
-            server: shown("server"),
-            profile: shown("profile"),
-            address: shown("address"),
-            mac: shown("mac-address"),
-            comment: shown("comment"),
+            // Longer ones are left out of what is asked for.
+            id: shown(".id", lengths::MAX_ID).unwrap_or_default(),
+            name: Text::short(row.get("name").unwrap_or_default(), lengths::USER, codepage),
+            server: shown("server", lengths::NAME),
+            profile: shown("profile", lengths::NAME),
+            address: shown("address", lengths::ADDRESS),
+            mac: shown("mac-address", lengths::ADDRESS),
+            comment: shown("comment", lengths::COMMENT),
             limit_uptime: some_time("limit-uptime"),
             limit_bytes_in: some_bytes("limit-bytes-in"),
             limit_bytes_out: some_bytes("limit-bytes-out"),

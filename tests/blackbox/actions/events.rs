@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use phsweb_agent::simulator::{Fault, Router, Row, Settings};
+use phsweb_agent::simulator::{Fault, Router, Settings};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 
@@ -29,10 +29,10 @@ const HELD_UP: Duration = Duration::from_secs(4);
 /// What the end may take.
 const END: Duration = Duration::from_secs(2);
 
-/// Sites that are all the same router, and so many of its changes that their events are more than the system
-/// holds of a connection: four MiB.
-const ALIKE: [&str; 4] = ["awka", "b", "c", "d"];
-const CHANGES: u64 = 12;
+/// Sites that are all the same router, each with an event of 1.2 KB, and so many of its changes that their events are
+/// more than the system holds of a connection: four MiB.
+const ALIKE: usize = 150;
+const CHANGES: u64 = 40;
 
 /// Pages open at once.
 const PAGES: usize = 200;
@@ -40,19 +40,20 @@ const PAGES: usize = 200;
 /// What one who does not read may cost, in KiB: what is kept for the slow, and a few figures of this size.
 const MORE_KIB: u64 = 3 * 1024;
 
-/// What a router says of itself that makes each event this long, so that buffers are full soon.
-const LONG: usize = 120_000;
-
 fn quiet() -> Settings {
     Settings { active: 0, users: 0, ..Settings::default() }
 }
 
-/// A router whose every event is long.
-fn wordy() -> Router {
-    let router = router(quiet());
-    let version = format!("7.20{}", "x".repeat(LONG));
-    router.set_rows("/system/resource", vec![Row::new().with("uptime", "1h").with("version", version)]);
-    router
+/// A router that is many sites, so that each of its changes is many events and buffers are full soon.
+fn shared() -> Router {
+    router(Settings { max_sessions: 2 * ALIKE, ..quiet() })
+}
+
+/// The sites of that router, the first of which is awka.
+fn sites_of(router: &Router) -> Given {
+    let keys = (1..ALIKE).map(|n| format!("alike{n}"));
+    let more = format!("collect: [\"hotspot\"], name: \"{}\",", "𝄞".repeat(100));
+    keys.fold(given(router, &more), |given, key| given.site(&key, router.addr(), &more))
 }
 
 fn given(router: &Router, more: &str) -> Given {
@@ -331,9 +332,9 @@ fn narrow(agent: &Agent) -> Page {
 
 #[test]
 fn one_who_never_reads_is_closed_and_holds_up_nobody() {
-    let router = wordy();
+    let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
-    let agent = given(&router, "").timing("client_write", &write).start();
+    let agent = sites_of(&router).timing("client_write", &write).start();
     agent.well("awka");
     let mut other = Page::follow(&agent);
     other.site();
@@ -373,12 +374,12 @@ fn one_who_never_reads_is_closed_and_holds_up_nobody() {
 
 #[test]
 fn one_who_lags_is_told_how_all_is_by_then() {
-    let (awka, lagos) = (wordy(), router(quiet()));
-    let given = Given::default().defaults("refresh: \"1h\",").site("lagos", lagos.addr(), "");
-    let agent = ALIKE.iter().fold(given, |given, key| given.site(key, awka.addr(), "")).start();
-    for key in ALIKE.iter().chain(&["lagos"]) {
-        agent.well(key);
-    }
+    let (awka, lagos) = (shared(), router(quiet()));
+    let agent = sites_of(&awka).site("lagos", lagos.addr(), "").start();
+    until("all are well", || {
+        let stats = agent.json("/api/hotspot/stats");
+        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
+    });
     let mut page = narrow(&agent);
     page.site_when("lagos", |_| true);
     let mut other = Page::follow(&agent);

@@ -5,7 +5,9 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::plugin::Data;
+use crate::plugin::hotspot::HotspotPlugin;
+use crate::plugin::{Data, Plugin};
+use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 
 /// A hotspot, and what is told of it.
@@ -199,13 +201,63 @@ fn more_than_is_taken_is_an_error() {
         hotspot.apply(&many(MAX_ROWS, MAX_ROWS + 1), context).unwrap_err()
     });
     assert_eq!(error.cause, Cause::Protocol);
-    let wide = "w".repeat(MAX_REPLY / 2);
+    // Texts are shortened, so that it takes many sessions.
+    let wide = "é".repeat(300);
     let mut told = Told::new();
     let error = told.change(Following::On, |hotspot, context| {
-        let rows = [row(&("*1", &wide, "M", "0s")), row(&("*2", &wide, "M", "0s"))];
-        hotspot.apply(&rows, context).unwrap_err()
+        let wide = |n: usize| {
+            let mut row = row(&(&format!("*{n:X}"), &wide, "M", "0s"));
+            row.push_attribute(b"comment", wide.as_bytes());
+            row
+        };
+        hotspot.apply(&(0..MAX_ROWS / 2).map(wide).collect::<Vec<_>>(), context).unwrap_err()
     });
     assert_eq!(error.cause, Cause::Protocol);
+    assert!(error.message.contains(&MAX_REPLY.to_string()), "{error}");
+}
+
+#[test]
+fn a_session_of_too_long_an_id_is_left_out_and_counted() {
+    let codepage = Codepage::named("windows-1252").unwrap();
+    let long = format!("*{}", "A".repeat(MAX_ID));
+    let rows = [("*1", "ada", "M", "1s"), (&*long, "chidi", "M", "1s")].map(|of| row(&of));
+    let answers = [Ok(Reply { rows: rows.into(), ..Reply::default() })];
+    let data = HotspotPlugin.read(&answers, &Context::new(Moment::now(), codepage)).unwrap();
+    assert_eq!(
+        data.incomplete().as_deref(),
+        Some("rows left out because of an .id of more than 32 bytes: 1")
+    );
+    let mut told = Told { hotspot: Some(data), ..Told::new() };
+    told.is("ada", 0, 0);
+    // Nor does a change bring it in, or one that is a part of it.
+    told.told(&[row(&(&*long, "chidi", "M", "0s"))]);
+    told.is("ada", 0, 0);
+}
+
+#[test]
+fn texts_of_a_session_are_shortened() {
+    let codepage = Codepage::named("windows-1252").unwrap();
+    let long = "é".repeat(60_000);
+    let mut row = row(&("*1", &long, &long, "1s"));
+    for key in ["server", "address", "login-by", "comment"] {
+        row.push_attribute(key.as_bytes(), long.as_bytes());
+    }
+    let session = Session::read(&row, &Context::new(Moment::now(), codepage));
+    let texts = [&session.server, &session.address, &session.login_by, &session.comment];
+    let texts = texts.map(|text| text.as_deref().unwrap());
+    for text in texts.into_iter().chain([&*session.user, session.mac.as_deref().unwrap()]) {
+        assert!(text.chars().count() <= 253 && text.ends_with("é…"), "{text}");
+    }
+    assert!(session.cost() < 3000, "{}", session.cost());
+    // A server has one name, whether a session or the menu of servers tells it.
+    let mut told = Told::new();
+    told.told(&[row]);
+    let servers =
+        Reply { rows: vec![Sentence::from_words(["!re", &format!("=name={long}")])], ..Reply::default() };
+    let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers)];
+    let context = Context { previous: told.hotspot.as_ref(), ..Context::new(Moment::now(), codepage) };
+    let Ok(Data::Hotspot(hotspot)) = HotspotPlugin.read(&answers, &context) else { panic!() };
+    assert_eq!(hotspot.servers.len(), 1, "{:?}", hotspot.servers.keys());
 }
 
 #[test]

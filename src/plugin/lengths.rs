@@ -1,0 +1,47 @@
+//! How much is kept of each text that a router sends, in characters. A longer text ends with an ellipsis.
+//!
+//! The wire allows 128 KiB a word. What is kept is in every answer of the page and the API, for all sites together.
+
+/// `version`: `7.20.7 (long-term)` has 18.
+pub(super) const VERSION: usize = 40;
+
+/// `board-name`: the longest names of products have about 40.
+pub(super) const BOARD: usize = 64;
+
+/// `architecture-name` and `platform`: `mipsbe`, `MikroTik`.
+pub(super) const ARCHITECTURE: usize = 32;
+
+/// Names that people give: servers and profiles. Labels in `/metrics` are as long.
+pub(super) const NAME: usize = 64;
+
+/// `user`: RADIUS limits `User-Name` to 253 bytes (RFC 2865, 5.1).
+pub(super) const USER: usize = 253;
+
+/// `address` and `mac-address`: an IPv6 address with a zone has up to 60.
+pub(super) const ADDRESS: usize = 64;
+
+/// `login-by`: `http-chap`, `mac-cookie`.
+pub(super) const LOGIN_BY: usize = 32;
+
+/// `comment`: RouterOS shows 200 or so in a table.
+pub(super) const COMMENT: usize = 200;
+
+/// The value of a sensor: `-12.5C`, `not-present`.
+pub(super) const SENSOR: usize = 64;
+
+/// A cell of a declared plugin: the longest lines of a log.
+pub(super) const CELL: usize = 1000;
+
+/// Longest `.id`, in bytes; those of RouterOS have up to 17. An id is never shortened, because it could become that of
+/// another item: a row with a longer one is left out.
+pub const MAX_ID: usize = 32;
+
+/// Whether a row can be known by its `.id`, or has none.
+pub(super) fn has_usable_id(row: &crate::routeros::wire::Sentence) -> bool {
+    row.get(".id").is_none_or(|id| id.len() <= MAX_ID)
+}
+
+/// What to say of rows that were left out because of their `.id`, if any were.
+pub(super) fn left_out(rows: usize) -> Option<String> {
+    (rows > 0).then(|| format!("rows left out because of an .id of more than {MAX_ID} bytes: {rows}"))
+}
