@@ -20,6 +20,7 @@
 //! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody; `limit` keeps clients from flooding the log |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
+//! | [`memory`] | the memory budget: how much may be kept of what routers say, for all sites together |
 //! | [`executor`] | the thread that runs all tasks |
 //! | [`text`] | text from elsewhere, as a terminal or a log may show it |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
@@ -49,8 +50,7 @@
 //!
 //! The main one runs the gate, the executor's runs the sites and the events and receives signals, two to four
 //! answer requests, one runs TLS handshakes where the page is HTTPS, and one writes the log. Nothing waits for a router
-//! to answer a GET, and no lock is
-//! held over I/O or rendering.
+//! to answer a GET, and no lock is held over I/O. Answers that may be megabytes are rendered one at a time.
 //!
 //! A panic in any of them, also in one of a crate's, is a mistake. None is caught, and nothing unwinds: the program
 //! says where it was and takes its own place, as the same process with the same arguments, and learns anew what it
@@ -73,6 +73,7 @@ pub mod config;
 pub mod executor;
 pub mod http;
 pub mod logging;
+pub mod memory;
 pub mod plugin;
 pub mod routeros;
 pub mod simulator;

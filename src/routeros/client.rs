@@ -19,6 +19,7 @@
 //! ends: at most [`MAX_REPLY`] and a sentence or two for each connection. An answer to a command with
 //! a [`Limit`] is cut there instead, and the connection goes on.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use super::exchange::{Answer, Exchange};
 pub use super::exchange::{MAX_DROPPED, MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
 use super::login::{self, Method};
 use super::wire::{Decoder, Sentence};
+use crate::memory::{Account, MAX_WAIT, Replies};
 
 /// Bytes read at once: a row or ten, and small enough for fifty routers on a small board.
 const READ_SIZE: usize = 4 * 1024;
@@ -44,6 +46,9 @@ const MAX_EXTENSION: u32 = 24;
 /// Longest time that [`MAX_EXTENSION`] makes of a longer timeout: a router that sends something now and then, and never
 /// the end, must not keep a site from its next refresh for hours.
 const MAX_EXTENDED: Duration = Duration::from_secs(120);
+
+/// From one look to the next at whether a wait for a turn is still worth it.
+const TURN_LOOK: Duration = Duration::from_millis(100);
 
 /// How a TLS alert begins. No answer of the API does: its second byte is of a word, and begins with `!`.
 const TLS_ALERT: [u8; 2] = [0x15, 0x03];
@@ -84,6 +89,11 @@ pub fn over(stream: impl Stream + 'static) -> (Client, Connection) {
 }
 
 impl Client {
+    /// Has the answers of this connection draw on memory that all connections share.
+    pub fn share(&self, replies: &Arc<Replies>) {
+        lock(&self.exchange).share(Account::new(replies.clone()));
+    }
+
     /// Logs in, by the one method configured: a second try on the same connection
     /// would only fill the router's log.
     ///
@@ -306,6 +316,7 @@ async fn receive(
     let mut bytes = vec![0; READ_SIZE];
     let mut is_first = true;
     loop {
+        take_turn(exchange).await;
         let count = match stream.read(&mut bytes).await {
             Ok(count) => count,
             // How TLS says that the peer has gone without taking leave, as RouterOS does.
@@ -331,6 +342,7 @@ async fn receive(
                 Err(error) => return error.into(),
             }
         }
+        lock(exchange).end_long_turn();
         // What came may have to be answered: with a `/cancel`.
         if lock(exchange).has_outgoing()
             && let Some(wake) = wake.upgrade()
@@ -339,6 +351,30 @@ async fn receive(
         }
         // A router that never pauses must not keep the executor from the others.
         future::yield_now().await;
+    }
+}
+
+/// Waits until a large answer may go on. Nothing is read meanwhile. One that has waited too long is cut.
+async fn take_turn(exchange: &Mutex<Exchange>) {
+    if !lock(exchange).needs_turn() {
+        return;
+    }
+    let replies = lock(exchange).account().replies();
+    let mut turn = pin!(replies.turn());
+    let began = Instant::now();
+    // What was asked may be given up meanwhile.
+    while lock(exchange).needs_turn() {
+        lock(exchange).note_waiting();
+        let look = async {
+            Timer::after(TURN_LOOK).await;
+            None
+        };
+        if let Some(turn) = async { Some(turn.as_mut().await) }.or(look).await {
+            lock(exchange).begin_turn(turn);
+        } else if began.elapsed() > MAX_WAIT {
+            lock(exchange).cut_largest(true);
+            return;
+        }
     }
 }
 

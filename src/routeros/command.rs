@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::error::{self, Error, Trap};
 use super::wire::Sentence;
+use crate::memory::Held;
 
 /// A command with its attributes and queries, as it is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,10 +72,14 @@ pub struct Reply {
     pub ret: Option<Vec<u8>>,
     /// The router stopped with these after some rows: the answer is a part of the truth.
     pub traps: Vec<Trap>,
-    /// There is more than the command's [`Limit`], and these are the first.
+    /// There is more than the command's [`Limit`], or than there is memory for, and these are the first.
     pub is_cut: bool,
+    /// There is more than there is memory for.
+    pub lacks_memory: bool,
     /// From asking to the end of the answer.
     pub took: Duration,
+    /// What it takes of the memory that all connections share.
+    pub held: Held,
 }
 
 impl Reply {
@@ -82,7 +87,10 @@ impl Reply {
     #[must_use]
     pub fn partial(&self) -> Option<String> {
         let trap = self.traps.get(..1).map(error::said);
-        trap.or_else(|| self.is_cut.then(|| format!("only the first {} rows are taken", self.rows.len())))
+        let why = if self.lacks_memory { ": the agent has no memory for more" } else { "" };
+        trap.or_else(|| {
+            self.is_cut.then(|| format!("only the first {} rows are taken{why}", self.rows.len()))
+        })
     }
 
     /// The reply, unless the router refused: traps and not one row.

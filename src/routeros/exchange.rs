@@ -4,9 +4,11 @@
 //! answers together by [`MAX_REPLY`], answers that nobody waits for by dropping them, and
 //! an endless run of those by [`MAX_STRAY`]. An answer with a limit of its own is cut where it
 //! passes that, or where the rest needs the room: the router is told to stop, and what still comes
-//! of it is dropped.
+//! of it is dropped. So is any answer that does not fit into the memory which all connections share, see
+//! [`Replies`](crate::memory::Replies).
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use smol::channel::Sender;
@@ -15,6 +17,7 @@ use super::command::{Command, Limit, Reply};
 use super::error::{Cause, Error, Trap, told};
 use super::value;
 use super::wire::Sentence;
+use crate::memory::{Account, Held, Turn};
 
 /// Most rows taken in answer to one command: a few times the largest hotspot known, and as
 /// many as still fit an answer of ours.
@@ -79,6 +82,10 @@ pub(super) struct Exchange {
     /// When a silent router was last asked once more.
     probed_at: Option<Instant>,
     usage: Usage,
+    /// What the answers of this connection take of the memory that all connections share.
+    account: Arc<Account>,
+    /// The turn of this connection, which lasts until its large answers are dropped.
+    turn: Weak<Turn>,
 }
 
 /// A command's outcome.
@@ -86,9 +93,8 @@ pub(super) type Answer = Result<Reply, Error>;
 
 #[derive(Debug)]
 struct Pending {
+    /// What has come so far, with what that costs.
     reply: Reply,
-    /// What the answer has cost so far, in bytes of memory.
-    cost: usize,
     limit: Option<Limit>,
     began: Instant,
     answer: Sender<Answer>,
@@ -98,7 +104,7 @@ struct Pending {
 #[derive(Debug)]
 struct Followed {
     changes: Vec<Sentence>,
-    cost: usize,
+    held: Held,
     traps: Vec<Trap>,
     /// Why nothing more comes.
     ended: Option<Error>,
@@ -124,7 +130,8 @@ impl Exchange {
             let _ = answer.try_send(Err(error));
             return;
         }
-        let pending = Pending { reply: Reply::default(), cost: 0, limit, began: Instant::now(), answer };
+        let reply = Reply { held: Held::new(self.account.clone()), ..Reply::default() };
+        let pending = Pending { reply, limit, began: Instant::now(), answer };
         self.pending.insert(tag, pending);
     }
 
@@ -132,7 +139,8 @@ impl Exchange {
     pub(super) fn follow(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
         let ended = self.queue(sentence).err();
         let _ = wake.try_send(());
-        let followed = Followed { changes: Vec::new(), cost: 0, traps: Vec::new(), ended, wake };
+        let held = Held::new(self.account.clone());
+        let followed = Followed { changes: Vec::new(), held, traps: Vec::new(), ended, wake };
         self.followed.insert(tag, followed);
     }
 
@@ -178,7 +186,7 @@ impl Exchange {
                 if ended.is_some() {
                     let _ = followed.wake.try_send(());
                 }
-                followed.cost = 0;
+                followed.held.release();
                 Ok(std::mem::take(&mut followed.changes))
             }
         }
@@ -256,7 +264,7 @@ impl Exchange {
         let tag = sentence.tag().map(|tag| value::number(tag).unwrap_or(0));
         if let Some(followed) = tag.and_then(|tag| self.followed.get_mut(&tag)) {
             self.stray_run = 0;
-            followed.cost += sentence.cost();
+            followed.held.add(sentence.cost());
             followed.take(sentence)?;
             return self.within_bounds();
         }
@@ -283,10 +291,10 @@ impl Exchange {
         };
         self.stray_run = 0;
         if pending.is_full(&sentence) {
-            self.cut(tag);
+            self.cut(tag, false);
             return Ok(());
         }
-        pending.cost += sentence.cost();
+        pending.reply.held.add(sentence.cost());
         self.within_bounds()?;
         // It may have been cut just now.
         let Some(pending) = self.pending.get_mut(&tag) else { return Ok(()) };
@@ -316,9 +324,9 @@ impl Exchange {
     }
 
     /// Ends an answer with what came of it so far, and tells the router to stop.
-    fn cut(&mut self, tag: Option<u64>) {
+    fn cut(&mut self, tag: Option<u64>, lacks_memory: bool) {
         if let Some(pending) = self.pending.get_mut(&tag) {
-            pending.reply.is_cut = true;
+            (pending.reply.is_cut, pending.reply.lacks_memory) = (true, lacks_memory);
         }
         self.answer(tag);
         // A login has no tag, and no limit.
@@ -336,21 +344,84 @@ impl Exchange {
     }
 
     /// Holds what is kept for all that is under way within [`MAX_REPLY`]: the largest answer with a limit of
-    /// its own makes room for the others.
+    /// its own makes room for the others. Where it is the shared memory that has no room, any answer does.
     fn within_bounds(&mut self) -> Result<(), Error> {
-        let replies = self.pending.values().map(|pending| pending.cost);
-        let cost: usize = replies.chain(self.followed.values().map(|followed| followed.cost)).sum();
-        if cost <= MAX_REPLY {
+        let is_within = self.costs().sum::<usize>() <= MAX_REPLY;
+        if is_within && !self.account.is_full(self.largest()) || self.cut_largest(is_within) {
             return Ok(());
         }
-        let limited = self.pending.iter().filter(|(_, pending)| pending.limit.is_some());
-        match limited.max_by_key(|(_, pending)| pending.cost).map(|(tag, _)| *tag) {
-            Some(tag) => {
-                self.cut(tag);
-                Ok(())
+        Err(protocol(if is_within {
+            "there is no memory for the answers under way".into()
+        } else {
+            format!("the answers under way take more than {MAX_REPLY} bytes")
+        }))
+    }
+
+    /// What each answer and each menu that is followed costs so far.
+    fn costs(&self) -> impl Iterator<Item = usize> {
+        let replies = self.pending.values().map(|pending| pending.reply.held.bytes());
+        replies.chain(self.followed.values().map(|followed| followed.held.bytes()))
+    }
+
+    fn largest(&self) -> usize {
+        self.costs().max().unwrap_or_default()
+    }
+
+    /// Cuts the largest answer that has a limit; for want of shared memory the largest of all but small ones. A login
+    /// has no tag and is never cut. Gives whether there was one.
+    pub(super) fn cut_largest(&mut self, lacks_memory: bool) -> bool {
+        let small = self.account.small();
+        let may = |(tag, pending): &(&Option<u64>, &Pending)| {
+            if lacks_memory {
+                tag.is_some() && pending.reply.held.bytes() > small
+            } else {
+                pending.limit.is_some()
             }
-            None => Err(protocol(format!("the answers under way take more than {MAX_REPLY} bytes"))),
+        };
+        let largest = self.pending.iter().filter(may).max_by_key(|(_, pending)| pending.reply.held.bytes());
+        let Some((&tag, _)) = largest else { return false };
+        self.cut(tag, lacks_memory);
+        true
+    }
+
+    /// Draws on this memory from now on.
+    pub(super) fn share(&mut self, account: Arc<Account>) {
+        self.account = account;
+    }
+
+    /// What the answers draw on.
+    pub(super) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Whether nothing may be read before there is a turn.
+    pub(super) fn needs_turn(&self) -> bool {
+        self.account.needs_turn(self.largest()) && self.turn.strong_count() == 0
+    }
+
+    /// Takes a turn, for as long as any of what is there now is kept.
+    pub(super) fn begin_turn(&mut self, turn: Turn) {
+        let turn = Arc::new(turn);
+        self.turn = Arc::downgrade(&turn);
+        for pending in self.pending.values_mut() {
+            pending.reply.held.keep(turn.clone());
         }
+        for followed in self.followed.values_mut() {
+            followed.held.keep(turn.clone());
+        }
+    }
+
+    /// Cuts an answer that takes too long while other connections wait for their turn.
+    pub(super) fn end_long_turn(&mut self) {
+        if self.turn.upgrade().is_some_and(|turn| turn.is_over()) {
+            self.turn = Weak::new();
+            self.cut_largest(true);
+        }
+    }
+
+    /// Notes that nothing is read for now: that nothing comes is no silence of the router's.
+    pub(super) fn note_waiting(&mut self) {
+        self.received_at = Some(Instant::now());
     }
 }
 
@@ -360,7 +431,7 @@ impl Pending {
         self.limit.is_some_and(|limit| match sentence.first() {
             b"!done" => false,
             b"!re" if self.reply.rows.len() == limit.rows => true,
-            _ => self.cost + sentence.cost() > limit.bytes,
+            _ => self.reply.held.bytes() + sentence.cost() > limit.bytes,
         })
     }
 }

@@ -156,6 +156,12 @@ impl Text {
         }
     }
 
+    /// Bytes of memory that it takes beside itself.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.shown.len() + self.raw.as_ref().map_or(0, |raw| raw.len())
+    }
+
     /// The bytes that came.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {

@@ -6,21 +6,30 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("clock", &[]),
     ("executor", &[]),
     ("timings", &[]),
     ("text", &[]),
     ("logging", &["text"]),
-    ("routeros", &["text"]),
-    ("plugin", &["clock", "routeros"]),
+    ("memory", &[]),
+    ("routeros", &["memory", "text"]),
+    ("plugin", &["clock", "memory", "routeros"]),
     (
         "state",
-        &["clock", "plugin", "routeros::codepage", "routeros::error", "routeros::value", "routeros::wire"],
+        &[
+            "clock",
+            "memory",
+            "plugin",
+            "routeros::codepage",
+            "routeros::error",
+            "routeros::value",
+            "routeros::wire",
+        ],
     ),
     ("action", &["clock", "plugin", "routeros::error"]),
     ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls", "text"]),
-    ("site", &["action", "clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
+    ("site", &["action", "clock", "config", "executor", "memory", "plugin", "routeros", "state", "timings"]),
     (
         "http",
         &[
@@ -29,6 +38,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "config",
             "executor",
             "logging",
+            "memory",
             "plugin",
             "routeros::error",
             "routeros::value",
@@ -46,6 +56,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "executor",
             "http",
             "logging",
+            "memory",
             "routeros::login",
             "routeros::tls",
             "simulator",

@@ -9,6 +9,7 @@
 //! | `cut` | an answer with a limit of its own |
 //! | `deadlines` | no answer, no connection, and what ends one |
 //! | `limits` | what a router cannot make the client take; what it cannot make it hold is in `tests/slow` |
+//! | `turns` | memory that the replies of all connections share |
 //! | `login` | both ways in, and every way to be refused |
 
 mod cut;
@@ -18,5 +19,6 @@ mod listen;
 mod login;
 mod replies;
 mod side_by_side;
+mod turns;
 
 use crate::support::raw_router as peer;

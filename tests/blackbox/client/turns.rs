@@ -1,0 +1,103 @@
+//! Memory that the replies of all connections share: large ones come one after another, and what does not fit is cut.
+
+use phsweb_agent::memory::Replies;
+use phsweb_agent::routeros::client::Command;
+use phsweb_agent::routeros::login::Method;
+use phsweb_agent::simulator::{Router, Row, Settings};
+use smol::future::{or, pending, poll_once, yield_now};
+
+use super::limits::long_row;
+use super::peer::{PATIENCE, Peer, at, connect_to, sentence, with};
+
+const MIB: usize = 1 << 20;
+
+/// The longest text that a simulated router has here.
+const TEXT: usize = 1000;
+
+fn router(rows: usize) -> Router {
+    let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
+    let row = |_| Row::new().with("comment", "x".repeat(TEXT));
+    router.set_rows("/ip/firewall/connection", (0..rows).map(row).collect());
+    router
+}
+
+fn large() -> Command {
+    Command::new("/ip/firewall/connection/print")
+}
+
+#[test]
+fn an_answer_is_cut_where_there_is_no_memory_for_more() {
+    // Half of it is for one connection at a time.
+    let replies = Replies::new(4 * MIB);
+    let script = |peer: &mut Peer| {
+        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        peer.say(&["!re", asked[1].tag(), "=n=before"]);
+        // 3.2 MiB.
+        for _ in 0..100 {
+            peer.write(&long_row(asked[0].tag()));
+        }
+        let cancel = peer.asked();
+        assert_eq!(cancel.words[..2], ["/cancel".to_string(), format!("={}", &asked[0].tag()[1..])]);
+        // What the agent has of the first answer still takes the memory. Small ones have room in any case.
+        for asked in &asked[1..] {
+            peer.write(&sentence(&["!re", asked.tag(), "=n=after"]).repeat(50));
+            peer.say(&["!done", asked.tag()]);
+        }
+        peer.say(&["!done", asked[0].tag()]);
+        let next = peer.asked();
+        peer.say(&["!done", next.tag()]);
+        peer.closed();
+    };
+    with(script, async |session| {
+        session.client.share(&replies);
+        let commands = ["/a", "/b", "/c"].map(Command::new).into();
+        let answers = session.client.call_all(commands, PATIENCE).await;
+        let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
+        let [cut, second, third] = &answers[..] else { panic!() };
+        assert!(cut.is_cut && (50..70).contains(&cut.rows.len()), "{} rows", cut.rows.len());
+        let why =
+            format!("only the first {} rows are taken: the agent has no memory for more", cut.rows.len());
+        assert_eq!(cut.partial(), Some(why));
+        assert_eq!((second.rows.len(), second.partial()), (51, None));
+        assert_eq!((third.rows.len(), third.partial()), (50, None));
+        session.call("/d").await.unwrap();
+    });
+}
+
+#[test]
+fn large_answers_take_turns_and_small_ones_do_not_wait() {
+    let replies = Replies::new(4 * MIB);
+    // 1.6 MB each.
+    let routers = [router(1500), router(1500)];
+    at(routers[0].addr(), async |first| {
+        let (second, connection) = connect_to(routers[1].addr()).await.unwrap();
+        let moving = async {
+            connection.run().await;
+            pending::<()>().await;
+        };
+        let act = async {
+            for client in [&first.client, &second] {
+                client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+                client.share(&replies);
+            }
+            let held = first.client.call(large(), PATIENCE).await.unwrap();
+            assert_eq!((held.rows.len(), held.is_cut), (1500, false));
+            let mut waits = Box::pin(second.call(large(), PATIENCE));
+            // By then it has what needs no turn, and reads no more.
+            let received = || second.usage().received_bytes;
+            while received() < 100_000 {
+                assert!(poll_once(&mut waits).await.is_none());
+                yield_now().await;
+            }
+            let small = Command::new("/system/resource/print");
+            let answer = first.client.call(small, PATIENCE).await.unwrap();
+            assert_eq!((answer.rows.len(), answer.is_cut), (1, false), "it does not wait");
+            assert!(poll_once(&mut waits).await.is_none());
+            assert!(received() < 1_000_000, "{} bytes came meanwhile", received());
+            drop(held);
+            let next = waits.await.unwrap();
+            assert_eq!((next.rows.len(), next.is_cut), (1500, false));
+        };
+        or(moving, act).await;
+    });
+}
