@@ -14,6 +14,7 @@ use crate::action::Desk;
 use crate::config::Config;
 use crate::http::gate::{self, WorkerPool};
 use crate::http::{Events, Routes};
+use crate::memory::Budget;
 use crate::site::Sites;
 use crate::state::{Reload, Store};
 use crate::timings::Timings;
@@ -28,7 +29,7 @@ pub(super) fn serve(
     raise_descriptors(&config);
     let timings = Arc::new(timings);
     let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), Source::first);
-    let store = Arc::new(Store::new(reload));
+    let store = Arc::new(Store::new(reload).within(Budget::of_process()));
     let desk = Arc::new(Desk::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));

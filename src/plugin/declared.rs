@@ -7,6 +7,7 @@ mod tests;
 use std::time::Duration;
 
 use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
+use crate::memory::{self, ALLOCATION};
 use crate::routeros::client::{Command, Limit};
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -184,6 +185,42 @@ impl Listing {
         let gauges = if self.is_partial { &[] } else { self.gauges.as_slice() };
         gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()
     }
+
+    /// How long its series are in `/metrics` at most, in bytes.
+    pub(super) fn series_length(&self) -> usize {
+        let counters = self.counters.iter().map(|counter| &counter.total);
+        self.gauges.iter().chain(counters).map(Family::text_length).sum()
+    }
+
+    /// Bytes of memory that its series take.
+    fn measured(&self) -> usize {
+        let gauges = self.gauges.iter().map(Family::cost);
+        gauges.chain(self.counters.iter().map(Counter::cost)).sum()
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        self.table.rows.iter().map(|row| row_cost(row)).sum::<usize>() + self.measured()
+    }
+
+    /// The first of it, up to so many bytes. Metrics go where they take more than half of those.
+    pub(super) fn cut(&self, most: usize) -> Self {
+        let mut cut =
+            Self { table: Table { columns: self.table.columns.clone(), rows: Vec::new() }, ..self.clone() };
+        if cut.measured() > most / 2 {
+            cut.gauges.iter_mut().for_each(Family::clear);
+            cut.counters.iter_mut().for_each(Counter::clear);
+        }
+        let room = most.saturating_sub(cut.measured());
+        cut.table.rows = memory::first(&self.table.rows, |row| row_cost(row), room).to_vec();
+        cut
+    }
+}
+
+fn row_cost(row: &[Option<String>]) -> usize {
+    let text = |cell: &Option<String>| cell.as_ref().map_or(0, |text| ALLOCATION + text.len());
+    let cells = row.iter().map(|cell| size_of::<Option<String>>() + text(cell));
+    size_of::<Vec<Option<String>>>() + ALLOCATION + cells.sum::<usize>()
 }
 
 /// A plugin as the file declares it.

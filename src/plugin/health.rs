@@ -1,6 +1,7 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
 use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
+use crate::memory::{self, ALLOCATION};
 use crate::routeros::client::Command;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
@@ -90,6 +91,10 @@ pub struct Sensor {
 }
 
 impl Sensor {
+    fn cost(&self) -> usize {
+        size_of::<Self>() + 2 * ALLOCATION + self.name.len() + self.value.len()
+    }
+
     /// A state such as `ok`, `fail` or `not-present` of a power supply or fan. RouterOS gives these no type;
     /// x86 also has a property `state`, which only tells whether the sensors are enabled.
     #[must_use]
@@ -162,6 +167,16 @@ impl Health {
         let bad = bad.filter(|(_, state)| !NORMAL_STATES.contains(state)).take(MAX_STATES);
         let texts: Vec<String> = bad.map(|(name, state)| format!("{name}: {state}")).collect();
         (!texts.is_empty()).then(|| texts.join(", "))
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        self.sensors.iter().map(Sensor::cost).sum()
+    }
+
+    /// The first of it, up to so many bytes.
+    pub(super) fn cut(&self, most: usize) -> Self {
+        Self { sensors: memory::first(&self.sensors, Sensor::cost, most).to_vec(), is_cut: true }
     }
 
     /// Why it is only a part, where it is.

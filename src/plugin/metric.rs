@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::memory::ALLOCATION;
+
 /// Longest value of a label, in characters. What a router names goes out with each scrape and is stored
 /// with each series; servers, sensors and boards have names a third as long.
 const MAX_LABEL_VALUE: usize = 64;
@@ -177,6 +179,36 @@ impl Family {
         let series = self.series.entry(labels).or_insert(Series { value: 0.0, round: self.round });
         series.round = self.round;
         Some(&mut series.value)
+    }
+
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        let label =
+            |(_, value): &(Cow<str>, String)| size_of::<(Cow<str>, String)>() + 2 * ALLOCATION + value.len();
+        let series =
+            |labels: &Labels| 2 * size_of::<Series>() + ALLOCATION + labels.iter().map(label).sum::<usize>();
+        self.series.keys().map(series).sum()
+    }
+
+    /// How long its series are as text at most, in bytes.
+    pub(super) fn text_length(&self) -> usize {
+        /// `{site="…",} `, the line's end and a number of usual size.
+        const AROUND: usize = 80;
+        /// The digits of the largest number there is.
+        const MOST_DIGITS: usize = 310;
+        // A label's characters may be escaped.
+        let label = |(name, value): &(Cow<str>, String)| name.len() + 2 * value.len() + 4;
+        let series = |(labels, series): (&Labels, &Series)| {
+            let digits = if series.value.abs() < 1e18 { 0 } else { MOST_DIGITS };
+            self.name.len() + AROUND + digits + labels.iter().map(label).sum::<usize>()
+        };
+        self.series.iter().map(series).sum()
+    }
+
+    /// Forgets its series: there is no room for them, and it is incomplete until the next round.
+    pub(super) fn clear(&mut self) {
+        self.is_incomplete |= !self.series.is_empty();
+        self.series.clear();
     }
 
     /// Its series in the order of their labels, each with its value.

@@ -12,6 +12,7 @@ mod lengths;
 mod metric;
 mod resource;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,6 +188,35 @@ impl Data {
         }
     }
 
+    /// The columns of [`Self::table`].
+    #[must_use]
+    pub fn columns(&self) -> Vec<String> {
+        match self {
+            Self::Hotspot(_) => Hotspot::columns(),
+            Self::Listing(listing) => listing.table.columns.clone(),
+            Self::Resource(_) | Self::Health(_) => self.table().columns,
+        }
+    }
+
+    /// The rows of [`Self::table`], each made when it is taken: there may be thousands.
+    #[must_use]
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Cow<'_, [Option<String>]>> + '_> {
+        match self {
+            Self::Hotspot(hotspot) => Box::new(hotspot.sessions.iter().map(|session| session.row().into())),
+            Self::Listing(listing) => Box::new(listing.table.rows.iter().map(Into::into)),
+            Self::Resource(_) | Self::Health(_) => Box::new(self.table().rows.into_iter().map(Into::into)),
+        }
+    }
+
+    /// How long the series of a declared plugin are in `/metrics` at most, in bytes.
+    #[must_use]
+    pub fn series_length(&self) -> usize {
+        match self {
+            Self::Listing(listing) => listing.series_length(),
+            Self::Hotspot(_) | Self::Resource(_) | Self::Health(_) => 0,
+        }
+    }
+
     /// The data as metrics, for `/metrics`: gauges of this data, and counters of all until now.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
@@ -213,6 +243,42 @@ impl Data {
             Self::Resource(_) => None,
         };
         left_out.or_else(|| self.incomplete_metric().map(|name| format!("too many series of {name}")))
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.cost(),
+            Self::Health(health) => health.cost(),
+            Self::Listing(listing) => listing.cost(),
+            // A few short texts.
+            Self::Resource(_) => 0,
+        }
+    }
+
+    /// The first of it, up to so many bytes, and why it is only that.
+    #[must_use]
+    pub fn cut(&self, most: usize) -> Option<(Self, String)> {
+        let (cut, kept, of) = match self {
+            Self::Hotspot(hotspot) => {
+                let cut = hotspot.cut(most);
+                let kept = cut.sessions.len();
+                (Self::Hotspot(cut), kept, hotspot.sessions.len())
+            }
+            Self::Health(health) => {
+                let cut = health.cut(most);
+                let kept = cut.sensors.len();
+                (Self::Health(cut), kept, health.sensors.len())
+            }
+            Self::Listing(listing) => {
+                let cut = listing.cut(most);
+                let kept = cut.table.rows.len();
+                (Self::Listing(cut), kept, listing.table.rows.len())
+            }
+            Self::Resource(_) => return None,
+        };
+        Some((cut, format!("{kept} of {of} rows are kept: the agent has no memory for more")))
     }
 
     /// Whether an answer and the changes told disagree, so that it is worth asking again soon.

@@ -70,7 +70,9 @@ impl Site {
             store: store.clone(),
             line: line.clone(),
         };
-        let beside = errands.run(orders.errands).or(walk_on_request(configured.clone(), orders.tests));
+        let replies = store.budget().replies.clone();
+        let tests = walk_on_request(configured.clone(), replies, orders.tests);
+        let beside = errands.run(orders.errands).or(tests);
         let task = SiteTask {
             config,
             timings,
@@ -278,6 +280,7 @@ impl SiteTask {
             Some(Err(error)) => return Visited::Ended(Ended { error, answered: None }),
             None => return Visited::Reconfigured,
         };
+        client.share(&store.budget().replies);
         // Its own, for the session has the site meanwhile.
         let (patience, timings) = (self.patience, self.timings.clone());
         let well_again = async {

@@ -274,6 +274,8 @@ impl<'s> Session<'s> {
             }
             readings.push(after);
         }
+        // What was read of them may need the memory.
+        drop(answers);
         let uptime = uptime.and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
         self.publish(readings, uptime, now, now.since(asked_at));
         for (plugins, error) in news_of {

@@ -12,6 +12,7 @@ use crate::action::{Answer, Step};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::executor;
+use crate::memory::Replies;
 use crate::plugin::hotspot::command::remove_session;
 use crate::plugin::{self, Context, Plugin};
 use crate::routeros::client::Client;
@@ -26,36 +27,41 @@ const NO_SESSION: &[u8] = b"*FFFFFFFF";
 /// logs in once to each host.
 pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
     for at in 0..config.hosts.len() {
-        walk_to(at, config, &mut tell).await;
+        walk_to(at, config, &Arc::default(), &mut tell).await;
     }
 }
 
-async fn walk_to(at: usize, config: &config::Site, tell: &mut impl FnMut(Step)) {
-    let mut walk = Walk { config, host: &config.hosts[at], tls: config.tls_of(at), tell, under_way: None };
+async fn walk_to(at: usize, config: &config::Site, replies: &Arc<Replies>, tell: &mut impl FnMut(Step)) {
+    let (host, tls) = (&config.hosts[at], config.tls_of(at));
+    let mut walk = Walk { config, host, tls, replies, tell, under_way: None };
     // Each step is told, the one that ends it too.
     let _ = walk.all().await;
 }
 
 /// Walks whenever somebody wants to know, for ever.
-pub(super) async fn walk_on_request(configured: Configured, tests: Receiver<Answer<Vec<Step>>>) {
+pub(super) async fn walk_on_request(
+    configured: Configured,
+    replies: Arc<Replies>,
+    tests: Receiver<Answer<Vec<Step>>>,
+) {
     while let Ok(answer) = tests.recv().await {
         // Nobody may want to know any more.
         if answer.is_closed() {
             continue;
         }
-        let steps = walk_side_by_side(&configured.now()).await;
+        let steps = walk_side_by_side(&configured.now(), &replies).await;
         // Who has gone meanwhile is told nothing.
         let _ = answer.try_send(Ok(steps));
     }
 }
 
 /// The steps to all hosts in their order, in the time of the one that takes longest: somebody waits.
-async fn walk_side_by_side(config: &Arc<config::Site>) -> Vec<Step> {
+async fn walk_side_by_side(config: &Arc<config::Site>, replies: &Arc<Replies>) -> Vec<Step> {
     let walk_to_one = |at: usize| {
-        let config = config.clone();
+        let (config, replies) = (config.clone(), replies.clone());
         executor::spawn(async move {
             let mut steps = Vec::new();
-            walk_to(at, &config, &mut |step| steps.push(step)).await;
+            walk_to(at, &config, &replies, &mut |step| steps.push(step)).await;
             steps
         })
     };
@@ -71,6 +77,8 @@ struct Walk<'w, T> {
     config: &'w config::Site,
     host: &'w Host,
     tls: Cow<'w, Tls>,
+    /// The memory that the answers of all connections share.
+    replies: &'w Arc<Replies>,
     tell: &'w mut T,
     /// The step that has begun and not ended, and when it began.
     under_way: Option<(String, Instant)>,
@@ -109,6 +117,7 @@ impl<T: FnMut(Step)> Walk<'_, T> {
             });
             secured.await?
         };
+        client.share(self.replies);
         let ended = async { Err(connection.run().await) };
         let outcome = future::or(self.logged_in(&client), ended).await;
         if let Err(error) = &outcome {

@@ -6,6 +6,7 @@
 
 mod reading;
 mod reload;
+mod room;
 mod snapshot;
 
 pub use reading::{Reading, ReadingState};

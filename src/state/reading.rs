@@ -27,6 +27,8 @@ pub struct Reading {
     pub failed_since: Option<Moment>,
     /// Why the data is only a part of the whole, in the router's words.
     pub partial: Option<String>,
+    /// Bytes of memory that the data takes.
+    pub cost: usize,
     /// Whether changes are told as they happen, over the connection that there is or was last.
     pub is_live: bool,
 }
@@ -75,6 +77,7 @@ impl Reading {
             error: None,
             failed_since: None,
             partial: None,
+            cost: 0,
             is_live: false,
         }
     }
@@ -87,7 +90,9 @@ impl Reading {
         }
         let data = from.data.as_deref().zip(from.plugin.declaration());
         match data.and_then(|(data, declaration)| self.plugin.inherit(data, declaration)) {
-            Some(data) => Self { plugin: self.plugin, data: Some(Arc::new(data)), ..from.clone() },
+            Some(data) => {
+                Self { plugin: self.plugin, cost: data.cost(), data: Some(Arc::new(data)), ..from.clone() }
+            }
             None => self,
         }
     }
@@ -113,6 +118,7 @@ impl Reading {
             Ok(data) => {
                 self.is_live = !matches!(following, Following::No);
                 self.partial = plugin::partial(answers).or_else(|| data.incomplete());
+                self.cost = data.cost();
                 self.data = Some(Arc::new(data));
                 self.at = Some(at);
                 self.took = Some(took);
@@ -144,6 +150,7 @@ impl Reading {
         let following = if self.is_live { Following::On } else { Following::No };
         let context = Context { previous, following, ..Context::new(now, codepage) };
         if let Some(data) = self.plugin.follow(changes, &context)? {
+            self.cost = data.cost();
             self.data = Some(Arc::new(data));
         }
         Ok(self)
@@ -163,6 +170,14 @@ impl Reading {
         let partial = self.partial.as_deref()?;
         let is_whole = is_admin || !self.plugin.private();
         Some(if is_whole { partial } else { error::without_words(partial) })
+    }
+
+    /// Keeps no more than so many bytes of the data. Gives why it is a part from now on, where it is.
+    pub(super) fn cut(&mut self, most: usize) -> Option<&str> {
+        let (data, why) = self.data.as_ref().filter(|_| self.cost > most)?.cut(most)?;
+        self.cost = data.cost();
+        self.data = Some(Arc::new(data));
+        Some(self.partial.insert(why))
     }
 
     /// How it stands, by whether its router is `online`.

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use event_listener::Event;
 
+use super::room::make_room;
 use super::{Reading, ReadingState, Reload};
 use crate::clock::{Clock, Moment};
+use crate::memory::Budget;
 use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
@@ -65,6 +67,8 @@ pub struct SiteState {
     booted: Option<Moment>,
     /// The causes of the outage under way: each is an event once, however they alternate.
     told: Vec<Cause>,
+    /// When the log was last told that there is no memory for all of it.
+    pub(super) cut_at: Option<Moment>,
 }
 
 /// An address of a site's router.
@@ -156,7 +160,14 @@ impl SiteState {
             kicks: 0,
             booted: None,
             told: Vec::new(),
+            cut_at: None,
         }
+    }
+
+    /// Bytes of memory that its readings take.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.readings.iter().map(|reading| reading.cost).sum()
     }
 
     /// The site goes on under another configuration. What was read by plugins stays as far as it holds.
@@ -306,6 +317,7 @@ impl SiteState {
 pub struct Store {
     current: RwLock<Arc<Snapshot>>,
     changed: Event,
+    budget: Budget,
 }
 
 impl Store {
@@ -313,7 +325,19 @@ impl Store {
     #[must_use]
     pub fn new(reload: Reload) -> Self {
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
-        Self { current: RwLock::new(Arc::new(snapshot)), changed: Event::new() }
+        Self { current: RwLock::new(Arc::new(snapshot)), changed: Event::new(), budget: Budget::default() }
+    }
+
+    /// The same, with this much memory.
+    #[must_use]
+    pub fn within(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// How much memory there is.
+    #[must_use]
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Waits until there is something newer than this generation.
@@ -362,11 +386,15 @@ impl Store {
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
         let mut next = Snapshot::clone(&current);
         let done = change(&mut next)?;
+        let cut = make_room(&mut next.sites, self.budget.kept, Moment::now());
         next.generation += 1;
         next.clock = next.clock.follow(Clock::system());
         *current = Arc::new(next);
         drop(current);
         self.changed.notify(usize::MAX);
+        for line in cut {
+            log::warn!("{line}");
+        }
         Some(done)
     }
 }

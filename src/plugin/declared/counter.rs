@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Metric, number_of};
+use crate::memory::ALLOCATION;
 use crate::plugin::{Context, Family};
 use crate::routeros::wire::Sentence;
 
@@ -53,6 +54,21 @@ impl Counter {
         if self.rows.len() > MAX_REMEMBERED {
             self.rows.retain(|id, _| seen.contains(id));
         }
+    }
+}
+
+impl Counter {
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        let rows = self.rows.keys().map(|id| size_of::<(Box<[u8]>, f64)>() * 2 + ALLOCATION + id.len());
+        self.total.cost() + rows.sum::<usize>()
+    }
+
+    /// Forgets what it has counted: there is no room for it. The next complete answer is its baseline.
+    pub(super) fn clear(&mut self) {
+        self.total.clear();
+        self.rows = HashMap::new();
+        self.has_baseline = false;
     }
 }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::{Counts, Hotspot, Session};
 use crate::clock::Moment;
 use crate::plugin::{Context, Following, MAX_ID};
-use crate::routeros::client::{MAX_REPLY, MAX_ROWS};
+use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
@@ -46,6 +46,35 @@ pub(super) struct Doubt {
     /// What the answer said of this id.
     seen: Option<Arc<Session>>,
     since: Moment,
+}
+
+impl Doubt {
+    pub(super) fn cost(&self) -> usize {
+        self.seen.as_ref().map_or(0, |session| session.cost()) + size_of::<(Text, Self)>() * 2
+    }
+}
+
+/// How much of the sessions an answer shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All: who is not in it is gone.
+    Whole,
+    /// Those that the router came to before it stopped: others may be there.
+    Part,
+    /// The first of more than are kept: the others are neither there nor gone.
+    Cut,
+}
+
+impl Extent {
+    pub(super) fn of(reply: &Reply) -> Self {
+        if reply.is_cut {
+            Self::Cut
+        } else if reply.traps.is_empty() {
+            Self::Whole
+        } else {
+            Self::Part
+        }
+    }
 }
 
 impl Hotspot {
@@ -80,6 +109,8 @@ impl Hotspot {
                         book.comes(next);
                     }
                 }
+                // It may have been there before.
+                None if book.hotspot.is_cut => continue,
                 None if !is_dead && change.get("user").is_some() => {
                     book.comes(Session::read(change, context));
                 }
@@ -93,21 +124,23 @@ impl Hotspot {
             }
             touched.insert(id);
         }
-        book.close()?;
+        book.close(MAX_REPLY)?;
         Ok(touched)
     }
 
-    /// Brings an answer in: these sessions are there, and where the answer is `whole`, no others.
+    /// Brings an answer in: these sessions are there, and where the answer is whole, no others. Of a hotspot that has
+    /// more sessions than are kept the answer counts as it is: nobody is taken to have come or gone.
     ///
     /// # Errors
     ///
     /// `protocol` when there are more sessions than are taken.
     pub(super) fn reconcile(
         &mut self,
-        seen: Vec<Session>,
-        whole: bool,
+        seen: impl IntoIterator<Item = Session>,
+        extent: Extent,
         context: &Context,
     ) -> Result<(), Error> {
+        let is_uncounted = self.is_cut || extent == Extent::Cut;
         let asked = context.now.before(context.took);
         let changed_here = std::mem::take(&mut self.changed);
         let touched = match context.following {
@@ -117,19 +150,20 @@ impl Hotspot {
                 changed_here.into_iter().filter(|(_, at)| *at > asked).map(|(id, _)| id).collect()
             }
         };
+        self.is_cut = match extent {
+            Extent::Whole => false,
+            Extent::Part => self.is_cut,
+            Extent::Cut => true,
+        };
         let before = std::mem::take(&mut self.doubts);
         let mut book = Book::open(self);
         // An id stands for one session, however often an answer repeats it.
         let mut there = HashSet::new();
-        let seen: Vec<Session> =
-            seen.into_iter().filter(|session| there.insert(session.id.clone())).collect();
-        let gone: Vec<Text> = if whole {
-            book.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
-        } else {
-            Vec::new()
-        };
-        let mut differing: Vec<(Text, Option<Session>)> = gone.into_iter().map(|id| (id, None)).collect();
+        let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
         for session in seen {
+            if !there.insert(session.id.clone()) {
+                continue;
+            }
             match book.get(&session.id) {
                 Some(known) if known.is(&session, context.took) => {
                     let login = session.login_after(known, context.took);
@@ -139,7 +173,22 @@ impl Hotspot {
                 _ => differing.push((session.id.clone(), Some(session))),
             }
         }
-        for (id, seen) in differing {
+        let gone: Vec<Text> = if extent == Extent::Part {
+            Vec::new()
+        } else {
+            book.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
+        };
+        drop(there);
+        // Bytes of a session that was not kept were moved before.
+        book.hotspot.has_looked &= !is_uncounted;
+        for (id, seen) in gone.into_iter().map(|id| (id, None)).chain(differing) {
+            if is_uncounted {
+                book.take_out(&id);
+                if let Some(session) = seen {
+                    book.put(session);
+                }
+                continue;
+            }
             let seen = seen.map(Arc::new);
             let since = before.get(&id).filter(|doubt| doubt.is_about(seen.as_deref(), context));
             let since = since.map_or(context.now, |doubt| doubt.since);
@@ -164,8 +213,9 @@ impl Hotspot {
                 None => {}
             }
         }
-        book.close()?;
-        self.has_looked |= whole && self.doubts.is_empty();
+        // An answer is of a limited size as it came. What does not fit is cut later.
+        book.close(usize::MAX)?;
+        self.has_looked |= extent == Extent::Whole && self.doubts.is_empty();
         Ok(())
     }
 
@@ -244,9 +294,14 @@ impl<'h> Book<'h> {
 
     /// Somebody logged out.
     fn goes(&mut self, id: &Text) {
-        if let Some(session) = self.places.remove(id).and_then(|at| self.sessions[at].take()) {
+        if let Some(session) = self.take_out(id) {
             self.counts(session.server.as_deref()).logouts += 1;
         }
+    }
+
+    /// Removes a session without counting it.
+    fn take_out(&mut self, id: &Text) -> Option<Arc<Session>> {
+        self.places.remove(id).and_then(|at| self.sessions[at].take())
     }
 
     fn counts(&mut self, server: Option<&str>) -> &mut Counts {
@@ -254,13 +309,13 @@ impl<'h> Book<'h> {
         self.hotspot.servers.entry(server).or_default()
     }
 
-    fn close(self) -> Result<(), Error> {
+    fn close(self, most: usize) -> Result<(), Error> {
         self.hotspot.sessions = self.sessions.into_iter().flatten().collect();
         let sessions = &self.hotspot.sessions;
         let cost: usize = sessions.iter().map(|session| session.cost()).sum();
-        if sessions.len() > MAX_ROWS || cost > MAX_REPLY {
+        if sessions.len() > MAX_ROWS || cost > most {
             let message = format!(
-                "the router tells of {} sessions that take {cost} bytes; {MAX_ROWS} and {MAX_REPLY} are taken",
+                "the router tells of {} sessions that take {cost} bytes; {MAX_ROWS} and {most} are taken",
                 sessions.len()
             );
             return Err(Error::new(Cause::Protocol, message));

@@ -8,16 +8,16 @@ mod user;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::{Answer, Context, Data, Plugin, Table, first, lengths};
 use crate::clock::Moment;
+use crate::memory::{self, ALLOCATION};
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-use follow::Doubt;
+use follow::{Doubt, Extent};
 pub use session::Session;
 pub use user::{Used, User};
 
@@ -56,6 +56,8 @@ pub struct Hotspot {
     pub untold_changes: u64,
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(super) left_out: usize,
+    /// Whether there are sessions that are not kept: who is new to us may have been there before.
+    is_cut: bool,
     /// Where the last answer and the changes disagree, by the session's id.
     doubts: HashMap<Text, Doubt>,
     /// Whether an answer has shown all who were there, so that who is new has come since.
@@ -109,29 +111,41 @@ impl Hotspot {
         !self.doubts.is_empty()
     }
 
+    /// Bytes of memory that it takes.
+    pub(super) fn cost(&self) -> usize {
+        self.sessions.iter().map(session_cost).sum::<usize>()
+            + self.doubts.values().map(Doubt::cost).sum::<usize>()
+    }
+
+    /// The first sessions of it, up to so many bytes.
+    pub(super) fn cut(&self, most: usize) -> Self {
+        Self {
+            sessions: memory::first(&self.sessions, session_cost, most).to_vec(),
+            servers: self.servers.clone(),
+            is_cut: true,
+            configured_users: self.configured_users,
+            last_login: self.last_login,
+            untold_changes: self.untold_changes,
+            left_out: self.left_out,
+            ..Self::default()
+        }
+    }
+
     /// The sessions as rows.
     #[must_use]
     pub fn table(&self) -> Table {
-        let row = |session: &Arc<Session>| {
-            let duration = |d: Option<Duration>| d.map(value::format_duration);
-            vec![
-                Some(session.user.to_string()),
-                session.address.clone(),
-                session.mac.as_ref().map(ToString::to_string),
-                session.server.clone(),
-                session.login_by.clone(),
-                duration(session.uptime),
-                duration(session.idle),
-                duration(session.time_left),
-                Some(session.bytes_in.to_string()),
-                Some(session.bytes_out.to_string()),
-                session.comment.clone(),
-            ]
-        };
-        // The `.id` tells a person nothing.
-        let columns = SESSION[1..].iter().map(ToString::to_string);
-        Table { columns: columns.collect(), rows: self.sessions.iter().map(row).collect() }
+        Table { columns: Self::columns(), rows: self.sessions.iter().map(|session| session.row()).collect() }
     }
+
+    pub(super) fn columns() -> Vec<String> {
+        // The `.id` tells a person nothing.
+        SESSION[1..].iter().map(ToString::to_string).collect()
+    }
+}
+
+fn session_cost(session: &Arc<Session>) -> usize {
+    // Its place in the list, the counts of the `Arc`, and up to eight texts.
+    session.cost() + 9 * ALLOCATION
 }
 
 pub(super) struct HotspotPlugin;
@@ -179,9 +193,8 @@ impl Plugin for HotspotPlugin {
             .iter()
             // RouterOS sends a bare `!re` now and then: a row of nothing.
             .filter(|row| row.attributes().next().is_some() && lengths::has_usable_id(row))
-            .map(|row| Session::read(row, context))
-            .collect();
-        hotspot.reconcile(sessions, active.traps.is_empty(), context)?;
+            .map(|row| Session::read(row, context));
+        hotspot.reconcile(sessions, Extent::of(active), context)?;
         let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
         for name in names {
             let name = hotspot.counted_as(Some(&value::short_text(name, lengths::NAME, context.codepage)));
@@ -215,6 +228,8 @@ impl Plugin for HotspotPlugin {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;

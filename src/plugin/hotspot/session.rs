@@ -105,6 +105,24 @@ impl Session {
         }
     }
 
+    /// Its cells, in the order of the columns.
+    pub(in crate::plugin) fn row(&self) -> Vec<Option<String>> {
+        let duration = |d: Option<Duration>| d.map(value::format_duration);
+        vec![
+            Some(self.user.to_string()),
+            self.address.clone(),
+            self.mac.as_ref().map(ToString::to_string),
+            self.server.clone(),
+            self.login_by.clone(),
+            duration(self.uptime),
+            duration(self.idle),
+            duration(self.time_left),
+            Some(self.bytes_in.to_string()),
+            Some(self.bytes_out.to_string()),
+            self.comment.clone(),
+        ]
+    }
+
     /// Whether a later row of this id, `other`, is of the same session: the id and the address are the
     /// next user's too, and the same user may have come back, so the login decides. One that seems earlier
     /// than thought is no new one; one that `took` long to be told seems that much later at most.
@@ -161,9 +179,6 @@ impl Session {
     pub(super) fn cost(&self) -> usize {
         let texts = [&self.server, &self.address, &self.login_by, &self.comment].into_iter().flatten();
         let kept = [Some(&self.id), Some(&self.user), self.mac.as_ref()].into_iter().flatten();
-        size_of::<Self>()
-            + texts.map(String::len).sum::<usize>()
-            // As they are shown and as they came.
-            + kept.map(|text| text.len() + text.bytes().len()).sum::<usize>()
+        size_of::<Self>() + texts.map(String::len).sum::<usize>() + kept.map(Text::cost).sum::<usize>()
     }
 }

@@ -60,8 +60,9 @@ impl Told {
 
     fn answer_in_part(&mut self, following: Following, rows: &[(&str, &str, &str, &str)], whole: bool) {
         self.change(following, |hotspot, context| {
-            let seen = rows.iter().map(|of| Session::read(&row(of), context)).collect();
-            hotspot.reconcile(seen, whole, context).unwrap();
+            let seen = rows.iter().map(|of| Session::read(&row(of), context));
+            let extent = if whole { Extent::Whole } else { Extent::Part };
+            hotspot.reconcile(seen, extent, context).unwrap();
         });
     }
 
@@ -214,6 +215,32 @@ fn more_than_is_taken_is_an_error() {
     });
     assert_eq!(error.cause, Cause::Protocol);
     assert!(error.message.contains(&MAX_REPLY.to_string()), "{error}");
+}
+
+#[test]
+fn nobody_comes_or_goes_while_not_all_are_kept() {
+    let answer = |told: &mut Told, extent: Extent, users: &[&str]| {
+        told.change(Following::No, |hotspot, context| {
+            let seen = users.iter().map(|user| Session::read(&row(&(user, user, "M", "1h")), context));
+            hotspot.reconcile(seen, extent, context).unwrap();
+        });
+    };
+    let mut told = Told::new();
+    answer(&mut told, Extent::Whole, &["ada", "bola"]);
+    answer(&mut told, Extent::Whole, &["ada", "bola", "chidi"]);
+    told.is("ada bola chidi", 1, 0);
+    // Others are there, whom nobody asked for; a change may be of one of them.
+    answer(&mut told, Extent::Cut, &["ada", "dayo"]);
+    told.is("ada dayo", 1, 0);
+    told.told(&[row(&("emeka", "emeka", "M", "0s")), dead("dayo", "true")]);
+    told.is("ada", 1, 1);
+    answer(&mut told, Extent::Part, &["bola"]);
+    told.is("ada bola", 1, 1);
+    answer(&mut told, Extent::Whole, &["ada", "bola", "chidi", "dayo"]);
+    told.is("ada bola chidi dayo", 1, 1);
+    // From here on it is as before.
+    answer(&mut told, Extent::Whole, &["ada", "emeka"]);
+    told.is("ada emeka", 2, 4);
 }
 
 #[test]

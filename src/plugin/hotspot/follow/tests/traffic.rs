@@ -54,8 +54,8 @@ impl Told {
 
     fn reads(&mut self, following: Following, rows: &[&str], whole: bool) {
         self.change(following, |hotspot, context| {
-            let seen = rows.iter().map(|row| Session::read(&sentence(row), context)).collect();
-            hotspot.reconcile(seen, whole, context).unwrap();
+            let seen = rows.iter().map(|row| Session::read(&sentence(row), context));
+            hotspot.reconcile(seen, if whole { Extent::Whole } else { Extent::Part }, context).unwrap();
         });
     }
 
@@ -262,8 +262,8 @@ fn a_server_that_had_a_session_keeps_its_counts() {
     for rows in answers {
         told.later(1);
         told.change(Following::No, |hotspot, context| {
-            let seen = rows.iter().map(|row| Session::read(row, context)).collect();
-            hotspot.reconcile(seen, true, context).unwrap();
+            let seen = rows.iter().map(|row| Session::read(row, context));
+            hotspot.reconcile(seen, Extent::Whole, context).unwrap();
         });
     }
     let Some(Data::Hotspot(hotspot)) = &told.hotspot else { panic!() };
