@@ -1,6 +1,7 @@
 //! What a route is given and what it gives back.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -256,10 +257,40 @@ impl fmt::Debug for Reply {
 
 /// An answer of JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
-    match serde_json::to_vec(value) {
-        Ok(body) => Response::new(200, "application/json", body),
-        // No map here has keys that are not text, and no writer of bytes fails.
+    json_within(value, MAX_ANSWER)
+}
+
+/// An answer of JSON, or where that has more than so many bytes, an error. No more of it is kept in memory.
+pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
+    let mut body = Body { bytes: Vec::new(), most };
+    match serde_json::to_writer(&mut body, value) {
+        Ok(()) => Response::new(200, "application/json", body.bytes),
+        Err(error) if error.is_io() => {
+            let detail = format!("The answer has more than {most} bytes, for which the agent has no memory.");
+            problem(503, "Service Unavailable", &detail)
+        }
+        // No map here has keys that are not text.
         Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+    }
+}
+
+/// The body of an answer, which refuses what is too much.
+struct Body {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Write for Body {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.most {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 //! What is not known is absent. Gauges of a plugin are there while its last try was good and its router
 //! answers; counters stay for as long as the agent runs, so that an outage is no reset to who sums them up.
 //! No series is of a person, and a router decides neither how many there are nor how long their labels.
-//! A family with more series than are kept is omitted, and `mikrotik_plugin_partial` is 1.
+//! A family with more series than are kept is omitted, and `mikrotik_plugin_partial` is 1. So are the series of declared
+//! plugins at the sites that have most of them, where an answer has no room for all.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,24 +13,28 @@ use super::message::Response;
 use super::process::Process;
 use crate::clock::{Clock, Moment};
 use crate::logging;
+use crate::memory::fair_limit;
 use crate::plugin::{Family, Kind, Labels};
-use crate::state::{ReadingState, Reload, SiteState, Snapshot};
+use crate::state::{Reading, ReadingState, Reload, SiteState, Snapshot};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Answers a scrape. No two are alike, so none is kept.
-pub(super) fn metrics(snapshot: &Snapshot) -> Response {
-    let text = render(snapshot, Process::now(), logging::dropped());
+/// Answers a scrape, with up to so many bytes of declared plugins. No two are alike, so none is kept.
+pub(super) fn metrics(snapshot: &Snapshot, most_declared: usize) -> Response {
+    let text = render(snapshot, Process::now(), logging::dropped(), most_declared);
     Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store")
 }
 
-fn render(snapshot: &Snapshot, process: Process, log_lines_dropped: u64) -> String {
+fn render(snapshot: &Snapshot, process: Process, log_lines_dropped: u64, most_declared: usize) -> String {
+    let lengths = || snapshot.sites.iter().map(|site| declared_length(site));
+    let limit = fair_limit(lengths(), most_declared);
     let mut page = Page::default();
     for family in of_agent(snapshot.clock, &snapshot.reload, process, log_lines_dropped) {
         page.put(None, &family);
     }
-    for site in &snapshot.sites {
-        for family in of_site(site, snapshot.clock).into_iter().chain(of_plugins(site)) {
+    for (site, length) in snapshot.sites.iter().zip(lengths()) {
+        let has_room = length <= limit;
+        for family in of_site(site, snapshot.clock, has_room).into_iter().chain(of_plugins(site, has_room)) {
             page.put(Some(&site.key), &family);
         }
     }
@@ -83,7 +88,7 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process, log_lines_dropped: 
 }
 
 /// What the agent says of a site: how its router and its plugins answer, and what that costs.
-fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
+fn of_site(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Family> {
     let last_success = site.readings.iter().filter_map(|reading| reading.at).max();
     let mut success = Family::gauge(
         "mikrotik_plugin_success",
@@ -101,7 +106,7 @@ fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
     for reading in &site.readings {
         let plugin = || [("plugin", reading.plugin.name())];
         if site.is_online() && reading.at.is_some() {
-            partial.add(plugin(), truth(reading.partial.is_some()));
+            partial.add(plugin(), truth(reading.partial.is_some() || !(has_room || is_built_in(reading))));
         }
         if let Some(took) = reading.took {
             success.add(plugin(), truth(reading.state(site.is_online()) == ReadingState::Ok));
@@ -154,9 +159,18 @@ fn of_site(site: &SiteState, clock: Clock) -> Vec<Family> {
     ]
 }
 
-/// What a site's plugins measure.
-fn of_plugins(site: &SiteState) -> impl Iterator<Item = Family> {
-    site.readings.iter().flat_map(|reading| {
+/// How long the series of a site's declared plugins are at most, in bytes.
+fn declared_length(site: &SiteState) -> usize {
+    site.readings.iter().filter_map(|reading| reading.data.as_ref()).map(|data| data.series_length()).sum()
+}
+
+fn is_built_in(reading: &Reading) -> bool {
+    reading.plugin.declaration().is_none()
+}
+
+/// What a site's plugins measure; those that the file declares where there is room for them.
+fn of_plugins(site: &SiteState, has_room: bool) -> impl Iterator<Item = Family> {
+    site.readings.iter().filter(move |reading| has_room || is_built_in(reading)).flat_map(|reading| {
         let is_true = reading.state(site.is_online()) == ReadingState::Ok;
         let families = reading.data.as_ref().map(|data| data.families()).unwrap_or_default();
         families
@@ -231,9 +245,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plugin::{Data, Health, Hotspot, OWN, Quantity, Resource, Sensor, Session, built_in, is_own};
+    use crate::plugin::declared::{Measure, Metric};
+    use crate::plugin::{
+        Data, Declaration, Declared, Following, Health, Hotspot, OWN, Plugin, Quantity, Resource, Sensor,
+        Session, built_in, is_own,
+    };
+    use crate::routeros::client::Reply;
+    use crate::routeros::codepage::Codepage;
     use crate::routeros::error::{Cause, Error};
-    use crate::state::{Problem, Reading, Usage};
+    use crate::routeros::wire::Sentence;
+    use crate::state::{Problem, Usage};
 
     /// A minute after the agent's start.
     fn then() -> Moment {
@@ -338,7 +359,7 @@ mod tests {
         );
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
-        let text = render(&snapshot, process, 12);
+        let text = render(&snapshot, process, 12, 0);
         let mut expected = include_str!("metrics/golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         for (place, moment) in [("@START", Moment::START), ("@THEN", then())] {
             let date = snapshot.clock.unix(moment).as_secs_f64().to_string();
@@ -348,6 +369,42 @@ mod tests {
             assert_eq!(line, expected);
         }
         assert_eq!(text.len(), expected.len());
+    }
+
+    #[test]
+    fn a_site_of_too_many_series_leaves_the_others_theirs() {
+        let metric = Metric { name: "leases".into(), measure: Measure::Rows, labels: vec!["name".into()] };
+        let declaration =
+            Declaration { name: "leases".into(), metrics: vec![metric], ..Declaration::default() };
+        let plugin: Arc<dyn Plugin> = Arc::new(Declared::new(declaration));
+        let site = |key: &str, rows: usize| {
+            let mut site = SiteState::new(key, key, Duration::from_secs(30), [], [plugin.clone()]);
+            let row = |n: usize| Sentence::from_words(["!re", &format!("=.id=*{n}"), &format!("=name=n{n}")]);
+            let answers = [Ok(Reply { rows: (0..rows).map(row).collect(), ..Reply::default() })];
+            let codepage = Codepage::named("windows-1252").unwrap();
+            let reading =
+                Reading::new(plugin.clone()).after(&answers, then(), then(), codepage, Following::No);
+            site.put(reading);
+            site.connected(0, then());
+            Arc::new(site)
+        };
+        let sites = vec![site("small", 2), site("large", 200)];
+        let reload = Reload::first(None, Vec::new());
+        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
+        let rendered = |most: usize| {
+            let text = render(&snapshot, Process::default(), most);
+            let of = |site: &str| {
+                let series = text.matches(&format!("leases{{site=\"{site}\",")).count();
+                let partial = format!("mikrotik_plugin_partial{{site=\"{site}\",plugin=\"leases\"}} 1\n");
+                (series, text.contains(&partial))
+            };
+            [of("small"), of("large")]
+        };
+        let needed: usize = snapshot.sites.iter().map(|site| declared_length(site)).sum();
+        let written = render(&snapshot, Process::default(), needed).len();
+        assert!(written < needed + 4096, "{written} bytes, where {needed} are reckoned with");
+        assert_eq!(rendered(needed), [(2, false), (200, false)]);
+        assert_eq!(rendered(needed - 1), [(2, false), (0, true)]);
     }
 
     #[test]

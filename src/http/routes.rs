@@ -8,22 +8,25 @@ mod route;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use serde_json::json as json_of;
 use smol::lock::Semaphore;
 
 use super::actions::{self, Outcomes, Who};
 use super::api::{self, View};
 use super::auth::{self, Authority, Caller, Refusal, Role};
 use super::events::Events;
-use super::message::{Field, Method, Reply, Request, Response, json, problem};
+use super::gate::MAX_ANSWER;
+use super::message::{Field, Method, Reply, Request, Response, json, json_within, problem};
 use super::metrics;
 use super::page::{self, Account, Frame, List, Said, Wanted};
 use crate::action::{Desk, Refusal as NotDone};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::memory::fair_limit;
 use crate::state::{Link, SiteState, Snapshot, Store};
 use route::{Asked, Route, Shown};
 
@@ -42,6 +45,8 @@ pub struct Routes {
     events: Arc<Events>,
     http: RwLock<Arc<Http>>,
     authority: Authority,
+    /// Held while a large answer is rendered: of several at once each would take its megabytes.
+    rendering: Mutex<()>,
     /// A place for each call for a refresh that waits.
     refreshing: Arc<Semaphore>,
     /// Makes tags that tell this run from the one before it, whose generations were others.
@@ -60,6 +65,7 @@ impl Routes {
             events,
             http,
             authority: Authority::default(),
+            rendering: Mutex::new(()),
             refreshing,
             tags: RandomState::new(),
         }
@@ -242,6 +248,7 @@ impl Routes {
                     has_admin: self.http().admin.is_some(),
                 };
                 let site = self.site_of_page(snapshot, key, request, caller)?;
+                let _alone = self.alone();
                 page::site(view, site, self.frame(request, caller), &wanted)
             }
             Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body.bytes())
@@ -250,7 +257,7 @@ impl Routes {
             Shown::SiteStats(key) => json(&api::stats(view, find(key)?)),
             Shown::Sessions(key) => {
                 let site = find(key)?;
-                json(&api::sessions(view, site).ok_or_else(|| no_sessions(site))?)
+                self.large(&api::sessions(view, site).ok_or_else(|| no_sessions(site))?)
             }
             Shown::Sites => keyed(snapshot, |site| api::site(view, site)),
             Shown::Site(key) => json(&api::site(view, find(key)?)),
@@ -260,15 +267,29 @@ impl Routes {
                 if reading.plugin.private() {
                     caller.may(Role::Admin, &self.http()).map_err(Refusal::problem)?;
                 }
-                json(&api::table(view, site, reading))
+                self.large(&api::table(view, site, reading))
             }
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
             Shown::Config => json(&api::config(view, self.is_detailed(caller))),
-            Shown::Metrics => metrics::metrics(snapshot),
+            Shown::Metrics => {
+                let _alone = self.alone();
+                metrics::metrics(snapshot, self.store.budget().answer.min(MAX_ANSWER) / 2)
+            }
             Shown::Openapi => Response::new(200, "application/json", api::OPENAPI.bytes()),
             Shown::Healthz => Response::new(200, "text/plain; charset=utf-8", "alive\n"),
             Shown::Readyz => readyz(snapshot)?,
         })
+    }
+
+    /// Waits until no other answer that may be megabytes is rendered.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.rendering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer that may be megabytes, within the memory budget.
+    fn large(&self, value: &impl Serialize) -> Response {
+        let _alone = self.alone();
+        json_within(value, self.store.budget().answer.min(MAX_ANSWER))
     }
 
     /// Says which state of what is known an answer shows, so that asking again costs
@@ -333,11 +354,43 @@ fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
     }
 }
 
-/// An object with one entry for each site.
+/// An object with one entry for each site. Where all of them have more bytes than an answer, the largest are replaced by
+/// an error, so that one site does not take the answer from the others.
 fn keyed<'s, T: Serialize>(snapshot: &'s Snapshot, entry: impl Fn(&'s SiteState) -> T) -> Response {
-    let entries: BTreeMap<&str, T> =
-        snapshot.sites.iter().map(|site| (site.key.as_str(), entry(site))).collect();
-    json(&entries)
+    keyed_within(snapshot, entry, MAX_ANSWER)
+}
+
+fn keyed_within<'s, T: Serialize>(
+    snapshot: &'s Snapshot,
+    entry: impl Fn(&'s SiteState) -> T,
+    most: usize,
+) -> Response {
+    let rendered = |site: &'s Arc<SiteState>| {
+        let entry = json_within(&entry(site), most);
+        // What is no entry is too large for one.
+        (site.key.as_str(), if entry.status == 200 { entry.body } else { Vec::new() })
+    };
+    let entries: BTreeMap<&str, Vec<u8>> = snapshot.sites.iter().map(rendered).collect();
+    // `"key":,` around each, and the brackets.
+    let around: usize = entries.keys().map(|key| key.len() + 4).sum();
+    let limit = fair_limit(entries.values().map(Vec::len), most.saturating_sub(around + 2));
+    let mut body = Vec::new();
+    for (key, entry) in entries {
+        // A key has letters, digits, `-` and `_`.
+        body.extend_from_slice(if body.is_empty() { b"{\"" } else { b",\"" });
+        body.extend_from_slice(key.as_bytes());
+        body.extend_from_slice(b"\":");
+        if entry.is_empty() || entry.len() > limit {
+            let message =
+                format!("what is known of the site {key} is too large for an answer with all sites");
+            let error = json_of!({ "error": { "cause": "protocol", "message": message } });
+            body.extend_from_slice(error.to_string().as_bytes());
+        } else {
+            body.extend_from_slice(&entry);
+        }
+    }
+    body.extend_from_slice(if body.is_empty() { "{}" } else { "}" }.as_bytes());
+    Response::new(200, "application/json", body)
 }
 
 /// A page for a person who came to where nothing is; a program is told so in its own way.
@@ -378,4 +431,44 @@ fn no_sessions(site: &SiteState) -> Response {
 
 fn not_found(detail: &str) -> Response {
     problem(404, "Not Found", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::state::Reload;
+
+    #[test]
+    fn a_site_that_is_too_large_leaves_the_others_as_they_are() {
+        let store = Store::new(Reload::first(None, Vec::new()));
+        let texts = [("b", 10), ("a", 2000), ("c", 300), ("d", 0)];
+        let site = |key: &str| SiteState::new(key, key, Duration::from_secs(30), [], []).into();
+        store.rearrange(|_| texts.iter().map(|(key, _)| site(key)).collect());
+        let snapshot = store.snapshot();
+        let entry = |site: &SiteState| {
+            let length = texts.iter().find(|(key, _)| *key == site.key).unwrap().1;
+            json_of!({ "text": "x".repeat(length) })
+        };
+        let told = |most: usize| -> serde_json::Value {
+            let answer = keyed_within(&snapshot, entry, most);
+            assert_eq!(answer.status, 200);
+            serde_json::from_slice(&answer.body).unwrap()
+        };
+        let all = told(10_000);
+        let keys: Vec<&String> = all.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["a", "b", "c", "d"]);
+        // The first is too large for all of them, and for an answer by itself.
+        for most in [2100, 1000] {
+            let part = told(most);
+            assert_eq!((&part["b"], &part["c"], &part["d"]), (&all["b"], &all["c"], &all["d"]), "{most}");
+            let message = part["a"]["error"]["message"].as_str().unwrap();
+            assert!(message.contains("the site a is too large"), "{message}");
+        }
+        assert_eq!(
+            keyed_within(&Store::new(Reload::first(None, Vec::new())).snapshot(), entry, 10).body,
+            b"{}"
+        );
+    }
 }

@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::View;
-use crate::plugin;
+use crate::clock::Moment;
+use crate::plugin::{self, Hotspot};
 use crate::routeros::value;
 use crate::state::{Reading, SiteState};
 
 /// One session. The first nine are the dashboard's own and never null.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct SessionJson<'s> {
+struct SessionJson<'s> {
     id: &'s str,
     server: &'s str,
     user: &'s str,
@@ -36,22 +37,47 @@ pub(in crate::http) struct SessionJson<'s> {
     age_seconds: Option<u64>,
 }
 
+/// All sessions of a site. Each is made as it is written: there may be thousands.
+pub(in crate::http) struct Sessions<'s> {
+    view: View<'s>,
+    hotspot: &'s Hotspot,
+    at: Option<Moment>,
+}
+
+impl Serialize for Sessions<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.hotspot.sessions.iter().map(|of| session(self.view, of, self.at)))
+    }
+}
+
 /// A plugin's rows.
-#[derive(Debug, Serialize)]
-pub(in crate::http) struct TableJson {
+#[derive(Serialize)]
+pub(in crate::http) struct TableJson<'s> {
     columns: Vec<String>,
-    rows: Vec<Vec<Option<String>>>,
+    rows: Rows<'s>,
     at: Option<String>,
     state: &'static str,
 }
 
+/// The rows of what a plugin has read, if it has read anything.
+struct Rows<'s>(Option<&'s plugin::Data>);
+
+impl Serialize for Rows<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.into_iter().flat_map(plugin::Data::rows))
+    }
+}
+
 /// The sessions that were under way when the hotspot last answered, if it ever did.
-pub(in crate::http) fn sessions<'s>(view: View, site: &'s SiteState) -> Option<Vec<SessionJson<'s>>> {
-    let hotspot = site.hotspot()?;
+pub(in crate::http) fn sessions<'s>(view: View<'s>, site: &'s SiteState) -> Option<Sessions<'s>> {
     let at = site.reading("hotspot").and_then(|reading| reading.at);
+    site.hotspot().map(|hotspot| Sessions { view, hotspot, at })
+}
+
+fn session<'s>(view: View, session: &'s plugin::Session, at: Option<Moment>) -> SessionJson<'s> {
     let human = |duration: Option<Duration>| duration.map(value::format_duration);
     let whole = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
-    let session = |session: &'s plugin::Session| SessionJson {
+    SessionJson {
         id: &session.id,
         server: session.server.as_deref().unwrap_or_default(),
         user: &session.user,
@@ -72,19 +98,17 @@ pub(in crate::http) fn sessions<'s>(view: View, site: &'s SiteState) -> Option<V
         comment: session.comment.as_deref(),
         fetched_at: at.map(|at| view.date(at)),
         age_seconds: at.map(|at| view.age_s(at)),
-    };
-    Some(hotspot.sessions.iter().map(|of| session(of)).collect())
+    }
 }
 
 /// What a plugin last read, as rows.
-pub(in crate::http) fn table(view: View, site: &SiteState, reading: &Reading) -> TableJson {
+pub(in crate::http) fn table<'s>(view: View, site: &SiteState, reading: &'s Reading) -> TableJson<'s> {
+    let data = reading.data.as_deref();
     // What is declared is known before there is an answer.
-    let columns = || reading.plugin.declaration().map(|declaration| declaration.columns.clone());
-    let unread = || plugin::Table { columns: columns().unwrap_or_default(), rows: Vec::new() };
-    let table = reading.data.as_ref().map_or_else(unread, |data| data.table());
+    let declared = || reading.plugin.declaration().map(|declaration| declaration.columns.clone());
     TableJson {
-        columns: table.columns,
-        rows: table.rows,
+        columns: data.map_or_else(|| declared().unwrap_or_default(), plugin::Data::columns),
+        rows: Rows(data),
         at: reading.at.map(|at| view.date(at)),
         state: reading.state(site.is_online()).name(),
     }
