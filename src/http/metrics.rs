@@ -392,7 +392,7 @@ mod tests {
         let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let rendered = |most: usize| {
-            let text = render(&snapshot, Process::default(), most);
+            let text = render(&snapshot, Process::default(), 0, most);
             let of = |site: &str| {
                 let series = text.matches(&format!("leases{{site=\"{site}\",")).count();
                 let partial = format!("mikrotik_plugin_partial{{site=\"{site}\",plugin=\"leases\"}} 1\n");
@@ -401,7 +401,7 @@ mod tests {
             [of("small"), of("large")]
         };
         let needed: usize = snapshot.sites.iter().map(|site| declared_length(site)).sum();
-        let written = render(&snapshot, Process::default(), needed).len();
+        let written = render(&snapshot, Process::default(), 0, needed).len();
         assert!(written < needed + 4096, "{written} bytes, where {needed} are reckoned with");
         assert_eq!(rendered(needed), [(2, false), (200, false)]);
         assert_eq!(rendered(needed - 1), [(2, false), (0, true)]);
@@ -421,7 +421,7 @@ mod tests {
     fn what_the_system_does_not_tell_is_absent() {
         let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
-        let text = render(&snapshot, Process::default(), 0);
+        let text = render(&snapshot, Process::default(), 0, 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(
             names.collect::<Vec<_>>(),

@@ -9,6 +9,7 @@ mod abuse;
 mod faults;
 mod large_hotspots;
 mod memory;
+mod memory_budget;
 mod reload_soak;
 mod soak;
 // What it has for the other targets is not used here.
@@ -19,7 +20,7 @@ mod support;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use support::raw_router as peer;
-use support::{agent, kept, open_files, router};
+use support::{agent, cgroup, hostile, kept, open_files, router};
 
 /// Held by a test for as long as it wants the machine for itself. nextest, which gives each test a process of its
 /// own, does the same by a group.

@@ -5,6 +5,8 @@
 //! | `address` | addresses that no other test takes |
 //! | `agent` | the real binary with a file of its own, and its answers |
 //! | `binary` | which binary is tested |
+//! | `cgroup` | a limit of memory that the kernel holds; as root |
+//! | `hostile` | routers that say more than anybody wants to know |
 //! | `browser` | a client with cookies and forms |
 //! | `kept` | a file that changes while the agent runs |
 //! | `raw_router` | a router whose bytes a test decides, and our client beside it |
@@ -16,6 +18,10 @@ pub(crate) mod address;
 pub(crate) mod agent;
 pub(crate) mod binary;
 pub(crate) mod browser;
+// It needs root, and not every target has a test that does.
+#[allow(dead_code)]
+pub(crate) mod cgroup;
+pub(crate) mod hostile;
 pub(crate) mod kept;
 pub(crate) mod raw_router;
 pub(crate) mod scripted_router;

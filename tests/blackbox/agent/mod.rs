@@ -22,6 +22,7 @@ mod log_flood;
 mod logging;
 mod login;
 mod login_page;
+mod memory_budget;
 mod metrics;
 mod openapi;
 mod outage;
@@ -45,4 +46,4 @@ mod who;
 mod world;
 
 use crate::support::scripted_router as peer;
-use crate::support::{agent, browser, router, shipped, version};
+use crate::support::{agent, browser, hostile, router, shipped, version};

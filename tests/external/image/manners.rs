@@ -3,15 +3,14 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{self, Command};
-use std::thread;
+use std::process::Command;
 use std::time::Duration;
 
 use phsweb_agent::simulator::{self, Settings};
 
 use super::AMD64;
 use super::agent::{Given, PATIENCE};
+use super::cgroup::Group;
 use super::root::Root;
 use super::router;
 
@@ -33,41 +32,6 @@ const SITES: [&str; 3] = ["awka", "lagos", "abuja"];
 
 /// Somebody comes or goes at each router.
 const CHURN: Duration = Duration::from_millis(500);
-
-/// A group of processes that may have just so much memory, and no swap.
-struct Group(PathBuf);
-
-impl Group {
-    fn new() -> Self {
-        let name = format!("phsweb-agent-test-{}", process::id());
-        let all = Path::new("/sys/fs/cgroup");
-        let controllers = fs::read_to_string(all.join("cgroup.controllers")).unwrap_or_default();
-        let (path, limit, swap) = if controllers.contains("memory") {
-            fs::write(all.join("cgroup.subtree_control"), "+memory").unwrap();
-            (all.join(name), "memory.max", "memory.swap.max")
-        } else {
-            // The first version has a tree for memory alone.
-            let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-            let own = own.lines().find_map(|line| line.split_once(":memory:/"));
-            let (_, own) = own.expect("the kernel can limit the memory of a group");
-            (all.join("memory").join(own).join(name), "memory.limit_in_bytes", "memory.swappiness")
-        };
-        fs::create_dir(&path).unwrap();
-        let group = Self(path);
-        fs::write(group.0.join(limit), MEMORY.to_string()).unwrap();
-        // A kernel without swap has no such file.
-        let _ = fs::write(group.0.join(swap), "0");
-        group
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Whoever was in there is gone by now.
-        let removed = fs::remove_dir(&self.0);
-        assert!(removed.is_ok() || thread::panicking(), "{removed:?}");
-    }
-}
 
 /// For a shell whose arguments are a group, a root, a user, and a program with its own: it joins the group, makes
 /// the root one where nothing can be written, and becomes that user's program in there.
@@ -126,9 +90,9 @@ fn amd64_makes_do_with_little() {
     let given = { sites }.fold(given, |given, (site, router)| given.site(site, router.addr(), ""));
     root.mount("sites.ron", given.text());
 
-    let group = Group::new();
+    let group = Group::new(MEMORY);
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", CONFINE, "sh"]).arg(&group.0).arg(root.path(""));
+    command.args(["--mount", "sh", "-c", CONFINE, "sh"]).arg(group.path()).arg(root.path(""));
     command.arg(NOBODY).args(&root.words);
     let mut agent = Root::start(command);
     is_confined(agent.running.id());

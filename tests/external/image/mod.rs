@@ -14,7 +14,7 @@ mod work;
 
 use archive::Image;
 
-use crate::support::{agent, router};
+use crate::support::{agent, cgroup, router};
 
 const AMD64: Image = Image { name: "amd64", architecture: "amd64", variant: None, emulator: &[] };
 

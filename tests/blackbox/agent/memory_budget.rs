@@ -1,0 +1,129 @@
+//! One budget for what all routers say: whoever says too much is shown in part, and nobody else is.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use phsweb_agent::memory::TEST_VARIABLE;
+use phsweb_agent::simulator::{Router, Settings};
+use serde_json::Value;
+
+use super::agent::{Agent, Given, PATIENCE, until};
+use super::hostile::{crowded, measured, wordy};
+use super::router;
+
+/// Most bytes of an event of a site.
+const MAX_EVENT: usize = 4096;
+
+const TIMES: &str = "refresh: \"1s\", query_timeout: \"20s\",";
+
+/// A plugin's `partial` and its gauge in `/metrics`.
+fn partial(agent: &Agent, site: &str, plugin: &str) -> (Value, bool) {
+    let why = agent.json("/api/sites")[site]["plugins"][plugin]["partial"].clone();
+    let gauge = format!("mikrotik_plugin_partial{{site=\"{site}\",plugin=\"{plugin}\"}} 1\n");
+    (why, agent.get("/metrics").body.contains(&gauge))
+}
+
+#[test]
+fn long_names_of_routers_fail_no_answer_that_others_share() {
+    let routers: Vec<Router> = (0..12).map(|_| wordy()).collect();
+    let good = router(Settings::default());
+    let given = Given::default().defaults(TIMES).site("good", good.addr(), "");
+    let given = routers.iter().enumerate().fold(given, |given, (n, router)| {
+        given.site(&format!("wordy{n}"), router.addr(), "collect: [\"resource\"]")
+    });
+    let agent = given.start();
+    agent.well("good");
+    until("every router was read", || {
+        let routers = agent.json("/api/routers");
+        routers.as_object().unwrap().values().all(|router| router["version"].is_string()).then_some(())
+    });
+    for path in ["/", "/sites/wordy0", "/api/routers", "/api/hotspot/stats", "/api/sites", "/metrics"] {
+        let answer = agent.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(answer.body.len() < 128 * 1024, "{path} has {} bytes", answer.body.len());
+    }
+    let wordy = &agent.json("/api/routers")["wordy0"];
+    let version = wordy["version"].as_str().unwrap();
+    assert!(version.starts_with("vv") && version.ends_with('…'), "it shows that there is more: {version}");
+    assert_eq!(wordy["cpuLoad"], 7);
+
+    let mut stream = TcpStream::connect(agent.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let events = BufReader::new(stream).lines().map(Result::unwrap);
+    let events: Vec<String> = events.filter(|line| line.starts_with("data: ")).take(2 * 13).collect();
+    assert!(events.iter().all(|event| event.len() < MAX_EVENT), "{events:#?}");
+}
+
+#[test]
+fn a_router_of_thousands_of_sensors_is_shown_with_a_hundred() {
+    let router = measured(12_000);
+    let agent = Given::default().defaults(TIMES).site("awka", router.addr(), "").start();
+    let health = || agent.json("/api/sites/awka/plugins/health")["rows"].as_array().unwrap().len();
+    until("the sensors are read", || (health() > 0).then_some(()));
+    assert_eq!(health(), 100);
+    let why = "only the first 100 sensors are kept";
+    assert_eq!(partial(&agent, "awka", "health"), (why.into(), true));
+    assert_eq!(partial(&agent, "awka", "hotspot"), (Value::Null, false));
+    let page = agent.page("/sites/awka");
+    assert!(page.contains(why) && page.len() < 64 * 1024, "{} bytes", page.len());
+    let line = format!("site=awka plugin=health state=partial msg=\"{why}\"");
+    until("the log names the site", || agent.running.err().contains(&line).then_some(()));
+}
+
+#[test]
+fn sites_that_do_not_fit_are_partial_and_others_are_not() {
+    const PEOPLE: usize = 3000;
+    let large = [crowded(PEOPLE), crowded(PEOPLE), crowded(PEOPLE)];
+    let small = router(Settings::default());
+    let given = Given::default()
+        .http("admin: Token(Plain(\"t\")),")
+        .defaults(TIMES)
+        // 2.6 MB of it are for what is known, and a session takes some 700 bytes.
+        .variable(TEST_VARIABLE, &(16 << 20).to_string())
+        .site("small", small.addr(), "");
+    let given = large.iter().enumerate().fold(given, |given, (n, router)| {
+        given.site(&format!("large{n}"), router.addr(), "collect: [\"hotspot\"]")
+    });
+    let agent = given.start().with_token("t");
+    let count = |site: &str| {
+        let answer = agent.get(&format!("/api/hotspot/{site}/active"));
+        if answer.status == 200 { answer.json().as_array().unwrap().len() } else { 0 }
+    };
+    let keys = ["large0", "large1", "large2"];
+    until("all were read", || keys.iter().all(|key| count(key) > 0).then_some(()));
+    until("they are cut", || keys.iter().all(|key| partial(&agent, key, "hotspot").1).then_some(()));
+    let counts = keys.map(count);
+    assert!(counts.iter().all(|count| (700..2000).contains(count)), "{counts:?}");
+    let (why, _) = partial(&agent, "large0", "hotspot");
+    assert!(why.as_str().unwrap().contains("the agent has no memory for more"), "{why}");
+    for page in ["/", "/sites/large0"] {
+        assert!(agent.page(page).contains("the agent has no memory for more"), "{page}");
+    }
+    let lines = |site: &str| {
+        let line = format!("site={site} plugin=hotspot state=partial");
+        agent.running.err().matches(&line).count()
+    };
+    until("the log names the sites", || keys.iter().all(|key| lines(key) > 0).then_some(()));
+
+    // It stays so over more refreshes, in one line for each site, and nobody is taken to have come or gone.
+    let commands = large[0].counters().commands;
+    until("they were read again", || (large[0].counters().commands > commands + 15).then_some(()));
+    assert_eq!(keys.map(lines), [1; 3], "{}", agent.running.err());
+    for key in keys {
+        let stats = agent.stats(key);
+        assert_eq!((&stats["logins"], &stats["logouts"]), (&0.into(), &0.into()), "{stats}");
+        assert_eq!((&stats["status"], &stats["error"]), (&"active".into(), &Value::Null), "{stats}");
+    }
+    assert_eq!(large[0].counters().logins, 1, "over one connection");
+    let stats = agent.well("small");
+    assert_eq!((&stats["activeUsers"], &stats["partial"]), (&23.into(), &Value::Null), "{stats}");
+
+    // When two of them have fewer people, all fit.
+    for router in &large[1..] {
+        router.set_rows("/ip/hotspot/active", Vec::new());
+    }
+    until("the other is whole", || (count("large0") == PEOPLE).then_some(()));
+    until("it says so", || partial(&agent, "large0", "hotspot").0.is_null().then_some(()));
+    assert_eq!(agent.stats("large0")["logins"], 0);
+}

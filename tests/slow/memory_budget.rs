@@ -1,0 +1,163 @@
+//! Memory under all hostile routers at once, and under a hotspot of 16,000 people.
+//!
+//! With the shipped binary:
+//!
+//! ```sh
+//! PHSWEB_AGENT_BINARY=… cargo test --test slow -- --include-ignored --nocapture memory_budget
+//! ```
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::memory::TEST_VARIABLE;
+use phsweb_agent::simulator::{Fault, Router, Settings};
+
+use super::agent::{Agent, Given, until};
+use super::cgroup::Group;
+use super::hostile::{crowded, crowded_by, measured, wordy};
+use super::router;
+use crate::support::binary::is_release;
+
+/// What the code of a build with debug assertions takes more than that of what ships.
+const MORE_IN_DEBUG: u64 = 12 << 20;
+
+/// How long the hostile routers are looked at: several refreshes of each, and turns of those with much to say.
+const LASTS: Duration = Duration::from_secs(40);
+
+const PEOPLE: usize = 16_000;
+
+/// Each fault of the catalogue, and routers that say as much as the limits of one connection allow.
+fn hostile_routers() -> Vec<(String, Router)> {
+    let faulty = |fault: Fault| {
+        let router = router(Settings { users: 200, active: 200, ..Settings::default() });
+        router.set_fault(Some(fault));
+        (fault.to_string(), router)
+    };
+    let named = |name: &str, n: usize, router: Router| (format!("{name}-{n}"), router);
+    let wordy = (0..4).map(|n| named("wordy", n, wordy()));
+    let measured = (0..2).map(|n| named("measured", n, measured(16_383)));
+    let crowded = (0..3).map(|n| named("crowded", n, crowded(16_383)));
+    let wide = (0..2).map(|n| named("wide", n, crowded_by(16_383, 250)));
+    Fault::ALL.map(faulty).into_iter().chain(wordy).chain(measured).chain(crowded).chain(wide).collect()
+}
+
+/// The agent, told that it has so much memory. In a group the kernel kills it where it takes more.
+fn start(given: Given, budget: u64, group: Option<&Group>) -> Agent {
+    // As the allocator of what ships: one heap, and what is free goes back to the system.
+    let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
+    let given = given.variable("MALLOC_MMAP_THRESHOLD_", "65536");
+    match group {
+        // It finds the limit by itself.
+        Some(group) if is_release() => start_in(group, &given),
+        Some(group) => start_in(group, &given.variable(TEST_VARIABLE, &budget.to_string())),
+        None => given.variable(TEST_VARIABLE, &budget.to_string()).start(),
+    }
+}
+
+fn start_in(group: &Group, given: &Given) -> Agent {
+    let (command, folder) = given.command();
+    // It has read its file by the time that it serves its page.
+    let agent = Agent::start(group.confine(&command));
+    drop(folder);
+    agent
+}
+
+/// A good router among all hostile ones, which are asked for everything all the time.
+fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
+    let good = router(Settings::default());
+    let routers = hostile_routers();
+    let given = Given::default()
+        .http("admin: Token(Plain(\"t\")),")
+        .defaults("refresh: \"2s\", query_timeout: \"10s\",")
+        .site("good", good.addr(), "");
+    let given = routers.iter().fold(given, |given, (key, router)| given.site(key, router.addr(), ""));
+    let agent = start(given.timing("retry_max", "2s"), budget, group).with_token("t");
+    agent.well("good");
+    let began = Instant::now();
+    let mut keys = routers.iter().map(|(key, _)| key).cycle();
+    while began.elapsed() < LASTS {
+        for path in ["/", "/api/hotspot/stats", "/api/routers", "/api/sites", "/metrics", "/sites/good"] {
+            let answer = agent.get(path);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        }
+        let key = keys.next().unwrap();
+        for path in [format!("/sites/{key}"), format!("/api/hotspot/{key}/active")] {
+            let status = agent.get(&path).status;
+            assert!([200, 503].contains(&status), "{path}: {status}");
+        }
+        // The pace of somebody who looks, not a wait for anything.
+        thread::sleep(Duration::from_millis(50));
+    }
+    let stats = agent.well("good");
+    assert_eq!((&stats["activeUsers"], stats["partial"].is_null()), (&23.into(), true), "{stats}");
+    assert!(stats["ageSeconds"].as_u64().unwrap() < 30, "{stats}");
+    assert_eq!(good.counters().logins, 1);
+    let log = agent.running.err();
+    for key in ["crowded-0", "measured-0", "wide-0"] {
+        assert!(log.contains(&format!("site={key} plugin=")), "the log names {key}: {log}");
+    }
+    assert!(!log.contains("panicked"), "{log}");
+    agent.running.memory_kib("VmHWM") * 1024
+}
+
+/// So many people at one hotspot, and all of them asked for.
+fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
+    let router: Router = crowded(PEOPLE);
+    let given = Given::default()
+        .http("admin: Token(Plain(\"t\")),")
+        .defaults("refresh: \"2s\", query_timeout: \"20s\",")
+        .site("awka", router.addr(), "");
+    let agent = start(given, budget, group).with_token("t");
+    let mut listed = 0;
+    let commands = || router.counters().commands;
+    let before = commands();
+    until("it was refreshed some times", || {
+        let answer = agent.get("/api/hotspot/awka/active");
+        if answer.status == 200 {
+            listed = answer.json().as_array().unwrap().len();
+        }
+        (commands() > before + 4 * 8).then_some(())
+    });
+    let stats = agent.well("awka");
+    assert_eq!(stats["activeUsers"], listed);
+    assert_eq!(stats["partial"].is_null(), listed == PEOPLE, "{stats}");
+    assert_eq!(router.counters().logins, 1);
+    (agent.running.memory_kib("VmHWM") * 1024, listed)
+}
+
+#[track_caller]
+fn is_within(what: &str, budget: u64, used: u64) {
+    println!("{what}: {:.1} MB of {:.1} MB", used as f64 / 1e6, budget as f64 / 1e6);
+    let most = budget + if is_release() { 0 } else { MORE_IN_DEBUG };
+    assert!(used <= most, "{what}: {used} bytes of {most}");
+}
+
+#[test]
+fn all_hostile_routers_together_are_within_the_budget() {
+    let _alone = super::alone();
+    for budget in [32 << 20, 64 << 20] {
+        is_within("hostile routers", budget, survives_hostile_routers(budget, None));
+    }
+}
+
+#[test]
+fn a_hotspot_of_sixteen_thousand_people_is_within_the_budget() {
+    let _alone = super::alone();
+    for (budget, fewest) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
+        let (used, listed) = serves_a_large_hotspot(budget, None);
+        is_within(&format!("{listed} of {PEOPLE} people"), budget, used);
+        assert!(listed >= fewest, "{listed} people");
+    }
+}
+
+#[test]
+#[ignore = "needs root and a memory cgroup"]
+fn the_kernel_does_not_end_it_over_hostile_routers_or_a_large_hotspot() {
+    let _alone = super::alone();
+    for budget in [32 << 20, 64 << 20] {
+        let group = Group::new(budget + if is_release() { 0 } else { MORE_IN_DEBUG });
+        is_within("hostile routers", budget, survives_hostile_routers(budget, Some(&group)));
+        let (used, listed) = serves_a_large_hotspot(budget, Some(&group));
+        is_within(&format!("{listed} of {PEOPLE} people"), budget, used);
+    }
+}
