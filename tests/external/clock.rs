@@ -30,7 +30,8 @@ fn is_now(value: &Value) -> bool {
 #[ignore = "needs libfaketime"]
 fn times_grow_right_when_the_clock_is_set() {
     let router = router(Settings::default());
-    let given = Given::default().http("admin: Token(Plain(\"admin-token\")),").defaults("refresh: \"1s\",");
+    let given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
     let (mut command, folder) = given.site("awka", router.addr(), "").command();
     // How far the system's clock is from what the program sees of it.
     let apart = |how: &str| {
@@ -43,7 +44,7 @@ fn times_grow_right_when_the_clock_is_set() {
     assert!(Path::new(&library).exists(), "no {library}; apt-get install libfaketime");
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", folder.path().join("apart"));
     command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
-    let agent = Agent::start(command).with_token("admin-token");
+    let agent = Agent::start(command).with_token("admin-token-01234");
 
     let stats = agent.well("awka");
     assert!(moment(&stats["fetchedAt"]) < UNIX_EPOCH + BOOTED + SLACK + SLACK, "{stats}");

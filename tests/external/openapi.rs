@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::agent::{Agent, program};
 
-const TOKEN: &str = "open-sesame";
+const TOKEN: &str = "open-sesame-01234";
 
 /// Requests for each method of a path, in each of some ways; `SCHEMATHESIS_EXAMPLES` in the environment overrides it.
 const EXAMPLES: &str = "40";

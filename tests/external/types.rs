@@ -71,14 +71,14 @@ fn the_json_has_the_guides_types() {
     let never = crate::support::address::nobody();
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let agent = Given::default()
-        .http("admin: Token(Plain(\"t\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1s\", query_timeout: \"60s\",")
         .site("online", router.addr(), "")
         .site("lost", lost.addr(), "")
         .site("never", never, "")
         .site("connecting", silent.local_addr().unwrap(), "")
         .start()
-        .with_token("t");
+        .with_token("admin-token-01234");
     agent.well("online");
     agent.well("lost");
     drop(lost);

@@ -35,7 +35,7 @@ impl Shipped {
         let path = folder.path().join("sites.ron");
         std::fs::write(&path, collecting()).unwrap();
         let mut command = program(["run", "--listen", "127.0.0.1:0", "--config"]);
-        command.arg(&path).env("PHSWEB_ADMIN_TOKEN", "admin");
+        command.arg(&path).env("PHSWEB_ADMIN_TOKEN", "admin-token-01234");
         let routers = SITES.map(|(site, version)| {
             let logins = vec![Login::new("api-user", "change-me")];
             let settings = Settings { version: version.parse().unwrap(), logins, ..Settings::default() };
@@ -46,7 +46,7 @@ impl Shipped {
             command.env(variable("PORT"), router.addr().port().to_string());
             router
         });
-        let agent = Agent::start(command).with_token("admin");
+        let agent = Agent::start(command).with_token("admin-token-01234");
         until("every site is asked", || (agent.get("/readyz").status == 200).then_some(()));
         Self { agent, routers: routers.into(), _folder: folder }
     }
@@ -80,7 +80,7 @@ fn collecting() -> String {
 
 /// What the file says of each plugin of the catalogue.
 pub(crate) fn catalogue() -> Vec<Declaration> {
-    let token = |name: &str| (name == "PHSWEB_ADMIN_TOKEN").then(|| "admin".to_string());
+    let token = |name: &str| (name == "PHSWEB_ADMIN_TOKEN").then(|| "admin-token-01234".to_string());
     let config = config::parse(Path::new("sites.ron"), &collecting(), &token);
     let config = config.unwrap_or_else(|problems| panic!("{problems}"));
     let declared: Vec<Declaration> =

@@ -31,11 +31,15 @@ pub(super) fn at(n: u8) -> Ipv4Addr {
 }
 
 pub(super) fn given(router: &Router, more: &str) -> Given {
-    Given::default().http("admin: Token(Plain(\"t\")),").defaults(more).site("awka", router.addr(), "")
+    Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(more).site(
+        "awka",
+        router.addr(),
+        "",
+    )
 }
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
-    let agent = given(router, more).start().with_token("t");
+    let agent = given(router, more).start().with_token("admin-token-01234");
     agent.well("awka");
     agent
 }
@@ -211,10 +215,10 @@ fn a_removal_whose_outcome_is_not_told_is_done() {
     });
     each([silent, denied, vanishing], |peer| {
         let given = Given::default()
-            .http("admin: Token(Plain(\"t\")),")
+            .http("admin: Token(Plain(\"admin-token-01234\")),")
             .defaults("refresh: \"1h\", query_timeout: \"1s\",")
             .site("awka", peer.address, "");
-        let agent = given.start().with_token("t");
+        let agent = given.start().with_token("admin-token-01234");
         agent.well("awka");
         let answer = kicked(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": "M" })));
         let removed = answer["removed"].as_array().unwrap();

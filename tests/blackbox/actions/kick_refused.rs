@@ -104,7 +104,7 @@ fn a_router_that_is_away_is_a_502() {
 fn a_router_that_has_not_answered_yet_is_a_502() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::Stall));
-    let agent = given(&router, "query_timeout: \"20s\",").start().with_token("t");
+    let agent = given(&router, "query_timeout: \"20s\",").start().with_token("admin-token-01234");
     refused(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": MAC })), 502);
 }
 
@@ -207,17 +207,21 @@ fn only_the_admin_ends_a_session() {
         let person = json!({ "id": router.sessions()[0].id, "user": "x", "mac": "x" }).to_string();
         agent.ask_with("POST", PATH, &[("Authorization", sent)], person.as_bytes()).status
     };
-    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let given = |http: &str| Given::default().http(http).site("awka", router.addr(), "").start();
     let agent = given(tokens);
-    let told =
-        [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 403), ("Bearer admin-token", 409)];
+    let told = [
+        ("none", 401),
+        ("Bearer wrong", 401),
+        ("Bearer view-token-01234", 403),
+        ("Bearer admin-token-01234", 409),
+    ];
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     for (sent, status) in told {
         assert_eq!(asked(&agent, sent), status, "{sent}");
     }
     let agent = given("");
-    for sent in ["none", "Bearer admin-token", "Bearer "] {
+    for sent in ["none", "Bearer admin-token-01234", "Bearer "] {
         assert_eq!(asked(&agent, sent), 403, "{sent}: actions are off");
     }
     assert_eq!(router.sessions().len(), 1);

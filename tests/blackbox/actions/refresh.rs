@@ -20,7 +20,7 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 /// How long somebody refreshes again and again.
 const RESTLESS: Duration = Duration::from_secs(3);
 
-pub(super) const ADMIN: &str = "admin: Token(Plain(\"t\")),";
+pub(super) const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 pub(super) fn small() -> Settings {
     Settings { users: 5, active: 2, ..Settings::default() }
@@ -28,7 +28,7 @@ pub(super) fn small() -> Settings {
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
     let given = Given::default().http(ADMIN).defaults(more);
-    let agent = given.site("awka", router.addr(), "").start().with_token("t");
+    let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
     agent.well("awka");
     agent
 }
@@ -133,7 +133,7 @@ fn those_that_fail_are_told_with_why_and_hold_nobody() {
         .iter()
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
-        .with_token("t");
+        .with_token("admin-token-01234");
     for (key, _) in sites {
         agent.well(key);
     }
@@ -205,7 +205,7 @@ fn who_may_look_may_refresh() {
     let router = router(small());
     let paths = ["/api/refresh", "/api/sites/awka/refresh"];
     let open = Given::default().site("awka", router.addr(), "").start();
-    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let closed = Given::default().http(tokens).site("awka", router.addr(), "").start();
     for agent in [&open, &closed] {
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
@@ -213,12 +213,15 @@ fn who_may_look_may_refresh() {
     let told =
         |agent: &Agent, path: &str, sent: &str| agent.ask("POST", path, &[("Authorization", sent)]).status;
     for path in paths {
-        for sent in ["none", "Bearer wrong", "Bearer view-token"] {
+        for sent in ["none", "Bearer wrong", "Bearer view-token-01234"] {
             assert_eq!(told(&open, path, sent), 200, "{path} {sent}");
         }
-        for (sent, status) in
-            [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 200), ("Bearer admin-token", 200)]
-        {
+        for (sent, status) in [
+            ("none", 401),
+            ("Bearer wrong", 401),
+            ("Bearer view-token-01234", 200),
+            ("Bearer admin-token-01234", 200),
+        ] {
             assert_eq!(told(&closed, path, sent), status, "{path} {sent}");
         }
         for method in ["GET", "HEAD", "PUT"] {
@@ -300,7 +303,7 @@ fn sixty_sites_are_asked_side_by_side() {
     let key = |n: usize| format!("site-{n:02}");
     let given =
         routers.iter().enumerate().fold(given, |given, (n, router)| given.site(&key(n), router.addr(), ""));
-    let agent = given.start().with_token("t");
+    let agent = given.start().with_token("admin-token-01234");
     for n in 0..60 {
         agent.well(&key(n));
     }
@@ -403,7 +406,8 @@ fn a_short_wait_for_the_next_login_is_waited_for() {
 /// A client that has sent its whole request.
 pub(super) fn asks_and_waits(address: SocketAddr, path: &str, body: &str) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
-    let fields = format!("Host: x\r\nAuthorization: Bearer t\r\nContent-Length: {}\r\n", body.len());
+    let fields =
+        format!("Host: x\r\nAuthorization: Bearer admin-token-01234\r\nContent-Length: {}\r\n", body.len());
     client.write_all(format!("POST {path} HTTP/1.1\r\n{fields}\r\n{body}").as_bytes()).unwrap();
     client
 }

@@ -25,8 +25,9 @@ const MOST_SENT: u64 = 400_000;
 const MOST_ASKED: u64 = 3_000;
 
 fn agent_at(address: SocketAddr) -> Agent {
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1h\",");
-    let agent = given.site("awka", address, "").start().with_token("t");
+    let given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
+    let agent = given.site("awka", address, "").start().with_token("admin-token-01234");
     agent.well("awka");
     agent
 }
@@ -337,14 +338,14 @@ fn what_the_router_refuses_is_told() {
     away.set_fault(Some(Fault::Refuse));
     let silent = router(Settings::default());
     let given = Given::default()
-        .http("admin: Token(Plain(\"t\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"3s\",");
     let sites = [("denied", &denied), ("lacking", &lacking), ("away", &away), ("silent", &silent)];
     let agent = sites
         .iter()
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
-        .with_token("t");
+        .with_token("admin-token-01234");
     until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
     silent.set_fault(Some(Fault::HalfOpen));
     let causes: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
@@ -362,16 +363,16 @@ fn what_the_router_refuses_is_told() {
 #[test]
 fn only_the_admin_sees_users() {
     let router = router(Settings { users: 3, active: 0, ..Settings::default() });
-    let http = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = Given::default().http(http).site("awka", router.addr(), "").start();
     let asked = || router.counters().commands;
     until("it has been asked", || (agent.get("/readyz").status == 200).then_some(()));
     let before = asked();
-    for (sent, status) in [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 403)] {
+    for (sent, status) in [("none", 401), ("Bearer wrong", 401), ("Bearer view-token-01234", 403)] {
         assert_eq!(agent.ask("GET", PATH, &[("Authorization", sent)]).status, status, "{sent}");
     }
     assert_eq!(asked(), before);
-    assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token")]).status, 200);
+    assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token-01234")]).status, 200);
 }
 
 /// Eight wait, and one is asked for: with those who ask too much no one waits without end.

@@ -23,8 +23,11 @@ const MORE_KIB: u64 = 4096;
 fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
     let (well, stalled) = (router(small()), router(small()));
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
-    let agent =
-        given.site("well", well.addr(), "").site("stalled", stalled.addr(), "").start().with_token("t");
+    let agent = given
+        .site("well", well.addr(), "")
+        .site("stalled", stalled.addr(), "")
+        .start()
+        .with_token("admin-token-01234");
     for key in ["well", "stalled"] {
         agent.well(key);
     }
@@ -104,7 +107,7 @@ fn a_test_has_the_steps_of_the_command() {
     let given = given();
     let expected: Value = serde_json::from_str(&end_of(command).out).unwrap();
     let expected = comparable(&expected);
-    let agent = given.start().with_token("t");
+    let agent = given.start().with_token("admin-token-01234");
     for key in ["well", "closing", "silent", "no-listen", "no-menu", "two"] {
         let answer = test(&agent, key);
         assert_eq!(
@@ -166,12 +169,15 @@ fn of_three_tests_at_once_one_is_told_to_come_again() {
 #[test]
 fn a_test_is_the_admins() {
     let router = router(small());
-    let tokens = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
+    let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = Given::default().http(tokens).site("awka", router.addr(), "").start();
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
-    for (sent, status) in
-        [("none", 401), ("Bearer wrong", 401), ("Bearer view-token", 403), ("Bearer admin-token", 200)]
-    {
+    for (sent, status) in [
+        ("none", 401),
+        ("Bearer wrong", 401),
+        ("Bearer view-token-01234", 403),
+        ("Bearer admin-token-01234", 200),
+    ] {
         assert_eq!(
             agent.ask("POST", "/api/sites/awka/test", &[("Authorization", sent)]).status,
             status,
@@ -179,7 +185,7 @@ fn a_test_is_the_admins() {
         );
     }
     assert_eq!(router.counters().logins, 2);
-    let answer = agent.ask("GET", "/api/sites/awka/test", &[("Authorization", "Bearer admin-token")]);
+    let answer = agent.ask("GET", "/api/sites/awka/test", &[("Authorization", "Bearer admin-token-01234")]);
     assert_eq!((answer.status, answer.field("Allow")), (405, "POST"));
 }
 
@@ -193,7 +199,7 @@ fn the_hosts_of_a_site_are_walked_to_side_by_side() {
     let hosts: Vec<String> = silent.iter().map(|router| format!("\"{}\"", router.addr())).collect();
     let site = format!("hosts: [{}], password: Plain(\"password\")", hosts.join(", "));
     let given = Given::default().http(ADMIN).defaults("query_timeout: \"2s\",");
-    let agent = given.raw_site("awka", &site).start().with_token("t");
+    let agent = given.raw_site("awka", &site).start().with_token("admin-token-01234");
     let (answer, took) = at_once(1, || test(&agent, "awka")).remove(0);
     assert_eq!(answer.status, 200, "{answer:?}");
     let steps = answer.json();

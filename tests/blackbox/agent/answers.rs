@@ -237,9 +237,9 @@ impl Witness<'_> {
         let elsewhere = ("Origin", "http://elsewhere.example");
         let guesser = Ipv4Addr::new(127, 0, 0, 2);
         for (from, method, path, fields, body, status) in [
-            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form][..], "token=view&to=/", 303),
-            (Ipv4Addr::LOCALHOST, "POST", "/login", &[], "token=view", 415),
-            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form, elsewhere], "token=view", 403),
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form][..], "token=view-token-01234&to=/", 303),
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[], "token=view-token-01234", 415),
+            (Ipv4Addr::LOCALHOST, "POST", "/login", &[form, elsewhere], "token=view-token-01234", 403),
             (Ipv4Addr::LOCALHOST, "POST", "/logout", &[], "", 303),
             (Ipv4Addr::LOCALHOST, "POST", "/logout", &[elsewhere], "", 403),
             (Ipv4Addr::LOCALHOST, "POST", "/api/refresh", &[elsewhere], "", 403),
@@ -248,7 +248,7 @@ impl Witness<'_> {
         .into_iter()
         .chain([(guesser, "POST", "/login", &[form][..], "token=wrong", 401); 10])
         .chain([
-            (guesser, "POST", "/login", &[form][..], "token=view", 429),
+            (guesser, "POST", "/login", &[form][..], "token=view-token-01234", 429),
             (guesser, "GET", "/", &[html, wrong], "", 429),
             (guesser, "GET", "/api/routers", &[wrong], "", 429),
         ]) {
@@ -297,7 +297,9 @@ impl Witness<'_> {
         let mut stream = TcpStream::connect(self.agent.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
-            .write_all(b"GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer view\r\n\r\n")
+            .write_all(
+                b"GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer view-token-01234\r\n\r\n",
+            )
             .unwrap();
         let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
         let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
@@ -342,7 +344,7 @@ fn ask(
     fields: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let bearer = format!("Bearer {token}");
+    let bearer = format!("Bearer {token}-token-01234");
     let mut all = fields.to_vec();
     if !token.is_empty() {
         all.push(("Authorization", &bearer));
@@ -366,7 +368,11 @@ fn every_answer_is_as_described_and_all_that_is_described_occurs() {
     let mut seen = witness.seen;
 
     // In that world one site is never done with its first try.
-    let agent = Given::default().http(TOKENS).site("awka", world.well.addr(), "").start().with_token("admin");
+    let agent = Given::default()
+        .http(TOKENS)
+        .site("awka", world.well.addr(), "")
+        .start()
+        .with_token("admin-token-01234");
     agent.well("awka");
     let mut witness = Witness { agent: &agent, api: &api, seen: BTreeSet::new() };
     witness.ask(("GET", "/readyz"), "/readyz", "", "");

@@ -11,7 +11,7 @@ use super::browser::{Browser, ask_from, connect_from};
 use super::router;
 use crate::support::kept::Kept;
 
-const ADMIN: &str = "admin: Token(Plain(\"admin-token\")),";
+const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 /// A token of the proxy, as single sign-on sends it with each request.
 const FOREIGN: (&str, &str) = ("Authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl");
@@ -64,7 +64,7 @@ impl Connection {
     /// The status of the answer to a request for a path by a client; none if the connection is closed.
     fn status(&mut self, path: &str, client: &str) -> Option<u16> {
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\nAuthorization: Bearer admin-token\r\n\r\n"
+            "GET {path} HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: {client}\r\nAuthorization: Bearer admin-token-01234\r\n\r\n"
         );
         self.0.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
@@ -104,14 +104,14 @@ fn tokens_of_a_proxy_on_public_content_hold_off_nobody() {
         }
     }
     for path in PROTECTED {
-        assert_eq!(ask(path, "admin-token").status, 200, "{path}");
+        assert_eq!(ask(path, "admin-token-01234").status, 200, "{path}");
     }
     // Where a token is needed, by the path or by the content, wrong ones count.
     for path in PROTECTED.iter().cycle().take(10) {
         assert_eq!(ask(path, "wrong").status, 401, "{path}");
     }
     for path in PROTECTED {
-        assert_eq!(ask(path, "admin-token").status, 429, "{path}");
+        assert_eq!(ask(path, "admin-token-01234").status, 429, "{path}");
     }
 }
 
@@ -129,17 +129,17 @@ fn guesses_on_public_content_are_limited() {
     for number in 0..9 {
         assert!(!page(&format!("guess-{number}")));
     }
-    assert!(page("admin-token"));
+    assert!(page("admin-token-01234"));
     assert!(!page("guess-9"));
-    assert!(!page("admin-token"), "a guess after ten wrong ones is not answered");
+    assert!(!page("admin-token-01234"), "a guess after ten wrong ones is not answered");
 }
 
 #[test]
 fn a_login_cookie_works_beside_a_token_of_a_proxy() {
     let router = router(Settings::default());
-    let agent = agent(&router, &format!("view: Token(Plain(\"view-token\")), {ADMIN}"));
+    let agent = agent(&router, &format!("view: Token(Plain(\"view-token-01234\")), {ADMIN}"));
     let mut browser = Browser::new(PROXY.octets());
-    browser.log_in(&agent, "admin-token");
+    browser.log_in(&agent, "admin-token-01234");
     let mut get = |path: &str| browser.ask(&agent, ("GET", path), &[FOREIGN], "");
     for _ in 0..6 {
         assert!(shows_people(&router, &get("/sites/awka")));
@@ -152,7 +152,7 @@ fn a_login_cookie_works_beside_a_token_of_a_proxy() {
     assert_eq!(kicked.status, 303, "{}", kicked.body);
     assert!(!router.sessions().iter().any(|session| session.id == person.id));
     // None of them counted.
-    Browser::new(PROXY.octets()).log_in(&agent, "admin-token");
+    Browser::new(PROXY.octets()).log_in(&agent, "admin-token-01234");
 }
 
 #[test]
@@ -177,20 +177,20 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
         };
         assert_eq!(ask(PROXY, forwarded, "wrong"), 401, "{forwarded:?}");
     }
-    assert_eq!(ask(PROXY, &["192.0.2.1"], "admin-token"), 429);
+    assert_eq!(ask(PROXY, &["192.0.2.1"], "admin-token-01234"), 429);
     for forwarded in [&["192.0.2.2"][..], &["192.0.2.1, 192.0.2.2"], &["2001:db8::1"], &["garbage"], &[]] {
-        assert_eq!(ask(PROXY, forwarded, "admin-token"), 200, "{forwarded:?}");
+        assert_eq!(ask(PROXY, forwarded, "admin-token-01234"), 200, "{forwarded:?}");
     }
     // Nobody else can speak for another.
     for number in 0..10 {
         assert_eq!(ask(OTHER, &["192.0.2.2"], &format!("wrong-{number}")), 401);
     }
-    assert_eq!(ask(OTHER, &["192.0.2.9"], "admin-token"), 429);
-    assert_eq!(ask(PROXY, &["192.0.2.2"], "admin-token"), 200);
+    assert_eq!(ask(OTHER, &["192.0.2.9"], "admin-token-01234"), 429);
+    assert_eq!(ask(PROXY, &["192.0.2.2"], "admin-token-01234"), 200);
 
     let forwarded = ("X-Forwarded-For", "192.0.2.2");
     let mut browser = Browser::new(PROXY.octets());
-    let login = browser.ask(&agent, ("POST", "/login"), &[forwarded], "token=admin-token");
+    let login = browser.ask(&agent, ("POST", "/login"), &[forwarded], "token=admin-token-01234");
     assert_eq!(login.status, 303, "{}", login.body);
     let form = form_of(&router.sessions()[0]);
     let kick = browser.ask(&agent, ("POST", "/sites/awka/kick"), &[forwarded], &form);
@@ -227,7 +227,7 @@ fn the_cookie_is_secure_if_a_trusted_proxy_speaks_https() {
         let mut fields = vec![("Origin", origin.as_str())];
         fields.extend([("X-Forwarded-Proto", proto)].into_iter().filter(|(_, proto)| !proto.is_empty()));
         let mut browser = Browser::new(from.octets());
-        let login = browser.ask(&agent, ("POST", "/login"), &fields, "token=admin-token");
+        let login = browser.ask(&agent, ("POST", "/login"), &fields, "token=admin-token-01234");
         let cookie = login.field("Set-Cookie");
         let prefix = if is_secure { "__Secure-" } else { "" };
         assert!(cookie.starts_with(&format!("{prefix}phsweb-{port}=")), "{from} {proto}: {login:?}");

@@ -99,7 +99,8 @@ fn every_row_of_a_real_board_is_shown_as_it_is() {
         let keys = rows.iter().flatten().flat_map(|row| row.keys().map(String::as_str));
         columns.entry(menu).or_default().extend(keys.filter(|key| !SECRET.contains(key)));
     }
-    let mut given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+    let mut given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
     for (menu, columns) in &columns {
         let columns: Vec<_> = columns.iter().collect();
         given = given.plugin(&plugin(menu), &format!("menu: {menu:?}, columns: {columns:?}, private: true"));
@@ -122,7 +123,7 @@ fn every_row_of_a_real_board_is_shown_as_it_is() {
         let at = SocketAddr::from(([127, 0, 0, 1], port));
         given = given.site(name, at, &format!("{login} collect: {collect:?}"));
     }
-    let agent = given.start().with_token("t");
+    let agent = given.start().with_token("admin-token-01234");
     for (name, menus) in &boards {
         agent.well(name);
         let site = until(&format!("all of {name} was read"), || {

@@ -19,12 +19,13 @@ const THINGS: &str = "menu: \"/test/thing\", columns: [\"name\", \"note\"], metr
 ]";
 
 fn given(router: &Router, collect: &str) -> Given {
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+    let given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
     given.site("awka", router.addr(), &format!("collect: [{collect}]"))
 }
 
 fn agent(given: Given) -> Agent {
-    given.start().with_token("t")
+    given.start().with_token("admin-token-01234")
 }
 
 fn thing(id: &str, name: &str, kind: &str, weight: &str, bytes: u64) -> Row {

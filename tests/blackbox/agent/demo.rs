@@ -77,11 +77,11 @@ fn it_has_as_many_sites_as_are_asked_for() {
 #[test]
 fn a_token_of_the_environment_turns_the_details_on() {
     let mut command = program(["demo", "--listen", "127.0.0.1:0", "--sites", "1"]);
-    command.env("PHSWEB_ADMIN_TOKEN", "open-sesame");
+    command.env("PHSWEB_ADMIN_TOKEN", "open-sesame-01234");
     let agent = Agent::start(command);
     let online = agent.well("awka")["activeUsers"].as_u64().unwrap();
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
-    let agent = agent.with_token("open-sesame");
+    let agent = agent.with_token("open-sesame-01234");
     let people = agent.json("/api/hotspot/awka/active").as_array().unwrap().len() as u64;
     assert!(people > 0 && people.abs_diff(online) < 10, "{people} of {online}");
 }

@@ -12,11 +12,11 @@ const NASTY: &str = "<script>alert(1)</script>\"'&amp;\n\0\u{202E}\\u0041";
 
 fn agent(router: &Router) -> Agent {
     let agent = Given::default()
-        .http("admin: Token(Plain(\"t\")), title: \"A <b>title</b> & more\",")
+        .http("admin: Token(Plain(\"admin-token-01234\")), title: \"A <b>title</b> & more\",")
         .defaults("refresh: \"1s\",")
         .site("awka", router.addr(), "name: \"<i>Awka</i> \\\"1\\\"\"")
         .start();
-    agent.with_token("t")
+    agent.with_token("admin-token-01234")
 }
 
 /// HTML's text as a browser shows it, as far as it goes for what `askama` writes.

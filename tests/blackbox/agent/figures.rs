@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::agent::{Agent, Given, until};
 use super::{router, version};
 
-const ADMIN: &str = "admin: Token(Plain(\"admin-token\")),";
+const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 fn agent(given: Given) -> Agent {
-    given.http(ADMIN).defaults("refresh: \"1s\",").start().with_token("admin-token")
+    given.http(ADMIN).defaults("refresh: \"1s\",").start().with_token("admin-token-01234")
 }
 
 /// Two sessions whose figures stand still.

@@ -43,7 +43,7 @@ fn a_router_of_many_words_is_quoted_in_few() {
     let long = format!("\n{FORGED}\r\n\u{1b}[2J{}", "\"<\u{1}\n".repeat(30_000));
     assert!(long.len() > 120_000 && long.len() < 128 * 1024);
     let peer = Peer::start(move |tag| traps(tag, std::iter::repeat_n(long.as_str(), 60)));
-    let agent = peer.agent("admin: Token(Plain(\"t\")),").with_token("t");
+    let agent = peer.agent("admin: Token(Plain(\"admin-token-01234\")),").with_token("admin-token-01234");
     let paths =
         ["/", "/sites/awka", "/api/sites", "/api/sites/awka", "/api/hotspot/stats", "/api/hotspot/awka"];
     let ask_all = || {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::agent::{Agent, Given, from_root, until};
 use super::router;
 
-const TOKEN: &str = "admin-token";
+const TOKEN: &str = "admin-token-01234";
 
 /// Every path that answers with content.
 const PATHS: [&str; 10] = [
@@ -27,7 +27,7 @@ const PATHS: [&str; 10] = [
 
 fn agent(router: &Router, refresh: &str) -> Agent {
     let agent = Given::default()
-        .http("admin: Token(Plain(\"admin-token\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults(&format!("refresh: \"{refresh}\","))
         .site("awka", router.addr(), "")
         .start()

@@ -33,7 +33,7 @@ fn certificate(name: &str) -> CertificateDer<'static> {
 
 fn given() -> Given {
     Given::default()
-        .http("tls: (cert: \"cert.pem\", key: \"key.pem\"), admin: Token(Plain(\"admin-token\")),")
+        .http("tls: (cert: \"cert.pem\", key: \"key.pem\"), admin: Token(Plain(\"admin-token-01234\")),")
         .raw_site("awka", "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")")
         .argument("--config")
         .argument("sites.ron")
@@ -199,7 +199,7 @@ fn a_certificate_stays_where_the_next_one_is_none() {
 #[test]
 fn a_browser_logs_in_and_follows_over_https() {
     let page = Page::kept("page");
-    let form = "token=admin-token";
+    let form = "token=admin-token-01234";
     let login = format!(
         "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccept: text/html\r\n\
          Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",

@@ -29,9 +29,11 @@ fn quiet(settings: Settings) -> Router {
 }
 
 fn agent(router: &Router, times: &str) -> Agent {
-    let given =
-        Given::default().http("admin: Token(Plain(\"t\")),").defaults(times).timing("recheck", "500ms");
-    let agent = given.site("awka", router.addr(), "").start().with_token("t");
+    let given = Given::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults(times)
+        .timing("recheck", "500ms");
+    let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
     agent.well("awka");
     agent
 }

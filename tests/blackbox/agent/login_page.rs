@@ -6,8 +6,8 @@ use super::agent::{Agent, Answer, Given, PATIENCE, until};
 use super::browser::{Browser, ask_from};
 use super::router;
 
-const TOKENS: &str = "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),";
-const ADMIN: &str = "admin: Token(Plain(\"admin-token\")),";
+const TOKENS: &str = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
+const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
@@ -73,7 +73,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     assert!(!wrong.body.contains("mistyped"));
     assert_eq!(browser.cookies(), before);
 
-    let right = browser.post(&agent, "/login", "token=admin-token&to=%2Fsites%2Fawka");
+    let right = browser.post(&agent, "/login", "token=admin-token-01234&to=%2Fsites%2Fawka");
     assert_eq!((right.status, right.field("Location")), (303, "./sites/awka"));
     assert_eq!((right.field("Cache-Control"), right.body.as_str()), ("no-store", ""));
     let set = right.field("Set-Cookie");
@@ -107,7 +107,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     assert_eq!(lines(&log, "127.0.0.1 logged in as admin"), 1, "{log}");
     assert_eq!(lines(&log, "127.0.0.1: a wrong token"), 1, "{log}");
     let id = cookies.rsplit_once('=').unwrap().1;
-    for secret in ["mistyped", "admin-token", id] {
+    for secret in ["mistyped", "admin-token-01234", id] {
         assert!(!log.contains(secret), "{secret}: {log}");
     }
 }
@@ -117,7 +117,7 @@ fn a_viewer_logs_in_to_figures_only() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let mut browser = Browser::new(HERE);
-    browser.log_in(&agent, "view-token");
+    browser.log_in(&agent, "view-token-01234");
     for path in ["/", "/sites/awka"] {
         let page = browser.get(&agent, path);
         assert!(page.status == 200 && page.body.contains("You are a viewer"), "{}", page.body);
@@ -128,7 +128,7 @@ fn a_viewer_logs_in_to_figures_only() {
     // The admin's login takes the place of it.
     assert!(browser.get(&agent, "/sites/awka").body.contains("<a href=\"../login?to=/sites/awka\">"));
     let viewer = browser.cookies();
-    browser.log_in(&agent, "admin-token");
+    browser.log_in(&agent, "admin-token-01234");
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
     let kept = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
     assert_eq!(kept.status, 401);
@@ -146,7 +146,7 @@ fn the_public_page_says_where_to_log_in_and_what_was_kept_is_not_shown_to_anothe
         assert!(page.field("Vary").contains("Cookie") && page.field("Vary").contains("Authorization"));
 
         let tag = page.field("ETag").to_string();
-        browser.log_in(&agent, "admin-token");
+        browser.log_in(&agent, "admin-token-01234");
         let ask_again = |browser: &mut Browser, tag: &str| {
             browser.ask(&agent, ("GET", path), &[("If-None-Match", tag)], "").status
         };
@@ -156,7 +156,7 @@ fn the_public_page_says_where_to_log_in_and_what_was_kept_is_not_shown_to_anothe
         assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: and the other way round");
     }
     // A token that is sent along shows the same, with nothing to log out of.
-    let fields = [("Authorization", "Bearer admin-token")];
+    let fields = [("Authorization", "Bearer admin-token-01234")];
     let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
     assert!(page.body.contains("You are the admin") && !page.body.contains("Log out"), "{}", page.body);
 }
@@ -168,9 +168,10 @@ fn without_tokens_the_form_says_how_to_turn_it_on() {
     let mut browser = Browser::new(HERE);
     let page = browser.get(&agent, "/");
     assert!(page.status == 200 && !page.body.contains("Log in"), "{}", page.body);
-    for (answer, status) in
-        [(browser.get(&agent, "/login"), 200), (browser.post(&agent, "/login", "token=admin-token"), 403)]
-    {
+    for (answer, status) in [
+        (browser.get(&agent, "/login"), 200),
+        (browser.post(&agent, "/login", "token=admin-token-01234"), 403),
+    ] {
         assert_eq!(answer.status, status);
         let admin = "admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\"))";
         assert!(answer.body.contains(admin) && answer.body.contains("sites.ron"), "{}", answer.body);
@@ -183,7 +184,7 @@ fn ten_wrong_tokens_from_an_address_wait() {
     let router = router(Settings::default());
     let agent = agent(&router, ADMIN);
     let mut browser = Browser::new(HERE);
-    browser.log_in(&agent, "admin-token");
+    browser.log_in(&agent, "admin-token-01234");
     let people = |from: [u8; 4], token: &str| {
         let bearer = format!("Bearer {token}");
         let request = ("GET", "/api/hotspot/awka/active");
@@ -193,7 +194,7 @@ fn ten_wrong_tokens_from_an_address_wait() {
         assert_eq!(people(HERE, "wrong").status, 401);
         assert_eq!(browser.post(&agent, "/login", "token=wrong").status, 401);
     }
-    for token in ["wrong", "admin-token"] {
+    for token in ["wrong", "admin-token-01234"] {
         let bearer = people(HERE, token);
         let form = Browser::new(HERE).post(&agent, "/login", &format!("token={token}"));
         assert_eq!(bearer.field("Content-Type"), "application/problem+json");
@@ -210,22 +211,22 @@ fn ten_wrong_tokens_from_an_address_wait() {
     // Wrong tokens for the public page have a limit of their own.
     let page =
         |sent: &str| Browser::new(HERE).ask(&agent, ("GET", "/sites/awka"), &[("Authorization", sent)], "");
-    assert!(shows_people(&router, &page("Bearer admin-token")));
+    assert!(shows_people(&router, &page("Bearer admin-token-01234")));
     for _ in 0..10 {
         assert!(!shows_people(&router, &page("Bearer wrong")));
     }
-    for sent in ["Bearer wrong", "Bearer admin-token"] {
+    for sent in ["Bearer wrong", "Bearer admin-token-01234"] {
         let page = page(sent);
         assert!(page.status == 200 && !shows_people(&router, &page), "{}", page.body);
     }
     assert_eq!(people(ELSEWHERE, "wrong").status, 401);
-    assert!(shows_people(&router, &people(ELSEWHERE, "admin-token")));
-    Browser::new(ELSEWHERE).log_in(&agent, "admin-token");
+    assert!(shows_people(&router, &people(ELSEWHERE, "admin-token-01234")));
+    Browser::new(ELSEWHERE).log_in(&agent, "admin-token-01234");
 
     let log = log(agent);
     assert_eq!(lines(&log, "WARN"), 1, "{log}");
     assert_eq!(lines(&log, "127.0.0.1 sent 10 wrong tokens within a minute and must wait"), 1, "{log}");
-    assert!(!log.contains("admin-token"), "{log}");
+    assert!(!log.contains("admin-token-01234"), "{log}");
 }
 
 #[test]
@@ -233,7 +234,7 @@ fn another_sites_page_can_post_nothing() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let mut browser = Browser::new(HERE);
-    browser.log_in(&agent, "admin-token");
+    browser.log_in(&agent, "admin-token-01234");
     let own = format!("http://{}", agent.address);
     let next_door = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
     let forms: [&[(&str, &str)]; 7] = [
@@ -243,11 +244,11 @@ fn another_sites_page_can_post_nothing() {
         &[("Origin", "null")],
         &[("Origin", &next_door)],
         &[("Origin", &own), ("Host", "agent.example")],
-        &[("Origin", "https://evil.example"), ("Authorization", "Bearer admin-token")],
+        &[("Origin", "https://evil.example"), ("Authorization", "Bearer admin-token-01234")],
     ];
     for fields in forms {
         for (path, body) in [
-            ("/login", "token=admin-token"),
+            ("/login", "token=admin-token-01234"),
             ("/logout", ""),
             ("/", ""),
             ("/api/hotspot/stats", ""),
@@ -267,7 +268,7 @@ fn another_sites_page_can_post_nothing() {
     // Its own pages may, and programs.
     let new: [&[(&str, &str)]; 3] = [&[("Sec-Fetch-Site", "same-origin")], &[("Origin", &own)], &[]];
     for fields in new {
-        let answer = Browser::new(HERE).ask(&agent, ("POST", "/login"), fields, "token=admin-token");
+        let answer = Browser::new(HERE).ask(&agent, ("POST", "/login"), fields, "token=admin-token-01234");
         assert_eq!(answer.status, 303, "{fields:?}: {}", answer.body);
     }
 }
@@ -290,7 +291,7 @@ fn a_login_leads_to_a_page_of_the_agents_only() {
         let wrong = browser.post(&agent, "/login", &format!("to={to}"));
         assert!(wrong.status == 401 && !wrong.body.contains("evil.example"), "{to}: {}", wrong.body);
         assert!(!wrong.body.contains("<b>"), "{to}: {}", wrong.body);
-        let answer = browser.post(&agent, "/login", &format!("token=admin-token&to={to}"));
+        let answer = browser.post(&agent, "/login", &format!("token=admin-token-01234&to={to}"));
         assert_eq!((answer.status, answer.location().as_str()), (303, expected), "{to}");
     }
 }
@@ -301,7 +302,7 @@ fn agents_side_by_side_do_not_log_each_other_out() {
     let agents = [agent(&router, TOKENS), agent(&router, TOKENS)];
     let mut browser = Browser::new(HERE);
     for agent in &agents {
-        browser.log_in(agent, "admin-token");
+        browser.log_in(agent, "admin-token-01234");
     }
     for agent in &agents {
         assert!(shows_people(&router, &browser.get(agent, "/sites/awka")));

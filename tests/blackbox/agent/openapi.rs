@@ -149,10 +149,10 @@ fn routed() -> BTreeSet<String> {
 fn agent() -> Agent {
     let router = router(Settings::default());
     Given::default()
-        .http("admin: Token(Plain(\"t\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .site("awka", router.addr(), "")
         .start()
-        .with_token("t")
+        .with_token("admin-token-01234")
 }
 
 #[test]

@@ -12,9 +12,12 @@ use super::router;
 const BROWSER: [(&str, &str); 1] = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
 fn agent(router: &Router) -> Agent {
-    let given =
-        Given::default().http("admin: Token(Plain(\"t\")),").site("awka", router.addr(), "name: \"Awka\"");
-    let agent = given.start().with_token("t");
+    let given = Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").site(
+        "awka",
+        router.addr(),
+        "name: \"Awka\"",
+    );
+    let agent = given.start().with_token("admin-token-01234");
     agent.well("awka");
     agent
 }
@@ -192,8 +195,13 @@ fn a_refusal_is_a_page_that_says_why() {
 fn a_refresh_and_a_test_are_buttons() {
     let (router, away) = (router(Settings::default()), router(Settings::default()));
     away.set_fault(Some(Fault::Refuse));
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1h\",");
-    let agent = given.site("awka", router.addr(), "").site("away", away.addr(), "").start().with_token("t");
+    let given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
+    let agent = given
+        .site("awka", router.addr(), "")
+        .site("away", away.addr(), "")
+        .start()
+        .with_token("admin-token-01234");
     agent.well("awka");
     agent.fails("away", "closed");
     let commands = || agent.json("/api/sites/awka")["usage"]["commands"].as_u64().unwrap();

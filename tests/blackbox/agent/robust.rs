@@ -150,7 +150,7 @@ fn a_site_with_nothing_to_ask_for_still_notices_a_dead_link() {
     assert_eq!(online(&agent, "awka")["plugins"]["missing"]["state"], "unsupported");
 }
 
-const ADMIN: &str = "admin: Token(Plain(\"t\")),";
+const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 #[test]
 fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
@@ -163,7 +163,7 @@ fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
         .site("never", never.addr(), "name: \"Never Seen\"")
         .site("awka", awka.addr(), "")
         .start()
-        .with_token("t");
+        .with_token("admin-token-01234");
     let not_known = |why: &str| {
         let answer = agent.get("/api/hotspot/never/active");
         assert_eq!((answer.status, answer.field("Content-Type")), (503, "application/problem+json"));

@@ -17,7 +17,7 @@ use super::router;
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
 /// The admin's is last, who ends the two sessions that all of them name.
-const TOKENS: [&str; 4] = ["", "wrong-token", "view-token", "admin-token"];
+const TOKENS: [&str; 4] = ["", "wrong-token", "view-token-01234", "admin-token-01234"];
 
 /// What is not asked for here by who may: events never end, and a login is held in `login_page`.
 const ELSEWHERE: [(&str, &str); 2] = [("GET", "/api/events"), ("POST", "/login")];
@@ -58,15 +58,15 @@ impl Role {
 impl Config {
     fn http(self) -> String {
         let token = |role: &str, is_set: bool| {
-            if is_set { format!("{role}: Token(Plain(\"{role}-token\")),") } else { String::new() }
+            if is_set { format!("{role}: Token(Plain(\"{role}-token-01234\")),") } else { String::new() }
         };
         token("view", self.has_view) + &token("admin", self.has_admin)
     }
 
     fn role(self, token: &str) -> Role {
         match token {
-            "admin-token" if self.has_admin => Role::Admin,
-            "view-token" if self.has_view => Role::View,
+            "admin-token-01234" if self.has_admin => Role::Admin,
+            "view-token-01234" if self.has_view => Role::View,
             _ if self.has_view => Role::Anyone,
             _ => Role::View,
         }
@@ -201,7 +201,7 @@ fn everyone_may_do_what_their_role_says_and_nothing_else() {
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
         let people = router.sessions();
         assert_eq!(people.len(), 23);
-        let own_token = if config.has_view { "view-token" } else { "" };
+        let own_token = if config.has_view { "view-token-01234" } else { "" };
         let agent = agent.with_token(own_token);
         let api = Api::of(&agent);
         let operations = api.operations();

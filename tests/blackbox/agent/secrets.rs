@@ -9,8 +9,8 @@ use super::{router, version};
 use crate::support::kept::{Kept, Way};
 
 const PASSWORDS: [&str; 4] = ["pw-plain-7f3a", "pw-env-91bc", "pw-file-55de", "pw-override-0d2e"];
-const VIEW_TOKEN: &str = "tok-view-a81c";
-const ADMIN_TOKEN: &str = "tok-admin-c4e0";
+const VIEW_TOKEN: &str = "tok-view-a81c-5f02";
+const ADMIN_TOKEN: &str = "tok-admin-c4e0-77b1";
 const GUESSED: &str = "tok-guessed-1b9f";
 
 #[test]

@@ -20,7 +20,7 @@ fn simulated_routers_answer_for_those_of_the_file() {
     let agent = Given::default()
         .http("title: \"Ours\", view: Public, admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")), max_connections: 64,")
         .defaults("refresh: \"10s\", connect_timeout: \"10s\", query_timeout: \"5s\", live: true, collect: [\"hotspot\", \"resource\", \"health\"],")
-        .variable("PHSWEB_ADMIN_TOKEN", "let-me-in")
+        .variable("PHSWEB_ADMIN_TOKEN", "let-me-in-01234567")
         .variable("MIKROTIK_AWKA_PASSWORD", "from-the-environment")
         .raw_site("awka", &format!("name: \"Awka\", hosts: [\"{at}\"], password: Env(\"MIKROTIK_AWKA_PASSWORD\")"))
         .raw_site(
@@ -48,7 +48,7 @@ fn simulated_routers_answer_for_those_of_the_file() {
         assert!(page.contains(text), "no {text} in {page}");
     }
     assert_eq!(agent.get("/readyz").status, 200);
-    let agent = agent.with_token("let-me-in");
+    let agent = agent.with_token("let-me-in-01234567");
     assert!(!agent.json("/api/hotspot/lagos/active").as_array().unwrap().is_empty());
 }
 

@@ -47,12 +47,12 @@ fn agent(http: &str) -> (phsweb_agent::simulator::Router, Agent) {
     let router = router(Settings { active: 250, users: 800, ..Settings::default() });
     let agent = Given::default().http(http).site("awka", router.addr(), "").start();
     agent.well("awka");
-    (router, agent.with_token("admin-token"))
+    (router, agent.with_token("admin-token-01234"))
 }
 
 #[test]
 fn no_address_of_a_page_leads_out_of_a_proxys_path() {
-    let (_router, agent) = agent("admin: Token(Plain(\"admin-token\")),");
+    let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     let html = [("Accept", "text/html")];
     let mut waiting = vec![
         "/".to_string(),
@@ -110,7 +110,7 @@ fn the_scripts_addresses_are_relative_to_the_script() {
 
 #[test]
 fn forms_redirect_within_a_proxys_path() {
-    let (_router, agent) = agent("admin: Token(Plain(\"admin-token\")),");
+    let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     for (path, expected) in [
         ("/refresh", "/?said=refreshed"),
         ("/sites/awka/refresh?sort=upload", "/sites/awka?said=refreshed&sort=upload"),

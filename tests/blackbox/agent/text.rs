@@ -37,9 +37,12 @@ const SELDOM: &str = "refresh: \"10m\",";
 
 /// Two sites at one router, whose people type in different code pages.
 fn agent_of(router: &Router, defaults: &str) -> Agent {
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults(defaults);
+    let given = Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(defaults);
     let given = given.site("western", router.addr(), "");
-    given.site("cyrillic", router.addr(), "codepage: \"windows-1251\"").start().with_token("t")
+    given
+        .site("cyrillic", router.addr(), "codepage: \"windows-1251\"")
+        .start()
+        .with_token("admin-token-01234")
 }
 
 /// A row for each text: as the user's name, the MAC address, and the comment, which is the text after it.
@@ -128,9 +131,10 @@ fn users_and_devices_that_only_look_alike_are_two() {
             vec![row.with("address", "10.5.50.2").with("uptime", Value::Since(login)).with(key, bytes)]
         };
         router.set_rows("/ip/hotspot/active", row(ALIKE[0]));
-        let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+        let given =
+            Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
         let given = given.site("awka", router.addr(), &format!("live: {live}"));
-        let agent = given.start().with_token("t");
+        let agent = given.start().with_token("admin-token-01234");
         let field = if key == "user" { "user" } else { "mac" };
         let stats = agent.well("awka");
         assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(1), &json!(0)), "{key}: {stats}");
@@ -155,9 +159,10 @@ fn ids_that_only_look_alike_are_two_sessions() {
         vec![one, other, Sentence::from_words(["!done", tag])]
     });
     peer.set_bad();
-    let given = Given::default().http("admin: Token(Plain(\"t\")),").defaults("refresh: \"1s\",");
+    let given =
+        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
     let given = given.site("awka", peer.address, "collect: [\"hotspot\"], live: false");
-    let agent = given.start().with_token("t");
+    let agent = given.start().with_token("admin-token-01234");
     assert_eq!(agent.well("awka")["activeUsers"], 2);
     peer.asked_again(9);
     let stats = agent.stats("awka");

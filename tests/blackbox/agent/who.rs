@@ -30,11 +30,11 @@ const SENT: [(&str, &str); 8] = [
     ("", "nobody"),
     ("Bearer wrong", "nobody"),
     ("Bearer ", "nobody"),
-    ("Bearer view-toke", "nobody"),
-    ("Basic view-token", "nobody"),
-    ("admin-token", "nobody"),
-    ("Bearer view-token", "viewer"),
-    ("Bearer admin-token", "admin"),
+    ("Bearer view-token-0123", "nobody"),
+    ("Basic view-token-01234", "nobody"),
+    ("admin-token-01234", "nobody"),
+    ("Bearer view-token-01234", "viewer"),
+    ("Bearer admin-token-01234", "admin"),
 ];
 
 fn agent(router: &Router, http: &str) -> Agent {
@@ -70,7 +70,10 @@ fn answers(agent: &Agent, path: &str, sent: &str, expected: u16) -> String {
 #[test]
 fn tokens_open_what_is_theirs_and_no_more() {
     let router = router(Settings::default());
-    let agent = agent(&router, "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),");
+    let agent = agent(
+        &router,
+        "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),",
+    );
     for (sent, who) in SENT {
         for path in OPEN {
             answers(&agent, path, sent, 200);
@@ -90,15 +93,15 @@ fn tokens_open_what_is_theirs_and_no_more() {
     // Whether a site is there is a viewer's to know.
     for path in ["/api/sites/nowhere", "/sites/nowhere", "/api/hotspot/nowhere"] {
         answers(&agent, path, "", 401);
-        answers(&agent, path, "Bearer view-token", 404);
+        answers(&agent, path, "Bearer view-token-01234", 404);
     }
-    answers(&agent, "/api/hotspot/nowhere/active", "Bearer view-token", 403);
+    answers(&agent, "/api/hotspot/nowhere/active", "Bearer view-token-01234", 403);
 }
 
 #[test]
 fn a_public_view_needs_nothing_and_people_still_need_the_admin() {
     let router = router(Settings::default());
-    let agent = agent(&router, "view: Public, admin: Token(Plain(\"admin-token\")),");
+    let agent = agent(&router, "view: Public, admin: Token(Plain(\"admin-token-01234\")),");
     for (sent, who) in SENT {
         for path in VIEW.into_iter().chain(OPEN) {
             answers(&agent, path, sent, 200);
@@ -112,22 +115,28 @@ fn a_public_view_needs_nothing_and_people_still_need_the_admin() {
 #[test]
 fn only_the_admin_sees_people() {
     let router = router(Settings::default());
-    let agent = agent(&router, "view: Token(Plain(\"view-token\")), admin: Token(Plain(\"admin-token\")),");
+    let agent = agent(
+        &router,
+        "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),",
+    );
     let people = router.sessions();
     assert_eq!(people.len(), 23);
     let shows = |body: &str| {
         people.iter().any(|p| body.contains(&p.user) || body.contains(&p.mac) || body.contains(&p.id))
     };
     for path in VIEW {
-        assert!(!shows(&answers(&agent, path, "Bearer view-token", 200)), "{path} shows people to a viewer");
+        assert!(
+            !shows(&answers(&agent, path, "Bearer view-token-01234", 200)),
+            "{path} shows people to a viewer"
+        );
     }
     for path in ADMIN.into_iter().chain(["/sites/awka"]) {
-        let body = answers(&agent, path, "Bearer admin-token", 200);
+        let body = answers(&agent, path, "Bearer admin-token-01234", 200);
         for person in &people {
             assert!(body.contains(&person.user) && body.contains(&person.mac), "{path}: no {person:?}");
         }
     }
-    let page = answers(&agent, "/sites/awka", "Bearer view-token", 200);
+    let page = answers(&agent, "/sites/awka", "Bearer view-token-01234", 200);
     assert!(page.contains("admin only"), "{page}");
     assert!(!page.contains("PHSWEB_ADMIN_TOKEN"), "there is an admin already: {page}");
 }
@@ -136,7 +145,7 @@ fn only_the_admin_sees_people() {
 fn without_an_admin_details_are_off_and_the_page_says_how_to_turn_them_on() {
     let router = router(Settings::default());
     let agent = agent(&router, "");
-    for sent in ["", "Bearer ", "Bearer admin-token", "Bearer wrong"] {
+    for sent in ["", "Bearer ", "Bearer admin-token-01234", "Bearer wrong"] {
         for path in ADMIN {
             let body = answers(&agent, path, sent, 403);
             assert!(body.contains("admin: Token("), "{path}: {body}");

@@ -9,8 +9,9 @@ use super::{router, version};
 use crate::support::address::nobody;
 use crate::support::router_of_own_host;
 
-/// Who may look has the token `view`, and the admin `admin`.
-pub(super) const TOKENS: &str = "view: Token(Plain(\"view\")), admin: Token(Plain(\"admin\")),";
+/// Who may look has the token `view-token-01234`, and the admin `admin-token-01234`.
+pub(super) const TOKENS: &str =
+    "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
 
 /// Text that means something to HTML, to JSON, to terminals and to logs.
 const NASTY: &str = "<b>\"'&amp;\\u0041\n\0\u{202E}\u{1b}[1m{site}";
@@ -108,7 +109,7 @@ pub(super) fn world() -> World {
         .site("odd", odd.addr(), "")
         .site("slow", slow.addr(), "refresh: \"1h\", query_timeout: \"500ms\"")
         .start()
-        .with_token("admin");
+        .with_token("admin-token-01234");
     for site in ["well", "many", "six", "bare", "lost", "partial", "spare", "hostile", "odd", "slow"] {
         agent.well(site);
     }

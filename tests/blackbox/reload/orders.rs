@@ -29,7 +29,7 @@ const NO_WAIT: Duration = Duration::from_secs(3);
 fn given(router: &Router, fields: &str) -> Given {
     // Another one, which keeps the desk from being empty.
     Given::default()
-        .http("admin: Token(Plain(\"admin-token\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"20s\",")
         .site("awka", router.addr(), fields)
         .site("other", router.addr(), "collect: [\"resource\"]")
@@ -38,7 +38,7 @@ fn given(router: &Router, fields: &str) -> Given {
 fn none(router: &Router) -> Given {
     let text = "hosts: [\"127.0.0.1:9\"], password: Plain(\"password\")";
     Given::default()
-        .http("admin: Token(Plain(\"admin-token\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\",")
         .raw_site("spare", text)
         .site("other", router.addr(), "collect: [\"resource\"]")
@@ -49,7 +49,7 @@ fn none(router: &Router) -> Given {
 fn asked_while(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer, Duration)>) {
     let router = router(Settings::default());
     let mut kept = Kept::start(&given(&router, ""));
-    kept.agent = kept.agent.with_token("admin-token");
+    kept.agent = kept.agent.with_token("admin-token-01234");
     kept.well("awka");
     kept.well("other");
     let session = kept.json("/api/hotspot/awka/active")[0].clone();
@@ -115,7 +115,7 @@ fn a_site_that_is_reached_anew_answers_over_the_new_connection_or_says_why_not()
     let (router, kept, answers) = asked_while(|router| {
         let hosts = format!("hosts: [\"{}\", \"127.0.0.1:9\"], password: Plain(\"password\")", router.addr());
         Given::default()
-            .http("admin: Token(Plain(\"admin-token\")),")
+            .http("admin: Token(Plain(\"admin-token-01234\")),")
             .defaults("refresh: \"1h\", query_timeout: \"20s\",")
             .raw_site("awka", &hosts)
             .site("other", router.addr(), "collect: [\"resource\"]")

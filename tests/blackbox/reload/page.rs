@@ -68,26 +68,30 @@ fn listener(address: SocketAddr) -> Option<String> {
 #[test]
 fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, &tokens("view-token-1", "admin-token-1")));
+    let kept = Kept::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
     let [mut viewer, mut admin] = [Browser::new(HERE), Browser::new(HERE)];
-    viewer.log_in(&kept, "view-token-1");
-    admin.log_in(&kept, "admin-token-1");
+    viewer.log_in(&kept, "view-token-01234-1");
+    admin.log_in(&kept, "admin-token-01234-1");
     let tag = viewer.get(&kept, "/").field("ETag").to_string();
     let may = |browser: &mut Browser, path: &str| browser.get(&kept, path).status == 200;
     assert!(may(&mut admin, "/api/hotspot/awka/active") || may(&mut admin, "/sites/awka"));
 
     kept.save_text_as(
-        &given(&router, &format!("{}title: \"Ọja\",", tokens("view-token-1", "admin-token-2"))).text(),
-        "admin-token-2",
+        &given(&router, &format!("{}title: \"Ọja\",", tokens("view-token-01234-1", "admin-token-01234-2")))
+            .text(),
+        "admin-token-01234-2",
     );
     let page = viewer.get(&kept, "/");
     assert!(page.status == 200 && page.body.contains("Ọja") && page.field("ETag") != tag, "{}", page.body);
     assert!(!may(&mut admin, "/"), "its token is no more");
     assert!(!may(&mut viewer, "/api/hotspot/awka/active"));
-    admin.log_in(&kept, "admin-token-2");
+    admin.log_in(&kept, "admin-token-01234-2");
     assert!(may(&mut admin, "/"));
 
-    kept.save_text_as(&given(&router, &tokens("view-token-2", "admin-token-2")).text(), "view-token-2");
+    kept.save_text_as(
+        &given(&router, &tokens("view-token-01234-2", "admin-token-01234-2")).text(),
+        "view-token-01234-2",
+    );
     assert!(!may(&mut viewer, "/") && may(&mut admin, "/"));
     let without = given(&router, "view: Public,");
     kept.save_text_as(&without.text(), "");
@@ -113,16 +117,19 @@ fn who_follows_is_asked_for_the_token_that_is_asked_for_now() {
     };
     let mut before = follow("");
     assert!(before.any(|line| line.unwrap() == "event: site"));
-    kept.save_text_as(&given(&router, "view: Token(Plain(\"view-token-1\")),").text(), "view-token-1");
+    kept.save_text_as(
+        &given(&router, "view: Token(Plain(\"view-token-01234-1\")),").text(),
+        "view-token-01234-1",
+    );
     // To its end; a comment would come before that only where there is none.
     let rest: Vec<String> = before.map(Result::unwrap).take_while(|line| line != ": alive").collect();
     assert!(!rest.contains(&"event: config".to_string()), "{rest:?}");
-    let mut after = follow("view-token-1");
+    let mut after = follow("view-token-01234-1");
     assert!(after.any(|line| line.unwrap() == "event: site"));
     // Another title is no reason.
     kept.save_text_as(
-        &given(&router, "title: \"T\", view: Token(Plain(\"view-token-1\")),").text(),
-        "view-token-1",
+        &given(&router, "title: \"T\", view: Token(Plain(\"view-token-01234-1\")),").text(),
+        "view-token-01234-1",
     );
     assert!(after.any(|line| line.unwrap() == "event: config"));
 }
@@ -265,7 +272,7 @@ fn what_the_command_line_says_stands_above_the_file() {
 #[test]
 fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
     let router = router(Settings::default());
-    for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-1\")),", false)] {
+    for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-01234-1\")),", false)] {
         let given = given(&router, http).defaults("refresh: \"1s\",");
         let kept = Kept::start(&given);
         kept.write("sites.ron", &given.text().replace("refresh:", "refesh:"), Way::InPlace);
@@ -273,10 +280,10 @@ fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
         let page = kept.ask("GET", "/", &[]).body;
         assert!(page.contains("sites.ron has a problem"), "{page}");
         assert_eq!(page.contains("refesh"), is_for_all, "{page}");
-        let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-1")]).body;
+        let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-01234-1")]).body;
         assert!(is_for_all || page.contains("refesh"), "{page}");
         // The line of the file, in which hosts and users may stand.
-        for (token, is_shown) in [("", is_for_all), ("Bearer admin-token-1", true)] {
+        for (token, is_shown) in [("", is_for_all), ("Bearer admin-token-01234-1", true)] {
             let answer = kept.ask("GET", "/api/config", &[("Authorization", token)]);
             let problem = &answer.json()["error"]["problems"][0];
             assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
