@@ -13,7 +13,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// Checks the file, and all that it names, as `run` would before it starts. Warnings are no failure.
+    /// Checks the file, and all that it names, as `run` would before it starts. Warnings are no failure, deprecations are.
     ///
     /// # Errors
     ///
@@ -24,6 +24,10 @@ impl Check {
             Ok(config) => {
                 for warning in &config.warnings {
                     say(&warning.to_string());
+                }
+                let deprecations = config.warnings.iter().filter(|warning| warning.is_deprecation()).count();
+                if deprecations > 0 {
+                    return Err(format!("{}.", count(deprecations, "problem")).into());
                 }
                 let sites = count(config.sites.len(), "site");
                 let warnings = match config.warnings.len() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::serve::serve;
 use super::{Failure, Signals, at_simulator, say, simulated};
-use crate::config::{Config, Http, Secret, Site};
+use crate::config::{Config, Http, Problem, SHORT_TOKEN, Secret, Site, is_short};
 use crate::simulator;
 use crate::timings::Timings;
 
@@ -34,6 +34,10 @@ impl Demo {
     /// When the address is taken.
     pub fn execute(self, signals: Signals, timings: Timings) -> Result<(), Failure> {
         let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
+        let mut warnings = Vec::new();
+        if admin.as_ref().is_some_and(|token| is_short(token.expose())) {
+            warnings.push(Problem::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
+        }
         if admin.is_none() {
             say("Details of people are off; set PHSWEB_ADMIN_TOKEN to a token of yours to turn them on.");
         }
@@ -51,7 +55,7 @@ impl Demo {
             sites.push(Arc::new(at_simulator(&site, &router)));
             routers.push(router);
         }
-        serve(signals, timings, Config { http, sites, ..Config::default() }, None)
+        serve(signals, timings, Config { http, sites, warnings }, None)
     }
 }
 

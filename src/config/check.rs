@@ -15,7 +15,7 @@ use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
 use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, TOKEN_IN_CLEAR, lacks_zone};
 use super::plugins::Plugins;
-use super::secret::{MAX_SECRET_FILE, Secret, Source, trimmed};
+use super::secret::{MAX_SECRET_FILE, SHORT_TOKEN, Secret, Source, is_short, trimmed};
 use super::{Environment, Network, https};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
@@ -194,6 +194,14 @@ impl<'f> Check<'f, '_> {
             let Admin::Token(source) = self.reader.secret("admin", node, &format!("Token({A_SECRET})"))?;
             self.token("admin", node, source)
         });
+        if let Some(node) = fields.get("admin")
+            && admin.is_some()
+            && admin == view
+        {
+            let message =
+                "admin: the token is that of http.view, so every viewer is the admin; expected another one";
+            self.reader.deprecate(node, message);
+        }
         let tls = fields.get("tls").and_then(|node| https::read(&mut self.reader, node));
         let trusted_proxies = fields.get("trusted_proxies").map(|node| {
             const EXPECTED: &str = "an IP address or a network, such as \"127.0.0.1\" or \"10.0.0.0/8\"";
@@ -225,6 +233,8 @@ impl<'f> Check<'f, '_> {
         if !sendable {
             let message = "expected a long random text of letters, digits and signs, with no space";
             self.reader.missing(node, format!("{name}: the token is empty or can't be sent; {message}"));
+        } else if is_short(secret.expose()) {
+            self.reader.deprecate(node, format!("{name}: {SHORT_TOKEN}"));
         }
         sendable.then_some(secret)
     }

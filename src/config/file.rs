@@ -181,8 +181,18 @@ impl<'f> Reader<'f> {
     /// problems do, and says how to fix it.
     pub(super) fn warn(&mut self, node: Node<'f>, message: impl Into<String>) {
         let warning = self.located(self.offset(node.0), 0, message.into());
+        self.note_warning(warning.warning());
+    }
+
+    /// Like [`Reader::warn`], for what earlier versions accepted and a check does not.
+    pub(super) fn deprecate(&mut self, node: Node<'f>, message: impl Into<String>) {
+        let deprecation = self.located(self.offset(node.0), 0, message.into());
+        self.note_warning(deprecation.deprecation());
+    }
+
+    fn note_warning(&mut self, warning: Problem) {
         if self.warnings.len() < MAX_PROBLEMS {
-            self.warnings.push(warning.warning());
+            self.warnings.push(warning);
         }
     }
 

@@ -33,7 +33,7 @@ pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 pub use network::Network;
 use plugins::Plugins;
 pub use problem::Problem;
-pub use secret::Secret;
+pub use secret::{SHORT_TOKEN, Secret, is_short};
 pub use watch::Watch;
 
 /// Longest file taken, in bytes: a thousand sites take a quarter of it.
@@ -130,10 +130,15 @@ fn parse_with(
     let mut check = Check { reader, environment, plugins: Plugins::default(), is_warned: false, http: None };
     let config = check.config();
     let http = check.http.map(Box::new);
-    let (problems, warnings, contents) = check.reader.end();
+    let (mut problems, mut warnings, contents) = check.reader.end();
     match config {
         Some(config) if problems.is_empty() => (Ok(Config { warnings, ..config }), contents),
-        _ => (Err(Problems { all: problems, http }), contents),
+        _ => {
+            warnings.retain(Problem::is_deprecation);
+            problems.append(&mut warnings);
+            problems.sort_by_key(|problem| problem.offset);
+            (Err(Problems { all: problems, http }), contents)
+        }
     }
 }
 

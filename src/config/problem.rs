@@ -25,17 +25,27 @@ pub struct Problem {
     pub(super) offset: usize,
     /// The line of the file and where in it, from 1.
     excerpt: Option<(String, usize)>,
-    /// Whether the configuration is accepted all the same.
-    is_warning: bool,
+    severity: Severity,
     /// The same without a name that may be a secret in the wrong place, for the network and the log.
     public: Option<Box<Problem>>,
+}
+
+/// What a problem comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Severity {
+    /// The configuration is not accepted.
+    Error,
+    /// Earlier versions accepted it: `check` fails, and `run` warns.
+    Deprecation,
+    /// It is accepted.
+    Warning,
 }
 
 impl Problem {
     /// A problem that is not at a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
-        Self { place, message, offset: usize::MAX, excerpt: None, is_warning: false, public: None }
+        Self { place, message, offset: usize::MAX, excerpt: None, severity: Severity::Error, public: None }
     }
 
     /// A problem at a place of a file's text, which may be repeated in its excerpt.
@@ -63,14 +73,25 @@ impl Problem {
             message: printable(&message.into()),
             offset: place.start,
             excerpt: Some(window(masked(source, place.start - start..place.end - start, is_shown))),
-            is_warning: false,
+            severity: Severity::Error,
             public: None,
         }
     }
 
     /// The same as a warning.
     pub(super) fn warning(self) -> Self {
-        Self { is_warning: true, ..self }
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// The same as a deprecation.
+    pub(super) fn deprecation(self) -> Self {
+        Self { severity: Severity::Deprecation, ..self }
+    }
+
+    /// Whether it is a warning for an existing file only, and a problem in a check.
+    #[must_use]
+    pub fn is_deprecation(&self) -> bool {
+        self.severity == Severity::Deprecation
     }
 
     /// A file that can't be read as text.
@@ -117,7 +138,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = if self.is_warning { "warning: " } else { "" };
+        let severity = if self.severity == Severity::Warning { "warning: " } else { "" };
         write!(f, "{}: {severity}{}", self.place, self.message)?;
         for line in self.excerpt().iter().flat_map(|excerpt| excerpt.lines()) {
             write!(f, "\n    {line}")?;

@@ -8,6 +8,19 @@ use serde::Deserialize;
 /// Longest secret taken from a file, in bytes; a longer file is another file.
 pub(super) const MAX_SECRET_FILE: u64 = 4096;
 
+/// Fewest characters of a token. 16 random letters and digits are over 80 bits, which nobody guesses over a network, so
+/// that a correct token need never be held off because of wrong ones.
+const MIN_TOKEN: usize = 16;
+
+/// What is wrong with a token that has fewer characters than [`MIN_TOKEN`].
+pub const SHORT_TOKEN: &str = "the token has fewer than 16 characters, so it can be guessed; expected at least 16 random letters and digits";
+
+/// Whether a token has too few characters.
+#[must_use]
+pub fn is_short(token: &str) -> bool {
+    token.chars().count() < MIN_TOKEN
+}
+
 /// A secret as its source means it: without the line end that editors and `echo` add, and without the byte order
 /// mark that some editors of Windows put before the first character.
 pub(super) fn trimmed(text: &str) -> &str {
