@@ -13,7 +13,9 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use super::contents::is_open_to_all;
 use super::fields::{COMMON, HTTP, ROOT, SITE};
 use super::file::{Fields, Node, Reader};
-use super::model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site, TOKEN_IN_CLEAR, lacks_zone};
+use super::model::{
+    API_PORT, API_TLS_PORT, Config, Host, Http, Site, TOKEN_IN_CLEAR, is_host_name, lacks_zone,
+};
 use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, SHORT_TOKEN, Secret, Source, is_short, trimmed};
 use super::{Environment, Network, https};
@@ -38,6 +40,9 @@ const CONNECTIONS: (usize, usize) = (16, 65_536);
 
 /// Most networks of trusted proxies: the address of each request is compared with all of them.
 const MAX_PROXIES: usize = 64;
+
+/// Most names that the agent is reached by: each request's is compared with all of them.
+const MAX_HOSTS: usize = 64;
 
 /// What may stand in `defaults` and on a site.
 #[derive(Default)]
@@ -209,6 +214,16 @@ impl<'f> Check<'f, '_> {
             let read = |node| self.text("trusted_proxies", node, EXPECTED, Network::read);
             nodes.into_iter().filter_map(read).collect()
         });
+        let hosts = fields.get("hosts").map(|node| {
+            const EXPECTED: &str =
+                "a host name without a port, such as \"hotspots.example\"; addresses are always accepted";
+            let nodes = self.up_to(MAX_HOSTS, "hosts", node, "host names");
+            let name = |text: &str| {
+                let name = text.strip_suffix('.').unwrap_or(text);
+                is_host_name(name).then(|| name.to_ascii_lowercase())
+            };
+            nodes.into_iter().filter_map(|node| self.text("hosts", node, EXPECTED, name)).collect()
+        });
         let http = Http {
             listen: listen.unwrap_or(default.listen),
             title: title.unwrap_or(default.title),
@@ -217,6 +232,7 @@ impl<'f> Check<'f, '_> {
             tls,
             max_connections: max_connections.unwrap_or(default.max_connections),
             trusted_proxies: trusted_proxies.unwrap_or(default.trusted_proxies),
+            hosts: hosts.unwrap_or(default.hosts),
         };
         if let Some(node) = fields.get("admin").filter(|_| http.sends_token_in_clear()) {
             self.reader.warn(node, TOKEN_IN_CLEAR);

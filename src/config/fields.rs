@@ -1,8 +1,8 @@
 //! The names of all fields, and the part of the file that each belongs in.
 
 pub(super) const ROOT: [&str; 4] = ["http", "defaults", "sites", "plugins"];
-pub(super) const HTTP: [&str; 7] =
-    ["listen", "title", "view", "admin", "tls", "max_connections", "trusted_proxies"];
+pub(super) const HTTP: [&str; 8] =
+    ["listen", "title", "view", "admin", "tls", "max_connections", "trusted_proxies", "hosts"];
 pub(super) const HTTPS: [&str; 2] = ["cert", "key"];
 /// What may stand in `defaults` and on a site.
 pub(super) const COMMON: [&str; 6] =

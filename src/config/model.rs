@@ -40,6 +40,9 @@ pub struct Http {
     pub max_connections: usize,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are used.
     pub trusted_proxies: Vec<Network>,
+    /// The names that the agent is reached by besides addresses and local names, in lower case without a dot at the
+    /// end.
+    pub hosts: Vec<String>,
 }
 
 /// The warning about [`Http::sends_token_in_clear`]; it belongs to `http`.
@@ -90,6 +93,7 @@ impl Default for Http {
             tls: None,
             max_connections: 512,
             trusted_proxies: Vec::new(),
+            hosts: Vec::new(),
         }
     }
 }
@@ -250,7 +254,7 @@ pub(super) fn lacks_zone(host: &str) -> bool {
 }
 
 /// Whether a resolver could be asked for it: labels of letters, digits, `-` and `_`, not all digits.
-fn is_host_name(name: &str) -> bool {
+pub(super) fn is_host_name(name: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')

@@ -101,6 +101,12 @@ impl Routes {
     fn respond(&self, request: &Request) -> Result<Reply, Response> {
         let (now, http) = (Moment::now(), self.http());
         let frame = || Frame::new(&http.title, Account::None, &request.path);
+        // Probes may use any name.
+        if !matches!(request.path.as_str(), "/healthz" | "/readyz")
+            && let Some(why) = auth::misdirected(request, &http)
+        {
+            return Err(page::refusal(request, frame(), 421, "Misdirected Request", &why));
+        }
         if request.method == Method::Post && !auth::same_origin(request) {
             return Err(page::refusal(request, frame(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
         }

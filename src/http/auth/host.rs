@@ -1,4 +1,18 @@
-//! The `Host` field, in its parts.
+//! The `Host` field: its parts, and whether the agent serves the host that it names.
+//!
+//! A foreign page can have its own name lead to the agent's address (DNS rebinding). To a browser both are then one
+//! origin, so the page could read what the agent answers. The name in `Host` gives it away.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::config::Http;
+use crate::http::message::{Field, Request};
+
+/// Ends of names that nobody can register: those of home and company networks.
+const LOCAL: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
+
+/// Longest name that an explanation repeats, in characters.
+const MAX_SHOWN: usize = 100;
 
 /// A host with its port, where it has one: `example.com:8080`, `192.0.2.1`, `[2001:db8::1]:80`.
 pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
@@ -9,9 +23,108 @@ pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
+/// Why a request is refused that names a host which is not the agent's; none if it may be.
+pub(in crate::http) fn misdirected(request: &Request, http: &Http) -> Option<String> {
+    let name = name_of(request.field(Field::Host).unwrap_or_default());
+    if is_served(&name, http) {
+        return None;
+    }
+    let shown: String = name.chars().take(MAX_SHOWN).collect();
+    let more = if shown.len() < name.len() { "…" } else { "" };
+    Some(format!(
+        "The agent is not known as {shown:?}{more}. If it is one of its names, add it in sites.ron: http: (hosts: \
+         [{shown:?}]). Other names are refused, because a page of another site could read the agent through one that leads \
+         to it."
+    ))
+}
+
+/// The name or address in a `Host` field, in lower case, without the port, the brackets and the dot at the end.
+fn name_of(host: &str) -> String {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    let name = name.unwrap_or_default();
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// Whether the agent serves a host of this name: an address, a name that only a local network resolves, or a name in
+/// `http.hosts`. Without that list any name if viewers need a token: a foreign page has none.
+fn is_served(name: &str, http: &Http) -> bool {
+    let is_address = name.parse::<Ipv4Addr>().is_ok() || name.parse::<Ipv6Addr>().is_ok();
+    let is_local = |end: &&str| name.len() > end.len() && name.ends_with(*end);
+    // What names none is no browser's.
+    is_address
+        || !name.contains('.')
+        || LOCAL.iter().any(is_local)
+        || http.hosts.iter().any(|host| host == name)
+        || (http.hosts.is_empty() && http.view.is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
+    use crate::http::message::Method;
+
+    #[test]
+    fn addresses_local_names_and_configured_names_are_served() {
+        let long = format!("{}.example", "a".repeat(240));
+        for (host, by_default, with_hosts) in [
+            ("192.0.2.1", true, true),
+            ("192.0.2.1:8080", true, true),
+            ("[2001:db8::1]", true, true),
+            ("[2001:DB8::1]:8080", true, true),
+            ("localhost", true, true),
+            ("LOCALHOST:8080", true, true),
+            ("localhost.", true, true),
+            ("agent", true, true),
+            ("agent:8080", true, true),
+            ("agent.lan", true, true),
+            ("agent.LAN.:8080", true, true),
+            ("agent.local", true, true),
+            ("a.b.internal", true, true),
+            ("agent.home.arpa", true, true),
+            // HTTP/1.0, and a program that has no name for it.
+            ("", true, true),
+            ("hotspots.example", false, true),
+            ("Hotspots.Example:8443", false, true),
+            ("hotspots.example.", false, true),
+            ("hotspots.example:", false, true),
+            ("a.hotspots.example", false, false),
+            ("evil.example", false, false),
+            ("hotspots.example.evil.example", false, false),
+            ("evil.example:80", false, false),
+            ("evil-lan.example", false, false),
+            ("agent.lan.evil.example", false, false),
+            ("xhome.arpa", false, false),
+            ("home.arpa", false, false),
+            (".lan", false, false),
+            ("192.0.2.1.evil.example", false, false),
+            ("192.0.2.256", false, false),
+            ("127.1", false, false),
+            ("[192.0.2.1.evil.example]", false, false),
+            ("hotspots.example..", false, false),
+            (&long, false, false),
+        ] {
+            let request = Request::new(Method::Get, "/", Ipv4Addr::LOCALHOST.into()).with(Field::Host, host);
+            let view = Some(Secret::new("view-token-01234".into()));
+            let listed = Http { hosts: vec!["hotspots.example".into()], ..Http::default() };
+            for (http, expected) in [
+                (Http::default(), by_default),
+                (Http { view: view.clone(), ..Http::default() }, true),
+                (listed.clone(), with_hosts),
+                (Http { view, ..listed }, with_hosts),
+            ] {
+                let refusal = misdirected(&request, &http);
+                assert_eq!(refusal.is_none(), expected, "{host:?} {http:?}: {refusal:?}");
+                if let Some(detail) = refusal {
+                    assert!(detail.contains("http: (hosts: [\""), "{detail}");
+                    assert!(detail.len() < 500 && !detail.contains(&"a".repeat(MAX_SHOWN + 1)), "{detail}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn hosts_and_ports() {

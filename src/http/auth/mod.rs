@@ -28,6 +28,7 @@ use crate::clock::Moment;
 use crate::config::Http;
 use attempts::Attempts;
 use cookie::Transport;
+pub(super) use host::misdirected;
 pub(super) use login::refuse_page;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;

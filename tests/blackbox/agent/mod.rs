@@ -14,6 +14,7 @@ mod figures;
 mod files;
 mod fleet;
 mod hostile_words;
+mod hosts;
 mod http;
 mod https;
 mod listen;

@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 36 * 1024;
 
 /// What `default` stands for where a path is reached and what is asked for is not to be had; it is
 /// for the gate's own refusals, too.
-const REFUSALS: [u16; 5] = [401, 403, 405, 415, 429];
+const REFUSALS: [u16; 6] = [401, 403, 405, 415, 421, 429];
 
 /// Header fields of an answer that a client acts on.
 const FIELDS: [&str; 6] = ["Allow", "ETag", "Location", "Retry-After", "Set-Cookie", "WWW-Authenticate"];
