@@ -120,6 +120,9 @@ timings! {
     /// From a complete request to its answer.
     client_answer: 30_000,
 
+    /// From a request with a wrong token to its refusal.
+    wrong_token_delay: 1000,
+
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
@@ -199,6 +202,7 @@ mod tests {
             client_write: seconds(10),
             client_idle: seconds(30),
             client_answer: seconds(30),
+            wrong_token_delay: seconds(1),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

@@ -32,7 +32,8 @@ pub(super) fn serve(
     let store = Arc::new(Store::new(reload).within(Budget::of_process()));
     let desk = Arc::new(Desk::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
-    let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), config.http.clone()));
+    let http = config.http.clone();
+    let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), http, &timings));
     let workers = WorkerPool::start({
         let routes = routes.clone();
         move |request| routes.answer(request)

@@ -33,7 +33,7 @@ pub use model::{API_PORT, API_TLS_PORT, Config, Host, Http, Site};
 pub use network::Network;
 use plugins::Plugins;
 pub use problem::Problem;
-pub use secret::{SHORT_TOKEN, Secret, is_short};
+pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use watch::Watch;
 
 /// Longest file taken, in bytes: a thousand sites take a quarter of it.

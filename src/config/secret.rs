@@ -10,7 +10,7 @@ pub(super) const MAX_SECRET_FILE: u64 = 4096;
 
 /// Fewest characters of a token. 16 random letters and digits are over 80 bits, which nobody guesses over a network, so
 /// that a correct token need never be held off because of wrong ones.
-const MIN_TOKEN: usize = 16;
+pub const MIN_TOKEN: usize = 16;
 
 /// What is wrong with a token that has fewer characters than [`MIN_TOKEN`].
 pub const SHORT_TOKEN: &str = "the token has fewer than 16 characters, so it can be guessed; expected at least 16 random letters and digits";

@@ -196,6 +196,13 @@ impl Response {
         self
     }
 
+    /// The same, which no cache may store.
+    #[must_use]
+    pub(super) fn no_store(mut self) -> Self {
+        self.headers.retain(|(name, _)| *name != "Cache-Control");
+        self.with("Cache-Control", "no-store")
+    }
+
     /// All of its header fields but those that say where it ends.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let content_type = Some(("Content-Type", self.content_type)).filter(|(_, value)| !value.is_empty());
@@ -236,6 +243,15 @@ impl Reply {
     /// A reply that comes later.
     pub fn later(response: impl Future<Output = Response> + Send + 'static) -> Self {
         Self::Later(Box::pin(response))
+    }
+
+    /// The same with another response, or with another head before its events.
+    pub(super) fn map(self, change: impl FnOnce(Response) -> Response + Send + 'static) -> Self {
+        match self {
+            Self::Now(response) => Self::Now(change(response)),
+            Self::Later(response) => Self::later(async { change(response.await) }),
+            Self::Events(head, follower) => Self::Events(change(head), follower),
+        }
     }
 }
 

@@ -28,6 +28,7 @@ use crate::clock::Moment;
 use crate::config::Http;
 use crate::memory::fair_limit;
 use crate::state::{Link, SiteState, Snapshot, Store};
+use crate::timings::Timings;
 use route::{Asked, Route, Shown};
 
 /// Nothing but what the agent itself serves, nothing inline, no frame around it.
@@ -56,7 +57,13 @@ pub struct Routes {
 impl Routes {
     /// Routes over this store, as `http` says.
     #[must_use]
-    pub fn new(store: Arc<Store>, desk: Arc<Desk>, events: Arc<Events>, http: Http) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        desk: Arc<Desk>,
+        events: Arc<Events>,
+        http: Http,
+        timings: &Timings,
+    ) -> Self {
         let http = RwLock::new(Arc::new(http));
         let refreshing = Arc::new(Semaphore::new(actions::MAX_REFRESHES));
         Self {
@@ -64,7 +71,7 @@ impl Routes {
             desk,
             events,
             http,
-            authority: Authority::default(),
+            authority: Authority::new(timings),
             rendering: Mutex::new(()),
             refreshing,
             tags: RandomState::new(),
@@ -90,28 +97,26 @@ impl Routes {
     /// Answers one request.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Reply {
-        match self.respond(request) {
-            Ok(Reply::Now(response)) | Err(response) => Reply::Now(secure(response)),
-            Ok(Reply::Later(response)) => Reply::later(async { secure(response.await) }),
-            Ok(Reply::Events(head, events)) => Reply::Events(secure(head), events),
-        }
+        let http = self.http();
+        let reply = self.respond(request, &http).unwrap_or_else(Reply::Now);
+        reply.map(secure)
     }
 
     /// The reply, or why there is none.
-    fn respond(&self, request: &Request) -> Result<Reply, Response> {
-        let (now, http) = (Moment::now(), self.http());
+    fn respond(&self, request: &Request, http: &Http) -> Result<Reply, Response> {
+        let now = Moment::now();
         let frame = || Frame::new(&http.title, Account::None, &request.path);
         // Probes may use any name.
         if !matches!(request.path.as_str(), "/healthz" | "/readyz")
-            && let Some(why) = auth::misdirected(request, &http)
+            && let Some(why) = auth::misdirected(request, http)
         {
             return Err(page::refusal(request, frame(), 421, "Misdirected Request", &why));
         }
         if request.method == Method::Post && !auth::same_origin(request) {
             return Err(page::refusal(request, frame(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
         }
-        if let Some(answer) = self.authority.answer(request, &http, now) {
-            return Ok(answer.into());
+        if let Some(answer) = self.authority.answer(request, http, now) {
+            return Ok(answer);
         }
         let route = Route::find(&request.path).ok_or_else(|| {
             let told = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
@@ -123,24 +128,31 @@ impl Routes {
         }
         let caller = match self.needs(&route) {
             // What anyone may have is the same for all: no token is looked at.
-            Role::Anyone => Caller::nobody(&http),
-            needed => self.authority.caller(request, needed, &http, now),
+            Role::Anyone => Caller::nobody(http),
+            needed => self.authority.caller(request, needed, http, now),
         };
-        if let Err(refusal) = caller.may(route.needs(), &http) {
-            return Err(if route.is_page() {
-                auth::refuse_page(request, refusal, caller, &http)
+        let refused = |refusal: Refusal| {
+            if route.is_page() {
+                auth::refuse_page(request, refusal, caller, http)
             } else {
                 refusal.problem()
-            });
+            }
+        };
+        let refuse = |refusal| Ok(self.authority.refuse(refusal, caller.delay(), refused));
+        if let Err(refusal) = caller.may(route.needs(), http) {
+            return refuse(refusal);
         }
         if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
             return Err(page::not_allowed(request, frame(), allowed));
         }
-        match route {
-            Route::Asks(asked) => self.ask(&asked, request, caller),
-            Route::Shows(shown) => self.show(&shown, request, caller, now).map(Reply::Now),
-            Route::Takes(form) if request.method == Method::Post => self.send(&form, request, caller),
-            Route::Takes(form) => self.form(&form, request, caller).map(Reply::Now),
+        if let Err(refusal) = caller.may(self.needs(&route), http) {
+            return refuse(refusal);
+        }
+        match &route {
+            Route::Asks(asked) => self.ask(asked, request, caller),
+            Route::Shows(shown) => self.show(shown, request, caller, now).map(Reply::Now),
+            Route::Takes(form) if request.method == Method::Post => self.send(form, request, caller),
+            Route::Takes(form) => self.form(form, request, caller).map(Reply::Now),
         }
     }
 

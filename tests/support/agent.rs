@@ -26,8 +26,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Intervals that most tests would wait for, shortened. Those that make sure that something does not happen keep their
 /// defaults, unless a test sets them by [`Given::timing`].
-const TIMINGS: &str =
-    "retry_min=100ms boot_retry=2s failback_probe_min=600ms failback_probe_max=600ms config_poll=500ms";
+const TIMINGS: &str = "retry_min=100ms boot_retry=2s failback_probe_min=600ms failback_probe_max=600ms config_poll=500ms wrong_token_delay=1ms";
 
 /// From one look to the next.
 const LOOK: Duration = Duration::from_millis(20);

@@ -1,6 +1,11 @@
-//! Wrong tokens, counted by address: who guesses must wait.
+//! Wrong tokens: how long their answers wait, and when further ones are refused.
+//!
+//! None of this holds off a correct token, whatever others do: one of [`MIN_TOKEN`](crate::config::MIN_TOKEN)
+//! characters can't be guessed, however often somebody tries. The limits bound what wrong tokens cost. A shorter one,
+//! which earlier versions accepted, is held off while its address may guess no more.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,35 +13,53 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::http::peer;
 
-/// Wrong tokens of one address within [`WINDOW`] from which on it waits: more than
-/// anybody mistypes, and at ten a minute no token of any length is found.
+/// Different wrong tokens of one address within [`WINDOW`] after which further ones are refused: more than
+/// anybody mistypes.
 const MAX_WRONG: usize = 10;
+
+/// The same of all addresses together: ten a second bound the answers that wait and the lines in the log.
+const MAX_WRONG_IN_ALL: usize = 600;
 
 /// How long a wrong token counts.
 const WINDOW: Duration = Duration::from_secs(60);
+
+/// Most answers to one address that wait at once, each a delay after the one before. A program that sends
+/// a token that has been replaced has as many requests at once.
+const MAX_WAITING: u32 = 4;
 
 /// How often the log reports an address whose wrong tokens came with requests for public content: a proxy may add one
 /// to each request.
 const REPORT_ON_PUBLIC: Duration = Duration::from_secs(24 * 3600);
 
-/// Most addresses that are counted, some 200 bytes each.
+/// Most addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest makes room.
 const MAX_ADDRESSES: usize = 1024;
 
 /// The addresses from which wrong tokens came lately.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
-    addresses: Mutex<HashMap<IpAddr, Wrong>>,
+    table: Mutex<Table>,
+    /// Makes hashes of tokens that tell nothing of them.
+    keys: RandomState,
     /// Whether the tokens came with requests that need none.
     is_public: bool,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    addresses: HashMap<IpAddr, Wrong>,
+    /// The window that is counted for all addresses: its start, and the wrong tokens in it.
+    window: Option<(Moment, usize)>,
 }
 
 /// One address's wrong tokens.
 #[derive(Debug, Default)]
 struct Wrong {
-    /// When they came, oldest first; [`MAX_WRONG`] at most.
-    times: VecDeque<Moment>,
-    /// When the log last said that it waits.
-    told: Option<Moment>,
+    /// Different ones, as hashes, and when each came first; oldest first, [`MAX_WRONG`] at most.
+    tokens: VecDeque<(Moment, u64)>,
+    /// When the last of the answers that wait is due.
+    due: Option<Moment>,
+    /// When the log last reported it.
+    reported: Option<Moment>,
 }
 
 impl Attempts {
@@ -45,76 +68,100 @@ impl Attempts {
         Self { is_public: true, ..Self::default() }
     }
 
-    /// What `check` makes of a token from `peer`; `None` makes it a wrong one. Where the
-    /// address waits nothing is checked or counted, and the error is for how long it does still.
-    pub(super) fn judge<T>(
+    /// Counts a wrong token, the same one once. Returns how long the answer waits, `delay` or a multiple of it; the
+    /// error is for how long further ones are refused.
+    pub(super) fn record(
         &self,
         peer: IpAddr,
+        token: &str,
+        delay: Duration,
         now: Moment,
-        check: impl FnOnce() -> Option<T>,
-    ) -> Result<Option<T>, Duration> {
+    ) -> Result<Duration, Duration> {
         let from = peer::network(peer);
-        // Held over the check, which only compares: requests side by side get no more
-        // guesses than one after the other.
-        let mut addresses = self.lock();
-        if let Some(wait) = addresses.get_mut(&from).and_then(|wrong| wrong.wait(now)) {
-            return Err(wait);
-        }
-        let found = check();
-        if found.is_some() {
-            return Ok(found);
-        }
+        let hash = self.keys.hash_one(token);
+        let mut table = self.lock();
+        let Table { addresses, window } = &mut *table;
         if addresses.len() >= MAX_ADDRESSES && !addresses.contains_key(&from) {
-            forget_oldest(&mut addresses);
+            forget_oldest(addresses);
         }
-        let report_every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
-        let begins = addresses.entry(from).or_default().add(now, report_every);
-        drop(addresses);
-        log::debug!("{peer}: a wrong token");
-        if begins {
-            let whole = if from.is_ipv6() { "/64" } else { "" };
-            if self.is_public {
-                log::info!(
-                    "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: tokens from \
-                     this address are not checked there for up to a minute\""
-                );
-            } else {
-                log::warn!("{from}{whole} sent {MAX_WRONG} wrong tokens within a minute and must wait");
+        let wrong = addresses.entry(from).or_default();
+        if !wrong.has(hash, now) {
+            if let Some(wait) = wrong.wait(now) {
+                return Err(wait);
             }
+            wrong.tokens.push_back((now, hash));
+            let (start, count) = window.filter(|(start, _)| now.since(*start) < WINDOW).unwrap_or((now, 0));
+            *window = Some((start, count + 1));
+            if count >= MAX_WRONG_IN_ALL {
+                if count == MAX_WRONG_IN_ALL {
+                    log::warn!(
+                        "msg=\"{MAX_WRONG_IN_ALL} wrong tokens within a minute: wrong ones are refused for the rest of it\""
+                    );
+                }
+                return Err(WINDOW.saturating_sub(now.since(start)));
+            }
+            log::debug!("peer={peer} msg=\"a wrong token\"");
+            self.report(from, wrong, now);
         }
-        Ok(None)
+        let waiting = wrong.due.map(|due| due.since(now)).unwrap_or_default();
+        if waiting > delay * (MAX_WAITING - 1) {
+            return Err(waiting);
+        }
+        wrong.due = Some(now.after(waiting + delay));
+        Ok(waiting + delay)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Wrong>> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For how long no further wrong token of an address is accepted, if none is.
+    pub(super) fn wait(&self, peer: IpAddr, now: Moment) -> Option<Duration> {
+        self.lock().addresses.get(&peer::network(peer))?.wait(now)
+    }
+
+    /// Reports an address that has come to its limit, if it was not reported lately.
+    fn report(&self, from: IpAddr, wrong: &mut Wrong, now: Moment) {
+        let every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
+        let is_due = wrong.reported.is_none_or(|at| now.since(at) >= every);
+        if wrong.tokens.len() < MAX_WRONG || !is_due {
+            return;
+        }
+        wrong.reported = Some(now);
+        let whole = if from.is_ipv6() { "/64" } else { "" };
+        if self.is_public {
+            log::info!(
+                "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: short tokens from \
+                 this address are not checked there for up to a minute\""
+            );
+        } else {
+            log::warn!(
+                "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute: further ones are refused for up to \
+                 a minute\""
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Wrong {
-    /// How long the address must wait still, if it must.
-    fn wait(&mut self, now: Moment) -> Option<Duration> {
-        while self.times.front().is_some_and(|&first| now.since(first) >= WINDOW) {
-            self.times.pop_front();
+    /// Whether a token was counted already.
+    fn has(&mut self, hash: u64, now: Moment) -> bool {
+        while self.tokens.front().is_some_and(|(first, _)| now.since(*first) >= WINDOW) {
+            self.tokens.pop_front();
         }
-        let first = *self.times.front().filter(|_| self.times.len() >= MAX_WRONG)?;
-        Some(WINDOW.saturating_sub(now.since(first)))
+        self.tokens.iter().any(|(_, other)| *other == hash)
     }
 
-    /// Counts one more. Says whether the log should tell that the address now waits: once in
-    /// `report_every`, whoever goes on.
-    fn add(&mut self, now: Moment, report_every: Duration) -> bool {
-        self.times.push_back(now);
-        let tell =
-            self.times.len() >= MAX_WRONG && self.told.is_none_or(|told| now.since(told) >= report_every);
-        if tell {
-            self.told = Some(now);
-        }
-        tell
+    /// How long the address must wait before a further one counts, if it must.
+    fn wait(&self, now: Moment) -> Option<Duration> {
+        let (first, _) = self.tokens.front().filter(|_| self.tokens.len() >= MAX_WRONG)?;
+        Some(WINDOW.saturating_sub(now.since(*first))).filter(|wait| !wait.is_zero())
     }
 }
 
 fn forget_oldest(addresses: &mut HashMap<IpAddr, Wrong>) {
-    let oldest = addresses.iter().min_by_key(|(_, wrong)| wrong.times.back().copied());
+    let last = |wrong: &Wrong| wrong.tokens.back().map(|(at, _)| *at);
+    let oldest = addresses.iter().min_by_key(|(_, wrong)| last(wrong));
     if let Some((&address, _)) = oldest {
         addresses.remove(&address);
     }
@@ -126,41 +173,41 @@ mod tests {
 
     use super::*;
 
-    /// Sends tokens at second after second: `+` a right one, `-` a wrong one; what became of
-    /// each: `+`, `-`, or the whole seconds to wait.
-    fn outcomes(attempts: &Attempts, peer: &str, sent: &[(u64, char)]) -> Vec<String> {
+    const DELAY: Duration = Duration::from_secs(1);
+
+    /// Sends wrong tokens, one character each, at second after second. What became of each: `-` is answered, or the whole
+    /// seconds for which it is refused.
+    fn outcomes(attempts: &Attempts, peer: &str, sent: &[(u64, &str)]) -> Vec<String> {
         let start = Moment::now();
-        let outcome = |&(second, token): &(u64, char)| {
-            let now = start.after(Duration::from_secs(second));
-            match attempts.judge(peer.parse().unwrap(), now, || (token == '+').then_some(())) {
-                Ok(Some(())) => "+".to_string(),
-                Ok(None) => "-".to_string(),
-                Err(wait) => wait.as_secs().to_string(),
+        let mut outcomes = Vec::new();
+        for (second, tokens) in sent {
+            let now = start.after(Duration::from_secs(*second));
+            for token in tokens.chars() {
+                // None has to wait for the one before.
+                let recorded =
+                    attempts.record(peer.parse().unwrap(), &token.to_string(), Duration::ZERO, now);
+                outcomes.push(recorded.map_or_else(|wait| wait.as_secs().to_string(), |_| "-".into()));
             }
-        };
-        sent.iter().map(outcome).collect()
+        }
+        outcomes
     }
 
     #[test]
-    fn ten_wrong_tokens_in_a_minute_wait() {
-        let wrong = |count: usize, second| vec![(second, '-'); count];
+    fn ten_different_wrong_tokens_in_a_minute_are_answered() {
         for (sent, last) in [
-            (wrong(10, 0), "-"),
-            (wrong(11, 0), "60"),
-            // A right one is held off, too, or a guess that is right would be told.
-            ([wrong(10, 0), vec![(0, '+')]].concat(), "60"),
-            ([wrong(9, 0), vec![(0, '+')]].concat(), "+"),
-            // A right one in between makes no room for more guesses.
-            ([wrong(9, 0), vec![(0, '+')], wrong(1, 0), vec![(1, '+')]].concat(), "59"),
-            ([wrong(10, 0), vec![(59, '+')]].concat(), "1"),
-            ([wrong(10, 0), vec![(60, '+')]].concat(), "+"),
-            // What is held off does not count.
-            ([wrong(10, 0), wrong(50, 30), vec![(60, '+')]].concat(), "+"),
-            // Fewer than ten in any minute.
-            ((0..100).map(|number| (number * 7, '-')).collect(), "-"),
+            (vec![(0, "abcdefghij")], "-"),
+            (vec![(0, "abcdefghijk")], "60"),
+            (vec![(0, "abcdefghij"), (59, "k")], "1"),
+            (vec![(0, "abcdefghij"), (60, "k")], "-"),
+            // The same one counts once, also after the tenth.
+            (vec![(0, "aaaaaaaaaaaaaaabaaaaaaaaaaaaac")], "-"),
+            (vec![(0, "abcdefghij"), (30, "a")], "-"),
+            (vec![(0, "abcdefghij"), (30, "aaak")], "30"),
+            // What is refused does not count.
+            (vec![(0, "abcdefghij"), (30, "klmnopqrst"), (60, "u")], "-"),
             // The first of ten ends, and there is room for one.
-            ([wrong(1, 0), wrong(9, 30), vec![(60, '-')]].concat(), "-"),
-            ([wrong(1, 0), wrong(9, 30), vec![(60, '-'), (60, '+')]].concat(), "30"),
+            (vec![(0, "a"), (30, "bcdefghij"), (60, "k")], "-"),
+            (vec![(0, "a"), (30, "bcdefghij"), (60, "kl")], "30"),
         ] {
             let outcomes = outcomes(&Attempts::default(), "192.0.2.1", &sent);
             assert_eq!(outcomes.last().unwrap(), last, "{sent:?}: {outcomes:?}");
@@ -168,53 +215,98 @@ mod tests {
     }
 
     #[test]
-    fn each_address_waits_for_itself() {
+    fn each_address_has_its_own_limit() {
         let attempts = Attempts::default();
-        outcomes(&attempts, "192.0.2.1", &[(0, '-'); 10]);
-        outcomes(&attempts, "2001:db8::1", &[(0, '-'); 10]);
-        for (peer, waits) in
+        outcomes(&attempts, "192.0.2.1", &[(0, "abcdefghij")]);
+        outcomes(&attempts, "2001:db8::1", &[(0, "abcdefghij")]);
+        for (peer, refused) in
             [("192.0.2.1", true), ("192.0.2.2", false), ("2001:db8::2", true), ("2001:db8:0:1::1", false)]
         {
-            assert_eq!(outcomes(&attempts, peer, &[(1, '+')]) != ["+"], waits, "{peer}");
+            assert_eq!(outcomes(&attempts, peer, &[(1, "k")]) != ["-"], refused, "{peer}");
+            assert_eq!(attempts.wait(peer.parse().unwrap(), Moment::now()).is_some(), refused, "{peer}");
         }
+    }
+
+    fn address(number: usize) -> IpAddr {
+        Ipv4Addr::from_bits(u32::try_from(number).unwrap()).into()
+    }
+
+    #[test]
+    fn all_addresses_share_a_budget() {
+        let (attempts, start) = (Attempts::default(), Moment::now());
+        for number in 0..MAX_WRONG_IN_ALL {
+            assert_eq!(attempts.record(address(number), "a", DELAY, start), Ok(DELAY));
+        }
+        let later = start.after(Duration::from_secs(20));
+        let rest = Duration::from_secs(40);
+        assert_eq!(attempts.record(address(MAX_WRONG_IN_ALL), "a", DELAY, later), Err(rest));
+        assert_eq!(attempts.record(address(0), "b", DELAY, later), Err(rest));
+        assert_eq!(attempts.record(address(0), "a", DELAY, later), Ok(DELAY), "it was counted before");
+        assert_eq!(attempts.record(address(1), "b", DELAY, start.after(WINDOW)), Ok(DELAY));
+    }
+
+    #[test]
+    fn answers_to_one_address_wait_one_after_the_other_and_few_at_once() {
+        let (attempts, now) = (Attempts::default(), Moment::now());
+        let record = |token, now| attempts.record(address(1), token, DELAY, now);
+        for (token, wait) in [("a", 1), ("a", 2), ("b", 3), ("a", 4)] {
+            assert_eq!(record(token, now), Ok(Duration::from_secs(wait)));
+        }
+        assert_eq!(record("a", now), Err(4 * DELAY));
+        assert_eq!(record("a", now.after(DELAY)), Ok(4 * DELAY));
+        assert_eq!(attempts.record(address(2), "a", DELAY, now), Ok(DELAY), "another address");
+        assert_eq!(record("a", now.after(30 * DELAY)), Ok(DELAY));
     }
 
     #[test]
     fn the_table_is_bounded_and_forgets_the_oldest() {
         let attempts = Attempts::default();
         let start = Moment::now();
-        let address = |number: u32| IpAddr::from(Ipv4Addr::from_bits(number));
-        let send = |number, after_s| {
+        let send = |number, token: usize, after_s| {
             let now = start.after(Duration::from_secs(after_s));
-            attempts.judge(address(number), now, || None::<()>)
+            attempts.record(address(number), &token.to_string(), Duration::ZERO, now)
         };
-        let most = u32::try_from(MAX_ADDRESSES).unwrap();
-        for _ in 0..MAX_WRONG {
-            assert_eq!(send(0, 0), Ok(None));
-            assert_eq!(send(1, 1), Ok(None));
+        for token in 0..MAX_WRONG {
+            assert!(send(0, token, 0).is_ok() && send(1, token, 1).is_ok());
         }
-        for number in 2..=most {
-            assert_eq!(send(number, 2), Ok(None));
+        for number in 2..MAX_ADDRESSES {
+            let _ = send(number, 0, 2);
         }
-        assert_eq!(attempts.lock().len(), MAX_ADDRESSES);
-        assert!(send(1, 3).is_err(), "the one before the oldest still waits");
-        assert_eq!(send(0, 3), Ok(None), "the oldest is forgotten");
-        assert_eq!(attempts.lock().len(), MAX_ADDRESSES);
+        assert_eq!(attempts.lock().addresses.len(), MAX_ADDRESSES);
+        let now = start.after(Duration::from_secs(3));
+        assert!(attempts.wait(address(0), now).is_some());
+        let _ = send(MAX_ADDRESSES, 0, 3);
+        assert_eq!(attempts.lock().addresses.len(), MAX_ADDRESSES);
+        assert!(attempts.wait(address(1), now).is_some(), "the one before the oldest is still there");
+        assert!(attempts.wait(address(0), now).is_none(), "the oldest is forgotten");
     }
 
     #[test]
-    fn the_log_tells_once_a_minute_and_of_public_content_once_a_day() {
+    fn no_token_is_kept() {
+        let attempts = Attempts::default();
+        let _ = attempts.record(address(1), "a-secret-of-another-program", DELAY, Moment::now());
+        let kept = format!("{attempts:?}");
+        assert!(!kept.contains("secret") && kept.contains("tokens: [("), "{kept}");
+    }
+
+    #[test]
+    fn the_log_reports_once_a_minute_and_for_public_content_once_a_day() {
         let start = Moment::now();
-        for (report_every, expected) in [(WINDOW, &[45, 105, 165][..]), (REPORT_ON_PUBLIC, &[45])] {
+        for (attempts, expected) in
+            [(Attempts::default(), &[45, 105, 165][..]), (Attempts::on_public_content(), &[45])]
+        {
             let mut wrong = Wrong::default();
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             for second in (0..200).step_by(5) {
                 let now = start.after(Duration::from_secs(second));
-                if wrong.wait(now).is_none() && wrong.add(now, report_every) {
-                    told.push(second);
+                if !wrong.has(second, now) && wrong.wait(now).is_none() {
+                    wrong.tokens.push_back((now, second));
+                    let before = wrong.reported;
+                    attempts.report(address(1), &mut wrong, now);
+                    reported.extend((wrong.reported != before).then_some(second));
                 }
             }
-            assert_eq!(told, expected);
+            assert_eq!(reported, expected);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
 
-use super::{Authority, Caller, Refusal, Role, cookie, has_tokens, judge, transport};
+use std::time::Duration;
+
+use super::{Authority, Caller, Refusal, Role, Verdict, cookie, has_tokens, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, Method, Request, Response};
+use crate::http::message::{Field, Method, Reply, Request, Response};
 use crate::http::page::{self, Account, Frame};
 
 /// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
@@ -15,23 +17,23 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authority {
     /// The answer, where the path is one of these two.
-    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Response> {
+    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Reply> {
         let answer = match request.path.as_str() {
             "/login" => self.login(request, http, now),
-            "/logout" => self.logout(request, http),
+            "/logout" => self.logout(request, http).into(),
             _ => return None,
         };
-        Some(unkept(answer))
+        Some(answer.map(Response::no_store))
     }
 
-    fn login(&self, request: &Request, http: &Http, now: Moment) -> Response {
+    fn login(&self, request: &Request, http: &Http, now: Moment) -> Reply {
         match request.method {
             Method::Get | Method::Head => {
                 let to = local(value(request.query.as_bytes(), "to"));
-                page(200, None, request, &to, self.browser(request, http, now), http)
+                page(200, None, request, &to, self.browser(request, http, now), http).into()
             }
             Method::Post => self.enter(request, http, now),
-            Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST"),
+            Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST").into(),
         }
     }
 
@@ -43,44 +45,39 @@ impl Authority {
         redirect(request, "/", cookie::set(request, transport(request, http), None))
     }
 
-    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Response {
+    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Reply {
         let to = local(value(&request.body, "to"));
         let refused = |refusal: Refusal| {
             page(refusal.status(), Some(refusal), request, &to, self.browser(request, http, now), http)
         };
+        let failed = |status, title, detail: &str| {
+            page::refusal(request, plain(request, http), status, title, detail).into()
+        };
         if !has_tokens(http) {
-            return refused(Refusal::Off);
+            return refused(Refusal::Off).into();
         }
         if !is_form(request) {
             let detail = format!("A login is sent as {FORM}: token=TOKEN.");
-            return page::refusal(request, plain(request, http), 415, "Unsupported Media Type", &detail);
+            return failed(415, "Unsupported Media Type", &detail);
         }
         let token = value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
-        match judge(&self.attempts, request.peer, token, http, now) {
-            Err(wait) => refused(Refusal::Wait(wait)),
-            Ok(None) => refused(Refusal::WrongToken),
-            Ok(Some(role)) => {
-                let Some(id) = self.sessions.begin(Secret::new(token.into()), now) else {
-                    let detail = "The system has no random bytes for a cookie.";
-                    return page::refusal(
-                        request,
-                        plain(request, http),
-                        500,
-                        "Internal Server Error",
-                        detail,
-                    );
-                };
-                self.leave(request, http);
-                // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
-                if role == Role::Admin {
-                    log::info!("{} logged in as admin", request.peer);
-                } else {
-                    log::info!("{} logged in as {}", request.peer, role.name());
-                }
-                redirect(request, &to, cookie::set(request, transport(request, http), Some(&id)))
-            }
+        let role = match self.judge(request, token, false, http, now) {
+            Verdict::Correct(role) => role,
+            Verdict::Wrong(delay) => return self.refuse(Refusal::WrongToken, delay, refused),
+            Verdict::HeldOff(wait) => return self.refuse(Refusal::Wait(wait), Duration::ZERO, refused),
+        };
+        let Some(id) = self.sessions.begin(Secret::new(token.into()), now) else {
+            return failed(500, "Internal Server Error", "The system has no random bytes for a cookie.");
+        };
+        self.leave(request, http);
+        // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
+        if role == Role::Admin {
+            log::info!("{} logged in as admin", request.peer);
+        } else {
+            log::info!("{} logged in as {}", request.peer, role.name());
         }
+        redirect(request, &to, cookie::set(request, transport(request, http), Some(&id))).into()
     }
 
     /// Ends the session that the browser had.
@@ -98,7 +95,7 @@ pub(in crate::http) fn refuse_page(
 ) -> Response {
     if request.takes_html() {
         let to = local(Some(request.path.clone()));
-        unkept(page(refusal.status(), Some(refusal), request, &to, caller, http))
+        page(refusal.status(), Some(refusal), request, &to, caller, http).no_store()
     } else {
         refusal.problem()
     }
@@ -135,11 +132,6 @@ fn page(
 /// To the page at the path `to`, by `GET`.
 fn redirect(request: &Request, to: &str, cookie: String) -> Response {
     page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
-}
-
-/// An answer that no cache may keep.
-fn unkept(response: Response) -> Response {
-    response.with("Cache-Control", "no-store")
 }
 
 fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Response {

@@ -1,9 +1,9 @@
 //! Who may come in: whoever has a token, and whoever has logged in with one.
 //!
 //! ```text
-//! Cookie → sessions → the token that logged in ────────────────→ role
-//! Authorization: Bearer → attempts (unless the address waits) ─→ role
-//! POST /login → attempts → role → a session → its cookie
+//! Cookie → sessions → the token that logged in → role
+//! Authorization: Bearer → role, or a wrong token → attempts → a delayed refusal
+//! POST /login → role → a session → its cookie, or a wrong token as above
 //! ```
 //!
 //! A route asks for a [`Caller`] and whether it [may](Caller::may); the words of a
@@ -19,13 +19,17 @@ mod role;
 mod same_origin;
 mod sessions;
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::message::{Field, Request};
+use smol::Timer;
+use smol::lock::Semaphore;
+
+use super::message::{Field, Reply, Request, Response};
 use super::page::Account;
 use crate::clock::Moment;
-use crate::config::Http;
+use crate::config::{self, Http};
+use crate::timings::Timings;
 use attempts::Attempts;
 use cookie::Transport;
 pub(super) use host::misdirected;
@@ -35,6 +39,10 @@ pub(super) use role::Role;
 pub(super) use same_origin::{CROSS_ORIGIN, same_origin};
 use sessions::Sessions;
 
+/// Most refusals of wrong tokens that are delayed at once. Together with the refreshes that wait they are fewer than the
+/// answers that the gate lets wait, so the admin's actions always have places.
+const MAX_DELAYED: usize = 32;
+
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that
 /// they can change while it stands.
 #[derive(Debug)]
@@ -43,6 +51,10 @@ pub(super) struct Authority {
     /// Wrong tokens sent with requests that need none. They have a limit of their own, so that a token meant for a
     /// proxy in front of the agent does not hold off who has one of ours.
     attempts_on_public: Attempts,
+    /// See [`Timings::wrong_token_delay`].
+    delay: Duration,
+    /// A place for each refusal that is delayed.
+    delayed: Arc<Semaphore>,
     sessions: Sessions,
 }
 
@@ -58,9 +70,9 @@ pub(super) struct Caller {
 enum Proof {
     /// Nothing, or a cookie of a session that has ended.
     Nothing,
-    /// A token that is none.
-    Wrong,
-    /// A token that was not looked at: its address must wait for so long.
+    /// A wrong token. The refusal is delayed by so long.
+    Wrong(Duration),
+    /// One more wrong token than are answered, or a short token in place of one: for so long.
     HeldOff(Duration),
     /// A token.
     Bearer,
@@ -68,17 +80,26 @@ enum Proof {
     Session,
 }
 
-impl Default for Authority {
-    fn default() -> Self {
-        Self {
-            attempts: Attempts::default(),
-            attempts_on_public: Attempts::on_public_content(),
-            sessions: Sessions::default(),
-        }
-    }
+/// What a token comes to.
+enum Verdict {
+    Correct(Role),
+    /// The refusal is delayed by so long.
+    Wrong(Duration),
+    /// No further one is answered for so long.
+    HeldOff(Duration),
 }
 
 impl Authority {
+    pub(super) fn new(timings: &Timings) -> Self {
+        Self {
+            attempts: Attempts::default(),
+            attempts_on_public: Attempts::on_public_content(),
+            delay: timings.wrong_token_delay,
+            delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
+            sessions: Sessions::default(),
+        }
+    }
+
     /// Who asks for what needs `needed`: by its cookie, and if that does not suffice, by its Bearer token.
     ///
     /// A wrong token counts against its address, except where nobody needs one: proxies send tokens of their own
@@ -90,14 +111,54 @@ impl Authority {
             return browser;
         };
         let is_public = Role::without_token(http) >= needed;
-        let attempts = if is_public { &self.attempts_on_public } else { &self.attempts };
-        match judge(attempts, request.peer, token, http, now) {
-            Ok(Some(role)) => Caller { role, proof: Proof::Bearer },
-            Ok(None) | Err(_) if is_public => browser,
-            Ok(None) if is_logged_in => browser,
-            Ok(None) => Caller { proof: Proof::Wrong, ..browser },
-            Err(wait) => Caller { proof: Proof::HeldOff(wait), ..browser },
+        match self.judge(request, token, is_public, http, now) {
+            Verdict::Correct(role) => Caller { role, proof: Proof::Bearer },
+            _ if is_public => browser,
+            Verdict::Wrong(_) if is_logged_in => browser,
+            Verdict::Wrong(delay) => Caller { proof: Proof::Wrong(delay), ..browser },
+            Verdict::HeldOff(wait) => Caller { proof: Proof::HeldOff(wait), ..browser },
         }
+    }
+
+    /// What a token is that came with a request, which needs one unless it `is_public`.
+    fn judge(&self, request: &Request, token: &str, is_public: bool, http: &Http, now: Moment) -> Verdict {
+        // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, those of
+        // programs are no guesses.
+        if token.is_empty() || !has_tokens(http) {
+            return Verdict::Wrong(Duration::ZERO);
+        }
+        let (attempts, delay) =
+            if is_public { (&self.attempts_on_public, Duration::ZERO) } else { (&self.attempts, self.delay) };
+        match Role::of_token(token, http) {
+            Some(role) if !config::is_short(token) => Verdict::Correct(role),
+            Some(role) => attempts.wait(request.peer, now).map_or(Verdict::Correct(role), Verdict::HeldOff),
+            // Only a short one could be guessed there.
+            None if is_public && !has_short_token(http) => Verdict::Wrong(Duration::ZERO),
+            None => {
+                attempts.record(request.peer, token, delay, now).map_or_else(Verdict::HeldOff, Verdict::Wrong)
+            }
+        }
+    }
+
+    /// The answer to a request that is refused, delayed where a wrong token came with it. It takes no thread meanwhile.
+    pub(super) fn refuse(
+        &self,
+        refusal: Refusal,
+        delay: Duration,
+        answer: impl FnOnce(Refusal) -> Response,
+    ) -> Reply {
+        if delay.is_zero() {
+            return answer(refusal).into();
+        }
+        let Some(place) = self.delayed.try_acquire_arc() else {
+            return answer(Refusal::Wait(delay)).into();
+        };
+        let answer = answer(refusal);
+        Reply::later(async move {
+            Timer::after(delay).await;
+            drop(place);
+            answer
+        })
     }
 
     /// Who this is by its cookie alone. A wrong one counts against nobody: tabs that were left
@@ -107,23 +168,6 @@ impl Authority {
             .find_map(|id| self.sessions.find(id, now, |token| Role::of_token(token.expose(), http)));
         role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
     }
-}
-
-/// The role that a token from this address gives, if it is one; the error is for how long
-/// the address must wait.
-fn judge(
-    attempts: &Attempts,
-    peer: IpAddr,
-    token: &str,
-    http: &Http,
-    now: Moment,
-) -> Result<Option<Role>, Duration> {
-    // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, programs
-    // that have theirs must not have to wait once it is.
-    if token.is_empty() || !has_tokens(http) {
-        return Ok(None);
-    }
-    attempts.judge(peer, now, || Role::of_token(token, http))
 }
 
 impl Caller {
@@ -142,7 +186,7 @@ impl Caller {
         }
         Err(match self.proof {
             Proof::Nothing => Refusal::NoToken,
-            Proof::Wrong => Refusal::WrongToken,
+            Proof::Wrong(_) => Refusal::WrongToken,
             Proof::HeldOff(wait) => Refusal::Wait(wait),
             Proof::Bearer | Proof::Session => Refusal::ViewersToken,
         })
@@ -151,6 +195,11 @@ impl Caller {
     /// Whether the request came without a token, and without the cookie of one.
     pub(super) fn is_anonymous(&self) -> bool {
         !matches!(self.proof, Proof::Bearer | Proof::Session)
+    }
+
+    /// By how long its refusal is delayed.
+    pub(super) fn delay(&self) -> Duration {
+        if let Proof::Wrong(delay) = self.proof { delay } else { Duration::ZERO }
     }
 
     /// What a page shows of it, at a path.
@@ -173,6 +222,11 @@ impl Caller {
 /// How the browser that sent a request reaches the agent.
 fn transport(request: &Request, http: &Http) -> Transport {
     Transport::of(request, http.tls.is_some())
+}
+
+/// Whether a token is so short that it could be guessed.
+fn has_short_token(http: &Http) -> bool {
+    [&http.view, &http.admin].into_iter().flatten().any(|token| config::is_short(token.expose()))
 }
 
 /// Whether there is anything to log in with.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::MIN_TOKEN;
 use crate::http::message::{Response, problem};
 
 /// Why a request may not have what it asks for.
@@ -15,7 +16,7 @@ pub(in crate::http) enum Refusal {
     WrongToken,
     /// It needs the admin's token, and a viewer's came.
     ViewersToken,
-    /// Too many wrong tokens came from its address, which must wait for so long.
+    /// No further wrong token is answered for so long.
     Wait(Duration),
 }
 
@@ -74,7 +75,10 @@ impl Refusal {
 fn too_many(wait: Duration) -> String {
     let seconds = whole_seconds(wait);
     let unit = if seconds == 1 { "second" } else { "seconds" };
-    format!("Too many wrong tokens came from your address: try again in {seconds} {unit}.")
+    format!(
+        "Too many wrong tokens were sent: try again in {seconds} {unit}. A correct one of at least {MIN_TOKEN} characters is \
+         accepted at any time."
+    )
 }
 
 /// Rounded up: who comes back then need not wait again.

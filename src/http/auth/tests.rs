@@ -5,8 +5,11 @@ use super::*;
 use crate::config::{Https, Secret};
 use crate::http::message::{Method, Response};
 
-const VIEW: Option<&str> = Some("v");
-const ADMIN: Option<&str> = Some("a");
+/// A delay that shows in what is returned, and is hardly one.
+const DELAY: Duration = Duration::from_millis(1);
+
+const VIEW: Option<&str> = Some("view-token-01234");
+const ADMIN: Option<&str> = Some("admin-token-01234");
 
 fn http(view: Option<&str>, admin: Option<&str>) -> Http {
     let secret = |text: Option<&str>| text.map(|text| Secret::new(text.into()));
@@ -32,6 +35,20 @@ fn form(body: &str) -> Request {
     with_body(request, body)
 }
 
+fn new_authority() -> Authority {
+    Authority::new(&Timings { wrong_token_delay: DELAY, ..Timings::default() })
+}
+
+/// What a path of the authority's own answers, delayed or not.
+#[track_caller]
+fn ask(authority: &Authority, request: &Request, http: &Http, now: Moment) -> Response {
+    match authority.answer(request, http, now).unwrap() {
+        Reply::Now(response) => response,
+        Reply::Later(response) => smol::block_on(response),
+        Reply::Events(..) => panic!("{request:?}"),
+    }
+}
+
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     let mut values = response.headers.iter().filter(|(its, _)| *its == name).map(|(_, value)| value.as_str());
     let value = values.next().unwrap_or_default();
@@ -47,15 +64,18 @@ fn cookie(response: &Response) -> String {
 /// Logs in; the cookie.
 #[track_caller]
 fn logged_in(authority: &Authority, token: &str, http: &Http, now: Moment) -> String {
-    let answer = authority.answer(&form(&format!("token={token}")), http, now).unwrap();
+    let answer = ask(authority, &form(&format!("token={token}")), http, now);
     assert_eq!(answer.status, 303);
     cookie(&answer)
 }
 
-fn wrong_tokens(authority: &Authority, count: usize, http: &Http, now: Moment) {
-    for _ in 0..count {
-        let caller = authority.caller(&get(Field::Authorization, "Bearer wrong"), Role::Admin, http, now);
-        assert_eq!(caller.proof, Proof::Wrong);
+/// Sends so many different ones, whose answers come one after the other.
+#[track_caller]
+fn wrong_tokens(authority: &Authority, count: u32, http: &Http, now: Moment) {
+    for number in 0..count {
+        let request = get(Field::Authorization, &format!("Bearer wrong-{number}"));
+        let caller = authority.caller(&request, Role::Admin, http, now.after(number * DELAY));
+        assert_eq!(caller.proof, Proof::Wrong(DELAY));
     }
 }
 
@@ -64,30 +84,31 @@ fn a_token_gives_its_role() {
     for (authorization, view, admin, expected, proof) in [
         ("", None, None, Role::Viewer, Proof::Nothing),
         ("", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
-        ("Bearer v", VIEW, ADMIN, Role::Viewer, Proof::Bearer),
-        ("Bearer a", VIEW, ADMIN, Role::Admin, Proof::Bearer),
-        ("bearer a", None, ADMIN, Role::Admin, Proof::Bearer),
-        ("Bearer  a ", None, ADMIN, Role::Admin, Proof::Bearer),
-        ("Bearer b", None, ADMIN, Role::Viewer, Proof::Wrong),
-        ("Bearer b", VIEW, ADMIN, Role::Anyone, Proof::Wrong),
-        ("Bearer ", VIEW, ADMIN, Role::Anyone, Proof::Wrong),
+        ("Bearer view-token-01234", VIEW, ADMIN, Role::Viewer, Proof::Bearer),
+        ("Bearer admin-token-01234", VIEW, ADMIN, Role::Admin, Proof::Bearer),
+        ("bearer admin-token-01234", None, ADMIN, Role::Admin, Proof::Bearer),
+        ("Bearer  admin-token-01234 ", None, ADMIN, Role::Admin, Proof::Bearer),
+        ("Bearer b", None, ADMIN, Role::Viewer, Proof::Wrong(DELAY)),
+        ("Bearer b", VIEW, ADMIN, Role::Anyone, Proof::Wrong(DELAY)),
+        ("Bearer ", VIEW, ADMIN, Role::Anyone, Proof::Wrong(Duration::ZERO)),
         ("Bearer", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
         ("Basic a", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
-        ("a", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
+        ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
         // No admin token: nobody is, whatever is sent.
-        ("Bearer a", None, None, Role::Viewer, Proof::Wrong),
-        ("Bearer ", None, None, Role::Viewer, Proof::Wrong),
+        ("Bearer admin-token-01234", None, None, Role::Viewer, Proof::Wrong(Duration::ZERO)),
+        ("Bearer ", None, None, Role::Viewer, Proof::Wrong(Duration::ZERO)),
     ] {
         let request = get(Field::Authorization, authorization);
-        let caller = Authority::default().caller(&request, Role::Admin, &http(view, admin), Moment::now());
+        let caller = new_authority().caller(&request, Role::Admin, &http(view, admin), Moment::now());
         assert_eq!(caller, Caller { role: expected, proof }, "{authorization:?} {view:?} {admin:?}");
     }
 }
 
 #[test]
 fn a_cookie_stands_for_the_token_that_logged_in() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
-    let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http, now));
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let [viewer, admin] =
+        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authority, token, &http, now));
     for (cookie, authorization, role, proof) in [
         (viewer.as_str(), "", Role::Viewer, Proof::Session),
         (&admin, "", Role::Admin, Proof::Session),
@@ -99,11 +120,12 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
         ("phsweb-8080=a", "", Role::Anyone, Proof::Nothing),
         ("phsweb-8080=", "", Role::Anyone, Proof::Nothing),
         // If the cookie suffices, a token is not looked at; otherwise ours is used.
-        (&admin, "Bearer v", Role::Admin, Proof::Session),
+        (&admin, "Bearer view-token-01234", Role::Admin, Proof::Session),
         (&admin, "Bearer wrong", Role::Admin, Proof::Session),
-        (&viewer, "Bearer a", Role::Admin, Proof::Bearer),
+        (&viewer, "Bearer admin-token-01234", Role::Admin, Proof::Bearer),
         (&viewer, "Bearer wrong", Role::Viewer, Proof::Session),
-        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Proof::Wrong),
+        // After the refusal of the one before, which the session made needless.
+        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Proof::Wrong(2 * DELAY)),
         (&admin, "Basic eA==", Role::Admin, Proof::Session),
     ] {
         let mut request = get(Field::Cookie, cookie);
@@ -117,8 +139,9 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
 
 #[test]
 fn a_session_lives_as_long_as_its_token_is_one() {
-    let (now, authority) = (Moment::now(), Authority::default());
-    let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http(VIEW, ADMIN), now));
+    let (now, authority) = (Moment::now(), new_authority());
+    let [viewer, admin] = ["view-token-01234", "admin-token-01234"]
+        .map(|token| logged_in(&authority, token, &http(VIEW, ADMIN), now));
     let role = |cookie: &str, http: &Http| {
         authority.caller(&get(Field::Cookie, cookie), Role::Admin, http, now).role
     };
@@ -127,7 +150,7 @@ fn a_session_lives_as_long_as_its_token_is_one() {
     assert_eq!(role(&admin, &http(Some("w"), ADMIN)), Role::Admin);
     // A token's role is what it is now.
     assert_eq!(role(&admin, &http(ADMIN, Some("b"))), Role::Viewer);
-    assert_eq!(role(&viewer, &http(None, Some("v"))), Role::Admin);
+    assert_eq!(role(&viewer, &http(None, VIEW)), Role::Admin);
     assert_eq!(role(&viewer, &http(Some("w"), ADMIN)), Role::Anyone);
     assert_eq!(role(&viewer, &http(VIEW, ADMIN)), Role::Anyone, "ended with its token");
     assert_eq!(role(&admin, &http(VIEW, ADMIN)), Role::Admin);
@@ -135,91 +158,141 @@ fn a_session_lives_as_long_as_its_token_is_one() {
 
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
     let role = |cookie: &str| authority.caller(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
-    let [first, other] = ["v", "v"].map(|token| logged_in(&authority, token, &http, now));
-    let again = form("token=a").with(Field::Cookie, first.as_str());
-    let second = cookie(&authority.answer(&again, &http, now).unwrap());
+    let [first, other] = ["view-token-01234"; 2].map(|token| logged_in(&authority, token, &http, now));
+    let again = form("token=admin-token-01234").with(Field::Cookie, first.as_str());
+    let second = cookie(&ask(&authority, &again, &http, now));
     assert_eq!((role(&first), role(&second), role(&other)), (Role::Anyone, Role::Admin, Role::Viewer));
 
     let logout = request(Method::Post, "/logout").with(Field::Cookie, second.as_str());
-    let answer = authority.answer(&logout, &http, now).unwrap();
+    let answer = ask(&authority, &logout, &http, now);
     assert_eq!((answer.status, header(&answer, "Location")), (303, "./"));
     assert!(header(&answer, "Set-Cookie").starts_with("phsweb-8080=; Max-Age=0;"), "{answer:?}");
     assert_eq!((role(&second), role(&other)), (Role::Anyone, Role::Viewer));
     // Again, and with nothing to end: no matter.
-    assert_eq!(authority.answer(&logout, &http, now).unwrap().status, 303);
-    assert_eq!(authority.answer(&request(Method::Post, "/logout"), &http, now).unwrap().status, 303);
+    assert_eq!(ask(&authority, &logout, &http, now).status, 303);
+    assert_eq!(ask(&authority, &request(Method::Post, "/logout"), &http, now).status, 303);
 }
 
 #[test]
-fn who_guessed_waits_unless_it_needs_no_token() {
-    let (http, now, authority) = (http(None, ADMIN), Moment::now(), Authority::default());
-    let cookie = logged_in(&authority, "a", &http, now);
+fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
+    let (http, now, authority) = (http(None, ADMIN), Moment::now(), new_authority());
+    let cookie = logged_in(&authority, "admin-token-01234", &http, now);
     wrong_tokens(&authority, 9, &http, now);
-    let guess = form("token=guess");
-    assert_eq!(
-        authority.answer(&guess, &http, now).unwrap().status,
-        401,
-        "the tenth, and the form's counts, too"
-    );
+    let then = now.after(20 * DELAY);
+    assert_eq!(ask(&authority, &form("token=guess"), &http, then).status, 401, "the form's counts, too");
     let later = now.after(Duration::from_millis(10_100));
     let (wait, seconds) = (Duration::from_millis(49_900), "50");
 
-    let right = get(Field::Authorization, "Bearer a");
-    let caller = authority.caller(&right, Role::Admin, &http, later);
+    let guess = get(Field::Authorization, "Bearer another");
+    let caller = authority.caller(&guess, Role::Admin, &http, later);
     assert_eq!(caller, Caller { role: Role::Viewer, proof: Proof::HeldOff(wait) });
     assert_eq!(caller.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
     assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
-    let answer = authority.answer(&form("token=a"), &http, later).unwrap();
+    let answer = ask(&authority, &form("token=another"), &http, later);
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, seconds));
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
     assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
+    // One that was counted is answered as before.
+    let again = get(Field::Authorization, "Bearer wrong-0");
+    let caller = authority.caller(&again, Role::Admin, &http, later);
+    assert_eq!(
+        (caller.proof, caller.may(Role::Admin, &http)),
+        (Proof::Wrong(DELAY), Err(Refusal::WrongToken))
+    );
 
-    // A cookie goes on, and one that is wrong is no guess.
+    // A correct one, a cookie, and a wrong cookie, which is no guess.
+    let correct = get(Field::Authorization, "Bearer admin-token-01234");
+    let caller = authority.caller(&correct, Role::Admin, &http, later);
+    assert_eq!(caller, Caller { role: Role::Admin, proof: Proof::Bearer });
+    logged_in(&authority, "admin-token-01234", &http, later);
     let caller = authority.caller(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
     assert_eq!(caller, Caller { role: Role::Admin, proof: Proof::Session });
     let caller = authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
     assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::NoToken));
-    assert_eq!(authority.answer(&request(Method::Get, "/login"), &http, later).unwrap().status, 200);
+    assert_eq!(ask(&authority, &request(Method::Get, "/login"), &http, later).status, 200);
 
-    let mut elsewhere = right.clone();
+    let mut elsewhere = guess.clone();
     elsewhere.peer = [127, 0, 0, 2].into();
-    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, later).role, Role::Admin);
+    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, later).proof, Proof::Wrong(DELAY));
+    let caller = authority.caller(&guess, Role::Admin, &http, now.after(Duration::from_secs(61)));
+    assert_eq!(caller.proof, Proof::Wrong(DELAY));
+}
+
+/// Files of earlier versions may have one.
+#[test]
+fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
+    let (http, now, authority) = (http(None, Some("short")), Moment::now(), new_authority());
+    let correct = get(Field::Authorization, "Bearer short");
+    wrong_tokens(&authority, 9, &http, now);
+    assert_eq!(authority.caller(&correct, Role::Admin, &http, now).role, Role::Admin);
+    assert_eq!(ask(&authority, &form("token=guess"), &http, now.after(20 * DELAY)).status, 401);
+    for token in ["short", "wrong"] {
+        let request = get(Field::Authorization, &format!("Bearer {token}"));
+        let caller = authority.caller(&request, Role::Admin, &http, now);
+        assert!(matches!(caller.proof, Proof::HeldOff(_)), "{token}: {caller:?}");
+        assert_eq!(ask(&authority, &form(&format!("token={token}")), &http, now).status, 429, "{token}");
+    }
+    let mut elsewhere = correct.clone();
+    elsewhere.peer = [127, 0, 0, 2].into();
+    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, now).role, Role::Admin);
     assert_eq!(
-        authority.caller(&right, Role::Admin, &http, now.after(Duration::from_secs(60))).role,
+        authority.caller(&correct, Role::Admin, &http, now.after(Duration::from_secs(61))).role,
         Role::Admin
     );
 }
 
 #[test]
+fn few_refusals_are_delayed_at_once() {
+    let authority = new_authority();
+    let refuse = || authority.refuse(Refusal::WrongToken, DELAY, Refusal::problem);
+    let delayed: Vec<Reply> = (0..MAX_DELAYED).map(|_| refuse()).collect();
+    assert!(delayed.iter().all(|reply| matches!(reply, Reply::Later(_))));
+    let Reply::Now(answer) = refuse() else { panic!("one more is delayed") };
+    assert_eq!((answer.status, header(&answer, "Retry-After")), (429, "1"));
+    // Each gives its place back, whether it was answered or its client has gone.
+    drop(delayed);
+    let Reply::Later(answer) = refuse() else { panic!("there is no place") };
+    assert_eq!(smol::block_on(answer).status, 401);
+}
+
+#[test]
 fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own() {
-    let (http, now, authority) = (http(None, ADMIN), Moment::now(), Authority::default());
-    let caller = |token: &str, needed, now| {
+    let (now, authority) = (Moment::now(), new_authority());
+    let [long, short] = [ADMIN, Some("short")].map(|admin| http(None, admin));
+    let caller = |http: &Http, token: &str, needed, now| {
         let request = get(Field::Authorization, &format!("Bearer {token}"));
-        authority.caller(&request, needed, &http, now)
+        authority.caller(&request, needed, http, now)
     };
     let admin = Caller { role: Role::Admin, proof: Proof::Bearer };
-    for _ in 0..9 {
-        assert_eq!(caller("foreign", Role::Viewer, now), Caller::nobody(&http));
+    for number in 0..20 {
+        assert_eq!(caller(&long, &format!("foreign-{number}"), Role::Viewer, now), Caller::nobody(&long));
     }
-    assert_eq!(caller("a", Role::Viewer, now), admin, "a correct one gives its role");
-    assert_eq!(caller("foreign", Role::Viewer, now), Caller::nobody(&http));
-    assert_eq!(caller("a", Role::Viewer, now), Caller::nobody(&http), "ten were wrong");
+    assert_eq!(caller(&long, "admin-token-01234", Role::Viewer, now), admin, "a correct one gives its role");
+    // A short one could be guessed there.
+    for number in 0..9 {
+        assert_eq!(caller(&short, &format!("foreign-{number}"), Role::Viewer, now), Caller::nobody(&short));
+    }
+    assert_eq!(caller(&short, "short", Role::Viewer, now), admin);
+    assert_eq!(caller(&short, "foreign", Role::Viewer, now), Caller::nobody(&short));
+    assert_eq!(caller(&short, "short", Role::Viewer, now), Caller::nobody(&short), "ten were wrong");
+    assert_eq!(caller(&long, "admin-token-01234", Role::Viewer, now), admin);
     // Where a token is needed none of them counts, nor does it count the other way round.
-    assert_eq!(caller("a", Role::Admin, now), admin);
-    wrong_tokens(&authority, 10, &http, now);
-    assert!(matches!(caller("a", Role::Admin, now).proof, Proof::HeldOff(_)));
-    let later = now.after(Duration::from_secs(60));
-    assert_eq!(caller("a", Role::Viewer, later), admin);
-    wrong_tokens(&authority, 10, &http, later);
-    assert_eq!(caller("a", Role::Viewer, later), admin);
+    assert_eq!(caller(&short, "short", Role::Admin, now), admin);
+    wrong_tokens(&authority, 10, &short, now);
+    assert!(matches!(caller(&short, "short", Role::Admin, now).proof, Proof::HeldOff(_)));
+    let later = now.after(Duration::from_secs(61));
+    assert_eq!(caller(&short, "short", Role::Viewer, later), admin);
+    wrong_tokens(&authority, 10, &short, later);
+    assert_eq!(caller(&short, "short", Role::Viewer, later), admin);
 }
 
 #[test]
 fn a_token_that_the_cookie_makes_needless_does_not_count() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
-    let [viewer, admin] = ["v", "a"].map(|token| logged_in(&authority, token, &http, now));
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let [viewer, admin] =
+        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authority, token, &http, now));
     let caller = |cookie: &str, needed| {
         let request = get(Field::Cookie, cookie).with(Field::Authorization, "Bearer foreign");
         authority.caller(&request, needed, &http, now)
@@ -228,23 +301,27 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
         assert_eq!(caller(&viewer, Role::Viewer), Caller { role: Role::Viewer, proof: Proof::Session });
         assert_eq!(caller(&admin, Role::Admin), Caller { role: Role::Admin, proof: Proof::Session });
     }
-    for _ in 0..10 {
-        assert_eq!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
-    }
-    assert!(matches!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::Wait(_))));
+    // It is a guess where the session does not suffice.
+    assert_eq!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
+    wrong_tokens(&authority, 9, &http, now.after(20 * DELAY));
+    let another = get(Field::Cookie, &viewer).with(Field::Authorization, "Bearer another");
+    let caller = authority.caller(&another, Role::Admin, &http, now);
+    assert!(matches!(caller.may(Role::Admin, &http), Err(Refusal::Wait(_))), "{caller:?}");
 }
 
 #[test]
 fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), Authority::default());
+    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
     for _ in 0..20 {
         authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
         authority.caller(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
         authority.caller(&get(Field::Authorization, "Basic eA=="), Role::Admin, &http, now);
-        assert_eq!(authority.answer(&form("token="), &http, now).unwrap().status, 401);
+        assert_eq!(ask(&authority, &form("token="), &http, now).status, 401);
     }
     assert_eq!(
-        authority.caller(&get(Field::Authorization, "Bearer a"), Role::Admin, &http, now).role,
+        authority
+            .caller(&get(Field::Authorization, "Bearer admin-token-01234"), Role::Admin, &http, now)
+            .role,
         Role::Admin
     );
 }
@@ -255,12 +332,12 @@ fn a_refusal_says_what_is_missing() {
     for (proof, needed, view, admin, expected, status) in [
         (Proof::Nothing, Role::Viewer, VIEW, ADMIN, Refusal::NoToken, 401),
         (Proof::Nothing, Role::Admin, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Proof::Wrong, Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
+        (Proof::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
         (Proof::HeldOff(wait), Role::Admin, VIEW, ADMIN, Refusal::Wait(wait), 429),
         (Proof::Bearer, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
         (Proof::Session, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
         (Proof::Nothing, Role::Admin, None, None, Refusal::Off, 403),
-        (Proof::Wrong, Role::Admin, None, None, Refusal::Off, 403),
+        (Proof::Wrong(DELAY), Role::Admin, None, None, Refusal::Off, 403),
         (Proof::HeldOff(wait), Role::Admin, None, None, Refusal::Off, 403),
         (Proof::Session, Role::Admin, VIEW, None, Refusal::Off, 403),
     ] {
@@ -306,26 +383,27 @@ fn a_browser_is_refused_with_the_form() {
 
 #[test]
 fn the_form_answers() {
-    let mistyped = with_body(request(Method::Post, "/login"), "token=a");
+    let mistyped = with_body(request(Method::Post, "/login"), "token=admin-token-01234");
     let (get, delete) = (Method::Get, Method::Other);
     for (request, view, admin, status, location) in [
-        (form("token=a&to=%2Fsites%2Fawka"), VIEW, ADMIN, 303, "./sites/awka"),
-        (form("to=/&token=v"), VIEW, ADMIN, 303, "./"),
-        (form("token=+a%20"), VIEW, ADMIN, 303, "./"),
+        (form("token=admin-token-01234&to=%2Fsites%2Fawka"), VIEW, ADMIN, 303, "./sites/awka"),
+        (form("to=/&token=view-token-01234"), VIEW, ADMIN, 303, "./"),
+        (form("token=+admin-token-01234%20"), VIEW, ADMIN, 303, "./"),
         (
-            form("token=a").with(Field::ContentType, "Application/X-WWW-Form-URLencoded;charset=UTF-8"),
+            form("token=admin-token-01234")
+                .with(Field::ContentType, "Application/X-WWW-Form-URLencoded;charset=UTF-8"),
             VIEW,
             ADMIN,
             303,
             "./",
         ),
-        (form("token=v"), None, ADMIN, 401, ""),
+        (form("token=view-token-01234"), None, ADMIN, 401, ""),
         (form("token=%FF%00"), VIEW, ADMIN, 401, ""),
         (form("to=/"), VIEW, ADMIN, 401, ""),
         (form(""), VIEW, ADMIN, 401, ""),
-        (form("Token=a"), VIEW, ADMIN, 401, ""),
-        (form("token=b&token=a"), VIEW, ADMIN, 401, ""),
-        (form("token=a"), None, None, 403, ""),
+        (form("Token=admin-token-01234"), VIEW, ADMIN, 401, ""),
+        (form("token=b&token=admin-token-01234"), VIEW, ADMIN, 401, ""),
+        (form("token=admin-token-01234"), None, None, 403, ""),
         (mistyped.clone(), VIEW, ADMIN, 415, ""),
         (mistyped.with(Field::ContentType, "application/json"), VIEW, ADMIN, 415, ""),
         (request(get, "/login?to=/sites/awka"), VIEW, ADMIN, 200, ""),
@@ -335,12 +413,12 @@ fn the_form_answers() {
         (request(get, "/logout"), VIEW, ADMIN, 405, ""),
         (request(delete, "/logout"), VIEW, ADMIN, 405, ""),
     ] {
-        let answer = Authority::default().answer(&request, &http(view, admin), Moment::now()).unwrap();
+        let answer = ask(&new_authority(), &request, &http(view, admin), Moment::now());
         assert_eq!((answer.status, header(&answer, "Location")), (status, location), "{request:?}");
         assert_eq!(header(&answer, "Set-Cookie").is_empty(), status != 303, "{request:?}");
         assert_eq!(header(&answer, "Cache-Control"), "no-store", "{request:?}");
     }
-    let none = Authority::default().answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
+    let none = new_authority().answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
     assert!(none.is_none());
 }
 
@@ -371,13 +449,13 @@ fn a_login_leads_nowhere_else() {
         ("/a b", "/"),
     ] {
         let mut sent = form_urlencoded::Serializer::new(String::new());
-        let sent = sent.append_pair("token", "a").append_pair("to", to).finish();
-        let (authority, http, now) = (Authority::default(), http(VIEW, ADMIN), Moment::now());
-        let answer = authority.answer(&form(&sent), &http, now).unwrap();
+        let sent = sent.append_pair("token", "admin-token-01234").append_pair("to", to).finish();
+        let (authority, http, now) = (new_authority(), http(VIEW, ADMIN), Moment::now());
+        let answer = ask(&authority, &form(&sent), &http, now);
         let location = format!(".{expected}");
         assert_eq!((answer.status, header(&answer, "Location")), (303, location.as_str()), "{to:?}");
         // And what the form carries on.
-        let page = authority.answer(&request(Method::Get, &format!("/login?{sent}")), &http, now).unwrap();
+        let page = ask(&authority, &request(Method::Get, &format!("/login?{sent}")), &http, now);
         let page = String::from_utf8(page.body).unwrap();
         let shown = format!("type=\"hidden\" value=\"{}\"", expected.replace('&', "&#38;"));
         assert!(page.contains(&shown), "{to:?}: {page}");
@@ -398,13 +476,13 @@ fn over_tls_a_cookie_is_for_tls_alone() {
         (true, Some(true), "__Secure-phsweb-8080"),
         (true, Some(false), "phsweb-8080"),
     ] {
-        let authority = Authority::default();
+        let authority = new_authority();
         let http = Http { tls: tls.clone().filter(|_| has_tls), ..http.clone() };
         let from_proxy = |mut request: Request| {
             request.is_https = is_https;
             request
         };
-        let answer = authority.answer(&from_proxy(form("token=a")), &http, now).unwrap();
+        let answer = ask(&authority, &from_proxy(form("token=admin-token-01234")), &http, now);
         let set = header(&answer, "Set-Cookie");
         assert!(set.starts_with(&format!("{name}=")), "{set}");
         for attribute in ["; HttpOnly", "; SameSite=Strict", "; Max-Age="] {
@@ -426,7 +504,7 @@ fn a_page_says_who_reads_it() {
     for (caller, view, admin, expected) in [
         (caller(Role::Viewer, Proof::Nothing), None, None, ""),
         (caller(Role::Viewer, Proof::Nothing), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
-        (caller(Role::Viewer, Proof::Wrong), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
+        (caller(Role::Viewer, Proof::Wrong(DELAY)), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
         (caller(Role::Viewer, Proof::Session), VIEW, ADMIN, "viewer, can leave"),
         (caller(Role::Admin, Proof::Session), VIEW, ADMIN, "admin, can leave"),
         (caller(Role::Admin, Proof::Bearer), VIEW, ADMIN, "admin"),

@@ -17,6 +17,12 @@ use super::world::{SITES, TOKENS, world};
 /// More errands, and more tests, than may wait at one site: some find no place.
 const CROWD: usize = 20;
 
+/// As many wrong tokens as an address may send in a minute.
+const GUESSES: [&str; 10] = [
+    "token=a", "token=b", "token=c", "token=d", "token=e", "token=f", "token=g", "token=h", "token=i",
+    "token=j",
+];
+
 const USERS: &str = "/api/hotspot/{site}/users";
 const KICK: &str = "/api/hotspot/{site}/kick";
 const TEST: &str = "/api/sites/{site}/test";
@@ -236,6 +242,7 @@ impl Witness<'_> {
         let wrong = ("Authorization", "Bearer wrong");
         let elsewhere = ("Origin", "http://elsewhere.example");
         let guesser = Ipv4Addr::new(127, 0, 0, 2);
+        let forms = [form];
         for (from, method, path, fields, body, status) in [
             (Ipv4Addr::LOCALHOST, "POST", "/login", &[form][..], "token=view-token-01234&to=/", 303),
             (Ipv4Addr::LOCALHOST, "POST", "/login", &[], "token=view-token-01234", 415),
@@ -246,9 +253,9 @@ impl Witness<'_> {
             (Ipv4Addr::LOCALHOST, "GET", "/", &[html], "", 401),
         ]
         .into_iter()
-        .chain([(guesser, "POST", "/login", &[form][..], "token=wrong", 401); 10])
+        .chain(GUESSES.map(|guess| (guesser, "POST", "/login", &forms[..], guess, 401)))
         .chain([
-            (guesser, "POST", "/login", &[form][..], "token=view-token-01234", 429),
+            (guesser, "POST", "/login", &[form][..], "token=one-more", 429),
             (guesser, "GET", "/", &[html, wrong], "", 429),
             (guesser, "GET", "/api/routers", &[wrong], "", 429),
         ]) {

@@ -41,6 +41,7 @@ mod steps;
 mod sub_path;
 mod text;
 mod tls;
+mod tokens;
 mod unread;
 mod warnings;
 mod who;

@@ -1,0 +1,156 @@
+//! Tokens that are too short, and wrong tokens: they are delayed and limited, and hold off no correct one.
+
+use std::io::{Read, Write};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use phsweb_agent::simulator::{Router, Settings};
+use serde_json::json;
+
+use super::agent::{Agent, Given, program, until};
+use super::browser::{Browser, ask_from, connect_from};
+use super::router;
+use crate::support::agent::end_of;
+
+const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
+const TOKEN: &str = "admin-token-01234";
+const ACTIVE: &str = "/api/hotspot/awka/active";
+const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// Long enough that an answer which is not delayed is told from one that is, on a busy machine too.
+const DELAY: Duration = Duration::from_secs(4);
+
+fn given(router: &Router, http: &str) -> Given {
+    Given::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "")
+}
+
+fn ready(given: Given) -> Agent {
+    let agent = given.start();
+    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    agent
+}
+
+fn active(agent: &Agent, from: Ipv4Addr, token: &str) -> u16 {
+    let bearer = format!("Bearer {token}");
+    ask_from(from, agent.address, ("GET", ACTIVE), &[("Authorization", &bearer)], "").status
+}
+
+#[test]
+fn a_short_token_fails_a_check_and_is_a_warning_while_it_runs() {
+    let router = router(Settings::default());
+    let http = "view: Token(Plain(\"a-viewers-token-01\")), admin: Token(Plain(\"admin-short\")),";
+    let agent = ready(given(&router, http)).with_token("admin-short");
+    agent.well("awka");
+    assert_eq!(agent.get(ACTIVE).status, 200, "an upgrade holds nobody off");
+    let told = "http.admin: the token has fewer than 16 characters";
+    assert_eq!(agent.running.err().matches(told).count(), 1, "{}", agent.running.err());
+    let warnings = agent.json("/api/config")["warnings"].clone();
+    assert!(warnings[0]["message"].as_str().unwrap().starts_with(told), "{warnings}");
+    assert!(agent.page("/").contains(told), "the admin's page has it");
+    let bearer = [("Authorization", "Bearer a-viewers-token-01")];
+    assert_eq!(agent.ask("GET", "/api/config", &bearer).json()["warnings"], json!(null));
+
+    let (command, folder) = given(&router, http).command();
+    drop(command);
+    let mut check = program(["check", "sites.ron"]);
+    check.current_dir(folder.path());
+    let ended = end_of(check);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), "1 problem.\n"), "{}", ended.out);
+    assert!(ended.out.starts_with(&format!("sites.ron:2:84: {told}")), "{}", ended.out);
+}
+
+#[test]
+fn wrong_tokens_behind_an_address_hold_off_nobody_who_has_a_correct_one() {
+    let router = router(Settings::default());
+    let agent = ready(given(&router, ADMIN));
+    let (is_over, count) = (AtomicBool::new(false), 64);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let (agent, is_over) = (&agent, &is_over);
+            scope.spawn(move || {
+                let mut number = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    let token = format!("wrong-{thread}-{number}");
+                    let status = active(agent, HERE, &token);
+                    assert!(matches!(status, 401 | 429), "{status}");
+                    number += 1;
+                }
+            });
+        }
+        let mut guess = 0;
+        until("wrong ones are refused", || {
+            guess += 1;
+            (active(&agent, HERE, &format!("guess-{guess}")) == 429).then_some(())
+        });
+        for _ in 0..count {
+            let status = active(&agent, HERE, TOKEN);
+            let login = Browser::new(HERE.octets()).post(&agent, "/login", &format!("token={TOKEN}")).status;
+            if (status, login) != (200, 303) {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!((status, login), (200, 303));
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    // The log has one line of it.
+    assert_eq!(
+        agent.running.err().matches("wrong tokens within a minute").count(),
+        1,
+        "{}",
+        agent.running.err()
+    );
+}
+
+#[test]
+fn the_refusal_of_a_wrong_token_is_delayed_and_holds_no_thread() {
+    let router = router(Settings::default());
+    let delay = humantime::format_duration(DELAY).to_string();
+    let agent = ready(given(&router, ADMIN).timing("wrong_token_delay", &delay));
+    let began = Instant::now();
+    // More than are delayed at once, which is more than there are threads.
+    let streams: Vec<_> = (1..=40)
+        .map(|number| {
+            let mut stream = connect_from(Ipv4Addr::new(127, 0, 1, number), agent.address);
+            let fields = "Host: a\r\nAuthorization: Bearer wrong\r\nConnection: close\r\n";
+            write!(stream, "GET {ACTIVE} HTTP/1.1\r\n{fields}\r\n").unwrap();
+            stream
+        })
+        .collect();
+    for _ in 0..20 {
+        assert_eq!(agent.get("/healthz").status, 200);
+        assert_eq!(active(&agent, HERE, TOKEN), 200);
+    }
+    assert!(began.elapsed() < DELAY, "{:?} for answers that are not delayed", began.elapsed());
+    let mut delayed = 0;
+    for mut stream in streams {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        if answer.starts_with("HTTP/1.1 401 ") {
+            delayed += 1;
+        } else {
+            assert!(
+                answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nRetry-After: 4\r\n"),
+                "{answer}"
+            );
+        }
+    }
+    assert_eq!(delayed, 32, "the others find no place");
+    assert!(began.elapsed() >= DELAY, "{:?} for those that are", began.elapsed());
+}
+
+#[test]
+fn all_addresses_share_a_budget_for_wrong_tokens() {
+    let router = router(Settings::default());
+    let agent = ready(given(&router, ADMIN));
+    let from = |number: u32| Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + number);
+    let mut statuses: Vec<u16> = (0..601).map(|number| active(&agent, from(number), "wrong")).collect();
+    // A busy machine may take longer than a minute for these.
+    let last = statuses.pop().unwrap();
+    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    assert_eq!(last, 429);
+    assert_eq!(active(&agent, from(0), "wrong"), 401, "it was counted before");
+    assert_eq!(active(&agent, from(602), TOKEN), 200);
+    assert_eq!(agent.running.err().matches("600 wrong tokens within a minute").count(), 1);
+}
