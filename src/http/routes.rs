@@ -35,6 +35,10 @@ use route::{Asked, Route, Shown};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+/// Has browsers use HTTPS alone for the host from now on, for as long as a login lasts at most: an operator may go back to
+/// plain HTTP, and the host may serve something else on another port.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=2592000";
+
 /// How long a browser may keep a file whose name tells its content, in seconds: a year.
 const ASSET_AGE_S: u32 = 31_536_000;
 
@@ -98,8 +102,9 @@ impl Routes {
     #[must_use]
     pub fn answer(&self, request: &Request) -> Reply {
         let http = self.http();
+        let is_https = auth::is_https(request, &http);
         let reply = self.respond(request, &http).unwrap_or_else(Reply::Now);
-        reply.map(secure)
+        reply.map(move |response| secure(response, is_https))
     }
 
     /// The reply, or why there is none.
@@ -148,12 +153,17 @@ impl Routes {
         if let Err(refusal) = caller.may(self.needs(&route), http) {
             return refuse(refusal);
         }
-        match &route {
+        let reply = match &route {
             Route::Asks(asked) => self.ask(asked, request, caller),
             Route::Shows(shown) => self.show(shown, request, caller, now).map(Reply::Now),
             Route::Takes(form) if request.method == Method::Post => self.send(form, request, caller),
             Route::Takes(form) => self.form(form, request, caller).map(Reply::Now),
+        };
+        // It may have personal details.
+        if caller.is_admin() {
+            return reply.map(|reply| reply.map(Response::no_store)).map_err(Response::no_store);
         }
+        reply
     }
 
     /// The role that a route needs, including what only its content tells.
@@ -176,7 +186,7 @@ impl Routes {
             Asked::SiteRefresh(key) => vec![find(key)?],
             Asked::UsersPage(key) => return self.users_page(key, request, caller),
             Asked::Events => {
-                let head = Response::new(200, "text/event-stream", "").with("Cache-Control", "no-store");
+                let head = Response::new(200, "text/event-stream", "").no_store();
                 // A proxy that gathers answers would hold events back.
                 return Ok(Reply::Events(
                     head.with("X-Accel-Buffering", "no"),
@@ -205,7 +215,6 @@ impl Routes {
                     let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
                     let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
                     actions::answer(&users, |users| json(&api::users(users, sessions)))
-                        .with("Cache-Control", "no-store")
                 }));
             }
         };
@@ -342,7 +351,12 @@ fn fresh(response: Response, etag: &str) -> Response {
     }
 }
 
-fn secure(response: Response) -> Response {
+fn secure(response: Response, is_https: bool) -> Response {
+    let response = if is_https {
+        response.with("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
+    } else {
+        response
+    };
     response
         .with("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         .with("X-Content-Type-Options", "nosniff")

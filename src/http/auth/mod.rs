@@ -202,6 +202,11 @@ impl Caller {
         if let Proof::Wrong(delay) = self.proof { delay } else { Duration::ZERO }
     }
 
+    /// Whether what it is answered may have personal details.
+    pub(super) fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
     /// What a page shows of it, at a path.
     pub(super) fn account(&self, http: &Http, path: &str) -> Account {
         match self.proof {
@@ -222,6 +227,11 @@ impl Caller {
 /// How the browser that sent a request reaches the agent.
 fn transport(request: &Request, http: &Http) -> Transport {
     Transport::of(request, http.tls.is_some())
+}
+
+/// Whether the browser that sent a request reaches the agent over HTTPS.
+pub(super) fn is_https(request: &Request, http: &Http) -> bool {
+    transport(request, http) != Transport::Http
 }
 
 /// Whether a token is so short that it could be guessed.

@@ -495,6 +495,7 @@ fn over_tls_a_cookie_is_for_tls_alone() {
         let request = from_proxy(get(Field::Cookie, &cookie(&answer)));
         let caller = authority.caller(&request, Role::Admin, &http, now);
         assert_eq!(caller.role, Role::Admin);
+        assert_eq!(super::is_https(&request, &http), name.starts_with("__"));
     }
 }
 

@@ -37,7 +37,7 @@ impl Routes {
             Ok(meant) => {
                 let view =
                     View { snapshot: &snapshot, is_admin: caller.role == Role::Admin, now: Moment::now() };
-                page::confirmation(view, site, frame, &meant).with("Cache-Control", "no-store")
+                page::confirmation(view, site, frame, &meant)
             }
             Err(Nobody::Gone) => refused(frame, &Refusal::Gone, NOT_ENDED, &back),
             // As after a login.
@@ -120,9 +120,7 @@ impl Routes {
             let users = actions::users(&desk, &key, wanted).await;
             let snapshot = store.snapshot();
             match (users, snapshot.site(&key)) {
-                (Ok(users), Some(site)) => {
-                    page::users(site, frame, &users, is_first).with("Cache-Control", "no-store")
-                }
+                (Ok(users), Some(site)) => page::users(site, frame, &users, is_first),
                 (users, _) => {
                     let refusal = users.err().unwrap_or(Refusal::NoSite);
                     refused(frame, &refusal, "The users are not known", &format!("sites/{key}"))
@@ -197,14 +195,13 @@ fn refreshed(outcomes: &[(String, Result<Refreshed, Refusal>)]) -> Said {
 
 /// To a page, relative to the root, that no cache may keep the way to.
 fn see(path: &str, to: &str) -> Response {
-    page::see_other(path, to).with("Cache-Control", "no-store")
+    page::see_other(path, to).no_store()
 }
 
 /// The page of what was not done.
 fn refused(frame: Frame, refusal: &Refusal, what: &str, back: &str) -> Response {
     let why = actions::in_words(refusal);
     actions::refused_as(refusal, |status, _| page::trouble(frame, status, what, &why, back))
-        .with("Cache-Control", "no-store")
 }
 
 #[cfg(test)]

@@ -240,6 +240,12 @@ fn the_cookie_is_secure_if_a_trusted_proxy_speaks_https() {
         assert!(!cookie.contains("Path"), "the proxy may serve it below a path: {cookie}");
         let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
         assert!(shows_people(&router, &page), "{from} {proto}");
+        // Over plain HTTP browsers must ignore it.
+        let strict = if is_secure { "max-age=2592000" } else { "" };
+        for answer in [&login, &page, &browser.get(&agent, "/nothing")] {
+            let expected = if answer.status == 404 { "" } else { strict };
+            assert_eq!(answer.field("Strict-Transport-Security"), expected, "{from} {proto}");
+        }
         let form = form_of(&router.sessions()[0]);
         let kick = browser.ask(&agent, ("POST", "/sites/awka/kick"), &fields, &form);
         assert_eq!(kick.status, 303, "{from} {proto}: {}", kick.body);

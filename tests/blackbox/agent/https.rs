@@ -208,6 +208,7 @@ fn a_browser_logs_in_and_follows_over_https() {
     let answer = page.connect().ask(&login);
     let cookie = answer.lines().find_map(|line| line.strip_prefix("Set-Cookie: ")).unwrap();
     assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure; Path=/"), "{cookie}");
+    assert!(answer.contains("\r\nStrict-Transport-Security: max-age=2592000\r\n"), "{answer}");
     let (cookie, _) = cookie.split_once(';').unwrap();
     let mut connection = page.connect();
     let users = connection.ask(&format!("GET /sites/awka HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\n\r\n"));

@@ -82,7 +82,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     assert_eq!(attributes, ["Max-Age=2592000", "HttpOnly", "SameSite=Strict"]);
 
     let page = browser.get(&agent, "/sites/awka");
-    assert_eq!((page.status, page.field("Cache-Control")), (200, "private, no-cache"));
+    assert_eq!((page.status, page.field("Cache-Control")), (200, "no-store"));
     assert!(shows_people(&router, &page) && page.body.contains("You are the admin"), "{}", page.body);
     assert!(
         page.body.contains("<form method=\"post\" action=\"../logout\"><button>Log out"),
