@@ -122,6 +122,8 @@ timings! {
 
     /// From a request with a wrong token to its refusal.
     wrong_token_delay: 1000,
+    /// A login session that was not used for this long ends: a working day. An open page uses its own.
+    session_idle: 43_200_000,
 
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
@@ -203,6 +205,7 @@ mod tests {
             client_idle: seconds(30),
             client_answer: seconds(30),
             wrong_token_delay: seconds(1),
+            session_idle: seconds(12 * 3600),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

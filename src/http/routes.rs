@@ -13,11 +13,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::json as json_of;
+use smol::future::{FutureExt, poll_once};
 use smol::lock::Semaphore;
+use smol::stream;
 
 use super::actions::{self, Outcomes, Who};
 use super::api::{self, View};
-use super::auth::{self, Authority, Caller, Refusal, Role};
+use super::auth::{self, Authority, Caller, Refusal, Role, SessionEnd};
 use super::events::Events;
 use super::gate::MAX_ANSWER;
 use super::message::{Field, Method, Reply, Request, Response, json, json_within, problem};
@@ -158,6 +160,15 @@ impl Routes {
             Route::Shows(shown) => self.show(shown, request, caller, now).map(Reply::Now),
             Route::Takes(form) if request.method == Method::Post => self.send(form, request, caller),
             Route::Takes(form) => self.form(form, request, caller).map(Reply::Now),
+        };
+        let reply = match reply {
+            Ok(reply @ (Reply::Later(_) | Reply::Events(..))) => {
+                Ok(match self.authority.session_end(caller, request, http, now) {
+                    Some(end) => until(end, reply, request, || refused(Refusal::NoToken)),
+                    None => reply,
+                })
+            }
+            reply => reply,
         };
         // It may have personal details.
         if caller.is_admin() {
@@ -331,6 +342,28 @@ impl Routes {
 /// Who asks for an action.
 fn who(request: &Request, caller: Caller) -> Who {
     Who { role: caller.role, peer: request.peer, is_anonymous: caller.is_anonymous() }
+}
+
+/// A reply to a session, which gets nothing more after its `end`. What was to be done is done all the same, and logged.
+fn until(end: SessionEnd, reply: Reply, request: &Request, refused: impl FnOnce() -> Response) -> Reply {
+    match reply {
+        Reply::Now(response) => Reply::Now(response),
+        Reply::Events(head, events) => Reply::Events(head, Box::pin(stream::stop_after_future(events, end))),
+        Reply::Later(response) => {
+            let (refused, is_action) = (refused(), request.method == Method::Post);
+            Reply::later(async move {
+                if is_action {
+                    let response = response.await;
+                    return if poll_once(end).await.is_some() { refused } else { response };
+                }
+                let ended = async {
+                    end.await;
+                    refused
+                };
+                ended.or(response).await
+            })
+        }
+    }
 }
 
 /// Whether `If-None-Match` names this tag (RFC 9110, 13.1.2).

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::sessions::Begun;
 use super::{Authority, Caller, Refusal, Role, Verdict, cookie, has_tokens, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
@@ -67,12 +68,15 @@ impl Authority {
             Verdict::Wrong(delay) => return self.refuse(Refusal::WrongToken, delay, refused),
             Verdict::HeldOff(wait) => return self.refuse(Refusal::Wait(wait), Duration::ZERO, refused),
         };
-        let Some(id) = self.sessions.begin(Secret::new(token.into()), now) else {
+        let begun = self.sessions.begin(Secret::new(token.into()), role, request.peer, now);
+        let Some(Begun { id, is_replacement }) = begun else {
             return failed(500, "Internal Server Error", "The system has no random bytes for a cookie.");
         };
         self.leave(request, http);
-        // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
-        if role == Role::Admin {
+        if is_replacement {
+            // It takes the place of one that has just begun: a burst of logins is logged once.
+        } else if role == Role::Admin {
+            // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
             log::info!("{} logged in as admin", request.peer);
         } else {
             log::info!("{} logged in as {}", request.peer, role.name());

@@ -37,6 +37,7 @@ pub(super) use login::refuse_page;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;
 pub(super) use same_origin::{CROSS_ORIGIN, same_origin};
+pub(super) use sessions::SessionEnd;
 use sessions::Sessions;
 
 /// Most refusals of wrong tokens that are delayed at once. Together with the refreshes that wait they are fewer than the
@@ -96,7 +97,7 @@ impl Authority {
             attempts_on_public: Attempts::on_public_content(),
             delay: timings.wrong_token_delay,
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
-            sessions: Sessions::default(),
+            sessions: Sessions::new(timings.session_idle),
         }
     }
 
@@ -161,12 +162,32 @@ impl Authority {
         })
     }
 
+    /// Resolves when the session ends that a caller came with; none if it came without one.
+    pub(super) fn session_end(
+        &self,
+        caller: Caller,
+        request: &Request,
+        http: &Http,
+        now: Moment,
+    ) -> Option<SessionEnd> {
+        if caller.proof != Proof::Session {
+            return None;
+        }
+        let mut ids = cookie::ids(request, transport(request, http));
+        let id = ids.find(|id| self.role_of(id, http, now).is_some())?;
+        Some(self.sessions.end_of(id.into()))
+    }
+
     /// Who this is by its cookie alone. A wrong one counts against nobody: tabs that were left
     /// open send theirs still after a restart.
     fn browser(&self, request: &Request, http: &Http, now: Moment) -> Caller {
-        let role = cookie::ids(request, transport(request, http))
-            .find_map(|id| self.sessions.find(id, now, |token| Role::of_token(token.expose(), http)));
+        let role = cookie::ids(request, transport(request, http)).find_map(|id| self.role_of(id, http, now));
         role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
+    }
+
+    /// The role of a session, which is used by that.
+    fn role_of(&self, id: &str, http: &Http, now: Moment) -> Option<Role> {
+        self.sessions.find(id, now, |token| Role::of_token(token.expose(), http))
     }
 }
 

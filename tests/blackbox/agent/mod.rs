@@ -23,6 +23,7 @@ mod log_flood;
 mod logging;
 mod login;
 mod login_page;
+mod login_sessions;
 mod memory_budget;
 mod metrics;
 mod openapi;
