@@ -88,7 +88,8 @@ impl Routes {
     /// does.
     pub fn configure(&self, http: Http) {
         let mut current = self.http.write().unwrap_or_else(PoisonError::into_inner);
-        let are_others = (&http.view, &http.admin) != (&current.view, &current.admin);
+        let access = |http: &Http| (http.view.clone(), http.admin.clone(), http.hosts.clone());
+        let are_others = access(&http) != access(&current);
         *current = Arc::new(http);
         drop(current);
         if are_others {

@@ -106,6 +106,14 @@ fn configured_names_are_served_from_the_next_request_on() {
     kept.save(&given(&router, "hosts: [\"Hotspots.example.\"],"));
     assert_eq!((status("hotspots.example"), status("HOTSPOTS.EXAMPLE.:443")), (200, 200));
     assert_eq!((status("other.example"), status("localhost")), (421, 200));
+    // Who listens under a name that is listed no more is asked again.
+    let mut stream = TcpStream::connect(kept.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: hotspots.example\r\n\r\n").unwrap();
+    kept.save(&given(&router, "hosts: [\"other.example\"],"));
+    let mut events = String::new();
+    stream.read_to_string(&mut events).unwrap();
+    assert!(events.starts_with("HTTP/1.1 200 ") && !events.contains("event: config"), "{events}");
     // A token keeps a foreign page out, too, as it can't send one.
     let token = "view: Token(Plain(\"view-token-01234\")),";
     kept.save_text_as(&given(&router, token).text(), "view-token-01234");
