@@ -268,7 +268,7 @@ fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
     // A token asks at once.
     thread::sleep(FRESH);
     let before = router.counters().commands;
-    let token = [("Authorization", "Bearer t")];
+    let token = [("Authorization", "Bearer admin-token-01234")];
     assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["refreshed"], json!(["awka"]));
     assert_eq!(router.counters().commands - before, REFRESH);
 }
@@ -289,7 +289,7 @@ fn anonymous_requests_do_not_shorten_the_wait_for_a_router_that_is_away() {
         assert!(took < Duration::from_secs(5), "{took:?}");
     });
     assert_eq!(router.counters().connections, before);
-    let token = [("Authorization", "Bearer t")];
+    let token = [("Authorization", "Bearer admin-token-01234")];
     assert_eq!(refreshed(&agent.ask("POST", "/api/refresh", &token))["failed"], json!(["awka"]));
     assert_eq!(router.counters().connections, before + 1);
 }
