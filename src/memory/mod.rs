@@ -28,8 +28,8 @@ const USUAL: usize = 64 << 20;
 /// Largest budget. 50,000 sessions at 500 sites take half of what of it is for what is known.
 const MOST: usize = 256 << 20;
 
-/// What the program itself takes: code, stacks, buffers, and 500 clients of the page.
-const PROGRAM: usize = 6 << 20;
+/// What the program itself takes: code, stacks, buffers, clients of the page, and what the allocator can't give back.
+const PROGRAM: usize = 9 << 20;
 
 /// Smallest budget: the shares of less hold no hotspot.
 const LEAST: usize = 16 << 20;

@@ -19,7 +19,7 @@ use super::router;
 use crate::support::binary::is_release;
 
 /// What the code of a build with debug assertions takes more than that of what ships.
-const MORE_IN_DEBUG: u64 = 12 << 20;
+const MORE_IN_DEBUG: u64 = 10 << 20;
 
 /// How long the hostile routers are looked at: several refreshes of each, and turns of those with much to say.
 const LASTS: Duration = Duration::from_secs(40);
@@ -67,11 +67,11 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     let good = router(Settings::default());
     let routers = hostile_routers();
     let given = Given::default()
-        .http("admin: Token(Plain(\"t\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"2s\", query_timeout: \"10s\",")
         .site("good", good.addr(), "");
     let given = routers.iter().fold(given, |given, (key, router)| given.site(key, router.addr(), ""));
-    let agent = start(given.timing("retry_max", "2s"), budget, group).with_token("t");
+    let agent = start(given.timing("retry_max", "2s"), budget, group).with_token("admin-token-01234");
     agent.well("good");
     let began = Instant::now();
     let mut keys = routers.iter().map(|(key, _)| key).cycle();
@@ -104,10 +104,10 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
 fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
     let router: Router = crowded(PEOPLE);
     let given = Given::default()
-        .http("admin: Token(Plain(\"t\")),")
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"2s\", query_timeout: \"20s\",")
         .site("awka", router.addr(), "");
-    let agent = start(given, budget, group).with_token("t");
+    let agent = start(given, budget, group).with_token("admin-token-01234");
     let mut listed = 0;
     let commands = || router.counters().commands;
     let before = commands();
