@@ -378,7 +378,8 @@ fn one_who_never_reads_is_closed_and_holds_up_nobody() {
 #[test]
 fn one_who_lags_is_told_how_all_is_by_then() {
     let (awka, lagos) = (shared(), router(quiet()));
-    let agent = sites_of(&awka).site("lagos", lagos.addr(), "").start();
+    // It is not closed meanwhile, however long all the changes take.
+    let agent = sites_of(&awka).site("lagos", lagos.addr(), "").timing("client_write", "60s").start();
     until("all are well", || {
         let stats = agent.json("/api/hotspot/stats");
         stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
@@ -388,7 +389,6 @@ fn one_who_lags_is_told_how_all_is_by_then() {
     let mut other = Page::follow(&agent);
     other.site_when("lagos", |_| true);
     let _ = lagos.log_in("bola", at(9), MAC).unwrap();
-    // By the end of these the first one to read none of them would have been given up soon.
     for n in 1..=CHANGES {
         comes_or_goes(&awka);
         other.site_when("awka", |site| site["activeUsers"] == n % 2);
