@@ -46,6 +46,15 @@ fn lint(text: &str) -> String {
     out
 }
 
+#[test]
+#[ignore = "needs promtool"]
+fn promtool_accepts_the_example_and_its_alert_rules() {
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus.yml");
+    let checked = Command::new("promtool").args(["check", "config"]).arg(example).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && said.contains("10 rules found"), "{said}{checked:?}");
+}
+
 /// A Prometheus that scrapes the agent; it is killed at the end.
 struct Prometheus {
     child: Child,
