@@ -1,5 +1,5 @@
-# Puts the phsweb-agent into a container on this router and lets it ask this router. README.md beside this file has
-# the same by hand, and how to update. Upload this file, and the image's tar to the disk; set what stands below; then
+# Puts the phsweb-agent into a container on this router and lets it ask this router. docs/install-mikrotik.md has the
+# same by hand, and how to upgrade. Upload this file, and the image's tar to the disk; set what stands below; then
 #
 #     /import mikrotik.rsc
 #

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""cross/weigh.py BINARY: what the crates of README's table weigh in an unstripped release binary.
+"""cross/weigh.py BINARY: what the crates of docs/decisions/dependencies.md weigh in an unstripped release binary.
 
     CARGO_PROFILE_RELEASE_STRIP=none cross/build.sh aarch64-unknown-linux-musl
     cross/weigh.py target/cross/aarch64-unknown-linux-musl/release/phsweb-agent
@@ -79,7 +79,7 @@ def main():
     named = list(symbols(sys.argv[1]))
     if not named:
         sys.exit(f"{sys.argv[1]}: stripped, as it ships; build it with CARGO_PROFILE_RELEASE_STRIP=none")
-    table = re.search(r"\| crate \|.*\n\|.*\n((?:\|.*\n)+)", open("README.md").read())[1].splitlines()
+    table = re.search(r"\| crate \|.*\n\|.*\n((?:\|.*\n)+)", open("docs/decisions/dependencies.md").read())[1].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     owner = owners([cell[0].split(", ") for cell in cells])
     weights = [0] * len(cells)

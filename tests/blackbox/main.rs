@@ -20,6 +20,8 @@ mod documents;
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 mod licenses;
+mod links;
+mod markdown;
 mod mikrotik;
 mod reference;
 mod reload;

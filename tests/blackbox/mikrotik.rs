@@ -1,4 +1,4 @@
-//! The RouterOS scripts in `cross` hold together, and `cross/README.md` says by hand what they do.
+//! The RouterOS scripts in `cross` hold together, and `docs/install-mikrotik.md` says by hand what they do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use phsweb_agent::config;
 
+use super::markdown::{blocks, documents, read};
+
+const DOCUMENT: &str = "docs/install-mikrotik.md";
+
 const SCRIPTS: [&str; 2] = ["cross/mikrotik.rsc", "cross/mikrotik-remove.rsc"];
 
 /// What the image starts by itself, and the script says again.
 const ARGUMENTS: &str = "run --wait --config /etc/phsweb-agent/sites.ron --listen 0.0.0.0:8080";
-
-fn read(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
 
 /// A script without its comments, which RouterOS knows at the start of a line only, and the insides of its strings.
 /// All that is opened in it is closed, or this fails.
@@ -81,22 +81,6 @@ fn additions(text: &str) -> BTreeSet<BTreeSet<String>> {
         .collect()
 }
 
-/// The insides of the code blocks of a language in a Markdown text, their indentation taken away.
-fn blocks(markdown: &str, language: &str) -> String {
-    let mut lines = markdown.lines();
-    let mut text = String::new();
-    while let Some(line) = lines.next() {
-        if line.trim_start() == format!("```{language}") {
-            let indent = line.len() - line.trim_start().len();
-            for line in lines.by_ref().take_while(|line| line.trim() != "```") {
-                text += line.get(indent..).unwrap_or_default();
-                text.push('\n');
-            }
-        }
-    }
-    text
-}
-
 #[test]
 fn what_not_every_version_knows_is_parsed_when_its_turn_comes() {
     for script in SCRIPTS {
@@ -119,17 +103,17 @@ fn the_password_goes_nowhere_but_to_the_user_and_the_file() {
 }
 
 #[test]
-fn readme_does_by_hand_what_the_script_does() {
-    let readme = read("cross/README.md");
+fn the_document_does_by_hand_what_the_script_does() {
+    let document = read(DOCUMENT);
     let script = read("cross/mikrotik.rsc");
-    let by_hand = additions(&blocks(&readme, "routeros"));
+    let by_hand = additions(&blocks(&document, "routeros").join("\n"));
     let mut by_script = additions(&as_it_runs(&script));
     // By hand files are uploaded.
     by_script.retain(|words| !words.contains("contents=$text"));
     assert_eq!(by_hand, by_script);
     for words in ["name=phsweb-agent", "list=phsweb-agent", "mounts=phsweb-agent", "mountlists=phsweb-agent"]
     {
-        assert!(readme.contains(&format!("| `{words}` |")), "{words}");
+        assert!(document.contains(&format!("| `{words}` |")), "{words}");
         assert!(script.contains(&format!(" \"{words}\"")), "{words}");
     }
 }
@@ -141,9 +125,7 @@ fn the_agent_takes_the_file_that_the_script_writes() {
     let (before, after) = line.strip_suffix("\")").unwrap().split_once("\" . ").unwrap();
     let written = [before, after.trim_start().trim_start_matches('"')].concat();
     let written = written.replace("\\n", "\n").replace("\\\"", "\"");
-    // Behind it stands that of the service.
-    let told = blocks(&read("cross/README.md"), "ron");
-    assert!(told.starts_with(&written), "{told}");
+    assert_eq!(blocks(&read(DOCUMENT), "ron"), [written.trim_end()]);
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("mikrotik");
     fs::create_dir_all(&folder).unwrap();
@@ -154,11 +136,11 @@ fn the_agent_takes_the_file_that_the_script_writes() {
 
 #[test]
 fn names_paths_and_ports_are_those_of_the_image() {
-    let readme = read("cross/README.md");
+    let document = read(DOCUMENT);
     let script = read("cross/mikrotik.rsc");
-    assert!(script.contains(ARGUMENTS) && readme.contains(ARGUMENTS));
+    assert!(script.contains(ARGUMENTS) && document.contains(ARGUMENTS));
     for image in ["arm64", "armv7", "armv5", "amd64"] {
-        assert!(readme.contains(&format!("`phsweb-agent-{image}.tar`")), "{image}");
+        assert!(document.contains(&format!("`phsweb-agent-{image}.tar`")), "{image}");
         assert!(script.contains(image), "{image}");
     }
     // How the image is made says the same.
@@ -173,16 +155,10 @@ fn names_paths_and_ports_are_those_of_the_image() {
 /// From RouterOS 7.19 on, open connections of a service are rows of its name, too.
 #[test]
 fn no_command_names_a_service_that_it_gets_or_sets() {
-    for name in [
-        "README.md",
-        "cross/README.md",
-        "src/routeros/error.rs",
-        "src/routeros/tls.rs",
-        SCRIPTS[0],
-        SCRIPTS[1],
-    ] {
+    let others = ["src/routeros/error.rs", "src/routeros/tls.rs", SCRIPTS[0], SCRIPTS[1]];
+    for name in documents().into_iter().chain(others.map(String::from)) {
         // RouterOS 6 lists no connections.
-        let text = read(name).replace("\\\n", "").replace("On RouterOS 6: /ip service set api-ssl", "");
+        let text = read(&name).replace("\\\n", "").replace("On RouterOS 6: /ip service set api-ssl", "");
         let words: Vec<&str> = text.split_whitespace().collect();
         for command in ["set", "get", "enable", "disable"] {
             for pair in words.windows(2) {

@@ -1,11 +1,12 @@
-//! README's table of every field is what the check takes: no field more or less, each default the one that is
+//! The table of every field in docs/configuration.md is what the check takes: no field more or less, each default the one that is
 //! filled in, each range taken to its ends and no further.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
 use phsweb_agent::config::{self, Config};
+
+use super::markdown::read;
 
 /// A row of the table.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let table = readme.split("| field | value | default | meaning |").nth(1).unwrap();
+    let document = read("docs/configuration.md");
+    let table = document.split("| field | value | default | meaning |").nth(1).unwrap();
     let lines = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let row = |line: &str| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -91,7 +92,7 @@ fn the_defaults_are_those_that_are_filled_in() {
     let mut literal = 0;
     for row in rows() {
         let without = parse(&file(&row.field, ""));
-        if row.default == "needed" {
+        if row.default == "required" {
             let told = without.unwrap_err();
             assert!(names(&told, &row.field), "{}: {told}", row.field);
             continue;

@@ -64,11 +64,11 @@ impl Drop for Nginx {
     }
 }
 
-/// README's configuration, for this agent.
+/// The documented configuration, for this agent.
 #[track_caller]
-pub(crate) fn readme(agent: SocketAddr) -> String {
-    let text = include_str!("../../README.md");
-    let (_, rest) = text.split_once("```nginx\n").expect("README has a configuration of nginx");
+pub(crate) fn documented(agent: SocketAddr) -> String {
+    let text = include_str!("../../docs/behind-a-proxy.md");
+    let (_, rest) = text.split_once("```nginx\n").expect("the document has a configuration of nginx");
     let (locations, _) = rest.split_once("```").unwrap();
     assert!(locations.contains("http://127.0.0.1:8080/;"), "{locations}");
     locations.replace("127.0.0.1:8080", &agent.to_string())

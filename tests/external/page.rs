@@ -242,9 +242,9 @@ fn an_open_page_follows_the_file() {
 
 #[test]
 #[ignore = "needs chromium, nginx, and node with playwright-core and axe-core"]
-fn it_works_below_the_path_of_a_proxy_with_the_readmes_configuration() {
+fn it_works_below_the_path_of_a_proxy_with_the_documented_configuration() {
     look_through("proxy.js", |agent| {
-        let nginx = Nginx::start(&nginx::readme(agent));
+        let nginx = Nginx::start(&nginx::documented(agent));
         (format!("https://{}/hotspots", nginx.address), nginx)
     });
 }

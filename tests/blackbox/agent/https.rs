@@ -340,9 +340,9 @@ fn openssl_and_curl_are_served() {
 
 #[test]
 #[ignore = "needs openssl and curl"]
-fn the_certificate_of_readmes_command_is_good() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let (_, rest) = readme.split_once("openssl req ").unwrap();
+fn the_certificate_of_the_documented_command_is_good() {
+    let document = include_str!("../../../docs/configuration.md");
+    let (_, rest) = document.split_once("openssl req ").unwrap();
     let command = format!("openssl req {}", rest.split("```").next().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let made = Command::new("sh").args(["-c", &command]).current_dir(folder.path()).output().unwrap();
