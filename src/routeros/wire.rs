@@ -282,7 +282,7 @@ impl Decoder {
 mod tests {
     use super::*;
 
-    /// Lengths and their forms, from MikroTik's documentation and the traces of `routeros-api.md`.
+    /// Lengths and their forms, from MikroTik's documentation and recorded traces.
     const LENGTHS: &[(usize, &[u8])] = &[
         (0x00, &[0x00]),
         (0x7F, &[0x7F]),

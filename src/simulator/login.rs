@@ -141,7 +141,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// The vector of `routeros-api.md`, there from a client library's tests.
+    /// A known pair of challenge and response, from a client library's tests.
     #[test]
     fn a_challenge_is_answered_as_documented() {
         assert_eq!(answer(b"passTest", &[0xAB, 0xC1, 0x23]), "0021277bff9ac7caf06aa608e46616d47f");

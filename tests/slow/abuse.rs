@@ -1,4 +1,4 @@
-//! The attacks of design.md on the program itself: it goes on answering people, and stays small.
+//! Attacks on the program itself: it goes on answering people, and stays small.
 //!
 //! Each holds in any build; the bound of 16 MB is a release build's, and so are the figures worth
 //! telling:

@@ -126,7 +126,7 @@ fn a_trap_leaves_the_session_as_it_was() {
     });
 }
 
-/// routeros-api.md: a trap's number is the one that it ends with.
+/// The number of a trap is the one that its message ends with.
 #[test]
 fn a_number_in_the_middle_of_a_trap_decides_nothing() {
     let script = answer(&[&["!trap", "TAG", "=message=failure: the room (6) is taken"], &["!done", "TAG"]]);
