@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::front::Front;
-use super::reload::{in_a_line, shown};
+use super::problems::{in_a_line, shown};
 use crate::clock::Moment;
 use crate::config::{Changes, Config};
 use crate::http::Routes;

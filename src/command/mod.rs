@@ -5,6 +5,7 @@ pub mod anew;
 pub mod check;
 pub mod demo;
 mod front;
+mod problems;
 mod reload;
 pub mod run;
 mod serve;

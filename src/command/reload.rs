@@ -10,13 +10,11 @@ use smol::{Task, Timer, unblock};
 
 use super::Failure;
 use super::agent::Agent;
+use super::problems::{in_a_line, shown};
 use crate::clock::Moment;
 use crate::config::{self, Config, Problems, Watch};
 use crate::state::{Problem, Reload};
 use crate::timings::Timings;
-
-/// Most problems that a line of the log tells.
-const LOGGED: usize = 5;
 
 /// What a command makes of each configuration before it is used.
 pub(super) type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
@@ -212,26 +210,10 @@ async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
     request.or(late).await
 }
 
-/// A problem or a warning as the page and the JSON show it.
-pub(super) fn shown(problem: &config::Problem) -> Problem {
-    let problem = problem.public();
-    Problem { place: problem.place().into(), message: problem.message().into(), excerpt: problem.excerpt() }
-}
-
 /// Whether a problem names no site and nothing else of the file's content: of its syntax, of `http`, or of a whole file.
 fn is_harmless(problem: &Problem) -> bool {
     let is_of_file = problem.excerpt.is_none() && !problem.place.starts_with("MIKROTIK_");
     is_of_file || ["not RON", "http."].iter().any(|start| problem.message.starts_with(start))
-}
-
-/// The first of them, without what their lines look like.
-pub(super) fn in_a_line(problems: &[Problem]) -> String {
-    let told = problems.iter().take(LOGGED).map(|problem| format!("{}: {}", problem.place, problem.message));
-    let mut told: Vec<String> = told.collect();
-    if problems.len() > LOGGED {
-        told.push(format!("and {} more, which phsweb-agent check tells", problems.len() - LOGGED));
-    }
-    told.join("; ")
 }
 
 #[cfg(test)]
