@@ -46,7 +46,8 @@ pub(super) fn serve(
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
         let (keeper, orders) = gate::keeper();
-        let limits = gate::Limits::new(config.http.max_connections, &timings);
+        let unread = store.budget().answer.min(gate::MAX_ANSWER);
+        let limits = gate::Limits { unread, ..gate::Limits::new(config.http.max_connections, &timings) };
         let https = config.http.tls.clone();
         let http = config.http.clone();
         // All of it ends when it is dropped at the end of this block.

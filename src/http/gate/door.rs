@@ -12,11 +12,6 @@ use smol::Task;
 use super::socket::SEND_BUFFER;
 use crate::http::peer;
 
-/// The most memory for answers that clients have not yet read, in bytes: the
-/// longest possible answer fits, and a router has it to spare. Past it the answer
-/// that has been in reading for longest goes, with its connection.
-const MAX_UNREAD: usize = super::limits::MAX_ANSWER;
-
 /// The most bytes of answers that the kernel holds for clients, which takes up to twice as much for them. It is what
 /// the usual 512 connections can have together; where `max_connections` is higher, they share it. Past it the answer
 /// that the kernel has held for longest goes, with its connection.
@@ -63,6 +58,8 @@ struct Seats {
     /// Those with answers that their clients have not read, by the time since when.
     holders: BTreeSet<(Instant, u32)>,
     unread: usize,
+    /// Most bytes of answers that clients have not read yet, see [`Limits::unread`](super::limits::Limits::unread).
+    max_unread: usize,
     queued: usize,
 }
 
@@ -147,7 +144,7 @@ pub(super) struct Seat {
 
 impl Door {
     /// A door for so many connections, at least one.
-    pub(super) fn new(max_connections: usize) -> Self {
+    pub(super) fn new(max_connections: usize, max_unread: usize) -> Self {
         let max = max_connections.max(1);
         let seats = Seats {
             max,
@@ -158,6 +155,7 @@ impl Door {
             groups: HashMap::new(),
             holders: BTreeSet::new(),
             unread: 0,
+            max_unread,
             queued: 0,
         };
         Self { seats: Mutex::new(seats) }
@@ -415,7 +413,7 @@ impl Seat {
         let mut out = Vec::new();
         let mut seats = self.door.lock();
         seats.hold(self.number, bytes, queued);
-        while seats.unread > MAX_UNREAD || seats.queued > MAX_QUEUED {
+        while seats.unread > seats.max_unread || seats.queued > MAX_QUEUED {
             let mut slowest = seats.holders.iter().map(|(_, number)| *number);
             let Some(number) = slowest.find(|number| *number != self.number) else { break };
             out.push(seats.remove(number));
@@ -456,6 +454,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::http::gate::MAX_ANSWER;
 
     /// Lets so many in, each at a stage that it has had for so long.
     fn admit(door: &Arc<Door>, count: usize, stage: Stage, for_s: u64) -> Vec<u32> {
@@ -482,7 +481,7 @@ mod tests {
     /// Clients that come, of whom most do so to read nothing, while others like them hold the other seats.
     #[test]
     fn who_comes_among_many_is_not_pushed_out_for_those_who_do_not_read() {
-        let door = Arc::new(Door::new(100));
+        let door = Arc::new(Door::new(100, MAX_ANSWER));
         let readers = admit(&door, 60, Stage::Reading, 5);
         let person = admit(&door, 1, Stage::Opening, 0);
         let others = admit(&door, 34, Stage::Opening, 0);
@@ -511,7 +510,7 @@ mod tests {
 
     #[test]
     fn a_flood_from_many_addresses_spares_a_client_with_a_long_round_trip() {
-        let door = Arc::new(Door::new(512));
+        let door = Arc::new(Door::new(512, MAX_ANSWER));
         let far = admit(&door, 1, Stage::Opening, 0);
         flood(&door, 250);
         assert_eq!((are_in(&door, &far), door.lock().taken.len()), (1, 512));
@@ -531,7 +530,7 @@ mod tests {
     #[test]
     fn the_work_of_an_eviction_does_not_grow_with_the_connections() {
         let [few, many] = [512, 65_536].map(|connections| {
-            let door = Arc::new(Door::new(connections));
+            let door = Arc::new(Door::new(connections, MAX_ANSWER));
             for number in 0..u32::try_from(connections).unwrap() {
                 door.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number / 8).into()), |seat| {
                     seat.idle();
@@ -577,7 +576,7 @@ mod tests {
         let mut random = fastrand::Rng::with_seed(15);
         for _ in 0..50 {
             // All of one address: it has a share of them all.
-            let door = Arc::new(Door::new(1000));
+            let door = Arc::new(Door::new(1000, MAX_ANSWER));
             for _ in 0..random.usize(1..60) {
                 let seconds = if random.bool() { 0 } else { random.u64(2..9) };
                 admit(&door, 1, *random.choice(&stages).unwrap(), seconds);
@@ -595,7 +594,7 @@ mod tests {
 
     #[test]
     fn answers_that_the_kernel_holds_have_a_limit_together() {
-        let door = Arc::new(Door::new(2000));
+        let door = Arc::new(Door::new(2000, MAX_ANSWER));
         let holding = |count: usize| -> Vec<u32> {
             let before = door.lock().next;
             for _ in 0..count {
@@ -615,7 +614,7 @@ mod tests {
     /// Who reads for a moment only is spared.
     #[test]
     fn who_reads_an_answer_keeps_the_seat_in_a_flood() {
-        let door = Arc::new(Door::new(100));
+        let door = Arc::new(Door::new(100, MAX_ANSWER));
         let readers = admit(&door, 40, Stage::Reading, 0);
         admit(&door, 500, Stage::Opening, 0);
         assert_eq!(are_in(&door, &readers), 40);

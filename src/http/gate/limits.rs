@@ -24,6 +24,9 @@ pub struct Limits {
     /// Connections at once, at least 1. One address (or IPv6 /64) has three
     /// quarters of them at most, though never fewer than 32.
     pub max_connections: usize,
+    /// Bytes of answers that clients have not read yet, over all connections. Past it the answer that has been held for
+    /// longest is dropped, with its connection.
+    pub unread: usize,
     /// `Timings::client_head`, and so on.
     pub head: Duration,
     /// See there.
@@ -37,11 +40,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// So many connections, each with these times.
+    /// So many connections, each with these times. Unread answers may take as much as the longest one.
     #[must_use]
     pub fn new(max_connections: usize, timings: &Timings) -> Self {
         Self {
             max_connections,
+            unread: MAX_ANSWER,
             head: timings.client_head,
             body: timings.client_body,
             write: timings.client_write,

@@ -86,7 +86,7 @@ pub async fn serve(
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             proxies: Arc::default(),
         },
-        door: Arc::new(Door::new(limits.max_connections)),
+        door: Arc::new(Door::new(limits.max_connections, limits.unread)),
         workers,
         executor: &executor,
     };
