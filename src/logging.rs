@@ -10,6 +10,7 @@
 //! Lines that clients can cause are rate-limited: see `limit`. Audit lines are not, and have priority in the queue.
 
 mod limit;
+mod line;
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -24,22 +25,16 @@ use rustix::io::ioctl_fionbio;
 use rustix::stdio::dup2_stderr;
 use simple_logger::SimpleLogger;
 
-use crate::text::visible;
+pub use line::AUDIT;
+
 use limit::Limiter;
+use line::Line;
 
 /// Most lines waiting to be written: a burst from a thousand sites.
 const MAX_WAITING: usize = 1024;
 
-/// Longest text of a line, in bytes; the rest of it is cut off. With what stands before it in the line it must
-/// find room in a pipe, which for a user with many of them is one page, 4 KiB.
-const MAX_TEXT: usize = 3 * 1024;
-
 /// Longest wait at the end for the lines under way: the program must end within 2 s.
 const FLUSH: Duration = Duration::from_millis(500);
-
-/// The target of audit lines: the admin's actions. Only the admin can cause them, and how many may wait is limited where
-/// they are done, so their rate is not limited here.
-pub const AUDIT: &str = "phsweb_agent::audit";
 
 /// From one look for a report that is due to the next, where none is expected.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -49,12 +44,7 @@ const STACK: usize = 128 * 1024;
 
 /// Begins to log. `level` stands above `RUST_LOG`, which stands above the default.
 pub fn start(level: Option<LevelFilter>) {
-    let writer = SimpleLogger::new()
-        .with_utc_timestamps()
-        .with_level(LevelFilter::Info)
-        .env()
-        // It calls an error what the gate does on purpose: no more connections are wanted.
-        .with_module_level("tiny_http", LevelFilter::Off);
+    let writer = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Info).env();
     let writer = match level {
         Some(level) => writer.with_level(level),
         None => writer,
@@ -114,42 +104,6 @@ struct State {
     writing: bool,
     /// Whether none is to be written any more.
     has_ended: bool,
-}
-
-struct Line {
-    level: Level,
-    target: String,
-    text: String,
-}
-
-impl Line {
-    fn of(record: &Record) -> Self {
-        // Texts of routers and clients can't make another line of it, nor look like one.
-        let mut text: String = record.args().to_string().chars().map(visible).collect();
-        if cut(&mut text, MAX_TEXT) {
-            text.push('…');
-        }
-        Self { level: record.level(), target: record.target().into(), text }
-    }
-
-    fn is_audit(&self) -> bool {
-        self.target == AUDIT
-    }
-
-    /// Whether its rate is limited. Nobody sees debug and trace lines but who wants each of them.
-    fn is_limited(&self) -> bool {
-        self.level <= Level::Info && !self.is_audit()
-    }
-}
-
-/// Cuts a text off after this many bytes at most; whether anything was.
-fn cut(text: &mut String, most: usize) -> bool {
-    let is_long = text.len() > most;
-    if is_long {
-        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
-        text.truncate(end);
-    }
-    is_long
 }
 
 impl State {

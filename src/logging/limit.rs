@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use log::Record;
 
-use super::{Line, cut};
+use super::line::{Line, cut};
 
 /// The modules whose lines clients can cause begin with this.
 const OF_CLIENTS: &str = "phsweb_agent::http";

@@ -8,7 +8,9 @@ mod reading;
 mod reload;
 mod room;
 mod snapshot;
+mod store;
 
 pub use reading::{Reading, ReadingState};
 pub use reload::{Problem, Reload};
-pub use snapshot::{ConnectionEvent, Host, Link, SiteState, Snapshot, Store, Usage};
+pub use snapshot::{ConnectionEvent, Host, Link, SiteState, Snapshot, Usage};
+pub use store::Store;

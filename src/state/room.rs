@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::SiteState;
+use super::snapshot::SiteState;
 use crate::clock::Moment;
 use crate::memory::fair_limit;
 
