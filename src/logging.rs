@@ -18,7 +18,7 @@ use std::io::{self, PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsFd;
 use std::sync::{Condvar, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use rustix::io::ioctl_fionbio;
@@ -44,7 +44,7 @@ const STACK: usize = 128 * 1024;
 
 /// Begins to log. `level` stands above `RUST_LOG`, which stands above the default.
 pub fn start(level: Option<LevelFilter>) {
-    let writer = SimpleLogger::new().with_utc_timestamps().with_level(LevelFilter::Info).env();
+    let writer = SimpleLogger::new().with_level(LevelFilter::Info).env();
     let writer = match level {
         Some(level) => writer.with_level(level),
         None => writer,
@@ -145,9 +145,9 @@ impl Queue {
             drop(state);
             for Line { level, target, text } in std::iter::once(line).chain(note(lost)) {
                 detour.write(|| {
-                    writer.log(
-                        &Record::builder().level(level).target(&target).args(format_args!("{text}")).build(),
-                    );
+                    let mut record = Record::builder();
+                    record.level(level).target(&target);
+                    write_dated(writer, &record.args(format_args!("{text}")).build());
                 });
             }
             state = self.lock();
@@ -169,6 +169,15 @@ impl Queue {
         let busy = |state: &mut State| state.writing || !state.lines.is_empty();
         let waited = self.idle.wait_timeout_while(self.lock(), FLUSH, busy);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// Writes a line with its date. The logger's own dates would take ten KiB more of flash.
+fn write_dated(writer: &SimpleLogger, record: &Record) {
+    if writer.enabled(record.metadata()) {
+        // A write there does not fail, see `Detour`.
+        let _ = write!(io::stderr(), "{} ", humantime::format_rfc3339_millis(SystemTime::now()));
+        writer.log(record);
     }
 }
 
