@@ -197,9 +197,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let Some(bytes) = or(left, events.next()).await else {
                 return Err(End::Gone);
             };
-            // Many share these bytes: they cost this connection nothing.
-            self.seat.holds(0, bytes.len().min(SEND_BUFFER));
+            let queued = bytes.len().min(SEND_BUFFER);
+            self.seat.holds_shared(&bytes, queued);
             let deadline = self.put(&bytes).await?;
+            drop(bytes);
+            self.seat.holds(0, queued);
             self.acknowledged(deadline).await?;
         }
     }

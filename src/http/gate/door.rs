@@ -61,6 +61,8 @@ struct Seats {
     /// Most bytes of answers that clients have not read yet, see [`Limits::unread`](super::limits::Limits::unread).
     max_unread: usize,
     queued: usize,
+    /// How many connections hold the same bytes, by their address in memory: these are counted once.
+    shared: HashMap<usize, usize>,
 }
 
 /// Connections of each [`Class`], the oldest first.
@@ -79,6 +81,8 @@ struct Taken {
     /// Since when its client has not read all of an answer.
     held_since: Option<Instant>,
     unread: usize,
+    /// The address in memory of what it holds, if others may hold the same.
+    shared: Option<usize>,
     queued: usize,
     /// The connection itself: dropping it closes it.
     task: Option<Task<()>>,
@@ -157,6 +161,7 @@ impl Door {
             unread: 0,
             max_unread,
             queued: 0,
+            shared: HashMap::new(),
         };
         Self { seats: Mutex::new(seats) }
     }
@@ -199,6 +204,7 @@ impl Door {
             class: Class::New,
             held_since: None,
             unread: 0,
+            shared: None,
             queued: 0,
             task: None,
         };
@@ -322,12 +328,31 @@ impl Seats {
         }
     }
 
-    /// Notes how much of an answer there is for a client here, and how much in the kernel.
-    fn hold(&mut self, number: u32, unread: usize, queued: usize) {
+    /// Notes how much of an answer there is for a client here, whether others may hold the same, and how much is in the
+    /// kernel.
+    fn hold(&mut self, number: u32, unread: usize, shared: Option<usize>, queued: usize) {
         let Some(taken) = self.taken.get_mut(&number) else { return };
-        self.unread = self.unread - taken.unread + unread;
+        // The last of those who share it has held it.
+        let is_last = taken.shared.is_none_or(|key| match self.shared.get_mut(&key) {
+            Some(holders @ 2..) => {
+                *holders -= 1;
+                false
+            }
+            _ => self.shared.remove(&key).is_some(),
+        });
+        if is_last {
+            self.unread -= taken.unread;
+        }
+        let is_first = shared.is_none_or(|key| {
+            let holders = self.shared.entry(key).or_default();
+            *holders += 1;
+            *holders == 1
+        });
+        if is_first {
+            self.unread += unread;
+        }
         self.queued = self.queued - taken.queued + queued;
-        (taken.unread, taken.queued) = (unread, queued);
+        (taken.unread, taken.shared, taken.queued) = (unread, shared, queued);
         let since = (unread + queued > 0).then(|| taken.held_since.unwrap_or_else(Instant::now));
         let before = std::mem::replace(&mut taken.held_since, since);
         if before != since {
@@ -339,7 +364,7 @@ impl Seats {
     }
 
     fn remove(&mut self, number: u32) -> Option<Task<()>> {
-        self.hold(number, 0, 0);
+        self.hold(number, 0, None, 0);
         self.unfile(number);
         self.taken.remove(&number)?.task
     }
@@ -410,9 +435,18 @@ impl Seat {
     /// It holds so many bytes of answer for its client, and the kernel so many. Others may have to go for them to
     /// fit.
     pub(super) fn holds(&self, bytes: usize, queued: usize) {
+        self.hold(bytes, None, queued);
+    }
+
+    /// It holds bytes that other connections may hold, too.
+    pub(super) fn holds_shared(&self, bytes: &Arc<[u8]>, queued: usize) {
+        self.hold(bytes.len(), Some(bytes.as_ptr().addr()), queued);
+    }
+
+    fn hold(&self, bytes: usize, shared: Option<usize>, queued: usize) {
         let mut out = Vec::new();
         let mut seats = self.door.lock();
-        seats.hold(self.number, bytes, queued);
+        seats.hold(self.number, bytes, shared, queued);
         while seats.unread > seats.max_unread || seats.queued > MAX_QUEUED {
             let mut slowest = seats.holders.iter().map(|(_, number)| *number);
             let Some(number) = slowest.find(|number| *number != self.number) else { break };
@@ -609,6 +643,31 @@ mod tests {
         assert_eq!((are_in(&door, &first), are_in(&door, &second)), (0, 512));
         door.resize(1);
         assert_eq!(door.lock().queued, SEND_BUFFER);
+    }
+
+    #[test]
+    fn events_are_counted_once_for_all_who_hold_the_same() {
+        let door = Arc::new(Door::new(100, 2500));
+        let holding = |bytes: &Arc<[u8]>| -> u32 {
+            let number = door.lock().next;
+            door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
+                seat.holds_shared(bytes, 0);
+                hold(seat)
+            });
+            number
+        };
+        let [first, second, third] = [(); 3].map(|()| Arc::<[u8]>::from([0; 1000]));
+        let of_first = [(); 5].map(|()| holding(&first));
+        let of_second = holding(&second);
+        let unread = || door.lock().unread;
+        assert_eq!((unread(), are_in(&door, &of_first)), (2000, 5));
+        // All who hold the first have to go for the third to fit.
+        let of_third = holding(&third);
+        assert_eq!((unread(), are_in(&door, &of_first)), (2000, 0));
+        assert_eq!(are_in(&door, &[of_second, of_third]), 2);
+        door.resize(1);
+        let shared = door.lock().shared.len();
+        assert_eq!((unread(), shared), (1000, 1));
     }
 
     /// Who reads for a moment only is spared.
