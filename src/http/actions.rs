@@ -4,17 +4,20 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::Error as _;
 use smol::Timer;
+use smol::channel::bounded;
 use smol::future::FutureExt;
 
 use super::api;
 use super::auth::Role;
 use super::message::{Request, Response, problem};
 use crate::action::{Desk, Kick, Kicked, Page, Refreshed, Refusal, Step, Users};
+use crate::executor;
 use crate::logging;
 use crate::routeros::error::{Cause, Error};
 
@@ -30,6 +33,9 @@ pub(super) const MAX_REFRESHES: usize = 192;
 
 /// Longest text of others in a line, in characters; a name of 10 KB is cut.
 const MAX_QUOTED: usize = 100;
+
+/// The same once it is escaped, in bytes.
+const MAX_ESCAPED: usize = 4 * MAX_QUOTED + 2;
 
 /// How it went at each site.
 pub(super) type Outcomes = Vec<(String, Result<Refreshed, Refusal>)>;
@@ -78,7 +84,12 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 }
 
 /// Ends a session.
-pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
+pub(super) async fn kick(desk: &Arc<Desk>, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
+    let (desk, site) = (desk.clone(), site.to_owned());
+    to_the_end(async move { logged_kick(&desk, &site, kick, who).await }).await
+}
+
+async fn logged_kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
     let (user, mac, id) = (quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
     let what = format!("kick site={site} user={user} mac={mac} session={id}");
     let kicked = in_time(desk, Instant::now(), desk.kick(site, kick)).await;
@@ -95,7 +106,12 @@ pub(super) async fn kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Resul
 }
 
 /// Tries the way to a site's router.
-pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
+pub(super) async fn test(desk: &Arc<Desk>, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
+    let (desk, site) = (desk.clone(), site.to_owned());
+    to_the_end(async move { logged_test(&desk, &site, who).await }).await
+}
+
+async fn logged_test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
     let steps = in_time(desk, Instant::now(), desk.test(site)).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
@@ -103,6 +119,19 @@ pub(super) async fn test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>,
     });
     log_action(who, &format!("test site={site}"), outcome);
     steps
+}
+
+/// Runs an action to its end, with its line in the log, even if the client disconnects or is disconnected meanwhile.
+async fn to_the_end<T: Send + 'static>(
+    action: impl Future<Output = Result<T, Refusal>> + Send + 'static,
+) -> Result<T, Refusal> {
+    let (done, outcome) = bounded(1);
+    executor::spawn(async move {
+        // An error means that nobody waits for it.
+        let _ = done.try_send(action.await);
+    })
+    .detach();
+    outcome.recv().await.unwrap_or(Err(Refusal::Abandoned))
 }
 
 /// The users of a page.
@@ -170,11 +199,18 @@ fn log_action(who: Who, what: &str, outcome: Result<String, &Refusal>) {
     }
 }
 
-/// A text of others in a line: quoted, so that it is no line of its own, and not longer than is read.
+/// A text of others in a line: quoted, so that it is no line of its own, and not longer than is read. Escaped it may be
+/// ten times as long, and what follows it in the line must not be cut off.
 fn quoted(text: &str) -> String {
     let cut = cut(text);
-    let more = if cut.len() < text.len() { "…" } else { "" };
-    format!("{cut:?}{more}")
+    let mut quoted = format!("{cut:?}");
+    let is_long = quoted.len() > MAX_ESCAPED;
+    let end = (0..=MAX_ESCAPED.min(quoted.len())).rev().find(|&at| quoted.is_char_boundary(at));
+    quoted.truncate(end.unwrap_or_default());
+    if is_long || cut.len() < text.len() {
+        quoted.push('…');
+    }
+    quoted
 }
 
 /// The begin of a text.
@@ -235,4 +271,17 @@ fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     first + letters.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_in_a_line_is_short_however_it_is_escaped() {
+        assert_eq!(quoted("ada \"x\""), r#""ada \"x\"""#);
+        assert_eq!(quoted(&"é".repeat(101)), format!("\"{}\"…", "é".repeat(100)));
+        let escaped = quoted(&"\u{10FFFD}".repeat(100));
+        assert!(escaped.len() <= MAX_ESCAPED + '…'.len_utf8() && escaped.ends_with('…'), "{escaped}");
+    }
 }
