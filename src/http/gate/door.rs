@@ -13,8 +13,9 @@ use super::socket::SEND_BUFFER;
 use crate::http::peer;
 
 /// The most bytes of answers that the kernel holds for clients, which takes up to twice as much for them. It is what
-/// the usual 512 connections can have together; where `max_connections` is higher, they share it. Past it the answer
-/// that the kernel has held for longest goes, with its connection.
+/// the usual 512 connections can have together; where `max_connections` is higher, they share it, and where little memory
+/// is for answers, it is less: a container's limit counts the kernel's buffers, too. Past it the answer that the kernel
+/// has held for longest goes, with its connection.
 const MAX_QUEUED: usize = 512 * SEND_BUFFER;
 
 /// Share of the connections that one address can always have. Small settings
@@ -447,7 +448,7 @@ impl Seat {
         let mut out = Vec::new();
         let mut seats = self.door.lock();
         seats.hold(self.number, bytes, shared, queued);
-        while seats.unread > seats.max_unread || seats.queued > MAX_QUEUED {
+        while seats.unread > seats.max_unread || seats.queued > MAX_QUEUED.min(2 * seats.max_unread) {
             let mut slowest = seats.holders.iter().map(|(_, number)| *number);
             let Some(number) = slowest.find(|number| *number != self.number) else { break };
             out.push(seats.remove(number));
