@@ -51,6 +51,8 @@ for target; do
   # Nothing unwinds, so no table for it is needed.
   flags=(-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no
     -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
+  # Derived Debug prints the names of types and variants alone, as far as anything prints it: its fields are code for nobody.
+  [ "$cargo" != debian ] || flags+=(-Z fmt-debug=shallow)
   for flag in $zig; do flags+=(-C "link-arg=$flag"); done
   # Where sources lie on this machine has no place in a binary. They must be there to be named.
   $cargo fetch --quiet --locked
