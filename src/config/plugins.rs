@@ -249,7 +249,7 @@ impl<'f> Check<'f, '_> {
                 labels.iter().find(|twin| **twin != property && label_name(twin) == label)
             {
                 Some(format!("becomes the same label `{label}` as {twin:?}; expected one of the two"))
-            } else if private && properties::is_personal(&property) {
+            } else if private && properties::is_personal(menu, &property) {
                 Some(
                     "tells who somebody is, and /metrics is for all viewers, with no series a user; expected \
                      what many have in common, such as \"server\""

@@ -14,7 +14,7 @@ pub(super) fn is_property(text: &str) -> bool {
 
 /// Properties that hold secrets in whatever menu, beside those that [`WORDS`] find. The names are those of MikroTik's
 /// manual: "Router AAA" lists what the policy `sensitive` covers, and the page of each menu has the rest.
-const SECRET: [&str; 38] = [
+const SECRET: [&str; 32] = [
     // /interface/macsec, /interface/lte.
     "cak",
     "pin",
@@ -57,14 +57,7 @@ const SECRET: [&str; 38] = [
     "vpn-wireguard-client-config-qrcode",
     // /snmp: the community of versions 1 and 2c is their password.
     "trap-community",
-    // Scripts, which log in to other services: /system/scheduler, /ip/hotspot/user/profile, /ppp/profile,
-    // /ip/dhcp-client, /interface/vrrp. Others end in `-script`.
-    "on-event",
-    "on-login",
-    "on-logout",
-    "on-up",
-    "on-down",
-    "on-message",
+    // A script, which logs in to other services. Others begin with `on-` or end in `-script`.
     "script",
 ];
 
@@ -124,16 +117,21 @@ pub(super) fn is_secret(menu: &str, property: &str) -> bool {
     // A key of a later version is taken for a secret one; `key-id` and `group-key-update` are none.
     let ends_with = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
     let is_key = ends_with(&["-key", "-keys"]) && !has(&["public"]);
-    (has(&WORDS) || is_key || ends_with(&["-script", "-pin", "-puk"])) && !HARMLESS.contains(&last)
+    (has(&WORDS) || is_key || last.starts_with("on-") || ends_with(&["-script", "-pin", "-puk"]))
+        && !HARMLESS.contains(&last)
 }
 
 /// Whether its values tell who somebody is, or which device is whose: by the last word of its name. An address, a number
 /// or a key tells one device from another, and a `target` of `/queue/simple` is one.
-pub(super) fn is_personal(property: &str) -> bool {
-    const WHO: [&str; 56] = [
+pub(super) fn is_personal(menu: &str, property: &str) -> bool {
+    /// What the other end is, or one session, is so whatever the last word.
+    const BEGINS: [&str; 4] = ["remote", "src", "dst", "session"];
+    const WHO: [&str; 64] = [
         "account",
         "address",
         "addresses",
+        "agent",
+        "bssid",
         "called",
         "caller",
         "client",
@@ -143,16 +141,19 @@ pub(super) fn is_personal(property: &str) -> bool {
         "device",
         "email",
         "fingerprint",
+        "fqdn",
         "from",
         "host",
         "hostname",
         "hosts",
         "iccid",
         "id",
+        "identifier",
         "identity",
         "ids",
         "imei",
         "imsi",
+        "info",
         "ip",
         "key",
         "latitude",
@@ -183,19 +184,29 @@ pub(super) fn is_personal(property: &str) -> bool {
         "subscriber",
         "target",
         "text",
+        "to",
+        "uid",
         "uri",
         "url",
         "user",
         "username",
+        "who",
     ];
-    words(property).last().is_some_and(|word| WHO.contains(&word.as_str()))
+    let property = property.to_ascii_lowercase();
+    words(&property).last().is_some_and(|word| WHO.contains(&word.as_str()))
+        || BEGINS.iter().any(|begin| property.starts_with(begin))
+        // `<pppoe-USER>`; those of radios and ARP are the router's own.
+        || (property == "interface" && !["/registration-table", "/arp"].iter().any(|end| menu.ends_with(end)))
 }
 
 /// Whether the rows of a menu are about people or their devices: who is there, with what, and what they do.
 pub(super) fn is_about_people(menu: &str) -> bool {
     /// These menus and all below them.
-    const MENUS: [&str; 25] = [
+    const MENUS: [&str; 41] = [
         "/interface/bridge/host",
+        "/interface/bridge/mdb",
+        "/interface/dot1x/server/active",
+        "/interface/ethernet/switch/host",
         "/interface/l2tp-server",
         "/interface/ovpn-server",
         "/interface/pppoe-server",
@@ -208,29 +219,42 @@ pub(super) fn is_about_people(menu: &str) -> bool {
         "/ip/dhcp-server/lease",
         // What is looked up and visited.
         "/ip/dns/cache",
+        "/ip/firewall/address-list",
         "/ip/firewall/connection",
         "/ip/ipsec/active-peers",
+        "/ip/ipsec/installed-sa",
         "/ip/kid-control",
+        "/ip/neighbor",
+        "/ip/pool/used",
         "/ip/proxy",
+        "/ip/smb/sessions",
+        "/ip/socks/connections",
         "/ipv6/dhcp-server/binding",
+        "/ipv6/firewall/address-list",
         "/ipv6/firewall/connection",
         "/ipv6/neighbor",
+        "/ipv6/pool/used",
         "/log",
+        "/queue/simple",
+        "/system/history",
+        "/tool/ip-scan",
+        "/tool/mac-scan",
+        "/tool/mac-server/sessions",
         "/tool/sms",
-        "/tool/sniffer",
+        "/tool/torch",
         "/tool/user-manager",
         "/user",
         "/user-manager",
     ];
     /// Menus below these.
     const PARENTS: [&str; 2] = ["/ip/hotspot/", "/ppp/"];
-    /// The ends of those of wireless, wifi, wifiwave2 and `CAPsMAN`.
-    const ENDS: [&str; 2] = ["/access-list", "/registration-table"];
+    /// In those of wireless, wifi, wifiwave2 and `CAPsMAN`, and of the tools that listen.
+    const PARTS: [&str; 4] = ["/access-list", "/registration-table", "/sniffer", "/snooper"];
     let is_below =
         |above: &&str| menu.strip_prefix(*above).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     MENUS.iter().any(is_below)
         || PARENTS.iter().any(|above| menu.starts_with(above))
-        || ENDS.iter().any(|end| menu.ends_with(end))
+        || PARTS.iter().any(|part| menu.contains(part))
 }
 
 /// `mac-address` is of two words.
@@ -288,6 +312,9 @@ mod tests {
             "vpn-wireguard-client-config-qrcode",
             "trap-community",
             "on-login",
+            "on-master",
+            "on-backup",
+            "on-fail",
             "up-script",
             "source",
             "contents",
@@ -359,21 +386,31 @@ mod tests {
             "public-key",
             "client-address",
             "ip-addresses",
-        ] {
-            assert!(is_personal(name), "{name}");
-        }
-        for name in [
-            "server",
-            "status",
-            "login-by",
-            "dynamic",
+            "info",
+            "client-info",
             "interface",
-            "profile",
-            "service",
-            "ssid",
-            "address-list",
+            "remote",
+            "remote-port",
+            "src-port",
+            "dst",
+            "who",
+            "bssid",
+            "identifier",
+            "uid",
+            "session",
+            "sessions",
+            "fqdn",
+            "email-to",
+            "user-agent",
         ] {
-            assert!(!is_personal(name), "{name}");
+            assert!(is_personal("/any/menu", name), "{name}");
+        }
+        for name in ["server", "status", "login-by", "dynamic", "profile", "service", "ssid", "address-list"]
+        {
+            assert!(!is_personal("/any/menu", name), "{name}");
+        }
+        for menu in ["/interface/wifi/registration-table", "/ip/arp"] {
+            assert!(!is_personal(menu, "interface"), "{menu}");
         }
     }
 
@@ -397,6 +434,21 @@ mod tests {
             "/user-manager/session",
             "/tool/sms/inbox",
             "/ip/arp",
+            "/ip/neighbor",
+            "/queue/simple",
+            "/ip/pool/used",
+            "/interface/dot1x/server/active",
+            "/interface/ethernet/switch/host",
+            "/interface/bridge/mdb",
+            "/ip/firewall/address-list",
+            "/ip/smb/sessions",
+            "/ip/socks/connections",
+            "/interface/wireless/snooper",
+            "/interface/wireless/sniffer/packet",
+            "/tool/torch",
+            "/tool/sniffer/host",
+            "/tool/mac-server/sessions",
+            "/system/history",
         ] {
             assert!(is_about_people(menu), "{menu}");
         }
@@ -412,6 +464,18 @@ mod tests {
             "/system/health",
         ] {
             assert!(!is_about_people(menu), "{menu}");
+        }
+    }
+
+    #[test]
+    fn private_plugins_of_the_shipped_file_are_about_people() {
+        let shipped = include_str!("../../sites.ron");
+        let plugins = shipped.split("menu: \"").skip(1);
+        let menus = plugins.filter(|plugin| plugin.contains("private: true"));
+        let menus: Vec<&str> = menus.filter_map(|plugin| plugin.split('"').next()).collect();
+        assert!(menus.len() >= 8, "{menus:?}");
+        for menu in menus {
+            assert!(is_about_people(menu), "{menu}");
         }
     }
 }
