@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::contents::{Contents, is_open_to_all};
 use super::fields::{is_own, parts_of};
-use super::problem::{Problem, UNNAMED, is_path_like, is_variable_like, kind, shown};
+use super::problem::{Problem, UNNAMED, described, is_path_like, is_variable_like, kind};
 use super::syntax::explain;
 
 /// Most problems that are told: the rest is told once these are mended. The same holds for warnings.
@@ -170,11 +170,9 @@ impl<'f> Reader<'f> {
 
     /// Notes that `node`, the value of `name`, is not what was `expected`.
     pub(super) fn unexpected(&mut self, name: &str, node: Node<'f>, expected: &str) {
-        // A secret that came to the wrong place.
-        if ["Plain", "Env", "File", "Token"].iter().any(|word| node.0.starts_with(word)) {
-            return self.other_kind(name, node, expected);
-        }
-        self.problem(node, format!("{name}: found {}; expected {expected}", shown(node.0)));
+        let found = described(node.0);
+        let told = if found == node.0 { found.len() } else { 0 };
+        self.problem_at(self.offset(node.0), told, format!("{name}: found {found}; expected {expected}"));
     }
 
     /// Warns of something at `node`, whose content may be a secret. The message begins with the field's name, as those of

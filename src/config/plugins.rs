@@ -153,16 +153,19 @@ impl<'f> Check<'f, '_> {
         let mut words = Vec::new();
         for node in self.up_to(MAX_QUERY, "query", node, "query words, such as [\"status=bound\"]") {
             let Some(word) = self.reader.value::<String>("query", node, &expected) else { continue };
-            let property =
-                word.trim_start_matches(['-', '=', '<', '>']).split('=').next().unwrap_or_default();
-            if let Some(meant) = word.strip_prefix('?') {
-                self.reader.unexpected("query", node, &format!("it without the question mark: {meant:?}"));
-            } else if word.is_empty() || word.len() > MAX_QUERY_WORD {
+            let property = word
+                .trim_start_matches(['?', '-', '=', '<', '>'])
+                .split(['=', ' '])
+                .next()
+                .unwrap_or_default();
+            if word.is_empty() || word.len() > MAX_QUERY_WORD {
                 self.reader.unexpected("query", node, &expected);
             } else if is_secret(menu, property) {
                 // What it is compared with may be the secret, and shows in the metrics' help.
                 let message = format!("query: {property:?} may hold a secret; expected other properties");
                 self.reader.missing(node, message);
+            } else if word.starts_with('?') {
+                self.reader.unexpected("query", node, "it without the question mark");
             } else {
                 words.push(word);
             }
@@ -296,8 +299,8 @@ impl<'f> Check<'f, '_> {
     pub(super) fn collect(&mut self, node: Node<'f>) -> Vec<Arc<dyn Plugin>> {
         let mut plugins: Vec<Arc<dyn Plugin>> = Vec::new();
         for node in self.reader.list("collect", node, "at least one plugin, such as [\"hotspot\"]") {
-            let name =
-                self.text("collect", node, "the name of a plugin, in quotes", |text| Some(text.to_string()));
+            let name_of = |text: &str| is_name(text).then(|| text.to_string());
+            let name = self.text("collect", node, "the name of a plugin, in quotes", name_of);
             let Some(name) = name else { continue };
             let Some(found) = self.plugins.find(&name) else {
                 let told = format!("collect: no plugin is named {name:?}");

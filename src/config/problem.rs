@@ -8,7 +8,7 @@ use std::string::FromUtf8Error;
 use super::fields::is_own;
 use crate::text::visible;
 
-/// Longest piece of the file that an error repeats, in characters.
+/// Longest value of the file that an error repeats, in characters.
 const SHOWN: usize = 40;
 
 /// Longest excerpt of a line, in characters: a file may be all in one.
@@ -202,6 +202,8 @@ struct LineReader {
     is_first: bool,
     /// Whether the rest may be anything.
     is_lost: bool,
+    /// What the last piece began with.
+    before: char,
 }
 
 impl LineReader {
@@ -210,13 +212,20 @@ impl LineReader {
         /// Fields whose values are secrets, or may have one in them, and the words that a secret stands in.
         const SECRET: [&str; 9] =
             ["password", "view", "admin", "query", "Plain", "Env", "File", "Token", "PRIVATE KEY"];
+        /// Fields and words whose values are no texts, or the paths of files, where a secret may stand instead.
+        const NO_TEXT: [&str; 8] = ["cert", "key", "Ca", "http", "defaults", "sites", "plugins", "metrics"];
         let is_name = rest.trim_start().starts_with(':');
+        let first = piece.chars().next().unwrap_or_default();
+        // A bracket behind a word opens no tuple.
+        let is_after_word = is_word(std::mem::replace(&mut self.before, first));
         let is_first = std::mem::take(&mut self.is_first);
         match piece {
             ":" => self.is_first = is_first,
             "," | "(" | ")" | "[" | "]" | "{" | "}" => {
                 self.depth += i32::from("([{".contains(piece)) - i32::from(")]}".contains(piece));
-                self.is_harmless &= self.depth > 0 || (self.depth == 0 && piece != ",");
+                self.is_harmless &= (self.depth > 0 || (self.depth == 0 && piece != ","))
+                    // Of a tuple each value may be anything.
+                    && (piece != "(" || is_after_word);
             }
             _ if self.is_lost => return is_own(piece),
             _ if piece.starts_with('"') => {
@@ -226,10 +235,12 @@ impl LineReader {
                     || SECRET.iter().any(|word| piece.contains(word))
                     || piece.contains('@');
                 let is_key = is_name && rest.trim_start_matches([':', ' ']).starts_with('(');
-                return !self.is_lost && (self.is_harmless || is_key);
+                let may_show = !self.is_lost && (is_key || self.is_harmless && !piece.contains(['=', '?']));
+                self.is_harmless &= !is_name;
+                return may_show;
             }
             _ if is_own(piece) => {
-                if SECRET.contains(&piece) {
+                if SECRET.contains(&piece) || NO_TEXT.contains(&piece) {
                     self.is_harmless = false;
                 } else if is_name {
                     (self.is_harmless, self.is_first, self.depth) = (true, true, 0);
@@ -326,17 +337,18 @@ pub(super) fn kind(value: &str) -> String {
     kind.into()
 }
 
-/// The first line of a piece, cut where it is long.
-pub(super) fn shown(piece: &str) -> String {
-    let line = piece.lines().next().unwrap_or_default();
-    let rest = &piece[line.len()..];
-    match line.char_indices().nth(SHOWN) {
-        Some((end, _)) if line.starts_with('"') && line.ends_with('"') && rest.is_empty() => {
-            format!("{}…\" of {} characters", &line[..end], line.chars().count() - 2)
-        }
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None if !rest.is_empty() => format!("{line}…"),
-        None => line.to_string(),
+/// What was found where something else belongs: a short text, number or word, or else only its kind, for it may be a
+/// secret in the wrong place. An `@`, a `=` or a `?` may separate one from its name.
+pub(super) fn described(value: &str) -> String {
+    let is_text = value.starts_with('"') && quoted(value) == value;
+    let is_plain = (is_text && !value.contains(['@', '=', '?', '\n', '\r']))
+        || value == "[]"
+        || value.chars().all(char::is_alphabetic)
+        || value.bytes().all(|byte| byte.is_ascii_digit() || b"-.".contains(&byte));
+    match value.chars().count() {
+        0..=SHOWN if is_plain => value.into(),
+        length if is_text && length > SHOWN => format!("a text of {} characters", length - 2),
+        _ => kind(value),
     }
 }
 

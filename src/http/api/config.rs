@@ -27,7 +27,7 @@ pub(in crate::http) struct ConfigJson<'s> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigErrorJson<'s> {
-    /// All of it, as `phsweb-agent check` says it; for viewers without the lines of the file.
+    /// All of it, as `phsweb-agent check` says it; for viewers only where.
     message: String,
     problems: Vec<ProblemJson<'s>>,
     /// How many more there are.
@@ -41,20 +41,24 @@ struct ProblemJson<'s> {
     excerpt: Option<&'s str>,
 }
 
-/// `is_detailed`: with the lines of the file.
+/// Instead of a problem's message, which may repeat a value of the file.
+const HIDDEN: &str = "the file is not accepted; the admin sees why";
+
+/// `is_detailed`: with what is wrong and the lines of the file.
 fn listed(problems: &[Problem], is_detailed: bool) -> Vec<ProblemJson<'_>> {
     let mut listed = Vec::new();
     for Problem { place, message, excerpt } in problems {
+        let message = if is_detailed { message } else { HIDDEN };
         listed.push(ProblemJson { place, message, excerpt: excerpt.as_deref().filter(|_| is_detailed) });
     }
     listed
 }
 
-/// `is_detailed`: with warnings, and with the lines of the file that have problems. Hosts and users stand there.
+/// `is_detailed`: with warnings, what is wrong, and the lines of the file that have problems. Hosts and users stand there.
 pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'_> {
     let reload = &view.snapshot.reload;
     let problem = |problem: &Problem| {
-        if is_detailed { problem.to_string() } else { format!("{}: {}", problem.place, problem.message) }
+        if is_detailed { problem.to_string() } else { [&problem.place, HIDDEN].join(": ") }
     };
     let all: Vec<String> = reload.problems.iter().map(problem).collect();
     let error = (!reload.is_good()).then(|| ConfigErrorJson {

@@ -122,6 +122,40 @@ fn no_error_repeats_a_secret_in_a_wrong_form() {
     ]);
 }
 
+/// What the log says of a file is of the same text as what a viewer and the admin see of it.
+#[test]
+fn no_error_repeats_a_secret_in_another_fields_place() {
+    let plugin = |fields: &str| {
+        format!("(\n  sites: {{}},\n  plugins: {{\n    \"p\": (columns: [\"a\"], {fields}),\n  }},\n)")
+    };
+    none_is_repeated(&[
+        plugin("menu: \"/ppp/active\", query: [\"?password=SECRET\"]"),
+        plugin("menu: \"/ppp/active\", query: [\"?=password=SECRET\"]"),
+        plugin("menu: \"/ppp/active\", query: [\"?name=SECRET\"]"),
+        plugin("menu: \"/ppp/secret/print ?password=SECRET\""),
+        site("name: Some(Plain(\"SECRET\"))"),
+        site("name: (\"api\", \"SECRET\")"),
+        site("tls: Pin(Plain(\"SECRET\"))"),
+        site("tls: Ca(\"SECRET\"), refresh: \"soon\""),
+        site("login: (\"api\", \"SECRET\")"),
+        site("refresh: (password: Plain(\"SECRET\"))"),
+        site("collect: [(File(\"SECRET\"))]"),
+        site("collect: [\"admin:SECRET@x\"]"),
+        "(\n  defaults: (user: Some(Plain(\"SECRET\"))),\n  sites: {},\n)".into(),
+        "(\n  defaults: (user: (\"api\", \"SECRET\")),\n  sites: {},\n)".into(),
+        "(\n  sites: { \"awka\": (hosts: [(\"127.0.0.1\", \"api\", \"SECRET\")]) },\n)".into(),
+        "(\n  sites: {\n    \"awka\": \"SECRET\",\n  },\n)".into(),
+        "(\n  sites: { \"awka\": \"SECRET\" },\n)".into(),
+        "(\n  sites: [(\"awka\", \"SECRET\")],\n)".into(),
+        "(\n  sites: [\"SECRET\"],\n)".into(),
+        http("title: Some(Token(Plain(\"SECRET\")))"),
+        http("title: \"token=SECRET\", max_connections: 1"),
+        http("hosts: [\"https://admin:SECRET@x\"]"),
+        http("trusted_proxies: [\"http://admin:SECRET@10.0.0.1\"]"),
+        http("tls: (cert: \"SECRET\", key: \"SECRET\"), max_connections: 1"),
+    ]);
+}
+
 #[test]
 fn no_error_repeats_a_secret_of_a_mistyped_name() {
     none_is_repeated(&[
@@ -181,7 +215,8 @@ fn a_secret_in_the_place_of_a_name_is_repeated_nowhere() {
                     kept.ask("GET", path, &[("Authorization", token)]);
                 }
             }
-            let told = kept.config()["error"]["problems"][0].clone();
+            let admin = ("Authorization", "Bearer admin-token-of-this-test");
+            let told = kept.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
             assert!(told["place"].as_str().unwrap().starts_with("sites.ron:"), "{told}");
             assert!(told["message"].as_str().unwrap().contains('…'), "{told}");
             for command in ["check", "run"] {

@@ -98,11 +98,15 @@ fn a_file_that_is_wrong_opens_no_page_that_it_protects() {
         assert_eq!(agent.get("/").status, 401);
         let agent = agent.with_token("view-token-of-this-test");
         let config = agent.get("/api/config");
-        assert!(config.body.contains("`hosts`") && !config.body.contains("127.0.0.1"), "{}", config.body);
+        assert!(config.body.contains("sites.ron:5:18"), "{}", config.body);
+        for detail in ["`hosts`", "hots", "127.0.0.1"] {
+            assert!(!config.body.contains(detail), "{}", config.body);
+        }
         // What was good once counts until the next that is good.
         fs::write(&path, given.text().replace("admin-token-of-this-test\"", "")).unwrap();
         until("the other problem is told", || {
-            agent.get("/api/config").body.contains("not RON").then_some(())
+            let told = agent.get("/api/config").body;
+            (told.contains("not accepted") && !told.contains("sites.ron:5:18")).then_some(())
         });
         assert_eq!(agent.ask("GET", "/api/config", &[("Authorization", "")]).status, 401);
     }
