@@ -1,6 +1,6 @@
 //! The memory budget: how much may be kept of what routers say, and of answers in progress, for all sites together.
 //!
-//! Limits of one connection add up over sites. The budget is the process's memory limit. [`PROGRAM`] bytes of it are for
+//! Limits of one connection add up over sites. The budget is the process's memory limit. `PROGRAM` bytes of it are for
 //! the program itself, and each share of the rest is for one purpose. In sixteenths:
 //!
 //! | share | is for |
