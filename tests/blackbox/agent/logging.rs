@@ -157,27 +157,32 @@ fn the_end_waits_for_no_line() {
     ends(&mut agent);
 }
 
-#[test]
-fn lines_that_found_no_room_are_counted_once_there_is_some() {
-    let router = router(Settings::default());
-    let (mut reader, writer, filled) = full_pipe();
-    let (mut agent, _folder) = agent_of(&router, writer);
-    say_too_much(&agent);
+/// Makes room in a full pipe, ends the agent, and returns what it logged meanwhile.
+fn rest_until_end(agent: &mut Agent, mut reader: impl Read + Send + 'static, filled: usize) -> String {
     reader.read_exact(&mut vec![FILL; filled]).unwrap();
     let rest = thread::spawn(move || {
         let mut rest = String::new();
         reader.read_to_string(&mut rest).unwrap();
         rest
     });
-    ends(&mut agent);
-    let rest = rest.join().unwrap();
+    ends(agent);
+    rest.join().unwrap()
+}
+
+#[test]
+fn lines_that_found_no_room_are_counted_once_there_is_some() {
+    let router = router(Settings::default());
+    let (reader, writer, filled) = full_pipe();
+    let (mut agent, _folder) = agent_of(&router, writer);
+    say_too_much(&agent);
+    let rest = rest_until_end(&mut agent, reader, filled);
     assert!(rest.contains("lines were lost"), "{rest}");
 }
 
 #[test]
 fn an_audit_line_finds_room_in_a_full_queue() {
     let router = router(Settings::default());
-    let (mut reader, writer, filled) = full_pipe();
+    let (reader, writer, filled) = full_pipe();
     let (mut command, _folder) = Given::default()
         .argument("--log")
         .argument("trace")
@@ -192,14 +197,7 @@ fn an_audit_line_finds_room_in_a_full_queue() {
     let kick = json!({ "id": session.id, "user": session.user, "mac": session.mac }).to_string();
     assert_eq!(agent.post("/api/hotspot/awka/kick", kick).status, 200);
     say_too_much(&agent);
-    reader.read_exact(&mut vec![FILL; filled]).unwrap();
-    let rest = thread::spawn(move || {
-        let mut rest = String::new();
-        reader.read_to_string(&mut rest).unwrap();
-        rest
-    });
-    ends(&mut agent);
-    let rest = rest.join().unwrap();
+    let rest = rest_until_end(&mut agent, reader, filled);
     assert_eq!(rest.matches("[phsweb_agent::audit] action=kick site=awka user=").count(), 1, "{rest}");
     assert!(rest.contains("lines were lost"), "{rest}");
 }
