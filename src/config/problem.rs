@@ -148,9 +148,9 @@ impl fmt::Display for Problem {
 }
 
 /// A line of the file without its secrets: it has its structure, the file's own words, the keys of maps, the values of
-/// fields that hold no secret, and what lies in `told` unless its texts are not to be shown. Whatever the line says after a word that is not the file's own is
-/// left out, because it may be the value of a mistyped field. Also gives where in it, in characters from 1, what stood
-/// at `at` is now.
+/// fields that hold no secret, and what lies in `told` unless its texts are not to be shown. Whatever the line says after
+/// a word that is not the file's own is left out, because it may be the value of a mistyped field. Also gives where in
+/// it, in characters from 1, what stood at `at` is now.
 fn masked(line: &str, told: Range<usize>, is_shown: bool) -> (String, usize) {
     /// In place of any value, so that not even its length shows.
     const MASK: &str = "···";
