@@ -1,7 +1,7 @@
 //! What can be asked of a site beside what is known: look now, try the way, end a session, list users.
 //!
-//! Whoever asks goes to the [`Desk`], which has a counter for each site; the site's task serves its
-//! [`Orders`] there, over the one connection that it has to its router. Nobody else ever sees that.
+//! Whoever asks goes to the [`SiteHandles`], which has a counter for each site; the site's task serves its
+//! [`Mailbox`] there, over the one connection that it has to its router. Nobody else ever sees that.
 
 use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
@@ -17,14 +17,14 @@ use crate::routeros::error::Error;
 const MAX_REFRESHES: usize = 256;
 
 /// Most errands that wait at one site. They are run one by one, and each may take some seconds.
-const MAX_ERRANDS: usize = 8;
+const MAX_REQUESTS: usize = 8;
 
 /// Most tests of one site that wait: each logs in to its router, which is a line in its log.
 const MAX_TESTS: usize = 1;
 
 /// Why what was asked was not done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
+pub enum ActionError {
     /// There is no such site.
     NoSite,
     /// Too much is asked of this site already.
@@ -39,14 +39,14 @@ pub enum Refusal {
     Router(Error),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for ActionError {
     fn from(error: Error) -> Self {
         Self::Router(error)
     }
 }
 
 /// Where an answer is waited for. Who does not wait any more is told nothing.
-pub type Answer<T> = Sender<Result<T, Refusal>>;
+pub type Responder<T> = Sender<Result<T, ActionError>>;
 
 /// A request to ask a site's router now.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct RefreshRequest {
     /// Whether it came without a token. Such requests make a router answer less often.
     pub is_anonymous: bool,
     /// Where its answer is waited for.
-    pub answer: Answer<Refreshed>,
+    pub answer: Responder<Refreshed>,
 }
 
 /// What a successful refresh did.
@@ -92,7 +92,7 @@ pub struct Kicked {
 
 /// Which of the configured users.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRequest {
     /// Those after the user of this id; none: from the first on.
     pub after: Option<String>,
     /// How many at most.
@@ -101,7 +101,7 @@ pub struct Page {
 
 /// Some of the configured users.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Users {
+pub struct UserPage {
     /// They themselves, by their ids.
     pub users: Vec<User>,
     /// How many there are in all.
@@ -112,7 +112,7 @@ pub struct Users {
 
 /// One step on the way to a router, and how it went.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct DiagnosticStep {
     /// The host, with its port.
     pub host: String,
     /// `resolve`, `connect`, `tls`, `login`, `listen`, or a plugin's name.
@@ -125,17 +125,17 @@ pub struct Step {
 
 /// What must go over the connection to the router.
 #[derive(Debug)]
-pub enum Errand {
+pub enum SiteRequest {
     /// End a session, if it began before this moment.
-    Kick(Kick, Moment, Answer<Kicked>),
+    Kick(Kick, Moment, Responder<Kicked>),
     /// List users.
-    Users(Page, Answer<Users>),
+    Users(PageRequest, Responder<UserPage>),
 }
 
-impl Errand {
+impl SiteRequest {
     /// Whether nobody waits for it any more: it is not to be run then, long after it was wanted.
     #[must_use]
-    pub fn is_given_up(&self) -> bool {
+    pub fn is_abandoned(&self) -> bool {
         match self {
             Self::Kick(_, _, answer) => answer.is_closed(),
             Self::Users(_, answer) => answer.is_closed(),
@@ -145,31 +145,31 @@ impl Errand {
 
 /// What is asked of one site, in queues that do not hold up each other.
 #[derive(Debug, Clone)]
-pub struct Orders {
+pub struct Mailbox {
     /// Calls for a refresh.
     pub refreshes: Receiver<RefreshRequest>,
     /// Errands, to be run one by one: of two kicks of one session the second finds it gone.
-    pub errands: Receiver<Errand>,
+    pub errands: Receiver<SiteRequest>,
     /// Calls for a test.
-    pub tests: Receiver<Answer<Vec<Step>>>,
+    pub tests: Receiver<Responder<Vec<DiagnosticStep>>>,
 }
 
 #[derive(Debug, Clone)]
-struct Counter {
+struct SiteHandle {
     refreshes: Sender<RefreshRequest>,
-    errands: Sender<Errand>,
-    tests: Sender<Answer<Vec<Step>>>,
+    errands: Sender<SiteRequest>,
+    tests: Sender<Responder<Vec<DiagnosticStep>>>,
 }
 
 /// Where sites are asked.
 #[derive(Debug)]
-pub struct Desk {
-    counters: RwLock<BTreeMap<String, Counter>>,
+pub struct SiteHandles {
+    counters: RwLock<BTreeMap<String, SiteHandle>>,
     /// Longest wait for a site's answer.
     timeout: Duration,
 }
 
-impl Desk {
+impl SiteHandles {
     /// A registry without sites. A request to one times out after `timeout`.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
@@ -184,13 +184,13 @@ impl Desk {
 
     /// Opens the counter of a site, in place of one that there was.
     #[must_use]
-    pub fn open(&self, site: &str) -> Orders {
+    pub fn open(&self, site: &str) -> Mailbox {
         let (refreshes, requested) = channel::bounded(MAX_REFRESHES);
-        let (errands, run) = channel::bounded(MAX_ERRANDS);
+        let (errands, run) = channel::bounded(MAX_REQUESTS);
         let (tests, tested) = channel::bounded(MAX_TESTS);
-        let counter = Counter { refreshes, errands, tests };
+        let counter = SiteHandle { refreshes, errands, tests };
         self.counters.write().unwrap_or_else(PoisonError::into_inner).insert(site.into(), counter);
-        Orders { refreshes: requested, errands: run, tests: tested }
+        Mailbox { refreshes: requested, errands: run, tests: tested }
     }
 
     /// Closes the counter of a site that is no more.
@@ -210,7 +210,7 @@ impl Desk {
         &self,
         site: &str,
         is_anonymous: bool,
-    ) -> impl Future<Output = Result<Refreshed, Refusal>> + use<> {
+    ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
         let (answer, answered) = channel::bounded(1);
         let request = RefreshRequest { is_anonymous, answer };
         let called = self.counter(site).and_then(|counter| put(&counter.refreshes, request));
@@ -225,7 +225,7 @@ impl Desk {
     /// # Errors
     ///
     /// `Busy` where that is under way already. A step that failed is an answer.
-    pub async fn test(&self, site: &str) -> Result<Vec<Step>, Refusal> {
+    pub async fn test(&self, site: &str) -> Result<Vec<DiagnosticStep>, ActionError> {
         let (answer, answered) = channel::bounded(1);
         put(&self.counter(site)?.tests, answer)?;
         wait(answered).await
@@ -236,9 +236,9 @@ impl Desk {
     /// # Errors
     ///
     /// Why it is as it was.
-    pub async fn kick(&self, site: &str, kick: Kick) -> Result<Kicked, Refusal> {
+    pub async fn kick(&self, site: &str, kick: Kick) -> Result<Kicked, ActionError> {
         let (answer, answered) = channel::bounded(1);
-        put(&self.counter(site)?.errands, Errand::Kick(kick, Moment::now(), answer))?;
+        put(&self.counter(site)?.errands, SiteRequest::Kick(kick, Moment::now(), answer))?;
         wait(answered).await
     }
 
@@ -247,25 +247,25 @@ impl Desk {
     /// # Errors
     ///
     /// Why they are not known.
-    pub async fn users(&self, site: &str, page: Page) -> Result<Users, Refusal> {
+    pub async fn users(&self, site: &str, page: PageRequest) -> Result<UserPage, ActionError> {
         let (answer, answered) = channel::bounded(1);
-        put(&self.counter(site)?.errands, Errand::Users(page, answer))?;
+        put(&self.counter(site)?.errands, SiteRequest::Users(page, answer))?;
         wait(answered).await
     }
 
-    fn counter(&self, site: &str) -> Result<Counter, Refusal> {
+    fn counter(&self, site: &str) -> Result<SiteHandle, ActionError> {
         let counters = self.counters.read().unwrap_or_else(PoisonError::into_inner);
-        counters.get(site).cloned().ok_or(Refusal::NoSite)
+        counters.get(site).cloned().ok_or(ActionError::NoSite)
     }
 }
 
-fn put<T>(queue: &Sender<T>, order: T) -> Result<(), Refusal> {
+fn put<T>(queue: &Sender<T>, order: T) -> Result<(), ActionError> {
     queue.try_send(order).map_err(|error| match error {
-        TrySendError::Full(_) => Refusal::Busy,
-        TrySendError::Closed(_) => Refusal::NoSite,
+        TrySendError::Full(_) => ActionError::Busy,
+        TrySendError::Closed(_) => ActionError::NoSite,
     })
 }
 
-async fn wait<T>(answered: Receiver<Result<T, Refusal>>) -> Result<T, Refusal> {
-    answered.recv().await.unwrap_or(Err(Refusal::Abandoned))
+async fn wait<T>(answered: Receiver<Result<T, ActionError>>) -> Result<T, ActionError> {
+    answered.recv().await.unwrap_or(Err(ActionError::Abandoned))
 }

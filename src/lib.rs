@@ -39,11 +39,11 @@
 //!
 //! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
 //! - router → `listen` → `site::follow` → a plugin's `follow`, which counts each login once → a new `Arc<Snapshot>`
-//! - `sites.ron` → `Watch` → parse → check → `Changes` → `site::Sites`, the gate's `Keeper` and the routes: what is
+//! - `sites.ron` → `Watch` → parse → check → `Changes` → `site::Sites`, the gate's `ServerHandle` and the routes: what is
 //!   as it was is not touched, and what is wrong changes nothing but what the page says of it
 //! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
 //! - client → gate (whole requests only) → worker → route → answer from the last snapshot
-//! - POST → route → `action::Desk` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer
+//! - POST → route → `action::SiteHandles` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer
 //! - a new `Arc<Snapshot>` → `http::events`, which renders each change once → gate → all who follow
 //!
 //! # Threads

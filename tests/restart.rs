@@ -19,7 +19,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
-use phsweb_agent::command::anew;
+use phsweb_agent::command::restart;
 use phsweb_agent::executor;
 use phsweb_agent::logging;
 use phsweb_agent::timings::TEST_VARIABLE;
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
 fn program(address: &str) {
     let open = descriptors();
     logging::start(None);
-    let done = anew::lasting(|_signals, _timings| {
+    let done = restart::run_restarting(|_signals, _timings| {
         let _listener = TcpListener::bind(address).map_err(|error| error.to_string())?;
         // What else an agent has: an epoll, an eventfd, threads.
         executor::spawn(async {}).detach();
@@ -125,7 +125,7 @@ fn obey(order: &str) {
             panic!("{MESSAGE}");
         }
         "end" => {
-            anew::no_more();
+            restart::disarm();
             panic!("{MESSAGE}");
         }
         order => println!("what is {order}?"),

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 
-use phsweb_agent::command::anew::lasting;
+use phsweb_agent::command::restart::run_restarting;
 use phsweb_agent::command::{check::Check, demo::Demo, run::Run, simulate::Simulate, test::Test};
 use phsweb_agent::config::Http;
 use phsweb_agent::simulator::Fault;
@@ -101,7 +101,7 @@ static RUN: Subcommand = Subcommand {
             page and in the log.",
     execute: |given| {
         let Given { config, listen, wait, simulate, .. } = given;
-        lasting(|signals, timings| Run { config, listen, wait, simulate }.execute(signals, timings))
+        run_restarting(|signals, timings| Run { config, listen, wait, simulate }.execute(signals, timings))
     },
 };
 
@@ -166,7 +166,7 @@ static DEMO: Subcommand = Subcommand {
     execute: |given| {
         let sites = given.sites.unwrap_or(SITES);
         let listen = given.listen.unwrap_or_else(Http::default_listen);
-        lasting(|signals, timings| Demo { sites, listen }.execute(signals, timings))
+        run_restarting(|signals, timings| Demo { sites, listen }.execute(signals, timings))
     },
 };
 
@@ -244,7 +244,7 @@ static SIMULATE: Subcommand = Subcommand {
     execute: |given| {
         let Given { routers, active, users, version, board, port, tls, fault, .. } = given;
         let routers = routers.unwrap_or(ROUTERS);
-        lasting(|signals, _| {
+        run_restarting(|signals, _| {
             Simulate { routers, active, users, version, board, port, tls, fault }.execute(signals)
         })
     },

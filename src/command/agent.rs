@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::front::Front;
+use super::listener::Listener;
 use super::problems::{in_a_line, shown};
 use crate::clock::Moment;
 use crate::config::{Changes, Config};
 use crate::http::Routes;
 use crate::site::Sites;
-use crate::state::{Problem, Reload, Store};
+use crate::state::{Reload, ReloadDiagnostic, Store};
 
 /// The parts that go by the configuration.
 pub(super) struct Agent {
@@ -18,21 +18,21 @@ pub(super) struct Agent {
     pub(super) store: Arc<Store>,
     pub(super) routes: Arc<Routes>,
     pub(super) sites: Sites,
-    pub(super) front: Front,
+    pub(super) listener: Listener,
 }
 
 impl Agent {
     /// Makes all parts as `new` says, by what has changed, and gives that in words. Logs its warnings.
-    pub(super) async fn become_as(&mut self, new: Config) -> String {
+    pub(super) async fn apply_config(&mut self, new: Config) -> String {
         raise_descriptors(&new);
         let changes = Changes::between(&self.config, &new);
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.routes.configure(new.http.clone());
-            self.front.configure(new.http.clone());
+            self.listener.configure(new.http.clone());
         }
         let told = changes.to_string();
-        let warnings: Vec<Problem> = new.warnings.iter().map(shown).collect();
+        let warnings: Vec<ReloadDiagnostic> = new.warnings.iter().map(shown).collect();
         if !warnings.is_empty() {
             log::warn!("the configuration has warnings: {}", in_a_line(&warnings));
         }
@@ -42,8 +42,8 @@ impl Agent {
     }
 
     /// Moves the page to where it should be, if it is not there.
-    pub(super) async fn move_on(&mut self) -> Result<(), Problem> {
-        self.front.move_on().await
+    pub(super) async fn rebind(&mut self) -> Result<(), ReloadDiagnostic> {
+        self.listener.rebind().await
     }
 
     /// Whether it has had no configuration yet.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::serve::serve;
 use super::{Failure, Signals, at_simulator, say, simulated};
-use crate::config::{Config, Http, Problem, SHORT_TOKEN, Secret, Site, is_short};
+use crate::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, is_short};
 use crate::simulator;
 use crate::timings::Timings;
 
@@ -36,7 +36,7 @@ impl Demo {
         let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
         let mut warnings = Vec::new();
         if admin.as_ref().is_some_and(|token| is_short(token.expose())) {
-            warnings.push(Problem::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
+            warnings.push(Diagnostic::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
         }
         if admin.is_none() {
             say("Details of people are off; set PHSWEB_ADMIN_TOKEN to a token of yours to turn them on.");

@@ -1,12 +1,12 @@
 //! The commands, one file each; `main` chooses one by the arguments.
 
 mod agent;
-pub mod anew;
 pub mod check;
 pub mod demo;
-mod front;
+mod listener;
 mod problems;
 mod reload;
+pub mod restart;
 pub mod run;
 mod serve;
 mod signals;
@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Host, Problems};
+use crate::config::{self, Diagnostics, Host};
 use crate::routeros::tls::Tls;
 use crate::simulator::{Router, Settings};
 use crate::text::visible_lines;
@@ -64,7 +64,7 @@ fn file(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 }
 
 /// Why nothing is started from this file.
-fn not_started(problems: &Problems, path: &Path) -> Failure {
+fn not_started(problems: &Diagnostics, path: &Path) -> Failure {
     format!("{problems}\nNothing was started: mend {} first.", path.display()).into()
 }
 

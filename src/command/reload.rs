@@ -12,52 +12,53 @@ use super::Failure;
 use super::agent::Agent;
 use super::problems::{in_a_line, shown};
 use crate::clock::Moment;
-use crate::config::{self, Config, Problems, Watch};
-use crate::state::{Problem, Reload};
+use crate::config::{self, Config, Diagnostics, Watch};
+use crate::state::{Reload, ReloadDiagnostic};
 use crate::timings::Timings;
 
 /// What a command makes of each configuration before it is used.
 pub(super) type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
 
 /// Where configurations come from.
-pub(super) struct Source {
+pub(super) struct ConfigReloader {
     /// Its lock is held by the look that goes on.
     watch: Arc<Mutex<Watch>>,
     path: String,
     prepare: Prepare,
     /// What is wrong with the file as it is, and with the page's place; each is logged once.
-    unfit: Vec<Problem>,
+    invalid: Vec<ReloadDiagnostic>,
     /// Whether no `http` was ever read: then anybody may look, and sees nothing that may be private.
     is_unprotected: bool,
-    unmoved: Option<Problem>,
+    unmoved: Option<ReloadDiagnostic>,
     /// Files that were replaced where they are mounted from; each is logged once.
-    unlinked: Vec<Problem>,
+    unlinked: Vec<ReloadDiagnostic>,
     /// That a look at the files does not end; it is logged once.
-    hanging: Option<Problem>,
+    hanging: Option<ReloadDiagnostic>,
     /// From one look at the files to the next, and how long one may take.
     poll: Duration,
     look: Duration,
 }
 
-impl Source {
+impl ConfigReloader {
     /// Where the configurations after the first come from, which was good; or where the first itself comes
     /// from, while these are its `problems`.
     pub(super) fn new(
         watch: Watch,
         prepare: Prepare,
-        problems: Option<&Problems>,
+        problems: Option<&Diagnostics>,
         timings: &Timings,
     ) -> Self {
-        let unfit: Vec<Problem> = problems.into_iter().flat_map(Problems::all).map(shown).collect();
+        let invalid: Vec<ReloadDiagnostic> =
+            problems.into_iter().flat_map(Diagnostics::all).map(shown).collect();
         let is_unprotected = problems.is_some_and(|problems| problems.http().is_none());
-        if !unfit.is_empty() {
-            log::warn!("waiting for a configuration: {}", in_a_line(&unfit));
+        if !invalid.is_empty() {
+            log::warn!("waiting for a configuration: {}", in_a_line(&invalid));
         }
         Self {
             path: watch.path().display().to_string(),
             watch: Arc::new(Mutex::new(watch)),
             prepare,
-            unfit,
+            invalid,
             is_unprotected,
             unmoved: None,
             unlinked: Vec::new(),
@@ -69,7 +70,7 @@ impl Source {
 
     /// How the first look went.
     pub(super) fn first(&self) -> Reload {
-        let mut reload = Reload::first(Some(&self.path), self.unfit.clone());
+        let mut reload = Reload::first(Some(&self.path), self.invalid.clone());
         if self.is_unprotected {
             reload.withhold(is_harmless);
         }
@@ -89,7 +90,7 @@ impl Source {
                 } else {
                     watch.look(&config::environment)
                 };
-                let unlinked: Vec<Problem> = watch.unlinked().iter().map(shown).collect();
+                let unlinked: Vec<ReloadDiagnostic> = watch.unlinked().iter().map(shown).collect();
                 (news, unlinked)
             });
             let (news, unlinked) = match within(self.look, looking).await {
@@ -106,14 +107,14 @@ impl Source {
             if let Some(news) = news {
                 self.take(news, &mut agent).await;
             }
-            let unmoved = agent.move_on().await.err();
+            let unmoved = agent.rebind().await.err();
             if is_news || is_back || unmoved != self.unmoved || unlinked != self.unlinked {
                 self.tell(unmoved, unlinked, &agent, is_news);
             }
         }
     }
 
-    async fn take(&mut self, news: Result<Config, Problems>, agent: &mut Agent) {
+    async fn take(&mut self, news: Result<Config, Diagnostics>, agent: &mut Agent) {
         let path = self.path.clone();
         if agent.is_waiting()
             && let Err(problems) = &news
@@ -121,27 +122,27 @@ impl Source {
             && let Ok(config) = (self.prepare)(Config { http, ..Config::default() })
         {
             self.is_unprotected = false;
-            agent.become_as(config).await;
+            agent.apply_config(config).await;
         }
         let prepared = match news {
             Ok(config) => (self.prepare)(config).map_err(|failure| {
                 let (Failure::No(message) | Failure::Usage(message)) = failure;
-                vec![Problem { place: path.clone(), message, excerpt: None }]
+                vec![ReloadDiagnostic { place: path.clone(), message, excerpt: None }]
             }),
             Err(problems) => Err(problems.all().iter().map(shown).collect()),
         };
         match prepared {
             Ok(config) => {
-                let changes = agent.become_as(config).await;
+                let changes = agent.apply_config(config).await;
                 log::info!("{path} was read again: {changes}");
-                self.unfit.clear();
+                self.invalid.clear();
                 self.is_unprotected = false;
             }
-            Err(unfit) => {
-                if unfit != self.unfit {
-                    log::warn!("{path} is not taken, all goes on as it was: {}", in_a_line(&unfit));
+            Err(invalid) => {
+                if invalid != self.invalid {
+                    log::warn!("{path} is not taken, all goes on as it was: {}", in_a_line(&invalid));
                 }
-                self.unfit = unfit;
+                self.invalid = invalid;
             }
         }
     }
@@ -153,25 +154,32 @@ impl Source {
              agent goes on with what it has read, and looks again once the file answers",
             humantime::format_duration(self.look)
         );
-        let problem = Problem { place: self.path.clone(), message, excerpt: None };
+        let problem = ReloadDiagnostic { place: self.path.clone(), message, excerpt: None };
         log::warn!("{problem}");
         self.hanging = Some(problem);
         self.note(agent, false);
     }
 
     /// Notes how it went, where all can see it.
-    fn tell(&mut self, unmoved: Option<Problem>, unlinked: Vec<Problem>, agent: &Agent, is_news: bool) {
-        let is_new =
-            |problem: &&Problem| !self.unlinked.contains(problem) && self.unmoved.as_ref() != Some(problem);
+    fn tell(
+        &mut self,
+        unmoved: Option<ReloadDiagnostic>,
+        unlinked: Vec<ReloadDiagnostic>,
+        agent: &Agent,
+        is_news: bool,
+    ) {
+        let is_new = |problem: &&ReloadDiagnostic| {
+            !self.unlinked.contains(problem) && self.unmoved.as_ref() != Some(problem)
+        };
         for problem in unlinked.iter().chain(&unmoved).filter(is_new) {
             log::warn!("{problem}");
         }
         (self.unmoved, self.unlinked) = (unmoved, unlinked);
-        self.note(agent, is_news && self.unfit.is_empty());
+        self.note(agent, is_news && self.invalid.is_empty());
     }
 
     fn note(&self, agent: &Agent, is_taken: bool) {
-        let problems = self.unfit.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.unmoved);
+        let problems = self.invalid.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.unmoved);
         let problems = problems.cloned().collect();
         agent.note_reload(|reload| {
             reload.note(Moment::now(), is_taken, problems);
@@ -211,7 +219,7 @@ async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
 }
 
 /// Whether a problem names no site and nothing else of the file's content: of its syntax, of `http`, or of a whole file.
-fn is_harmless(problem: &Problem) -> bool {
+fn is_harmless(problem: &ReloadDiagnostic) -> bool {
     let is_of_file = problem.excerpt.is_none() && !problem.place.starts_with("MIKROTIK_");
     is_of_file || ["not RON", "http."].iter().any(|start| problem.message.starts_with(start))
 }

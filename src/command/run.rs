@@ -6,11 +6,11 @@ use std::path::{self, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reload::{Prepare, Source};
+use super::reload::{ConfigReloader, Prepare};
 use super::serve::serve;
 use super::{Failure, SYSTEM_FILE, Signals, at_simulator, file, not_started, simulated};
 use crate::config::{self, Config, Watch};
-use crate::routeros::login::Method;
+use crate::routeros::login::LoginMethod;
 use crate::simulator::{self, BadVersion, Login, Router, Settings};
 use crate::timings::Timings;
 
@@ -61,7 +61,7 @@ impl Run {
             Ok(config)
         });
         let config = prepare(config)?;
-        let source = Source::new(watch, prepare, problems.as_ref(), &timings);
+        let source = ConfigReloader::new(watch, prepare, problems.as_ref(), &timings);
         serve(signals, timings, config, Some(source))
     }
 }
@@ -95,8 +95,10 @@ impl Simulated {
 /// A router that takes the site's own user and password, in its own way.
 fn settings(site: &config::Site, kind: Settings) -> Result<Settings, Failure> {
     let version = match site.login {
-        Method::Plain => kind.version,
-        Method::Challenge => "6.42.12 (long-term)".parse().map_err(|error: BadVersion| error.to_string())?,
+        LoginMethod::Plain => kind.version,
+        LoginMethod::Challenge => {
+            "6.42.12 (long-term)".parse().map_err(|error: BadVersion| error.to_string())?
+        }
     };
     let [user, password] = site.credentials();
     Ok(Settings {

@@ -7,12 +7,12 @@ use smol::channel;
 use smol::future::FutureExt;
 
 use super::agent::{Agent, raise_descriptors};
-use super::front::Front;
-use super::reload::Source;
+use super::listener::Listener;
+use super::reload::ConfigReloader;
 use super::{Failure, Signals, nothing_to_reload};
-use crate::action::Desk;
+use crate::action::SiteHandles;
 use crate::config::Config;
-use crate::http::gate::{self, WorkerPool};
+use crate::http::server::{self, WorkerPool};
 use crate::http::{Events, Routes};
 use crate::memory::Budget;
 use crate::site::Sites;
@@ -24,13 +24,13 @@ pub(super) fn serve(
     signals: Signals,
     timings: Timings,
     config: Config,
-    source: Option<Source>,
+    source: Option<ConfigReloader>,
 ) -> Result<(), Failure> {
     raise_descriptors(&config);
     let timings = Arc::new(timings);
-    let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), Source::first);
+    let reload = source.as_ref().map_or_else(|| Reload::first(None, Vec::new()), ConfigReloader::first);
     let store = Arc::new(Store::new(reload).within(Budget::of_process()));
-    let desk = Arc::new(Desk::new(timings.action_timeout));
+    let desk = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let http = config.http.clone();
     let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), http, &timings));
@@ -45,22 +45,23 @@ pub(super) fn serve(
             format!("can't listen at {listen}: {error}; choose another address with --listen or http.listen")
         })?;
         let bound = listener.local_addr().map_err(|error| error.to_string())?;
-        let (keeper, orders) = gate::keeper();
-        let unread = store.budget().answer.min(gate::MAX_ANSWER);
-        let limits = gate::Limits { unread, ..gate::Limits::new(config.http.max_connections, &timings) };
+        let (server_handle, control_messages) = server::control_channel();
+        let unread = store.budget().answer.min(server::MAX_ANSWER);
+        let limits = server::Limits { unread, ..server::Limits::new(config.http.max_connections, &timings) };
         let https = config.http.tls.clone();
         let http = config.http.clone();
         // All of it ends when it is dropped at the end of this block.
         let mut agent = Agent {
-            front: Front::new(keeper, http.clone(), bound, timings.rebind_retry),
+            listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), desk, timings.clone()),
             config: Config { http, ..Config::default() },
             routes,
             store,
         };
-        agent.become_as(config).await;
+        agent.apply_config(config).await;
         let _events = events.start();
-        let serving = async { match gate::serve(listener, workers, limits, https, orders).await {} };
+        let serving =
+            async { match server::serve(listener, workers, limits, https, control_messages).await {} };
         match source {
             None => serving.or(signals.until_ended(nothing_to_reload)).await,
             Some(source) => {

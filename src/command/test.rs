@@ -8,11 +8,11 @@ use smol::channel::{self, Receiver};
 use smol::lock::Semaphore;
 
 use super::{Failure, file, say};
-use crate::action::Step;
+use crate::action::DiagnosticStep;
 use crate::config::{self, Config, Site};
 use crate::executor;
 use crate::http::StepJson;
-use crate::site::walk;
+use crate::site::diagnose;
 
 /// Sites tried at a time: each costs a connection, and the rest of them wait.
 const AT_A_TIME: usize = 32;
@@ -49,7 +49,7 @@ impl Test {
                 let task = executor::spawn(async move {
                     let _place = places.acquire().await;
                     // Nobody hears it any more at the end only.
-                    walk(&site, |step| drop(told.try_send(step))).await;
+                    diagnose(&site, |step| drop(told.try_send(step))).await;
                 });
                 (task, steps)
             })
@@ -89,7 +89,12 @@ impl Test {
         if self.sites.is_empty() { Ok(config.sites.clone()) } else { wanted.iter().map(find).collect() }
     }
 
-    async fn tell(&self, site: &Site, steps: &Receiver<Step>, all: &mut Vec<(String, Step)>) {
+    async fn tell(
+        &self,
+        site: &Site,
+        steps: &Receiver<DiagnosticStep>,
+        all: &mut Vec<(String, DiagnosticStep)>,
+    ) {
         while let Ok(step) = steps.recv().await {
             if !self.json {
                 say(&line(&site.key, &step));
@@ -100,7 +105,7 @@ impl Test {
 }
 
 /// The step in a line, and what to do about it in another.
-fn line(site: &str, step: &Step) -> String {
+fn line(site: &str, step: &DiagnosticStep) -> String {
     let (how, what) = match &step.outcome {
         Ok(found) => ("ok", found.clone()),
         Err(error) => ("FAILED", format!("{error}\n    {}", error.hint)),

@@ -108,7 +108,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Host, Http, Secret};
-    use crate::routeros::login::Method;
+    use crate::routeros::login::LoginMethod;
     use crate::routeros::tls::{Fingerprint, Tls};
 
     fn host(name: &str) -> Host {
@@ -145,7 +145,7 @@ mod tests {
             (Site { plugins: Vec::new(), ..of.clone() }, Some(InPlace)),
             (Site { user: "other".into(), ..of.clone() }, Some(Reconnect)),
             (Site { password: Secret::new("other".into()), ..of.clone() }, Some(Reconnect)),
-            (Site { login: Method::Challenge, ..of.clone() }, Some(Reconnect)),
+            (Site { login: LoginMethod::Challenge, ..of.clone() }, Some(Reconnect)),
             (Site { tls: Tls::Pin(pin), ..of.clone() }, Some(Reconnect)),
             (Site { pins: vec![pin, pin], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("b"), host("a")], ..of.clone() }, Some(Reconnect)),

@@ -17,9 +17,9 @@ use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
-use super::contents::{Contents, Digest, is_open_to_all};
+use super::document::{Document, Node};
 use super::fields::HTTPS;
-use super::file::{Node, Reader};
+use super::fingerprint::{Digest, Fingerprints, is_open_to_all};
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
@@ -46,20 +46,20 @@ enum Part {
 
 /// What is wrong with one of the files, in words that repeat nothing of what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unfit {
+pub struct UnusableCertificate {
     part: Part,
     path: PathBuf,
     why: String,
 }
 
-impl Unfit {
+impl UnusableCertificate {
     /// The message, with the file by this name.
     fn naming(&self, file: &str) -> String {
         format!("the file {file} {}", self.why)
     }
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for UnusableCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.naming(&self.path.display().to_string()))
     }
@@ -93,17 +93,21 @@ impl Https {
     /// # Errors
     ///
     /// What is wrong with either, or with both.
-    pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, Vec<Unfit>> {
-        Self::read(cert, key, &mut Contents::default())
+    pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, Vec<UnusableCertificate>> {
+        Self::read(cert, key, &mut Fingerprints::default())
     }
 
-    fn read(cert: PathBuf, key: PathBuf, contents: &mut Contents) -> Result<Self, Vec<Unfit>> {
+    fn read(
+        cert: PathBuf,
+        key: PathBuf,
+        contents: &mut Fingerprints,
+    ) -> Result<Self, Vec<UnusableCertificate>> {
         let key_is_open = is_open_to_all(&key);
         let (cert_pem, key_pem) = (contents.read(&cert, MAX_PEM_FILE), contents.read(&key, MAX_PEM_FILE));
         let digest = digest([&cert_pem, &key_pem].map(|pem| pem.as_deref().unwrap_or_default()));
         let unfit = |part, why: String| {
             let path = if part == Part::Cert { &cert } else { &key }.clone();
-            Unfit { part, path, why }
+            UnusableCertificate { part, path, why }
         };
         let chain = cert_pem.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
         let signing_key = key_pem.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
@@ -169,7 +173,7 @@ fn digest(files: [&[u8]; 2]) -> Digest {
 }
 
 /// Reads `http.tls`.
-pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https> {
+pub(super) fn read<'f>(reader: &mut Document<'f>, node: Node<'f>) -> Option<Https> {
     const EXPECTED: &str = "the path of a PEM file, in quotes";
     let before = reader.count();
     let fields = reader.fields("tls", node, &HTTPS)?;
@@ -193,7 +197,7 @@ pub(super) fn read<'f>(reader: &mut Reader<'f>, node: Node<'f>) -> Option<Https>
             Part::Key => reader.warn(key, format!("tls.key: {warning}")),
         }
     }
-    let told = |unfits: Vec<Unfit>| {
+    let told = |unfits: Vec<UnusableCertificate>| {
         for unfit in unfits {
             let (field, node, text) = match unfit.part {
                 Part::Cert => ("cert", cert, &cert_path),

@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Https, Network, Problem, Secret};
+use super::{Diagnostic, Https, Network, Secret};
 use crate::plugin::{self, Plugin};
 use crate::routeros::codepage::Codepage;
-use crate::routeros::login::Method;
+use crate::routeros::login::LoginMethod;
 use crate::routeros::tls::{Fingerprint, Tls};
 
 /// The whole of `sites.ron`.
@@ -20,7 +20,7 @@ pub struct Config {
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
     /// What is accepted, but should be changed, in the file's order.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<Diagnostic>,
 }
 
 /// The `http` part.
@@ -58,7 +58,7 @@ impl Config {
         match (self.http.sends_token_in_clear(), warned) {
             (true, None) => {
                 let message = format!("http.{TOKEN_IN_CLEAR}");
-                self.warnings.push(Problem::elsewhere("--listen", message).warning());
+                self.warnings.push(Diagnostic::elsewhere("--listen", message).warning());
             }
             (false, Some(at)) => drop(self.warnings.remove(at)),
             _ => {}
@@ -112,7 +112,7 @@ pub struct Site {
     /// Its password.
     pub password: Secret,
     /// How the router takes it.
-    pub login: Method,
+    pub login: LoginMethod,
     /// How the connection is secured.
     pub tls: Tls,
     /// Each host's certificate, in their order, where they differ; else none, and `tls` is that of all.
@@ -143,7 +143,7 @@ impl Site {
             hosts,
             user: user.into(),
             password,
-            login: Method::Plain,
+            login: LoginMethod::Plain,
             tls: Tls::Off,
             pins: Vec::new(),
             codepage: Codepage::WESTERN,

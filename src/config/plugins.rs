@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::check::{Check, MAX_KEY, is_name};
+use super::document::{Fields, Node, unknown};
 use super::fields::{METRIC, PLUGIN};
-use super::file::{Fields, Node, unknown};
 use super::properties::{self, is_about_people, is_property, is_secret};
+use super::validator::{MAX_KEY, Validator, is_name};
 use crate::plugin::declared::{Measure, Metric, label_name};
 use crate::plugin::{self, Declaration, Declared, Plugin};
 
@@ -63,7 +63,7 @@ impl Plugins {
     }
 }
 
-impl<'f> Check<'f, '_> {
+impl<'f> Validator<'f, '_> {
     pub(super) fn plugins(&mut self, node: Node<'f>) {
         let expected = format!("letters, digits, - and _, up to {MAX_KEY} of them, in quotes");
         let mut entries = self.reader.entries("plugins", node, "{ \"leases\": (menu: …) }");

@@ -53,7 +53,7 @@ impl fmt::Debug for Secret {
 
 /// Where the file says that a secret is.
 #[derive(Deserialize)]
-pub(super) enum Source {
+pub(super) enum SecretSource {
     /// In the file itself.
     Plain(String),
     /// In an environment variable, as [`trimmed`] leaves it.

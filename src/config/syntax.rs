@@ -3,7 +3,7 @@
 
 use ron::error::Error;
 
-use super::problem::{is_word, kind, position, quoted};
+use super::diagnostic::{is_word, kind, position, quoted};
 
 /// The place of what is wrong, in bytes, and what that is. `offset` is where `ron` met it.
 pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, String) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::routeros::codepage::Codepage;
-use crate::routeros::login::Method;
+use crate::routeros::login::LoginMethod;
 use crate::routeros::tls::Tls;
 
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -31,7 +31,10 @@ fn defaults_fill_in_what_is_left_out() {
     assert_eq!(site.hosts, [Host { name: "10.0.1.1".into(), port: 8728 }]);
     assert_eq!(site.password.expose(), "hunter2");
     assert_eq!((site.refresh, site.connect_timeout), (Duration::from_secs(30), Duration::from_secs(10)));
-    assert_eq!((site.query_timeout, site.live, site.login), (Duration::from_secs(5), true, Method::Plain));
+    assert_eq!(
+        (site.query_timeout, site.live, site.login),
+        (Duration::from_secs(5), true, LoginMethod::Plain)
+    );
     assert_eq!(names(site), ["hotspot", "resource", "health"]);
 }
 
@@ -69,7 +72,7 @@ fn a_site_stands_over_defaults_and_the_environment_over_both() {
     assert_eq!(names(one), ["resource"]);
     assert_eq!((two.user.as_str(), two.password.expose()), ("c", "y"));
     assert_eq!((two.refresh, two.query_timeout), (Duration::from_secs(60), Duration::from_secs(2)));
-    assert_eq!((two.login, two.name.as_str()), (Method::Challenge, "Two"));
+    assert_eq!((two.login, two.name.as_str()), (LoginMethod::Challenge, "Two"));
     assert_eq!(two.hosts, [Host { name: "192.0.2.7".into(), port: 9 }]);
 }
 
@@ -412,7 +415,7 @@ fn the_pages_certificate_lies_beside_the_file() {
 
 #[test]
 fn names_that_are_hardly_secrets() {
-    use super::problem::{is_path_like, is_variable_like};
+    use super::diagnostic::{is_path_like, is_variable_like};
     for (text, is_one) in [
         ("PHSWEB_ADMIN_TOKEN", true),
         ("OLD", true),

@@ -4,17 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::contents::{Contents, is_pipe};
-use super::{Config, Environment, Problem, Problems, read};
+use super::fingerprint::{Fingerprints, is_pipe};
+use super::{Config, Diagnostic, Diagnostics, Environment, read};
 
 /// Looks at the file again and again, and at all that it names: secrets, certificates. Their content is what counts.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
     /// What was in them at the last look.
-    contents: Contents,
+    contents: Fingerprints,
     /// What is wrong since when, and was not told yet: it may be half written.
-    doubt: Option<(Problems, Instant)>,
+    doubt: Option<(Diagnostics, Instant)>,
     /// Whether it came from a pipe, so that it can't be read again.
     is_gone: bool,
     /// How long a file may be wrong, in another way at each look, before that is told: it is being written.
@@ -28,9 +28,9 @@ impl Watch {
         path: PathBuf,
         environment: Environment,
         settle: Duration,
-    ) -> (Self, Result<Config, Problems>) {
+    ) -> (Self, Result<Config, Diagnostics>) {
         let is_gone = is_pipe(&path);
-        let mut watch = Self { path, contents: Contents::default(), doubt: None, is_gone, settle };
+        let mut watch = Self { path, contents: Fingerprints::default(), doubt: None, is_gone, settle };
         let config = watch.read(environment);
         (watch, config)
     }
@@ -49,7 +49,7 @@ impl Watch {
 
     /// What is new since the last look, if anything is: the configuration as it is now, or what is wrong with
     /// it. What is wrong is told when a second look finds the same, or once it is so for some seconds.
-    pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Problems>> {
+    pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Diagnostics>> {
         if self.is_gone {
             return None;
         }
@@ -79,26 +79,26 @@ impl Watch {
     /// # Errors
     ///
     /// As [`load`](super::load).
-    pub fn reload(&mut self, environment: Environment) -> Result<Config, Problems> {
+    pub fn reload(&mut self, environment: Environment) -> Result<Config, Diagnostics> {
         self.doubt = None;
         if self.is_gone {
             let message =
                 "was read from a pipe, and can't be read again; start the agent anew, or name a file";
-            return Err(Problem::elsewhere(self.path.display().to_string(), message).into());
+            return Err(Diagnostic::elsewhere(self.path.display().to_string(), message).into());
         }
         self.read(environment)
     }
 
     /// A problem for each file whose path leads to a file that was replaced or deleted: its new content can't be read.
     #[must_use]
-    pub fn unlinked(&self) -> Vec<Problem> {
+    pub fn unlinked(&self) -> Vec<Diagnostic> {
         const MESSAGE: &str = "was replaced or deleted where it is mounted from, so only its old content can be read; \
             restart the container, and mount the folder in place of the file";
-        let problem = |path: &Path| Problem::elsewhere(path.display().to_string(), MESSAGE);
+        let problem = |path: &Path| Diagnostic::elsewhere(path.display().to_string(), MESSAGE);
         self.contents.unlinked().map(problem).collect()
     }
 
-    fn read(&mut self, environment: Environment) -> Result<Config, Problems> {
+    fn read(&mut self, environment: Environment) -> Result<Config, Diagnostics> {
         // What has become a pipe meanwhile could keep this waiting for ever.
         let (config, contents) = read(&self.path, environment, self.is_gone);
         self.contents = contents;

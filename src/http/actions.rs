@@ -16,7 +16,9 @@ use smol::future::FutureExt;
 use super::api;
 use super::auth::Role;
 use super::message::{Request, Response, problem};
-use crate::action::{Desk, Kick, Kicked, Page, Refreshed, Refusal, Step, Users};
+use crate::action::{
+    ActionError, DiagnosticStep, Kick, Kicked, PageRequest, Refreshed, SiteHandles, UserPage,
+};
 use crate::executor;
 use crate::logging;
 use crate::routeros::error::{Cause, Error};
@@ -38,7 +40,7 @@ const MAX_QUOTED: usize = 100;
 const MAX_ESCAPED: usize = 4 * MAX_QUOTED + 2;
 
 /// How it went at each site.
-pub(super) type Outcomes = Vec<(String, Result<Refreshed, Refusal>)>;
+pub(super) type Outcomes = Vec<(String, Result<Refreshed, ActionError>)>;
 
 /// Who asks for an action, as the log tells it.
 #[derive(Debug, Clone, Copy)]
@@ -84,12 +86,17 @@ pub(super) fn kick_of(request: &Request) -> Result<Kick, Response> {
 }
 
 /// Ends a session.
-pub(super) async fn kick(desk: &Arc<Desk>, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
+pub(super) async fn kick(
+    desk: &Arc<SiteHandles>,
+    site: &str,
+    kick: Kick,
+    who: Who,
+) -> Result<Kicked, ActionError> {
     let (desk, site) = (desk.clone(), site.to_owned());
     to_the_end(async move { logged_kick(&desk, &site, kick, who).await }).await
 }
 
-async fn logged_kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Kicked, Refusal> {
+async fn logged_kick(desk: &SiteHandles, site: &str, kick: Kick, who: Who) -> Result<Kicked, ActionError> {
     let (user, mac, id) = (quoted(&kick.user), quoted(&kick.mac), quoted(&kick.id));
     let what = format!("kick site={site} user={user} mac={mac} session={id}");
     let kicked = in_time(desk, Instant::now(), desk.kick(site, kick)).await;
@@ -106,12 +113,16 @@ async fn logged_kick(desk: &Desk, site: &str, kick: Kick, who: Who) -> Result<Ki
 }
 
 /// Tries the way to a site's router.
-pub(super) async fn test(desk: &Arc<Desk>, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
+pub(super) async fn test(
+    desk: &Arc<SiteHandles>,
+    site: &str,
+    who: Who,
+) -> Result<Vec<DiagnosticStep>, ActionError> {
     let (desk, site) = (desk.clone(), site.to_owned());
     to_the_end(async move { logged_test(&desk, &site, who).await }).await
 }
 
-async fn logged_test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Refusal> {
+async fn logged_test(desk: &SiteHandles, site: &str, who: Who) -> Result<Vec<DiagnosticStep>, ActionError> {
     let steps = in_time(desk, Instant::now(), desk.test(site)).await;
     let outcome = steps.as_ref().map(|steps| {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
@@ -123,24 +134,28 @@ async fn logged_test(desk: &Desk, site: &str, who: Who) -> Result<Vec<Step>, Ref
 
 /// Runs an action to its end, with its line in the log, even if the client disconnects or is disconnected meanwhile.
 async fn to_the_end<T: Send + 'static>(
-    action: impl Future<Output = Result<T, Refusal>> + Send + 'static,
-) -> Result<T, Refusal> {
+    action: impl Future<Output = Result<T, ActionError>> + Send + 'static,
+) -> Result<T, ActionError> {
     let (done, outcome) = bounded(1);
     executor::spawn(async move {
         // An error means that nobody waits for it.
         let _ = done.try_send(action.await);
     })
     .detach();
-    outcome.recv().await.unwrap_or(Err(Refusal::Abandoned))
+    outcome.recv().await.unwrap_or(Err(ActionError::Abandoned))
 }
 
 /// The users of a page.
-pub(super) async fn users(desk: &Desk, site: &str, page: Page) -> Result<Users, Refusal> {
+pub(super) async fn users(
+    desk: &SiteHandles,
+    site: &str,
+    page: PageRequest,
+) -> Result<UserPage, ActionError> {
     in_time(desk, Instant::now(), desk.users(site, page)).await
 }
 
 /// Has these sites asked now, side by side; how it went, in their order. It is an action only where a router was asked.
-pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Outcomes {
+pub(super) async fn refresh(desk: &SiteHandles, sites: Vec<String>, who: Who) -> Outcomes {
     let began = Instant::now();
     // All are called before the first is waited for.
     let called: Vec<_> =
@@ -164,10 +179,10 @@ pub(super) async fn refresh(desk: &Desk, sites: Vec<String>, who: Who) -> Outcom
 
 /// What a site answers to who `began` to ask then, or that it takes too long.
 async fn in_time<T>(
-    desk: &Desk,
+    desk: &SiteHandles,
     began: Instant,
-    answer: impl Future<Output = Result<T, Refusal>>,
-) -> Result<T, Refusal> {
+    answer: impl Future<Output = Result<T, ActionError>>,
+) -> Result<T, ActionError> {
     let timeout = desk.timeout();
     let late = async {
         Timer::at(began + timeout).await;
@@ -178,7 +193,7 @@ async fn in_time<T>(
 }
 
 /// Which users a query asks for.
-pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
+pub(super) fn page_of(request: &Request) -> Result<PageRequest, Response> {
     let limit = match request.parameter("limit") {
         None => USERS,
         Some(text) => text.parse().ok().filter(|limit| (1..=MAX_USERS).contains(limit)).ok_or_else(|| {
@@ -186,10 +201,10 @@ pub(super) fn page_of(request: &Request) -> Result<Page, Response> {
             problem(400, "Bad Request", &told)
         })?,
     };
-    Ok(Page { after: request.parameter("after"), limit })
+    Ok(PageRequest { after: request.parameter("after"), limit })
 }
 
-fn log_action(who: Who, what: &str, outcome: Result<String, &Refusal>) {
+fn log_action(who: Who, what: &str, outcome: Result<String, &ActionError>) {
     match outcome {
         Ok(result) => log::info!(target: logging::AUDIT, "action={what} {who} result={result}"),
         Err(refusal) => {
@@ -219,51 +234,54 @@ fn cut(text: &str) -> &str {
 }
 
 /// Why it was not done, for a person.
-pub(super) fn in_words(refusal: &Refusal) -> String {
+pub(super) fn in_words(refusal: &ActionError) -> String {
     match refusal {
-        Refusal::NoSite => "This site is not configured (any more).".into(),
-        Refusal::Abandoned => {
+        ActionError::NoSite => "This site is not configured (any more).".into(),
+        ActionError::Abandoned => {
             "The site was changed or taken out of sites.ron meanwhile, or the agent failed over this, which its log \
              would tell. Whether it was done is not known: look, and try again."
                 .into()
         }
-        Refusal::Busy => "Too much is asked of this site at once: try again in a moment.".into(),
-        Refusal::Gone => "The session is not there any more.".into(),
-        Refusal::Another => {
+        ActionError::Busy => "Too much is asked of this site at once: try again in a moment.".into(),
+        ActionError::Gone => "The session is not there any more.".into(),
+        ActionError::Another => {
             "The session of this id is another one by now: another user or device, or logged in anew. \
              Look at the list again."
                 .into()
         }
-        Refusal::Router(error) => format!("{}. {}", capital(&error.message), error.hint),
+        ActionError::Router(error) => format!("{}. {}", capital(&error.message), error.hint),
     }
 }
 
 /// The same in an answer.
-pub(super) fn refused(refusal: &Refusal) -> Response {
+pub(super) fn refused(refusal: &ActionError) -> Response {
     refused_as(refusal, |status, title| match refusal {
-        Refusal::Router(error) => api::problem_of(status, title, &in_words(refusal), error),
+        ActionError::Router(error) => api::problem_of(status, title, &in_words(refusal), error),
         _ => problem(status, title, &in_words(refusal)),
     })
 }
 
 /// The same in an answer of another shape, which is made of its status and title.
-pub(super) fn refused_as(refusal: &Refusal, shape: impl FnOnce(u16, &'static str) -> Response) -> Response {
+pub(super) fn refused_as(
+    refusal: &ActionError,
+    shape: impl FnOnce(u16, &'static str) -> Response,
+) -> Response {
     let (status, title) = match refusal {
-        Refusal::NoSite | Refusal::Gone => (404, "Not Found"),
-        Refusal::Another => (409, "Conflict"),
-        Refusal::Busy | Refusal::Abandoned => (503, "Service Unavailable"),
-        Refusal::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
+        ActionError::NoSite | ActionError::Gone => (404, "Not Found"),
+        ActionError::Another => (409, "Conflict"),
+        ActionError::Busy | ActionError::Abandoned => (503, "Service Unavailable"),
+        ActionError::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
             (504, "Gateway Timeout")
         }
-        Refusal::Router(error) if error.is_refusal() && error.cause != Cause::Auth => (403, "Forbidden"),
-        Refusal::Router(_) => (502, "Bad Gateway"),
+        ActionError::Router(error) if error.is_refusal() && error.cause != Cause::Auth => (403, "Forbidden"),
+        ActionError::Router(_) => (502, "Bad Gateway"),
     };
     let response = shape(status, title);
-    if *refusal == Refusal::Busy { response.with("Retry-After", "1") } else { response }
+    if *refusal == ActionError::Busy { response.with("Retry-After", "1") } else { response }
 }
 
 /// What was done in the shape of an answer, or why it was not.
-pub(super) fn answer<T>(outcome: &Result<T, Refusal>, shape: impl FnOnce(&T) -> Response) -> Response {
+pub(super) fn answer<T>(outcome: &Result<T, ActionError>, shape: impl FnOnce(&T) -> Response) -> Response {
     outcome.as_ref().map_or_else(refused, shape)
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use smol::stream::Stream;
 
-use super::gate::MAX_ANSWER;
+use super::server::MAX_ANSWER;
 
 /// Most bytes of an answer's header fields. They are our own: the longest is a content security policy.
 const MAX_FIELDS: usize = 8 * 1024;
@@ -108,7 +108,7 @@ pub struct Request {
     pub path: String,
     /// What stood after the `?`, still encoded; empty if nothing did.
     pub query: String,
-    /// The body; at most [`MAX_BODY`](super::gate::MAX_BODY) bytes, any bytes.
+    /// The body; at most [`MAX_BODY`](super::server::MAX_BODY) bytes, any bytes.
     pub body: Vec<u8>,
     /// Who asked: the address of the connection or, if that is from a trusted proxy, the one that it names. IPv4 is
     /// never mapped IPv6.
@@ -177,7 +177,7 @@ pub struct Response {
     /// More header fields. `Content-Length`, `Connection` and `Date` are not for a route to set.
     pub headers: Vec<(&'static str, String)>,
     /// The body; for `HEAD` the one `GET` would have. Over
-    /// [`MAX_ANSWER`](super::gate::MAX_ANSWER) bytes the client gets a 500.
+    /// [`MAX_ANSWER`](super::server::MAX_ANSWER) bytes the client gets a 500.
     pub body: Vec<u8>,
 }
 
@@ -233,7 +233,7 @@ pub enum Reply {
     /// From what is known.
     Now(Response),
     /// Once a router has been asked. It is awaited beside the connections, and for
-    /// [`Limits::answer`](super::gate::Limits::answer) at most, so it must not block.
+    /// [`Limits::answer`](super::server::Limits::answer) at most, so it must not block.
     Later(Pin<Box<dyn Future<Output = Response> + Send>>),
     /// With events, until the stream ends or the client disconnects.
     Events(Response, EventStream),

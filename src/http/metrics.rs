@@ -254,7 +254,7 @@ mod tests {
     use crate::routeros::codepage::Codepage;
     use crate::routeros::error::{Cause, Error};
     use crate::routeros::wire::Sentence;
-    use crate::state::{Problem, Usage};
+    use crate::state::{ReloadDiagnostic, Usage};
 
     /// A minute after the agent's start.
     fn then() -> Moment {
@@ -338,7 +338,7 @@ mod tests {
         awka.usage = Usage { sent_bytes: 1, received_bytes: 2, commands: 3, logins: 4, ..Usage::default() };
         let mut lagos = awka.clone();
         lagos.key = "lagos".into();
-        lagos.lost(&Error::new(Cause::Refused, ""), then());
+        lagos.mark_offline(&Error::new(Cause::Refused, ""), then());
         let mut owerri = site("owerri");
         owerri.connected(0, then());
         read(&mut owerri, Data::Resource(Resource { cpu_load_percent: Some(101), ..resource }));
@@ -355,7 +355,7 @@ mod tests {
         reload.note(
             then(),
             true,
-            vec![Problem { place: String::new(), message: String::new(), excerpt: None }],
+            vec![ReloadDiagnostic { place: String::new(), message: String::new(), excerpt: None }],
         );
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };

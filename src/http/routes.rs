@@ -1,7 +1,7 @@
 //! Answers requests: each path in `route`.
 //!
 //! What is known is answered at once: a pure function of a request and the last snapshot. What must be
-//! asked of a router goes to the [`Desk`], and comes later.
+//! asked of a router goes to the [`SiteHandles`], and comes later.
 
 mod pages;
 mod route;
@@ -19,17 +19,17 @@ use smol::stream;
 
 use super::actions::{self, Outcomes, Who};
 use super::api::{self, View};
-use super::auth::{self, Authority, Caller, Refusal, Role, SessionEnd};
-use super::events::Events;
-use super::gate::MAX_ANSWER;
+use super::auth::{self, Authenticator, Identity, Refusal, Role, SessionEnd};
 use super::message::{Field, Method, Reply, Request, Response, json, json_within, problem};
 use super::metrics;
-use super::page::{self, Account, Frame, List, Said, Wanted};
-use crate::action::{Desk, Refusal as NotDone};
+use super::page::{self, AccountMenu, Layout, List, Notice, ViewOptions};
+use super::server::MAX_ANSWER;
+use super::sse::Events;
+use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::memory::fair_limit;
-use crate::state::{Link, SiteState, Snapshot, Store};
+use crate::state::{ConnectionState, SiteState, Snapshot, Store};
 use crate::timings::Timings;
 use route::{Asked, Route, Shown};
 
@@ -48,10 +48,10 @@ const ASSET_AGE_S: u32 = 31_536_000;
 #[derive(Debug)]
 pub struct Routes {
     store: Arc<Store>,
-    desk: Arc<Desk>,
+    desk: Arc<SiteHandles>,
     events: Arc<Events>,
     http: RwLock<Arc<Http>>,
-    authority: Authority,
+    authenticator: Authenticator,
     /// Held while a large answer is rendered: of several at once each would take its megabytes.
     rendering: Mutex<()>,
     /// A place for each call for a refresh that waits.
@@ -65,7 +65,7 @@ impl Routes {
     #[must_use]
     pub fn new(
         store: Arc<Store>,
-        desk: Arc<Desk>,
+        desk: Arc<SiteHandles>,
         events: Arc<Events>,
         http: Http,
         timings: &Timings,
@@ -77,7 +77,7 @@ impl Routes {
             desk,
             events,
             http,
-            authority: Authority::new(timings),
+            authenticator: Authenticator::new(timings),
             rendering: Mutex::new(()),
             refreshing,
             tags: RandomState::new(),
@@ -93,7 +93,7 @@ impl Routes {
         *current = Arc::new(http);
         drop(current);
         if are_others {
-            self.events.dismiss();
+            self.events.disconnect_all();
         }
     }
 
@@ -113,58 +113,58 @@ impl Routes {
     /// The reply, or why there is none.
     fn respond(&self, request: &Request, http: &Http) -> Result<Reply, Response> {
         let now = Moment::now();
-        let frame = || Frame::new(&http.title, Account::None, &request.path);
+        let layout = || Layout::new(&http.title, AccountMenu::None, &request.path);
         // Probes may use any name.
         if !matches!(request.path.as_str(), "/healthz" | "/readyz")
             && let Some(why) = auth::misdirected(request, http)
         {
-            return Err(page::refusal(request, frame(), 421, "Misdirected Request", &why));
+            return Err(page::refusal(request, layout(), 421, "Misdirected Request", &why));
         }
         if request.method == Method::Post && !auth::same_origin(request) {
-            return Err(page::refusal(request, frame(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
+            return Err(page::refusal(request, layout(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
         }
-        if let Some(answer) = self.authority.answer(request, http, now) {
+        if let Some(answer) = self.authenticator.answer(request, http, now) {
             return Ok(answer);
         }
         let route = Route::find(&request.path).ok_or_else(|| {
             let told = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
-            missing(request, frame(), told)
+            missing(request, layout(), told)
         })?;
         let allowed = route.allows();
         if request.method == Method::Options {
-            return Ok(page::not_allowed(request, frame(), allowed).into());
+            return Ok(page::not_allowed(request, layout(), allowed).into());
         }
-        let caller = match self.needs(&route) {
+        let identity = match self.needs(&route) {
             // What anyone may have is the same for all: no token is looked at.
-            Role::Anyone => Caller::nobody(http),
-            needed => self.authority.caller(request, needed, http, now),
+            Role::Anyone => Identity::nobody(http),
+            needed => self.authenticator.identity(request, needed, http, now),
         };
         let refused = |refusal: Refusal| {
             if route.is_page() {
-                auth::refuse_page(request, refusal, caller, http)
+                auth::refuse_page(request, refusal, identity, http)
             } else {
                 refusal.problem()
             }
         };
-        let refuse = |refusal| Ok(self.authority.refuse(refusal, caller.delay(), refused));
-        if let Err(refusal) = caller.may(route.needs(), http) {
+        let refuse = |refusal| Ok(self.authenticator.refuse(refusal, identity.delay(), refused));
+        if let Err(refusal) = identity.may(route.needs(), http) {
             return refuse(refusal);
         }
         if !allowed.split(", ").any(|name| Method::from_name(name) == request.method) {
-            return Err(page::not_allowed(request, frame(), allowed));
+            return Err(page::not_allowed(request, layout(), allowed));
         }
-        if let Err(refusal) = caller.may(self.needs(&route), http) {
+        if let Err(refusal) = identity.may(self.needs(&route), http) {
             return refuse(refusal);
         }
         let reply = match &route {
-            Route::Asks(asked) => self.ask(asked, request, caller),
-            Route::Shows(shown) => self.show(shown, request, caller, now).map(Reply::Now),
-            Route::Takes(form) if request.method == Method::Post => self.send(form, request, caller),
-            Route::Takes(form) => self.form(form, request, caller).map(Reply::Now),
+            Route::Asks(asked) => self.ask(asked, request, identity),
+            Route::Shows(shown) => self.show(shown, request, identity, now).map(Reply::Now),
+            Route::Takes(form) if request.method == Method::Post => self.send(form, request, identity),
+            Route::Takes(form) => self.form(form, request, identity).map(Reply::Now),
         };
         let reply = match reply {
             Ok(reply @ (Reply::Later(_) | Reply::Events(..))) => {
-                Ok(match self.authority.session_end(caller, request, http, now) {
+                Ok(match self.authenticator.session_end(identity, request, http, now) {
                     Some(end) => until(end, reply, request, || refused(Refusal::NoToken)),
                     None => reply,
                 })
@@ -172,7 +172,7 @@ impl Routes {
             reply => reply,
         };
         // It may have personal details.
-        if caller.is_admin() {
+        if identity.is_admin() {
             return reply.map(|reply| reply.map(Response::no_store)).map_err(Response::no_store);
         }
         reply
@@ -187,16 +187,16 @@ impl Routes {
     }
 
     /// What must be asked for, once it is there.
-    fn ask(&self, asked: &Asked, request: &Request, caller: Caller) -> Result<Reply, Response> {
+    fn ask(&self, asked: &Asked, request: &Request, identity: Identity) -> Result<Reply, Response> {
         let (desk, snapshot) = (self.desk.clone(), self.store.snapshot());
-        let who = who(request, caller);
+        let who = who(request, identity);
         let find = |key: &str| {
             snapshot.site(key).map(|site| site.key.clone()).ok_or_else(|| unknown_site(&snapshot))
         };
         let sites = match *asked {
             Asked::Refresh => snapshot.sites.iter().map(|site| site.key.clone()).collect(),
             Asked::SiteRefresh(key) => vec![find(key)?],
-            Asked::UsersPage(key) => return self.users_page(key, request, caller),
+            Asked::UsersPage(key) => return self.users_page(key, request, identity),
             Asked::Events => {
                 let head = Response::new(200, "text/event-stream", "").no_store();
                 // A proxy that gathers answers would hold events back.
@@ -240,7 +240,7 @@ impl Routes {
         sites: Vec<String>,
         who: Who,
     ) -> Result<impl Future<Output = Outcomes> + Send + use<>, Response> {
-        let place = self.refreshing.try_acquire_arc().ok_or_else(|| actions::refused(&NotDone::Busy))?;
+        let place = self.refreshing.try_acquire_arc().ok_or_else(|| actions::refused(&ActionError::Busy))?;
         let desk = self.desk.clone();
         Ok(async move {
             let outcomes = actions::refresh(&desk, sites, who).await;
@@ -254,16 +254,16 @@ impl Routes {
         &self,
         shown: &Shown,
         request: &Request,
-        caller: Caller,
+        identity: Identity,
         now: Moment,
     ) -> Result<Response, Response> {
         let snapshot = self.store.snapshot();
-        let etag = self.etag((snapshot.generation, &request.path, &request.query, caller.tag()));
+        let etag = self.etag((snapshot.generation, &request.path, &request.query, identity.tag()));
         if request.field(Field::IfNoneMatch).is_some_and(|tags| matches_etag(tags, &etag)) {
             return Ok(fresh(Response::new(304, "", ""), &etag));
         }
-        let view = View { snapshot: &snapshot, is_admin: caller.role == Role::Admin, now };
-        self.content(shown, request, view, caller).map(|response| fresh(response, &etag))
+        let view = View { snapshot: &snapshot, is_admin: identity.role == Role::Admin, now };
+        self.content(shown, request, view, identity).map(|response| fresh(response, &etag))
     }
 
     /// What is known at a path, or why it is not to be had.
@@ -272,23 +272,23 @@ impl Routes {
         shown: &Shown,
         request: &Request,
         view: View,
-        caller: Caller,
+        identity: Identity,
     ) -> Result<Response, Response> {
         let snapshot = view.snapshot;
         let find = |key: &str| snapshot.site(key).ok_or_else(|| unknown_site(snapshot));
-        let said = || Said::of(&request.parameter("said")?);
+        let said = || Notice::of(&request.parameter("said")?);
         Ok(match *shown {
-            Shown::Page => page::overview(view, self.frame(request, caller), said()),
+            Shown::Page => page::overview(view, self.layout(request, identity), said()),
             Shown::SitePage(key) => {
-                let wanted = Wanted {
+                let wanted = ViewOptions {
                     list: List::read(request.query.as_bytes()),
                     said: said(),
-                    is_admin: caller.role == Role::Admin,
+                    is_admin: identity.role == Role::Admin,
                     has_admin: self.http().admin.is_some(),
                 };
-                let site = self.site_of_page(snapshot, key, request, caller)?;
+                let site = self.site_of_page(snapshot, key, request, identity)?;
                 let _alone = self.alone();
-                page::site(view, site, self.frame(request, caller), &wanted)
+                page::site(view, site, self.layout(request, identity), &wanted)
             }
             Shown::Asset(asset) => Response::new(200, asset.content_type, asset.body.bytes())
                 .with("Cache-Control", format!("public, max-age={ASSET_AGE_S}, immutable")),
@@ -304,12 +304,12 @@ impl Routes {
                 let site = find(key)?;
                 let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
                 if reading.plugin.private() {
-                    caller.may(Role::Admin, &self.http()).map_err(Refusal::problem)?;
+                    identity.may(Role::Admin, &self.http()).map_err(Refusal::problem)?;
                 }
                 self.large(&api::table(view, site, reading))
             }
             Shown::Routers => keyed(snapshot, |site| api::router(view, site)),
-            Shown::Config => json(&api::config(view, self.is_detailed(caller))),
+            Shown::Config => json(&api::config(view, self.is_detailed(identity))),
             Shown::Metrics => {
                 let _alone = self.alone();
                 metrics::metrics(snapshot, self.store.budget().answer.min(MAX_ANSWER) / 2)
@@ -341,8 +341,8 @@ impl Routes {
 }
 
 /// Who asks for an action.
-fn who(request: &Request, caller: Caller) -> Who {
-    Who { role: caller.role, peer: request.peer, is_anonymous: caller.is_anonymous() }
+fn who(request: &Request, identity: Identity) -> Who {
+    Who { role: identity.role, peer: request.peer, is_anonymous: identity.is_anonymous() }
 }
 
 /// A reply to a session, which gets nothing more after its `end`. What was to be done is done all the same, and logged.
@@ -406,7 +406,8 @@ fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
         return Err(problem(503, "Service Unavailable", "There is no configuration yet."));
     }
     // One that connects anew, as the file says now, has been tried before.
-    let is_untried = |site: &&Arc<SiteState>| site.link == Link::Connecting && site.events.is_empty();
+    let is_untried =
+        |site: &&Arc<SiteState>| site.link == ConnectionState::Connecting && site.events.is_empty();
     let waiting = snapshot.sites.iter().filter(is_untried).count();
     if waiting == 0 {
         Ok(Response::new(200, "text/plain; charset=utf-8", "ready\n"))
@@ -460,9 +461,9 @@ fn keyed_within<'s, T: Serialize>(
 }
 
 /// A page for a person who came to where nothing is; a program is told so in its own way.
-fn missing(request: &Request, frame: Frame, told: &str) -> Response {
+fn missing(request: &Request, layout: Layout, told: &str) -> Response {
     if request.takes_html() {
-        page::trouble(frame, 404, "There is no such page", told, "")
+        page::trouble(layout, 404, "There is no such page", told, "")
     } else {
         not_found(told)
     }
@@ -487,7 +488,7 @@ fn no_sessions(site: &SiteState) -> Response {
     let Some(reading) = site.reading("hotspot") else { return unknown_plugin(site) };
     let told = |why: &str| format!("The sessions are not known. {why}");
     match (&site.link, &reading.error) {
-        (Link::Offline { error, .. }, _) | (_, Some(error)) => {
+        (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {
             let detail = told(&format!("{}. {}", error.message, error.hint));
             api::problem_of(503, "Service Unavailable", &detail, error)
         }

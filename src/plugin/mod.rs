@@ -283,15 +283,15 @@ impl Data {
 
     /// Whether an answer and the changes told disagree, so that it is worth asking again soon.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
-        matches!(self, Self::Hotspot(hotspot) if hotspot.is_in_doubt())
+    pub fn has_discrepancy(&self) -> bool {
+        matches!(self, Self::Hotspot(hotspot) if hotspot.has_discrepancy())
     }
 
     /// How many changes were found by asking, though a `listen` should have told them.
     #[must_use]
-    pub fn untold_changes(&self) -> u64 {
+    pub fn missed_events(&self) -> u64 {
         match self {
-            Self::Hotspot(hotspot) => hotspot.untold_changes,
+            Self::Hotspot(hotspot) => hotspot.missed_events,
             _ => 0,
         }
     }

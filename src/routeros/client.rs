@@ -30,9 +30,9 @@ use smol::{Timer, stream::StreamExt};
 
 pub use super::command::{Command, Limit, Reply};
 use super::error::{Cause, Error};
-use super::exchange::{Answer, Exchange};
-pub use super::exchange::{MAX_DROPPED, MAX_REPLY, MAX_ROWS, MAX_STRAY, Usage};
-use super::login::{self, Method};
+use super::login::{self, LoginMethod};
+use super::multiplexer::{Answer, Multiplexer};
+pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_ROWS, MAX_STRAY};
 use super::wire::{Decoder, Sentence};
 use crate::memory::{Account, MAX_WAIT, Replies};
 
@@ -56,7 +56,7 @@ const TLS_ALERT: [u8; 2] = [0x15, 0x03];
 /// Asks one router. Cloning gives another handle on the same connection.
 #[derive(Debug, Clone)]
 pub struct Client {
-    exchange: Arc<Mutex<Exchange>>,
+    multiplexer: Arc<Mutex<Multiplexer>>,
     wake: Sender<()>,
 }
 
@@ -66,7 +66,7 @@ pub struct Client {
 pub struct Connection {
     reader: ReadHalf<Box<dyn Stream>>,
     writer: WriteHalf<Box<dyn Stream>>,
-    exchange: Ending,
+    multiplexer: Ending,
     woken: Receiver<()>,
     /// Weak, for the last client that goes ends the connection.
     wake: WeakSender<()>,
@@ -81,17 +81,17 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Stream for S {}
 pub fn over(stream: impl Stream + 'static) -> (Client, Connection) {
     let stream: Box<dyn Stream> = Box::new(stream);
     let (reader, writer) = smol::io::split(stream);
-    let exchange = Arc::new(Mutex::new(Exchange::default()));
+    let multiplexer = Arc::new(Mutex::new(Multiplexer::default()));
     let (wake, woken) = channel::bounded(1);
     let weak = wake.downgrade();
-    let client = Client { exchange: exchange.clone(), wake };
-    (client, Connection { reader, writer, exchange: Ending(exchange), woken, wake: weak })
+    let client = Client { multiplexer: multiplexer.clone(), wake };
+    (client, Connection { reader, writer, multiplexer: Ending(multiplexer), woken, wake: weak })
 }
 
 impl Client {
     /// Has the answers of this connection draw on memory that all connections share.
     pub fn share(&self, replies: &Arc<Replies>) {
-        lock(&self.exchange).share(Account::new(replies.clone()));
+        lock(&self.multiplexer).share(Account::new(replies.clone()));
     }
 
     /// Logs in, by the one method configured: a second try on the same connection
@@ -104,13 +104,13 @@ impl Client {
         &self,
         user: impl AsRef<[u8]>,
         password: impl AsRef<[u8]>,
-        method: Method,
+        method: LoginMethod,
         timeout: Duration,
     ) -> Result<(), Error> {
         let (user, password) = (user.as_ref(), password.as_ref());
         let first = match method {
-            Method::Plain => login::plain(user, password),
-            Method::Challenge => Sentence::from_words(["/login"]),
+            LoginMethod::Plain => login::plain(user, password),
+            LoginMethod::Challenge => Sentence::from_words(["/login"]),
         };
         // Whatever the router refuses a login with, it is refused.
         let granted = |reply: Reply| match reply.unless_refused() {
@@ -119,12 +119,12 @@ impl Client {
         };
         let reply = granted(self.say(&first).wait("/login", Instant::now(), timeout, None).await?)?;
         match (method, reply.ret) {
-            (Method::Plain, None) => Ok(()),
-            (Method::Plain, Some(_)) => Err(Error::new(
+            (LoginMethod::Plain, None) => Ok(()),
+            (LoginMethod::Plain, Some(_)) => Err(Error::new(
                 Cause::Auth,
                 "the router wants the login by challenge of RouterOS before 6.43",
             )),
-            (Method::Challenge, ret) => {
+            (LoginMethod::Challenge, ret) => {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));
                 let response = response.ok_or_else(Error::no_challenge)?;
                 let reply = self.say(&response).wait("/login", Instant::now(), timeout, None).await?;
@@ -160,12 +160,12 @@ impl Client {
         let mut asked: Vec<(String, Call)> = Vec::with_capacity(commands.len());
         {
             // Under one lock, so that they leave together.
-            let mut exchange = lock(&self.exchange);
+            let mut multiplexer = lock(&self.multiplexer);
             for Command { mut sentence, limit } in commands {
                 let path = String::from_utf8_lossy(sentence.first()).into_owned();
-                let tag = exchange.next_tag();
+                let tag = multiplexer.next_tag();
                 sentence.push(format!(".tag={tag}").as_bytes());
-                asked.push((path, self.ask(&mut exchange, Some(tag), &sentence, limit)));
+                asked.push((path, self.ask(&mut multiplexer, Some(tag), &sentence, limit)));
             }
         }
         let began = Instant::now();
@@ -180,26 +180,26 @@ impl Client {
 
     /// What this connection has cost so far.
     #[must_use]
-    pub fn usage(&self) -> Usage {
-        lock(&self.exchange).usage()
+    pub fn usage(&self) -> ConnectionUsage {
+        lock(&self.multiplexer).usage()
     }
 
     /// Asks without a tag, as a login is.
     fn say(&self, sentence: &Sentence) -> Call {
-        self.ask(&mut lock(&self.exchange), None, sentence, None)
+        self.ask(&mut lock(&self.multiplexer), None, sentence, None)
     }
 
     /// Queues a sentence to be sent. It leaves whole or not at all, even when the
     /// caller stops waiting: only [`Connection::run`] writes.
     fn ask(
         &self,
-        exchange: &mut Exchange,
+        multiplexer: &mut Multiplexer,
         tag: Option<u64>,
         sentence: &Sentence,
         limit: Option<Limit>,
     ) -> Call {
         let (answer, answered) = channel::bounded(1);
-        exchange.ask(tag, sentence, limit, answer);
+        multiplexer.ask(tag, sentence, limit, answer);
         self.wake();
         Call { client: self.clone(), tag, answered }
     }
@@ -211,9 +211,9 @@ impl Client {
         let end = began + longest;
         loop {
             let (received, probed) = {
-                let exchange = lock(&self.exchange);
+                let multiplexer = lock(&self.multiplexer);
                 let since = |at: Option<Instant>| at.filter(|at| *at > began);
-                (since(exchange.received_at()), since(exchange.probed_at()))
+                (since(multiplexer.received_at()), since(multiplexer.probed_at()))
             };
             let last = received.max(probed).unwrap_or(began);
             let until = (last + timeout).min(end);
@@ -223,7 +223,7 @@ impl Client {
             }
             match probe {
                 Some(probe) if received.is_none() && probed.is_none() && until < end => {
-                    lock(&self.exchange).probe(probe.clone());
+                    lock(&self.multiplexer).probe(probe.clone());
                     self.wake();
                 }
                 _ if until == end => return longest,
@@ -234,12 +234,12 @@ impl Client {
 
     /// Tells the router that nobody waits for a command any more, so that it stops costing it.
     pub(super) fn cancel(&self, tag: u64) {
-        lock(&self.exchange).cancel(tag);
+        lock(&self.multiplexer).cancel(tag);
         self.wake();
     }
 
-    pub(super) fn exchange(&self) -> MutexGuard<'_, Exchange> {
-        lock(&self.exchange)
+    pub(super) fn multiplexer(&self) -> MutexGuard<'_, Multiplexer> {
+        lock(&self.multiplexer)
     }
 
     pub(super) fn wake(&self) {
@@ -282,13 +282,13 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        lock(&self.client.exchange).forget(self.tag);
+        lock(&self.client.multiplexer).forget(self.tag);
     }
 }
 
 /// The exchange of a connection, which ends with it.
 #[derive(Debug)]
-struct Ending(Arc<Mutex<Exchange>>);
+struct Ending(Arc<Mutex<Multiplexer>>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -300,23 +300,24 @@ impl Connection {
     /// Moves bytes until the connection ends, and gives why it did. Every command
     /// without an answer gets the same error.
     pub async fn run(self) -> Error {
-        let Self { reader, writer, exchange, woken, wake } = self;
-        let error = future::or(receive(reader, &exchange.0, &wake), send(writer, &exchange.0, woken)).await;
-        lock(&exchange.0).end(&error);
+        let Self { reader, writer, multiplexer, woken, wake } = self;
+        let error =
+            future::or(receive(reader, &multiplexer.0, &wake), send(writer, &multiplexer.0, woken)).await;
+        lock(&multiplexer.0).end(&error);
         error
     }
 }
 
 async fn receive(
     mut stream: impl AsyncRead + Unpin,
-    exchange: &Mutex<Exchange>,
+    multiplexer: &Mutex<Multiplexer>,
     wake: &WeakSender<()>,
 ) -> Error {
     let mut decoder = Decoder::default();
     let mut bytes = vec![0; READ_SIZE];
     let mut is_first = true;
     loop {
-        take_turn(exchange).await;
+        take_turn(multiplexer).await;
         let count = match stream.read(&mut bytes).await {
             Ok(count) => count,
             // How TLS says that the peer has gone without taking leave, as RouterOS does.
@@ -330,11 +331,11 @@ async fn receive(
             return Error::speaks_tls();
         }
         decoder.push(&bytes[..count]);
-        lock(exchange).note_received(count);
+        lock(multiplexer).note_received(count);
         loop {
             match decoder.next() {
                 Ok(Some(sentence)) => {
-                    if let Err(error) = lock(exchange).take(sentence) {
+                    if let Err(error) = lock(multiplexer).take(sentence) {
                         return error;
                     }
                 }
@@ -342,9 +343,9 @@ async fn receive(
                 Err(error) => return error.into(),
             }
         }
-        lock(exchange).end_long_turn();
+        lock(multiplexer).end_long_turn();
         // What came may have to be answered: with a `/cancel`.
-        if lock(exchange).has_outgoing()
+        if lock(multiplexer).has_outgoing()
             && let Some(wake) = wake.upgrade()
         {
             let _ = wake.try_send(());
@@ -355,33 +356,37 @@ async fn receive(
 }
 
 /// Waits until a large answer may go on. Nothing is read meanwhile. One that has waited too long is cut.
-async fn take_turn(exchange: &Mutex<Exchange>) {
-    if !lock(exchange).needs_turn() {
+async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
+    if !lock(multiplexer).needs_turn() {
         return;
     }
-    let replies = lock(exchange).account().replies();
+    let replies = lock(multiplexer).account().replies();
     let mut turn = pin!(replies.turn());
     let began = Instant::now();
     // What was asked may be given up meanwhile.
-    while lock(exchange).needs_turn() {
-        lock(exchange).note_waiting();
+    while lock(multiplexer).needs_turn() {
+        lock(multiplexer).note_waiting();
         let look = async {
             Timer::after(TURN_LOOK).await;
             None
         };
         if let Some(turn) = async { Some(turn.as_mut().await) }.or(look).await {
-            lock(exchange).begin_turn(turn);
+            lock(multiplexer).begin_turn(turn);
         } else if began.elapsed() > MAX_WAIT {
-            lock(exchange).cut_largest(true);
+            lock(multiplexer).cut_largest(true);
             return;
         }
     }
 }
 
-async fn send(mut stream: impl AsyncWrite + Unpin, exchange: &Mutex<Exchange>, woken: Receiver<()>) -> Error {
+async fn send(
+    mut stream: impl AsyncWrite + Unpin,
+    multiplexer: &Mutex<Multiplexer>,
+    woken: Receiver<()>,
+) -> Error {
     let mut woken = std::pin::pin!(woken);
     while woken.next().await.is_some() {
-        let bytes = lock(exchange).take_outgoing();
+        let bytes = lock(multiplexer).take_outgoing();
         // TLS holds back what is not flushed.
         let sent = async {
             stream.write_all(&bytes).await?;
@@ -390,7 +395,7 @@ async fn send(mut stream: impl AsyncWrite + Unpin, exchange: &Mutex<Exchange>, w
         if let Err(error) = sent.await {
             return Error::lost(&error);
         }
-        lock(exchange).note_sent(bytes.len());
+        lock(multiplexer).note_sent(bytes.len());
     }
     // Every client is gone, so nobody waits for what the router still has to say.
     closed("nobody asks any more")
@@ -412,6 +417,6 @@ fn closed(message: &str) -> Error {
 }
 
 /// Every change under this lock leaves the state whole, so a poisoned one is still good.
-fn lock(exchange: &Mutex<Exchange>) -> MutexGuard<'_, Exchange> {
-    exchange.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(multiplexer: &Mutex<Multiplexer>) -> MutexGuard<'_, Multiplexer> {
+    multiplexer.lock().unwrap_or_else(PoisonError::into_inner)
 }

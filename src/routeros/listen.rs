@@ -28,11 +28,11 @@ impl Client {
     #[must_use]
     pub fn listen(&self, Command { mut sentence, .. }: Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
-        let mut exchange = self.exchange();
-        let tag = exchange.next_tag();
+        let mut multiplexer = self.multiplexer();
+        let tag = multiplexer.next_tag();
         sentence.push(format!(".tag={tag}").as_bytes());
-        exchange.follow(tag, &sentence, wake);
-        drop(exchange);
+        multiplexer.follow(tag, &sentence, wake);
+        drop(multiplexer);
         self.wake();
         Listen { client: self.clone(), tag, woken }
     }
@@ -55,13 +55,13 @@ impl Listen {
     /// Why nothing comes any more, once all has been taken: the router refused or interrupted the
     /// `listen`, or the connection has ended.
     pub fn take(&self) -> Result<Vec<Sentence>, Error> {
-        self.client.exchange().take_changes(self.tag)
+        self.client.multiplexer().take_changes(self.tag)
     }
 }
 
 impl Drop for Listen {
     fn drop(&mut self) {
-        let tell = self.client.exchange().unfollow(self.tag);
+        let tell = self.client.multiplexer().unfollow(self.tag);
         if tell {
             self.client.cancel(self.tag);
         }
@@ -102,7 +102,7 @@ mod tests {
         smol::block_on(async {
             // The first look is always worth it.
             listen.changed().await;
-            listen.client.exchange().unfollow(listen.tag);
+            listen.client.multiplexer().unfollow(listen.tag);
             assert!(poll_once(listen.changed()).await.is_none(), "a reader that loops would never pause");
         });
     }

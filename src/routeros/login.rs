@@ -8,7 +8,7 @@ use super::wire::Sentence;
 
 /// How a router takes the password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
+pub enum LoginMethod {
     /// `/login` with name and password: `RouterOS` 6.43 and later.
     #[default]
     Plain,

@@ -33,19 +33,19 @@ const MAX_RECORD: usize = 1 << 14;
 /// They are as a router signs them itself: RSA with 2048 bits, X.509 v3, CN = router, no other
 /// name. They were made once, valid from 2020 to 2120, by `openssl req -new -newkey rsa:2048 -nodes
 /// -subj /CN=router`, `openssl ca -selfsign` and `openssl pkcs8 -topk8 -nocrypt -outform DER`.
-struct Identity {
+struct TlsIdentity {
     certificate: &'static [u8],
     key: &'static [u8],
 }
 
 /// The certificate that a router has.
-const ROUTER: Identity = Identity {
+const ROUTER: TlsIdentity = TlsIdentity {
     certificate: include_bytes!("certificates/router.crt.der"),
     key: include_bytes!("certificates/router.key.der"),
 };
 
 /// Another one of the same name, as after somebody made a new one or stands in between.
-const OTHER: Identity = Identity {
+const OTHER: TlsIdentity = TlsIdentity {
     certificate: include_bytes!("certificates/other.crt.der"),
     key: include_bytes!("certificates/other.key.der"),
 };
@@ -104,7 +104,7 @@ impl RouterTls {
     }
 }
 
-fn acceptor(identity: &Identity) -> io::Result<TlsAcceptor> {
+fn acceptor(identity: &TlsIdentity) -> io::Result<TlsAcceptor> {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(identity.key));
     // TLS 1.2 and 1.3.
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))

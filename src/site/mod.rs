@@ -6,15 +6,15 @@
 //! itself ends only where its site is taken out of the configuration.
 
 mod backoff;
-mod configured;
-mod errands;
-mod follow;
-mod hosts;
+mod config_cell;
+mod diagnose;
+mod failback;
+mod jobs;
+mod listen_tracker;
 mod row_check;
 mod schedule;
 mod session;
 mod sites;
-mod walk;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use smol::channel::Receiver;
 use smol::future::{FutureExt, pending};
 use smol::{Task, Timer};
 
-use crate::action::{Orders, RefreshRequest, Refreshed, Refusal};
+use crate::action::{ActionError, Mailbox, RefreshRequest, Refreshed};
 use crate::clock::Moment;
 use crate::config;
 use crate::executor;
@@ -32,14 +32,14 @@ use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use crate::timings::Timings;
 use backoff::Backoff;
-use configured::Configured;
-use errands::{Errands, Line};
-use hosts::Patience;
+use config_cell::ConfigCell;
+pub use diagnose::diagnose;
+use diagnose::diagnose_on_request;
+use failback::FailbackPolicy;
+use jobs::{ClientSlot, Jobs};
 use schedule::ANONYMOUS_SHARE;
-use session::Session;
+use session::SiteSession;
 pub use sites::Sites;
-pub use walk::walk;
-use walk::walk_on_request;
 
 /// What to do about a login that worked a moment ago and is refused.
 const HINT_REFUSED_ONCE: &str = "This login worked until a moment ago, and RouterOS refuses a good login now and then: the agent \
@@ -54,36 +54,36 @@ fn initial_state(config: &config::Site) -> SiteState {
 /// A site at work. Dropping it ends its task and its connection.
 #[derive(Debug)]
 struct Site {
-    configured: Configured,
+    configured: ConfigCell,
     task: Task<()>,
 }
 
 impl Site {
     /// Starts a site's task, which reads what the store has readings for, writes what it learns there, and
     /// carries out these orders.
-    fn start(config: Arc<config::Site>, store: Arc<Store>, orders: Orders, timings: Arc<Timings>) -> Self {
-        let configured = Configured::new(config.clone());
-        let line = Line::default();
-        let errands = Errands {
+    fn start(config: Arc<config::Site>, store: Arc<Store>, orders: Mailbox, timings: Arc<Timings>) -> Self {
+        let configured = ConfigCell::new(config.clone());
+        let client_slot = ClientSlot::default();
+        let errands = Jobs {
             config: config.clone(),
             configured: configured.clone(),
             store: store.clone(),
-            line: line.clone(),
+            client_slot: client_slot.clone(),
         };
         let replies = store.budget().replies.clone();
-        let tests = walk_on_request(configured.clone(), replies, orders.tests);
+        let tests = diagnose_on_request(configured.clone(), replies, orders.tests);
         let beside = errands.run(orders.errands).or(tests);
         let task = SiteTask {
             config,
             timings,
             configured: configured.clone(),
             store,
-            line,
+            client_slot,
             requested: orders.refreshes,
             waiting: Vec::new(),
-            patience: Patience::default(),
-            served: None,
-            put_off: None,
+            failback: FailbackPolicy::default(),
+            last_host: None,
+            deprioritized: None,
             answered: None,
             turned_away: false,
         };
@@ -105,18 +105,18 @@ struct SiteTask {
     /// What the task goes by, until it sees that it is `configured` otherwise.
     config: Arc<config::Site>,
     timings: Arc<Timings>,
-    configured: Configured,
+    configured: ConfigCell,
     store: Arc<Store>,
     /// Whom errands ask: set while the router answers.
-    line: Line,
+    client_slot: ClientSlot,
     requested: Receiver<RefreshRequest>,
     /// Those who wait for the refresh under way.
     waiting: Vec<RefreshRequest>,
-    patience: Patience,
+    failback: FailbackPolicy,
     /// The host that served last.
-    served: Option<usize>,
+    last_host: Option<usize>,
     /// A host that refused the login, or whose session did not last.
-    put_off: Option<usize>,
+    deprioritized: Option<usize>,
     /// When a session last ended that had answered.
     answered: Option<Instant>,
     /// Whether the host that served last has turned connections away since then.
@@ -134,7 +134,7 @@ struct Ended {
 enum Visited {
     Ended(Ended),
     /// An earlier host is well again.
-    Returns,
+    FailBack,
     /// It is to be made in another way.
     Reconfigured,
 }
@@ -147,9 +147,9 @@ impl SiteTask {
             self.config = self.configured.now();
             let logins = self.logins();
             let ended = match self.visit().await {
-                Visited::Returns => continue,
+                Visited::FailBack => continue,
                 Visited::Reconfigured => {
-                    self.begin_anew(&mut backoff);
+                    self.reset(&mut backoff);
                     continue;
                 }
                 Visited::Ended(ended) => ended,
@@ -157,7 +157,7 @@ impl SiteTask {
             let login_refused = ended.error.cause == Cause::Auth;
             let may_boot = login_refused && self.has_just_answered();
             let error = if may_boot { self.refused_after_a_loss(ended.error) } else { ended.error };
-            let news = self.update(|site| site.lost(&error, Moment::now()));
+            let news = self.update(|site| site.mark_offline(&error, Moment::now()));
             if news == Some(true) {
                 log::warn!("{}: offline: {error}. {}", self.config.key, error.hint);
             }
@@ -180,18 +180,18 @@ impl SiteTask {
                 false
             };
             if rested.or(reconfigured).await {
-                self.begin_anew(&mut backoff);
+                self.reset(&mut backoff);
             }
         }
     }
 
     /// Nothing that was learnt of the way to the router holds for the one that it is to be reached by now.
-    fn begin_anew(&mut self, backoff: &mut Backoff) {
+    fn reset(&mut self, backoff: &mut Backoff) {
         *backoff = Backoff::default();
-        self.patience = Patience::default();
-        (self.served, self.put_off, self.answered) = (None, None, None);
+        self.failback = FailbackPolicy::default();
+        (self.last_host, self.deprioritized, self.answered) = (None, None, None);
         self.turned_away = false;
-        self.update(SiteState::connect_anew);
+        self.update(SiteState::reset_connection);
     }
 
     /// Whether a login worked until a moment ago, so that a router that boots may refuse it.
@@ -215,16 +215,16 @@ impl SiteTask {
         let mut failures: Vec<Error> = Vec::new();
         let config = self.config.clone();
         let mut hosts: Vec<usize> = (0..config.hosts.len()).collect();
-        hosts.sort_by_key(|&at| self.put_off == Some(at));
+        hosts.sort_by_key(|&at| self.deprioritized == Some(at));
         for (turn, &at) in hosts.iter().enumerate() {
             let logins = self.logins();
             let ended = match self.session(at).await {
                 Visited::Ended(ended) => ended,
-                Visited::Returns => {
-                    self.served = Some(at);
-                    self.patience.returns();
-                    self.put_off = None;
-                    return Visited::Returns;
+                Visited::FailBack => {
+                    self.last_host = Some(at);
+                    self.failback.returns();
+                    self.deprioritized = None;
+                    return Visited::FailBack;
                 }
                 Visited::Reconfigured => return Visited::Reconfigured,
             };
@@ -233,21 +233,21 @@ impl SiteTask {
             let error = Error { message, ..ended.error };
             if let Some(answered) = ended.answered {
                 (self.answered, self.turned_away) = (Some(Instant::now()), false);
-                self.patience.lasted(&self.timings, answered);
-                self.served = Some(at);
-                self.put_off = (answered < self.timings.host_trial).then_some(at);
+                self.failback.lasted(&self.timings, answered);
+                self.last_host = Some(at);
+                self.deprioritized = (answered < self.timings.host_trial).then_some(at);
                 return Visited::Ended(Ended { error, answered: Some(answered) });
             }
-            if self.served == Some(at) && self.logins() == logins {
+            if self.last_host == Some(at) && self.logins() == logins {
                 self.turned_away |= matches!(error.cause, Cause::Refused | Cause::Closed);
             }
             let refused = error.cause == Cause::Auth;
             failures.push(error);
             if refused {
-                self.put_off = Some(at);
+                self.deprioritized = Some(at);
                 // The other hosts are the same router: a second refused login only fills its log. But one of
                 // them may be the way from which this user may log in.
-                if self.served.is_none_or(|served| hosts[..=turn].contains(&served)) {
+                if self.last_host.is_none_or(|last_host| hosts[..=turn].contains(&last_host)) {
                     break;
                 }
             }
@@ -282,21 +282,21 @@ impl SiteTask {
         };
         client.share(&store.budget().replies);
         // Its own, for the session has the site meanwhile.
-        let (patience, timings) = (self.patience, self.timings.clone());
-        let well_again = async {
-            patience.well_again(&config, at, &store, &timings).await;
-            Visited::Returns
+        let (failback, timings) = (self.failback, self.timings.clone());
+        let host_recovered = async {
+            failback.host_recovered(&config, at, &store, &timings).await;
+            Visited::FailBack
         };
         let reconfigured = async {
             configured.reconnects(&config).await;
             Visited::Reconfigured
         };
-        let mut session = Session::new(self, &client, at);
+        let mut session = SiteSession::new(self, &client, at);
         let ended = async {
             let error = connection.run().or(session.run()).await;
             Visited::Ended(Ended { error, answered: None })
         };
-        let visited = ended.or(well_again).or(reconfigured).await;
+        let visited = ended.or(host_recovered).or(reconfigured).await;
         let answered = session.end();
         match visited {
             Visited::Ended(ended) => Visited::Ended(Ended { answered, ..ended }),
@@ -328,7 +328,7 @@ impl SiteTask {
         }
         for request in self.waiting.drain(..) {
             // Who has gone meanwhile is told nothing.
-            let _ = request.answer.try_send(outcome.clone().map_err(Refusal::Router));
+            let _ = request.answer.try_send(outcome.clone().map_err(ActionError::Router));
         }
     }
 
@@ -430,7 +430,7 @@ mod tests {
                 let (refreshes, refreshes_receiver) = channel::bounded(1);
                 let (errands, errands_receiver) = channel::bounded(1);
                 let (tests, tests_receiver) = channel::bounded(1);
-                let orders = Orders {
+                let orders = Mailbox {
                     refreshes: refreshes_receiver,
                     errands: errands_receiver,
                     tests: tests_receiver,
@@ -457,7 +457,7 @@ mod tests {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(&router);
         let store = store(&config);
-        let desk = crate::action::Desk::new(PATIENCE);
+        let desk = crate::action::SiteHandles::new(PATIENCE);
         let site = Site::start(config, store.clone(), desk.open("awka"), Arc::default());
         wait("it is online", || store.snapshot().sites[0].is_online());
         drop(desk);

@@ -9,7 +9,7 @@ use smol::Timer;
 use smol::future::FutureExt;
 
 use super::SiteTask;
-use super::follow::Follower;
+use super::listen_tracker::ListenTracker;
 use super::row_check::RowCheck;
 use super::schedule::{Schedule, Which};
 use crate::action::Refreshed;
@@ -23,17 +23,17 @@ use crate::state::{Reading, Usage};
 /// Bytes of a packet that every path takes: IPv6 requires 1280, less the headers of IP, TCP and TLS.
 const FULL_PACKET: u64 = 1150;
 
-pub(super) struct Session<'s> {
+pub(super) struct SiteSession<'s> {
     site: &'s mut SiteTask,
     client: &'s Client,
     /// Which of the site's hosts.
     host: usize,
     /// What of the connection's cost the state has already.
-    accounted: client::Usage,
+    accounted: client::ConnectionUsage,
     schedule: Schedule,
     /// Since when the router answers.
     since: Option<Instant>,
-    follower: Follower,
+    listen_tracker: ListenTracker,
     row_check: RowCheck,
     /// When changes were applied last.
     applied: Instant,
@@ -44,9 +44,9 @@ pub(super) struct Session<'s> {
     told: Vec<(String, Option<Cause>)>,
 }
 
-impl<'s> Session<'s> {
+impl<'s> SiteSession<'s> {
     pub(super) fn new(site: &'s mut SiteTask, client: &'s Client, host: usize) -> Self {
-        let follower = Follower::new(&site.config);
+        let listen_tracker = ListenTracker::new(&site.config);
         let row_check = RowCheck::new(site.timings.row_check);
         let schedule =
             Schedule::new(&site.config, Instant::now(), fastrand::f64(), site.timings.plugin_reread);
@@ -54,10 +54,10 @@ impl<'s> Session<'s> {
             site,
             client,
             host,
-            accounted: client::Usage::default(),
+            accounted: client::ConnectionUsage::default(),
             schedule,
             since: None,
-            follower,
+            listen_tracker,
             row_check,
             applied: Instant::now(),
             unanswered: false,
@@ -75,7 +75,7 @@ impl<'s> Session<'s> {
 
     /// How long the router answered, if it ever did. What the connection cost is accounted for.
     pub(super) fn end(mut self) -> Option<Duration> {
-        self.hold_line(None);
+        self.set_client(None);
         let cost = self.cost();
         self.site.update(|site| site.usage.add(cost));
         self.since.map(|since| since.elapsed())
@@ -99,7 +99,7 @@ impl<'s> Session<'s> {
                 asked = now;
             }
             second_look = match self.refresh(due).await? {
-                Some(in_doubt) => in_doubt.then(|| Instant::now() + self.site.timings.recheck),
+                Some(has_discrepancy) => has_discrepancy.then(|| Instant::now() + self.site.timings.recheck),
                 // Another plugin was read, or nothing is followed any more: it is waited for, and not made up for.
                 None => second_look.filter(|at| *at > Instant::now()),
             };
@@ -157,7 +157,7 @@ impl<'s> Session<'s> {
         }
         let old = std::mem::replace(&mut self.site.config, config.clone());
         self.schedule.adopt(&config, Instant::now());
-        let follows_otherwise = self.follower.adopt(&old, &config);
+        let follows_otherwise = self.listen_tracker.adopt(&old, &config);
         if follows_otherwise || old.codepage != config.codepage {
             // What is shown does not hold by it, however long it is until the next time.
             self.schedule.renew();
@@ -169,7 +169,7 @@ impl<'s> Session<'s> {
         let mut wait = pin!(wait);
         loop {
             let changed = async {
-                self.follower.changed().await;
+                self.listen_tracker.changed().await;
                 Timer::at(self.applied + self.site.timings.change_batch).await;
                 None
             };
@@ -182,8 +182,8 @@ impl<'s> Session<'s> {
     }
 
     fn apply_changes(&mut self) -> Result<(), Error> {
-        let Some(plugin) = self.follower.applies_to().map(str::to_string) else { return Ok(()) };
-        let changes = self.follower.take();
+        let Some(plugin) = self.listen_tracker.applies_to().map(str::to_string) else { return Ok(()) };
+        let changes = self.listen_tracker.take();
         let Some(reading) = self.reading(&plugin).filter(|_| !changes.is_empty()) else { return Ok(()) };
         let reading = reading.followed(&changes, Moment::now(), self.site.config.codepage)?;
         self.site.update(|site| site.put(reading));
@@ -222,8 +222,8 @@ impl<'s> Session<'s> {
         // A menu that the router lacks is asked for again only over a new connection: it may have been
         // upgraded meanwhile.
         due.retain(|plugin| self.since.is_none() || !self.is_lacking(&**plugin));
-        if due.iter().any(|plugin| self.follower.follows(plugin.name())) {
-            self.follower.begin(self.client);
+        if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
+            self.listen_tracker.begin(self.client);
         }
         let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
         let mut counts = due.iter().enumerate().filter_map(|(at, plugin)| Some((at, plugin.count()?)));
@@ -241,25 +241,25 @@ impl<'s> Session<'s> {
         let mut readings = Vec::new();
         // Plugins that fail alike are one line in the log.
         let mut news_of: Vec<(String, Error)> = Vec::new();
-        let mut in_doubt = None;
+        let mut has_discrepancy = None;
         for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
             // It may be declared in another way by now, which these answers are not for.
             let before = self.reading(plugin.name()).filter(|before| *before.plugin == **plugin);
             let Some(before) = before else { continue };
-            let followed = self.follower.follows(plugin.name());
-            let changes = if followed { self.follower.take() } else { Vec::new() };
-            let following = if followed { self.follower.following(&changes) } else { Following::No };
+            let followed = self.listen_tracker.follows(plugin.name());
+            let changes = if followed { self.listen_tracker.take() } else { Vec::new() };
+            let following = if followed { self.listen_tracker.following(&changes) } else { Following::No };
             let mut after = before.clone().after(own, asked_at, now, config.codepage, following);
             if after.error.is_none() && after.partial.is_none() {
                 after.partial = self.row_check.partial().filter(|_| plugin.count().is_some());
             }
             if followed && after.error.is_none() {
-                self.follower.answered(untold(&after) > untold(&before));
-                in_doubt = Some(after.data.as_ref().is_some_and(|data| data.is_in_doubt()));
+                self.listen_tracker.answered(untold(&after) > untold(&before));
+                has_discrepancy = Some(after.data.as_ref().is_some_and(|data| data.has_discrepancy()));
             } else if followed {
-                self.follower.unanswered();
+                self.listen_tracker.unanswered();
             }
             if let (None, Some(why)) = (&before.partial, &after.partial)
                 && self.is_first_report(plugin.name(), None)
@@ -285,7 +285,7 @@ impl<'s> Session<'s> {
             let second = self.ask(vec![count]).await?.pop();
             self.row_check.confirm(first, second.as_ref());
         }
-        Ok(in_doubt)
+        Ok(has_discrepancy)
     }
 
     fn reading(&self, plugin: &str) -> Option<Reading> {
@@ -326,7 +326,7 @@ impl<'s> Session<'s> {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
         if came_online {
-            self.hold_line(Some(self.client.clone()));
+            self.set_client(Some(self.client.clone()));
         }
         let (cost, host) = (self.cost(), self.host);
         let rebooted = self.site.update(|site| {
@@ -352,8 +352,8 @@ impl<'s> Session<'s> {
     }
 
     /// Says whom errands ask from now on.
-    fn hold_line(&self, client: Option<Client>) {
-        *self.site.line.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    fn set_client(&self, client: Option<Client>) {
+        *self.site.client_slot.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
     /// What the connection has cost since the last time that this was asked.
@@ -382,5 +382,5 @@ fn uptime_of(heartbeat: &Reply, asked: Moment) -> Option<(Duration, Moment)> {
 }
 
 fn untold(reading: &Reading) -> u64 {
-    reading.data.as_ref().map_or(0, |data| data.untold_changes())
+    reading.data.as_ref().map_or(0, |data| data.missed_events())
 }

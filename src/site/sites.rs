@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Site, initial_state};
-use crate::action::Desk;
+use crate::action::SiteHandles;
 use crate::config::{self, Change, Changes, Config};
 use crate::state::{SiteState, Store};
 use crate::timings::Timings;
@@ -15,14 +15,14 @@ pub struct Sites {
     /// Dropped first: a site's task must not outlive the queues that it reads.
     at_work: BTreeMap<String, Site>,
     store: Arc<Store>,
-    desk: Arc<Desk>,
+    desk: Arc<SiteHandles>,
     timings: Arc<Timings>,
 }
 
 impl Sites {
     /// None yet: they write to this store, and serve what is asked at this desk.
     #[must_use]
-    pub fn new(store: Arc<Store>, desk: Arc<Desk>, timings: Arc<Timings>) -> Self {
+    pub fn new(store: Arc<Store>, desk: Arc<SiteHandles>, timings: Arc<Timings>) -> Self {
         Self { at_work: BTreeMap::new(), store, desk, timings }
     }
 

@@ -11,6 +11,6 @@ mod snapshot;
 mod store;
 
 pub use reading::{Reading, ReadingState};
-pub use reload::{Problem, Reload};
-pub use snapshot::{ConnectionEvent, Host, Link, SiteState, Snapshot, Usage};
+pub use reload::{Reload, ReloadDiagnostic};
+pub use snapshot::{ConnectionEvent, ConnectionState, Host, SiteState, Snapshot, Usage};
 pub use store::Store;

@@ -15,11 +15,11 @@ pub struct Reload {
     /// When one that was good was last read: that is the one in use. None while the agent waits for the first.
     pub succeeded: Option<Moment>,
     /// What is wrong with the one that was tried last. Nothing: it is in use.
-    pub problems: Arc<[Problem]>,
+    pub problems: Arc<[ReloadDiagnostic]>,
     /// How many more there are than are kept.
     pub more_problems: usize,
     /// What is accepted in the one in use, but should be changed.
-    pub warnings: Arc<[Problem]>,
+    pub warnings: Arc<[ReloadDiagnostic]>,
     /// When all files of the configuration were last looked at.
     pub last_look: LastLook,
 }
@@ -52,7 +52,7 @@ impl Eq for LastLook {}
 
 /// Something in the configuration that can't stand, or a warning, in words that hold no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ReloadDiagnostic {
     /// `sites.ron:12:9`, or what else it is about.
     pub place: String,
     /// What was found, what was expected and what to do.
@@ -67,7 +67,7 @@ impl Reload {
 
     /// This file was read at the agent's start, with these problems or none.
     #[must_use]
-    pub fn first(file: Option<&str>, problems: Vec<Problem>) -> Self {
+    pub fn first(file: Option<&str>, problems: Vec<ReloadDiagnostic>) -> Self {
         let mut reload = Self {
             file: file.map(Into::into),
             tried: Moment::START,
@@ -91,7 +91,7 @@ impl Reload {
     }
 
     /// It was tried, and is in use or not, with these problems or none.
-    pub fn note(&mut self, now: Moment, is_in_use: bool, mut problems: Vec<Problem>) {
+    pub fn note(&mut self, now: Moment, is_in_use: bool, mut problems: Vec<ReloadDiagnostic>) {
         self.tried = now;
         if is_in_use {
             self.succeeded = Some(now);
@@ -102,21 +102,22 @@ impl Reload {
     }
 
     /// Keeps the problems that are `harmless`, without the lines of the file: who may see more is not known.
-    pub fn withhold(&mut self, is_harmless: impl Fn(&Problem) -> bool) {
+    pub fn withhold(&mut self, is_harmless: impl Fn(&ReloadDiagnostic) -> bool) {
         let count = self.problems.len();
         let harmless = self.problems.iter().filter(|problem| is_harmless(problem));
-        self.problems = harmless.map(|problem| Problem { excerpt: None, ..problem.clone() }).collect();
+        self.problems =
+            harmless.map(|problem| ReloadDiagnostic { excerpt: None, ..problem.clone() }).collect();
         self.more_problems += count - self.problems.len();
     }
 
     /// The configuration in use has these warnings or none.
-    pub fn warn(&mut self, mut warnings: Vec<Problem>) {
+    pub fn warn(&mut self, mut warnings: Vec<ReloadDiagnostic>) {
         warnings.truncate(Self::MAX_PROBLEMS);
         self.warnings = warnings.into();
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ReloadDiagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.message)?;
         for line in self.excerpt.iter().flat_map(|excerpt| excerpt.lines()) {

@@ -48,7 +48,7 @@ pub struct SiteState {
     /// From one refresh to the next.
     pub refresh: Duration,
     /// Whether its router answers.
-    pub link: Link,
+    pub link: ConnectionState,
     /// Where the router is, in the order to try.
     pub hosts: Vec<Host>,
     /// One for each plugin that it collects, in the file's order.
@@ -62,7 +62,7 @@ pub struct SiteState {
     /// When the router booted, as its uptime told last.
     booted: Option<Moment>,
     /// The causes of the outage under way: each is an event once, however they alternate.
-    told: Vec<Cause>,
+    reported_causes: Vec<Cause>,
     /// When the log was last told that there is no memory for all of it.
     pub(super) cut_at: Option<Moment>,
 }
@@ -78,7 +78,7 @@ pub struct Host {
 
 /// Whether a site's router answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
+pub enum ConnectionState {
     /// Not known yet: the first try is under way.
     Connecting,
     /// Logged in, and answering.
@@ -148,14 +148,14 @@ impl SiteState {
             key: key.into(),
             name: name.into(),
             refresh,
-            link: Link::Connecting,
+            link: ConnectionState::Connecting,
             hosts: hosts.into_iter().map(|address| Host { address, error: None }).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
             events: VecDeque::new(),
             usage: Usage::default(),
             kicks: 0,
             booted: None,
-            told: Vec::new(),
+            reported_causes: Vec::new(),
             cut_at: None,
         }
     }
@@ -182,15 +182,15 @@ impl SiteState {
     }
 
     /// The connection was given up for one that is made in another way.
-    pub fn connect_anew(&mut self) {
-        self.link = Link::Connecting;
-        self.told.clear();
+    pub fn reset_connection(&mut self) {
+        self.link = ConnectionState::Connecting;
+        self.reported_causes.clear();
     }
 
     /// Whether the router answers.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        matches!(self.link, Link::Online { .. })
+        matches!(self.link, ConnectionState::Online { .. })
     }
 
     /// The reading of the plugin of this name.
@@ -239,8 +239,8 @@ impl SiteState {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         match self.link {
-            Link::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
-            Link::Connecting | Link::Offline { .. } => None,
+            ConnectionState::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
+            ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
         }
     }
 
@@ -250,8 +250,8 @@ impl SiteState {
         for at in host..self.hosts.len() {
             self.host_tried(at, None);
         }
-        self.link = Link::Online { host, since: now };
-        self.told.clear();
+        self.link = ConnectionState::Online { host, since: now };
+        self.reported_causes.clear();
         let address = self.hosts.get(host).map(|host| host.address.clone()).unwrap_or_default();
         self.note(ConnectionEvent { at: now, outcome: Ok(address) });
     }
@@ -265,15 +265,18 @@ impl SiteState {
 
     /// The router does not answer. Gives whether that is news: another state, or trouble of a kind
     /// that was not told since it began. A boot or a bad link goes through many causes and is one trouble.
-    pub fn lost(&mut self, error: &Error, now: Moment) -> bool {
+    pub fn mark_offline(&mut self, error: &Error, now: Moment) -> bool {
         let since = match &self.link {
-            Link::Offline { since, .. } => *since,
-            Link::Connecting | Link::Online { .. } => now,
+            ConnectionState::Offline { since, .. } => *since,
+            ConnectionState::Connecting | ConnectionState::Online { .. } => now,
         };
-        self.link = Link::Offline { error: error.clone(), since };
-        let news = !self.told.iter().any(|told| told.is_passing() == error.cause.is_passing());
-        if !self.told.contains(&error.cause) {
-            self.told.push(error.cause);
+        self.link = ConnectionState::Offline { error: error.clone(), since };
+        let news = !self
+            .reported_causes
+            .iter()
+            .any(|reported_causes| reported_causes.is_passing() == error.cause.is_passing());
+        if !self.reported_causes.contains(&error.cause) {
+            self.reported_causes.push(error.cause);
             self.note(ConnectionEvent { at: now, outcome: Err(error.clone()) });
         }
         news
@@ -286,8 +289,11 @@ impl SiteState {
         let before = self.booted.replace(booted).filter(|_| new);
         let rebooted = before.is_some_and(|before| booted.since(before) > BOOT_SLACK);
         if rebooted {
-            let told = format!("the router was rebooted {} ago", value::format_duration(uptime));
-            self.note(ConnectionEvent { at: booted, outcome: Err(Error::new(Cause::Rebooting, told)) });
+            let reported_causes = format!("the router was rebooted {} ago", value::format_duration(uptime));
+            self.note(ConnectionEvent {
+                at: booted,
+                outcome: Err(Error::new(Cause::Rebooting, reported_causes)),
+            });
         }
         rebooted
     }
@@ -336,14 +342,14 @@ mod tests {
         let mut site = site("a");
         let began = Moment::now();
         let refused = Error::new(Cause::Refused, "first");
-        assert!(site.lost(&refused, began));
+        assert!(site.mark_offline(&refused, began));
         let later = Moment::now();
-        assert!(!site.lost(&Error::new(Cause::Refused, "again"), later));
-        assert!(!site.lost(&Error::new(Cause::Unreachable, "of the same kind"), later));
-        assert!(site.lost(&Error::new(Cause::Auth, "other"), later));
-        assert!(!site.lost(&Error::new(Cause::Refused, "and back"), later));
-        assert!(!site.lost(&Error::new(Cause::Auth, "and forth"), later));
-        let Link::Offline { since, error } = &site.link else { panic!() };
+        assert!(!site.mark_offline(&Error::new(Cause::Refused, "again"), later));
+        assert!(!site.mark_offline(&Error::new(Cause::Unreachable, "of the same kind"), later));
+        assert!(site.mark_offline(&Error::new(Cause::Auth, "other"), later));
+        assert!(!site.mark_offline(&Error::new(Cause::Refused, "and back"), later));
+        assert!(!site.mark_offline(&Error::new(Cause::Auth, "and forth"), later));
+        let ConnectionState::Offline { since, error } = &site.link else { panic!() };
         assert_eq!((*since, error.cause), (began, Cause::Auth));
         assert_eq!(site.events.len(), 3);
         for _ in 0..100 {

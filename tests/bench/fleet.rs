@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use phsweb_agent::action::Desk;
+use phsweb_agent::action::SiteHandles;
 use phsweb_agent::config::{self, Changes, Config, Host, Secret};
 use phsweb_agent::simulator::{Router, Settings};
 use phsweb_agent::site::Sites;
@@ -22,7 +22,7 @@ const APART: Duration = Duration::from_millis(1050);
 
 struct Fleet {
     keys: Vec<String>,
-    desk: Arc<Desk>,
+    desk: Arc<SiteHandles>,
     _sites: Sites,
     _routers: Vec<Router>,
 }
@@ -42,7 +42,7 @@ impl Fleet {
         let keys = config.sites.iter().map(|site| site.key.clone()).collect();
         let (store, desk) = (
             Arc::new(Store::new(Reload::first(None, Vec::new()))),
-            Arc::new(Desk::new(Duration::from_secs(25))),
+            Arc::new(SiteHandles::new(Duration::from_secs(25))),
         );
         let mut sites = Sites::new(store.clone(), desk.clone(), Arc::default());
         smol::block_on(sites.apply(&Changes::between(&none, &config), &config));

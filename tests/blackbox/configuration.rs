@@ -142,7 +142,7 @@ fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert!(![&SECRET[..4], &SECRET[4..]].iter().any(|half| told.contains(half)), "{}", told);
     let lines = text.lines().count() + 1;
     // That there are more than are told is nowhere.
-    let more = |problem: &&config::Problem| problem.message().starts_with("there are more problems");
+    let more = |problem: &&config::Diagnostic| problem.message().starts_with("there are more problems");
     prop_assert!(problems.all().iter().filter(more).count() <= 1);
     for problem in problems.all().iter().filter(|problem| !more(problem)) {
         let place: Vec<_> = problem.place().split(':').skip(1).map(str::parse::<usize>).collect();

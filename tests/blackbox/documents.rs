@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use phsweb_agent::config::{self, Config, Problems};
+use phsweb_agent::config::{self, Config, Diagnostics};
 use serde_json::Value;
 
 use super::markdown::{all_blocks, blocks, code_spans, documents, files, read, root};
@@ -81,7 +81,7 @@ fn secrets(name: &str) -> Option<String> {
 }
 
 /// Loads a file of the documents from a folder that has all files it names. Absolute paths are there, too.
-fn load(text: &str) -> Result<Config, Problems> {
+fn load(text: &str) -> Result<Config, Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     let certificates = root().join("tests/certificates");
     let mut text = text.to_string();

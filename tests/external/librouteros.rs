@@ -11,7 +11,7 @@ use phsweb_agent::plugin::{self, Context, Data, Quantity};
 use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Cause;
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 
 use super::peer::{PATIENCE, at};
 
@@ -52,7 +52,7 @@ fn the_plugins_read_what_librouteros_wrote() {
     let server = Server::start();
     let plugins = plugin::BUILT_IN.map(|name| plugin::built_in(name).unwrap());
     let replies = at(server.address, async |session| {
-        session.client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         let commands = plugins.iter().flat_map(|plugin| plugin.commands()).collect();
         session.client.call_all(commands, PATIENCE).await
     });
@@ -109,7 +109,7 @@ fn rows_come_as_bytes_and_refusals_as_errors() {
     let server = Server::start();
     at(server.address, async |session| {
         let client = &session.client;
-        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         // The tag is now the second word of a sentence, now the last.
         for _ in 0..2 {
             let reply = session.call("/system/identity/print").await.unwrap();
@@ -139,7 +139,7 @@ fn rows_come_as_bytes_and_refusals_as_errors() {
 fn a_wrong_password_is_refused() {
     let server = Server::start();
     let error = at(server.address, async |session| {
-        session.client.login("api-user", "wrong", Method::Plain, PATIENCE).await.unwrap_err()
+        session.client.login("api-user", "wrong", LoginMethod::Plain, PATIENCE).await.unwrap_err()
     });
     assert_eq!(error.cause, Cause::Auth);
     assert!(error.message.contains("invalid user name or password (6)"), "{error}");

@@ -6,7 +6,7 @@ use std::process::Command as Process;
 
 use phsweb_agent::routeros::client::MAX_REPLY;
 use phsweb_agent::routeros::error::{Cause, Error};
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 
 use super::peer::{PATIENCE, Peer, Session, sentence, with};
 
@@ -154,6 +154,6 @@ fn short_traps_to_a_login() {
         peer.flood(&traps, MOST_SAID / traps.len());
     };
     measured("short_traps_to_a_login", ANSWER, script, async |session| {
-        session.client.login("api-user", "password", Method::Plain, PATIENCE).await
+        session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await
     });
 }

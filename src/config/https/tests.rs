@@ -25,7 +25,7 @@ fn load(cert: &[u8], key: &[u8]) -> Result<Https, String> {
     fs::write(&key_path, key).unwrap();
     fs::set_permissions(&key_path, fs::Permissions::from_mode(0o600)).unwrap();
     Https::load(cert_path, key_path).map_err(|unfits| {
-        let told: Vec<String> = unfits.iter().map(Unfit::to_string).collect();
+        let told: Vec<String> = unfits.iter().map(UnusableCertificate::to_string).collect();
         told.join("\n").replace(&format!("{}/", folder.path().display()), "")
     })
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::View;
-use crate::state::Problem;
+use crate::state::ReloadDiagnostic;
 
 /// How reading the configuration went. Nothing of what is in it.
 #[derive(Debug, Serialize)]
@@ -20,7 +20,7 @@ pub(in crate::http) struct ConfigJson<'s> {
     tried_at: String,
     error: Option<ConfigErrorJson<'s>>,
     /// What should be changed in the one in use; none where it is the admin's to see.
-    warnings: Option<Vec<ProblemJson<'s>>>,
+    warnings: Option<Vec<ReloadDiagnosticJson<'s>>>,
     sites: usize,
 }
 
@@ -29,13 +29,13 @@ pub(in crate::http) struct ConfigJson<'s> {
 struct ConfigErrorJson<'s> {
     /// All of it, as `phsweb-agent check` says it; for viewers only where.
     message: String,
-    problems: Vec<ProblemJson<'s>>,
+    problems: Vec<ReloadDiagnosticJson<'s>>,
     /// How many more there are.
     more_problems: usize,
 }
 
 #[derive(Debug, Serialize)]
-struct ProblemJson<'s> {
+struct ReloadDiagnosticJson<'s> {
     place: &'s str,
     message: &'s str,
     excerpt: Option<&'s str>,
@@ -45,11 +45,15 @@ struct ProblemJson<'s> {
 const HIDDEN: &str = "the file is not accepted; the admin sees why";
 
 /// `is_detailed`: with what is wrong and the lines of the file.
-fn listed(problems: &[Problem], is_detailed: bool) -> Vec<ProblemJson<'_>> {
+fn listed(problems: &[ReloadDiagnostic], is_detailed: bool) -> Vec<ReloadDiagnosticJson<'_>> {
     let mut listed = Vec::new();
-    for Problem { place, message, excerpt } in problems {
+    for ReloadDiagnostic { place, message, excerpt } in problems {
         let message = if is_detailed { message } else { HIDDEN };
-        listed.push(ProblemJson { place, message, excerpt: excerpt.as_deref().filter(|_| is_detailed) });
+        listed.push(ReloadDiagnosticJson {
+            place,
+            message,
+            excerpt: excerpt.as_deref().filter(|_| is_detailed),
+        });
     }
     listed
 }
@@ -57,7 +61,7 @@ fn listed(problems: &[Problem], is_detailed: bool) -> Vec<ProblemJson<'_>> {
 /// `is_detailed`: with warnings, what is wrong, and the lines of the file that have problems. Hosts and users stand there.
 pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'_> {
     let reload = &view.snapshot.reload;
-    let problem = |problem: &Problem| {
+    let problem = |problem: &ReloadDiagnostic| {
         if is_detailed { problem.to_string() } else { [&problem.place, HIDDEN].join(": ") }
     };
     let all: Vec<String> = reload.problems.iter().map(problem).collect();

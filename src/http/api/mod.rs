@@ -20,7 +20,7 @@ use super::embedded::{Embedded, embedded};
 use super::message::Response;
 use crate::clock::{Clock, Moment};
 use crate::routeros::error::Error;
-use crate::state::{Link, Reading, SiteState, Snapshot};
+use crate::state::{ConnectionState, Reading, SiteState, Snapshot};
 
 pub(super) use config::config;
 pub use outcomes::StepJson;
@@ -85,8 +85,8 @@ pub(super) fn problem_of(status: u16, title: &str, detail: &str, error: &Error) 
 /// What is wrong with the connection.
 fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
     match &site.link {
-        Link::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
-        Link::Connecting | Link::Online { .. } => None,
+        ConnectionState::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
+        ConnectionState::Connecting | ConnectionState::Online { .. } => None,
     }
 }
 

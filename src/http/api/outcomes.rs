@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::ErrorJson;
-use crate::action::{Kicked, Refreshed, Refusal, Step};
+use crate::action::{ActionError, DiagnosticStep, Kicked, Refreshed};
 use crate::plugin::Session;
 
 /// Which sites have answered, now or recently.
@@ -51,7 +51,7 @@ pub struct StepJson<'o> {
 impl<'o> StepJson<'o> {
     /// A step on the way to this site's router.
     #[must_use]
-    pub fn new(site: &'o str, step: &'o Step) -> Self {
+    pub fn new(site: &'o str, step: &'o DiagnosticStep) -> Self {
         let error = step.outcome.as_ref().err();
         Self {
             site,
@@ -67,14 +67,14 @@ impl<'o> StepJson<'o> {
 }
 
 /// How a refresh of these sites went.
-pub(in crate::http) fn refreshed(outcomes: &[(String, Result<Refreshed, Refusal>)]) -> RefreshedJson<'_> {
+pub(in crate::http) fn refreshed(outcomes: &[(String, Result<Refreshed, ActionError>)]) -> RefreshedJson<'_> {
     let mut told = RefreshedJson::default();
     for (site, outcome) in outcomes {
         match outcome {
             Ok(_) => told.refreshed.push(site),
             Err(refusal) => {
                 told.failed.push(site);
-                if let Refusal::Router(error) = refusal {
+                if let ActionError::Router(error) = refusal {
                     told.errors.insert(site, ErrorJson::new(error, None));
                 }
             }
@@ -103,6 +103,6 @@ fn removed(session: &Session) -> RemovedJson<'_> {
 }
 
 /// The steps to a site's router.
-pub(in crate::http) fn steps<'o>(site: &'o str, steps: &'o [Step]) -> Vec<StepJson<'o>> {
+pub(in crate::http) fn steps<'o>(site: &'o str, steps: &'o [DiagnosticStep]) -> Vec<StepJson<'o>> {
     steps.iter().map(|step| StepJson::new(site, step)).collect()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{ErrorJson, View, link_error, reading_error, seconds};
 use crate::routeros::value;
-use crate::state::{ConnectionEvent, Host, Link, Reading, SiteState, Usage};
+use crate::state::{ConnectionEvent, ConnectionState, Host, Reading, SiteState, Usage};
 
 /// One site: its connection, its plugins, and what the agent costs its router.
 #[derive(Debug, Serialize)]
@@ -96,13 +96,13 @@ pub(in crate::http) struct RouterJson<'s> {
 /// One site as it is now.
 pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
     let (state, since) = match &site.link {
-        Link::Connecting => ("connecting", None),
-        Link::Online { since, .. } => ("online", Some(*since)),
-        Link::Offline { since, .. } => ("offline", Some(*since)),
+        ConnectionState::Connecting => ("connecting", None),
+        ConnectionState::Online { since, .. } => ("online", Some(*since)),
+        ConnectionState::Offline { since, .. } => ("offline", Some(*since)),
     };
     let in_use = match site.link {
-        Link::Online { host, .. } => Some(host),
-        Link::Connecting | Link::Offline { .. } => None,
+        ConnectionState::Online { host, .. } => Some(host),
+        ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
     };
     let readings = site.readings.iter();
     SiteJson {

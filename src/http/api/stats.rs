@@ -9,7 +9,7 @@ use super::{ErrorJson, View, link_error, reading_error};
 use crate::clock;
 use crate::plugin::Hotspot;
 use crate::routeros::value;
-use crate::state::{Link, SiteState};
+use crate::state::{ConnectionState, SiteState};
 
 /// One site's figures.
 #[derive(Debug, Serialize)]
@@ -76,7 +76,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
     let counts = hotspot.map(Hotspot::counts).unwrap_or_default();
     let last_activity = match (&site.link, last_login) {
-        (Link::Connecting, _) => "Connecting".into(),
+        (ConnectionState::Connecting, _) => "Connecting".into(),
         _ if !active => "Connection failed".into(),
         (_, Some(login)) => clock::ago(view.now.since(login)),
         _ => "No login seen yet".into(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::action::Users;
+use crate::action::UserPage;
 use crate::plugin::{Session, User};
 use crate::routeros::value::{self, Text};
 
@@ -47,7 +47,7 @@ struct UserJson<'u> {
 }
 
 /// These users, of whom some have these sessions.
-pub(in crate::http) fn users<'u>(users: &'u Users, sessions: &[Arc<Session>]) -> UsersJson<'u> {
+pub(in crate::http) fn users<'u>(users: &'u UserPage, sessions: &[Arc<Session>]) -> UsersJson<'u> {
     let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
     for session in sessions {
         by_user.entry(&session.user).or_default().push(session);

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::sessions::Begun;
-use super::{Authority, Caller, Refusal, Role, Verdict, cookie, has_tokens, transport};
+use super::{Authenticator, Identity, Refusal, Role, Verdict, cookie, has_tokens, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, Method, Reply, Request, Response};
-use crate::http::page::{self, Account, Frame};
+use crate::http::page::{self, AccountMenu, Layout};
 
 /// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
 /// would not fit into the head of an answer.
@@ -16,7 +16,7 @@ const MAX_PATH: usize = 512;
 /// What a form is sent as.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-impl Authority {
+impl Authenticator {
     /// The answer, where the path is one of these two.
     pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Reply> {
         let answer = match request.path.as_str() {
@@ -63,7 +63,7 @@ impl Authority {
         }
         let token = value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
-        let role = match self.judge(request, token, false, http, now) {
+        let role = match self.check_token(request, token, false, http, now) {
             Verdict::Correct(role) => role,
             Verdict::Wrong(delay) => return self.refuse(Refusal::WrongToken, delay, refused),
             Verdict::HeldOff(wait) => return self.refuse(Refusal::Wait(wait), Duration::ZERO, refused),
@@ -94,12 +94,12 @@ impl Authority {
 pub(in crate::http) fn refuse_page(
     request: &Request,
     refusal: Refusal,
-    caller: Caller,
+    identity: Identity,
     http: &Http,
 ) -> Response {
     if request.takes_html() {
         let to = local(Some(request.path.clone()));
-        page(refusal.status(), Some(refusal), request, &to, caller, http).no_store()
+        page(refusal.status(), Some(refusal), request, &to, identity, http).no_store()
     } else {
         refusal.problem()
     }
@@ -111,17 +111,17 @@ fn page(
     refusal: Option<Refusal>,
     request: &Request,
     to: &str,
-    caller: Caller,
+    identity: Identity,
     http: &Http,
 ) -> Response {
-    let account = match caller.account(http, to) {
+    let account = match identity.account(http, to) {
         // It has the form itself.
-        Account::Unknown { .. } => Account::None,
+        AccountMenu::Unknown { .. } => AccountMenu::None,
         known => known,
     };
     let is_off = !has_tokens(http) || refusal == Some(Refusal::Off);
     let page = page::login(
-        Frame::new(&http.title, account, &request.path),
+        Layout::new(&http.title, account, &request.path),
         to,
         refusal.map(Refusal::notice),
         is_off,
@@ -143,8 +143,8 @@ fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Respons
 }
 
 /// The frame of a page that nobody is logged in to.
-fn plain(request: &Request, http: &Http) -> Frame {
-    Frame::new(&http.title, Account::None, &request.path)
+fn plain(request: &Request, http: &Http) -> Layout {
+    Layout::new(&http.title, AccountMenu::None, &request.path)
 }
 
 /// The first value of this name in a form or query.

@@ -6,14 +6,14 @@
 //! POST /login → role → a session → its cookie, or a wrong token as above
 //! ```
 //!
-//! A route asks for a [`Caller`] and whether it [may](Caller::may); the words of a
+//! A route asks for a [`Identity`] and whether it [may](Caller::may); the words of a
 //! refusal are in `refusal`, the login page's routes in `login`. POSTs have to pass
 //! [`same_origin`] before all that.
 
-mod attempts;
 mod cookie;
 mod host;
 mod login;
+mod login_throttle;
 mod refusal;
 mod role;
 mod same_origin;
@@ -26,19 +26,19 @@ use smol::Timer;
 use smol::lock::Semaphore;
 
 use super::message::{Field, Reply, Request, Response};
-use super::page::Account;
+use super::page::AccountMenu;
 use crate::clock::Moment;
 use crate::config::{self, Http};
 use crate::timings::Timings;
-use attempts::Attempts;
 use cookie::Transport;
 pub(super) use host::misdirected;
 pub(super) use login::refuse_page;
+use login_throttle::LoginThrottle;
 pub(super) use refusal::Refusal;
 pub(super) use role::Role;
 pub(super) use same_origin::{CROSS_ORIGIN, same_origin};
+use sessions::LoginSessions;
 pub(super) use sessions::SessionEnd;
-use sessions::Sessions;
 
 /// Most refusals of wrong tokens that are delayed at once. Together with the refreshes that wait they are fewer than the
 /// answers that the gate lets wait, so the admin's actions always have places.
@@ -47,28 +47,28 @@ const MAX_DELAYED: usize = 32;
 /// Tells callers apart. It keeps what they did; the tokens come with each question, so that
 /// they can change while it stands.
 #[derive(Debug)]
-pub(super) struct Authority {
-    attempts: Attempts,
+pub(super) struct Authenticator {
+    attempts: LoginThrottle,
     /// Wrong tokens sent with requests that need none. They have a limit of their own, so that a token meant for a
     /// proxy in front of the agent does not hold off who has one of ours.
-    attempts_on_public: Attempts,
+    attempts_on_public: LoginThrottle,
     /// See [`Timings::wrong_token_delay`].
     delay: Duration,
     /// A place for each refusal that is delayed.
     delayed: Arc<Semaphore>,
-    sessions: Sessions,
+    sessions: LoginSessions,
 }
 
 /// Who a request is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(super) struct Identity {
     pub(super) role: Role,
-    proof: Proof,
+    credential: Credential,
 }
 
 /// What a request says for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Proof {
+enum Credential {
     /// Nothing, or a cookie of a session that has ended.
     Nothing,
     /// A wrong token. The refusal is delayed by so long.
@@ -90,14 +90,14 @@ enum Verdict {
     HeldOff(Duration),
 }
 
-impl Authority {
+impl Authenticator {
     pub(super) fn new(timings: &Timings) -> Self {
         Self {
-            attempts: Attempts::default(),
-            attempts_on_public: Attempts::on_public_content(),
+            attempts: LoginThrottle::default(),
+            attempts_on_public: LoginThrottle::on_public_content(),
             delay: timings.wrong_token_delay,
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
-            sessions: Sessions::new(timings.session_idle),
+            sessions: LoginSessions::new(timings.session_idle),
         }
     }
 
@@ -105,24 +105,31 @@ impl Authority {
     ///
     /// A wrong token counts against its address, except where nobody needs one: proxies send tokens of their own
     /// along. There it changes nothing.
-    pub(super) fn caller(&self, request: &Request, needed: Role, http: &Http, now: Moment) -> Caller {
+    pub(super) fn identity(&self, request: &Request, needed: Role, http: &Http, now: Moment) -> Identity {
         let browser = self.browser(request, http, now);
-        let is_logged_in = browser.proof == Proof::Session;
+        let is_logged_in = browser.credential == Credential::Session;
         let Some(token) = bearer(request).filter(|_| !is_logged_in || browser.role < needed) else {
             return browser;
         };
         let is_public = Role::without_token(http) >= needed;
-        match self.judge(request, token, is_public, http, now) {
-            Verdict::Correct(role) => Caller { role, proof: Proof::Bearer },
+        match self.check_token(request, token, is_public, http, now) {
+            Verdict::Correct(role) => Identity { role, credential: Credential::Bearer },
             _ if is_public => browser,
             Verdict::Wrong(_) if is_logged_in => browser,
-            Verdict::Wrong(delay) => Caller { proof: Proof::Wrong(delay), ..browser },
-            Verdict::HeldOff(wait) => Caller { proof: Proof::HeldOff(wait), ..browser },
+            Verdict::Wrong(delay) => Identity { credential: Credential::Wrong(delay), ..browser },
+            Verdict::HeldOff(wait) => Identity { credential: Credential::HeldOff(wait), ..browser },
         }
     }
 
     /// What a token is that came with a request, which needs one unless it `is_public`.
-    fn judge(&self, request: &Request, token: &str, is_public: bool, http: &Http, now: Moment) -> Verdict {
+    fn check_token(
+        &self,
+        request: &Request,
+        token: &str,
+        is_public: bool,
+        http: &Http,
+        now: Moment,
+    ) -> Verdict {
         // Nobody guesses that: no token is empty. Where there is none, as before the first file is there, those of
         // programs are no guesses.
         if token.is_empty() || !has_tokens(http) {
@@ -165,12 +172,12 @@ impl Authority {
     /// Resolves when the session ends that a caller came with; none if it came without one.
     pub(super) fn session_end(
         &self,
-        caller: Caller,
+        identity: Identity,
         request: &Request,
         http: &Http,
         now: Moment,
     ) -> Option<SessionEnd> {
-        if caller.proof != Proof::Session {
+        if identity.credential != Credential::Session {
             return None;
         }
         let mut ids = cookie::ids(request, transport(request, http));
@@ -180,9 +187,9 @@ impl Authority {
 
     /// Who this is by its cookie alone. A wrong one counts against nobody: tabs that were left
     /// open send theirs still after a restart.
-    fn browser(&self, request: &Request, http: &Http, now: Moment) -> Caller {
+    fn browser(&self, request: &Request, http: &Http, now: Moment) -> Identity {
         let role = cookie::ids(request, transport(request, http)).find_map(|id| self.role_of(id, http, now));
-        role.map_or(Caller::nobody(http), |role| Caller { role, proof: Proof::Session })
+        role.map_or(Identity::nobody(http), |role| Identity { role, credential: Credential::Session })
     }
 
     /// The role of a session, which is used by that.
@@ -191,10 +198,10 @@ impl Authority {
     }
 }
 
-impl Caller {
+impl Identity {
     /// Who says nothing for itself.
     pub(super) fn nobody(http: &Http) -> Self {
-        Self { role: Role::without_token(http), proof: Proof::Nothing }
+        Self { role: Role::without_token(http), credential: Credential::Nothing }
     }
 
     /// Whether it may have what needs `needed`.
@@ -205,22 +212,22 @@ impl Caller {
         if needed == Role::Admin && http.admin.is_none() {
             return Err(Refusal::Off);
         }
-        Err(match self.proof {
-            Proof::Nothing => Refusal::NoToken,
-            Proof::Wrong(_) => Refusal::WrongToken,
-            Proof::HeldOff(wait) => Refusal::Wait(wait),
-            Proof::Bearer | Proof::Session => Refusal::ViewersToken,
+        Err(match self.credential {
+            Credential::Nothing => Refusal::NoToken,
+            Credential::Wrong(_) => Refusal::WrongToken,
+            Credential::HeldOff(wait) => Refusal::Wait(wait),
+            Credential::Bearer | Credential::Session => Refusal::ViewersToken,
         })
     }
 
     /// Whether the request came without a token, and without the cookie of one.
     pub(super) fn is_anonymous(&self) -> bool {
-        !matches!(self.proof, Proof::Bearer | Proof::Session)
+        !matches!(self.credential, Credential::Bearer | Credential::Session)
     }
 
     /// By how long its refusal is delayed.
     pub(super) fn delay(&self) -> Duration {
-        if let Proof::Wrong(delay) = self.proof { delay } else { Duration::ZERO }
+        if let Credential::Wrong(delay) = self.credential { delay } else { Duration::ZERO }
     }
 
     /// Whether what it is answered may have personal details.
@@ -229,19 +236,20 @@ impl Caller {
     }
 
     /// What a page shows of it, at a path.
-    pub(super) fn account(&self, http: &Http, path: &str) -> Account {
-        match self.proof {
-            Proof::Bearer | Proof::Session => {
-                Account::Known { is_admin: self.role == Role::Admin, can_leave: self.proof == Proof::Session }
-            }
-            _ if has_tokens(http) => Account::unknown(path),
-            _ => Account::None,
+    pub(super) fn account(&self, http: &Http, path: &str) -> AccountMenu {
+        match self.credential {
+            Credential::Bearer | Credential::Session => AccountMenu::Known {
+                is_admin: self.role == Role::Admin,
+                can_leave: self.credential == Credential::Session,
+            },
+            _ if has_tokens(http) => AccountMenu::unknown(path),
+            _ => AccountMenu::None,
         }
     }
 
     /// What two requests have in common that see the same.
     pub(super) fn tag(&self) -> (Role, bool) {
-        (self.role, self.proof == Proof::Session)
+        (self.role, self.credential == Credential::Session)
     }
 }
 

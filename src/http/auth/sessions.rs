@@ -38,17 +38,17 @@ pub(super) const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(in crate::http) type SessionEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The open ones, by their ids.
-pub(super) struct Sessions(Arc<Table>);
+pub(super) struct LoginSessions(Arc<Table>);
 
 struct Table {
-    open: Mutex<HashMap<String, Session>>,
+    open: Mutex<HashMap<String, LoginSession>>,
     /// Notified when any of them has ended.
     ended: Event,
     /// A session without use for so long ends.
     idle: Duration,
 }
 
-struct Session {
+struct LoginSession {
     /// What was sent to log in; what it may do is asked at each use, so it ends with its token.
     token: Secret,
     /// What the token gave at the login.
@@ -68,13 +68,13 @@ pub(super) struct Begun {
 }
 
 /// An id is as good as a token.
-impl fmt::Debug for Sessions {
+impl fmt::Debug for LoginSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sessions").finish_non_exhaustive()
     }
 }
 
-impl Sessions {
+impl LoginSessions {
     /// None yet. Each ends after it was `idle` for so long.
     pub(super) fn new(idle: Duration) -> Self {
         Self(Arc::new(Table { open: Mutex::default(), ended: Event::new(), idle }))
@@ -109,7 +109,7 @@ impl Sessions {
         if let Some(gone) = gone.map(|(id, _)| id.clone()) {
             open.remove(&gone);
         }
-        open.insert(id.clone(), Session { token, role, from, begun: now, used: now });
+        open.insert(id.clone(), LoginSession { token, role, from, begun: now, used: now });
         drop(open);
         self.0.ended.notify(usize::MAX);
         Some(Begun { id, is_replacement })
@@ -161,12 +161,12 @@ impl Sessions {
 }
 
 impl Table {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, LoginSession>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How long a session stays open if it is not used again; none if it has ended.
-    fn rest(&self, session: &Session, now: Moment) -> Option<Duration> {
+    fn rest(&self, session: &LoginSession, now: Moment) -> Option<Duration> {
         let unused = self.idle.saturating_sub(now.since(session.used));
         let rest = unused.min(MAX_AGE.saturating_sub(now.since(session.begun)));
         Some(rest).filter(|rest| !rest.is_zero())
@@ -184,20 +184,20 @@ mod tests {
 
     const HERE: [u8; 4] = [192, 0, 2, 1];
 
-    fn sessions() -> Sessions {
-        Sessions::new(Timings::default().session_idle)
+    fn sessions() -> LoginSessions {
+        LoginSessions::new(Timings::default().session_idle)
     }
 
-    fn begin_from(sessions: &Sessions, role: Role, from: [u8; 4], now: Moment) -> String {
+    fn begin_from(sessions: &LoginSessions, role: Role, from: [u8; 4], now: Moment) -> String {
         sessions.begin(Secret::new("a".into()), role, from.into(), now).unwrap().id
     }
 
-    fn begin(sessions: &Sessions, token: &str, now: Moment) -> String {
+    fn begin(sessions: &LoginSessions, token: &str, now: Moment) -> String {
         sessions.begin(Secret::new(token.into()), Role::Admin, HERE.into(), now).unwrap().id
     }
 
     /// The token that a session stands for.
-    fn token(sessions: &Sessions, id: &str, now: Moment) -> Option<String> {
+    fn token(sessions: &LoginSessions, id: &str, now: Moment) -> Option<String> {
         sessions.find(id, now, |token| Some(token.expose().to_string()))
     }
 
@@ -246,7 +246,7 @@ mod tests {
     }
 
     /// Sessions of so many addresses, one each and a second apart.
-    fn many(sessions: &Sessions, role: Role, count: usize, start: Moment) -> Vec<String> {
+    fn many(sessions: &LoginSessions, role: Role, count: usize, start: Moment) -> Vec<String> {
         let from =
             |number: usize| [10, 0, u8::try_from(number / 256).unwrap(), u8::try_from(number % 256).unwrap()];
         let at = |number| start.after(Duration::from_secs(number as u64));
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn who_waits_for_the_end_of_a_session_learns_of_each_end() {
         smol::block_on(async {
-            let sessions = Sessions::new(Duration::from_secs(1));
+            let sessions = LoginSessions::new(Duration::from_secs(1));
             let [ended, replaced, expiring] =
                 [1, 2, 3].map(|n| begin_from(&sessions, Role::Admin, [192, 0, 2, n], Moment::now()));
             let mut ends = [&ended, &ended, &replaced].map(|id| sessions.end_of(id.clone()));

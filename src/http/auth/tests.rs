@@ -35,14 +35,14 @@ fn form(body: &str) -> Request {
     with_body(request, body)
 }
 
-fn new_authority() -> Authority {
-    Authority::new(&Timings { wrong_token_delay: DELAY, ..Timings::default() })
+fn new_authority() -> Authenticator {
+    Authenticator::new(&Timings { wrong_token_delay: DELAY, ..Timings::default() })
 }
 
 /// What a path of the authority's own answers, delayed or not.
 #[track_caller]
-fn ask(authority: &Authority, request: &Request, http: &Http, now: Moment) -> Response {
-    match authority.answer(request, http, now).unwrap() {
+fn ask(authenticator: &Authenticator, request: &Request, http: &Http, now: Moment) -> Response {
+    match authenticator.answer(request, http, now).unwrap() {
         Reply::Now(response) => response,
         Reply::Later(response) => smol::block_on(response),
         Reply::Events(..) => panic!("{request:?}"),
@@ -63,87 +63,87 @@ fn cookie(response: &Response) -> String {
 
 /// Logs in; the cookie.
 #[track_caller]
-fn logged_in(authority: &Authority, token: &str, http: &Http, now: Moment) -> String {
-    let answer = ask(authority, &form(&format!("token={token}")), http, now);
+fn logged_in(authenticator: &Authenticator, token: &str, http: &Http, now: Moment) -> String {
+    let answer = ask(authenticator, &form(&format!("token={token}")), http, now);
     assert_eq!(answer.status, 303);
     cookie(&answer)
 }
 
 /// Sends so many different ones, whose answers come one after the other.
 #[track_caller]
-fn wrong_tokens(authority: &Authority, count: u32, http: &Http, now: Moment) {
+fn wrong_tokens(authenticator: &Authenticator, count: u32, http: &Http, now: Moment) {
     for number in 0..count {
         let request = get(Field::Authorization, &format!("Bearer wrong-{number}"));
-        let caller = authority.caller(&request, Role::Admin, http, now.after(number * DELAY));
-        assert_eq!(caller.proof, Proof::Wrong(DELAY));
+        let identity = authenticator.identity(&request, Role::Admin, http, now.after(number * DELAY));
+        assert_eq!(identity.credential, Credential::Wrong(DELAY));
     }
 }
 
 #[test]
 fn a_token_gives_its_role() {
-    for (authorization, view, admin, expected, proof) in [
-        ("", None, None, Role::Viewer, Proof::Nothing),
-        ("", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
-        ("Bearer view-token-01234", VIEW, ADMIN, Role::Viewer, Proof::Bearer),
-        ("Bearer admin-token-01234", VIEW, ADMIN, Role::Admin, Proof::Bearer),
-        ("bearer admin-token-01234", None, ADMIN, Role::Admin, Proof::Bearer),
-        ("Bearer  admin-token-01234 ", None, ADMIN, Role::Admin, Proof::Bearer),
-        ("Bearer b", None, ADMIN, Role::Viewer, Proof::Wrong(DELAY)),
-        ("Bearer b", VIEW, ADMIN, Role::Anyone, Proof::Wrong(DELAY)),
-        ("Bearer ", VIEW, ADMIN, Role::Anyone, Proof::Wrong(Duration::ZERO)),
-        ("Bearer", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
-        ("Basic a", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
-        ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Proof::Nothing),
+    for (authorization, view, admin, expected, credential) in [
+        ("", None, None, Role::Viewer, Credential::Nothing),
+        ("", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
+        ("Bearer view-token-01234", VIEW, ADMIN, Role::Viewer, Credential::Bearer),
+        ("Bearer admin-token-01234", VIEW, ADMIN, Role::Admin, Credential::Bearer),
+        ("bearer admin-token-01234", None, ADMIN, Role::Admin, Credential::Bearer),
+        ("Bearer  admin-token-01234 ", None, ADMIN, Role::Admin, Credential::Bearer),
+        ("Bearer b", None, ADMIN, Role::Viewer, Credential::Wrong(DELAY)),
+        ("Bearer b", VIEW, ADMIN, Role::Anyone, Credential::Wrong(DELAY)),
+        ("Bearer ", VIEW, ADMIN, Role::Anyone, Credential::Wrong(Duration::ZERO)),
+        ("Bearer", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
+        ("Basic a", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
+        ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
         // No admin token: nobody is, whatever is sent.
-        ("Bearer admin-token-01234", None, None, Role::Viewer, Proof::Wrong(Duration::ZERO)),
-        ("Bearer ", None, None, Role::Viewer, Proof::Wrong(Duration::ZERO)),
+        ("Bearer admin-token-01234", None, None, Role::Viewer, Credential::Wrong(Duration::ZERO)),
+        ("Bearer ", None, None, Role::Viewer, Credential::Wrong(Duration::ZERO)),
     ] {
         let request = get(Field::Authorization, authorization);
-        let caller = new_authority().caller(&request, Role::Admin, &http(view, admin), Moment::now());
-        assert_eq!(caller, Caller { role: expected, proof }, "{authorization:?} {view:?} {admin:?}");
+        let identity = new_authority().identity(&request, Role::Admin, &http(view, admin), Moment::now());
+        assert_eq!(identity, Identity { role: expected, credential }, "{authorization:?} {view:?} {admin:?}");
     }
 }
 
 #[test]
 fn a_cookie_stands_for_the_token_that_logged_in() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
     let [viewer, admin] =
-        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authority, token, &http, now));
-    for (cookie, authorization, role, proof) in [
-        (viewer.as_str(), "", Role::Viewer, Proof::Session),
-        (&admin, "", Role::Admin, Proof::Session),
-        (&format!("theme=\"dark\"; ?; {admin}; x=y"), "", Role::Admin, Proof::Session),
+        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authenticator, token, &http, now));
+    for (cookie, authorization, role, credential) in [
+        (viewer.as_str(), "", Role::Viewer, Credential::Session),
+        (&admin, "", Role::Admin, Credential::Session),
+        (&format!("theme=\"dark\"; ?; {admin}; x=y"), "", Role::Admin, Credential::Session),
         // Another host of the domain can put one of the name before ours.
-        (&format!("phsweb-8080=0; {admin}"), "", Role::Admin, Proof::Session),
-        (&admin.replace("8080", "8081"), "", Role::Anyone, Proof::Nothing),
-        (&format!("{admin}0"), "", Role::Anyone, Proof::Nothing),
-        ("phsweb-8080=a", "", Role::Anyone, Proof::Nothing),
-        ("phsweb-8080=", "", Role::Anyone, Proof::Nothing),
+        (&format!("phsweb-8080=0; {admin}"), "", Role::Admin, Credential::Session),
+        (&admin.replace("8080", "8081"), "", Role::Anyone, Credential::Nothing),
+        (&format!("{admin}0"), "", Role::Anyone, Credential::Nothing),
+        ("phsweb-8080=a", "", Role::Anyone, Credential::Nothing),
+        ("phsweb-8080=", "", Role::Anyone, Credential::Nothing),
         // If the cookie suffices, a token is not looked at; otherwise ours is used.
-        (&admin, "Bearer view-token-01234", Role::Admin, Proof::Session),
-        (&admin, "Bearer wrong", Role::Admin, Proof::Session),
-        (&viewer, "Bearer admin-token-01234", Role::Admin, Proof::Bearer),
-        (&viewer, "Bearer wrong", Role::Viewer, Proof::Session),
+        (&admin, "Bearer view-token-01234", Role::Admin, Credential::Session),
+        (&admin, "Bearer wrong", Role::Admin, Credential::Session),
+        (&viewer, "Bearer admin-token-01234", Role::Admin, Credential::Bearer),
+        (&viewer, "Bearer wrong", Role::Viewer, Credential::Session),
         // After the refusal of the one before, which the session made needless.
-        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Proof::Wrong(2 * DELAY)),
-        (&admin, "Basic eA==", Role::Admin, Proof::Session),
+        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Credential::Wrong(2 * DELAY)),
+        (&admin, "Basic eA==", Role::Admin, Credential::Session),
     ] {
         let mut request = get(Field::Cookie, cookie);
         if !authorization.is_empty() {
             request = request.with(Field::Authorization, authorization);
         }
-        let caller = authority.caller(&request, Role::Admin, &http, now);
-        assert_eq!(caller, Caller { role, proof }, "{cookie:?} {authorization:?}");
+        let identity = authenticator.identity(&request, Role::Admin, &http, now);
+        assert_eq!(identity, Identity { role, credential }, "{cookie:?} {authorization:?}");
     }
 }
 
 #[test]
 fn a_session_lives_as_long_as_its_token_is_one() {
-    let (now, authority) = (Moment::now(), new_authority());
+    let (now, authenticator) = (Moment::now(), new_authority());
     let [viewer, admin] = ["view-token-01234", "admin-token-01234"]
-        .map(|token| logged_in(&authority, token, &http(VIEW, ADMIN), now));
+        .map(|token| logged_in(&authenticator, token, &http(VIEW, ADMIN), now));
     let role = |cookie: &str, http: &Http| {
-        authority.caller(&get(Field::Cookie, cookie), Role::Admin, http, now).role
+        authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, http, now).role
     };
     // Another part of the file changes, or the other token.
     assert_eq!(role(&admin, &Http { title: "New".into(), ..http(VIEW, ADMIN) }), Role::Admin);
@@ -158,95 +158,99 @@ fn a_session_lives_as_long_as_its_token_is_one() {
 
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
-    let role = |cookie: &str| authority.caller(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
-    let [first, other] = ["view-token-01234"; 2].map(|token| logged_in(&authority, token, &http, now));
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let role =
+        |cookie: &str| authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
+    let [first, other] = ["view-token-01234"; 2].map(|token| logged_in(&authenticator, token, &http, now));
     let again = form("token=admin-token-01234").with(Field::Cookie, first.as_str());
-    let second = cookie(&ask(&authority, &again, &http, now));
+    let second = cookie(&ask(&authenticator, &again, &http, now));
     assert_eq!((role(&first), role(&second), role(&other)), (Role::Anyone, Role::Admin, Role::Viewer));
 
     let logout = request(Method::Post, "/logout").with(Field::Cookie, second.as_str());
-    let answer = ask(&authority, &logout, &http, now);
+    let answer = ask(&authenticator, &logout, &http, now);
     assert_eq!((answer.status, header(&answer, "Location")), (303, "./"));
     assert!(header(&answer, "Set-Cookie").starts_with("phsweb-8080=; Max-Age=0;"), "{answer:?}");
     assert_eq!((role(&second), role(&other)), (Role::Anyone, Role::Viewer));
     // Again, and with nothing to end: no matter.
-    assert_eq!(ask(&authority, &logout, &http, now).status, 303);
-    assert_eq!(ask(&authority, &request(Method::Post, "/logout"), &http, now).status, 303);
+    assert_eq!(ask(&authenticator, &logout, &http, now).status, 303);
+    assert_eq!(ask(&authenticator, &request(Method::Post, "/logout"), &http, now).status, 303);
 }
 
 #[test]
 fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
-    let (http, now, authority) = (http(None, ADMIN), Moment::now(), new_authority());
-    let cookie = logged_in(&authority, "admin-token-01234", &http, now);
-    wrong_tokens(&authority, 9, &http, now);
+    let (http, now, authenticator) = (http(None, ADMIN), Moment::now(), new_authority());
+    let cookie = logged_in(&authenticator, "admin-token-01234", &http, now);
+    wrong_tokens(&authenticator, 9, &http, now);
     let then = now.after(20 * DELAY);
-    assert_eq!(ask(&authority, &form("token=guess"), &http, then).status, 401, "the form's counts, too");
+    assert_eq!(ask(&authenticator, &form("token=guess"), &http, then).status, 401, "the form's counts, too");
     let later = now.after(Duration::from_millis(10_100));
     let (wait, seconds) = (Duration::from_millis(49_900), "50");
 
     let guess = get(Field::Authorization, "Bearer another");
-    let caller = authority.caller(&guess, Role::Admin, &http, later);
-    assert_eq!(caller, Caller { role: Role::Viewer, proof: Proof::HeldOff(wait) });
-    assert_eq!(caller.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
-    assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
-    let answer = ask(&authority, &form("token=another"), &http, later);
+    let identity = authenticator.identity(&guess, Role::Admin, &http, later);
+    assert_eq!(identity, Identity { role: Role::Viewer, credential: Credential::HeldOff(wait) });
+    assert_eq!(identity.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
+    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
+    let answer = ask(&authenticator, &form("token=another"), &http, later);
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, seconds));
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
     assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
     // One that was counted is answered as before.
     let again = get(Field::Authorization, "Bearer wrong-0");
-    let caller = authority.caller(&again, Role::Admin, &http, later);
+    let identity = authenticator.identity(&again, Role::Admin, &http, later);
     assert_eq!(
-        (caller.proof, caller.may(Role::Admin, &http)),
-        (Proof::Wrong(DELAY), Err(Refusal::WrongToken))
+        (identity.credential, identity.may(Role::Admin, &http)),
+        (Credential::Wrong(DELAY), Err(Refusal::WrongToken))
     );
 
     // A correct one, a cookie, and a wrong cookie, which is no guess.
     let correct = get(Field::Authorization, "Bearer admin-token-01234");
-    let caller = authority.caller(&correct, Role::Admin, &http, later);
-    assert_eq!(caller, Caller { role: Role::Admin, proof: Proof::Bearer });
-    logged_in(&authority, "admin-token-01234", &http, later);
-    let caller = authority.caller(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
-    assert_eq!(caller, Caller { role: Role::Admin, proof: Proof::Session });
-    let caller = authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
-    assert_eq!(caller.may(Role::Admin, &http), Err(Refusal::NoToken));
-    assert_eq!(ask(&authority, &request(Method::Get, "/login"), &http, later).status, 200);
+    let identity = authenticator.identity(&correct, Role::Admin, &http, later);
+    assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Bearer });
+    logged_in(&authenticator, "admin-token-01234", &http, later);
+    let identity = authenticator.identity(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
+    assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Session });
+    let identity = authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
+    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::NoToken));
+    assert_eq!(ask(&authenticator, &request(Method::Get, "/login"), &http, later).status, 200);
 
     let mut elsewhere = guess.clone();
     elsewhere.peer = [127, 0, 0, 2].into();
-    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, later).proof, Proof::Wrong(DELAY));
-    let caller = authority.caller(&guess, Role::Admin, &http, now.after(Duration::from_secs(61)));
-    assert_eq!(caller.proof, Proof::Wrong(DELAY));
+    assert_eq!(
+        authenticator.identity(&elsewhere, Role::Admin, &http, later).credential,
+        Credential::Wrong(DELAY)
+    );
+    let identity = authenticator.identity(&guess, Role::Admin, &http, now.after(Duration::from_secs(61)));
+    assert_eq!(identity.credential, Credential::Wrong(DELAY));
 }
 
 /// Files of earlier versions may have one.
 #[test]
 fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
-    let (http, now, authority) = (http(None, Some("short")), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(None, Some("short")), Moment::now(), new_authority());
     let correct = get(Field::Authorization, "Bearer short");
-    wrong_tokens(&authority, 9, &http, now);
-    assert_eq!(authority.caller(&correct, Role::Admin, &http, now).role, Role::Admin);
-    assert_eq!(ask(&authority, &form("token=guess"), &http, now.after(20 * DELAY)).status, 401);
+    wrong_tokens(&authenticator, 9, &http, now);
+    assert_eq!(authenticator.identity(&correct, Role::Admin, &http, now).role, Role::Admin);
+    assert_eq!(ask(&authenticator, &form("token=guess"), &http, now.after(20 * DELAY)).status, 401);
     for token in ["short", "wrong"] {
         let request = get(Field::Authorization, &format!("Bearer {token}"));
-        let caller = authority.caller(&request, Role::Admin, &http, now);
-        assert!(matches!(caller.proof, Proof::HeldOff(_)), "{token}: {caller:?}");
-        assert_eq!(ask(&authority, &form(&format!("token={token}")), &http, now).status, 429, "{token}");
+        let identity = authenticator.identity(&request, Role::Admin, &http, now);
+        assert!(matches!(identity.credential, Credential::HeldOff(_)), "{token}: {identity:?}");
+        assert_eq!(ask(&authenticator, &form(&format!("token={token}")), &http, now).status, 429, "{token}");
     }
     let mut elsewhere = correct.clone();
     elsewhere.peer = [127, 0, 0, 2].into();
-    assert_eq!(authority.caller(&elsewhere, Role::Admin, &http, now).role, Role::Admin);
+    assert_eq!(authenticator.identity(&elsewhere, Role::Admin, &http, now).role, Role::Admin);
     assert_eq!(
-        authority.caller(&correct, Role::Admin, &http, now.after(Duration::from_secs(61))).role,
+        authenticator.identity(&correct, Role::Admin, &http, now.after(Duration::from_secs(61))).role,
         Role::Admin
     );
 }
 
 #[test]
 fn few_refusals_are_delayed_at_once() {
-    let authority = new_authority();
-    let refuse = || authority.refuse(Refusal::WrongToken, DELAY, Refusal::problem);
+    let authenticator = new_authority();
+    let refuse = || authenticator.refuse(Refusal::WrongToken, DELAY, Refusal::problem);
     let delayed: Vec<Reply> = (0..MAX_DELAYED).map(|_| refuse()).collect();
     assert!(delayed.iter().all(|reply| matches!(reply, Reply::Later(_))));
     let Reply::Now(answer) = refuse() else { panic!("one more is delayed") };
@@ -259,68 +263,81 @@ fn few_refusals_are_delayed_at_once() {
 
 #[test]
 fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own() {
-    let (now, authority) = (Moment::now(), new_authority());
+    let (now, authenticator) = (Moment::now(), new_authority());
     let [long, short] = [ADMIN, Some("short")].map(|admin| http(None, admin));
-    let caller = |http: &Http, token: &str, needed, now| {
+    let identity = |http: &Http, token: &str, needed, now| {
         let request = get(Field::Authorization, &format!("Bearer {token}"));
-        authority.caller(&request, needed, http, now)
+        authenticator.identity(&request, needed, http, now)
     };
-    let admin = Caller { role: Role::Admin, proof: Proof::Bearer };
+    let admin = Identity { role: Role::Admin, credential: Credential::Bearer };
     for number in 0..20 {
-        assert_eq!(caller(&long, &format!("foreign-{number}"), Role::Viewer, now), Caller::nobody(&long));
+        assert_eq!(identity(&long, &format!("foreign-{number}"), Role::Viewer, now), Identity::nobody(&long));
     }
-    assert_eq!(caller(&long, "admin-token-01234", Role::Viewer, now), admin, "a correct one gives its role");
+    assert_eq!(
+        identity(&long, "admin-token-01234", Role::Viewer, now),
+        admin,
+        "a correct one gives its role"
+    );
     // A short one could be guessed there.
     for number in 0..9 {
-        assert_eq!(caller(&short, &format!("foreign-{number}"), Role::Viewer, now), Caller::nobody(&short));
+        assert_eq!(
+            identity(&short, &format!("foreign-{number}"), Role::Viewer, now),
+            Identity::nobody(&short)
+        );
     }
-    assert_eq!(caller(&short, "short", Role::Viewer, now), admin);
-    assert_eq!(caller(&short, "foreign", Role::Viewer, now), Caller::nobody(&short));
-    assert_eq!(caller(&short, "short", Role::Viewer, now), Caller::nobody(&short), "ten were wrong");
-    assert_eq!(caller(&long, "admin-token-01234", Role::Viewer, now), admin);
+    assert_eq!(identity(&short, "short", Role::Viewer, now), admin);
+    assert_eq!(identity(&short, "foreign", Role::Viewer, now), Identity::nobody(&short));
+    assert_eq!(identity(&short, "short", Role::Viewer, now), Identity::nobody(&short), "ten were wrong");
+    assert_eq!(identity(&long, "admin-token-01234", Role::Viewer, now), admin);
     // Where a token is needed none of them counts, nor does it count the other way round.
-    assert_eq!(caller(&short, "short", Role::Admin, now), admin);
-    wrong_tokens(&authority, 10, &short, now);
-    assert!(matches!(caller(&short, "short", Role::Admin, now).proof, Proof::HeldOff(_)));
+    assert_eq!(identity(&short, "short", Role::Admin, now), admin);
+    wrong_tokens(&authenticator, 10, &short, now);
+    assert!(matches!(identity(&short, "short", Role::Admin, now).credential, Credential::HeldOff(_)));
     let later = now.after(Duration::from_secs(61));
-    assert_eq!(caller(&short, "short", Role::Viewer, later), admin);
-    wrong_tokens(&authority, 10, &short, later);
-    assert_eq!(caller(&short, "short", Role::Viewer, later), admin);
+    assert_eq!(identity(&short, "short", Role::Viewer, later), admin);
+    wrong_tokens(&authenticator, 10, &short, later);
+    assert_eq!(identity(&short, "short", Role::Viewer, later), admin);
 }
 
 #[test]
 fn a_token_that_the_cookie_makes_needless_does_not_count() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
     let [viewer, admin] =
-        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authority, token, &http, now));
-    let caller = |cookie: &str, needed| {
+        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authenticator, token, &http, now));
+    let identity = |cookie: &str, needed| {
         let request = get(Field::Cookie, cookie).with(Field::Authorization, "Bearer foreign");
-        authority.caller(&request, needed, &http, now)
+        authenticator.identity(&request, needed, &http, now)
     };
     for _ in 0..20 {
-        assert_eq!(caller(&viewer, Role::Viewer), Caller { role: Role::Viewer, proof: Proof::Session });
-        assert_eq!(caller(&admin, Role::Admin), Caller { role: Role::Admin, proof: Proof::Session });
+        assert_eq!(
+            identity(&viewer, Role::Viewer),
+            Identity { role: Role::Viewer, credential: Credential::Session }
+        );
+        assert_eq!(
+            identity(&admin, Role::Admin),
+            Identity { role: Role::Admin, credential: Credential::Session }
+        );
     }
     // It is a guess where the session does not suffice.
-    assert_eq!(caller(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
-    wrong_tokens(&authority, 9, &http, now.after(20 * DELAY));
+    assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
+    wrong_tokens(&authenticator, 9, &http, now.after(20 * DELAY));
     let another = get(Field::Cookie, &viewer).with(Field::Authorization, "Bearer another");
-    let caller = authority.caller(&another, Role::Admin, &http, now);
-    assert!(matches!(caller.may(Role::Admin, &http), Err(Refusal::Wait(_))), "{caller:?}");
+    let identity = authenticator.identity(&another, Role::Admin, &http, now);
+    assert!(matches!(identity.may(Role::Admin, &http), Err(Refusal::Wait(_))), "{identity:?}");
 }
 
 #[test]
 fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
-    let (http, now, authority) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
     for _ in 0..20 {
-        authority.caller(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
-        authority.caller(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
-        authority.caller(&get(Field::Authorization, "Basic eA=="), Role::Admin, &http, now);
-        assert_eq!(ask(&authority, &form("token="), &http, now).status, 401);
+        authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
+        authenticator.identity(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
+        authenticator.identity(&get(Field::Authorization, "Basic eA=="), Role::Admin, &http, now);
+        assert_eq!(ask(&authenticator, &form("token="), &http, now).status, 401);
     }
     assert_eq!(
-        authority
-            .caller(&get(Field::Authorization, "Bearer admin-token-01234"), Role::Admin, &http, now)
+        authenticator
+            .identity(&get(Field::Authorization, "Bearer admin-token-01234"), Role::Admin, &http, now)
             .role,
         Role::Admin
     );
@@ -329,25 +346,25 @@ fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
 #[test]
 fn a_refusal_says_what_is_missing() {
     let wait = Duration::from_secs(7);
-    for (proof, needed, view, admin, expected, status) in [
-        (Proof::Nothing, Role::Viewer, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Proof::Nothing, Role::Admin, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Proof::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
-        (Proof::HeldOff(wait), Role::Admin, VIEW, ADMIN, Refusal::Wait(wait), 429),
-        (Proof::Bearer, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Proof::Session, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Proof::Nothing, Role::Admin, None, None, Refusal::Off, 403),
-        (Proof::Wrong(DELAY), Role::Admin, None, None, Refusal::Off, 403),
-        (Proof::HeldOff(wait), Role::Admin, None, None, Refusal::Off, 403),
-        (Proof::Session, Role::Admin, VIEW, None, Refusal::Off, 403),
+    for (credential, needed, view, admin, expected, status) in [
+        (Credential::Nothing, Role::Viewer, VIEW, ADMIN, Refusal::NoToken, 401),
+        (Credential::Nothing, Role::Admin, VIEW, ADMIN, Refusal::NoToken, 401),
+        (Credential::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
+        (Credential::HeldOff(wait), Role::Admin, VIEW, ADMIN, Refusal::Wait(wait), 429),
+        (Credential::Bearer, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
+        (Credential::Session, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
+        (Credential::Nothing, Role::Admin, None, None, Refusal::Off, 403),
+        (Credential::Wrong(DELAY), Role::Admin, None, None, Refusal::Off, 403),
+        (Credential::HeldOff(wait), Role::Admin, None, None, Refusal::Off, 403),
+        (Credential::Session, Role::Admin, VIEW, None, Refusal::Off, 403),
     ] {
         let http = http(view, admin);
-        let role = match proof {
-            Proof::Bearer | Proof::Session => Role::Viewer,
+        let role = match credential {
+            Credential::Bearer | Credential::Session => Role::Viewer,
             _ => Role::without_token(&http),
         };
-        let refusal = Caller { role, proof }.may(needed, &http).unwrap_err();
-        assert_eq!(refusal, expected, "{proof:?} {needed:?}");
+        let refusal = Identity { role, credential }.may(needed, &http).unwrap_err();
+        assert_eq!(refusal, expected, "{credential:?} {needed:?}");
         let problem = refusal.problem();
         assert_eq!((problem.status, problem.content_type), (status, "application/problem+json"));
         assert_eq!(header(&problem, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
@@ -369,7 +386,7 @@ fn a_browser_is_refused_with_the_form() {
     ] {
         for (refusal, status) in [(Refusal::NoToken, 401), (Refusal::ViewersToken, 403), (Refusal::Off, 403)]
         {
-            let answer = refuse_page(&get(Field::Accept, accept), refusal, Caller::nobody(&http), &http);
+            let answer = refuse_page(&get(Field::Accept, accept), refusal, Identity::nobody(&http), &http);
             assert_eq!(answer.status, status, "{accept}");
             assert_eq!(answer.content_type.starts_with("text/html"), is_browser, "{accept}");
             assert_eq!(header(&answer, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
@@ -450,12 +467,12 @@ fn a_login_leads_nowhere_else() {
     ] {
         let mut sent = form_urlencoded::Serializer::new(String::new());
         let sent = sent.append_pair("token", "admin-token-01234").append_pair("to", to).finish();
-        let (authority, http, now) = (new_authority(), http(VIEW, ADMIN), Moment::now());
-        let answer = ask(&authority, &form(&sent), &http, now);
+        let (authenticator, http, now) = (new_authority(), http(VIEW, ADMIN), Moment::now());
+        let answer = ask(&authenticator, &form(&sent), &http, now);
         let location = format!(".{expected}");
         assert_eq!((answer.status, header(&answer, "Location")), (303, location.as_str()), "{to:?}");
         // And what the form carries on.
-        let page = ask(&authority, &request(Method::Get, &format!("/login?{sent}")), &http, now);
+        let page = ask(&authenticator, &request(Method::Get, &format!("/login?{sent}")), &http, now);
         let page = String::from_utf8(page.body).unwrap();
         let shown = format!("type=\"hidden\" value=\"{}\"", expected.replace('&', "&#38;"));
         assert!(page.contains(&shown), "{to:?}: {page}");
@@ -476,13 +493,13 @@ fn over_tls_a_cookie_is_for_tls_alone() {
         (true, Some(true), "__Secure-phsweb-8080"),
         (true, Some(false), "phsweb-8080"),
     ] {
-        let authority = new_authority();
+        let authenticator = new_authority();
         let http = Http { tls: tls.clone().filter(|_| has_tls), ..http.clone() };
         let from_proxy = |mut request: Request| {
             request.is_https = is_https;
             request
         };
-        let answer = ask(&authority, &from_proxy(form("token=admin-token-01234")), &http, now);
+        let answer = ask(&authenticator, &from_proxy(form("token=admin-token-01234")), &http, now);
         let set = header(&answer, "Set-Cookie");
         assert!(set.starts_with(&format!("{name}=")), "{set}");
         for attribute in ["; HttpOnly", "; SameSite=Strict", "; Max-Age="] {
@@ -493,42 +510,42 @@ fn over_tls_a_cookie_is_for_tls_alone() {
         assert_eq!(set.contains("; Path=/"), name.starts_with("__Host-"), "{set}");
         assert_eq!(set.contains("Path"), name.starts_with("__Host-"), "{set}");
         let request = from_proxy(get(Field::Cookie, &cookie(&answer)));
-        let caller = authority.caller(&request, Role::Admin, &http, now);
-        assert_eq!(caller.role, Role::Admin);
+        let identity = authenticator.identity(&request, Role::Admin, &http, now);
+        assert_eq!(identity.role, Role::Admin);
         assert_eq!(super::is_https(&request, &http), name.starts_with("__"));
     }
 }
 
 #[test]
 fn a_page_says_who_reads_it() {
-    let caller = |role, proof| Caller { role, proof };
-    for (caller, view, admin, expected) in [
-        (caller(Role::Viewer, Proof::Nothing), None, None, ""),
-        (caller(Role::Viewer, Proof::Nothing), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
-        (caller(Role::Viewer, Proof::Wrong(DELAY)), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
-        (caller(Role::Viewer, Proof::Session), VIEW, ADMIN, "viewer, can leave"),
-        (caller(Role::Admin, Proof::Session), VIEW, ADMIN, "admin, can leave"),
-        (caller(Role::Admin, Proof::Bearer), VIEW, ADMIN, "admin"),
+    let identity = |role, credential| Identity { role, credential };
+    for (identity, view, admin, expected) in [
+        (identity(Role::Viewer, Credential::Nothing), None, None, ""),
+        (identity(Role::Viewer, Credential::Nothing), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
+        (identity(Role::Viewer, Credential::Wrong(DELAY)), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
+        (identity(Role::Viewer, Credential::Session), VIEW, ADMIN, "viewer, can leave"),
+        (identity(Role::Admin, Credential::Session), VIEW, ADMIN, "admin, can leave"),
+        (identity(Role::Admin, Credential::Bearer), VIEW, ADMIN, "admin"),
     ] {
-        let shown = match caller.account(&http(view, admin), "/sites/a&b") {
-            Account::None => String::new(),
-            Account::Unknown { login } => login,
-            Account::Known { is_admin, can_leave } => {
+        let shown = match identity.account(&http(view, admin), "/sites/a&b") {
+            AccountMenu::None => String::new(),
+            AccountMenu::Unknown { login } => login,
+            AccountMenu::Known { is_admin, can_leave } => {
                 let name = if is_admin { "admin" } else { "viewer" };
                 format!("{name}{}", if can_leave { ", can leave" } else { "" })
             }
         };
-        assert_eq!(shown, expected, "{caller:?}");
+        assert_eq!(shown, expected, "{identity:?}");
     }
 }
 
 #[test]
 fn who_sees_something_else_has_another_tag() {
     let callers = [
-        Caller { role: Role::Viewer, proof: Proof::Nothing },
-        Caller { role: Role::Viewer, proof: Proof::Session },
-        Caller { role: Role::Admin, proof: Proof::Bearer },
-        Caller { role: Role::Admin, proof: Proof::Session },
+        Identity { role: Role::Viewer, credential: Credential::Nothing },
+        Identity { role: Role::Viewer, credential: Credential::Session },
+        Identity { role: Role::Admin, credential: Credential::Bearer },
+        Identity { role: Role::Admin, credential: Credential::Session },
     ];
     for (at, one) in callers.iter().enumerate() {
         assert!(callers[..at].iter().all(|other| other.tag() != one.tag()), "{one:?}");

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::http::api::View;
 use crate::plugin::{Health, Hotspot, Quantity};
 use crate::routeros::value;
-use crate::state::{self, Link, Reading, ReadingState, SiteState, Snapshot};
+use crate::state::{self, ConnectionState, Reading, ReadingState, SiteState, Snapshot};
 
 /// All sites together.
 pub(super) struct Totals {
@@ -30,7 +30,7 @@ impl Totals {
         Self {
             sites: snapshot.sites.len(),
             online: snapshot.sites.iter().filter(|site| site.is_online()).count(),
-            connecting: snapshot.sites.iter().filter(|site| site.link == Link::Connecting).count(),
+            connecting: snapshot.sites.iter().filter(|site| site.link == ConnectionState::Connecting).count(),
             users: (!hotspots.is_empty())
                 .then(|| hotspots.iter().map(|hotspot| hotspot.sessions.len()).sum()),
             upload: known(Hotspot::bytes_in),
@@ -46,7 +46,7 @@ pub(super) struct Share {
 }
 
 /// What is wrong and what to do.
-pub(super) struct Trouble {
+pub(super) struct CardError {
     pub(super) what: String,
     pub(super) hint: &'static str,
 }
@@ -61,7 +61,7 @@ pub(super) struct Card<'p> {
     pub(super) down_for: Option<String>,
     /// How old the figures are, where they are not the latest.
     pub(super) age: Option<String>,
-    pub(super) trouble: Option<Trouble>,
+    pub(super) trouble: Option<CardError>,
     /// Why it is reached in another way than the first.
     pub(super) detour: Option<String>,
     /// Why some of the figures are a part of the truth only.
@@ -89,9 +89,9 @@ impl<'p> Card<'p> {
         let hotspot = site.hotspot();
         let resource = site.resource();
         let (state, down_for) = match &site.link {
-            Link::Connecting => ("connecting", None),
-            Link::Online { .. } => ("online", None),
-            Link::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since)))),
+            ConnectionState::Connecting => ("connecting", None),
+            ConnectionState::Online { .. } => ("online", None),
+            ConnectionState::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since)))),
         };
         Self {
             key: &site.key,
@@ -134,7 +134,7 @@ fn shown(site: &SiteState) -> impl Iterator<Item = &Reading> {
 
 /// Why it is not the first of a site's addresses that serves.
 fn detour(site: &SiteState) -> Option<String> {
-    let Link::Online { host: 1.., .. } = site.link else { return None };
+    let ConnectionState::Online { host: 1.., .. } = site.link else { return None };
     let (first, in_use) = (site.hosts.first()?, site.address()?);
     Some(match &first.error {
         Some(error) => format!("Reached at {in_use}, for {} fails: {}", first.address, error.message),
@@ -155,18 +155,18 @@ fn age(view: View, site: &SiteState) -> Option<String> {
 
 /// The connection's trouble, or else the first plugin's. A menu that the router never had
 /// is none: the site's page says so.
-fn trouble(view: View, site: &SiteState) -> Option<Trouble> {
+fn trouble(view: View, site: &SiteState) -> Option<CardError> {
     let error = match &site.link {
-        Link::Offline { error, .. } => Cow::Borrowed(error),
-        Link::Connecting => return None,
-        Link::Online { .. } => site
+        ConnectionState::Offline { error, .. } => Cow::Borrowed(error),
+        ConnectionState::Connecting => return None,
+        ConnectionState::Online { .. } => site
             .readings
             .iter()
             .filter(|reading| reading.state(true) != ReadingState::Unsupported || reading.data.is_some())
             .find_map(|reading| reading.error_for(view.is_admin))?,
     };
     let hint = error.hint;
-    Some(Trouble { what: error.into_owned().message, hint })
+    Some(CardError { what: error.into_owned().message, hint })
 }
 
 fn memory(free: u64, total: u64) -> Option<Share> {
@@ -207,7 +207,7 @@ pub(super) fn events<'p>(view: View, site: &'p SiteState) -> Vec<Event<'p>> {
 }
 
 /// What the agent has cost the router.
-pub(super) struct Usage {
+pub(super) struct UsageFigures {
     pub(super) sent: String,
     pub(super) received: String,
     pub(super) commands: u64,
@@ -215,7 +215,7 @@ pub(super) struct Usage {
     pub(super) reply_ms: Option<u128>,
 }
 
-impl Usage {
+impl UsageFigures {
     pub(super) fn new(site: &SiteState) -> Self {
         Self {
             sent: bytes(site.usage.sent_bytes),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::figures::bytes;
-use super::list::List;
+use super::session_query::List;
 use crate::clock;
 use crate::http::api::View;
 use crate::plugin::Session;
 
 /// Which session is meant, and the list that it was chosen from.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::http) struct Meant {
+pub(in crate::http) struct KickTarget {
     pub(in crate::http) id: String,
     pub(in crate::http) user: String,
     pub(in crate::http) mac: String,
@@ -26,7 +26,7 @@ pub(in crate::http) enum Nobody {
     Gone,
 }
 
-impl Meant {
+impl KickTarget {
     /// The session that a query means: if it has an id and no user, the one of these that has the id.
     pub(in crate::http) fn read(query: &[u8], sessions: &[Arc<Session>]) -> Result<Self, Nobody> {
         let value = |name: &str| form_urlencoded::parse(query).find(|(its, _)| its == name);
@@ -82,7 +82,7 @@ pub(super) struct Since {
 }
 
 impl<'p> Facts<'p> {
-    pub(super) fn new(view: View, meant: &Meant, sessions: &'p [Arc<Session>]) -> Option<Self> {
+    pub(super) fn new(view: View, meant: &KickTarget, sessions: &'p [Arc<Session>]) -> Option<Self> {
         let session = meant.known(sessions)?;
         let since = |login| {
             let rfc3339 = view.snapshot.clock.rfc3339(login);
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn a_query_means_one_session() {
         let there = [session("id=*1 user=a\r\n\0b mac-address=AA:BB")];
-        let read = |query: &str| Meant::read(query.as_bytes(), &there);
+        let read = |query: &str| KickTarget::read(query.as_bytes(), &there);
         assert_eq!(read(""), Err(Nobody::Unnamed));
         assert_eq!(read("id=&user=ada&mac="), Err(Nobody::Unnamed));
         assert_eq!(read("id=*2"), Err(Nobody::Gone));

@@ -4,8 +4,8 @@
 
 mod figures;
 mod kick;
-mod list;
-mod said;
+mod notice;
+mod session_query;
 mod sessions;
 mod tables;
 mod users;
@@ -18,16 +18,16 @@ use askama::Template;
 use super::api::View;
 use super::embedded::{Embedded, embedded};
 use super::message::{Method, Request, Response, problem};
-use crate::action::{self, Step};
+use crate::action::{self, DiagnosticStep};
 use crate::clock::{self, Moment};
 use crate::plugin::{Data, Table};
-use crate::state::{Problem, Reading, Reload, SiteState};
+use crate::state::{Reading, Reload, ReloadDiagnostic, SiteState};
 use figures::{Card, Totals};
-pub(super) use kick::{Meant, Nobody};
-pub(super) use list::List;
-pub(super) use said::Said;
-use sessions::Sessions;
-use users::Users;
+pub(super) use kick::{KickTarget, Nobody};
+pub(super) use notice::Notice;
+pub(super) use session_query::List;
+use sessions::SessionList;
+use users::UserList;
 
 /// A file that pages load. Its address in a page carries a hash of all of them, so browsers may
 /// keep it until an agent with another one answers.
@@ -53,11 +53,11 @@ pub(super) fn asset(name: &str) -> Option<&'static Asset> {
 const RELOAD_S: u32 = 30;
 
 /// What every page has.
-pub(super) struct Frame {
+pub(super) struct Layout {
     title: String,
     /// The relative address of the overview, which each link begins with, see [`root`].
     root: String,
-    account: Account,
+    account: AccountMenu,
     banner: Option<Banner>,
     assets: &'static str,
     reload_s: u32,
@@ -66,7 +66,7 @@ pub(super) struct Frame {
 /// What is wrong with the configuration, or its warnings.
 struct Banner {
     file: String,
-    problems: Arc<[Problem]>,
+    problems: Arc<[ReloadDiagnostic]>,
     are_warnings: bool,
     more: usize,
     is_detailed: bool,
@@ -75,7 +75,7 @@ struct Banner {
 }
 
 /// What a page says of who reads it.
-pub(super) enum Account {
+pub(super) enum AccountMenu {
     /// Nothing: there is nothing to log in with, or the page is about that itself.
     None,
     /// Nobody that is known, and where to log in.
@@ -84,7 +84,7 @@ pub(super) enum Account {
     Known { is_admin: bool, can_leave: bool },
 }
 
-impl Account {
+impl AccountMenu {
     /// Nobody that is known; a login leads back to `path`.
     pub(super) fn unknown(path: &str) -> Self {
         let to: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
@@ -92,9 +92,9 @@ impl Account {
     }
 }
 
-impl Frame {
+impl Layout {
     /// For the page at `path`.
-    pub(super) fn new(title: &str, account: Account, path: &str) -> Self {
+    pub(super) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         static HASH: LazyLock<String> = LazyLock::new(|| {
             let mut hasher = DefaultHasher::new();
             for asset in &ASSETS {
@@ -126,7 +126,7 @@ impl Frame {
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct Overview<'p> {
-    frame: Frame,
+    layout: Layout,
     generation: u64,
     said: &'static str,
     totals: Totals,
@@ -136,7 +136,7 @@ struct Overview<'p> {
 #[derive(Template)]
 #[template(path = "waiting.html")]
 struct Waiting<'p> {
-    frame: Frame,
+    layout: Layout,
     file: &'p str,
     /// Where the file lies, or is to lie, and its name there.
     folder: &'p str,
@@ -146,7 +146,7 @@ struct Waiting<'p> {
 #[derive(Template)]
 #[template(path = "site.html")]
 struct SitePage<'p> {
-    frame: Frame,
+    layout: Layout,
     generation: u64,
     said: &'static str,
     card: Card<'p>,
@@ -154,7 +154,7 @@ struct SitePage<'p> {
     list: String,
     sections: Vec<Section<'p>>,
     events: Vec<figures::Event<'p>>,
-    usage: figures::Usage,
+    usage: figures::UsageFigures,
     is_admin: bool,
     has_admin: bool,
     /// What was left out, for it is of people, and whether that is more than one thing.
@@ -183,16 +183,16 @@ struct Rest {
 }
 
 enum Content<'p> {
-    Sessions(Sessions<'p>),
+    Sessions(SessionList<'p>),
     Table(Table),
 }
 
 #[derive(Template)]
 #[template(path = "kick.html")]
 struct Confirmation<'p> {
-    frame: Frame,
+    layout: Layout,
     site: &'p SiteState,
-    meant: &'p Meant,
+    meant: &'p KickTarget,
     known: Option<kick::Facts<'p>>,
     back: String,
 }
@@ -200,25 +200,25 @@ struct Confirmation<'p> {
 #[derive(Template)]
 #[template(path = "users.html")]
 struct UsersPage<'p> {
-    frame: Frame,
+    layout: Layout,
     site: &'p SiteState,
-    users: Users<'p>,
+    users: UserList<'p>,
     is_first: bool,
 }
 
 #[derive(Template)]
 #[template(path = "steps.html")]
 struct Tested<'p> {
-    frame: Frame,
+    layout: Layout,
     site: &'p SiteState,
-    steps: &'p [Step],
+    steps: &'p [DiagnosticStep],
     failed: usize,
 }
 
 #[derive(Template)]
 #[template(path = "trouble.html")]
-struct Trouble<'p> {
-    frame: Frame,
+struct ErrorPage<'p> {
+    layout: Layout,
     what: &'p str,
     why: &'p str,
     back: &'p str,
@@ -227,7 +227,7 @@ struct Trouble<'p> {
 #[derive(Template)]
 #[template(path = "login.html")]
 struct Login<'p> {
-    frame: Frame,
+    layout: Layout,
     to: &'p str,
     notice: Option<String>,
     /// Whether there is nothing to log in with.
@@ -235,40 +235,40 @@ struct Login<'p> {
 }
 
 /// All sites at a glance; before there is a configuration, what is missing.
-pub(super) fn overview(view: View, frame: Frame, said: Option<Said>) -> Response {
+pub(super) fn overview(view: View, layout: Layout, said: Option<Notice>) -> Response {
     let reload = &view.snapshot.reload;
     if let (None, Some(file)) = (reload.succeeded, reload.file.as_deref()) {
         let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
-        return render(&Waiting { frame, file, folder, name });
+        return render(&Waiting { layout, file, folder, name });
     }
     let cards = view.snapshot.sites.iter().map(|site| Card::new(view, site)).collect();
     let generation = view.snapshot.generation;
-    render(&Overview { frame, generation, said: in_words(said), totals: Totals::new(view.snapshot), cards })
+    render(&Overview { layout, generation, said: in_words(said), totals: Totals::new(view.snapshot), cards })
 }
 
 /// What a site's page shows beside what is known of the site.
-pub(super) struct Wanted {
+pub(super) struct ViewOptions {
     pub(super) list: List,
-    pub(super) said: Option<Said>,
+    pub(super) said: Option<Notice>,
     pub(super) is_admin: bool,
     pub(super) has_admin: bool,
 }
 
 /// One site: its figures, its plugins' rows, its connections. Rows of people are the admin's.
-pub(super) fn site(view: View, site: &SiteState, frame: Frame, wanted: &Wanted) -> Response {
-    let Wanted { ref list, said, is_admin, has_admin } = *wanted;
+pub(super) fn site(view: View, site: &SiteState, layout: Layout, wanted: &ViewOptions) -> Response {
+    let ViewOptions { ref list, said, is_admin, has_admin } = *wanted;
     let shown = site.readings.iter().filter(|reading| is_admin || !reading.plugin.private());
     let section = |reading| section(view, site, reading, list);
     let hidden: Vec<&str> = site.readings.iter().filter_map(|reading| hidden(reading, is_admin)).collect();
     render(&SitePage {
-        frame,
+        layout,
         generation: view.snapshot.generation,
         said: in_words(said),
         card: Card::new(view, site),
         list: list.query(),
         sections: shown.map(section).collect(),
         events: figures::events(view, site),
-        usage: figures::Usage::new(site),
+        usage: figures::UsageFigures::new(site),
         is_admin,
         has_admin,
         hidden: hidden.join(" and "),
@@ -285,7 +285,7 @@ fn hidden(reading: &Reading, is_admin: bool) -> Option<&str> {
 
 fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &List) -> Section<'p> {
     let content = match reading.data.as_deref() {
-        Some(Data::Hotspot(hotspot)) => Content::Sessions(Sessions::new(&site.key, hotspot, list)),
+        Some(Data::Hotspot(hotspot)) => Content::Sessions(SessionList::new(&site.key, hotspot, list)),
         Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
         Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
         Some(Data::Listing(listing)) => {
@@ -317,51 +317,51 @@ fn rest(site: &SiteState, reading: &Reading, shown: &Table, all: &Table) -> Opti
 }
 
 /// What is asked before a session is ended.
-pub(super) fn confirmation(view: View, site: &SiteState, frame: Frame, meant: &Meant) -> Response {
+pub(super) fn confirmation(view: View, site: &SiteState, layout: Layout, meant: &KickTarget) -> Response {
     let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
     let known = kick::Facts::new(view, meant, sessions);
-    render(&Confirmation { frame, site, meant, known, back: site_path(&site.key, &meant.list, None) })
+    render(&Confirmation { layout, site, meant, known, back: site_path(&site.key, &meant.list, None) })
 }
 
 /// Some of a site's configured users; `is_first`: from the first on.
-pub(super) fn users(site: &SiteState, frame: Frame, users: &action::Users, is_first: bool) -> Response {
+pub(super) fn users(site: &SiteState, layout: Layout, users: &action::UserPage, is_first: bool) -> Response {
     let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
-    render(&UsersPage { frame, site, users: Users::new(&site.key, users, sessions), is_first })
+    render(&UsersPage { layout, site, users: UserList::new(&site.key, users, sessions), is_first })
 }
 
 /// How a test of the way to a site's router went.
-pub(super) fn steps(site: &SiteState, frame: Frame, steps: &[Step]) -> Response {
+pub(super) fn steps(site: &SiteState, layout: Layout, steps: &[DiagnosticStep]) -> Response {
     let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
-    render(&Tested { frame, site, steps, failed })
+    render(&Tested { layout, site, steps, failed })
 }
 
 /// Where a token is taken, to go on to `to`.
-pub(super) fn login(frame: Frame, to: &str, notice: Option<String>, is_off: bool) -> Response {
-    render(&Login { frame, to, notice, is_off })
+pub(super) fn login(layout: Layout, to: &str, notice: Option<String>, is_off: bool) -> Response {
+    render(&Login { layout, to, notice, is_off })
 }
 
 /// What did not happen, why, and the way back, relative to the root.
-pub(super) fn trouble(frame: Frame, status: u16, what: &str, why: &str, back: &str) -> Response {
-    let page = render(&Trouble { frame, what, why, back });
+pub(super) fn trouble(layout: Layout, status: u16, what: &str, why: &str, back: &str) -> Response {
+    let page = render(&ErrorPage { layout, what, why, back });
     if page.status == 200 { Response { status, ..page } } else { page }
 }
 
 /// Why a request is refused: a page for a browser, a problem for a program.
-pub(super) fn refusal(request: &Request, frame: Frame, status: u16, title: &str, detail: &str) -> Response {
+pub(super) fn refusal(request: &Request, layout: Layout, status: u16, title: &str, detail: &str) -> Response {
     if request.takes_html() {
-        trouble(frame, status, title, detail, "")
+        trouble(layout, status, title, detail, "")
     } else {
         problem(status, title, detail)
     }
 }
 
 /// The answer to a method that the path does not allow, and to `OPTIONS`.
-pub(super) fn not_allowed(request: &Request, frame: Frame, allowed: &'static str) -> Response {
+pub(super) fn not_allowed(request: &Request, layout: Layout, allowed: &'static str) -> Response {
     let response = if request.method == Method::Options {
         Response::new(204, "", "")
     } else {
         let detail = format!("This path answers {allowed}.");
-        refusal(request, frame, 405, "Method Not Allowed", &detail)
+        refusal(request, layout, 405, "Method Not Allowed", &detail)
     };
     response.with("Allow", allowed)
 }
@@ -376,7 +376,7 @@ pub(super) fn root(path: &str) -> String {
 }
 
 /// The address, relative to the root, of a site's page that shows this list and says what was done.
-pub(super) fn site_path(key: &str, list: &List, said: Option<Said>) -> String {
+pub(super) fn site_path(key: &str, list: &List, said: Option<Notice>) -> String {
     let said = said.map(|said| format!("said={}", said.code()));
     let query: Vec<String> = said.into_iter().chain([list.query()]).filter(|part| !part.is_empty()).collect();
     let mark = if query.is_empty() { "" } else { "?" };
@@ -388,8 +388,8 @@ pub(super) fn see_other(path: &str, to: &str) -> Response {
     Response::new(303, "", "").with("Location", root(path) + to)
 }
 
-fn in_words(said: Option<Said>) -> &'static str {
-    said.map_or("", Said::in_words)
+fn in_words(said: Option<Notice>) -> &'static str {
+    said.map_or("", Notice::in_words)
 }
 
 fn render(page: &impl Template) -> Response {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::kick;
-use super::list::{COLUMNS, List, MAX_SOUGHT, Order, ROWS};
+use super::session_query::{COLUMNS, List, MAX_SOUGHT, ROWS, SortOrder};
 use crate::plugin::{Hotspot, Session};
 
 /// Longest text of a router in a cell, in characters. The session's own page has the whole of it.
@@ -17,19 +17,19 @@ const MAX_LINKED: usize = 500;
 const NEAR: usize = 2;
 
 /// A page of the list.
-pub(super) struct Sessions<'p> {
+pub(super) struct SessionList<'p> {
     pub(super) site: &'p str,
     pub(super) total: usize,
     pub(super) matching: usize,
     /// The numbers of the first and the last that are shown, counted from 1.
     pub(super) first: usize,
     pub(super) last: usize,
-    pub(super) sought: String,
+    pub(super) search: String,
     pub(super) max_sought: usize,
     /// What a search keeps of the query.
     pub(super) order_fields: Vec<(&'static str, &'static str)>,
     pub(super) headings: Vec<Heading>,
-    pub(super) rows: Vec<Row<'p>>,
+    pub(super) rows: Vec<SessionRow<'p>>,
     pub(super) pages: Vec<PageLink>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Heading {
     pub(super) sorted: Option<&'static str>,
 }
 
-pub(super) struct Row<'p> {
+pub(super) struct SessionRow<'p> {
     /// What finds the row again in a later page.
     pub(super) key: Option<&'p str>,
     /// Where to end the session.
@@ -62,15 +62,15 @@ pub(super) struct PageLink {
     pub(super) after_gap: bool,
 }
 
-impl<'p> Sessions<'p> {
+impl<'p> SessionList<'p> {
     pub(super) fn new(site: &'p str, hotspot: &'p Hotspot, list: &List) -> Self {
         let found = list.find(&hotspot.sessions);
         let headings = COLUMNS.iter().map(|column| Heading {
             title: column.title,
             href: href(&list.sorted_by(column)),
             sorted: list.order_of(column).map(|order| match order {
-                Order::Ascending => "ascending",
-                Order::Descending => "descending",
+                SortOrder::Ascending => "ascending",
+                SortOrder::Descending => "descending",
             }),
         });
         Self {
@@ -79,7 +79,7 @@ impl<'p> Sessions<'p> {
             matching: found.matching,
             first: found.from + 1,
             last: found.from + found.sessions.len(),
-            sought: list.sought.clone(),
+            search: list.search.clone(),
             max_sought: MAX_SOUGHT,
             order_fields: list.order_fields().collect(),
             headings: headings.collect(),
@@ -89,7 +89,7 @@ impl<'p> Sessions<'p> {
     }
 }
 
-fn row<'p>(site: &str, session: &'p Session, list: &str) -> Row<'p> {
+fn row<'p>(site: &str, session: &'p Session, list: &str) -> SessionRow<'p> {
     let key = Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED);
     let mac = session.mac.as_deref().unwrap_or_default();
     let who = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
@@ -97,7 +97,7 @@ fn row<'p>(site: &str, session: &'p Session, list: &str) -> Row<'p> {
         title: column.title,
         text: column.cell(session).map(shorten).unwrap_or_default(),
     });
-    Row {
+    SessionRow {
         key,
         end: key.map(|id| format!("sites/{site}/kick?{}", kick::query(id, who, list))),
         user: shorten(Cow::Borrowed(&session.user)),

@@ -4,20 +4,20 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::figures::{bytes, duration};
-use super::list::MAX_SOUGHT;
+use super::session_query::MAX_SOUGHT;
 use super::sessions::shorten;
 use crate::action;
 use crate::plugin::{Session, User};
 
 /// Some of the users.
-pub(super) struct Users<'p> {
+pub(super) struct UserList<'p> {
     pub(super) total: usize,
-    pub(super) rows: Vec<Row<'p>>,
+    pub(super) rows: Vec<UserRow<'p>>,
     /// Where the next of them are.
     pub(super) next: Option<String>,
 }
 
-pub(super) struct Row<'p> {
+pub(super) struct UserRow<'p> {
     pub(super) name: Cow<'p, str>,
     pub(super) is_disabled: bool,
     pub(super) sessions: usize,
@@ -34,8 +34,8 @@ pub(super) struct Row<'p> {
     pub(super) comment: Cow<'p, str>,
 }
 
-impl<'p> Users<'p> {
-    pub(super) fn new(site: &str, users: &'p action::Users, sessions: &[Arc<Session>]) -> Self {
+impl<'p> UserList<'p> {
+    pub(super) fn new(site: &str, users: &'p action::UserPage, sessions: &[Arc<Session>]) -> Self {
         Self {
             total: users.total,
             rows: users.users.iter().map(|user| row(site, user, sessions)).collect(),
@@ -44,17 +44,17 @@ impl<'p> Users<'p> {
     }
 }
 
-fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> Row<'p> {
+fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> UserRow<'p> {
     let in_all = user.used(sessions.iter().map(AsRef::as_ref));
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
     let all = in_all.bytes_in.saturating_add(in_all.bytes_out);
-    let sought: String = user.name.chars().take(MAX_SOUGHT).collect();
-    Row {
+    let search: String = user.name.chars().take(MAX_SOUGHT).collect();
+    UserRow {
         name: shorten(Cow::Borrowed(&user.name)),
         is_disabled: user.is_disabled,
         sessions: in_all.sessions,
-        href: format!("sites/{site}?{}#sessions", query("q", &sought)),
+        href: format!("sites/{site}?{}#sessions", query("q", &search)),
         profile: shown(&user.profile),
         server: shown(&user.server),
         bound_to: shorten(only.join(" ").into()).into(),

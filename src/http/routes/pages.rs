@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::route::Form;
 use super::{Routes, missing, no_site, who};
-use crate::action::{Kick, Page, Refreshed, Refusal};
+use crate::action::{ActionError, Kick, PageRequest, Refreshed};
 use crate::clock::Moment;
 use crate::http::actions;
 use crate::http::api::View;
-use crate::http::auth::{Caller, Role};
+use crate::http::auth::{Identity, Role};
 use crate::http::message::{Reply, Request, Response};
-use crate::http::page::{self, Frame, List, Meant, Nobody, Said};
+use crate::http::page::{self, KickTarget, Layout, List, Nobody, Notice};
 use crate::plugin::Session;
 use crate::state::{SiteState, Snapshot};
 
@@ -21,58 +21,63 @@ const NOT_ENDED: &str = "The session was not ended";
 
 impl Routes {
     /// What a form's path shows.
-    pub(super) fn form(&self, form: &Form, request: &Request, caller: Caller) -> Result<Response, Response> {
+    pub(super) fn form(
+        &self,
+        form: &Form,
+        request: &Request,
+        identity: Identity,
+    ) -> Result<Response, Response> {
         let snapshot = self.store.snapshot();
         let list = List::read(request.query.as_bytes());
         let (Form::Kick(key) | Form::Test(key) | Form::SiteRefresh(key)) = *form else {
             return Ok(see(&request.path, ""));
         };
-        let site = self.site_of_page(&snapshot, key, request, caller)?;
+        let site = self.site_of_page(&snapshot, key, request, identity)?;
         let back = page::site_path(&site.key, &list, None);
         if !matches!(form, Form::Kick(_)) {
             return Ok(see(&request.path, &back));
         }
-        let frame = self.frame(request, caller);
-        Ok(match Meant::read(request.query.as_bytes(), sessions(site)) {
+        let layout = self.layout(request, identity);
+        Ok(match KickTarget::read(request.query.as_bytes(), sessions(site)) {
             Ok(meant) => {
                 let view =
-                    View { snapshot: &snapshot, is_admin: caller.role == Role::Admin, now: Moment::now() };
-                page::confirmation(view, site, frame, &meant)
+                    View { snapshot: &snapshot, is_admin: identity.role == Role::Admin, now: Moment::now() };
+                page::confirmation(view, site, layout, &meant)
             }
-            Err(Nobody::Gone) => refused(frame, &Refusal::Gone, NOT_ENDED, &back),
+            Err(Nobody::Gone) => refused(layout, &ActionError::Gone, NOT_ENDED, &back),
             // As after a login.
             Err(Nobody::Unnamed) => see(&request.path, &back),
         })
     }
 
     /// Does what a form asks for.
-    pub(super) fn send(&self, form: &Form, request: &Request, caller: Caller) -> Result<Reply, Response> {
-        let (desk, frame, path) = (self.desk.clone(), self.frame(request, caller), request.path.clone());
-        let who = who(request, caller);
+    pub(super) fn send(&self, form: &Form, request: &Request, identity: Identity) -> Result<Reply, Response> {
+        let (desk, layout, path) = (self.desk.clone(), self.layout(request, identity), request.path.clone());
+        let who = who(request, identity);
         let snapshot = self.store.snapshot();
-        let find = |key: &str| self.site_of_page(&snapshot, key, request, caller);
+        let find = |key: &str| self.site_of_page(&snapshot, key, request, identity);
         match *form {
             Form::Kick(key) => {
                 let site = find(key)?;
                 let key = site.key.clone();
                 let (kick, list) = match kick_of(request, site) {
                     Ok(meant) => meant,
-                    Err(nobody) => return Ok(not_meant(frame, &nobody, &format!("sites/{key}")).into()),
+                    Err(nobody) => return Ok(not_meant(layout, &nobody, &format!("sites/{key}")).into()),
                 };
                 Ok(Reply::later(async move {
                     let forget = kick.forget;
                     match actions::kick(&desk, &key, kick, who).await {
                         Ok(kicked) => {
                             let said = match (kicked.is_back, forget) {
-                                (Some(true), _) => Said::Back,
-                                (_, true) => Said::Forgotten,
-                                (_, false) => Said::Ended,
+                                (Some(true), _) => Notice::Back,
+                                (_, true) => Notice::Forgotten,
+                                (_, false) => Notice::Ended,
                             };
                             see(&path, &page::site_path(&key, &list, Some(said)))
                         }
                         Err(refusal) => {
                             let back = page::site_path(&key, &list, None);
-                            refused(frame, &refusal, NOT_ENDED, &back)
+                            refused(layout, &refusal, NOT_ENDED, &back)
                         }
                     }
                 }))
@@ -84,24 +89,29 @@ impl Routes {
                     let steps = actions::test(&desk, &key, who).await;
                     let snapshot = store.snapshot();
                     match (steps, snapshot.site(&key)) {
-                        (Ok(steps), Some(site)) => page::steps(site, frame, &steps),
+                        (Ok(steps), Some(site)) => page::steps(site, layout, &steps),
                         (steps, _) => {
-                            let refusal = steps.err().unwrap_or(Refusal::NoSite);
-                            refused(frame, &refusal, "The connection was not tested", &format!("sites/{key}"))
+                            let refusal = steps.err().unwrap_or(ActionError::NoSite);
+                            refused(
+                                layout,
+                                &refusal,
+                                "The connection was not tested",
+                                &format!("sites/{key}"),
+                            )
                         }
                     }
                 }))
             }
             Form::Refresh => {
                 let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
-                let overview = move |said: Said| see(&path, &format!("?said={}", said.code()));
-                let outcomes = self.refresh(sites, who).map_err(|_| overview(Said::Busy))?;
+                let overview = move |said: Notice| see(&path, &format!("?said={}", said.code()));
+                let outcomes = self.refresh(sites, who).map_err(|_| overview(Notice::Busy))?;
                 Ok(Reply::later(async move { overview(refreshed(&outcomes.await)) }))
             }
             Form::SiteRefresh(key) => {
                 let key = find(key)?.key.clone();
                 let list = List::read(request.query.as_bytes());
-                let busy = page::site_path(&key, &list, Some(Said::Busy));
+                let busy = page::site_path(&key, &list, Some(Notice::Busy));
                 let outcomes = self.refresh(vec![key.clone()], who).map_err(|_| see(&path, &busy))?;
                 Ok(Reply::later(async move {
                     see(&path, &page::site_path(&key, &list, Some(refreshed(&outcomes.await))))
@@ -111,34 +121,39 @@ impl Routes {
     }
 
     /// A page of a site's users, for which its router must be asked.
-    pub(super) fn users_page(&self, key: &str, request: &Request, caller: Caller) -> Result<Reply, Response> {
-        let (desk, store, frame) = (self.desk.clone(), self.store.clone(), self.frame(request, caller));
-        let key = self.site_of_page(&store.snapshot(), key, request, caller)?.key.clone();
-        let wanted = Page { after: request.parameter("after"), limit: actions::USERS };
+    pub(super) fn users_page(
+        &self,
+        key: &str,
+        request: &Request,
+        identity: Identity,
+    ) -> Result<Reply, Response> {
+        let (desk, store, layout) = (self.desk.clone(), self.store.clone(), self.layout(request, identity));
+        let key = self.site_of_page(&store.snapshot(), key, request, identity)?.key.clone();
+        let wanted = PageRequest { after: request.parameter("after"), limit: actions::USERS };
         Ok(Reply::later(async move {
             let is_first = wanted.after.is_none();
             let users = actions::users(&desk, &key, wanted).await;
             let snapshot = store.snapshot();
             match (users, snapshot.site(&key)) {
-                (Ok(users), Some(site)) => page::users(site, frame, &users, is_first),
+                (Ok(users), Some(site)) => page::users(site, layout, &users, is_first),
                 (users, _) => {
-                    let refusal = users.err().unwrap_or(Refusal::NoSite);
-                    refused(frame, &refusal, "The users are not known", &format!("sites/{key}"))
+                    let refusal = users.err().unwrap_or(ActionError::NoSite);
+                    refused(layout, &refusal, "The users are not known", &format!("sites/{key}"))
                 }
             }
         }))
     }
 
-    pub(super) fn frame(&self, request: &Request, caller: Caller) -> Frame {
+    pub(super) fn layout(&self, request: &Request, identity: Identity) -> Layout {
         let http = self.http();
-        let frame = Frame::new(&http.title, caller.account(&http, &request.path), &request.path);
-        frame.with_reload(&self.store.snapshot().reload, Moment::now(), self.is_detailed(caller))
+        let layout = Layout::new(&http.title, identity.account(&http, &request.path), &request.path);
+        layout.with_reload(&self.store.snapshot().reload, Moment::now(), self.is_detailed(identity))
     }
 
     /// Whether problems of the configuration are shown with the lines of the file: to the admin, or to everybody where
     /// there is none.
-    pub(super) fn is_detailed(&self, caller: Caller) -> bool {
-        caller.role == Role::Admin || self.http().admin.is_none()
+    pub(super) fn is_detailed(&self, identity: Identity) -> bool {
+        identity.role == Role::Admin || self.http().admin.is_none()
     }
 
     /// The site that a page is of.
@@ -147,10 +162,10 @@ impl Routes {
         snapshot: &'s Snapshot,
         key: &str,
         request: &Request,
-        caller: Caller,
+        identity: Identity,
     ) -> Result<&'s SiteState, Response> {
         let site = snapshot.site(key);
-        site.ok_or_else(|| missing(request, self.frame(request, caller), &no_site(snapshot)))
+        site.ok_or_else(|| missing(request, self.layout(request, identity), &no_site(snapshot)))
     }
 }
 
@@ -159,16 +174,16 @@ impl Routes {
 fn kick_of(request: &Request, site: &SiteState) -> Result<(Kick, List), Nobody> {
     let field = |name: &str| form_urlencoded::parse(&request.body).find(|(its, _)| its == name);
     let (_, session) = field("session").ok_or(Nobody::Unnamed)?;
-    let Meant { id, user, mac, list } = Meant::read(session.as_bytes(), sessions(site))?;
+    let KickTarget { id, user, mac, list } = KickTarget::read(session.as_bytes(), sessions(site))?;
     Ok((Kick { id, user, mac, forget: field("forget").is_some() }, list))
 }
 
 /// Where a form means no session.
-fn not_meant(frame: Frame, nobody: &Nobody, back: &str) -> Response {
+fn not_meant(layout: Layout, nobody: &Nobody, back: &str) -> Response {
     const WHY: &str = "It does not say which session is to end. Choose one from the list of those under way.";
     match nobody {
-        Nobody::Unnamed => page::trouble(frame, 400, NOT_ENDED, WHY, back),
-        Nobody::Gone => refused(frame, &Refusal::Gone, NOT_ENDED, back),
+        Nobody::Unnamed => page::trouble(layout, 400, NOT_ENDED, WHY, back),
+        Nobody::Gone => refused(layout, &ActionError::Gone, NOT_ENDED, back),
     }
 }
 
@@ -177,19 +192,19 @@ fn sessions(site: &SiteState) -> &[Arc<Session>] {
 }
 
 /// How a refresh went.
-fn refreshed(outcomes: &[(String, Result<Refreshed, Refusal>)]) -> Said {
+fn refreshed(outcomes: &[(String, Result<Refreshed, ActionError>)]) -> Notice {
     if !outcomes.is_empty() && outcomes.iter().all(|(_, outcome)| *outcome == Ok(Refreshed::Recent)) {
-        return Said::Recent;
+        return Notice::Recent;
     }
     let mut failed = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().err()).peekable();
     if failed.peek().is_none() {
-        return Said::Refreshed;
+        return Notice::Refreshed;
     }
     let count = failed.clone().count();
-    match failed.all(|refusal| *refusal == Refusal::Busy) {
-        true => Said::Busy,
-        false if count < outcomes.len() => Said::PartlyRefreshed,
-        false => Said::NotRefreshed,
+    match failed.all(|refusal| *refusal == ActionError::Busy) {
+        true => Notice::Busy,
+        false if count < outcomes.len() => Notice::PartlyRefreshed,
+        false => Notice::NotRefreshed,
     }
 }
 
@@ -199,9 +214,9 @@ fn see(path: &str, to: &str) -> Response {
 }
 
 /// The page of what was not done.
-fn refused(frame: Frame, refusal: &Refusal, what: &str, back: &str) -> Response {
+fn refused(layout: Layout, refusal: &ActionError, what: &str, back: &str) -> Response {
     let why = actions::in_words(refusal);
-    actions::refused_as(refusal, |status, _| page::trouble(frame, status, what, &why, back))
+    actions::refused_as(refusal, |status, _| page::trouble(layout, status, what, &why, back))
 }
 
 #[cfg(test)]
@@ -211,19 +226,19 @@ mod tests {
 
     #[test]
     fn a_refresh_is_told_by_how_many_answered() {
-        let away = || Err(Refusal::Router(Error::new(Cause::Refused, "")));
-        let busy = || Err(Refusal::Busy);
+        let away = || Err(ActionError::Router(Error::new(Cause::Refused, "")));
+        let busy = || Err(ActionError::Busy);
         let asked = || Ok(Refreshed::Asked);
         for (outcomes, said) in [
-            (vec![], Said::Refreshed),
-            (vec![asked(), asked()], Said::Refreshed),
-            (vec![asked(), Ok(Refreshed::Recent)], Said::Refreshed),
-            (vec![Ok(Refreshed::Recent)], Said::Recent),
-            (vec![Ok(Refreshed::Recent), away()], Said::PartlyRefreshed),
-            (vec![asked(), away()], Said::PartlyRefreshed),
-            (vec![away(), away()], Said::NotRefreshed),
-            (vec![busy(), away()], Said::NotRefreshed),
-            (vec![busy()], Said::Busy),
+            (vec![], Notice::Refreshed),
+            (vec![asked(), asked()], Notice::Refreshed),
+            (vec![asked(), Ok(Refreshed::Recent)], Notice::Refreshed),
+            (vec![Ok(Refreshed::Recent)], Notice::Recent),
+            (vec![Ok(Refreshed::Recent), away()], Notice::PartlyRefreshed),
+            (vec![asked(), away()], Notice::PartlyRefreshed),
+            (vec![away(), away()], Notice::NotRefreshed),
+            (vec![busy(), away()], Notice::NotRefreshed),
+            (vec![busy()], Notice::Busy),
         ] {
             let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| (String::new(), outcome)).collect();
             assert_eq!(refreshed(&outcomes), said, "{outcomes:?}");

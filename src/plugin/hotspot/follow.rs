@@ -6,7 +6,7 @@
 //! - Changes count as they come, in their order. Each login and each logout is counted once,
 //!   however short its session was.
 //! - An answer brings the counters of the sessions. Where it disagrees about who is online, a change
-//!   may be on its way: the difference is a [`Doubt`]. One that stands at a later answer, with no
+//!   may be on its way: the difference is a [`Discrepancy`]. One that stands at a later answer, with no
 //!   change told of that session meanwhile, is a change that the router did not tell, and counts.
 //! - The first answer after a `listen` has begun counts at once, for what happened while nobody
 //!   listened, but for the sessions that a change has touched meanwhile: for these the changes decide.
@@ -42,13 +42,13 @@ const MAX_SERVER_NAME: usize = 64;
 
 /// An answer that disagreed with what the changes say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Doubt {
+pub(super) struct Discrepancy {
     /// What the answer said of this id.
     seen: Option<Arc<Session>>,
     since: Moment,
 }
 
-impl Doubt {
+impl Discrepancy {
     pub(super) fn cost(&self) -> usize {
         self.seen.as_ref().map_or(0, |session| session.cost()) + size_of::<(Text, Self)>() * 2
     }
@@ -85,46 +85,46 @@ impl Hotspot {
     /// `protocol` when there are more sessions than are taken.
     pub(super) fn apply(&mut self, changes: &[Sentence], context: &Context) -> Result<HashSet<Text>, Error> {
         let mut touched = HashSet::new();
-        let mut book = Book::open(self);
+        let mut table = SessionTable::open(self);
         for change in changes {
             let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
             let id = Text::new(id, context.codepage);
             let is_dead = change.get(".dead").is_some_and(|dead| value::boolean(dead) != Some(false));
-            match book.get(&id) {
-                Some(_) if is_dead => book.goes(&id),
+            match table.get(&id) {
+                Some(_) if is_dead => table.record_logout(&id),
                 Some(known) => {
                     let known = known.clone();
                     let mut now = Session::clone(&known);
                     now.merge(change, context);
                     if known.is(&now, context.took) {
                         let login = now.login_after(&known, context.took);
-                        book.put(Session { login, ..now });
+                        table.put(Session { login, ..now });
                     } else {
                         // The one before went without a word.
-                        book.goes(&id);
+                        table.record_logout(&id);
                         let mut next = Session::read(change, context);
                         // The id is made of the address, so these are the next one's, too.
                         next.server = next.server.or_else(|| known.server.clone());
                         next.address = next.address.or_else(|| known.address.clone());
-                        book.comes(next);
+                        table.record_login(next);
                     }
                 }
                 // It may have been there before.
-                None if book.hotspot.is_cut => continue,
+                None if table.hotspot.is_cut => continue,
                 None if !is_dead && change.get("user").is_some() => {
-                    book.comes(Session::read(change, context));
+                    table.record_login(Session::read(change, context));
                 }
                 None if is_dead => {}
                 // A change of one that is not known says too little; the next answer tells.
                 None => continue,
             }
-            book.hotspot.doubts.remove(&id);
+            table.hotspot.doubts.remove(&id);
             if matches!(context.following, Following::No) {
-                book.hotspot.changed.insert(id.clone(), context.now);
+                table.hotspot.changed.insert(id.clone(), context.now);
             }
             touched.insert(id);
         }
-        book.close(MAX_REPLY)?;
+        table.close(MAX_REPLY)?;
         Ok(touched)
     }
 
@@ -156,7 +156,7 @@ impl Hotspot {
             Extent::Cut => true,
         };
         let before = std::mem::take(&mut self.doubts);
-        let mut book = Book::open(self);
+        let mut table = SessionTable::open(self);
         // An id stands for one session, however often an answer repeats it.
         let mut there = HashSet::new();
         let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
@@ -164,11 +164,11 @@ impl Hotspot {
             if !there.insert(session.id.clone()) {
                 continue;
             }
-            match book.get(&session.id) {
+            match table.get(&session.id) {
                 Some(known) if known.is(&session, context.took) => {
                     let login = session.login_after(known, context.took);
                     let told_login = session.told_login.or(known.told_login);
-                    book.put(Session { login, told_login, ..session });
+                    table.put(Session { login, told_login, ..session });
                 }
                 _ => differing.push((session.id.clone(), Some(session))),
             }
@@ -176,16 +176,16 @@ impl Hotspot {
         let gone: Vec<Text> = if extent == Extent::Part {
             Vec::new()
         } else {
-            book.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
+            table.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
         };
         drop(there);
         // Bytes of a session that was not kept were moved before.
-        book.hotspot.has_looked &= !is_uncounted;
+        table.hotspot.has_looked &= !is_uncounted;
         for (id, seen) in gone.into_iter().map(|id| (id, None)).chain(differing) {
             if is_uncounted {
-                book.take_out(&id);
+                table.take_out(&id);
                 if let Some(session) = seen {
-                    book.put(session);
+                    table.put(session);
                 }
                 continue;
             }
@@ -197,24 +197,24 @@ impl Hotspot {
                 Following::On => context.now.since(since) >= DOUBT,
             };
             if !counts {
-                book.hotspot.doubts.insert(id, Doubt { seen, since });
+                table.hotspot.doubts.insert(id, Discrepancy { seen, since });
                 continue;
             }
             if matches!(context.following, Following::On) {
-                book.hotspot.untold_changes += 1;
+                table.hotspot.missed_events += 1;
             }
-            if book.get(&id).is_some() {
-                book.goes(&id);
+            if table.get(&id).is_some() {
+                table.record_logout(&id);
             }
             match seen {
                 // Who is there at the first look came before there was anybody to count.
-                Some(session) if context.previous.is_none() => book.put(Session::clone(&session)),
-                Some(session) => book.comes(Session::clone(&session)),
+                Some(session) if context.previous.is_none() => table.put(Session::clone(&session)),
+                Some(session) => table.record_login(Session::clone(&session)),
                 None => {}
             }
         }
         // An answer is of a limited size as it came. What does not fit is cut later.
-        book.close(usize::MAX)?;
+        table.close(usize::MAX)?;
         self.has_looked |= extent == Extent::Whole && self.doubts.is_empty();
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Hotspot {
     }
 }
 
-impl Doubt {
+impl Discrepancy {
     fn is_about(&self, seen: Option<&Session>, context: &Context) -> bool {
         match (self.seen.as_deref(), seen) {
             (Some(before), Some(now)) => before.is(now, context.took),
@@ -238,13 +238,13 @@ impl Doubt {
 }
 
 /// The sessions of a hotspot, to be found by id while they change.
-struct Book<'h> {
+struct SessionTable<'h> {
     hotspot: &'h mut Hotspot,
     sessions: Vec<Option<Arc<Session>>>,
     places: HashMap<Text, usize>,
 }
 
-impl<'h> Book<'h> {
+impl<'h> SessionTable<'h> {
     fn open(hotspot: &'h mut Hotspot) -> Self {
         let sessions: Vec<_> = std::mem::take(&mut hotspot.sessions).into_iter().map(Some).collect();
         let places = sessions.iter().enumerate();
@@ -263,8 +263,8 @@ impl<'h> Book<'h> {
             .as_ref()
             .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
         let (upload, download) = match known {
-            Some(known) => session.moved_since(&known),
-            None if self.hotspot.has_looked => session.moved_since(&Session::unmoved()),
+            Some(known) => session.traffic_since(&known),
+            None if self.hotspot.has_looked => session.traffic_since(&Session::zero()),
             None => (0, 0),
         };
         let counts = self.counts(session.server.as_deref());
@@ -287,13 +287,13 @@ impl<'h> Book<'h> {
     }
 
     /// Somebody logged in.
-    fn comes(&mut self, session: Session) {
+    fn record_login(&mut self, session: Session) {
         self.counts(session.server.as_deref()).logins += 1;
         self.put(session);
     }
 
     /// Somebody logged out.
-    fn goes(&mut self, id: &Text) {
+    fn record_logout(&mut self, id: &Text) {
         if let Some(session) = self.take_out(id) {
             self.counts(session.server.as_deref()).logouts += 1;
         }

@@ -17,7 +17,7 @@ use crate::routeros::error::Error;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-use follow::{Doubt, Extent};
+use follow::{Discrepancy, Extent};
 pub use session::Session;
 pub use user::{Used, User};
 
@@ -53,13 +53,13 @@ pub struct Hotspot {
     /// The empty name stands for sessions that tell of no server, and for servers that are too many.
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
-    pub untold_changes: u64,
+    pub missed_events: u64,
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(super) left_out: usize,
     /// Whether there are sessions that are not kept: who is new to us may have been there before.
     is_cut: bool,
     /// Where the last answer and the changes disagree, by the session's id.
-    doubts: HashMap<Text, Doubt>,
+    doubts: HashMap<Text, Discrepancy>,
     /// Whether an answer has shown all who were there, so that who is new has come since.
     has_looked: bool,
     /// When somebody changed what is at an id, where no `listen` tells: an answer that was asked for before
@@ -107,14 +107,14 @@ impl Hotspot {
 
     /// Whether the last answer and the changes told disagree.
     #[must_use]
-    pub fn is_in_doubt(&self) -> bool {
+    pub fn has_discrepancy(&self) -> bool {
         !self.doubts.is_empty()
     }
 
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
         self.sessions.iter().map(session_cost).sum::<usize>()
-            + self.doubts.values().map(Doubt::cost).sum::<usize>()
+            + self.doubts.values().map(Discrepancy::cost).sum::<usize>()
     }
 
     /// The first sessions of it, up to so many bytes.
@@ -125,7 +125,7 @@ impl Hotspot {
             is_cut: true,
             configured_users: self.configured_users,
             last_login: self.last_login,
-            untold_changes: self.untold_changes,
+            missed_events: self.missed_events,
             left_out: self.left_out,
             ..Self::default()
         }

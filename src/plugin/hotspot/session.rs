@@ -60,7 +60,7 @@ pub(super) struct Told {
 
 impl Session {
     /// A session before its first byte.
-    pub(super) fn unmoved() -> Self {
+    pub(super) fn zero() -> Self {
         Self { told: Told { upload: Some(0), download: Some(0) }, ..Self::default() }
     }
 
@@ -152,7 +152,7 @@ impl Session {
     /// lower than before, though the session is older, was set back: it counts nothing, and what comes next
     /// counts from there. To count it from zero could count a whole session twice, which is far worse than
     /// to miss what moved between two looks.
-    pub(super) fn moved_since(&mut self, known: &Self) -> (u64, u64) {
+    pub(super) fn traffic_since(&mut self, known: &Self) -> (u64, u64) {
         let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
         let moved = |told: &mut Option<u64>, known: Option<u64>| {
             if overtaken || told.is_none() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use phsweb_agent::routeros::client::{Command, Limit, MAX_DROPPED, MAX_REPLY, MAX_STRAY};
 use phsweb_agent::routeros::error::Cause;
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Row, Settings};
 
 use super::limits::long_row;
@@ -165,7 +165,7 @@ fn a_router_stops_and_goes_on() {
     router.set_rows("/ip/firewall/connection", (0..20_000).map(row).collect());
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         for _ in 0..5 {
             let large = limited("/ip/firewall/connection/print", 100, MUCH);
             let replies =

@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::connect::connect;
 use phsweb_agent::routeros::error::Cause;
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::routeros::tls::Tls;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
@@ -72,7 +72,7 @@ fn a_router_that_goes_on_without_end_is_late_too() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         // Nothing comes of a listen on a quiet router.
         let listen = Command::new("/ip/hotspot/active/listen");
         assert_eq!(client.call(listen, SHORT).await.unwrap_err().cause, Cause::QueryTimeout);
@@ -125,7 +125,7 @@ fn an_answer_that_keeps_coming_is_late_after_the_upper_bound_only() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         router.set_fault(Some(Fault::Trickle));
         let error = client.call(Command::new("/ip/hotspot/active/print"), SHORT).await.unwrap_err();
         assert_eq!(error.cause, Cause::QueryTimeout);
@@ -138,7 +138,7 @@ fn a_login_without_an_answer_is_late() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     router.set_fault(Some(Fault::Stall));
     let error = at(router.addr(), async |session| {
-        session.client.login("api-user", "password", Method::Plain, SHORT).await.unwrap_err()
+        session.client.login("api-user", "password", LoginMethod::Plain, SHORT).await.unwrap_err()
     });
     assert_eq!(error.cause, Cause::QueryTimeout);
     assert!(error.message.contains("/login"), "{error}");

@@ -1,7 +1,7 @@
 //! Both ways in, and every way to be refused.
 
 use phsweb_agent::routeros::error::{Cause, Error};
-use phsweb_agent::routeros::login::Method::{self, Challenge, Plain};
+use phsweb_agent::routeros::login::LoginMethod::{self, Challenge, Plain};
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, with};
@@ -14,7 +14,7 @@ fn router(version: &str) -> Router {
     Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap()
 }
 
-fn log_in(router: &Router, user: &str, password: &str, method: Method) -> Result<(), Error> {
+fn log_in(router: &Router, user: &str, password: &str, method: LoginMethod) -> Result<(), Error> {
     at(router.addr(), async |session| session.client.login(user, password, method, PATIENCE).await)
 }
 

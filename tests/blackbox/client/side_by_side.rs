@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use phsweb_agent::routeros::client::Command;
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, with};
@@ -71,7 +71,7 @@ fn many_commands_take_the_time_of_one() {
     let commands = |count| vec![Command::new("/system/resource/print"); count];
     let [one, many] = at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         let mut took = [Duration::ZERO; 2];
         for (took, count) in took.iter_mut().zip([1, MANY]) {
             let began = Instant::now();

@@ -2,7 +2,7 @@
 
 use phsweb_agent::memory::Replies;
 use phsweb_agent::routeros::client::Command;
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Row, Settings};
 use smol::future::{or, pending, poll_once, yield_now};
 
@@ -77,7 +77,7 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
         };
         let act = async {
             for client in [&first.client, &second] {
-                client.login("api-user", "password", Method::Plain, PATIENCE).await.unwrap();
+                client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
                 client.share(&replies);
             }
             let held = first.client.call(large(), PATIENCE).await.unwrap();

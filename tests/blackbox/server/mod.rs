@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
-use phsweb_agent::http::gate::{self, Keeper, Limits, MAX_BODY, MAX_HEAD, WorkerPool};
+use phsweb_agent::http::server::{self, Limits, MAX_BODY, MAX_HEAD, ServerHandle, WorkerPool};
 use phsweb_agent::http::{self, Field, Method, Reply, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
@@ -26,7 +26,7 @@ fn route(request: &Request) -> Response {
         (Method::Post, _) => text(format!("{} bytes for {}", request.body.len(), request.path)),
         (Method::Other, _) => http::problem(405, "Method Not Allowed", "").with("Allow", "GET, HEAD, POST"),
         (_, "/big") => Response::new(200, "text/plain", vec![b'x'; BIG]),
-        (_, "/too-big") => Response::new(200, "text/plain", vec![b'x'; gate::MAX_ANSWER + 1]),
+        (_, "/too-big") => Response::new(200, "text/plain", vec![b'x'; server::MAX_ANSWER + 1]),
         (_, "/bad-field") => text(String::new()).with("Location", "/\r\nSet-Cookie: a=b"),
         (_, "/bad-status") => Response::new(99, "text/plain", ""),
         (_, "/unchanged") => Response::new(304, "", "").with("ETag", "\"1\""),
@@ -45,7 +45,7 @@ fn workers() -> WorkerPool {
 /// A gate that serves until it is stopped or dropped.
 struct Served {
     address: SocketAddr,
-    keeper: Keeper,
+    keeper: ServerHandle,
     stop: Option<smol::channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,13 +61,13 @@ impl Served {
 
     fn start(listener: TcpListener, workers: WorkerPool, limits: Limits, https: Option<Https>) -> Self {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
-        let (keeper, orders) = gate::keeper();
+        let (keeper, orders) = server::control_channel();
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             smol::block_on(async {
                 let listener = listener.try_into().unwrap();
                 let serving = async {
-                    gate::serve(listener, workers, limits, https, orders).await;
+                    server::serve(listener, workers, limits, https, orders).await;
                 };
                 let stopped = async {
                     // Ends when the sender is dropped.

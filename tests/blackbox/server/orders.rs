@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use futures_rustls::rustls::HandshakeKind;
 use phsweb_agent::config::Https;
-use phsweb_agent::http::gate::Limits;
+use phsweb_agent::http::server::Limits;
 
 use super::tls::{BOTH, client, kept};
 use super::{Client, PATIENCE, Served, get};

@@ -16,7 +16,7 @@ use futures_rustls::rustls::{
     RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 use phsweb_agent::config::Https;
-use phsweb_agent::http::gate::{Limits, MAX_BODY, MAX_HEAD};
+use phsweb_agent::http::server::{Limits, MAX_BODY, MAX_HEAD};
 use ring::aead;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 

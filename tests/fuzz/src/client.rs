@@ -5,7 +5,7 @@
 
 use super::peer::{FOREVER, Peer, Step, drive};
 use phsweb_agent::routeros::client::{self, Client, Command, MAX_REPLY, MAX_ROWS, Reply};
-use phsweb_agent::routeros::login::Method;
+use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Decoder, MAX_SENTENCE, Sentence};
 use smol::future;
@@ -92,8 +92,8 @@ async fn act(client: &Client, acts: &[u8]) {
     for act in acts {
         match act {
             // An outcome is the router's doing: that there is one is what counts.
-            b'p' => drop(client.login("api-user", "password", Method::Plain, FOREVER).await),
-            b'c' => drop(client.login("api-user", "password", Method::Challenge, FOREVER).await),
+            b'p' => drop(client.login("api-user", "password", LoginMethod::Plain, FOREVER).await),
+            b'c' => drop(client.login("api-user", "password", LoginMethod::Challenge, FOREVER).await),
             b'a' => {
                 let replies = client.call_all(COMMANDS.map(Command::new).into(), FOREVER).await;
                 assert_eq!(replies.len(), COMMANDS.len());
@@ -140,7 +140,7 @@ fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
 }
 
 /// What the client wrote is commands, each with a tag of its own unless it logs in.
-fn check_asked(written: &[u8], usage: client::Usage) {
+fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
     let mut decoder = Decoder::default();
     decoder.push(written);
     let mut tags = Vec::new();

@@ -5,7 +5,7 @@
 
 use super::peer::{FOREVER, Peer, Step, drive};
 use phsweb_agent::routeros::client;
-use phsweb_agent::routeros::login::{self, Method};
+use phsweb_agent::routeros::login::{self, LoginMethod};
 use phsweb_agent::routeros::wire::{Decoder, Sentence};
 use smol::future;
 
@@ -21,7 +21,7 @@ pub fn run(input: &[u8]) {
     let &[piece, length, ref said @ ..] = input else { return };
     challenge(said);
     let (first, second) = said.split_at_checked(usize::from(length)).unwrap_or((said, &[]));
-    for method in [Method::Plain, Method::Challenge] {
+    for method in [LoginMethod::Plain, LoginMethod::Challenge] {
         let peer = Peer::new([
             Step::Pieces(usize::from(piece)),
             Step::Wait,
@@ -35,8 +35,10 @@ pub fn run(input: &[u8]) {
         let asked = asked(&peer.written());
         let words: Vec<&[u8]> = asked.iter().flat_map(Sentence::words).collect();
         match method {
-            Method::Plain => assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"]),
-            Method::Challenge => {
+            LoginMethod::Plain => {
+                assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"])
+            }
+            LoginMethod::Challenge => {
                 assert!(!words.iter().any(|word| word.starts_with(b"=password=")), "the password went out");
                 // An answer may be there before the second has left.
                 assert!(outcome.is_err() || client.usage().commands == 2);

@@ -80,7 +80,7 @@ impl Told {
     }
 
     fn in_doubt(&self) -> bool {
-        self.hotspot.as_ref().unwrap().is_in_doubt()
+        self.hotspot.as_ref().unwrap().has_discrepancy()
     }
 }
 
@@ -154,7 +154,7 @@ fn a_change_that_was_not_told_counts_at_the_second_look() {
         told.answer(Following::On, &[CHIDI]);
         told.is(users, logins, logins);
     }
-    assert_eq!(told.hotspot.as_ref().unwrap().untold_changes(), 2);
+    assert_eq!(told.hotspot.as_ref().unwrap().missed_events(), 2);
     assert!(!told.in_doubt());
 }
 

@@ -14,7 +14,7 @@ pub(super) type Digest = [u8; 32];
 
 /// Each file that was read, and what was in it, or why it could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Contents(BTreeMap<PathBuf, Content>);
+pub(super) struct Fingerprints(BTreeMap<PathBuf, Content>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Content {
@@ -23,7 +23,7 @@ struct Content {
     digest: Digest,
 }
 
-impl Contents {
+impl Fingerprints {
     /// Whether a file was read.
     pub(super) fn has(&self, path: &Path) -> bool {
         self.0.contains_key(path)
@@ -133,7 +133,7 @@ mod tests {
         fs::write(&a, "one").unwrap();
         fs::write(&b, "long").unwrap();
         let look = || {
-            let mut contents = Contents::default();
+            let mut contents = Fingerprints::default();
             let read = [&a, &b, &missing].map(|path| contents.read_text(path, 3).is_ok());
             (contents, read)
         };
@@ -154,14 +154,14 @@ mod tests {
             assert!(look().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
-        assert_eq!(Contents::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
+        assert_eq!(Fingerprints::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
     }
 
     #[test]
     fn a_file_that_changes_between_two_who_read_it_shows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shared");
-        let mut contents = Contents::default();
+        let mut contents = Fingerprints::default();
         for text in ["one", "two"] {
             fs::write(&path, text).unwrap();
             assert_eq!(contents.read_text(&path, 9).unwrap(), text);
@@ -192,12 +192,12 @@ mod tests {
     #[test]
     fn what_is_no_regular_file_is_not_read() {
         for path in ["/dev/zero", "/proc/self/environ", "/proc/kmsg"] {
-            let refused = Contents::default().read(Path::new(path), 9).unwrap_err();
+            let refused = Fingerprints::default().read(Path::new(path), 9).unwrap_err();
             assert!(refused.contains("can't be read"), "{path}: {refused}");
         }
-        let refused = Contents::default().read(Path::new("/proc/self/environ"), 1 << 20).unwrap_err();
+        let refused = Fingerprints::default().read(Path::new("/proc/self/environ"), 1 << 20).unwrap_err();
         assert!(refused.contains("no regular file"), "{refused}");
-        assert!(Contents::default().read(Path::new("/"), 9).unwrap_err().contains("directory"));
+        assert!(Fingerprints::default().read(Path::new("/"), 9).unwrap_err().contains("directory"));
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-        let mut contents = Contents::default();
+        let mut contents = Fingerprints::default();
         let refused = contents.read_text(&pipe, 9).unwrap_err();
         assert!(refused.contains("no regular file"), "{refused}");
         let writer = std::thread::spawn({

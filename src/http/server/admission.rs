@@ -23,12 +23,12 @@ const MAX_QUEUED: usize = 512 * SEND_BUFFER;
 const MIN_SHARE: usize = 32;
 
 /// How long the system's limit is believed after it was met, see
-/// [`Door::shrink`]: trying too early costs clients a few connections, too late
+/// [`Admission::shrink`]: trying too early costs clients a few connections, too late
 /// leaves room unused.
 const SHRUNK_FOR: Duration = Duration::from_secs(60);
 
 /// A connection this young cannot be blamed for having sent no request yet: a
-/// round trip to the far end of a satellite link. See [`Seats::evict`].
+/// round trip to the far end of a satellite link. See [`Permits::evict`].
 const NEW: Duration = Duration::from_secs(1);
 
 /// Of that many seats one is for those that are new.
@@ -40,15 +40,15 @@ const COMPARED: usize = 16;
 
 /// All seats. The lock is held for moments and never over I/O.
 #[derive(Debug)]
-pub(super) struct Door {
-    seats: Mutex<Seats>,
+pub(super) struct Admission {
+    seats: Mutex<Permits>,
 }
 
 #[derive(Debug)]
-struct Seats {
+struct Permits {
     /// How many there may be.
     max: usize,
-    /// How many there are: less than the maximum for a while after [`Door::shrink`].
+    /// How many there are: less than the maximum for a while after [`Admission::shrink`].
     count: usize,
     shrunk: Option<Instant>,
     taken: HashMap<u32, Taken>,
@@ -74,7 +74,7 @@ struct Group([BTreeSet<(Instant, u32)>; Class::ALL.len()]);
 struct Taken {
     /// The address that it counts for; `None`: a trusted proxy's that has not sent a request yet.
     from: Option<IpAddr>,
-    stage: Stage,
+    phase: ConnectionPhase,
     /// When it last had a whole request, or else when it came in.
     since: Instant,
     /// Where it is in its groups.
@@ -91,7 +91,7 @@ struct Taken {
 
 /// What would be lost by closing a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum ConnectionPhase {
     /// It never sent a whole request, or nothing more is wanted of it.
     Opening,
     /// It has had an answer and may ask again.
@@ -127,31 +127,31 @@ impl Class {
     /// Those without a request or an answer in progress.
     const UNANSWERED: &[Self] = &[Self::Opening, Self::New, Self::Idle, Self::Following];
 
-    fn of(stage: Stage, is_young: bool) -> Self {
-        match stage {
-            Stage::Opening if is_young => Self::New,
-            Stage::Opening => Self::Opening,
-            Stage::Idle => Self::Idle,
-            Stage::Following => Self::Following,
-            Stage::Reading if is_young => Self::Reading,
-            Stage::Reading => Self::Slow,
-            Stage::Asking => Self::Asking,
+    fn of(phase: ConnectionPhase, is_young: bool) -> Self {
+        match phase {
+            ConnectionPhase::Opening if is_young => Self::New,
+            ConnectionPhase::Opening => Self::Opening,
+            ConnectionPhase::Idle => Self::Idle,
+            ConnectionPhase::Following => Self::Following,
+            ConnectionPhase::Reading if is_young => Self::Reading,
+            ConnectionPhase::Reading => Self::Slow,
+            ConnectionPhase::Asking => Self::Asking,
         }
     }
 }
 
 /// A place for one connection, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Permit {
     number: u32,
-    door: Arc<Door>,
+    admission: Arc<Admission>,
 }
 
-impl Door {
+impl Admission {
     /// A door for so many connections, at least one.
     pub(super) fn new(max_connections: usize, max_unread: usize) -> Self {
         let max = max_connections.max(1);
-        let seats = Seats {
+        let seats = Permits {
             max,
             count: max,
             shrunk: None,
@@ -181,8 +181,8 @@ impl Door {
 
     /// A seat for a connection from `peer`, which `start` is given to make its task
     /// from. Another connection may have to go for it: one of the same address if
-    /// that has its share already, else one of all. Without a `peer` no share applies: see [`Seat::count_for`].
-    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>, start: impl FnOnce(Seat) -> Task<()>) {
+    /// that has its share already, else one of all. Without a `peer` no share applies: see [`Permit::count_for`].
+    pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>, start: impl FnOnce(Permit) -> Task<()>) {
         let from = peer.map(peer::network);
         let mut seats = self.lock();
         if seats.shrunk.is_some_and(|at| at.elapsed() > SHRUNK_FOR) {
@@ -200,7 +200,7 @@ impl Door {
         seats.next = number.wrapping_add(1);
         let taken = Taken {
             from,
-            stage: Stage::Opening,
+            phase: ConnectionPhase::Opening,
             since: Instant::now(),
             class: Class::New,
             held_since: None,
@@ -214,7 +214,7 @@ impl Door {
         drop(seats);
         drop(out);
 
-        let task = start(Seat { number, door: Arc::clone(self) });
+        let task = start(Permit { number, admission: Arc::clone(self) });
         match self.lock().taken.get_mut(&number) {
             Some(taken) => taken.task = Some(task),
             // It has ended already.
@@ -240,12 +240,12 @@ impl Door {
         drop(out);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seats> {
+    fn lock(&self) -> MutexGuard<'_, Permits> {
         self.seats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seats {
+impl Permits {
     /// Whether an address has as many connections as one may have.
     fn has_its_share(&self, from: Option<IpAddr>) -> bool {
         from.is_some()
@@ -311,7 +311,7 @@ impl Seats {
     /// Puts a connection into its groups.
     fn file(&mut self, number: u32) {
         let Some(taken) = self.taken.get_mut(&number) else { return };
-        taken.class = Class::of(taken.stage, taken.since.elapsed() < NEW);
+        taken.class = Class::of(taken.phase, taken.since.elapsed() < NEW);
         for group in groups_of(taken.from) {
             self.groups.entry(group).or_default().0[taken.class as usize].insert((taken.since, number));
         }
@@ -386,12 +386,12 @@ fn groups_of(from: Option<IpAddr>) -> impl Iterator<Item = Option<IpAddr>> {
     [None].into_iter().chain(from.map(Some))
 }
 
-impl Seat {
+impl Permit {
     /// A request has come of this client, and the connection counts for its address from now on: over a trusted
     /// proxy each may be of another. If the address has its share already, another of its connections is closed.
     pub(super) fn count_for(&self, client: IpAddr) {
         let from = Some(peer::network(client));
-        let mut seats = self.door.lock();
+        let mut seats = self.admission.lock();
         if seats.taken.get(&self.number).is_none_or(|taken| taken.from == from) {
             return;
         }
@@ -408,29 +408,29 @@ impl Seat {
     /// A whole request has come.
     pub(super) fn asking(&self) {
         self.update(|taken| {
-            taken.stage = Stage::Asking;
+            taken.phase = ConnectionPhase::Asking;
             taken.since = Instant::now();
         });
     }
 
     /// Its answer is there.
     pub(super) fn reading(&self) {
-        self.update(|taken| taken.stage = Stage::Reading);
+        self.update(|taken| taken.phase = ConnectionPhase::Reading);
     }
 
     /// The answer is out; there may be more requests.
     pub(super) fn idle(&self) {
-        self.update(|taken| taken.stage = Stage::Idle);
+        self.update(|taken| taken.phase = ConnectionPhase::Idle);
     }
 
     /// It asks no more, and is told events.
     pub(super) fn following(&self) {
-        self.update(|taken| taken.stage = Stage::Following);
+        self.update(|taken| taken.phase = ConnectionPhase::Following);
     }
 
     /// Nothing more is wanted of it.
     pub(super) fn leaving(&self) {
-        self.update(|taken| taken.stage = Stage::Opening);
+        self.update(|taken| taken.phase = ConnectionPhase::Opening);
     }
 
     /// It holds so many bytes of answer for its client, and the kernel so many. Others may have to go for them to
@@ -446,7 +446,7 @@ impl Seat {
 
     fn hold(&self, bytes: usize, shared: Option<usize>, queued: usize) {
         let mut out = Vec::new();
-        let mut seats = self.door.lock();
+        let mut seats = self.admission.lock();
         seats.hold(self.number, bytes, shared, queued);
         while seats.unread > seats.max_unread || seats.queued > MAX_QUEUED.min(2 * seats.max_unread) {
             let mut slowest = seats.holders.iter().map(|(_, number)| *number);
@@ -460,7 +460,7 @@ impl Seat {
     }
 
     fn update(&self, change: impl FnOnce(&mut Taken)) {
-        let mut seats = self.door.lock();
+        let mut seats = self.admission.lock();
         seats.unfile(self.number);
         if let Some(taken) = seats.taken.get_mut(&self.number) {
             change(taken);
@@ -469,10 +469,10 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Permit {
     fn drop(&mut self) {
         // The task is the one that is just ending, or else was evicted.
-        let task = self.door.lock().remove(self.number);
+        let task = self.admission.lock().remove(self.number);
         drop(task);
     }
 }
@@ -489,92 +489,92 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::http::gate::MAX_ANSWER;
+    use crate::http::server::MAX_ANSWER;
 
     /// Lets so many in, each at a stage that it has had for so long.
-    fn admit(door: &Arc<Door>, count: usize, stage: Stage, for_s: u64) -> Vec<u32> {
-        let before = door.lock().next;
+    fn admit(admission: &Arc<Admission>, count: usize, phase: ConnectionPhase, for_s: u64) -> Vec<u32> {
+        let before = admission.lock().next;
         for _ in 0..count {
-            door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
-                seat.update(|taken| {
-                    taken.stage = stage;
+            admission.admit(Some(Ipv4Addr::LOCALHOST.into()), |permit| {
+                permit.update(|taken| {
+                    taken.phase = phase;
                     taken.since = Instant::now().checked_sub(Duration::from_secs(for_s)).unwrap();
                 });
                 smol::spawn(async move {
-                    let _seat = seat;
+                    let _seat = permit;
                     smol::future::pending::<()>().await;
                 })
             });
         }
-        (before..door.lock().next).collect()
+        (before..admission.lock().next).collect()
     }
 
-    fn are_in(door: &Door, numbers: &[u32]) -> usize {
-        numbers.iter().filter(|number| door.lock().taken.contains_key(number)).count()
+    fn are_in(admission: &Admission, numbers: &[u32]) -> usize {
+        numbers.iter().filter(|number| admission.lock().taken.contains_key(number)).count()
     }
 
     /// Clients that come, of whom most do so to read nothing, while others like them hold the other seats.
     #[test]
     fn who_comes_among_many_is_not_pushed_out_for_those_who_do_not_read() {
-        let door = Arc::new(Door::new(100, MAX_ANSWER));
-        let readers = admit(&door, 60, Stage::Reading, 5);
-        let person = admit(&door, 1, Stage::Opening, 0);
-        let others = admit(&door, 34, Stage::Opening, 0);
-        assert_eq!((are_in(&door, &readers), are_in(&door, &others)), (40, 34));
-        assert_eq!(are_in(&door, &person), 1);
+        let admission = Arc::new(Admission::new(100, MAX_ANSWER));
+        let readers = admit(&admission, 60, ConnectionPhase::Reading, 5);
+        let person = admit(&admission, 1, ConnectionPhase::Opening, 0);
+        let others = admit(&admission, 34, ConnectionPhase::Opening, 0);
+        assert_eq!((are_in(&admission, &readers), are_in(&admission, &others)), (40, 34));
+        assert_eq!(are_in(&admission, &person), 1);
         // Where these are the more, they push each other out.
-        admit(&door, 20, Stage::Opening, 0);
-        assert!(are_in(&door, &readers) >= 20, "{}", are_in(&door, &readers));
+        admit(&admission, 20, ConnectionPhase::Opening, 0);
+        assert!(are_in(&admission, &readers) >= 20, "{}", are_in(&admission, &readers));
     }
 
     /// Twice as many connections as there are seats, from so many addresses.
-    fn flood(door: &Arc<Door>, addresses: u32) {
-        let seats = door.lock().count;
+    fn flood(admission: &Arc<Admission>, addresses: u32) {
+        let seats = admission.lock().count;
         for number in 0..u32::try_from(2 * seats).unwrap() {
             let from = Ipv4Addr::from_bits(0x7f01_0000 + number % addresses);
-            door.admit(Some(from.into()), hold);
+            admission.admit(Some(from.into()), hold);
         }
     }
 
-    fn hold(seat: Seat) -> Task<()> {
+    fn hold(permit: Permit) -> Task<()> {
         smol::spawn(async move {
-            let _seat = seat;
+            let _seat = permit;
             smol::future::pending::<()>().await;
         })
     }
 
     #[test]
     fn a_flood_from_many_addresses_spares_a_client_with_a_long_round_trip() {
-        let door = Arc::new(Door::new(512, MAX_ANSWER));
-        let far = admit(&door, 1, Stage::Opening, 0);
-        flood(&door, 250);
-        assert_eq!((are_in(&door, &far), door.lock().taken.len()), (1, 512));
+        let admission = Arc::new(Admission::new(512, MAX_ANSWER));
+        let far = admit(&admission, 1, ConnectionPhase::Opening, 0);
+        flood(&admission, 250);
+        assert_eq!((are_in(&admission, &far), admission.lock().taken.len()), (1, 512));
         // And while it reads.
-        let far = admit(&door, 1, Stage::Reading, 0);
+        let far = admit(&admission, 1, ConnectionPhase::Reading, 0);
         for number in 0..1000 {
-            door.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number % 250).into()), |seat| {
-                seat.asking();
-                seat.reading();
-                hold(seat)
+            admission.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number % 250).into()), |permit| {
+                permit.asking();
+                permit.reading();
+                hold(permit)
             });
         }
-        assert_eq!(are_in(&door, &far), 1);
+        assert_eq!(are_in(&admission, &far), 1);
     }
 
     /// Up to the most connections that the file may set.
     #[test]
     fn the_work_of_an_eviction_does_not_grow_with_the_connections() {
         let [few, many] = [512, 65_536].map(|connections| {
-            let door = Arc::new(Door::new(connections, MAX_ANSWER));
+            let admission = Arc::new(Admission::new(connections, MAX_ANSWER));
             for number in 0..u32::try_from(connections).unwrap() {
-                door.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number / 8).into()), |seat| {
-                    seat.idle();
-                    hold(seat)
+                admission.admit(Some(Ipv4Addr::from_bits(0x7f01_0000 + number / 8).into()), |permit| {
+                    permit.idle();
+                    hold(permit)
                 });
             }
             let began = Instant::now();
-            admit(&door, 2000, Stage::Opening, 0);
-            assert_eq!(door.lock().taken.len(), connections);
+            admit(&admission, 2000, ConnectionPhase::Opening, 0);
+            assert_eq!(admission.lock().taken.len(), connections);
             began.elapsed()
         });
         println!("2,000 evictions: {few:.1?} among 512 connections, {many:.1?} among 65,536");
@@ -582,24 +582,24 @@ mod tests {
     }
 
     /// The choice as it is defined, by looking at each connection.
-    fn victim(seats: &Seats) -> Option<u32> {
+    fn victim(seats: &Permits) -> Option<u32> {
         let count = |class| seats.taken.values().filter(|taken| taken.class == class).count();
         let (new, idle, slow) = (count(Class::New), count(Class::Idle), count(Class::Slow));
         let few = new <= seats.taken.len() / SEATS_FOR_ONE_NEW;
-        let rank = |taken: &Taken| match (taken.stage, taken.since.elapsed() < NEW) {
-            (Stage::Opening, false) => 0,
-            (Stage::Opening, true) => {
+        let rank = |taken: &Taken| match (taken.phase, taken.since.elapsed() < NEW) {
+            (ConnectionPhase::Opening, false) => 0,
+            (ConnectionPhase::Opening, true) => {
                 if few {
                     6
                 } else {
                     3
                 }
             }
-            (Stage::Idle, _) if few || idle > new => 1,
-            (Stage::Reading, false) if slow > new => 2,
-            (Stage::Idle | Stage::Following, _) => 4,
-            (Stage::Reading, _) => 5,
-            (Stage::Asking, _) => 7,
+            (ConnectionPhase::Idle, _) if few || idle > new => 1,
+            (ConnectionPhase::Reading, false) if slow > new => 2,
+            (ConnectionPhase::Idle | ConnectionPhase::Following, _) => 4,
+            (ConnectionPhase::Reading, _) => 5,
+            (ConnectionPhase::Asking, _) => 7,
         };
         let all = seats.taken.iter().min_by_key(|(_, taken)| (rank(taken), taken.since));
         all.map(|(number, _)| *number)
@@ -607,17 +607,23 @@ mod tests {
 
     #[test]
     fn the_connection_of_the_least_rank_goes_and_of_these_the_oldest() {
-        let stages = [Stage::Opening, Stage::Idle, Stage::Following, Stage::Reading, Stage::Asking];
+        let stages = [
+            ConnectionPhase::Opening,
+            ConnectionPhase::Idle,
+            ConnectionPhase::Following,
+            ConnectionPhase::Reading,
+            ConnectionPhase::Asking,
+        ];
         let mut random = fastrand::Rng::with_seed(15);
         for _ in 0..50 {
             // All of one address: it has a share of them all.
-            let door = Arc::new(Door::new(1000, MAX_ANSWER));
+            let admission = Arc::new(Admission::new(1000, MAX_ANSWER));
             for _ in 0..random.usize(1..60) {
                 let seconds = if random.bool() { 0 } else { random.u64(2..9) };
-                admit(&door, 1, *random.choice(&stages).unwrap(), seconds);
+                admit(&admission, 1, *random.choice(&stages).unwrap(), seconds);
             }
             let mut out = Vec::new();
-            let mut seats = door.lock();
+            let mut seats = admission.lock();
             while let Some(expected) = victim(&seats) {
                 out.push(seats.evict(None, &Class::ALL));
                 assert!(!seats.taken.contains_key(&expected));
@@ -629,54 +635,54 @@ mod tests {
 
     #[test]
     fn answers_that_the_kernel_holds_have_a_limit_together() {
-        let door = Arc::new(Door::new(2000, MAX_ANSWER));
+        let admission = Arc::new(Admission::new(2000, MAX_ANSWER));
         let holding = |count: usize| -> Vec<u32> {
-            let before = door.lock().next;
+            let before = admission.lock().next;
             for _ in 0..count {
-                door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
-                    seat.holds(0, SEND_BUFFER);
-                    hold(seat)
+                admission.admit(Some(Ipv4Addr::LOCALHOST.into()), |permit| {
+                    permit.holds(0, SEND_BUFFER);
+                    hold(permit)
                 });
             }
-            (before..door.lock().next).collect()
+            (before..admission.lock().next).collect()
         };
         let (first, second) = (holding(100), holding(512));
-        assert_eq!((are_in(&door, &first), are_in(&door, &second)), (0, 512));
-        door.resize(1);
-        assert_eq!(door.lock().queued, SEND_BUFFER);
+        assert_eq!((are_in(&admission, &first), are_in(&admission, &second)), (0, 512));
+        admission.resize(1);
+        assert_eq!(admission.lock().queued, SEND_BUFFER);
     }
 
     #[test]
     fn events_are_counted_once_for_all_who_hold_the_same() {
-        let door = Arc::new(Door::new(100, 2500));
+        let admission = Arc::new(Admission::new(100, 2500));
         let holding = |bytes: &Arc<[u8]>| -> u32 {
-            let number = door.lock().next;
-            door.admit(Some(Ipv4Addr::LOCALHOST.into()), |seat| {
-                seat.holds_shared(bytes, 0);
-                hold(seat)
+            let number = admission.lock().next;
+            admission.admit(Some(Ipv4Addr::LOCALHOST.into()), |permit| {
+                permit.holds_shared(bytes, 0);
+                hold(permit)
             });
             number
         };
         let [first, second, third] = [(); 3].map(|()| Arc::<[u8]>::from([0; 1000]));
         let of_first = [(); 5].map(|()| holding(&first));
         let of_second = holding(&second);
-        let unread = || door.lock().unread;
-        assert_eq!((unread(), are_in(&door, &of_first)), (2000, 5));
+        let unread = || admission.lock().unread;
+        assert_eq!((unread(), are_in(&admission, &of_first)), (2000, 5));
         // All who hold the first have to go for the third to fit.
         let of_third = holding(&third);
-        assert_eq!((unread(), are_in(&door, &of_first)), (2000, 0));
-        assert_eq!(are_in(&door, &[of_second, of_third]), 2);
-        door.resize(1);
-        let shared = door.lock().shared.len();
+        assert_eq!((unread(), are_in(&admission, &of_first)), (2000, 0));
+        assert_eq!(are_in(&admission, &[of_second, of_third]), 2);
+        admission.resize(1);
+        let shared = admission.lock().shared.len();
         assert_eq!((unread(), shared), (1000, 1));
     }
 
     /// Who reads for a moment only is spared.
     #[test]
     fn who_reads_an_answer_keeps_the_seat_in_a_flood() {
-        let door = Arc::new(Door::new(100, MAX_ANSWER));
-        let readers = admit(&door, 40, Stage::Reading, 0);
-        admit(&door, 500, Stage::Opening, 0);
-        assert_eq!(are_in(&door, &readers), 40);
+        let admission = Arc::new(Admission::new(100, MAX_ANSWER));
+        let readers = admit(&admission, 40, ConnectionPhase::Reading, 0);
+        admit(&admission, 500, ConnectionPhase::Opening, 0);
+        assert_eq!(are_in(&admission, &readers), 40);
     }
 }

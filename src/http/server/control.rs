@@ -8,14 +8,14 @@ use crate::config::{Https, Network};
 
 /// Gives a gate its orders. Without one left, it goes on as it was told last.
 #[derive(Debug, Clone)]
-pub struct Keeper(Sender<Order>);
+pub struct ServerHandle(Sender<ControlMessage>);
 
 /// The orders on their way to a gate.
 #[derive(Debug)]
-pub struct Orders(Receiver<Order>);
+pub struct ControlMessages(Receiver<ControlMessage>);
 
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum ControlMessage {
     /// Take clients from this listener, and from no other.
     Listen(TcpListener),
     /// Take none, and leave the address to others. The sender is dropped once that is done.
@@ -30,49 +30,49 @@ pub(super) enum Order {
 
 /// A keeper, and what the gate is to be given.
 #[must_use]
-pub fn keeper() -> (Keeper, Orders) {
+pub fn control_channel() -> (ServerHandle, ControlMessages) {
     // Orders are as rare as changes of a file.
     let (sender, receiver) = channel::unbounded();
-    (Keeper(sender), Orders(receiver))
+    (ServerHandle(sender), ControlMessages(receiver))
 }
 
-impl Keeper {
+impl ServerHandle {
     /// Takes new clients from `listener`, and from no other any more.
     pub fn listen(&self, listener: TcpListener) {
-        self.order(Order::Listen(listener));
+        self.order(ControlMessage::Listen(listener));
     }
 
     /// Closes the listener; done once its address can be bound by another.
     pub async fn release(&self) {
         let (released, wait) = channel::bounded::<()>(1);
-        self.order(Order::Release(released));
+        self.order(ControlMessage::Release(released));
         // The end of the channel is the answer.
         let _ = wait.recv().await;
     }
 
     /// Has room for so many connections. Where more are in, those that can best be spared are closed.
     pub fn resize(&self, max_connections: usize) {
-        self.order(Order::Resize(max_connections));
+        self.order(ControlMessage::Resize(max_connections));
     }
 
     /// Gives new clients this certificate, or with none serves them without TLS.
     pub fn secure(&self, https: Option<Https>) {
-        self.order(Order::Secure(https));
+        self.order(ControlMessage::Secure(https));
     }
 
     /// Trusts the proxies in these networks, and no others, from the next request on.
     pub fn trust(&self, proxies: Vec<Network>) {
-        self.order(Order::Trust(proxies));
+        self.order(ControlMessage::Trust(proxies));
     }
 
-    fn order(&self, order: Order) {
+    fn order(&self, order: ControlMessage) {
         // A gate that is gone has nothing to do any more.
         let _ = self.0.try_send(order);
     }
 }
 
-impl Orders {
-    pub(super) async fn next(&self) -> Order {
+impl ControlMessages {
+    pub(super) async fn next(&self) -> ControlMessage {
         match self.0.recv().await {
             Ok(order) => order,
             // Nobody is left who could give one.

@@ -13,13 +13,13 @@ use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 use smol::stream::StreamExt;
 
+use super::admission::Permit;
 use super::chunked::Chunked;
-use super::door::Seat;
-use super::head::{self, Framing, Head, Refusal, refuse};
+use super::deadline_io::{CHUNK, read_more, within};
+use super::head::{self, Framing, Head, HeadError, refuse};
 use super::limits::{Gate, MAX_HEAD};
 use super::output::ResponseBytes;
 use super::socket::{SEND_BUFFER, Socket};
-use super::stream::{CHUNK, read_more, within};
 use super::tls::{self, Opening};
 use super::workers::{WorkerOutput, WorkerPool};
 use crate::http::message::{EventStream, Method, problem};
@@ -51,15 +51,15 @@ const MAX_LINGER: usize = 256 * 1024;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// One connection, over anything that carries bytes both ways.
-pub(super) struct Connection<S> {
+pub(super) struct HttpConnection<S> {
     stream: S,
     /// What is beneath the stream.
     socket: Socket,
     peer: IpAddr,
     /// Whom the current request is from, if it is known: not the same behind a proxy.
     client: IpAddr,
-    seat: Seat,
-    gate: Gate,
+    permit: Permit,
+    server: Gate,
     /// When the first request's head must have come.
     opens_by: Instant,
     /// What has come and is not yet used: at most a head, and then its body.
@@ -71,7 +71,7 @@ enum End {
     /// There is nobody to say anything to: closed, broken, or silent for too long.
     Gone,
     /// The client is told, in answer to a request with this method.
-    Refused(Method, Refusal),
+    Refused(Method, HeadError),
     /// All is answered.
     Done,
 }
@@ -82,23 +82,25 @@ impl From<io::Error> for End {
     }
 }
 
-impl Connection<TcpStream> {
-    pub(super) fn new(stream: TcpStream, peer: IpAddr, seat: Seat, gate: Gate) -> Self {
-        let opens_by = Instant::now() + gate.limits.head;
+impl HttpConnection<TcpStream> {
+    pub(super) fn new(stream: TcpStream, peer: IpAddr, permit: Permit, server: Gate) -> Self {
+        let opens_by = Instant::now() + server.limits.head;
         let socket = Socket::new(&stream);
-        Self { stream, socket, peer, client: peer, seat, gate, opens_by, buffer: Vec::new() }
+        Self { stream, socket, peer, client: peer, permit, server, opens_by, buffer: Vec::new() }
     }
 
     /// Does the handshake, and serves what comes over it to its end.
     pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, workers: WorkerPool) {
-        let Self { stream, socket, peer, client, seat, gate, opens_by, buffer } = self;
+        let Self { stream, socket, peer, client, permit, server, opens_by, buffer } = self;
         match within(opens_by, tls::accept(stream, settings, peer::network(peer))).await {
             Some(Ok(Opening::Secured(stream))) => {
-                Connection { stream, socket, peer, client, seat, gate, opens_by, buffer }.run(workers).await;
+                HttpConnection { stream, socket, peer, client, permit, server, opens_by, buffer }
+                    .run(workers)
+                    .await;
             }
             Some(Ok(Opening::Plain(stream))) => {
                 let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
-                let plain = Connection { stream, socket, peer, client, seat, gate, opens_by, buffer };
+                let plain = HttpConnection { stream, socket, peer, client, permit, server, opens_by, buffer };
                 plain.end(End::Refused(Method::Get, refusal)).await;
             }
             Some(Err(error)) => log::debug!("{peer} has not got through the handshake: {error}"),
@@ -107,13 +109,13 @@ impl Connection<TcpStream> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     /// Serves it to its end.
     pub(super) async fn run(mut self, workers: WorkerPool) {
         let mut begins_by = self.opens_by;
         let end = loop {
             match self.turn(&workers, begins_by).await {
-                Ok(()) => begins_by = Instant::now() + self.gate.limits.idle,
+                Ok(()) => begins_by = Instant::now() + self.server.limits.idle,
                 Err(end) => break end,
             }
         };
@@ -143,19 +145,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn turn(&mut self, workers: &WorkerPool, begins_by: Instant) -> Result<(), End> {
         self.client = self.peer;
         let mut head = self.read_head(begins_by).await?;
-        let client = self.gate.proxies.client(self.peer, &head.forwarded_for, &head.forwarded_proto);
+        let client = self.server.proxies.client(self.peer, &head.forwarded_for, &head.forwarded_proto);
         self.client = client.address;
-        self.seat.count_for(client.address);
+        self.permit.count_for(client.address);
         let began = Instant::now();
         let output = {
             let (length, _place) = self.read_body(&head).await?;
-            self.seat.asking();
+            self.permit.asking();
             let mut request = head.request(client);
             request.body = self.buffer[..length].to_vec();
             self.consume(length);
-            workers.run(request, self.gate.limits.answer).await
+            workers.run(request, self.server.limits.answer).await
         };
-        self.seat.reading();
+        self.permit.reading();
         let mut response = match output.map_err(|refusal| End::Refused(head.method, refusal))? {
             WorkerOutput::Response(response) => response,
             WorkerOutput::Events(response, events) => return self.follow(&head, response, events).await,
@@ -170,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if !head.keep_alive {
             return Err(End::Done);
         }
-        self.seat.idle();
+        self.permit.idle();
         Ok(())
     }
 
@@ -188,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Err(End::Done);
         }
         log::debug!("{} follows {}", self.client, head.summary());
-        self.seat.following();
+        self.permit.following();
         loop {
             let left = async {
                 let _ = read_more(&mut self.stream, &mut self.buffer, CHUNK).await;
@@ -198,10 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Err(End::Gone);
             };
             let queued = bytes.len().min(SEND_BUFFER);
-            self.seat.holds_shared(&bytes, queued);
+            self.permit.holds_shared(&bytes, queued);
             let deadline = self.put(&bytes).await?;
             drop(bytes);
-            self.seat.holds(0, queued);
+            self.permit.holds(0, queued);
             self.acknowledged(deadline).await?;
         }
     }
@@ -229,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 if !begun {
                     begun = true;
-                    deadline = deadline.min(Instant::now() + self.gate.limits.head);
+                    deadline = deadline.min(Instant::now() + self.server.limits.head);
                 }
             }
             if let Some(end) = head::end(&self.buffer, seen) {
@@ -246,7 +248,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             let most = if self.buffer.len() < SMALL_HEAD { SMALL_HEAD } else { MAX_HEAD };
             if most == MAX_HEAD && place.is_none() {
-                place = self.gate.large_heads.try_acquire_arc();
+                place = self.server.large_heads.try_acquire_arc();
                 if place.is_none() {
                     return Err(refused(503, "too many long heads at once: try again in a moment"));
                 }
@@ -263,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the whole body, which is at the front of the buffer then. Returns its length, and its place among
     /// the large ones, to be held for as long as the body is.
     async fn read_body(&mut self, head: &Head) -> Result<(usize, Option<SemaphoreGuardArc>), End> {
-        let deadline = Instant::now() + self.gate.limits.body;
+        let deadline = Instant::now() + self.server.limits.body;
         match head.framing {
             Framing::Length(length) => {
                 let place = self.place_for(head, length)?;
@@ -300,7 +302,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(None);
         }
         let too_many = refuse(503, "too many long bodies at once: try again in a moment");
-        let place = self.gate.large_bodies.try_acquire_arc();
+        let place = self.server.large_bodies.try_acquire_arc();
         place.map(Some).ok_or(End::Refused(head.method, too_many))
     }
 
@@ -315,13 +317,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn write(&mut self, response: ResponseBytes) -> Result<(), End> {
         let queued = response.len().min(SEND_BUFFER);
-        self.seat.holds(response.len(), queued);
+        self.permit.holds(response.len(), queued);
         let mut deadline = self.put(&response.first).await?;
         if !response.rest.is_empty() {
             deadline = self.put(&response.rest).await?;
         }
         drop(response);
-        self.seat.holds(0, queued);
+        self.permit.holds(0, queued);
         self.acknowledged(deadline).await
     }
 
@@ -329,18 +331,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn put(&mut self, bytes: &[u8]) -> Result<Instant, End> {
         self.socket.has_unread = true;
         let end = Instant::now()
-            + self.gate.limits.write
+            + self.server.limits.write
             + Duration::from_secs((bytes.len() / SLOWEST_READER) as u64);
         let mut rest = bytes;
         while !rest.is_empty() {
-            let deadline = end.min(Instant::now() + self.gate.limits.write);
+            let deadline = end.min(Instant::now() + self.server.limits.write);
             match within(deadline, self.stream.write(rest)).await {
                 Some(Ok(count @ 1..)) => rest = &rest[count..],
                 _ => return Err(End::Gone),
             }
         }
         // What TLS still has of it.
-        let deadline = end.min(Instant::now() + self.gate.limits.write);
+        let deadline = end.min(Instant::now() + self.server.limits.write);
         match within(deadline, self.stream.flush()).await {
             Some(Ok(())) => Ok(end),
             _ => Err(End::Gone),
@@ -352,13 +354,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn acknowledged(&mut self, deadline: Instant) -> Result<(), End> {
         let Some(Ok(())) = within(deadline, self.socket.acknowledged()).await else { return Err(End::Gone) };
         self.socket.has_unread = false;
-        self.seat.holds(0, 0);
+        self.permit.holds(0, 0);
         Ok(())
     }
 
     /// Closes so that the client can still read what was written last.
     async fn linger(mut self) {
-        self.seat.leaving();
+        self.permit.leaving();
         let deadline = Instant::now() + LINGER;
         let mut thrown = self.buffer.len();
         let drained = async {
@@ -386,8 +388,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 /// A refusal as it goes to the client; the connection ends with it.
-fn refused(method: Method, refusal: Refusal) -> ResponseBytes {
-    let Refusal { status, detail } = refusal;
+fn refused(method: Method, refusal: HeadError) -> ResponseBytes {
+    let HeadError { status, detail } = refusal;
     let title = tiny_http::StatusCode(status).default_reason_phrase();
     let mut response = ResponseBytes::new(problem(status, title, detail), method);
     response.set_connection(false);

@@ -48,7 +48,7 @@ const MAX_OUTGOING: usize = 256 * 1024;
 
 /// What asking has cost so far, since the connection began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ConnectionUsage {
     /// Bytes sent.
     pub sent_bytes: u64,
     /// Bytes received.
@@ -63,7 +63,7 @@ pub struct Usage {
 
 /// What the client and the connection both know.
 #[derive(Debug, Default)]
-pub(super) struct Exchange {
+pub(super) struct Multiplexer {
     last_tag: u64,
     /// Commands without an answer yet, by tag. A login has none.
     pending: HashMap<Option<u64>, Pending>,
@@ -81,7 +81,7 @@ pub(super) struct Exchange {
     received_at: Option<Instant>,
     /// When a silent router was last asked once more.
     probed_at: Option<Instant>,
-    usage: Usage,
+    usage: ConnectionUsage,
     /// What the answers of this connection take of the memory that all connections share.
     account: Arc<Account>,
     /// The turn of this connection, which lasts until its large answers are dropped.
@@ -111,7 +111,7 @@ struct Followed {
     wake: Sender<()>,
 }
 
-impl Exchange {
+impl Multiplexer {
     /// A tag not used before over this connection; 0 is never given out.
     pub(super) fn next_tag(&mut self) -> u64 {
         self.last_tag += 1;
@@ -235,7 +235,7 @@ impl Exchange {
         let _ = self.queue(&sentence);
     }
 
-    pub(super) fn usage(&self) -> Usage {
+    pub(super) fn usage(&self) -> ConnectionUsage {
         self.usage
     }
 

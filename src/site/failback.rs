@@ -18,17 +18,17 @@ const MOST_NEEDED: u32 = 60;
 /// How much an earlier host must have shown before it is trusted again. Each return costs twice as
 /// much patience as the one before, so that a host which fails under load is not gone back to all day.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
+pub(super) struct FailbackPolicy {
     needed: u32,
 }
 
-impl Default for Patience {
+impl Default for FailbackPolicy {
     fn default() -> Self {
         Self { needed: LEAST_NEEDED }
     }
 }
 
-impl Patience {
+impl FailbackPolicy {
     /// An earlier host is gone back to.
     pub(super) fn returns(&mut self) {
         self.needed = (self.needed * 2).min(MOST_NEEDED);
@@ -43,7 +43,7 @@ impl Patience {
 
     /// Waits until a host before the one `in_use` has taken enough connections in a row. None is logged in
     /// to: that would be a line in the router's log each time.
-    pub(super) async fn well_again(
+    pub(super) async fn host_recovered(
         &self,
         config: &config::Site,
         in_use: usize,

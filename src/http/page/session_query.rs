@@ -78,7 +78,7 @@ impl Column {
 
 /// Which end of a column comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Order {
+pub(super) enum SortOrder {
     #[default]
     Ascending,
     Descending,
@@ -89,9 +89,9 @@ pub(super) enum Order {
 pub(in crate::http) struct List {
     /// The place in [`COLUMNS`] of the one that it is sorted by.
     sort: usize,
-    order: Order,
+    order: SortOrder,
     /// What the user, address, MAC address, server or comment must have in it.
-    pub(super) sought: String,
+    pub(super) search: String,
     /// How many sessions come before the page's first.
     from: usize,
 }
@@ -113,8 +113,10 @@ impl List {
         for (name, value) in form_urlencoded::parse(query) {
             match &*name {
                 "sort" => list.sort = COLUMNS.iter().position(|column| column.name == value).unwrap_or(0),
-                "order" => list.order = if value == "desc" { Order::Descending } else { Order::Ascending },
-                "q" => list.sought = value.trim().chars().take(MAX_SOUGHT).collect(),
+                "order" => {
+                    list.order = if value == "desc" { SortOrder::Descending } else { SortOrder::Ascending }
+                }
+                "q" => list.search = value.trim().chars().take(MAX_SOUGHT).collect(),
                 "from" => list.from = value.parse().unwrap_or(0),
                 _ => {}
             }
@@ -126,8 +128,8 @@ impl List {
     pub(in crate::http) fn query(&self) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.order_fields());
-        if !self.sought.is_empty() {
-            query.append_pair("q", &self.sought);
+        if !self.search.is_empty() {
+            query.append_pair("q", &self.search);
         }
         if self.from != 0 {
             query.append_pair("from", &self.from.to_string());
@@ -138,12 +140,12 @@ impl List {
     /// The fields of its query that say how it is sorted.
     pub(super) fn order_fields(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let sort = (self.sort != 0).then(|| ("sort", COLUMNS[self.sort].name));
-        let order = (self.order == Order::Descending).then_some(("order", "desc"));
+        let order = (self.order == SortOrder::Descending).then_some(("order", "desc"));
         sort.into_iter().chain(order)
     }
 
     /// How a column of it is sorted, if it is.
-    pub(super) fn order_of(&self, column: &Column) -> Option<Order> {
+    pub(super) fn order_of(&self, column: &Column) -> Option<SortOrder> {
         (COLUMNS[self.sort].name == column.name).then_some(self.order)
     }
 
@@ -151,8 +153,8 @@ impl List {
     pub(super) fn sorted_by(&self, column: &Column) -> Self {
         let order = match (self.order_of(column), &column.has) {
             // Who sorts by traffic looks for who has the most.
-            (Some(Order::Ascending), _) | (None, Has::Bytes(_)) => Order::Descending,
-            _ => Order::Ascending,
+            (Some(SortOrder::Ascending), _) | (None, Has::Bytes(_)) => SortOrder::Descending,
+            _ => SortOrder::Ascending,
         };
         let sort = COLUMNS.iter().position(|other| other.name == column.name).unwrap_or(0);
         Self { sort, order, from: 0, ..self.clone() }
@@ -165,16 +167,16 @@ impl List {
 
     /// What there is of it.
     pub(super) fn find<'s>(&self, sessions: &'s [Arc<Session>]) -> Found<'s> {
-        let sought = self.sought.to_lowercase();
+        let search = self.search.to_lowercase();
         let column = &COLUMNS[self.sort];
-        let matching = sessions.iter().map(AsRef::as_ref).filter(|session| matches(session, &sought));
+        let matching = sessions.iter().map(AsRef::as_ref).filter(|session| matches(session, &search));
         let mut keyed: Vec<_> = matching.map(|session| (column.key(session), session)).collect();
         keyed.sort_by(|(a, one), (b, other)| {
             let by_key = match (a, b, self.order) {
                 // What is not known is last, whatever is first.
                 (None, _, _) | (_, None, _) => a.is_none().cmp(&b.is_none()),
-                (_, _, Order::Ascending) => a.cmp(b),
-                (_, _, Order::Descending) => b.cmp(a),
+                (_, _, SortOrder::Ascending) => a.cmp(b),
+                (_, _, SortOrder::Descending) => b.cmp(a),
             };
             by_key.then_with(|| (&*one.user, &*one.id).cmp(&(&*other.user, &*other.id)))
         });
@@ -186,11 +188,11 @@ impl List {
     }
 }
 
-fn matches(session: &Session, sought: &str) -> bool {
+fn matches(session: &Session, search: &str) -> bool {
     let Session { user, address, mac, server, comment, .. } = session;
     let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref()];
     let mut texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
-    sought.is_empty() || texts.any(|text| text.to_lowercase().contains(sought))
+    search.is_empty() || texts.any(|text| text.to_lowercase().contains(search))
 }
 
 #[cfg(test)]
@@ -267,7 +269,7 @@ mod tests {
             assert_eq!(List::read(list.query().as_bytes()), list);
         }
         let long = List::read(format!("q={}", "é".repeat(5000)).as_bytes());
-        assert_eq!(long.sought.chars().count(), MAX_SOUGHT);
+        assert_eq!(long.search.chars().count(), MAX_SOUGHT);
     }
 
     #[test]

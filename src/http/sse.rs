@@ -1,6 +1,6 @@
 //! `/api/events`: what changes, told as it changes, as server-sent events.
 //!
-//! One task looks at the store and renders each change once; every [`Follower`] is given the same
+//! One task looks at the store and renders each change once; every [`Subscription`] is given the same
 //! bytes. One that begins, or that was too slow for what is kept, is told how all sites are now, so
 //! that nobody misses anything for good.
 
@@ -33,7 +33,7 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 pub struct Events {
     store: Arc<Store>,
     timings: Arc<Timings>,
-    told: Mutex<Told>,
+    backlog: Mutex<Backlog>,
     more: Event,
 }
 
@@ -47,7 +47,7 @@ struct Batch {
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct Backlog {
     batches: VecDeque<Batch>,
     /// The number of the first of these.
     first: u64,
@@ -59,7 +59,7 @@ struct Told {
     all: Option<(Instant, Batch)>,
 }
 
-impl Told {
+impl Backlog {
     fn next(&self) -> u64 {
         self.first + self.batches.len() as u64
     }
@@ -71,7 +71,7 @@ impl Told {
 
 /// A client of the events.
 #[derive(Debug)]
-pub struct Follower {
+pub struct Subscription {
     events: Arc<Events>,
     /// The number of the next batch, once it has been told how all is.
     next: Option<u64>,
@@ -93,7 +93,7 @@ impl Events {
     /// Events of what changes in this store.
     #[must_use]
     pub fn new(store: Arc<Store>, timings: Arc<Timings>) -> Arc<Self> {
-        Arc::new(Self { store, timings, told: Mutex::default(), more: Event::new() })
+        Arc::new(Self { store, timings, backlog: Mutex::default(), more: Event::new() })
     }
 
     /// Tells changes for as long as the task is held.
@@ -104,16 +104,16 @@ impl Events {
 
     /// Somebody who is to be told.
     #[must_use]
-    pub fn follow(self: &Arc<Self>) -> Follower {
-        let mut told = self.lock();
-        told.followers += 1;
-        let dismissals = told.dismissals;
-        drop(told);
-        Follower { events: self.clone(), next: None, generation: None, dismissals }
+    pub fn follow(self: &Arc<Self>) -> Subscription {
+        let mut backlog = self.lock();
+        backlog.followers += 1;
+        let dismissals = backlog.dismissals;
+        drop(backlog);
+        Subscription { events: self.clone(), next: None, generation: None, dismissals }
     }
 
     /// Tells nobody any more who is told now: others may have the right to it. They can come again, and are asked then.
-    pub(super) fn dismiss(&self) {
+    pub(super) fn disconnect_all(&self) {
         self.lock().dismissals += 1;
         self.more.notify(usize::MAX);
     }
@@ -132,13 +132,13 @@ impl Events {
             changed.or(silence).await;
             if Instant::now() >= comment {
                 comment += self.timings.event_comment;
-                self.tell(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
+                self.publish(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
             let now = self.store.snapshot();
             if now.generation != before.generation {
                 let old: HashSet<*const SiteState> = before.sites.iter().map(Arc::as_ptr).collect();
                 let changed = now.sites.iter().filter(|site| !old.contains(&Arc::as_ptr(site)));
-                self.tell(|| render(&now, changed, now.reload != before.reload));
+                self.publish(|| render(&now, changed, now.reload != before.reload));
                 before = now;
             }
         }
@@ -158,33 +158,33 @@ impl Events {
     }
 
     /// Tells what this makes, if there is anybody.
-    fn tell(&self, batch: impl FnOnce() -> Batch) {
+    fn publish(&self, batch: impl FnOnce() -> Batch) {
         if self.lock().followers == 0 {
             return;
         }
         let batch = batch();
-        let mut told = self.lock();
-        told.batches.push_back(batch);
-        while told.batches.len() > 1
-            && told.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>() > MAX_KEPT
+        let mut backlog = self.lock();
+        backlog.batches.push_back(batch);
+        while backlog.batches.len() > 1
+            && backlog.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>() > MAX_KEPT
         {
-            told.forget_first();
+            backlog.forget_first();
         }
-        drop(told);
+        drop(backlog);
         self.more.notify(usize::MAX);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Follower {
+impl Subscription {
     /// The events as a stream, which ends when the follower is dismissed.
     pub(super) fn into_stream(self) -> EventStream {
-        Box::pin(stream::unfold(self, async |mut follower| {
-            let bytes = follower.next().await?;
-            Some((bytes, follower))
+        Box::pin(stream::unfold(self, async |mut subscription| {
+            let bytes = subscription.next().await?;
+            Some((bytes, subscription))
         }))
     }
 
@@ -207,31 +207,31 @@ impl Follower {
     }
 
     fn at_hand(&mut self) -> Option<Batch> {
-        let told = self.events.lock();
-        let place = self.next.and_then(|next| next.checked_sub(told.first));
+        let backlog = self.events.lock();
+        let place = self.next.and_then(|next| next.checked_sub(backlog.first));
         let place = place.and_then(|place| usize::try_from(place).ok());
         let Some(place) = place else {
             // What is told from here on, and how all is, which may have some of it already.
-            self.next = Some(told.next());
-            let before = told.all.clone();
-            drop(told);
+            self.next = Some(backlog.next());
+            let before = backlog.all.clone();
+            drop(backlog);
             return Some(self.events.all(before));
         };
-        let batch = told.batches.get(place)?.clone();
+        let batch = backlog.batches.get(place)?.clone();
         self.next = self.next.map(|next| next + 1);
         Some(batch)
     }
 }
 
-impl Drop for Follower {
+impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut told = self.events.lock();
-        told.followers -= 1;
+        let mut backlog = self.events.lock();
+        backlog.followers -= 1;
         // Nobody is left who could still be sent these.
-        if told.followers == 0 {
-            told.first = told.next();
-            told.batches.clear();
-            told.all = None;
+        if backlog.followers == 0 {
+            backlog.first = backlog.next();
+            backlog.batches.clear();
+            backlog.all = None;
         }
     }
 }
@@ -271,18 +271,18 @@ mod tests {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
-        let mut follower = events.follow();
+        let mut subscription = events.follow();
         let mut next = || {
-            let bytes = smol::block_on(follower.next()).unwrap();
+            let bytes = smol::block_on(subscription.next()).unwrap();
             String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
         };
         let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
         assert_eq!(next(), "id: 1", "how all is, though nothing is known yet");
-        events.tell(|| batch(Some(1), "from before"));
-        events.tell(|| batch(None, "a comment"));
-        events.tell(|| batch(Some(3), "from after"));
-        events.tell(|| batch(Some(2), "from before"));
-        events.tell(|| batch(None, "the end"));
+        events.publish(|| batch(Some(1), "from before"));
+        events.publish(|| batch(None, "a comment"));
+        events.publish(|| batch(Some(3), "from after"));
+        events.publish(|| batch(Some(2), "from before"));
+        events.publish(|| batch(None, "the end"));
         assert_eq!([next(), next(), next()], ["a comment", "from after", "the end"]);
     }
 
@@ -291,11 +291,11 @@ mod tests {
         let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::default());
         let mut before = events.follow();
         assert!(smol::block_on(before.next()).is_some());
-        events.dismiss();
+        events.disconnect_all();
         let mut after = events.follow();
         assert!(smol::block_on(after.next()).is_some());
         assert!(smol::block_on(before.next()).is_none());
-        events.tell(|| Batch { generation: None, bytes: b"more".as_slice().into() });
+        events.publish(|| Batch { generation: None, bytes: b"more".as_slice().into() });
         assert!(smol::block_on(after.next()).is_some() && smol::block_on(before.next()).is_none());
     }
 
@@ -305,17 +305,17 @@ mod tests {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
-        let next = |follower: &mut Follower| smol::block_on(follower.next()).unwrap();
+        let next = |subscription: &mut Subscription| smol::block_on(subscription.next()).unwrap();
         let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());
         let all = next(&mut first);
-        events.tell(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });
+        events.publish(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });
         assert!(Arc::ptr_eq(&next(&mut second), &all), "the same bytes");
         store.update("awka", |site| site.name = "Akwa".into());
         let changed = next(&mut third);
         assert!(String::from_utf8_lossy(&changed).contains("Akwa") && !Arc::ptr_eq(&changed, &all));
         assert_eq!(*next(&mut first), *b"a comment");
         drop((first, second, third));
-        let told = events.lock();
-        assert!(told.batches.is_empty() && told.all.is_none(), "nobody is left to be told");
+        let backlog = events.lock();
+        assert!(backlog.batches.is_empty() && backlog.all.is_none(), "nobody is left to be told");
     }
 }

@@ -8,12 +8,12 @@ use async_net::TcpListener;
 
 use super::say;
 use crate::config::Http;
-use crate::http::gate::Keeper;
-use crate::state::Problem;
+use crate::http::server::ServerHandle;
+use crate::state::ReloadDiagnostic;
 
 /// The place that the page has, and the one that it should have.
-pub(super) struct Front {
-    keeper: Keeper,
+pub(super) struct Listener {
+    server_handle: ServerHandle,
     http: Http,
     /// Where it is.
     bound: SocketAddr,
@@ -27,24 +27,29 @@ pub(super) struct Front {
     rebind_retry: Duration,
 }
 
-impl Front {
+impl Listener {
     /// A page that is served at `bound`, as `http` says, by the gate of this keeper.
-    pub(super) fn new(keeper: Keeper, http: Http, bound: SocketAddr, rebind_retry: Duration) -> Self {
+    pub(super) fn new(
+        server_handle: ServerHandle,
+        http: Http,
+        bound: SocketAddr,
+        rebind_retry: Duration,
+    ) -> Self {
         tell(&http, bound);
-        keeper.trust(http.trusted_proxies.clone());
-        Self { keeper, bound, is_open: true, listen: http.listen, left: None, http, rebind_retry }
+        server_handle.trust(http.trusted_proxies.clone());
+        Self { server_handle, bound, is_open: true, listen: http.listen, left: None, http, rebind_retry }
     }
 
-    /// Serves the page as `http` says from now on. The address is another task: see [`Front::move_on`].
+    /// Serves the page as `http` says from now on. The address is another task: see [`Listener::rebind`].
     pub(super) fn configure(&mut self, http: Http) {
         if http.max_connections != self.http.max_connections {
-            self.keeper.resize(http.max_connections);
+            self.server_handle.resize(http.max_connections);
         }
         if http.trusted_proxies != self.http.trusted_proxies {
-            self.keeper.trust(http.trusted_proxies.clone());
+            self.server_handle.trust(http.trusted_proxies.clone());
         }
         if http.tls != self.http.tls {
-            self.keeper.secure(http.tls.clone());
+            self.server_handle.secure(http.tls.clone());
         }
         let told = |http: &Http| (http.tls.is_some(), http.view.is_none());
         let is_news = told(&http) != told(&self.http);
@@ -59,7 +64,7 @@ impl Front {
 
     /// Moves the page to where it should be, if it is not there yet: a new address is bound before the old one
     /// is left.
-    pub(super) async fn move_on(&mut self) -> Result<(), Problem> {
+    pub(super) async fn rebind(&mut self) -> Result<(), ReloadDiagnostic> {
         if self.is_there() {
             return Ok(());
         }
@@ -67,7 +72,7 @@ impl Front {
         let bound = match TcpListener::bind(wanted).await {
             // Our own listener may be what is in the way: 0.0.0.0 and 127.0.0.1 can't both have a port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && self.may_be_in_the_way() => {
-                self.swap().await
+                self.rebind_in_place().await
             }
             bound => bound,
         };
@@ -75,18 +80,18 @@ impl Front {
             Ok(listener) => {
                 let bound = listener.local_addr().unwrap_or(wanted);
                 tell(&self.http, bound);
-                self.keeper.listen(listener);
+                self.server_handle.listen(listener);
                 (self.bound, self.listen, self.is_open) = (bound, wanted, true);
                 Ok(())
             }
             Err(error) => {
                 if !self.is_open {
-                    self.go_back().await;
+                    self.restore().await;
                 }
                 let how = if self.is_open { "stays" } else { "can't even stay" };
                 let stays = format!("the page {how} at {}", self.bound);
                 let message = format!("can't listen at {wanted}: {error}; {stays}, and this is tried again");
-                Err(Problem { place: "http.listen".into(), message, excerpt: None })
+                Err(ReloadDiagnostic { place: "http.listen".into(), message, excerpt: None })
             }
         }
     }
@@ -105,20 +110,20 @@ impl Front {
     }
 
     /// Leaves the address for another that can't be bound before; where it can't be after that either, goes back.
-    async fn swap(&mut self) -> io::Result<TcpListener> {
-        self.keeper.release().await;
+    async fn rebind_in_place(&mut self) -> io::Result<TcpListener> {
+        self.server_handle.release().await;
         self.is_open = false;
         let bound = TcpListener::bind(self.http.listen).await;
         if bound.is_err() {
             self.left = Some(Instant::now());
-            self.go_back().await;
+            self.restore().await;
         }
         bound
     }
 
-    async fn go_back(&mut self) {
+    async fn restore(&mut self) {
         if let Ok(listener) = TcpListener::bind(self.bound).await {
-            self.keeper.listen(listener);
+            self.server_handle.listen(listener);
             self.is_open = true;
         }
     }

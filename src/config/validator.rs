@@ -10,18 +10,18 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::contents::is_open_to_all;
+use super::document::{Document, Fields, Node};
 use super::fields::{COMMON, HTTP, ROOT, SITE};
-use super::file::{Fields, Node, Reader};
+use super::fingerprint::is_open_to_all;
 use super::model::{
     API_PORT, API_TLS_PORT, Config, Host, Http, Site, TOKEN_IN_CLEAR, is_host_name, lacks_zone,
 };
 use super::plugins::Plugins;
-use super::secret::{MAX_SECRET_FILE, SHORT_TOKEN, Secret, Source, is_short, trimmed};
+use super::secret::{MAX_SECRET_FILE, SHORT_TOKEN, Secret, SecretSource, is_short, trimmed};
 use super::{Environment, Network, https};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
-use crate::routeros::login::Method;
+use crate::routeros::login::LoginMethod;
 use crate::routeros::tls::{Authorities, Fingerprint, Tls};
 
 /// Longest key of a site or name of a plugin, in characters.
@@ -62,12 +62,12 @@ const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";
 #[derive(Deserialize)]
 enum View {
     Public,
-    Token(Source),
+    Token(SecretSource),
 }
 
 #[derive(Deserialize)]
 enum Admin {
-    Token(Source),
+    Token(SecretSource),
 }
 
 #[derive(Deserialize)]
@@ -116,8 +116,8 @@ impl<'de> Deserialize<'de> for OneOrMore {
 type Secured = (Tls, Vec<Fingerprint>);
 
 /// One check of one file.
-pub(super) struct Check<'f, 'e> {
-    pub(super) reader: Reader<'f>,
+pub(super) struct Validator<'f, 'e> {
+    pub(super) reader: Document<'f>,
     pub(super) environment: Environment<'e>,
     /// What the file declares; it is read first, for `collect` may stand anywhere.
     pub(super) plugins: Plugins,
@@ -127,7 +127,7 @@ pub(super) struct Check<'f, 'e> {
     pub(super) http: Option<Http>,
 }
 
-impl<'f> Check<'f, '_> {
+impl<'f> Validator<'f, '_> {
     pub(super) fn config(&mut self) -> Option<Config> {
         let root = self.reader.root()?;
         let fields = self.reader.fields("the file", root, &ROOT)?;
@@ -241,7 +241,7 @@ impl<'f> Check<'f, '_> {
     }
 
     /// A token: a secret that is not empty, for an empty one would let everybody in.
-    fn token(&mut self, name: &str, node: Node<'f>, source: Source) -> Option<Secret> {
+    fn token(&mut self, name: &str, node: Node<'f>, source: SecretSource) -> Option<Secret> {
         let secret = self.fetch(name, node, source)?;
         // What could not stand behind `Authorization: Bearer` would never match.
         let sendable =
@@ -362,7 +362,7 @@ impl<'f> Check<'f, '_> {
         Some(Site {
             name: name.unwrap_or(default.name),
             login: match login {
-                Some(Login::Challenge) => Method::Challenge,
+                Some(Login::Challenge) => LoginMethod::Challenge,
                 Some(Login::Plain) | None => default.login,
             },
             tls,
@@ -466,21 +466,21 @@ impl<'f> Check<'f, '_> {
     }
 
     /// Gets a secret from where the file says that it is.
-    fn fetch(&mut self, name: &str, node: Node<'f>, source: Source) -> Option<Secret> {
+    fn fetch(&mut self, name: &str, node: Node<'f>, source: SecretSource) -> Option<Secret> {
         let found = match source {
-            Source::Plain(secret) => {
+            SecretSource::Plain(secret) => {
                 if !secret.is_empty() {
                     self.warn_of_open_file(name, node);
                 }
                 Ok(secret)
             }
             // It may be the secret itself, put in the wrong place.
-            Source::Env(variable) if !is_variable(&variable) => {
+            SecretSource::Env(variable) if !is_variable(&variable) => {
                 let told = "what is in Env(…) is no name of a variable; expected letters, digits and _";
                 self.reader.missing(node, format!("{name}: {told}"));
                 return None;
             }
-            Source::Env(variable) => {
+            SecretSource::Env(variable) => {
                 let secret = match (self.environment)(&variable).as_deref().map(trimmed) {
                     None => Err("is not set"),
                     Some("") => Err("is empty"),
@@ -492,7 +492,7 @@ impl<'f> Check<'f, '_> {
                     self.reader.problem_with_variable(node, &variable, message);
                 })
             }
-            Source::File(path) => {
+            SecretSource::File(path) => {
                 let file: PathBuf = self.reader.relative(&path);
                 let text = self.reader.contents.read_text(&file, MAX_SECRET_FILE);
                 if text.is_ok() && is_open_to_all(&file) {

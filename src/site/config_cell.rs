@@ -8,7 +8,7 @@ use crate::config::{Change, Site};
 
 /// Shared by all that work for a site.
 #[derive(Debug, Clone)]
-pub(super) struct Configured(Arc<Shared>);
+pub(super) struct ConfigCell(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -16,7 +16,7 @@ struct Shared {
     changed: Event,
 }
 
-impl Configured {
+impl ConfigCell {
     pub(super) fn new(site: Arc<Site>) -> Self {
         Self(Arc::new(Shared { site: RwLock::new(site), changed: Event::new() }))
     }

@@ -27,7 +27,7 @@ const TIMES: &str = "PHSWEB_AGENT_ANEW";
 /// # Errors
 ///
 /// Those of the command; when signals can't be received.
-pub fn lasting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) -> Result<(), Failure> {
+pub fn run_restarting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) -> Result<(), Failure> {
     let timings = Timings::from_environment().map_err(Failure::Usage)?;
     let times = env::var(TIMES).ok().and_then(|times| times.parse().ok()).unwrap_or_default();
     let began = Instant::now();
@@ -37,7 +37,7 @@ pub fn lasting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) ->
         let ran = began.elapsed();
         begin(panic, wait.saturating_sub(ran), next(restart_reset, times, ran));
     }));
-    let signals = Signals::receive(no_more)?;
+    let signals = Signals::receive(disarm)?;
     if times > 0 {
         log::warn!(
             "restarted after a panic in the agent, {times} in a row; waiting {} first",
@@ -49,7 +49,7 @@ pub fn lasting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) ->
 }
 
 /// Lets a panic end the program from now on: it was to end anyway.
-pub fn no_more() {
+pub fn disarm() {
     drop(panic::take_hook());
 }
 
@@ -102,13 +102,13 @@ fn replace(times: u32) -> io::Error {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<_> = arguments.collect();
-    let become_as = |program: PathBuf| {
+    let apply_config = |program: PathBuf| {
         Command::new(program).arg0(&name).args(&arguments).env(TIMES, times.to_string()).exec()
     };
     // A path that an upgrade has removed the file from is told with a mark that makes it none; without /proc none
     // is told.
-    let _ = env::current_exe().map(become_as);
-    become_as(PathBuf::from(&name))
+    let _ = env::current_exe().map(apply_config);
+    apply_config(PathBuf::from(&name))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(super) struct TrustedProxies {
 
 /// Whom a request is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) struct Client {
+pub(in crate::http) struct ClientAddress {
     pub(super) address: IpAddr,
     /// Whether it reached the proxy over HTTPS, if a trusted proxy says so or otherwise.
     pub(super) is_https: Option<bool>,
@@ -39,7 +39,7 @@ impl TrustedProxies {
 
     /// Whom a request is from that came over a connection from `peer`, with the values of `X-Forwarded-For` and
     /// `X-Forwarded-Proto`.
-    pub(super) fn client(&self, peer: IpAddr, forwarded_for: &str, forwarded_proto: &str) -> Client {
+    pub(super) fn client(&self, peer: IpAddr, forwarded_for: &str, forwarded_proto: &str) -> ClientAddress {
         let is_forwarded = !forwarded_for.is_empty() || !forwarded_proto.is_empty();
         if !is_forwarded || !self.contain(peer) {
             if is_forwarded && is_private(peer) && !IS_REPORTED.swap(true, Ordering::Relaxed) {
@@ -48,10 +48,10 @@ impl TrustedProxies {
                      of the agent, add its address to http.trusted_proxies\""
                 );
             }
-            return Client { address: peer, is_https: None };
+            return ClientAddress { address: peer, is_https: None };
         }
         let address = origin(forwarded_for, |address| self.contain(address)).unwrap_or(peer);
-        Client { address, is_https: is_https(forwarded_proto) }
+        ClientAddress { address, is_https: is_https(forwarded_proto) }
     }
 }
 

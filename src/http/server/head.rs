@@ -5,7 +5,7 @@
 use std::mem;
 
 use super::limits::MAX_BODY;
-use super::proxies::Client;
+use super::proxies::ClientAddress;
 use crate::http::message::{Field, Method, Request};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
@@ -16,14 +16,14 @@ const MAX_HOST: usize = 260;
 
 /// Why a request gets no further: the status and what to tell the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct HeadError {
     pub(super) status: u16,
     pub(super) detail: &'static str,
 }
 
 /// A refusal with this status.
-pub(super) const fn refuse(status: u16, detail: &'static str) -> Refusal {
-    Refusal { status, detail }
+pub(super) const fn refuse(status: u16, detail: &'static str) -> HeadError {
+    HeadError { status, detail }
 }
 
 /// How the end of a body is found (RFC 9112, 6.3).
@@ -66,7 +66,7 @@ impl Head {
     }
 
     /// The request from this client, with no body yet. The head keeps no header fields.
-    pub(super) fn request(&mut self, client: Client) -> Request {
+    pub(super) fn request(&mut self, client: ClientAddress) -> Request {
         let mut request = Request::new(self.method, &self.target, client.address);
         request.is_https = client.is_https;
         request.fields = mem::take(&mut self.fields);
@@ -87,7 +87,7 @@ pub(super) fn end(buffer: &[u8], seen: usize) -> Option<usize> {
 }
 
 /// Reads a whole head, up to and with its empty line.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
     if bytes.split(|&b| b == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
         return Err(refuse(400, "each line of the head must end in CR LF"));
     }
@@ -143,7 +143,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, Refusal> {
     })
 }
 
-fn not_parsed(error: httparse::Error, bytes: &[u8]) -> Refusal {
+fn not_parsed(error: httparse::Error, bytes: &[u8]) -> HeadError {
     match error {
         httparse::Error::TooManyHeaders => refuse(431, "the request has more than 64 header fields"),
         httparse::Error::Version if bytes.windows(6).any(|six| six == b" HTTP/") => {
@@ -156,7 +156,7 @@ fn not_parsed(error: httparse::Error, bytes: &[u8]) -> Refusal {
 }
 
 /// The authority, where the target has one, and the path with its query.
-fn split_target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
+fn split_target(target: &str) -> Result<(Option<&str>, &str), HeadError> {
     if target.starts_with('/') {
         return Ok((None, target));
     }
@@ -196,13 +196,13 @@ impl<'h> Fields<'h> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, Refusal> {
+    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, HeadError> {
         let mut values = self.all(name);
         let first = values.next();
         if values.next().is_some() { Err(refuse(400, detail)) } else { Ok(first) }
     }
 
-    fn joined(&self, field: Field) -> Result<Option<String>, Refusal> {
+    fn joined(&self, field: Field) -> Result<Option<String>, HeadError> {
         let Some(separator) = field.joined_by() else {
             let value = self.single(field.name(), "a header field that must stand once stands twice")?;
             return Ok(value.map(ascii));
@@ -216,7 +216,7 @@ impl<'h> Fields<'h> {
         self.all(name).map(ascii).collect::<Vec<_>>().join(",")
     }
 
-    fn framing(&self, minor: u8) -> Result<Framing, Refusal> {
+    fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
         let length = self.single("Content-Length", "the request has more than one Content-Length")?;
         let mut encodings = self.all("Transfer-Encoding");
         if let Some(encoding) = encodings.next() {

@@ -12,9 +12,9 @@ use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::contents::{Contents, is_open_to_all};
+use super::diagnostic::{Diagnostic, UNNAMED, described, is_path_like, is_variable_like, kind};
 use super::fields::{is_own, parts_of};
-use super::problem::{Problem, UNNAMED, described, is_path_like, is_variable_like, kind};
+use super::fingerprint::{Fingerprints, is_open_to_all};
 use super::syntax::explain;
 
 /// Most problems that are told: the rest is told once these are mended. The same holds for warnings.
@@ -50,23 +50,23 @@ impl<'f> Fields<'f> {
 }
 
 /// Reads one file and keeps what is wrong with it.
-pub(super) struct Reader<'f> {
+pub(super) struct Document<'f> {
     path: PathBuf,
     text: &'f str,
     /// In the order of the check.
-    problems: Vec<Problem>,
+    problems: Vec<Diagnostic>,
     /// Whether there are more than are told.
     has_more: bool,
     /// What is accepted, but should be changed; in the order of the check.
-    warnings: Vec<Problem>,
+    warnings: Vec<Diagnostic>,
     /// The files that were read, this one and those that it names.
-    pub(super) contents: Contents,
+    pub(super) contents: Fingerprints,
     /// What stands before the name of a field in a message, such as `sites.awka.`.
     pub(super) scope: String,
 }
 
-impl<'f> Reader<'f> {
-    pub(super) fn new(path: &Path, text: &'f str, contents: Contents) -> Self {
+impl<'f> Document<'f> {
+    pub(super) fn new(path: &Path, text: &'f str, contents: Fingerprints) -> Self {
         Self {
             path: path.into(),
             text,
@@ -79,12 +79,12 @@ impl<'f> Reader<'f> {
     }
 
     /// What was wrong and the warnings, both in the file's order, and what was read.
-    pub(super) fn end(mut self) -> (Vec<Problem>, Vec<Problem>, Contents) {
+    pub(super) fn end(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>, Fingerprints) {
         self.problems.sort_by_key(|problem| problem.offset);
         self.warnings.sort_by_key(|warning| warning.offset);
         if self.has_more {
             let message = format!("there are more problems than the {MAX_PROBLEMS} told; mend these first");
-            self.problems.push(Problem::elsewhere(self.path.display().to_string(), message));
+            self.problems.push(Diagnostic::elsewhere(self.path.display().to_string(), message));
         }
         (self.problems, self.warnings, self.contents)
     }
@@ -148,16 +148,16 @@ impl<'f> Reader<'f> {
     }
 
     /// A problem at `node` with what it names, or with that left out.
-    fn naming(&self, node: Node<'f>, named: Option<&str>, message: &dyn Fn(&str) -> String) -> Problem {
+    fn naming(&self, node: Node<'f>, named: Option<&str>, message: &dyn Fn(&str) -> String) -> Diagnostic {
         let (place, message) = (self.offset(node.0), self.scoped(message(named.unwrap_or(UNNAMED))));
         let place = place..place + node.0.len();
         match named {
-            Some(_) => Problem::at(&self.path, self.text, place, message),
-            None => Problem::hiding(&self.path, self.text, place, message),
+            Some(_) => Diagnostic::at(&self.path, self.text, place, message),
+            None => Diagnostic::hiding(&self.path, self.text, place, message),
         }
     }
 
-    fn note(&mut self, problem: Problem) {
+    fn note(&mut self, problem: Diagnostic) {
         if self.has_room() {
             self.problems.push(problem);
         }
@@ -165,7 +165,7 @@ impl<'f> Reader<'f> {
 
     /// Notes a problem that is not in the file.
     pub(super) fn elsewhere(&mut self, place: String, message: String) {
-        self.problems.push(Problem::elsewhere(place, message));
+        self.problems.push(Diagnostic::elsewhere(place, message));
     }
 
     /// Notes that `node`, the value of `name`, is not what was `expected`.
@@ -182,13 +182,13 @@ impl<'f> Reader<'f> {
         self.note_warning(warning.warning());
     }
 
-    /// Like [`Reader::warn`], for what earlier versions accepted and a check does not.
+    /// Like [`Document::warn`], for what earlier versions accepted and a check does not.
     pub(super) fn deprecate(&mut self, node: Node<'f>, message: impl Into<String>) {
         let deprecation = self.located(self.offset(node.0), 0, message.into());
         self.note_warning(deprecation.deprecation());
     }
 
-    fn note_warning(&mut self, warning: Problem) {
+    fn note_warning(&mut self, warning: Diagnostic) {
         if self.warnings.len() < MAX_PROBLEMS {
             self.warnings.push(warning);
         }
@@ -292,7 +292,7 @@ impl<'f> Reader<'f> {
         value
     }
 
-    /// Like [`Reader::value`], for what no error may repeat.
+    /// Like [`Document::value`], for what no error may repeat.
     pub(super) fn secret<T: Deserialize<'f>>(
         &mut self,
         name: &str,
@@ -331,8 +331,8 @@ impl<'f> Reader<'f> {
     }
 
     /// A problem at `offset`, of which the next `told` bytes may be repeated.
-    fn located(&self, offset: usize, told: usize, message: String) -> Problem {
-        Problem::at(&self.path, self.text, offset..offset + told, self.scoped(message))
+    fn located(&self, offset: usize, told: usize, message: String) -> Diagnostic {
+        Diagnostic::at(&self.path, self.text, offset..offset + told, self.scoped(message))
     }
 
     /// A message that begins with a field says which of them.

@@ -7,8 +7,8 @@ use std::time::Instant;
 use smol::channel::Receiver;
 use smol::future;
 
-use super::configured::Configured;
-use crate::action::{Answer, Step};
+use super::config_cell::ConfigCell;
+use crate::action::{DiagnosticStep, Responder};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::executor;
@@ -25,24 +25,29 @@ const NO_SESSION: &[u8] = b"*FFFFFFFF";
 
 /// Walks to each host of a site, over connections of its own, and tells each step as it is done. It
 /// logs in once to each host.
-pub async fn walk(config: &config::Site, mut tell: impl FnMut(Step)) {
+pub async fn diagnose(config: &config::Site, mut tell: impl FnMut(DiagnosticStep)) {
     for at in 0..config.hosts.len() {
         walk_to(at, config, &Arc::default(), &mut tell).await;
     }
 }
 
-async fn walk_to(at: usize, config: &config::Site, replies: &Arc<Replies>, tell: &mut impl FnMut(Step)) {
+async fn walk_to(
+    at: usize,
+    config: &config::Site,
+    replies: &Arc<Replies>,
+    tell: &mut impl FnMut(DiagnosticStep),
+) {
     let (host, tls) = (&config.hosts[at], config.tls_of(at));
-    let mut walk = Walk { config, host, tls, replies, tell, under_way: None };
+    let mut diagnose = Diagnosis { config, host, tls, replies, tell, under_way: None };
     // Each step is told, the one that ends it too.
-    let _ = walk.all().await;
+    let _ = diagnose.all().await;
 }
 
 /// Walks whenever somebody wants to know, for ever.
-pub(super) async fn walk_on_request(
-    configured: Configured,
+pub(super) async fn diagnose_on_request(
+    configured: ConfigCell,
     replies: Arc<Replies>,
-    tests: Receiver<Answer<Vec<Step>>>,
+    tests: Receiver<Responder<Vec<DiagnosticStep>>>,
 ) {
     while let Ok(answer) = tests.recv().await {
         // Nobody may want to know any more.
@@ -56,7 +61,7 @@ pub(super) async fn walk_on_request(
 }
 
 /// The steps to all hosts in their order, in the time of the one that takes longest: somebody waits.
-async fn walk_side_by_side(config: &Arc<config::Site>, replies: &Arc<Replies>) -> Vec<Step> {
+async fn walk_side_by_side(config: &Arc<config::Site>, replies: &Arc<Replies>) -> Vec<DiagnosticStep> {
     let walk_to_one = |at: usize| {
         let (config, replies) = (config.clone(), replies.clone());
         executor::spawn(async move {
@@ -67,13 +72,13 @@ async fn walk_side_by_side(config: &Arc<config::Site>, replies: &Arc<Replies>) -
     };
     let walks: Vec<_> = (0..config.hosts.len()).map(walk_to_one).collect();
     let mut steps = Vec::new();
-    for walk in walks {
-        steps.extend(walk.await);
+    for diagnose in walks {
+        steps.extend(diagnose.await);
     }
     steps
 }
 
-struct Walk<'w, T> {
+struct Diagnosis<'w, T> {
     config: &'w config::Site,
     host: &'w Host,
     tls: Cow<'w, Tls>,
@@ -84,7 +89,7 @@ struct Walk<'w, T> {
     under_way: Option<(String, Instant)>,
 }
 
-impl<T: FnMut(Step)> Walk<'_, T> {
+impl<T: FnMut(DiagnosticStep)> Diagnosis<'_, T> {
     /// An error is that of the step which ends the walk.
     async fn all(&mut self) -> Result<(), Error> {
         let (config, host, tls) = (self.config, self.host, self.tls.clone());
@@ -180,7 +185,7 @@ impl<T: FnMut(Step)> Walk<'_, T> {
     /// Tells how the step under way went, if there is one.
     fn ends(&mut self, outcome: Result<String, Error>) {
         if let Some((name, began)) = self.under_way.take() {
-            (self.tell)(Step { host: self.host.to_string(), name, took: began.elapsed(), outcome });
+            (self.tell)(DiagnosticStep { host: self.host.to_string(), name, took: began.elapsed(), outcome });
         }
     }
 }

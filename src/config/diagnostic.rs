@@ -16,7 +16,7 @@ const MAX_EXCERPT: usize = 160;
 
 /// Something in the configuration that can't stand, or a warning: something that is accepted, but should be changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     /// `sites.ron:12:9`, or the environment variable.
     place: String,
     /// What was found, what was expected and what to do.
@@ -27,7 +27,7 @@ pub struct Problem {
     excerpt: Option<(String, usize)>,
     severity: Severity,
     /// The same without a name that may be a secret in the wrong place, for the network and the log.
-    public: Option<Box<Problem>>,
+    public: Option<Box<Diagnostic>>,
 }
 
 /// What a problem comes to.
@@ -41,7 +41,7 @@ enum Severity {
     Warning,
 }
 
-impl Problem {
+impl Diagnostic {
     /// A problem that is not at a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
@@ -136,7 +136,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = if self.severity == Severity::Warning { "warning: " } else { "" };
         write!(f, "{}: {severity}{}", self.place, self.message)?;

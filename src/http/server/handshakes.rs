@@ -23,7 +23,7 @@ const STACK: usize = 512 * 1024;
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// A part of a handshake that waits for nothing but the processor.
-pub(super) type Step = Box<dyn FnOnce() + Send>;
+pub(super) type HandshakeStep = Box<dyn FnOnce() + Send>;
 
 static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
 
@@ -33,7 +33,7 @@ static ADDED: Condvar = Condvar::new();
 struct Queue {
     /// Those with steps that wait, the next one first. One that has no more keeps its place for a round: otherwise it
     /// would be first again with its next step.
-    networks: VecDeque<(IpAddr, VecDeque<Step>)>,
+    networks: VecDeque<(IpAddr, VecDeque<HandshakeStep>)>,
     /// How many at the front have not had their turn yet.
     fresh: usize,
     /// Steps of them all.
@@ -47,7 +47,7 @@ struct Queue {
 /// # Panics
 ///
 /// When the system has no thread left for the first step. The program then restarts, and waits before it does so again.
-pub(super) fn submit(network: IpAddr, step: Step) {
+pub(super) fn submit(network: IpAddr, step: HandshakeStep) {
     start();
     let mut queue = lock();
     let dropped = queue.add(network, step);
@@ -68,7 +68,7 @@ impl Queue {
     }
 
     /// Adds a step, and returns the one that is dropped for it.
-    fn add(&mut self, network: IpAddr, step: Step) -> Option<Step> {
+    fn add(&mut self, network: IpAddr, step: HandshakeStep) -> Option<HandshakeStep> {
         let place = self.networks.iter().position(|(waiting, _)| *waiting == network).unwrap_or_else(|| {
             self.networks.insert(self.fresh, (network, VecDeque::new()));
             self.fresh += 1;
@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// The oldest step of the next network.
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<HandshakeStep> {
         loop {
             let (network, mut steps) = self.networks.pop_front()?;
             self.fresh = self.fresh.saturating_sub(1);

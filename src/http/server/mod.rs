@@ -6,17 +6,17 @@
 //! there are too many, those that ask for nothing go first, so that people always
 //! get in.
 
+mod admission;
 mod chunked;
 mod connection;
-mod door;
+mod control;
+mod deadline_io;
 mod handshakes;
 mod head;
-mod keeper;
 mod limits;
 mod output;
 mod proxies;
 mod socket;
-mod stream;
 mod tls;
 mod workers;
 
@@ -33,10 +33,10 @@ use smol::future::{or, pending, yield_now};
 use smol::lock::Semaphore;
 use smol::{Executor, Timer};
 
-use connection::Connection;
-use door::Door;
-use keeper::Order;
-pub use keeper::{Keeper, Orders, keeper};
+use admission::Admission;
+use connection::HttpConnection;
+use control::ControlMessage;
+pub use control::{ControlMessages, ServerHandle, control_channel};
 use limits::Gate;
 pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
 pub use workers::WorkerPool;
@@ -68,53 +68,58 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Serves clients of `listener` with `workers`, until it is dropped: that closes the listener and every connection at
 /// once. The workers can serve again, or serve two listeners at a time.
 ///
-/// With `https` that is what it speaks. What its [`Keeper`] orders counts for connections yet to come.
+/// With `https` that is what it speaks. What its [`ServerHandle`] orders counts for connections yet to come.
 pub async fn serve(
     listener: TcpListener,
     workers: WorkerPool,
     limits: Limits,
     https: Option<Https>,
-    orders: Orders,
+    orders: ControlMessages,
 ) -> Infallible {
     let executor = Executor::new();
-    let entrance = Entrance {
+    let acceptor = Acceptor {
         listener: None,
         tls: None,
-        gate: Gate {
+        server: Gate {
             limits,
             large_heads: Arc::new(Semaphore::new(MAX_LARGE_HEADS)),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             proxies: Arc::default(),
         },
-        door: Arc::new(Door::new(limits.max_connections, limits.unread)),
+        admission: Arc::new(Admission::new(limits.max_connections, limits.unread)),
         workers,
         executor: &executor,
     };
-    let clients = entrance.serve(listener, https, orders);
+    let clients = acceptor.serve(listener, https, orders);
     executor.run(clients).await
 }
 
 /// Where clients come in.
-struct Entrance<'e> {
+struct Acceptor<'e> {
     listener: Option<TcpListener>,
     /// What new connections are secured with.
     tls: Option<Arc<ServerConfig>>,
-    gate: Gate,
-    door: Arc<Door>,
+    server: Gate,
+    admission: Arc<Admission>,
     workers: WorkerPool,
     executor: &'e Executor<'static>,
 }
 
-impl Entrance<'_> {
-    async fn serve(mut self, listener: TcpListener, https: Option<Https>, orders: Orders) -> Infallible {
-        self.obey(Order::Listen(listener));
-        self.obey(Order::Secure(https));
+impl Acceptor<'_> {
+    async fn serve(
+        mut self,
+        listener: TcpListener,
+        https: Option<Https>,
+        orders: ControlMessages,
+    ) -> Infallible {
+        self.handle(ControlMessage::Listen(listener));
+        self.handle(ControlMessage::Secure(https));
         let mut warned: Option<Instant> = None;
         let mut at_once = 0;
         loop {
             let order = async { Err(orders.next().await) };
             match or(order, async { Ok(self.accept().await) }).await {
-                Err(order) => self.obey(order),
+                Err(order) => self.handle(order),
                 Ok(Ok((stream, peer))) => self.admit(stream, peer),
                 Ok(Err(error)) if ended_early(&error) => {}
                 Ok(Err(error)) => {
@@ -122,7 +127,7 @@ impl Entrance<'_> {
                         log::warn!("connections are closed to make room for new ones: {error}");
                         warned = Some(Instant::now());
                     }
-                    self.door.shrink();
+                    self.admission.shrink();
                     Timer::after(ACCEPT_PAUSE).await;
                 }
             }
@@ -146,9 +151,9 @@ impl Entrance<'_> {
 
     fn admit(&self, stream: TcpStream, peer: IpAddr) {
         // Until a request is read it is not known for whom a proxy opened the connection.
-        let from = (!self.gate.proxies.contain(peer)).then_some(peer);
-        self.door.admit(from, |seat| {
-            let connection = Connection::new(without_delay(stream), peer, seat, self.gate.clone());
+        let from = (!self.server.proxies.contain(peer)).then_some(peer);
+        self.admission.admit(from, |permit| {
+            let connection = HttpConnection::new(without_delay(stream), peer, permit, self.server.clone());
             match &self.tls {
                 Some(tls) => self.executor.spawn(connection.run_secured(tls.clone(), self.workers.clone())),
                 None => self.executor.spawn(connection.run(self.workers.clone())),
@@ -156,9 +161,9 @@ impl Entrance<'_> {
         });
     }
 
-    fn obey(&mut self, order: Order) {
+    fn handle(&mut self, order: ControlMessage) {
         match order {
-            Order::Listen(listener) => {
+            ControlMessage::Listen(listener) => {
                 if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
                     log::debug!("the listener keeps its short backlog: {error}");
                 }
@@ -166,10 +171,10 @@ impl Entrance<'_> {
                 self.listener = Some(listener);
             }
             // Dropped, which tells who waits.
-            Order::Release(_released) => self.listener = None,
-            Order::Resize(max_connections) => self.door.resize(max_connections),
-            Order::Trust(proxies) => self.gate.proxies.set(proxies),
-            Order::Secure(https) => {
+            ControlMessage::Release(_released) => self.listener = None,
+            ControlMessage::Resize(max_connections) => self.admission.resize(max_connections),
+            ControlMessage::Trust(proxies) => self.server.proxies.set(proxies),
+            ControlMessage::Secure(https) => {
                 // Sessions of the one before are not resumed: its settings go with them.
                 self.tls = https.map(|https| tls::settings(https.server()));
             }

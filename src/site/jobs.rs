@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smol::channel::Receiver;
 use smol::future::FutureExt;
 
-use super::configured::Configured;
-use crate::action::{Errand, Kick, Kicked, Page, Refusal, Users};
+use super::config_cell::ConfigCell;
+use crate::action::{ActionError, Kick, Kicked, PageRequest, SiteRequest, UserPage};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
@@ -16,7 +16,7 @@ use crate::plugin::{Context, Hotspot, MAX_ID, Session, User};
 use crate::routeros::client::{Client, Command, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
-use crate::state::{Link, Store};
+use crate::state::{ConnectionState, Store};
 
 /// Most cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
@@ -26,22 +26,22 @@ const MAX_COOKIES: usize = 32;
 const MAX_NAMED: usize = 100;
 
 /// Whom to ask, while the router answers.
-pub(super) type Line = Arc<Mutex<Option<Client>>>;
+pub(super) type ClientSlot = Arc<Mutex<Option<Client>>>;
 
 /// Runs a site's errands.
-pub(super) struct Errands {
+pub(super) struct Jobs {
     /// What the errand under way goes by.
     pub(super) config: Arc<config::Site>,
-    pub(super) configured: Configured,
+    pub(super) configured: ConfigCell,
     pub(super) store: Arc<Store>,
-    pub(super) line: Line,
+    pub(super) client_slot: ClientSlot,
 }
 
-impl Errands {
+impl Jobs {
     /// Runs them as they come, for ever.
-    pub(super) async fn run(mut self, errands: Receiver<Errand>) {
+    pub(super) async fn run(mut self, errands: Receiver<SiteRequest>) {
         while let Ok(errand) = errands.recv().await {
-            if errand.is_given_up() {
+            if errand.is_abandoned() {
                 continue;
             }
             self.config = self.configured.now();
@@ -50,16 +50,16 @@ impl Errands {
         }
     }
 
-    async fn one(&self, errand: Errand) {
+    async fn one(&self, errand: SiteRequest) {
         // Who has gone meanwhile is told nothing.
         match errand {
-            Errand::Kick(kick, asked, answer) => drop(answer.try_send(self.kick(&kick, asked).await)),
-            Errand::Users(page, answer) => drop(answer.try_send(self.users(&page).await)),
+            SiteRequest::Kick(kick, asked, answer) => drop(answer.try_send(self.kick(&kick, asked).await)),
+            SiteRequest::Users(page, answer) => drop(answer.try_send(self.users(&page).await)),
         }
     }
 
     /// Ends a session, if it is still the one that was meant.
-    async fn kick(&self, kick: &Kick, asked: Moment) -> Result<Kicked, Refusal> {
+    async fn kick(&self, kick: &Kick, asked: Moment) -> Result<Kicked, ActionError> {
         let client = self.client()?;
         // What is known from before: names as the bytes that they are.
         let known = self.hotspot().map(|hotspot| hotspot.sessions).unwrap_or_default();
@@ -72,16 +72,17 @@ impl Errands {
         let mut next = || rows.next().unwrap_or_else(|| Ok(Vec::new()));
         let (at_id, of_user) = (next()?, next()?);
         // By the user, too, for a router that does not look rows up by their id.
-        let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(Refusal::Gone)?;
+        let row =
+            at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(ActionError::Gone)?;
         let read = |row: &Sentence| Session::read(row, &Context::new(Moment::now(), self.config.codepage));
         let session = read(row);
         let mac = session.mac.as_deref().unwrap_or_default();
         let is_meant = *session.user == *kick.user && mac.eq_ignore_ascii_case(&kick.mac);
         // After another kick that came before this the same device may be back by itself. Who logs in by hand
         // takes longer; a login of theirs that seems later than the kick is told in whole seconds.
-        let is_anew = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
-        if !is_meant || is_anew {
-            return Err(Refusal::Another);
+        let is_new_login = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
+        if !is_meant || is_new_login {
+            return Err(ActionError::Another);
         }
 
         // As the router has them: what is kept of a session may be shortened.
@@ -107,7 +108,7 @@ impl Errands {
         // After the cookies: with one left the device logs straight back in.
         match client.call(hotspot::remove_session(id), self.config.query_timeout).await {
             Ok(_) => {}
-            Err(error) if error.is_missing_item() => return Err(Refusal::Gone),
+            Err(error) if error.is_missing_item() => return Err(ActionError::Gone),
             Err(error) => return Err(error.into()),
         }
         // It is done, whether all that came of it is told or not.
@@ -126,7 +127,7 @@ impl Errands {
 
     /// Some of the users. All ids are asked for, which are short, and then these users alone:
     /// a list of ten thousand is megabytes.
-    async fn users(&self, page: &Page) -> Result<Users, Refusal> {
+    async fn users(&self, page: &PageRequest) -> Result<UserPage, ActionError> {
         let client = self.client()?;
         let known = self.hotspot().and_then(|hotspot| hotspot.configured_users);
         if let Some(count) = known.filter(|&count| count > MAX_ROWS as u64) {
@@ -158,7 +159,7 @@ impl Errands {
             users.extend(rows.map(|row| User::read(row, self.config.codepage)));
         }
         users.sort_by_cached_key(|user| order(user.id.as_bytes()));
-        Ok(Users { users, total, next: last.filter(|_| has_more) })
+        Ok(UserPage { users, total, next: last.filter(|_| has_more) })
     }
 
     /// These sessions are gone, as the router has said, and where the first of them is `back`, so is that.
@@ -198,15 +199,15 @@ impl Errands {
         rows.collect()
     }
 
-    fn client(&self) -> Result<Client, Refusal> {
-        let client = self.line.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    fn client(&self) -> Result<Client, ActionError> {
+        let client = self.client_slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| {
             let snapshot = self.store.snapshot();
             let error = match snapshot.site(&self.config.key).map(|site| &site.link) {
-                Some(Link::Offline { error, .. }) => error.clone(),
+                Some(ConnectionState::Offline { error, .. }) => error.clone(),
                 _ => Error::new(Cause::Unreachable, "the router has not answered yet"),
             };
-            Refusal::Router(error)
+            ActionError::Router(error)
         })
     }
 
@@ -228,7 +229,7 @@ mod tests {
     use smol::future::poll_once;
 
     use super::*;
-    use crate::action::Desk;
+    use crate::action::SiteHandles;
     use crate::config::Host;
     use crate::plugin::Following;
     use crate::simulator::{Router, Settings};
@@ -250,9 +251,9 @@ mod tests {
     fn what_nobody_waits_for_any_more_is_not_done() {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(router.addr().port());
-        let (store, desk) = (store(&config), Desk::new(Duration::from_secs(25)));
+        let (store, desk) = (store(&config), SiteHandles::new(Duration::from_secs(25)));
         let _site = Site::start(config, store.clone(), desk.open("awka"), Arc::default());
-        let all = || Page { after: None, limit: 1 };
+        let all = || PageRequest { after: None, limit: 1 };
         let session = router.sessions().remove(0);
         let kick = Kick { id: session.id, user: session.user, mac: session.mac, forget: false };
         smol::block_on(async {
@@ -289,9 +290,9 @@ mod tests {
             site.put(reading.after(&answers, now, now, config.codepage, told));
         });
         let read = |uptime: &str| Session::read(&row(uptime), &Context::new(now, config.codepage));
-        let configured = Configured::new(config.clone());
-        let (config, line) = (config.clone(), Line::default());
-        let errands = Errands { config, configured, store: store.clone(), line };
+        let configured = ConfigCell::new(config.clone());
+        let (config, client_slot) = (config.clone(), ClientSlot::default());
+        let errands = Jobs { config, configured, store: store.clone(), client_slot };
         let seen = || {
             let snapshot = store.snapshot();
             let hotspot = snapshot.sites[0].hotspot().unwrap();

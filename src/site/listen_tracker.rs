@@ -17,7 +17,7 @@ const MAX_UNTOLD: usize = 3;
 
 /// The `listen` of one connection. It begins just before the plugin is asked, so that there is no gap;
 /// what comes waits until the answer is there.
-pub(super) struct Follower {
+pub(super) struct ListenTracker {
     /// The site's key, for the log.
     site: String,
     /// The name of the plugin, and what tells its changes.
@@ -45,7 +45,7 @@ fn followed(config: &config::Site) -> Option<(String, Command)> {
     config.plugins.iter().filter(|_| config.live).find_map(listen)
 }
 
-impl Follower {
+impl ListenTracker {
     /// Follows the first of the site's plugins that can be, if it is to.
     pub(super) fn new(config: &config::Site) -> Self {
         Self { site: config.key.clone(), plugin: followed(config), state: State::Off, told: 0, untold: 0 }

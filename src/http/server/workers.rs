@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use smol::channel::{Receiver, Sender, bounded};
 use smol::lock::Semaphore;
 
-use super::head::{Refusal, refuse};
+use super::deadline_io::within;
+use super::head::{HeadError, refuse};
 use super::output::ResponseBytes;
-use super::stream::within;
 use crate::http::message::{EventStream, Reply, Request, Response};
 
 /// Fewest workers: a large page must not delay all small ones.
@@ -97,7 +97,7 @@ impl WorkerPool {
     }
 
     /// Has a complete request answered within `timeout`.
-    pub(super) async fn run(&self, request: Request, timeout: Duration) -> Result<WorkerOutput, Refusal> {
+    pub(super) async fn run(&self, request: Request, timeout: Duration) -> Result<WorkerOutput, HeadError> {
         let method = request.method;
         let deadline = Instant::now() + timeout;
         let late = || refuse(504, "the answer took too long");

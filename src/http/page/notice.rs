@@ -2,7 +2,7 @@
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Said {
+pub(in crate::http) enum Notice {
     Ended,
     Forgotten,
     Back,
@@ -13,7 +13,7 @@ pub(in crate::http) enum Said {
     Busy,
 }
 
-impl Said {
+impl Notice {
     const ALL: [Self; 8] = [
         Self::Ended,
         Self::Forgotten,
@@ -67,9 +67,9 @@ mod tests {
 
     #[test]
     fn each_has_a_code_of_its_own() {
-        for said in Said::ALL {
-            assert_eq!(Said::of(said.code()), Some(said));
+        for said in Notice::ALL {
+            assert_eq!(Notice::of(said.code()), Some(said));
         }
-        assert_eq!(Said::of("<b>anything</b>"), None);
+        assert_eq!(Notice::of("<b>anything</b>"), None);
     }
 }

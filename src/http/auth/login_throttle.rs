@@ -36,7 +36,7 @@ const MAX_ADDRESSES: usize = 1024;
 
 /// The addresses from which wrong tokens came lately.
 #[derive(Debug, Default)]
-pub(super) struct Attempts {
+pub(super) struct LoginThrottle {
     table: Mutex<Table>,
     /// Makes hashes of tokens that tell nothing of them.
     keys: RandomState,
@@ -62,7 +62,7 @@ struct Wrong {
     reported: Option<Moment>,
 }
 
-impl Attempts {
+impl LoginThrottle {
     /// For tokens that come with requests that need none.
     pub(super) fn on_public_content() -> Self {
         Self { is_public: true, ..Self::default() }
@@ -177,7 +177,7 @@ mod tests {
 
     /// Sends wrong tokens, one character each, at second after second. What became of each: `-` is answered, or the whole
     /// seconds for which it is refused.
-    fn outcomes(attempts: &Attempts, peer: &str, sent: &[(u64, &str)]) -> Vec<String> {
+    fn outcomes(attempts: &LoginThrottle, peer: &str, sent: &[(u64, &str)]) -> Vec<String> {
         let start = Moment::now();
         let mut outcomes = Vec::new();
         for (second, tokens) in sent {
@@ -209,14 +209,14 @@ mod tests {
             (vec![(0, "a"), (30, "bcdefghij"), (60, "k")], "-"),
             (vec![(0, "a"), (30, "bcdefghij"), (60, "kl")], "30"),
         ] {
-            let outcomes = outcomes(&Attempts::default(), "192.0.2.1", &sent);
+            let outcomes = outcomes(&LoginThrottle::default(), "192.0.2.1", &sent);
             assert_eq!(outcomes.last().unwrap(), last, "{sent:?}: {outcomes:?}");
         }
     }
 
     #[test]
     fn each_address_has_its_own_limit() {
-        let attempts = Attempts::default();
+        let attempts = LoginThrottle::default();
         outcomes(&attempts, "192.0.2.1", &[(0, "abcdefghij")]);
         outcomes(&attempts, "2001:db8::1", &[(0, "abcdefghij")]);
         for (peer, refused) in
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn all_addresses_share_a_budget() {
-        let (attempts, start) = (Attempts::default(), Moment::now());
+        let (attempts, start) = (LoginThrottle::default(), Moment::now());
         for number in 0..MAX_WRONG_IN_ALL {
             assert_eq!(attempts.record(address(number), "a", DELAY, start), Ok(DELAY));
         }
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn answers_to_one_address_wait_one_after_the_other_and_few_at_once() {
-        let (attempts, now) = (Attempts::default(), Moment::now());
+        let (attempts, now) = (LoginThrottle::default(), Moment::now());
         let record = |token, now| attempts.record(address(1), token, DELAY, now);
         for (token, wait) in [("a", 1), ("a", 2), ("b", 3), ("a", 4)] {
             assert_eq!(record(token, now), Ok(Duration::from_secs(wait)));
@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_table_is_bounded_and_forgets_the_oldest() {
-        let attempts = Attempts::default();
+        let attempts = LoginThrottle::default();
         let start = Moment::now();
         let send = |number, token: usize, after_s| {
             let now = start.after(Duration::from_secs(after_s));
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn no_token_is_kept() {
-        let attempts = Attempts::default();
+        let attempts = LoginThrottle::default();
         let _ = attempts.record(address(1), "a-secret-of-another-program", DELAY, Moment::now());
         let kept = format!("{attempts:?}");
         assert!(!kept.contains("secret") && kept.contains("tokens: [("), "{kept}");
@@ -293,7 +293,7 @@ mod tests {
     fn the_log_reports_once_a_minute_and_for_public_content_once_a_day() {
         let start = Moment::now();
         for (attempts, expected) in
-            [(Attempts::default(), &[45, 105, 165][..]), (Attempts::on_public_content(), &[45])]
+            [(LoginThrottle::default(), &[45, 105, 165][..]), (LoginThrottle::on_public_content(), &[45])]
         {
             let mut wrong = Wrong::default();
             let mut reported = Vec::new();
