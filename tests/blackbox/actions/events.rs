@@ -326,6 +326,14 @@ fn comes_or_goes(router: &Router) {
     }
 }
 
+/// Waits until every site has a connection: from then on the number of open files changes with clients only.
+fn all_sites_are_active(agent: &Agent) {
+    until("every site is active", || {
+        let stats = agent.json("/api/hotspot/stats");
+        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
+    });
+}
+
 /// A client of which the system holds little.
 fn narrow(agent: &Agent) -> Page {
     let stream = TcpStream::connect(agent.address).unwrap();
@@ -338,7 +346,7 @@ fn one_who_never_reads_is_closed_and_holds_up_nobody() {
     let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
     let agent = sites_of(&router).timing("client_write", &write).start();
-    agent.well("awka");
+    all_sites_are_active(&agent);
     let mut other = Page::follow(&agent);
     other.site();
     let descriptors = open_files(&agent);
@@ -380,10 +388,7 @@ fn one_who_lags_is_told_how_all_is_by_then() {
     let (awka, lagos) = (shared(), router(quiet()));
     // It is not closed meanwhile, however long all the changes take.
     let agent = sites_of(&awka).site("lagos", lagos.addr(), "").timing("client_write", "60s").start();
-    until("all are well", || {
-        let stats = agent.json("/api/hotspot/stats");
-        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
-    });
+    all_sites_are_active(&agent);
     let mut page = narrow(&agent);
     page.site_when("lagos", |_| true);
     let mut other = Page::follow(&agent);
