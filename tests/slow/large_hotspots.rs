@@ -29,8 +29,10 @@ fn each_of_ten_thousand_users_is_on_one_page() {
     let router = Running::start(&mut program(["simulate", "--routers=1", &users, "--active=5", "--port=0"]));
     let address = router.line("127.0.0.1:");
     let address = format!("127.0.0.1:{}", address.split(' ').next().unwrap()).parse().unwrap();
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
+    // A debug build of the router computes for a second per page, and for longer beside other work.
+    let given = Given::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1h\", query_timeout: \"25s\",");
     let agent = given.site("awka", address, "").start().with_token("admin-token-01234");
     agent.well("awka");
     let (mut ids, mut after) = (Vec::new(), String::new());
