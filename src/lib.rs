@@ -9,7 +9,8 @@
 //!
 //! | module | its subject |
 //! | --- | --- |
-//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `codepage`, `login`, `connect` and `tls`, `client` (with `command`, `exchange`, `listen`), `error` |
+//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `codepage`, `login`, `client` (with `command`, `exchange`, `listen`), `error` |
+//! | [`net`] | outgoing connections: resolve, connect, TLS, deadlines |
 //! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health`, and what the file has `declared` |
 //! | [`state`] | what is known, since when: readings, the snapshot of all sites, how the last re-read went. No I/O |
 //! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
@@ -26,7 +27,7 @@
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! command → { http, site } → { action, config, state } → plugin → routeros
+//! command → { http, site } → { action, config, state } → plugin → routeros → net
 //! command → simulator → routeros::wire alone
 //! { command, http } → logging
 //! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
@@ -74,6 +75,7 @@ pub mod executor;
 pub mod http;
 pub mod logging;
 pub mod memory;
+pub mod net;
 pub mod plugin;
 pub mod routeros;
 pub mod simulator;

@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use crate::config::{self, Diagnostics, Host};
-use crate::routeros::tls::Tls;
+use crate::net::tls::Tls;
 use crate::simulator::{Router, Settings};
 use crate::text::visible_lines;
 pub use signals::Signals;

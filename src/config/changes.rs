@@ -108,8 +108,8 @@ mod tests {
 
     use super::*;
     use crate::config::{Host, Http, Secret};
+    use crate::net::tls::{Fingerprint, Tls};
     use crate::routeros::login::LoginMethod;
-    use crate::routeros::tls::{Fingerprint, Tls};
 
     fn host(name: &str) -> Host {
         Host { name: name.into(), port: 8728 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Diagnostic, Https, Network, Secret};
-use crate::plugin::{self, Plugin};
+use crate::net::tls::{Fingerprint, Tls};
+use crate::plugin::{BUILT_IN, Plugin};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::LoginMethod;
-use crate::routeros::tls::{Fingerprint, Tls};
 
 /// The whole of `sites.ron`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -130,7 +130,7 @@ pub struct Site {
     /// Whether to follow logins with `listen`.
     pub live: bool,
     /// The plugins to run, in the order that they are shown in.
-    pub plugins: Vec<Arc<dyn Plugin>>,
+    pub plugins: Vec<Plugin>,
 }
 
 impl Site {
@@ -152,7 +152,7 @@ impl Site {
             connect_timeout: Duration::from_secs(10),
             query_timeout: Duration::from_secs(5),
             live: true,
-            plugins: plugin::BUILT_IN.into_iter().filter_map(plugin::built_in).collect(),
+            plugins: BUILT_IN.into(),
         }
     }
 

@@ -2,7 +2,6 @@
 //! says where.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,7 +11,7 @@ use super::fields::{METRIC, PLUGIN};
 use super::properties::{self, is_about_people, is_property, is_secret};
 use super::validator::{MAX_KEY, Validator, is_name};
 use crate::plugin::declared::{Measure, Metric, label_name};
-use crate::plugin::{self, Declaration, Declared, Plugin};
+use crate::plugin::{self, BUILT_IN, Declaration, Plugin};
 
 /// Most plugins of a file. Each costs a router a command, and a page a table.
 const MAX_PLUGINS: usize = 64;
@@ -47,19 +46,18 @@ enum Kind {
 /// What has been declared so far. One with a problem is there too, so that `collect` knows its name.
 #[derive(Default)]
 pub(super) struct Plugins {
-    declared: Vec<Arc<dyn Plugin>>,
+    declared: Vec<Plugin>,
     /// The names of their metrics.
     metrics: HashSet<String>,
 }
 
 impl Plugins {
-    fn find(&self, name: &str) -> Option<Arc<dyn Plugin>> {
-        let declared = self.declared.iter().find(|plugin| plugin.name() == name).cloned();
-        plugin::built_in(name).or(declared)
+    fn find(&self, name: &str) -> Option<Plugin> {
+        BUILT_IN.iter().chain(&self.declared).find(|plugin| plugin.name() == name).cloned()
     }
 
     fn names(&self) -> Vec<&str> {
-        plugin::BUILT_IN.into_iter().chain(self.declared.iter().map(|plugin| plugin.name())).collect()
+        BUILT_IN.iter().chain(&self.declared).map(Plugin::name).collect()
     }
 }
 
@@ -76,7 +74,7 @@ impl<'f> Validator<'f, '_> {
             let name_of = |text: &str| is_name(text).then(|| text.to_string());
             let name = self.text("plugin", key, &expected, name_of);
             let told = match &name {
-                Some(name) if plugin::BUILT_IN.contains(&name.as_str()) => {
+                Some(name) if Plugin::built_in(name).is_some() => {
                     Some(format!("the plugin {name:?} is built in; expected another name"))
                 }
                 Some(name) if self.plugins.find(name).is_some() => {
@@ -92,7 +90,7 @@ impl<'f> Validator<'f, '_> {
             let declaration = self.scoped(&part, |check| check.plugin(name.as_deref(), node));
             if let Some(name) = name {
                 let declaration = declaration.unwrap_or(Declaration { name, ..Declaration::default() });
-                self.plugins.declared.push(Arc::new(Declared::new(declaration)));
+                self.plugins.declared.push(Plugin::Declared(declaration.into()));
             }
         }
     }
@@ -208,7 +206,7 @@ impl<'f> Validator<'f, '_> {
             "letters, digits and _, beginning with no digit, up to {MAX_METRIC} characters in quotes"
         );
         let name = self.text("name", node, &expected, |text| is_metric(text).then(|| text.to_string()))?;
-        if plugin::is_own(&name) {
+        if plugin::is_reserved(&name) {
             let message =
                 format!("name: the metric {name:?} is one of the agent's own; expected another name");
             self.reader.problem(node, message);
@@ -296,8 +294,8 @@ impl<'f> Validator<'f, '_> {
         values
     }
 
-    pub(super) fn collect(&mut self, node: Node<'f>) -> Vec<Arc<dyn Plugin>> {
-        let mut plugins: Vec<Arc<dyn Plugin>> = Vec::new();
+    pub(super) fn collect(&mut self, node: Node<'f>) -> Vec<Plugin> {
+        let mut plugins = Vec::new();
         for node in self.reader.list("collect", node, "at least one plugin, such as [\"hotspot\"]") {
             let name_of = |text: &str| is_name(text).then(|| text.to_string());
             let name = self.text("collect", node, "the name of a plugin, in quotes", name_of);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::net::tls::Tls;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::LoginMethod;
-use crate::routeros::tls::Tls;
 
 fn parse_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, String> {
     let environment = |name: &str| {

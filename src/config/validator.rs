@@ -19,10 +19,10 @@ use super::model::{
 use super::plugins::Plugins;
 use super::secret::{MAX_SECRET_FILE, SHORT_TOKEN, Secret, SecretSource, is_short, trimmed};
 use super::{Environment, Network, https};
+use crate::net::tls::{Authorities, Fingerprint, Tls};
 use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::LoginMethod;
-use crate::routeros::tls::{Authorities, Fingerprint, Tls};
 
 /// Longest key of a site or name of a plugin, in characters.
 pub(super) const MAX_KEY: usize = 40;
@@ -54,7 +54,7 @@ struct Common {
     connect_timeout: Option<Duration>,
     query_timeout: Option<Duration>,
     live: Option<bool>,
-    plugins: Option<Vec<Arc<dyn Plugin>>>,
+    plugins: Option<Vec<Plugin>>,
 }
 
 const A_SECRET: &str = "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")";

@@ -247,8 +247,8 @@ mod tests {
     use super::*;
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
-        Data, Declaration, Declared, Following, Health, Hotspot, OWN, Plugin, Quantity, Resource, Sensor,
-        Session, built_in, is_own,
+        BUILT_IN, Data, Declaration, Following, Health, Hotspot, Plugin, Quantity, RESERVED, Resource,
+        Sensor, Session, is_reserved,
     };
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
@@ -262,20 +262,19 @@ mod tests {
     }
 
     fn site(key: &str) -> SiteState {
-        let plugins = ["hotspot", "resource", "health"].map(|name| built_in(name).unwrap());
-        SiteState::new(key, key, Duration::from_secs(30), ["10.0.0.1:8728".to_string()], plugins)
+        SiteState::new(key, key, Duration::from_secs(30), ["10.0.0.1:8728".to_string()], BUILT_IN)
     }
 
     fn read(site: &mut SiteState, data: Data) {
-        let (name, age_s) = match data {
-            Data::Hotspot(_) => ("hotspot", 9),
-            Data::Resource(_) => ("resource", 0),
-            Data::Health(_) => ("health", 5),
-            Data::Listing(_) => ("leases", 5),
+        let (plugin, age_s) = match data {
+            Data::Hotspot(_) => (Plugin::Hotspot, 9),
+            Data::Resource(_) => (Plugin::Resource, 0),
+            Data::Health(_) => (Plugin::Health, 5),
+            Data::Listing(_) => panic!("the site declares no plugin"),
         };
         let at = Some(then().before(Duration::from_secs(age_s)));
         let took = Some(Duration::from_millis(250));
-        let reading = Reading::new(built_in(name).unwrap());
+        let reading = Reading::new(plugin);
         site.put(Reading { data: Some(Arc::new(data)), at, took, ..reading });
     }
 
@@ -376,7 +375,7 @@ mod tests {
         let metric = Metric { name: "leases".into(), measure: Measure::Rows, labels: vec!["name".into()] };
         let declaration =
             Declaration { name: "leases".into(), metrics: vec![metric], ..Declaration::default() };
-        let plugin: Arc<dyn Plugin> = Arc::new(Declared::new(declaration));
+        let plugin = Plugin::Declared(declaration.into());
         let site = |key: &str, rows: usize| {
             let mut site = SiteState::new(key, key, Duration::from_secs(30), [], [plugin.clone()]);
             let row = |n: usize| Sentence::from_words(["!re", &format!("=.id=*{n}"), &format!("=name=n{n}")]);
@@ -412,9 +411,9 @@ mod tests {
         let types =
             include_str!("metrics/golden.txt").lines().filter_map(|line| line.strip_prefix("# TYPE "));
         let names: Vec<&str> = types.filter_map(|line| line.split(' ').next()).collect();
-        assert!(names.iter().all(|name| is_own(name)), "{names:?}");
+        assert!(names.iter().all(|name| is_reserved(name)), "{names:?}");
         let of_routers = names.iter().filter(|name| name.starts_with("mikrotik_"));
-        assert_eq!(of_routers.copied().collect::<Vec<_>>(), OWN);
+        assert_eq!(of_routers.copied().collect::<Vec<_>>(), RESERVED);
     }
 
     #[test]

@@ -485,7 +485,7 @@ fn unknown_plugin(site: &SiteState) -> Response {
 
 /// An empty list would say that nobody is online.
 fn no_sessions(site: &SiteState) -> Response {
-    let Some(reading) = site.reading("hotspot") else { return unknown_plugin(site) };
+    let Some(reading) = site.hotspot_reading() else { return unknown_plugin(site) };
     let told = |why: &str| format!("The sessions are not known. {why}");
     match (&site.link, &reading.error) {
         (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {

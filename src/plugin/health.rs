@@ -1,6 +1,10 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
-use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
+use super::answer::{Answer, first};
+use super::context::Context;
+use super::limits;
+use super::metric::Family;
+use super::table::Table;
 use crate::memory::{self, ALLOCATION};
 use crate::routeros::client::Command;
 use crate::routeros::error::{Cause, Error};
@@ -115,8 +119,7 @@ pub struct Health {
 
 impl Health {
     /// The sensors that measure, a family a quantity. Of two with one name the first counts.
-    #[must_use]
-    pub fn families(&self) -> Vec<Family> {
+    pub(super) fn families(&self) -> Vec<Family> {
         let measured = [
             (
                 Quantity::Temperature,
@@ -175,8 +178,8 @@ impl Health {
     }
 
     /// The first of it, up to so many bytes.
-    pub(super) fn cut(&self, most: usize) -> Self {
-        Self { sensors: memory::first(&self.sensors, Sensor::cost, most).to_vec(), is_cut: true }
+    pub(super) fn truncated(&self, max_bytes: usize) -> Self {
+        Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_cut: true }
     }
 
     /// Why it is only a part, where it is.
@@ -185,8 +188,7 @@ impl Health {
     }
 
     /// One sensor a row.
-    #[must_use]
-    pub fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         let row = |sensor: &Sensor| {
             let unit = sensor.measure.map(|(quantity, _)| quantity.unit().to_string());
             vec![Some(sensor.name.clone()), Some(sensor.value.clone()), unit]
@@ -198,56 +200,42 @@ impl Health {
     }
 }
 
-pub(super) struct HealthPlugin;
+/// The command that asks for the sensors.
+pub(super) fn command() -> Command {
+    // Without a .proplist: RouterOS 6 has one property per sensor, and their names differ by board.
+    Command::new("/system/health/print")
+}
 
-impl Plugin for HealthPlugin {
-    fn name(&self) -> &'static str {
-        "health"
+/// Reads the answer to [`command`].
+pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Health, Error> {
+    let rows = match first(answers) {
+        Ok(reply) => reply.rows.as_slice(),
+        // A board without sensors lacks the menu, or has it empty, which depends on the version.
+        Err(error) if error.cause == Cause::Unsupported => &[],
+        Err(error) => return Err(error),
     }
-
-    fn title(&self) -> &'static str {
-        "Health"
-    }
-
-    fn private(&self) -> bool {
-        false
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        // Without a .proplist: RouterOS 6 has a property a sensor, and their names differ by board.
-        vec![Command::new("/system/health/print")]
-    }
-
-    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
-        let rows = match first(answers) {
-            Ok(reply) => reply.rows.as_slice(),
-            // A board without sensors lacks the menu, or has it empty, which depends on the version.
-            Err(error) if error.cause == Cause::Unsupported => &[],
-            Err(error) => return Err(error),
+    .iter();
+    let text = |value| value::short_text(value, limits::SENSOR, context.codepage);
+    let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
+        (Some(name), Some(value)) => {
+            let quantity = row.get("type").and_then(Quantity::from_type);
+            vec![sensor(text(name), text(value), quantity)]
         }
-        .iter();
-        let text = |value| value::short_text(value, lengths::SENSOR, context.codepage);
-        let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
-            (Some(name), Some(value)) => {
-                let quantity = row.get("type").and_then(Quantity::from_type);
-                vec![sensor(text(name), text(value), quantity)]
-            }
-            // A sensor that says nothing for now.
-            (Some(_), None) => Vec::new(),
-            (None, _) => properties(row)
-                .take(MAX_SENSORS + 1)
-                .map(|(name, value)| {
-                    let name = text(name);
-                    let quantity = Quantity::from_name(&name);
-                    sensor(name, text(value), quantity)
-                })
-                .collect(),
-        });
-        let mut sensors: Vec<Sensor> = sensors.take(MAX_SENSORS + 1).collect();
-        let is_cut = sensors.len() > MAX_SENSORS;
-        sensors.truncate(MAX_SENSORS);
-        Ok(Data::Health(Health { sensors, is_cut }))
-    }
+        // A sensor that says nothing for now.
+        (Some(_), None) => Vec::new(),
+        (None, _) => properties(row)
+            .take(MAX_SENSORS + 1)
+            .map(|(name, value)| {
+                let name = text(name);
+                let quantity = Quantity::from_name(&name);
+                sensor(name, text(value), quantity)
+            })
+            .collect(),
+    });
+    let mut sensors: Vec<Sensor> = sensors.take(MAX_SENSORS + 1).collect();
+    let is_cut = sensors.len() > MAX_SENSORS;
+    sensors.truncate(MAX_SENSORS);
+    Ok(Health { sensors, is_cut })
 }
 
 /// The properties of a RouterOS 6 row that are sensors.
@@ -272,10 +260,7 @@ mod tests {
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
         let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
         let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
-        match HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context) {
-            Ok(Data::Health(health)) => health.sensors,
-            other => panic!("{other:?}"),
-        }
+        super::read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap().sensors
     }
 
     #[test]
@@ -370,15 +355,14 @@ mod tests {
         );
         let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
         let read = |rows: Vec<Sentence>| {
-            let data = HealthPlugin.read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap();
-            let why = data.incomplete();
-            let Data::Health(health) = data else { panic!() };
+            let health = super::read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap();
+            let why = health.incomplete();
             (health.sensors, why)
         };
         let (sensors, why) = read((0..MAX_SENSORS).map(row).collect());
         assert_eq!((sensors.len(), why), (MAX_SENSORS, None));
         let texts = sensors.iter().flat_map(|sensor| [&sensor.name, &sensor.value]);
-        assert!(texts.into_iter().all(|text| text.chars().count() == lengths::SENSOR && text.ends_with('…')));
+        assert!(texts.into_iter().all(|text| text.chars().count() == limits::SENSOR && text.ends_with('…')));
         for rows in [(0..=MAX_SENSORS).map(row).collect(), vec![one]] {
             let (sensors, why) = read(rows);
             assert_eq!(sensors.len(), MAX_SENSORS);

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::limits;
 use crate::memory::ALLOCATION;
 
 /// Longest value of a label, in characters. What a router names goes out with each scrape and is stored
@@ -15,10 +16,10 @@ const MAX_LABEL_VALUE: usize = 64;
 
 /// Most series of one family at one site: one for each row that a declared plugin accepts. A family that
 /// would have more is incomplete and is omitted. Stale series are evicted first, the oldest before others.
-const MAX_SERIES: usize = super::declared::LIMIT.rows;
+const MAX_SERIES: usize = limits::DECLARED.rows;
 
-/// The metrics that every site may have, whatever the file declares.
-pub const OWN: [&str; 25] = [
+/// The metrics of the agent itself that have the label `site`. A declared plugin can't use their names.
+pub const RESERVED: [&str; 25] = [
     "mikrotik_api_commands_total",
     "mikrotik_api_logins_total",
     "mikrotik_api_received_bytes_total",
@@ -46,10 +47,10 @@ pub const OWN: [&str; 25] = [
     "mikrotik_up",
 ];
 
-/// Whether a metric of this name is the program's own, or may become so.
+/// Whether metrics of this name belong to the agent, now or in a later version.
 #[must_use]
-pub fn is_own(name: &str) -> bool {
-    OWN.contains(&name) || name.starts_with("phsweb_agent_") || name.starts_with("process_")
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || name.starts_with("phsweb_agent_") || name.starts_with("process_")
 }
 
 /// What a metric's value does.

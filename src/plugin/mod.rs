@@ -1,313 +1,162 @@
-//! Plugins: what to ask a router, and what the answer says.
+//! Plugins: what to ask a router, how to read the answers, and how to measure them.
 //!
-//! A plugin is its commands and a pure function from their answers to [`Data`]. It knows
-//! no connection and no schedule: a site asks all of its plugins together, and each
-//! succeeds or fails on its own. [`BUILT_IN`] lists the ones that need no configuration;
-//! [`declared`] are those that the file declares.
+//! A plugin is a list of commands and a pure function from their answers to [`Data`]. It knows neither connections nor
+//! schedules: a site sends the commands of all its plugins together, and each plugin succeeds or fails on its own.
+//! [`BUILT_IN`] needs no configuration; [`declared`] plugins come from `sites.ron`.
+//!
+//! | file | its subject |
+//! | --- | --- |
+//! | `hotspot/`, `resource`, `health`, `declared/` | one plugin each: its commands, its data, its metrics |
+//! | `data` | the data of any plugin |
+//! | `context`, `answer`, `table`, `metric`, `limits` | what all plugins use |
 
+mod answer;
+mod context;
+mod data;
 pub mod declared;
 mod health;
 pub mod hotspot;
-mod lengths;
+mod limits;
 mod metric;
 mod resource;
+mod table;
 
-use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::Moment;
-use crate::routeros::client::{Command, Reply};
-use crate::routeros::codepage::Codepage;
-use crate::routeros::error::{Cause, Error};
-use crate::routeros::wire::Sentence;
+use crate::routeros::client::Command;
+use crate::routeros::error::Error;
 
-pub use declared::{Declaration, Declared, Listing};
+pub use answer::{Answer, Partial, partial};
+pub use context::{Context, Following};
+pub use data::Data;
+pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, Used, User};
-pub use lengths::MAX_ID;
-pub use metric::{Family, Kind, Labels, OWN, is_own};
+pub use limits::MAX_ID;
+pub use metric::{Family, Kind, Labels, RESERVED, is_reserved};
 pub use resource::Resource;
+pub use table::Table;
+
+/// The plugins that need no configuration. A site runs these unless the file says otherwise.
+pub const BUILT_IN: [Plugin; 3] = [Plugin::Hotspot, Plugin::Resource, Plugin::Health];
 
 /// What to ask a router and how to read the answers.
-pub trait Plugin: Send + Sync {
-    /// The name in `collect`, in paths and in `/metrics`.
-    fn name(&self) -> &str;
-
-    /// What a person calls it, as a heading.
-    fn title(&self) -> &str;
-
-    /// Whether the rows tell of people, and so are for the admin only.
-    fn private(&self) -> bool;
-
-    /// How often it is read; nothing where that is with each of the site's refreshes.
-    fn every(&self) -> Option<Duration> {
-        None
-    }
-
-    /// What the file says of it, where it is declared there.
-    fn declaration(&self) -> Option<&Declaration> {
-        None
-    }
-
-    /// The commands of one refresh; they leave in one write.
-    fn commands(&self) -> Vec<Command>;
-
-    /// The command that counts the rows which the first of [`Plugin::commands`] lists, where that is worth a check.
-    fn count(&self) -> Option<Command> {
-        None
-    }
-
-    /// What the answers say; they stand in the order of [`Plugin::commands`]. A property
-    /// that is absent or malformed is not known; it is no reason to fail.
-    ///
-    /// # Errors
-    ///
-    /// That of the answer without which there is nothing to say.
-    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error>;
-
-    /// What this plugin may go on from, of what it `read` when it was declared in another way.
-    fn inherit(&self, _read: &Data, _declared: &Declaration) -> Option<Data> {
-        None
-    }
-
-    /// The `listen` that tells what changes between the answers, where there is one.
-    fn listen(&self) -> Option<Command> {
-        None
-    }
-
-    /// What the data is after these changes, which the `listen` told; `None` where it stays as it was.
-    ///
-    /// # Errors
-    ///
-    /// When the changes make more of it than is taken: the connection is of no use any more.
-    fn follow(&self, _changes: &[Sentence], _context: &Context) -> Result<Option<Data>, Error> {
-        Ok(None)
-    }
-}
-
-impl fmt::Debug for dyn Plugin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Plugin({})", self.name())
-    }
-}
-
-/// A built-in one is known by its name; a declared one is another where anything of it is declared otherwise.
-impl PartialEq for dyn Plugin {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name() && self.declaration() == other.declaration()
-    }
-}
-
-/// A router's answer to one command, or why there is none.
-pub type Answer = Result<Reply, Error>;
-
-/// The answer to the first command, for a plugin that can say nothing without it.
-fn first(answers: &[Answer]) -> Result<&Reply, Error> {
-    match answers.first() {
-        Some(answer) => answer.as_ref().map_err(Clone::clone),
-        None => Err(Error::new(Cause::Protocol, "nothing was asked")),
-    }
-}
-
-/// Why answers are only a part of the truth, where they are: the router stopped, there is more than is
-/// taken, or one of them did not come. A plugin that does without its first answer is not incomplete.
-#[must_use]
-pub fn partial(answers: &[Answer]) -> Option<String> {
-    let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
-    let failed = || answers.iter().skip(1).find_map(|answer| answer.as_ref().err());
-    replies().find_map(Reply::partial).or_else(|| failed().map(|error| error.message.clone()))
-}
-
-/// What a plugin may know beside the answers.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// When the answers or changes came.
-    pub now: Moment,
-    /// How long the answers took: what they say may be as old.
-    pub took: Duration,
-    /// How to show text that is not UTF-8.
-    pub codepage: &'static Codepage,
-    /// What this plugin read before, from this router.
-    pub previous: Option<&'a Data>,
-    /// Whether changes are told beside the answers.
-    pub following: Following<'a>,
-}
-
-impl Context<'_> {
-    /// The context of a first answer, which came at once.
-    #[must_use]
-    pub fn new(now: Moment, codepage: &'static Codepage) -> Self {
-        Self { now, took: Duration::ZERO, codepage, previous: None, following: Following::No }
-    }
-}
-
-/// Whether a menu's changes are told, by a `listen`, beside the answers.
-#[derive(Debug, Clone, Copy)]
-pub enum Following<'a> {
-    /// They are not. What is not in an answer any more is gone.
-    No,
-    /// Since just before this was asked; these came until its answer.
-    Begun(&'a [Sentence]),
-    /// Since before an earlier answer; what came until now has been applied.
-    On,
-}
-
-/// What a plugin has read.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Data {
-    /// Who is online.
-    Hotspot(Hotspot),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plugin {
+    /// Sessions and users of the hotspot.
+    Hotspot,
     /// The router's version, load and memory.
-    Resource(Resource),
+    Resource,
     /// Temperatures, voltages, fans.
-    Health(Health),
-    /// What a declared plugin asks for.
-    Listing(Listing),
+    Health,
+    /// Any menu, as the file declares it.
+    Declared(Arc<Declaration>),
 }
 
-/// Rows under named columns, as the page and the JSON show any plugin.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Table {
-    /// Names of the columns, RouterOS's own where it has one.
-    pub columns: Vec<String>,
-    /// As many cells as columns in each row; `None` where the router said nothing.
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-impl Data {
-    /// The data as rows and columns.
+impl Plugin {
+    /// The built-in plugin with this name.
     #[must_use]
-    pub fn table(&self) -> Table {
+    pub fn built_in(name: &str) -> Option<Self> {
+        BUILT_IN.into_iter().find(|plugin| plugin.name() == name)
+    }
+
+    /// The name in `collect`, in paths and in `/metrics`.
+    #[must_use]
+    pub fn name(&self) -> &str {
         match self {
-            Self::Hotspot(hotspot) => hotspot.table(),
-            Self::Resource(resource) => resource.table(),
-            Self::Health(health) => health.table(),
-            Self::Listing(listing) => listing.table.clone(),
+            Self::Hotspot => "hotspot",
+            Self::Resource => "resource",
+            Self::Health => "health",
+            Self::Declared(declaration) => &declaration.name,
         }
     }
 
-    /// The columns of [`Self::table`].
+    /// The heading on the page.
     #[must_use]
-    pub fn columns(&self) -> Vec<String> {
+    pub fn title(&self) -> &str {
         match self {
-            Self::Hotspot(_) => Hotspot::columns(),
-            Self::Listing(listing) => listing.table.columns.clone(),
-            Self::Resource(_) | Self::Health(_) => self.table().columns,
+            Self::Hotspot => "Hotspot",
+            Self::Resource => "Router",
+            Self::Health => "Health",
+            Self::Declared(declaration) => &declaration.title,
         }
     }
 
-    /// The rows of [`Self::table`], each made when it is taken: there may be thousands.
+    /// Whether the rows have personal details, which only the admin may see.
     #[must_use]
-    pub fn rows(&self) -> Box<dyn Iterator<Item = Cow<'_, [Option<String>]>> + '_> {
+    pub fn private(&self) -> bool {
         match self {
-            Self::Hotspot(hotspot) => Box::new(hotspot.sessions.iter().map(|session| session.row().into())),
-            Self::Listing(listing) => Box::new(listing.table.rows.iter().map(Into::into)),
-            Self::Resource(_) | Self::Health(_) => Box::new(self.table().rows.into_iter().map(Into::into)),
+            Self::Hotspot => true,
+            Self::Resource | Self::Health => false,
+            Self::Declared(declaration) => declaration.private,
         }
     }
 
-    /// How long the series of a declared plugin are in `/metrics` at most, in bytes.
+    /// The interval between reads; `None`: at each of the site's refreshes.
     #[must_use]
-    pub fn series_length(&self) -> usize {
+    pub fn every(&self) -> Option<Duration> {
+        self.declaration()?.every
+    }
+
+    /// The declaration in the file, unless the plugin is built in.
+    #[must_use]
+    pub fn declaration(&self) -> Option<&Declaration> {
+        if let Self::Declared(declaration) = self { Some(declaration) } else { None }
+    }
+
+    /// The commands of one refresh, which are sent in one write.
+    #[must_use]
+    pub fn commands(&self) -> Vec<Command> {
         match self {
-            Self::Listing(listing) => listing.series_length(),
-            Self::Hotspot(_) | Self::Resource(_) | Self::Health(_) => 0,
+            Self::Hotspot => hotspot::command::refresh(),
+            Self::Resource => vec![resource::command()],
+            Self::Health => vec![health::command()],
+            Self::Declared(declaration) => vec![declaration.command()],
         }
     }
 
-    /// The data as metrics, for `/metrics`: gauges of this data, and counters of all until now.
+    /// The command that counts the rows of the first of [`Self::commands`], where a check of that list is worthwhile.
     #[must_use]
-    pub fn families(&self) -> Vec<Family> {
-        match self {
-            Self::Hotspot(hotspot) => hotspot.families(),
-            Self::Resource(resource) => resource.families(),
-            Self::Health(health) => health.families(),
-            Self::Listing(listing) => listing.families(),
-        }
+    pub fn count(&self) -> Option<Command> {
+        (*self == Self::Hotspot).then(hotspot::command::count_sessions)
     }
 
-    /// The name of a metric that has more series than are kept, where there is one.
-    fn incomplete_metric(&self) -> Option<String> {
-        self.families().into_iter().find(Family::is_incomplete).map(|family| family.name.into_owned())
-    }
-
-    /// Why the data is only a part of what the router said, where it is.
-    #[must_use]
-    pub fn incomplete(&self) -> Option<String> {
-        let left_out = match self {
-            Self::Hotspot(hotspot) => lengths::left_out(hotspot.left_out),
-            Self::Listing(listing) => lengths::left_out(listing.left_out),
-            Self::Health(health) => health.incomplete(),
-            Self::Resource(_) => None,
-        };
-        left_out.or_else(|| self.incomplete_metric().map(|name| format!("too many series of {name}")))
-    }
-
-    /// Bytes of memory that it takes.
-    #[must_use]
-    pub fn cost(&self) -> usize {
-        match self {
-            Self::Hotspot(hotspot) => hotspot.cost(),
-            Self::Health(health) => health.cost(),
-            Self::Listing(listing) => listing.cost(),
-            // A few short texts.
-            Self::Resource(_) => 0,
-        }
-    }
-
-    /// The first of it, up to so many bytes, and why it is only that.
-    #[must_use]
-    pub fn cut(&self, most: usize) -> Option<(Self, String)> {
-        let (cut, kept, of) = match self {
-            Self::Hotspot(hotspot) => {
-                let cut = hotspot.cut(most);
-                let kept = cut.sessions.len();
-                (Self::Hotspot(cut), kept, hotspot.sessions.len())
+    /// Reads the answers, in the order of [`Self::commands`], after the `previous` data from this router. An absent or
+    /// malformed property is unknown; it is no reason to fail.
+    ///
+    /// # Errors
+    ///
+    /// That of the answer which the plugin cannot do without.
+    pub fn read(
+        &self,
+        answers: &[Answer],
+        previous: Option<&Data>,
+        context: &Context,
+    ) -> Result<Data, Error> {
+        Ok(match self {
+            Self::Hotspot => {
+                Data::Hotspot(hotspot::read(answers, previous.and_then(Data::hotspot), context)?)
             }
-            Self::Health(health) => {
-                let cut = health.cut(most);
-                let kept = cut.sensors.len();
-                (Self::Health(cut), kept, health.sensors.len())
+            Self::Resource => Data::Resource(resource::read(answers, context)?),
+            Self::Health => Data::Health(health::read(answers, context)?),
+            Self::Declared(declaration) => {
+                let previous = previous.and_then(Data::listing);
+                Data::Listing(declared::read(declaration, answers, previous, context)?)
             }
-            Self::Listing(listing) => {
-                let cut = listing.cut(most);
-                let kept = cut.table.rows.len();
-                (Self::Listing(cut), kept, listing.table.rows.len())
-            }
-            Self::Resource(_) => return None,
-        };
-        Some((cut, format!("{kept} of {of} rows are kept: the agent has no memory for more")))
+        })
     }
 
-    /// Whether an answer and the changes told disagree, so that it is worth asking again soon.
+    /// The part of `data`, read under an `earlier` declaration of this plugin, that still holds.
     #[must_use]
-    pub fn has_discrepancy(&self) -> bool {
-        matches!(self, Self::Hotspot(hotspot) if hotspot.has_discrepancy())
+    pub fn inherit(&self, data: &Data, earlier: &Self) -> Option<Data> {
+        declared::inherit(self.declaration()?, data.listing()?, earlier.declaration()?).map(Data::Listing)
     }
 
-    /// How many changes were found by asking, though a `listen` should have told them.
+    /// The `listen` command that reports changes between the answers, where there is one.
     #[must_use]
-    pub fn missed_events(&self) -> u64 {
-        match self {
-            Self::Hotspot(hotspot) => hotspot.missed_events,
-            _ => 0,
-        }
-    }
-}
-
-/// The plugins that need no configuration, which is also what a site collects unless told otherwise.
-pub const BUILT_IN: [&str; 3] = ["hotspot", "resource", "health"];
-
-/// The built-in plugin of this name.
-#[must_use]
-pub fn built_in(name: &str) -> Option<Arc<dyn Plugin>> {
-    match name {
-        "hotspot" => Some(Arc::new(hotspot::HotspotPlugin)),
-        "resource" => Some(Arc::new(resource::ResourcePlugin)),
-        "health" => Some(Arc::new(health::HealthPlugin)),
-        _ => None,
+    pub fn listen(&self) -> Option<Command> {
+        (*self == Self::Hotspot).then(hotspot::command::listen)
     }
 }
 
@@ -317,9 +166,9 @@ mod tests {
 
     #[test]
     fn every_built_in_is_found_by_its_own_name() {
-        for name in BUILT_IN {
-            assert_eq!(built_in(name).unwrap().name(), name);
+        for plugin in BUILT_IN {
+            assert_eq!(Plugin::built_in(plugin.name()), Some(plugin));
         }
-        assert!(built_in("leases").is_none());
+        assert_eq!(Plugin::built_in("leases"), None);
     }
 }

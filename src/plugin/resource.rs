@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Answer, Context, Data, Family, Plugin, Table, first, lengths};
+use super::answer::{Answer, first};
+use super::context::Context;
+use super::limits;
+use super::metric::Family;
+use super::table::Table;
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -51,8 +55,7 @@ pub struct Resource {
 
 impl Resource {
     /// What is known, in base units.
-    #[must_use]
-    pub fn families(&self) -> Vec<Family> {
+    pub(super) fn families(&self) -> Vec<Family> {
         let mut info = Family::gauge(
             "mikrotik_system_info",
             "Always 1; the labels say which board, version of RouterOS and architecture it is, and are empty \
@@ -91,8 +94,7 @@ impl Resource {
     }
 
     /// The properties that are known, one a row.
-    #[must_use]
-    pub fn table(&self) -> Table {
+    pub(super) fn table(&self) -> Table {
         let number = |n: Option<u64>| n.map(|n| n.to_string());
         let properties = [
             ("uptime", self.uptime.map(value::format_duration)),
@@ -115,47 +117,33 @@ impl Resource {
     }
 }
 
-pub(super) struct ResourcePlugin;
+/// The command that asks for the resources.
+pub(super) fn command() -> Command {
+    Command::new("/system/resource/print").proplist(&RESOURCE)
+}
 
-impl Plugin for ResourcePlugin {
-    fn name(&self) -> &'static str {
-        "resource"
-    }
-
-    fn title(&self) -> &'static str {
-        "Router"
-    }
-
-    fn private(&self) -> bool {
-        false
-    }
-
-    fn commands(&self) -> Vec<Command> {
-        vec![Command::new("/system/resource/print").proplist(&RESOURCE)]
-    }
-
-    fn read(&self, answers: &[Answer], context: &Context) -> Result<Data, Error> {
-        let row = first(answers)?.rows.first();
-        let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
-        let text = |key, most| raw(key).map(|value| value::short_text(value, most, context.codepage));
-        let number = |key| raw(key).and_then(value::number);
-        Ok(Data::Resource(Resource {
-            uptime: raw("uptime").and_then(value::duration),
-            // The channel in brackets is left out: what compares versions wants the number.
-            version: text("version", lengths::VERSION)
-                .map(|version| version.split(' ').next().unwrap_or_default().to_string()),
-            // Some versions end it with a percent sign.
-            cpu_load_percent: raw("cpu-load").and_then(|v| value::number(v.strip_suffix(b"%").unwrap_or(v))),
-            cpu_count: number("cpu-count"),
-            free_memory: number("free-memory"),
-            total_memory: number("total-memory"),
-            free_storage: number("free-hdd-space"),
-            total_storage: number("total-hdd-space"),
-            architecture: text("architecture-name", lengths::ARCHITECTURE),
-            board: text("board-name", lengths::BOARD),
-            platform: text("platform", lengths::ARCHITECTURE),
-        }))
-    }
+/// Reads the answer to [`command`].
+pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Resource, Error> {
+    let row = first(answers)?.rows.first();
+    let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
+    let text = |key, most| raw(key).map(|value| value::short_text(value, most, context.codepage));
+    let number = |key| raw(key).and_then(value::number);
+    Ok(Resource {
+        uptime: raw("uptime").and_then(value::duration),
+        // The channel in brackets is left out: what compares versions wants the number.
+        version: text("version", limits::VERSION)
+            .map(|version| version.split(' ').next().unwrap_or_default().to_string()),
+        // Some versions end it with a percent sign.
+        cpu_load_percent: raw("cpu-load").and_then(|v| value::number(v.strip_suffix(b"%").unwrap_or(v))),
+        cpu_count: number("cpu-count"),
+        free_memory: number("free-memory"),
+        total_memory: number("total-memory"),
+        free_storage: number("free-hdd-space"),
+        total_storage: number("total-hdd-space"),
+        architecture: text("architecture-name", limits::ARCHITECTURE),
+        board: text("board-name", limits::BOARD),
+        platform: text("platform", limits::ARCHITECTURE),
+    })
 }
 
 #[cfg(test)]
@@ -169,10 +157,7 @@ mod tests {
     fn read(words: &[&str]) -> Resource {
         let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
         let codepage = Codepage::named("windows-1252").unwrap();
-        match ResourcePlugin.read(&[Ok(reply)], &Context::new(Moment::now(), codepage)) {
-            Ok(Data::Resource(resource)) => resource,
-            other => panic!("{other:?}"),
-        }
+        super::read(&[Ok(reply)], &Context::new(Moment::now(), codepage)).unwrap()
     }
 
     #[test]
@@ -191,10 +176,10 @@ mod tests {
         let words: Vec<&str> = ["!re"].into_iter().chain(words.iter().map(String::as_str)).collect();
         let Resource { version, board, architecture, platform, .. } = read(&words);
         for (text, most) in [
-            (version, lengths::VERSION),
-            (board, lengths::BOARD),
-            (architecture, lengths::ARCHITECTURE),
-            (platform, lengths::ARCHITECTURE),
+            (version, limits::VERSION),
+            (board, limits::BOARD),
+            (architecture, limits::ARCHITECTURE),
+            (platform, limits::ARCHITECTURE),
         ] {
             let text = text.unwrap();
             assert!(text.chars().count() == most && text.ends_with("é…"), "{text}");

@@ -1,24 +1,24 @@
-//! What is asked of a router, and what it answers.
+//! A command to a router, and the reply to it.
 
 use std::time::Duration;
 
-use super::error::{self, Error, Trap};
+use super::error::{self, Error, Trap, quote};
 use super::wire::Sentence;
 use crate::memory::Held;
 
-/// A command with its attributes and queries, as it is asked.
+/// A command with its attributes and queries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     pub(super) sentence: Sentence,
     pub(super) limit: Option<Limit>,
 }
 
-/// Where an answer is cut: what is more costs nobody else anything.
+/// Where an answer is truncated, so that it takes nothing from others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Most rows taken.
+    /// Most rows.
     pub rows: usize,
-    /// Most memory taken by the whole answer, in bytes.
+    /// Most memory of the whole answer, in bytes.
     pub bytes: usize,
 }
 
@@ -29,13 +29,13 @@ impl Command {
         Self { sentence: Sentence::from_words([path]), limit: None }
     }
 
-    /// Takes so much of the answer and no more. Without this too long an answer ends the connection.
+    /// Truncates the answer at this limit. Without one, an answer that is too long ends the connection.
     #[must_use]
     pub fn at_most(self, limit: Limit) -> Self {
         Self { limit: Some(limit), ..self }
     }
 
-    /// Adds `=key=value`. The value goes as the bytes it is.
+    /// Adds `=key=value`. The value is sent as these bytes.
     #[must_use]
     pub fn attribute(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
         self.sentence.push_attribute(key.as_bytes(), value.as_ref());
@@ -49,14 +49,14 @@ impl Command {
         self
     }
 
-    /// Adds `?key=value`: only rows where it is so. The value goes as the bytes it is.
+    /// Adds `?key=value`: only rows for which it is true. The value is sent as these bytes.
     #[must_use]
     pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
         self.sentence.push(&[b"?", key.as_bytes(), b"=", value].concat());
         self
     }
 
-    /// The properties wanted; the router leaves out all others.
+    /// Names the properties to send; the router leaves out all others.
     #[must_use]
     pub fn proplist(self, properties: &[&str]) -> Self {
         self.attribute(".proplist", properties.join(","))
@@ -70,39 +70,65 @@ pub struct Reply {
     pub rows: Vec<Sentence>,
     /// `=ret=` of the `!done`: a count, a challenge, a new item's id.
     pub ret: Option<Vec<u8>>,
-    /// The router stopped with these after some rows: the answer is a part of the truth.
+    /// The router stopped with these after some rows, so that others may be missing.
     pub traps: Vec<Trap>,
-    /// There is more than the command's [`Limit`], or than there is memory for, and these are the first.
-    pub is_cut: bool,
-    /// There is more than there is memory for.
+    /// These are the first rows: there are more than the command's [`Limit`] or the memory allows.
+    pub is_truncated: bool,
+    /// There are more rows than the memory allows.
     pub lacks_memory: bool,
-    /// From asking to the end of the answer.
+    /// From the command to the end of the answer.
     pub took: Duration,
     /// What it takes of the memory that all connections share.
     pub held: Held,
 }
 
 impl Reply {
-    /// Why the answer is only a part of the truth, where it is.
+    /// Why the reply is only a part, if it is.
     #[must_use]
-    pub fn partial(&self) -> Option<String> {
-        let trap = self.traps.get(..1).map(error::said);
+    pub fn partial(&self) -> Option<Partial> {
+        if let Some(first) = self.traps.get(..1) {
+            return Some(Partial { message: quote(first), quotes_router: true });
+        }
         let why = if self.lacks_memory { ": the agent has no memory for more" } else { "" };
-        trap.or_else(|| {
-            self.is_cut.then(|| format!("only the first {} rows are taken{why}", self.rows.len()))
-        })
+        self.is_truncated.then(|| format!("only the first {} rows are taken{why}", self.rows.len()).into())
     }
 
-    /// The reply, unless the router refused: traps and not one row.
+    /// The reply, unless the router refused the command: traps and not one row.
     ///
     /// # Errors
     ///
-    /// What the traps say.
+    /// That of the traps.
     pub(super) fn unless_refused(self) -> Result<Self, Error> {
-        if self.rows.is_empty() && !self.traps.is_empty() {
-            Err(self.traps.as_slice().into())
-        } else {
-            Ok(self)
-        }
+        if self.rows.is_empty() && !self.traps.is_empty() { Err(self.traps.into()) } else { Ok(self) }
+    }
+}
+
+/// Why data is only a part of what the router has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partial {
+    /// The reason, for a person.
+    pub message: String,
+    quotes_router: bool,
+}
+
+impl Partial {
+    /// The message without the router's own words, which may contain personal details.
+    #[must_use]
+    pub fn without_quote(&self) -> &str {
+        if self.quotes_router { error::HIDDEN_QUOTE } else { &self.message }
+    }
+}
+
+/// A reason of the agent's own.
+impl From<String> for Partial {
+    fn from(message: String) -> Self {
+        Self { message, quotes_router: false }
+    }
+}
+
+/// A command of several that failed.
+impl From<&Error> for Partial {
+    fn from(error: &Error) -> Self {
+        Self { message: error.message.clone(), quotes_router: error.is_refusal() }
     }
 }

@@ -1,26 +1,19 @@
-//! What went wrong with a router, as its operator must see it: a cause to
-//! sort by, what was found, and what to do.
+//! What went wrong with a router, for its operator: a cause, what was found, and what to do about it.
 
-use std::{fmt, io};
+use std::fmt;
 
 use super::wire;
+use crate::net;
+use crate::net::error::Cause as NetCause;
+use crate::net::tls::Tls;
 use crate::text::visible;
 
-/// Longest text of a router that an error repeats, in characters. It goes to the page, the
-/// JSON and the log; RouterOS's own messages have a tenth of it.
-const MAX_TOLD: usize = 200;
+/// Longest text of a router that an error repeats, in characters. It goes to the page, the JSON and the log; RouterOS's
+/// own messages have a tenth of it.
+const MAX_QUOTE: usize = 200;
 
-/// What the message of a refusal begins with.
-const SAID: &str = "the router said: ";
-
-/// Stands for what the router said.
-const UNTOLD: &str = "the router's answer is shown to the admin";
-
-/// A message, unless it has the router's own words in it.
-#[must_use]
-pub fn without_words(message: &str) -> &str {
-    if message.starts_with(SAID) { UNTOLD } else { message }
-}
+/// Replaces a message that quotes the router, for viewers who are not the admin.
+pub(super) const HIDDEN_QUOTE: &str = "the router's answer is shown to the admin";
 
 /// Why a router's answer did not come. The names are those of the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,27 +22,27 @@ pub enum Cause {
     Dns,
     /// The address answers, the port does not.
     Refused,
-    /// No way to the address.
+    /// There is no route to the address.
     Unreachable,
     /// Nothing answered within `connect_timeout`.
     ConnectTimeout,
     /// The router ended the connection.
     Closed,
-    /// The TLS handshake failed, or the certificate is not to be trusted.
+    /// The TLS handshake failed, or the certificate is not trusted.
     Tls,
     /// The router's `api-ssl` has no certificate.
     TlsNoCertificate,
-    /// The router has another certificate than the pinned one.
+    /// The router's certificate is not the pinned one.
     TlsPin,
     /// The login was refused.
     Auth,
-    /// The login is good but may not do this.
+    /// The user lacks the permission.
     Permission,
     /// This router has no such menu or property.
     Unsupported,
     /// Nothing came from the router for `query_timeout` while a command had no answer.
     QueryTimeout,
-    /// What came is no RouterOS API, or more of it than is taken.
+    /// The data is not the RouterOS API, or exceeds a limit.
     Protocol,
     /// The router's uptime shows a reboot, or a login is refused after it refused connections a moment ago.
     Rebooting,
@@ -77,7 +70,7 @@ impl Cause {
         }
     }
 
-    /// Whether it comes and goes with the link and the router; the others stay until somebody mends them.
+    /// Whether it comes and goes with the link and the router. The others stay until somebody fixes them.
     #[must_use]
     pub fn is_passing(self) -> bool {
         match self {
@@ -173,86 +166,97 @@ impl Cause {
 pub struct Error {
     /// What kind of failure.
     pub cause: Cause,
-    /// What was found, for a person. Holds no secret.
+    /// What was found, for a person. Contains no secret.
     pub message: String,
     /// What to do about it.
     pub hint: &'static str,
+    /// What the router answered, if it refused a command. The message repeats it.
+    pub traps: Vec<Trap>,
 }
 
-/// What the system says when this process, or all of them, have as many files open as they may: `EMFILE`, `ENFILE`.
-const NO_DESCRIPTOR: [i32; 2] = [24, 23];
-
 impl Error {
-    /// An error with its message.
+    /// An error with the usual hint of its cause.
     pub fn new(cause: Cause, message: impl Into<String>) -> Self {
-        Self { cause, message: message.into(), hint: cause.hint() }
+        Self { cause, message: message.into(), hint: cause.hint(), traps: Vec::new() }
     }
 
-    /// Why a connection could not be made.
-    pub(super) fn connecting(error: &io::Error) -> Self {
-        use io::ErrorKind as Kind;
-        if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
-            let hint = "Each site and each connection to the page takes one. Raise the limit of this process: LimitNOFILE= \
-                of the service, or ulimit -n. On the router there is nothing to do";
-            return Self {
-                hint,
-                ..Self::new(Cause::Unreachable, format!("this machine has no more: {error}"))
-            };
-        }
-        let cause = match error.kind() {
-            Kind::ConnectionRefused => Cause::Refused,
-            Kind::TimedOut => Cause::ConnectTimeout,
-            Kind::ConnectionReset | Kind::ConnectionAborted => Cause::Closed,
-            _ => Cause::Unreachable,
+    fn with_hint(cause: Cause, message: impl Into<String>, hint: &'static str) -> Self {
+        Self { hint, ..Self::new(cause, message) }
+    }
+
+    /// A connection, secured by `tls`, that could not be made.
+    #[must_use]
+    pub fn connecting(error: net::error::Error, tls: &Tls) -> Self {
+        let net::error::Error { cause, mut message } = error;
+        let (cause, hint) = match cause {
+            NetCause::Dns => (Cause::Dns, None),
+            // The usual hint would turn on the API without TLS.
+            NetCause::Refused if *tls != Tls::Off => (Cause::Refused, Some(HINT_TLS_REFUSED)),
+            NetCause::Refused => (Cause::Refused, None),
+            NetCause::Unreachable => (Cause::Unreachable, None),
+            NetCause::NoDescriptor => (Cause::Unreachable, Some(HINT_NO_DESCRIPTOR)),
+            NetCause::Timeout => (Cause::ConnectTimeout, None),
+            NetCause::Closed => (Cause::Closed, None),
+            // The port accepts connections: it may belong to a service without TLS.
+            NetCause::HandshakeTimeout => (Cause::ConnectTimeout, Some(HINT_NO_TLS)),
+            NetCause::HandshakeClosed => (Cause::Closed, Some(HINT_NO_TLS)),
+            NetCause::HandshakeRefused => {
+                message += ": usually api-ssl has no certificate";
+                (Cause::TlsNoCertificate, None)
+            }
+            NetCause::NoTls => (Cause::Tls, Some(HINT_NO_TLS)),
+            NetCause::OldTls => (Cause::Tls, Some(HINT_OLD_TLS)),
+            NetCause::Pin => (Cause::TlsPin, None),
+            NetCause::NoKey => (Cause::Tls, Some(HINT_NO_KEY)),
+            NetCause::WeakCertificate => (Cause::Tls, Some(HINT_WEAK_CERTIFICATE)),
+            NetCause::Certificate => (Cause::Tls, Some(HINT_CERTIFICATE)),
+            NetCause::Tls => (Cause::Tls, None),
         };
-        Self::new(cause, error.to_string())
+        Self::with_hint(cause, message, hint.unwrap_or(cause.hint()))
     }
 
-    /// A login that the router refused with this message.
-    pub(super) fn login_refused(message: String, credentials: [&[u8]; 2]) -> Self {
+    /// A login that the router refused with this error.
+    pub(super) fn login_refused(refused: Self, credentials: [&[u8]; 2]) -> Self {
         const HINT: &str = "The user or the password starts or ends with a space or quote. Files of variables may keep \
             their quotes: remove them unless the router has them, too. On the router: /user print detail";
         let is_odd = |byte: Option<&u8>| byte.is_some_and(|byte| b"\"' \t".contains(byte));
-        let error = Self::new(Cause::Auth, message);
-        if credentials.iter().any(|text| is_odd(text.first()) || is_odd(text.last())) {
-            return Self { hint: HINT, ..error };
-        }
-        error
+        let has_odd_ends = credentials.iter().any(|text| is_odd(text.first()) || is_odd(text.last()));
+        let hint = if has_odd_ends { HINT } else { Cause::Auth.hint() };
+        Self { cause: Cause::Auth, hint, ..refused }
     }
 
-    /// What a router sent as the challenge of its login is none, and is not answered.
+    /// The router's challenge has another form, and is not answered.
     pub(super) fn no_challenge() -> Self {
         const HINT: &str = "No password was sent, nor a digest of one. login: Challenge is for RouterOS before 6.43; remove \
             it for later versions. Otherwise something else may answer at this address. On the router: /system resource \
             print, /ip service print";
         let message = "the router sent no challenge of 32 hexadecimal digits to respond to";
-        Self { hint: HINT, ..Self::new(Cause::Protocol, message) }
+        Self::with_hint(Cause::Protocol, message, HINT)
     }
 
-    /// Whether the router answered, and this is what it said.
+    /// Whether the router refused the command.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
-        self.message.starts_with(SAID)
+        !self.traps.is_empty()
     }
 
-    /// The same without the router's own words, which may have people in them.
+    /// The same without the router's own words, which may contain personal details.
     #[must_use]
-    pub fn without_words(&self) -> Self {
-        let mut error = self.clone();
-        // An answer that can't be used is described by what is in it.
-        if self.cause == Cause::Protocol {
-            error.message = UNTOLD.into();
+    pub fn without_quote(&self) -> Self {
+        // An answer in an unknown form is described by its content.
+        if self.is_refusal() || self.cause == Cause::Protocol {
+            return Self::with_hint(self.cause, HIDDEN_QUOTE, self.hint);
         }
-        Self { message: without_words(&error.message).into(), ..error }
+        self.clone()
     }
 
-    /// Whether the row that a command was about is not there (any more).
+    /// Whether the item that a command named does not exist (any more).
     #[must_use]
     pub fn is_missing_item(&self) -> bool {
-        self.is_refusal() && self.message.contains("no such item")
+        self.traps.iter().any(|trap| trap.message.contains("no such item"))
     }
 
-    /// A login was answered and nothing larger ever came, as on a path that drops large packets.
+    /// The router answered a login, and nothing larger arrived, as on a path that drops large packets.
     pub(crate) fn only_small_answers(silent: &Self) -> Self {
         const HINT: &str = "The login was answered and nothing after it. If that repeats, the path may drop large packets: \
             lower the MTU of the VPN or the PPPoE link, or on the router: /ip firewall mangle add chain=output \
@@ -260,16 +264,11 @@ impl Error {
         Self { hint: HINT, ..silent.clone() }
     }
 
-    /// What came over a plain connection is TLS.
+    /// The peer of a plain connection sent TLS.
     pub(super) fn speaks_tls() -> Self {
         const HINT: &str =
             "This is api-ssl. Give the site tls: Pin(…), or the port of api, 8728, under hosts";
-        Self { hint: HINT, ..Self::new(Cause::Tls, "what answers at this port speaks TLS") }
-    }
-
-    /// Why an open connection is of no use any more.
-    pub(super) fn lost(error: &io::Error) -> Self {
-        Self::new(Cause::Closed, format!("the connection was lost: {error}"))
+        Self::with_hint(Cause::Tls, "what answers at this port speaks TLS", HINT)
     }
 }
 
@@ -295,8 +294,8 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// What kind of failure the router's words tell. Versions word it differently,
-    /// so parts of the text decide, and the number that some of them end with.
+    /// What kind of failure it is. The words differ by version, so parts of the text decide, and the number that some of
+    /// them end with.
     #[must_use]
     pub fn cause(&self) -> Cause {
         const WORDS: [(&str, Cause); 9] = [
@@ -310,48 +309,67 @@ impl Trap {
             ("std failure: timeout", Cause::QueryTimeout),
             ("(13)", Cause::QueryTimeout),
         ];
-        // A number counts at the end only: a name in the message may hold one, too.
-        let says = |words: &str| {
+        // A number counts at the end only, because a name in the message may contain one, too.
+        let has = |words: &str| {
             self.message.contains(words) && (!words.starts_with('(') || self.message.ends_with(words))
         };
-        let found = WORDS.iter().find(|(words, _)| says(words));
+        let found = WORDS.iter().find(|(words, _)| has(words));
         found.map_or(Cause::Protocol, |&(_, cause)| cause)
     }
 }
 
-/// The failure that these traps tell together; the first decides, for those that
-/// follow it only explain.
-impl From<&[Trap]> for Error {
-    fn from(traps: &[Trap]) -> Self {
+/// The error of a command that the router refused. The first trap decides, because those after it only explain.
+impl From<Vec<Trap>> for Error {
+    fn from(traps: Vec<Trap>) -> Self {
+        const HINT: &str =
+            "The router refused the command in these words. Its log may say more. On the router: /log print";
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
-        let error = Self::new(cause, said(traps));
-        match cause {
-            // It speaks the API well, and only refuses this.
-            Cause::Protocol => Self {
-                hint: "The router refused the command in these words. Its log may say more. On the router: /log print",
-                ..error
-            },
-            _ => error,
-        }
+        // The router speaks the API, and only refuses this command.
+        let hint = if cause == Cause::Protocol { HINT } else { cause.hint() };
+        Self { cause, message: quote(&traps), hint, traps }
     }
 }
 
-/// The words of all traps of an answer.
-pub(super) fn said(traps: &[Trap]) -> String {
+/// A message with the router's own words.
+pub(super) fn quote(traps: &[Trap]) -> String {
     let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-    format!("{SAID}{}", messages.join("; "))
+    format!("the router said: {}", messages.join("; "))
 }
 
-/// A router's words as an error may repeat them: one line, of bounded length.
-pub(super) fn told(words: &[u8]) -> String {
+/// A router's words as an error may repeat them: one line of bounded length.
+pub(super) fn sanitize(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { visible(c) });
-    let mut told: String = line.take(MAX_TOLD).collect();
-    if text.chars().nth(MAX_TOLD).is_some() {
-        told.push('…');
+    let mut sanitized: String = line.take(MAX_QUOTE).collect();
+    if text.chars().nth(MAX_QUOTE).is_some() {
+        sanitized.push('…');
     }
-    told
+    sanitized
 }
+
+const HINT_NO_DESCRIPTOR: &str = "Each site and each connection to the page takes one. Raise the limit of this process: \
+    LimitNOFILE= of the service, or ulimit -n. On the router there is nothing to do";
+
+const HINT_OLD_TLS: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
+    api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
+
+const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
+    either may be limited to other addresses, or api-ssl be without a certificate. On the router: \
+    /ip service print detail where name~\"api\"";
+
+const HINT_TLS_REFUSED: &str = "The service may be off or on another port. On the router: /ip service print, then \
+    /ip service enable [find name=api-ssl and !dynamic], which needs a certificate: /ip service print detail where name=api-ssl";
+
+const HINT_NO_KEY: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
+    See whose address it is, on the way there and on the router: /ip address print";
+
+const HINT_WEAK_CERTIFICATE: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
+    key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \
+    /certificate sign api2, then /ip service set [find name=api-ssl and !dynamic] certificate=api2, and its fingerprint into tls: Pin(…)";
+
+const HINT_CERTIFICATE: &str = "A certificate that the router signed itself is best pinned: tls: Pin(\"sha256:…\") \
+    with the fingerprint of /certificate print detail. For Ca, sign one with the host's name or address in \
+    subject-alt-name, and an RSA key of 2048 bits or more";
 
 #[cfg(test)]
 mod tests {
@@ -377,9 +395,9 @@ mod tests {
 
     #[test]
     fn a_routers_words_stay_one_bounded_line() {
-        assert_eq!(told(b"no\r\nsuch\x1b[1m \xff"), "no  such [1m \u{fffd}");
-        assert_eq!(told("a\u{202e}b\u{2028}c\u{e0041}".as_bytes()), "a\u{fffd}b\u{fffd}c\u{fffd}");
-        assert_eq!(told("ẹ".repeat(MAX_TOLD).as_bytes()), "ẹ".repeat(MAX_TOLD));
-        assert_eq!(told("ẹ".repeat(MAX_TOLD + 1).as_bytes()), "ẹ".repeat(MAX_TOLD) + "…");
+        assert_eq!(sanitize(b"no\r\nsuch\x1b[1m \xff"), "no  such [1m \u{fffd}");
+        assert_eq!(sanitize("a\u{202e}b\u{2028}c\u{e0041}".as_bytes()), "a\u{fffd}b\u{fffd}c\u{fffd}");
+        assert_eq!(sanitize("ẹ".repeat(MAX_QUOTE).as_bytes()), "ẹ".repeat(MAX_QUOTE));
+        assert_eq!(sanitize("ẹ".repeat(MAX_QUOTE + 1).as_bytes()), "ẹ".repeat(MAX_QUOTE) + "…");
     }
 }

@@ -1,4 +1,4 @@
-//! A menu that is followed with `listen`: what changes, as it changes.
+//! The `listen` command, which reports the changes of a menu as they happen.
 
 use smol::channel::{self, Receiver};
 use smol::future::pending;
@@ -8,30 +8,30 @@ use super::command::Command;
 use super::error::Error;
 use super::wire::Sentence;
 
-/// A `listen` under way over a connection. Dropping it tells the router to stop.
+/// A running `listen`. Dropping it asks the router to stop.
 ///
-/// Each change is a `!re` sentence with an `.id`: a row that is new, with all of its properties;
-/// one that changed, perhaps with the changed ones alone; or one that is gone, with `.dead`. What
-/// was there before is not told, nor are counters.
+/// Each change is a `!re` sentence with an `.id`: a new row with all of its properties; a changed one, perhaps with the
+/// changed properties only; or a removed one with `.dead`. Rows that were there before are not reported, nor are
+/// counters.
 #[derive(Debug)]
 pub struct Listen {
     client: Client,
     tag: u64,
-    /// Told when there may be something to take.
+    /// Receives a message when there may be something to take.
     woken: Receiver<()>,
 }
 
 impl Client {
-    /// Follows a menu with its `listen` command, for as long as the result is held.
+    /// Starts a `listen`, which runs until the result is dropped.
     ///
-    /// RouterOS replays nothing of what is there: to know all, ask for it too, after this.
+    /// RouterOS does not report the rows that exist already: print them after this.
     #[must_use]
     pub fn listen(&self, Command { mut sentence, .. }: Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
         let mut multiplexer = self.multiplexer();
         let tag = multiplexer.next_tag();
-        sentence.push(format!(".tag={tag}").as_bytes());
-        multiplexer.follow(tag, &sentence, wake);
+        sentence.push_tag(tag);
+        multiplexer.listen(tag, &sentence, wake);
         drop(multiplexer);
         self.wake();
         Listen { client: self.clone(), tag, woken }
@@ -39,7 +39,7 @@ impl Client {
 }
 
 impl Listen {
-    /// Waits until something may have changed. Nothing is lost where this is given up.
+    /// Waits until something may have changed. Dropping the future loses nothing.
     pub async fn changed(&self) {
         // The end of the connection wakes the reader, too, and `take` returns it. A closed channel is no wake-up: a
         // reader that loops would never let the executor go.
@@ -48,12 +48,12 @@ impl Listen {
         }
     }
 
-    /// The changes that have come and were not taken yet, in their order.
+    /// The changes that have arrived and were not taken yet, in their order.
     ///
     /// # Errors
     ///
-    /// Why nothing comes any more, once all has been taken: the router refused or interrupted the
-    /// `listen`, or the connection has ended.
+    /// Why no more changes arrive, once all have been taken: the router refused or interrupted the `listen`, or the
+    /// connection has ended.
     pub fn take(&self) -> Result<Vec<Sentence>, Error> {
         self.client.multiplexer().take_changes(self.tag)
     }
@@ -61,8 +61,8 @@ impl Listen {
 
 impl Drop for Listen {
     fn drop(&mut self) {
-        let tell = self.client.multiplexer().unfollow(self.tag);
-        if tell {
+        let is_running = self.client.multiplexer().unlisten(self.tag);
+        if is_running {
             self.client.cancel(self.tag);
         }
     }
@@ -80,7 +80,7 @@ mod tests {
 
     fn listen() -> (Listen, client::Connection, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
-        let (client, connection) = client::over(Async::new(near).unwrap());
+        let (client, connection) = client::over(Box::new(Async::new(near).unwrap()));
         (client.listen(Command::new("/ip/hotspot/active/listen")), connection, far)
     }
 
@@ -100,9 +100,9 @@ mod tests {
     fn a_closed_channel_wakes_nobody() {
         let (listen, _connection, _far) = listen();
         smol::block_on(async {
-            // The first look is always worth it.
+            // The first check is always worthwhile.
             listen.changed().await;
-            listen.client.multiplexer().unfollow(listen.tag);
+            listen.client.multiplexer().unlisten(listen.tag);
             assert!(poll_once(listen.changed()).await.is_none(), "a reader that loops would never pause");
         });
     }

@@ -1,17 +1,14 @@
-//! The RouterOS API: how to speak it, and nothing about hotspots.
+//! The RouterOS API: the protocol and a client, independent of hotspots.
 //!
-//! [`wire`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] makes the sentences that log in,
-//! [`connect`] opens a connection, over [`tls`] where it is to be, [`client`] asks over it,
-//! [`listen`] follows what changes, [`error`] says what went wrong.
+//! [`wire`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] builds the sentences of a login,
+//! [`client`] connects and sends commands, [`listen`] follows changes, [`error`] is what can go wrong.
 
 pub mod client;
 pub mod codepage;
 mod command;
-pub mod connect;
 pub mod error;
 pub mod listen;
 pub mod login;
 mod multiplexer;
-pub mod tls;
 pub mod value;
 pub mod wire;

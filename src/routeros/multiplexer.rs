@@ -1,52 +1,50 @@
-//! The commands under way over one connection, and the answers as they come in by tag.
+//! The commands in flight over one connection, and the routing of answers to them by tag.
 //!
-//! No I/O. What a router can make this side hold is bounded: an answer by [`MAX_ROWS`], all
-//! answers together by [`MAX_REPLY`], answers that nobody waits for by dropping them, and
-//! an endless run of those by [`MAX_STRAY`]. An answer with a limit of its own is cut where it
-//! passes that, or where the rest needs the room: the router is told to stop, and what still comes
-//! of it is dropped. So is any answer that does not fit into the memory which all connections share, see
+//! No I/O. What a router can make the client hold is bounded: one answer by [`MAX_ROWS`], all answers together by
+//! [`MAX_REPLY`], and answers to nothing asked are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer that passes
+//! its command's own limit, or takes room that others need, is truncated: the router is asked to stop, and the rest of
+//! the answer is dropped. So is any answer that does not fit into the memory which all connections share, see
 //! [`Replies`](crate::memory::Replies).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use smol::channel::Sender;
 
 use super::command::{Command, Limit, Reply};
-use super::error::{Cause, Error, Trap, told};
+use super::error::{Cause, Error, Trap, sanitize};
 use super::value;
 use super::wire::Sentence;
 use crate::memory::{Account, Held, Turn};
 
-/// Most rows taken in answer to one command: a few times the largest hotspot known, and as
-/// many as still fit an answer of ours.
+/// Most rows of one answer: a few times the largest hotspot known, and as many as still fit a response of the agent.
 pub const MAX_ROWS: usize = 16_384;
 
-/// Most memory taken by the answers under way over one connection, in bytes. 10,000 active
-/// users with all their columns take half of it.
+/// Most memory of all answers in flight over one connection, in bytes. 10,000 active users with all their columns take
+/// half of it.
 pub const MAX_REPLY: usize = 8 * 1024 * 1024;
 
 /// Most traps kept of one answer. An unknown menu gives two.
 const MAX_TRAPS: usize = 8;
 
-/// Most sentences in a row that answer nothing asked. Some come after a `/cancel`
-/// or a deadline, as many as the rows of one answer at most.
-pub const MAX_STRAY: usize = MAX_ROWS;
+/// Most sentences in a row that answer nothing asked. Some arrive after a `/cancel` or a deadline, as many as the rows
+/// of one answer at most.
+pub const MAX_UNSOLICITED: usize = MAX_ROWS;
 
-/// Most sentences dropped of one answer that was cut. A router that heeds the `/cancel` has a few
-/// thousand on their way; one that does not has sent its largest menus whole by then.
+/// Most sentences dropped of one truncated answer. A router that obeys the `/cancel` has a few thousand in transit; one
+/// that does not has sent its largest menus completely by then.
 pub const MAX_DROPPED: usize = 262_144;
 
-/// Most answers that were cut and have not ended yet. Where there are more, the router never ends
-/// them, and what comes of the oldest counts as an answer to nothing asked.
-const MAX_CUT: usize = 64;
+/// Most truncated answers that have not ended yet. If there are more, the router never ends them, and further sentences
+/// of the oldest answer nothing asked.
+const MAX_TRUNCATED: usize = 64;
 
-/// Most bytes waiting to be sent. Commands are a few hundred bytes; this many wait only
-/// when the router has stopped reading.
+/// Most bytes waiting to be sent. Commands are a few hundred bytes; this many wait only if the router has stopped
+/// reading.
 const MAX_OUTGOING: usize = 256 * 1024;
 
-/// What asking has cost so far, since the connection began.
+/// What a connection has cost so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionUsage {
     /// Bytes sent.
@@ -55,31 +53,27 @@ pub struct ConnectionUsage {
     pub received_bytes: u64,
     /// Commands sent, logins included.
     pub commands: u64,
-    /// Commands whose answer has ended, be it a refusal.
+    /// Commands whose answer has ended, including refusals.
     pub answered: u64,
     /// Sentences that answered nothing asked.
-    pub stray: u64,
+    pub unsolicited: u64,
 }
 
-/// What the client and the connection both know.
+/// The state that the client and the connection share.
 #[derive(Debug, Default)]
 pub(super) struct Multiplexer {
     last_tag: u64,
-    /// Commands without an answer yet, by tag. A login has none.
-    pending: HashMap<Option<u64>, Pending>,
-    /// Answers that were cut and have not ended, by tag, with how many sentences were dropped since.
-    cut: BTreeMap<u64, usize>,
-    /// Menus that are followed, by tag.
-    followed: HashMap<u64, Followed>,
-    /// Bytes to be sent: whole sentences, in their order.
+    /// Commands whose answer has not ended, by tag. A login has no tag.
+    in_flight: BTreeMap<Option<u64>, InFlight>,
+    /// Bytes to be sent: whole sentences in their order.
     outgoing: Vec<u8>,
-    /// Why no more commands are taken.
+    /// Why no more commands are accepted.
     ended: Option<Error>,
-    /// Sentences since the last that answered something.
-    stray_run: usize,
-    /// When bytes last came from the router.
+    /// Unsolicited sentences since the last that answered something.
+    unsolicited_run: usize,
+    /// When bytes last arrived from the router.
     received_at: Option<Instant>,
-    /// When a silent router was last asked once more.
+    /// When the last probe was sent to a silent router.
     probed_at: Option<Instant>,
     usage: ConnectionUsage,
     /// What the answers of this connection take of the memory that all connections share.
@@ -91,35 +85,46 @@ pub(super) struct Multiplexer {
 /// A command's outcome.
 pub(super) type Answer = Result<Reply, Error>;
 
+/// What happens to the sentences of an answer.
 #[derive(Debug)]
-struct Pending {
-    /// What has come so far, with what that costs.
+enum InFlight {
+    /// They are collected.
+    Reply(PendingReply),
+    /// They are changes of a menu.
+    Listen(PendingChanges),
+    /// They are dropped because the answer was truncated; so many were until now.
+    Truncated(usize),
+}
+
+#[derive(Debug)]
+struct PendingReply {
+    /// What has arrived so far, and what that takes of the memory.
     reply: Reply,
     limit: Option<Limit>,
     began: Instant,
     answer: Sender<Answer>,
 }
 
-/// A menu that is followed: what came and nobody has taken yet.
+/// Changes of a menu that were not taken yet.
 #[derive(Debug)]
-struct Followed {
+struct PendingChanges {
     changes: Vec<Sentence>,
     held: Held,
     traps: Vec<Trap>,
-    /// Why nothing more comes.
+    /// Why no more changes arrive.
     ended: Option<Error>,
     wake: Sender<()>,
 }
 
 impl Multiplexer {
-    /// A tag not used before over this connection; 0 is never given out.
+    /// A tag that was not used before over this connection, and is not 0.
     pub(super) fn next_tag(&mut self) -> u64 {
         self.last_tag += 1;
         self.last_tag
     }
 
-    /// Queues a command to be sent; its answer, or why there is none, goes to `answer`.
-    pub(super) fn ask(
+    /// Queues a command to be sent. `answer` receives its reply, or why there is none.
+    pub(super) fn call(
         &mut self,
         tag: Option<u64>,
         sentence: &Sentence,
@@ -131,17 +136,17 @@ impl Multiplexer {
             return;
         }
         let reply = Reply { held: Held::new(self.account.clone()), ..Reply::default() };
-        let pending = Pending { reply, limit, began: Instant::now(), answer };
-        self.pending.insert(tag, pending);
+        let pending = PendingReply { reply, limit, began: Instant::now(), answer };
+        self.in_flight.insert(tag, InFlight::Reply(pending));
     }
 
-    /// Queues a `listen` to be sent; `wake` is told when there is something to take.
-    pub(super) fn follow(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
+    /// Queues a `listen` to be sent. `wake` receives a message when there is something to take.
+    pub(super) fn listen(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
         let ended = self.queue(sentence).err();
         let _ = wake.try_send(());
         let held = Held::new(self.account.clone());
-        let followed = Followed { changes: Vec::new(), held, traps: Vec::new(), ended, wake };
-        self.followed.insert(tag, followed);
+        let pending = PendingChanges { changes: Vec::new(), held, traps: Vec::new(), ended, wake };
+        self.in_flight.insert(Some(tag), InFlight::Listen(pending));
     }
 
     fn queue(&mut self, sentence: &Sentence) -> Result<(), Error> {
@@ -156,53 +161,69 @@ impl Multiplexer {
         Ok(())
     }
 
-    /// Queues a `/cancel` of a command. Its own answer is of no interest, and is passed over.
+    /// Queues a sentence whose answer is ignored, with a tag of its own. If it can't be queued, the connection has ended
+    /// or the router has stopped reading, so nothing is lost.
+    fn queue_unanswered(&mut self, mut sentence: Sentence) {
+        sentence.push_tag(self.next_tag());
+        let _ = self.queue(&sentence);
+    }
+
+    /// Queues a `/cancel` of a command.
     pub(super) fn cancel(&mut self, tag: u64) {
-        let cancel = self.next_tag();
-        let words = ["/cancel".into(), format!("=tag={tag}"), format!(".tag={cancel}")];
-        // Where it can't be told, the router has gone or has stopped reading.
-        let _ = self.queue(&Sentence::from_words(words));
+        self.queue_unanswered(Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
     }
 
-    /// Forgets a command: its answer, if it still comes, is passed over. One that has a limit may be of any length.
+    /// Queues a command to a silent router: that anything arrives is the sign of life.
+    pub(super) fn probe(&mut self, command: Command) {
+        self.probed_at = Some(Instant::now());
+        self.queue_unanswered(command.sentence);
+    }
+
+    /// Forgets a command whose caller is gone. Its answer may have any length if it has a limit.
     pub(super) fn forget(&mut self, tag: Option<u64>) {
-        let forgotten = self.pending.remove(&tag);
-        if let (Some(Pending { limit: Some(_), .. }), Some(tag)) = (forgotten, tag) {
-            self.pass_over(tag);
-        }
-    }
-
-    /// Takes the changes that have come to a followed menu.
-    ///
-    /// # Errors
-    ///
-    /// Why none will come any more, once all have been taken.
-    pub(super) fn take_changes(&mut self, tag: u64) -> Result<Vec<Sentence>, Error> {
-        let Some(followed) = self.followed.get_mut(&tag) else { return Ok(Vec::new()) };
-        match &followed.ended {
-            Some(error) if followed.changes.is_empty() => Err(error.clone()),
-            ended => {
-                // One wake-up may have stood for the last change and the end.
-                if ended.is_some() {
-                    let _ = followed.wake.try_send(());
-                }
-                followed.held.release();
-                Ok(std::mem::take(&mut followed.changes))
+        if let Some(InFlight::Reply(pending)) = self.in_flight.get(&tag) {
+            let has_limit = pending.limit.is_some();
+            self.in_flight.remove(&tag);
+            if has_limit {
+                self.drop_rest(tag);
             }
         }
     }
 
-    /// Follows a menu no longer. Gives whether the router has to be told.
-    pub(super) fn unfollow(&mut self, tag: u64) -> bool {
-        self.followed.remove(&tag).is_some_and(|followed| followed.ended.is_none())
+    /// Takes the changes that have arrived for a `listen`.
+    ///
+    /// # Errors
+    ///
+    /// Why no more changes arrive, once all have been taken.
+    pub(super) fn take_changes(&mut self, tag: u64) -> Result<Vec<Sentence>, Error> {
+        let Some(InFlight::Listen(pending)) = self.in_flight.get_mut(&Some(tag)) else {
+            return Ok(Vec::new());
+        };
+        match &pending.ended {
+            Some(error) if pending.changes.is_empty() => Err(error.clone()),
+            ended => {
+                // One wake-up may have stood for the last change and the end.
+                if ended.is_some() {
+                    let _ = pending.wake.try_send(());
+                }
+                pending.held.release();
+                Ok(std::mem::take(&mut pending.changes))
+            }
+        }
     }
 
-    /// Whether there is something to be sent.
+    /// Ends a `listen`. Returns whether the router still has to be asked to stop.
+    pub(super) fn unlisten(&mut self, tag: u64) -> bool {
+        let removed = self.in_flight.remove(&Some(tag));
+        matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. })))
+    }
+
+    /// Whether there is something to send.
     pub(super) fn has_outgoing(&self) -> bool {
         !self.outgoing.is_empty()
     }
 
-    /// Gives away what is to be sent.
+    /// Takes what is to be sent.
     pub(super) fn take_outgoing(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outgoing)
     }
@@ -216,97 +237,111 @@ impl Multiplexer {
         self.received_at = Some(Instant::now());
     }
 
-    /// When bytes last came from the router.
+    /// Notes that the connection is not read for now, so that it does not count as the router's silence.
+    pub(super) fn note_waiting(&mut self) {
+        self.received_at = Some(Instant::now());
+    }
+
+    /// When bytes last arrived from the router.
     pub(super) fn received_at(&self) -> Option<Instant> {
         self.received_at
     }
 
-    /// When the router was last asked once more after a silence, for all open commands together.
+    /// When a silent router was last probed, for all commands together.
     pub(super) fn probed_at(&self) -> Option<Instant> {
         self.probed_at
-    }
-
-    /// Queues a command whose answer is of no interest: that something comes is the sign of life.
-    pub(super) fn probe(&mut self, command: Command) {
-        self.probed_at = Some(Instant::now());
-        let Command { mut sentence, .. } = command;
-        sentence.push(format!(".tag={}", self.next_tag()).as_bytes());
-        // Where it can't be queued, the router has gone or has stopped reading.
-        let _ = self.queue(&sentence);
     }
 
     pub(super) fn usage(&self) -> ConnectionUsage {
         self.usage
     }
 
-    /// Ends it: every command without an answer gets the error, and so does each asked later.
+    /// Ends the connection: each command without an answer gets the error, and so does each later one.
     pub(super) fn end(&mut self, error: &Error) {
-        for (_, pending) in self.pending.drain() {
-            let _ = pending.answer.try_send(Err(error.clone()));
-        }
-        for followed in self.followed.values_mut() {
-            followed.ended.get_or_insert_with(|| error.clone());
-            let _ = followed.wake.try_send(());
-        }
+        self.in_flight.retain(|_, in_flight| match in_flight {
+            InFlight::Reply(pending) => {
+                let _ = pending.answer.try_send(Err(error.clone()));
+                false
+            }
+            InFlight::Listen(pending) => {
+                pending.ended.get_or_insert_with(|| error.clone());
+                let _ = pending.wake.try_send(());
+                true
+            }
+            InFlight::Truncated(_) => false,
+        });
         self.ended.get_or_insert_with(|| error.clone());
     }
 
-    /// Takes one sentence from the router to the command that it answers.
+    /// Routes one sentence from the router to the command that it answers.
     ///
     /// # Errors
     ///
     /// When the router ended the session or passed a limit: the connection is of no use any more.
-    pub(super) fn take(&mut self, sentence: Sentence) -> Result<(), Error> {
+    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
         if sentence.first() == b"!fatal" {
             return Err(fatal(&sentence));
         }
-        // A tag that is no number was never ours.
+        // The client's tags are numbers from 1 on.
         let tag = sentence.tag().map(|tag| value::number(tag).unwrap_or(0));
-        if let Some(followed) = tag.and_then(|tag| self.followed.get_mut(&tag)) {
-            self.stray_run = 0;
-            followed.held.add(sentence.cost());
-            followed.take(sentence)?;
-            return self.within_bounds();
+        match self.in_flight.get_mut(&tag) {
+            Some(InFlight::Listen(pending)) => {
+                self.unsolicited_run = 0;
+                pending.held.add(sentence.cost());
+                pending.receive(sentence)?;
+                self.hold_within_limits()
+            }
+            Some(InFlight::Reply(pending)) => {
+                self.unsolicited_run = 0;
+                if pending.is_full(&sentence) {
+                    self.truncate(tag, false);
+                    return Ok(());
+                }
+                pending.reply.held.add(sentence.cost());
+                self.hold_within_limits()?;
+                self.collect(tag, sentence)
+            }
+            Some(InFlight::Truncated(dropped)) => {
+                *dropped += 1;
+                self.usage.unsolicited += 1;
+                if *dropped > MAX_DROPPED {
+                    return Err(protocol(format!(
+                        "an answer went on for {MAX_DROPPED} sentences after its /cancel"
+                    )));
+                }
+                if sentence.first() == b"!done" {
+                    self.in_flight.remove(&tag);
+                }
+                Ok(())
+            }
+            None => {
+                self.usage.unsolicited += 1;
+                self.unsolicited_run += 1;
+                if self.unsolicited_run > MAX_UNSOLICITED {
+                    return Err(protocol(format!(
+                        "{MAX_UNSOLICITED} sentences came that answer nothing asked"
+                    )));
+                }
+                Ok(())
+            }
         }
-        if let Some(dropped) = tag.and_then(|tag| self.cut.get_mut(&tag)) {
-            self.usage.stray += 1;
-            *dropped += 1;
-            if *dropped > MAX_DROPPED {
-                return Err(protocol(format!(
-                    "an answer went on for {MAX_DROPPED} sentences after its /cancel"
-                )));
-            }
-            if sentence.first() == b"!done" {
-                self.cut.retain(|cut, _| Some(*cut) != tag);
-            }
-            return Ok(());
-        }
-        let Some(pending) = self.pending.get_mut(&tag) else {
-            self.usage.stray += 1;
-            self.stray_run += 1;
-            if self.stray_run > MAX_STRAY {
-                return Err(protocol(format!("{MAX_STRAY} sentences came that answer nothing asked")));
-            }
+    }
+
+    /// Adds a sentence to the reply with this tag.
+    fn collect(&mut self, tag: Option<u64>, sentence: Sentence) -> Result<(), Error> {
+        // The reply may just have been truncated.
+        let Some(InFlight::Reply(PendingReply { reply, .. })) = self.in_flight.get_mut(&tag) else {
             return Ok(());
         };
-        self.stray_run = 0;
-        if pending.is_full(&sentence) {
-            self.cut(tag, false);
-            return Ok(());
-        }
-        pending.reply.held.add(sentence.cost());
-        self.within_bounds()?;
-        // It may have been cut just now.
-        let Some(pending) = self.pending.get_mut(&tag) else { return Ok(()) };
         match sentence.first() {
-            b"!re" if pending.reply.rows.len() == MAX_ROWS => {
+            b"!re" if reply.rows.len() == MAX_ROWS => {
                 return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
             }
-            b"!re" => pending.reply.rows.push(sentence),
-            b"!trap" => note_trap(&mut pending.reply.traps, &sentence),
+            b"!re" => reply.rows.push(sentence),
+            b"!trap" => note_trap(&mut reply.traps, &sentence),
             b"!empty" => {}
             b"!done" => {
-                pending.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
+                reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
                 self.answer(tag);
             }
             other => return Err(unknown_reply(other)),
@@ -314,119 +349,123 @@ impl Multiplexer {
         Ok(())
     }
 
-    /// Gives the reply of a command to who waits for it.
+    /// Sends the reply with this tag to its caller.
     fn answer(&mut self, tag: Option<u64>) {
-        if let Some(Pending { mut reply, began, answer, .. }) = self.pending.remove(&tag) {
+        if let Some(InFlight::Reply(PendingReply { mut reply, began, answer, .. })) =
+            self.in_flight.remove(&tag)
+        {
             reply.took = began.elapsed();
             self.usage.answered += 1;
             let _ = answer.try_send(Ok(reply));
         }
     }
 
-    /// Ends an answer with what came of it so far, and tells the router to stop.
-    fn cut(&mut self, tag: Option<u64>, lacks_memory: bool) {
-        if let Some(pending) = self.pending.get_mut(&tag) {
-            (pending.reply.is_cut, pending.reply.lacks_memory) = (true, lacks_memory);
+    /// Ends an answer with what arrived so far, and asks the router to stop.
+    fn truncate(&mut self, tag: Option<u64>, lacks_memory: bool) {
+        if let Some(InFlight::Reply(PendingReply { reply, .. })) = self.in_flight.get_mut(&tag) {
+            (reply.is_truncated, reply.lacks_memory) = (true, lacks_memory);
         }
         self.answer(tag);
-        // A login has no tag, and no limit.
-        let Some(tag) = tag else { return };
-        self.cancel(tag);
-        self.pass_over(tag);
-    }
-
-    /// Passes over what still comes of an answer that was ended here, however much that is.
-    fn pass_over(&mut self, tag: u64) {
-        if self.cut.len() == MAX_CUT {
-            self.cut.pop_first();
+        // Only a login has no tag, and it has no limit.
+        if let Some(number) = tag {
+            self.cancel(number);
+            self.drop_rest(tag);
         }
-        self.cut.insert(tag, 0);
     }
 
-    /// Holds what is kept for all that is under way within [`MAX_REPLY`]: the largest answer with a limit of
-    /// its own makes room for the others. Where it is the shared memory that has no room, any answer does.
-    fn within_bounds(&mut self) -> Result<(), Error> {
+    /// Drops the sentences that still arrive for this tag, however many there are.
+    fn drop_rest(&mut self, tag: Option<u64>) {
+        let mut truncated = self.in_flight.iter().filter(|(_, one)| matches!(one, InFlight::Truncated(_)));
+        let oldest = truncated.next().map(|(tag, _)| *tag);
+        if truncated.count() + 1 >= MAX_TRUNCATED
+            && let Some(oldest) = oldest
+        {
+            self.in_flight.remove(&oldest);
+        }
+        self.in_flight.insert(tag, InFlight::Truncated(0));
+    }
+
+    /// Holds all that is in flight within [`MAX_REPLY`]: the largest answer with a limit of its own makes room for the
+    /// others. If the shared memory is full, any answer does.
+    fn hold_within_limits(&mut self) -> Result<(), Error> {
         let is_within = self.costs().sum::<usize>() <= MAX_REPLY;
-        if is_within && !self.account.is_full(self.largest()) || self.cut_largest(is_within) {
+        if is_within && !self.account.is_full(self.largest()) || self.truncate_largest(is_within) {
             return Ok(());
         }
         Err(protocol(if is_within {
-            "there is no memory for the answers under way".into()
+            "there is no memory for the answers in flight".into()
         } else {
-            format!("the answers under way take more than {MAX_REPLY} bytes")
+            format!("the answers in flight take more than {MAX_REPLY} bytes")
         }))
     }
 
-    /// What each answer and each menu that is followed costs so far.
+    /// What each answer and each `listen` takes so far, in bytes.
     fn costs(&self) -> impl Iterator<Item = usize> {
-        let replies = self.pending.values().map(|pending| pending.reply.held.bytes());
-        replies.chain(self.followed.values().map(|followed| followed.held.bytes()))
+        self.in_flight.values().map(|in_flight| match in_flight {
+            InFlight::Reply(pending) => pending.reply.held.bytes(),
+            InFlight::Listen(pending) => pending.held.bytes(),
+            InFlight::Truncated(_) => 0,
+        })
     }
 
     fn largest(&self) -> usize {
         self.costs().max().unwrap_or_default()
     }
 
-    /// Cuts the largest answer that has a limit; for want of shared memory the largest of all but small ones. A login
-    /// has no tag and is never cut. Gives whether there was one.
-    pub(super) fn cut_largest(&mut self, lacks_memory: bool) -> bool {
+    /// Truncates the largest answer that has a limit, or if the shared memory is full, the largest of all that are not
+    /// small. A login has no tag and is never truncated. Returns whether there was one.
+    pub(super) fn truncate_largest(&mut self, lacks_memory: bool) -> bool {
         let small = self.account.small();
-        let may = |(tag, pending): &(&Option<u64>, &Pending)| {
-            if lacks_memory {
-                tag.is_some() && pending.reply.held.bytes() > small
-            } else {
-                pending.limit.is_some()
-            }
-        };
-        let largest = self.pending.iter().filter(may).max_by_key(|(_, pending)| pending.reply.held.bytes());
-        let Some((&tag, _)) = largest else { return false };
-        self.cut(tag, lacks_memory);
+        let candidates = self.in_flight.iter().filter_map(|(tag, in_flight)| {
+            let InFlight::Reply(pending) = in_flight else { return None };
+            let bytes = pending.reply.held.bytes();
+            let may = if lacks_memory { tag.is_some() && bytes > small } else { pending.limit.is_some() };
+            may.then_some((bytes, *tag))
+        });
+        let Some((_, tag)) = candidates.max() else { return false };
+        self.truncate(tag, lacks_memory);
         true
     }
 
-    /// Draws on this memory from now on.
+    /// Makes the answers draw on this share of the memory.
     pub(super) fn share(&mut self, account: Arc<Account>) {
         self.account = account;
     }
 
-    /// What the answers draw on.
+    /// The share of the memory that the answers draw on.
     pub(super) fn account(&self) -> &Arc<Account> {
         &self.account
     }
 
-    /// Whether nothing may be read before there is a turn.
+    /// Whether the connection must not be read before it gets a turn.
     pub(super) fn needs_turn(&self) -> bool {
         self.account.needs_turn(self.largest()) && self.turn.strong_count() == 0
     }
 
-    /// Takes a turn, for as long as any of what is there now is kept.
+    /// Begins a turn, which lasts as long as any of what is in flight now is kept.
     pub(super) fn begin_turn(&mut self, turn: Turn) {
         let turn = Arc::new(turn);
         self.turn = Arc::downgrade(&turn);
-        for pending in self.pending.values_mut() {
-            pending.reply.held.keep(turn.clone());
-        }
-        for followed in self.followed.values_mut() {
-            followed.held.keep(turn.clone());
+        for in_flight in self.in_flight.values_mut() {
+            match in_flight {
+                InFlight::Reply(pending) => pending.reply.held.keep(turn.clone()),
+                InFlight::Listen(pending) => pending.held.keep(turn.clone()),
+                InFlight::Truncated(_) => {}
+            }
         }
     }
 
-    /// Cuts an answer that takes too long while other connections wait for their turn.
+    /// Truncates an answer that takes too long while other connections wait for their turn.
     pub(super) fn end_long_turn(&mut self) {
         if self.turn.upgrade().is_some_and(|turn| turn.is_over()) {
             self.turn = Weak::new();
-            self.cut_largest(true);
+            self.truncate_largest(true);
         }
-    }
-
-    /// Notes that nothing is read for now: that nothing comes is no silence of the router's.
-    pub(super) fn note_waiting(&mut self) {
-        self.received_at = Some(Instant::now());
     }
 }
 
-impl Pending {
-    /// Whether this would pass the answer's own limit.
+impl PendingReply {
+    /// Whether this sentence would pass the answer's own limit.
     fn is_full(&self, sentence: &Sentence) -> bool {
         self.limit.is_some_and(|limit| match sentence.first() {
             b"!done" => false,
@@ -436,18 +475,18 @@ impl Pending {
     }
 }
 
-impl Followed {
-    fn take(&mut self, sentence: Sentence) -> Result<(), Error> {
+impl PendingChanges {
+    fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
         match sentence.first() {
             b"!re" => self.changes.push(sentence),
             b"!trap" => note_trap(&mut self.traps, &sentence),
             b"!empty" => {}
             b"!done" => {
-                // It never ends by itself: without a trap, somebody has cancelled it.
+                // A `listen` never ends by itself: without a trap, somebody has cancelled it.
                 let ended = if self.traps.is_empty() {
                     Error::new(Cause::Closed, "the router ended the listen")
                 } else {
-                    self.traps.as_slice().into()
+                    std::mem::take(&mut self.traps).into()
                 };
                 self.ended.get_or_insert(ended);
             }
@@ -461,7 +500,7 @@ impl Followed {
 /// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.
 fn fatal(sentence: &Sentence) -> Error {
     let reason = sentence.get("message").or_else(|| sentence.words().nth(1)).unwrap_or(b"no reason given");
-    let reason = told(reason);
+    let reason = sanitize(reason);
     let cause = if reason.contains("before login") || reason.contains("not logged in") {
         Cause::Auth
     } else {
@@ -472,14 +511,14 @@ fn fatal(sentence: &Sentence) -> Error {
 
 fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
     if traps.len() < MAX_TRAPS {
-        traps.push(Trap { message: told(sentence.get("message").unwrap_or_default()) });
+        traps.push(Trap { message: sanitize(sentence.get("message").unwrap_or_default()) });
     }
 }
 
 fn unknown_reply(kind: &[u8]) -> Error {
     protocol(format!(
         "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
-        told(kind)
+        sanitize(kind)
     ))
 }
 

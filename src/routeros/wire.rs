@@ -108,6 +108,11 @@ impl Sentence {
         self.end_word();
     }
 
+    /// Adds the word `.tag=` with a number.
+    pub fn push_tag(&mut self, tag: u64) {
+        self.push(format!(".tag={tag}").as_bytes());
+    }
+
     /// The words in their order.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
         let ends = || self.ends.iter().map(|&end| end as usize);

@@ -13,12 +13,12 @@ use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::executor;
 use crate::memory::Replies;
+use crate::net::connect::{Stream, open, resolve, secure};
+use crate::net::tls::Tls;
 use crate::plugin::hotspot::command::remove_session;
 use crate::plugin::{self, Context, Plugin};
-use crate::routeros::client::Client;
-use crate::routeros::connect::{open, resolve, secure};
+use crate::routeros::client::{self, Client};
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::tls::Tls;
 
 /// The `.id` of a session that no router has: it is the broadcast address, in either byte order.
 const NO_SESSION: &[u8] = b"*FFFFFFFF";
@@ -95,33 +95,34 @@ impl<T: FnMut(DiagnosticStep)> Diagnosis<'_, T> {
         let (config, host, tls) = (self.config, self.host, self.tls.clone());
         let began = Instant::now();
         let left = || config.connect_timeout.saturating_sub(began.elapsed());
+        let failed = |error| Error::connecting(error, &tls);
 
         let addresses = self.step("resolve", async {
-            let addresses = resolve((&host.name, host.port), left()).await?;
+            let addresses = resolve((&host.name, host.port), left()).await.map_err(failed)?;
             let found: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
             Ok((found.join(", "), addresses))
         });
         let addresses = addresses.await?;
         let stream = self.step("connect", async {
-            let stream = open(&addresses, &tls, left()).await?;
+            let stream = open(&addresses, left()).await.map_err(failed)?;
             let peer = stream.peer_addr().map(|peer| peer.to_string()).unwrap_or_default();
             Ok((peer, stream))
         });
         let stream = stream.await?;
-        let (client, connection) = if *tls == Tls::Off {
-            let (client, connection, _) = secure(stream, &host.name, &tls, left()).await?;
-            (client, connection)
+        let stream: Box<dyn Stream> = if *tls == Tls::Off {
+            Box::new(stream)
         } else {
             let secured = self.step("tls", async {
-                let (client, connection, agreed) = secure(stream, &host.name, &tls, left()).await?;
+                let (stream, agreed) = secure(stream, &host.name, &tls, left()).await.map_err(failed)?;
                 let agreed = agreed.map(|agreed| {
                     let pin = agreed.fingerprint.map(|pin| format!(", certificate {pin}"));
                     format!("{}{}", agreed.version, pin.unwrap_or_default())
                 });
-                Ok((agreed.unwrap_or_default(), (client, connection)))
+                Ok((agreed.unwrap_or_default(), stream))
             });
             secured.await?
         };
+        let (client, connection) = client::over(stream);
         client.share(self.replies);
         let ended = async { Err(connection.run().await) };
         let outcome = future::or(self.logged_in(&client), ended).await;
@@ -143,7 +144,7 @@ impl<T: FnMut(DiagnosticStep)> Diagnosis<'_, T> {
         for plugin in &config.plugins {
             let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
             // The next may be well though this one is not; but what of it can't be read is not followed either.
-            let answered = self.step(plugin.name(), ask(&**plugin, client, config)).await.is_ok();
+            let answered = self.step(plugin.name(), ask(plugin, client, config)).await.is_ok();
             if let Some(listen) = listen.filter(|_| answered) {
                 let _ = self
                     .step("listen", async {
@@ -157,7 +158,7 @@ impl<T: FnMut(DiagnosticStep)> Diagnosis<'_, T> {
                     })
                     .await;
             }
-            if answered && plugin.name() == "hotspot" {
+            if answered && *plugin == Plugin::Hotspot {
                 let _ = self.step("kick", try_kick(client, config)).await;
             }
         }
@@ -205,11 +206,13 @@ async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ())
 }
 
 /// Asks what a plugin asks, and reads it as a refresh does.
-async fn ask(plugin: &dyn Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
+async fn ask(plugin: &Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let answers = client.call_all(plugin.commands(), config.query_timeout).await;
-    plugin.read(&answers, &Context::new(Moment::now(), config.codepage))?;
+    plugin.read(&answers, None, &Context::new(Moment::now(), config.codepage))?;
     // Those of the first answer are the plugin's own; further answers only complete it.
     let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());
-    let part = plugin::partial(&answers).map(|why| format!(", and only a part: {why}")).unwrap_or_default();
+    let part = plugin::partial(&answers)
+        .map(|why| format!(", and only a part: {}", why.message))
+        .unwrap_or_default();
     Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use smol::{Timer, future};
 
 use crate::config;
-use crate::routeros::connect::connect;
+use crate::routeros::client::connect;
 use crate::state::Store;
 use crate::timings::Timings;
 

@@ -114,7 +114,7 @@ impl Jobs {
         // It is done, whether all that came of it is told or not.
         let still = client.call(hotspot::sessions_of(user), self.config.query_timeout).await;
         let still =
-            still.ok().filter(|reply| reply.traps.is_empty() && !reply.is_cut).map(|reply| reply.rows);
+            still.ok().filter(|reply| reply.traps.is_empty() && !reply.is_truncated).map(|reply| reply.rows);
         let at = |id: &[u8]| still.iter().flatten().find(|row| row.get(".id") == Some(id));
         // One removal may have ended all sessions of that user.
         let is_gone = |other: &[u8]| other != id && still.is_some() && at(other).is_none();
@@ -172,7 +172,7 @@ impl Jobs {
         };
         self.store.update(&self.config.key, |site| {
             site.kicks += removed.len() as u64;
-            let Some(reading) = site.reading("hotspot").cloned() else { return };
+            let Some(reading) = site.hotspot_reading().cloned() else { return };
             // A `listen` tells who is back, and perhaps has.
             let (first, back) = if reading.is_live { (usize::from(back.is_some()), None) } else { (0, back) };
             let known = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
@@ -218,8 +218,8 @@ impl Jobs {
 
 /// The reply, unless it is only the first of more: what is asked for by hand is shown whole or not at all.
 fn uncut(reply: Reply) -> Result<Reply, Error> {
-    let why = reply.partial().filter(|_| reply.is_cut);
-    why.map_or(Ok(reply), |why| Err(Error::new(Cause::Protocol, why)))
+    let why = reply.partial().filter(|_| reply.is_truncated);
+    why.map_or(Ok(reply), |why| Err(Error::new(Cause::Protocol, why.message)))
 }
 
 #[cfg(test)]
@@ -285,7 +285,7 @@ mod tests {
         let answers = [Ok(Reply { rows: vec![row("0s")], ..Reply::default() }), Ok(Reply::default())];
         let now = Moment::now();
         store.update("awka", |site| {
-            let reading = site.reading("hotspot").unwrap().clone();
+            let reading = site.hotspot_reading().unwrap().clone();
             let told = Following::Begun(&[]);
             site.put(reading.after(&answers, now, now, config.codepage, told));
         });

@@ -1,7 +1,5 @@
 //! Follows what changes on the router between the answers, for the plugin that can be followed.
 
-use std::sync::Arc;
-
 use smol::future;
 
 use crate::config;
@@ -41,7 +39,7 @@ enum State {
 
 /// What a site is to follow.
 fn followed(config: &config::Site) -> Option<(String, Command)> {
-    let listen = |plugin: &Arc<dyn Plugin>| Some((plugin.name().to_string(), plugin.listen()?));
+    let listen = |plugin: &Plugin| Some((plugin.name().to_string(), plugin.listen()?));
     config.plugins.iter().filter(|_| config.live).find_map(listen)
 }
 

@@ -27,7 +27,7 @@ use crate::action::{ActionError, Mailbox, RefreshRequest, Refreshed};
 use crate::clock::Moment;
 use crate::config;
 use crate::executor;
-use crate::routeros::connect::connect;
+use crate::routeros::client::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::{SiteState, Store};
 use crate::timings::Timings;

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn a_router_that_does_not_count_is_not_asked_again() {
-        let refusal = Error::from([Trap { message: "unknown parameter".into() }].as_slice());
+        let refusal = Error::from(vec![Trap { message: "unknown parameter".into() }]);
         for (answer, is_asked_again) in [
             (Err(refusal), false),
             (Ok(Reply::default()), false),
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_list_that_failed_or_was_cut_is_not_checked() {
-        let cut = Ok(Reply { is_cut: true, ..Reply::default() });
+        let cut = Ok(Reply { is_truncated: true, ..Reply::default() });
         for list in [Err(Error::new(Cause::QueryTimeout, "")), cut] {
             let mut row_check = RowCheck::new(Duration::ZERO);
             assert_eq!(row_check.compare(Some(&list), Some(&Ok(count("2")))), None);

@@ -1,6 +1,5 @@
 //! When each of a site's plugins is read: with its refresh, or at times of its own.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::config;
@@ -26,7 +25,7 @@ pub(super) struct Schedule {
 
 #[derive(Debug)]
 struct Entry {
-    plugin: Arc<dyn Plugin>,
+    plugin: Plugin,
     /// None where it is read with the site's refresh.
     own: Option<Times>,
     /// When it was read last over this connection, if it ever was.
@@ -76,7 +75,7 @@ impl Schedule {
         self.refresh = times(Some(self.refresh), config.refresh);
         let mut known = std::mem::take(&mut self.entries);
         for plugin in &config.plugins {
-            let at = known.iter().position(|entry| *entry.plugin == **plugin);
+            let at = known.iter().position(|entry| entry.plugin == *plugin);
             let known = at.map(|at| known.swap_remove(at));
             let known_times = known.as_ref().and_then(|entry| entry.own);
             self.entries.push(Entry {
@@ -111,7 +110,7 @@ impl Schedule {
     }
 
     /// What is to be read now. What took longer than its interval is not made up for.
-    pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Arc<dyn Plugin>> {
+    pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Plugin> {
         let refreshes = self.refresh.pass(now) || which != Which::Due;
         if refreshes {
             self.refreshed = now;
@@ -165,16 +164,18 @@ fn on_grid(origin: Instant, every: Duration, least: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::config::Secret;
-    use crate::plugin::{Declaration, Declared, built_in};
+    use crate::plugin::Declaration;
 
     const REREAD: Duration = Duration::from_secs(10);
 
     fn site(refresh_s: u64, plugins: &[(&str, u64)]) -> config::Site {
-        let plugin = |&(name, every_s): &(&str, u64)| -> Arc<dyn Plugin> {
-            let declared = || -> Arc<dyn Plugin> {
-                Arc::new(Declared::new(Declaration {
+        let plugin = |&(name, every_s): &(&str, u64)| -> Plugin {
+            let declared = || {
+                Plugin::Declared(Arc::new(Declaration {
                     name: name.into(),
                     title: name.into(),
                     menu: "/a".into(),
@@ -185,7 +186,7 @@ mod tests {
                     metrics: Vec::new(),
                 }))
             };
-            built_in(name).unwrap_or_else(declared)
+            Plugin::built_in(name).unwrap_or_else(declared)
         };
         let refresh = Duration::from_secs(refresh_s);
         let plugins = plugins.iter().map(plugin).collect();
@@ -196,7 +197,7 @@ mod tests {
         }
     }
 
-    fn names(due: &[Arc<dyn Plugin>]) -> String {
+    fn names(due: &[Plugin]) -> String {
         due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
     }
 

@@ -216,12 +216,12 @@ impl<'s> SiteSession<'s> {
     /// Asks for what is due in one write, with a heartbeat, which even a router that is slow to
     /// print answers. An error is the connection's; a plugin's own goes to its reading. Gives whether
     /// it is worth looking again soon, where that can be told.
-    async fn refresh(&mut self, mut due: Vec<Arc<dyn Plugin>>) -> Result<Option<bool>, Error> {
+    async fn refresh(&mut self, mut due: Vec<Plugin>) -> Result<Option<bool>, Error> {
         let config = self.site.config.clone();
         let asked_at = Moment::now();
         // A menu that the router lacks is asked for again only over a new connection: it may have been
         // upgraded meanwhile.
-        due.retain(|plugin| self.since.is_none() || !self.is_lacking(&**plugin));
+        due.retain(|plugin| self.since.is_none() || !self.is_lacking(plugin));
         if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
             self.listen_tracker.begin(self.client);
         }
@@ -246,14 +246,14 @@ impl<'s> SiteSession<'s> {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
             // It may be declared in another way by now, which these answers are not for.
-            let before = self.reading(plugin.name()).filter(|before| *before.plugin == **plugin);
+            let before = self.reading(plugin.name()).filter(|before| before.plugin == *plugin);
             let Some(before) = before else { continue };
             let followed = self.listen_tracker.follows(plugin.name());
             let changes = if followed { self.listen_tracker.take() } else { Vec::new() };
             let following = if followed { self.listen_tracker.following(&changes) } else { Following::No };
             let mut after = before.clone().after(own, asked_at, now, config.codepage, following);
             if after.error.is_none() && after.partial.is_none() {
-                after.partial = self.row_check.partial().filter(|_| plugin.count().is_some());
+                after.partial = self.row_check.partial().filter(|_| plugin.count().is_some()).map(Into::into);
             }
             if followed && after.error.is_none() {
                 self.listen_tracker.answered(untold(&after) > untold(&before));
@@ -264,7 +264,12 @@ impl<'s> SiteSession<'s> {
             if let (None, Some(why)) = (&before.partial, &after.partial)
                 && self.is_first_report(plugin.name(), None)
             {
-                log::warn!("site={} plugin={} state=partial msg=\"{why}\"", config.key, plugin.name());
+                log::warn!(
+                    "site={} plugin={} state=partial msg=\"{}\"",
+                    config.key,
+                    plugin.name(),
+                    why.message
+                );
             }
             if let Some(error) = self.news(&before, &after) {
                 match news_of.iter_mut().find(|(_, told)| told.cause == error.cause) {
@@ -292,7 +297,7 @@ impl<'s> SiteSession<'s> {
         self.site.store.snapshot().site(&self.site.config.key)?.reading(plugin).cloned()
     }
 
-    fn is_lacking(&self, plugin: &dyn Plugin) -> bool {
+    fn is_lacking(&self, plugin: &Plugin) -> bool {
         let error = self.reading(plugin.name()).and_then(|reading| reading.error);
         error.is_some_and(|error| error.cause == Cause::Unsupported)
     }
@@ -364,7 +369,7 @@ impl<'s> SiteSession<'s> {
             sent_bytes: now.sent_bytes - before.sent_bytes,
             received_bytes: now.received_bytes - before.received_bytes,
             commands: now.commands - before.commands,
-            stray_replies: now.stray - before.stray,
+            stray_replies: now.unsolicited - before.unsolicited,
             ..Usage::default()
         }
     }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{self, Answer, Context, Data, Following, Plugin};
+use crate::plugin::{self, Answer, Context, Data, Following, Partial, Plugin};
 use crate::routeros::codepage::Codepage;
-use crate::routeros::error::{self, Cause, Error};
+use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 
 /// What a plugin last read from a router, and how its last try went.
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// The plugin that reads it.
-    pub plugin: Arc<dyn Plugin>,
+    pub plugin: Plugin,
     /// The last good answer. Stays when later tries fail.
     pub data: Option<Arc<Data>>,
     /// When that answer came.
@@ -25,8 +25,8 @@ pub struct Reading {
     pub error: Option<Error>,
     /// Since when tries fail.
     pub failed_since: Option<Moment>,
-    /// Why the data is only a part of the whole, in the router's words.
-    pub partial: Option<String>,
+    /// Why the data is only a part of the whole.
+    pub partial: Option<Partial>,
     /// Bytes of memory that the data takes.
     pub cost: usize,
     /// Whether changes are told as they happen, over the connection that there is or was last.
@@ -68,7 +68,7 @@ impl ReadingState {
 impl Reading {
     /// A reading before its first try.
     #[must_use]
-    pub fn new(plugin: Arc<dyn Plugin>) -> Self {
+    pub fn new(plugin: Plugin) -> Self {
         Self {
             plugin,
             data: None,
@@ -85,11 +85,10 @@ impl Reading {
     /// What of a reading by a plugin of this name holds for the one that it is now.
     #[must_use]
     pub fn inherit(self, from: &Self) -> Self {
-        if *self.plugin == *from.plugin {
+        if self.plugin == from.plugin {
             return from.clone();
         }
-        let data = from.data.as_deref().zip(from.plugin.declaration());
-        match data.and_then(|(data, declaration)| self.plugin.inherit(data, declaration)) {
+        match from.data.as_deref().and_then(|data| self.plugin.inherit(data, &from.plugin)) {
             Some(data) => {
                 Self { plugin: self.plugin, cost: data.cost(), data: Some(Arc::new(data)), ..from.clone() }
             }
@@ -113,11 +112,11 @@ impl Reading {
         let took = replies().map(|reply| reply.took).max().unwrap_or_default();
         let at = asked.after(took);
         let previous = self.data.as_deref();
-        let context = Context { took, previous, following, ..Context::new(at, codepage) };
-        match self.plugin.read(answers, &context) {
+        let context = Context { took, following, ..Context::new(at, codepage) };
+        match self.plugin.read(answers, previous, &context) {
             Ok(data) => {
                 self.is_live = !matches!(following, Following::No);
-                self.partial = plugin::partial(answers).or_else(|| data.incomplete());
+                self.partial = plugin::partial(answers).or_else(|| data.incomplete().map(Partial::from));
                 self.cost = data.cost();
                 self.data = Some(Arc::new(data));
                 self.at = Some(at);
@@ -146,10 +145,11 @@ impl Reading {
         now: Moment,
         codepage: &'static Codepage,
     ) -> Result<Self, Error> {
-        let previous = self.data.as_deref();
         let following = if self.is_live { Following::On } else { Following::No };
-        let context = Context { previous, following, ..Context::new(now, codepage) };
-        if let Some(data) = self.plugin.follow(changes, &context)? {
+        let context = Context { following, ..Context::new(now, codepage) };
+        if let Some(previous) = &self.data
+            && let Some(data) = previous.follow(changes, &context)?
+        {
             self.cost = data.cost();
             self.data = Some(Arc::new(data));
         }
@@ -161,23 +161,23 @@ impl Reading {
     pub fn error_for(&self, is_admin: bool) -> Option<Cow<'_, Error>> {
         let error = self.error.as_ref()?;
         let is_whole = is_admin || !self.plugin.private();
-        Some(if is_whole { Cow::Borrowed(error) } else { Cow::Owned(error.without_words()) })
+        Some(if is_whole { Cow::Borrowed(error) } else { Cow::Owned(error.without_quote()) })
     }
 
     /// Why the data is only a part of the whole, with the same words.
     #[must_use]
     pub fn partial_for(&self, is_admin: bool) -> Option<&str> {
-        let partial = self.partial.as_deref()?;
+        let partial = self.partial.as_ref()?;
         let is_whole = is_admin || !self.plugin.private();
-        Some(if is_whole { partial } else { error::without_words(partial) })
+        Some(if is_whole { &partial.message } else { partial.without_quote() })
     }
 
     /// Keeps no more than so many bytes of the data. Gives why it is a part from now on, where it is.
     pub(super) fn cut(&mut self, most: usize) -> Option<&str> {
-        let (data, why) = self.data.as_ref().filter(|_| self.cost > most)?.cut(most)?;
+        let (data, why) = self.data.as_ref().filter(|_| self.cost > most)?.truncated(most)?;
         self.cost = data.cost();
         self.data = Some(Arc::new(data));
-        Some(self.partial.insert(why))
+        Some(&self.partial.insert(why.into()).message)
     }
 
     /// How it stands, by whether its router is `online`.
@@ -197,11 +197,11 @@ impl Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::{Health, built_in};
+    use crate::plugin::Health;
 
     #[test]
     fn a_reading_says_how_it_stands() {
-        let mut reading = Reading::new(built_in("health").unwrap());
+        let mut reading = Reading::new(Plugin::Health);
         assert_eq!(reading.state(true), ReadingState::Waiting);
         reading.error = Some(Error::new(Cause::QueryTimeout, ""));
         assert_eq!(reading.state(true), ReadingState::Failed);

@@ -40,14 +40,14 @@ pub(super) fn make_room(sites: &mut [Arc<SiteState>], most: usize, now: Moment) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::{Following, built_in};
+    use crate::plugin::{Following, Plugin};
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
     use crate::routeros::wire::Sentence;
 
     /// A site with so many sessions.
     fn site(key: &str, sessions: usize) -> Arc<SiteState> {
-        let plugin = built_in("hotspot").unwrap();
+        let plugin = Plugin::Hotspot;
         let mut site = SiteState::new(key, key, Duration::from_secs(30), [], [plugin]);
         let row = |n: usize| Sentence::from_words(["!re", &format!("=.id=*{n:04X}"), "=user=x"]);
         let answers = [Ok(Reply { rows: (0..sessions).map(row).collect(), ..Reply::default() })];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Reading, ReadingState, Reload};
 use crate::clock::{Clock, Moment};
-use crate::plugin::{Data, Health, Hotspot, Plugin, Resource};
+use crate::plugin::{Health, Hotspot, Plugin, Resource};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 
@@ -142,7 +142,7 @@ impl SiteState {
         name: &str,
         refresh: Duration,
         hosts: impl IntoIterator<Item = String>,
-        plugins: impl IntoIterator<Item = Arc<dyn Plugin>>,
+        plugins: impl IntoIterator<Item = Plugin>,
     ) -> Self {
         Self {
             key: key.into(),
@@ -203,36 +203,39 @@ impl SiteState {
     /// try for newer figures may have failed.
     #[must_use]
     pub fn hotspot_now(&self) -> Option<&Hotspot> {
-        let state = self.reading("hotspot")?.state(true);
+        let state = self.hotspot_reading()?.state(true);
         let stands = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
         self.hotspot().filter(|_| stands)
+    }
+
+    /// The reading of the hotspot, if the site collects it.
+    #[must_use]
+    pub fn hotspot_reading(&self) -> Option<&Reading> {
+        self.readings.iter().find(|reading| reading.plugin == Plugin::Hotspot)
+    }
+
+    /// The reading of the router's resources, if the site collects them.
+    #[must_use]
+    pub fn resource_reading(&self) -> Option<&Reading> {
+        self.readings.iter().find(|reading| reading.plugin == Plugin::Resource)
     }
 
     /// What the hotspot last said, whenever that was.
     #[must_use]
     pub fn hotspot(&self) -> Option<&Hotspot> {
-        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
-            Some(Data::Hotspot(hotspot)) => Some(hotspot),
-            _ => None,
-        })
+        self.hotspot_reading()?.data.as_deref()?.hotspot()
     }
 
     /// What the router last said of itself, whenever that was.
     #[must_use]
     pub fn resource(&self) -> Option<&Resource> {
-        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
-            Some(Data::Resource(resource)) => Some(resource),
-            _ => None,
-        })
+        self.resource_reading()?.data.as_deref()?.resource()
     }
 
     /// What the router's sensors last said, whenever that was.
     #[must_use]
     pub fn health(&self) -> Option<&Health> {
-        self.readings.iter().find_map(|reading| match reading.data.as_deref() {
-            Some(Data::Health(health)) => Some(health),
-            _ => None,
-        })
+        self.readings.iter().find_map(|reading| reading.data.as_deref()?.health())
     }
 
     /// The address in use.
@@ -301,7 +304,7 @@ impl SiteState {
     /// Puts a newer reading in its plugin's place. One of a plugin that is not wanted in this way any more is
     /// left out.
     pub fn put(&mut self, reading: Reading) {
-        if let Some(at) = self.readings.iter().position(|known| *known.plugin == *reading.plugin) {
+        if let Some(at) = self.readings.iter().position(|known| known.plugin == reading.plugin) {
             self.readings[at] = reading;
         }
     }

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("clock", &[]),
     ("executor", &[]),
     ("timings", &[]),
     ("text", &[]),
     ("logging", &["text"]),
     ("memory", &[]),
-    ("routeros", &["memory", "text"]),
+    ("net", &[]),
+    ("routeros", &["memory", "net", "text"]),
     ("plugin", &["clock", "memory", "routeros"]),
     (
         "state",
@@ -28,8 +29,11 @@ const MAY_USE: [(&str, &[&str]); 15] = [
         ],
     ),
     ("action", &["clock", "plugin", "routeros::error"]),
-    ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls", "text"]),
-    ("site", &["action", "clock", "config", "executor", "memory", "plugin", "routeros", "state", "timings"]),
+    ("config", &["net::tls", "plugin", "routeros::codepage", "routeros::login", "text"]),
+    (
+        "site",
+        &["action", "clock", "config", "executor", "memory", "net", "plugin", "routeros", "state", "timings"],
+    ),
     (
         "http",
         &[
@@ -58,7 +62,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "logging",
             "memory",
             "routeros::login",
-            "routeros::tls",
+            "net::tls",
             "simulator",
             "site",
             "state",

@@ -7,7 +7,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
 use phsweb_agent::clock::Moment;
-use phsweb_agent::plugin::{self, Context, Data, Quantity};
+use phsweb_agent::plugin::{BUILT_IN, Context, Data, Plugin, Quantity};
 use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Cause;
@@ -50,18 +50,17 @@ impl Drop for Server {
 #[ignore = "needs python3 with librouteros"]
 fn the_plugins_read_what_librouteros_wrote() {
     let server = Server::start();
-    let plugins = plugin::BUILT_IN.map(|name| plugin::built_in(name).unwrap());
     let replies = at(server.address, async |session| {
         session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
-        let commands = plugins.iter().flat_map(|plugin| plugin.commands()).collect();
+        let commands = BUILT_IN.iter().flat_map(Plugin::commands).collect();
         session.client.call_all(commands, PATIENCE).await
     });
     let mut replies = replies.into_iter();
     let codepage = Codepage::named("windows-1252").unwrap();
     let now = Moment::now();
-    let read = plugins.map(|plugin| {
+    let read = BUILT_IN.map(|plugin| {
         let own: Vec<_> = replies.by_ref().take(plugin.commands().len()).collect();
-        plugin.read(&own, &Context::new(now, codepage)).unwrap()
+        plugin.read(&own, None, &Context::new(now, codepage)).unwrap()
     });
     let [Data::Hotspot(hotspot), Data::Resource(resource), Data::Health(health)] = read else {
         panic!("{read:?}");
@@ -127,7 +126,7 @@ fn rows_come_as_bytes_and_refusals_as_errors() {
         assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
         assert_eq!(session.call("/system/identity/print").await.unwrap().rows.len(), 1);
         // The end of the listen that was cancelled: a trap and two ends.
-        assert_eq!(client.usage().stray, 3);
+        assert_eq!(client.usage().unsolicited, 3);
         let error = session.call("/quit").await.unwrap_err();
         assert_eq!(error.cause, Cause::Closed);
         assert!(error.message.contains("session terminated on request"), "{error}");

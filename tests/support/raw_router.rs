@@ -7,10 +7,10 @@ use std::panic::resume_unwind;
 use std::thread;
 use std::time::Duration;
 
+use phsweb_agent::net::tls::Tls;
+use phsweb_agent::routeros::client::connect;
 use phsweb_agent::routeros::client::{self, Client, Command, Connection};
-use phsweb_agent::routeros::connect::connect;
 use phsweb_agent::routeros::error::Error;
-use phsweb_agent::routeros::tls::Tls;
 use phsweb_agent::routeros::wire::Sentence;
 use smol::channel::{Receiver, bounded};
 use smol::{Timer, future};

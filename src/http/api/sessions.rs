@@ -70,7 +70,7 @@ impl Serialize for Rows<'_> {
 
 /// The sessions that were under way when the hotspot last answered, if it ever did.
 pub(in crate::http) fn sessions<'s>(view: View<'s>, site: &'s SiteState) -> Option<Sessions<'s>> {
-    let at = site.reading("hotspot").and_then(|reading| reading.at);
+    let at = site.hotspot_reading().and_then(|reading| reading.at);
     site.hotspot().map(|hotspot| Sessions { view, hotspot, at })
 }
 

@@ -122,7 +122,7 @@ pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s>
 /// One router as it is now.
 pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {
     let resource = site.resource();
-    let at = site.reading("resource").and_then(|reading| reading.at);
+    let at = site.resource_reading().and_then(|reading| reading.at);
     let uptime = resource.and_then(|resource| resource.uptime);
     RouterJson {
         name: &site.name,

@@ -66,7 +66,7 @@ struct RouterStatus<'s> {
 
 /// One site's figures as they are now.
 pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
-    let reading = site.reading("hotspot");
+    let reading = site.hotspot_reading();
     let hotspot = site.hotspot();
     let shown = site.hotspot_now();
     // A site that collects no hotspot is well without its figures.

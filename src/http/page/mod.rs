@@ -303,7 +303,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, list: &Lis
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| clock::ago(view.now.since(at))),
         problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
-        partial: reading.partial.as_deref(),
+        partial: reading.partial.as_ref().map(|partial| &*partial.message),
         content,
         rest,
     }

@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Metric, number_of};
+use super::declaration::{Metric, number_of};
 use crate::memory::ALLOCATION;
-use crate::plugin::{Context, Family};
+use crate::plugin::context::Context;
+use crate::plugin::limits;
+use crate::plugin::metric::Family;
 use crate::routeros::wire::Sentence;
 
 /// Most rows remembered: as many as two answers have. They are remembered though they are gone from an answer, for they
 /// may come back: a query leaves out a port while its cable is. Past this, those that are gone are forgotten.
-const MAX_REMEMBERED: usize = 2 * super::LIMIT.rows;
+const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
 /// What a property of the rows has grown so far. Never goes down.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::Moment;
-use crate::plugin::{Kind, built_in};
+use crate::plugin::{Data, Kind, Plugin};
+use crate::routeros::client::Command;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Cause;
@@ -46,8 +47,8 @@ fn read(reply: Reply, previous: Option<&Data>) -> Data {
 
 fn read_as(declaration: Declaration, reply: Reply, previous: Option<&Data>) -> Data {
     let codepage = Codepage::named("windows-1252").unwrap();
-    let context = Context { previous, ..Context::new(Moment::now(), codepage) };
-    Declared::new(declaration).read(&[Ok(reply)], &context).unwrap()
+    let context = Context::new(Moment::now(), codepage);
+    Plugin::Declared(declaration.into()).read(&[Ok(reply)], previous, &context).unwrap()
 }
 
 /// Each series with its value.
@@ -73,11 +74,11 @@ fn all_that_is_shown_or_measured_is_asked_for_in_one_command() {
         .attribute(".proplist", "name,rate-limit,parent-queue,rate,bytes,.id")
         .query("?disabled=false")
         .query("?-comment")
-        .at_most(LIMIT);
-    assert_eq!(Declared::new(declaration()).commands(), [expected]);
+        .at_most(limits::DECLARED);
+    assert_eq!(declaration().command(), expected);
     let bare = Declaration { metrics: Vec::new(), query: Vec::new(), ..declaration() };
     let expected = Command::new("/queue/simple/print").attribute(".proplist", "name,rate-limit");
-    assert_eq!(Declared::new(bare).commands(), [expected.at_most(LIMIT)]);
+    assert_eq!(bare.command(), expected.at_most(limits::DECLARED));
 }
 
 #[test]
@@ -86,7 +87,8 @@ fn a_table_has_the_declared_columns() {
     let mut hostile = Sentence::from_words(["!re"]);
     hostile.push_attribute(b"name", b"caf\xe9\0<b>");
     answer.rows.push(hostile);
-    let table = read(answer, None).table();
+    let data = read(answer, None);
+    let table = &data.listing().unwrap().table;
     assert_eq!(table.columns, ["name", "rate-limit"]);
     let cells: Vec<Vec<Option<&str>>> =
         table.rows.iter().map(|row| row.iter().map(Option::as_deref).collect()).collect();
@@ -187,7 +189,7 @@ fn a_counter_never_goes_down() {
 #[test]
 fn a_part_of_the_rows_counts_and_is_no_sum() {
     let all = read(reply(&[".id=*1 bytes=10", ".id=*2 bytes=5"]), None);
-    let cut = |rows: &[&str]| Reply { is_cut: true, ..reply(rows) };
+    let cut = |rows: &[&str]| Reply { is_truncated: true, ..reply(rows) };
     let part = read(cut(&[".id=*1 bytes=12"]), Some(&all));
     assert_eq!(series(&part), ["bytes_total{parent_queue=} 2"], "how many there are is not known");
     // What was missing from the part only is not new.
@@ -208,7 +210,7 @@ fn a_part_of_the_rows_counts_and_is_no_sum() {
 
 #[test]
 fn a_row_that_an_incomplete_first_answer_left_out_is_not_new() {
-    let first = read(Reply { is_cut: true, ..reply(&[".id=*1 bytes=10"]) }, None);
+    let first = read(Reply { is_truncated: true, ..reply(&[".id=*1 bytes=10"]) }, None);
     let second = read(reply(&[".id=*1 bytes=11", ".id=*2 bytes=700"]), Some(&first));
     assert_eq!(counted(&second), ["bytes_total{parent_queue=} 1"]);
     let third = read(reply(&[".id=*1 bytes=11", ".id=*2 bytes=702", ".id=*3 bytes=5"]), Some(&second));
@@ -225,7 +227,7 @@ fn a_gauge_whose_rows_disappear_is_zero() {
     let second = read(reply(&[]), Some(&first));
     assert_eq!(gauges(&second), [&empty[..], &["rates{} 0"]].concat());
     // An incomplete answer hides them, and does not forget them.
-    let third = read(Reply { is_cut: true, ..reply(&[]) }, Some(&second));
+    let third = read(Reply { is_truncated: true, ..reply(&[]) }, Some(&second));
     assert_eq!(gauges(&third), [""; 0]);
     assert_eq!(gauges(&read(reply(&[]), Some(&third))), gauges(&second));
     // A row whose value is unknown is not 0.
@@ -248,17 +250,18 @@ fn what_is_measured_otherwise_begins_anew() {
 #[test]
 fn what_is_declared_otherwise_goes_on_from_what_was_read() {
     let before = read(reply(&[".id=*1 name=a bytes=10 packets=1", ".id=*2 name=b bytes=5"]), None);
-    let first = declaration();
+    let first = Plugin::Declared(declaration().into());
+    let columns = declaration().columns;
     let with = |change: &dyn Fn(&mut Declaration)| {
         let mut other = declaration();
         change(&mut other);
-        let inherited = Declared::new(other.clone()).inherit(&before, &first);
+        let inherited = Plugin::Declared(other.clone().into()).inherit(&before, &first);
         (other, inherited)
     };
     let Data::Listing(old) = &before else { panic!() };
     let (_, same) = with(&|other| other.title = "Other".into());
     assert_eq!(same, Some(before.clone()));
-    let (other, moved) = with(&|other| other.columns = vec!["new".into(), first.columns[0].clone()]);
+    let (other, moved) = with(&|other| other.columns = vec!["new".into(), columns[0].clone()]);
     let Some(Data::Listing(listing)) = &moved else { panic!() };
     assert_eq!(listing.table.columns, other.columns);
     assert_eq!(listing.table.rows[1], [None, old.table.rows[1][0].clone()]);
@@ -299,19 +302,18 @@ fn a_metric_says_what_it_is_in_one_line() {
 fn without_an_answer_there_is_nothing_to_say() {
     let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
     let refused = Error::new(Cause::Permission, "not enough permissions (9)");
-    let read = Declared::new(declaration()).read(&[Err(refused.clone())], &context);
-    assert_eq!(read.unwrap_err(), refused);
+    let error = super::read(&declaration(), &[Err(refused.clone())], None, &context).unwrap_err();
+    assert_eq!(error, refused);
 }
 
 #[test]
 fn a_plugin_is_the_same_while_its_declaration_is() {
-    let plugin = |declaration| -> Vec<Arc<dyn Plugin>> { vec![Arc::new(Declared::new(declaration))] };
-    let its_own = |name| built_in(name).into_iter().collect::<Vec<_>>();
+    let plugin = |declaration: Declaration| Plugin::Declared(Arc::new(declaration));
     assert_eq!(plugin(declaration()), plugin(declaration()));
     assert_ne!(plugin(declaration()), plugin(Declaration { private: true, ..declaration() }));
-    assert_eq!(its_own("health"), its_own("health"));
-    assert_ne!(its_own("health"), its_own("resource"));
-    assert_ne!(its_own("health"), plugin(Declaration { name: "health".into(), ..declaration() }));
+    assert_eq!(Plugin::Health, Plugin::Health);
+    assert_ne!(Plugin::Health, Plugin::Resource);
+    assert_ne!(Plugin::Health, plugin(Declaration { name: "health".into(), ..declaration() }));
 }
 
 #[test]
@@ -332,7 +334,7 @@ fn cells_are_shortened_and_rows_of_too_long_an_id_are_left_out() {
         data.incomplete().as_deref(),
         Some("rows left out because of an .id of more than 32 bytes: 1")
     );
-    let rows = data.table().rows;
+    let rows = &data.listing().unwrap().table.rows;
     let cell = rows[0][0].as_deref().unwrap();
     assert!(rows.len() == 1 && cell.chars().count() == 1000 && cell.ends_with("é…"), "{rows:?}");
     assert_eq!(

@@ -1,19 +1,87 @@
-//! What is asked of a hotspot when somebody wants it: one session, its end, the configured users.
+//! The commands for a hotspot: those of a refresh, and those of an action.
 
-use super::user::USER;
-use super::{SESSION, TRIAL};
 use crate::routeros::client::Command;
+
+/// Properties of an active session that are shown or measured, in the order of the columns.
+pub(super) const SESSION: [&str; 12] = [
+    ".id",
+    "user",
+    "address",
+    "mac-address",
+    "server",
+    "login-by",
+    "uptime",
+    "idle-time",
+    "session-time-left",
+    "bytes-in",
+    "bytes-out",
+    "comment",
+];
+
+/// Properties of a user that are shown. `password` is never among them, because a router sends it in clear.
+const USER: [&str; 15] = [
+    ".id",
+    "name",
+    "server",
+    "profile",
+    "address",
+    "mac-address",
+    "comment",
+    "limit-uptime",
+    "limit-bytes-in",
+    "limit-bytes-out",
+    "limit-bytes-total",
+    "uptime",
+    "bytes-in",
+    "bytes-out",
+    "disabled",
+];
+
+/// A row of `/ip/hotspot/user` that is no configured user: RouterOS keeps the trial's profile in it.
+pub(super) const TRIAL: &str = "default-trial";
+
+fn print_sessions() -> Command {
+    Command::new("/ip/hotspot/active/print").proplist(&SESSION)
+}
+
+fn print_users(properties: &[&str]) -> Command {
+    Command::new("/ip/hotspot/user/print").proplist(properties)
+}
+
+/// The commands of a refresh: sessions, the number of users, servers, and the trial's row.
+pub(in crate::plugin) fn refresh() -> Vec<Command> {
+    vec![
+        print_sessions(),
+        Command::new("/ip/hotspot/user/print").attribute("count-only", ""),
+        // The servers, so that one without sessions has its series too.
+        Command::new("/ip/hotspot/print").proplist(&["name"]),
+        // To be left out of the count. RouterOS 6.28 ignores a query on `count-only`, and answers one on rows.
+        print_users(&["name"]).query_equal("name", TRIAL.as_bytes()),
+    ]
+}
+
+/// Counts the active sessions.
+pub(in crate::plugin) fn count_sessions() -> Command {
+    Command::new("/ip/hotspot/active/print").attribute("count-only", "")
+}
+
+/// Reports logins, logouts and changes of sessions as they happen.
+pub(in crate::plugin) fn listen() -> Command {
+    // `.dead` marks a session that is gone. It is no property, but some version might leave out what is not listed.
+    let properties: Vec<&str> = SESSION.into_iter().chain([".dead"]).collect();
+    Command::new("/ip/hotspot/active/listen").proplist(&properties)
+}
 
 /// The sessions of a user, by the bytes of its name.
 #[must_use]
 pub fn sessions_of(user: &[u8]) -> Command {
-    Command::new("/ip/hotspot/active/print").proplist(&SESSION).query_equal("user", user)
+    print_sessions().query_equal("user", user)
 }
 
-/// The session of this `.id`, whoever has it.
+/// The session with this `.id`, whichever user it belongs to.
 #[must_use]
 pub fn session_at(id: &[u8]) -> Command {
-    Command::new("/ip/hotspot/active/print").proplist(&SESSION).query_equal(".id", id)
+    print_sessions().query_equal(".id", id)
 }
 
 /// Ends a session.
@@ -28,25 +96,23 @@ pub fn cookies_of(user: &[u8]) -> Command {
     Command::new("/ip/hotspot/cookie/print").proplist(&[".id", "mac-address"]).query_equal("user", user)
 }
 
-/// Makes a device log in anew.
+/// Removes a cookie, so that its device has to log in again.
 #[must_use]
 pub fn remove_cookie(id: &[u8]) -> Command {
     Command::new("/ip/hotspot/cookie/remove").attribute(".id", id)
 }
 
-/// The ids of all configured users, the trial's row left out.
+/// The ids of all configured users, without the trial's row.
 #[must_use]
 pub fn user_ids() -> Command {
-    let all = Command::new("/ip/hotspot/user/print").proplist(&[".id"]);
-    all.query_equal("name", TRIAL.as_bytes()).query("?#!")
+    print_users(&[".id"]).query_equal("name", TRIAL.as_bytes()).query("?#!")
 }
 
-/// The users of these ids, without their passwords, which a router gives in clear to who asks.
+/// The users with these ids.
 #[must_use]
 pub fn users(ids: &[&[u8]]) -> Command {
-    let all = Command::new("/ip/hotspot/user/print").proplist(&USER);
-    // Each but the first is joined to those before it.
-    ids.iter().enumerate().fold(all, |command, (at, id)| {
+    // Each query but the first is combined with those before it.
+    ids.iter().enumerate().fold(print_users(&USER), |command, (at, id)| {
         let command = command.query_equal(".id", id);
         if at == 0 { command } else { command.query("?#|") }
     })

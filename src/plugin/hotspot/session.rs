@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{Context, lengths};
+use crate::plugin::context::Context;
+use crate::plugin::limits;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
@@ -80,12 +81,12 @@ impl Session {
             let text = |most| Text::short(value, most, context.codepage);
             let shown = |most| (!value.is_empty()).then(|| value::short_text(value, most, context.codepage));
             match key {
-                b"user" => self.user = text(lengths::USER),
-                b"mac-address" => self.mac = (!value.is_empty()).then(|| text(lengths::ADDRESS)),
-                b"server" => self.server = shown(lengths::NAME),
-                b"address" => self.address = shown(lengths::ADDRESS),
-                b"login-by" => self.login_by = shown(lengths::LOGIN_BY),
-                b"comment" => self.comment = shown(lengths::COMMENT),
+                b"user" => self.user = text(limits::USER),
+                b"mac-address" => self.mac = (!value.is_empty()).then(|| text(limits::ADDRESS)),
+                b"server" => self.server = shown(limits::NAME),
+                b"address" => self.address = shown(limits::ADDRESS),
+                b"login-by" => self.login_by = shown(limits::LOGIN_BY),
+                b"comment" => self.comment = shown(limits::COMMENT),
                 b"uptime" => {
                     self.uptime = value::duration(value);
                     self.told_login = self.uptime.map(|uptime| context.now.before(uptime));

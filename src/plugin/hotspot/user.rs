@@ -2,30 +2,11 @@
 
 use std::time::Duration;
 
-use super::Session;
-use crate::plugin::lengths;
+use super::session::Session;
+use crate::plugin::limits;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
-
-/// Properties of a user that are shown. `password` is never among them.
-pub(super) const USER: [&str; 15] = [
-    ".id",
-    "name",
-    "server",
-    "profile",
-    "address",
-    "mac-address",
-    "comment",
-    "limit-uptime",
-    "limit-bytes-in",
-    "limit-bytes-out",
-    "limit-bytes-total",
-    "uptime",
-    "bytes-in",
-    "bytes-out",
-    "disabled",
-];
 
 /// A configured user. What it used counts at logout only: sessions under way come on top.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -109,13 +90,13 @@ impl User {
         let some_bytes = |key: &str| get(key).and_then(value::number).filter(|&bytes| bytes > 0);
         Self {
             // Longer ones are left out of what is asked for.
-            id: shown(".id", lengths::MAX_ID).unwrap_or_default(),
-            name: Text::short(row.get("name").unwrap_or_default(), lengths::USER, codepage),
-            server: shown("server", lengths::NAME),
-            profile: shown("profile", lengths::NAME),
-            address: shown("address", lengths::ADDRESS),
-            mac: shown("mac-address", lengths::ADDRESS),
-            comment: shown("comment", lengths::COMMENT),
+            id: shown(".id", limits::MAX_ID).unwrap_or_default(),
+            name: Text::short(row.get("name").unwrap_or_default(), limits::USER, codepage),
+            server: shown("server", limits::NAME),
+            profile: shown("profile", limits::NAME),
+            address: shown("address", limits::ADDRESS),
+            mac: shown("mac-address", limits::ADDRESS),
+            comment: shown("comment", limits::COMMENT),
             limit_uptime: some_time("limit-uptime"),
             limit_bytes_in: some_bytes("limit-bytes-in"),
             limit_bytes_out: some_bytes("limit-bytes-out"),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phsweb_agent::routeros::client::{Command, Limit, MAX_DROPPED, MAX_REPLY, MAX_STRAY};
+use phsweb_agent::routeros::client::{Command, Limit, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Row, Settings};
@@ -35,7 +35,7 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
         }
         let cancel = cancelled(peer, &asked[0]);
         // What was on its way, which is more than is passed over of answers to nothing asked.
-        peer.write(&sentence(&["!re", asked[0].tag(), "=n=late"]).repeat(2 * MAX_STRAY));
+        peer.write(&sentence(&["!re", asked[0].tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
         peer.say(&["!re", asked[1].tag(), "=n=other"]);
         peer.say(&["!done", asked[1].tag()]);
         peer.say(&["!trap", asked[0].tag(), "=category=2", "=message=interrupted"]);
@@ -44,7 +44,7 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
         let next = peer.asked();
         peer.say(&["!done", next.tag()]);
         // Its tag is nobody's any more.
-        peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_STRAY + 1));
+        peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_UNSOLICITED + 1));
         peer.closed();
     };
     with(script, async |session| {
@@ -53,9 +53,9 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
         let [cut, other] = &replies[..] else { panic!() };
         let (cut, other) = (cut.as_ref().unwrap(), other.as_ref().unwrap());
         assert_eq!(cut.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
-        assert_eq!(cut.partial().as_deref(), Some("only the first 3 rows are taken"));
+        assert_eq!(cut.partial(), Some("only the first 3 rows are taken".to_string().into()));
         assert_eq!(other.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=other"]);
-        assert_eq!((other.is_cut, other.partial()), (false, None));
+        assert_eq!((other.is_truncated, other.partial()), (false, None));
         session.call("/c").await.unwrap();
         assert_eq!(session.ended().await.cause, Cause::Protocol);
     });
@@ -67,7 +67,7 @@ fn the_rest_of_one_that_was_given_up_is_nobodys_either() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         let cancel = cancelled(peer, &asked);
-        peer.write(&sentence(&["!re", asked.tag(), "=n=late"]).repeat(2 * MAX_STRAY));
+        peer.write(&sentence(&["!re", asked.tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
         peer.say(&["!done", asked.tag()]);
         peer.say(&["!done", cancel.tag()]);
         let next = peer.asked();
@@ -91,7 +91,7 @@ fn an_answer_of_just_so_many_rows_is_whole() {
     };
     let reply = with(script, async |session| session.client.call(limited("/a", 3, MUCH), PATIENCE).await);
     let reply = reply.unwrap();
-    assert_eq!((reply.rows.len(), reply.is_cut), (3, false));
+    assert_eq!((reply.rows.len(), reply.is_truncated), (3, false));
 }
 
 #[test]
@@ -108,7 +108,11 @@ fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
             with(script, async |session| session.client.call(limited("/a", MUCH, 8192), PATIENCE).await);
         match reply {
             Ok(reply) => {
-                assert!(reply.is_cut && (fewest..400).contains(&reply.rows.len()), "{}", reply.rows.len());
+                assert!(
+                    reply.is_truncated && (fewest..400).contains(&reply.rows.len()),
+                    "{}",
+                    reply.rows.len()
+                );
             }
             // Not one row: it is what the traps say.
             Err(error) => assert!(kind == "!trap" && error.message.contains("0123456789"), "{error}"),
@@ -139,8 +143,8 @@ fn what_has_a_limit_makes_room_for_what_has_none() {
     };
     let commands = vec![limited("/a", MUCH, MUCH), limited("/b", MUCH, MUCH), Command::new("/c")];
     let replies = with(script, async |session| session.client.call_all(commands, PATIENCE).await);
-    let is_cut: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_cut).collect();
-    assert_eq!(is_cut, [true, false, false]);
+    let is_truncated: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_truncated).collect();
+    assert_eq!(is_truncated, [true, false, false]);
     assert_eq!(replies[2].as_ref().unwrap().rows.len(), MAX_REPLY / ROW / 3);
 }
 
@@ -151,7 +155,7 @@ fn a_router_that_does_not_heed_the_cancel_is_left() {
         peer.flood(&sentence(&["!re", asked.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
     };
     with(script, async |session| {
-        assert!(session.client.call(limited("/a", 3, MUCH), PATIENCE).await.unwrap().is_cut);
+        assert!(session.client.call(limited("/a", 3, MUCH), PATIENCE).await.unwrap().is_truncated);
         let error = session.ended().await;
         assert_eq!(error.cause, Cause::Protocol);
         assert!(error.message.contains(&MAX_DROPPED.to_string()), "{error}");

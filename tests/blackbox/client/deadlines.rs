@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use phsweb_agent::net::tls::Tls;
 use phsweb_agent::routeros::client::Command;
-use phsweb_agent::routeros::connect::connect;
+use phsweb_agent::routeros::client::connect;
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::LoginMethod;
-use phsweb_agent::routeros::tls::Tls;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
@@ -42,7 +42,7 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_nobodys() {
         }
         let reply = session.call("/b").await.unwrap();
         assert_eq!(reply.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=from=next"]);
-        assert_eq!(session.client.usage().stray, 4);
+        assert_eq!(session.client.usage().unsolicited, 4);
     });
 }
 

@@ -1,7 +1,7 @@
 //! What a router cannot make the client take: each limit is `protocol`, closes the connection and
 //! is told with its figure.
 
-use phsweb_agent::routeros::client::{Command, MAX_REPLY, MAX_ROWS, MAX_STRAY};
+use phsweb_agent::routeros::client::{Command, MAX_REPLY, MAX_ROWS, MAX_UNSOLICITED};
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::wire::{MAX_SENTENCE, MAX_WORD, MAX_WORDS};
 use phsweb_agent::simulator::{Fault, Router, Settings};
@@ -160,7 +160,7 @@ fn some_stray_answers_are_passed_over() {
         for _ in 0..2 {
             let asked = peer.asked();
             let stray = sentence(&["!re", ".tag=999"]);
-            peer.write(&stray.repeat(MAX_STRAY));
+            peer.write(&stray.repeat(MAX_UNSOLICITED));
             peer.say(&["!done", asked.tag()]);
         }
         peer.closed();
@@ -171,7 +171,7 @@ fn some_stray_answers_are_passed_over() {
         session.call("/b").await.unwrap();
         session.client.usage()
     });
-    assert_eq!(usage.stray, 2 * MAX_STRAY as u64);
+    assert_eq!(usage.unsolicited, 2 * MAX_UNSOLICITED as u64);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn stray_answers_without_end() {
         peer.asked();
         peer.flood(&sentence(&["!re", ".tag=999"]).repeat(1024), 10_000);
     };
-    refused(script, &[&MAX_STRAY.to_string()]);
+    refused(script, &[&MAX_UNSOLICITED.to_string()]);
 }
 
 #[test]

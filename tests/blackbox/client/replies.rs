@@ -162,7 +162,7 @@ fn what_answers_nothing_asked_is_dropped_and_counted() {
         let reply = session.call("/a").await.unwrap();
         assert_eq!(reply.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=4"]);
         assert!(session.call("/b").await.unwrap().rows.is_empty());
-        assert_eq!(session.client.usage().stray, 7);
+        assert_eq!(session.client.usage().unsolicited, 7);
     });
 }
 

@@ -100,5 +100,5 @@ fn what_it_costs_is_counted() {
     });
     // `/a` and `.tag=1`, and `!done` and `.tag=1`, each with its length, and the sentence's end.
     assert_eq!((usage.sent_bytes, usage.received_bytes), (3 + 7 + 1, 6 + 7 + 1));
-    assert_eq!((usage.commands, usage.stray), (1, 0));
+    assert_eq!((usage.commands, usage.unsolicited), (1, 0));
 }

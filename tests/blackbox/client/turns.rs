@@ -54,10 +54,10 @@ fn an_answer_is_cut_where_there_is_no_memory_for_more() {
         let answers = session.client.call_all(commands, PATIENCE).await;
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         let [cut, second, third] = &answers[..] else { panic!() };
-        assert!(cut.is_cut && (50..70).contains(&cut.rows.len()), "{} rows", cut.rows.len());
+        assert!(cut.is_truncated && (50..70).contains(&cut.rows.len()), "{} rows", cut.rows.len());
         let why =
             format!("only the first {} rows are taken: the agent has no memory for more", cut.rows.len());
-        assert_eq!(cut.partial(), Some(why));
+        assert_eq!(cut.partial(), Some(why.into()));
         assert_eq!((second.rows.len(), second.partial()), (51, None));
         assert_eq!((third.rows.len(), third.partial()), (50, None));
         session.call("/d").await.unwrap();
@@ -81,7 +81,7 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
                 client.share(&replies);
             }
             let held = first.client.call(large(), PATIENCE).await.unwrap();
-            assert_eq!((held.rows.len(), held.is_cut), (1500, false));
+            assert_eq!((held.rows.len(), held.is_truncated), (1500, false));
             let mut waits = Box::pin(second.call(large(), PATIENCE));
             // By then it has what needs no turn, and reads no more.
             let received = || second.usage().received_bytes;
@@ -93,13 +93,13 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
             for _ in 0..500 {
                 let small = Command::new("/system/resource/print");
                 let answer = first.client.call(small, PATIENCE).await.unwrap();
-                assert_eq!((answer.rows.len(), answer.is_cut), (1, false), "it does not wait");
+                assert_eq!((answer.rows.len(), answer.is_truncated), (1, false), "it does not wait");
                 assert!(poll_once(&mut waits).await.is_none());
             }
             assert!(received() < 1_000_000, "{} bytes came meanwhile", received());
             drop(held);
             let next = waits.await.unwrap();
-            assert_eq!((next.rows.len(), next.is_cut), (1500, false));
+            assert_eq!((next.rows.len(), next.is_truncated), (1500, false));
         };
         or(moving, act).await;
     });

@@ -45,7 +45,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
         let held = allocated().saturating_sub(before);
         assert!(held <= MAX_HELD, "it holds {held} bytes; the most is {MAX_HELD}");
     };
-    let (client, connection) = client::over(peer.clone());
+    let (client, connection) = client::over(Box::new(peer.clone()));
     let acting = act(&client, &acts[..acts.len().min(MAX_ACTS)]);
     let (why, ()) = drive(&peer, future::zip(connection.run(), acting), within_bounds);
 

@@ -29,7 +29,7 @@ pub fn run(input: &[u8]) {
             Step::Wait,
             Step::Say(second.into()),
         ]);
-        let (client, connection) = client::over(peer.clone());
+        let (client, connection) = client::over(Box::new(peer.clone()));
         let logging_in = client.login(USER, PASSWORD, method, FOREVER);
         let (_, outcome) = drive(&peer, future::zip(connection.run(), logging_in), || {});
         let asked = asked(&peer.written());

@@ -6,10 +6,10 @@
 use std::sync::LazyLock;
 
 use phsweb_agent::clock::Moment;
-use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin, built_in};
+use phsweb_agent::net::tls::{Authorities, Fingerprint};
+use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin};
 use phsweb_agent::routeros::client::Reply;
 use phsweb_agent::routeros::codepage::Codepage;
-use phsweb_agent::routeros::tls::{Authorities, Fingerprint};
 use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Sentence, attribute};
 
@@ -79,21 +79,21 @@ fn authorities(text: &[u8]) {
     }
 }
 
-fn context<'c>(previous: Option<&'c Data>, following: Following<'c>) -> Context<'c> {
-    Context { previous, following, ..Context::new(Moment::now(), CODEPAGES[0]) }
+fn context(following: Following) -> Context {
+    Context { following, ..Context::new(Moment::now(), CODEPAGES[0]) }
 }
 
 /// Has a hotspot follow these rows as changes, alone and before answers: who is there is who was there, and
 /// who came, less who went; and what has moved has moved.
-fn follow(plugin: &dyn Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
+fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
     let mut before = first;
-    let followed = plugin.follow(changes, &context(Some(&before), Following::On)).expect("so few are taken");
+    let followed = before.follow(changes, &context(Following::On)).expect("so few are taken");
     let answered = [Following::Begun(changes), Following::On, Following::No].map(Some);
     for following in [None].into_iter().chain(answered) {
         let after = match following {
             None => followed.clone().unwrap_or_else(|| before.clone()),
             Some(following) => plugin
-                .read(answers, &context(Some(&before), following))
+                .read(answers, Some(&before), &context(following))
                 .expect("an answer can always be read"),
         };
         if let (Data::Hotspot(before), Data::Hotspot(after)) = (&before, &after) {
@@ -115,13 +115,13 @@ fn plugins(rows: Vec<Sentence>) {
     let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
     let answers: [Answer; 2] =
         [Ok(Reply { rows, ..Reply::default() }), Ok(Reply { ret, ..Reply::default() })];
-    for plugin in BUILT_IN.map(|name| built_in(name).expect("a known name")) {
+    for plugin in BUILT_IN {
         let read = |previous| {
             let data = plugin
-                .read(&answers, &context(previous, Following::No))
+                .read(&answers, previous, &context(Following::No))
                 .expect("an answer can always be read");
-            let table = data.table();
-            assert!(table.rows.iter().all(|row| row.len() == table.columns.len()));
+            let columns = data.columns().len();
+            assert!(data.rows().all(|row| row.len() == columns));
             assert!(data.families().iter().all(|family| family.series().count() <= 100));
             data
         };
@@ -137,6 +137,6 @@ fn plugins(rows: Vec<Sentence>) {
             let mut measures = health.sensors.iter().filter_map(|sensor| sensor.measure);
             assert!(measures.all(|(_, measure)| measure.is_finite()));
         }
-        follow(&*plugin, &answers, &changes, first);
+        follow(&plugin, &answers, &changes, first);
     }
 }

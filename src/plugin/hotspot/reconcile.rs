@@ -22,9 +22,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Counts, Hotspot, Session};
-use crate::clock::Moment;
-use crate::plugin::{Context, Following, MAX_ID};
+use super::data::{Counts, Discrepancy, Hotspot};
+use super::session::Session;
+use crate::plugin::context::{Context, Following};
+use crate::plugin::limits::MAX_ID;
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
@@ -40,20 +41,6 @@ const MAX_SERVERS: usize = 64;
 /// Longest name of a server that is counted by, in characters: names stay as long as the agent runs.
 const MAX_SERVER_NAME: usize = 64;
 
-/// An answer that disagreed with what the changes say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Discrepancy {
-    /// What the answer said of this id.
-    seen: Option<Arc<Session>>,
-    since: Moment,
-}
-
-impl Discrepancy {
-    pub(super) fn cost(&self) -> usize {
-        self.seen.as_ref().map_or(0, |session| session.cost()) + size_of::<(Text, Self)>() * 2
-    }
-}
-
 /// How much of the sessions an answer shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
@@ -67,7 +54,7 @@ pub(super) enum Extent {
 
 impl Extent {
     pub(super) fn of(reply: &Reply) -> Self {
-        if reply.is_cut {
+        if reply.is_truncated {
             Self::Cut
         } else if reply.traps.is_empty() {
             Self::Whole
@@ -83,7 +70,11 @@ impl Hotspot {
     /// # Errors
     ///
     /// `protocol` when there are more sessions than are taken.
-    pub(super) fn apply(&mut self, changes: &[Sentence], context: &Context) -> Result<HashSet<Text>, Error> {
+    pub(in crate::plugin) fn apply(
+        &mut self,
+        changes: &[Sentence],
+        context: &Context,
+    ) -> Result<HashSet<Text>, Error> {
         let mut touched = HashSet::new();
         let mut table = SessionTable::open(self);
         for change in changes {
@@ -138,6 +129,7 @@ impl Hotspot {
         &mut self,
         seen: impl IntoIterator<Item = Session>,
         extent: Extent,
+        is_first: bool,
         context: &Context,
     ) -> Result<(), Error> {
         let is_uncounted = self.is_cut || extent == Extent::Cut;
@@ -208,7 +200,7 @@ impl Hotspot {
             }
             match seen {
                 // Who is there at the first look came before there was anybody to count.
-                Some(session) if context.previous.is_none() => table.put(Session::clone(&session)),
+                Some(session) if is_first => table.put(Session::clone(&session)),
                 Some(session) => table.record_login(Session::clone(&session)),
                 None => {}
             }

@@ -5,14 +5,15 @@ mod traffic;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::plugin::hotspot::HotspotPlugin;
-use crate::plugin::{Data, Plugin};
+use crate::clock::Moment;
+use crate::plugin::Plugin;
+use crate::plugin::hotspot::read;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 
 /// A hotspot, and what is told of it.
 struct Told {
-    hotspot: Option<Data>,
+    hotspot: Option<Hotspot>,
     now: Moment,
 }
 
@@ -43,14 +44,10 @@ impl Told {
 
     fn change<T>(&mut self, following: Following, act: impl FnOnce(&mut Hotspot, &Context) -> T) -> T {
         let codepage = Codepage::named("windows-1252").unwrap();
-        let mut hotspot = match &self.hotspot {
-            Some(Data::Hotspot(hotspot)) => hotspot.clone(),
-            _ => Hotspot::default(),
-        };
-        let previous = self.hotspot.as_ref();
-        let context = Context { previous, following, ..Context::new(self.now, codepage) };
+        let mut hotspot = self.hotspot.clone().unwrap_or_default();
+        let context = Context { following, ..Context::new(self.now, codepage) };
         let done = act(&mut hotspot, &context);
-        self.hotspot = Some(Data::Hotspot(hotspot));
+        self.hotspot = Some(hotspot);
         done
     }
 
@@ -59,10 +56,11 @@ impl Told {
     }
 
     fn answer_in_part(&mut self, following: Following, rows: &[(&str, &str, &str, &str)], whole: bool) {
+        let is_first = self.hotspot.is_none();
         self.change(following, |hotspot, context| {
             let seen = rows.iter().map(|of| Session::read(&row(of), context));
             let extent = if whole { Extent::Whole } else { Extent::Part };
-            hotspot.reconcile(seen, extent, context).unwrap();
+            hotspot.reconcile(seen, extent, is_first, context).unwrap();
         });
     }
 
@@ -73,7 +71,7 @@ impl Told {
     /// Who is there, and how many logins and logouts were counted.
     #[track_caller]
     fn is(&self, users: &str, logins: u64, logouts: u64) {
-        let Some(Data::Hotspot(hotspot)) = &self.hotspot else { panic!("nothing is known") };
+        let Some(hotspot) = &self.hotspot else { panic!("nothing is known") };
         let there: Vec<&str> = hotspot.sessions.iter().map(|session| &*session.user).collect();
         assert_eq!(there.join(" "), users);
         assert_eq!(hotspot.counts(), Counts { logins, logouts, ..Counts::default() });
@@ -154,7 +152,7 @@ fn a_change_that_was_not_told_counts_at_the_second_look() {
         told.answer(Following::On, &[CHIDI]);
         told.is(users, logins, logins);
     }
-    assert_eq!(told.hotspot.as_ref().unwrap().missed_events(), 2);
+    assert_eq!(told.hotspot.as_ref().unwrap().missed_events, 2);
     assert!(!told.in_doubt());
 }
 
@@ -220,9 +218,10 @@ fn more_than_is_taken_is_an_error() {
 #[test]
 fn nobody_comes_or_goes_while_not_all_are_kept() {
     let answer = |told: &mut Told, extent: Extent, users: &[&str]| {
+        let is_first = told.hotspot.is_none();
         told.change(Following::No, |hotspot, context| {
             let seen = users.iter().map(|user| Session::read(&row(&(user, user, "M", "1h")), context));
-            hotspot.reconcile(seen, extent, context).unwrap();
+            hotspot.reconcile(seen, extent, is_first, context).unwrap();
         });
     };
     let mut told = Told::new();
@@ -249,12 +248,12 @@ fn a_session_of_too_long_an_id_is_left_out_and_counted() {
     let long = format!("*{}", "A".repeat(MAX_ID));
     let rows = [("*1", "ada", "M", "1s"), (&*long, "chidi", "M", "1s")].map(|of| row(&of));
     let answers = [Ok(Reply { rows: rows.into(), ..Reply::default() })];
-    let data = HotspotPlugin.read(&answers, &Context::new(Moment::now(), codepage)).unwrap();
+    let data = Plugin::Hotspot.read(&answers, None, &Context::new(Moment::now(), codepage)).unwrap();
     assert_eq!(
         data.incomplete().as_deref(),
         Some("rows left out because of an .id of more than 32 bytes: 1")
     );
-    let mut told = Told { hotspot: Some(data), ..Told::new() };
+    let mut told = Told { hotspot: data.hotspot().cloned(), ..Told::new() };
     told.is("ada", 0, 0);
     // Nor does a change bring it in, or one that is a part of it.
     told.told(&[row(&(&*long, "chidi", "M", "0s"))]);
@@ -282,8 +281,8 @@ fn texts_of_a_session_are_shortened() {
     let servers =
         Reply { rows: vec![Sentence::from_words(["!re", &format!("=name={long}")])], ..Reply::default() };
     let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers)];
-    let context = Context { previous: told.hotspot.as_ref(), ..Context::new(Moment::now(), codepage) };
-    let Ok(Data::Hotspot(hotspot)) = HotspotPlugin.read(&answers, &context) else { panic!() };
+    let context = Context::new(Moment::now(), codepage);
+    let hotspot = read(&answers, told.hotspot.as_ref(), &context).unwrap();
     assert_eq!(hotspot.servers.len(), 1, "{:?}", hotspot.servers.keys());
 }
 
@@ -298,7 +297,7 @@ fn servers_are_counted_apart_up_to_a_bound() {
         rows.push(row);
     }
     told.told(&rows);
-    let Some(Data::Hotspot(hotspot)) = &told.hotspot else { panic!() };
+    let Some(hotspot) = &told.hotspot else { panic!() };
     assert_eq!(hotspot.servers["hs0"].logins, 1);
     assert_eq!((hotspot.servers[""].logins, hotspot.servers.len()), (64, MAX_SERVERS + 1));
     for family in hotspot.families() {

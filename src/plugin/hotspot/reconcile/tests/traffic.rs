@@ -53,14 +53,17 @@ impl Told {
     }
 
     fn reads(&mut self, following: Following, rows: &[&str], whole: bool) {
+        let is_first = self.hotspot.is_none();
         self.change(following, |hotspot, context| {
             let seen = rows.iter().map(|row| Session::read(&sentence(row), context));
-            hotspot.reconcile(seen, if whole { Extent::Whole } else { Extent::Part }, context).unwrap();
+            hotspot
+                .reconcile(seen, if whole { Extent::Whole } else { Extent::Part }, is_first, context)
+                .unwrap();
         });
     }
 
     fn traffic(&self) -> (u64, u64) {
-        let Some(Data::Hotspot(hotspot)) = &self.hotspot else { return (0, 0) };
+        let Some(hotspot) = &self.hotspot else { return (0, 0) };
         let counts = hotspot.counts();
         (counts.upload_bytes, counts.download_bytes)
     }
@@ -261,12 +264,13 @@ fn a_server_that_had_a_session_keeps_its_counts() {
     let answers = [vec![at("1", 5), at("2", 5)], vec![at("1", 6), at("2", 7)], vec![at("2", 9)], vec![]];
     for rows in answers {
         told.later(1);
+        let is_first = told.hotspot.is_none();
         told.change(Following::No, |hotspot, context| {
             let seen = rows.iter().map(|row| Session::read(row, context));
-            hotspot.reconcile(seen, Extent::Whole, context).unwrap();
+            hotspot.reconcile(seen, Extent::Whole, is_first, context).unwrap();
         });
     }
-    let Some(Data::Hotspot(hotspot)) = &told.hotspot else { panic!() };
+    let Some(hotspot) = &told.hotspot else { panic!() };
     let counts = hotspot.servers.iter().map(|(name, counts)| (&**name, counts.upload_bytes, counts.logouts));
     assert_eq!(counts.collect::<Vec<_>>(), [("hs1", 1, 1), ("hs2", 4, 1)]);
 }
@@ -298,7 +302,7 @@ fn no_count_ever_goes_down() {
                 4 if told.hotspot.is_some() => Changed(if dice.bool() { &rows } else { &["*1"] }),
                 _ => Silence(dice.u64(..100)),
             });
-            let Some(Data::Hotspot(hotspot)) = &told.hotspot else { continue };
+            let Some(hotspot) = &told.hotspot else { continue };
             for (server, past) in &before {
                 let now = hotspot.servers[server];
                 assert!(now.logins >= past.logins && now.logouts >= past.logouts);

@@ -1,13 +1,11 @@
-//! TLS to a router: a pinned certificate, or one that a CA of ours has signed.
+//! A TLS client that trusts a pinned certificate, or those that the operator's CA has signed.
 //!
-//! Routers sign their certificates themselves, with no name in them that a client could check,
-//! and begin with a wrong date after each boot. So a [`Fingerprint`] of the leaf is the usual
-//! way: it stands for the name, the dates and the issuer. That the router holds the
-//! certificate's key is checked all the same, by its signature in the handshake.
+//! Routers sign their certificates themselves, without a name that a client could verify, and with a wrong date after
+//! each boot. So a [`Fingerprint`] of the leaf certificate is the usual choice: it stands for name, dates and issuer.
+//! That the peer holds the certificate's key is verified all the same, by its signature in the handshake.
 //!
-//! What rustls does not speak, and so neither does this: TLS 1.0 and 1.1, key exchange by DHE or
-//! without a certificate (which is all that `api-ssl` offers until it is given one), RSA keys
-//! under 2048 bits, certificates before X.509 v3. Each is told by name, with what to do.
+//! Limits of rustls: no TLS 1.0 and 1.1, no key exchange by DHE or without a certificate (`api-ssl` offers nothing else
+//! until it has one), no RSA keys under 2048 bits, no certificates before X.509 v3. Each has a cause of its own.
 
 use std::fmt;
 use std::io;
@@ -31,25 +29,25 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::error::{Cause, Error};
 
-/// The shortest RSA key whose signatures are taken.
-const LEAST_RSA_BITS: usize = 2048;
+/// Length of the shortest RSA key whose signatures rustls accepts.
+const MIN_RSA_BITS: usize = 2048;
 
-/// How rustls names a certificate before X.509 v3; the type of that is not to be had.
+/// The text of rustls's error for a certificate before X.509 v3, whose type is private.
 const OLD_CERTIFICATE: &str = "UnsupportedCertVersion";
 
-/// How a connection to a router is secured.
+/// How a connection is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tls {
-    /// Not at all: `api`, port 8728.
+    /// Not at all.
     #[default]
     Off,
-    /// `api-ssl`, and its certificate is this one.
+    /// By TLS with this certificate.
     Pin(Fingerprint),
-    /// `api-ssl`, and one of these has signed its certificate, which has the host's name and is of today.
+    /// By TLS with a certificate that one of these has signed, that has the host's name and is valid today.
     Ca(Authorities),
 }
 
-/// The SHA-256 of a certificate's DER form, as `/certificate print detail` shows it too.
+/// The SHA-256 of a certificate's DER form, as RouterOS shows it in `/certificate print detail`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
@@ -74,7 +72,7 @@ impl fmt::Display for Fingerprint {
 impl FromStr for Fingerprint {
     type Err = ();
 
-    /// `sha256:` and 64 hexadecimal digits; colons between them, as openssl writes them, are passed over.
+    /// `sha256:` and 64 hexadecimal digits; colons between them, as openssl writes them, are ignored.
     fn from_str(text: &str) -> Result<Self, ()> {
         let digits: String = text.strip_prefix("sha256:").ok_or(())?.split(':').collect();
         if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -88,7 +86,7 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// Certificates of CAs.
+/// Certificates of certificate authorities.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
@@ -118,21 +116,21 @@ impl Authorities {
     }
 }
 
-/// What a handshake has agreed on.
+/// What a TLS handshake has agreed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     /// `TLS 1.2` or `TLS 1.3`.
     pub version: &'static str,
-    /// The router's certificate.
+    /// The peer's certificate.
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Does the handshake with the router that is called `host`.
+/// Does the handshake with the peer that is called `host`.
 ///
 /// # Errors
 ///
-/// `tls_no_certificate`, `tls_pin`, `tls`, or `closed` where the router ended it without a word.
-pub(super) async fn secure<S>(stream: S, host: &str, tls: &Tls) -> Result<(TlsStream<S>, Agreed), Error>
+/// Those of TLS, or `Closed`.
+pub(super) async fn handshake<S>(stream: S, host: &str, tls: &Tls) -> Result<(TlsStream<S>, Agreed), Error>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -144,7 +142,7 @@ where
         Tls::Ca(authorities) => {
             config.with_root_certificates(authorities.roots().map_err(|error| failed(&error))?)
         }
-        // With nothing to hold it against, no certificate is the right one.
+        // Without an authority, no certificate is trusted.
         Tls::Off => config.with_root_certificates(RootCertStore::empty()),
         Tls::Pin(expected) => {
             let pinned = Pinned { expected: *expected, provider };
@@ -152,11 +150,12 @@ where
         }
     };
     let config = Arc::new(config.with_no_client_auth());
-    // No certificate has a zone in it: that is of this machine.
+    // A zone is a name of this machine, which no certificate has.
     let host = host.split('%').next().unwrap_or_default();
     let name = ServerName::try_from(host.to_string())
-        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is no name that a certificate could have")))?;
-    let stream = TlsConnector::from(config).connect(name, stream).await.map_err(|error| refused(&error))?;
+        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is no name that a certificate can have")))?;
+    let stream =
+        TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failed(&error))?;
     let (_, session) = stream.get_ref();
     let agreed = Agreed {
         version: match session.protocol_version() {
@@ -168,7 +167,7 @@ where
     Ok((stream, agreed))
 }
 
-/// Takes the one certificate that is expected, whatever its name, dates and issuer.
+/// Accepts only the expected certificate, whatever its name, dates and issuer.
 #[derive(Debug)]
 struct Pinned {
     expected: Fingerprint,
@@ -200,7 +199,7 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         let verified = crypto::verify_tls12_signature(message, leaf, signed, algorithms);
-        verified.map_err(|error| unsigned(error, signed))
+        verified.map_err(|error| bad_signature(error, signed))
     }
 
     fn verify_tls13_signature(
@@ -211,7 +210,7 @@ impl ServerCertVerifier for Pinned {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.provider.signature_verification_algorithms;
         let verified = crypto::verify_tls13_signature(message, leaf, signed, algorithms);
-        verified.map_err(|error| unsigned(error, signed))
+        verified.map_err(|error| bad_signature(error, signed))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -219,9 +218,9 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// Why a signature in the handshake does not stand. One by a key that is too short is refused like one by
-/// another key, but an RSA signature is as long as its key.
-fn unsigned(error: rustls::Error, signed: &DigitallySignedStruct) -> rustls::Error {
+/// Why a signature in the handshake is invalid. rustls reports a key that is too short like another key, but an RSA
+/// signature is as long as its key.
+fn bad_signature(error: rustls::Error, signed: &DigitallySignedStruct) -> rustls::Error {
     use SignatureScheme as By;
     if error != CertificateError::BadSignature.into() {
         return error;
@@ -236,35 +235,36 @@ fn unsigned(error: rustls::Error, signed: &DigitallySignedStruct) -> rustls::Err
             | By::RSA_PSS_SHA512
     );
     let bits = signed.signature().len() * 8;
-    let why = if is_rsa && bits < LEAST_RSA_BITS { Unsigned::Short(bits) } else { Unsigned::ByAnother };
+    let why =
+        if is_rsa && bits < MIN_RSA_BITS { BadSignature::ShortKey(bits) } else { BadSignature::OtherKey };
     CertificateError::Other(OtherError(Arc::new(why))).into()
 }
 
-/// What is wrong with the signature that is to show that the router holds the pinned certificate's key.
+/// What is wrong with the signature that proves that the peer holds the pinned certificate's key.
 #[derive(Debug)]
-enum Unsigned {
-    /// It is by an RSA key of so many bits.
-    Short(usize),
+enum BadSignature {
+    /// It is by an RSA key of this many bits.
+    ShortKey(usize),
     /// It is by another key.
-    ByAnother,
+    OtherKey,
 }
 
-impl fmt::Display for Unsigned {
+impl fmt::Display for BadSignature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Short(bits) => {
-                write!(f, "the certificate has an RSA key of {bits} bits; expected {LEAST_RSA_BITS} or more")
+            Self::ShortKey(bits) => {
+                write!(f, "the certificate has an RSA key of {bits} bits; expected {MIN_RSA_BITS} or more")
             }
-            Self::ByAnother => {
+            Self::OtherKey => {
                 f.write_str("the certificate is the right one, but what answers does not hold its key")
             }
         }
     }
 }
 
-impl std::error::Error for Unsigned {}
+impl std::error::Error for BadSignature {}
 
-/// The router has another certificate than the pinned one.
+/// The certificate is not the pinned one.
 #[derive(Debug)]
 struct OtherCertificate {
     seen: Fingerprint,
@@ -281,13 +281,12 @@ impl fmt::Display for OtherCertificate {
 impl std::error::Error for OtherCertificate {}
 
 /// Why a handshake failed.
-fn refused(error: &io::Error) -> Error {
+fn handshake_failed(error: &io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(error) => failed(error),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            let told = "the router closed the connection in the TLS handshake";
-            Error { hint: HINT_NO_TLS, ..Error::new(Cause::Closed, told) }
+            Error::new(Cause::HandshakeClosed, "the connection was closed in the TLS handshake")
         }
         None => Error::lost(error),
     }
@@ -295,51 +294,49 @@ fn refused(error: &io::Error) -> Error {
 
 fn failed(error: &rustls::Error) -> Error {
     use AlertDescription::{HandshakeFailure, ProtocolVersion};
-    let tls = |message: String, hint| Error { hint, ..Error::new(Cause::Tls, message) };
     match error {
-        rustls::Error::AlertReceived(HandshakeFailure) => Error::new(
-            Cause::TlsNoCertificate,
-            "the router ended the TLS handshake with alert 40: most often api-ssl has no certificate",
-        ),
+        rustls::Error::AlertReceived(HandshakeFailure) => {
+            Error::new(Cause::HandshakeRefused, "the TLS handshake was ended with alert 40")
+        }
         rustls::Error::AlertReceived(ProtocolVersion)
         | rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => tls("the router speaks no TLS 1.2 or 1.3".into(), HINT_OLD),
+        ) => Error::new(Cause::OldTls, "what answers at this port speaks no TLS 1.2 or 1.3"),
         rustls::Error::InvalidMessage(_) => {
-            tls("what answers at this port speaks no TLS".into(), HINT_NO_TLS)
+            Error::new(Cause::NoTls, "what answers at this port speaks no TLS")
         }
-        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
-            if other.is::<OtherCertificate>() =>
-        {
-            Error::new(Cause::TlsPin, other.to_string())
-        }
-        rustls::Error::InvalidCertificate(why) => certificate(why),
+        rustls::Error::InvalidCertificate(why) => certificate_error(why),
         other => Error::new(Cause::Tls, format!("the TLS handshake failed: {other}")),
     }
 }
 
-fn certificate(why: &CertificateError) -> Error {
+fn certificate_error(why: &CertificateError) -> Error {
     use CertificateError as Why;
     let date = |time: UnixTime| {
         // To the end of year 9999, the range of the format.
         let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since)
     };
-    let tls = |message: String, hint| Error { hint, ..Error::new(Cause::Tls, message) };
     let message = match why {
         Why::Other(OtherError(other)) => {
-            let told = other.to_string();
-            match other.downcast_ref() {
-                Some(Unsigned::ByAnother) => return tls(told, HINT_NOT_THE_OWNER),
-                Some(Unsigned::Short(_)) => return tls(told, HINT_ANOTHER),
-                None if told == OLD_CERTIFICATE => {
-                    return tls("the certificate is of X.509 version 1; expected 3".into(), HINT_ANOTHER);
+            let message = other.to_string();
+            let cause = match other.downcast_ref() {
+                Some(BadSignature::OtherKey) => Cause::NoKey,
+                Some(BadSignature::ShortKey(_)) => Cause::WeakCertificate,
+                None if other.is::<OtherCertificate>() => Cause::Pin,
+                None if message == OLD_CERTIFICATE => {
+                    let message = "the certificate is of X.509 version 1; expected 3";
+                    return Error::new(Cause::WeakCertificate, message);
                 }
-                None => format!("the certificate is not accepted: {told}"),
-            }
+                None => {
+                    let message = format!("the certificate is not accepted: {message}");
+                    return Error::new(Cause::Certificate, message);
+                }
+            };
+            return Error::new(cause, message);
         }
-        // Of the chain or of the handshake: which of them is not told.
+        // Either of the chain or of the handshake: rustls does not report which.
         Why::BadSignature => "the certificate is signed by another authority of the same name as one in the \
             Ca file, or its RSA key is under 2048 bits, or what answers does not hold its key"
             .into(),
@@ -354,29 +351,8 @@ fn certificate(why: &CertificateError) -> Error {
         Why::UnknownIssuer => "the certificate is signed by none of the authorities in the Ca file".into(),
         other => format!("the certificate is not accepted: {other}"),
     };
-    tls(message, HINT_CERTIFICATE)
+    Error::new(Cause::Certificate, message)
 }
-
-const HINT_OLD: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
-    api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
-
-pub(super) const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
-    either may be limited to other addresses, or api-ssl be without a certificate. On the router: \
-    /ip service print detail where name~\"api\"";
-
-pub(super) const HINT_REFUSED: &str = "The service may be off or on another port. On the router: /ip service print, then \
-    /ip service enable [find name=api-ssl and !dynamic], which needs a certificate: /ip service print detail where name=api-ssl";
-
-const HINT_NOT_THE_OWNER: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
-    See whose address it is, on the way there and on the router: /ip address print";
-
-const HINT_ANOTHER: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
-    key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \
-    /certificate sign api2, then /ip service set [find name=api-ssl and !dynamic] certificate=api2, and its fingerprint into tls: Pin(…)";
-
-const HINT_CERTIFICATE: &str = "A certificate that the router signed itself is best pinned: tls: Pin(\"sha256:…\") \
-    with the fingerprint of /certificate print detail. For Ca, sign one with the host's name or address in \
-    subject-alt-name, and an RSA key of 2048 bits or more";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,15 @@
-//! How much is kept of each text that a router sends, in characters. A longer text ends with an ellipsis.
+//! How much is kept of what a router sends: the length of texts, in characters, and the size of a declared plugin.
 //!
-//! The wire allows 128 KiB a word. What is kept is in every answer of the page and the API, for all sites together.
+//! A longer text ends with an ellipsis. The wire allows 128 KiB a word, and what is kept is in every response of the
+//! page and the API, for all sites together.
+
+use crate::routeros::client::Limit;
+use crate::routeros::wire::Sentence;
+
+/// Size of a declared plugin's answer. Whoever declares a menu may not know how large it is somewhere (a table of
+/// connections has 50,000 rows), and the rows are held in memory, and in JSON during a request. This many rows of a few
+/// columns each take half of the bytes.
+pub(super) const DECLARED: Limit = Limit { rows: 2048, bytes: 1024 * 1024 };
 
 /// `version`: `7.20.7 (long-term)` has 18.
 pub(super) const VERSION: usize = 40;
@@ -36,12 +45,16 @@ pub(super) const CELL: usize = 1000;
 /// another item: a row with a longer one is left out.
 pub const MAX_ID: usize = 32;
 
-/// Whether a row can be known by its `.id`, or has none.
-pub(super) fn has_usable_id(row: &crate::routeros::wire::Sentence) -> bool {
-    row.get(".id").is_none_or(|id| id.len() <= MAX_ID)
+/// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
+/// bare `!re`, which is no row.
+pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
+    let rows = rows.iter().filter(|row| row.attributes().next().is_some());
+    let (usable, left_out): (Vec<_>, Vec<_>) =
+        rows.partition(|row| row.get(".id").is_none_or(|id| id.len() <= MAX_ID));
+    (usable, left_out.len())
 }
 
-/// What to say of rows that were left out because of their `.id`, if any were.
+/// The message about rows that were left out because of their `.id`, if any were.
 pub(super) fn left_out(rows: usize) -> Option<String> {
     (rows > 0).then(|| format!("rows left out because of an .id of more than {MAX_ID} bytes: {rows}"))
 }

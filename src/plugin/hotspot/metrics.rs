@@ -1,7 +1,7 @@
 //! How a hotspot is measured: by its servers, never by its people.
 
-use super::Hotspot;
-use crate::plugin::Family;
+use super::data::Hotspot;
+use crate::plugin::metric::Family;
 
 impl Hotspot {
     /// How many are online and what has happened at each server; nothing of any one person.

@@ -1,0 +1,37 @@
+//! Deadlines of a future, with messages that name them.
+
+use std::time::Duration;
+
+use smol::Timer;
+use smol::future::FutureExt;
+
+use super::error::{Cause, Error};
+
+/// The output of `future`, or an error of this cause if that takes longer than `timeout`. The message is `what`,
+/// followed by the time.
+///
+/// # Errors
+///
+/// When the time is over.
+pub(super) async fn within<T>(
+    future: impl Future<Output = T>,
+    timeout: Duration,
+    cause: Cause,
+    what: &str,
+) -> Result<T, Error> {
+    let expired = async {
+        Timer::after(timeout).await;
+        Err(Error::new(cause, exceeded(what, timeout)))
+    };
+    async { Ok(future.await) }.or(expired).await
+}
+
+/// The message for a deadline that has passed, such as `no answer to /login within 5s`.
+#[must_use]
+pub fn exceeded(what: &str, timeout: Duration) -> String {
+    /// Rounded up to this, because earlier steps have used a little of the configured time.
+    const STEP_MS: u128 = 50;
+    let rounded = timeout.as_millis().div_ceil(STEP_MS) * STEP_MS;
+    let rounded = Duration::from_millis(u64::try_from(rounded).unwrap_or(u64::MAX));
+    format!("{what} within {}", humantime::format_duration(rounded))
+}

@@ -1,0 +1,24 @@
+//! A router's answer to one command of a plugin.
+
+pub use crate::routeros::client::Partial;
+use crate::routeros::client::Reply;
+use crate::routeros::error::{Cause, Error};
+
+/// A router's answer to one command, or why there is none.
+pub type Answer = Result<Reply, Error>;
+
+/// The answer to a plugin's first command, which the plugin cannot do without.
+pub(super) fn first(answers: &[Answer]) -> Result<&Reply, Error> {
+    match answers.first() {
+        Some(answer) => answer.as_ref().map_err(Clone::clone),
+        None => Err(Error::new(Cause::Protocol, "nothing was asked")),
+    }
+}
+
+/// Why the answers are incomplete, if they are: one is truncated, or one after the first failed. A plugin that works
+/// without its first answer is complete without it.
+#[must_use]
+pub fn partial(answers: &[Answer]) -> Option<Partial> {
+    let truncated = answers.iter().find_map(|answer| answer.as_ref().ok()?.partial());
+    truncated.or_else(|| answers.iter().skip(1).find_map(|answer| answer.as_ref().err()).map(Partial::from))
+}

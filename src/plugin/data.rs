@@ -1,0 +1,168 @@
+//! What a plugin has read, with everything that other modules do with it regardless of the plugin.
+
+use std::borrow::Cow;
+
+use super::context::Context;
+use super::declared::Listing;
+use super::health::Health;
+use super::hotspot::Hotspot;
+use super::limits;
+use super::metric::Family;
+use super::resource::Resource;
+use super::table::Table;
+use crate::routeros::error::Error;
+use crate::routeros::wire::Sentence;
+
+/// What a plugin has read.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Data {
+    /// Sessions and users.
+    Hotspot(Hotspot),
+    /// The router's version, load and memory.
+    Resource(Resource),
+    /// Temperatures, voltages, fans.
+    Health(Health),
+    /// The rows of a declared plugin.
+    Listing(Listing),
+}
+
+impl Data {
+    /// The hotspot, if this is one.
+    #[must_use]
+    pub fn hotspot(&self) -> Option<&Hotspot> {
+        if let Self::Hotspot(hotspot) = self { Some(hotspot) } else { None }
+    }
+
+    /// The resources, if these are some.
+    #[must_use]
+    pub fn resource(&self) -> Option<&Resource> {
+        if let Self::Resource(resource) = self { Some(resource) } else { None }
+    }
+
+    /// The sensors, if these are some.
+    #[must_use]
+    pub fn health(&self) -> Option<&Health> {
+        if let Self::Health(health) = self { Some(health) } else { None }
+    }
+
+    /// The listing, if this is one.
+    #[must_use]
+    pub fn listing(&self) -> Option<&Listing> {
+        if let Self::Listing(listing) = self { Some(listing) } else { None }
+    }
+
+    /// The names of the columns.
+    #[must_use]
+    pub fn columns(&self) -> Vec<String> {
+        match self {
+            Self::Hotspot(_) => Hotspot::columns(),
+            Self::Resource(resource) => resource.table().columns,
+            Self::Health(health) => health.table().columns,
+            Self::Listing(listing) => listing.table.columns.clone(),
+        }
+    }
+
+    /// The rows. Each is made when it is taken, because there may be thousands.
+    #[must_use]
+    pub fn rows(&self) -> Box<dyn Iterator<Item = Cow<'_, [Option<String>]>> + '_> {
+        let made = |table: Table| Box::new(table.rows.into_iter().map(Into::into));
+        match self {
+            Self::Hotspot(hotspot) => Box::new(hotspot.sessions.iter().map(|session| session.row().into())),
+            Self::Resource(resource) => made(resource.table()),
+            Self::Health(health) => made(health.table()),
+            Self::Listing(listing) => Box::new(listing.table.rows.iter().map(Into::into)),
+        }
+    }
+
+    /// Upper bound of the length of a declared plugin's series in `/metrics`, in bytes.
+    #[must_use]
+    pub fn series_length(&self) -> usize {
+        self.listing().map_or(0, Listing::series_length)
+    }
+
+    /// The data as metrics: gauges of this data, and counters of everything until now.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.families(),
+            Self::Resource(resource) => resource.families(),
+            Self::Health(health) => health.families(),
+            Self::Listing(listing) => listing.families(),
+        }
+    }
+
+    /// Why the data is only a part of what the router sent, if it is.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        let left_out = match self {
+            Self::Hotspot(hotspot) => limits::left_out(hotspot.left_out),
+            Self::Listing(listing) => limits::left_out(listing.left_out),
+            Self::Health(health) => health.incomplete(),
+            Self::Resource(_) => None,
+        };
+        left_out.or_else(|| {
+            let family = self.families().into_iter().find(Family::is_incomplete)?;
+            Some(format!("too many series of {}", family.name))
+        })
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        match self {
+            Self::Hotspot(hotspot) => hotspot.cost(),
+            Self::Health(health) => health.cost(),
+            Self::Listing(listing) => listing.cost(),
+            // A few short texts.
+            Self::Resource(_) => 0,
+        }
+    }
+
+    /// The first rows, up to `max_bytes` bytes, and a message that says so. `None` if this data is never truncated.
+    #[must_use]
+    pub fn truncated(&self, max_bytes: usize) -> Option<(Self, String)> {
+        let (truncated, kept, of) = match self {
+            Self::Hotspot(hotspot) => {
+                let truncated = hotspot.truncated(max_bytes);
+                let kept = truncated.sessions.len();
+                (Self::Hotspot(truncated), kept, hotspot.sessions.len())
+            }
+            Self::Health(health) => {
+                let truncated = health.truncated(max_bytes);
+                let kept = truncated.sensors.len();
+                (Self::Health(truncated), kept, health.sensors.len())
+            }
+            Self::Listing(listing) => {
+                let truncated = listing.truncated(max_bytes);
+                let kept = truncated.table.rows.len();
+                (Self::Listing(truncated), kept, listing.table.rows.len())
+            }
+            Self::Resource(_) => return None,
+        };
+        Some((truncated, format!("{kept} of {of} rows are kept: the agent has no memory for more")))
+    }
+
+    /// The data after changes that a `listen` reported or the agent made itself; `None` if no plugin follows this data.
+    ///
+    /// # Errors
+    ///
+    /// When the data would exceed its limits: the connection is of no use any more.
+    pub fn follow(&self, changes: &[Sentence], context: &Context) -> Result<Option<Self>, Error> {
+        let Self::Hotspot(hotspot) = self else { return Ok(None) };
+        let mut hotspot = hotspot.clone();
+        hotspot.apply(changes, context)?;
+        Ok(Some(Self::Hotspot(hotspot)))
+    }
+
+    /// Whether the last answer and the changes of a `listen` disagree, so that another read soon is worthwhile.
+    #[must_use]
+    pub fn has_discrepancy(&self) -> bool {
+        self.hotspot().is_some_and(Hotspot::has_discrepancy)
+    }
+
+    /// How many changes a `listen` should have reported and only an answer revealed.
+    #[must_use]
+    pub fn missed_events(&self) -> u64 {
+        self.hotspot().map_or(0, |hotspot| hotspot.missed_events)
+    }
+}

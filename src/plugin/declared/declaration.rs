@@ -1,0 +1,131 @@
+//! The declaration of a plugin in `sites.ron`: a menu, its columns, and how to measure it.
+
+use std::time::Duration;
+
+use crate::plugin::context::Context;
+use crate::plugin::limits;
+use crate::routeros::client::Command;
+use crate::routeros::value;
+use crate::routeros::wire::Sentence;
+
+/// What the file says of a plugin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declaration {
+    /// The name in `collect`, in paths and in `/metrics`.
+    pub name: String,
+    /// What a person calls it.
+    pub title: String,
+    /// The menu, such as `/ip/dhcp-server/lease`.
+    pub menu: String,
+    /// Words that say which rows, without their question marks.
+    pub query: Vec<String>,
+    /// The properties that are shown, in their order.
+    pub columns: Vec<String>,
+    /// How often it is asked for; `None`: at each refresh.
+    pub every: Option<Duration>,
+    /// Whether the rows are for the admin only.
+    pub private: bool,
+    /// How it is measured.
+    pub metrics: Vec<Metric>,
+}
+
+/// A metric of a declared plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name in `/metrics`.
+    pub name: String,
+    /// What its value is.
+    pub measure: Measure,
+    /// Properties whose values tell its series apart.
+    pub labels: Vec<String>,
+}
+
+/// What a metric's value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Measure {
+    /// How many rows there are.
+    Rows,
+    /// The sum of a property.
+    Gauge(String),
+    /// By how much a property has grown since the first read.
+    Counter(String),
+}
+
+impl Measure {
+    /// The property that is measured.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::Rows => None,
+            Self::Gauge(column) | Self::Counter(column) => Some(column),
+        }
+    }
+}
+
+/// The name of the label that a property gives: `mac-address` is `mac_address`.
+#[must_use]
+pub fn label_name(property: &str) -> String {
+    property.replace(['-', '.'], "_")
+}
+
+impl Declaration {
+    /// The properties to ask for. What counts rows needs their `.id`: without it a row that has none of
+    /// the others would be nothing, and no row would be known again.
+    fn properties(&self) -> Vec<&str> {
+        let counts = |metric: &Metric| !matches!(metric.measure, Measure::Gauge(_));
+        let id = self.metrics.iter().any(counts).then_some(".id");
+        let measured = self
+            .metrics
+            .iter()
+            .flat_map(|metric| metric.labels.iter().map(String::as_str).chain(metric.measure.column()));
+        let mut properties: Vec<&str> = Vec::new();
+        for property in self.columns.iter().map(String::as_str).chain(measured).chain(id) {
+            if !properties.contains(&property) {
+                properties.push(property);
+            }
+        }
+        properties
+    }
+
+    /// The command that asks for the rows.
+    pub(in crate::plugin) fn command(&self) -> Command {
+        let print = Command::new(&format!("{}/print", self.menu)).proplist(&self.properties());
+        let query = |command: Command, word: &String| command.query(&format!("?{word}"));
+        self.query.iter().fold(print, query).at_most(limits::DECLARED)
+    }
+
+    /// A description of a metric, in one line.
+    pub(super) fn help(&self, metric: &Metric) -> String {
+        // All viewers read it, and a query may name somebody.
+        let query = if self.private { String::new() } else { self.query.join(", ") };
+        let only = if query.is_empty() { query } else { format!(" where {query}") };
+        let of = format!("{}{only}", self.menu);
+        let said = match &metric.measure {
+            Measure::Rows => format!("Rows of {of}."),
+            Measure::Gauge(column) => format!("Sum of {column} of the rows of {of}."),
+            Measure::Counter(column) => {
+                format!("Increase of {column} of the rows of {of} since the agent's first read.")
+            }
+        };
+        let line = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
+        said.chars().map(line).collect()
+    }
+}
+
+impl Metric {
+    /// The labels of the series that a row belongs to.
+    pub(super) fn labels_of(&self, row: &Sentence, context: &Context) -> Vec<(String, String)> {
+        let value = |property: &str| row.get(property).map(|value| value::text(value, context.codepage));
+        let label =
+            |property: &String| (label_name(property), value(property).unwrap_or_default().into_owned());
+        self.labels.iter().map(label).collect()
+    }
+}
+
+/// A property as a figure: a number, a duration in seconds, or a truth as 1 or 0.
+pub(super) fn number_of(row: &Sentence, property: &str) -> Option<f64> {
+    let value = row.get(property)?;
+    let duration = || value::duration(value).map(|duration| duration.as_secs_f64());
+    let truth = || value::boolean(value).map(|is_so| f64::from(u8::from(is_so)));
+    value::decimal(value).or_else(duration).or_else(truth)
+}

@@ -1,0 +1,176 @@
+//! Plugins that the file declares: any menu, shown and measured without code.
+
+mod counter;
+mod declaration;
+#[cfg(test)]
+mod tests;
+
+use super::answer::{Answer, first};
+use super::context::Context;
+use super::limits;
+use super::metric::Family;
+use super::table::Table;
+use crate::memory::{self, ALLOCATION};
+use crate::routeros::error::Error;
+use crate::routeros::value;
+use crate::routeros::wire::Sentence;
+use counter::Counter;
+use declaration::number_of;
+pub use declaration::{Declaration, Measure, Metric, label_name};
+
+/// What a declared plugin has read.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// The rows under the declared columns.
+    pub table: Table,
+    /// Those of the last complete answer.
+    gauges: Vec<Family>,
+    counters: Vec<Counter>,
+    /// Whether the gauges are out of date because the last answer is incomplete.
+    is_partial: bool,
+    /// Rows of the last answer that were left out because of their `.id`.
+    pub(in crate::plugin) left_out: usize,
+}
+
+impl Listing {
+    /// Its metrics.
+    #[must_use]
+    pub fn families(&self) -> Vec<Family> {
+        let gauges = if self.is_partial { &[] } else { self.gauges.as_slice() };
+        gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()
+    }
+
+    /// How long its series are in `/metrics` at most, in bytes.
+    pub(in crate::plugin) fn series_length(&self) -> usize {
+        let counters = self.counters.iter().map(|counter| &counter.total);
+        self.gauges.iter().chain(counters).map(Family::text_length).sum()
+    }
+
+    /// Bytes of memory that its series take.
+    fn measured(&self) -> usize {
+        let gauges = self.gauges.iter().map(Family::cost);
+        gauges.chain(self.counters.iter().map(Counter::cost)).sum()
+    }
+
+    /// Bytes of memory that it takes.
+    pub(in crate::plugin) fn cost(&self) -> usize {
+        self.table.rows.iter().map(|row| row_cost(row)).sum::<usize>() + self.measured()
+    }
+
+    /// The first of it, up to so many bytes. Metrics go where they take more than half of those.
+    pub(in crate::plugin) fn truncated(&self, max_bytes: usize) -> Self {
+        let mut truncated =
+            Self { table: Table { columns: self.table.columns.clone(), rows: Vec::new() }, ..self.clone() };
+        if truncated.measured() > max_bytes / 2 {
+            truncated.gauges.iter_mut().for_each(Family::clear);
+            truncated.counters.iter_mut().for_each(Counter::clear);
+        }
+        let room = max_bytes.saturating_sub(truncated.measured());
+        truncated.table.rows = memory::first(&self.table.rows, |row| row_cost(row), room).to_vec();
+        truncated
+    }
+}
+
+fn row_cost(row: &[Option<String>]) -> usize {
+    let text = |cell: &Option<String>| cell.as_ref().map_or(0, |text| ALLOCATION + text.len());
+    let cells = row.iter().map(|cell| size_of::<Option<String>>() + text(cell));
+    size_of::<Vec<Option<String>>>() + ALLOCATION + cells.sum::<usize>()
+}
+
+/// What of `listing`, read under an `earlier` declaration, holds for this one: the same rows under other columns. What
+/// is unknown of them stays absent until they are read again.
+pub(super) fn inherit(
+    declaration: &Declaration,
+    listing: &Listing,
+    earlier: &Declaration,
+) -> Option<Listing> {
+    if (&declaration.menu, &declaration.query) != (&earlier.menu, &earlier.query) {
+        return None;
+    }
+    let place = |column: &String| listing.table.columns.iter().position(|known| known == column);
+    let places: Vec<_> = declaration.columns.iter().map(place).collect();
+    let cells = |row: &Vec<Option<String>>| {
+        places.iter().map(|place| place.and_then(|place| row[place].clone())).collect()
+    };
+    let rows = listing.table.rows.iter().map(cells).collect();
+    let is_kept = |counter: &&Counter| declaration.metrics.contains(&counter.metric);
+    let is_same = |name: &str| {
+        declaration.metrics.iter().any(|metric| metric.name == name && earlier.metrics.contains(metric))
+    };
+    Some(Listing {
+        table: Table { columns: declaration.columns.clone(), rows },
+        gauges: listing.gauges.iter().filter(|family| is_same(&family.name)).cloned().collect(),
+        counters: listing.counters.iter().filter(is_kept).cloned().collect(),
+        is_partial: listing.is_partial,
+        left_out: listing.left_out,
+    })
+}
+
+/// Reads the answer to [`Declaration::command`].
+pub(super) fn read(
+    declaration: &Declaration,
+    answers: &[Answer],
+    previous: Option<&Listing>,
+    context: &Context,
+) -> Result<Listing, Error> {
+    let reply = first(answers)?;
+    let (rows, left_out) = limits::usable(&reply.rows);
+    let is_whole = reply.partial().is_none() && left_out == 0;
+    let shown = |value: &[u8]| value::short_text(value, limits::CELL, context.codepage);
+    let cells =
+        |row: &&Sentence| declaration.columns.iter().map(|column| row.get(column).map(shown)).collect();
+    let before = previous.cloned().unwrap_or_default();
+    let mut listing = Listing {
+        table: Table { columns: declaration.columns.clone(), rows: rows.iter().map(cells).collect() },
+        is_partial: !is_whole,
+        left_out,
+        ..Listing::default()
+    };
+    for metric in &declaration.metrics {
+        if let Measure::Counter(column) = &metric.measure {
+            let known = before.counters.iter().find(|counter| counter.metric == *metric).cloned();
+            let mut counter = known.unwrap_or_else(|| Counter::new(metric.clone()));
+            counter.total.help = declaration.help(metric).into();
+            counter.count(column, &rows, is_whole, context);
+            listing.counters.push(counter);
+        } else if is_whole {
+            // The sum of a part would be taken for that of the whole.
+            let known = before.gauges.iter().find(|family| family.name == metric.name);
+            listing.gauges.push(gauge(declaration, metric, &rows, context, known));
+        }
+    }
+    if !is_whole {
+        listing.gauges = before.gauges;
+    }
+    Ok(listing)
+}
+
+/// A gauge of these rows. Labels that only the gauge `before` has are 0.
+fn gauge(
+    declaration: &Declaration,
+    metric: &Metric,
+    rows: &[&Sentence],
+    context: &Context,
+    before: Option<&Family>,
+) -> Family {
+    let help = declaration.help(metric);
+    let mut family = before.cloned().unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
+    family.help = help.into();
+    family.next_round();
+    for row in rows {
+        let value = match &metric.measure {
+            Measure::Rows => Some(1.0),
+            Measure::Gauge(column) | Measure::Counter(column) => number_of(row, column),
+        };
+        let labels = metric.labels_of(row, context);
+        match value {
+            Some(value) => family.add(labels, value),
+            // The row is there, so 0 would be wrong.
+            None => family.remove_stale(labels),
+        }
+    }
+    if metric.measure == Measure::Rows && metric.labels.is_empty() {
+        family.add([("", ""); 0], 0.0);
+    }
+    family
+}
