@@ -51,39 +51,39 @@ fn of_agent(clock: Clock, reload: &Reload, process: Process, log_lines_dropped: 
             "phsweb_agent_config_last_reload_successful",
             "1 where the configuration was good when it was last read; 0 where it was not, and is not in use.",
         )
-        .of(Some(truth(reload.is_good()))),
+        .with_value(Some(truth(reload.is_good()))),
         Family::gauge(
             "phsweb_agent_config_last_reload_success_timestamp_seconds",
             "When the configuration in use was read, in seconds since 1970. Absent before the first.",
         )
-        .of(reload.succeeded.map(|at| clock.unix(at).as_secs_f64())),
+        .with_value(reload.succeeded.map(|at| clock.unix(at).as_secs_f64())),
         Family::counter(
             "phsweb_agent_log_lines_dropped_total",
             "Log lines that were left out since the agent's start, because they came too fast.",
         )
-        .of(Some(log_lines_dropped as f64)),
+        .with_value(Some(log_lines_dropped as f64)),
         Family::gauge(
             "phsweb_agent_config_last_look_timestamp_seconds",
             "When the files of the configuration were last read to the end, in seconds since 1970. The agent looks each \
              second. Absent where there is no file.",
         )
-        .of(reload.last_look.get().map(|at| clock.unix(at).as_secs_f64())),
-        Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").of(Some(clock.unix(Moment::START).as_secs_f64())),
+        .with_value(reload.last_look.get().map(|at| clock.unix(at).as_secs_f64())),
+        Family::gauge("process_start_time_seconds", "When the agent started, in seconds since 1970.").with_value(Some(clock.unix(Moment::START).as_secs_f64())),
         Family::counter(
             "process_cpu_seconds_total",
             "Seconds of CPU time that the agent took. Absent where the system does not say.",
         )
-        .of(process.cpu_seconds),
+        .with_value(process.cpu_seconds),
         Family::gauge(
             "process_resident_memory_bytes",
             "Bytes of memory that the agent has. Absent where the system does not say.",
         )
-        .of(process.resident_bytes.map(|bytes| bytes as f64)),
+        .with_value(process.resident_bytes.map(|bytes| bytes as f64)),
         Family::gauge(
             "process_open_fds",
             "Files and connections that the agent has open. Absent where the system does not say.",
         )
-        .of(process.open_fds.map(|fds| fds as f64)),
+        .with_value(process.open_fds.map(|fds| fds as f64)),
     ]
 }
 
@@ -114,7 +114,7 @@ fn of_site(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Family> {
         }
     }
     let count = |name: &'static str, help: &'static str, count: u64| {
-        Family::counter(name, help).of(Some(count as f64))
+        Family::counter(name, help).with_value(Some(count as f64))
     };
     let usage = &site.usage;
     vec![
@@ -122,12 +122,12 @@ fn of_site(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Family> {
             "mikrotik_up",
             "1 where the router answers; 0 where it does not, or has not been tried yet.",
         )
-        .of(Some(truth(site.is_online()))),
+        .with_value(Some(truth(site.is_online()))),
         Family::gauge(
             "mikrotik_last_success_timestamp_seconds",
             "When the router last gave figures, in seconds since 1970. Absent until it has.",
         )
-        .of(last_success.map(|at| clock.unix(at).as_secs_f64())),
+        .with_value(last_success.map(|at| clock.unix(at).as_secs_f64())),
         success,
         partial,
         duration,
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_help_is_one_line() {
-        let family = Family::gauge("a", "one\ntwo \\ \"three\"").of(Some(f64::NAN));
+        let family = Family::gauge("a", "one\ntwo \\ \"three\"").with_value(Some(f64::NAN));
         assert_eq!(head(&family), "# HELP a one\\ntwo \\\\ \"three\"\n# TYPE a gauge\n");
         let mut page = Page::default();
         page.put(None, &family);

@@ -114,7 +114,7 @@ pub struct Health {
     /// In the router's order.
     pub sensors: Vec<Sensor>,
     /// Whether there are more.
-    pub is_cut: bool,
+    pub is_truncated: bool,
 }
 
 impl Health {
@@ -179,12 +179,12 @@ impl Health {
 
     /// The first of it, up to so many bytes.
     pub(super) fn truncated(&self, max_bytes: usize) -> Self {
-        Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_cut: true }
+        Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_truncated: true }
     }
 
     /// Why it is only a part, where it is.
     pub(super) fn incomplete(&self) -> Option<String> {
-        self.is_cut.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
+        self.is_truncated.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
     }
 
     /// One sensor a row.
@@ -233,9 +233,9 @@ pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Health, Erro
             .collect(),
     });
     let mut sensors: Vec<Sensor> = sensors.take(MAX_SENSORS + 1).collect();
-    let is_cut = sensors.len() > MAX_SENSORS;
+    let is_truncated = sensors.len() > MAX_SENSORS;
     sensors.truncate(MAX_SENSORS);
-    Ok(Health { sensors, is_cut })
+    Ok(Health { sensors, is_truncated })
 }
 
 /// The properties of a RouterOS 6 row that are sensors.
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn states_that_are_not_normal_are_listed() {
+    fn abnormal_states_are_listed() {
         let state = |name: &str, value: &str| sensor(name.into(), value.into(), None);
         let mut sensors = vec![state("state", "disabled"), state("x-state", "")];
         for (value, is_normal) in [
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn routeros_7_has_a_row_a_sensor() {
+    fn routeros_7_has_one_row_per_sensor() {
         let sensors = read(&[
             &["!re", "=.id=*D", "=name=cpu-temperature", "=value=-4", "=type=C"],
             &["!re", "=.id=*E", "=name=psu1-state", "=value=fail"],

@@ -110,7 +110,7 @@ impl Family {
 
     /// The same with one series without labels, where its value is known.
     #[must_use]
-    pub fn of(mut self, value: Option<f64>) -> Self {
+    pub fn with_value(mut self, value: Option<f64>) -> Self {
         if let Some(value) = value {
             self.add([("", ""); 0], value);
         }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_same_labels_is_one_series() {
+    fn equal_labels_are_one_series() {
         let mut family = Family::counter("a_total", "");
         for (server, value) in [("b", 1.0), ("a", 2.0), ("b", 3.0)] {
             family.add([("server", server)], value);
@@ -257,8 +257,8 @@ mod tests {
         let mut family = Family::gauge(format!("{}_b", "a"), "help".to_string());
         family.add([("x".to_string(), "1".to_string()), ("y".to_string(), String::new())], 5.0);
         assert_eq!(series(&family), [("x=1 y=".to_string(), 5.0)]);
-        assert_eq!(series(&Family::gauge("a", "").of(Some(7.0))), [(String::new(), 7.0)]);
-        assert_eq!(series(&Family::gauge("a", "").of(None)), []);
+        assert_eq!(series(&Family::gauge("a", "").with_value(Some(7.0))), [(String::new(), 7.0)]);
+        assert_eq!(series(&Family::gauge("a", "").with_value(None)), []);
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_names_no_more_than_is_taken() {
+    fn series_and_label_values_are_limited() {
         let mut family = Family::gauge("a", "");
         for n in 0..2 * MAX_SERIES {
             family.add([("sensor", n.to_string())], 1.0);

@@ -74,22 +74,22 @@ impl Resource {
                 "mikrotik_system_uptime_seconds",
                 "Seconds since the router started, at the last refresh. Absent while it is not known.",
             )
-            .of(self.uptime.map(|uptime| uptime.as_secs_f64())),
+            .with_value(self.uptime.map(|uptime| uptime.as_secs_f64())),
             Family::gauge(
                 "mikrotik_system_cpu_load_ratio",
                 "Load of the router's CPU over all cores, from 0 to 1. Absent while it is not known.",
             )
-            .of(load.map(|percent| percent as f64 / 100.0)),
+            .with_value(load.map(|percent| percent as f64 / 100.0)),
             Family::gauge(
                 "mikrotik_system_memory_free_bytes",
                 "Bytes of the router's memory that are free. Absent while that is not known.",
             )
-            .of(bytes(self.free_memory)),
+            .with_value(bytes(self.free_memory)),
             Family::gauge(
                 "mikrotik_system_memory_total_bytes",
                 "Bytes of memory that the router has. Absent while that is not known.",
             )
-            .of(bytes(self.total_memory)),
+            .with_value(bytes(self.total_memory)),
         ]
     }
 
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_lose_their_channel() {
+    fn the_channel_is_removed_from_a_version() {
         for (sent, shown) in
             [("7.20.7 (long-term)", "7.20.7"), ("7.21", "7.21"), ("6.49.10 (stable)", "6.49.10")]
         {
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_or_malformed_properties_are_not_known() {
+    fn absent_or_malformed_properties_are_unknown() {
         let resource = read(&["!re", "=cpu-load=12", "=free-memory=lots", "=uptime=2w1d23h45m"]);
         assert_eq!(resource.cpu_load_percent, Some(12));
         assert_eq!(

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_its_own_letters() {
+    fn each_code_page_decodes_its_own_letters() {
         for (name, bytes, shown) in [
             ("windows-1252", &b"caf\xe9 \x80"[..], "café €"),
             ("cp1250", b"\xe8\xed\x9a", "číš"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_has_no_name() {
+    fn unknown_code_pages_are_not_found() {
         for name in
             ["", "windows-", "windows-9", "1252", "windows-936", "gbk", "cp", "windows--1252", "utf-8"]
         {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_shows_as_something() {
+    fn every_byte_decodes_to_one_character() {
         let bytes: Vec<u8> = (0..=255).collect();
         for page in &ALL {
             assert_eq!((page.decode)(&bytes).chars().count(), 256, "{page:?}");

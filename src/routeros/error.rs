@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_routers_words_stay_one_bounded_line() {
+    fn quotes_of_a_router_are_one_line_of_bounded_length() {
         assert_eq!(sanitize(b"no\r\nsuch\x1b[1m \xff"), "no  such [1m \u{fffd}");
         assert_eq!(sanitize("a\u{202e}b\u{2028}c\u{e0041}".as_bytes()), "a\u{fffd}b\u{fffd}c\u{fffd}");
         assert_eq!(sanitize("ẹ".repeat(MAX_QUOTE).as_bytes()), "ẹ".repeat(MAX_QUOTE));

@@ -115,15 +115,15 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
 
 /// Text as [`text`] shows it, of at most so many characters: a longer one ends with an ellipsis.
 #[must_use]
-pub fn short_text(value: &[u8], most: usize, codepage: &'static Codepage) -> String {
+pub fn short_text(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> String {
     let text = text(value, codepage);
-    shortened(&text, most).unwrap_or_else(|| text.into_owned())
+    shortened(&text, max_chars).unwrap_or_else(|| text.into_owned())
 }
 
-/// The text with an ellipsis as the last of `most` characters, where it has more.
-fn shortened(text: &str, most: usize) -> Option<String> {
-    text.char_indices().nth(most)?;
-    let (end, _) = text.char_indices().nth(most.saturating_sub(1))?;
+/// The text with an ellipsis as the last of `max_chars` characters, where it has more.
+fn shortened(text: &str, max_chars: usize) -> Option<String> {
+    text.char_indices().nth(max_chars)?;
+    let (end, _) = text.char_indices().nth(max_chars.saturating_sub(1))?;
     Some([&text[..end], "…"].concat())
 }
 
@@ -148,9 +148,9 @@ impl Text {
     /// Keeps a value of at most so many characters. A longer one is shortened, and its bytes are those of the short
     /// form: with the ellipsis it is not the value of another item.
     #[must_use]
-    pub fn short(value: &[u8], most: usize, codepage: &'static Codepage) -> Self {
+    pub fn short(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> Self {
         let text = Self::new(value, codepage);
-        match shortened(&text.shown, most) {
+        match shortened(&text.shown, max_chars) {
             Some(shown) => Self { shown, raw: None },
             None => text,
         }
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_are_written_for_people() {
+    fn durations_are_formatted_in_days_to_seconds() {
         for (seconds, text) in
             [(0, "0s"), (5, "5s"), (60, "1m"), (1_381_500, "15d23h45m"), (172_799, "1d23h59m59s")]
         {
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn long_text_ends_with_an_ellipsis_and_splits_no_character() {
         let latin = Codepage::named("windows-1252").unwrap();
-        for (value, most, shown) in [
+        for (value, max_chars, shown) in [
             (&b""[..], 3, ""),
             (b"abc", 3, "abc"),
             (b"abcd", 3, "ab…"),
@@ -319,8 +319,8 @@ mod tests {
             (b"\xe9\xe9\xe9\xe9", 3, "éé…"),
             (b"ab", 1, "…"),
         ] {
-            assert_eq!(short_text(value, most, latin), shown);
-            let text = Text::short(value, most, latin);
+            assert_eq!(short_text(value, max_chars, latin), shown);
+            let text = Text::short(value, max_chars, latin);
             assert_eq!(&*text, shown);
             let is_short = shown.ends_with('…');
             assert_eq!(text.bytes(), if is_short { shown.as_bytes() } else { value });
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_keeps_the_bytes_that_came() {
+    fn a_text_keeps_its_original_bytes() {
         let (latin, cyrillic) =
             (Codepage::named("windows-1252").unwrap(), Codepage::named("windows-1251").unwrap());
         for (bytes, shown) in

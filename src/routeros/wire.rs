@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn longer_forms_than_needed_are_taken() {
+    fn longer_forms_than_needed_are_accepted() {
         assert_eq!(decode_length(&[0x80, 0x05]), Ok(Some((5, 2))));
         assert_eq!(decode_length(&[0xF0, 0, 0, 0, 5]), Ok(Some((5, 5))));
     }
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_come_out_however_they_were_cut() {
+    fn sentences_are_the_same_however_the_stream_is_split() {
         let sentences = [
             Sentence::from_words(["!re", ".tag=3", "=name=a=b", "=comment=", "=x"]),
             Sentence::from_words([&b"!re"[..], b"=comment=\xCF\xF0\x00\r\n=.tag=9"]),
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_found_wherever_it_stands() {
+    fn a_tag_is_found_at_any_position() {
         assert_eq!(Sentence::from_words(["!re", ".tag=ab-1", "=x=1"]).tag(), Some(&b"ab-1"[..]));
         assert_eq!(Sentence::from_words(["!re", "=x=1", ".tag=7"]).tag(), Some(&b"7"[..]));
         assert_eq!(Sentence::from_words(["!re", "=x=.tag=7"]).tag(), None);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_past_a_limit_is_refused_before_its_bytes_come() {
+    fn a_length_past_a_limit_is_refused_before_its_bytes_arrive() {
         assert_eq!(decode(&[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]), Err(Error::WordTooLong(0x7FFF_FFFF)));
         let mut bytes = Vec::new();
         encode_length(MAX_WORD + 1, &mut bytes);
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_hides_what_logs_in() {
+    fn debug_output_hides_credentials() {
         let sentence = Sentence::from_words(["/login", "=name=api", "=password=hunter2", "=response=00ff"]);
         let shown = format!("{sentence:?}");
         assert!(

@@ -80,7 +80,8 @@ impl Jobs {
         let is_meant = *session.user == *kick.user && mac.eq_ignore_ascii_case(&kick.mac);
         // After another kick that came before this the same device may be back by itself. Who logs in by hand
         // takes longer; a login of theirs that seems later than the kick is told in whole seconds.
-        let is_new_login = session.began_by_itself() && session.login.is_some_and(|login| login > asked);
+        let is_new_login =
+            session.logged_in_automatically() && session.login.is_some_and(|login| login > asked);
         if !is_meant || is_new_login {
             return Err(ActionError::Another);
         }

@@ -68,7 +68,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn sentences_come_through_however_they_are_cut(
+    fn sentences_round_trip_however_the_stream_is_split(
         sentences in sentences(),
         cuts in vec(any::<prop::sample::Index>(), 1..8),
     ) {

@@ -32,7 +32,7 @@ impl Counter {
 
     /// Adds what these rows grew. The first complete answer is the baseline and adds nothing: what the router
     /// had counted by then does not belong to the time that the agent has watched.
-    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_whole: bool, context: &Context) {
+    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_complete: bool, context: &Context) {
         self.total.next_round();
         let mut seen = HashSet::new();
         for (at, row) in rows.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Counter {
             self.total.add(self.metric.labels_of(row, context), grown);
             self.rows.insert(id, now);
         }
-        self.has_baseline |= is_whole;
+        self.has_baseline |= is_complete;
         if self.rows.len() > MAX_REMEMBERED {
             self.rows.retain(|id, _| seen.contains(id));
         }

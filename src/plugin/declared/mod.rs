@@ -115,14 +115,14 @@ pub(super) fn read(
 ) -> Result<Listing, Error> {
     let reply = first(answers)?;
     let (rows, left_out) = limits::usable(&reply.rows);
-    let is_whole = reply.partial().is_none() && left_out == 0;
+    let is_complete = reply.partial().is_none() && left_out == 0;
     let shown = |value: &[u8]| value::short_text(value, limits::CELL, context.codepage);
     let cells =
         |row: &&Sentence| declaration.columns.iter().map(|column| row.get(column).map(shown)).collect();
     let before = previous.cloned().unwrap_or_default();
     let mut listing = Listing {
         table: Table { columns: declaration.columns.clone(), rows: rows.iter().map(cells).collect() },
-        is_partial: !is_whole,
+        is_partial: !is_complete,
         left_out,
         ..Listing::default()
     };
@@ -131,15 +131,15 @@ pub(super) fn read(
             let known = before.counters.iter().find(|counter| counter.metric == *metric).cloned();
             let mut counter = known.unwrap_or_else(|| Counter::new(metric.clone()));
             counter.total.help = declaration.help(metric).into();
-            counter.count(column, &rows, is_whole, context);
+            counter.count(column, &rows, is_complete, context);
             listing.counters.push(counter);
-        } else if is_whole {
+        } else if is_complete {
             // The sum of a part would be taken for that of the whole.
             let known = before.gauges.iter().find(|family| family.name == metric.name);
             listing.gauges.push(gauge(declaration, metric, &rows, context, known));
         }
     }
-    if !is_whole {
+    if !is_complete {
         listing.gauges = before.gauges;
     }
     Ok(listing)

@@ -69,7 +69,7 @@ fn counted(data: &Data) -> Vec<String> {
 }
 
 #[test]
-fn all_that_is_shown_or_measured_is_asked_for_in_one_command() {
+fn one_command_requests_all_shown_and_measured_properties() {
     let expected = Command::new("/queue/simple/print")
         .attribute(".proplist", "name,rate-limit,parent-queue,rate,bytes,.id")
         .query("?disabled=false")
@@ -133,7 +133,7 @@ fn an_answer_is_measured_by_its_labels() {
 }
 
 #[test]
-fn the_forms_of_a_figure() {
+fn numbers_durations_and_booleans_are_figures() {
     for (text, figure) in [
         ("0", Some(0.0)),
         ("-4.5", Some(-4.5)),
@@ -187,7 +187,7 @@ fn a_counter_never_goes_down() {
 }
 
 #[test]
-fn a_part_of_the_rows_counts_and_is_no_sum() {
+fn a_truncated_answer_counts_and_has_no_gauges() {
     let all = read(reply(&[".id=*1 bytes=10", ".id=*2 bytes=5"]), None);
     let cut = |rows: &[&str]| Reply { is_truncated: true, ..reply(rows) };
     let part = read(cut(&[".id=*1 bytes=12"]), Some(&all));
@@ -239,7 +239,7 @@ fn a_gauge_whose_rows_disappear_is_zero() {
 }
 
 #[test]
-fn what_is_measured_otherwise_begins_anew() {
+fn a_counter_of_another_column_starts_from_zero() {
     let before = read(reply(&[".id=*1 bytes=10 packets=1"]), None);
     let mut other = declaration();
     other.metrics[3].measure = Measure::Counter("packets".into());
@@ -248,7 +248,7 @@ fn what_is_measured_otherwise_begins_anew() {
 }
 
 #[test]
-fn what_is_declared_otherwise_goes_on_from_what_was_read() {
+fn a_changed_declaration_inherits_data_that_still_holds() {
     let before = read(reply(&[".id=*1 name=a bytes=10 packets=1", ".id=*2 name=b bytes=5"]), None);
     let first = Plugin::Declared(declaration().into());
     let columns = declaration().columns;
@@ -279,7 +279,7 @@ fn what_is_declared_otherwise_goes_on_from_what_was_read() {
 }
 
 #[test]
-fn a_metric_says_what_it_is_in_one_line() {
+fn the_help_of_a_metric_is_one_line() {
     let declaration = Declaration { query: vec!["a=one\ntwo".into(), "-b".into()], ..declaration() };
     let helps: Vec<String> = declaration.metrics.iter().map(|metric| declaration.help(metric)).collect();
     let tail = "the rows of /queue/simple";
@@ -299,7 +299,7 @@ fn a_metric_says_what_it_is_in_one_line() {
 }
 
 #[test]
-fn without_an_answer_there_is_nothing_to_say() {
+fn a_failed_answer_is_the_error_of_the_read() {
     let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
     let refused = Error::new(Cause::Permission, "not enough permissions (9)");
     let error = super::read(&declaration(), &[Err(refused.clone())], None, &context).unwrap_err();
@@ -307,7 +307,7 @@ fn without_an_answer_there_is_nothing_to_say() {
 }
 
 #[test]
-fn a_plugin_is_the_same_while_its_declaration_is() {
+fn plugins_are_equal_if_their_declarations_are() {
     let plugin = |declaration: Declaration| Plugin::Declared(Arc::new(declaration));
     assert_eq!(plugin(declaration()), plugin(declaration()));
     assert_ne!(plugin(declaration()), plugin(Declaration { private: true, ..declaration() }));
@@ -317,7 +317,7 @@ fn a_plugin_is_the_same_while_its_declaration_is() {
 }
 
 #[test]
-fn cells_are_shortened_and_rows_of_too_long_an_id_are_left_out() {
+fn cells_are_shortened_and_rows_with_too_long_an_id_are_left_out() {
     let long = "é".repeat(60_000);
     let rows = [
         Sentence::from_words([

@@ -26,14 +26,14 @@ pub struct Hotspot {
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(in crate::plugin) left_out: usize,
     /// Whether there are sessions that are not kept: who is new to us may have been there before.
-    pub(super) is_cut: bool,
+    pub(super) is_truncated: bool,
     /// Where the last answer and the changes disagree, by the session's id.
-    pub(super) doubts: HashMap<Text, Discrepancy>,
+    pub(super) discrepancies: HashMap<Text, Discrepancy>,
     /// Whether an answer has shown all who were there, so that who is new has come since.
-    pub(super) has_looked: bool,
+    pub(super) has_baseline: bool,
     /// When somebody changed what is at an id, where no `listen` tells: an answer that was asked for before
     /// that is too old to say.
-    pub(super) changed: HashMap<Text, Moment>,
+    pub(super) changed_at: HashMap<Text, Moment>,
 }
 
 /// What was seen to happen at one server. No count ever goes down.
@@ -77,13 +77,13 @@ impl Hotspot {
     /// Whether the last answer and the changes told disagree.
     #[must_use]
     pub fn has_discrepancy(&self) -> bool {
-        !self.doubts.is_empty()
+        !self.discrepancies.is_empty()
     }
 
     /// Bytes of memory that it takes.
     pub(in crate::plugin) fn cost(&self) -> usize {
         self.sessions.iter().map(session_cost).sum::<usize>()
-            + self.doubts.values().map(Discrepancy::cost).sum::<usize>()
+            + self.discrepancies.values().map(Discrepancy::cost).sum::<usize>()
     }
 
     /// The first sessions of it, up to so many bytes.
@@ -91,7 +91,7 @@ impl Hotspot {
         Self {
             sessions: memory::first(&self.sessions, session_cost, max_bytes).to_vec(),
             servers: self.servers.clone(),
-            is_cut: true,
+            is_truncated: true,
             configured_users: self.configured_users,
             last_login: self.last_login,
             missed_events: self.missed_events,

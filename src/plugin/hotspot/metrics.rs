@@ -13,7 +13,7 @@ impl Hotspot {
              for sessions that name none.",
         );
         for session in &self.sessions {
-            active.add([("server", self.counted_as(session.server.as_deref()))], 1.0);
+            active.add([("server", self.server_key(session.server.as_deref()))], 1.0);
         }
         let configured = Family::gauge(
             "mikrotik_hotspot_configured_users",
@@ -43,7 +43,7 @@ impl Hotspot {
             upload.add(server(), counts.upload_bytes as f64);
             download.add(server(), counts.download_bytes as f64);
         }
-        let configured = configured.of(self.configured_users.map(|users| users as f64));
+        let configured = configured.with_value(self.configured_users.map(|users| users as f64));
         vec![active, configured, logins, logouts, upload, download]
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn read(
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
     let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
     for name in names {
-        let name = hotspot.counted_as(Some(&value::short_text(name, limits::NAME, context.codepage)));
+        let name = hotspot.server_key(Some(&value::short_text(name, limits::NAME, context.codepage)));
         // The empty name stands for servers above the limit.
         if !name.is_empty() {
             hotspot.servers.entry(name).or_default();
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_stays_where_it_was_first_seen() {
+    fn login_time_does_not_drift_between_reads() {
         let first = Moment::now().before(Duration::from_secs(60));
         let before = read(&[CHIDI], None, first, None);
         let login = before.sessions[0].login;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_follows_the_uptime_where_drift_does_not_explain_the_difference() {
+    fn login_time_is_corrected_if_drift_does_not_explain_the_difference() {
         const HOUR: u64 = 3600;
         const DAY: u64 = 24 * HOUR;
         let row = |uptime: u64| -> Vec<String> {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_absent() {
+    fn unknown_properties_are_absent() {
         let hotspot = read(&[&["=user=x", "=uptime=soon", "=server="]], None, Moment::now(), None);
         let session = &hotspot.sessions[0];
         assert_eq!((session.login, session.uptime, &session.server), (None, None, &None));

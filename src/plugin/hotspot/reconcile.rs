@@ -33,7 +33,7 @@ use crate::routeros::wire::Sentence;
 
 /// How long a change may be behind the answer that it was overtaken by. Over one connection it is
 /// some milliseconds; a busy small router may take longer.
-const DOUBT: Duration = Duration::from_secs(2);
+const CONFIRMED_AFTER: Duration = Duration::from_secs(2);
 
 /// Servers with counts of their own; what is beyond is counted together. No hotspot known has a tenth.
 const MAX_SERVERS: usize = 64;
@@ -49,13 +49,13 @@ pub(super) enum Extent {
     /// Those that the router came to before it stopped: others may be there.
     Part,
     /// The first of more than are kept: the others are neither there nor gone.
-    Cut,
+    Truncated,
 }
 
 impl Extent {
     pub(super) fn of(reply: &Reply) -> Self {
         if reply.is_truncated {
-            Self::Cut
+            Self::Truncated
         } else if reply.traps.is_empty() {
             Self::Whole
         } else {
@@ -76,7 +76,7 @@ impl Hotspot {
         context: &Context,
     ) -> Result<HashSet<Text>, Error> {
         let mut touched = HashSet::new();
-        let mut table = SessionTable::open(self);
+        let mut table = SessionTable::new(self);
         for change in changes {
             let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
             let id = Text::new(id, context.codepage);
@@ -87,9 +87,9 @@ impl Hotspot {
                     let known = known.clone();
                     let mut now = Session::clone(&known);
                     now.merge(change, context);
-                    if known.is(&now, context.took) {
+                    if known.continues_as(&now, context.took) {
                         let login = now.login_after(&known, context.took);
-                        table.put(Session { login, ..now });
+                        table.update(Session { login, ..now });
                     } else {
                         // The one before went without a word.
                         table.record_logout(&id);
@@ -101,7 +101,7 @@ impl Hotspot {
                     }
                 }
                 // It may have been there before.
-                None if table.hotspot.is_cut => continue,
+                None if table.hotspot.is_truncated => continue,
                 None if !is_dead && change.get("user").is_some() => {
                     table.record_login(Session::read(change, context));
                 }
@@ -109,13 +109,13 @@ impl Hotspot {
                 // A change of one that is not known says too little; the next answer tells.
                 None => continue,
             }
-            table.hotspot.doubts.remove(&id);
+            table.hotspot.discrepancies.remove(&id);
             if matches!(context.following, Following::No) {
-                table.hotspot.changed.insert(id.clone(), context.now);
+                table.hotspot.changed_at.insert(id.clone(), context.now);
             }
             touched.insert(id);
         }
-        table.close(MAX_REPLY)?;
+        table.finish(MAX_REPLY)?;
         Ok(touched)
     }
 
@@ -132,35 +132,35 @@ impl Hotspot {
         is_first: bool,
         context: &Context,
     ) -> Result<(), Error> {
-        let is_uncounted = self.is_cut || extent == Extent::Cut;
+        let is_uncounted = self.is_truncated || extent == Extent::Truncated;
         let asked = context.now.before(context.took);
-        let changed_here = std::mem::take(&mut self.changed);
+        let changed_by_agent = std::mem::take(&mut self.changed_at);
         let touched = match context.following {
             Following::Begun(changes) => self.apply(changes, context)?,
             Following::On => HashSet::new(),
             Following::No => {
-                changed_here.into_iter().filter(|(_, at)| *at > asked).map(|(id, _)| id).collect()
+                changed_by_agent.into_iter().filter(|(_, at)| *at > asked).map(|(id, _)| id).collect()
             }
         };
-        self.is_cut = match extent {
+        self.is_truncated = match extent {
             Extent::Whole => false,
-            Extent::Part => self.is_cut,
-            Extent::Cut => true,
+            Extent::Part => self.is_truncated,
+            Extent::Truncated => true,
         };
-        let before = std::mem::take(&mut self.doubts);
-        let mut table = SessionTable::open(self);
+        let before = std::mem::take(&mut self.discrepancies);
+        let mut table = SessionTable::new(self);
         // An id stands for one session, however often an answer repeats it.
-        let mut there = HashSet::new();
+        let mut present = HashSet::new();
         let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
         for session in seen {
-            if !there.insert(session.id.clone()) {
+            if !present.insert(session.id.clone()) {
                 continue;
             }
             match table.get(&session.id) {
-                Some(known) if known.is(&session, context.took) => {
+                Some(known) if known.continues_as(&session, context.took) => {
                     let login = session.login_after(known, context.took);
-                    let told_login = session.told_login.or(known.told_login);
-                    table.put(Session { login, told_login, ..session });
+                    let reported_login = session.reported_login.or(known.reported_login);
+                    table.update(Session { login, reported_login, ..session });
                 }
                 _ => differing.push((session.id.clone(), Some(session))),
             }
@@ -168,28 +168,28 @@ impl Hotspot {
         let gone: Vec<Text> = if extent == Extent::Part {
             Vec::new()
         } else {
-            table.places.keys().filter(|id| !there.contains(*id)).cloned().collect()
+            table.positions.keys().filter(|id| !present.contains(*id)).cloned().collect()
         };
-        drop(there);
+        drop(present);
         // Bytes of a session that was not kept were moved before.
-        table.hotspot.has_looked &= !is_uncounted;
+        table.hotspot.has_baseline &= !is_uncounted;
         for (id, seen) in gone.into_iter().map(|id| (id, None)).chain(differing) {
             if is_uncounted {
-                table.take_out(&id);
+                table.remove(&id);
                 if let Some(session) = seen {
-                    table.put(session);
+                    table.update(session);
                 }
                 continue;
             }
             let seen = seen.map(Arc::new);
-            let since = before.get(&id).filter(|doubt| doubt.is_about(seen.as_deref(), context));
-            let since = since.map_or(context.now, |doubt| doubt.since);
+            let since = before.get(&id).filter(|discrepancy| discrepancy.is_about(seen.as_deref(), context));
+            let since = since.map_or(context.now, |discrepancy| discrepancy.since);
             let counts = match context.following {
                 Following::No | Following::Begun(_) => !touched.contains(&id),
-                Following::On => context.now.since(since) >= DOUBT,
+                Following::On => context.now.since(since) >= CONFIRMED_AFTER,
             };
             if !counts {
-                table.hotspot.doubts.insert(id, Discrepancy { seen, since });
+                table.hotspot.discrepancies.insert(id, Discrepancy { seen, since });
                 continue;
             }
             if matches!(context.following, Following::On) {
@@ -200,19 +200,19 @@ impl Hotspot {
             }
             match seen {
                 // Who is there at the first look came before there was anybody to count.
-                Some(session) if is_first => table.put(Session::clone(&session)),
+                Some(session) if is_first => table.update(Session::clone(&session)),
                 Some(session) => table.record_login(Session::clone(&session)),
                 None => {}
             }
         }
         // An answer is of a limited size as it came. What does not fit is cut later.
-        table.close(usize::MAX)?;
-        self.has_looked |= extent == Extent::Whole && self.doubts.is_empty();
+        table.finish(usize::MAX)?;
+        self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
         Ok(())
     }
 
     /// The name that a server is counted by.
-    pub(super) fn counted_as(&self, server: Option<&str>) -> String {
+    pub(super) fn server_key(&self, server: Option<&str>) -> String {
         let name: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
         let own = self.servers.contains_key(&name) || self.servers.len() < MAX_SERVERS;
         if own { name } else { String::new() }
@@ -222,7 +222,7 @@ impl Hotspot {
 impl Discrepancy {
     fn is_about(&self, seen: Option<&Session>, context: &Context) -> bool {
         match (self.seen.as_deref(), seen) {
-            (Some(before), Some(now)) => before.is(now, context.took),
+            (Some(before), Some(now)) => before.continues_as(now, context.took),
             (None, None) => true,
             _ => false,
         }
@@ -233,30 +233,31 @@ impl Discrepancy {
 struct SessionTable<'h> {
     hotspot: &'h mut Hotspot,
     sessions: Vec<Option<Arc<Session>>>,
-    places: HashMap<Text, usize>,
+    positions: HashMap<Text, usize>,
 }
 
 impl<'h> SessionTable<'h> {
-    fn open(hotspot: &'h mut Hotspot) -> Self {
+    fn new(hotspot: &'h mut Hotspot) -> Self {
         let sessions: Vec<_> = std::mem::take(&mut hotspot.sessions).into_iter().map(Some).collect();
-        let places = sessions.iter().enumerate();
-        let places = places.filter_map(|(at, session)| Some((session.as_ref()?.id.clone(), at))).collect();
-        Self { hotspot, sessions, places }
+        let positions = sessions.iter().enumerate();
+        let positions =
+            positions.filter_map(|(at, session)| Some((session.as_ref()?.id.clone(), at))).collect();
+        Self { hotspot, sessions, positions }
     }
 
     fn get(&self, id: &Text) -> Option<&Arc<Session>> {
-        self.sessions[*self.places.get(id)?].as_ref()
+        self.sessions[*self.positions.get(id)?].as_ref()
     }
 
     /// Puts a session in, in place of what was known of it, and counts what it has moved since.
-    fn put(&mut self, mut session: Session) {
+    fn update(&mut self, mut session: Session) {
         let known = self.get(&session.id).cloned();
         let corrected = known
             .as_ref()
             .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
         let (upload, download) = match known {
             Some(known) => session.traffic_since(&known),
-            None if self.hotspot.has_looked => session.traffic_since(&Session::zero()),
+            None if self.hotspot.has_baseline => session.traffic_since(&Session::zero()),
             None => (0, 0),
         };
         let counts = self.counts(session.server.as_deref());
@@ -264,10 +265,10 @@ impl<'h> SessionTable<'h> {
         counts.download_bytes = counts.download_bytes.saturating_add(download);
         let login = session.login;
         let session = Arc::new(session);
-        if let Some(&at) = self.places.get(&session.id) {
+        if let Some(&at) = self.positions.get(&session.id) {
             self.sessions[at] = Some(session);
         } else {
-            self.places.insert(session.id.clone(), self.sessions.len());
+            self.positions.insert(session.id.clone(), self.sessions.len());
             self.sessions.push(Some(session));
         }
         let last = &mut self.hotspot.last_login;
@@ -281,27 +282,27 @@ impl<'h> SessionTable<'h> {
     /// Somebody logged in.
     fn record_login(&mut self, session: Session) {
         self.counts(session.server.as_deref()).logins += 1;
-        self.put(session);
+        self.update(session);
     }
 
     /// Somebody logged out.
     fn record_logout(&mut self, id: &Text) {
-        if let Some(session) = self.take_out(id) {
+        if let Some(session) = self.remove(id) {
             self.counts(session.server.as_deref()).logouts += 1;
         }
     }
 
     /// Removes a session without counting it.
-    fn take_out(&mut self, id: &Text) -> Option<Arc<Session>> {
-        self.places.remove(id).and_then(|at| self.sessions[at].take())
+    fn remove(&mut self, id: &Text) -> Option<Arc<Session>> {
+        self.positions.remove(id).and_then(|at| self.sessions[at].take())
     }
 
     fn counts(&mut self, server: Option<&str>) -> &mut Counts {
-        let server = self.hotspot.counted_as(server);
+        let server = self.hotspot.server_key(server);
         self.hotspot.servers.entry(server).or_default()
     }
 
-    fn close(self, most: usize) -> Result<(), Error> {
+    fn finish(self, most: usize) -> Result<(), Error> {
         self.hotspot.sessions = self.sessions.into_iter().flatten().collect();
         let sessions = &self.hotspot.sessions;
         let cost: usize = sessions.iter().map(|session| session.cost()).sum();

@@ -35,7 +35,7 @@ pub struct Session {
     /// differs by more than clock drift explains.
     pub login: Option<Moment>,
     /// The same, as the last row told it: the router's clock and ours drift apart over days.
-    pub(super) told_login: Option<Moment>,
+    pub(super) reported_login: Option<Moment>,
     /// How long it has been online.
     pub uptime: Option<Duration>,
     /// How long nothing came from it.
@@ -49,12 +49,12 @@ pub struct Session {
     /// The comment on the user.
     pub comment: Option<String>,
     /// Up to where its bytes are counted.
-    pub(super) told: Told,
+    pub(super) reported: Reported,
 }
 
 /// The bytes of a session as the router told them last; `None` where it has not told any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Reported {
     upload: Option<u64>,
     download: Option<u64>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Told {
 impl Session {
     /// A session before its first byte.
     pub(super) fn zero() -> Self {
-        Self { told: Told { upload: Some(0), download: Some(0) }, ..Self::default() }
+        Self { reported: Reported { upload: Some(0), download: Some(0) }, ..Self::default() }
     }
 
     /// The session of a whole row.
@@ -71,7 +71,7 @@ impl Session {
         let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
         let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
-        session.login = session.told_login;
+        session.login = session.reported_login;
         session
     }
 
@@ -89,17 +89,17 @@ impl Session {
                 b"comment" => self.comment = shown(limits::COMMENT),
                 b"uptime" => {
                     self.uptime = value::duration(value);
-                    self.told_login = self.uptime.map(|uptime| context.now.before(uptime));
+                    self.reported_login = self.uptime.map(|uptime| context.now.before(uptime));
                 }
                 b"idle-time" => self.idle = value::duration(value),
                 b"session-time-left" => self.time_left = value::duration(value),
                 b"bytes-in" => {
-                    self.told.upload = value::number(value).or(self.told.upload);
-                    self.bytes_in = self.told.upload.unwrap_or_default();
+                    self.reported.upload = value::number(value).or(self.reported.upload);
+                    self.bytes_in = self.reported.upload.unwrap_or_default();
                 }
                 b"bytes-out" => {
-                    self.told.download = value::number(value).or(self.told.download);
-                    self.bytes_out = self.told.download.unwrap_or_default();
+                    self.reported.download = value::number(value).or(self.reported.download);
+                    self.bytes_out = self.reported.download.unwrap_or_default();
                 }
                 _ => {}
             }
@@ -128,8 +128,8 @@ impl Session {
     /// next user's too, and the same user may have come back, so the login decides. One that seems earlier
     /// than thought is no new one; one that `took` long to be told seems that much later at most.
     #[must_use]
-    pub fn is(&self, other: &Self, took: Duration) -> bool {
-        let login = match (self.told_login, other.told_login) {
+    pub(super) fn continues_as(&self, other: &Self, took: Duration) -> bool {
+        let login = match (self.reported_login, other.reported_login) {
             (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
             _ => true,
         };
@@ -141,7 +141,7 @@ impl Session {
     /// clocks was wrong, and the latest row is right.
     pub(super) fn login_after(&self, known: &Self, took: Duration) -> Option<Moment> {
         let slack = LOGIN_SLACK + took + self.uptime.unwrap_or_default() / SECONDS_PER_DRIFT_SECOND;
-        match (known.login, self.told_login) {
+        match (known.login, self.reported_login) {
             (Some(first), Some(now)) if now.apart(first) <= slack => Some(first),
             (first, now) => now.or(first),
         }
@@ -155,24 +155,27 @@ impl Session {
     /// to miss what moved between two looks.
     pub(super) fn traffic_since(&mut self, known: &Self) -> (u64, u64) {
         let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
-        let moved = |told: &mut Option<u64>, known: Option<u64>| {
-            if overtaken || told.is_none() {
-                *told = known;
+        let moved = |reported: &mut Option<u64>, known: Option<u64>| {
+            if overtaken || reported.is_none() {
+                *reported = known;
             }
-            told.zip(known).map_or(0, |(told, known)| told.saturating_sub(known))
+            reported.zip(known).map_or(0, |(reported, known)| reported.saturating_sub(known))
         };
-        (moved(&mut self.told.upload, known.told.upload), moved(&mut self.told.download, known.told.download))
+        (
+            moved(&mut self.reported.upload, known.reported.upload),
+            moved(&mut self.reported.download, known.reported.download),
+        )
     }
 
     /// Whether it is this session at another moment, and neither the one before it nor the one after it.
     #[must_use]
     pub fn is_same(&self, other: &Self, took: Duration) -> bool {
-        self.is(other, took) && other.is(self, took)
+        self.continues_as(other, took) && other.continues_as(self, took)
     }
 
     /// Whether the device logged in without anybody's doing, as it may straight after a kick.
     #[must_use]
-    pub fn began_by_itself(&self) -> bool {
+    pub fn logged_in_automatically(&self) -> bool {
         self.login_by.as_deref().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))
     }
 

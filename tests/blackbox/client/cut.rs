@@ -11,7 +11,7 @@ use super::limits::long_row;
 use super::peer::{Asked, PATIENCE, Peer, at, attributes, sentence, with};
 
 /// Far more than any answer here takes.
-const MUCH: usize = 1 << 30;
+const UNLIMITED: usize = 1 << 30;
 
 fn limited(path: &str, rows: usize, bytes: usize) -> Command {
     Command::new(path).at_most(Limit { rows, bytes })
@@ -27,7 +27,7 @@ fn cancelled(peer: &mut Peer, asked: &Asked) -> Asked {
 }
 
 #[test]
-fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
+fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     let script = |peer: &mut Peer| {
         let asked = [peer.asked(), peer.asked()];
         for n in 0..4 {
@@ -48,7 +48,7 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
         peer.closed();
     };
     with(script, async |session| {
-        let commands = vec![limited("/a", 3, MUCH), Command::new("/b")];
+        let commands = vec![limited("/a", 3, UNLIMITED), Command::new("/b")];
         let replies = session.client.call_all(commands, PATIENCE).await;
         let [cut, other] = &replies[..] else { panic!() };
         let (cut, other) = (cut.as_ref().unwrap(), other.as_ref().unwrap());
@@ -63,7 +63,7 @@ fn an_answer_is_cut_at_its_rows_and_the_rest_of_it_is_nobodys() {
 
 /// The router was slow to begin, and then to heed the `/cancel`.
 #[test]
-fn the_rest_of_one_that_was_given_up_is_nobodys_either() {
+fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         let cancel = cancelled(peer, &asked);
@@ -75,27 +75,28 @@ fn the_rest_of_one_that_was_given_up_is_nobodys_either() {
         peer.closed();
     };
     with(script, async |session| {
-        let given_up = session.client.call(limited("/a", 3, MUCH), Duration::from_millis(50)).await;
+        let given_up = session.client.call(limited("/a", 3, UNLIMITED), Duration::from_millis(50)).await;
         assert_eq!(given_up.unwrap_err().cause, Cause::QueryTimeout);
         session.call("/b").await.unwrap();
     });
 }
 
 #[test]
-fn an_answer_of_just_so_many_rows_is_whole() {
+fn an_answer_of_exactly_the_row_limit_is_whole() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.write(&sentence(&["!re", asked.tag()]).repeat(3));
         peer.say(&["!done", asked.tag()]);
         peer.closed();
     };
-    let reply = with(script, async |session| session.client.call(limited("/a", 3, MUCH), PATIENCE).await);
+    let reply =
+        with(script, async |session| session.client.call(limited("/a", 3, UNLIMITED), PATIENCE).await);
     let reply = reply.unwrap();
     assert_eq!((reply.rows.len(), reply.is_truncated), (3, false));
 }
 
 #[test]
-fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
+fn an_answer_is_truncated_at_its_byte_limit() {
     for (kind, fewest) in [("!re", 10), ("!trap", 0)] {
         let script = move |peer: &mut Peer| {
             let asked = peer.asked();
@@ -105,7 +106,7 @@ fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
             peer.closed();
         };
         let reply =
-            with(script, async |session| session.client.call(limited("/a", MUCH, 8192), PATIENCE).await);
+            with(script, async |session| session.client.call(limited("/a", UNLIMITED, 8192), PATIENCE).await);
         match reply {
             Ok(reply) => {
                 assert!(
@@ -121,7 +122,7 @@ fn an_answer_is_cut_at_its_bytes_whatever_they_are_of() {
 }
 
 #[test]
-fn what_has_a_limit_makes_room_for_what_has_none() {
+fn an_answer_with_a_limit_makes_room_for_one_without() {
     const ROW: usize = 0x8000;
     let script = |peer: &mut Peer| {
         let asked: Vec<Asked> = (0..3).map(|_| peer.asked()).collect();
@@ -141,7 +142,8 @@ fn what_has_a_limit_makes_room_for_what_has_none() {
         }
         peer.closed();
     };
-    let commands = vec![limited("/a", MUCH, MUCH), limited("/b", MUCH, MUCH), Command::new("/c")];
+    let commands =
+        vec![limited("/a", UNLIMITED, UNLIMITED), limited("/b", UNLIMITED, UNLIMITED), Command::new("/c")];
     let replies = with(script, async |session| session.client.call_all(commands, PATIENCE).await);
     let is_truncated: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_truncated).collect();
     assert_eq!(is_truncated, [true, false, false]);
@@ -149,13 +151,13 @@ fn what_has_a_limit_makes_room_for_what_has_none() {
 }
 
 #[test]
-fn a_router_that_does_not_heed_the_cancel_is_left() {
+fn a_router_that_ignores_the_cancel_is_disconnected() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.flood(&sentence(&["!re", asked.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
     };
     with(script, async |session| {
-        assert!(session.client.call(limited("/a", 3, MUCH), PATIENCE).await.unwrap().is_truncated);
+        assert!(session.client.call(limited("/a", 3, UNLIMITED), PATIENCE).await.unwrap().is_truncated);
         let error = session.ended().await;
         assert_eq!(error.cause, Cause::Protocol);
         assert!(error.message.contains(&MAX_DROPPED.to_string()), "{error}");
@@ -163,7 +165,7 @@ fn a_router_that_does_not_heed_the_cancel_is_left() {
 }
 
 #[test]
-fn a_router_stops_and_goes_on() {
+fn a_truncated_answer_leaves_the_connection_usable() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     let row = |n: u64| Row::new().with("src-address", "10.0.0.1:50000").with("orig-bytes", n);
     router.set_rows("/ip/firewall/connection", (0..20_000).map(row).collect());
@@ -171,7 +173,7 @@ fn a_router_stops_and_goes_on() {
         let client = &session.client;
         client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
         for _ in 0..5 {
-            let large = limited("/ip/firewall/connection/print", 100, MUCH);
+            let large = limited("/ip/firewall/connection/print", 100, UNLIMITED);
             let replies =
                 client.call_all(vec![large, Command::new("/ip/hotspot/active/print")], PATIENCE).await;
             let [large, active] = &replies[..] else { panic!() };

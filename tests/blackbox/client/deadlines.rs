@@ -15,7 +15,7 @@ use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
 const SHORT: Duration = Duration::from_millis(150);
 
 #[test]
-fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_nobodys() {
+fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
     let script = |peer: &mut Peer| {
         let late = peer.asked();
         assert_eq!(late.words[0], "/system/resource/print");
@@ -47,7 +47,7 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_nobodys() {
 }
 
 #[test]
-fn one_command_without_an_answer_keeps_the_others_from_nothing() {
+fn a_command_without_an_answer_does_not_delay_the_others() {
     let script = |peer: &mut Peer| {
         let asked = [peer.asked(), peer.asked(), peer.asked()];
         for asked in [&asked[2], &asked[1]] {
@@ -67,7 +67,7 @@ fn one_command_without_an_answer_keeps_the_others_from_nothing() {
 }
 
 #[test]
-fn a_router_that_goes_on_without_end_is_late_too() {
+fn an_answer_that_never_ends_times_out() {
     let settings = Settings { active: 3, ..Settings::default() };
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
@@ -82,7 +82,7 @@ fn a_router_that_goes_on_without_end_is_late_too() {
 }
 
 #[test]
-fn a_silent_router_is_asked_once_more_over_the_same_connection_and_its_late_answer_is_taken() {
+fn a_silent_router_is_probed_and_its_late_answer_is_accepted() {
     let script = |peer: &mut Peer| {
         let (first, second) = (peer.asked(), peer.asked());
         let probe = peer.asked();
@@ -100,7 +100,7 @@ fn a_silent_router_is_asked_once_more_over_the_same_connection_and_its_late_answ
 }
 
 #[test]
-fn a_router_that_stays_silent_is_asked_once_more_for_all_commands_together() {
+fn one_probe_serves_all_commands() {
     let script = |peer: &mut Peer| {
         let words: Vec<_> = (0..5).map(|_| peer.asked().words[0].clone()).collect();
         assert_eq!(words, ["/a", "/b", "/probe", "/cancel", "/cancel"]);
@@ -119,7 +119,7 @@ fn a_router_that_stays_silent_is_asked_once_more_for_all_commands_together() {
 }
 
 #[test]
-fn an_answer_that_keeps_coming_is_late_after_the_upper_bound_only() {
+fn an_answer_that_keeps_arriving_times_out_at_the_upper_bound() {
     // Some kilobytes, for longer than 24 times the timeout.
     let settings = Settings { active: 40, trickle: 400, ..Settings::default() };
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
@@ -134,7 +134,7 @@ fn an_answer_that_keeps_coming_is_late_after_the_upper_bound_only() {
 }
 
 #[test]
-fn a_login_without_an_answer_is_late() {
+fn a_login_without_an_answer_times_out() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     router.set_fault(Some(Fault::Stall));
     let error = at(router.addr(), async |session| {
@@ -145,20 +145,20 @@ fn a_login_without_an_answer_is_late() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_refuses() {
+fn a_closed_port_is_refused() {
     let address = crate::support::address::nobody();
     let error = smol::block_on(connect_to(address)).unwrap_err();
     assert_eq!(error.cause, Cause::Refused, "{error}");
 }
 
 #[test]
-fn a_name_without_an_address_is_told() {
+fn a_name_without_an_address_is_a_dns_error() {
     let error = smol::block_on(connect(("no-such-host.invalid", 8728), &Tls::Off, PATIENCE)).unwrap_err();
     assert_eq!(error.cause, Cause::Dns, "{error}");
 }
 
 #[test]
-fn a_close_in_the_middle_of_a_word_fails_every_command_under_way() {
+fn a_close_in_the_middle_of_a_word_fails_every_command_in_flight() {
     let script = |peer: &mut Peer| {
         let asked = [peer.asked(), peer.asked(), peer.asked()];
         peer.say(&["!re", asked[0].tag(), "=a=1"]);
@@ -176,7 +176,7 @@ fn a_close_in_the_middle_of_a_word_fails_every_command_under_way() {
 }
 
 #[test]
-fn a_router_that_ends_the_session_says_why() {
+fn the_reason_of_a_fatal_is_reported() {
     for (bytes, cause, reason) in [
         (&b"\x06!fatal\x0Dnot logged in\0"[..], Cause::Auth, "not logged in"),
         (b"\x06!fatal\x1Dsession terminated on request\0", Cause::Closed, "session terminated on request"),
@@ -201,7 +201,7 @@ fn a_router_that_ends_the_session_says_why() {
 
 /// One that has stopped reading: what is not sent must not pile up, and nobody waits for it.
 #[test]
-fn a_router_that_does_not_read_is_told_apart_at_once() {
+fn a_router_that_has_stopped_reading_is_detected() {
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let script = move |_: &mut Peer| {
         // Until the test has ended: an error is that the sender is gone.

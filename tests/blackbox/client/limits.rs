@@ -34,7 +34,7 @@ fn saying(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
 }
 
 #[test]
-fn a_word_that_claims_too_much() {
+fn a_word_with_too_long_a_length_ends_the_connection() {
     let most = MAX_WORD.to_string();
     refused(saying(&[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]), &["2147483647", &most]);
     refused(saying(b"\x03!re\xF0\xFF\xFF\xFF\xFF"), &["4294967295", &most]);
@@ -57,7 +57,7 @@ fn a_control_byte() {
 }
 
 #[test]
-fn a_row_without_end() {
+fn an_endless_row_ends_the_connection() {
     let script = |peer: &mut Peer| {
         peer.asked();
         peer.asked();
@@ -89,7 +89,7 @@ fn rows(peer: &mut Peer, count: usize) {
 }
 
 #[test]
-fn as_many_rows_as_are_taken() {
+fn the_maximum_number_of_rows_is_accepted() {
     let script = |peer: &mut Peer| {
         rows(peer, MAX_ROWS);
         peer.closed();
@@ -99,7 +99,7 @@ fn as_many_rows_as_are_taken() {
 }
 
 #[test]
-fn more_rows_than_are_taken() {
+fn too_many_rows_end_the_connection() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.asked();
@@ -117,7 +117,7 @@ pub(super) fn long_row(tag: &str) -> Vec<u8> {
 }
 
 #[test]
-fn as_long_an_answer_as_is_taken() {
+fn an_answer_of_the_maximum_size_is_accepted() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         let row = long_row(asked.tag());
@@ -133,7 +133,7 @@ fn as_long_an_answer_as_is_taken() {
 }
 
 #[test]
-fn a_longer_answer_than_is_taken() {
+fn too_long_an_answer_ends_the_connection() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.asked();
@@ -144,7 +144,7 @@ fn a_longer_answer_than_is_taken() {
 }
 
 #[test]
-fn traps_without_end() {
+fn endless_traps_end_the_connection() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.asked();
@@ -155,12 +155,12 @@ fn traps_without_end() {
 }
 
 #[test]
-fn some_stray_answers_are_passed_over() {
+fn some_unsolicited_sentences_are_ignored() {
     let script = |peer: &mut Peer| {
         for _ in 0..2 {
             let asked = peer.asked();
-            let stray = sentence(&["!re", ".tag=999"]);
-            peer.write(&stray.repeat(MAX_UNSOLICITED));
+            let unsolicited = sentence(&["!re", ".tag=999"]);
+            peer.write(&unsolicited.repeat(MAX_UNSOLICITED));
             peer.say(&["!done", asked.tag()]);
         }
         peer.closed();
@@ -175,7 +175,7 @@ fn some_stray_answers_are_passed_over() {
 }
 
 #[test]
-fn stray_answers_without_end() {
+fn endless_unsolicited_sentences_end_the_connection() {
     let script = |peer: &mut Peer| {
         peer.asked();
         peer.asked();

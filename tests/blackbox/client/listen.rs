@@ -7,7 +7,7 @@ use super::peer::{Peer, attributes, sentence, with};
 
 /// Row and end come in one read, so that there is one wake-up for both.
 #[test]
-fn the_end_of_a_listen_is_told_after_its_last_change() {
+fn the_end_of_a_listen_is_reported_after_its_last_change() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         let said = [

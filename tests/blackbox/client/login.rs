@@ -19,7 +19,7 @@ fn log_in(router: &Router, user: &str, password: &str, method: LoginMethod) -> R
 }
 
 #[test]
-fn the_right_password_is_let_in_and_a_wrong_one_is_not() {
+fn the_right_password_logs_in_and_a_wrong_one_does_not() {
     for (version, method) in
         SINCE.into_iter().map(|version| (version, Plain)).chain([(BEFORE_6_43, Challenge)])
     {
@@ -58,7 +58,7 @@ fn the_other_method_is_refused_and_tried_once() {
 
 /// The words on the wire.
 #[test]
-fn the_response_is_the_known_one() {
+fn the_response_to_a_challenge_has_the_documented_form() {
     let script = |peer: &mut Peer| {
         assert_eq!(peer.asked().words, ["/login"]);
         peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
@@ -90,7 +90,7 @@ fn a_refused_response_is_not_tried_again() {
 
 /// The digest of a password without a challenge could be looked up: none is sent.
 #[test]
-fn what_is_no_challenge_of_32_digits_is_not_answered() {
+fn a_challenge_without_32_digits_is_not_answered() {
     let digits = "ebddd18303a54111e2dea05a92ab46b4";
     for ret in [
         None,
@@ -123,7 +123,7 @@ fn what_is_no_challenge_of_32_digits_is_not_answered() {
 }
 
 #[test]
-fn a_plain_login_is_these_words_and_its_end() {
+fn a_plain_login_has_the_documented_form() {
     let script = |peer: &mut Peer| {
         assert_eq!(peer.asked().words, ["/login", "=name=api=user", "=password=pass=word"]);
         peer.write(b"\x05!done\0");
@@ -135,7 +135,7 @@ fn a_plain_login_is_these_words_and_its_end() {
 
 /// The password has gone out then; it must not look as if that had been a login.
 #[test]
-fn a_router_that_answers_a_plain_login_by_a_challenge_has_let_nobody_in() {
+fn a_challenge_in_answer_to_a_plain_login_is_a_refusal() {
     let script = |peer: &mut Peer| {
         peer.asked();
         peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
@@ -173,7 +173,7 @@ fn a_group_without_the_api_policy_is_refused_and_the_hint_names_it() {
 }
 
 #[test]
-fn a_group_without_the_read_policy_is_let_in_and_may_not_print() {
+fn a_group_without_the_read_policy_logs_in_and_may_not_print() {
     let policies = Policies { read: false, ..Policies::ALL };
     let login = Login { policies, ..Login::new("api-user", "password") };
     let settings = Settings { logins: vec![login], ..Settings::default() };
@@ -194,7 +194,7 @@ fn a_full_router_closes() {
 
 /// A wrong port is no wrong password: the operator would look in the wrong place.
 #[test]
-fn what_is_no_routeros_api_is_no_refused_login() {
+fn another_protocol_is_not_reported_as_a_refused_login() {
     let router = router(SINCE[2]);
     router.set_fault(Some(Fault::HugeLength));
     let error = log_in(&router, "api-user", "password", Plain).unwrap_err();

@@ -62,7 +62,7 @@ fn a_bare_row_is_a_row() {
 }
 
 #[test]
-fn no_rows_are_told_in_two_ways() {
+fn an_answer_without_rows_has_two_forms() {
     let before_7_18 = answer(&[&["!done", "TAG"]]);
     let from_7_18 = answer(&[&["!empty", "TAG"], &["!done", "TAG"]]);
     let one = with(before_7_18, async |session| session.call("/a").await).unwrap();
@@ -73,14 +73,14 @@ fn no_rows_are_told_in_two_ways() {
 }
 
 #[test]
-fn a_count_comes_with_the_end() {
+fn a_count_arrives_with_the_end() {
     let script = answer(&[&["!done", "TAG", "=ret=13"]]);
     let reply = with(script, async |session| session.call("/a").await).unwrap();
     assert_eq!(reply.ret.as_deref(), Some(&b"13"[..]));
 }
 
 #[test]
-fn several_traps_are_one_error_of_the_first_ones_cause() {
+fn several_traps_are_one_error_with_the_cause_of_the_first() {
     let script = answer(&[
         &["!trap", "TAG", "=category=0", "=message=no such command or directory (active)"],
         &["!trap", "=message=no such command prefix", "TAG"],
@@ -97,7 +97,7 @@ fn several_traps_are_one_error_of_the_first_ones_cause() {
 }
 
 #[test]
-fn rows_before_a_trap_are_kept_as_a_part_of_the_answer() {
+fn rows_before_a_trap_are_a_partial_answer() {
     let script = answer(&[
         &["!re", "TAG", "=.id=*1"],
         &["!re", "TAG", "=.id=*2"],
@@ -111,7 +111,7 @@ fn rows_before_a_trap_are_kept_as_a_part_of_the_answer() {
 }
 
 #[test]
-fn a_trap_leaves_the_session_as_it_was() {
+fn a_trap_leaves_the_session_usable() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.say(&["!trap", asked.tag(), "=message=not enough permissions (9)"]);
@@ -128,14 +128,14 @@ fn a_trap_leaves_the_session_as_it_was() {
 
 /// The number of a trap is the one that its message ends with.
 #[test]
-fn a_number_in_the_middle_of_a_trap_decides_nothing() {
+fn a_number_in_the_middle_of_a_trap_is_ignored() {
     let script = answer(&[&["!trap", "TAG", "=message=failure: the room (6) is taken"], &["!done", "TAG"]]);
     let error = with(script, async |session| session.call("/a").await).unwrap_err();
     assert_ne!(error.cause, Cause::Auth, "{error}");
 }
 
 #[test]
-fn what_answers_nothing_asked_is_dropped_and_counted() {
+fn unsolicited_sentences_are_dropped_and_counted() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         for words in [
@@ -167,7 +167,7 @@ fn what_answers_nothing_asked_is_dropped_and_counted() {
 }
 
 #[test]
-fn values_hold_any_bytes() {
+fn values_may_contain_any_bytes() {
     // A value of 300 bytes, so that its word's length (303) has two: 81 2F.
     let long = [b"\x81\x2F=l=".as_slice(), &[b'=', 0xFF, 0x00].repeat(100)].concat();
     let rest = long.clone();
@@ -199,7 +199,7 @@ fn values_hold_any_bytes() {
 }
 
 #[test]
-fn a_reply_of_another_kind_is_no_routeros_api() {
+fn an_unknown_kind_of_reply_is_a_protocol_error() {
     let script = answer(&[&["!what", "TAG"]]);
     let error = with(script, async |session| session.call("/a").await).unwrap_err();
     assert_eq!(error.cause, Cause::Protocol);
@@ -251,7 +251,7 @@ async fn check(client: &Client, path: &str) {
 }
 
 #[test]
-fn an_answer_may_be_cut_anywhere() {
+fn an_answer_may_be_split_anywhere() {
     let (give, client) = mpsc::channel();
     // Tags of one digit and of two and three: each cut is tried on its own length.
     let cut = std::cell::Cell::new(0);
@@ -271,7 +271,7 @@ fn an_answer_may_be_cut_anywhere() {
 }
 
 #[test]
-fn an_answer_may_come_one_byte_at_a_time() {
+fn an_answer_may_arrive_one_byte_at_a_time() {
     let (give, client) = mpsc::channel();
     let script = move |peer: &mut Peer| in_pieces(&client, peer, |length| vec![1; length]);
     with(script, async |session| {
@@ -281,7 +281,7 @@ fn an_answer_may_come_one_byte_at_a_time() {
 }
 
 #[test]
-fn an_answer_that_ends_early_is_no_answer() {
+fn an_answer_that_ends_early_is_an_error() {
     for cut in 0..whole(".tag=1").len() {
         let script = move |peer: &mut Peer| {
             let asked = peer.asked();

@@ -12,7 +12,7 @@ use super::peer::{PATIENCE, Peer, at, with};
 const MANY: usize = 20;
 
 #[test]
-fn commands_given_together_come_in_one_read() {
+fn commands_given_together_arrive_in_one_read() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
         let asked: Vec<_> = std::iter::from_fn(|| peer.take()).collect();
@@ -33,7 +33,7 @@ fn commands_given_together_come_in_one_read() {
 }
 
 #[test]
-fn a_command_goes_out_as_it_was_asked() {
+fn a_command_is_sent_unchanged_with_a_tag() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
         let mut bytes = [0; 512];
@@ -88,7 +88,7 @@ fn many_commands_take_the_time_of_one() {
 }
 
 #[test]
-fn what_it_costs_is_counted() {
+fn usage_is_counted() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.say(&["!done", asked.tag()]);

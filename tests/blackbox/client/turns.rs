@@ -26,7 +26,7 @@ fn large() -> Command {
 }
 
 #[test]
-fn an_answer_is_cut_where_there_is_no_memory_for_more() {
+fn an_answer_is_truncated_when_the_shared_memory_is_full() {
     // Half of it is for one connection at a time.
     let replies = Replies::new(4 * MIB);
     let script = |peer: &mut Peer| {

@@ -15,12 +15,12 @@ enum Next<'t> {
     /// A later answer.
     Answered(&'t [&'t str]),
     /// Changes; a row of only an id says that the session is gone.
-    Told(&'t [&'t str]),
+    Changed(&'t [&'t str]),
     /// Time passes without a word.
     Silence(u64),
 }
 
-use Next::{Answered, Begun, Polled, PolledInPart, Silence, Told as Changed};
+use Next::{Answered, Begun, Changed, Polled, PolledInPart, Silence};
 
 fn sentence(text: &str) -> Sentence {
     let (id, rest) = text.split_once(' ').unwrap_or((text, ""));
@@ -37,27 +37,27 @@ fn sentence(text: &str) -> Sentence {
     sentence
 }
 
-impl Told {
+impl Scenario {
     fn next(&mut self, next: Next) {
         let sentences = |rows: &[&str]| rows.iter().map(|row| sentence(row)).collect::<Vec<_>>();
         self.later(1);
-        let (following, rows, whole) = match next {
+        let (following, rows, is_whole) = match next {
             Polled(rows) => (Following::No, rows, true),
             PolledInPart(rows) => (Following::No, rows, false),
             Begun(changes, rows) => return self.reads(Following::Begun(&sentences(changes)), rows, true),
             Answered(rows) => (Following::On, rows, true),
-            Changed(rows) => return self.told(&sentences(rows)),
+            Changed(rows) => return self.report(&sentences(rows)),
             Silence(seconds) => return self.later(seconds),
         };
-        self.reads(following, rows, whole);
+        self.reads(following, rows, is_whole);
     }
 
-    fn reads(&mut self, following: Following, rows: &[&str], whole: bool) {
+    fn reads(&mut self, following: Following, rows: &[&str], is_whole: bool) {
         let is_first = self.hotspot.is_none();
         self.change(following, |hotspot, context| {
             let seen = rows.iter().map(|row| Session::read(&sentence(row), context));
             hotspot
-                .reconcile(seen, if whole { Extent::Whole } else { Extent::Part }, is_first, context)
+                .reconcile(seen, if is_whole { Extent::Whole } else { Extent::Part }, is_first, context)
                 .unwrap();
         });
     }
@@ -72,15 +72,15 @@ impl Told {
 /// Each step with what is counted after it, up and down.
 #[track_caller]
 fn counts(case: &str, steps: &[(Next, (u64, u64))]) {
-    let mut told = Told::new();
+    let mut scenario = Scenario::new();
     for (at, (next, expected)) in steps.iter().enumerate() {
-        told.next(*next);
-        assert_eq!(told.traffic(), *expected, "{case}, step {at}");
+        scenario.next(*next);
+        assert_eq!(scenario.traffic(), *expected, "{case}, step {at}");
     }
 }
 
 #[test]
-fn what_is_seen_to_move_counts() {
+fn observed_traffic_counts() {
     counts(
         "the first look is where it begins",
         &[
@@ -128,7 +128,7 @@ fn what_is_seen_to_move_counts() {
 }
 
 #[test]
-fn a_counter_that_goes_back_counts_nothing_and_goes_on_from_there() {
+fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
     counts(
         "set back, as one of 32 bits",
         &[
@@ -215,7 +215,7 @@ fn changes_that_carry_counters_count_once() {
 }
 
 #[test]
-fn a_look_in_part_or_in_doubt_begins_nothing() {
+fn a_partial_or_contradictory_answer_is_no_baseline() {
     counts(
         "those whom a first look in part left out were there before",
         &[
@@ -255,7 +255,7 @@ fn a_look_in_part_or_in_doubt_begins_nothing() {
 
 #[test]
 fn a_server_that_had_a_session_keeps_its_counts() {
-    let mut told = Told::new();
+    let mut scenario = Scenario::new();
     let at = |server: &str, bytes: u64| {
         let mut row = sentence(&format!("*{server} ada M{server} 1h {bytes}/{bytes}"));
         row.push_attribute(b"server", format!("hs{server}").as_bytes());
@@ -263,14 +263,14 @@ fn a_server_that_had_a_session_keeps_its_counts() {
     };
     let answers = [vec![at("1", 5), at("2", 5)], vec![at("1", 6), at("2", 7)], vec![at("2", 9)], vec![]];
     for rows in answers {
-        told.later(1);
-        let is_first = told.hotspot.is_none();
-        told.change(Following::No, |hotspot, context| {
+        scenario.later(1);
+        let is_first = scenario.hotspot.is_none();
+        scenario.change(Following::No, |hotspot, context| {
             let seen = rows.iter().map(|row| Session::read(row, context));
             hotspot.reconcile(seen, Extent::Whole, is_first, context).unwrap();
         });
     }
-    let Some(hotspot) = &told.hotspot else { panic!() };
+    let Some(hotspot) = &scenario.hotspot else { panic!() };
     let counts = hotspot.servers.iter().map(|(name, counts)| (&**name, counts.upload_bytes, counts.logouts));
     assert_eq!(counts.collect::<Vec<_>>(), [("hs1", 1, 1), ("hs2", 4, 1)]);
 }
@@ -278,14 +278,14 @@ fn a_server_that_had_a_session_keeps_its_counts() {
 /// Whatever a router says, in whatever order: no count goes down.
 #[test]
 fn no_count_ever_goes_down() {
-    let mut dice = fastrand::Rng::with_seed(42);
+    let mut rng = fastrand::Rng::with_seed(42);
     for _ in 0..200 {
-        let mut told = Told::new();
+        let mut scenario = Scenario::new();
         let mut before: BTreeMap<String, Counts> = BTreeMap::new();
         for _ in 0..50 {
-            let rows: Vec<String> = (0..dice.usize(..4))
+            let rows: Vec<String> = (0..rng.usize(..4))
                 .map(|_| {
-                    let mut pick = |of: &[&str]| of[dice.usize(..of.len())].to_string();
+                    let mut pick = |of: &[&str]| of[rng.usize(..of.len())].to_string();
                     let (id, user) = (pick(&["*1", "*2", "*3"]), pick(&["ada", "chidi", "-"]));
                     let age = pick(&["1s", "1h", "2h", "-", "soon"]);
                     let (up, down) = (pick(&["0", "7", "900", "-", "x"]), pick(&["0", "7", "900", "-"]));
@@ -293,16 +293,16 @@ fn no_count_ever_goes_down() {
                 })
                 .collect();
             let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-            let (changes, answer) = rows.split_at(dice.usize(..=rows.len()));
-            told.next(match dice.u8(..6) {
+            let (changes, answer) = rows.split_at(rng.usize(..=rows.len()));
+            scenario.next(match rng.u8(..6) {
                 0 => Polled(&rows),
                 1 => PolledInPart(&rows),
                 2 => Begun(changes, answer),
                 3 => Answered(&rows),
-                4 if told.hotspot.is_some() => Changed(if dice.bool() { &rows } else { &["*1"] }),
-                _ => Silence(dice.u64(..100)),
+                4 if scenario.hotspot.is_some() => Changed(if rng.bool() { &rows } else { &["*1"] }),
+                _ => Silence(rng.u64(..100)),
             });
-            let Some(hotspot) = &told.hotspot else { continue };
+            let Some(hotspot) = &scenario.hotspot else { continue };
             for (server, past) in &before {
                 let now = hotspot.servers[server];
                 assert!(now.logins >= past.logins && now.logouts >= past.logouts);
