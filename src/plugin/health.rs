@@ -11,14 +11,14 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
-/// Most sensors of a router; the largest boards have about 30. Each has its row on the page and its series in `/metrics`.
+/// Most sensors of a router; the largest boards have about 30. Each has a row on the page and a series in `/metrics`.
 const MAX_SENSORS: usize = 100;
 
 /// Most states on a card. The largest boards have two power supplies and four fans.
 const MAX_STATES: usize = 8;
 
-/// States that need nobody: a supply or fan that works, a redundant one on standby, and an empty bay. The others that
-/// are known are `fail` and `no-input`, a supply without mains.
+/// States that need no attention: a supply or fan that works, a redundant one on standby, and an empty bay. The other
+/// known states are `fail` and `no-input`, a supply without mains.
 const NORMAL_STATES: [&str; 3] = ["ok", "idle", "not-present"];
 
 /// What a sensor measures.
@@ -28,7 +28,7 @@ pub enum Quantity {
     Temperature,
     /// Volts.
     Voltage,
-    /// Revolutions a minute.
+    /// Revolutions per minute.
     FanSpeed,
     /// Amperes.
     Current,
@@ -39,7 +39,7 @@ pub enum Quantity {
 impl Quantity {
     const ALL: [Self; 5] = [Self::Temperature, Self::Voltage, Self::FanSpeed, Self::Current, Self::Power];
 
-    /// The unit as a person writes it.
+    /// The symbol of the unit.
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
@@ -59,7 +59,7 @@ impl Quantity {
         }
     }
 
-    /// What a property of the one RouterOS 6 row measures, which only its name tells.
+    /// What a property of the one RouterOS 6 row measures, according to its name.
     fn from_name(name: &str) -> Option<Self> {
         // x86 has `cpu-temp`, `temp1`, `fan1`, `3.3v`, `12v` and `core`, in RouterOS 7 too.
         let unnumbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -88,7 +88,7 @@ impl Quantity {
 pub struct Sensor {
     /// RouterOS's name: `cpu-temperature`, `fan1-speed`, `psu1-state`.
     pub name: String,
-    /// The value as the router gave it.
+    /// The value as the router sent it.
     pub value: String,
     /// What it measures and how much, in its unit; `None` for a state such as `ok`.
     pub measure: Option<(Quantity, f64)>,
@@ -99,8 +99,8 @@ impl Sensor {
         size_of::<Self>() + 2 * ALLOCATION + self.name.len() + self.value.len()
     }
 
-    /// A state such as `ok`, `fail` or `not-present` of a power supply or fan. RouterOS gives these no type;
-    /// x86 also has a property `state`, which only tells whether the sensors are enabled.
+    /// A state such as `ok`, `fail` or `not-present` of a power supply or fan. RouterOS gives these no type. x86 also has
+    /// a property `state`, which is whether the sensors are enabled.
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         let is_state = self.measure.is_none() && self.name.ends_with("-state") && !self.value.is_empty();
@@ -108,7 +108,7 @@ impl Sensor {
     }
 }
 
-/// What `/system/health` says; nothing on boards without sensors.
+/// The sensors of `/system/health`; none on boards without sensors.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
     /// In the router's order.
@@ -118,28 +118,28 @@ pub struct Health {
 }
 
 impl Health {
-    /// The sensors that measure, a family a quantity. Of two with one name the first counts.
+    /// One family per quantity, and one for states. Of two sensors with the same name the first counts.
     pub(super) fn families(&self) -> Vec<Family> {
         let measured = [
             (
                 Quantity::Temperature,
                 Family::gauge(
                     "mikrotik_health_temperature_celsius",
-                    "Temperature at a sensor of the router, in degrees Celsius. Absent while it is not known.",
+                    "Temperature at a sensor of the router, in degrees Celsius. Absent while it is unknown.",
                 ),
             ),
             (
                 Quantity::Voltage,
                 Family::gauge(
                     "mikrotik_health_voltage_volts",
-                    "Voltage at a sensor of the router, in volts. Absent while it is not known.",
+                    "Voltage at a sensor of the router, in volts. Absent while it is unknown.",
                 ),
             ),
             (
                 Quantity::FanSpeed,
                 Family::gauge(
                     "mikrotik_health_fan_speed_rpm",
-                    "Speed of a fan of the router, in revolutions a minute. Absent while it is not known.",
+                    "Speed of a fan of the router, in revolutions per minute. Absent while it is unknown.",
                 ),
             ),
         ];
@@ -153,7 +153,7 @@ impl Health {
         });
         let mut states = Family::gauge(
             "mikrotik_health_state",
-            "Always 1; the label says in which state a power supply or fan of the router is, such as ok or fail.",
+            "Always 1; the label is the state of a power supply or fan of the router, such as ok or fail.",
         );
         for sensor in &self.sensors {
             if let Some(state) = sensor.state() {
@@ -163,7 +163,7 @@ impl Health {
         families.chain([states]).collect()
     }
 
-    /// The states that are not normal, such as `psu1-state: fail`; eight of them at most.
+    /// The abnormal states, such as `psu1-state: fail`; eight of them at most.
     #[must_use]
     pub fn bad_states(&self) -> Option<String> {
         let bad = self.sensors.iter().filter_map(|sensor| Some((&sensor.name, sensor.state()?)));
@@ -177,17 +177,17 @@ impl Health {
         self.sensors.iter().map(Sensor::cost).sum()
     }
 
-    /// The first of it, up to so many bytes.
+    /// The first sensors, up to `max_bytes` bytes.
     pub(super) fn truncated(&self, max_bytes: usize) -> Self {
         Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_truncated: true }
     }
 
-    /// Why it is only a part, where it is.
+    /// Why sensors are missing, if some are.
     pub(super) fn incomplete(&self) -> Option<String> {
         self.is_truncated.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
     }
 
-    /// One sensor a row.
+    /// One row per sensor.
     pub(super) fn table(&self) -> Table {
         let row = |sensor: &Sensor| {
             let unit = sensor.measure.map(|(quantity, _)| quantity.unit().to_string());
@@ -221,7 +221,7 @@ pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Health, Erro
             let quantity = row.get("type").and_then(Quantity::from_type);
             vec![sensor(text(name), text(value), quantity)]
         }
-        // A sensor that says nothing for now.
+        // A sensor without a value at present.
         (Some(_), None) => Vec::new(),
         (None, _) => properties(row)
             .take(MAX_SENSORS + 1)
@@ -244,7 +244,7 @@ fn properties(row: &Sentence) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 fn sensor(name: String, value: String, quantity: Option<Quantity>) -> Sensor {
-    // Some versions write the unit behind the number: `24.1V`, `38C`.
+    // Some versions append the unit to the number: `24.1V`, `38C`.
     let number = value.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
     let measure = quantity.and_then(|quantity| Some((quantity, value::decimal(number.as_bytes())?)));
     Sensor { name, value, measure }

@@ -20,7 +20,7 @@ pub(super) const BOARD: usize = 64;
 /// `architecture-name` and `platform`: `mipsbe`, `MikroTik`.
 pub(super) const ARCHITECTURE: usize = 32;
 
-/// Names that people give: servers and profiles. Labels in `/metrics` are as long.
+/// Names of servers and profiles. Labels in `/metrics` have the same limit.
 pub(super) const NAME: usize = 64;
 
 /// `user`: RADIUS limits `User-Name` to 253 bytes (RFC 2865, 5.1).

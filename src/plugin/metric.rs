@@ -1,8 +1,7 @@
-//! How an answer is measured: metrics, in Prometheus's terms.
+//! Metric families, in Prometheus's terms: a name, a help text, and one series per set of labels.
 //!
-//! What a plugin has read gives [`Family`]s: each a name, with one series for each set of labels. Names,
-//! helps and labels may be known only when the program runs, as those of a plugin that the file declares.
-//! Whose site it is nobody says here: `/metrics` puts the label `site` to all.
+//! Names, help texts and labels may be known only at run time, as those of a declared plugin. `/metrics` adds the label
+//! `site` to all series.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,12 +9,12 @@ use std::collections::BTreeMap;
 use super::limits;
 use crate::memory::ALLOCATION;
 
-/// Longest value of a label, in characters. What a router names goes out with each scrape and is stored
-/// with each series; servers, sensors and boards have names a third as long.
+/// Longest value of a label, in characters. A label is sent with each scrape and stored with each series; servers, sensors
+/// and boards have names a third as long.
 const MAX_LABEL_VALUE: usize = 64;
 
-/// Most series of one family at one site: one for each row that a declared plugin accepts. A family that
-/// would have more is incomplete and is omitted. Stale series are evicted first, the oldest before others.
+/// Most series of one family at one site: one for each row that a declared plugin accepts. A family that would have more
+/// is incomplete and is omitted. Stale series are evicted first, the oldest before others.
 const MAX_SERIES: usize = limits::DECLARED.rows;
 
 /// The metrics of the agent itself that have the label `site`. A declared plugin can't use their names.
@@ -53,12 +52,12 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || name.starts_with("phsweb_agent_") || name.starts_with("process_")
 }
 
-/// What a metric's value does.
+/// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It goes up and down, and is true only while the router answers.
+    /// Goes up and down, and is valid only while the router answers.
     Gauge,
-    /// It only goes up, and what it has counted stays true when the router is away.
+    /// Only goes up, and stays valid while the router does not answer.
     Counter,
 }
 
@@ -68,14 +67,14 @@ pub type Labels = Vec<(Cow<'static, str>, String)>;
 /// A metric, with all of its series at one site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Family {
-    /// Its name: the unit last, and behind that `_total` where it is a counter.
+    /// The name, which ends with the unit, and for a counter with `_total`.
     pub name: Cow<'static, str>,
-    /// What it says, for people who build dashboards.
+    /// The description, for people who build dashboards.
     pub help: Cow<'static, str>,
-    /// What its value does.
+    /// The type.
     pub kind: Kind,
     series: BTreeMap<Labels, Series>,
-    /// How many answers were measured before this one.
+    /// The number of answers before this one.
     round: u64,
     /// Whether a current series was left out because of [`MAX_SERIES`].
     is_incomplete: bool,
@@ -108,7 +107,7 @@ impl Family {
         Self { kind: Kind::Counter, ..Self::gauge(name, help) }
     }
 
-    /// The same with one series without labels, where its value is known.
+    /// The same with one series without labels, if its value is known.
     #[must_use]
     pub fn with_value(mut self, value: Option<f64>) -> Self {
         if let Some(value) = value {
@@ -117,8 +116,8 @@ impl Family {
         self
     }
 
-    /// Starts the next answer: all series are stale until it has their labels. A stale gauge is 0, a stale
-    /// counter keeps its value.
+    /// Starts the next answer: a series is stale until the answer has its labels. A stale gauge is 0, a stale counter
+    /// keeps its value.
     pub fn next_round(&mut self) {
         self.round += 1;
         self.is_incomplete = false;
@@ -152,7 +151,7 @@ impl Family {
         }
     }
 
-    /// Gives the series of these labels its value, unless it has one: for what can't be added up.
+    /// Sets the value of the series of these labels, unless it has one: for values that can't be summed.
     pub fn set_once(
         &mut self,
         labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>,
@@ -166,7 +165,7 @@ impl Family {
         }
     }
 
-    /// The value of the series of these labels, which is current from now on; `None` where it has no room.
+    /// The value of the series of these labels, which is current from now on; `None` if there are too many series.
     fn current(&mut self, labels: Labels) -> Option<&mut f64> {
         if self.series.len() >= MAX_SERIES && !self.series.contains_key(&labels) {
             let stale = self.series.iter().filter(|(_, series)| series.round < self.round);
@@ -191,39 +190,39 @@ impl Family {
         self.series.keys().map(series).sum()
     }
 
-    /// How long its series are as text at most, in bytes.
+    /// Upper bound of the length of its series as text, in bytes.
     pub(super) fn text_length(&self) -> usize {
-        /// `{site="…",} `, the line's end and a number of usual size.
-        const AROUND: usize = 80;
-        /// The digits of the largest number there is.
-        const MOST_DIGITS: usize = 310;
+        /// `{site="…",} `, the line feed and a number of usual size.
+        const OVERHEAD: usize = 80;
+        /// The digits of the largest finite number.
+        const MAX_DIGITS: usize = 310;
         // A label's characters may be escaped.
         let label = |(name, value): &(Cow<str>, String)| name.len() + 2 * value.len() + 4;
         let series = |(labels, series): (&Labels, &Series)| {
-            let digits = if series.value.abs() < 1e18 { 0 } else { MOST_DIGITS };
-            self.name.len() + AROUND + digits + labels.iter().map(label).sum::<usize>()
+            let digits = if series.value.abs() < 1e18 { 0 } else { MAX_DIGITS };
+            self.name.len() + OVERHEAD + digits + labels.iter().map(label).sum::<usize>()
         };
         self.series.iter().map(series).sum()
     }
 
-    /// Forgets its series: there is no room for them, and it is incomplete until the next round.
+    /// Drops its series for lack of memory. It is incomplete until the next round.
     pub(super) fn clear(&mut self) {
         self.is_incomplete |= !self.series.is_empty();
         self.series.clear();
     }
 
-    /// Its series in the order of their labels, each with its value.
+    /// The series in the order of their labels, each with its value.
     pub fn series(&self) -> impl Iterator<Item = (&Labels, f64)> {
         self.series.iter().map(|(labels, series)| (labels, series.value))
     }
 }
 
-/// Labels with values that can be written.
+/// Labels with values that can be rendered.
 fn to_labels(labels: impl IntoIterator<Item = (impl Into<Cow<'static, str>>, impl AsRef<str>)>) -> Labels {
     labels.into_iter().map(|(name, value)| (name.into(), label_value(value.as_ref()))).collect()
 }
 
-/// A label's value that every reader of the format takes for one: some end a line at more than a line feed.
+/// A label's value that every parser of the format accepts: some end a line at characters besides the line feed.
 fn label_value(text: &str) -> String {
     let breaks = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{2028}' | '\u{2029}');
     let shown = |c| if breaks(c) { char::REPLACEMENT_CHARACTER } else { c };
@@ -253,7 +252,7 @@ mod tests {
             family.set_once([("sensor", sensor)], value);
         }
         assert_eq!(series(&family), [("sensor=a".to_string(), 2.0), ("sensor=b".to_string(), 1.0)]);
-        // Names that are known only when the program runs.
+        // Names that are known only at run time.
         let mut family = Family::gauge(format!("{}_b", "a"), "help".to_string());
         family.add([("x".to_string(), "1".to_string()), ("y".to_string(), String::new())], 5.0);
         assert_eq!(series(&family), [("x=1 y=".to_string(), 5.0)]);
@@ -305,7 +304,7 @@ mod tests {
         family.add([("sensor", "0")], 1.0);
         assert_eq!(family.series().count(), MAX_SERIES);
         assert!(family.is_incomplete());
-        assert_eq!(series(&family)[0], ("sensor=0".to_string(), 2.0), "those that are there go on");
+        assert_eq!(series(&family)[0], ("sensor=0".to_string(), 2.0), "existing series still count");
         let long = "é".repeat(MAX_LABEL_VALUE);
         for (text, value) in [
             (format!("{long}é"), &*long),

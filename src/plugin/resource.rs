@@ -1,4 +1,4 @@
-//! How the router is: version, load, memory.
+//! The plugin `resource`: the router's version, load and memory.
 
 use std::time::Duration;
 
@@ -26,12 +26,12 @@ const RESOURCE: [&str; 11] = [
     "platform",
 ];
 
-/// What `/system/resource` says. Some boards lack some of it.
+/// The properties of `/system/resource`. Some boards lack some of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resource {
-    /// Since the router started.
+    /// Time since the router started.
     pub uptime: Option<Duration>,
-    /// The number alone, `7.20.7`, of `7.20.7 (long-term)`.
+    /// The number without the channel: `7.20.7` of `7.20.7 (long-term)`.
     pub version: Option<String>,
     /// 0 to 100, over all cores.
     pub cpu_load_percent: Option<u64>,
@@ -54,12 +54,12 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// What is known, in base units.
+    /// The known properties, in base units.
     pub(super) fn families(&self) -> Vec<Family> {
         let mut info = Family::gauge(
             "mikrotik_system_info",
-            "Always 1; the labels say which board, version of RouterOS and architecture it is, and are empty \
-             where the router does not say.",
+            "Always 1; the labels are the board, the version of RouterOS and the architecture, empty where the \
+             router sends none.",
         );
         let names =
             [("board_name", &self.board), ("version", &self.version), ("architecture", &self.architecture)];
@@ -72,28 +72,28 @@ impl Resource {
             info,
             Family::gauge(
                 "mikrotik_system_uptime_seconds",
-                "Seconds since the router started, at the last refresh. Absent while it is not known.",
+                "Seconds since the router started, at the last refresh. Absent while it is unknown.",
             )
             .with_value(self.uptime.map(|uptime| uptime.as_secs_f64())),
             Family::gauge(
                 "mikrotik_system_cpu_load_ratio",
-                "Load of the router's CPU over all cores, from 0 to 1. Absent while it is not known.",
+                "Load of the router's CPU over all cores, from 0 to 1. Absent while it is unknown.",
             )
             .with_value(load.map(|percent| percent as f64 / 100.0)),
             Family::gauge(
                 "mikrotik_system_memory_free_bytes",
-                "Bytes of the router's memory that are free. Absent while that is not known.",
+                "Bytes of the router's memory that are free. Absent while that is unknown.",
             )
             .with_value(bytes(self.free_memory)),
             Family::gauge(
                 "mikrotik_system_memory_total_bytes",
-                "Bytes of memory that the router has. Absent while that is not known.",
+                "Bytes of memory that the router has. Absent while that is unknown.",
             )
             .with_value(bytes(self.total_memory)),
         ]
     }
 
-    /// The properties that are known, one a row.
+    /// One row per known property.
     pub(super) fn table(&self) -> Table {
         let number = |n: Option<u64>| n.map(|n| n.to_string());
         let properties = [
@@ -130,10 +130,10 @@ pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Resource, Er
     let number = |key| raw(key).and_then(value::number);
     Ok(Resource {
         uptime: raw("uptime").and_then(value::duration),
-        // The channel in brackets is left out: what compares versions wants the number.
+        // Without the channel in brackets, because comparisons of versions need the number.
         version: text("version", limits::VERSION)
             .map(|version| version.split(' ').next().unwrap_or_default().to_string()),
-        // Some versions end it with a percent sign.
+        // Some versions append a percent sign.
         cpu_load_percent: raw("cpu-load").and_then(|v| value::number(v.strip_suffix(b"%").unwrap_or(v))),
         cpu_count: number("cpu-count"),
         free_memory: number("free-memory"),

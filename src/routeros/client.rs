@@ -129,7 +129,7 @@ impl Client {
             (LoginMethod::Plain, None) => Ok(()),
             (LoginMethod::Plain, Some(_)) => Err(Error::new(
                 Cause::Auth,
-                "the router wants the login by challenge of RouterOS before 6.43",
+                "the router requires the login by challenge of RouterOS before 6.43",
             )),
             (LoginMethod::Challenge, ret) => {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));

@@ -1,22 +1,20 @@
-//! Windows' code pages, in which `WinBox` has typed what is not UTF-8.
+//! The Windows code pages in which `WinBox` sends text that is not UTF-8.
 //!
-//! Those with a byte for each character: the tables of the others, of East Asia, would be a sixteenth of
-//! the whole program.
+//! Only those with one byte per character: the tables of the East Asian ones would be a sixteenth of the binary.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use yore::{CodePage, code_pages as pages};
 
-/// A code page of Windows. Two are the same when their names are.
+/// A Windows code page. Two are equal if their names are.
 #[derive(Clone, Copy)]
 pub struct Codepage {
     name: &'static str,
-    /// What the bytes mean. One that means nothing shows as `�`.
+    /// Decodes bytes. One without a character becomes `�`.
     pub(super) decode: fn(&[u8]) -> Cow<'_, str>,
 }
 
-/// All of them.
 static ALL: [Codepage; 10] = [
     Codepage { name: "windows-1252", decode: |bytes| pages::CP1252.decode_lossy(bytes) },
     Codepage { name: "windows-1250", decode: |bytes| pages::CP1250.decode_lossy(bytes) },
@@ -31,27 +29,25 @@ static ALL: [Codepage; 10] = [
 ];
 
 impl Codepage {
-    /// That of western Europe, and of English.
+    /// The code page of western Europe and of English.
     pub const WESTERN: &'static Self = &ALL[0];
 
-    /// The code page of this name, such as `windows-1251` or `cp1251`, in whatever case.
+    /// The code page with this name, such as `windows-1251` or `cp1251`, in any case.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
         let name = name.to_ascii_lowercase();
         let number = name.strip_prefix("windows-").or(name.strip_prefix("cp"))?;
         ALL.iter().find(|known| known.name.strip_prefix("windows-") == Some(number))
     }
-}
 
-impl Codepage {
-    /// The bytes of a text, or `None` where it has a character that the code page lacks.
+    /// The bytes of a text, or `None` if it has a character that the code page lacks.
     #[must_use]
     pub fn encode(&self, text: &str) -> Option<Vec<u8>> {
         let byte = |c: char| {
             if c.is_ascii() {
                 return u8::try_from(c).ok();
             }
-            // Bytes without a meaning decode to the replacement character, which has no byte of its own.
+            // Bytes without a character decode to the replacement character, which has no byte of its own.
             let means =
                 |byte: &u8| c != char::REPLACEMENT_CHARACTER && (self.decode)(&[*byte]).starts_with(c);
             (0x80..=0xFF).find(means)

@@ -113,7 +113,7 @@ impl Cause {
             }
             Self::Closed => {
                 "If this is at every connection, the service may be limited to other addresses or full, or this is \
-                 the port of api-ssl, which wants tls: Pin(…) in sites.ron. On the router: \
+                 the port of api-ssl, which needs tls: Pin(…) in sites.ron. On the router: \
                  /ip service print detail where name~\"api\", and see port, address (available-from from RouterOS \
                  7.24 on) and, from 7.16 on, max-sessions"
             }

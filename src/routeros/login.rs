@@ -1,22 +1,21 @@
-//! Logging in: plainly from 6.43 on, by challenge before.
+//! The sentences of a login: with the password from RouterOS 6.43 on, by challenge before.
 //!
-//! Which of the two is configuration, not detection: a modern router still answers
-//! a bare `/login` with a challenge and then refuses the response, and sending the
-//! password first would give it in clear to an old one.
+//! The method is configured, not detected: a modern router still answers a bare `/login` with a challenge and then
+//! refuses the response, and trying the password first would send it in clear to an old one.
 
 use super::wire::Sentence;
 
-/// How a router takes the password.
+/// How the password is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoginMethod {
     /// `/login` with name and password: `RouterOS` 6.43 and later.
     #[default]
     Plain,
-    /// `/login` for a challenge, then its MD5 response: `RouterOS` before 6.43.
+    /// `/login` for a challenge, then an MD5 response: `RouterOS` before 6.43.
     Challenge,
 }
 
-/// The login of 6.43 and later.
+/// The login sentence of 6.43 and later.
 #[must_use]
 pub fn plain(user: &[u8], password: &[u8]) -> Sentence {
     let mut sentence = Sentence::from_words(["/login"]);
@@ -25,12 +24,12 @@ pub fn plain(user: &[u8], password: &[u8]) -> Sentence {
     sentence
 }
 
-/// Hexadecimal digits of a challenge. A response to a shorter one, or to none, would be a digest of the password that
-/// can be looked up.
+/// Hexadecimal digits of a challenge. A response to a shorter one, or to none, would be a digest of the password that can
+/// be looked up.
 const CHALLENGE: usize = 32;
 
-/// The second sentence of the login before 6.43: the answer to the challenge in `ret`,
-/// or `None` where that is no challenge.
+/// The second sentence of the login before 6.43: the response to the challenge in `ret`, or `None` if that is no
+/// challenge.
 #[must_use]
 pub fn respond(user: &[u8], password: &[u8], ret: &[u8]) -> Option<Sentence> {
     if ret.len() != CHALLENGE {

@@ -1,7 +1,7 @@
-//! RouterOS's values: everything is text on the wire; here it gets its type.
+//! Parsers of RouterOS's values, which are all text on the wire.
 //!
-//! Nothing is guessed: what has leftovers or passes its range is `None`, never
-//! a zero that would look like an answer.
+//! Nothing is guessed: a value with trailing characters or out of range is `None`, never a zero that would look like an
+//! answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,9 +13,8 @@ use super::codepage::Codepage;
 
 /// A duration such as `1w2d3h4m5s`, `6w4d17:20:41`, `14:40:26`, `170ms` or `14ms612us`.
 ///
-/// Weeks are the largest unit and zero units are left out. A unit may stand once, in
-/// falling order. `none`, `never` and the empty value are no duration: `None`, like
-/// anything that is not of this form, or takes more than 2⁶⁴ microseconds.
+/// Weeks are the largest unit and zero units are omitted. Each unit appears at most once, in decreasing order. `none`,
+/// `never`, the empty value and any other form are `None`, as are durations of more than 2⁶⁴ microseconds.
 #[must_use]
 pub fn duration(value: &[u8]) -> Option<Duration> {
     const UNITS: [(&str, u64); 7] = [
@@ -49,7 +48,7 @@ pub fn duration(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_micros(micros))
 }
 
-/// `hh:mm:ss`, as older versions end a duration, in microseconds.
+/// `hh:mm:ss`, the end of a duration in older versions, in microseconds.
 fn clock(text: &str) -> Option<u64> {
     let mut parts = text.split(':').map(|part| number(part.as_bytes()));
     let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
@@ -59,8 +58,8 @@ fn clock(text: &str) -> Option<u64> {
     hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds)?.checked_mul(1_000_000)
 }
 
-/// A duration for a person, in whole seconds: `15d23h45m`, `0s`. As `RouterOS` writes it,
-/// but with days as the largest unit: few can read weeks at a glance.
+/// A duration in whole seconds, such as `15d23h45m` or `0s`: the format of `RouterOS`, but with days as the largest unit,
+/// because few people can read weeks at a glance.
 #[must_use]
 pub fn format_duration(duration: Duration) -> String {
     let mut rest = duration.as_secs();
@@ -86,10 +85,10 @@ pub fn boolean(value: &[u8]) -> Option<bool> {
     }
 }
 
-/// A whole number from 0 to 2⁶⁴−1.
+/// An integer from 0 to 2⁶⁴−1.
 #[must_use]
 pub fn number(value: &[u8]) -> Option<u64> {
-    // `parse` takes a sign, which no counter has.
+    // `parse` accepts a sign, which no counter has.
     std::str::from_utf8(value).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
 }
 
@@ -98,13 +97,12 @@ pub fn number(value: &[u8]) -> Option<u64> {
 pub fn decimal(value: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(value).ok()?;
     let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.' || b == b'-');
-    // Digits without end parse as infinity, which is no measure and has no form in JSON.
+    // Very many digits parse as infinity, which JSON can't represent.
     if plain { text.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
 }
 
-/// Text as a person should see it: UTF-8 where it is UTF-8, else in the code page
-/// that the site declares. For showing only: what goes back to a router goes as
-/// the bytes that came.
+/// Text for display: UTF-8 if it is valid UTF-8, else decoded by the site's code page. Values that are sent back to a
+/// router must keep their original bytes, see [`Text`].
 #[must_use]
 pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
     match std::str::from_utf8(value) {
@@ -113,31 +111,31 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
     }
 }
 
-/// Text as [`text`] shows it, of at most so many characters: a longer one ends with an ellipsis.
+/// [`text`] of at most `max_chars` characters: a longer one ends with an ellipsis.
 #[must_use]
 pub fn short_text(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> String {
     let text = text(value, codepage);
     shortened(&text, max_chars).unwrap_or_else(|| text.into_owned())
 }
 
-/// The text with an ellipsis as the last of `max_chars` characters, where it has more.
+/// The text with an ellipsis as the last of `max_chars` characters, if it has more.
 fn shortened(text: &str, max_chars: usize) -> Option<String> {
     text.char_indices().nth(max_chars)?;
     let (end, _) = text.char_indices().nth(max_chars.saturating_sub(1))?;
     Some([&text[..end], "…"].concat())
 }
 
-/// A router's text: shown as [`text`] shows it, kept as the bytes that came, so that it can go
-/// back as it was. Two are the same when their bytes are.
+/// A router's text, displayed like [`text`], with its original bytes, so that it can be sent back. Two are equal if their
+/// bytes are.
 #[derive(Clone, Default, Eq)]
 pub struct Text {
     shown: String,
-    /// The bytes, where those of `shown` are others.
+    /// The original bytes, if they differ from those of `shown`.
     raw: Option<Box<[u8]>>,
 }
 
 impl Text {
-    /// Keeps a value.
+    /// A text of these bytes.
     #[must_use]
     pub fn new(value: &[u8], codepage: &'static Codepage) -> Self {
         let shown = text(value, codepage);
@@ -145,8 +143,8 @@ impl Text {
         Self { shown: shown.into_owned(), raw }
     }
 
-    /// Keeps a value of at most so many characters. A longer one is shortened, and its bytes are those of the short
-    /// form: with the ellipsis it is not the value of another item.
+    /// A text of at most `max_chars` characters. A longer one is shortened, and its bytes are those of the short form: the
+    /// ellipsis keeps it from being the value of another item.
     #[must_use]
     pub fn short(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> Self {
         let text = Self::new(value, codepage);
@@ -156,13 +154,13 @@ impl Text {
         }
     }
 
-    /// Bytes of memory that it takes beside itself.
+    /// Bytes of memory that it takes on the heap.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.shown.len() + self.raw.as_ref().map_or(0, |raw| raw.len())
     }
 
-    /// The bytes that came.
+    /// The original bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.raw.as_deref().unwrap_or(self.shown.as_bytes())
@@ -303,8 +301,9 @@ mod tests {
         assert_eq!(text("Chidí".as_bytes(), cyrillic), "Chidí");
         assert_eq!(text(b"\xcf\xf0\xe8\xe2\xe5\xf2", cyrillic), "Привет");
         assert_eq!(text(b"caf\xe9", latin), "café");
-        assert_eq!(text(b"\x81\x00", latin), "\u{81}\0", "every byte shows as something");
+        assert_eq!(text(b"\x81\x00", latin), "\u{81}\0", "every byte decodes to a character");
     }
+
     #[test]
     fn long_text_ends_with_an_ellipsis_and_splits_no_character() {
         let latin = Codepage::named("windows-1252").unwrap();
@@ -326,7 +325,11 @@ mod tests {
             assert_eq!(text.bytes(), if is_short { shown.as_bytes() } else { value });
         }
         let (long, other) = ([b"a".repeat(300), b"b".to_vec()].concat(), b"a".repeat(300));
-        assert_ne!(Text::short(&long, 255, latin), Text::new(&other[..254], latin), "it is no other value");
+        assert_ne!(
+            Text::short(&long, 255, latin),
+            Text::new(&other[..254], latin),
+            "it is not equal to another value"
+        );
     }
 
     #[test]
@@ -340,7 +343,7 @@ mod tests {
             assert_eq!((&*text, text.bytes()), (shown, bytes));
         }
         let typed = Text::new(b"caf\xe9", latin);
-        assert_ne!(typed, Text::new("café".as_bytes(), latin), "shown alike, and not the same");
-        assert_eq!(typed, Text::new(b"caf\xe9", cyrillic), "whatever it is shown as");
+        assert_ne!(typed, Text::new("café".as_bytes(), latin), "displayed alike, and not equal");
+        assert_eq!(typed, Text::new(b"caf\xe9", cyrillic), "however it is displayed");
     }
 }

@@ -1,8 +1,7 @@
-//! The RouterOS API on the wire: lengths, words and sentences, with no I/O.
+//! The RouterOS API on the wire: lengths, words and sentences. No I/O.
 //!
-//! A *word* is a length and that many bytes. A *sentence* is words up to one of
-//! length zero. Bytes go in with [`Decoder::push`], sentences come out of
-//! [`Decoder::next`]; how they were cut on the way does not matter:
+//! A *word* is a length and that many bytes. A *sentence* is words up to one of length zero. [`Decoder::push`] accepts
+//! bytes in pieces of any size, [`Decoder::next`] returns sentences:
 //!
 //! ```
 //! use phsweb_agent::routeros::wire::{Decoder, Sentence};
@@ -19,31 +18,29 @@
 //! assert_eq!(sentence.words().collect::<Vec<_>>(), [&b"/login"[..], b"=name=api-user"]);
 //! ```
 //!
-//! A length is only what the peer claims, so nothing is allocated for one:
-//! memory grows with the bytes that really came, and a claim past a limit of
-//! this module is an [`Error`] at once. After an error the stream has no known
-//! sentence boundary any more; the connection must be closed.
+//! A length is only a claim of the peer, so nothing is allocated for it: memory grows with the bytes that arrive, and a
+//! claim past a limit of this module is an [`Error`] at once. After an error the next sentence boundary is unknown; the
+//! connection must be closed.
 //!
 //! Source: MikroTik's documentation of the API ("API words", "API sentences").
 
 use std::fmt;
 
-/// Longest word taken, in bytes. `RouterOS` keeps comments and scripts under
-/// 64 KiB and sends file contents in 32 KiB pieces; a word over this is no answer
-/// to anything that is asked here.
+/// Longest word accepted, in bytes. `RouterOS` keeps comments and scripts under 64 KiB and sends file contents in 32 KiB
+/// pieces; the agent sends no command whose answer has a longer word.
 pub const MAX_WORD: usize = 128 * 1024;
 
-/// Longest sentence taken, in bytes of its words. The widest known row (an
-/// interface with all its counters) is under 4 KiB, so two full words and more fit.
+/// Longest sentence accepted, in bytes of its words. The widest known row (an interface with all its counters) is under
+/// 4 KiB, so two full words and more fit.
 pub const MAX_SENTENCE: usize = 512 * 1024;
 
 /// Most words in one sentence. The widest known row has about 90.
 pub const MAX_WORDS: usize = 1024;
 
-/// What makes a stream of bytes no RouterOS API.
+/// Why a stream of bytes is not the RouterOS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Error {
-    /// A length began with a byte from `0xF8` on: reserved for control, with no known meaning.
+    /// A length began with a byte from `0xF8` on: reserved for control, without a known meaning.
     ControlByte(u8),
     /// A word's length was over [`MAX_WORD`]; the claimed length in bytes.
     WordTooLong(u32),
@@ -58,7 +55,7 @@ impl fmt::Display for Error {
         match self {
             Self::ControlByte(byte) => write!(f, "found the byte 0x{byte:02x} where a word's length begins"),
             Self::WordTooLong(claimed) => {
-                write!(f, "found a word of {claimed} bytes; the most that is taken is {MAX_WORD}")
+                write!(f, "found a word of {claimed} bytes; the limit is {MAX_WORD}")
             }
             Self::SentenceTooLong => write!(f, "found a sentence of more than {MAX_SENTENCE} bytes"),
             Self::TooManyWords => write!(f, "found a sentence of more than {MAX_WORDS} words"),
@@ -68,12 +65,11 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The words of one sentence, without the empty word that ends it. Words are
-/// bytes: routers send whatever code page the person typing had.
+/// The words of one sentence, without the empty word that ends it. Words are bytes, because text may be in any code page.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sentence {
     bytes: Vec<u8>,
-    /// Where each word ends in `bytes`, which are far fewer than 4 GiB.
+    /// The end of each word in `bytes`, which are far fewer than 4 GiB.
     ends: Vec<u32>,
 }
 
@@ -87,7 +83,7 @@ impl Sentence {
         sentence
     }
 
-    /// Adds a word. An empty one would end the sentence on the wire, so it is left out.
+    /// Adds a word. An empty one would end the sentence on the wire, so it is omitted.
     pub fn push(&mut self, word: &[u8]) {
         if !word.is_empty() {
             self.bytes.extend_from_slice(word);
@@ -130,19 +126,19 @@ impl Sentence {
         self.words().filter_map(attribute)
     }
 
-    /// The value of the attribute `key`; the first one where a key is repeated.
+    /// The value of the attribute `key`; the first one if a key is repeated.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         self.attributes().find_map(|(k, v)| (k == key.as_bytes()).then_some(v))
     }
 
-    /// The value of the `.tag=` word, wherever it stands. Tags are opaque bytes.
+    /// The value of the `.tag=` word, at any position. Tags are opaque bytes.
     #[must_use]
     pub fn tag(&self) -> Option<&[u8]> {
         self.words().skip(1).find_map(|word| word.strip_prefix(b".tag="))
     }
 
-    /// Bytes of the words together.
+    /// Total length of the words, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -160,7 +156,7 @@ impl Sentence {
         self.ends.is_empty()
     }
 
-    /// Appends the sentence as it goes over the wire, its end included.
+    /// Appends the sentence as it is sent, with its end.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for word in self.words() {
             encode_length(word.len(), out);
@@ -182,8 +178,8 @@ impl fmt::Debug for Sentence {
     }
 }
 
-/// Splits `=key=value` at the second `=`: a value may hold more of them. `=key`
-/// alone has an empty value; a word of another form is no attribute.
+/// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a word
+/// of another form is no attribute.
 #[must_use]
 pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = word.strip_prefix(b"=")?;
@@ -197,7 +193,7 @@ pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
 ///
 /// # Panics
 ///
-/// For 4 GiB and more, which the protocol has no form for and no caller has memory for.
+/// For 4 GiB and more, for which the protocol has no form and no caller has memory.
 fn encode_length(length: usize, out: &mut Vec<u8>) {
     assert!(u32::try_from(length).is_ok(), "a word of {length} bytes has no form on the wire");
     let [.., b3, b2, b1, b0] = length.to_be_bytes();
@@ -210,8 +206,8 @@ fn encode_length(length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a length at the start of `bytes`: the length and how many bytes it took,
-/// or `None` while some of them have not come. Longer forms than needed are taken.
+/// Reads a length at the start of `bytes`: the length and how many bytes it took, or `None` while some of them have not
+/// arrived. Longer forms than needed are accepted.
 fn decode_length(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     let (more, high) = match first {
@@ -228,32 +224,31 @@ fn decode_length(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
     Ok(Some((length, 1 + more)))
 }
 
-/// Makes sentences of bytes as they come.
+/// Decodes sentences from bytes as they arrive.
 ///
-/// It holds at most the sentence under way ([`MAX_SENTENCE`]) and what was pushed last.
+/// It holds at most the current sentence ([`MAX_SENTENCE`]) and what was pushed last.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Bytes not made into words yet; those before `at` are done with.
+    /// Bytes that are not decoded yet, from `at` on.
     bytes: Vec<u8>,
     at: usize,
-    /// The sentence under way.
+    /// The current sentence.
     sentence: Sentence,
 }
 
 impl Decoder {
-    /// Takes bytes as they came from the peer.
+    /// Adds bytes from the peer.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.at);
         self.at = 0;
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole sentence, or `None` until more bytes are pushed. Empty
-    /// sentences are passed over.
+    /// The next whole sentence, or `None` until more bytes are pushed. Empty sentences are ignored.
     ///
     /// # Errors
     ///
-    /// When the bytes are no RouterOS API or pass a limit; every later call says the same.
+    /// When the bytes are not the RouterOS API or pass a limit; every later call returns the same error.
     // Not an iterator: `None` means "not yet", and an error is final.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Sentence>, Error> {
@@ -273,7 +268,7 @@ impl Decoder {
             self.sentence.push(bytes);
             self.at = word + length;
             if length == 0 && !self.sentence.is_empty() {
-                // An answer has thousands of these: room that none of them uses is given back.
+                // An answer has thousands of these, so unused capacity is returned.
                 self.sentence.bytes.shrink_to_fit();
                 self.sentence.ends.shrink_to_fit();
                 return Ok(Some(std::mem::take(&mut self.sentence)));

@@ -1,50 +1,49 @@
-//! Sentences of any words come through the codec as they are, however the stream is cut.
+//! Properties of the codec: sentences of any words round-trip, however the stream is split.
 //!
-//! The bytes are not of our own encoder alone: this file writes them, too, so that the two
-//! directions cannot share a mistake.
+//! This file has an encoder of its own, so that a mistake that the crate's encoder and decoder share is found, too.
 
 use phsweb_agent::routeros::wire::{Decoder, MAX_WORD, Sentence, attribute};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-/// A stream of at most this many bytes is cut at every place; a longer one at some.
+/// A stream of at most this many bytes is split at every place; a longer one at some.
 const SHORT: usize = 512;
 
-/// How often each property is tried.
+/// Number of cases per property.
 const CASES: u32 = 256;
 
-/// The lengths at which the form of a length changes, and the longest that is taken.
+/// The lengths at which the form of a length changes, and the longest that is accepted.
 const BOUNDARIES: [usize; 3] = [0x80, 0x4000, MAX_WORD];
 
-/// A word's length: short, or beside a boundary.
+/// A word's length: short, or close to a boundary.
 fn length() -> impl Strategy<Value = usize> {
-    let beside = |at: usize| at - 2..=(at + 2).min(MAX_WORD);
+    let close_to = |at: usize| at - 2..=(at + 2).min(MAX_WORD);
     prop_oneof![
         8 => 1..40_usize,
-        3 => beside(BOUNDARIES[0]),
-        1 => beside(BOUNDARIES[1]),
-        1 => beside(BOUNDARIES[2]),
+        3 => close_to(BOUNDARIES[0]),
+        1 => close_to(BOUNDARIES[1]),
+        1 => close_to(BOUNDARIES[2]),
     ]
 }
 
-/// A word of any bytes. Those of a long one repeat, which makes it quickly.
+/// A word of any bytes. A long one repeats a few, which is faster.
 fn word() -> impl Strategy<Value = Vec<u8>> {
     (length(), vec(any::<u8>(), 1..64))
         .prop_map(|(length, bytes)| bytes.into_iter().cycle().take(length).collect())
 }
 
-/// Words of a few sentences, each within the limits of one.
+/// The words of a few sentences, each within the limits.
 fn sentences() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
     vec(vec(word(), 1..4), 1..4)
 }
 
-/// Bytes on the wire: the forms of `MikroTik`'s documentation, each longer than need be by `longer`
-/// of them.
+/// Encodes a word in the forms of `MikroTik`'s documentation. Its length has a form that is `longer` steps longer than
+/// needed.
 fn write(word: &[u8], longer: usize, out: &mut Vec<u8>) {
     let length = u32::try_from(word.len()).unwrap();
     let forms =
         [(0x7F, 0x00, 1), (0x3FFF, 0x8000, 2), (0x1F_FFFF, 0xC0_0000, 3), (0xFFF_FFFF, 0xE000_0000, 4)];
-    if let Some((_, mark, bytes)) = forms.iter().filter(|(most, ..)| length <= *most).nth(longer) {
+    if let Some((_, mark, bytes)) = forms.iter().filter(|(max, ..)| length <= *max).nth(longer) {
         out.extend(&(length | mark).to_be_bytes()[4 - bytes..]);
     } else {
         out.push(0xF0);
@@ -53,7 +52,7 @@ fn write(word: &[u8], longer: usize, out: &mut Vec<u8>) {
     out.extend(word);
 }
 
-/// What comes out of a stream that comes in these pieces.
+/// The sentences of a stream that arrives in these pieces.
 fn decode<'s>(pieces: impl IntoIterator<Item = &'s [u8]>) -> Vec<Sentence> {
     let mut decoder = Decoder::default();
     let mut sentences = Vec::new();
@@ -70,7 +69,7 @@ proptest! {
     #[test]
     fn sentences_round_trip_however_the_stream_is_split(
         sentences in sentences(),
-        cuts in vec(any::<prop::sample::Index>(), 1..8),
+        splits in vec(any::<prop::sample::Index>(), 1..8),
     ) {
         let sent: Vec<_> = sentences.iter().map(Sentence::from_words).collect();
         let mut bytes = Vec::new();
@@ -79,14 +78,14 @@ proptest! {
         }
         prop_assert_eq!(decode([&bytes[..]]), &sent[..]);
         prop_assert!(sent.iter().zip(&sentences).all(|(sent, words)| sent.words().eq(words)));
-        let mut places: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len())).collect();
+        let mut places: Vec<_> = splits.iter().map(|split| split.index(bytes.len())).collect();
         if bytes.len() <= SHORT {
             places = (0..=bytes.len()).collect();
             prop_assert_eq!(decode(bytes.chunks(1)), &sent[..]);
         }
         for place in places {
             let (before, after) = bytes.split_at(place);
-            prop_assert_eq!(decode([before, after]), &sent[..], "cut at {}", place);
+            prop_assert_eq!(decode([before, after]), &sent[..], "split at {}", place);
         }
     }
 

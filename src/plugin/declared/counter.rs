@@ -1,4 +1,4 @@
-//! A counter over rows that come, grow, begin anew and go.
+//! The sum of a growing property over rows that appear, disappear and are reset.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,18 +9,18 @@ use crate::plugin::limits;
 use crate::plugin::metric::Family;
 use crate::routeros::wire::Sentence;
 
-/// Most rows remembered: as many as two answers have. They are remembered though they are gone from an answer, for they
-/// may come back: a query leaves out a port while its cable is. Past this, those that are gone are forgotten.
+/// Most rows remembered: as many as two answers have. A row that is missing from an answer is remembered, because it may
+/// reappear: a query excludes a port while its cable is unplugged. Above the limit, missing rows are forgotten.
 const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
-/// What a property of the rows has grown so far. Never goes down.
+/// The increase of a property of the rows so far. Never decreases.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Counter {
     pub(super) metric: Metric,
     pub(super) total: Family,
-    /// What each row showed last.
+    /// The last value of each row.
     rows: HashMap<Box<[u8]>, f64>,
-    /// Whether a complete answer was read. Until then a row that is new here may be old on the router.
+    /// Whether a complete answer was read. Until then a row that is new to the agent may be old on the router.
     has_baseline: bool,
 }
 
@@ -30,8 +30,8 @@ impl Counter {
         Self { metric, total, rows: HashMap::new(), has_baseline: false }
     }
 
-    /// Adds what these rows grew. The first complete answer is the baseline and adds nothing: what the router
-    /// had counted by then does not belong to the time that the agent has watched.
+    /// Adds the increase of these rows. The first complete answer is the baseline and adds nothing, because the router
+    /// counted it before the agent's first read.
     pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_complete: bool, context: &Context) {
         self.total.next_round();
         let mut seen = HashSet::new();
@@ -40,16 +40,16 @@ impl Counter {
             let before = self.rows.get(&id).copied();
             let value = number_of(row, column).filter(|value| *value >= 0.0);
             seen.insert(id.clone());
-            // One that says nothing this time is still the same.
+            // A row without a value keeps its last one.
             let Some(now) = value.or(before) else { continue };
-            let grown = match before {
+            let increase = match before {
                 Some(before) if now >= before => now - before,
                 // The router has reset its counter, or the row is new on the router.
                 Some(_) => now,
                 None if self.has_baseline => now,
                 None => 0.0,
             };
-            self.total.add(self.metric.labels_of(row, context), grown);
+            self.total.add(self.metric.labels_of(row, context), increase);
             self.rows.insert(id, now);
         }
         self.has_baseline |= is_complete;
@@ -57,16 +57,14 @@ impl Counter {
             self.rows.retain(|id, _| seen.contains(id));
         }
     }
-}
 
-impl Counter {
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
         let rows = self.rows.keys().map(|id| size_of::<(Box<[u8]>, f64)>() * 2 + ALLOCATION + id.len());
         self.total.cost() + rows.sum::<usize>()
     }
 
-    /// Forgets what it has counted: there is no room for it. The next complete answer is its baseline.
+    /// Drops its values for lack of memory. The next complete answer is the baseline.
     pub(super) fn clear(&mut self) {
         self.total.clear();
         self.rows = HashMap::new();
@@ -74,7 +72,7 @@ impl Counter {
     }
 }
 
-/// What a row is known by; the one row of a menu that has no more has no `.id`.
+/// What identifies a row: its `.id`, or its position if the menu has only one row without an `.id`.
 fn id_of(row: &Sentence, at: usize) -> Box<[u8]> {
     row.get(".id").map_or_else(|| at.to_string().into_bytes().into(), Into::into)
 }

@@ -8,46 +8,46 @@ use crate::routeros::client::Command;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
-/// What the file says of a plugin.
+/// The declaration of a plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Declaration {
     /// The name in `collect`, in paths and in `/metrics`.
     pub name: String,
-    /// What a person calls it.
+    /// The heading on the page.
     pub title: String,
     /// The menu, such as `/ip/dhcp-server/lease`.
     pub menu: String,
-    /// Words that say which rows, without their question marks.
+    /// Query words, without their question marks.
     pub query: Vec<String>,
-    /// The properties that are shown, in their order.
+    /// The properties that are shown, in this order.
     pub columns: Vec<String>,
-    /// How often it is asked for; `None`: at each refresh.
+    /// The interval between reads; `None`: at each of the site's refreshes.
     pub every: Option<Duration>,
     /// Whether the rows are for the admin only.
     pub private: bool,
-    /// How it is measured.
+    /// The metrics.
     pub metrics: Vec<Metric>,
 }
 
 /// A metric of a declared plugin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metric {
-    /// Its name in `/metrics`.
+    /// The name in `/metrics`.
     pub name: String,
-    /// What its value is.
+    /// How its value is computed.
     pub measure: Measure,
-    /// Properties whose values tell its series apart.
+    /// Properties whose values are the labels.
     pub labels: Vec<String>,
 }
 
-/// What a metric's value is.
+/// How a metric's value is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Measure {
-    /// How many rows there are.
+    /// The number of rows.
     Rows,
     /// The sum of a property.
     Gauge(String),
-    /// By how much a property has grown since the first read.
+    /// The increase of a property since the first read.
     Counter(String),
 }
 
@@ -62,15 +62,15 @@ impl Measure {
     }
 }
 
-/// The name of the label that a property gives: `mac-address` is `mac_address`.
+/// The name of a property's label: `mac_address` for `mac-address`.
 #[must_use]
 pub fn label_name(property: &str) -> String {
     property.replace(['-', '.'], "_")
 }
 
 impl Declaration {
-    /// The properties to ask for. What counts rows needs their `.id`: without it a row that has none of
-    /// the others would be nothing, and no row would be known again.
+    /// The properties to request. Metrics that count need the `.id`: without it a row with none of the other properties
+    /// would be empty, and rows could not be recognized in the next answer.
     fn properties(&self) -> Vec<&str> {
         let counts = |metric: &Metric| !matches!(metric.measure, Measure::Gauge(_));
         let id = self.metrics.iter().any(counts).then_some(".id");
@@ -96,11 +96,11 @@ impl Declaration {
 
     /// A description of a metric, in one line.
     pub(super) fn help(&self, metric: &Metric) -> String {
-        // All viewers read it, and a query may name somebody.
+        // All viewers may read it, and a query may contain a user's name.
         let query = if self.private { String::new() } else { self.query.join(", ") };
         let only = if query.is_empty() { query } else { format!(" where {query}") };
         let of = format!("{}{only}", self.menu);
-        let said = match &metric.measure {
+        let help = match &metric.measure {
             Measure::Rows => format!("Rows of {of}."),
             Measure::Gauge(column) => format!("Sum of {column} of the rows of {of}."),
             Measure::Counter(column) => {
@@ -108,7 +108,7 @@ impl Declaration {
             }
         };
         let line = |c: char| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c };
-        said.chars().map(line).collect()
+        help.chars().map(line).collect()
     }
 }
 
@@ -122,10 +122,10 @@ impl Metric {
     }
 }
 
-/// A property as a figure: a number, a duration in seconds, or a truth as 1 or 0.
+/// A property as a number: a number, a duration in seconds, or a boolean as 1 or 0.
 pub(super) fn number_of(row: &Sentence, property: &str) -> Option<f64> {
     let value = row.get(property)?;
     let duration = || value::duration(value).map(|duration| duration.as_secs_f64());
-    let truth = || value::boolean(value).map(|is_so| f64::from(u8::from(is_so)));
-    value::decimal(value).or_else(duration).or_else(truth)
+    let boolean = || value::boolean(value).map(|is_true| f64::from(u8::from(is_true)));
+    value::decimal(value).or_else(duration).or_else(boolean)
 }

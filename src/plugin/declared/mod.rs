@@ -18,12 +18,12 @@ use counter::Counter;
 use declaration::number_of;
 pub use declaration::{Declaration, Measure, Metric, label_name};
 
-/// What a declared plugin has read.
+/// The rows and metrics of a declared plugin.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Listing {
     /// The rows under the declared columns.
     pub table: Table,
-    /// Those of the last complete answer.
+    /// The gauges of the last complete answer.
     gauges: Vec<Family>,
     counters: Vec<Counter>,
     /// Whether the gauges are out of date because the last answer is incomplete.
@@ -33,39 +33,39 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Its metrics.
+    /// The metrics.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
         let gauges = if self.is_partial { &[] } else { self.gauges.as_slice() };
         gauges.iter().chain(self.counters.iter().map(|counter| &counter.total)).cloned().collect()
     }
 
-    /// How long its series are in `/metrics` at most, in bytes.
+    /// Upper bound of the length of its series in `/metrics`, in bytes.
     pub(in crate::plugin) fn series_length(&self) -> usize {
         let counters = self.counters.iter().map(|counter| &counter.total);
         self.gauges.iter().chain(counters).map(Family::text_length).sum()
     }
 
     /// Bytes of memory that its series take.
-    fn measured(&self) -> usize {
+    fn series_cost(&self) -> usize {
         let gauges = self.gauges.iter().map(Family::cost);
         gauges.chain(self.counters.iter().map(Counter::cost)).sum()
     }
 
     /// Bytes of memory that it takes.
     pub(in crate::plugin) fn cost(&self) -> usize {
-        self.table.rows.iter().map(|row| row_cost(row)).sum::<usize>() + self.measured()
+        self.table.rows.iter().map(|row| row_cost(row)).sum::<usize>() + self.series_cost()
     }
 
-    /// The first of it, up to so many bytes. Metrics go where they take more than half of those.
+    /// The first rows, up to `max_bytes` bytes. If metrics take more than half of these, they are dropped.
     pub(in crate::plugin) fn truncated(&self, max_bytes: usize) -> Self {
         let mut truncated =
             Self { table: Table { columns: self.table.columns.clone(), rows: Vec::new() }, ..self.clone() };
-        if truncated.measured() > max_bytes / 2 {
+        if truncated.series_cost() > max_bytes / 2 {
             truncated.gauges.iter_mut().for_each(Family::clear);
             truncated.counters.iter_mut().for_each(Counter::clear);
         }
-        let room = max_bytes.saturating_sub(truncated.measured());
+        let room = max_bytes.saturating_sub(truncated.series_cost());
         truncated.table.rows = memory::first(&self.table.rows, |row| row_cost(row), room).to_vec();
         truncated
     }

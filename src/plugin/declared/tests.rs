@@ -1,4 +1,4 @@
-//! What a declared plugin asks, and what it makes of answers of every form.
+//! The command of a declared plugin, and how it reads answers of every form.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn reply(rows: &[&str]) -> Reply {
     Reply { rows: rows.iter().map(row).collect(), ..Reply::default() }
 }
 
-/// Reads an answer after what was read before.
+/// Reads an answer after the previous data.
 fn read(reply: Reply, previous: Option<&Data>) -> Data {
     read_as(declaration(), reply, previous)
 }
@@ -96,7 +96,7 @@ fn a_table_has_the_declared_columns() {
         cells,
         [
             vec![Some("a"), Some("5")],
-            // A row of nothing is none; one that has nothing to show is one.
+            // An empty row is ignored; a row without shown properties is not.
             vec![None, Some("")],
             vec![Some("b"), None],
             vec![Some("café\0<b>"), None],
@@ -124,8 +124,8 @@ fn an_answer_is_measured_by_its_labels() {
             "bytes_total{parent_queue=up} 0",
         ]
     );
-    assert_eq!(series(&read(reply(&[]), None)), ["queues{} 0"], "none, and nothing that is not known");
-    // The one row of a menu that has no more has no `.id`.
+    assert_eq!(series(&read(reply(&[]), None)), ["queues{} 0"], "zero rows, and nothing unknown");
+    // The only row of a menu may have no `.id`.
     assert_eq!(
         series(&read(reply(&["rate=4"]), None)),
         ["queues{} 1", "queues_by_parent{parent_queue=} 1", "rates{} 4"]
@@ -159,15 +159,15 @@ fn numbers_durations_and_booleans_are_figures() {
 #[test]
 fn a_counter_never_goes_down() {
     let steps: [(&[&str], f64); 9] = [
-        // It starts at 0.
+        // It starts from 0.
         (&[".id=*1 bytes=10", ".id=*2 bytes=5"], 0.0),
         (&[".id=*1 bytes=11", ".id=*2 bytes=5"], 1.0),
-        // Another order is nothing; a new row adds its value.
+        // The order is irrelevant; a new row adds its value.
         (&[".id=*2 bytes=6", ".id=*1 bytes=11", ".id=*3 bytes=100"], 102.0),
-        // What fell began anew; what says nothing, or nothing that is a figure, stays.
+        // A lower value was reset; an absent or malformed one stays.
         (&[".id=*1 bytes=4", ".id=*2", ".id=*3 bytes=-1"], 106.0),
         (&[".id=*1 bytes=4", ".id=*2 bytes=7", ".id=*3 bytes=100"], 107.0),
-        // A row that is gone keeps what it counted, and is known when it comes again.
+        // A missing row keeps its count, and is recognized when it reappears.
         (&[".id=*1 bytes=4"], 107.0),
         (&[], 107.0),
         (&[".id=*3 bytes=3"], 110.0),
@@ -191,11 +191,11 @@ fn a_truncated_answer_counts_and_has_no_gauges() {
     let all = read(reply(&[".id=*1 bytes=10", ".id=*2 bytes=5"]), None);
     let cut = |rows: &[&str]| Reply { is_truncated: true, ..reply(rows) };
     let part = read(cut(&[".id=*1 bytes=12"]), Some(&all));
-    assert_eq!(series(&part), ["bytes_total{parent_queue=} 2"], "how many there are is not known");
-    // What was missing from the part only is not new.
+    assert_eq!(series(&part), ["bytes_total{parent_queue=} 2"], "the number of rows is unknown");
+    // A row that was missing only from the truncated answer is not new.
     let again = read(reply(&[".id=*1 bytes=12", ".id=*2 bytes=6"]), Some(&part));
     assert_eq!(counted(&again), ["bytes_total{parent_queue=} 3"]);
-    // Rows without end are not remembered without end.
+    // The number of remembered rows is limited.
     let mut last = again;
     for round in 0..8 {
         let rows: Vec<String> = (0..2000).map(|n| format!(".id=*{round}-{n} bytes=1")).collect();
@@ -226,7 +226,7 @@ fn a_gauge_whose_rows_disappear_is_zero() {
         ["queues{} 0", "queues_by_parent{parent_queue=down} 0", "queues_by_parent{parent_queue=up} 0"];
     let second = read(reply(&[]), Some(&first));
     assert_eq!(gauges(&second), [&empty[..], &["rates{} 0"]].concat());
-    // An incomplete answer hides them, and does not forget them.
+    // An incomplete answer hides them, but keeps their labels.
     let third = read(Reply { is_truncated: true, ..reply(&[]) }, Some(&second));
     assert_eq!(gauges(&third), [""; 0]);
     assert_eq!(gauges(&read(reply(&[]), Some(&third))), gauges(&second));
@@ -293,7 +293,7 @@ fn the_help_of_a_metric_is_one_line() {
         ]
     );
     let private = Declaration { private: true, ..declaration };
-    assert_eq!(private.help(&private.metrics[0]), "Rows of /queue/simple.", "viewers read it");
+    assert_eq!(private.help(&private.metrics[0]), "Rows of /queue/simple.", "viewers may read it");
     let kinds: Vec<Kind> = read(reply(&[]), None).families().iter().map(|family| family.kind).collect();
     assert_eq!(kinds, [Kind::Gauge, Kind::Gauge, Kind::Gauge, Kind::Counter]);
 }
@@ -340,6 +340,6 @@ fn cells_are_shortened_and_rows_with_too_long_an_id_are_left_out() {
     assert_eq!(
         series(&data),
         ["bytes_total{parent_queue=".to_string() + &"é".repeat(64) + "} 0"],
-        "no sum of a part"
+        "no gauges of an incomplete answer"
     );
 }

@@ -9,61 +9,60 @@ use crate::clock::Moment;
 use crate::memory::{self, ALLOCATION};
 use crate::routeros::value::Text;
 
-/// What a hotspot says of itself.
+/// The sessions and users of a hotspot, and counts of what happened since the agent's first read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hotspot {
-    /// The sessions under way.
+    /// The active sessions.
     pub sessions: Vec<Arc<Session>>,
-    /// How many users are configured, the trial's row left out.
+    /// How many users are configured, without the trial's row.
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
-    /// What happened at each server by its name, since the agent's first look.
-    /// The empty name stands for sessions that tell of no server, and for servers that are too many.
+    /// What happened at each server, by its name, since the agent's first read. The empty name stands for sessions
+    /// without a server, and for servers above the limit.
     pub servers: BTreeMap<String, Counts>,
-    /// Logins and logouts that an answer showed, and that a `listen` under way did not tell.
+    /// Logins and logouts that an answer revealed although a `listen` should have reported them.
     pub missed_events: u64,
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(in crate::plugin) left_out: usize,
-    /// Whether there are sessions that are not kept: who is new to us may have been there before.
+    /// Whether there are sessions that are not kept, so that a new session may have been there before.
     pub(super) is_truncated: bool,
-    /// Where the last answer and the changes disagree, by the session's id.
+    /// Disagreements between the last answer and the changes, by the session's id.
     pub(super) discrepancies: HashMap<Text, Discrepancy>,
-    /// Whether an answer has shown all who were there, so that who is new has come since.
+    /// Whether an answer was complete, so that a new session has logged in since.
     pub(super) has_baseline: bool,
-    /// When somebody changed what is at an id, where no `listen` tells: an answer that was asked for before
-    /// that is too old to say.
+    /// When the agent itself changed the session at an id while no `listen` ran: an answer that was requested earlier is
+    /// too old for it.
     pub(super) changed_at: HashMap<Text, Moment>,
 }
 
-/// What was seen to happen at one server. No count ever goes down.
+/// What happened at one server, as far as the agent saw it. No count ever decreases.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Logins.
     pub logins: u64,
-    /// Logouts, of whatever reason.
+    /// Logouts for any reason.
     pub logouts: u64,
-    /// Bytes that users uploaded. What a session moved before the first look, or after the last look at
-    /// it, is not among them.
+    /// Bytes that users uploaded, without those of a session before its first read or after its last.
     pub upload_bytes: u64,
-    /// Bytes that users downloaded, in the same way.
+    /// Bytes that users downloaded, counted likewise.
     pub download_bytes: u64,
 }
 
 impl Hotspot {
-    /// Bytes uploaded by the sessions under way.
+    /// Bytes uploaded by the active sessions.
     #[must_use]
     pub fn bytes_in(&self) -> u64 {
         self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_in))
     }
 
-    /// Bytes downloaded by the sessions under way.
+    /// Bytes downloaded by the active sessions.
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
         self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_out))
     }
 
-    /// What happened at all servers together.
+    /// The counts of all servers together.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.servers.values().fold(Counts::default(), |sum, counts| Counts {
@@ -74,7 +73,7 @@ impl Hotspot {
         })
     }
 
-    /// Whether the last answer and the changes told disagree.
+    /// Whether the last answer and the changes of the `listen` disagree.
     #[must_use]
     pub fn has_discrepancy(&self) -> bool {
         !self.discrepancies.is_empty()
@@ -86,7 +85,7 @@ impl Hotspot {
             + self.discrepancies.values().map(Discrepancy::cost).sum::<usize>()
     }
 
-    /// The first sessions of it, up to so many bytes.
+    /// The same with the first sessions only, up to `max_bytes` bytes.
     pub(in crate::plugin) fn truncated(&self, max_bytes: usize) -> Self {
         Self {
             sessions: memory::first(&self.sessions, session_cost, max_bytes).to_vec(),
@@ -108,7 +107,7 @@ impl Hotspot {
 }
 
 fn session_cost(session: &Arc<Session>) -> usize {
-    // Its place in the list, the counts of the `Arc`, and up to eight texts.
+    // Its entry in the list, the counters of the `Arc`, and up to eight texts.
     session.cost() + 9 * ALLOCATION
 }
 

@@ -1,10 +1,10 @@
-//! How a hotspot is measured: by its servers, never by its people.
+//! The metrics of a hotspot: one series per server, none per user.
 
 use super::data::Hotspot;
 use crate::plugin::metric::Family;
 
 impl Hotspot {
-    /// How many are online and what has happened at each server; nothing of any one person.
+    /// Active sessions, users, logins, logouts and traffic, by server.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {
         let mut active = Family::gauge(
@@ -21,19 +21,19 @@ impl Hotspot {
         );
         let mut logins = Family::counter(
             "mikrotik_hotspot_logins_total",
-            "Logins at a hotspot server since the agent's first look at it.",
+            "Logins at a hotspot server since the agent's first read of it.",
         );
         let mut logouts = Family::counter(
             "mikrotik_hotspot_logouts_total",
-            "Logouts at a hotspot server, of whatever reason, since the agent's first look at it.",
+            "Logouts at a hotspot server, for any reason, since the agent's first read of it.",
         );
         let mut upload = Family::counter(
             "mikrotik_hotspot_upload_bytes_total",
-            "Bytes that users of a hotspot server were seen to upload since the agent's first look at it.",
+            "Bytes that users of a hotspot server uploaded, as observed since the agent's first read of it.",
         );
         let mut download = Family::counter(
             "mikrotik_hotspot_download_bytes_total",
-            "Bytes that users of a hotspot server were seen to download since the agent's first look at it.",
+            "Bytes that users of a hotspot server downloaded, as observed since the agent's first read of it.",
         );
         for (server, counts) in &self.servers {
             let server = || [("server", server)];

@@ -86,7 +86,7 @@ mod tests {
         let now = Moment::now();
         let hotspot = read(&[CHIDI, &[]], Some("151"), now, None);
         assert_eq!(hotspot.configured_users, Some(150));
-        assert_eq!(hotspot.sessions.len(), 1, "a bare !re is no session");
+        assert_eq!(hotspot.sessions.len(), 1, "a bare !re is not a session");
         let session = &hotspot.sessions[0];
         assert_eq!((&*session.user, session.address.as_deref()), ("chidi", None));
         assert_eq!((session.bytes_in, session.bytes_out), (100, 2000));
@@ -99,17 +99,17 @@ mod tests {
         let first = Moment::now().before(Duration::from_secs(60));
         let before = read(&[CHIDI], None, first, None);
         let login = before.sessions[0].login;
-        // 30 s later the uptime has grown by 29 s only: the answer came a little late.
+        // 30 s later the uptime is only 29 s longer: the answer was a little late.
         let later = Moment::now().before(Duration::from_secs(30));
         let row: Vec<&str> =
             CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=1h2m29s" } else { w }).collect();
         assert_eq!(read(&[&row], None, later, Some(&before)).sessions[0].login, login);
-        // The same id, user and device with a young uptime: logged in anew.
+        // The same id, user and device with a short uptime: a new login.
         let row: Vec<&str> =
             CHIDI.iter().map(|w| if *w == "=uptime=1h2m" { "=uptime=3s" } else { w }).collect();
-        let anew = read(&[&row], None, later, Some(&before));
-        assert_eq!(anew.sessions[0].login, Some(later.before(Duration::from_secs(3))));
-        // The same id with another user is another session, whatever the uptime.
+        let again = read(&[&row], None, later, Some(&before));
+        assert_eq!(again.sessions[0].login, Some(later.before(Duration::from_secs(3))));
+        // The same id with another user is another session at any uptime.
         let row: Vec<&str> =
             CHIDI.iter().map(|w| if *w == "=user=chidi" { "=user=ada" } else { w }).collect();
         assert_eq!(
@@ -133,11 +133,11 @@ mod tests {
             let row = row(uptime);
             read(&[&row.iter().map(String::as_str).collect::<Vec<_>>()], None, now, previous)
         };
-        // The age by our clock, the age that the router tells, and whether its login is taken.
-        for (age, told, follows) in [
+        // The age by the agent's clock, the age that the router reports, and whether the login follows the latter.
+        for (age, reported, follows) in [
             (HOUR, HOUR + 5, false),
             (HOUR, HOUR + 60, true),
-            // A clock that stood still while the host was suspended.
+            // A clock that stopped while the host was suspended.
             (HOUR, 9 * HOUR, true),
             // 500 ppm of 10 days are 432 s.
             (10 * DAY, 10 * DAY + 400, false),
@@ -147,10 +147,10 @@ mod tests {
             let now = Moment::now();
             let login = now.before(Duration::from_secs(age));
             let first = read_at(login.after(Duration::from_secs(60)), 60, None);
-            let hotspot = read_at(now, told, Some(&first));
-            let expected = if follows { now.before(Duration::from_secs(told)) } else { login };
-            assert_eq!(hotspot.sessions[0].login, Some(expected), "{age} s, told {told} s");
-            assert_eq!(hotspot.last_login, Some(expected), "{age} s, told {told} s");
+            let hotspot = read_at(now, reported, Some(&first));
+            let expected = if follows { now.before(Duration::from_secs(reported)) } else { login };
+            assert_eq!(hotspot.sessions[0].login, Some(expected), "{age} s, reported {reported} s");
+            assert_eq!(hotspot.last_login, Some(expected), "{age} s, reported {reported} s");
             assert_eq!(hotspot.counts().logins, 0, "it is the same session");
         }
     }

@@ -1,22 +1,22 @@
-//! Answers and changes brought together: who is online, who came, who went.
+//! Combines answers and changes: who is online, who logged in, who logged out.
 //!
-//! A print says who was online at some moment while it ran. A `listen` says who came and went
-//! since, and on the way either may overtake the other. So, while the menu is followed:
+//! A print shows who was online at some time while it ran. A `listen` reports logins and logouts since, and either may
+//! overtake the other. While a `listen` runs:
 //!
-//! - Changes count as they come, in their order. Each login and each logout is counted once,
-//!   however short its session was.
-//! - An answer brings the counters of the sessions. Where it disagrees about who is online, a change
-//!   may be on its way: the difference is a [`Discrepancy`]. One that stands at a later answer, with no
-//!   change told of that session meanwhile, is a change that the router did not tell, and counts.
-//! - The first answer after a `listen` has begun counts at once, for what happened while nobody
-//!   listened, but for the sessions that a change has touched meanwhile: for these the changes decide.
+//! - Changes count in the order in which they arrive. Each login and each logout is counted once, however short its
+//!   session was.
+//! - An answer updates the counters of the sessions. If it disagrees about who is online, a change may be in transit: the
+//!   difference is a [`Discrepancy`]. If a later answer confirms it, and no change of that session arrived meanwhile,
+//!   the `listen` has missed a change, and the difference counts.
+//! - The first answer after the start of a `listen` counts at once, for what happened before, except for sessions with a
+//!   change meanwhile: for these the changes decide.
 //!
-//! Where nobody listens, each answer counts at once by what differs from the one before, but for what
-//! somebody here changed after the answer was asked for: that is known, and the answer is from before.
+//! Without a `listen`, each answer counts at once by its difference to the previous one, except for what the agent itself
+//! changed after the answer was requested: that is known, and the answer is older.
 //!
-//! Traffic is what the counters of a session were seen to gain from one row of it to the next. A session
-//! that is new counts from its first byte, but for those that were there before anybody could look: until an
-//! answer has been whole and in no doubt, who is new may be new only to us.
+//! Traffic is the increase of a session's counters from one row to the next. A new session counts from its first byte,
+//! except for those that were there before the first complete answer without a discrepancy: until then a new session may
+//! be new only to the agent.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -31,24 +31,24 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-/// How long a change may be behind the answer that it was overtaken by. Over one connection it is
-/// some milliseconds; a busy small router may take longer.
+/// How long a discrepancy must last until it counts: a change may arrive this much later than the answer that overtook it.
+/// Over one connection that takes some milliseconds; a busy small router may take longer.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(2);
 
-/// Servers with counts of their own; what is beyond is counted together. No hotspot known has a tenth.
+/// Servers with counts of their own; others are counted together. No known hotspot has a tenth of this.
 const MAX_SERVERS: usize = 64;
 
-/// Longest name of a server that is counted by, in characters: names stay as long as the agent runs.
+/// Longest name of a server with counts of its own, in characters: these names are kept as long as the agent runs.
 const MAX_SERVER_NAME: usize = 64;
 
-/// How much of the sessions an answer shows.
+/// How many of the sessions an answer contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All: who is not in it is gone.
+    /// All: a session that is missing has ended.
     Whole,
-    /// Those that the router came to before it stopped: others may be there.
+    /// Those before the router stopped: there may be others.
     Part,
-    /// The first of more than are kept: the others are neither there nor gone.
+    /// The first of more than are kept: of the others nothing is known.
     Truncated,
 }
 
@@ -65,11 +65,11 @@ impl Extent {
 }
 
 impl Hotspot {
-    /// Applies changes in their order, and gives the ids that they touched.
+    /// Applies changes in their order, and returns the ids of their sessions.
     ///
     /// # Errors
     ///
-    /// `protocol` when there are more sessions than are taken.
+    /// `protocol` when there are too many sessions.
     pub(in crate::plugin) fn apply(
         &mut self,
         changes: &[Sentence],
@@ -91,10 +91,10 @@ impl Hotspot {
                         let login = now.login_after(&known, context.took);
                         table.update(Session { login, ..now });
                     } else {
-                        // The one before went without a word.
+                        // The router did not report the logout of the previous session.
                         table.record_logout(&id);
                         let mut next = Session::read(change, context);
-                        // The id is made of the address, so these are the next one's, too.
+                        // The id is derived from the address, so the next session has the same address and server.
                         next.server = next.server.or_else(|| known.server.clone());
                         next.address = next.address.or_else(|| known.address.clone());
                         table.record_login(next);
@@ -106,7 +106,7 @@ impl Hotspot {
                     table.record_login(Session::read(change, context));
                 }
                 None if is_dead => {}
-                // A change of one that is not known says too little; the next answer tells.
+                // A change of an unknown session has too few properties; the next answer has them.
                 None => continue,
             }
             table.hotspot.discrepancies.remove(&id);
@@ -119,12 +119,12 @@ impl Hotspot {
         Ok(touched)
     }
 
-    /// Brings an answer in: these sessions are there, and where the answer is whole, no others. Of a hotspot that has
-    /// more sessions than are kept the answer counts as it is: nobody is taken to have come or gone.
+    /// Applies an answer: these sessions are active, and if the answer is whole, no others. If there are more sessions
+    /// than are kept, no logins and logouts are counted.
     ///
     /// # Errors
     ///
-    /// `protocol` when there are more sessions than are taken.
+    /// `protocol` when there are too many sessions.
     pub(super) fn reconcile(
         &mut self,
         seen: impl IntoIterator<Item = Session>,
@@ -149,7 +149,7 @@ impl Hotspot {
         };
         let before = std::mem::take(&mut self.discrepancies);
         let mut table = SessionTable::new(self);
-        // An id stands for one session, however often an answer repeats it.
+        // An id is one session, even if an answer repeats it.
         let mut present = HashSet::new();
         let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
         for session in seen {
@@ -171,7 +171,7 @@ impl Hotspot {
             table.positions.keys().filter(|id| !present.contains(*id)).cloned().collect()
         };
         drop(present);
-        // Bytes of a session that was not kept were moved before.
+        // The traffic of a session that was not kept is unknown.
         table.hotspot.has_baseline &= !is_uncounted;
         for (id, seen) in gone.into_iter().map(|id| (id, None)).chain(differing) {
             if is_uncounted {
@@ -199,23 +199,23 @@ impl Hotspot {
                 table.record_logout(&id);
             }
             match seen {
-                // Who is there at the first look came before there was anybody to count.
+                // A session in the first answer logged in before the agent counted.
                 Some(session) if is_first => table.update(Session::clone(&session)),
                 Some(session) => table.record_login(Session::clone(&session)),
                 None => {}
             }
         }
-        // An answer is of a limited size as it came. What does not fit is cut later.
+        // The size of an answer is limited already. What does not fit into the memory is truncated later.
         table.finish(usize::MAX)?;
         self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
         Ok(())
     }
 
-    /// The name that a server is counted by.
+    /// The name in `servers` under which a server is counted.
     pub(super) fn server_key(&self, server: Option<&str>) -> String {
         let name: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
-        let own = self.servers.contains_key(&name) || self.servers.len() < MAX_SERVERS;
-        if own { name } else { String::new() }
+        let has_own = self.servers.contains_key(&name) || self.servers.len() < MAX_SERVERS;
+        if has_own { name } else { String::new() }
     }
 }
 
@@ -229,7 +229,7 @@ impl Discrepancy {
     }
 }
 
-/// The sessions of a hotspot, to be found by id while they change.
+/// The sessions of a hotspot, indexed by id while they change.
 struct SessionTable<'h> {
     hotspot: &'h mut Hotspot,
     sessions: Vec<Option<Arc<Session>>>,
@@ -249,10 +249,10 @@ impl<'h> SessionTable<'h> {
         self.sessions[*self.positions.get(id)?].as_ref()
     }
 
-    /// Puts a session in, in place of what was known of it, and counts what it has moved since.
+    /// Inserts or replaces a session, and counts its traffic since it was known.
     fn update(&mut self, mut session: Session) {
         let known = self.get(&session.id).cloned();
-        let corrected = known
+        let is_corrected = known
             .as_ref()
             .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
         let (upload, download) = match known {
@@ -272,20 +272,18 @@ impl<'h> SessionTable<'h> {
             self.sessions.push(Some(session));
         }
         let last = &mut self.hotspot.last_login;
-        *last = if corrected {
+        *last = if is_corrected {
             self.sessions.iter().flatten().filter_map(|session| session.login).max()
         } else {
             (*last).max(login)
         };
     }
 
-    /// Somebody logged in.
     fn record_login(&mut self, session: Session) {
         self.counts(session.server.as_deref()).logins += 1;
         self.update(session);
     }
 
-    /// Somebody logged out.
     fn record_logout(&mut self, id: &Text) {
         if let Some(session) = self.remove(id) {
             self.counts(session.server.as_deref()).logouts += 1;
@@ -302,13 +300,14 @@ impl<'h> SessionTable<'h> {
         self.hotspot.servers.entry(server).or_default()
     }
 
-    fn finish(self, most: usize) -> Result<(), Error> {
+    /// Returns the sessions to the hotspot.
+    fn finish(self, max_bytes: usize) -> Result<(), Error> {
         self.hotspot.sessions = self.sessions.into_iter().flatten().collect();
         let sessions = &self.hotspot.sessions;
         let cost: usize = sessions.iter().map(|session| session.cost()).sum();
-        if sessions.len() > MAX_ROWS || cost > most {
+        if sessions.len() > MAX_ROWS || cost > max_bytes {
             let message = format!(
-                "the router tells of {} sessions that take {cost} bytes; {MAX_ROWS} and {most} are taken",
+                "the router reports {} sessions that take {cost} bytes; the limits are {MAX_ROWS} and {max_bytes}",
                 sessions.len()
             );
             return Err(Error::new(Cause::Protocol, message));

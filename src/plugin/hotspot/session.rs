@@ -1,4 +1,4 @@
-//! One session: what a row of `/ip/hotspot/active` says of it.
+//! One active session, as a row of `/ip/hotspot/active` describes it.
 
 use std::time::Duration;
 
@@ -8,8 +8,7 @@ use crate::plugin::limits;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-/// `RouterOS` gives a session's age in whole seconds: a login that seems this much later than
-/// before is the same one.
+/// `RouterOS` reports a session's age in whole seconds: a login that appears this much later than before is the same one.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
 
 /// The clocks of router and host together gain or lose at most one second in this many: NTP corrects a clock by up to
@@ -19,7 +18,7 @@ const SECONDS_PER_DRIFT_SECOND: u32 = 2000;
 /// One session: a device that is logged in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
-    /// The router's `.id`. Made from the address, so the next one there has it again.
+    /// The router's `.id`. It is derived from the address, so the next session at the address has it again.
     pub id: Text,
     /// Name of the hotspot server.
     pub server: Option<String>,
@@ -31,28 +30,28 @@ pub struct Session {
     pub mac: Option<Text>,
     /// How it logged in: `http-chap`, `cookie`, `trial`, …
     pub login_by: Option<String>,
-    /// When it logged in: the moment of the answer less the uptime. Keeps its first value, unless a later row
-    /// differs by more than clock drift explains.
+    /// When it logged in: the time of the answer minus the uptime. Keeps its first value, unless a later row differs by
+    /// more than clock drift explains.
     pub login: Option<Moment>,
-    /// The same, as the last row told it: the router's clock and ours drift apart over days.
+    /// The same according to the last row: the clocks of router and host drift apart over days.
     pub(super) reported_login: Option<Moment>,
     /// How long it has been online.
     pub uptime: Option<Duration>,
-    /// How long nothing came from it.
+    /// Time since the device last sent something.
     pub idle: Option<Duration>,
-    /// How long it may stay; absent where there is no limit.
+    /// How long it may stay; absent if there is no limit.
     pub time_left: Option<Duration>,
-    /// `bytes-in`: from the user, so what the user uploaded.
+    /// `bytes-in`: from the user, so the upload.
     pub bytes_in: u64,
-    /// `bytes-out`: to the user, so what the user downloaded.
+    /// `bytes-out`: to the user, so the download.
     pub bytes_out: u64,
     /// The comment on the user.
     pub comment: Option<String>,
-    /// Up to where its bytes are counted.
+    /// The counters up to which its traffic is counted.
     pub(super) reported: Reported,
 }
 
-/// The bytes of a session as the router told them last; `None` where it has not told any.
+/// The last byte counters that the router reported for a session; `None` before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reported {
     upload: Option<u64>,
@@ -75,7 +74,7 @@ impl Session {
         session
     }
 
-    /// Takes what a row says but for the id, by which it was found; what it does not say stays.
+    /// Updates the session from a row, except the id, by which it was found. Properties that the row lacks stay.
     pub(super) fn merge(&mut self, row: &Sentence, context: &Context) {
         for (key, value) in row.attributes() {
             let text = |most| Text::short(value, most, context.codepage);
@@ -106,7 +105,7 @@ impl Session {
         }
     }
 
-    /// Its cells, in the order of the columns.
+    /// The cells, in the order of the columns.
     pub(in crate::plugin) fn row(&self) -> Vec<Option<String>> {
         let duration = |d: Option<Duration>| d.map(value::format_duration);
         vec![
@@ -124,9 +123,9 @@ impl Session {
         ]
     }
 
-    /// Whether a later row of this id, `other`, is of the same session: the id and the address are the
-    /// next user's too, and the same user may have come back, so the login decides. One that seems earlier
-    /// than thought is no new one; one that `took` long to be told seems that much later at most.
+    /// Whether a later row with this id, `other`, is the same session. The next user at the address has the same id, and
+    /// the same user may log in again, so the login time decides. A login earlier than known is not a new one; one whose
+    /// answer `took` long appears at most that much later.
     #[must_use]
     pub(super) fn continues_as(&self, other: &Self, took: Duration) -> bool {
         let login = match (self.reported_login, other.reported_login) {
@@ -136,9 +135,9 @@ impl Session {
         (&self.user, &self.mac) == (&other.user, &other.mac) && login
     }
 
-    /// The login of this session, which was `known` before this row: the first value, so that it does not change with
-    /// each row, unless they differ by more than drift and an answer that `took` so long explain. Then one of the
-    /// clocks was wrong, and the latest row is right.
+    /// The login time of this session, which was `known` before this row: the first value, so that it does not change
+    /// with each row, unless drift and an answer that `took` long don't explain the difference. Then one of the clocks
+    /// was wrong, and the latest row is right.
     pub(super) fn login_after(&self, known: &Self, took: Duration) -> Option<Moment> {
         let slack = LOGIN_SLACK + took + self.uptime.unwrap_or_default() / SECONDS_PER_DRIFT_SECOND;
         match (known.login, self.reported_login) {
@@ -147,12 +146,11 @@ impl Session {
         }
     }
 
-    /// The bytes that were seen to move, up and down, from what was `known` of the session to this.
+    /// The upload and download, in bytes, between what was `known` of the session and this row.
     ///
-    /// A row that tells a lower age was overtaken by a change, and what was known stands. A counter that is
-    /// lower than before, though the session is older, was set back: it counts nothing, and what comes next
-    /// counts from there. To count it from zero could count a whole session twice, which is far worse than
-    /// to miss what moved between two looks.
+    /// A row with a lower age was overtaken by a change, so the known counters stay. A lower counter in an older session
+    /// was reset: it counts nothing and is the baseline for what follows. Counting it from zero could count a whole
+    /// session twice, which is far worse than missing the traffic between two reads.
     pub(super) fn traffic_since(&mut self, known: &Self) -> (u64, u64) {
         let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
         let moved = |reported: &mut Option<u64>, known: Option<u64>| {
@@ -167,13 +165,13 @@ impl Session {
         )
     }
 
-    /// Whether it is this session at another moment, and neither the one before it nor the one after it.
+    /// Whether `other` is this session at another time, and neither the one before it nor the one after it.
     #[must_use]
     pub fn is_same(&self, other: &Self, took: Duration) -> bool {
         self.continues_as(other, took) && other.continues_as(self, took)
     }
 
-    /// Whether the device logged in without anybody's doing, as it may straight after a kick.
+    /// Whether the device logged in without its user, as it may right after a kick.
     #[must_use]
     pub fn logged_in_automatically(&self) -> bool {
         self.login_by.as_deref().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))

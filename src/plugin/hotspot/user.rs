@@ -1,4 +1,4 @@
-//! One configured user: what a row of `/ip/hotspot/user` says of it.
+//! One configured user, as a row of `/ip/hotspot/user` describes it.
 
 use std::time::Duration;
 
@@ -8,56 +8,56 @@ use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-/// A configured user. What it used counts at logout only: sessions under way come on top.
+/// A configured user. Its totals are updated at logout, so active sessions are not included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
     /// The router's `.id`.
     pub id: String,
     /// The name.
     pub name: Text,
-    /// The hotspot server that it may log in at, or `all`.
+    /// The hotspot server at which it may log in, or `all`.
     pub server: Option<String>,
     /// The name of its profile.
     pub profile: Option<String>,
-    /// The only address that it may have, if there is one.
+    /// The only address that it may have.
     pub address: Option<String>,
-    /// The only device that it may use, if there is one.
+    /// The MAC address of the only device that it may use.
     pub mac: Option<String>,
     /// The comment.
     pub comment: Option<String>,
-    /// How long it may be online in all; absent where there is no limit.
+    /// How long it may be online in total; absent if there is no limit.
     pub limit_uptime: Option<Duration>,
     /// How many bytes it may upload.
     pub limit_bytes_in: Option<u64>,
     /// How many bytes it may download.
     pub limit_bytes_out: Option<u64>,
-    /// How many bytes it may move both ways.
+    /// How many bytes it may upload and download together.
     pub limit_bytes_total: Option<u64>,
     /// How long it was online.
     pub uptime: Option<Duration>,
-    /// `bytes-in`: what it uploaded.
+    /// `bytes-in`: the upload.
     pub bytes_in: u64,
-    /// `bytes-out`: what it downloaded.
+    /// `bytes-out`: the download.
     pub bytes_out: u64,
     /// Whether it may not log in.
     pub is_disabled: bool,
 }
 
-/// What a user has used in all.
+/// What a user has used in total.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
-    /// Sessions under way.
+    /// Active sessions.
     pub sessions: usize,
     /// How long it was online.
     pub uptime: Duration,
-    /// What it uploaded, in bytes.
+    /// Uploaded bytes.
     pub bytes_in: u64,
-    /// What it downloaded, in bytes.
+    /// Downloaded bytes.
     pub bytes_out: u64,
 }
 
 impl User {
-    /// What it has used with those of these sessions that are its own, which do not count before they end.
+    /// What it has used, including its active ones of these sessions, which the router adds only when they end.
     #[must_use]
     pub fn used<'s>(&self, sessions: impl IntoIterator<Item = &'s Session>) -> Used {
         let counted = Used {
@@ -89,7 +89,7 @@ impl User {
         let some_time = |key: &str| get(key).and_then(value::duration).filter(|time| !time.is_zero());
         let some_bytes = |key: &str| get(key).and_then(value::number).filter(|&bytes| bytes > 0);
         Self {
-            // Longer ones are left out of what is asked for.
+            // Users with longer ids are not requested.
             id: shown(".id", limits::MAX_ID).unwrap_or_default(),
             name: Text::short(row.get("name").unwrap_or_default(), limits::USER, codepage),
             server: shown("server", limits::NAME),

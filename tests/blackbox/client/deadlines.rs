@@ -11,7 +11,7 @@ use phsweb_agent::simulator::{Fault, Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
 
-/// Long enough for an answer that is there, short enough to wait for one that is not.
+/// Long enough for an answer that is sent, short enough to wait for one that is not.
 const SHORT: Duration = Duration::from_millis(150);
 
 #[test]
@@ -21,11 +21,11 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
         assert_eq!(late.words[0], "/system/resource/print");
         let cancel = peer.asked();
         assert_eq!(cancel.words[0], "/cancel");
-        let wanted = format!("={}", &late.tag()[1..]);
-        assert!(cancel.words.contains(&wanted), "{wanted:?} is not in {cancel:?}");
+        let named = format!("={}", &late.tag()[1..]);
+        assert!(cancel.words.contains(&named), "{named:?} is not in {cancel:?}");
         assert_ne!(cancel.tag(), late.tag());
         let next = peer.asked();
-        // The documented end of a cancelled command, and a row that was on its way.
+        // The documented end of a cancelled command, and a row that was in transit.
         peer.say(&["!re", late.tag(), "=from=late"]);
         peer.say(&["!trap", late.tag(), "=category=2", "=message=interrupted"]);
         peer.say(&["!done", cancel.tag()]);
@@ -53,7 +53,7 @@ fn a_command_without_an_answer_does_not_delay_the_others() {
         for asked in [&asked[2], &asked[1]] {
             peer.say(&["!done", asked.tag(), "=ret=1"]);
         }
-        // Having seen it, the router closes.
+        // Then the router closes.
         assert_eq!(peer.asked().words[0], "/cancel");
     };
     let commands = ["/silent", "/b", "/c"].map(Command::new).into();
@@ -73,7 +73,7 @@ fn an_answer_that_never_ends_times_out() {
     at(router.addr(), async |session| {
         let client = &session.client;
         client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
-        // Nothing comes of a listen on a quiet router.
+        // A router without logins sends nothing in answer to a listen.
         let listen = Command::new("/ip/hotspot/active/listen");
         assert_eq!(client.call(listen, SHORT).await.unwrap_err().cause, Cause::QueryTimeout);
         let reply = client.call(Command::new("/ip/hotspot/active/print"), PATIENCE).await.unwrap();
@@ -170,7 +170,7 @@ fn a_close_in_the_middle_of_a_word_fails_every_command_in_flight() {
         let causes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().cause).collect();
         assert_eq!(causes, [Cause::Closed; 3]);
         assert_eq!(session.ended().await.cause, Cause::Closed);
-        // Who asks later is told at once, and why.
+        // A later command fails at once, with the same cause.
         assert_eq!(session.call("/d").await.unwrap_err().cause, Cause::Closed);
     });
 }
@@ -199,16 +199,16 @@ fn the_reason_of_a_fatal_is_reported() {
     }
 }
 
-/// One that has stopped reading: what is not sent must not pile up, and nobody waits for it.
+/// What can't be sent must not accumulate, and nobody waits for it.
 #[test]
 fn a_router_that_has_stopped_reading_is_detected() {
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let script = move |_: &mut Peer| {
-        // Until the test has ended: an error is that the sender is gone.
+        // Until the test has ended: the error is that the sender is gone.
         let _ = wait.recv_timeout(2 * PATIENCE);
     };
     with(script, async |session| {
-        // Far more than the sockets of both sides hold.
+        // Far more than the sockets of both sides buffer.
         let commands = (0..600).map(|_| Command::new("/a").attribute("x", vec![b'x'; 64 * 1024]));
         let mut stopped = 0;
         for command in commands {
@@ -216,7 +216,7 @@ fn a_router_that_has_stopped_reading_is_detected() {
             assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
             stopped += usize::from(error.message.contains("stopped reading"));
         }
-        assert!(stopped > 0, "600 commands of 64 KiB were taken");
+        assert!(stopped > 0, "600 commands of 64 KiB were accepted");
         drop(done);
     });
 }

@@ -1,5 +1,4 @@
-//! What a router cannot make the client take: each limit is `protocol`, closes the connection and
-//! is told with its figure.
+//! Limits of what the client accepts: each is a `protocol` error with its figure, and ends the connection.
 
 use phsweb_agent::routeros::client::{Command, MAX_REPLY, MAX_ROWS, MAX_UNSOLICITED};
 use phsweb_agent::routeros::error::Cause;
@@ -8,7 +7,7 @@ use phsweb_agent::simulator::{Fault, Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, sentence, with};
 
-/// Asks twice at once, and expects both to fail by what the router said, with these figures.
+/// Sends two commands at once, and expects both to fail with these figures.
 #[track_caller]
 fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
     with(script, async |session| {
@@ -23,8 +22,8 @@ fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
     });
 }
 
-/// Writes this in answer to the first of two commands, and waits for the close.
-fn saying(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
+/// Answers the first of two commands with these bytes, and waits until the client closes.
+fn writing(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
     move |peer| {
         peer.asked();
         peer.asked();
@@ -35,16 +34,16 @@ fn saying(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
 
 #[test]
 fn a_word_with_too_long_a_length_ends_the_connection() {
-    let most = MAX_WORD.to_string();
-    refused(saying(&[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]), &["2147483647", &most]);
-    refused(saying(b"\x03!re\xF0\xFF\xFF\xFF\xFF"), &["4294967295", &most]);
-    // One byte more than is taken: 0x20001.
+    let max = MAX_WORD.to_string();
+    refused(writing(&[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]), &["2147483647", &max]);
+    refused(writing(b"\x03!re\xF0\xFF\xFF\xFF\xFF"), &["4294967295", &max]);
+    // One byte more than the limit: 0x20001.
     assert_eq!(MAX_WORD, 0x2_0000);
-    refused(saying(&[0xC2, 0x00, 0x01]), &["131073", &most]);
+    refused(writing(&[0xC2, 0x00, 0x01]), &["131073", &max]);
 }
 
 #[test]
-fn a_control_byte() {
+fn a_control_byte_ends_the_connection() {
     for byte in 0xF8..=0xFF_u8 {
         let script = move |peer: &mut Peer| {
             peer.asked();
@@ -68,7 +67,7 @@ fn an_endless_row_ends_the_connection() {
 }
 
 #[test]
-fn a_row_of_long_words() {
+fn too_long_a_row_ends_the_connection() {
     let script = |peer: &mut Peer| {
         peer.asked();
         peer.asked();
@@ -80,7 +79,7 @@ fn a_row_of_long_words() {
     refused(script, &[&MAX_SENTENCE.to_string()]);
 }
 
-/// Answers the next command with so many rows, and ends it.
+/// Answers the next command with `count` rows.
 fn rows(peer: &mut Peer, count: usize) {
     let asked = peer.asked();
     let row = sentence(&["!re", asked.tag()]);
@@ -121,7 +120,7 @@ fn an_answer_of_the_maximum_size_is_accepted() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         let row = long_row(asked.tag());
-        // Less than a thousandth is left for the words before the values.
+        // The words before the values take less than a thousandth.
         for _ in 0..MAX_REPLY / row.len() - 1 {
             peer.write(&row);
         }
@@ -137,8 +136,8 @@ fn too_long_an_answer_ends_the_connection() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.asked();
-        let taken = peer.flood(&long_row(asked.tag()), 100_000);
-        assert!(taken >= 250, "it was refused after {taken} rows");
+        let accepted = peer.flood(&long_row(asked.tag()), 100_000);
+        assert!(accepted >= 250, "refused after {accepted} rows");
     };
     refused(script, &[&MAX_REPLY.to_string()]);
 }
@@ -166,7 +165,7 @@ fn some_unsolicited_sentences_are_ignored() {
         peer.closed();
     };
     let usage = with(script, async |session| {
-        // An answer between them begins the count anew.
+        // An answer between them resets the count.
         session.call("/a").await.unwrap();
         session.call("/b").await.unwrap();
         session.client.usage()
@@ -185,12 +184,12 @@ fn endless_unsolicited_sentences_end_the_connection() {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_end_the_connection() {
     for _ in 0..20 {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         router.set_fault(Some(Fault::Garbage));
         let error = at(router.addr(), async |session| session.call("/a").await.unwrap_err());
-        // Now and then garbage has the form of sentences to its end.
+        // Sometimes all of the garbage has the form of sentences.
         assert!(matches!(error.cause, Cause::Protocol | Cause::Closed), "{error}");
     }
 }

@@ -1,21 +1,21 @@
-//! Following a menu: what `changed` and `take` tell together.
+//! A `listen`: what `changed` and `take` return together.
 
 use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::error::Cause;
 
 use super::peer::{Peer, attributes, sentence, with};
 
-/// Row and end come in one read, so that there is one wake-up for both.
+/// Row and end arrive in one read, so that there is one wake-up for both.
 #[test]
 fn the_end_of_a_listen_is_reported_after_its_last_change() {
     let script = |peer: &mut Peer| {
         let asked = peer.asked();
-        let said = [
+        let sentences = [
             sentence(&["!re", asked.tag(), "=.id=*1"]),
             sentence(&["!trap", asked.tag(), "=category=2", "=message=interrupted"]),
             sentence(&["!done", asked.tag()]),
         ];
-        peer.write(&said.concat());
+        peer.write(&sentences.concat());
         peer.closed();
     };
     let (changes, error) = with(script, async |session| {

@@ -1,4 +1,4 @@
-//! Both ways in, and every way to be refused.
+//! Both login methods, and every refusal.
 
 use phsweb_agent::routeros::error::{Cause, Error};
 use phsweb_agent::routeros::login::LoginMethod::{self, Challenge, Plain};
@@ -56,7 +56,6 @@ fn the_other_method_is_refused_and_tried_once() {
     }
 }
 
-/// The words on the wire.
 #[test]
 fn the_response_to_a_challenge_has_the_documented_form() {
     let script = |peer: &mut Peer| {
@@ -88,7 +87,7 @@ fn a_refused_response_is_not_tried_again() {
     assert!(error.message.contains("cannot log in"), "{error}");
 }
 
-/// The digest of a password without a challenge could be looked up: none is sent.
+/// The digest of a password without a challenge could be looked up, so none is sent.
 #[test]
 fn a_challenge_without_32_digits_is_not_answered() {
     let digits = "ebddd18303a54111e2dea05a92ab46b4";
@@ -111,7 +110,7 @@ fn a_challenge_without_32_digits_is_not_answered() {
         let script = move |peer: &mut Peer| {
             assert_eq!(peer.asked().words, ["/login"]);
             peer.write(&done);
-            // With nothing sent before.
+            // Nothing else was sent.
             peer.closed();
         };
         let error = with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await)
@@ -133,7 +132,7 @@ fn a_plain_login_has_the_documented_form() {
         .unwrap();
 }
 
-/// The password has gone out then; it must not look as if that had been a login.
+/// The password has been sent then, but the router has not accepted it.
 #[test]
 fn a_challenge_in_answer_to_a_plain_login_is_a_refusal() {
     let script = |peer: &mut Peer| {
@@ -192,7 +191,7 @@ fn a_full_router_closes() {
     assert_eq!(log_in(&router, "api-user", "password", Plain).unwrap_err().cause, Cause::Closed);
 }
 
-/// A wrong port is no wrong password: the operator would look in the wrong place.
+/// The operator has to look for a wrong port, not for a wrong password.
 #[test]
 fn another_protocol_is_not_reported_as_a_refused_login() {
     let router = router(SINCE[2]);

@@ -1,24 +1,23 @@
-//! Our client of the RouterOS API, from outside: over real sockets, against bytes that our own
-//! encoder did not make, and against the simulated router.
+//! The client of the RouterOS API over real sockets, against hand-written bytes and against the simulated router.
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `replies` | what an answer may look like, and how it may be cut |
+//! | `replies` | the forms of an answer, and how its bytes may be split |
 //! | `side_by_side` | many commands at once: one write, one round trip |
-//! | `listen` | a menu that is followed |
-//! | `cut` | an answer with a limit of its own |
+//! | `listen` | changes of a menu |
+//! | `truncation` | an answer with a limit of its own |
 //! | `deadlines` | no answer, no connection, and what ends one |
-//! | `limits` | what a router cannot make the client take; what it cannot make it hold is in `tests/slow` |
+//! | `limits` | limits of what the client accepts; those of what it holds in memory are in `tests/slow` |
 //! | `turns` | memory that the replies of all connections share |
-//! | `login` | both ways in, and every way to be refused |
+//! | `login` | both methods, and every refusal |
 
-mod cut;
 mod deadlines;
 mod limits;
 mod listen;
 mod login;
 mod replies;
 mod side_by_side;
+mod truncation;
 mod turns;
 
 use crate::support::raw_router as peer;

@@ -1,4 +1,4 @@
-//! What an answer may look like, and that it is the same however it is cut.
+//! The forms of an answer, which is the same however its bytes are split.
 
 use std::sync::mpsc;
 use std::thread;
@@ -126,7 +126,7 @@ fn a_trap_leaves_the_session_usable() {
     });
 }
 
-/// The number of a trap is the one that its message ends with.
+/// The number of a trap is at the end of its message.
 #[test]
 fn a_number_in_the_middle_of_a_trap_is_ignored() {
     let script = answer(&[&["!trap", "TAG", "=message=failure: the room (6) is taken"], &["!done", "TAG"]]);
@@ -145,7 +145,7 @@ fn unsolicited_sentences_are_dropped_and_counted() {
             &["!trap", ".tag=", "=message=no such item"],
             &["!re", "=n=3"],
             &["!done"],
-            // Empty sentences are nothing at all.
+            // Empty sentences are ignored.
             &[],
             &[],
         ] {
@@ -206,7 +206,7 @@ fn an_unknown_kind_of_reply_is_a_protocol_error() {
     assert!(error.message.contains("!what"), "{error}");
 }
 
-/// An answer of every form, for the tests that cut it.
+/// An answer with every kind of sentence, for the tests that split it.
 fn whole(tag: &str) -> Vec<u8> {
     let words = [
         &["!re", tag, "=a=b=c"][..],
@@ -218,7 +218,7 @@ fn whole(tag: &str) -> Vec<u8> {
     words.iter().flat_map(|words| sentence(words)).collect()
 }
 
-/// Answers each command with [`whole`], in pieces that the client gets one by one.
+/// Answers each command with [`whole`], in pieces that the client reads one by one.
 fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(usize) -> Vec<usize>) {
     let client = client.recv_timeout(PATIENCE).unwrap();
     let mut sent = 0;
@@ -236,7 +236,7 @@ fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(u
             }
         }
         assert!(rest.is_empty());
-        // Its own handle would keep the connection from ending with the last of the test's.
+        // This function's own client would keep the connection open after the test has dropped its client.
         if asked.words[0] == "/last" {
             break;
         }
@@ -253,7 +253,7 @@ async fn check(client: &Client, path: &str) {
 #[test]
 fn an_answer_may_be_split_anywhere() {
     let (give, client) = mpsc::channel();
-    // Tags of one digit and of two and three: each cut is tried on its own length.
+    // Tags have one to three digits, so each length is split at its own places.
     let cut = std::cell::Cell::new(0);
     let script = move |peer: &mut Peer| {
         in_pieces(&client, peer, |length| {

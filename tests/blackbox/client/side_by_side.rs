@@ -8,7 +8,7 @@ use phsweb_agent::simulator::{Router, Settings};
 
 use super::peer::{PATIENCE, Peer, at, with};
 
-/// More than all plugins ask together.
+/// More than all plugins send together.
 const MANY: usize = 20;
 
 #[test]
@@ -18,7 +18,7 @@ fn commands_given_together_arrive_in_one_read() {
         let asked: Vec<_> = std::iter::from_fn(|| peer.take()).collect();
         let paths: Vec<_> = asked.iter().map(|asked| asked.words[0].clone()).collect();
         assert_eq!(paths, (0..MANY).map(|n| format!("/menu{n}/print")).collect::<Vec<_>>());
-        // The last one first: nothing says that a router keeps their order.
+        // The last one first, because a router may answer in any order.
         for asked in asked.iter().rev() {
             peer.say(&["!done", asked.tag(), &format!("=ret={}", asked.words[0])]);
         }
@@ -38,7 +38,7 @@ fn a_command_is_sent_unchanged_with_a_tag() {
         assert!(peer.read());
         let mut bytes = [0; 512];
         let asked = peer.asked();
-        // No word is missing, changed or added but the tag.
+        // No word is missing or changed, and only the tag is added.
         let words: Vec<_> = asked.words.iter().map(String::as_str).collect();
         let expected = [
             "/ip/hotspot/user/print",
@@ -98,7 +98,7 @@ fn usage_is_counted() {
         session.call("/a").await.unwrap();
         session.client.usage()
     });
-    // `/a` and `.tag=1`, and `!done` and `.tag=1`, each with its length, and the sentence's end.
+    // `/a` and `.tag=1`, and `!done` and `.tag=1`, each with its length, and the end of the sentence.
     assert_eq!((usage.sent_bytes, usage.received_bytes), (3 + 7 + 1, 6 + 7 + 1));
     assert_eq!((usage.commands, usage.unsolicited), (1, 0));
 }

@@ -1,4 +1,4 @@
-//! Memory that the replies of all connections share: large ones come one after another, and what does not fit is cut.
+//! Memory that the replies of all connections share: large ones take turns, and those that do not fit are truncated.
 
 use phsweb_agent::memory::Replies;
 use phsweb_agent::routeros::client::Command;
@@ -27,7 +27,7 @@ fn large() -> Command {
 
 #[test]
 fn an_answer_is_truncated_when_the_shared_memory_is_full() {
-    // Half of it is for one connection at a time.
+    // Half of the memory is for one connection at a time.
     let replies = Replies::new(4 * MIB);
     let script = |peer: &mut Peer| {
         let asked = [peer.asked(), peer.asked(), peer.asked()];
@@ -38,7 +38,7 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
         }
         let cancel = peer.asked();
         assert_eq!(cancel.words[..2], ["/cancel".to_string(), format!("={}", &asked[0].tag()[1..])]);
-        // What the agent has of the first answer still takes the memory. Small ones have room in any case.
+        // What the client has of the first answer still takes memory. Small answers always have room.
         for asked in &asked[1..] {
             peer.write(&sentence(&["!re", asked.tag(), "=n=after"]).repeat(50));
             peer.say(&["!done", asked.tag()]);
@@ -53,11 +53,17 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
         let commands = ["/a", "/b", "/c"].map(Command::new).into();
         let answers = session.client.call_all(commands, PATIENCE).await;
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
-        let [cut, second, third] = &answers[..] else { panic!() };
-        assert!(cut.is_truncated && (50..70).contains(&cut.rows.len()), "{} rows", cut.rows.len());
-        let why =
-            format!("only the first {} rows are taken: the agent has no memory for more", cut.rows.len());
-        assert_eq!(cut.partial(), Some(why.into()));
+        let [truncated, second, third] = &answers[..] else { panic!() };
+        assert!(
+            truncated.is_truncated && (50..70).contains(&truncated.rows.len()),
+            "{} rows",
+            truncated.rows.len()
+        );
+        let why = format!(
+            "only the first {} rows are taken: the agent has no memory for more",
+            truncated.rows.len()
+        );
+        assert_eq!(truncated.partial(), Some(why.into()));
         assert_eq!((second.rows.len(), second.partial()), (51, None));
         assert_eq!((third.rows.len(), third.partial()), (50, None));
         session.call("/d").await.unwrap();
@@ -83,20 +89,20 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
             let held = first.client.call(large(), PATIENCE).await.unwrap();
             assert_eq!((held.rows.len(), held.is_truncated), (1500, false));
             let mut waits = Box::pin(second.call(large(), PATIENCE));
-            // By then it has what needs no turn, and reads no more.
+            // By then it has the part that needs no turn, and reads no more.
             let received = || second.usage().received_bytes;
             while received() < 100_000 {
                 assert!(poll_once(&mut waits).await.is_none());
                 yield_now().await;
             }
-            // The time of many round trips, in which all of it would have come.
+            // The time of many round trips, in which the whole answer would arrive.
             for _ in 0..500 {
                 let small = Command::new("/system/resource/print");
                 let answer = first.client.call(small, PATIENCE).await.unwrap();
                 assert_eq!((answer.rows.len(), answer.is_truncated), (1, false), "it does not wait");
                 assert!(poll_once(&mut waits).await.is_none());
             }
-            assert!(received() < 1_000_000, "{} bytes came meanwhile", received());
+            assert!(received() < 1_000_000, "{} bytes arrived meanwhile", received());
             drop(held);
             let next = waits.await.unwrap();
             assert_eq!((next.rows.len(), next.is_truncated), (1500, false));

@@ -1,7 +1,7 @@
-//! The whole client beside a router that says and takes whatever an input tells.
+//! The whole client with a router that sends and reads whatever an input contains.
 //!
-//! An input is text. Each byte of its first line is something that the client does, see [`act`];
-//! each other line is something that the router does, see [`step`].
+//! An input is text. Each byte of its first line is an action of the client, see [`act`]; each other line is a step of
+//! the router, see [`step`].
 
 use super::peer::{FOREVER, Peer, Step, drive};
 use phsweb_agent::routeros::client::{self, Client, Command, MAX_REPLY, MAX_ROWS, Reply};
@@ -10,16 +10,16 @@ use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Decoder, MAX_SENTENCE, Sentence};
 use smol::future;
 
-/// Longest that a router's lines become, in bytes: enough for the most rows of an answer.
+/// Most bytes that the router sends: enough for the most rows of an answer.
 const MAX_STREAM: usize = 256 * 1024;
 
-/// Most that a client does.
+/// Most actions of the client.
 const MAX_ACTS: usize = 16;
 
-/// What the client may hold: all answers under way and two sentences, twice, for vectors that grow.
+/// Most memory that the client may hold: all answers in flight and two sentences, twice, because of growing vectors.
 const MAX_HELD: usize = 2 * (MAX_REPLY + 2 * MAX_SENTENCE);
 
-/// Asked together.
+/// Commands that are sent together.
 const COMMANDS: [&str; 3] = ["/ip/hotspot/active/print", "/system/resource/print", "/system/health/print"];
 
 /// Runs one input. `allocated` returns how many bytes of memory the process holds.
@@ -30,12 +30,12 @@ const COMMANDS: [&str; 3] = ["/ip/hotspot/active/print", "/system/resource/print
 pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut lines = input.split(|byte| *byte == b'\n');
     let acts = lines.next().unwrap_or_default();
-    let mut said = 0;
+    let mut sent = 0;
     let mut last = Vec::new();
     let peer = Peer::new(lines.map(|line| {
-        let step = step(line, &mut last, MAX_STREAM - said);
-        if let Step::Say(bytes) = &step {
-            said += bytes.len();
+        let step = step(line, &mut last, MAX_STREAM - sent);
+        if let Step::Send(bytes) = &step {
+            sent += bytes.len();
         }
         step
     }));
@@ -49,24 +49,23 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let acting = act(&client, &acts[..acts.len().min(MAX_ACTS)]);
     let (why, ()) = drive(&peer, future::zip(connection.run(), acting), within_bounds);
 
-    // Whatever is asked later fails for the same reason.
+    // A later command fails for the same reason.
     let late = drive(&peer, client.call(Command::new(COMMANDS[0]), FOREVER), || {});
     assert_eq!(late, Err(why));
     let usage = client.usage();
-    assert!(usage.received_bytes <= said as u64);
+    assert!(usage.received_bytes <= sent as u64);
     check_asked(&peer.written(), usage);
 }
 
-/// What the router does by a line: `?` waits for the client to write, `<3` says what follows in
-/// pieces of 3 bytes, `>3` takes 3 bytes more, `%` breaks the connection, `*3` says what it said
-/// last three times more, a line that begins with `!` is a sentence of the words between its
-/// spaces, and any other is said as it stands.
+/// The step of a line: `?` waits for the client to write, `<3` sends what follows in pieces of 3 bytes, `>3` reads 3 bytes
+/// more, `%` breaks the connection, `*3` sends the last bytes three times more, a line that begins with `!` is a sentence
+/// of the words between its spaces, and any other is sent unchanged.
 fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
     let figure = || value::number(&line[1..]).and_then(|figure| usize::try_from(figure).ok()).unwrap_or(1);
     let mut bytes = match line.first() {
         Some(b'?') => return Step::Wait,
         Some(b'<') => return Step::Pieces(figure()),
-        Some(b'>') => return Step::Take(figure()),
+        Some(b'>') => return Step::Read(figure()),
         Some(b'%') => return Step::Break,
         Some(b'*') => last.repeat(figure().min(room / last.len().max(1))),
         Some(b'!') => {
@@ -81,17 +80,16 @@ fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
         }
     };
     bytes.truncate(room);
-    Step::Say(bytes)
+    Step::Send(bytes)
 }
 
-/// What the client does: logs in by `p`assword or by `c`hallenge, `a`sks the commands, begins to
-/// `l`isten, takes what has come `t`o the last listen, or `d`rops it. Then it follows what it
-/// listens to until that ends.
+/// Performs the client's actions: it logs in by `p`assword or by `c`hallenge, `a`sks the commands, starts to `l`isten,
+/// `t`akes the changes of the last listen, or `d`rops it. Then it waits until all listens have ended.
 async fn act(client: &Client, acts: &[u8]) {
     let mut listens = Vec::new();
     for act in acts {
         match act {
-            // An outcome is the router's doing: that there is one is what counts.
+            // The outcome depends on the router; that there is one is the property.
             b'p' => drop(client.login("api-user", "password", LoginMethod::Plain, FOREVER).await),
             b'c' => drop(client.login("api-user", "password", LoginMethod::Challenge, FOREVER).await),
             b'a' => {
@@ -118,16 +116,16 @@ async fn act(client: &Client, acts: &[u8]) {
             if listen.take().is_err() {
                 break;
             }
-            // Whoever waits has to hear that there is nothing more to wait for.
+            // The end wakes a waiting reader.
             if listen.take().is_err() {
-                assert!(future::poll_once(listen.changed()).await.is_some(), "its end was not told");
+                assert!(future::poll_once(listen.changed()).await.is_some(), "its end was not reported");
                 break;
             }
         }
     }
 }
 
-/// Each row is in the answer to the command that it names.
+/// Each row is in the answer to the command with its tag.
 fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
     let mut tags = Vec::new();
     for reply in replies {
@@ -139,7 +137,7 @@ fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
     }
 }
 
-/// What the client wrote is commands, each with a tag of its own unless it logs in.
+/// The client has sent only commands, each with a tag of its own unless it is a login.
 fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
     let mut decoder = Decoder::default();
     decoder.push(written);

@@ -1,27 +1,27 @@
-//! Any bytes, cut at any places, into `wire::Decoder`.
+//! Any bytes, split at any places, into `wire::Decoder`.
 //!
-//! An input is three sizes of pieces that take turns, how many times what follows is said, and that.
-//! Saying it again brings the limits within reach of a short input.
+//! An input is three sizes of pieces, which alternate, a number of repetitions, and the bytes to repeat. Repetition brings
+//! the limits within reach of a short input.
 
 use phsweb_agent::routeros::wire::{Decoder, Error, MAX_SENTENCE, MAX_WORD, MAX_WORDS, Sentence};
 
 /// Longest stream made of an input, in bytes: a sentence at its limit, and a word.
 const MAX_STREAM: usize = MAX_SENTENCE + MAX_WORD;
 
-/// Up to this, the byte that tells how many times means once: most inputs are to be quick.
+/// Up to this, the byte with the number of repetitions means once, because most inputs have to be fast.
 const ONCE: u8 = 0xBF;
 
-/// How many times more each step above that is: the last must bring any limit within reach.
+/// Repetitions per step above that: the last step must reach every limit.
 const TIMES: usize = 4;
 
-/// How many zeros end what is said again: they fill a word under way, unless it is one of the longest,
-/// and end its sentence, so that one past a limit is seen. As few as will do, for each takes its time.
+/// Number of zeros after repeated bytes: they complete the current word, unless it is one of the longest, and end its
+/// sentence, so that one past a limit is detected. As few as necessary, because each takes time.
 const END: usize = 16 * 1024;
 
-/// Most pieces of the smallest size; those of a longer stream are as many times larger.
+/// Most pieces of the smallest size; those of a longer stream are proportionally larger.
 const MAX_PIECES: usize = 4096;
 
-/// A vector that grows may have room for as much again as it holds.
+/// A growing vector may have twice the capacity that it uses.
 const GROWTH: usize = 2;
 
 /// Runs one input. `allocated` returns how many bytes of memory the process holds.
@@ -30,8 +30,8 @@ const GROWTH: usize = 2;
 ///
 /// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
-    let &[a, b, c, again, ref said @ ..] = input else { return };
-    let mut stream = said.repeat(1 + TIMES * usize::from(again.saturating_sub(ONCE)));
+    let &[a, b, c, again, ref bytes @ ..] = input else { return };
+    let mut stream = bytes.repeat(1 + TIMES * usize::from(again.saturating_sub(ONCE)));
     stream.truncate(MAX_STREAM);
     if again > ONCE {
         stream.resize(stream.len() + END, 0);
@@ -54,10 +54,11 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
         (!piece.is_empty()).then_some(piece)
     });
     let mut expected = sentences.iter();
-    let (cut_end, held) = decode(&allocated, pieces, |sentence| assert_eq!(expected.next(), Some(&sentence)));
-    assert_eq!((expected.next(), cut_end), (None, end), "the cuts matter");
+    let (split_end, held) =
+        decode(&allocated, pieces, |sentence| assert_eq!(expected.next(), Some(&sentence)));
+    assert_eq!((expected.next(), split_end), (None, end), "the pieces make a difference");
     let largest = sizes.into_iter().max().unwrap_or_default();
-    // The sentence under way, where its words end, a word that has not come whole, the last piece.
+    // The current sentence, the ends of its words, an incomplete word, the last piece.
     let bound = GROWTH * (MAX_SENTENCE + MAX_WORDS * size_of::<usize>() + MAX_WORD + largest);
     assert!(held <= bound, "it held {held} bytes; the most is {bound}");
 
@@ -68,11 +69,11 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut expected = sentences.iter();
     let (end, _) =
         decode(&allocated, [&encoded[..]], |sentence| assert_eq!(expected.next(), Some(&sentence)));
-    assert_eq!((expected.next(), end), (None, None), "what is encoded is no longer the same");
+    assert_eq!((expected.next(), end), (None, None), "encoding has changed the sentences");
 }
 
-/// Decodes a stream that comes in these pieces: what ended it, and the most bytes of memory that
-/// were held after one of them, those included that `each` keeps.
+/// Decodes a stream that arrives in these pieces. Returns the error that ended it, and the most bytes of memory that were
+/// held after one of them, including those that `each` keeps.
 fn decode<'s>(
     allocated: impl Fn() -> usize,
     pieces: impl IntoIterator<Item = &'s [u8]>,

@@ -1,22 +1,22 @@
-//! The fuzz targets. Each module tells at its top what an input is and what must hold; `fuzz_targets` hands it to
-//! libFuzzer, and the tests in `tests/blackbox/corpus.rs` run it on the committed seeds.
+//! The fuzz targets. The documentation of each module describes its input and the properties that must hold;
+//! `fuzz_targets` connects it to libFuzzer, and the tests in `tests/blackbox/corpus.rs` run it on the committed seeds.
 //!
 //! | target | its subject |
 //! | --- | --- |
-//! | `decoder` | the wire, cut at any places |
+//! | `decoder` | the wire, split at any places |
 //! | `values` | every type of value, and the plugins' rows |
 //! | `login` | answers to a login |
-//! | `client` | the whole client, beside a router that does anything |
+//! | `client` | the whole client, with a router that does anything |
 //!
-//! Needs cargo-fuzz and a C++ compiler. Nightly has the address sanitizer; with another toolchain
-//! it is `-s none`. The timers of a client free late, which is no leak:
+//! It needs cargo-fuzz and a C++ compiler. Nightly has the address sanitizer; other toolchains need `-s none`. The timers
+//! of a client are freed late, which is no leak:
 //!
 //! ```sh
 //! cargo +nightly fuzz run --fuzz-dir tests/fuzz client -- -dict=tests/fuzz/routeros.dict -detect_leaks=0
 //! ```
 //!
-//! What is found goes to `artifacts`; its cause becomes an ordinary test. The seeds in `corpus` are made
-//! from the forms that RouterOS's documentation and traces have.
+//! Findings are written to `artifacts`; write an ordinary test for each cause. The seeds in `corpus` are derived from
+//! RouterOS's documentation and traces.
 
 pub mod client;
 pub mod decoder;

@@ -1,7 +1,6 @@
 //! Any bytes in answer to a login, by either method, and as a challenge.
 //!
-//! An input is the size of the pieces that the answers come in, how long the first of the two
-//! answers is, and both.
+//! An input is the size of the pieces of the answers, the length of the first of the two answers, and both answers.
 
 use super::peer::{FOREVER, Peer, Step, drive};
 use phsweb_agent::routeros::client;
@@ -18,16 +17,16 @@ const PASSWORD: &str = "pass=word";
 ///
 /// When the input shows a fault: that is what the fuzzer looks for.
 pub fn run(input: &[u8]) {
-    let &[piece, length, ref said @ ..] = input else { return };
-    challenge(said);
-    let (first, second) = said.split_at_checked(usize::from(length)).unwrap_or((said, &[]));
+    let &[piece, length, ref bytes @ ..] = input else { return };
+    challenge(bytes);
+    let (first, second) = bytes.split_at_checked(usize::from(length)).unwrap_or((bytes, &[]));
     for method in [LoginMethod::Plain, LoginMethod::Challenge] {
         let peer = Peer::new([
             Step::Pieces(usize::from(piece)),
             Step::Wait,
-            Step::Say(first.into()),
+            Step::Send(first.into()),
             Step::Wait,
-            Step::Say(second.into()),
+            Step::Send(second.into()),
         ]);
         let (client, connection) = client::over(Box::new(peer.clone()));
         let logging_in = client.login(USER, PASSWORD, method, FOREVER);
@@ -39,22 +38,22 @@ pub fn run(input: &[u8]) {
                 assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"])
             }
             LoginMethod::Challenge => {
-                assert!(!words.iter().any(|word| word.starts_with(b"=password=")), "the password went out");
-                // An answer may be there before the second has left.
+                assert!(!words.iter().any(|word| word.starts_with(b"=password=")), "the password was sent");
+                // An answer may arrive before the second sentence is sent.
                 assert!(outcome.is_err() || client.usage().commands == 2);
             }
         }
     }
 }
 
-/// The commands that the client has written.
+/// The commands that the client has sent.
 fn asked(written: &[u8]) -> Vec<Sentence> {
     let mut decoder = Decoder::default();
     decoder.push(written);
     std::iter::from_fn(|| decoder.next().expect("whole sentences")).collect()
 }
 
-/// Responds to a challenge of these bytes, and of them as a router writes bytes.
+/// Responds to these bytes as a challenge, and to their hexadecimal form.
 fn challenge(bytes: &[u8]) {
     let is_challenge = bytes.len() == 32 && bytes.iter().all(u8::is_ascii_hexdigit);
     let digit = |value| char::from_digit(u32::from(value), 16).expect("four bits");

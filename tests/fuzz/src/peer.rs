@@ -1,7 +1,6 @@
-//! A router in memory that plays a script, and how a client is run beside it.
+//! An in-memory router that plays a script, and an executor for a client that is connected to it.
 //!
-//! No clock decides anything: the router's silence is a step of its script, and it ends when
-//! nobody else has anything to do.
+//! No clock is involved: the router's silence is a step of its script, which ends when nothing else can make progress.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -14,54 +13,54 @@ use std::time::Duration;
 
 use smol::io::{AsyncRead, AsyncWrite};
 
-/// What a client waits for an answer: longer than any run.
+/// The timeout of a client's commands: longer than any run.
 pub const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Most pieces of the smallest size that one step comes in.
+/// Most pieces of the smallest size in which one step is sent.
 const MAX_PIECES: usize = 4096;
 
 /// What the router does next.
 #[derive(Debug)]
 pub enum Step {
     /// Sends these bytes.
-    Say(Vec<u8>),
-    /// Says nothing until the client has written something since the last time.
+    Send(Vec<u8>),
+    /// Sends nothing until the client has written something since the last time.
     Wait,
-    /// Sends at most this many bytes at once from here on; as many times more of what is long.
+    /// Sends at most this many bytes at once from here on, and proportionally more of a long step.
     Pieces(usize),
-    /// Takes this many bytes more of what the client writes, and no others.
-    Take(usize),
-    /// Breaks the connection, which else is closed after the last step.
+    /// Reads this many bytes more of what the client writes, and no others.
+    Read(usize),
+    /// Breaks the connection. Without this it is closed after the last step.
     Break,
 }
 
-/// The client's end of the connection to a scripted router. A clone is of the same one.
+/// The client's end of the connection to a scripted router. A clone is the same end.
 #[derive(Debug, Clone)]
 pub struct Peer(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
     steps: VecDeque<Step>,
-    /// How much of the first step is said.
-    said: usize,
+    /// How much of the first step has been sent.
+    sent: usize,
     piece: usize,
-    takes: usize,
+    reads: usize,
     /// Whether the client has written since the last `Wait`.
-    heard: bool,
+    has_written: bool,
     written: Vec<u8>,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
 
 impl Peer {
-    /// A router that does this, in pieces as large as they may be and taking all that is written.
+    /// A router with these steps, which sends pieces of any size and reads everything.
     pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Self(Arc::new(Mutex::new(State {
             steps: steps.into_iter().collect(),
-            said: 0,
+            sent: 0,
             piece: usize::MAX,
-            takes: usize::MAX,
-            heard: false,
+            reads: usize::MAX,
+            has_written: false,
             written: Vec::new(),
             reader: None,
             writer: None,
@@ -74,8 +73,8 @@ impl Peer {
         self.state().written.clone()
     }
 
-    /// Has the router wait no longer. Gives whether it did.
-    fn go_on(&self) -> bool {
+    /// Ends the router's current wait. Returns whether there was one.
+    fn end_wait(&self) -> bool {
         let mut state = self.state();
         let waits = matches!(state.steps.front(), Some(Step::Wait)) && state.reader.is_some();
         if waits {
@@ -109,23 +108,23 @@ impl AsyncRead for Peer {
                 None => return Poll::Ready(Ok(0)),
                 Some(Step::Break) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 Some(Step::Wait) => {
-                    if !std::mem::take(&mut state.heard) {
+                    if !std::mem::take(&mut state.has_written) {
                         state.reader = Some(context.waker().clone());
                         return Poll::Pending;
                     }
                 }
-                Some(Step::Pieces(most)) => state.piece = (*most).max(1),
-                Some(Step::Take(most)) => {
-                    state.takes = *most;
+                Some(Step::Pieces(max)) => state.piece = (*max).max(1),
+                Some(Step::Read(max)) => {
+                    state.reads = *max;
                     wake(&mut state.writer);
                 }
-                Some(Step::Say(bytes)) if bytes.len() == state.said => state.said = 0,
-                Some(Step::Say(bytes)) => {
+                Some(Step::Send(bytes)) if bytes.len() == state.sent => state.sent = 0,
+                Some(Step::Send(bytes)) => {
                     let piece = state.piece.saturating_mul(1 + bytes.len() / MAX_PIECES);
-                    let rest = &bytes[state.said..];
+                    let rest = &bytes[state.sent..];
                     let count = rest.len().min(piece).min(buffer.len());
                     buffer[..count].copy_from_slice(&rest[..count]);
-                    state.said += count;
+                    state.sent += count;
                     return Poll::Ready(Ok(count));
                 }
             }
@@ -137,14 +136,14 @@ impl AsyncRead for Peer {
 impl AsyncWrite for Peer {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let mut state = self.state();
-        let count = bytes.len().min(state.takes);
+        let count = bytes.len().min(state.reads);
         if count == 0 {
             state.writer = Some(context.waker().clone());
             return Poll::Pending;
         }
-        state.takes -= count;
+        state.reads -= count;
         state.written.extend_from_slice(&bytes[..count]);
-        state.heard = true;
+        state.has_written = true;
         wake(&mut state.reader);
         Poll::Ready(Ok(count))
     }
@@ -158,7 +157,7 @@ impl AsyncWrite for Peer {
     }
 }
 
-/// Whether somebody has asked to be polled again.
+/// Whether the future has to be polled again.
 struct Woken(AtomicBool);
 
 impl Wake for Woken {
@@ -167,11 +166,11 @@ impl Wake for Woken {
     }
 }
 
-/// Runs `work`, in which the client of `peer` is, to its end; `rest` is called whenever it rests.
+/// Runs `work`, which contains the client of `peer`, to completion, and calls `rest` whenever it is pending.
 ///
 /// # Panics
 ///
-/// When the work will never go on, though the router waits for nothing: somebody was not woken.
+/// When the work is pending forever although the router does not wait: a task was not woken.
 pub fn drive<T>(peer: &Peer, work: impl Future<Output = T>, mut rest: impl FnMut()) -> T {
     let woken = Arc::new(Woken(AtomicBool::new(false)));
     let waker = Waker::from(woken.clone());
@@ -182,6 +181,6 @@ pub fn drive<T>(peer: &Peer, work: impl Future<Output = T>, mut rest: impl FnMut
             return result;
         }
         rest();
-        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.go_on(), "nobody will ever wake this");
+        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.end_wait(), "the work is never woken");
     }
 }

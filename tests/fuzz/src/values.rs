@@ -1,7 +1,7 @@
 //! Any text of a router as each type of value, and as rows of each plugin.
 //!
-//! An input is text. Each of its lines is a value, and the whole is one; each run of lines
-//! without an empty one between them is a row, a word each.
+//! An input is text. Each line is a value, and so is the whole input; lines without an empty one between them are a row
+//! with one word per line.
 
 use std::sync::LazyLock;
 
@@ -13,7 +13,7 @@ use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Sentence, attribute};
 
-/// Some that a site may declare: with holes and without.
+/// Some code pages that a site may declare: with undefined bytes and without.
 static CODEPAGES: LazyLock<Vec<&'static Codepage>> = LazyLock::new(|| {
     let names = ["windows-1252", "windows-1251", "windows-1255", "windows-874"];
     names.map(|name| Codepage::named(name).expect("a known name")).into()
@@ -45,7 +45,7 @@ fn numbers(text: &[u8]) {
         assert_eq!(value::number(number.to_string().as_bytes()), Some(number));
     }
     if let Some(decimal) = value::decimal(text) {
-        assert!(decimal.is_finite(), "{decimal} is no measure");
+        assert!(decimal.is_finite(), "{decimal} is not finite");
         assert_eq!(value::decimal(decimal.to_string().as_bytes()), Some(decimal));
     }
     if let Some(boolean) = value::boolean(text) {
@@ -57,11 +57,11 @@ fn texts(text: &[u8]) {
     let utf8 = std::str::from_utf8(text);
     for codepage in &*CODEPAGES {
         let shown = value::text(text, codepage);
-        assert!(utf8.is_err() || utf8 == Ok(&*shown), "UTF-8 is shown as it is");
+        assert!(utf8.is_err() || utf8 == Ok(&*shown), "UTF-8 is shown unchanged");
     }
     if let Some((key, value)) = attribute(text) {
         assert!(!key.contains(&b'='));
-        // Without a second `=`, the word is short of the one before the empty value.
+        // Without a second `=`, the word lacks the one before the empty value.
         let whole = [b"=", key, b"=", value].concat();
         assert!(whole == text || value.is_empty() && whole.strip_suffix(b"=") == Some(text));
     }
@@ -83,11 +83,11 @@ fn context(following: Following) -> Context {
     Context { following, ..Context::new(Moment::now(), CODEPAGES[0]) }
 }
 
-/// Has a hotspot follow these rows as changes, alone and before answers: who is there is who was there, and
-/// who came, less who went; and what has moved has moved.
+/// Applies these rows to a hotspot as changes, alone and before answers. The sessions are always the earlier ones plus
+/// logins minus logouts, and no count decreases.
 fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
     let mut before = first;
-    let followed = before.follow(changes, &context(Following::On)).expect("so few are taken");
+    let followed = before.follow(changes, &context(Following::On)).expect("so few are within the limits");
     let answered = [Following::Begun(changes), Following::On, Following::No].map(Some);
     for following in [None].into_iter().chain(answered) {
         let after = match following {
@@ -98,8 +98,8 @@ fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data
         };
         if let (Data::Hotspot(before), Data::Hotspot(after)) = (&before, &after) {
             let (past, now) = (before.counts(), after.counts());
-            let there = before.sessions.len() as u64 + now.logins + past.logouts;
-            assert_eq!(there, after.sessions.len() as u64 + past.logins + now.logouts);
+            let sessions = before.sessions.len() as u64 + now.logins + past.logouts;
+            assert_eq!(sessions, after.sessions.len() as u64 + past.logins + now.logouts);
             for (server, past) in &before.servers {
                 let now = after.servers.get(server).expect("a server keeps its counts");
                 assert!(now.upload_bytes >= past.upload_bytes && now.download_bytes >= past.download_bytes);
@@ -109,7 +109,7 @@ fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data
     }
 }
 
-/// Has every plugin read these rows, twice: the second time it knows what it read before.
+/// Every plugin reads these rows twice, the second time with the data of the first.
 fn plugins(rows: Vec<Sentence>) {
     let changes = rows.clone();
     let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
@@ -129,7 +129,7 @@ fn plugins(rows: Vec<Sentence>) {
         match (&first, read(Some(&first))) {
             (Data::Hotspot(first), Data::Hotspot(again)) => {
                 assert_eq!(first.sessions.len(), again.sessions.len());
-                assert!(first.last_login <= again.last_login, "the last login goes back");
+                assert!(first.last_login <= again.last_login, "the last login is earlier than before");
             }
             (first, again) => assert_eq!(*first, again),
         }

@@ -1,4 +1,4 @@
-//! Answers and changes in every order that they may come in.
+//! Answers and changes in every order in which they may arrive.
 
 mod traffic;
 
@@ -11,13 +11,13 @@ use crate::plugin::hotspot::read;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 
-/// A hotspot, and what is told of it.
+/// A hotspot and the time.
 struct Scenario {
     hotspot: Option<Hotspot>,
     now: Moment,
 }
 
-/// A row, or with no user a change of one: `id user mac uptime`.
+/// A row, or without a user a change of one: `id user mac uptime`.
 fn row(row: &(&str, &str, &str, &str)) -> Sentence {
     let (id, user, mac, uptime) = row;
     let words = [("id", id), ("user", user), ("mac-address", mac), ("uptime", uptime)];
@@ -68,10 +68,10 @@ impl Scenario {
         self.change(Following::On, |hotspot, context| hotspot.apply(changes, context).unwrap());
     }
 
-    /// Who is there, and how many logins and logouts were counted.
+    /// Expects these users, logins and logouts.
     #[track_caller]
     fn check(&self, users: &str, logins: u64, logouts: u64) {
-        let Some(hotspot) = &self.hotspot else { panic!("nothing is known") };
+        let Some(hotspot) = &self.hotspot else { panic!("no answer yet") };
         let there: Vec<&str> = hotspot.sessions.iter().map(|session| &*session.user).collect();
         assert_eq!(there.join(" "), users);
         assert_eq!(hotspot.counts(), Counts { logins, logouts, ..Counts::default() });
@@ -106,16 +106,16 @@ fn changes_count_as_they_arrive() {
     scenario.check("ada", 0, 0);
     scenario.report(&[row(&("*2", "chidi", "M2", "0s")), dead("*1", "true")]);
     scenario.check("chidi", 1, 1);
-    // One that is gone before anybody looked again, and one more at the same address.
+    // A session that ends before the next answer, and another at the same address.
     scenario.report(&[row(&("*1", "bola", "M3", "0s")), dead("*1", "yes"), row(&("*1", "ada", "M1", "0s"))]);
     scenario.check("chidi ada", 3, 2);
-    // What is told of what is there already, or of what is not, counts nothing.
+    // Changes of a known session, and the end of an unknown one, count nothing.
     scenario.report(&[row(&("*2", "", "", "")), row(&("*2", "chidi", "M2", "")), dead("*9", "true")]);
     scenario.check("chidi ada", 3, 2);
-    // Somebody else at the same address, without a word of who left.
+    // Another user at the same address, without a reported logout.
     scenario.report(&[row(&("*2", "bola", "M3", "0s"))]);
     scenario.check("ada bola", 4, 3);
-    // The same person again, which the age alone shows.
+    // The same user again, recognizable by the age only.
     scenario.later(60);
     scenario.report(&[row(&("*1", "ada", "M1", "0s"))]);
     scenario.check("bola ada", 5, 4);
@@ -125,7 +125,7 @@ fn changes_count_as_they_arrive() {
 fn a_change_and_an_answer_in_any_order_count_once() {
     let mut scenario = Scenario::new();
     scenario.answer(Following::Begun(&[]), &[ADA]);
-    // Already gone, and chidi already there, in an answer that their changes come after.
+    // The answer has chidi and not ada; the changes arrive after it.
     scenario.later(1);
     scenario.answer(Following::On, &[CHIDI]);
     scenario.check("ada", 0, 0);
@@ -133,7 +133,7 @@ fn a_change_and_an_answer_in_any_order_count_once() {
     scenario.report(&[dead("*1", "true"), row(&CHIDI)]);
     scenario.check("chidi", 1, 1);
     assert!(!scenario.has_discrepancy());
-    // Still there, and bola not yet, in an answer that their changes came before.
+    // The answer still has chidi and not bola; the changes arrived before it.
     scenario.report(&[dead("*2", "true"), row(&("*1", "bola", "M3", "0s"))]);
     scenario.answer(Following::On, &[CHIDI]);
     scenario.check("bola", 2, 2);
@@ -161,7 +161,7 @@ fn changes_before_a_listen_count_at_the_first_answer() {
     let mut scenario = Scenario::new();
     scenario.answer(Following::Begun(&[]), &[ADA]);
     scenario.later(600);
-    // Ada left meanwhile, chidi came; bola comes and goes while the first answer is on its way.
+    // Meanwhile ada logged out and chidi in; bola logs in and out while the first answer is in transit.
     let changes = [row(&("*3", "bola", "M3", "0s")), dead("*3", "true")];
     scenario.answer(Following::Begun(&changes), &[CHIDI, ("*3", "bola", "M3", "0s")]);
     scenario.check("chidi", 2, 2);
@@ -200,7 +200,7 @@ fn too_many_sessions_are_an_error() {
         hotspot.apply(&many(MAX_ROWS, MAX_ROWS + 1), context).unwrap_err()
     });
     assert_eq!(error.cause, Cause::Protocol);
-    // Texts are shortened, so that it takes many sessions.
+    // Texts are shortened, so it takes many sessions.
     let wide = "é".repeat(300);
     let mut scenario = Scenario::new();
     let error = scenario.change(Following::On, |hotspot, context| {
@@ -217,7 +217,7 @@ fn too_many_sessions_are_an_error() {
 
 #[test]
 fn truncated_answers_count_no_logins_or_logouts() {
-    let answer = |scenario: &mut Told, extent: Extent, users: &[&str]| {
+    let answer = |scenario: &mut Scenario, extent: Extent, users: &[&str]| {
         let is_first = scenario.hotspot.is_none();
         scenario.change(Following::No, |hotspot, context| {
             let seen = users.iter().map(|user| Session::read(&row(&(user, user, "M", "1h")), context));
@@ -228,7 +228,7 @@ fn truncated_answers_count_no_logins_or_logouts() {
     answer(&mut scenario, Extent::Whole, &["ada", "bola"]);
     answer(&mut scenario, Extent::Whole, &["ada", "bola", "chidi"]);
     scenario.check("ada bola chidi", 1, 0);
-    // Others are there, whom nobody asked for; a change may be of one of them.
+    // There are sessions that are not kept; a change may belong to one of them.
     answer(&mut scenario, Extent::Truncated, &["ada", "dayo"]);
     scenario.check("ada dayo", 1, 0);
     scenario.report(&[row(&("emeka", "emeka", "M", "0s")), dead("dayo", "true")]);
@@ -237,7 +237,7 @@ fn truncated_answers_count_no_logins_or_logouts() {
     scenario.check("ada bola", 1, 1);
     answer(&mut scenario, Extent::Whole, &["ada", "bola", "chidi", "dayo"]);
     scenario.check("ada bola chidi dayo", 1, 1);
-    // From here on it is as before.
+    // From here on everything counts again.
     answer(&mut scenario, Extent::Whole, &["ada", "emeka"]);
     scenario.check("ada emeka", 2, 4);
 }
@@ -255,7 +255,7 @@ fn sessions_with_too_long_an_id_are_left_out_and_counted() {
     );
     let mut scenario = Scenario { hotspot: data.hotspot().cloned(), ..Scenario::new() };
     scenario.check("ada", 0, 0);
-    // Nor does a change bring it in, or one that is a part of it.
+    // A change does not add it either.
     scenario.report(&[row(&(&*long, "chidi", "M", "0s"))]);
     scenario.check("ada", 0, 0);
 }
@@ -275,7 +275,7 @@ fn texts_of_a_session_are_shortened() {
         assert!(text.chars().count() <= 253 && text.ends_with("é…"), "{text}");
     }
     assert!(session.cost() < 3000, "{}", session.cost());
-    // A server has one name, whether a session or the menu of servers tells it.
+    // A server has the same name in a session and in the menu of servers.
     let mut scenario = Scenario::new();
     scenario.report(&[row]);
     let servers =
@@ -304,11 +304,11 @@ fn servers_above_the_limit_are_counted_together() {
         let sum: f64 = family.series().map(|(_, value)| value).sum();
         let expected =
             if family.name.contains("logins") || family.name.contains("active") { 128.0 } else { 0.0 };
-        assert!((sum - expected).abs() < 0.5, "all servers are in {}: {sum}", family.name);
+        assert!((sum - expected).abs() < 0.5, "{} includes all servers: {sum}", family.name);
     }
 }
 
-/// A first answer that was slow makes everybody seem to have come later; so does a clock that drifts.
+/// A slow first answer makes all logins appear later; so does a clock that drifts.
 #[test]
 fn an_uptime_longer_than_expected_is_no_new_login() {
     let mut scenario = Scenario::new();
@@ -316,7 +316,7 @@ fn an_uptime_longer_than_expected_is_no_new_login() {
     scenario.later(30);
     scenario.answer(Following::No, &[("*1", "ada", "M1", "1h50s")]);
     scenario.check("ada", 0, 0);
-    // 2 s an answer, for as long as it takes to be an hour off.
+    // 2 s per answer, until the difference is an hour.
     for n in 1..1800_u64 {
         scenario.later(30);
         let uptime = format!("{}s", 3600 + 50 + 28 * n);
@@ -343,7 +343,7 @@ fn a_change_without_a_user_hides_no_session() {
     scenario.check("ada chidi", 1, 0);
 }
 
-/// Found by fuzzing: a row that has two ids was put under one of them and looked for under the other.
+/// Found by fuzzing: a row with two ids was inserted by one of them and looked up by the other.
 #[test]
 fn the_first_of_two_ids_in_a_row_counts() {
     let mut twofold = row(&ADA);

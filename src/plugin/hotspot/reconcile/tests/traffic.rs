@@ -1,22 +1,22 @@
-//! Bytes counted: each once, none of before the first look, and never fewer than before.
+//! Traffic counters: each byte once, none from before the first read, and never decreasing.
 
 use super::*;
 
-/// What comes next in a hotspot's life, a second after what came before. Rows are
-/// `id user mac uptime in/out`, with `-` for what is not told.
+/// The next event at a hotspot, a second after the previous one. Rows are `id user mac uptime in/out`, with `-` for an
+/// absent property.
 #[derive(Clone, Copy)]
 enum Next<'t> {
-    /// An answer while nobody listens.
+    /// An answer without a `listen`.
     Polled(&'t [&'t str]),
-    /// A part of one.
+    /// A part of such an answer.
     PolledInPart(&'t [&'t str]),
-    /// The first answer after a `listen` has begun, and the changes that it told by then.
+    /// The changes since the start of a `listen`, and the first answer.
     Begun(&'t [&'t str], &'t [&'t str]),
     /// A later answer.
     Answered(&'t [&'t str]),
-    /// Changes; a row of only an id says that the session is gone.
+    /// Changes; a row with only an id is the end of the session.
     Changed(&'t [&'t str]),
-    /// Time passes without a word.
+    /// Nothing for some seconds.
     Silence(u64),
 }
 
@@ -69,7 +69,7 @@ impl Scenario {
     }
 }
 
-/// Each step with what is counted after it, up and down.
+/// Expects these counts, up and down, after each step.
 #[track_caller]
 fn counts(case: &str, steps: &[(Next, (u64, u64))]) {
     let mut scenario = Scenario::new();
@@ -82,7 +82,7 @@ fn counts(case: &str, steps: &[(Next, (u64, u64))]) {
 #[test]
 fn observed_traffic_counts() {
     counts(
-        "the first look is where it begins",
+        "the first answer is the baseline",
         &[
             (Polled(&["*1 ada M1 1h 100/5000", "*2 chidi M2 2h 7/70"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 110/5900", "*2 chidi M2 2h1s 7/70"]), (10, 900)),
@@ -90,18 +90,18 @@ fn observed_traffic_counts() {
         ],
     );
     counts(
-        "who comes later counts from the first byte, at an address of somebody else's too",
+        "a later login counts from the first byte, also at a reused address",
         &[
             (Polled(&["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 100/5000", "*2 chidi M2 1s 3/40"]), (3, 40)),
             (Polled(&["*1 bola M3 1s 5/60", "*2 chidi M2 2s 3/41"]), (8, 101)),
-            // The same person and device, which the age alone shows.
+            // The same user and device, recognizable by the age only.
             (Silence(60), (8, 101)),
             (Polled(&["*1 bola M3 1s 50/600"]), (58, 701)),
         ],
     );
     counts(
-        "who goes takes nothing away, and nobody at all is no less",
+        "a logout does not reduce the counts",
         &[
             (Polled(&["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 200/5000"]), (100, 0)),
@@ -110,7 +110,7 @@ fn observed_traffic_counts() {
         ],
     );
     counts(
-        "an outage, with a session that goes on over it and one that came in it",
+        "an outage, with a session that continues and one that began meanwhile",
         &[
             (Polled(&["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Silence(3599), (0, 0)),
@@ -118,7 +118,7 @@ fn observed_traffic_counts() {
         ],
     );
     counts(
-        "as many as can be counted",
+        "the largest count",
         &[
             (Polled(&[]), (0, 0)),
             (Polled(&["*1 ada M1 1s 18446744073709551615/9"]), (u64::MAX, 9)),
@@ -130,7 +130,7 @@ fn observed_traffic_counts() {
 #[test]
 fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
     counts(
-        "set back, as one of 32 bits",
+        "reset, like a counter of 32 bits",
         &[
             (Polled(&["*1 ada M1 1h 4294967000/100"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 500/150"]), (0, 50)),
@@ -138,7 +138,7 @@ fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
         ],
     );
     counts(
-        "on a router that tells no age, or always the same",
+        "a router that reports no age, or always the same",
         &[
             (Polled(&["*1 ada M1 - 4000/100", "*2 chidi M2 5m 4000/100"]), (0, 0)),
             (Polled(&["*1 ada M1 - 500/150", "*2 chidi M2 5m 500/150"]), (0, 100)),
@@ -146,7 +146,7 @@ fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
         ],
     );
     counts(
-        "not told for a while",
+        "absent for a while",
         &[
             (Polled(&["*1 ada M1 1h 4000/100"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s -/-"]), (0, 0)),
@@ -155,7 +155,7 @@ fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
         ],
     );
     counts(
-        "not told at the first look",
+        "absent in the first answer",
         &[
             (Polled(&["*1 ada M1 1h -/-"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 4000/100"]), (0, 0)),
@@ -163,7 +163,7 @@ fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
         ],
     );
     counts(
-        "not told of who is new",
+        "absent in a new session",
         &[
             (Polled(&[]), (0, 0)),
             (Polled(&["*1 ada M1 1s -/-"]), (0, 0)),
@@ -175,7 +175,7 @@ fn a_decreasing_counter_counts_nothing_and_is_the_new_baseline() {
 #[test]
 fn changes_that_carry_counters_count_once() {
     counts(
-        "a change of one who is there, and the answer that it has overtaken",
+        "a change, and the answer that it has overtaken",
         &[
             (Begun(&[], &["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Changed(&["*1 - - 1h5s 150/6000"]), (50, 1000)),
@@ -185,7 +185,7 @@ fn changes_that_carry_counters_count_once() {
         ],
     );
     counts(
-        "who comes and goes between two answers",
+        "logins and logouts between two answers",
         &[
             (Begun(&[], &[]), (0, 0)),
             (Changed(&["*1 ada M1 0s 0/0", "*1 - - 3s 5/50", "*1", "*1 bola M2 0s -/-"]), (5, 50)),
@@ -193,7 +193,7 @@ fn changes_that_carry_counters_count_once() {
         ],
     );
     counts(
-        "who came first while the first answer was under way, or was there and changed",
+        "changes before the first answer",
         &[
             (
                 Begun(
@@ -206,7 +206,7 @@ fn changes_that_carry_counters_count_once() {
         ],
     );
     counts(
-        "a listen that begins again",
+        "a listen that starts again",
         &[
             (Begun(&[], &["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Begun(&["*2 chidi M2 0s 0/0"], &["*1 ada M1 1h1s 101/5000", "*2 chidi M2 0s 4/0"]), (5, 0)),
@@ -217,7 +217,7 @@ fn changes_that_carry_counters_count_once() {
 #[test]
 fn a_partial_or_contradictory_answer_is_no_baseline() {
     counts(
-        "those whom a first look in part left out were there before",
+        "sessions missing from a partial first answer were there before",
         &[
             (PolledInPart(&["*1 ada M1 1h 100/5000"]), (0, 0)),
             (Polled(&["*1 ada M1 1h1s 101/5001", "*2 chidi M2 2h 9000/9000"]), (1, 1)),
@@ -225,7 +225,7 @@ fn a_partial_or_contradictory_answer_is_no_baseline() {
         ],
     );
     counts(
-        "later, who is new has come",
+        "later, a new session has logged in",
         &[
             (Polled(&["*1 ada M1 1h 100/5000"]), (0, 0)),
             (PolledInPart(&["*2 chidi M2 1s 5/50"]), (5, 50)),
@@ -234,7 +234,7 @@ fn a_partial_or_contradictory_answer_is_no_baseline() {
     );
     let there = "*1 ada M1 1h 9000/9000";
     counts(
-        "one who was told to be gone, and is still there",
+        "a session whose end was reported, and that is still there",
         &[
             (Begun(&["*1 ada M1 1h 9000/9000", "*1"], &[there]), (0, 0)),
             (Answered(&[there]), (0, 0)),
@@ -243,7 +243,7 @@ fn a_partial_or_contradictory_answer_is_no_baseline() {
         ],
     );
     counts(
-        "somebody whom the listen did not tell counts from the first byte when it is certain",
+        "a missed login counts from the first byte once it is confirmed",
         &[
             (Begun(&[], &[]), (0, 0)),
             (Answered(&["*1 ada M1 1s 5/50"]), (0, 0)),
@@ -275,7 +275,7 @@ fn a_server_that_had_a_session_keeps_its_counts() {
     assert_eq!(counts.collect::<Vec<_>>(), [("hs1", 1, 1), ("hs2", 4, 1)]);
 }
 
-/// Whatever a router says, in whatever order: no count goes down.
+/// Whatever a router sends, in whatever order: no count decreases.
 #[test]
 fn no_count_ever_goes_down() {
     let mut rng = fastrand::Rng::with_seed(42);

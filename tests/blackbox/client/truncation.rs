@@ -1,4 +1,4 @@
-//! An answer with a limit of its own: cut there, while the connection and all else on it go on.
+//! An answer with a limit of its own is truncated there, and the connection stays usable.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use phsweb_agent::simulator::{Router, Row, Settings};
 use super::limits::long_row;
 use super::peer::{Asked, PATIENCE, Peer, at, attributes, sentence, with};
 
-/// Far more than any answer here takes.
+/// Far more than any answer here has.
 const UNLIMITED: usize = 1 << 30;
 
 fn limited(path: &str, rows: usize, bytes: usize) -> Command {
@@ -21,8 +21,8 @@ fn limited(path: &str, rows: usize, bytes: usize) -> Command {
 #[track_caller]
 fn cancelled(peer: &mut Peer, asked: &Asked) -> Asked {
     let cancel = peer.asked();
-    let wanted = format!("={}", &asked.tag()[1..]);
-    assert!(cancel.words[0] == "/cancel" && cancel.words.contains(&wanted), "{wanted:?}: {cancel:?}");
+    let named = format!("={}", &asked.tag()[1..]);
+    assert!(cancel.words[0] == "/cancel" && cancel.words.contains(&named), "{named:?}: {cancel:?}");
     cancel
 }
 
@@ -34,7 +34,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
             peer.say(&["!re", asked[0].tag(), &format!("=n={n}")]);
         }
         let cancel = cancelled(peer, &asked[0]);
-        // What was on its way, which is more than is passed over of answers to nothing asked.
+        // What was in transit: more than the limit of unsolicited sentences.
         peer.write(&sentence(&["!re", asked[0].tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
         peer.say(&["!re", asked[1].tag(), "=n=other"]);
         peer.say(&["!done", asked[1].tag()]);
@@ -43,17 +43,17 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
         peer.say(&["!done", asked[0].tag()]);
         let next = peer.asked();
         peer.say(&["!done", next.tag()]);
-        // Its tag is nobody's any more.
+        // The answer has ended, so these are unsolicited.
         peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_UNSOLICITED + 1));
         peer.closed();
     };
     with(script, async |session| {
         let commands = vec![limited("/a", 3, UNLIMITED), Command::new("/b")];
         let replies = session.client.call_all(commands, PATIENCE).await;
-        let [cut, other] = &replies[..] else { panic!() };
-        let (cut, other) = (cut.as_ref().unwrap(), other.as_ref().unwrap());
-        assert_eq!(cut.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
-        assert_eq!(cut.partial(), Some("only the first 3 rows are taken".to_string().into()));
+        let [truncated, other] = &replies[..] else { panic!() };
+        let (truncated, other) = (truncated.as_ref().unwrap(), other.as_ref().unwrap());
+        assert_eq!(truncated.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
+        assert_eq!(truncated.partial(), Some("only the first 3 rows are taken".to_string().into()));
         assert_eq!(other.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=other"]);
         assert_eq!((other.is_truncated, other.partial()), (false, None));
         session.call("/c").await.unwrap();
@@ -61,7 +61,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     });
 }
 
-/// The router was slow to begin, and then to heed the `/cancel`.
+/// The router was slow to start, and then to obey the `/cancel`.
 #[test]
 fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
     let script = |peer: &mut Peer| {
@@ -75,8 +75,8 @@ fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
         peer.closed();
     };
     with(script, async |session| {
-        let given_up = session.client.call(limited("/a", 3, UNLIMITED), Duration::from_millis(50)).await;
-        assert_eq!(given_up.unwrap_err().cause, Cause::QueryTimeout);
+        let late = session.client.call(limited("/a", 3, UNLIMITED), Duration::from_millis(50)).await;
+        assert_eq!(late.unwrap_err().cause, Cause::QueryTimeout);
         session.call("/b").await.unwrap();
     });
 }
@@ -115,7 +115,7 @@ fn an_answer_is_truncated_at_its_byte_limit() {
                     reply.rows.len()
                 );
             }
-            // Not one row: it is what the traps say.
+            // Without a row, the traps are the error.
             Err(error) => assert!(kind == "!trap" && error.message.contains("0123456789"), "{error}"),
         }
     }
@@ -126,7 +126,7 @@ fn an_answer_with_a_limit_makes_room_for_one_without() {
     const ROW: usize = 0x8000;
     let script = |peer: &mut Peer| {
         let asked: Vec<Asked> = (0..3).map(|_| peer.asked()).collect();
-        // Nearly all that is taken is of the two with a limit, the first of which has more.
+        // The two with a limit take nearly all of the memory, and the first takes more.
         for _ in 0..MAX_REPLY / ROW / 2 {
             peer.write(&long_row(asked[0].tag()));
         }
@@ -180,9 +180,9 @@ fn a_truncated_answer_leaves_the_connection_usable() {
             assert_eq!(large.as_ref().unwrap().rows.len(), 100);
             assert_eq!(active.as_ref().unwrap().rows.len(), 23);
         }
-        // It has not sent all of it: five times 20,000 rows.
+        // It has not sent all of the five times 20,000 rows.
         let received = client.usage().received_bytes;
-        assert!(received < 5 * 20_000 * 40, "{received} bytes came");
+        assert!(received < 5 * 20_000 * 40, "{received} bytes arrived");
     });
     assert_eq!(router.counters().connections, 1);
 }
