@@ -14,7 +14,7 @@ use super::process::Process;
 use crate::clock::{Clock, Moment};
 use crate::logging;
 use crate::memory::fair_limit;
-use crate::plugin::{Family, Kind, Labels};
+use crate::plugin::{Family, Labels, MetricKind};
 use crate::state::{Reading, ReadingState, Reload, SiteState, Snapshot};
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -175,7 +175,7 @@ fn of_plugins(site: &SiteState, has_room: bool) -> impl Iterator<Item = Family> 
         let families = reading.data.as_ref().map(|data| data.families()).unwrap_or_default();
         families
             .into_iter()
-            .filter(move |family| !family.is_incomplete() && (is_true || family.kind == Kind::Counter))
+            .filter(move |family| !family.is_incomplete() && (is_true || family.kind == MetricKind::Counter))
     })
 }
 
@@ -208,8 +208,8 @@ impl Page {
 fn head(family: &Family) -> String {
     let Family { name, help, kind, .. } = family;
     let kind = match kind {
-        Kind::Gauge => "gauge",
-        Kind::Counter => "counter",
+        MetricKind::Gauge => "gauge",
+        MetricKind::Counter => "counter",
     };
     let help = help.replace('\\', r"\\").replace('\n', r"\n");
     format!("# HELP {name} {help}\n# TYPE {name} {kind}\n")

@@ -187,8 +187,7 @@ impl ServerCertVerifier for Pinned {
         if seen == self.expected {
             return Ok(ServerCertVerified::assertion());
         }
-        let other = OtherError(Arc::new(OtherCertificate { seen, expected: self.expected }));
-        Err(rustls::Error::InvalidCertificate(CertificateError::Other(other)))
+        Err(Rejection::Pin { seen, expected: self.expected }.into())
     }
 
     fn verify_tls12_signature(
@@ -235,23 +234,28 @@ fn bad_signature(error: rustls::Error, signed: &DigitallySignedStruct) -> rustls
             | By::RSA_PSS_SHA512
     );
     let bits = signed.signature().len() * 8;
-    let why =
-        if is_rsa && bits < MIN_RSA_BITS { BadSignature::ShortKey(bits) } else { BadSignature::OtherKey };
-    CertificateError::Other(OtherError(Arc::new(why))).into()
+    let is_short = is_rsa && bits < MIN_RSA_BITS;
+    let rejection = if is_short { Rejection::ShortKey(bits) } else { Rejection::OtherKey };
+    rejection.into()
 }
 
-/// What is wrong with the signature that proves that the peer holds the pinned certificate's key.
+/// Why the verifier of a pinned certificate has rejected the peer.
 #[derive(Debug)]
-enum BadSignature {
-    /// It is by an RSA key of this many bits.
+enum Rejection {
+    /// The certificate is not the pinned one.
+    Pin { seen: Fingerprint, expected: Fingerprint },
+    /// The handshake is signed by an RSA key of this many bits.
     ShortKey(usize),
-    /// It is by another key.
+    /// The handshake is signed by another key than the certificate's.
     OtherKey,
 }
 
-impl fmt::Display for BadSignature {
+impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Pin { seen, expected } => {
+                write!(f, "found a certificate with the fingerprint {seen}; expected {expected}")
+            }
             Self::ShortKey(bits) => {
                 write!(f, "the certificate has an RSA key of {bits} bits; expected {MIN_RSA_BITS} or more")
             }
@@ -262,23 +266,13 @@ impl fmt::Display for BadSignature {
     }
 }
 
-impl std::error::Error for BadSignature {}
+impl std::error::Error for Rejection {}
 
-/// The certificate is not the pinned one.
-#[derive(Debug)]
-struct OtherCertificate {
-    seen: Fingerprint,
-    expected: Fingerprint,
-}
-
-impl fmt::Display for OtherCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seen, expected } = self;
-        write!(f, "found a certificate with the fingerprint {seen}; expected {expected}")
+impl From<Rejection> for rustls::Error {
+    fn from(rejection: Rejection) -> Self {
+        CertificateError::Other(OtherError(Arc::new(rejection))).into()
     }
 }
-
-impl std::error::Error for OtherCertificate {}
 
 /// Why a handshake failed.
 fn handshake_failed(error: &io::Error) -> Error {
@@ -321,18 +315,14 @@ fn certificate_error(why: &CertificateError) -> Error {
     let message = match why {
         Why::Other(OtherError(other)) => {
             let message = other.to_string();
-            let cause = match other.downcast_ref() {
-                Some(BadSignature::OtherKey) => Cause::NoKey,
-                Some(BadSignature::ShortKey(_)) => Cause::WeakCertificate,
-                None if other.is::<OtherCertificate>() => Cause::Pin,
+            let (cause, message) = match other.downcast_ref() {
+                Some(Rejection::Pin { .. }) => (Cause::Pin, message),
+                Some(Rejection::OtherKey) => (Cause::NoKey, message),
+                Some(Rejection::ShortKey(_)) => (Cause::WeakCertificate, message),
                 None if message == OLD_CERTIFICATE => {
-                    let message = "the certificate is of X.509 version 1; expected 3";
-                    return Error::new(Cause::WeakCertificate, message);
+                    (Cause::WeakCertificate, "the certificate is of X.509 version 1; expected 3".into())
                 }
-                None => {
-                    let message = format!("the certificate is not accepted: {message}");
-                    return Error::new(Cause::Certificate, message);
-                }
+                None => (Cause::Certificate, format!("the certificate is not accepted: {message}")),
             };
             return Error::new(cause, message);
         }

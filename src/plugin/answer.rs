@@ -1,11 +1,8 @@
 //! A router's answer to one command of a plugin.
 
-pub use crate::routeros::client::Partial;
 use crate::routeros::client::Reply;
+pub use crate::routeros::client::{Answer, Partial};
 use crate::routeros::error::{Cause, Error};
-
-/// A router's answer to one command, or why there is none.
-pub type Answer = Result<Reply, Error>;
 
 /// The answer to a plugin's first command, which the plugin cannot do without.
 pub(super) fn first(answers: &[Answer]) -> Result<&Reply, Error> {

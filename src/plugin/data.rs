@@ -121,25 +121,20 @@ impl Data {
     /// The first rows, up to `max_bytes` bytes, and a message that says so. `None` if this data is never truncated.
     #[must_use]
     pub fn truncated(&self, max_bytes: usize) -> Option<(Self, String)> {
-        let (truncated, kept, of) = match self {
-            Self::Hotspot(hotspot) => {
-                let truncated = hotspot.truncated(max_bytes);
-                let kept = truncated.sessions.len();
-                (Self::Hotspot(truncated), kept, hotspot.sessions.len())
-            }
-            Self::Health(health) => {
-                let truncated = health.truncated(max_bytes);
-                let kept = truncated.sensors.len();
-                (Self::Health(truncated), kept, health.sensors.len())
-            }
-            Self::Listing(listing) => {
-                let truncated = listing.truncated(max_bytes);
-                let kept = truncated.table.rows.len();
-                (Self::Listing(truncated), kept, listing.table.rows.len())
-            }
+        let truncated = match self {
+            Self::Hotspot(hotspot) => Self::Hotspot(hotspot.truncated(max_bytes)),
+            Self::Health(health) => Self::Health(health.truncated(max_bytes)),
+            Self::Listing(listing) => Self::Listing(listing.truncated(max_bytes)),
             Self::Resource(_) => return None,
         };
-        Some((truncated, format!("{kept} of {of} rows are kept: the agent has no memory for more")))
+        let rows = |data: &Self| match data {
+            Self::Hotspot(hotspot) => hotspot.sessions.len(),
+            Self::Health(health) => health.sensors.len(),
+            Self::Listing(listing) => listing.table.rows.len(),
+            Self::Resource(_) => 0,
+        };
+        let (kept, all) = (rows(&truncated), rows(self));
+        Some((truncated, format!("{kept} of {all} rows are kept: the agent has no memory for more")))
     }
 
     /// The data after changes that a `listen` reported or the agent made itself; `None` if no plugin follows this data.

@@ -123,27 +123,22 @@ impl Health {
         let measured = [
             (
                 Quantity::Temperature,
-                Family::gauge(
-                    "mikrotik_health_temperature_celsius",
-                    "Temperature at a sensor of the router, in degrees Celsius. Absent while it is unknown.",
-                ),
+                "mikrotik_health_temperature_celsius",
+                "Temperature at a sensor of the router, in degrees Celsius. Absent while it is unknown.",
             ),
             (
                 Quantity::Voltage,
-                Family::gauge(
-                    "mikrotik_health_voltage_volts",
-                    "Voltage at a sensor of the router, in volts. Absent while it is unknown.",
-                ),
+                "mikrotik_health_voltage_volts",
+                "Voltage at a sensor of the router, in volts. Absent while it is unknown.",
             ),
             (
                 Quantity::FanSpeed,
-                Family::gauge(
-                    "mikrotik_health_fan_speed_rpm",
-                    "Speed of a fan of the router, in revolutions per minute. Absent while it is unknown.",
-                ),
+                "mikrotik_health_fan_speed_rpm",
+                "Speed of a fan of the router, in revolutions per minute. Absent while it is unknown.",
             ),
         ];
-        let families = measured.into_iter().map(|(quantity, mut family)| {
+        let families = measured.into_iter().map(|(quantity, name, help)| {
+            let mut family = Family::gauge(name, help);
             for sensor in &self.sensors {
                 if let Some((_, value)) = sensor.measure.filter(|(of, _)| *of == quantity) {
                     family.set_once([("sensor", &sensor.name)], value);

@@ -54,7 +54,7 @@ pub fn is_reserved(name: &str) -> bool {
 
 /// The type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Goes up and down, and is valid only while the router answers.
     Gauge,
     /// Only goes up, and stays valid while the router does not answer.
@@ -72,7 +72,7 @@ pub struct Family {
     /// The description, for people who build dashboards.
     pub help: Cow<'static, str>,
     /// The type.
-    pub kind: Kind,
+    pub kind: MetricKind,
     series: BTreeMap<Labels, Series>,
     /// The number of answers before this one.
     round: u64,
@@ -94,7 +94,7 @@ impl Family {
         Self {
             name: name.into(),
             help: help.into(),
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             series: BTreeMap::new(),
             round: 0,
             is_incomplete: false,
@@ -104,7 +104,7 @@ impl Family {
     /// A counter without series.
     #[must_use]
     pub fn counter(name: impl Into<Cow<'static, str>>, help: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind: Kind::Counter, ..Self::gauge(name, help) }
+        Self { kind: MetricKind::Counter, ..Self::gauge(name, help) }
     }
 
     /// The same with one series without labels, if its value is known.
@@ -121,7 +121,7 @@ impl Family {
     pub fn next_round(&mut self) {
         self.round += 1;
         self.is_incomplete = false;
-        if self.kind == Kind::Gauge {
+        if self.kind == MetricKind::Gauge {
             self.series.values_mut().for_each(|series| series.value = 0.0);
         }
     }

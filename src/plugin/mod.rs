@@ -34,7 +34,7 @@ pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, Used, User};
 pub use limits::MAX_ID;
-pub use metric::{Family, Kind, Labels, RESERVED, is_reserved};
+pub use metric::{Family, Labels, MetricKind, RESERVED, is_reserved};
 pub use resource::Resource;
 pub use table::Table;
 
@@ -61,36 +61,32 @@ impl Plugin {
         BUILT_IN.into_iter().find(|plugin| plugin.name() == name)
     }
 
+    /// The name, the title, and whether the rows are private.
+    fn description(&self) -> (&str, &str, bool) {
+        match self {
+            Self::Hotspot => ("hotspot", "Hotspot", true),
+            Self::Resource => ("resource", "Router", false),
+            Self::Health => ("health", "Health", false),
+            Self::Declared(declared) => (&declared.name, &declared.title, declared.private),
+        }
+    }
+
     /// The name in `collect`, in paths and in `/metrics`.
     #[must_use]
     pub fn name(&self) -> &str {
-        match self {
-            Self::Hotspot => "hotspot",
-            Self::Resource => "resource",
-            Self::Health => "health",
-            Self::Declared(declaration) => &declaration.name,
-        }
+        self.description().0
     }
 
     /// The heading on the page.
     #[must_use]
     pub fn title(&self) -> &str {
-        match self {
-            Self::Hotspot => "Hotspot",
-            Self::Resource => "Router",
-            Self::Health => "Health",
-            Self::Declared(declaration) => &declaration.title,
-        }
+        self.description().1
     }
 
     /// Whether the rows have personal details, which only the admin may see.
     #[must_use]
     pub fn private(&self) -> bool {
-        match self {
-            Self::Hotspot => true,
-            Self::Resource | Self::Health => false,
-            Self::Declared(declaration) => declaration.private,
-        }
+        self.description().2
     }
 
     /// The interval between reads; `None`: at each of the site's refreshes.

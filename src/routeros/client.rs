@@ -16,6 +16,7 @@
 //! multiplexer's limits. Past one of them the connection ends with at most [`MAX_REPLY`] and a sentence or two, except
 //! that an answer to a command with a [`Limit`] is truncated.
 
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,11 +26,12 @@ use smol::channel::{self, Receiver, Sender, WeakSender};
 use smol::future::{self, FutureExt};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
-pub use super::command::{Command, Limit, Partial, Reply};
+pub use super::command::{Answer, Command, Limit, Partial, Reply};
 use super::error::{Cause, Error};
+pub use super::in_flight::MAX_ROWS;
 use super::login::{self, LoginMethod};
-use super::multiplexer::{Answer, Multiplexer};
-pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_ROWS, MAX_UNSOLICITED};
+use super::multiplexer::Multiplexer;
+pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
 use super::wire::{Decoder, Sentence};
 use crate::memory::{Account, MAX_WAIT, Replies};
 use crate::net::connect::{self as net, Stream};
@@ -95,7 +97,7 @@ pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
 impl Client {
     /// Makes the answers of this connection draw on memory that all connections share.
     pub fn share(&self, replies: &Arc<Replies>) {
-        self.multiplexer().share(Account::new(replies.clone()));
+        self.multiplexer().account = Account::new(replies.clone());
     }
 
     /// Logs in by the configured method. There is no second attempt by the other one, because each is a line in the
@@ -144,14 +146,14 @@ impl Client {
     /// # Errors
     ///
     /// The router's refusal, `query_timeout`, or what ended the connection.
-    pub async fn call(&self, command: Command, timeout: Duration) -> Result<Reply, Error> {
+    pub async fn call(&self, command: Command, timeout: Duration) -> Answer {
         let answers = self.call_all(vec![command], timeout).await;
         answers.into_iter().next().unwrap_or_else(|| Err(ended()))
     }
 
     /// Sends all commands in one write and waits for every answer, each until nothing has arrived from the router for
     /// `timeout`. The answers are in the order of the commands.
-    pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Result<Reply, Error>> {
+    pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Answer> {
         self.call_all_probing(commands, timeout, None).await
     }
 
@@ -162,7 +164,7 @@ impl Client {
         commands: Vec<Command>,
         timeout: Duration,
         probe: Option<Command>,
-    ) -> Vec<Result<Reply, Error>> {
+    ) -> Vec<Answer> {
         let mut calls: Vec<(String, Call)> = Vec::with_capacity(commands.len());
         {
             // Under one lock, so that they are sent together.
@@ -187,7 +189,7 @@ impl Client {
     /// What this connection has cost so far.
     #[must_use]
     pub fn usage(&self) -> ConnectionUsage {
-        self.multiplexer().usage()
+        self.multiplexer().usage
     }
 
     /// Queues a sentence to be sent. It is sent whole or not at all, even if the caller stops waiting, because only
@@ -214,7 +216,7 @@ impl Client {
             let (received, probed) = {
                 let multiplexer = self.multiplexer();
                 let since = |at: Option<Instant>| at.filter(|at| *at > began);
-                (since(multiplexer.received_at()), since(multiplexer.probed_at()))
+                (since(multiplexer.received_at), since(multiplexer.probed_at))
             };
             let last = received.max(probed).unwrap_or(began);
             let until = (last + timeout).min(end);
@@ -257,13 +259,7 @@ struct Call {
 }
 
 impl Call {
-    async fn wait(
-        self,
-        path: &str,
-        began: Instant,
-        timeout: Duration,
-        probe: Option<&Command>,
-    ) -> Result<Reply, Error> {
+    async fn wait(self, path: &str, began: Instant, timeout: Duration, probe: Option<&Command>) -> Answer {
         let answered = async {
             // The sender is dropped only with the connection, which sends the reason first.
             self.answered.recv().await.unwrap_or_else(|_| Err(ended()))
@@ -291,7 +287,7 @@ impl Connection {
     pub async fn run(mut self) -> Error {
         let receiving = receive(&mut self.reader, &self.multiplexer, &self.wake);
         let sending = send(&mut self.writer, &self.multiplexer, &self.woken);
-        let error = future::or(receiving, sending).await;
+        let Err(error) = future::or(receiving, sending).await;
         lock(&self.multiplexer).end(&error);
         error
     }
@@ -303,11 +299,12 @@ impl Drop for Connection {
     }
 }
 
+/// Receives until the connection fails.
 async fn receive(
     stream: &mut (impl AsyncRead + Unpin),
     multiplexer: &Mutex<Multiplexer>,
     wake: &WeakSender<()>,
-) -> Error {
+) -> Result<Infallible, Error> {
     let mut decoder = Decoder::default();
     let mut bytes = vec![0; READ_SIZE];
     let mut is_first = true;
@@ -317,30 +314,23 @@ async fn receive(
             Ok(count) => count,
             // What TLS reports when the peer closes without an alert, as RouterOS does.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return lost(&error),
+            Err(error) => return Err(lost(&error)),
         };
         if count == 0 {
-            return closed("the router closed the connection");
+            return Err(closed("the router closed the connection"));
         }
         if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
-            return Error::speaks_tls();
+            return Err(Error::speaks_tls());
         }
         decoder.push(&bytes[..count]);
-        lock(multiplexer).note_received(count);
-        loop {
-            match decoder.next() {
-                Ok(Some(sentence)) => {
-                    if let Err(error) = lock(multiplexer).receive(sentence) {
-                        return error;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => return error.into(),
-            }
+        lock(multiplexer).usage.received_bytes += count as u64;
+        lock(multiplexer).received_at = Some(Instant::now());
+        while let Some(sentence) = decoder.next()? {
+            lock(multiplexer).receive(sentence)?;
         }
         lock(multiplexer).end_long_turn();
         // The multiplexer may have queued a `/cancel`.
-        if lock(multiplexer).has_outgoing()
+        if !lock(multiplexer).outgoing.is_empty()
             && let Some(wake) = wake.upgrade()
         {
             let _ = wake.try_send(());
@@ -355,12 +345,12 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     if !lock(multiplexer).needs_turn() {
         return;
     }
-    let replies = lock(multiplexer).account().replies();
+    let replies = lock(multiplexer).account.replies();
     let mut turn = pin!(replies.turn());
     let began = Instant::now();
     // The caller may give up meanwhile.
     while lock(multiplexer).needs_turn() {
-        lock(multiplexer).note_waiting();
+        lock(multiplexer).received_at = Some(Instant::now());
         let check = async {
             Timer::after(TURN_CHECK).await;
             None
@@ -374,25 +364,24 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     }
 }
 
+/// Sends until the connection fails or is not used any more.
 async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
     multiplexer: &Mutex<Multiplexer>,
     woken: &Receiver<()>,
-) -> Error {
+) -> Result<Infallible, Error> {
     while woken.recv().await.is_ok() {
-        let bytes = lock(multiplexer).take_outgoing();
-        // TLS buffers what is not flushed.
+        let bytes = std::mem::take(&mut lock(multiplexer).outgoing);
         let sent = async {
             stream.write_all(&bytes).await?;
+            // TLS buffers what is not flushed.
             stream.flush().await
         };
-        if let Err(error) = sent.await {
-            return lost(&error);
-        }
-        lock(multiplexer).note_sent(bytes.len());
+        sent.await.map_err(|error| lost(&error))?;
+        lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
     }
     // Every client is gone, so nobody waits for an answer.
-    closed("the connection is not used any more")
+    Err(closed("the connection is not used any more"))
 }
 
 fn closed(message: &str) -> Error {

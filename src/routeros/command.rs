@@ -63,7 +63,10 @@ impl Command {
     }
 }
 
-/// A router's answer to one command.
+/// A router's reply to a command, or why there is none.
+pub type Answer = Result<Reply, Error>;
+
+/// A router's reply to one command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The `!re` sentences in their order.

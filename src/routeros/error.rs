@@ -73,22 +73,16 @@ impl Cause {
     /// Whether it comes and goes with the link and the router. The others stay until somebody fixes them.
     #[must_use]
     pub fn is_passing(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::Dns
-            | Self::Refused
-            | Self::Unreachable
-            | Self::ConnectTimeout
-            | Self::Closed
-            | Self::QueryTimeout
-            | Self::Rebooting => true,
-            Self::Tls
-            | Self::TlsNoCertificate
-            | Self::TlsPin
-            | Self::Auth
-            | Self::Permission
-            | Self::Unsupported
-            | Self::Protocol => false,
-        }
+                | Self::Refused
+                | Self::Unreachable
+                | Self::ConnectTimeout
+                | Self::Closed
+                | Self::QueryTimeout
+                | Self::Rebooting
+        )
     }
 
     /// What the operator can do, naming the RouterOS command where there is one.

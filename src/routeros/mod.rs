@@ -7,6 +7,7 @@ pub mod client;
 pub mod codepage;
 mod command;
 pub mod error;
+mod in_flight;
 pub mod listen;
 pub mod login;
 mod multiplexer;

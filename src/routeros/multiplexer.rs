@@ -12,21 +12,16 @@ use std::time::Instant;
 
 use smol::channel::Sender;
 
-use super::command::{Command, Limit, Reply};
-use super::error::{Cause, Error, Trap, sanitize};
+use super::command::{Answer, Command, Limit, Reply};
+use super::error::{Cause, Error, sanitize};
+use super::in_flight::{InFlight, MAX_ROWS, PendingChanges, PendingReply, protocol};
 use super::value;
 use super::wire::Sentence;
 use crate::memory::{Account, Held, Turn};
 
-/// Most rows of one answer: a few times the largest hotspot known, and as many as still fit a response of the agent.
-pub const MAX_ROWS: usize = 16_384;
-
 /// Most memory of all answers in flight over one connection, in bytes. 10,000 active users with all their columns take
 /// half of it.
 pub const MAX_REPLY: usize = 8 * 1024 * 1024;
-
-/// Most traps kept of one answer. An unknown menu gives two.
-const MAX_TRAPS: usize = 8;
 
 /// Most sentences in a row that answer nothing asked. Some arrive after a `/cancel` or a deadline, as many as the rows
 /// of one answer at most.
@@ -66,54 +61,21 @@ pub(super) struct Multiplexer {
     /// Commands whose answer has not ended, by tag. A login has no tag.
     in_flight: BTreeMap<Option<u64>, InFlight>,
     /// Bytes to be sent: whole sentences in their order.
-    outgoing: Vec<u8>,
+    pub(super) outgoing: Vec<u8>,
     /// Why no more commands are accepted.
     ended: Option<Error>,
     /// Unsolicited sentences since the last that answered something.
     unsolicited_run: usize,
-    /// When bytes last arrived from the router.
-    received_at: Option<Instant>,
-    /// When the last probe was sent to a silent router.
-    probed_at: Option<Instant>,
-    usage: ConnectionUsage,
+    /// When bytes last arrived from the router, or when it was last not read for lack of a turn, which does not count as
+    /// the router's silence.
+    pub(super) received_at: Option<Instant>,
+    /// When the last probe was sent to a silent router, for all commands together.
+    pub(super) probed_at: Option<Instant>,
+    pub(super) usage: ConnectionUsage,
     /// What the answers of this connection take of the memory that all connections share.
-    account: Arc<Account>,
+    pub(super) account: Arc<Account>,
     /// The turn of this connection, which lasts until its large answers are dropped.
     turn: Weak<Turn>,
-}
-
-/// A command's outcome.
-pub(super) type Answer = Result<Reply, Error>;
-
-/// What happens to the sentences of an answer.
-#[derive(Debug)]
-enum InFlight {
-    /// They are collected.
-    Reply(PendingReply),
-    /// They are changes of a menu.
-    Listen(PendingChanges),
-    /// They are dropped because the answer was truncated; so many were until now.
-    Truncated(usize),
-}
-
-#[derive(Debug)]
-struct PendingReply {
-    /// What has arrived so far, and what that takes of the memory.
-    reply: Reply,
-    limit: Option<Limit>,
-    began: Instant,
-    answer: Sender<Answer>,
-}
-
-/// Changes of a menu that were not taken yet.
-#[derive(Debug)]
-struct PendingChanges {
-    changes: Vec<Sentence>,
-    held: Held,
-    traps: Vec<Trap>,
-    /// Why no more changes arrive.
-    ended: Option<Error>,
-    wake: Sender<()>,
 }
 
 impl Multiplexer {
@@ -181,12 +143,10 @@ impl Multiplexer {
 
     /// Forgets a command whose caller is gone. Its answer may have any length if it has a limit.
     pub(super) fn forget(&mut self, tag: Option<u64>) {
-        if let Some(InFlight::Reply(pending)) = self.in_flight.get(&tag) {
-            let has_limit = pending.limit.is_some();
-            self.in_flight.remove(&tag);
-            if has_limit {
-                self.drop_rest(tag);
-            }
+        match self.in_flight.get(&tag) {
+            Some(InFlight::Reply(PendingReply { limit: Some(_), .. })) => self.drop_rest(tag),
+            Some(InFlight::Reply(_)) => drop(self.in_flight.remove(&tag)),
+            _ => {}
         }
     }
 
@@ -218,57 +178,15 @@ impl Multiplexer {
         matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. })))
     }
 
-    /// Whether there is something to send.
-    pub(super) fn has_outgoing(&self) -> bool {
-        !self.outgoing.is_empty()
-    }
-
-    /// Takes what is to be sent.
-    pub(super) fn take_outgoing(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.outgoing)
-    }
-
-    pub(super) fn note_sent(&mut self, bytes: usize) {
-        self.usage.sent_bytes += bytes as u64;
-    }
-
-    pub(super) fn note_received(&mut self, bytes: usize) {
-        self.usage.received_bytes += bytes as u64;
-        self.received_at = Some(Instant::now());
-    }
-
-    /// Notes that the connection is not read for now, so that it does not count as the router's silence.
-    pub(super) fn note_waiting(&mut self) {
-        self.received_at = Some(Instant::now());
-    }
-
-    /// When bytes last arrived from the router.
-    pub(super) fn received_at(&self) -> Option<Instant> {
-        self.received_at
-    }
-
-    /// When a silent router was last probed, for all commands together.
-    pub(super) fn probed_at(&self) -> Option<Instant> {
-        self.probed_at
-    }
-
-    pub(super) fn usage(&self) -> ConnectionUsage {
-        self.usage
-    }
-
     /// Ends the connection: each command without an answer gets the error, and so does each later one.
     pub(super) fn end(&mut self, error: &Error) {
-        self.in_flight.retain(|_, in_flight| match in_flight {
-            InFlight::Reply(pending) => {
-                let _ = pending.answer.try_send(Err(error.clone()));
-                false
+        self.in_flight.retain(|_, in_flight| {
+            match in_flight {
+                InFlight::Reply(pending) => drop(pending.answer.try_send(Err(error.clone()))),
+                InFlight::Listen(pending) => pending.end(error),
+                InFlight::Truncated(_) => {}
             }
-            InFlight::Listen(pending) => {
-                pending.ended.get_or_insert_with(|| error.clone());
-                let _ = pending.wake.try_send(());
-                true
-            }
-            InFlight::Truncated(_) => false,
+            matches!(in_flight, InFlight::Listen(_))
         });
         self.ended.get_or_insert_with(|| error.clone());
     }
@@ -289,74 +207,50 @@ impl Multiplexer {
                 self.unsolicited_run = 0;
                 pending.held.add(sentence.cost());
                 pending.receive(sentence)?;
-                self.hold_within_limits()
+                return self.hold_within_limits();
+            }
+            Some(InFlight::Reply(pending)) if pending.is_full(&sentence) => {
+                self.unsolicited_run = 0;
+                self.truncate(tag, false);
             }
             Some(InFlight::Reply(pending)) => {
                 self.unsolicited_run = 0;
-                if pending.is_full(&sentence) {
-                    self.truncate(tag, false);
-                    return Ok(());
-                }
                 pending.reply.held.add(sentence.cost());
                 self.hold_within_limits()?;
-                self.collect(tag, sentence)
+                // The limits may just have truncated this reply.
+                if let Some(InFlight::Reply(pending)) = self.in_flight.get_mut(&tag)
+                    && pending.receive(sentence)?
+                {
+                    self.answer(tag);
+                }
             }
             Some(InFlight::Truncated(dropped)) => {
-                *dropped += 1;
                 self.usage.unsolicited += 1;
+                *dropped += 1;
                 if *dropped > MAX_DROPPED {
-                    return Err(protocol(format!(
-                        "an answer went on for {MAX_DROPPED} sentences after its /cancel"
-                    )));
+                    let message = format!("an answer went on for {MAX_DROPPED} sentences after its /cancel");
+                    return Err(protocol(message));
                 }
                 if sentence.first() == b"!done" {
                     self.in_flight.remove(&tag);
                 }
-                Ok(())
             }
             None => {
                 self.usage.unsolicited += 1;
                 self.unsolicited_run += 1;
                 if self.unsolicited_run > MAX_UNSOLICITED {
-                    return Err(protocol(format!(
-                        "{MAX_UNSOLICITED} sentences came that answer nothing asked"
-                    )));
+                    return Err(protocol(format!("{MAX_UNSOLICITED} sentences answer nothing asked")));
                 }
-                Ok(())
             }
-        }
-    }
-
-    /// Adds a sentence to the reply with this tag.
-    fn collect(&mut self, tag: Option<u64>, sentence: Sentence) -> Result<(), Error> {
-        // The reply may just have been truncated.
-        let Some(InFlight::Reply(PendingReply { reply, .. })) = self.in_flight.get_mut(&tag) else {
-            return Ok(());
-        };
-        match sentence.first() {
-            b"!re" if reply.rows.len() == MAX_ROWS => {
-                return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
-            }
-            b"!re" => reply.rows.push(sentence),
-            b"!trap" => note_trap(&mut reply.traps, &sentence),
-            b"!empty" => {}
-            b"!done" => {
-                reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
-                self.answer(tag);
-            }
-            other => return Err(unknown_reply(other)),
         }
         Ok(())
     }
 
     /// Sends the reply with this tag to its caller.
     fn answer(&mut self, tag: Option<u64>) {
-        if let Some(InFlight::Reply(PendingReply { mut reply, began, answer, .. })) =
-            self.in_flight.remove(&tag)
-        {
-            reply.took = began.elapsed();
+        if let Some(InFlight::Reply(pending)) = self.in_flight.remove(&tag) {
             self.usage.answered += 1;
-            let _ = answer.try_send(Ok(reply));
+            pending.finish();
         }
     }
 
@@ -388,7 +282,7 @@ impl Multiplexer {
     /// Holds all that is in flight within [`MAX_REPLY`]: the largest answer with a limit of its own makes room for the
     /// others. If the shared memory is full, any answer does.
     fn hold_within_limits(&mut self) -> Result<(), Error> {
-        let is_within = self.costs().sum::<usize>() <= MAX_REPLY;
+        let is_within = self.in_flight.values().map(InFlight::cost).sum::<usize>() <= MAX_REPLY;
         if is_within && !self.account.is_full(self.largest()) || self.truncate_largest(is_within) {
             return Ok(());
         }
@@ -399,17 +293,8 @@ impl Multiplexer {
         }))
     }
 
-    /// What each answer and each `listen` takes so far, in bytes.
-    fn costs(&self) -> impl Iterator<Item = usize> {
-        self.in_flight.values().map(|in_flight| match in_flight {
-            InFlight::Reply(pending) => pending.reply.held.bytes(),
-            InFlight::Listen(pending) => pending.held.bytes(),
-            InFlight::Truncated(_) => 0,
-        })
-    }
-
     fn largest(&self) -> usize {
-        self.costs().max().unwrap_or_default()
+        self.in_flight.values().map(InFlight::cost).max().unwrap_or_default()
     }
 
     /// Truncates the largest answer that has a limit, or if the shared memory is full, the largest of all that are not
@@ -427,16 +312,6 @@ impl Multiplexer {
         true
     }
 
-    /// Makes the answers draw on this share of the memory.
-    pub(super) fn share(&mut self, account: Arc<Account>) {
-        self.account = account;
-    }
-
-    /// The share of the memory that the answers draw on.
-    pub(super) fn account(&self) -> &Arc<Account> {
-        &self.account
-    }
-
     /// Whether the connection must not be read before it gets a turn.
     pub(super) fn needs_turn(&self) -> bool {
         self.account.needs_turn(self.largest()) && self.turn.strong_count() == 0
@@ -446,12 +321,8 @@ impl Multiplexer {
     pub(super) fn begin_turn(&mut self, turn: Turn) {
         let turn = Arc::new(turn);
         self.turn = Arc::downgrade(&turn);
-        for in_flight in self.in_flight.values_mut() {
-            match in_flight {
-                InFlight::Reply(pending) => pending.reply.held.keep(turn.clone()),
-                InFlight::Listen(pending) => pending.held.keep(turn.clone()),
-                InFlight::Truncated(_) => {}
-            }
+        for held in self.in_flight.values_mut().filter_map(InFlight::held) {
+            held.keep(turn.clone());
         }
     }
 
@@ -464,64 +335,11 @@ impl Multiplexer {
     }
 }
 
-impl PendingReply {
-    /// Whether this sentence would pass the answer's own limit.
-    fn is_full(&self, sentence: &Sentence) -> bool {
-        self.limit.is_some_and(|limit| match sentence.first() {
-            b"!done" => false,
-            b"!re" if self.reply.rows.len() == limit.rows => true,
-            _ => self.reply.held.bytes() + sentence.cost() > limit.bytes,
-        })
-    }
-}
-
-impl PendingChanges {
-    fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
-        match sentence.first() {
-            b"!re" => self.changes.push(sentence),
-            b"!trap" => note_trap(&mut self.traps, &sentence),
-            b"!empty" => {}
-            b"!done" => {
-                // A `listen` never ends by itself: without a trap, somebody has cancelled it.
-                let ended = if self.traps.is_empty() {
-                    Error::new(Cause::Closed, "the router ended the listen")
-                } else {
-                    std::mem::take(&mut self.traps).into()
-                };
-                self.ended.get_or_insert(ended);
-            }
-            other => return Err(unknown_reply(other)),
-        }
-        let _ = self.wake.try_send(());
-        Ok(())
-    }
-}
-
 /// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.
 fn fatal(sentence: &Sentence) -> Error {
     let reason = sentence.get("message").or_else(|| sentence.words().nth(1)).unwrap_or(b"no reason given");
     let reason = sanitize(reason);
-    let cause = if reason.contains("before login") || reason.contains("not logged in") {
-        Cause::Auth
-    } else {
-        Cause::Closed
-    };
+    let is_login = reason.contains("before login") || reason.contains("not logged in");
+    let cause = if is_login { Cause::Auth } else { Cause::Closed };
     Error::new(cause, format!("the router ended the session: {reason}"))
-}
-
-fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
-    if traps.len() < MAX_TRAPS {
-        traps.push(Trap { message: sanitize(sentence.get("message").unwrap_or_default()) });
-    }
-}
-
-fn unknown_reply(kind: &[u8]) -> Error {
-    protocol(format!(
-        "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
-        sanitize(kind)
-    ))
-}
-
-fn protocol(message: String) -> Error {
-    Error::new(Cause::Protocol, message)
 }

@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn names(due: &[Plugin]) -> String {
-        due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
+        due.iter().map(Plugin::name).collect::<Vec<_>>().join(" ")
     }
 
     /// Lets time go on for so many seconds; what was read when.

@@ -225,7 +225,7 @@ impl<'s> SiteSession<'s> {
         if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
             self.listen_tracker.begin(self.client);
         }
-        let asked: Vec<Vec<Command>> = due.iter().map(|plugin| plugin.commands()).collect();
+        let asked: Vec<Vec<Command>> = due.iter().map(Plugin::commands).collect();
         let mut counts = due.iter().enumerate().filter_map(|(at, plugin)| Some((at, plugin.count()?)));
         let count = if self.row_check.is_due() { counts.next() } else { None };
         let more = count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]);

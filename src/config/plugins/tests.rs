@@ -53,7 +53,7 @@ fn a_declaration_is_read_with_its_defaults() {
         "b_2": (menu: "/ppp/active", columns: ["service"], query: [], metrics: []),
         "unused": (menu: "/a", columns: ["b"]),"##;
     let config = parse_file(full, "\"leases\", \"health\", \"b_2\"").unwrap();
-    let names: Vec<&str> = config.sites[0].plugins.iter().map(|plugin| plugin.name()).collect();
+    let names: Vec<&str> = config.sites[0].plugins.iter().map(crate::plugin::Plugin::name).collect();
     assert_eq!(names, ["leases", "health", "b_2"]);
     let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let metric =

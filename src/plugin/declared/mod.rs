@@ -127,16 +127,20 @@ pub(super) fn read(
         ..Listing::default()
     };
     for metric in &declaration.metrics {
+        let help = declaration.help(metric).into();
         if let Measure::Counter(column) = &metric.measure {
             let known = before.counters.iter().find(|counter| counter.metric == *metric).cloned();
             let mut counter = known.unwrap_or_else(|| Counter::new(metric.clone()));
-            counter.total.help = declaration.help(metric).into();
+            counter.total.help = help;
             counter.count(column, &rows, is_complete, context);
             listing.counters.push(counter);
         } else if is_complete {
             // The sum of a part would be taken for that of the whole.
-            let known = before.gauges.iter().find(|family| family.name == metric.name);
-            listing.gauges.push(gauge(declaration, metric, &rows, context, known));
+            let known = before.gauges.iter().find(|family| family.name == metric.name).cloned();
+            let mut gauge = known.unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
+            gauge.help = help;
+            measure(&mut gauge, metric, &rows, context);
+            listing.gauges.push(gauge);
         }
     }
     if !is_complete {
@@ -145,32 +149,19 @@ pub(super) fn read(
     Ok(listing)
 }
 
-/// A gauge of these rows. Labels that only the gauge `before` has are 0.
-fn gauge(
-    declaration: &Declaration,
-    metric: &Metric,
-    rows: &[&Sentence],
-    context: &Context,
-    before: Option<&Family>,
-) -> Family {
-    let help = declaration.help(metric);
-    let mut family = before.cloned().unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
-    family.help = help.into();
-    family.next_round();
+/// Measures these rows. Labels that only an earlier answer had are 0.
+fn measure(gauge: &mut Family, metric: &Metric, rows: &[&Sentence], context: &Context) {
+    gauge.next_round();
     for row in rows {
-        let value = match &metric.measure {
-            Measure::Rows => Some(1.0),
-            Measure::Gauge(column) | Measure::Counter(column) => number_of(row, column),
-        };
+        let value = metric.measure.column().map_or(Some(1.0), |column| number_of(row, column));
         let labels = metric.labels_of(row, context);
         match value {
-            Some(value) => family.add(labels, value),
+            Some(value) => gauge.add(labels, value),
             // The row is there, so 0 would be wrong.
-            None => family.remove_stale(labels),
+            None => gauge.remove_stale(labels),
         }
     }
     if metric.measure == Measure::Rows && metric.labels.is_empty() {
-        family.add([("", ""); 0], 0.0);
+        gauge.add([("", ""); 0], 0.0);
     }
-    family
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::clock::Moment;
-use crate::plugin::{Data, Kind, Plugin};
+use crate::plugin::{Data, MetricKind, Plugin};
 use crate::routeros::client::Command;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
@@ -294,8 +294,8 @@ fn the_help_of_a_metric_is_one_line() {
     );
     let private = Declaration { private: true, ..declaration };
     assert_eq!(private.help(&private.metrics[0]), "Rows of /queue/simple.", "viewers may read it");
-    let kinds: Vec<Kind> = read(reply(&[]), None).families().iter().map(|family| family.kind).collect();
-    assert_eq!(kinds, [Kind::Gauge, Kind::Gauge, Kind::Gauge, Kind::Counter]);
+    let kinds: Vec<MetricKind> = read(reply(&[]), None).families().iter().map(|family| family.kind).collect();
+    assert_eq!(kinds, [MetricKind::Gauge, MetricKind::Gauge, MetricKind::Gauge, MetricKind::Counter]);
 }
 
 #[test]

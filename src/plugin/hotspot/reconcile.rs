@@ -181,15 +181,14 @@ impl Hotspot {
                 }
                 continue;
             }
-            let seen = seen.map(Arc::new);
-            let since = before.get(&id).filter(|discrepancy| discrepancy.is_about(seen.as_deref(), context));
+            let since = before.get(&id).filter(|discrepancy| discrepancy.is_about(seen.as_ref(), context));
             let since = since.map_or(context.now, |discrepancy| discrepancy.since);
             let counts = match context.following {
                 Following::No | Following::Begun(_) => !touched.contains(&id),
                 Following::On => context.now.since(since) >= CONFIRMED_AFTER,
             };
             if !counts {
-                table.hotspot.discrepancies.insert(id, Discrepancy { seen, since });
+                table.hotspot.discrepancies.insert(id, Discrepancy { seen: seen.map(Arc::new), since });
                 continue;
             }
             if matches!(context.following, Following::On) {
@@ -200,8 +199,8 @@ impl Hotspot {
             }
             match seen {
                 // A session in the first answer logged in before the agent counted.
-                Some(session) if is_first => table.update(Session::clone(&session)),
-                Some(session) => table.record_login(Session::clone(&session)),
+                Some(session) if is_first => table.update(session),
+                Some(session) => table.record_login(session),
                 None => {}
             }
         }

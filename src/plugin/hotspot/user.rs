@@ -60,24 +60,21 @@ impl User {
     /// What it has used, including its active ones of these sessions, which the router adds only when they end.
     #[must_use]
     pub fn used<'s>(&self, sessions: impl IntoIterator<Item = &'s Session>) -> Used {
-        let counted = Used {
-            sessions: 0,
-            uptime: self.uptime.unwrap_or_default(),
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-        };
+        let (uptime, bytes_in, bytes_out) = (self.uptime.unwrap_or_default(), self.bytes_in, self.bytes_out);
+        let mut used = Used { sessions: 0, uptime, bytes_in, bytes_out };
         // Users of other servers may have the same name.
         let is_own = |session: &&Session| match (&self.server, &session.server) {
             _ if session.user != self.name => false,
             (Some(own), Some(at)) => own == "all" || own == at,
             _ => true,
         };
-        sessions.into_iter().filter(is_own).fold(counted, |used, session| Used {
-            sessions: used.sessions + 1,
-            uptime: used.uptime.saturating_add(session.uptime.unwrap_or_default()),
-            bytes_in: used.bytes_in.saturating_add(session.bytes_in),
-            bytes_out: used.bytes_out.saturating_add(session.bytes_out),
-        })
+        for session in sessions.into_iter().filter(is_own) {
+            used.sessions += 1;
+            used.uptime = used.uptime.saturating_add(session.uptime.unwrap_or_default());
+            used.bytes_in = used.bytes_in.saturating_add(session.bytes_in);
+            used.bytes_out = used.bytes_out.saturating_add(session.bytes_out);
+        }
+        used
     }
 
     /// The user of a row.

@@ -1,0 +1,147 @@
+//! A command in flight: what has arrived of its answer so far.
+
+use std::time::Instant;
+
+use smol::channel::Sender;
+
+use super::command::{Answer, Limit, Reply};
+use super::error::{Cause, Error, Trap, sanitize};
+use super::wire::Sentence;
+use crate::memory::Held;
+
+/// Most rows of one answer: a few times the largest hotspot known, and as many as still fit a response of the agent.
+pub const MAX_ROWS: usize = 16_384;
+
+/// Most traps kept of one answer. An unknown menu gives two.
+const MAX_TRAPS: usize = 8;
+
+/// What happens to the sentences of an answer.
+#[derive(Debug)]
+pub(super) enum InFlight {
+    /// They are collected.
+    Reply(PendingReply),
+    /// They are changes of a menu.
+    Listen(PendingChanges),
+    /// They are dropped because the answer was truncated; the number dropped so far.
+    Truncated(usize),
+}
+
+impl InFlight {
+    /// What it takes of the shared memory.
+    pub(super) fn held(&mut self) -> Option<&mut Held> {
+        match self {
+            Self::Reply(pending) => Some(&mut pending.reply.held),
+            Self::Listen(pending) => Some(&mut pending.held),
+            Self::Truncated(_) => None,
+        }
+    }
+
+    /// What it takes of the shared memory, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Reply(pending) => pending.reply.held.bytes(),
+            Self::Listen(pending) => pending.held.bytes(),
+            Self::Truncated(_) => 0,
+        }
+    }
+}
+
+/// A reply that has not ended.
+#[derive(Debug)]
+pub(super) struct PendingReply {
+    pub(super) reply: Reply,
+    pub(super) limit: Option<Limit>,
+    pub(super) began: Instant,
+    pub(super) answer: Sender<Answer>,
+}
+
+impl PendingReply {
+    /// Whether this sentence would pass the answer's own limit.
+    pub(super) fn is_full(&self, sentence: &Sentence) -> bool {
+        self.limit.is_some_and(|limit| match sentence.first() {
+            b"!done" => false,
+            b"!re" if self.reply.rows.len() == limit.rows => true,
+            _ => self.reply.held.bytes() + sentence.cost() > limit.bytes,
+        })
+    }
+
+    /// Adds a sentence. Returns whether it was the last.
+    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<bool, Error> {
+        match sentence.first() {
+            b"!re" if self.reply.rows.len() == MAX_ROWS => {
+                return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
+            }
+            b"!re" => self.reply.rows.push(sentence),
+            b"!trap" => note_trap(&mut self.reply.traps, &sentence),
+            b"!empty" => {}
+            b"!done" => {
+                self.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
+                return Ok(true);
+            }
+            other => return Err(unknown_reply(other)),
+        }
+        Ok(false)
+    }
+
+    /// Sends the reply to the caller.
+    pub(super) fn finish(mut self) {
+        self.reply.took = self.began.elapsed();
+        let _ = self.answer.try_send(Ok(self.reply));
+    }
+}
+
+/// Changes of a menu that were not taken yet.
+#[derive(Debug)]
+pub(super) struct PendingChanges {
+    pub(super) changes: Vec<Sentence>,
+    pub(super) held: Held,
+    pub(super) traps: Vec<Trap>,
+    /// Why no more changes arrive.
+    pub(super) ended: Option<Error>,
+    pub(super) wake: Sender<()>,
+}
+
+impl PendingChanges {
+    /// Adds a sentence.
+    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
+        match sentence.first() {
+            b"!re" => self.changes.push(sentence),
+            b"!trap" => note_trap(&mut self.traps, &sentence),
+            b"!empty" => {}
+            // A `listen` never ends by itself: without a trap, somebody has cancelled it.
+            b"!done" if self.traps.is_empty() => {
+                self.end(&Error::new(Cause::Closed, "the router ended the listen"));
+            }
+            b"!done" => {
+                let traps = std::mem::take(&mut self.traps);
+                self.end(&traps.into());
+            }
+            other => return Err(unknown_reply(other)),
+        }
+        let _ = self.wake.try_send(());
+        Ok(())
+    }
+
+    /// Ends the changes, unless they have ended before.
+    pub(super) fn end(&mut self, error: &Error) {
+        self.ended.get_or_insert_with(|| error.clone());
+        let _ = self.wake.try_send(());
+    }
+}
+
+fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
+    if traps.len() < MAX_TRAPS {
+        traps.push(Trap { message: sanitize(sentence.get("message").unwrap_or_default()) });
+    }
+}
+
+fn unknown_reply(kind: &[u8]) -> Error {
+    protocol(format!(
+        "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
+        sanitize(kind)
+    ))
+}
+
+pub(super) fn protocol(message: String) -> Error {
+    Error::new(Cause::Protocol, message)
+}
