@@ -202,7 +202,7 @@ impl Routes {
                 // A proxy that gathers answers would hold events back.
                 return Ok(Reply::Events(
                     head.with("X-Accel-Buffering", "no"),
-                    self.events.follow().into_stream(),
+                    self.events.subscribe().into_stream(),
                 ));
             }
             Asked::Kick(key) => {

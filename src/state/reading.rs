@@ -172,12 +172,14 @@ impl Reading {
         Some(if is_whole { partial } else { error::without_words(partial) })
     }
 
-    /// Keeps no more than so many bytes of the data. Gives why it is a part from now on, where it is.
-    pub(super) fn cut(&mut self, most: usize) -> Option<&str> {
-        let (data, why) = self.data.as_ref().filter(|_| self.cost > most)?.cut(most)?;
-        self.cost = data.cost();
-        self.data = Some(Arc::new(data));
-        Some(self.partial.insert(why))
+    /// Truncates the data to this many bytes, after which it is partial.
+    pub(super) fn truncate(&mut self, max_bytes: usize) {
+        let data = self.data.as_ref().filter(|_| self.cost > max_bytes);
+        if let Some((data, reason)) = data.and_then(|data| data.cut(max_bytes)) {
+            self.cost = data.cost();
+            self.data = Some(Arc::new(data));
+            self.partial = Some(reason);
+        }
     }
 
     /// How it stands, by whether its router is `online`.

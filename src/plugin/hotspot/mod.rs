@@ -111,6 +111,12 @@ impl Hotspot {
         !self.doubts.is_empty()
     }
 
+    /// Whether sessions are missing because there is no memory for them.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
         self.sessions.iter().map(session_cost).sum::<usize>()
