@@ -99,24 +99,23 @@ struct Pending {
     /// When to render them; `None` if there are none.
     due: Option<Instant>,
     has_reload: bool,
-    /// Whether all sites may have changed.
-    is_everything: bool,
     sites: BTreeSet<String>,
 }
 
 impl Pending {
     fn add(&mut self, event: &StoreEvent) {
-        match event {
-            StoreEvent::SiteAdded(site) => drop(self.sites.insert(site.key.clone())),
-            StoreEvent::SiteChanged(change) => drop(self.sites.insert(change.new.key.clone())),
-            StoreEvent::SiteRemoved(_) => {}
-            StoreEvent::ConfigReloaded => self.has_reload = true,
-            StoreEvent::Resync(_) => (self.has_reload, self.is_everything) = (true, true),
-        }
+        let sites: &[Arc<SiteState>] = match event {
+            StoreEvent::SiteAdded(site) => std::slice::from_ref(site),
+            StoreEvent::SiteChanged(change) => std::slice::from_ref(&change.new),
+            StoreEvent::Resync(snapshot) => &snapshot.sites,
+            StoreEvent::SiteRemoved(_) | StoreEvent::ConfigReloaded => &[],
+        };
+        self.sites.extend(sites.iter().map(|site| site.key.clone()));
+        self.has_reload |= matches!(event, StoreEvent::ConfigReloaded | StoreEvent::Resync(_));
     }
 
     fn render(&self, snapshot: &Snapshot) -> Batch {
-        let changed = |site: &&Arc<SiteState>| self.is_everything || self.sites.contains(&site.key);
+        let changed = |site: &&Arc<SiteState>| self.sites.contains(&site.key);
         render(snapshot, snapshot.sites.iter().filter(changed), self.has_reload)
     }
 }
