@@ -69,7 +69,7 @@ impl SiteLog {
         let mut lines = Vec::new();
         for site in &snapshot.sites {
             let reported = self.sites.entry(site.key.clone()).or_default();
-            let line = match &site.link {
+            let line = match &site.connection {
                 ConnectionState::Connecting => continue,
                 ConnectionState::Online { .. } => online(site, site.address().unwrap_or_default(), None),
                 ConnectionState::Offline { error, .. } => offline(site, error),

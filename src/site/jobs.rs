@@ -203,7 +203,7 @@ impl Jobs {
         let client = self.client_slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| {
             let snapshot = self.store.snapshot();
-            let error = match snapshot.site(&self.config.key).map(|site| &site.link) {
+            let error = match snapshot.site(&self.config.key).map(|site| &site.connection) {
                 Some(ConnectionState::Offline { error, .. }) => error.clone(),
                 _ => Error::new(Cause::Unreachable, "the router has not answered yet"),
             };

@@ -433,7 +433,7 @@ mod tests {
                     tests: tests_receiver,
                 };
                 let site = Site::start(config, store.clone(), orders, Arc::default());
-                wait("the site was tried", || !store.snapshot().sites[0].events.is_empty());
+                wait("the site was tried", || !store.snapshot().sites[0].connection_events.is_empty());
                 let mut kept = (Some(refreshes), Some(errands), Some(tests));
                 match closed {
                     "refreshes" => kept.0 = None,

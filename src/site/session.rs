@@ -318,7 +318,7 @@ impl<'s> SiteSession<'s> {
             sent_bytes: now.sent_bytes - before.sent_bytes,
             received_bytes: now.received_bytes - before.received_bytes,
             commands: now.commands - before.commands,
-            stray_replies: now.stray - before.stray,
+            unsolicited_replies: now.stray - before.stray,
             ..Usage::default()
         }
     }

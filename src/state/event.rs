@@ -170,7 +170,7 @@ fn connection_events(old: &SiteState, new: &SiteState) -> Vec<SiteEvent> {
     if let Some(booted) = new.rebooted.filter(|booted| old.rebooted != Some(*booted)) {
         events.push(SiteEvent::Rebooted { booted });
     }
-    match (&old.link, &new.link) {
+    match (&old.connection, &new.connection) {
         (Online { since: old, .. }, Online { since, .. }) if old == since => {}
         (_, Online { since, .. }) => {
             let host = new.address().unwrap_or_default().to_string();

@@ -51,13 +51,13 @@ pub struct SiteState {
     /// The interval between refreshes.
     pub refresh: Duration,
     /// Whether the router answers.
-    pub link: ConnectionState,
+    pub connection: ConnectionState,
     /// The addresses of the router, in the order in which they are tried.
     pub hosts: Vec<Host>,
     /// One for each plugin of the site, in the order of the file.
     pub readings: Vec<Reading>,
     /// The latest connections and losses, newest last.
-    pub events: VecDeque<ConnectionEvent>,
+    pub connection_events: VecDeque<ConnectionEvent>,
     /// The agent's overhead on the router since the agent's start.
     pub usage: Usage,
     /// Sessions that the admin ended through this agent.
@@ -129,7 +129,7 @@ pub struct Usage {
     /// Logins it accepted. RouterOS logs each.
     pub logins: u64,
     /// Replies that were late, or that no command asked for.
-    pub stray_replies: u64,
+    pub unsolicited_replies: u64,
     /// The duration of the last refresh.
     pub reply_time: Option<Duration>,
 }
@@ -141,7 +141,7 @@ impl Usage {
         self.received_bytes += more.received_bytes;
         self.commands += more.commands;
         self.logins += more.logins;
-        self.stray_replies += more.stray_replies;
+        self.unsolicited_replies += more.unsolicited_replies;
     }
 }
 
@@ -159,10 +159,10 @@ impl SiteState {
             key: key.into(),
             name: name.into(),
             refresh,
-            link: ConnectionState::Connecting,
+            connection: ConnectionState::Connecting,
             hosts: hosts.into_iter().map(|address| Host { address, error: None }).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
-            events: VecDeque::new(),
+            connection_events: VecDeque::new(),
             usage: Usage::default(),
             kicks: 0,
             last_kick: None,
@@ -195,13 +195,13 @@ impl SiteState {
 
     /// Resets the connection state, because the configuration requires another connection.
     pub fn reset_connection(&mut self) {
-        self.link = ConnectionState::Connecting;
+        self.connection = ConnectionState::Connecting;
     }
 
     /// Whether the router answers.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        matches!(self.link, ConnectionState::Online { .. })
+        matches!(self.connection, ConnectionState::Online { .. })
     }
 
     /// The reading of the plugin with this name.
@@ -248,7 +248,7 @@ impl SiteState {
     /// The address in use.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
-        match self.link {
+        match self.connection {
             ConnectionState::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
             ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
         }
@@ -260,7 +260,7 @@ impl SiteState {
         for at in host..self.hosts.len() {
             self.host_tried(at, None);
         }
-        self.link = ConnectionState::Online { host, since: now };
+        self.connection = ConnectionState::Online { host, since: now };
         let address = self.hosts.get(host).map(|host| host.address.clone()).unwrap_or_default();
         self.note(ConnectionEvent { at: now, outcome: Ok(address) });
     }
@@ -275,11 +275,11 @@ impl SiteState {
     /// Records that the router does not answer. Each cause is a connection event once per outage, however often causes
     /// alternate.
     pub fn mark_offline(&mut self, error: &Error, now: Moment) {
-        let since = match &self.link {
+        let since = match &self.connection {
             ConnectionState::Offline { since, .. } => *since,
             ConnectionState::Connecting | ConnectionState::Online { .. } => now,
         };
-        self.link = ConnectionState::Offline { error: error.clone(), since };
+        self.connection = ConnectionState::Offline { error: error.clone(), since };
         if !self.outage_causes().any(|cause| cause == error.cause) {
             self.note(ConnectionEvent { at: now, outcome: Err(error.clone()) });
         }
@@ -287,12 +287,15 @@ impl SiteState {
 
     /// The causes of the current outage; none while the router answers. They are fewer than the events that are kept.
     pub(super) fn outage_causes(&self) -> impl Iterator<Item = Cause> {
-        let began = match &self.link {
+        let began = match &self.connection {
             ConnectionState::Offline { since, .. } => Some(*since),
             ConnectionState::Connecting | ConnectionState::Online { .. } => None,
         };
-        let failures =
-            self.events.iter().rev().map_while(|event| Some((event.at, event.outcome.as_ref().err()?)));
+        let failures = self
+            .connection_events
+            .iter()
+            .rev()
+            .map_while(|event| Some((event.at, event.outcome.as_ref().err()?)));
         failures
             .take_while(move |(at, _)| began.is_some_and(|began| *at >= began))
             .map(|(_, error)| error.cause)
@@ -336,10 +339,10 @@ impl SiteState {
     }
 
     fn note(&mut self, event: ConnectionEvent) {
-        if self.events.len() == MAX_EVENTS {
-            self.events.pop_front();
+        if self.connection_events.len() == MAX_EVENTS {
+            self.connection_events.pop_front();
         }
-        self.events.push_back(event);
+        self.connection_events.push_back(event);
     }
 }
 
@@ -356,9 +359,9 @@ mod tests {
         for cause in [Cause::Refused, Cause::Unreachable, Cause::Auth, Cause::Refused, Cause::Auth] {
             site.mark_offline(&Error::new(cause, "another"), later);
         }
-        let ConnectionState::Offline { since, error } = &site.link else { panic!() };
+        let ConnectionState::Offline { since, error } = &site.connection else { panic!() };
         assert_eq!((*since, error.cause), (began, Cause::Auth));
-        assert_eq!(site.events.len(), 3);
+        assert_eq!(site.connection_events.len(), 3);
         assert!(site.outage_causes().eq([Cause::Auth, Cause::Unreachable, Cause::Refused]));
         site.reset_connection();
         assert_eq!(site.outage_causes().count(), 0);
@@ -370,6 +373,6 @@ mod tests {
         for _ in 0..100 {
             site.connected(0, later);
         }
-        assert_eq!(site.events.len(), MAX_EVENTS);
+        assert_eq!(site.connection_events.len(), MAX_EVENTS);
     }
 }
