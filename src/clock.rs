@@ -1,16 +1,15 @@
-//! Time that stays right: moments on the monotonic clock, shown on the wall's.
+//! Monotonic moments, and their conversion to wall-clock dates.
 //!
-//! A small board without a battery starts in 1970 and learns the date minutes later.
-//! So what is remembered is a [`Moment`], and only showing it makes a date of it, by a
-//! [`Clock`] that is set again when the system's own was.
+//! A small board without a battery starts in 1970 and learns the date minutes later. So the agent stores a [`Moment`],
+//! and converts it to a date only for display, with a [`Clock`] that follows when the system's clock is set.
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// A moment on the monotonic clock that includes the time in which the host is suspended. It may lie before the
-/// agent's start: a session's login does.
+/// A moment on the monotonic clock, which includes the time while the host is suspended. It may be before the agent's
+/// start, as a session's login often is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// Milliseconds since the agent's start.
@@ -21,41 +20,41 @@ impl Moment {
     /// The agent's start.
     pub const START: Self = Self { millis: 0 };
 
-    /// This moment.
+    /// The current moment.
     #[must_use]
     pub fn now() -> Self {
-        // Read before the clock, so that no moment of this process lies before it.
+        // Read before the clock, so that no moment of this process is before it.
         static START: LazyLock<i64> = LazyLock::new(since_boot);
         let start = *START;
         Self { millis: since_boot() - start }
     }
 
-    /// The moment `ago` before this one.
+    /// The moment that is `ago` earlier.
     #[must_use]
     pub fn before(self, ago: Duration) -> Self {
         Self { millis: self.millis.saturating_sub(millis(ago)) }
     }
 
-    /// The moment `later` than this one.
+    /// The moment that is `later` after this one.
     #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self { millis: self.millis.saturating_add(millis(later)) }
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.millis.saturating_sub(earlier.millis)).unwrap_or(0))
     }
 
-    /// How far apart the two are, whichever is first.
+    /// The time between two moments, in any order.
     #[must_use]
     pub fn apart(self, other: Self) -> Duration {
         Duration::from_millis(self.millis.abs_diff(other.millis))
     }
 }
 
-/// What the wall's clock showed at the agent's start, as far as is known by now.
+/// The wall-clock time of the agent's start, according to the system's clock now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// Milliseconds since the Unix epoch.
@@ -63,18 +62,18 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// How far the system's clock may drift from this one before it counts as set anew.
-    /// Following each small correction would make every date on the page wander.
+    /// Largest drift of the system's clock that does not count as setting it. If the clock followed each small
+    /// correction, the dates on the page would keep changing.
     const SLACK: Duration = Duration::from_secs(2);
 
-    /// The clock as the system has it.
+    /// The clock according to the system.
     #[must_use]
     pub fn system() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { start: millis(wall).saturating_sub(Moment::now().millis) }
     }
 
-    /// This clock, or the system's where that has been set since.
+    /// This clock, or the system's if that was set since.
     #[must_use]
     pub fn follow(self, system: Self) -> Self {
         let apart = Duration::from_millis(self.start.abs_diff(system.start));
@@ -84,12 +83,12 @@ impl Clock {
     /// The moment as RFC 3339 in UTC, to the second: `2026-05-31T09:54:33Z`.
     #[must_use]
     pub fn rfc3339(self, moment: Moment) -> String {
-        // To the end of year 9999: the range of the format.
+        // The format ends with the year 9999.
         let wall = UNIX_EPOCH + self.unix(moment).min(Duration::from_secs(253_402_300_799));
         humantime::format_rfc3339_seconds(wall).to_string()
     }
 
-    /// The moment as the time since the Unix epoch; zero for what was before it.
+    /// The time from the Unix epoch to the moment; zero if it is before the epoch.
     #[must_use]
     pub fn unix(self, moment: Moment) -> Duration {
         let millis = self.start.saturating_add(moment.millis);
@@ -97,7 +96,7 @@ impl Clock {
     }
 }
 
-/// How long ago, in the words of the page: `just now`, `2 minutes ago`, `3 days ago`.
+/// An age in words: `just now`, `2 minutes ago`, `3 days ago`.
 #[must_use]
 pub fn ago(age: Duration) -> String {
     let (count, unit) = match age.as_secs() {
@@ -110,8 +109,8 @@ pub fn ago(age: Duration) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
-/// Milliseconds since the host booted. `Instant` stands still while the host is suspended, and the uptimes that
-/// routers report do not.
+/// Milliseconds since the host booted, including suspended time. `Instant` excludes it, and the uptimes of routers
+/// include it.
 fn since_boot() -> i64 {
     let time = clock_gettime(ClockId::Boottime);
     // The width of both fields depends on the platform.
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_show_as_dates() {
+    fn moments_become_dates() {
         let clock = Clock { start: 1_780_221_273_900 };
         assert_eq!(clock.rfc3339(Moment::START), "2026-05-31T09:54:33Z");
         assert_eq!(clock.unix(Moment { millis: 50 }), Duration::from_millis(1_780_221_273_950));
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_follows_only_when_the_system_was_set() {
+    fn the_clock_follows_only_if_the_system_clock_was_set() {
         let clock = Clock { start: 10_000 };
         assert_eq!(clock.follow(Clock { start: 11_999 }), clock);
         let set = Clock { start: 1_780_221_273_900 };

@@ -11,6 +11,7 @@ pub mod run;
 mod serve;
 mod signals;
 pub mod simulate;
+mod site_log;
 pub mod test;
 
 use std::env;

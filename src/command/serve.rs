@@ -9,7 +9,7 @@ use smol::future::FutureExt;
 use super::agent::{Agent, raise_descriptors};
 use super::listener::Listener;
 use super::reload::ConfigReloader;
-use super::{Failure, Signals, nothing_to_reload};
+use super::{Failure, Signals, nothing_to_reload, site_log};
 use crate::action::SiteHandles;
 use crate::config::Config;
 use crate::http::server::{self, WorkerPool};
@@ -58,6 +58,7 @@ pub(super) fn serve(
             routes,
             store,
         };
+        let _site_log = site_log::start(&agent.store);
         agent.apply_config(config).await;
         let _events = events.start();
         let serving =

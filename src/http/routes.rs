@@ -202,7 +202,7 @@ impl Routes {
                 // A proxy that gathers answers would hold events back.
                 return Ok(Reply::Events(
                     head.with("X-Accel-Buffering", "no"),
-                    self.events.follow().into_stream(),
+                    self.events.subscribe().into_stream(),
                 ));
             }
             Asked::Kick(key) => {
@@ -406,8 +406,9 @@ fn readyz(snapshot: &Snapshot) -> Result<Response, Response> {
         return Err(problem(503, "Service Unavailable", "There is no configuration yet."));
     }
     // One that connects anew, as the file says now, has been tried before.
-    let is_untried =
-        |site: &&Arc<SiteState>| site.link == ConnectionState::Connecting && site.events.is_empty();
+    let is_untried = |site: &&Arc<SiteState>| {
+        site.connection == ConnectionState::Connecting && site.connection_events.is_empty()
+    };
     let waiting = snapshot.sites.iter().filter(is_untried).count();
     if waiting == 0 {
         Ok(Response::new(200, "text/plain; charset=utf-8", "ready\n"))
@@ -487,7 +488,7 @@ fn unknown_plugin(site: &SiteState) -> Response {
 fn no_sessions(site: &SiteState) -> Response {
     let Some(reading) = site.hotspot_reading() else { return unknown_plugin(site) };
     let told = |why: &str| format!("The sessions are not known. {why}");
-    match (&site.link, &reading.error) {
+    match (&site.connection, &reading.error) {
         (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {
             let detail = told(&format!("{}. {}", error.message, error.hint));
             api::problem_of(503, "Service Unavailable", &detail, error)

@@ -1,10 +1,10 @@
-//! `/api/events`: what changes, told as it changes, as server-sent events.
+//! `/api/events`: changes of the sites as server-sent events.
 //!
-//! One task looks at the store and renders each change once; every [`Subscription`] is given the same
-//! bytes. One that begins, or that was too slow for what is kept, is told how all sites are now, so
-//! that nobody misses anything for good.
+//! One task receives the store's events and renders each change once. Every [`Subscription`] sends the same bytes. A new
+//! subscription, and one that was too slow for the backlog, first gets the state of all sites, so no client misses the
+//! last state of a site.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,17 @@ use super::api::{self, View};
 use super::message::EventStream;
 use crate::clock::Moment;
 use crate::executor;
-use crate::state::{SiteState, Snapshot, Store};
+use crate::state::{EventReceiver, SiteState, Snapshot, Store, StoreEvent};
 use crate::timings::Timings;
 
-/// Bytes that are kept for slow followers: some seconds of changes at fifty sites.
-const MAX_KEPT: usize = 256 * 1024;
+/// Bytes in the backlog for slow clients: some seconds of changes at fifty sites.
+const MAX_BACKLOG: usize = 256 * 1024;
 
-/// How all is stays good for this long, where nothing changes: ages are told in whole seconds. When a thousand
-/// pages come back at once it is rendered and held once.
-const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long the state of all sites can be reused if nothing changes: ages are in whole seconds. When a thousand pages
+/// reconnect at once, it is rendered and held once.
+const REUSE_FOR: Duration = Duration::from_secs(1);
 
-/// What is told, and all who are told.
+/// Publishes changes to all subscriptions.
 #[derive(Debug)]
 pub struct Events {
     store: Arc<Store>,
@@ -40,23 +40,22 @@ pub struct Events {
 /// One or more events, or a comment.
 #[derive(Debug, Clone)]
 struct Batch {
-    /// Up to which generation they tell; none of a comment.
+    /// The snapshot that the events show; `None` for a comment.
     generation: Option<u64>,
-    /// Shared by all who are sent them.
+    /// Shared by all subscriptions.
     bytes: Arc<[u8]>,
 }
 
 #[derive(Debug, Default)]
 struct Backlog {
     batches: VecDeque<Batch>,
-    /// The number of the first of these.
+    /// The number of the first batch.
     first: u64,
-    /// How many are told.
-    followers: usize,
-    /// Counts how often all of them were dismissed.
-    dismissals: u64,
-    /// How all was, and when it was rendered.
-    all: Option<(Instant, Batch)>,
+    subscribers: usize,
+    /// Incremented by each call of [`Events::disconnect_all`].
+    disconnects: u64,
+    /// The state of all sites, and when it was rendered.
+    full_state: Option<(Instant, Batch)>,
 }
 
 impl Backlog {
@@ -64,113 +63,141 @@ impl Backlog {
         self.first + self.batches.len() as u64
     }
 
-    fn forget_first(&mut self) {
-        self.first += u64::from(self.batches.pop_front().is_some());
+    fn push(&mut self, batch: Batch) {
+        self.batches.push_back(batch);
+        let size = |backlog: &Self| backlog.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>();
+        while self.batches.len() > 1 && size(self) > MAX_BACKLOG {
+            self.batches.pop_front();
+            self.first += 1;
+        }
     }
 }
 
-/// A client of the events.
+/// A client of the event stream.
 #[derive(Debug)]
 pub struct Subscription {
     events: Arc<Events>,
-    /// The number of the next batch, once it has been told how all is.
+    /// The number of the next batch; `None` before the state of all sites is sent.
     next: Option<u64>,
-    /// Up to which generation it has been told.
+    /// The last generation that was sent.
     generation: Option<u64>,
-    /// How often those before it were dismissed.
-    dismissals: u64,
+    /// The number of disconnects before this subscription.
+    disconnects: u64,
 }
 
-/// The data of a `site` event: what `/api/hotspot/{site}` says, and of which site.
+/// The data of a `site` event: that of `/api/hotspot/{site}`, and the site's key.
 #[derive(Serialize)]
-struct SiteEvent<'s> {
+struct SiteData<'s> {
     site: &'s str,
     #[serde(flatten)]
     stats: api::Stats<'s>,
 }
 
+/// Changes that are not rendered yet.
+#[derive(Default)]
+struct Pending {
+    /// When to render them; `None` if there are none.
+    due: Option<Instant>,
+    has_reload: bool,
+    sites: BTreeSet<String>,
+}
+
+impl Pending {
+    fn add(&mut self, event: &StoreEvent) {
+        let sites: &[Arc<SiteState>] = match event {
+            StoreEvent::SiteAdded(site) => std::slice::from_ref(site),
+            StoreEvent::SiteChanged(change) => std::slice::from_ref(&change.new),
+            StoreEvent::Resync(snapshot) => &snapshot.sites,
+            StoreEvent::SiteRemoved(_) | StoreEvent::ConfigReloaded => &[],
+        };
+        self.sites.extend(sites.iter().map(|site| site.key.clone()));
+        self.has_reload |= matches!(event, StoreEvent::ConfigReloaded | StoreEvent::Resync(_));
+    }
+
+    fn render(&self, snapshot: &Snapshot) -> Batch {
+        let changed = |site: &&Arc<SiteState>| self.sites.contains(&site.key);
+        render(snapshot, snapshot.sites.iter().filter(changed), self.has_reload)
+    }
+}
+
 impl Events {
-    /// Events of what changes in this store.
+    /// A publisher of this store's changes.
     #[must_use]
     pub fn new(store: Arc<Store>, timings: Arc<Timings>) -> Arc<Self> {
         Arc::new(Self { store, timings, backlog: Mutex::default(), more: Event::new() })
     }
 
-    /// Tells changes for as long as the task is held.
+    /// Publishes changes until the task is dropped.
     pub fn start(self: &Arc<Self>) -> Task<()> {
-        let events = self.clone();
-        executor::spawn(async move { events.run().await })
+        let (events, changes) = (self.clone(), self.store.subscribe());
+        executor::spawn(async move { events.run(changes).await })
     }
 
-    /// Somebody who is to be told.
+    /// Adds a subscription.
     #[must_use]
-    pub fn follow(self: &Arc<Self>) -> Subscription {
+    pub fn subscribe(self: &Arc<Self>) -> Subscription {
         let mut backlog = self.lock();
-        backlog.followers += 1;
-        let dismissals = backlog.dismissals;
+        backlog.subscribers += 1;
+        let disconnects = backlog.disconnects;
         drop(backlog);
-        Subscription { events: self.clone(), next: None, generation: None, dismissals }
+        Subscription { events: self.clone(), next: None, generation: None, disconnects }
     }
 
-    /// Tells nobody any more who is told now: others may have the right to it. They can come again, and are asked then.
+    /// Ends all current subscriptions, because the access rules changed. Clients may reconnect and are authenticated
+    /// then.
     pub(super) fn disconnect_all(&self) {
-        self.lock().dismissals += 1;
+        self.lock().disconnects += 1;
         self.more.notify(usize::MAX);
     }
 
-    async fn run(&self) {
-        let mut before = self.store.snapshot();
-        let mut comment = Instant::now() + self.timings.event_comment;
+    async fn run(&self, mut changes: EventReceiver) {
+        // A new subscription gets the state of all sites, so the first snapshot is not published.
+        changes.next().await;
+        let mut pending = Pending::default();
+        let mut comment_at = Instant::now() + self.timings.event_comment;
         loop {
-            let changed = async {
-                self.store.changed(before.generation).await;
-                Timer::after(self.timings.event_batch).await;
+            let wake_at = pending.due.map_or(comment_at, |due| due.min(comment_at));
+            let change = async { Some(changes.next().await) };
+            let timeout = async {
+                Timer::at(wake_at).await;
+                None
             };
-            let silence = async {
-                Timer::at(comment).await;
-            };
-            changed.or(silence).await;
-            if Instant::now() >= comment {
-                comment += self.timings.event_comment;
+            if let Some(event) = change.or(timeout).await {
+                pending.add(&event);
+                pending.due.get_or_insert_with(|| Instant::now() + self.timings.event_batch);
+            }
+            let now = Instant::now();
+            if now >= comment_at {
+                comment_at += self.timings.event_comment;
                 self.publish(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
-            let now = self.store.snapshot();
-            if now.generation != before.generation {
-                let old: HashSet<*const SiteState> = before.sites.iter().map(Arc::as_ptr).collect();
-                let changed = now.sites.iter().filter(|site| !old.contains(&Arc::as_ptr(site)));
-                self.publish(|| render(&now, changed, now.reload != before.reload));
-                before = now;
+            if pending.due.is_some_and(|due| now >= due) {
+                let pending = std::mem::take(&mut pending);
+                self.publish(|| pending.render(&self.store.snapshot()));
             }
         }
     }
 
-    /// How all is: rendered anew, unless what was rendered `before` still says it.
-    fn all(&self, before: Option<(Instant, Batch)>) -> Batch {
+    /// The state of all sites: `rendered` if that is still current.
+    fn full_state(&self, rendered: Option<(Instant, Batch)>) -> Batch {
         let now = self.store.snapshot();
-        let is_good =
-            |at: Instant, batch: &Batch| batch.generation == Some(now.generation) && at.elapsed() < GOOD_FOR;
-        if let Some((_, batch)) = before.filter(|(at, batch)| is_good(*at, batch)) {
+        let is_current =
+            |at: Instant, batch: &Batch| batch.generation == Some(now.generation) && at.elapsed() < REUSE_FOR;
+        if let Some((_, batch)) = rendered.filter(|(at, batch)| is_current(*at, batch)) {
             return batch;
         }
         let batch = render(&now, &now.sites, false);
-        self.lock().all = Some((Instant::now(), batch.clone()));
+        self.lock().full_state = Some((Instant::now(), batch.clone()));
         batch
     }
 
-    /// Tells what this makes, if there is anybody.
+    /// Publishes a batch, which is rendered only if there are subscriptions.
     fn publish(&self, batch: impl FnOnce() -> Batch) {
-        if self.lock().followers == 0 {
+        if self.lock().subscribers == 0 {
             return;
         }
         let batch = batch();
-        let mut backlog = self.lock();
-        backlog.batches.push_back(batch);
-        while backlog.batches.len() > 1
-            && backlog.batches.iter().map(|batch| batch.bytes.len()).sum::<usize>() > MAX_KEPT
-        {
-            backlog.forget_first();
-        }
-        drop(backlog);
+        self.lock().push(batch);
         self.more.notify(usize::MAX);
     }
 
@@ -180,7 +207,7 @@ impl Events {
 }
 
 impl Subscription {
-    /// The events as a stream, which ends when the follower is dismissed.
+    /// The events as a stream, which ends when the subscription is disconnected.
     pub(super) fn into_stream(self) -> EventStream {
         Box::pin(stream::unfold(self, async |mut subscription| {
             let bytes = subscription.next().await?;
@@ -188,15 +215,15 @@ impl Subscription {
         }))
     }
 
-    /// What is to be sent next; nothing to who was dismissed.
+    /// The next bytes to send; `None` once the subscription is disconnected.
     pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         loop {
             let more = self.events.more.listen();
-            if self.events.lock().dismissals != self.dismissals {
+            if self.events.lock().disconnects != self.disconnects {
                 return None;
             }
-            while let Some(Batch { generation, bytes }) = self.at_hand() {
-                // How all is may be newer than what was under way to be told meanwhile.
+            while let Some(Batch { generation, bytes }) = self.ready_batch() {
+                // The state of all sites may be newer than a batch that was being rendered at that time.
                 if generation.is_none() || generation > self.generation {
                     self.generation = generation.max(self.generation);
                     return Some(bytes);
@@ -206,16 +233,15 @@ impl Subscription {
         }
     }
 
-    fn at_hand(&mut self) -> Option<Batch> {
+    /// The next batch, if there is one. If the backlog no longer has it, the state of all sites.
+    fn ready_batch(&mut self) -> Option<Batch> {
         let backlog = self.events.lock();
         let place = self.next.and_then(|next| next.checked_sub(backlog.first));
-        let place = place.and_then(|place| usize::try_from(place).ok());
-        let Some(place) = place else {
-            // What is told from here on, and how all is, which may have some of it already.
+        let Some(place) = place.and_then(|place| usize::try_from(place).ok()) else {
             self.next = Some(backlog.next());
-            let before = backlog.all.clone();
+            let rendered = backlog.full_state.clone();
             drop(backlog);
-            return Some(self.events.all(before));
+            return Some(self.events.full_state(rendered));
         };
         let batch = backlog.batches.get(place)?.clone();
         self.next = self.next.map(|next| next + 1);
@@ -226,36 +252,35 @@ impl Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         let mut backlog = self.events.lock();
-        backlog.followers -= 1;
-        // Nobody is left who could still be sent these.
-        if backlog.followers == 0 {
+        backlog.subscribers -= 1;
+        if backlog.subscribers == 0 {
             backlog.first = backlog.next();
             backlog.batches.clear();
-            backlog.all = None;
+            backlog.full_state = None;
         }
     }
 }
 
-/// The events of these sites, and where it was `reloaded` of the configuration. Their id is the generation, by
-/// which a page knows what it shows already.
+/// Renders the events of these sites, and one for the configuration if it was reloaded. Their id is the generation, by
+/// which a page knows whether it shows them already.
 fn render<'s>(
     snapshot: &Snapshot,
     sites: impl IntoIterator<Item = &'s Arc<SiteState>>,
-    reloaded: bool,
+    has_reload: bool,
 ) -> Batch {
     let view = View { snapshot, is_admin: false, now: Moment::now() };
     let mut text = String::new();
-    // No map in what is told has keys that are not text.
+    // Serializing can't fail: all maps have text as keys.
     let mut put = |event: &str, data: serde_json::Result<String>| {
         let (id, data) = (snapshot.generation.to_string(), data.unwrap_or_default());
         text.extend(["id: ", &id, "\nevent: ", event, "\ndata: ", &data, "\n\n"]);
     };
-    if reloaded {
+    if has_reload {
         put("config", serde_json::to_string(&api::config(view, false)));
     }
     for site in sites {
-        let event = SiteEvent { site: &site.key, stats: api::stats(view, site) };
-        put("site", serde_json::to_string(&event));
+        let data = SiteData { site: &site.key, stats: api::stats(view, site) };
+        put("site", serde_json::to_string(&data));
     }
     Batch { generation: Some(snapshot.generation), bytes: text.into_bytes().into() }
 }
@@ -266,33 +291,33 @@ mod tests {
     use crate::state::Reload;
 
     #[test]
-    fn nobody_is_told_how_it_was_before_what_was_told() {
+    fn stale_snapshot_is_not_sent_after_a_newer_event() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
-        let mut subscription = events.follow();
+        let mut subscription = events.subscribe();
         let mut next = || {
             let bytes = smol::block_on(subscription.next()).unwrap();
             String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
         };
         let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
-        assert_eq!(next(), "id: 1", "how all is, though nothing is known yet");
-        events.publish(|| batch(Some(1), "from before"));
+        assert_eq!(next(), "id: 1", "the state of all sites, though none was tried yet");
+        events.publish(|| batch(Some(1), "older"));
         events.publish(|| batch(None, "a comment"));
-        events.publish(|| batch(Some(3), "from after"));
-        events.publish(|| batch(Some(2), "from before"));
-        events.publish(|| batch(None, "the end"));
-        assert_eq!([next(), next(), next()], ["a comment", "from after", "the end"]);
+        events.publish(|| batch(Some(3), "newer"));
+        events.publish(|| batch(Some(2), "older"));
+        events.publish(|| batch(None, "another comment"));
+        assert_eq!([next(), next(), next()], ["a comment", "newer", "another comment"]);
     }
 
     #[test]
-    fn who_is_dismissed_is_told_nothing_more() {
+    fn disconnected_subscriptions_receive_nothing_more() {
         let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::default());
-        let mut before = events.follow();
+        let mut before = events.subscribe();
         assert!(smol::block_on(before.next()).is_some());
         events.disconnect_all();
-        let mut after = events.follow();
+        let mut after = events.subscribe();
         assert!(smol::block_on(after.next()).is_some());
         assert!(smol::block_on(before.next()).is_none());
         events.publish(|| Batch { generation: None, bytes: b"more".as_slice().into() });
@@ -300,13 +325,13 @@ mod tests {
     }
 
     #[test]
-    fn those_who_begin_together_share_how_all_is_until_it_changes() {
+    fn new_subscriptions_share_the_rendered_state_until_it_changes() {
         let site = SiteState::new("awka", "Awka", Duration::from_secs(30), [], []);
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
         let next = |subscription: &mut Subscription| smol::block_on(subscription.next()).unwrap();
-        let [mut first, mut second, mut third] = [(); 3].map(|()| events.follow());
+        let [mut first, mut second, mut third] = [(); 3].map(|()| events.subscribe());
         let all = next(&mut first);
         events.publish(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });
         assert!(Arc::ptr_eq(&next(&mut second), &all), "the same bytes");
@@ -316,6 +341,6 @@ mod tests {
         assert_eq!(*next(&mut first), *b"a comment");
         drop((first, second, third));
         let backlog = events.lock();
-        assert!(backlog.batches.is_empty() && backlog.all.is_none(), "nobody is left to be told");
+        assert!(backlog.batches.is_empty() && backlog.full_state.is_none(), "no subscription is left");
     }
 }

@@ -1,22 +1,22 @@
-//! How much memory the process may have: the least of its cgroup's limits (version 1 or 2) and half of the machine's.
+//! The memory limit of the process: the lowest of its cgroup limits (version 1 or 2) and half of the machine's memory.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Most bytes read of a file: one number, or the lines of `/proc/self/cgroup` and the first ones of `/proc/meminfo`.
+/// Most bytes read of a file: a number, all of `/proc/self/cgroup`, or the first lines of `/proc/meminfo`.
 const MAX_FILE: u64 = 16 * 1024;
 
-/// The limit of this process in bytes, if the system below `root` tells one.
+/// The limit of this process in bytes, if the system whose files are below `root` has one.
 pub(super) fn of_process(root: &Path) -> Option<usize> {
     let groups = read(&root.join("proc/self/cgroup")).unwrap_or_default();
     let limits = groups.lines().filter_map(|line| of_group(root, line));
     limits.chain(half_of_machine(root)).min()
 }
 
-/// The least limit of a group and all above it. `line` is one of `/proc/self/cgroup`: `0::/path` of version 2, or
-/// `4:memory:/path` of version 1. A container may see its own group as the root of the mount, while the path is the
-/// host's: folders that are not there have no limit.
+/// The lowest limit of a group and its ancestors. `line` is a line of `/proc/self/cgroup`: `0::/path` for version 2, or
+/// `4:memory:/path` for version 1. A container may see its own group as the root of the mount, while the path is the
+/// host's, so folders may be missing. They have no limit.
 fn of_group(root: &Path, line: &str) -> Option<usize> {
     let mut fields = line.splitn(3, ':').skip(1);
     let (controllers, path) = (fields.next()?, fields.next()?);
@@ -29,16 +29,16 @@ fn of_group(root: &Path, line: &str) -> Option<usize> {
     };
     let mount = root.join(mount);
     let own: PathBuf = Path::new(path).components().filter(is_name).collect();
-    // `max`, where there is none, is no number.
+    // A group without a limit has `max`, which is not a number.
     own.ancestors().filter_map(|group| read(&mount.join(group).join(name))?.trim().parse().ok()).min()
 }
 
-/// Whether a part of a path leads down. A process that is outside of its namespace's root sees `/../..`.
+/// Whether a component of a path is a name. A process outside of its namespace's root sees `/../..`.
 fn is_name(part: &std::path::Component) -> bool {
     matches!(part, std::path::Component::Normal(_))
 }
 
-/// Half of `MemTotal`: there are other processes.
+/// Half of `MemTotal`, because there are other processes.
 fn half_of_machine(root: &Path) -> Option<usize> {
     let text = read(&root.join("proc/meminfo"))?;
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
@@ -60,7 +60,7 @@ mod tests {
     type Case<'c> = (&'c str, &'c [(&'c str, String)], Option<usize>);
 
     #[test]
-    fn limits_are_those_of_the_group_and_all_above_it() {
+    fn the_lowest_limit_of_the_group_and_its_ancestors_applies() {
         const MIB: usize = 1 << 20;
         let (v1, v2) = ("memory.limit_in_bytes", "memory.max");
         let mib = |count: usize| (count * MIB).to_string();

@@ -1,14 +1,14 @@
-//! The memory budget: how much may be kept of what routers say, and of answers in progress, for all sites together.
+//! The memory budget: limits for the state of all sites together and for replies and responses in progress.
 //!
-//! Limits of one connection add up over sites. The budget is the process's memory limit. `PROGRAM` bytes of it are for
-//! the program itself, and each share of the rest is for one purpose. In sixteenths:
+//! Limits per connection add up over sites. The budget is the memory limit of the process. `PROGRAM` bytes of it are for
+//! the program itself. The rest is divided by purpose, in sixteenths:
 //!
-//! | share | is for |
+//! | share | purpose |
 //! | --- | --- |
-//! | 4 | what is known of the sites ([`Budget::kept`]) |
-//! | 4 | the next state of a site, which is built while the one before it is still shown |
-//! | 3 | replies on their way from routers ([`Replies`]) |
-//! | 5 | HTTP answers: a large one is there twice while it is sent, see [`Budget::answer`] |
+//! | 4 | the state of the sites ([`Budget::kept`]) |
+//! | 4 | the next state of a site, which is built while the previous one is in use, and previous states in event queues |
+//! | 3 | replies that are being received from routers ([`Replies`]) |
+//! | 5 | HTTP responses: a large one exists twice while it is sent, see [`Budget::answer`] |
 
 mod limit;
 mod replies;
@@ -19,66 +19,67 @@ use std::sync::Arc;
 pub(crate) use replies::MAX_WAIT;
 pub use replies::{Account, Held, Replies, Turn};
 
-/// Names the budget in bytes. For tests only, and may change at any time.
+/// The environment variable that sets the budget in bytes. For tests only, and may change at any time.
 pub const TEST_VARIABLE: &str = "PHSWEB_AGENT_TEST_MEMORY";
 
-/// The budget where the system tells no limit: that of the systemd unit.
-const USUAL: usize = 64 << 20;
+/// The budget if the system has no limit: that of the systemd unit.
+const DEFAULT: usize = 64 << 20;
 
-/// Largest budget. 50,000 sessions at 500 sites take half of what of it is for what is known.
-const MOST: usize = 256 << 20;
+/// Largest budget. 50,000 sessions at 500 sites take half of its share for the state of the sites.
+const MAX: usize = 256 << 20;
 
-/// What the program itself takes: code, stacks, buffers, clients of the page, and what the allocator can't give back.
+/// Memory of the program itself: code, stacks, buffers, HTTP connections, and fragments that the allocator can't return.
 const PROGRAM: usize = 9 << 20;
 
-/// Smallest budget: the shares of less hold no hotspot.
-const LEAST: usize = 16 << 20;
+/// Smallest budget: smaller shares could not hold one hotspot.
+const MIN: usize = 16 << 20;
 
-/// What an allocation takes beside its bytes: its header and what it is rounded up by.
+/// Bytes of an allocation beside its content: header and rounding.
 pub const ALLOCATION: usize = 24;
 
-/// How much memory may be used for what.
+/// The memory limit of each purpose.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// Most bytes of what is known of all sites.
+    /// Most bytes of the state of all sites.
     pub kept: usize,
-    /// Most bytes of one HTTP answer.
+    /// Most bytes of one HTTP response.
     pub answer: usize,
-    /// Replies on their way from all routers.
+    /// Replies that are being received from all routers.
     pub replies: Arc<Replies>,
 }
 
 impl Budget {
-    /// The budget of so many bytes.
+    /// A budget of this many bytes.
     #[must_use]
     pub fn of(bytes: usize) -> Self {
-        let sixteenth = (bytes.clamp(LEAST, MOST) - PROGRAM) / 16;
+        let sixteenth = (bytes.clamp(MIN, MAX) - PROGRAM) / 16;
         Self { kept: 4 * sixteenth, answer: 5 * sixteenth / 2, replies: Replies::new(3 * sixteenth) }
     }
 
     /// The budget of this process.
     #[must_use]
     pub fn of_process() -> Self {
-        let given = std::env::var(TEST_VARIABLE).ok().and_then(|bytes| bytes.parse().ok());
-        let bytes = given.unwrap_or_else(|| limit::of_process(Path::new("/")).unwrap_or(USUAL).min(MOST));
-        log::debug!("budget={bytes} msg=\"memory for what is known and for answers\"");
+        let test_value = std::env::var(TEST_VARIABLE).ok().and_then(|bytes| bytes.parse().ok());
+        let bytes =
+            test_value.unwrap_or_else(|| limit::of_process(Path::new("/")).unwrap_or(DEFAULT).min(MAX));
+        log::debug!("budget={bytes} msg=\"memory budget in bytes\"");
         Self::of(bytes)
     }
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self::of(USUAL)
+        Self::of(DEFAULT)
     }
 }
 
-/// The size that none of these may exceed so that together they fit into `most`: as large as possible, so that only the
-/// largest are cut. `usize::MAX` where all of them fit as they are.
+/// The largest limit per item with which all items together fit into `total`, so that only the largest items are
+/// truncated. `usize::MAX` if no item has to be.
 #[must_use]
-pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, most: usize) -> usize {
+pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, total: usize) -> usize {
     let mut sizes: Vec<usize> = sizes.into_iter().collect();
     sizes.sort_unstable();
-    let (mut left, mut rest) = (most, sizes.len());
+    let (mut left, mut rest) = (total, sizes.len());
     for size in sizes {
         if size > left / rest {
             return left / rest;
@@ -89,10 +90,10 @@ pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, most: usize) -> usize 
     usize::MAX
 }
 
-/// The first of these items that together take up to `most` bytes.
+/// The first items that together take up to `max_bytes`.
 #[must_use]
-pub fn first<T>(items: &[T], cost: impl Fn(&T) -> usize, most: usize) -> &[T] {
-    let mut left = most;
+pub fn first<T>(items: &[T], cost: impl Fn(&T) -> usize, max_bytes: usize) -> &[T] {
+    let mut left = max_bytes;
     let fits = |item: &&T| {
         let rest = left.checked_sub(cost(item));
         left = rest.unwrap_or_default();
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_are_cut_first() {
+    fn the_largest_are_truncated_first() {
         for (sizes, most, limit) in [
             (&[][..], 0, usize::MAX),
             (&[5, 5], 10, usize::MAX),
@@ -135,7 +136,7 @@ mod tests {
         for bytes in [0, 32 << 20, 64 << 20, 256 << 20, usize::MAX] {
             let budget = Budget::of(bytes);
             let used = 2 * budget.kept + budget.replies.size() + 2 * budget.answer;
-            assert!(used + PROGRAM <= bytes.clamp(LEAST, MOST), "{bytes}");
+            assert!(used + PROGRAM <= bytes.clamp(MIN, MAX), "{bytes}");
         }
     }
 }

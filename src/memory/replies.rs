@@ -1,7 +1,7 @@
-//! Memory for replies that are on their way from routers, shared by all connections.
+//! The memory of replies that are being received from routers, shared by all connections.
 //!
-//! A small reply never waits. Large ones take turns: only the connection that has the turn may go on, up to a size that
-//! is the turn's. How long a turn lasts while others wait is limited, and so is the wait.
+//! A small reply never waits. Large replies take turns: only a connection with a turn continues to receive, up to the
+//! size of a turn. The duration of a turn is limited while others wait, and so is the wait.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 
 use smol::lock::{Semaphore, SemaphoreGuardArc};
 
-/// What a connection may hold at any time, where there are few: some 250 sessions.
+/// Bytes that a connection may always hold if there are few connections: about 250 sessions.
 const SMALL: usize = 64 * 1024;
 
-/// And however many there are: some 60 sessions.
+/// Bytes that a connection may always hold with any number of connections: about 60 sessions.
 const SMALLEST: usize = 16 * 1024;
 
-/// What it may hold without a turn while there is room: some 1,500 sessions.
+/// Bytes that a connection may hold without a turn while memory is available: about 1,500 sessions.
 const MEDIUM: usize = 512 * 1024;
 
-/// Most of a turn: what a connection may hold in any case.
+/// Largest size of a turn: the most that a connection may hold.
 const MAX_TURN_SIZE: usize = 8 << 20;
 
-/// How long a turn lasts while others wait.
+/// Longest turn while others wait.
 const MAX_TURN: Duration = Duration::from_secs(5);
 
-/// Longest wait for a turn. A site that is refreshed each minute is not to miss that.
+/// Longest wait for a turn: a site that is refreshed each minute must not miss a refresh.
 pub(crate) const MAX_WAIT: Duration = Duration::from_secs(15);
 
-/// What all replies together may take.
+/// The memory of all replies together.
 #[derive(Debug)]
 pub struct Replies {
     size: usize,
@@ -39,7 +39,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Replies of so many bytes together: half for turns, and half for what needs none.
+    /// A limit of `size` bytes for all replies together: half for turns, and half for replies without a turn.
     #[must_use]
     pub fn new(size: usize) -> Arc<Self> {
         let turn_size = (size / 2).min(MAX_TURN_SIZE);
@@ -47,19 +47,19 @@ impl Replies {
         Self { size, turn_size, turns: turns.into(), ..Self::default() }.into()
     }
 
-    /// What needs no turn at any time: together not more than half of all.
+    /// Bytes that a connection may always hold without a turn. All connections together have at most half of the size.
     fn small(&self) -> usize {
         let connections = self.connections.load(Ordering::Relaxed).max(1);
         (self.size / 2 / connections).clamp(SMALLEST, SMALL)
     }
 
-    /// Most bytes of all of them.
+    /// Most bytes of all replies together.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size
     }
 
-    /// Waits for a turn, for as long as it takes.
+    /// Waits for a turn, without a limit.
     pub async fn turn(self: Arc<Self>) -> Turn {
         struct Waiting<'r>(&'r AtomicUsize);
         impl Drop for Waiting<'_> {
@@ -76,7 +76,7 @@ impl Replies {
 }
 
 impl Default for Replies {
-    /// For one connection by itself.
+    /// No limit, for a single connection.
     fn default() -> Self {
         let turns = Arc::new(Semaphore::new(usize::MAX >> 1));
         let [used, waiting, connections] = [(); 3].map(|()| AtomicUsize::new(0));
@@ -84,7 +84,7 @@ impl Default for Replies {
     }
 }
 
-/// The turn of one connection, which lasts until its replies are dropped.
+/// The turn of a connection. It lasts until its replies are dropped.
 #[derive(Debug)]
 pub struct Turn {
     began: Instant,
@@ -93,14 +93,14 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Whether it has lasted long enough, as others wait.
+    /// Whether the turn has exceeded its duration while others wait.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.replies.waiting.load(Ordering::Relaxed) > 0 && self.began.elapsed() > MAX_TURN
     }
 }
 
-/// What the replies of one connection take.
+/// The memory of the replies of one connection.
 #[derive(Debug)]
 pub struct Account {
     replies: Arc<Replies>,
@@ -108,37 +108,36 @@ pub struct Account {
 }
 
 impl Account {
-    /// An account of these.
+    /// An account for a new connection.
     #[must_use]
     pub fn new(replies: Arc<Replies>) -> Arc<Self> {
         replies.connections.fetch_add(1, Ordering::Relaxed);
         Self { replies, used: AtomicUsize::new(0) }.into()
     }
 
-    /// Up to how much a reply is small, and is neither cut nor waits for others.
+    /// Largest size of a small reply, which is never truncated and never waits for others.
     #[must_use]
     pub fn small(&self) -> usize {
         self.replies.small()
     }
 
-    /// What it is an account of.
+    /// The limit that this connection shares with others.
     #[must_use]
     pub fn replies(&self) -> Arc<Replies> {
         self.replies.clone()
     }
 
-    /// Whether the connection holds so much that it needs a turn, if one reply of it has so many bytes.
+    /// Whether the connection holds so much that it needs a turn to receive more of a reply that has `reply` bytes.
     #[must_use]
     pub fn needs_turn(&self, reply: usize) -> bool {
         let (used, all) = (self.used.load(Ordering::Relaxed), self.replies.used.load(Ordering::Relaxed));
-        // One by itself has no limit here.
         let is_shared = self.replies.size < usize::MAX;
         is_shared
             && reply > self.small()
             && (used > MEDIUM.min(self.replies.turn_size) || all > self.replies.size / 2)
     }
 
-    /// Whether it holds more than a turn is for, if one reply of it has so many bytes.
+    /// Whether the connection holds more than the size of a turn, and a reply that has `reply` bytes must be truncated.
     #[must_use]
     pub fn is_full(&self, reply: usize) -> bool {
         reply > self.small() && self.used.load(Ordering::Relaxed) > self.replies.turn_size
@@ -159,29 +158,29 @@ impl Drop for Account {
     }
 }
 
-/// Bytes of memory that count until they are dropped. A copy counts nothing: only tests make one.
+/// Bytes of memory that are counted until this is dropped. A clone counts nothing; only tests clone it.
 #[derive(Debug, Default)]
 pub struct Held {
     bytes: usize,
     account: Option<Arc<Account>>,
-    /// Kept for as long as the bytes are.
+    /// Kept as long as the bytes.
     turn: Option<Arc<Turn>>,
 }
 
 impl Held {
-    /// Nothing yet, of this account.
+    /// No bytes yet, counted in this account.
     #[must_use]
     pub fn new(account: Arc<Account>) -> Self {
         Self { bytes: 0, account: Some(account), turn: None }
     }
 
-    /// How much it is.
+    /// The number of bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Counts so many bytes more.
+    /// Adds bytes.
     pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes;
         if let Some(Account { used, replies }) = self.account.as_deref() {
@@ -190,7 +189,7 @@ impl Held {
         }
     }
 
-    /// Counts nothing any more.
+    /// Releases all bytes and the turn.
     pub fn release(&mut self) {
         if let Some(Account { used, replies }) = self.account.as_deref() {
             used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -199,7 +198,7 @@ impl Held {
         (self.bytes, self.turn) = (0, None);
     }
 
-    /// Keeps a turn for as long as these bytes.
+    /// Keeps a turn as long as the bytes.
     pub fn keep(&mut self, turn: Arc<Turn>) {
         self.turn = Some(turn);
     }
@@ -217,7 +216,7 @@ impl Clone for Held {
     }
 }
 
-/// It is no part of what a reply says.
+/// All values are equal: the memory of a reply is not part of its content.
 impl PartialEq for Held {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -270,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_by_itself_never_waits() {
+    fn a_single_connection_never_waits() {
         let account = Arc::new(Account::default());
         let mut held = Held::new(account.clone());
         held.add(1 << 30);

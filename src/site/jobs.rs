@@ -16,7 +16,7 @@ use crate::plugin::{Context, Hotspot, MAX_ID, Session, User};
 use crate::routeros::client::{Client, Command, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
-use crate::state::{ConnectionState, Store};
+use crate::state::{ConnectionState, SiteState, Store};
 
 /// Most cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
@@ -106,11 +106,11 @@ impl Jobs {
                 Err(error) => return Err(error.into()),
             }
         }
+        self.store.update(&self.config.key, |site| site.begin_kick(&session, Moment::now()));
         // After the cookies: with one left the device logs straight back in.
-        match client.call(hotspot::remove_session(id), self.config.query_timeout).await {
-            Ok(_) => {}
-            Err(error) if error.is_missing_item() => return Err(ActionError::Gone),
-            Err(error) => return Err(error.into()),
+        if let Err(error) = client.call(hotspot::remove_session(id), self.config.query_timeout).await {
+            self.store.update(&self.config.key, SiteState::kick_failed);
+            return Err(if error.is_missing_item() { ActionError::Gone } else { error.into() });
         }
         // It is done, whether all that came of it is told or not.
         let still = client.call(hotspot::sessions_of(user), self.config.query_timeout).await;
@@ -204,7 +204,7 @@ impl Jobs {
         let client = self.client_slot.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| {
             let snapshot = self.store.snapshot();
-            let error = match snapshot.site(&self.config.key).map(|site| &site.link) {
+            let error = match snapshot.site(&self.config.key).map(|site| &site.connection) {
                 Some(ConnectionState::Offline { error, .. }) => error.clone(),
                 _ => Error::new(Cause::Unreachable, "the router has not answered yet"),
             };
@@ -258,8 +258,9 @@ mod tests {
         let session = router.sessions().remove(0);
         let kick = Kick { id: session.id, user: session.user, mac: session.mac, forget: false };
         smol::block_on(async {
+            let mut events = store.subscribe();
             while !store.snapshot().sites[0].is_online() {
-                store.changed(store.snapshot().generation).await;
+                events.next().await;
             }
             router.set_latency(Duration::from_millis(100));
             let mut before = Box::pin(desk.users("awka", all()));

@@ -157,10 +157,7 @@ impl SiteTask {
             let login_refused = ended.error.cause == Cause::Auth;
             let may_boot = login_refused && self.has_just_answered();
             let error = if may_boot { self.refused_after_a_loss(ended.error) } else { ended.error };
-            let news = self.update(|site| site.mark_offline(&error, Moment::now()));
-            if news == Some(true) {
-                log::warn!("{}: offline: {error}. {}", self.config.key, error.hint);
-            }
+            self.update(|site| site.mark_offline(&error, Moment::now()));
             self.answer(&Err(error.clone()));
             let waits_as = if may_boot { Cause::Rebooting } else { error.cause };
             let mut wait = backoff.next(&self.timings, waits_as, ended.answered.unwrap_or_default());
@@ -436,7 +433,7 @@ mod tests {
                     tests: tests_receiver,
                 };
                 let site = Site::start(config, store.clone(), orders, Arc::default());
-                wait("the site was tried", || !store.snapshot().sites[0].events.is_empty());
+                wait("the site was tried", || !store.snapshot().sites[0].connection_events.is_empty());
                 let mut kept = (Some(refreshes), Some(errands), Some(tests));
                 match closed {
                     "refreshes" => kept.0 = None,

@@ -39,9 +39,6 @@ pub(super) struct SiteSession<'s> {
     applied: Instant,
     /// Whether nothing that was asked last was answered.
     unanswered: bool,
-    /// How plugins have failed over this connection, and without a cause those whose answer was partial: each is a line
-    /// in the log once, however often a router changes its mind.
-    told: Vec<(String, Option<Cause>)>,
 }
 
 impl<'s> SiteSession<'s> {
@@ -61,7 +58,6 @@ impl<'s> SiteSession<'s> {
             row_check,
             applied: Instant::now(),
             unanswered: false,
-            told: Vec::new(),
         }
     }
 
@@ -239,8 +235,6 @@ impl<'s> SiteSession<'s> {
         let now = Moment::now();
         let mut rest = answers.as_slice();
         let mut readings = Vec::new();
-        // Plugins that fail alike are one line in the log.
-        let mut news_of: Vec<(String, Error)> = Vec::new();
         let mut has_discrepancy = None;
         for (plugin, commands) in due.iter().zip(asked) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
@@ -261,31 +255,12 @@ impl<'s> SiteSession<'s> {
             } else if followed {
                 self.listen_tracker.unanswered();
             }
-            if let (None, Some(why)) = (&before.partial, &after.partial)
-                && self.is_first_report(plugin.name(), None)
-            {
-                log::warn!(
-                    "site={} plugin={} state=partial msg=\"{}\"",
-                    config.key,
-                    plugin.name(),
-                    why.message
-                );
-            }
-            if let Some(error) = self.news(&before, &after) {
-                match news_of.iter_mut().find(|(_, told)| told.cause == error.cause) {
-                    Some((plugins, _)) => *plugins = format!("{plugins}, {}", plugin.name()),
-                    None => news_of.push((plugin.name().to_string(), error)),
-                }
-            }
             readings.push(after);
         }
         // What was read of them may need the memory.
         drop(answers);
         let uptime = uptime.and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
         self.publish(readings, uptime, now, now.since(asked_at));
-        for (plugins, error) in news_of {
-            log::warn!("{}: {plugins}: {error}. {}", config.key, error.hint);
-        }
         if let Some((count, first)) = unconfirmed {
             let second = self.ask(vec![count]).await?.pop();
             self.row_check.confirm(first, second.as_ref());
@@ -302,25 +277,6 @@ impl<'s> SiteSession<'s> {
         error.is_some_and(|error| error.cause == Cause::Unsupported)
     }
 
-    /// What the log should say of a plugin after a try: how it fails, where it did not in this way before,
-    /// neither the last time nor over this connection.
-    fn news(&mut self, before: &Reading, after: &Reading) -> Option<Error> {
-        let error = after.error.as_ref()?;
-        let known = before.error.as_ref().is_some_and(|before| before.cause == error.cause);
-        let is_first = self.is_first_report(after.plugin.name(), Some(error.cause));
-        (is_first && !known).then(|| error.clone())
-    }
-
-    /// Whether this was not reported yet over this connection: a way in which a plugin fails, or a partial answer.
-    fn is_first_report(&mut self, plugin: &str, cause: Option<Cause>) -> bool {
-        let report = (plugin.to_string(), cause);
-        let is_first = !self.told.contains(&report);
-        if is_first {
-            self.told.push(report);
-        }
-        is_first
-    }
-
     fn publish(
         &mut self,
         readings: Vec<Reading>,
@@ -334,9 +290,10 @@ impl<'s> SiteSession<'s> {
             self.set_client(Some(self.client.clone()));
         }
         let (cost, host) = (self.cost(), self.host);
-        let rebooted = self.site.update(|site| {
-            // A connection does not outlive the boot that it began in.
-            let rebooted = uptime.filter(|&(uptime, at)| site.note_uptime(uptime, at, came_online));
+        self.site.update(|site| {
+            if let Some((uptime, at)) = uptime {
+                site.note_uptime(uptime, at, came_online);
+            }
             if came_online {
                 site.connected(host, now);
             }
@@ -345,15 +302,7 @@ impl<'s> SiteSession<'s> {
             }
             site.usage.add(cost);
             site.usage.reply_time = Some(took);
-            rebooted
         });
-        if came_online {
-            let rebooted = rebooted.flatten();
-            let told = rebooted
-                .map(|(uptime, _)| format!("; it was rebooted {} ago", value::format_duration(uptime)));
-            let (key, told) = (&self.site.config.key, told.unwrap_or_default());
-            log::info!("{key}: online at {}{told}", self.site.config.hosts[host]);
-        }
     }
 
     /// Says whom errands ask from now on.
@@ -369,7 +318,7 @@ impl<'s> SiteSession<'s> {
             sent_bytes: now.sent_bytes - before.sent_bytes,
             received_bytes: now.received_bytes - before.received_bytes,
             commands: now.commands - before.commands,
-            stray_replies: now.unsolicited - before.unsolicited,
+            unsolicited_replies: now.unsolicited - before.unsolicited,
             ..Usage::default()
         }
     }

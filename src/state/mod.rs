@@ -1,16 +1,19 @@
-//! What is known of every site, and since when. No I/O.
+//! The state of all sites, and the events of its changes. No I/O.
 //!
-//! A site's task changes its own [`SiteState`] through the [`Store`]; everybody else
-//! takes a [`Snapshot`], which never changes and which nobody waits for. Values outlive
-//! an outage: a [`Reading`] keeps its data and the moment it was true.
+//! A site's task changes its own [`SiteState`] through the [`Store`]. Readers take a [`Snapshot`], which never changes and
+//! for which they never wait; consumers of changes subscribe to [`StoreEvent`]s. Values outlive an outage: a [`Reading`]
+//! keeps its data and the time of that data.
 
+mod event;
+mod event_queue;
 mod reading;
 mod reload;
 mod room;
 mod snapshot;
 mod store;
 
+pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};
 pub use snapshot::{ConnectionEvent, ConnectionState, Host, SiteState, Snapshot, Usage};
-pub use store::Store;
+pub use store::{EventReceiver, Store};

@@ -1,4 +1,4 @@
-//! One plugin's last answer: value, age, state.
+//! A reading: the data that a plugin last read from a router, its age, and the result of the last attempt.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,43 +10,43 @@ use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 
-/// What a plugin last read from a router, and how its last try went.
+/// The data that a plugin last read from a router, and the result of its last attempt.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// The plugin that reads it.
+    /// The plugin that reads the data.
     pub plugin: Plugin,
-    /// The last good answer. Stays when later tries fail.
+    /// The last valid data. It stays when later attempts fail.
     pub data: Option<Arc<Data>>,
-    /// When that answer came.
+    /// When that data arrived.
     pub at: Option<Moment>,
-    /// How long the last try took.
+    /// How long the last attempt took.
     pub took: Option<Duration>,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub error: Option<Error>,
-    /// Since when tries fail.
+    /// When the first of the current failures happened.
     pub failed_since: Option<Moment>,
-    /// Why the data is only a part of the whole.
+    /// Why the data is incomplete.
     pub partial: Option<Partial>,
     /// Bytes of memory that the data takes.
     pub cost: usize,
-    /// Whether changes are told as they happen, over the connection that there is or was last.
+    /// Whether a `listen` reported changes over the last connection.
     pub is_live: bool,
 }
 
-/// How a reading stands.
+/// The state of a reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadingState {
-    /// Not tried yet.
+    /// Not read yet.
     Waiting,
-    /// The last try gave the data.
+    /// The data is from the last attempt.
     Ok,
-    /// The data is from before: the router can't be reached or the last try failed.
+    /// The data is older: the router can't be reached, or the last attempt failed.
     Stale,
-    /// The router's user may not see this menu.
+    /// The router's user may not read this menu.
     Denied,
     /// The router has no such menu.
     Unsupported,
-    /// The last try failed, and none before it gave data.
+    /// The last attempt failed, and there is no older data.
     Failed,
 }
 
@@ -66,7 +66,7 @@ impl ReadingState {
 }
 
 impl Reading {
-    /// A reading before its first try.
+    /// A reading before its first attempt.
     #[must_use]
     pub fn new(plugin: Plugin) -> Self {
         Self {
@@ -82,22 +82,22 @@ impl Reading {
         }
     }
 
-    /// What of a reading by a plugin of this name holds for the one that it is now.
+    /// Adopts an older reading of a plugin with the same name, as far as its data is valid for this plugin.
     #[must_use]
-    pub fn inherit(self, from: &Self) -> Self {
-        if self.plugin == from.plugin {
-            return from.clone();
+    pub fn inherit(self, old: &Self) -> Self {
+        if self.plugin == old.plugin {
+            return old.clone();
         }
-        match from.data.as_deref().and_then(|data| self.plugin.inherit(data, &from.plugin)) {
+        match old.data.as_deref().and_then(|data| self.plugin.inherit(data, &old.plugin)) {
             Some(data) => {
-                Self { plugin: self.plugin, cost: data.cost(), data: Some(Arc::new(data)), ..from.clone() }
+                Self { plugin: self.plugin, cost: data.cost(), data: Some(Arc::new(data)), ..old.clone() }
             }
             None => self,
         }
     }
 
-    /// The reading after a try: the plugin's commands left at `asked`, and all of these answers
-    /// were in, or waited for no longer, at `now`.
+    /// The reading after an attempt: the plugin's commands were sent at `asked`, and at `now` all replies had arrived or
+    /// timed out.
     #[must_use]
     pub fn after(
         mut self,
@@ -108,7 +108,7 @@ impl Reading {
         following: Following,
     ) -> Self {
         let replies = || answers.iter().filter_map(|answer| answer.as_ref().ok());
-        // The answers of other plugins may have taken longer: what this one says is as old as its own.
+        // The replies to other plugins may have taken longer. The data is as old as this plugin's own reply.
         let took = replies().map(|reply| reply.took).max().unwrap_or_default();
         let at = asked.after(took);
         let previous = self.data.as_deref();
@@ -133,12 +133,11 @@ impl Reading {
         self
     }
 
-    /// The reading after changes that came between the answers: told by a `listen` where there is one, or else
-    /// made by somebody here.
+    /// The reading after changes between two refreshes: reported by a `listen`, or without one made by this agent.
     ///
     /// # Errors
     ///
-    /// When they make more of the data than is taken.
+    /// If the data exceeds its limit after the changes.
     pub fn followed(
         mut self,
         changes: &[Sentence],
@@ -156,31 +155,39 @@ impl Reading {
         Ok(self)
     }
 
-    /// Why the last try failed. Of what is private, the router's own words are for the admin.
+    /// Why the last attempt failed. The router's own words about private data are for the admin only.
     #[must_use]
     pub fn error_for(&self, is_admin: bool) -> Option<Cow<'_, Error>> {
         let error = self.error.as_ref()?;
-        let is_whole = is_admin || !self.plugin.private();
-        Some(if is_whole { Cow::Borrowed(error) } else { Cow::Owned(error.without_quote()) })
+        Some(if self.shows_words(is_admin) {
+            Cow::Borrowed(error)
+        } else {
+            Cow::Owned(error.without_quote())
+        })
     }
 
-    /// Why the data is only a part of the whole, with the same words.
+    /// Why the data is incomplete, with the same rule for the router's words.
     #[must_use]
     pub fn partial_for(&self, is_admin: bool) -> Option<&str> {
         let partial = self.partial.as_ref()?;
-        let is_whole = is_admin || !self.plugin.private();
-        Some(if is_whole { &partial.message } else { partial.without_quote() })
+        Some(if self.shows_words(is_admin) { &partial.message } else { partial.without_quote() })
     }
 
-    /// Keeps no more than so many bytes of the data. Gives why it is a part from now on, where it is.
-    pub(super) fn cut(&mut self, most: usize) -> Option<&str> {
-        let (data, why) = self.data.as_ref().filter(|_| self.cost > most)?.truncated(most)?;
-        self.cost = data.cost();
-        self.data = Some(Arc::new(data));
-        Some(&self.partial.insert(why.into()).message)
+    fn shows_words(&self, is_admin: bool) -> bool {
+        is_admin || !self.plugin.private()
     }
 
-    /// How it stands, by whether its router is `online`.
+    /// Truncates the data to this many bytes, after which it is partial.
+    pub(super) fn truncate(&mut self, max_bytes: usize) {
+        let data = self.data.as_ref().filter(|_| self.cost > max_bytes);
+        if let Some((data, reason)) = data.and_then(|data| data.truncated(max_bytes)) {
+            self.cost = data.cost();
+            self.data = Some(Arc::new(data));
+            self.partial = Some(reason.into());
+        }
+    }
+
+    /// The state, depending on whether the router is `online`.
     #[must_use]
     pub fn state(&self, online: bool) -> ReadingState {
         match (&self.error, &self.data) {
@@ -200,7 +207,7 @@ mod tests {
     use crate::plugin::Health;
 
     #[test]
-    fn a_reading_says_how_it_stands() {
+    fn the_state_follows_from_data_and_error() {
         let mut reading = Reading::new(Plugin::Health);
         assert_eq!(reading.state(true), ReadingState::Waiting);
         reading.error = Some(Error::new(Cause::QueryTimeout, ""));

@@ -1,41 +1,41 @@
-//! How reading the configuration went, and since when it is as it is.
+//! The result of the last reload of the configuration.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Moment;
 
-/// What became of the last try to read the configuration.
+/// The result of the last attempt to read the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reload {
-    /// Which file it is; none where there is no file.
+    /// The path of the file; `None` for an agent without a file.
     pub file: Option<Arc<str>>,
-    /// When it was last found to be new and read.
+    /// When a changed file was last read.
     pub tried: Moment,
-    /// When one that was good was last read: that is the one in use. None while the agent waits for the first.
+    /// When the configuration in use was read. `None` while the agent waits for its first valid file.
     pub succeeded: Option<Moment>,
-    /// What is wrong with the one that was tried last. Nothing: it is in use.
+    /// The problems of the last attempt. If there are none, the file is in use.
     pub problems: Arc<[ReloadDiagnostic]>,
-    /// How many more there are than are kept.
+    /// How many problems there are beside those that are kept.
     pub more_problems: usize,
-    /// What is accepted in the one in use, but should be changed.
+    /// Warnings about the configuration in use.
     pub warnings: Arc<[ReloadDiagnostic]>,
-    /// When all files of the configuration were last looked at.
+    /// When all files of the configuration were last checked for changes.
     pub last_look: LastLook,
 }
 
-/// When the files were last looked at, which is each second. So it is shared by all snapshots: a look that finds nothing
-/// new makes no new snapshot, and two are the same whenever that was.
+/// When the files were last checked for changes. All snapshots share it, because it changes each second: a check that
+/// finds nothing new creates no snapshot. For the same reason any two are equal.
 #[derive(Debug, Clone, Default)]
 pub struct LastLook(Arc<Mutex<Option<Moment>>>);
 
 impl LastLook {
-    /// They were looked at to the end.
+    /// Records a complete check.
     pub fn set(&self, at: Moment) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
     }
 
-    /// When they were; none where there is no file.
+    /// The time of the last check; `None` for an agent without a file.
     #[must_use]
     pub fn get(&self) -> Option<Moment> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,22 +50,22 @@ impl PartialEq for LastLook {
 
 impl Eq for LastLook {}
 
-/// Something in the configuration that can't stand, or a warning, in words that hold no secret.
+/// An error or a warning about the configuration. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadDiagnostic {
-    /// `sites.ron:12:9`, or what else it is about.
+    /// `sites.ron:12:9`, or the name of a file or variable.
     pub place: String,
     /// What was found, what was expected and what to do.
     pub message: String,
-    /// The line of the file, and under it a caret at the place.
+    /// The line of the file, and below it a caret at the place.
     pub excerpt: Option<String>,
 }
 
 impl Reload {
-    /// Most problems that are kept: more than anybody mends at once, and some 20 KB.
+    /// Most problems that are kept: more than a person fixes at once, and about 20 KB.
     const MAX_PROBLEMS: usize = 50;
 
-    /// This file was read at the agent's start, with these problems or none.
+    /// The result of reading this file at the agent's start, with these problems or none.
     #[must_use]
     pub fn first(file: Option<&str>, problems: Vec<ReloadDiagnostic>) -> Self {
         let mut reload = Self {
@@ -84,13 +84,13 @@ impl Reload {
         reload
     }
 
-    /// Whether the file as it is is in use.
+    /// Whether the current content of the file is in use.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.problems.is_empty() && self.more_problems == 0
     }
 
-    /// It was tried, and is in use or not, with these problems or none.
+    /// Records an attempt, whether its configuration is in use, and its problems.
     pub fn note(&mut self, now: Moment, is_in_use: bool, mut problems: Vec<ReloadDiagnostic>) {
         self.tried = now;
         if is_in_use {
@@ -101,7 +101,8 @@ impl Reload {
         self.problems = problems.into();
     }
 
-    /// Keeps the problems that are `harmless`, without the lines of the file: who may see more is not known.
+    /// Keeps only problems that are harmless to show to anyone, without the lines of the file: the access rules are not
+    /// known yet.
     pub fn withhold(&mut self, is_harmless: impl Fn(&ReloadDiagnostic) -> bool) {
         let count = self.problems.len();
         let harmless = self.problems.iter().filter(|problem| is_harmless(problem));
@@ -110,7 +111,7 @@ impl Reload {
         self.more_problems += count - self.problems.len();
     }
 
-    /// The configuration in use has these warnings or none.
+    /// Records the warnings about the configuration in use.
     pub fn warn(&mut self, mut warnings: Vec<ReloadDiagnostic>) {
         warnings.truncate(Self::MAX_PROBLEMS);
         self.warnings = warnings.into();

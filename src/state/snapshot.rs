@@ -1,4 +1,4 @@
-//! All sites at one moment, and the one place where it is replaced.
+//! A snapshot: the state of all sites at one moment.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,65 +6,76 @@ use std::time::Duration;
 
 use super::{Reading, ReadingState, Reload};
 use crate::clock::{Clock, Moment};
-use crate::plugin::{Health, Hotspot, Plugin, Resource};
+use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value;
+use crate::routeros::value::{self, Text};
 
-/// Most connection events kept of a site: about a night of a bad link.
+/// Most connection events kept per site: about a night on a bad link.
 const MAX_EVENTS: usize = 32;
 
-/// How much later a router may seem to have booted than before, and still be the same boot: its clock and
-/// ours drift apart during a long outage, and its answers come late.
+/// Largest difference between two computed boot times of the same boot: the clocks of router and host drift apart during
+/// a long outage, and replies arrive late.
 const BOOT_SLACK: Duration = Duration::from_secs(30);
 
-/// Everything that is known, at one moment.
+/// Longest time from the command that ends a session to its logout: an admin's action takes at most 25 s.
+const KICK_WINDOW: Duration = Duration::from_secs(30);
+
+/// The state of all sites at one moment. It never changes.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Grows with each change.
+    /// Increases with each change.
     pub generation: u64,
-    /// How its moments show as dates.
+    /// Converts its moments to dates.
     pub clock: Clock,
-    /// How reading the configuration went.
+    /// The result of the last reload of the configuration.
     pub reload: Reload,
-    /// The sites, in the file's order.
+    /// The sites, in the order of the file.
     pub sites: Vec<Arc<SiteState>>,
 }
 
 impl Snapshot {
-    /// The site of this key.
+    /// The site with this key.
     #[must_use]
     pub fn site(&self, key: &str) -> Option<&SiteState> {
         self.sites.iter().find(|site| site.key == key).map(AsRef::as_ref)
     }
 }
 
-/// What is known of one site.
+/// The state of one site.
 #[derive(Debug, Clone)]
 pub struct SiteState {
     /// The name in paths, JSON and metrics.
     pub key: String,
-    /// The name for people.
+    /// The display name.
     pub name: String,
-    /// From one refresh to the next.
+    /// The interval between refreshes.
     pub refresh: Duration,
-    /// Whether its router answers.
-    pub link: ConnectionState,
-    /// Where the router is, in the order to try.
+    /// Whether the router answers.
+    pub connection: ConnectionState,
+    /// The addresses of the router, in the order in which they are tried.
     pub hosts: Vec<Host>,
-    /// One for each plugin that it collects, in the file's order.
+    /// One for each plugin of the site, in the order of the file.
     pub readings: Vec<Reading>,
     /// The latest connections and losses, newest last.
-    pub events: VecDeque<ConnectionEvent>,
-    /// What the agent has cost the router since the agent's start.
+    pub connection_events: VecDeque<ConnectionEvent>,
+    /// The agent's overhead on the router since the agent's start.
     pub usage: Usage,
-    /// Sessions that the admin has ended through this agent.
+    /// Sessions that the admin ended through this agent.
     pub kicks: u64,
-    /// When the router booted, as its uptime told last.
+    /// The last command to end a session.
+    last_kick: Option<KickAttempt>,
+    /// When the router booted, according to the last uptime.
     booted: Option<Moment>,
-    /// The causes of the outage under way: each is an event once, however they alternate.
-    reported_causes: Vec<Cause>,
-    /// When the log was last told that there is no memory for all of it.
-    pub(super) cut_at: Option<Moment>,
+    /// The boot that the agent noticed by a shorter uptime: the last reboot.
+    pub(super) rebooted: Option<Moment>,
+}
+
+/// A command to end a session, which may have been carried out or not.
+#[derive(Debug, Clone)]
+struct KickAttempt {
+    id: Text,
+    user: Text,
+    at: Moment,
 }
 
 /// An address of a site's router.
@@ -72,70 +83,70 @@ pub struct SiteState {
 pub struct Host {
     /// Name or address, with the port.
     pub address: String,
-    /// Why the last try failed, if it did.
+    /// Why the last attempt failed, if it did.
     pub error: Option<Error>,
 }
 
 /// Whether a site's router answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Not known yet: the first try is under way.
+    /// Unknown: the first attempt has not ended.
     Connecting,
-    /// Logged in, and answering.
+    /// Logged in, and the router answers.
     Online {
-        /// Which of the hosts is in use.
+        /// The index of the host in use.
         host: usize,
-        /// Since when.
+        /// When the router answered first.
         since: Moment,
     },
-    /// It can't be reached or logged in to.
+    /// The router can't be reached, or refuses the login.
     Offline {
-        /// Why, at the last try.
+        /// Why the last attempt failed.
         error: Error,
-        /// When it was lost, or first not reached.
+        /// When the connection was lost, or the first attempt failed.
         since: Moment,
     },
 }
 
-/// A connection made or lost.
+/// A connection established or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionEvent {
-    /// When.
+    /// When it happened.
     pub at: Moment,
-    /// The address, or why it was lost or not reached.
+    /// The address, or why the connection was lost or could not be established.
     pub outcome: Result<String, Error>,
 }
 
-/// What the agent has cost a router.
+/// The agent's overhead on a router.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Bytes sent to it.
     pub sent_bytes: u64,
     /// Bytes received from it.
     pub received_bytes: u64,
-    /// Commands it was given, logins included.
+    /// Commands sent to it, logins included.
     pub commands: u64,
-    /// Logins it accepted: each is a line in its log.
+    /// Logins it accepted. RouterOS logs each.
     pub logins: u64,
-    /// Answers that nobody waited for: late ones, or ones to nothing asked.
-    pub stray_replies: u64,
-    /// How long it took over the last refresh, as seen from here.
+    /// Replies that were late, or that no command asked for.
+    pub unsolicited_replies: u64,
+    /// The duration of the last refresh.
     pub reply_time: Option<Duration>,
 }
 
 impl Usage {
-    /// Adds what a connection has cost.
+    /// Adds the overhead of a connection.
     pub fn add(&mut self, more: Self) {
         self.sent_bytes += more.sent_bytes;
         self.received_bytes += more.received_bytes;
         self.commands += more.commands;
         self.logins += more.logins;
-        self.stray_replies += more.stray_replies;
+        self.unsolicited_replies += more.unsolicited_replies;
     }
 }
 
 impl SiteState {
-    /// A site before its first try.
+    /// A site before the first attempt to connect.
     #[must_use]
     pub fn new(
         key: &str,
@@ -148,29 +159,30 @@ impl SiteState {
             key: key.into(),
             name: name.into(),
             refresh,
-            link: ConnectionState::Connecting,
+            connection: ConnectionState::Connecting,
             hosts: hosts.into_iter().map(|address| Host { address, error: None }).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
-            events: VecDeque::new(),
+            connection_events: VecDeque::new(),
             usage: Usage::default(),
             kicks: 0,
+            last_kick: None,
             booted: None,
-            reported_causes: Vec::new(),
-            cut_at: None,
+            rebooted: None,
         }
     }
 
-    /// Bytes of memory that its readings take.
+    /// Bytes of memory that the readings take.
     #[must_use]
     pub fn cost(&self) -> usize {
         self.readings.iter().map(|reading| reading.cost).sum()
     }
 
-    /// The site goes on under another configuration. What was read by plugins stays as far as it holds.
+    /// Adopts another configuration, given as the initial state of a site that has it. Readings are kept as far as they
+    /// are valid for it.
     pub fn reconfigure(&mut self, new: Self) {
-        let known = std::mem::take(&mut self.readings);
+        let old = std::mem::take(&mut self.readings);
         let inherited = |new: Reading| {
-            let from = known.iter().find(|known| known.plugin.name() == new.plugin.name());
+            let from = old.iter().find(|old| old.plugin.name() == new.plugin.name());
             from.map_or(new.clone(), |from| new.inherit(from))
         };
         self.readings = new.readings.into_iter().map(inherited).collect();
@@ -181,31 +193,29 @@ impl SiteState {
         }
     }
 
-    /// The connection was given up for one that is made in another way.
+    /// Resets the connection state, because the configuration requires another connection.
     pub fn reset_connection(&mut self) {
-        self.link = ConnectionState::Connecting;
-        self.reported_causes.clear();
+        self.connection = ConnectionState::Connecting;
     }
 
     /// Whether the router answers.
     #[must_use]
     pub fn is_online(&self) -> bool {
-        matches!(self.link, ConnectionState::Online { .. })
+        matches!(self.connection, ConnectionState::Online { .. })
     }
 
-    /// The reading of the plugin of this name.
+    /// The reading of the plugin with this name.
     #[must_use]
     pub fn reading(&self, plugin: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.plugin.name() == plugin)
     }
 
-    /// What the hotspot says, as far as that may stand for now: the router answers, though one
-    /// try for newer figures may have failed.
+    /// The hotspot's data if it is current: the router answers, though the last refresh of the hotspot may have failed.
     #[must_use]
     pub fn hotspot_now(&self) -> Option<&Hotspot> {
         let state = self.hotspot_reading()?.state(true);
-        let stands = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
-        self.hotspot().filter(|_| stands)
+        let is_current = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
+        self.hotspot().filter(|_| is_current)
     }
 
     /// The reading of the hotspot, if the site collects it.
@@ -220,19 +230,19 @@ impl SiteState {
         self.readings.iter().find(|reading| reading.plugin == Plugin::Resource)
     }
 
-    /// What the hotspot last said, whenever that was.
+    /// The hotspot's last data, of any age.
     #[must_use]
     pub fn hotspot(&self) -> Option<&Hotspot> {
         self.hotspot_reading()?.data.as_deref()?.hotspot()
     }
 
-    /// What the router last said of itself, whenever that was.
+    /// The last data about the router itself, of any age.
     #[must_use]
     pub fn resource(&self) -> Option<&Resource> {
         self.resource_reading()?.data.as_deref()?.resource()
     }
 
-    /// What the router's sensors last said, whenever that was.
+    /// The last data of the router's sensors, of any age.
     #[must_use]
     pub fn health(&self) -> Option<&Health> {
         self.readings.iter().find_map(|reading| reading.data.as_deref()?.health())
@@ -241,123 +251,131 @@ impl SiteState {
     /// The address in use.
     #[must_use]
     pub fn address(&self) -> Option<&str> {
-        match self.link {
+        match self.connection {
             ConnectionState::Online { host, .. } => self.hosts.get(host).map(|host| host.address.as_str()),
             ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
         }
     }
 
-    /// The router answers at the host of this number.
+    /// Records that the router answers at the host with this index.
     pub fn connected(&mut self, host: usize, now: Moment) {
-        // Those after it are not tried while it is well, so why they failed before is no news.
+        // Hosts after it are not tried while it is in use, so their old errors no longer matter.
         for at in host..self.hosts.len() {
             self.host_tried(at, None);
         }
-        self.link = ConnectionState::Online { host, since: now };
-        self.reported_causes.clear();
+        self.connection = ConnectionState::Online { host, since: now };
         let address = self.hosts.get(host).map(|host| host.address.clone()).unwrap_or_default();
         self.note(ConnectionEvent { at: now, outcome: Ok(address) });
     }
 
-    /// A try of the host of this number failed, or with no error did not.
+    /// Records the result of an attempt to reach the host with this index.
     pub fn host_tried(&mut self, host: usize, error: Option<Error>) {
         if let Some(host) = self.hosts.get_mut(host) {
             host.error = error;
         }
     }
 
-    /// The router does not answer. Gives whether that is news: another state, or trouble of a kind
-    /// that was not told since it began. A boot or a bad link goes through many causes and is one trouble.
-    pub fn mark_offline(&mut self, error: &Error, now: Moment) -> bool {
-        let since = match &self.link {
+    /// Records that the router does not answer. Each cause is a connection event once per outage, however often causes
+    /// alternate.
+    pub fn mark_offline(&mut self, error: &Error, now: Moment) {
+        let since = match &self.connection {
             ConnectionState::Offline { since, .. } => *since,
             ConnectionState::Connecting | ConnectionState::Online { .. } => now,
         };
-        self.link = ConnectionState::Offline { error: error.clone(), since };
-        let news = !self
-            .reported_causes
-            .iter()
-            .any(|reported_causes| reported_causes.is_passing() == error.cause.is_passing());
-        if !self.reported_causes.contains(&error.cause) {
-            self.reported_causes.push(error.cause);
+        self.connection = ConnectionState::Offline { error: error.clone(), since };
+        if !self.outage_causes().any(|cause| cause == error.cause) {
             self.note(ConnectionEvent { at: now, outcome: Err(error.clone()) });
         }
-        news
     }
 
-    /// The router has been up for so long. Gives whether that shows a reboot since it last told, which it
-    /// may over a `new` connection only.
-    pub fn note_uptime(&mut self, uptime: Duration, now: Moment, new: bool) -> bool {
+    /// The causes of the current outage; none while the router answers. They are fewer than the events that are kept.
+    pub(super) fn outage_causes(&self) -> impl Iterator<Item = Cause> {
+        let began = match &self.connection {
+            ConnectionState::Offline { since, .. } => Some(*since),
+            ConnectionState::Connecting | ConnectionState::Online { .. } => None,
+        };
+        let failures = self
+            .connection_events
+            .iter()
+            .rev()
+            .map_while(|event| Some((event.at, event.outcome.as_ref().err()?)));
+        failures
+            .take_while(move |(at, _)| began.is_some_and(|began| *at >= began))
+            .map(|(_, error)| error.cause)
+    }
+
+    /// Records the router's uptime. Over a `new` connection it may show that the router rebooted: a connection does not
+    /// outlive the boot in which it began.
+    pub fn note_uptime(&mut self, uptime: Duration, now: Moment, new: bool) {
         let booted = now.before(uptime);
         let before = self.booted.replace(booted).filter(|_| new);
-        let rebooted = before.is_some_and(|before| booted.since(before) > BOOT_SLACK);
-        if rebooted {
-            let reported_causes = format!("the router was rebooted {} ago", value::format_duration(uptime));
-            self.note(ConnectionEvent {
-                at: booted,
-                outcome: Err(Error::new(Cause::Rebooting, reported_causes)),
-            });
+        if before.is_some_and(|before| booted.since(before) > BOOT_SLACK) {
+            self.rebooted = Some(booted);
+            let message = format!("the router was rebooted {} ago", value::format_duration(uptime));
+            self.note(ConnectionEvent { at: booted, outcome: Err(Error::new(Cause::Rebooting, message)) });
         }
-        rebooted
     }
 
-    /// Puts a newer reading in its plugin's place. One of a plugin that is not wanted in this way any more is
-    /// left out.
+    /// Records that the router is about to receive the command to end this session, so that its logout counts as a
+    /// kick even if the router reports it before it confirms the command.
+    pub fn begin_kick(&mut self, session: &Session, now: Moment) {
+        self.last_kick = Some(KickAttempt { id: session.id.clone(), user: session.user.clone(), at: now });
+    }
+
+    /// Records that the router refused the last command to end a session.
+    pub fn kick_failed(&mut self) {
+        self.last_kick = None;
+    }
+
+    /// Whether the admin ended this session, which logged out at `now`.
+    pub(super) fn is_kicked(&self, session: &Session, now: Moment) -> bool {
+        self.last_kick.as_ref().is_some_and(|kick| {
+            (&kick.id, &kick.user) == (&session.id, &session.user) && now.since(kick.at) <= KICK_WINDOW
+        })
+    }
+
+    /// Replaces the reading of a plugin, unless the plugin was removed or is declared differently by now.
     pub fn put(&mut self, reading: Reading) {
-        if let Some(at) = self.readings.iter().position(|known| known.plugin == reading.plugin) {
+        if let Some(at) = self.readings.iter().position(|old| old.plugin == reading.plugin) {
             self.readings[at] = reading;
         }
     }
 
     fn note(&mut self, event: ConnectionEvent) {
-        if self.events.len() == MAX_EVENTS {
-            self.events.pop_front();
+        if self.connection_events.len() == MAX_EVENTS {
+            self.connection_events.pop_front();
         }
-        self.events.push_back(event);
+        self.connection_events.push_back(event);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Store;
     use super::*;
 
-    fn site(key: &str) -> SiteState {
-        SiteState::new(key, key, Duration::from_secs(30), ["10.0.0.1:8728".to_string()], [])
-    }
-
     #[test]
-    fn a_snapshot_stays_as_it_is_while_the_store_goes_on() {
-        let store = Store::new(Reload::first(None, Vec::new()));
-        store.rearrange(|_| [site("a"), site("b")].map(Arc::new).into());
-        let before = store.snapshot();
-        store.update("a", |site| site.connected(0, Moment::now()));
-        let after = store.snapshot();
-        assert!(!before.site("a").unwrap().is_online() && after.site("a").unwrap().is_online());
-        assert!(after.generation > before.generation);
-        assert!(Arc::ptr_eq(&before.sites[1], &after.sites[1]), "an untouched site is shared");
-        assert!(store.update("gone", |_| ()).is_none());
-        assert_eq!(store.snapshot().generation, after.generation);
-    }
-
-    #[test]
-    fn an_outage_keeps_when_it_began_and_tells_each_cause_once() {
-        let mut site = site("a");
+    fn an_outage_keeps_its_beginning_and_has_each_cause_once() {
+        let mut site = SiteState::new("a", "a", Duration::from_secs(30), ["h:8728".into()], []);
         let began = Moment::now();
-        let refused = Error::new(Cause::Refused, "first");
-        assert!(site.mark_offline(&refused, began));
-        let later = Moment::now();
-        assert!(!site.mark_offline(&Error::new(Cause::Refused, "again"), later));
-        assert!(!site.mark_offline(&Error::new(Cause::Unreachable, "of the same kind"), later));
-        assert!(site.mark_offline(&Error::new(Cause::Auth, "other"), later));
-        assert!(!site.mark_offline(&Error::new(Cause::Refused, "and back"), later));
-        assert!(!site.mark_offline(&Error::new(Cause::Auth, "and forth"), later));
-        let ConnectionState::Offline { since, error } = &site.link else { panic!() };
+        site.mark_offline(&Error::new(Cause::Refused, "first"), began);
+        let later = began.after(Duration::from_secs(1));
+        for cause in [Cause::Refused, Cause::Unreachable, Cause::Auth, Cause::Refused, Cause::Auth] {
+            site.mark_offline(&Error::new(cause, "another"), later);
+        }
+        let ConnectionState::Offline { since, error } = &site.connection else { panic!() };
         assert_eq!((*since, error.cause), (began, Cause::Auth));
-        assert_eq!(site.events.len(), 3);
+        assert_eq!(site.connection_events.len(), 3);
+        assert!(site.outage_causes().eq([Cause::Auth, Cause::Unreachable, Cause::Refused]));
+        site.reset_connection();
+        assert_eq!(site.outage_causes().count(), 0);
+        site.mark_offline(
+            &Error::new(Cause::Auth, "over the new address"),
+            later.after(Duration::from_secs(1)),
+        );
+        assert!(site.outage_causes().eq([Cause::Auth]), "another outage");
         for _ in 0..100 {
             site.connected(0, later);
         }
-        assert_eq!(site.events.len(), MAX_EVENTS);
+        assert_eq!(site.connection_events.len(), MAX_EVENTS);
     }
 }

@@ -1,62 +1,78 @@
-//! The store: the current snapshot, and how it changes.
+//! The store: the current snapshot, and the only code that replaces it.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
-use event_listener::Event;
-
+use super::event::StoreEvent;
+use super::event_queue::{EventQueue, NextEvent};
 use super::reload::Reload;
 use super::room::make_room;
 use super::snapshot::{SiteState, Snapshot};
 use crate::clock::{Clock, Moment};
 use crate::memory::Budget;
 
-/// The one place where the snapshot is replaced.
+/// The current snapshot, and the subscribers that receive each change.
 #[derive(Debug)]
 pub struct Store {
     current: RwLock<Arc<Snapshot>>,
-    changed: Event,
+    /// Locked during a change, so that changes and their events have one order. Readers of `current` only wait while
+    /// a pointer is replaced.
+    subscribers: Mutex<Vec<Weak<EventQueue>>>,
     budget: Budget,
 }
 
+/// A subscriber's end of its event queue. Dropping it ends the subscription.
+#[derive(Debug)]
+pub struct EventReceiver {
+    store: Arc<Store>,
+    queue: Arc<EventQueue>,
+    /// The generation of the last snapshot received. It includes all events up to it.
+    generation: u64,
+}
+
 impl Store {
-    /// A store without sites, of an agent whose configuration was read so.
+    /// A store without sites.
     #[must_use]
     pub fn new(reload: Reload) -> Self {
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
-        Self { current: RwLock::new(Arc::new(snapshot)), changed: Event::new(), budget: Budget::default() }
+        Self {
+            current: RwLock::new(Arc::new(snapshot)),
+            subscribers: Mutex::default(),
+            budget: Budget::default(),
+        }
     }
 
-    /// The same, with this much memory.
+    /// The same store with another memory budget.
     #[must_use]
     pub fn within(self, budget: Budget) -> Self {
         Self { budget, ..self }
     }
 
-    /// How much memory there is.
+    /// The memory budget.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Waits until there is something newer than this generation.
-    pub async fn changed(&self, generation: u64) {
-        loop {
-            let changed = self.changed.listen();
-            if self.snapshot().generation != generation {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    /// What is known now. It stays as it is while the store goes on.
+    /// The current snapshot.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes one site and gives what `change` does; no change and `None` where the site is
-    /// not there any more. It runs under the lock: no I/O, and that is logging, too.
+    /// Subscribes to all changes. The first event is a [`StoreEvent::Resync`] with the current snapshot.
+    ///
+    /// Changes never wait for a subscriber. If one is so slow that its queue overflows, its events are dropped and it
+    /// receives another `Resync`.
+    #[must_use]
+    pub fn subscribe(self: &Arc<Self>) -> EventReceiver {
+        // The old states of one change of each site fit.
+        let queue = Arc::new(EventQueue::new(self.budget.kept));
+        self.lock().push(Arc::downgrade(&queue));
+        EventReceiver { store: self.clone(), queue, generation: 0 }
+    }
+
+    /// Changes one site and returns the result of `change`. If the site no longer exists, nothing changes and the
+    /// result is `None`. `change` runs under a lock: it must not do I/O or log.
     pub fn update<T>(&self, key: &str, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
         self.change(|snapshot| {
             let site = snapshot.sites.iter_mut().find(|site| site.key == key)?;
@@ -64,7 +80,7 @@ impl Store {
         })
     }
 
-    /// Replaces the sites by those that `arrange` makes of them. It runs under the lock, too.
+    /// Replaces the sites by those that `arrange` returns. It runs under the same lock as the changes of [`update`](Self::update).
     pub fn rearrange(&self, arrange: impl FnOnce(Vec<Arc<SiteState>>) -> Vec<Arc<SiteState>>) {
         self.change(|snapshot| {
             snapshot.sites = arrange(std::mem::take(&mut snapshot.sites));
@@ -72,7 +88,7 @@ impl Store {
         });
     }
 
-    /// Notes how reading the configuration went.
+    /// Changes the result of the last reload.
     pub fn note_reload(&self, note: impl FnOnce(&mut Reload)) {
         self.change(|snapshot| {
             note(&mut snapshot.reload);
@@ -81,18 +97,147 @@ impl Store {
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> Option<T>) -> Option<T> {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Snapshot::clone(&current);
-        let done = change(&mut next)?;
-        let cut = make_room(&mut next.sites, self.budget.kept, Moment::now());
-        next.generation += 1;
-        next.clock = next.clock.follow(Clock::system());
-        *current = Arc::new(next);
-        drop(current);
-        self.changed.notify(usize::MAX);
-        for line in cut {
-            log::warn!("{line}");
+        let mut subscribers = self.lock();
+        let old = self.snapshot();
+        let mut new = Snapshot::clone(&old);
+        let result = change(&mut new)?;
+        make_room(&mut new.sites, self.budget.kept);
+        new.generation += 1;
+        new.clock = new.clock.follow(Clock::system());
+        let new = Arc::new(new);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
+        subscribers.retain(|queue| queue.strong_count() > 0);
+        if !subscribers.is_empty() {
+            for event in StoreEvent::between(&old, &new, Moment::now()) {
+                for queue in subscribers.iter().filter_map(Weak::upgrade) {
+                    queue.push(new.generation, event.clone());
+                }
+            }
         }
-        Some(done)
+        Some(result)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<EventQueue>>> {
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventReceiver {
+    /// Waits for the next event. No event is lost if the future is dropped before it is ready.
+    pub async fn next(&mut self) -> StoreEvent {
+        loop {
+            let ready = self.queue.ready();
+            match self.queue.pop() {
+                Some(NextEvent::Snapshot) => {
+                    let snapshot = self.store.snapshot();
+                    self.generation = snapshot.generation;
+                    return StoreEvent::Resync(snapshot);
+                }
+                Some(NextEvent::Event(generation, event)) if generation > self.generation => return event,
+                // The last snapshot includes it.
+                Some(NextEvent::Event(..)) => {}
+                None => ready.await,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use smol::future::poll_once;
+
+    use super::*;
+    use crate::state::SiteEvent;
+
+    fn store(keys: &[&str]) -> Arc<Store> {
+        let store = Store::new(Reload::first(None, Vec::new()));
+        let site = |key: &&str| SiteState::new(key, key, Duration::from_secs(30), ["h:8728".into()], []);
+        store.rearrange(|_| keys.iter().map(site).map(Arc::new).collect());
+        store.into()
+    }
+
+    /// The events that are ready, in short.
+    fn received(receiver: &mut EventReceiver) -> Vec<String> {
+        let next = || smol::block_on(poll_once(Box::pin(receiver.next())));
+        let events = std::iter::from_fn(next).map(|event| match event {
+            StoreEvent::SiteAdded(site) => format!("added {}", site.key),
+            StoreEvent::SiteRemoved(site) => format!("removed {}", site.key),
+            StoreEvent::SiteChanged(change) => format!("changed {}", change.new.key),
+            StoreEvent::ConfigReloaded => "reloaded".into(),
+            StoreEvent::Resync(snapshot) => format!("snapshot {}", snapshot.generation),
+        });
+        events.collect()
+    }
+
+    #[test]
+    fn a_snapshot_does_not_change_and_shares_untouched_sites_with_the_next() {
+        let store = store(&["a", "b"]);
+        let before = store.snapshot();
+        store.update("a", |site| site.connected(0, Moment::now()));
+        let after = store.snapshot();
+        assert!(!before.site("a").unwrap().is_online() && after.site("a").unwrap().is_online());
+        assert!(after.generation > before.generation);
+        assert!(Arc::ptr_eq(&before.sites[1], &after.sites[1]), "an untouched site is shared");
+        assert!(store.update("gone", |_| ()).is_none());
+        assert_eq!(store.snapshot().generation, after.generation);
+    }
+
+    #[test]
+    fn a_subscriber_receives_a_snapshot_and_then_each_change() {
+        let store = store(&["a", "b"]);
+        let mut receiver = store.subscribe();
+        store.update("a", |site| site.kicks += 1);
+        assert_eq!(received(&mut receiver), ["snapshot 2"], "it includes the change");
+        store.update("b", |site| site.kicks += 1);
+        store.rearrange(|sites| {
+            let new = SiteState::new("c", "c", Duration::from_secs(30), [], []);
+            vec![new.into(), sites[1].clone()]
+        });
+        store
+            .note_reload(|reload| reload.note(Moment::now().after(Duration::from_secs(1)), true, Vec::new()));
+        assert_eq!(received(&mut receiver), ["changed b", "added c", "removed a", "reloaded"]);
+        store.rearrange(|mut sites| {
+            sites.reverse();
+            sites
+        });
+        assert_eq!(received(&mut receiver), [""; 0], "no site changed");
+    }
+
+    #[test]
+    fn a_change_carries_both_states_and_what_happened() {
+        let store = store(&["a"]);
+        let mut receiver = store.subscribe();
+        received(&mut receiver);
+        let now = Moment::now();
+        store.update("a", |site| site.connected(0, now));
+        let StoreEvent::SiteChanged(change) = smol::block_on(receiver.next()) else { panic!("no change") };
+        assert!(!change.old.is_online() && Arc::ptr_eq(&change.new, &store.snapshot().sites[0]));
+        assert_eq!(change.events, [SiteEvent::Online { host: "h:8728".into(), since: now }]);
+    }
+
+    #[test]
+    fn a_slow_subscriber_gets_a_snapshot_instead_of_the_events_that_it_lost() {
+        let store = store(&["a"]);
+        let [mut slow, mut quick] = [(); 2].map(|()| store.subscribe());
+        received(&mut slow);
+        received(&mut quick);
+        for n in 1..=1025 {
+            store.update("a", |site| site.kicks += 1);
+            assert_eq!(received(&mut quick), ["changed a"], "{n}");
+        }
+        assert_eq!(received(&mut slow), ["snapshot 1026"]);
+        store.update("a", |site| site.kicks += 1);
+        assert_eq!(received(&mut slow), ["changed a"]);
+    }
+
+    #[test]
+    fn a_dropped_receiver_is_forgotten_at_the_next_change() {
+        let store = store(&["a"]);
+        drop(store.subscribe());
+        assert_eq!(store.lock().len(), 1);
+        store.update("a", |_| ());
+        assert_eq!(store.lock().len(), 0);
     }
 }

@@ -236,7 +236,7 @@ fn fifty_sites_go_on_while_the_file_is_rewritten_two_hundred_times() {
         assert_eq!((met(router), router.counters().open), ((1, 1), 1), "{}", key(number));
     }
     let log = kept.running.err();
-    let of_those: Vec<&str> = log.lines().filter(|line| line.contains("] stays-")).collect();
+    let of_those: Vec<&str> = log.lines().filter(|line| line.contains("] site=stays-")).collect();
     assert_eq!(of_those.len(), STAY, "that each is online, and no more: {of_those:#?}");
     assert!(!log.contains("panicked"), "{log}");
 

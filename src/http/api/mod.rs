@@ -84,7 +84,7 @@ pub(super) fn problem_of(status: u16, title: &str, detail: &str, error: &Error) 
 
 /// What is wrong with the connection.
 fn link_error(view: View, site: &SiteState) -> Option<ErrorJson> {
-    match &site.link {
+    match &site.connection {
         ConnectionState::Offline { error, since } => Some(ErrorJson::new(error, Some(view.date(*since)))),
         ConnectionState::Connecting | ConnectionState::Online { .. } => None,
     }

@@ -95,12 +95,12 @@ pub(in crate::http) struct RouterJson<'s> {
 
 /// One site as it is now.
 pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
-    let (state, since) = match &site.link {
+    let (state, since) = match &site.connection {
         ConnectionState::Connecting => ("connecting", None),
         ConnectionState::Online { since, .. } => ("online", Some(*since)),
         ConnectionState::Offline { since, .. } => ("offline", Some(*since)),
     };
-    let in_use = match site.link {
+    let in_use = match site.connection {
         ConnectionState::Online { host, .. } => Some(host),
         ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
     };
@@ -114,7 +114,7 @@ pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s>
         error: link_error(view, site),
         refresh_seconds: seconds(site.refresh),
         plugins: readings.map(|reading| (reading.plugin.name(), plugin(view, site, reading))).collect(),
-        connections: site.events.iter().map(|event| connection(view, event)).collect(),
+        connections: site.connection_events.iter().map(|event| connection(view, event)).collect(),
         usage: usage(&site.usage),
     }
 }
@@ -181,7 +181,7 @@ fn usage(usage: &Usage) -> UsageJson {
         received_bytes: usage.received_bytes,
         commands: usage.commands,
         logins: usage.logins,
-        stray_replies: usage.stray_replies,
+        stray_replies: usage.unsolicited_replies,
         reply_seconds: usage.reply_time.map(seconds),
     }
 }

@@ -75,7 +75,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let at = reading.and_then(|reading| reading.at);
     let last_login = hotspot.and_then(|hotspot| hotspot.last_login);
     let counts = hotspot.map(Hotspot::counts).unwrap_or_default();
-    let last_activity = match (&site.link, last_login) {
+    let last_activity = match (&site.connection, last_login) {
         (ConnectionState::Connecting, _) => "Connecting".into(),
         _ if !active => "Connection failed".into(),
         (_, Some(login)) => clock::ago(view.now.since(login)),

@@ -30,7 +30,11 @@ impl Totals {
         Self {
             sites: snapshot.sites.len(),
             online: snapshot.sites.iter().filter(|site| site.is_online()).count(),
-            connecting: snapshot.sites.iter().filter(|site| site.link == ConnectionState::Connecting).count(),
+            connecting: snapshot
+                .sites
+                .iter()
+                .filter(|site| site.connection == ConnectionState::Connecting)
+                .count(),
             users: (!hotspots.is_empty())
                 .then(|| hotspots.iter().map(|hotspot| hotspot.sessions.len()).sum()),
             upload: known(Hotspot::bytes_in),
@@ -88,7 +92,7 @@ impl<'p> Card<'p> {
     pub(super) fn new(view: View, site: &'p SiteState) -> Self {
         let hotspot = site.hotspot();
         let resource = site.resource();
-        let (state, down_for) = match &site.link {
+        let (state, down_for) = match &site.connection {
             ConnectionState::Connecting => ("connecting", None),
             ConnectionState::Online { .. } => ("online", None),
             ConnectionState::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since)))),
@@ -134,7 +138,7 @@ fn shown(site: &SiteState) -> impl Iterator<Item = &Reading> {
 
 /// Why it is not the first of a site's addresses that serves.
 fn detour(site: &SiteState) -> Option<String> {
-    let ConnectionState::Online { host: 1.., .. } = site.link else { return None };
+    let ConnectionState::Online { host: 1.., .. } = site.connection else { return None };
     let (first, in_use) = (site.hosts.first()?, site.address()?);
     Some(match &first.error {
         Some(error) => format!("Reached at {in_use}, for {} fails: {}", first.address, error.message),
@@ -156,7 +160,7 @@ fn age(view: View, site: &SiteState) -> Option<String> {
 /// The connection's trouble, or else the first plugin's. A menu that the router never had
 /// is none: the site's page says so.
 fn trouble(view: View, site: &SiteState) -> Option<CardError> {
-    let error = match &site.link {
+    let error = match &site.connection {
         ConnectionState::Offline { error, .. } => Cow::Borrowed(error),
         ConnectionState::Connecting => return None,
         ConnectionState::Online { .. } => site
@@ -203,7 +207,7 @@ pub(super) fn events<'p>(view: View, site: &'p SiteState) -> Vec<Event<'p>> {
             Err(error) => &error.message,
         },
     };
-    site.events.iter().rev().map(event).collect()
+    site.connection_events.iter().rev().map(event).collect()
 }
 
 /// What the agent has cost the router.

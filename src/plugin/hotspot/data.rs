@@ -26,7 +26,7 @@ pub struct Hotspot {
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(in crate::plugin) left_out: usize,
     /// Whether there are sessions that are not kept, so that a new session may have been there before.
-    pub(super) is_truncated: bool,
+    pub is_truncated: bool,
     /// Disagreements between the last answer and the changes, by the session's id.
     pub(super) discrepancies: HashMap<Text, Discrepancy>,
     /// Whether an answer was complete, so that a new session has logged in since.

@@ -12,7 +12,7 @@ use super::agent::{Given, end_of, program, until};
 use super::peer::Peer;
 
 /// A line that no router may get into the log: it has everything that a true one has.
-const FORGED: &str = "2026-01-01T00:00:00.000Z ERROR [phsweb_agent::site] awka: forged";
+const FORGED: &str = "2026-01-01T00:00:00.000Z ERROR [phsweb_agent::site] site=awka state=forged";
 
 /// Longest text that a page, a JSON or a line may repeat of a router's, in characters: eight of its traps.
 const SHORT: usize = 2000;
@@ -72,7 +72,7 @@ fn a_router_of_many_words_is_quoted_in_few() {
 
     let said = until("the log tells it", || {
         let said = agent.running.err();
-        said.contains("awka: resource: protocol: ").then_some(said)
+        said.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(said)
     });
     assert!(said.contains(FORGED), "it is quoted: {said}");
     for line in said.lines() {
@@ -91,7 +91,7 @@ fn a_forged_line_in_a_routers_last_words_is_no_line() {
     is_short_line(&agent.fails("awka", "closed")["error"]["message"]);
     let said = until("the log tells it", || {
         let said = agent.running.err();
-        said.contains("awka: offline: closed: ").then_some(said)
+        said.contains("site=awka state=offline cause=closed ").then_some(said)
     });
     assert!(said.contains(FORGED), "it is quoted: {said}");
     assert!(!said.lines().any(|line| line.starts_with(FORGED)), "{said}");

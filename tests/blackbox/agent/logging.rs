@@ -219,7 +219,7 @@ fn a_reader_that_comes_back_is_told_again() {
     ends(&mut agent);
     let mut lines = String::new();
     reader.read_to_string(&mut lines).unwrap();
-    assert!(lines.contains("GET /api/sites/awka 200") && !lines.contains("online at"), "{lines}");
+    assert!(lines.contains("GET /api/sites/awka 200") && !lines.contains("state=online"), "{lines}");
 }
 
 #[test]
@@ -243,9 +243,13 @@ fn an_outage_is_one_line_however_often_it_is_tried() {
     for (site, expected, cause) in [("stalled", 1, silent), ("half-open", 1, silent), ("lost", 2, silent)] {
         agent.fails(site, "query_timeout");
         let said = agent.running.err();
-        let lines: Vec<&str> = said.lines().filter(|line| line.contains(&format!("] {site}: "))).collect();
+        let lines: Vec<&str> =
+            said.lines().filter(|line| line.contains(&format!("] site={site} "))).collect();
         assert_eq!(lines.len(), expected, "{site}: {said}");
-        assert!(lines[expected - 1].contains(&format!("] {site}: offline: {cause}: ")), "{said}");
+        assert!(
+            lines[expected - 1].contains(&format!("] site={site} state=offline cause={cause} ")),
+            "{said}"
+        );
     }
-    assert!(agent.running.err().contains("] lost: online at "), "{}", agent.running.err());
+    assert!(agent.running.err().contains("] site=lost state=online host="), "{}", agent.running.err());
 }

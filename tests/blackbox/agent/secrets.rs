@@ -69,7 +69,10 @@ fn neither_the_log_nor_an_answer_has_one() {
     running.signal("TERM");
     running.ended(super::agent::PATIENCE);
     let log = running.err();
-    assert!(log.contains("wrong: offline") && log.contains("DEBUG"), "the log is a whole one: {log}");
+    assert!(
+        log.contains("site=wrong state=offline") && log.contains("DEBUG"),
+        "the log is a whole one: {log}"
+    );
     said += &log;
     said += &running.out();
     for secret in PASSWORDS.into_iter().chain([VIEW_TOKEN, ADMIN_TOKEN, GUESSED]) {
