@@ -229,7 +229,7 @@ impl Response {
 pub type EventStream = Pin<Box<dyn Stream<Item = Arc<[u8]>> + Send>>;
 
 /// How a route answers.
-pub enum Reply {
+pub enum HandlerOutput {
     /// From what is known.
     Now(Response),
     /// Once a router has been asked. It is awaited beside the connections, and for
@@ -239,7 +239,7 @@ pub enum Reply {
     Events(Response, EventStream),
 }
 
-impl Reply {
+impl HandlerOutput {
     /// A reply that comes later.
     pub fn later(response: impl Future<Output = Response> + Send + 'static) -> Self {
         Self::Later(Box::pin(response))
@@ -255,13 +255,13 @@ impl Reply {
     }
 }
 
-impl From<Response> for Reply {
+impl From<Response> for HandlerOutput {
     fn from(response: Response) -> Self {
         Self::Now(response)
     }
 }
 
-impl fmt::Debug for Reply {
+impl fmt::Debug for HandlerOutput {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Now(response) => f.debug_tuple("Now").field(response).finish(),

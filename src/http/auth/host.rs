@@ -15,11 +15,11 @@ const LOCAL: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
 const MAX_SHOWN: usize = 100;
 
 /// A host with its port, where it has one: `example.com:8080`, `192.0.2.1`, `[2001:db8::1]:80`.
-pub(super) fn split(authenticator: &str) -> (&str, Option<u16>) {
-    match authenticator.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
         Some((host, Ok(port))) => (host, Some(port)),
         // An IPv6 address ends in a bracket.
-        _ => (authenticator, None),
+        _ => (authority, None),
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn hosts_and_ports() {
-        for (authenticator, expected) in [
+        for (authority, expected) in [
             ("example.com", ("example.com", None)),
             ("example.com:8080", ("example.com", Some(8080))),
             ("192.0.2.1:80", ("192.0.2.1", Some(80))),
@@ -140,7 +140,7 @@ mod tests {
             ("example.com:65536", ("example.com:65536", None)),
             ("example.com:80@x", ("example.com:80@x", None)),
         ] {
-            assert_eq!(split(authenticator), expected, "{authenticator:?}");
+            assert_eq!(split(authority), expected, "{authority:?}");
         }
     }
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::sessions::Begun;
-use super::{Authenticator, Identity, Refusal, Role, Verdict, cookie, has_tokens, transport};
+use super::{AccessError, Authenticator, Identity, Role, Verdict, cookie, has_tokens, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, Method, Reply, Request, Response};
+use crate::http::message::{Field, HandlerOutput, Method, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
 /// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
@@ -18,7 +18,12 @@ const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authenticator {
     /// The answer, where the path is one of these two.
-    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Reply> {
+    pub(in crate::http) fn answer(
+        &self,
+        request: &Request,
+        http: &Http,
+        now: Moment,
+    ) -> Option<HandlerOutput> {
         let answer = match request.path.as_str() {
             "/login" => self.login(request, http, now),
             "/logout" => self.logout(request, http).into(),
@@ -27,7 +32,7 @@ impl Authenticator {
         Some(answer.map(Response::no_store))
     }
 
-    fn login(&self, request: &Request, http: &Http, now: Moment) -> Reply {
+    fn login(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
         match request.method {
             Method::Get | Method::Head => {
                 let to = local(value(request.query.as_bytes(), "to"));
@@ -46,16 +51,16 @@ impl Authenticator {
         redirect(request, "/", cookie::set(request, transport(request, http), None))
     }
 
-    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Reply {
+    fn enter(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
         let to = local(value(&request.body, "to"));
-        let refused = |refusal: Refusal| {
+        let refused = |refusal: AccessError| {
             page(refusal.status(), Some(refusal), request, &to, self.browser(request, http, now), http)
         };
         let failed = |status, title, detail: &str| {
             page::refusal(request, plain(request, http), status, title, detail).into()
         };
         if !has_tokens(http) {
-            return refused(Refusal::Off).into();
+            return refused(AccessError::AdminDisabled).into();
         }
         if !is_form(request) {
             let detail = format!("A login is sent as {FORM}: token=TOKEN.");
@@ -65,8 +70,10 @@ impl Authenticator {
         let token = token.trim();
         let role = match self.check_token(request, token, false, http, now) {
             Verdict::Correct(role) => role,
-            Verdict::Wrong(delay) => return self.refuse(Refusal::WrongToken, delay, refused),
-            Verdict::HeldOff(wait) => return self.refuse(Refusal::Wait(wait), Duration::ZERO, refused),
+            Verdict::Wrong(delay) => return self.refuse(AccessError::WrongToken, delay, refused),
+            Verdict::HeldOff(wait) => {
+                return self.refuse(AccessError::TooManyAttempts(wait), Duration::ZERO, refused);
+            }
         };
         let begun = self.sessions.begin(Secret::new(token.into()), role, request.peer, now);
         let Some(Begun { id, is_replacement }) = begun else {
@@ -93,7 +100,7 @@ impl Authenticator {
 /// What a page answers that is refused: a browser gets the form that takes a token.
 pub(in crate::http) fn refuse_page(
     request: &Request,
-    refusal: Refusal,
+    refusal: AccessError,
     identity: Identity,
     http: &Http,
 ) -> Response {
@@ -108,7 +115,7 @@ pub(in crate::http) fn refuse_page(
 /// The login page, to go on to `to` from.
 fn page(
     status: u16,
-    refusal: Option<Refusal>,
+    refusal: Option<AccessError>,
     request: &Request,
     to: &str,
     identity: Identity,
@@ -119,11 +126,11 @@ fn page(
         AccountMenu::Unknown { .. } => AccountMenu::None,
         known => known,
     };
-    let is_off = !has_tokens(http) || refusal == Some(Refusal::Off);
+    let is_off = !has_tokens(http) || refusal == Some(AccessError::AdminDisabled);
     let page = page::login(
         Layout::new(&http.title, account, &request.path),
         to,
-        refusal.map(Refusal::notice),
+        refusal.map(AccessError::notice),
         is_off,
     );
     let page = Response { status, ..page };

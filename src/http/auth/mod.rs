@@ -10,11 +10,11 @@
 //! refusal are in `refusal`, the login page's routes in `login`. POSTs have to pass
 //! [`same_origin`] before all that.
 
+mod access_error;
 mod cookie;
 mod host;
 mod login;
 mod login_throttle;
-mod refusal;
 mod role;
 mod same_origin;
 mod sessions;
@@ -25,16 +25,16 @@ use std::time::Duration;
 use smol::Timer;
 use smol::lock::Semaphore;
 
-use super::message::{Field, Reply, Request, Response};
+use super::message::{Field, HandlerOutput, Request, Response};
 use super::page::AccountMenu;
 use crate::clock::Moment;
 use crate::config::{self, Http};
 use crate::timings::Timings;
+pub(super) use access_error::AccessError;
 use cookie::Transport;
 pub(super) use host::misdirected;
 pub(super) use login::refuse_page;
 use login_throttle::LoginThrottle;
-pub(super) use refusal::Refusal;
 pub(super) use role::Role;
 pub(super) use same_origin::{CROSS_ORIGIN, same_origin};
 use sessions::LoginSessions;
@@ -48,10 +48,10 @@ const MAX_DELAYED: usize = 32;
 /// they can change while it stands.
 #[derive(Debug)]
 pub(super) struct Authenticator {
-    attempts: LoginThrottle,
+    throttle: LoginThrottle,
     /// Wrong tokens sent with requests that need none. They have a limit of their own, so that a token meant for a
     /// proxy in front of the agent does not hold off who has one of ours.
-    attempts_on_public: LoginThrottle,
+    public_throttle: LoginThrottle,
     /// See [`Timings::wrong_token_delay`].
     delay: Duration,
     /// A place for each refusal that is delayed.
@@ -93,8 +93,8 @@ enum Verdict {
 impl Authenticator {
     pub(super) fn new(timings: &Timings) -> Self {
         Self {
-            attempts: LoginThrottle::default(),
-            attempts_on_public: LoginThrottle::on_public_content(),
+            throttle: LoginThrottle::default(),
+            public_throttle: LoginThrottle::on_public_content(),
             delay: timings.wrong_token_delay,
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
             sessions: LoginSessions::new(timings.session_idle),
@@ -135,15 +135,15 @@ impl Authenticator {
         if token.is_empty() || !has_tokens(http) {
             return Verdict::Wrong(Duration::ZERO);
         }
-        let (attempts, delay) =
-            if is_public { (&self.attempts_on_public, Duration::ZERO) } else { (&self.attempts, self.delay) };
+        let (throttle, delay) =
+            if is_public { (&self.public_throttle, Duration::ZERO) } else { (&self.throttle, self.delay) };
         match Role::of_token(token, http) {
             Some(role) if !config::is_short(token) => Verdict::Correct(role),
-            Some(role) => attempts.wait(request.peer, now).map_or(Verdict::Correct(role), Verdict::HeldOff),
+            Some(role) => throttle.wait(request.peer, now).map_or(Verdict::Correct(role), Verdict::HeldOff),
             // Only a short one could be guessed there.
             None if is_public && !has_short_token(http) => Verdict::Wrong(Duration::ZERO),
             None => {
-                attempts.record(request.peer, token, delay, now).map_or_else(Verdict::HeldOff, Verdict::Wrong)
+                throttle.record(request.peer, token, delay, now).map_or_else(Verdict::HeldOff, Verdict::Wrong)
             }
         }
     }
@@ -151,18 +151,18 @@ impl Authenticator {
     /// The answer to a request that is refused, delayed where a wrong token came with it. It takes no thread meanwhile.
     pub(super) fn refuse(
         &self,
-        refusal: Refusal,
+        refusal: AccessError,
         delay: Duration,
-        answer: impl FnOnce(Refusal) -> Response,
-    ) -> Reply {
+        answer: impl FnOnce(AccessError) -> Response,
+    ) -> HandlerOutput {
         if delay.is_zero() {
             return answer(refusal).into();
         }
         let Some(place) = self.delayed.try_acquire_arc() else {
-            return answer(Refusal::Wait(delay)).into();
+            return answer(AccessError::TooManyAttempts(delay)).into();
         };
         let answer = answer(refusal);
-        Reply::later(async move {
+        HandlerOutput::later(async move {
             Timer::after(delay).await;
             drop(place);
             answer
@@ -205,18 +205,18 @@ impl Identity {
     }
 
     /// Whether it may have what needs `needed`.
-    pub(super) fn may(&self, needed: Role, http: &Http) -> Result<(), Refusal> {
+    pub(super) fn may(&self, needed: Role, http: &Http) -> Result<(), AccessError> {
         if self.role >= needed {
             return Ok(());
         }
         if needed == Role::Admin && http.admin.is_none() {
-            return Err(Refusal::Off);
+            return Err(AccessError::AdminDisabled);
         }
         Err(match self.credential {
-            Credential::Nothing => Refusal::NoToken,
-            Credential::Wrong(_) => Refusal::WrongToken,
-            Credential::HeldOff(wait) => Refusal::Wait(wait),
-            Credential::Bearer | Credential::Session => Refusal::ViewersToken,
+            Credential::Nothing => AccessError::MissingToken,
+            Credential::Wrong(_) => AccessError::WrongToken,
+            Credential::HeldOff(wait) => AccessError::TooManyAttempts(wait),
+            Credential::Bearer | Credential::Session => AccessError::AdminRequired,
         })
     }
 

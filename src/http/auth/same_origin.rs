@@ -23,7 +23,7 @@ pub(in crate::http) fn same_origin(request: &Request) -> bool {
 
 /// Whether an `Origin` names this host and port; a port that is its scheme's own may be left out.
 fn is_same(origin: &str, host: &str) -> bool {
-    let Some((scheme, authenticator)) = origin.split_once("://") else { return false };
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default = if scheme.eq_ignore_ascii_case("http") {
         80
     } else if scheme.eq_ignore_ascii_case("https") {
@@ -31,7 +31,7 @@ fn is_same(origin: &str, host: &str) -> bool {
     } else {
         return false;
     };
-    let (theirs, their_port) = host::split(authenticator);
+    let (theirs, their_port) = host::split(authority);
     let (ours, our_port) = host::split(host);
     theirs.eq_ignore_ascii_case(ours) && their_port.unwrap_or(default) == our_port.unwrap_or(default)
 }

@@ -43,9 +43,9 @@ fn new_authority() -> Authenticator {
 #[track_caller]
 fn ask(authenticator: &Authenticator, request: &Request, http: &Http, now: Moment) -> Response {
     match authenticator.answer(request, http, now).unwrap() {
-        Reply::Now(response) => response,
-        Reply::Later(response) => smol::block_on(response),
-        Reply::Events(..) => panic!("{request:?}"),
+        HandlerOutput::Now(response) => response,
+        HandlerOutput::Later(response) => smol::block_on(response),
+        HandlerOutput::Events(..) => panic!("{request:?}"),
     }
 }
 
@@ -190,7 +190,7 @@ fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
     let identity = authenticator.identity(&guess, Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Viewer, credential: Credential::HeldOff(wait) });
     assert_eq!(identity.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
-    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
+    assert_eq!(identity.may(Role::Admin, &http), Err(AccessError::TooManyAttempts(wait)));
     let answer = ask(&authenticator, &form("token=another"), &http, later);
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, seconds));
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
@@ -200,7 +200,7 @@ fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
     let identity = authenticator.identity(&again, Role::Admin, &http, later);
     assert_eq!(
         (identity.credential, identity.may(Role::Admin, &http)),
-        (Credential::Wrong(DELAY), Err(Refusal::WrongToken))
+        (Credential::Wrong(DELAY), Err(AccessError::WrongToken))
     );
 
     // A correct one, a cookie, and a wrong cookie, which is no guess.
@@ -211,7 +211,7 @@ fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
     let identity = authenticator.identity(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Session });
     let identity = authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
-    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::NoToken));
+    assert_eq!(identity.may(Role::Admin, &http), Err(AccessError::MissingToken));
     assert_eq!(ask(&authenticator, &request(Method::Get, "/login"), &http, later).status, 200);
 
     let mut elsewhere = guess.clone();
@@ -250,14 +250,14 @@ fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
 #[test]
 fn few_refusals_are_delayed_at_once() {
     let authenticator = new_authority();
-    let refuse = || authenticator.refuse(Refusal::WrongToken, DELAY, Refusal::problem);
-    let delayed: Vec<Reply> = (0..MAX_DELAYED).map(|_| refuse()).collect();
-    assert!(delayed.iter().all(|reply| matches!(reply, Reply::Later(_))));
-    let Reply::Now(answer) = refuse() else { panic!("one more is delayed") };
+    let refuse = || authenticator.refuse(AccessError::WrongToken, DELAY, AccessError::problem);
+    let delayed: Vec<HandlerOutput> = (0..MAX_DELAYED).map(|_| refuse()).collect();
+    assert!(delayed.iter().all(|reply| matches!(reply, HandlerOutput::Later(_))));
+    let HandlerOutput::Now(answer) = refuse() else { panic!("one more is delayed") };
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, "1"));
     // Each gives its place back, whether it was answered or its client has gone.
     drop(delayed);
-    let Reply::Later(answer) = refuse() else { panic!("there is no place") };
+    let HandlerOutput::Later(answer) = refuse() else { panic!("there is no place") };
     assert_eq!(smol::block_on(answer).status, 401);
 }
 
@@ -319,11 +319,11 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
         );
     }
     // It is a guess where the session does not suffice.
-    assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
+    assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(AccessError::AdminRequired));
     wrong_tokens(&authenticator, 9, &http, now.after(20 * DELAY));
     let another = get(Field::Cookie, &viewer).with(Field::Authorization, "Bearer another");
     let identity = authenticator.identity(&another, Role::Admin, &http, now);
-    assert!(matches!(identity.may(Role::Admin, &http), Err(Refusal::Wait(_))), "{identity:?}");
+    assert!(matches!(identity.may(Role::Admin, &http), Err(AccessError::TooManyAttempts(_))), "{identity:?}");
 }
 
 #[test]
@@ -347,16 +347,16 @@ fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
 fn a_refusal_says_what_is_missing() {
     let wait = Duration::from_secs(7);
     for (credential, needed, view, admin, expected, status) in [
-        (Credential::Nothing, Role::Viewer, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Credential::Nothing, Role::Admin, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Credential::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
-        (Credential::HeldOff(wait), Role::Admin, VIEW, ADMIN, Refusal::Wait(wait), 429),
-        (Credential::Bearer, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Credential::Session, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Credential::Nothing, Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::Wrong(DELAY), Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::HeldOff(wait), Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::Session, Role::Admin, VIEW, None, Refusal::Off, 403),
+        (Credential::Nothing, Role::Viewer, VIEW, ADMIN, AccessError::MissingToken, 401),
+        (Credential::Nothing, Role::Admin, VIEW, ADMIN, AccessError::MissingToken, 401),
+        (Credential::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, AccessError::WrongToken, 401),
+        (Credential::HeldOff(wait), Role::Admin, VIEW, ADMIN, AccessError::TooManyAttempts(wait), 429),
+        (Credential::Bearer, Role::Admin, VIEW, ADMIN, AccessError::AdminRequired, 403),
+        (Credential::Session, Role::Admin, VIEW, ADMIN, AccessError::AdminRequired, 403),
+        (Credential::Nothing, Role::Admin, None, None, AccessError::AdminDisabled, 403),
+        (Credential::Wrong(DELAY), Role::Admin, None, None, AccessError::AdminDisabled, 403),
+        (Credential::HeldOff(wait), Role::Admin, None, None, AccessError::AdminDisabled, 403),
+        (Credential::Session, Role::Admin, VIEW, None, AccessError::AdminDisabled, 403),
     ] {
         let http = http(view, admin);
         let role = match credential {
@@ -384,14 +384,17 @@ fn a_browser_is_refused_with_the_form() {
         ("text/*", false),
         ("text/html5", false),
     ] {
-        for (refusal, status) in [(Refusal::NoToken, 401), (Refusal::ViewersToken, 403), (Refusal::Off, 403)]
-        {
+        for (refusal, status) in [
+            (AccessError::MissingToken, 401),
+            (AccessError::AdminRequired, 403),
+            (AccessError::AdminDisabled, 403),
+        ] {
             let answer = refuse_page(&get(Field::Accept, accept), refusal, Identity::nobody(&http), &http);
             assert_eq!(answer.status, status, "{accept}");
             assert_eq!(answer.content_type.starts_with("text/html"), is_browser, "{accept}");
             assert_eq!(header(&answer, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
             let body = String::from_utf8(answer.body).unwrap();
-            let has_form = is_browser && refusal != Refusal::Off;
+            let has_form = is_browser && refusal != AccessError::AdminDisabled;
             assert_eq!(body.contains("name=\"token\""), has_form, "{body}");
             assert_eq!(body.contains("value=\"/sites/awka\""), has_form, "{body}");
         }

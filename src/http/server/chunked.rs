@@ -2,7 +2,7 @@
 //!
 //! Proxies send one where they do not know its length. Extensions of chunks and trailer fields are read and dropped.
 
-use super::head::{HeadError, refuse};
+use super::head::{HttpError, refuse};
 use super::limits::MAX_BODY;
 
 /// Longest line with a chunk's size and its extensions, in bytes. No known client sends extensions.
@@ -40,7 +40,7 @@ impl Chunked {
     /// # Errors
     ///
     /// When this is no chunked body, or a limit is exceeded.
-    pub(super) fn take(&mut self, buffer: &mut Vec<u8>) -> Result<bool, HeadError> {
+    pub(super) fn take(&mut self, buffer: &mut Vec<u8>) -> Result<bool, HttpError> {
         let mut used = 0;
         while let Some(count) = self.step(&buffer[used..])? {
             used += count;
@@ -51,7 +51,7 @@ impl Chunked {
 
     /// Takes one element from the front of `bytes` and returns its length; `None` where it is not complete yet, or
     /// nothing more comes.
-    fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+    fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         match self.next {
             Next::Size => {
                 let Some(line) = line(bytes, MAX_SIZE_LINE)? else { return Ok(None) };
@@ -94,7 +94,7 @@ impl Chunked {
 }
 
 /// The first line without its line break, which must be CR LF; `None` where it is not complete yet.
-fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HeadError> {
+fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HttpError> {
     let malformed = || refuse(400, "a line between chunks is too long or does not end in CR LF");
     match bytes.iter().take(most).position(|&byte| byte == b'\n') {
         Some(end) => bytes[..end].strip_suffix(b"\r").map(Some).ok_or_else(malformed),
@@ -104,7 +104,7 @@ fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HeadError> {
 }
 
 /// A chunk's size: hexadecimal digits and nothing else.
-fn size(digits: &[u8]) -> Result<usize, HeadError> {
+fn size(digits: &[u8]) -> Result<usize, HttpError> {
     let text = str::from_utf8(digits).unwrap_or_default();
     let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex {

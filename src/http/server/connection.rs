@@ -16,11 +16,11 @@ use smol::stream::StreamExt;
 use super::admission::Permit;
 use super::chunked::Chunked;
 use super::deadline_io::{CHUNK, read_more, within};
-use super::head::{self, Framing, Head, HeadError, refuse};
-use super::limits::{Gate, MAX_HEAD};
+use super::head::{self, Framing, Head, HttpError, refuse};
+use super::limits::{MAX_HEAD, ServerContext};
 use super::output::ResponseBytes;
 use super::socket::{SEND_BUFFER, Socket};
-use super::tls::{self, Opening};
+use super::tls::{self, Accepted};
 use super::workers::{WorkerOutput, WorkerPool};
 use crate::http::message::{EventStream, Method, problem};
 use crate::http::peer;
@@ -29,11 +29,11 @@ use crate::http::peer;
 /// else would be read for ever, and nobody else meanwhile.
 const MAX_BLANKS: usize = 4;
 
-/// Largest head that is taken whatever the others send. Larger ones share a few places, see [`Gate::large_heads`].
+/// Largest head that is taken whatever the others send. Larger ones share a few places, see [`ServerContext::large_heads`].
 const SMALL_HEAD: usize = 8 * 1024;
 
 /// Largest body that is taken whatever the others send; every action's and the
-/// login's fit by far. Larger ones share a few places, see [`Gate::large_bodies`].
+/// login's fit by far. Larger ones share a few places, see [`ServerContext::large_bodies`].
 const SMALL_BODY: usize = 4 * 1024;
 
 /// The slowest reader that is waited for, in bytes a second, over a whole answer:
@@ -59,7 +59,7 @@ pub(super) struct HttpConnection<S> {
     /// Whom the current request is from, if it is known: not the same behind a proxy.
     client: IpAddr,
     permit: Permit,
-    server: Gate,
+    server: ServerContext,
     /// When the first request's head must have come.
     opens_by: Instant,
     /// What has come and is not yet used: at most a head, and then its body.
@@ -71,7 +71,7 @@ enum End {
     /// There is nobody to say anything to: closed, broken, or silent for too long.
     Gone,
     /// The client is told, in answer to a request with this method.
-    Refused(Method, HeadError),
+    Refused(Method, HttpError),
     /// All is answered.
     Done,
 }
@@ -83,7 +83,7 @@ impl From<io::Error> for End {
 }
 
 impl HttpConnection<TcpStream> {
-    pub(super) fn new(stream: TcpStream, peer: IpAddr, permit: Permit, server: Gate) -> Self {
+    pub(super) fn new(stream: TcpStream, peer: IpAddr, permit: Permit, server: ServerContext) -> Self {
         let opens_by = Instant::now() + server.limits.head;
         let socket = Socket::new(&stream);
         Self { stream, socket, peer, client: peer, permit, server, opens_by, buffer: Vec::new() }
@@ -93,12 +93,12 @@ impl HttpConnection<TcpStream> {
     pub(super) async fn run_secured(self, settings: Arc<ServerConfig>, workers: WorkerPool) {
         let Self { stream, socket, peer, client, permit, server, opens_by, buffer } = self;
         match within(opens_by, tls::accept(stream, settings, peer::network(peer))).await {
-            Some(Ok(Opening::Secured(stream))) => {
+            Some(Ok(Accepted::Tls(stream))) => {
                 HttpConnection { stream, socket, peer, client, permit, server, opens_by, buffer }
                     .run(workers)
                     .await;
             }
-            Some(Ok(Opening::Plain(stream))) => {
+            Some(Ok(Accepted::PlainHttp(stream))) => {
                 let refusal = refuse(400, "this port speaks HTTPS: ask for https:// in place of http://");
                 let plain = HttpConnection { stream, socket, peer, client, permit, server, opens_by, buffer };
                 plain.end(End::Refused(Method::Get, refusal)).await;
@@ -388,8 +388,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
 }
 
 /// A refusal as it goes to the client; the connection ends with it.
-fn refused(method: Method, refusal: HeadError) -> ResponseBytes {
-    let HeadError { status, detail } = refusal;
+fn refused(method: Method, refusal: HttpError) -> ResponseBytes {
+    let HttpError { status, detail } = refusal;
     let title = tiny_http::StatusCode(status).default_reason_phrase();
     let mut response = ResponseBytes::new(problem(status, title, detail), method);
     response.set_connection(false);

@@ -16,14 +16,14 @@ const MAX_HOST: usize = 260;
 
 /// Why a request gets no further: the status and what to tell the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct HeadError {
+pub(super) struct HttpError {
     pub(super) status: u16,
     pub(super) detail: &'static str,
 }
 
 /// A refusal with this status.
-pub(super) const fn refuse(status: u16, detail: &'static str) -> HeadError {
-    HeadError { status, detail }
+pub(super) const fn refuse(status: u16, detail: &'static str) -> HttpError {
+    HttpError { status, detail }
 }
 
 /// How the end of a body is found (RFC 9112, 6.3).
@@ -87,7 +87,7 @@ pub(super) fn end(buffer: &[u8], seen: usize) -> Option<usize> {
 }
 
 /// Reads a whole head, up to and with its empty line.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
+pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpError> {
     if bytes.split(|&b| b == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
         return Err(refuse(400, "each line of the head must end in CR LF"));
     }
@@ -143,7 +143,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
     })
 }
 
-fn not_parsed(error: httparse::Error, bytes: &[u8]) -> HeadError {
+fn not_parsed(error: httparse::Error, bytes: &[u8]) -> HttpError {
     match error {
         httparse::Error::TooManyHeaders => refuse(431, "the request has more than 64 header fields"),
         httparse::Error::Version if bytes.windows(6).any(|six| six == b" HTTP/") => {
@@ -156,7 +156,7 @@ fn not_parsed(error: httparse::Error, bytes: &[u8]) -> HeadError {
 }
 
 /// The authority, where the target has one, and the path with its query.
-fn split_target(target: &str) -> Result<(Option<&str>, &str), HeadError> {
+fn split_target(target: &str) -> Result<(Option<&str>, &str), HttpError> {
     if target.starts_with('/') {
         return Ok((None, target));
     }
@@ -196,13 +196,13 @@ impl<'h> Fields<'h> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, HeadError> {
+    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, HttpError> {
         let mut values = self.all(name);
         let first = values.next();
         if values.next().is_some() { Err(refuse(400, detail)) } else { Ok(first) }
     }
 
-    fn joined(&self, field: Field) -> Result<Option<String>, HeadError> {
+    fn joined(&self, field: Field) -> Result<Option<String>, HttpError> {
         let Some(separator) = field.joined_by() else {
             let value = self.single(field.name(), "a header field that must stand once stands twice")?;
             return Ok(value.map(ascii));
@@ -216,7 +216,7 @@ impl<'h> Fields<'h> {
         self.all(name).map(ascii).collect::<Vec<_>>().join(",")
     }
 
-    fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
+    fn framing(&self, minor: u8) -> Result<Framing, HttpError> {
         let length = self.single("Content-Length", "the request has more than one Content-Length")?;
         let mut encodings = self.all("Transfer-Encoding");
         if let Some(encoding) = encodings.next() {

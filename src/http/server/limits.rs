@@ -63,7 +63,7 @@ impl Default for Limits {
 
 /// What all connections of one gate share.
 #[derive(Debug, Clone)]
-pub(super) struct Gate {
+pub(super) struct ServerContext {
     pub(super) limits: Limits,
     /// A place for each body over the small size.
     pub(super) large_bodies: Arc<Semaphore>,

@@ -37,7 +37,7 @@ use admission::Admission;
 use connection::HttpConnection;
 use control::ControlMessage;
 pub use control::{ControlMessages, ServerHandle, control_channel};
-use limits::Gate;
+use limits::ServerContext;
 pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
 pub use workers::WorkerPool;
 
@@ -80,7 +80,7 @@ pub async fn serve(
     let acceptor = Acceptor {
         listener: None,
         tls: None,
-        server: Gate {
+        server: ServerContext {
             limits,
             large_heads: Arc::new(Semaphore::new(MAX_LARGE_HEADS)),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
@@ -99,7 +99,7 @@ struct Acceptor<'e> {
     listener: Option<TcpListener>,
     /// What new connections are secured with.
     tls: Option<Arc<ServerConfig>>,
-    server: Gate,
+    server: ServerContext,
     admission: Arc<Admission>,
     workers: WorkerPool,
     executor: &'e Executor<'static>,

@@ -51,11 +51,11 @@ pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
 }
 
 /// What a client begins with.
-pub(super) enum Opening {
+pub(super) enum Accepted {
     /// A handshake, which is done.
-    Secured(Secured),
+    Tls(TlsConnection),
     /// Something that looks like HTTP. None of it was taken.
-    Plain(TcpStream),
+    PlainHttp(TcpStream),
 }
 
 /// Waits for a client's first byte, and does the handshake if it is one. The client counts for its network among all
@@ -64,17 +64,17 @@ pub(super) async fn accept(
     stream: TcpStream,
     settings: Arc<ServerConfig>,
     network: IpAddr,
-) -> io::Result<Opening> {
+) -> io::Result<Accepted> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if first[0].is_ascii_alphabetic() {
-        return Ok(Opening::Plain(stream));
+        return Ok(Accepted::PlainHttp(stream));
     }
     let arrivals: Arc<Async<std::net::TcpStream>> = stream.clone().into();
     let limited = |session: &mut ServerConnection| session.set_buffer_limit(Some(MAX_UNSENT));
-    let socket = Metered { stream, left: MAX_HELLO };
+    let socket = MeteredSocket { stream, left: MAX_HELLO };
     // Boxed, or each connection's task would have room for it several times over.
     let mut handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
     loop {
@@ -92,16 +92,16 @@ pub(super) async fn accept(
         let dropped = |_| io::Error::other("too many handshakes wait");
         let (unfinished, polled) = done.recv().await.map_err(dropped)?;
         match polled {
-            Poll::Ready(stream) => return Ok(Opening::Secured(Secured(Box::new(stream?)))),
+            Poll::Ready(stream) => return Ok(Accepted::Tls(TlsConnection(Box::new(stream?)))),
             Poll::Pending => handshake = unfinished,
         }
     }
 }
 
 /// A client's connection after its handshake.
-pub(super) struct Secured(Box<TlsStream<Metered>>);
+pub(super) struct TlsConnection(Box<TlsStream<MeteredSocket>>);
 
-impl AsyncRead for Secured {
+impl AsyncRead for TlsConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context,
@@ -116,7 +116,7 @@ impl AsyncRead for Secured {
     }
 }
 
-impl AsyncWrite for Secured {
+impl AsyncWrite for TlsConnection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
@@ -131,12 +131,12 @@ impl AsyncWrite for Secured {
 }
 
 /// The socket beneath TLS, which gives so many bytes and no more.
-struct Metered {
+struct MeteredSocket {
     stream: TcpStream,
     left: usize,
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for MeteredSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context,
@@ -154,7 +154,7 @@ impl AsyncRead for Metered {
     }
 }
 
-impl Metered {
+impl MeteredSocket {
     /// rustls writes only where something whole has come, such as a hello.
     fn writing(&mut self) -> Pin<&mut TcpStream> {
         self.left = MAX_UNFRUITFUL;
@@ -162,7 +162,7 @@ impl Metered {
     }
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for MeteredSocket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.writing().poll_write(context, bytes)
     }

@@ -17,9 +17,9 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::lock::Semaphore;
 
 use super::deadline_io::within;
-use super::head::{HeadError, refuse};
+use super::head::{HttpError, refuse};
 use super::output::ResponseBytes;
-use crate::http::message::{EventStream, Reply, Request, Response};
+use crate::http::message::{EventStream, HandlerOutput, Request, Response};
 
 /// Fewest workers: a large page must not delay all small ones.
 const MIN_WORKERS: usize = 2;
@@ -38,7 +38,7 @@ const MAX_WAITING: usize = 2048;
 /// permits of their own.
 const MAX_LATER: usize = 256;
 
-type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+type Handler = dyn Fn(&Request) -> HandlerOutput + Send + Sync;
 
 /// The running workers. They end with the last clone of this handle, after the request that they are at.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ pub(super) enum WorkerOutput {
 
 impl WorkerPool {
     /// Starts the threads. `handler` answers each request and must not wait for anything but the processor; a response
-    /// that has to wait is a [`Reply::Later`].
+    /// that has to wait is a [`HandlerOutput::Later`].
     ///
     /// # Errors
     ///
@@ -81,7 +81,7 @@ impl WorkerPool {
     pub fn start<H, R>(handler: H) -> io::Result<Self>
     where
         H: Fn(&Request) -> R + Send + Sync + 'static,
-        R: Into<Reply>,
+        R: Into<HandlerOutput>,
     {
         let (jobs, waiting) = bounded(MAX_WAITING);
         let handler: Arc<Handler> = Arc::new(move |request: &Request| handler(request).into());
@@ -97,7 +97,7 @@ impl WorkerPool {
     }
 
     /// Has a complete request answered within `timeout`.
-    pub(super) async fn run(&self, request: Request, timeout: Duration) -> Result<WorkerOutput, HeadError> {
+    pub(super) async fn run(&self, request: Request, timeout: Duration) -> Result<WorkerOutput, HttpError> {
         let method = request.method;
         let deadline = Instant::now() + timeout;
         let late = || refuse(504, "the answer took too long");
@@ -142,9 +142,9 @@ fn work(handler: &Handler, waiting: &Receiver<Job>) {
             continue;
         }
         let made = match handler(&request) {
-            Reply::Now(response) => Output::Response(ResponseBytes::new(response, request.method)),
-            Reply::Later(response) => Output::Later(response),
-            Reply::Events(head, events) => Output::Events(ResponseBytes::unbounded(head), events),
+            HandlerOutput::Now(response) => Output::Response(ResponseBytes::new(response, request.method)),
+            HandlerOutput::Later(response) => Output::Later(response),
+            HandlerOutput::Events(head, events) => Output::Events(ResponseBytes::unbounded(head), events),
         };
         // The client may have disconnected since.
         let _ = output.try_send(made);

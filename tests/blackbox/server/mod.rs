@@ -1,6 +1,6 @@
 //! The HTTP front from outside: real sockets, on a port of the system's choice.
 
-mod orders;
+mod control;
 mod tls;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
 use phsweb_agent::http::server::{self, Limits, MAX_BODY, MAX_HEAD, ServerHandle, WorkerPool};
-use phsweb_agent::http::{self, Field, Method, Reply, Request, Response};
+use phsweb_agent::http::{self, Field, HandlerOutput, Method, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -612,7 +612,7 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
             return route(request).into();
         }
         let (begin, released) = (begin.clone(), released.clone());
-        Reply::later(async move {
+        HandlerOutput::later(async move {
             begin.send(()).unwrap();
             // Ends when the sender is dropped.
             let _ = released.recv().await;
@@ -645,8 +645,8 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
 #[test]
 fn a_later_answer_that_fails_or_does_not_come_is_told() {
     let workers = WorkerPool::start(|request| match request.path.as_str() {
-        "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
-        "/never" => Reply::later(smol::future::pending()),
+        "/bad" => HandlerOutput::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
+        "/never" => HandlerOutput::later(smol::future::pending()),
         _ => route(request).into(),
     });
     let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };

@@ -7,25 +7,25 @@ use crate::http::message::{Response, problem};
 
 /// Why a request may not have what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Refusal {
+pub(in crate::http) enum AccessError {
     /// It is the admin's, and there is none.
-    Off,
+    AdminDisabled,
     /// It needs a token, and none came.
-    NoToken,
+    MissingToken,
     /// It needs a token, and the one that came is none.
     WrongToken,
     /// It needs the admin's token, and a viewer's came.
-    ViewersToken,
+    AdminRequired,
     /// No further wrong token is answered for so long.
-    Wait(Duration),
+    TooManyAttempts(Duration),
 }
 
-impl Refusal {
+impl AccessError {
     pub(super) fn status(self) -> u16 {
         match self {
-            Self::Off | Self::ViewersToken => 403,
-            Self::NoToken | Self::WrongToken => 401,
-            Self::Wait(_) => 429,
+            Self::AdminDisabled | Self::AdminRequired => 403,
+            Self::MissingToken | Self::WrongToken => 401,
+            Self::TooManyAttempts(_) => 429,
         }
     }
 
@@ -33,20 +33,20 @@ impl Refusal {
     pub(in crate::http) fn problem(self) -> Response {
         const SEND: &str = "Send one as Authorization: Bearer TOKEN.";
         let (title, detail) = match self {
-            Self::Off => (
+            Self::AdminDisabled => (
                 "Off",
                 "Details of people and actions are off. To turn them on, give the admin a token in \
                  sites.ron: http: (admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")))"
                     .into(),
             ),
-            Self::NoToken => ("Unauthorized", format!("This needs a token. {SEND}")),
+            Self::MissingToken => ("Unauthorized", format!("This needs a token. {SEND}")),
             Self::WrongToken => {
                 ("Unauthorized", format!("This needs a token, and the one sent is wrong. {SEND}"))
             }
-            Self::ViewersToken => {
+            Self::AdminRequired => {
                 ("Forbidden", "This needs the admin's token; the token sent is a viewer's.".into())
             }
-            Self::Wait(wait) => ("Too Many Requests", too_many(wait)),
+            Self::TooManyAttempts(wait) => ("Too Many Requests", too_many(wait)),
         };
         self.with_fields(problem(self.status(), title, &detail))
     }
@@ -54,20 +54,20 @@ impl Refusal {
     /// For a person, above the form that takes a token.
     pub(super) fn notice(self) -> String {
         match self {
-            Self::Off => "Details of people and actions are off.".into(),
-            Self::NoToken => "This page needs a token.".into(),
+            Self::AdminDisabled => "Details of people and actions are off.".into(),
+            Self::MissingToken => "This page needs a token.".into(),
             Self::WrongToken => "This token is wrong. Check that the whole of it was copied.".into(),
-            Self::ViewersToken => "This page needs the admin's token; yours is a viewer's.".into(),
-            Self::Wait(wait) => too_many(wait),
+            Self::AdminRequired => "This page needs the admin's token; yours is a viewer's.".into(),
+            Self::TooManyAttempts(wait) => too_many(wait),
         }
     }
 
     /// The same with the header fields that its status asks for.
     pub(super) fn with_fields(self, response: Response) -> Response {
         match self {
-            Self::Off | Self::ViewersToken => response,
-            Self::NoToken | Self::WrongToken => response.with("WWW-Authenticate", "Bearer"),
-            Self::Wait(wait) => response.with("Retry-After", whole_seconds(wait).to_string()),
+            Self::AdminDisabled | Self::AdminRequired => response,
+            Self::MissingToken | Self::WrongToken => response.with("WWW-Authenticate", "Bearer"),
+            Self::TooManyAttempts(wait) => response.with("Retry-After", whole_seconds(wait).to_string()),
         }
     }
 }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_wait_is_told_in_whole_seconds() {
         for (wait_ms, seconds) in [(1, "1"), (1000, "1"), (1001, "2"), (60_000, "60")] {
-            let refusal = Refusal::Wait(Duration::from_millis(wait_ms));
+            let refusal = AccessError::TooManyAttempts(Duration::from_millis(wait_ms));
             let answer = refusal.problem();
             assert_eq!(answer.headers, [("Retry-After", seconds.to_string())], "{wait_ms} ms");
             assert!(refusal.notice().contains(&format!(" {seconds} second")), "{}", refusal.notice());
