@@ -13,7 +13,7 @@ use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use smol::lock::SemaphoreGuardArc;
 use smol::stream::StreamExt;
 
-use super::admission::Permit;
+use super::admission::{Permit, Phase};
 use super::chunked::Chunked;
 use super::deadline_io::{CHUNK, read_more, within};
 use super::head::{self, Framing, Head, HttpError, refuse};
@@ -147,17 +147,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         let mut head = self.read_head(begins_by).await?;
         let client = self.server.proxies.client(self.peer, &head.forwarded_for, &head.forwarded_proto);
         self.client = client.address;
-        self.permit.count_for(client.address);
+        self.permit.assign(client.address);
         let began = Instant::now();
         let output = {
             let (length, _place) = self.read_body(&head).await?;
-            self.permit.asking();
+            self.permit.set_phase(Phase::Requested);
             let mut request = head.request(client);
             request.body = self.buffer[..length].to_vec();
             self.consume(length);
             workers.run(request, self.server.limits.answer).await
         };
-        self.permit.reading();
+        self.permit.set_phase(Phase::Reading);
         let mut response = match output.map_err(|refusal| End::Refused(head.method, refusal))? {
             WorkerOutput::Response(response) => response,
             WorkerOutput::Events(response, events) => return self.follow(&head, response, events).await,
@@ -172,7 +172,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         if !head.keep_alive {
             return Err(End::Done);
         }
-        self.permit.idle();
+        self.permit.set_phase(Phase::Idle);
         Ok(())
     }
 
@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
             return Err(End::Done);
         }
         log::debug!("{} follows {}", self.client, head.summary());
-        self.permit.following();
+        self.permit.set_phase(Phase::Streaming);
         loop {
             let left = async {
                 let _ = read_more(&mut self.stream, &mut self.buffer, CHUNK).await;
@@ -200,10 +200,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 return Err(End::Gone);
             };
             let queued = bytes.len().min(SEND_BUFFER);
-            self.permit.holds_shared(&bytes, queued);
+            self.permit.hold_shared(&bytes, queued);
             let deadline = self.put(&bytes).await?;
             drop(bytes);
-            self.permit.holds(0, queued);
+            self.permit.hold(0, queued);
             self.acknowledged(deadline).await?;
         }
     }
@@ -317,13 +317,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
 
     async fn write(&mut self, response: ResponseBytes) -> Result<(), End> {
         let queued = response.len().min(SEND_BUFFER);
-        self.permit.holds(response.len(), queued);
+        self.permit.hold(response.len(), queued);
         let mut deadline = self.put(&response.first).await?;
         if !response.rest.is_empty() {
             deadline = self.put(&response.rest).await?;
         }
         drop(response);
-        self.permit.holds(0, queued);
+        self.permit.hold(0, queued);
         self.acknowledged(deadline).await
     }
 
@@ -354,13 +354,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     async fn acknowledged(&mut self, deadline: Instant) -> Result<(), End> {
         let Some(Ok(())) = within(deadline, self.socket.acknowledged()).await else { return Err(End::Gone) };
         self.socket.has_unread = false;
-        self.permit.holds(0, 0);
+        self.permit.hold(0, 0);
         Ok(())
     }
 
     /// Closes so that the client can still read what was written last.
     async fn linger(mut self) {
-        self.permit.leaving();
+        self.permit.set_phase(Phase::New);
         let deadline = Instant::now() + LINGER;
         let mut thrown = self.buffer.len();
         let drained = async {
