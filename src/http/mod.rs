@@ -24,6 +24,6 @@ pub mod server;
 mod sse;
 
 pub use api::StepJson;
-pub use message::{EventStream, Field, HandlerOutput, Method, Request, Response, problem};
+pub use message::{EventStream, Field, HandlerOutput, LaterResponse, Method, Request, Response, problem};
 pub use routes::Routes;
 pub use sse::{Events, Subscription};

@@ -469,7 +469,7 @@ fn keyed_within<'s, T: Serialize>(
 
 /// A page for a person who came to where nothing is; a program is told so in its own way.
 fn missing(request: &Request, layout: Layout, told: &str) -> Response {
-    if request.takes_html() {
+    if request.accepts_html() {
         page::trouble(layout, 404, "There is no such page", told, "")
     } else {
         not_found(told)

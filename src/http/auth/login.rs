@@ -104,7 +104,7 @@ pub(in crate::http) fn refuse_page(
     identity: Identity,
     http: &Http,
 ) -> Response {
-    if request.takes_html() {
+    if request.accepts_html() {
         let to = local(Some(request.path.clone()));
         page(refusal.status(), Some(refusal), request, &to, identity, http).no_store()
     } else {

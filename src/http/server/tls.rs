@@ -1,6 +1,6 @@
-//! TLS to a client: the handshake, and how much may gather here.
+//! TLS with a client: the handshake, and limits of what is buffered.
 //!
-//! A connection that is silent costs 8 KiB more than one without TLS.
+//! A silent connection needs 8 KiB more than one without TLS.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -19,27 +19,25 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::handshakes;
 
-/// What is spoken inside, as clients ask for it (RFC 7301).
+/// The application protocols (ALPN, RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
-/// Sessions kept for clients to resume, so that a browser's next connections cost no signature:
-/// 40 KiB together.
+/// Sessions kept for resumption, so that a browser's next connections cost no signature: 40 KiB together.
 const SESSIONS: usize = 128;
 
-/// Sessions that a client is offered at each handshake. It uses each once.
+/// Session tickets that a client gets at each handshake. It uses each once.
 const SESSIONS_OFFERED: usize = 1;
 
-/// Most bytes of an answer that are encrypted ahead of what the socket takes, and so the longest
-/// record. Each connection whose client does not read holds as much beside the answer itself.
+/// Most bytes of a response that are encrypted before the socket takes them, and so the longest record. Each connection
+/// whose client does not read holds as much besides the response itself.
 const MAX_UNSENT: usize = 8 * 1024;
 
-/// Most bytes of a hello: a browser's is 2 KiB. rustls alone would gather 64 KiB of it for each
-/// connection that begins.
+/// Most bytes of a `ClientHello`: a browser's is 2 KiB. rustls alone would buffer 64 KiB of it for each new connection.
 const MAX_HELLO: usize = 8 * 1024;
 
-/// Most bytes that may come after it before one comes of what they carry: the end of the handshake,
-/// the longest record and one read more. Else a message of 64 KiB could be begun after the handshake.
-const MAX_UNFRUITFUL: usize = 24 * 1024;
+/// Most bytes received after it without any application data: the end of the handshake, the longest record and one more
+/// read. Otherwise a client could send up to 64 KiB of a handshake message that never ends.
+const MAX_WITHOUT_DATA: usize = 24 * 1024;
 
 /// Settings for an HTTP server with the certificate of `server`.
 pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
@@ -50,16 +48,15 @@ pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
     settings.into()
 }
 
-/// What a client begins with.
+/// The first bytes of a client decide this.
 pub(super) enum Accepted {
-    /// A handshake, which is done.
+    /// The handshake succeeded.
     Tls(TlsConnection),
-    /// Something that looks like HTTP. None of it was taken.
+    /// They look like HTTP without TLS, and are still unread.
     PlainHttp(TcpStream),
 }
 
-/// Waits for a client's first byte, and does the handshake if it is one. The client counts for its network among all
-/// that wait for theirs.
+/// Waits for a client's first byte, and performs the handshake unless it is HTTP. Handshakes are fair by `network`.
 pub(super) async fn accept(
     stream: TcpStream,
     settings: Arc<ServerConfig>,
@@ -72,24 +69,24 @@ pub(super) async fn accept(
     if first[0].is_ascii_alphabetic() {
         return Ok(Accepted::PlainHttp(stream));
     }
-    let arrivals: Arc<Async<std::net::TcpStream>> = stream.clone().into();
+    let readiness: Arc<Async<std::net::TcpStream>> = stream.clone().into();
     let limited = |session: &mut ServerConnection| session.set_buffer_limit(Some(MAX_UNSENT));
     let socket = MeteredSocket { stream, left: MAX_HELLO };
-    // Boxed, or each connection's task would have room for it several times over.
+    // Boxed: otherwise each connection's task would have room for it several times.
     let mut handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
     loop {
-        // It waits for nothing else: what it writes is less than an empty send buffer takes.
-        arrivals.readable().await?;
-        let (reply, done) = bounded(1);
+        // It waits for received bytes only: what it writes fits into an empty send buffer.
+        readiness.readable().await?;
+        let (sender, done) = bounded(1);
         let step = move || {
             // The connection may have been closed meanwhile.
-            if !reply.is_closed() {
+            if !sender.is_closed() {
                 let polled = Pin::new(&mut handshake).poll(&mut Context::from_waker(Waker::noop()));
-                let _ = reply.try_send((handshake, polled));
+                let _ = sender.try_send((handshake, polled));
             }
         };
         handshakes::submit(network, Box::new(step));
-        let dropped = |_| io::Error::other("too many handshakes wait");
+        let dropped = |_| io::Error::other("too many handshakes are waiting");
         let (unfinished, polled) = done.recv().await.map_err(dropped)?;
         match polled {
             Poll::Ready(stream) => return Ok(Accepted::Tls(TlsConnection(Box::new(stream?)))),
@@ -110,7 +107,7 @@ impl AsyncRead for TlsConnection {
         let read = ready!(Pin::new(&mut self.0).poll_read(context, buffer));
         if let Ok(1..) = read {
             let (socket, _) = self.0.get_mut();
-            socket.left = MAX_UNFRUITFUL;
+            socket.left = MAX_WITHOUT_DATA;
         }
         Poll::Ready(read)
     }
@@ -130,7 +127,7 @@ impl AsyncWrite for TlsConnection {
     }
 }
 
-/// The socket beneath TLS, which gives so many bytes and no more.
+/// The socket below TLS. It fails after `left` received bytes without application data.
 struct MeteredSocket {
     stream: TcpStream,
     left: usize,
@@ -143,7 +140,7 @@ impl AsyncRead for MeteredSocket {
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if self.left == 0 {
-            return Poll::Ready(Err(io::Error::other("too much came that carries nothing")));
+            return Poll::Ready(Err(io::Error::other("too many bytes without application data")));
         }
         let most = buffer.len().min(self.left);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer[..most]));
@@ -155,9 +152,9 @@ impl AsyncRead for MeteredSocket {
 }
 
 impl MeteredSocket {
-    /// rustls writes only where something whole has come, such as a hello.
+    /// rustls writes only after it has received a complete message, such as a `ClientHello`.
     fn writing(&mut self) -> Pin<&mut TcpStream> {
-        self.left = MAX_UNFRUITFUL;
+        self.left = MAX_WITHOUT_DATA;
         Pin::new(&mut self.stream)
     }
 }

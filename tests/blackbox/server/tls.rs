@@ -375,7 +375,7 @@ fn plain_http_is_told_where_it_is() {
         assert_eq!(answer.status, 400, "{request:?}");
         assert_eq!(field(&answer.head, "Content-Type"), Some("application/problem+json"));
         assert_eq!(field(&answer.head, "Connection"), Some("close"));
-        assert!(answer.body.contains("this port speaks HTTPS"), "{answer:?}");
+        assert!(answer.body.contains("This port expects HTTPS"), "{answer:?}");
         assert_eq!(client.rest(), b"");
     }
 }
