@@ -136,7 +136,7 @@ impl Routes {
         }
         let identity = match self.needs(&route) {
             // What anyone may have is the same for all: no token is looked at.
-            Role::Anyone => Identity::nobody(http),
+            Role::Anyone => Identity::anonymous(http),
             needed => self.authenticator.identity(request, needed, http, now),
         };
         let refused = |refusal: AccessError| {

@@ -1,22 +1,23 @@
-//! Why a request may not have what it asks for, in words for programs and for people.
+//! The errors of authorization, as texts for programs and for people.
 
 use std::time::Duration;
 
 use crate::config::MIN_TOKEN;
 use crate::http::message::{Response, problem};
 
-/// Why a request may not have what it asks for.
+/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AccessError {
-    /// It is the admin's, and there is none.
+    /// It needs the admin's token, and none is configured.
     AdminDisabled,
-    /// It needs a token, and none came.
+    /// It needs a token and has none.
     MissingToken,
-    /// It needs a token, and the one that came is none.
-    WrongToken,
-    /// It needs the admin's token, and a viewer's came.
+    /// The token is wrong. The response is delayed by this time.
+    WrongToken(Duration),
+    /// It needs the admin's token, and a viewer's was sent.
     AdminRequired,
-    /// No further wrong token is answered for so long.
+    /// Too many wrong tokens came from its address. For this time, further wrong ones are refused, and short ones are not
+    /// checked.
     TooManyAttempts(Duration),
 }
 
@@ -24,64 +25,60 @@ impl AccessError {
     pub(super) fn status(self) -> u16 {
         match self {
             Self::AdminDisabled | Self::AdminRequired => 403,
-            Self::MissingToken | Self::WrongToken => 401,
+            Self::MissingToken | Self::WrongToken(_) => 401,
             Self::TooManyAttempts(_) => 429,
         }
     }
 
-    /// For a program.
-    pub(in crate::http) fn problem(self) -> Response {
-        const SEND: &str = "Send one as Authorization: Bearer TOKEN.";
-        let (title, detail) = match self {
-            Self::AdminDisabled => (
-                "Off",
-                "Details of people and actions are off. To turn them on, give the admin a token in \
-                 sites.ron: http: (admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")))"
-                    .into(),
-            ),
-            Self::MissingToken => ("Unauthorized", format!("This needs a token. {SEND}")),
-            Self::WrongToken => {
-                ("Unauthorized", format!("This needs a token, and the one sent is wrong. {SEND}"))
-            }
-            Self::AdminRequired => {
-                ("Forbidden", "This needs the admin's token; the token sent is a viewer's.".into())
-            }
-            Self::TooManyAttempts(wait) => ("Too Many Requests", too_many(wait)),
-        };
-        self.with_fields(problem(self.status(), title, &detail))
+    pub(super) fn delay(self) -> Duration {
+        if let Self::WrongToken(delay) = self { delay } else { Duration::ZERO }
     }
 
-    /// For a person, above the form that takes a token.
+    /// The response for a program.
+    pub(in crate::http) fn problem(self) -> Response {
+        let (title, advice) = match self {
+            Self::AdminDisabled => (
+                "Forbidden",
+                " To enable them, set the admin's token in sites.ron: http: (admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")))",
+            ),
+            Self::AdminRequired => ("Forbidden", ""),
+            Self::MissingToken | Self::WrongToken(_) => {
+                ("Unauthorized", " Send a token as Authorization: Bearer TOKEN.")
+            }
+            Self::TooManyAttempts(_) => ("Too Many Requests", ""),
+        };
+        self.with_fields(problem(self.status(), title, &(self.notice() + advice)))
+    }
+
+    /// What is wrong, also for a person above the login form.
     pub(super) fn notice(self) -> String {
         match self {
-            Self::AdminDisabled => "Details of people and actions are off.".into(),
-            Self::MissingToken => "This page needs a token.".into(),
-            Self::WrongToken => "This token is wrong. Check that the whole of it was copied.".into(),
-            Self::AdminRequired => "This page needs the admin's token; yours is a viewer's.".into(),
-            Self::TooManyAttempts(wait) => too_many(wait),
+            Self::AdminDisabled => "Personal details and actions are disabled.".into(),
+            Self::MissingToken => "This needs a token.".into(),
+            Self::WrongToken(_) => "This token is wrong. Check that it was copied completely.".into(),
+            Self::AdminRequired => "This needs the admin's token. Yours is a viewer's.".into(),
+            Self::TooManyAttempts(wait) => {
+                let seconds = whole_seconds(wait);
+                let unit = if seconds == 1 { "second" } else { "seconds" };
+                format!(
+                    "Too many wrong tokens were sent. Try again in {seconds} {unit}. A correct token of at least \
+                     {MIN_TOKEN} characters is accepted at any time."
+                )
+            }
         }
     }
 
-    /// The same with the header fields that its status asks for.
+    /// Adds the header field of the status: `WWW-Authenticate` to 401 (RFC 9110, 11.6.1), `Retry-After` to 429 (RFC 6585, 4).
     pub(super) fn with_fields(self, response: Response) -> Response {
         match self {
             Self::AdminDisabled | Self::AdminRequired => response,
-            Self::MissingToken | Self::WrongToken => response.with("WWW-Authenticate", "Bearer"),
+            Self::MissingToken | Self::WrongToken(_) => response.with("WWW-Authenticate", "Bearer"),
             Self::TooManyAttempts(wait) => response.with("Retry-After", whole_seconds(wait).to_string()),
         }
     }
 }
 
-fn too_many(wait: Duration) -> String {
-    let seconds = whole_seconds(wait);
-    let unit = if seconds == 1 { "second" } else { "seconds" };
-    format!(
-        "Too many wrong tokens were sent: try again in {seconds} {unit}. A correct one of at least {MIN_TOKEN} characters is \
-         accepted at any time."
-    )
-}
-
-/// Rounded up: who comes back then need not wait again.
+/// Rounded up, so that a client that retries then need not wait again.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
@@ -91,12 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_told_in_whole_seconds() {
+    fn a_wait_is_rounded_up_to_whole_seconds() {
         for (wait_ms, seconds) in [(1, "1"), (1000, "1"), (1001, "2"), (60_000, "60")] {
-            let refusal = AccessError::TooManyAttempts(Duration::from_millis(wait_ms));
-            let answer = refusal.problem();
-            assert_eq!(answer.headers, [("Retry-After", seconds.to_string())], "{wait_ms} ms");
-            assert!(refusal.notice().contains(&format!(" {seconds} second")), "{}", refusal.notice());
+            let error = AccessError::TooManyAttempts(Duration::from_millis(wait_ms));
+            let response = error.problem();
+            assert_eq!(response.headers, [("Retry-After", seconds.to_string())], "{wait_ms} ms");
+            assert!(error.notice().contains(&format!(" {seconds} second")), "{}", error.notice());
         }
     }
 }
