@@ -1,6 +1,5 @@
 //! Requests as handlers receive them, and what they return.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -64,29 +63,17 @@ pub enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Accept,
-        Self::Authorization,
-        Self::ContentType,
-        Self::Cookie,
-        Self::Host,
-        Self::IfNoneMatch,
-        Self::Origin,
-        Self::SecFetchSite,
+    /// All fields with their names.
+    pub(super) const ALL: [(Self, &'static str); 8] = [
+        (Self::Accept, "Accept"),
+        (Self::Authorization, "Authorization"),
+        (Self::ContentType, "Content-Type"),
+        (Self::Cookie, "Cookie"),
+        (Self::Host, "Host"),
+        (Self::IfNoneMatch, "If-None-Match"),
+        (Self::Origin, "Origin"),
+        (Self::SecFetchSite, "Sec-Fetch-Site"),
     ];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "Accept",
-            Self::Authorization => "Authorization",
-            Self::ContentType => "Content-Type",
-            Self::Cookie => "Cookie",
-            Self::Host => "Host",
-            Self::IfNoneMatch => "If-None-Match",
-            Self::Origin => "Origin",
-            Self::SecFetchSite => "Sec-Fetch-Site",
-        }
-    }
 
     /// The separator that joins the values of a field that may be repeated (RFC 9110, 5.3; RFC 6265, 5.4). If any other
     /// is repeated, the request is ambiguous.
@@ -220,7 +207,11 @@ impl Response {
             return self;
         }
         log::error!("status={} msg=\"the response is invalid or too long\"", self.status);
-        internal_error()
+        problem(
+            500,
+            "Internal Server Error",
+            "The agent could not make the response. Its log has the reason.",
+        )
     }
 }
 
@@ -263,16 +254,6 @@ impl From<Response> for HandlerOutput {
     }
 }
 
-impl fmt::Debug for HandlerOutput {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Now(response) => f.debug_tuple("Now").field(response).finish(),
-            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
-            Self::Events(head, _) => f.debug_tuple("Events").field(head).finish_non_exhaustive(),
-        }
-    }
-}
-
 /// A response of JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
     json_within(value, MAX_ANSWER)
@@ -310,11 +291,6 @@ impl Write for Body {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// The response after a fault of the agent.
-pub(super) fn internal_error() -> Response {
-    problem(500, "Internal Server Error", "The agent could not make the response. Its log has the reason.")
 }
 
 /// An error as `application/problem+json` (RFC 9457) of type `about:blank`: `title` is the status code's, `detail` describes

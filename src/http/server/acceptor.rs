@@ -16,7 +16,8 @@ use super::admission::Admission;
 use super::connection::HttpConnection;
 use super::context::ServerContext;
 use super::control::{ControlMessage, ControlMessages};
-use super::{socket, tls};
+use super::socket::{self, Socket};
+use super::tls;
 
 /// Clients whose TCP handshake the system completes before they are accepted. The usual 128 overflow in a burst, and the
 /// clients left out retry a second later. Linux has an upper limit of its own, which has been this for years.
@@ -82,23 +83,21 @@ impl<'e> Acceptor<'e> {
     }
 
     async fn accept(&self) -> io::Result<(TcpStream, IpAddr)> {
-        match &self.listener {
-            Some(listener) => {
-                let (stream, address) = listener.accept().await?;
-                Ok((stream, address.ip().to_canonical()))
-            }
-            None => pending().await,
-        }
+        let Some(listener) = &self.listener else { return pending().await };
+        let (stream, address) = listener.accept().await?;
+        Ok((stream, address.ip().to_canonical()))
     }
 
     fn admit(&self, stream: TcpStream, peer: IpAddr) {
         // Only its first request names the client of a proxy's connection.
         let client = (!self.context.proxies.contain(peer)).then_some(peer);
         self.admission.admit(client, |permit| {
-            let connection = HttpConnection::accepted(stream, peer, permit, self.context.clone());
+            let head_by = Instant::now() + self.context.limits.head;
+            let socket = Socket::new(&stream);
+            let connection = HttpConnection::new(stream, socket, peer, permit, self.context.clone());
             match &self.tls {
-                Some(tls) => self.executor.spawn(connection.run_tls(tls.clone())),
-                None => self.executor.spawn(connection.run()),
+                Some(tls) => self.executor.spawn(connection.run_tls(tls.clone(), head_by)),
+                None => self.executor.spawn(connection.run(head_by)),
             }
         });
     }

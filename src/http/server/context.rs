@@ -1,4 +1,4 @@
-//! What all connections of a server share.
+//! The limits and permits that all connections of a server share.
 
 use std::sync::Arc;
 

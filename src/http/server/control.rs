@@ -69,10 +69,6 @@ impl ServerHandle {
 
 impl ControlMessages {
     pub(super) async fn next(&self) -> ControlMessage {
-        match self.0.recv().await {
-            Ok(message) => message,
-            // No handle is left.
-            Err(_) => pending().await,
-        }
+        if let Ok(message) = self.0.recv().await { message } else { pending().await }
     }
 }

@@ -111,11 +111,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpError> {
     };
 
     let mut values: [Option<String>; Field::ALL.len()] = Default::default();
-    for field in Field::ALL {
+    for (field, name) in Field::ALL {
         values[field as usize] = match (field, authority) {
             (Field::Host, Some(authority)) => Some(authority.to_owned()),
             (Field::Host, None) => host.clone(),
-            _ => fields.joined(field)?,
+            _ => fields.joined(name, field.joined_by())?,
         };
     }
     Ok(Head {
@@ -126,8 +126,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpError> {
         framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,
-        forwarded_for: fields.list("X-Forwarded-For"),
-        forwarded_proto: fields.list("X-Forwarded-Proto"),
+        forwarded_for: fields.joined("X-Forwarded-For", Some(","))?.unwrap_or_default(),
+        forwarded_proto: fields.joined("X-Forwarded-Proto", Some(","))?.unwrap_or_default(),
     })
 }
 
@@ -186,24 +186,20 @@ impl<'h> Fields<'h> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, HttpError> {
+    fn single(&self, name: &str, detail: &'static str) -> Result<Option<&'h [u8]>, HttpError> {
         let mut values = self.all(name);
         let first = values.next();
         if values.next().is_some() { Err(HttpError::new(400, detail)) } else { Ok(first) }
     }
 
-    fn joined(&self, field: Field) -> Result<Option<String>, HttpError> {
-        let Some(separator) = field.joined_by() else {
-            let value = self.single(field.name(), "A header field that must not be repeated is repeated.")?;
+    /// The value of a field, or its values with this separator if the field may be repeated.
+    fn joined(&self, name: &str, separator: Option<&str>) -> Result<Option<String>, HttpError> {
+        let Some(separator) = separator else {
+            let value = self.single(name, "A header field that must not be repeated is repeated.")?;
             return Ok(value.map(ascii));
         };
-        let values: Vec<_> = self.all(field.name()).map(ascii).collect();
+        let values: Vec<_> = self.all(name).map(ascii).collect();
         Ok((!values.is_empty()).then(|| values.join(separator)))
-    }
-
-    /// All values of a field, separated by commas (RFC 9110, 5.3).
-    fn list(&self, name: &str) -> String {
-        self.all(name).map(ascii).collect::<Vec<_>>().join(",")
     }
 
     fn framing(&self, minor: u8) -> Result<Framing, HttpError> {

@@ -1,4 +1,4 @@
-//! The order of eviction: what is lost by closing a connection in each phase, depending on how many there are.
+//! The order of eviction: ranks connections by their phase and by the number of connections in it.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ pub(super) const NEW: Duration = Duration::from_secs(1);
 /// One connection in so many may be new without being part of a flood.
 pub(super) const PERMITS_PER_NEW: usize = 16;
 
-/// What a connection is doing. Within a phase the oldest is evicted first.
+/// The activity of a connection. Within a phase the oldest is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http::server) enum Phase {
     /// It has sent no complete request, or will send no more, and is younger than [`NEW`].

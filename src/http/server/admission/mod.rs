@@ -58,12 +58,10 @@ impl Admission {
 
     /// Changes the number of permits. If more connections are open, the least valuable ones are evicted.
     pub(super) fn resize(&self, max_connections: usize) {
-        let evicted: Vec<_> = self.with(|permits| {
+        drop(self.with(|permits| {
             permits.set_limit(max_connections.max(1));
-            let excess = permits.limit..permits.table.len();
-            excess.map_while(|_| permits.evict(None, &Phase::ALL)).collect()
-        });
-        drop(evicted);
+            permits.evict_excess(&Phase::ALL)
+        }));
     }
 
     /// Gives a permit to a connection from `peer`; `start` makes its task. If the address has its share already, another
@@ -97,13 +95,12 @@ impl Admission {
     /// left. Then the rest of the program has descriptors, and a new client is accepted before another connection is
     /// evicted for it. No connection with a request or an answer in progress is evicted here.
     pub(super) fn shrink(&self) {
-        let evicted: Vec<_> = self.with(|permits| {
+        drop(self.with(|permits| {
             let open = permits.table.len();
             permits.limit = (open - open.div_ceil(4)).max(1).min(permits.limit);
             permits.shrunk = Some(Instant::now());
-            (permits.limit..open).map_while(|_| permits.evict(None, Phase::UNANSWERED)).collect()
-        });
-        drop(evicted);
+            permits.evict_excess(Phase::UNANSWERED)
+        }));
     }
 
     /// Runs `change` under the lock. It returns the tasks that it evicts, which must be dropped later: a task drops its
@@ -129,6 +126,11 @@ impl Permits {
     fn evict(&mut self, network: Option<IpAddr>, phases: &[Phase]) -> Option<Task<()>> {
         let id = self.table.least_valuable(network, phases)?;
         self.remove(id)
+    }
+
+    /// Evicts connections in these phases until the limit is met.
+    fn evict_excess(&mut self, phases: &[Phase]) -> Vec<Task<()>> {
+        (self.limit..self.table.len()).map_while(|_| self.evict(None, phases)).collect()
     }
 
     fn remove(&mut self, id: u32) -> Option<Task<()>> {
@@ -171,21 +173,12 @@ impl Permit {
         });
     }
 
-    /// Records how many bytes of answers the connection holds for its client, and how many the kernel does. If they
-    /// exceed a limit, the connections are closed whose answers have been held for longest.
-    pub(super) fn hold(&self, bytes: usize, queued: usize) {
-        self.hold_or_evict(bytes, None, queued);
-    }
-
-    /// The same for bytes that other connections may hold, too.
-    pub(super) fn hold_shared(&self, bytes: &Arc<[u8]>, queued: usize) {
-        self.hold_or_evict(bytes.len(), Some(bytes.as_ptr().addr()), queued);
-    }
-
-    fn hold_or_evict(&self, bytes: usize, shared: Option<usize>, queued: usize) {
+    /// Records how many bytes of answers the connection holds for its client, whether other connections may hold the same,
+    /// and how many the kernel holds. If that exceeds a limit, the connections are closed that hold theirs for longest.
+    pub(super) fn hold(&self, bytes: usize, shared: Option<&Arc<[u8]>>, queued: usize) {
         let mut evicted = Vec::new();
         self.admission.with(|permits| {
-            permits.hold(self.id, bytes, shared, queued);
+            permits.hold(self.id, bytes, shared.map(|bytes| bytes.as_ptr().addr()), queued);
             while permits.unread.is_over_limit()
                 && let Some(id) = permits.unread.held_longest_beside(self.id)
             {

@@ -157,7 +157,7 @@ fn answers_that_the_kernel_holds_have_a_limit_together() {
         let before = next_id(&admission);
         for _ in 0..count {
             admission.admit(Some(Ipv4Addr::LOCALHOST.into()), |permit| {
-                permit.hold(0, SEND_BUFFER);
+                permit.hold(0, None, SEND_BUFFER);
                 keep(permit)
             });
         }
@@ -175,7 +175,7 @@ fn events_are_counted_once_for_all_connections_that_hold_them() {
     let holding = |bytes: &Arc<[u8]>| -> u32 {
         let id = next_id(&admission);
         admission.admit(Some(Ipv4Addr::LOCALHOST.into()), |permit| {
-            permit.hold_shared(bytes, 0);
+            permit.hold(bytes.len(), Some(bytes), 0);
             keep(permit)
         });
         id

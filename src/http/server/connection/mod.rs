@@ -49,8 +49,6 @@ pub(super) struct HttpConnection<S> {
     method: Method,
     permit: Permit,
     context: Arc<ServerContext>,
-    /// When the first request's head must be complete, and before that the TLS handshake.
-    first_head_by: Instant,
     /// Received and not used yet: at most a head, and then its body.
     buffer: Vec<u8>,
 }
@@ -72,29 +70,17 @@ impl From<HttpError> for End {
 }
 
 impl HttpConnection<TcpStream> {
-    /// A connection that was just accepted.
-    pub(super) fn accepted(
-        stream: TcpStream,
-        peer: IpAddr,
-        permit: Permit,
-        context: Arc<ServerContext>,
-    ) -> Self {
-        let first_head_by = Instant::now() + context.limits.head;
-        let socket = Socket::new(&stream);
-        Self::new(stream, socket, peer, permit, context, first_head_by)
-    }
-
-    /// Performs the TLS handshake, and serves the requests that come over it.
-    pub(super) async fn run_tls(self, settings: Arc<ServerConfig>) {
-        let Self { stream, socket, peer, permit, context, first_head_by, .. } = self;
-        match within(first_head_by, tls::accept(stream, settings, peer::network(peer))).await {
+    /// Performs the TLS handshake, and serves the requests that come over it. The handshake and the first request's head
+    /// must be complete by `head_by`.
+    pub(super) async fn run_tls(self, settings: Arc<ServerConfig>, head_by: Instant) {
+        let Self { stream, socket, peer, permit, context, .. } = self;
+        match within(head_by, tls::accept(stream, settings, peer::network(peer))).await {
             Some(Ok(Accepted::Tls(stream))) => {
-                HttpConnection::new(stream, socket, peer, permit, context, first_head_by).run().await;
+                HttpConnection::new(stream, socket, peer, permit, context).run(head_by).await;
             }
             Some(Ok(Accepted::PlainHttp(stream))) => {
                 let error = HttpError::new(400, "This port expects HTTPS. Use https:// instead of http://.");
-                let mut plain = HttpConnection::new(stream, socket, peer, permit, context, first_head_by);
-                plain.close(End::Error(error)).await;
+                HttpConnection::new(stream, socket, peer, permit, context).close(End::Error(error)).await;
             }
             Some(Err(error)) => log::debug!("peer={peer} msg=\"the TLS handshake failed: {error}\""),
             None => log::debug!("peer={peer} msg=\"the TLS handshake took too long\""),
@@ -103,24 +89,22 @@ impl HttpConnection<TcpStream> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
-    fn new(
+    pub(super) fn new(
         stream: S,
         socket: Socket,
         peer: IpAddr,
         permit: Permit,
         context: Arc<ServerContext>,
-        first_head_by: Instant,
     ) -> Self {
         let (client, method, buffer) = (peer, Method::Get, Vec::new());
-        Self { stream, socket, peer, client, method, permit, context, first_head_by, buffer }
+        Self { stream, socket, peer, client, method, permit, context, buffer }
     }
 
-    /// Serves requests until the connection ends.
-    pub(super) async fn run(mut self) {
-        let mut begins_by = self.first_head_by;
+    /// Serves requests until the connection ends. The first one's head must be complete by `head_by`.
+    pub(super) async fn run(mut self, mut head_by: Instant) {
         let end = loop {
-            match self.serve_request(begins_by).await {
-                Ok(()) => begins_by = Instant::now() + self.context.limits.idle,
+            match self.serve_request(head_by).await {
+                Ok(()) => head_by = Instant::now() + self.context.limits.idle,
                 Err(end) => break end,
             }
         };
@@ -177,10 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 return Err(End::Gone);
             };
             let queued = bytes.len().min(SEND_BUFFER);
-            self.permit.hold_shared(&bytes, queued);
+            self.permit.hold(bytes.len(), Some(&bytes), queued);
             let acknowledged_by = self.write(&bytes).await?;
             drop(bytes);
-            self.permit.hold(0, queued);
+            self.permit.hold(0, None, queued);
             self.wait_acknowledged(acknowledged_by).await?;
         }
     }

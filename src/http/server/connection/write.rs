@@ -17,13 +17,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     /// Sends a response and waits until the client has it.
     pub(super) async fn send(&mut self, response: ResponseBytes) -> Result<(), End> {
         let queued = response.len().min(SEND_BUFFER);
-        self.permit.hold(response.len(), queued);
+        self.permit.hold(response.len(), None, queued);
         let mut acknowledged_by = self.write(&response.first).await?;
         if !response.rest.is_empty() {
             acknowledged_by = self.write(&response.rest).await?;
         }
         drop(response);
-        self.permit.hold(0, queued);
+        self.permit.hold(0, None, queued);
         self.wait_acknowledged(acknowledged_by).await
     }
 
@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
             return Err(End::Gone);
         };
         self.socket.has_unread = false;
-        self.permit.hold(0, 0);
+        self.permit.hold(0, None, 0);
         Ok(())
     }
 }
