@@ -37,7 +37,7 @@ const MAX_ADDRESSES: usize = 1024;
 /// The addresses that have sent wrong tokens lately.
 #[derive(Debug, Default)]
 pub(super) struct LoginThrottle {
-    table: Mutex<Table>,
+    table: Mutex<Counts>,
     /// Random keys: hashes with them reveal nothing about a token.
     keys: RandomState,
     /// Whether the tokens came with requests that need none.
@@ -45,15 +45,15 @@ pub(super) struct LoginThrottle {
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    addresses: HashMap<IpAddr, Wrong>,
+struct Counts {
+    addresses: HashMap<IpAddr, WrongTokens>,
     /// The current window for all addresses: its start, and the number of wrong tokens.
     window: Option<(Moment, usize)>,
 }
 
 /// The wrong tokens of one address.
 #[derive(Debug, Default)]
-struct Wrong {
+struct WrongTokens {
     /// The time and hash of each different one, the oldest first; at most [`MAX_WRONG`].
     tokens: VecDeque<(Moment, u64)>,
     /// When the last delayed response is due.
@@ -80,7 +80,7 @@ impl LoginThrottle {
         let from = peer::network(peer);
         let hash = self.keys.hash_one(token);
         let mut table = self.lock();
-        let Table { addresses, window } = &mut *table;
+        let Counts { addresses, window } = &mut *table;
         if addresses.len() >= MAX_ADDRESSES && !addresses.contains_key(&from) {
             evict_oldest(addresses);
         }
@@ -117,7 +117,7 @@ impl LoginThrottle {
     }
 
     /// Logs that an address has reached its limit, unless that was logged lately.
-    fn report(&self, from: IpAddr, wrong: &mut Wrong, now: Moment) {
+    fn report(&self, from: IpAddr, wrong: &mut WrongTokens, now: Moment) {
         let every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
         let is_due = wrong.reported.is_none_or(|at| now.since(at) >= every);
         if wrong.tokens.len() < MAX_WRONG || !is_due {
@@ -138,12 +138,12 @@ impl LoginThrottle {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wrong {
+impl WrongTokens {
     /// Whether a token was counted within the window.
     fn contains(&mut self, hash: u64, now: Moment) -> bool {
         while self.tokens.front().is_some_and(|(first, _)| now.since(*first) >= WINDOW) {
@@ -159,8 +159,8 @@ impl Wrong {
     }
 }
 
-fn evict_oldest(addresses: &mut HashMap<IpAddr, Wrong>) {
-    let last = |wrong: &Wrong| wrong.tokens.back().map(|(at, _)| *at);
+fn evict_oldest(addresses: &mut HashMap<IpAddr, WrongTokens>) {
+    let last = |wrong: &WrongTokens| wrong.tokens.back().map(|(at, _)| *at);
     let oldest = addresses.iter().min_by_key(|(_, wrong)| last(wrong));
     if let Some((&address, _)) = oldest {
         addresses.remove(&address);
@@ -295,7 +295,7 @@ mod tests {
         for (attempts, expected) in
             [(LoginThrottle::default(), &[45, 105, 165][..]), (LoginThrottle::on_public_content(), &[45])]
         {
-            let mut wrong = Wrong::default();
+            let mut wrong = WrongTokens::default();
             let mut reported = Vec::new();
             for second in (0..200).step_by(5) {
                 let now = start.after(Duration::from_secs(second));

@@ -36,9 +36,9 @@ pub(super) const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 pub(in crate::http) type SessionEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The open login sessions.
-pub(super) struct LoginSessions(Arc<Table>);
+pub(super) struct LoginSessions(Arc<OpenSessions>);
 
-struct Table {
+struct OpenSessions {
     /// By their ids.
     open: Mutex<HashMap<String, LoginSession>>,
     /// Notified when any session has ended.
@@ -76,7 +76,7 @@ impl fmt::Debug for LoginSessions {
 impl LoginSessions {
     /// An empty table. Each session ends after it was `idle` for so long.
     pub(super) fn new(idle: Duration) -> Self {
-        Self(Arc::new(Table { open: Mutex::default(), ended: Event::new(), idle }))
+        Self(Arc::new(OpenSessions { open: Mutex::default(), ended: Event::new(), idle }))
     }
 
     /// Begins a session for `token`. Its id has 128 random bits in hex. `None` if the system has no random bytes.
@@ -158,7 +158,7 @@ impl LoginSessions {
     }
 }
 
-impl Table {
+impl OpenSessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, LoginSession>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -62,7 +63,8 @@ impl<'e> Acceptor<'e> {
             match or(message, async { Ok(self.accept().await) }).await {
                 Err(message) => self.handle(message),
                 Ok(Ok((stream, peer))) => self.admit(stream, peer),
-                Ok(Err(error)) if is_client_gone(&error) => {}
+                // The client has disconnected before it was accepted.
+                Ok(Err(error)) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
                 Ok(Err(error)) => {
                     if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
                         log::warn!(
@@ -119,9 +121,4 @@ impl<'e> Acceptor<'e> {
             ControlMessage::Secure(https) => self.tls = https.map(|https| tls::settings(https.server())),
         }
     }
-}
-
-/// Whether only the client has disconnected before it was accepted.
-fn is_client_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
 }

@@ -16,14 +16,14 @@ const MAX_TRAILER: usize = 1024;
 pub(super) struct Chunked {
     /// The part decoded so far, at most [`MAX_BODY`] bytes.
     pub(super) body: Vec<u8>,
-    next: Next,
+    next: NextElement,
     /// Bytes of trailer fields so far.
     trailer_length: usize,
 }
 
 /// The element that comes next.
 #[derive(Debug, Default)]
-enum Next {
+enum NextElement {
     #[default]
     Size,
     /// The remaining bytes of a chunk.
@@ -46,49 +46,50 @@ impl Chunked {
             used += count;
         }
         buffer.drain(..used);
-        Ok(matches!(self.next, Next::End))
+        Ok(matches!(self.next, NextElement::End))
     }
 
     /// Decodes the element at the front of `bytes` and returns its length; `None` if it is incomplete, or the body is
     /// complete.
     fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         match self.next {
-            Next::Size => {
+            NextElement::Size => {
                 let Some(line) = line(bytes, MAX_SIZE_LINE)? else { return Ok(None) };
                 let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
                 let size = size(digits)?;
                 if size > MAX_BODY - self.body.len() {
                     return Err(HttpError::new(413, "The body exceeds 64 KiB."));
                 }
-                self.next = if size == 0 { Next::Trailer } else { Next::Data(size) };
+                self.next = if size == 0 { NextElement::Trailer } else { NextElement::Data(size) };
                 Ok(Some(line.len() + 2))
             }
-            Next::Data(left) => {
+            NextElement::Data(left) => {
                 let count = left.min(bytes.len());
                 self.body.extend_from_slice(&bytes[..count]);
-                self.next = if count == left { Next::DataEnd } else { Next::Data(left - count) };
+                self.next =
+                    if count == left { NextElement::DataEnd } else { NextElement::Data(left - count) };
                 Ok((count > 0).then_some(count))
             }
-            Next::DataEnd => match bytes {
+            NextElement::DataEnd => match bytes {
                 [b'\r', b'\n', ..] => {
-                    self.next = Next::Size;
+                    self.next = NextElement::Size;
                     Ok(Some(2))
                 }
                 [] | [b'\r'] => Ok(None),
                 _ => Err(HttpError::new(400, "A chunk is longer than its size.")),
             },
-            Next::Trailer => {
+            NextElement::Trailer => {
                 let Some(line) = line(bytes, MAX_TRAILER)? else { return Ok(None) };
                 self.trailer_length += line.len() + 2;
                 if self.trailer_length > MAX_TRAILER {
                     return Err(HttpError::new(431, "The trailer fields exceed 1 KiB."));
                 }
                 if line.is_empty() {
-                    self.next = Next::End;
+                    self.next = NextElement::End;
                 }
                 Ok(Some(line.len() + 2))
             }
-            Next::End => Ok(None),
+            NextElement::End => Ok(None),
         }
     }
 }

@@ -25,12 +25,12 @@ const WARN_EVERY: Duration = Duration::from_secs(60);
 /// A part of a handshake that needs only the CPU.
 pub(super) type HandshakeStep = Box<dyn FnOnce() + Send>;
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
+static QUEUE: Mutex<HandshakeQueue> = Mutex::new(HandshakeQueue::new());
 
 /// Notified when a step was added.
 static ADDED: Condvar = Condvar::new();
 
-struct Queue {
+struct HandshakeQueue {
     /// The networks with their steps, the next one first. A network without steps stays for a round: otherwise its next
     /// step would be first again.
     networks: VecDeque<(IpAddr, VecDeque<HandshakeStep>)>,
@@ -62,7 +62,7 @@ pub(super) fn submit(network: IpAddr, step: HandshakeStep) {
     }
 }
 
-impl Queue {
+impl HandshakeQueue {
     const fn new() -> Self {
         Self { networks: VecDeque::new(), fresh: 0, waiting: 0, warned: None }
     }
@@ -108,7 +108,7 @@ impl Queue {
     }
 }
 
-fn lock() -> MutexGuard<'static, Queue> {
+fn lock() -> MutexGuard<'static, HandshakeQueue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -145,13 +145,13 @@ mod tests {
 
     /// A queue of numbered steps, and those that have run, each with its network.
     struct Running {
-        queue: Queue,
+        queue: HandshakeQueue,
         ran: Arc<Mutex<Vec<(u32, usize)>>>,
     }
 
     impl Running {
         fn new() -> Self {
-            Self { queue: Queue::new(), ran: Arc::default() }
+            Self { queue: HandshakeQueue::new(), ran: Arc::default() }
         }
 
         fn add(&mut self, steps: impl IntoIterator<Item = (u32, usize)>) {

@@ -2,11 +2,10 @@
 //!
 //! Request smuggling needs two programs that interpret one head differently, so an ambiguous head is an error.
 
-use std::mem;
+use std::net::IpAddr;
 
 use super::error::HttpError;
 use super::limits::MAX_BODY;
-use super::proxies::ClientAddress;
 use crate::http::message::{Field, Method, Request};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
@@ -27,13 +26,10 @@ pub(super) enum Framing {
 /// A valid head.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) method: Method,
+    /// The request without its body, from the peer of the connection.
+    pub(super) request: Request,
     /// The method's name, for the log.
-    name: String,
-    /// The path and the query: ASCII, begins with `/`.
-    target: String,
-    /// The values of [`Field::ALL`], which [`Head::take_request`] moves to the request.
-    fields: [Option<String>; Field::ALL.len()],
+    method_name: String,
     pub(super) framing: Framing,
     /// Whether the connection stays open after this request (RFC 9112, 9.3).
     pub(super) keep_alive: bool,
@@ -48,17 +44,7 @@ pub(super) struct Head {
 impl Head {
     /// Method and path for the log. The query may have secrets.
     pub(super) fn summary(&self) -> String {
-        let path = self.target.split('?').next().unwrap_or_default();
-        [&self.name, path].join(" ")
-    }
-
-    /// The request of this client. The head keeps no header fields.
-    pub(super) fn take_request(&mut self, client: ClientAddress, body: Vec<u8>) -> Request {
-        let mut request = Request::new(self.method, &self.target, client.address);
-        request.is_https = client.is_https;
-        request.body = body;
-        request.fields = mem::take(&mut self.fields);
-        request
+        [self.method_name.as_str(), &self.request.path].join(" ")
     }
 }
 
@@ -75,24 +61,24 @@ pub(super) fn end(buffer: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// Parses a complete head, including its empty line.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpError> {
+pub(super) fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, HttpError> {
     if bytes.split(|&b| b == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
         return Err(HttpError::new(400, "Each line of the head must end in CR LF."));
     }
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(bytes) {
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
         Ok(_) => return Err(HttpError::new(400, "The head is not a valid HTTP request.")),
         Err(error) => return Err(parse_error(error, bytes)),
     }
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(HttpError::new(400, "The request line is incomplete."));
     };
     if !target.is_ascii() {
         return Err(HttpError::new(400, "The request target has bytes that must be percent-encoded."));
     }
-    let fields = Fields(request.headers);
+    let fields = HeaderFields(parsed.headers);
 
     let (authority, target) = split_target(target)?;
     let host = fields.single("Host", "The request has more than one Host.")?;
@@ -110,19 +96,17 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Head, HttpError> {
         Some(_) => return Err(HttpError::new(417, "The only supported Expect is 100-continue.")),
     };
 
-    let mut values: [Option<String>; Field::ALL.len()] = Default::default();
+    let mut request = Request::new(Method::from_name(method), target, peer);
     for (field, name) in Field::ALL {
-        values[field as usize] = match (field, authority) {
+        request.fields[field as usize] = match (field, authority) {
             (Field::Host, Some(authority)) => Some(authority.to_owned()),
             (Field::Host, None) => host.clone(),
             _ => fields.joined(name, field.joined_by())?,
         };
     }
     Ok(Head {
-        method: Method::from_name(method),
-        name: method.to_owned(),
-        target: target.to_owned(),
-        fields: values,
+        request,
+        method_name: method.to_owned(),
         framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,
@@ -179,9 +163,9 @@ fn ascii(value: &[u8]) -> String {
     value.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '?' }).collect()
 }
 
-struct Fields<'h>(&'h [httparse::Header<'h>]);
+struct HeaderFields<'h>(&'h [httparse::Header<'h>]);
 
-impl<'h> Fields<'h> {
+impl<'h> HeaderFields<'h> {
     fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }

@@ -99,8 +99,10 @@ mod tests {
     fn client(peer: &str, forwarded: &str) -> (String, Option<bool>) {
         let proxies = TrustedProxies::default();
         proxies.set(["10.0.0.0/8", "fd00::/8"].into_iter().filter_map(Network::read).collect());
-        let head = head::parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{forwarded}\r\n").as_bytes()).unwrap();
-        let client = proxies.client(peer.parse().unwrap(), &head.forwarded_for, &head.forwarded_proto);
+        let peer = peer.parse().unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{forwarded}\r\n");
+        let head = head::parse(head.as_bytes(), peer).unwrap();
+        let client = proxies.client(peer, &head.forwarded_for, &head.forwarded_proto);
         (client.address.to_string(), client.is_https)
     }
 

@@ -62,11 +62,10 @@ struct Job {
 
 /// The output of the handler, serialised as far as it is known.
 enum WorkerOutput {
-    Response(ResponseBytes),
+    /// A response, or with a stream the head before its events.
+    Now(ResponseBytes, Option<EventStream>),
     /// Awaited by the connection, so that no worker waits.
     Later(LaterResponse),
-    /// A head, and then the stream.
-    Events(ResponseBytes, EventStream),
 }
 
 impl WorkerPool {
@@ -94,7 +93,7 @@ impl WorkerPool {
         Ok(Self { jobs, waiting, later: Arc::new(Semaphore::new(MAX_LATER)) })
     }
 
-    /// The response to a complete request, within `timeout`. With a stream, the response is the head before its events.
+    /// The response to a complete request, within `timeout`, and its events if it has any.
     pub(super) async fn run(
         &self,
         request: Request,
@@ -108,8 +107,7 @@ impl WorkerPool {
         }
         let result = within(deadline, result.recv()).await.ok_or(TOO_LATE)?;
         match result.map_err(|_| STOPPING)? {
-            WorkerOutput::Response(response) => Ok((response, None)),
-            WorkerOutput::Events(head, events) => Ok((head, Some(events))),
+            WorkerOutput::Now(response, events) => Ok((response, events)),
             WorkerOutput::Later(response) => {
                 let _permit = self.later.try_acquire().ok_or(TOO_MANY_LATER)?;
                 let response = within(deadline, response).await.ok_or(TOO_LATE)?;
@@ -142,11 +140,11 @@ fn work(handler: &Handler, waiting: &Receiver<Job>) {
         }
         let result = match handler(&request) {
             HandlerOutput::Now(response) => {
-                WorkerOutput::Response(ResponseBytes::new(response, request.method))
+                WorkerOutput::Now(ResponseBytes::new(response, request.method), None)
             }
             HandlerOutput::Later(response) => WorkerOutput::Later(response),
             HandlerOutput::Events(head, events) => {
-                WorkerOutput::Events(ResponseBytes::unbounded(head), events)
+                WorkerOutput::Now(ResponseBytes::unbounded(head), Some(events))
             }
         };
         // The client may have disconnected since.

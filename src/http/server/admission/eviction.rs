@@ -24,7 +24,7 @@ pub(in crate::http::server) enum Phase {
     /// Its answer is being written; its request is younger than [`NEW`].
     Reading,
     /// The same, and older.
-    SlowReading,
+    Slow,
     /// It has sent a complete request that is not answered yet.
     Requested,
 }
@@ -34,15 +34,8 @@ pub(in crate::http::server) enum Phase {
 pub(super) struct Group([BTreeSet<(Instant, u32)>; Phase::ALL.len()]);
 
 impl Phase {
-    pub(super) const ALL: [Self; 7] = [
-        Self::New,
-        Self::Silent,
-        Self::Idle,
-        Self::Streaming,
-        Self::Reading,
-        Self::SlowReading,
-        Self::Requested,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::New, Self::Silent, Self::Idle, Self::Streaming, Self::Reading, Self::Slow, Self::Requested];
 
     /// Those without a request or an answer in progress.
     pub(super) const UNANSWERED: &[Self] = &[Self::New, Self::Silent, Self::Idle, Self::Streaming];
@@ -51,19 +44,15 @@ impl Phase {
     pub(super) fn aged(self) -> Self {
         match self {
             Self::New => Self::Silent,
-            Self::Reading => Self::SlowReading,
+            Self::Reading => Self::Slow,
             other => other,
         }
     }
 }
 
 impl Group {
-    pub(super) fn insert(&mut self, phase: Phase, connection: (Instant, u32)) {
-        self.0[phase as usize].insert(connection);
-    }
-
-    pub(super) fn remove(&mut self, phase: Phase, connection: (Instant, u32)) {
-        self.0[phase as usize].remove(&connection);
+    pub(super) fn of_mut(&mut self, phase: Phase) -> &mut BTreeSet<(Instant, u32)> {
+        &mut self.0[phase as usize]
     }
 
     /// The connections in a phase, the oldest first.
@@ -77,8 +66,7 @@ impl Group {
 
     /// The phase, out of these, whose oldest connection is worth least.
     pub(super) fn least_valuable(&self, phases: &[Phase]) -> Option<Phase> {
-        let [new, idle, slow] =
-            [Phase::New, Phase::Idle, Phase::SlowReading].map(|phase| self.of(phase).len());
+        let [new, idle, slow] = [Phase::New, Phase::Idle, Phase::Slow].map(|phase| self.of(phase).len());
         // A few new connections are evicted last. Otherwise, if clients hold all other permits with answers that they do
         // not read, each new client would evict the one before it could send its request. Many are a flood.
         let is_few = new <= self.count(phases) / PERMITS_PER_NEW;
@@ -89,9 +77,9 @@ impl Group {
             // If idle connections are more than new ones, they are the flood.
             Phase::Idle if is_few || idle > new => 1,
             // Or slow readers are.
-            Phase::SlowReading if slow > new => 2,
+            Phase::Slow if slow > new => 2,
             Phase::Idle | Phase::Streaming => 4,
-            Phase::Reading | Phase::SlowReading => 5,
+            Phase::Reading | Phase::Slow => 5,
             // The one that has waited longest is answered next. If all wait, it has to be evicted for a new client.
             Phase::Requested => 7,
         };

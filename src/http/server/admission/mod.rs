@@ -12,7 +12,7 @@ use smol::Task;
 
 pub(super) use eviction::Phase;
 use table::ConnectionTable;
-use unread::UnreadAnswers;
+use unread::{UnreadAnswer, UnreadAnswers};
 
 use crate::http::peer;
 
@@ -134,13 +134,13 @@ impl Permits {
     }
 
     fn remove(&mut self, id: u32) -> Option<Task<()>> {
-        self.hold(id, 0, None, 0);
+        self.hold(id, UnreadAnswer::default());
         self.table.remove(id)?.task
     }
 
-    fn hold(&mut self, id: u32, bytes: usize, shared: Option<usize>, queued: usize) {
+    fn hold(&mut self, id: u32, answer: UnreadAnswer) {
         if let Some(connection) = self.table.get_mut(id) {
-            self.unread.replace(id, &mut connection.unread, bytes, shared, queued);
+            self.unread.replace(id, &mut connection.unread, answer);
         }
     }
 }
@@ -176,9 +176,10 @@ impl Permit {
     /// Records how many bytes of answers the connection holds for its client, whether other connections may hold the same,
     /// and how many the kernel holds. If that exceeds a limit, the connections are closed that hold theirs for longest.
     pub(super) fn hold(&self, bytes: usize, shared: Option<&Arc<[u8]>>, queued: usize) {
+        let shared = shared.map(|bytes| bytes.as_ptr().addr());
         let mut evicted = Vec::new();
         self.admission.with(|permits| {
-            permits.hold(self.id, bytes, shared.map(|bytes| bytes.as_ptr().addr()), queued);
+            permits.hold(self.id, UnreadAnswer { bytes, shared, queued, since: None });
             while permits.unread.is_over_limit()
                 && let Some(id) = permits.unread.held_longest_beside(self.id)
             {

@@ -16,14 +16,14 @@ const COMPARED: usize = 16;
 
 #[derive(Debug, Default)]
 pub(super) struct ConnectionTable {
-    pub(super) connections: HashMap<u32, Connection>,
+    pub(super) connections: HashMap<u32, OpenConnection>,
     pub(super) next_id: u32,
     /// The connections of each network, and under `None` all of them.
     pub(super) groups: HashMap<Option<IpAddr>, Group>,
 }
 
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(super) struct OpenConnection {
     /// The network that it counts for; `None` if it is a trusted proxy's and has sent no request yet.
     pub(super) network: Option<IpAddr>,
     pub(super) phase: Phase,
@@ -49,23 +49,23 @@ impl ConnectionTable {
         let id = self.next_id;
         self.next_id = id.wrapping_add(1);
         let (since, unread) = (Instant::now(), UnreadAnswer::default());
-        self.connections.insert(id, Connection { network, phase: Phase::New, since, unread, task: None });
+        self.connections.insert(id, OpenConnection { network, phase: Phase::New, since, unread, task: None });
         self.add_to_groups(id);
         id
     }
 
     /// A connection, whose network, phase and time only [`update`](Self::update) may change.
-    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut Connection> {
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut OpenConnection> {
         self.connections.get_mut(&id)
     }
 
-    pub(super) fn update(&mut self, id: u32, change: impl FnOnce(&mut Connection)) {
+    pub(super) fn update(&mut self, id: u32, change: impl FnOnce(&mut OpenConnection)) {
         self.remove_from_groups(id);
         self.connections.get_mut(&id).map(change);
         self.add_to_groups(id);
     }
 
-    pub(super) fn remove(&mut self, id: u32) -> Option<Connection> {
+    pub(super) fn remove(&mut self, id: u32) -> Option<OpenConnection> {
         self.remove_from_groups(id);
         self.connections.remove(&id)
     }
@@ -106,7 +106,8 @@ impl ConnectionTable {
             connection.phase = connection.phase.aged();
         }
         for network in groups_of(connection.network) {
-            self.groups.entry(network).or_default().insert(connection.phase, (connection.since, id));
+            let group = self.groups.entry(network).or_default();
+            group.of_mut(connection.phase).insert((connection.since, id));
         }
     }
 
@@ -114,7 +115,7 @@ impl ConnectionTable {
         let Some(connection) = self.connections.get(&id) else { return };
         for network in groups_of(connection.network) {
             let Some(group) = self.groups.get_mut(&network) else { continue };
-            group.remove(connection.phase, (connection.since, id));
+            group.of_mut(connection.phase).remove(&(connection.since, id));
             if group.count(&Phase::ALL) == 0 {
                 self.groups.remove(&network);
             }

@@ -105,7 +105,7 @@ fn the_work_of_an_eviction_does_not_grow_with_the_connections() {
 /// The choice as it is defined, by looking at each connection.
 fn victim(table: &ConnectionTable) -> Option<u32> {
     let count = |phase| table.connections.values().filter(|connection| connection.phase == phase).count();
-    let (new, idle, slow) = (count(Phase::New), count(Phase::Idle), count(Phase::SlowReading));
+    let (new, idle, slow) = (count(Phase::New), count(Phase::Idle), count(Phase::Slow));
     let is_few = new <= table.len() / PERMITS_PER_NEW;
     let rank = |phase: Phase, is_young: bool| match (phase, is_young) {
         (Phase::New | Phase::Silent, false) => 0,
@@ -117,9 +117,9 @@ fn victim(table: &ConnectionTable) -> Option<u32> {
             }
         }
         (Phase::Idle, _) if is_few || idle > new => 1,
-        (Phase::Reading | Phase::SlowReading, false) if slow > new => 2,
+        (Phase::Reading | Phase::Slow, false) if slow > new => 2,
         (Phase::Idle | Phase::Streaming, _) => 4,
-        (Phase::Reading | Phase::SlowReading, _) => 5,
+        (Phase::Reading | Phase::Slow, _) => 5,
         (Phase::Requested, _) => 7,
     };
     let all = table.connections.iter().min_by_key(|(_, connection)| {

@@ -28,11 +28,12 @@ pub(super) struct UnreadAnswers {
 /// The answer of one connection.
 #[derive(Debug, Default)]
 pub(super) struct UnreadAnswer {
-    bytes: usize,
+    pub(super) bytes: usize,
     /// The address in memory of these bytes, if other connections may hold the same.
-    shared: Option<usize>,
-    queued: usize,
-    since: Option<Instant>,
+    pub(super) shared: Option<usize>,
+    pub(super) queued: usize,
+    /// Since when the connection has held an answer; set by [`UnreadAnswers::replace`].
+    pub(super) since: Option<Instant>,
 }
 
 impl UnreadAnswers {
@@ -50,14 +51,8 @@ impl UnreadAnswers {
     }
 
     /// Replaces what a connection holds.
-    pub(super) fn replace(
-        &mut self,
-        id: u32,
-        held: &mut UnreadAnswer,
-        bytes: usize,
-        shared: Option<usize>,
-        queued: usize,
-    ) {
+    pub(super) fn replace(&mut self, id: u32, held: &mut UnreadAnswer, new: UnreadAnswer) {
+        let UnreadAnswer { bytes, shared, queued, .. } = new;
         let is_last = held.shared.is_none_or(|key| match self.shared.get_mut(&key) {
             Some(holders @ 2..) => {
                 *holders -= 1;
@@ -84,6 +79,6 @@ impl UnreadAnswers {
             }
             self.holders.extend(since.map(|since| (since, id)));
         }
-        *held = UnreadAnswer { bytes, shared, queued, since };
+        *held = UnreadAnswer { since, ..new };
     }
 }

@@ -27,7 +27,7 @@ use super::error::HttpError;
 use super::output::ResponseBytes;
 use super::socket::{SEND_BUFFER, Socket};
 use super::tls::{self, Accepted};
-use crate::http::message::{EventStream, Method};
+use crate::http::message::{EventStream, Method, Request};
 use crate::http::peer;
 
 /// Longest wait, before a close, for the client to read the last response and to close. Closing while the client still
@@ -114,28 +114,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     /// Serves one request, whose first byte must come by `begins_by`.
     async fn serve_request(&mut self, begins_by: Instant) -> Result<(), End> {
         (self.client, self.method) = (self.peer, Method::Get);
-        let mut head = self.read_head(begins_by).await?;
-        self.method = head.method;
+        let head = self.read_head(begins_by).await?;
+        self.method = head.request.method;
         let client = self.context.proxies.client(self.peer, &head.forwarded_for, &head.forwarded_proto);
         self.client = client.address;
         self.permit.assign(client.address);
-        let began = Instant::now();
+        let (began, keep_alive) = (Instant::now(), head.keep_alive);
+        let summary = log::log_enabled!(log::Level::Debug).then(|| head.summary());
         let output = {
             let (body, _large_body) = self.read_body(&head).await?;
             self.permit.set_phase(Phase::Requested);
-            let request = head.take_request(client, body);
+            let request = Request { body, peer: client.address, is_https: client.is_https, ..head.request };
             self.context.workers.run(request, self.context.limits.answer).await
         };
         self.permit.set_phase(Phase::Reading);
         let (mut response, events) = output?;
         // Events end with the connection.
-        let keep_alive = head.keep_alive && events.is_none();
+        let keep_alive = keep_alive && events.is_none();
         response.set_connection(keep_alive);
         let (status, bytes) = (response.status, response.len());
         self.send(response).await?;
-        if log::log_enabled!(log::Level::Debug) {
-            let took = began.elapsed();
-            log::debug!("{} {} {status} {bytes} B {took:.1?}", self.client, head.summary());
+        if let Some(summary) = summary {
+            log::debug!("{} {summary} {status} {bytes} B {:.1?}", self.client, began.elapsed());
         }
         if let Some(events) = events
             && self.method != Method::Head

@@ -60,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 }
             }
             if let Some(end) = head::end(&self.buffer, searched) {
-                let head = head::parse(&self.buffer[..end]);
+                let head = head::parse(&self.buffer[..end], self.peer);
                 self.consume(end);
                 return Ok(head?);
             }
