@@ -1,9 +1,9 @@
-//! Files that the binary contains compressed: a router's flash is small.
+//! Compressed files in the binary: a router's flash is small.
 
 /// Most bytes that a file inflates to: three times the largest.
 const MAX_INFLATED: usize = 128 * 1024;
 
-/// A file that the build script has compressed by DEFLATE (RFC 1951).
+/// A file that the build script has compressed with DEFLATE (RFC 1951).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Embedded(pub(super) &'static [u8]);
 
@@ -16,9 +16,9 @@ macro_rules! embedded {
 pub(super) use embedded;
 
 impl Embedded {
-    /// Its bytes. They are inflated anew each time: it costs less than a page, and browsers keep what they have.
+    /// The inflated bytes. They are not cached: inflating costs less than a page, and browsers cache the files.
     pub(super) fn bytes(self) -> Vec<u8> {
-        // The build script has written it, and a test inflates each.
+        // It can't fail: the build script wrote the file, and a test inflates each.
         miniz_oxide::inflate::decompress_to_vec_with_limit(self.0, MAX_INFLATED).unwrap_or_default()
     }
 }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_inflate_to_what_the_repository_has() {
+    fn files_inflate_to_those_of_the_repository() {
         for (file, expected) in [
             (embedded!("openapi.json"), include_bytes!("api/openapi.json").as_slice()),
             (embedded!("icon.svg"), include_bytes!("page/icon.svg")),

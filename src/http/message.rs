@@ -1,6 +1,5 @@
-//! What a route is given and what it gives back.
+//! Requests as handlers receive them, and what they return.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -12,21 +11,21 @@ use smol::stream::Stream;
 
 use super::server::MAX_ANSWER;
 
-/// Most bytes of an answer's header fields. They are our own: the longest is a content security policy.
+/// Most bytes of a response's header fields. The longest is the content security policy.
 const MAX_FIELDS: usize = 8 * 1024;
 
-/// What a request asks to be done.
+/// A request method (RFC 9110, 9).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// `GET`
     Get,
-    /// `HEAD`: as `GET`; the body of the answer is left out further down.
+    /// `HEAD`: handlers answer as for `GET`, and the server leaves out the body.
     Head,
     /// `POST`
     Post,
-    /// `OPTIONS`: answered with the methods that the path allows.
+    /// `OPTIONS`: answered with the methods of the path.
     Options,
-    /// Any other: let through so that a route can answer 405 with its `Allow`.
+    /// Any other: a route answers 405 with its `Allow`.
     Other,
 }
 
@@ -42,7 +41,7 @@ impl Method {
     }
 }
 
-/// The request header fields that routes may ask for; all others are dropped.
+/// A request header field that handlers can read; all others are discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// `Accept`
@@ -53,7 +52,7 @@ pub enum Field {
     ContentType,
     /// `Cookie`
     Cookie,
-    /// `Host`, or the authority of an absolute target, which stands above it.
+    /// `Host`, or the authority of an absolute target, which overrides it (RFC 9112, 3.2.2).
     Host,
     /// `If-None-Match`
     IfNoneMatch,
@@ -64,32 +63,20 @@ pub enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Accept,
-        Self::Authorization,
-        Self::ContentType,
-        Self::Cookie,
-        Self::Host,
-        Self::IfNoneMatch,
-        Self::Origin,
-        Self::SecFetchSite,
+    /// All fields with their names.
+    pub(super) const ALL: [(Self, &'static str); 8] = [
+        (Self::Accept, "Accept"),
+        (Self::Authorization, "Authorization"),
+        (Self::ContentType, "Content-Type"),
+        (Self::Cookie, "Cookie"),
+        (Self::Host, "Host"),
+        (Self::IfNoneMatch, "If-None-Match"),
+        (Self::Origin, "Origin"),
+        (Self::SecFetchSite, "Sec-Fetch-Site"),
     ];
 
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Accept => "Accept",
-            Self::Authorization => "Authorization",
-            Self::ContentType => "Content-Type",
-            Self::Cookie => "Cookie",
-            Self::Host => "Host",
-            Self::IfNoneMatch => "If-None-Match",
-            Self::Origin => "Origin",
-            Self::SecFetchSite => "Sec-Fetch-Site",
-        }
-    }
-
-    /// What joins the values of a field that may stand more than once (RFC 9110,
-    /// 5.3); a second one of any other makes the request ambiguous.
+    /// The separator that joins the values of a field that may be repeated (RFC 9110, 5.3; RFC 6265, 5.4). If any other
+    /// is repeated, the request is ambiguous.
     pub(super) fn joined_by(self) -> Option<&'static str> {
         match self {
             Self::Accept | Self::IfNoneMatch => Some(", "),
@@ -99,23 +86,23 @@ impl Field {
     }
 }
 
-/// A whole request, as a route sees it.
+/// A complete request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// What to do.
+    /// The method.
     pub method: Method,
-    /// The path as sent, still percent-encoded; begins with `/` and is ASCII.
+    /// The percent-encoded path as sent. It begins with `/` and is ASCII.
     pub path: String,
-    /// What stood after the `?`, still encoded; empty if nothing did.
+    /// The encoded query, without the `?`; empty if there is none.
     pub query: String,
     /// The body; at most [`MAX_BODY`](super::server::MAX_BODY) bytes, any bytes.
     pub body: Vec<u8>,
-    /// Who asked: the address of the connection or, if that is from a trusted proxy, the one that it names. IPv4 is
-    /// never mapped IPv6.
+    /// The client's address: that of the connection or, if that is a trusted proxy's, the one that it names. IPv4-mapped
+    /// IPv6 is IPv4 here.
     pub peer: IpAddr,
-    /// Whether the client reached a trusted proxy over HTTPS; `None` if none says so or otherwise.
+    /// Whether the client reached a trusted proxy over HTTPS; `None` if none states the scheme.
     pub is_https: Option<bool>,
-    /// By `Field as usize`.
+    /// Indexed by `Field as usize`.
     pub(super) fields: [Option<String>; Field::ALL.len()],
 }
 
@@ -142,7 +129,7 @@ impl Request {
         self
     }
 
-    /// The first value of a parameter of the query, decoded; none where it is empty.
+    /// The first value of a parameter of the query, decoded; `None` if it is empty.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.query.as_bytes());
@@ -151,146 +138,142 @@ impl Request {
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether it asks for HTML by name, as browsers do when a person goes to a page.
+    /// Whether `Accept` names HTML, as that of a browser does when it opens a page.
     #[must_use]
-    pub fn takes_html(&self) -> bool {
+    pub fn accepts_html(&self) -> bool {
         let accepted = self.field(Field::Accept).unwrap_or_default().split(',');
         let mut kinds = accepted.filter_map(|range| range.split(';').next());
         kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
     }
 
-    /// A header field's value: ASCII, without spaces around it. Bytes outside of
-    /// ASCII, which none of these fields may have, come as `?`.
+    /// A header field's value: ASCII, without surrounding spaces. Other bytes, which none of these fields may have, are
+    /// replaced by `?`.
     #[must_use]
     pub fn field(&self, field: Field) -> Option<&str> {
         self.fields[field as usize].as_deref()
     }
 }
 
-/// A whole answer, as a route gives it.
+/// A complete response.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// The status code, 200 to 599.
     pub status: u16,
-    /// `Content-Type`; left out where empty.
+    /// `Content-Type`; left out if empty.
     pub content_type: &'static str,
-    /// More header fields. `Content-Length`, `Connection` and `Date` are not for a route to set.
+    /// More header fields. The server adds `Content-Length`, `Connection` and `Date`.
     pub headers: Vec<(&'static str, String)>,
-    /// The body; for `HEAD` the one `GET` would have. Over
-    /// [`MAX_ANSWER`](super::server::MAX_ANSWER) bytes the client gets a 500.
+    /// The body; for `HEAD` the one of `GET`. If it exceeds [`MAX_ANSWER`](super::server::MAX_ANSWER) bytes, the client
+    /// gets a 500.
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// An answer with no header fields but its content type.
+    /// A response with no header fields but its content type.
     #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { status, content_type, headers: Vec::new(), body: body.into() }
     }
 
-    /// The same with one more header field. One that could not be sent, because
-    /// of a byte that is no printable ASCII, makes the answer a 500.
+    /// The same with one more header field. If its value is not printable ASCII, the client gets a 500.
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The same, which no cache may store.
+    /// The same with a `Cache-Control` that lets no cache store it (RFC 9111, 5.2.2.5).
     #[must_use]
     pub(super) fn no_store(mut self) -> Self {
         self.headers.retain(|(name, _)| *name != "Cache-Control");
         self.with("Cache-Control", "no-store")
     }
 
-    /// All of its header fields but those that say where it ends.
+    /// All of its header fields, apart from those that the server adds.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let content_type = Some(("Content-Type", self.content_type)).filter(|(_, value)| !value.is_empty());
         let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
         [("Server", "phsweb-agent")].into_iter().chain(content_type).chain(own)
     }
 
-    /// The answer, or where it can't be sent as it is, a 500.
+    /// The response, or a 500 if it can't be sent.
     pub(super) fn or_internal_error(self) -> Self {
         let plain = |value: &str| value.bytes().all(|b| b == b'\t' || b == b' ' || b.is_ascii_graphic());
-        let possible = (200..600).contains(&self.status)
+        let is_valid = (200..600).contains(&self.status)
             && self.body.len() <= MAX_ANSWER
             && self.fields().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_FIELDS
             && self.fields().all(|(_, value)| plain(value));
-        if possible {
+        if is_valid {
             return self;
         }
-        log::error!("an answer with status {} cannot be sent as it is", self.status);
-        internal_error()
+        log::error!("status={} msg=\"the response is invalid or too long\"", self.status);
+        problem(
+            500,
+            "Internal Server Error",
+            "The agent could not make the response. Its log has the reason.",
+        )
     }
 }
 
-/// Server-sent events, each item one or more of them. Many clients share the bytes.
+/// Server-sent events. Each item has one or more of them; many clients share the bytes.
 pub type EventStream = Pin<Box<dyn Stream<Item = Arc<[u8]>> + Send>>;
 
-/// How a route answers.
-pub enum Reply {
-    /// From what is known.
+/// A response that waits for a router.
+pub type LaterResponse = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// What a handler returns.
+pub enum HandlerOutput {
+    /// A response.
     Now(Response),
-    /// Once a router has been asked. It is awaited beside the connections, and for
-    /// [`Limits::answer`](super::server::Limits::answer) at most, so it must not block.
-    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
-    /// With events, until the stream ends or the client disconnects.
+    /// A response that waits for a router. The server's own thread polls it, for at most
+    /// [`Limits::answer`](super::server::Limits::answer), so it must not block.
+    Later(LaterResponse),
+    /// The head of a response, and events until the stream ends or the client disconnects.
     Events(Response, EventStream),
 }
 
-impl Reply {
-    /// A reply that comes later.
+impl HandlerOutput {
+    /// A response that waits for a router.
     pub fn later(response: impl Future<Output = Response> + Send + 'static) -> Self {
         Self::Later(Box::pin(response))
     }
 
-    /// The same with another response, or with another head before its events.
+    /// The same with its response changed.
     pub(super) fn map(self, change: impl FnOnce(Response) -> Response + Send + 'static) -> Self {
         match self {
             Self::Now(response) => Self::Now(change(response)),
             Self::Later(response) => Self::later(async { change(response.await) }),
-            Self::Events(head, follower) => Self::Events(change(head), follower),
+            Self::Events(head, events) => Self::Events(change(head), events),
         }
     }
 }
 
-impl From<Response> for Reply {
+impl From<Response> for HandlerOutput {
     fn from(response: Response) -> Self {
         Self::Now(response)
     }
 }
 
-impl fmt::Debug for Reply {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Now(response) => f.debug_tuple("Now").field(response).finish(),
-            Self::Later(_) => f.debug_tuple("Later").finish_non_exhaustive(),
-            Self::Events(head, _) => f.debug_tuple("Events").field(head).finish_non_exhaustive(),
-        }
-    }
-}
-
-/// An answer of JSON.
+/// A response of JSON.
 pub(super) fn json(value: &impl Serialize) -> Response {
     json_within(value, MAX_ANSWER)
 }
 
-/// An answer of JSON, or where that has more than so many bytes, an error. No more of it is kept in memory.
+/// A response of JSON, or an error if that has more than so many bytes. No more of it is kept in memory.
 pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
     let mut body = Body { bytes: Vec::new(), most };
     match serde_json::to_writer(&mut body, value) {
         Ok(()) => Response::new(200, "application/json", body.bytes),
         Err(error) if error.is_io() => {
-            let detail = format!("The answer has more than {most} bytes, for which the agent has no memory.");
+            let detail = format!("The answer exceeds {most} bytes, the memory that the agent has for it.");
             problem(503, "Service Unavailable", &detail)
         }
-        // No map here has keys that are not text.
+        // Impossible: all maps have strings as keys.
         Err(error) => problem(500, "Internal Server Error", &error.to_string()),
     }
 }
 
-/// The body of an answer, which refuses what is too much.
+/// A body with a limit of its length.
 struct Body {
     bytes: Vec<u8>,
     most: usize,
@@ -310,13 +293,8 @@ impl Write for Body {
     }
 }
 
-/// What a client is told of a mistake of ours.
-pub(super) fn internal_error() -> Response {
-    problem(500, "Internal Server Error", "answering failed; the log says more")
-}
-
-/// An error as `application/problem+json` (RFC 9457) of type `about:blank`:
-/// `title` is the same for each such error, `detail` tells of this one.
+/// An error as `application/problem+json` (RFC 9457) of type `about:blank`: `title` is the status code's, `detail` describes
+/// this occurrence.
 #[must_use]
 pub fn problem(status: u16, title: &str, detail: &str) -> Response {
     let body = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail });

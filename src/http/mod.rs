@@ -1,9 +1,9 @@
 //! The HTTP server: connections, worker threads, and the routes that answer.
 //!
 //! ```text
-//! client ⇄ gate: door, connection, head  →  workers   →  routes → auth, api, page, metrics
-//!          admission, TLS, deadlines,       a few         pure functions of a
-//!          sizes, request syntax            threads       request and a snapshot
+//! client ⇄ server: admission, connection  →  workers   →  routes → auth, api, page, metrics
+//!          TLS, deadlines, sizes,             a few         pure functions of a
+//!          request syntax                     threads       request and a snapshot
 //! ```
 //!
 //! Connections are async and belong to clients, however slow or hostile they are. Workers see complete requests only and
@@ -24,6 +24,6 @@ pub mod server;
 mod sse;
 
 pub use api::StepJson;
-pub use message::{EventStream, Field, Method, Reply, Request, Response, problem};
+pub use message::{EventStream, Field, HandlerOutput, LaterResponse, Method, Request, Response, problem};
 pub use routes::Routes;
 pub use sse::{Events, Subscription};

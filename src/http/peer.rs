@@ -1,9 +1,9 @@
-//! Whom a peer's address stands for.
+//! The network that a client's address counts for.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What counts as one peer wherever peers are counted: a host or network has a
-/// whole /64 of IPv6, and can send from any address of it.
+/// The unit of all limits by address: the address itself, or for IPv6 its /64. A host or network has a whole /64 and can
+/// use any address of it.
 pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ipv6_host_has_a_whole_64() {
+    fn an_ipv6_address_counts_for_its_64() {
         for (peer, expected) in [
             ("192.0.2.7", "192.0.2.7"),
             ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),

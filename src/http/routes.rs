@@ -19,8 +19,8 @@ use smol::stream;
 
 use super::actions::{self, Outcomes, Who};
 use super::api::{self, View};
-use super::auth::{self, Authenticator, Identity, Refusal, Role, SessionEnd};
-use super::message::{Field, Method, Reply, Request, Response, json, json_within, problem};
+use super::auth::{self, AccessError, Authenticator, Identity, Role, SessionEnd};
+use super::message::{Field, HandlerOutput, Method, Request, Response, json, json_within, problem};
 use super::metrics;
 use super::page::{self, AccountMenu, Layout, List, Notice, ViewOptions};
 use super::server::MAX_ANSWER;
@@ -103,15 +103,15 @@ impl Routes {
 
     /// Answers one request.
     #[must_use]
-    pub fn answer(&self, request: &Request) -> Reply {
+    pub fn answer(&self, request: &Request) -> HandlerOutput {
         let http = self.http();
         let is_https = auth::is_https(request, &http);
-        let reply = self.respond(request, &http).unwrap_or_else(Reply::Now);
+        let reply = self.respond(request, &http).unwrap_or_else(HandlerOutput::Now);
         reply.map(move |response| secure(response, is_https))
     }
 
     /// The reply, or why there is none.
-    fn respond(&self, request: &Request, http: &Http) -> Result<Reply, Response> {
+    fn respond(&self, request: &Request, http: &Http) -> Result<HandlerOutput, Response> {
         let now = Moment::now();
         let layout = || Layout::new(&http.title, AccountMenu::None, &request.path);
         // Probes may use any name.
@@ -136,10 +136,10 @@ impl Routes {
         }
         let identity = match self.needs(&route) {
             // What anyone may have is the same for all: no token is looked at.
-            Role::Anyone => Identity::nobody(http),
+            Role::Anyone => Identity::anonymous(http),
             needed => self.authenticator.identity(request, needed, http, now),
         };
-        let refused = |refusal: Refusal| {
+        let refused = |refusal: AccessError| {
             if route.is_page() {
                 auth::refuse_page(request, refusal, identity, http)
             } else {
@@ -158,14 +158,14 @@ impl Routes {
         }
         let reply = match &route {
             Route::Asks(asked) => self.ask(asked, request, identity),
-            Route::Shows(shown) => self.show(shown, request, identity, now).map(Reply::Now),
+            Route::Shows(shown) => self.show(shown, request, identity, now).map(HandlerOutput::Now),
             Route::Takes(form) if request.method == Method::Post => self.send(form, request, identity),
-            Route::Takes(form) => self.form(form, request, identity).map(Reply::Now),
+            Route::Takes(form) => self.form(form, request, identity).map(HandlerOutput::Now),
         };
         let reply = match reply {
-            Ok(reply @ (Reply::Later(_) | Reply::Events(..))) => {
+            Ok(reply @ (HandlerOutput::Later(_) | HandlerOutput::Events(..))) => {
                 Ok(match self.authenticator.session_end(identity, request, http, now) {
-                    Some(end) => until(end, reply, request, || refused(Refusal::NoToken)),
+                    Some(end) => until(end, reply, request, || refused(AccessError::MissingToken)),
                     None => reply,
                 })
             }
@@ -187,7 +187,7 @@ impl Routes {
     }
 
     /// What must be asked for, once it is there.
-    fn ask(&self, asked: &Asked, request: &Request, identity: Identity) -> Result<Reply, Response> {
+    fn ask(&self, asked: &Asked, request: &Request, identity: Identity) -> Result<HandlerOutput, Response> {
         let (desk, snapshot) = (self.desk.clone(), self.store.snapshot());
         let who = who(request, identity);
         let find = |key: &str| {
@@ -200,28 +200,28 @@ impl Routes {
             Asked::Events => {
                 let head = Response::new(200, "text/event-stream", "").no_store();
                 // A proxy that gathers answers would hold events back.
-                return Ok(Reply::Events(
+                return Ok(HandlerOutput::Events(
                     head.with("X-Accel-Buffering", "no"),
                     self.events.subscribe().into_stream(),
                 ));
             }
             Asked::Kick(key) => {
                 let (site, kick) = (find(key)?, actions::kick_of(request)?);
-                return Ok(Reply::later(async move {
+                return Ok(HandlerOutput::later(async move {
                     let kicked = actions::kick(&desk, &site, kick, who).await;
                     actions::answer(&kicked, |kicked| json(&api::kicked(kicked)))
                 }));
             }
             Asked::Test(key) => {
                 let site = find(key)?;
-                return Ok(Reply::later(async move {
+                return Ok(HandlerOutput::later(async move {
                     let steps = actions::test(&desk, &site, who).await;
                     actions::answer(&steps, |steps| json(&api::steps(&site, steps)))
                 }));
             }
             Asked::Users(key) => {
                 let (site, page, store) = (find(key)?, actions::page_of(request)?, self.store.clone());
-                return Ok(Reply::later(async move {
+                return Ok(HandlerOutput::later(async move {
                     let users = actions::users(&desk, &site, page).await;
                     let snapshot = store.snapshot();
                     let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
@@ -231,7 +231,7 @@ impl Routes {
             }
         };
         let refreshed = self.refresh(sites, who)?;
-        Ok(Reply::later(async move { json(&api::refreshed(&refreshed.await)) }))
+        Ok(HandlerOutput::later(async move { json(&api::refreshed(&refreshed.await)) }))
     }
 
     /// Has these sites asked now; or says that too many wait for that already.
@@ -304,7 +304,7 @@ impl Routes {
                 let site = find(key)?;
                 let reading = site.reading(name).ok_or_else(|| unknown_plugin(site))?;
                 if reading.plugin.private() {
-                    identity.may(Role::Admin, &self.http()).map_err(Refusal::problem)?;
+                    identity.may(Role::Admin, &self.http()).map_err(AccessError::problem)?;
                 }
                 self.large(&api::table(view, site, reading))
             }
@@ -346,13 +346,20 @@ fn who(request: &Request, identity: Identity) -> Who {
 }
 
 /// A reply to a session, which gets nothing more after its `end`. What was to be done is done all the same, and logged.
-fn until(end: SessionEnd, reply: Reply, request: &Request, refused: impl FnOnce() -> Response) -> Reply {
+fn until(
+    end: SessionEnd,
+    reply: HandlerOutput,
+    request: &Request,
+    refused: impl FnOnce() -> Response,
+) -> HandlerOutput {
     match reply {
-        Reply::Now(response) => Reply::Now(response),
-        Reply::Events(head, events) => Reply::Events(head, Box::pin(stream::stop_after_future(events, end))),
-        Reply::Later(response) => {
+        HandlerOutput::Now(response) => HandlerOutput::Now(response),
+        HandlerOutput::Events(head, events) => {
+            HandlerOutput::Events(head, Box::pin(stream::stop_after_future(events, end)))
+        }
+        HandlerOutput::Later(response) => {
             let (refused, is_action) = (refused(), request.method == Method::Post);
-            Reply::later(async move {
+            HandlerOutput::later(async move {
                 if is_action {
                     let response = response.await;
                     return if poll_once(end).await.is_some() { refused } else { response };
@@ -463,7 +470,7 @@ fn keyed_within<'s, T: Serialize>(
 
 /// A page for a person who came to where nothing is; a program is told so in its own way.
 fn missing(request: &Request, layout: Layout, told: &str) -> Response {
-    if request.takes_html() {
+    if request.accepts_html() {
         page::trouble(layout, 404, "There is no such page", told, "")
     } else {
         not_found(told)

@@ -1,13 +1,13 @@
-//! A crowd at the front door: a thousand pages that follow the events, and a hundred programs that poll.
+//! Load on the HTTP server: a thousand pages that receive events, and a hundred programs that poll.
 //!
-//! Tells how long answers take, how soon a login is on all pages, and what the crowd costs the agent in
-//! memory. It fails where anything goes wrong; times are only told, for a machine may be busy.
+//! Prints the response times, the time until a login is on all pages, and the memory that the agent needs for the load. It
+//! fails at any error and if the memory exceeds its limit. Times are only printed, because a machine may be busy.
 //!
 //! ```sh
 //! cargo bench --bench crowd
 //! ```
 
-// Helpers may stop at the first thing that is not as it must be.
+// Helpers panic at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod agent;
@@ -31,20 +31,20 @@ const PAGES: usize = 1000;
 const PROGRAMS: usize = 100;
 const POLL_EVERY: Duration = Duration::from_secs(1);
 
-/// Logins, one after the other, each once the one before is on all pages, and the least time between.
+/// Logins, each after the one before is on all pages, and the least time between them.
 const LOGINS: u32 = 15;
 const LOGIN_EVERY: Duration = Duration::from_secs(2);
 
-/// A login that is not on all pages by then never comes.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longest wait until a login is on all pages.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the crowd may cost, in bytes.
+/// Most memory for the load, in bytes.
 const MOST_MEMORY: u64 = 12_000_000;
 
 /// Descriptors that the agent and this program need.
 const DESCRIPTORS: u64 = 4096;
 
-/// An agent that asks this router.
+/// An agent with this router.
 fn start(router: &Router) -> Agent {
     let file = format!(
         r#"(
@@ -56,16 +56,16 @@ fn start(router: &Router) -> Agent {
     Agent::start(Command::new(binary()).arg("run"), &file)
 }
 
-/// What the crowd has seen so far.
+/// What the clients have received so far.
 #[derive(Default)]
 struct Seen {
-    /// The most logins that each page was told.
+    /// The number of logins that each page received last.
     logins: Vec<u64>,
     answers: Vec<Duration>,
 }
 
-/// A page: it follows the events.
-async fn follow(address: SocketAddr, page: usize, seen: &Mutex<Seen>) {
+/// A page, which receives events.
+async fn receive_events(address: SocketAddr, page: usize, seen: &Mutex<Seen>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut lines = smol::io::BufReader::new(stream);
@@ -82,11 +82,11 @@ async fn follow(address: SocketAddr, page: usize, seen: &Mutex<Seen>) {
     }
 }
 
-/// A program: it asks for the figures each second.
+/// A program, which requests the figures each second.
 async fn poll(address: SocketAddr, program: usize, seen: &Mutex<Seen>) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
-    // Spread over the second, as programs are that know nothing of each other.
+    // Spread over the second, as those of independent programs.
     Timer::after(POLL_EVERY.mul_f64(program as f64 / PROGRAMS as f64)).await;
     loop {
         let began = Instant::now();
@@ -104,11 +104,11 @@ async fn poll(address: SocketAddr, program: usize, seen: &Mutex<Seen>) {
     }
 }
 
-/// Waits until something holds.
+/// Waits for a condition.
 async fn until(what: &str, holds: impl Fn() -> bool) -> Duration {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(began.elapsed() < TIMEOUT, "timed out waiting until {what}");
         Timer::after(Duration::from_millis(5)).await;
     }
     began.elapsed()
@@ -122,25 +122,25 @@ fn main() {
     let seen = Mutex::new(Seen { logins: vec![u64::MAX; PAGES], ..Seen::default() });
     let executor = Rc::new(LocalExecutor::new());
     smol::block_on(executor.run(async {
-        // What the agent takes by itself is no cost of the crowd's.
-        until("the router is asked", || router.counters().commands > 20).await;
+        // The agent's memory without the load.
+        until("the router has answered", || router.counters().commands > 20).await;
         let before = agent.memory("VmRSS");
         let programs: Vec<_> = (0..PROGRAMS).map(|n| executor.spawn(poll(agent.address, n, &seen))).collect();
-        let pages: Vec<_> = (0..PAGES).map(|n| executor.spawn(follow(agent.address, n, &seen))).collect();
-        let told = |logins| move |page: &u64| *page == logins;
-        until("all pages follow", || seen.lock().unwrap().logins.iter().all(told(0))).await;
+        let pages: Vec<_> = (0..PAGES).map(|n| executor.spawn(receive_events(agent.address, n, &seen))).collect();
+        let has = |logins| move |page: &u64| *page == logins;
+        until("all pages receive events", || seen.lock().unwrap().logins.iter().all(has(0))).await;
 
         let (mut most, mut slowest) = (agent.memory("VmRSS"), Duration::ZERO);
         for login in 1..=LOGINS {
             let next = Instant::now() + LOGIN_EVERY;
             let address = Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 9, 0, 0)) + login);
             assert!(router.log_in("crowd", address, &format!("02:00:00:00:00:{login:02X}")).is_some());
-            let all = || seen.lock().unwrap().logins.iter().all(told(u64::from(login)));
+            let all = || seen.lock().unwrap().logins.iter().all(has(u64::from(login)));
             slowest = slowest.max(until("a login is on all pages", all).await);
             most = most.max(agent.memory("VmRSS"));
             Timer::at(next).await;
         }
-        // A task that ended has failed, and says so here.
+        // A task ends only with an error.
         for task in programs.iter().chain(&pages) {
             assert!(!task.is_finished());
         }
@@ -148,7 +148,7 @@ fn main() {
         answers.sort_unstable();
         let share = |share: usize| answers[(answers.len() - 1) * share / 1000];
         println!(
-            "{PAGES} pages follow and {PROGRAMS} programs poll: {} answers, half within {:.1?}, 99% within {:.1?}, \
+            "{PAGES} pages receive events and {PROGRAMS} programs poll: {} answers, half within {:.1?}, 99% within {:.1?}, \
              all within {:.1?}; the slowest of {LOGINS} logins was on all pages after {slowest:.0?}",
             answers.len(),
             share(500),
@@ -156,7 +156,7 @@ fn main() {
             share(1000),
         );
         let more = most.saturating_sub(before);
-        println!("memory: {before} B before, {more} B more at the most");
-        assert!(more <= MOST_MEMORY, "the crowd costs {more} B");
+        println!("memory: {before} B before, at most {more} B more");
+        assert!(more <= MOST_MEMORY, "the load needs {more} B");
     }));
 }

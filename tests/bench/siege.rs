@@ -1,15 +1,15 @@
-//! The front door under attack: each kind held for a while, and meanwhile a person at the attacker's own
-//! address and one at another ask for the page.
+//! Attacks on the HTTP server: each kind runs for a while. Meanwhile a person at the attacker's own address and one at
+//! another request the page.
 //!
-//! Tells how long they waited, what the agent took of memory and the kernel for it, and how many lines it logged. It fails
-//! where a page does not come whole, or memory or the log passes its bound; times are only told, for a machine may be busy.
+//! Prints the response times, the memory of the agent and of the kernel, and the number of log lines. It fails if a page is
+//! incomplete, or if memory or the log exceeds its limit. Times are only printed, because a machine may be busy.
 //!
 //! ```sh
 //! cargo bench --bench siege              # 30 seconds each
-//! cargo bench --bench siege -- slow 10   # those of this name, for 10 seconds
+//! cargo bench --bench siege -- slow 10   # those with this in their name, for 10 seconds
 //! ```
 
-// Helpers may stop at the first thing that is not as it must be.
+// Helpers panic at the first error.
 #![allow(clippy::unwrap_used)]
 
 mod agent;
@@ -39,35 +39,35 @@ use smol::future::or;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Async, LocalExecutor, Timer};
 
-/// The longest that anybody waits for the page, whatever goes on.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest time until a page is complete, under any attack.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// From one page to the next, of each person.
-const ASK_EVERY: Duration = Duration::from_millis(100);
+/// The pause of a person between two pages.
+const REQUEST_EVERY: Duration = Duration::from_millis(100);
 
-/// All attackers have begun within this time.
-const BEGIN: Duration = Duration::from_secs(1);
+/// All attackers start within this time.
+const START: Duration = Duration::from_secs(1);
 
-/// From the end of an attacker's connection to its next one. More of them at once would measure who has more
-/// of this machine's processors.
-const AGAIN: Duration = Duration::from_secs(1);
+/// The pause of an attacker between two connections. Without it, the attackers would compete with the agent for the CPU.
+const RECONNECT_AFTER: Duration = Duration::from_secs(1);
 
-/// The most memory that the agent may have, in bytes: an agent for the first time under attack.
+/// Most memory of the agent, in bytes, at its first attack.
 const MOST_MEMORY: u64 = 24_000_000;
 
-/// How much more it may have after an attack than before any. A freed heap stays with glibc in part; musl,
-/// for which the agent is built, gives it back.
+/// How much more it may have after the attack than before. glibc keeps a part of a freed heap; musl, for which releases are
+/// built, returns it.
 const MORE_AFTER: u64 = if cfg!(target_env = "musl") { 2_000_000 } else { 6_000_000 };
 
-/// The most memory, in bytes, that the kernel may have for connections of clients that do not read their answers.
+/// Most memory of the kernel, in bytes, for connections of clients that do not read their responses.
 const MOST_UNREAD: u64 = 32_000_000;
 
 /// Bytes in a page of memory, in which the kernel counts.
 const PAGE: u64 = 4096;
 
-/// How long an attacker waits for the answer to a replayed hello.
-const HELLO_PATIENCE: Duration = Duration::from_millis(500);
-/// The most log lines per second of an attack, and how many more may come at once.
+/// How long an attacker waits for the reply to a replayed `ClientHello`.
+const HELLO_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Most log lines per second of an attack, and how many more in a burst.
 const MOST_LINES: usize = 10;
 const BURST_OF_LINES: usize = 10;
 
@@ -77,44 +77,44 @@ const TOKEN: &str = "admin-token-of-the-siege";
 /// Descriptors of this program.
 const DESCRIPTORS: u64 = 8192;
 
-/// How a client attacks, over and over.
+/// What an attacker does on each of its connections.
 #[derive(Clone, Copy)]
 enum Attack {
-    /// Sends this and then nothing, until it is closed.
+    /// Sends this and then nothing, until the connection is closed.
     Holds(&'static [u8]),
     /// Sends this, and then a byte of the rest each second.
     Drips(&'static [u8]),
     /// Sends this without end.
     Pours(&'static [u8]),
-    /// Asks for fifty pages at once, and reads a byte each second.
+    /// Requests fifty pages at once, and reads a byte each second.
     Sips,
-    /// Asks for pages without end and reads nothing.
+    /// Requests pages without end and reads nothing.
     Hoards,
-    /// Replays the beginning of a TLS handshake.
+    /// Replays a `ClientHello`.
     Replays,
-    /// Asks and resets.
+    /// Sends a request and resets the connection.
     Resets,
-    /// Sends this over and over, each time after an answer.
+    /// Sends this again after each response.
     Repeats(&'static [u8]),
-    /// Sends this, and wants to be refused.
+    /// Sends this, which must be an error.
     Smuggles(&'static [u8]),
-    /// `wrk` asks for the page as often as it can.
+    /// Runs `wrk`, which requests the page as often as it can.
     Wrk,
 }
 
 struct Kind {
     name: &'static str,
     attack: Attack,
-    /// How many at a time.
+    /// The number of attackers.
     clients: usize,
-    /// How many descriptors the agent has.
+    /// The agent's limit of descriptors.
     descriptors: u64,
     max_connections: usize,
     /// The certificate of the page, if it is served over HTTPS.
     certificate: Option<&'static str>,
-    /// From how many addresses of their own the attackers come; 0: from the neighbour's.
+    /// How many addresses of their own the attackers use; 0: the neighbour's.
     addresses: u32,
-    /// How long the stranger's first request takes after the connection, as over a link with this round trip.
+    /// How long after the connection the stranger's request arrives, as over a link with this round trip.
     round_trip: Duration,
 }
 
@@ -131,7 +131,7 @@ const fn kind(name: &'static str, attack: Attack, clients: usize) -> Kind {
     }
 }
 
-/// A thousand hellos a second and more.
+/// More than a thousand `ClientHello` messages per second.
 const fn hellos(name: &'static str, certificate: &'static str, addresses: u32) -> Kind {
     Kind { certificate: Some(certificate), addresses, ..kind(name, Attack::Replays, 1500) }
 }
@@ -139,7 +139,7 @@ const fn hellos(name: &'static str, certificate: &'static str, addresses: u32) -
 const HALF: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: ";
 
 const KINDS: [Kind; 25] = [
-    // What the others are to be held against: how this machine is meanwhile.
+    // For comparison: the load of this machine without an attack.
     kind("nobody", Attack::Holds(b""), 0),
     kind("idle connections", Attack::Holds(b""), 2000),
     kind("half-open requests", Attack::Holds(HALF), 2000),
@@ -203,7 +203,7 @@ const KINDS: [Kind; 25] = [
         64,
     ),
     Kind { descriptors: 256, max_connections: 4000, ..kind("no descriptor left", Attack::Holds(HALF), 1000) },
-    // 4,000 connections a second.
+    // 4,000 connections per second.
     Kind {
         addresses: 250,
         round_trip: Duration::from_millis(300),
@@ -216,7 +216,7 @@ const KINDS: [Kind; 25] = [
     kind("wrk", Attack::Wrk, 256),
 ];
 
-/// An agent of three simulated sites, as this kind of attack finds it.
+/// An agent with three simulated sites, configured for this attack.
 fn start(kind: &Kind) -> Agent {
     let tls = kind.certificate.map_or_else(String::new, |name| {
         let [cert, key] = ["cert", "key"].map(|part| pem(name, part).display().to_string());
@@ -240,7 +240,7 @@ fn start(kind: &Kind) -> Agent {
     Agent::start(&mut command, &file)
 }
 
-/// A certificate or a key of those beside the tests.
+/// The path of a test certificate or key.
 fn pem(name: &str, part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/certificates/{name}.{part}.pem"))
 }
@@ -258,14 +258,14 @@ fn session() -> ClientConnection {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // A resumed session costs no signature.
+        // A resumed session would cost no signature.
         config.resumption = futures_rustls::rustls::client::Resumption::disabled();
         config.into()
     });
     ClientConnection::new(config.clone(), ServerName::try_from("localhost").unwrap()).unwrap()
 }
 
-/// Memory that the kernel has for TCP, in bytes.
+/// Memory of the kernel for TCP, in bytes.
 fn kernel_memory() -> u64 {
     let sockets = fs::read_to_string("/proc/net/sockstat").unwrap();
     let mut words = sockets.lines().find_map(|line| line.strip_prefix("TCP:")).unwrap().split_whitespace();
@@ -277,27 +277,27 @@ fn kernel_memory() -> u64 {
 #[derive(Clone, Copy)]
 struct Person {
     address: Ipv4Addr,
-    /// Whether the person tries again when the connection is closed, as browsers do. Clients of one address share
-    /// its connections, so that an attacker's next connection can close a neighbour's. Nobody else's may be closed.
-    tries_again: bool,
-    /// From the connection to the request.
+    /// Whether the person retries when the connection is closed, as browsers do. Clients of one address share its
+    /// connections, so an attacker's next connection can evict a neighbour's. No other person's may be evicted.
+    retries: bool,
+    /// The time between connection and request.
     round_trip: Duration,
-    speaks_tls: bool,
+    uses_tls: bool,
 }
 
 const NEIGHBOUR: Person =
-    Person { address: Ipv4Addr::LOCALHOST, tries_again: true, round_trip: Duration::ZERO, speaks_tls: false };
+    Person { address: Ipv4Addr::LOCALHOST, retries: true, round_trip: Duration::ZERO, uses_tls: false };
 
-const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), tries_again: false, ..NEIGHBOUR };
+const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), retries: false, ..NEIGHBOUR };
 
-/// Asks for the page as this person's browser does; how long it took, and how many connections were closed.
-fn page(agent: &Agent, person: Person) -> (Duration, usize) {
+/// Requests the page as this person's browser does. Returns the time, and the number of connections that were closed.
+fn request_page(agent: &Agent, person: Person) -> (Duration, usize) {
     let began = Instant::now();
     let mut closed = 0;
     let answer = loop {
-        match request(agent, person) {
+        match try_request(agent, person) {
             Ok(answer) => break answer,
-            Err(error) if person.tries_again && is_closed(&error) && began.elapsed() < PATIENCE => {
+            Err(error) if person.retries && is_closed(&error) && began.elapsed() < TIMEOUT => {
                 closed += 1;
             }
             Err(error) => panic!("no page after {:?}: {error}", began.elapsed()),
@@ -305,19 +305,19 @@ fn page(agent: &Agent, person: Person) -> (Duration, usize) {
     };
     let took = began.elapsed();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
-    assert!(took < PATIENCE, "the page took {took:?}");
+    assert!(took < TIMEOUT, "the page took {took:?}");
     (took, closed)
 }
 
-fn request(agent: &Agent, person: Person) -> io::Result<String> {
+fn try_request(agent: &Agent, person: Person) -> io::Result<String> {
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let stream = socket(AddressFamily::INET, SocketType::STREAM, None)?;
     bind(&stream, &SocketAddrV4::new(person.address, 0))?;
     connect(&stream, &agent.address)?;
     let stream = std::net::TcpStream::from(stream);
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     thread::sleep(person.round_trip);
-    if person.speaks_tls { answer(StreamOwned::new(session(), stream)) } else { answer(stream) }
+    if person.uses_tls { answer(StreamOwned::new(session(), stream)) } else { answer(stream) }
 }
 
 fn answer(mut stream: impl Read + Write) -> io::Result<String> {
@@ -332,7 +332,7 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof)
 }
 
-/// One client's attacks. However one ends, the next follows: the agent closes what it can't bear.
+/// One attacker, connection after connection: the agent may close any of them.
 async fn attack(attack: Attack, address: SocketAddr, from: Option<Ipv4Addr>, delay: Duration) {
     Timer::after(delay).await;
     loop {
@@ -341,15 +341,15 @@ async fn attack(attack: Attack, address: SocketAddr, from: Option<Ipv4Addr>, del
             (_, Some(from)) => connect(address, from, false).await,
             (_, None) => TcpStream::connect(address).await,
         };
-        // A refusal to connect would be an end of the agent, which those who ask for the page notice.
+        // If the agent has ended, the persons notice it.
         if let Ok(stream) = stream {
-            once(attack, stream).await;
+            attack_once(attack, stream).await;
         }
-        Timer::after(AGAIN).await;
+        Timer::after(RECONNECT_AFTER).await;
     }
 }
 
-/// Connects from this address. The kernel's memory is measured: with the smallest buffers, nearly all is the agent's.
+/// Connects from this address. With the smallest buffers here, nearly all of the kernel's memory is for the agent's side.
 async fn connect(address: SocketAddr, from: Ipv4Addr, has_smallest_buffers: bool) -> io::Result<TcpStream> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::NONBLOCK, None)?;
@@ -367,7 +367,7 @@ async fn connect(address: SocketAddr, from: Ipv4Addr, has_smallest_buffers: bool
     Ok(stream.into())
 }
 
-async fn once(attack: Attack, mut stream: TcpStream) {
+async fn attack_once(attack: Attack, mut stream: TcpStream) {
     let mut bytes = [0; 4096];
     match attack {
         Attack::Holds(sent) => {
@@ -414,10 +414,10 @@ async fn once(attack: Attack, mut stream: TcpStream) {
                 let _ = stream.read(&mut bytes).await;
             };
             let late = async {
-                Timer::after(HELLO_PATIENCE).await;
+                Timer::after(HELLO_TIMEOUT).await;
             };
             or(answered, late).await;
-            // Or this program's ports would be used up.
+            // Otherwise this program would run out of ports.
             let _ = set_socket_linger(&stream, Some(Duration::ZERO));
         }
         Attack::Resets => {
@@ -440,53 +440,53 @@ async fn once(attack: Attack, mut stream: TcpStream) {
     }
 }
 
-/// One person's waits until it is over, and how many connections were closed.
-fn ask(agent: &Agent, person: Person, is_over: &AtomicBool) -> (Vec<Duration>, usize) {
+/// One person's response times until the attack is over, and how many connections were closed.
+fn request_pages(agent: &Agent, person: Person, is_over: &AtomicBool) -> (Vec<Duration>, usize) {
     let (mut waits, mut all_closed) = (Vec::new(), 0);
     while !is_over.load(Ordering::Relaxed) {
-        let (wait, closed) = page(agent, person);
+        let (wait, closed) = request_page(agent, person);
         waits.push(wait);
         all_closed += closed;
-        thread::sleep(ASK_EVERY);
+        thread::sleep(REQUEST_EVERY);
     }
     waits.sort_unstable();
     (waits, all_closed)
 }
 
-fn hold(kind: &Kind, time: Duration) {
+fn run(kind: &Kind, time: Duration) {
     let agent = start(kind);
-    let speaks_tls = kind.certificate.is_some();
-    let neighbour = Person { speaks_tls, ..NEIGHBOUR };
-    let tries_again = kind.round_trip > Duration::ZERO;
-    let stranger = Person { speaks_tls, tries_again, round_trip: kind.round_trip, ..STRANGER };
-    // Warm: what the first pages take is no attacker's doing.
+    let uses_tls = kind.certificate.is_some();
+    let neighbour = Person { uses_tls, ..NEIGHBOUR };
+    let retries = kind.round_trip > Duration::ZERO;
+    let stranger = Person { uses_tls, retries, round_trip: kind.round_trip, ..STRANGER };
+    // Warm up: the memory for the first pages is not caused by the attack.
     for _ in 0..20 {
-        page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
+        request_page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
     }
     let (before, kernel_before) = (agent.memory("VmRSS"), kernel_memory());
     let (lines_before, began) = (agent.lines(), Instant::now());
     let is_over = AtomicBool::new(false);
     let (same, other, kernel) = thread::scope(|scope| {
         let (agent, is_over) = (&agent, &is_over);
-        let same = scope.spawn(move || ask(agent, neighbour, is_over));
-        let other = scope.spawn(move || ask(agent, stranger, is_over));
+        let same = scope.spawn(move || request_pages(agent, neighbour, is_over));
+        let other = scope.spawn(move || request_pages(agent, stranger, is_over));
         let kernel = scope.spawn(move || {
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {
                 most = most.max(kernel_memory());
-                thread::sleep(ASK_EVERY);
+                thread::sleep(REQUEST_EVERY);
             }
             most.saturating_sub(kernel_before)
         });
         if let Attack::Wrk = kind.attack {
-            let told = Command::new("wrk")
+            let output = Command::new("wrk")
                 .args(["-t1", &format!("-c{}", kind.clients), &format!("-d{}s", time.as_secs())])
                 .arg(format!("http://{}/", agent.address))
                 .output()
                 .expect("wrk is installed");
-            let told = String::from_utf8_lossy(&told.stdout).into_owned();
+            let output = String::from_utf8_lossy(&output.stdout).into_owned();
             for line in
-                told.lines().filter(|line| line.contains("Requests/sec") || line.contains("Socket errors"))
+                output.lines().filter(|line| line.contains("Requests/sec") || line.contains("Socket errors"))
             {
                 println!("    {}", line.trim());
             }
@@ -494,7 +494,7 @@ fn hold(kind: &Kind, time: Duration) {
             let executor = Rc::new(LocalExecutor::new());
             let attackers: Vec<_> = (0..kind.clients)
                 .map(|number| {
-                    let delay = BEGIN.mul_f64(number as f64 / kind.clients as f64);
+                    let delay = START.mul_f64(number as f64 / kind.clients as f64);
                     let from = u32::try_from(number).unwrap().checked_rem(kind.addresses);
                     let from = from.map(|number| Ipv4Addr::from_bits(0x7f01_0000 + number));
                     executor.spawn(attack(kind.attack, agent.address, from, delay))
@@ -506,11 +506,11 @@ fn hold(kind: &Kind, time: Duration) {
         is_over.store(true, Ordering::Relaxed);
         (same.join().unwrap(), other.join().unwrap(), kernel.join().unwrap())
     });
-    // Those that are still held are let go by their deadlines, or gone with the attackers.
+    // The remaining connections end with the attackers or at their deadlines.
     thread::sleep(Duration::from_secs(2));
     let (most, after) = (agent.memory("VmHWM"), agent.memory("VmRSS"));
     let (lines, seconds) = (agent.lines() - lines_before, began.elapsed().as_secs_f64());
-    let told = |(waits, closed): &(Vec<Duration>, usize)| {
+    let summary = |(waits, closed): &(Vec<Duration>, usize)| {
         let share = |share: usize| waits[(waits.len() - 1) * share / 100];
         format!(
             "{} pages, {closed} connections closed, half within {:.1?}, 99% {:.1?}, all {:.1?}",
@@ -520,11 +520,11 @@ fn hold(kind: &Kind, time: Duration) {
             share(100)
         )
     };
-    println!("{:20} same address: {}", kind.name, told(&same));
-    println!("{:20} another:      {}", "", told(&other));
+    println!("{:20} same address: {}", kind.name, summary(&same));
+    println!("{:20} another:      {}", "", summary(&other));
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     println!(
-        "{:20} memory: {:.1} MB before, {:.1} at the most, {:.1} after; at most {:.1} more of the kernel's",
+        "{:20} memory: {:.1} MB before, at most {:.1}, {:.1} after; of the kernel at most {:.1} more",
         "",
         megabytes(before),
         megabytes(most),
@@ -550,6 +550,6 @@ fn main() {
     let chosen: Vec<&Kind> = KINDS.iter().filter(|kind| kind.name.contains(name)).collect();
     assert!(!chosen.is_empty(), "no attack is called {name}");
     for kind in chosen {
-        hold(kind, Duration::from_secs(seconds));
+        run(kind, Duration::from_secs(seconds));
     }
 }

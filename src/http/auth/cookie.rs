@@ -1,34 +1,34 @@
-//! The cookie that carries a session's id.
+//! The cookie with the id of a login session (RFC 6265).
 
 use super::host;
 use super::sessions::MAX_AGE;
+use crate::config::Http;
 use crate::http::message::{Field, Request};
 
-/// How a browser reaches the agent.
+/// The transport between a browser and the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Transport {
-    /// By plain HTTP.
+    /// Plain HTTP.
     Http,
-    /// By TLS that the agent serves itself.
+    /// TLS that the agent serves itself.
     Https,
-    /// By TLS that a trusted proxy serves, perhaps below a path.
+    /// TLS that a trusted proxy serves, perhaps below a path.
     HttpsToProxy,
 }
 
 impl Transport {
-    pub(super) fn of(request: &Request, has_tls: bool) -> Self {
+    pub(super) fn of(request: &Request, http: &Http) -> Self {
         match request.is_https {
             Some(true) => Self::HttpsToProxy,
-            None if has_tls => Self::Https,
+            None if http.tls.is_some() => Self::Https,
             None | Some(false) => Self::Http,
         }
     }
 }
 
-/// Its name. Browsers send a host's cookies to all of its ports, so the port that the
-/// browser knows is part of it: agents side by side don't log each other out. Over TLS
-/// it has the prefix by which browsers let no other host or plain HTTP set it. `__Host-`
-/// demands the path `/`, so behind a proxy it is the prefix that only rules out plain HTTP.
+/// The cookie's name. Browsers send a host's cookies to all of its ports, so it contains the port that the browser uses:
+/// otherwise several agents of one host would log each other out. With the prefix `__Host-`, browsers let no other host and
+/// no plain HTTP set it. That requires the path `/`, so behind a proxy it is `__Secure-`, which excludes plain HTTP only.
 fn name(request: &Request, transport: Transport) -> String {
     let prefix = match transport {
         Transport::Http => "",
@@ -41,23 +41,22 @@ fn name(request: &Request, transport: Transport) -> String {
     }
 }
 
-/// The ids that a request brings. There may be several: other hosts of the same domain can
-/// add one, which must not hide ours.
+/// The ids in a request. Other hosts of the same domain can set a cookie of this name, which must not hide the agent's.
 pub(super) fn ids(request: &Request, transport: Transport) -> impl Iterator<Item = &str> {
     let name = name(request, transport);
     let pairs = request.field(Field::Cookie).unwrap_or_default().split(';');
     pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(its, _)| *its == name)
+        .filter(move |(key, _)| *key == name)
         .map(|(_, id)| id)
 }
 
-/// The `Set-Cookie` that gives an id, or with none takes it away.
+/// The `Set-Cookie` with an id, or without one the `Set-Cookie` that deletes it.
 pub(super) fn set(request: &Request, transport: Transport, id: Option<&str>) -> String {
     let name = name(request, transport);
     let age_s = id.map_or(0, |_| MAX_AGE.as_secs());
-    // Without a path a browser takes the folder of /login: below a reverse proxy's path no other program is sent it.
-    // The prefix `__Host-` demands one, and an agent that serves TLS itself is at the root.
+    // Without a path a browser uses the folder of /login, so that no other program behind the same proxy receives it.
+    // The prefix `__Host-` requires a path, and an agent that serves TLS itself is at the root.
     let scope = match transport {
         Transport::Http => "",
         Transport::Https => "; Secure; Path=/",
@@ -79,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn our_cookie_is_found_among_others() {
+    fn the_agents_cookie_is_found_among_others() {
         use Transport::{Http, Https, HttpsToProxy};
         for (host, transport, cookie, expected) in [
             ("a:8080", Http, "phsweb-8080=1", vec!["1"]),
@@ -107,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cookie_is_for_this_host_alone_and_no_script() {
+    fn a_cookie_is_for_this_host_only_and_hidden_from_scripts() {
         use Transport::{Http, Https, HttpsToProxy};
         for (host, transport, id, expected) in [
             ("a:8080", Http, Some("1f"), "phsweb-8080=1f; Max-Age=2592000; HttpOnly; SameSite=Strict"),

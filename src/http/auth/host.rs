@@ -1,44 +1,44 @@
-//! The `Host` field: its parts, and whether the agent serves the host that it names.
+//! Checks the `Host` of a request against DNS rebinding.
 //!
-//! A foreign page can have its own name lead to the agent's address (DNS rebinding). To a browser both are then one
-//! origin, so the page could read what the agent answers. The name in `Host` gives it away.
+//! A foreign page can let its own name resolve to the agent's address. To a browser both are then one origin, so the page
+//! could read the agent's responses. The name in `Host` is still the foreign one.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::config::Http;
 use crate::http::message::{Field, Request};
 
-/// Ends of names that nobody can register: those of home and company networks.
+/// Suffixes of names that nobody can register: those of home and company networks (RFC 6762, RFC 8375).
 const LOCAL: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
 
-/// Longest name that an explanation repeats, in characters.
+/// Longest name that the error repeats, in characters.
 const MAX_SHOWN: usize = 100;
 
-/// A host with its port, where it has one: `example.com:8080`, `192.0.2.1`, `[2001:db8::1]:80`.
-pub(super) fn split(authenticator: &str) -> (&str, Option<u16>) {
-    match authenticator.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+/// Splits an authority into the host and its port, if it has one: `example.com:8080`, `192.0.2.1`, `[2001:db8::1]:80`.
+pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
+    match authority.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
         Some((host, Ok(port))) => (host, Some(port)),
         // An IPv6 address ends in a bracket.
-        _ => (authenticator, None),
+        _ => (authority, None),
     }
 }
 
-/// Why a request is refused that names a host which is not the agent's; none if it may be.
+/// Why a request is refused whose `Host` is not one of the agent's; `None` if it is.
 pub(in crate::http) fn misdirected(request: &Request, http: &Http) -> Option<String> {
     let name = name_of(request.field(Field::Host).unwrap_or_default());
     if is_served(&name, http) {
         return None;
     }
     let shown: String = name.chars().take(MAX_SHOWN).collect();
-    let more = if shown.len() < name.len() { "…" } else { "" };
+    let ellipsis = if shown.len() < name.len() { "…" } else { "" };
     Some(format!(
-        "The agent is not known as {shown:?}{more}. If it is one of its names, add it in sites.ron: http: (hosts: \
-         [{shown:?}]). Other names are refused, because a page of another site could read the agent through one that leads \
-         to it."
+        "The Host {shown:?}{ellipsis} is not one of the agent's names. If it should be, add it in sites.ron: http: (hosts: \
+         [{shown:?}]). Other names are refused, because another site could use one that resolves to the agent to read its \
+         pages."
     ))
 }
 
-/// The name or address in a `Host` field, in lower case, without the port, the brackets and the dot at the end.
+/// The name or address in a `Host` field, in lower case, without port, brackets and trailing dot.
 fn name_of(host: &str) -> String {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next(),
@@ -49,11 +49,11 @@ fn name_of(host: &str) -> String {
 }
 
 /// Whether the agent serves a host of this name: an address, a name that only a local network resolves, or a name in
-/// `http.hosts`. Without that list any name if viewers need a token: a foreign page has none.
+/// `http.hosts`. Without that list, if viewers need a token, any name: a foreign page has no token.
 fn is_served(name: &str, http: &Http) -> bool {
     let is_address = name.parse::<Ipv4Addr>().is_ok() || name.parse::<Ipv6Addr>().is_ok();
-    let is_local = |end: &&str| name.len() > end.len() && name.ends_with(*end);
-    // What names none is no browser's.
+    let is_local = |suffix: &&str| name.len() > suffix.len() && name.ends_with(*suffix);
+    // Browsers always send a name.
     is_address
         || !name.contains('.')
         || LOCAL.iter().any(is_local)
@@ -85,7 +85,7 @@ mod tests {
             ("agent.local", true, true),
             ("a.b.internal", true, true),
             ("agent.home.arpa", true, true),
-            // HTTP/1.0, and a program that has no name for it.
+            // HTTP/1.0.
             ("", true, true),
             ("hotspots.example", false, true),
             ("Hotspots.Example:8443", false, true),
@@ -127,20 +127,20 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_ports() {
-        for (authenticator, expected) in [
+    fn an_authority_is_split_into_host_and_port() {
+        for (authority, expected) in [
             ("example.com", ("example.com", None)),
             ("example.com:8080", ("example.com", Some(8080))),
             ("192.0.2.1:80", ("192.0.2.1", Some(80))),
             ("[2001:db8::1]", ("[2001:db8::1]", None)),
             ("[2001:db8::1]:443", ("[2001:db8::1]", Some(443))),
             ("", ("", None)),
-            // None of these is a host of ours, and none is equal to one.
+            // None of these is a valid host.
             ("example.com:", ("example.com:", None)),
             ("example.com:65536", ("example.com:65536", None)),
             ("example.com:80@x", ("example.com:80@x", None)),
         ] {
-            assert_eq!(split(authenticator), expected, "{authenticator:?}");
+            assert_eq!(split(authority), expected, "{authority:?}");
         }
     }
 }

@@ -1,24 +1,28 @@
-//! `/login` and `/logout`: a browser sends its token once and has a cookie from then on.
+//! `/login` and `/logout`: a browser sends its token once and then uses a cookie.
 
-use std::time::Duration;
-
-use super::sessions::Begun;
-use super::{Authenticator, Identity, Refusal, Role, Verdict, cookie, has_tokens, transport};
+use super::cookie::Transport;
+use super::sessions::NewSession;
+use super::{AccessError, Authenticator, Identity, Role, cookie, has_tokens};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, Method, Reply, Request, Response};
+use crate::http::message::{Field, HandlerOutput, Method, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
-/// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
-/// would not fit into the head of an answer.
+/// Longest path that a login redirects to, in bytes: those of pages are under 60, and a long one would not fit into the
+/// head of a response.
 const MAX_PATH: usize = 512;
 
-/// What a form is sent as.
+/// The `Content-Type` of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authenticator {
-    /// The answer, where the path is one of these two.
-    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Reply> {
+    /// The response, if the path is one of these two.
+    pub(in crate::http) fn answer(
+        &self,
+        request: &Request,
+        http: &Http,
+        now: Moment,
+    ) -> Option<HandlerOutput> {
         let answer = match request.path.as_str() {
             "/login" => self.login(request, http, now),
             "/logout" => self.logout(request, http).into(),
@@ -27,13 +31,13 @@ impl Authenticator {
         Some(answer.map(Response::no_store))
     }
 
-    fn login(&self, request: &Request, http: &Http, now: Moment) -> Reply {
+    fn login(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
         match request.method {
             Method::Get | Method::Head => {
-                let to = local(value(request.query.as_bytes(), "to"));
-                page(200, None, request, &to, self.browser(request, http, now), http).into()
+                let to = local_path(form_value(request.query.as_bytes(), "to"));
+                login_page(None, request, &to, self.browser(request, http, now), http).into()
             }
-            Method::Post => self.enter(request, http, now),
+            Method::Post => self.log_in(request, http, now),
             Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST").into(),
         }
     }
@@ -42,118 +46,111 @@ impl Authenticator {
         if request.method != Method::Post {
             return not_allowed(request, http, "POST");
         }
-        self.leave(request, http);
-        redirect(request, "/", cookie::set(request, transport(request, http), None))
+        self.end_session(request, http);
+        redirect(request, "/", cookie::set(request, Transport::of(request, http), None))
     }
 
-    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Reply {
-        let to = local(value(&request.body, "to"));
-        let refused = |refusal: Refusal| {
-            page(refusal.status(), Some(refusal), request, &to, self.browser(request, http, now), http)
+    fn log_in(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
+        let to = local_path(form_value(&request.body, "to"));
+        let refused = |error: AccessError| {
+            login_page(Some(error), request, &to, self.browser(request, http, now), http)
         };
         let failed = |status, title, detail: &str| {
-            page::refusal(request, plain(request, http), status, title, detail).into()
+            page::refusal(request, layout(request, http), status, title, detail).into()
         };
         if !has_tokens(http) {
-            return refused(Refusal::Off).into();
+            return refused(AccessError::AdminDisabled).into();
         }
         if !is_form(request) {
-            let detail = format!("A login is sent as {FORM}: token=TOKEN.");
+            let detail = format!("Send a login as {FORM}: token=TOKEN.");
             return failed(415, "Unsupported Media Type", &detail);
         }
-        let token = value(&request.body, "token").unwrap_or_default();
+        let token = form_value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
         let role = match self.check_token(request, token, false, http, now) {
-            Verdict::Correct(role) => role,
-            Verdict::Wrong(delay) => return self.refuse(Refusal::WrongToken, delay, refused),
-            Verdict::HeldOff(wait) => return self.refuse(Refusal::Wait(wait), Duration::ZERO, refused),
+            Ok(role) => role,
+            Err(error) => return self.refuse(error, error.delay(), refused),
         };
-        let begun = self.sessions.begin(Secret::new(token.into()), role, request.peer, now);
-        let Some(Begun { id, is_replacement }) = begun else {
-            return failed(500, "Internal Server Error", "The system has no random bytes for a cookie.");
+        let session = self.sessions.begin(Secret::new(token.into()), role, request.peer, now);
+        let Some(NewSession { id, is_replacement }) = session else {
+            return failed(500, "Internal Server Error", "The system has no random bytes for a session.");
         };
-        self.leave(request, http);
+        self.end_session(request, http);
         if is_replacement {
-            // It takes the place of one that has just begun: a burst of logins is logged once.
+            // It replaces one that has just begun: a burst of logins is logged once.
         } else if role == Role::Admin {
-            // Each place has a rate limit of its own: logins of viewers must not hide one of the admin.
-            log::info!("{} logged in as admin", request.peer);
+            // A statement of its own has a rate limit of its own: logins of viewers must not hide one of the admin.
+            log::info!("action=login by=admin peer={}", request.peer);
         } else {
-            log::info!("{} logged in as {}", request.peer, role.name());
+            log::info!("action=login by={} peer={}", role.name(), request.peer);
         }
-        redirect(request, &to, cookie::set(request, transport(request, http), Some(&id))).into()
+        redirect(request, &to, cookie::set(request, Transport::of(request, http), Some(&id))).into()
     }
 
-    /// Ends the session that the browser had.
-    fn leave(&self, request: &Request, http: &Http) {
-        cookie::ids(request, transport(request, http)).for_each(|id| self.sessions.end(id));
+    /// Ends the session of the request's cookie.
+    fn end_session(&self, request: &Request, http: &Http) {
+        cookie::ids(request, Transport::of(request, http)).for_each(|id| self.sessions.end(id));
     }
 }
 
-/// What a page answers that is refused: a browser gets the form that takes a token.
+/// The response to a refused request for a page: a browser gets the login form.
 pub(in crate::http) fn refuse_page(
     request: &Request,
-    refusal: Refusal,
+    error: AccessError,
     identity: Identity,
     http: &Http,
 ) -> Response {
-    if request.takes_html() {
-        let to = local(Some(request.path.clone()));
-        page(refusal.status(), Some(refusal), request, &to, identity, http).no_store()
+    if request.accepts_html() {
+        let to = local_path(Some(request.path.clone()));
+        login_page(Some(error), request, &to, identity, http).no_store()
     } else {
-        refusal.problem()
+        error.problem()
     }
 }
 
-/// The login page, to go on to `to` from.
-fn page(
-    status: u16,
-    refusal: Option<Refusal>,
+/// The login page, which redirects to `to`.
+fn login_page(
+    error: Option<AccessError>,
     request: &Request,
     to: &str,
     identity: Identity,
     http: &Http,
 ) -> Response {
     let account = match identity.account(http, to) {
-        // It has the form itself.
+        // The page has the form itself.
         AccountMenu::Unknown { .. } => AccountMenu::None,
         known => known,
     };
-    let is_off = !has_tokens(http) || refusal == Some(Refusal::Off);
-    let page = page::login(
-        Layout::new(&http.title, account, &request.path),
-        to,
-        refusal.map(Refusal::notice),
-        is_off,
-    );
-    let page = Response { status, ..page };
-    match refusal {
-        Some(refusal) => refusal.with_fields(page),
+    let is_off = !has_tokens(http) || error == Some(AccessError::AdminDisabled);
+    let notice = error.map(AccessError::notice);
+    let page = page::login(Layout::new(&http.title, account, &request.path), to, notice, is_off);
+    match error {
+        Some(error) => error.with_fields(Response { status: error.status(), ..page }),
         None => page,
     }
 }
 
-/// To the page at the path `to`, by `GET`.
+/// Redirects to the path `to`, with `GET`.
 fn redirect(request: &Request, to: &str, cookie: String) -> Response {
     page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
 }
 
 fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Response {
-    page::not_allowed(request, plain(request, http), allowed)
+    page::not_allowed(request, layout(request, http), allowed)
 }
 
-/// The frame of a page that nobody is logged in to.
-fn plain(request: &Request, http: &Http) -> Layout {
+/// The layout of a page without an account menu.
+fn layout(request: &Request, http: &Http) -> Layout {
     Layout::new(&http.title, AccountMenu::None, &request.path)
 }
 
 /// The first value of this name in a form or query.
-fn value(form: &[u8], name: &str) -> Option<String> {
-    form_urlencoded::parse(form).find(|(its, _)| its == name).map(|(_, value)| value.into_owned())
+fn form_value(form: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(form).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// The path, if it can only be one of this agent's, or else the overview's.
-fn local(path: Option<String>) -> String {
+/// The path, or the overview's if a browser could take it for another origin's.
+fn local_path(path: Option<String>) -> String {
     let is_local = |path: &String| {
         path.len() <= MAX_PATH
             && path.starts_with('/')
@@ -164,6 +161,6 @@ fn local(path: Option<String>) -> String {
 }
 
 fn is_form(request: &Request) -> bool {
-    let sent = request.field(Field::ContentType).unwrap_or_default();
-    sent.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
+    let content_type = request.field(Field::ContentType).unwrap_or_default();
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
 }

@@ -1,8 +1,8 @@
-//! Wrong tokens: how long their answers wait, and when further ones are refused.
+//! Delays and limits wrong tokens, by address and in total.
 //!
-//! None of this holds off a correct token, whatever others do: one of [`MIN_TOKEN`](crate::config::MIN_TOKEN)
-//! characters can't be guessed, however often somebody tries. The limits bound what wrong tokens cost. A shorter one,
-//! which earlier versions accepted, is held off while its address may guess no more.
+//! A correct token of at least [`MIN_TOKEN`](crate::config::MIN_TOKEN) characters is accepted at any time: it can't be
+//! guessed, however often somebody tries. The limits bound what wrong tokens cost. A shorter token, which earlier versions
+//! accepted, is not checked while its address is throttled.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,50 +13,50 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::http::peer;
 
-/// Different wrong tokens of one address within [`WINDOW`] after which further ones are refused: more than
-/// anybody mistypes.
+/// Different wrong tokens of one address within [`WINDOW`] after which further ones are refused: more than anybody
+/// mistypes.
 const MAX_WRONG: usize = 10;
 
-/// The same of all addresses together: ten a second bound the answers that wait and the lines in the log.
+/// The same for all addresses together: ten a second, which bounds the delayed responses and the log lines.
 const MAX_WRONG_IN_ALL: usize = 600;
 
 /// How long a wrong token counts.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Most answers to one address that wait at once, each a delay after the one before. A program that sends
-/// a token that has been replaced has as many requests at once.
+/// Most responses to one address that are delayed at once, each one delay after the one before. A program that still sends
+/// a replaced token has as many requests at once.
 const MAX_WAITING: u32 = 4;
 
 /// How often the log reports an address whose wrong tokens came with requests for public content: a proxy may add one
 /// to each request.
 const REPORT_ON_PUBLIC: Duration = Duration::from_secs(24 * 3600);
 
-/// Most addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest makes room.
+/// Most addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest is evicted.
 const MAX_ADDRESSES: usize = 1024;
 
-/// The addresses from which wrong tokens came lately.
+/// The addresses that have sent wrong tokens lately.
 #[derive(Debug, Default)]
 pub(super) struct LoginThrottle {
-    table: Mutex<Table>,
-    /// Makes hashes of tokens that tell nothing of them.
+    table: Mutex<Counts>,
+    /// Random keys: hashes with them reveal nothing about a token.
     keys: RandomState,
     /// Whether the tokens came with requests that need none.
     is_public: bool,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    addresses: HashMap<IpAddr, Wrong>,
-    /// The window that is counted for all addresses: its start, and the wrong tokens in it.
+struct Counts {
+    addresses: HashMap<IpAddr, WrongTokens>,
+    /// The current window for all addresses: its start, and the number of wrong tokens.
     window: Option<(Moment, usize)>,
 }
 
-/// One address's wrong tokens.
+/// The wrong tokens of one address.
 #[derive(Debug, Default)]
-struct Wrong {
-    /// Different ones, as hashes, and when each came first; oldest first, [`MAX_WRONG`] at most.
+struct WrongTokens {
+    /// The time and hash of each different one, the oldest first; at most [`MAX_WRONG`].
     tokens: VecDeque<(Moment, u64)>,
-    /// When the last of the answers that wait is due.
+    /// When the last delayed response is due.
     due: Option<Moment>,
     /// When the log last reported it.
     reported: Option<Moment>,
@@ -68,8 +68,8 @@ impl LoginThrottle {
         Self { is_public: true, ..Self::default() }
     }
 
-    /// Counts a wrong token, the same one once. Returns how long the answer waits, `delay` or a multiple of it; the
-    /// error is for how long further ones are refused.
+    /// Counts a wrong token; a repeated one counts once. Returns the delay of the response, `delay` or a multiple of it. The
+    /// error is the time for which further ones are refused.
     pub(super) fn record(
         &self,
         peer: IpAddr,
@@ -80,12 +80,12 @@ impl LoginThrottle {
         let from = peer::network(peer);
         let hash = self.keys.hash_one(token);
         let mut table = self.lock();
-        let Table { addresses, window } = &mut *table;
+        let Counts { addresses, window } = &mut *table;
         if addresses.len() >= MAX_ADDRESSES && !addresses.contains_key(&from) {
-            forget_oldest(addresses);
+            evict_oldest(addresses);
         }
         let wrong = addresses.entry(from).or_default();
-        if !wrong.has(hash, now) {
+        if !wrong.contains(hash, now) {
             if let Some(wait) = wrong.wait(now) {
                 return Err(wait);
             }
@@ -95,12 +95,12 @@ impl LoginThrottle {
             if count >= MAX_WRONG_IN_ALL {
                 if count == MAX_WRONG_IN_ALL {
                     log::warn!(
-                        "msg=\"{MAX_WRONG_IN_ALL} wrong tokens within a minute: wrong ones are refused for the rest of it\""
+                        "msg=\"{MAX_WRONG_IN_ALL} wrong tokens within a minute: further ones are refused for the rest of it\""
                     );
                 }
                 return Err(WINDOW.saturating_sub(now.since(start)));
             }
-            log::debug!("peer={peer} msg=\"a wrong token\"");
+            log::debug!("peer={peer} msg=\"wrong token\"");
             self.report(from, wrong, now);
         }
         let waiting = wrong.due.map(|due| due.since(now)).unwrap_or_default();
@@ -111,56 +111,56 @@ impl LoginThrottle {
         Ok(waiting + delay)
     }
 
-    /// For how long no further wrong token of an address is accepted, if none is.
+    /// How long the address is throttled, if it is.
     pub(super) fn wait(&self, peer: IpAddr, now: Moment) -> Option<Duration> {
         self.lock().addresses.get(&peer::network(peer))?.wait(now)
     }
 
-    /// Reports an address that has come to its limit, if it was not reported lately.
-    fn report(&self, from: IpAddr, wrong: &mut Wrong, now: Moment) {
+    /// Logs that an address has reached its limit, unless that was logged lately.
+    fn report(&self, from: IpAddr, wrong: &mut WrongTokens, now: Moment) {
         let every = if self.is_public { REPORT_ON_PUBLIC } else { WINDOW };
         let is_due = wrong.reported.is_none_or(|at| now.since(at) >= every);
         if wrong.tokens.len() < MAX_WRONG || !is_due {
             return;
         }
         wrong.reported = Some(now);
-        let whole = if from.is_ipv6() { "/64" } else { "" };
+        let prefix = if from.is_ipv6() { "/64" } else { "" };
         if self.is_public {
             log::info!(
-                "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: short tokens from \
+                "peer={from}{prefix} msg=\"{MAX_WRONG} wrong tokens within a minute for public content: short tokens from \
                  this address are not checked there for up to a minute\""
             );
         } else {
             log::warn!(
-                "peer={from}{whole} msg=\"{MAX_WRONG} wrong tokens within a minute: further ones are refused for up to \
+                "peer={from}{prefix} msg=\"{MAX_WRONG} wrong tokens within a minute: further ones are refused for up to \
                  a minute\""
             );
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, Counts> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Wrong {
-    /// Whether a token was counted already.
-    fn has(&mut self, hash: u64, now: Moment) -> bool {
+impl WrongTokens {
+    /// Whether a token was counted within the window.
+    fn contains(&mut self, hash: u64, now: Moment) -> bool {
         while self.tokens.front().is_some_and(|(first, _)| now.since(*first) >= WINDOW) {
             self.tokens.pop_front();
         }
         self.tokens.iter().any(|(_, other)| *other == hash)
     }
 
-    /// How long the address must wait before a further one counts, if it must.
+    /// How long further wrong tokens are refused, if they are.
     fn wait(&self, now: Moment) -> Option<Duration> {
         let (first, _) = self.tokens.front().filter(|_| self.tokens.len() >= MAX_WRONG)?;
         Some(WINDOW.saturating_sub(now.since(*first))).filter(|wait| !wait.is_zero())
     }
 }
 
-fn forget_oldest(addresses: &mut HashMap<IpAddr, Wrong>) {
-    let last = |wrong: &Wrong| wrong.tokens.back().map(|(at, _)| *at);
+fn evict_oldest(addresses: &mut HashMap<IpAddr, WrongTokens>) {
+    let last = |wrong: &WrongTokens| wrong.tokens.back().map(|(at, _)| *at);
     let oldest = addresses.iter().min_by_key(|(_, wrong)| last(wrong));
     if let Some((&address, _)) = oldest {
         addresses.remove(&address);
@@ -175,7 +175,7 @@ mod tests {
 
     const DELAY: Duration = Duration::from_secs(1);
 
-    /// Sends wrong tokens, one character each, at second after second. What became of each: `-` is answered, or the whole
+    /// Sends wrong tokens, one character each, at these seconds. The outcome of each: `-` if it is counted, or the whole
     /// seconds for which it is refused.
     fn outcomes(attempts: &LoginThrottle, peer: &str, sent: &[(u64, &str)]) -> Vec<String> {
         let start = Moment::now();
@@ -183,7 +183,7 @@ mod tests {
         for (second, tokens) in sent {
             let now = start.after(Duration::from_secs(*second));
             for token in tokens.chars() {
-                // None has to wait for the one before.
+                // Without a delay.
                 let recorded =
                     attempts.record(peer.parse().unwrap(), &token.to_string(), Duration::ZERO, now);
                 outcomes.push(recorded.map_or_else(|wait| wait.as_secs().to_string(), |_| "-".into()));
@@ -193,19 +193,19 @@ mod tests {
     }
 
     #[test]
-    fn ten_different_wrong_tokens_in_a_minute_are_answered() {
+    fn ten_different_wrong_tokens_within_a_minute_are_counted() {
         for (sent, last) in [
             (vec![(0, "abcdefghij")], "-"),
             (vec![(0, "abcdefghijk")], "60"),
             (vec![(0, "abcdefghij"), (59, "k")], "1"),
             (vec![(0, "abcdefghij"), (60, "k")], "-"),
-            // The same one counts once, also after the tenth.
+            // A repeated one counts once, also after the tenth.
             (vec![(0, "aaaaaaaaaaaaaaabaaaaaaaaaaaaac")], "-"),
             (vec![(0, "abcdefghij"), (30, "a")], "-"),
             (vec![(0, "abcdefghij"), (30, "aaak")], "30"),
-            // What is refused does not count.
+            // A refused one does not count.
             (vec![(0, "abcdefghij"), (30, "klmnopqrst"), (60, "u")], "-"),
-            // The first of ten ends, and there is room for one.
+            // The first of ten expires, so one more is counted.
             (vec![(0, "a"), (30, "bcdefghij"), (60, "k")], "-"),
             (vec![(0, "a"), (30, "bcdefghij"), (60, "kl")], "30"),
         ] {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_to_one_address_wait_one_after_the_other_and_few_at_once() {
+    fn responses_to_one_address_are_delayed_one_after_the_other_and_few_at_once() {
         let (attempts, now) = (LoginThrottle::default(), Moment::now());
         let record = |token, now| attempts.record(address(1), token, DELAY, now);
         for (token, wait) in [("a", 1), ("a", 2), ("b", 3), ("a", 4)] {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_forgets_the_oldest() {
+    fn the_table_is_bounded_and_evicts_the_oldest() {
         let attempts = LoginThrottle::default();
         let start = Moment::now();
         let send = |number, token: usize, after_s| {
@@ -277,12 +277,12 @@ mod tests {
         assert!(attempts.wait(address(0), now).is_some());
         let _ = send(MAX_ADDRESSES, 0, 3);
         assert_eq!(attempts.lock().addresses.len(), MAX_ADDRESSES);
-        assert!(attempts.wait(address(1), now).is_some(), "the one before the oldest is still there");
-        assert!(attempts.wait(address(0), now).is_none(), "the oldest is forgotten");
+        assert!(attempts.wait(address(1), now).is_some(), "a newer one is still there");
+        assert!(attempts.wait(address(0), now).is_none(), "the oldest is evicted");
     }
 
     #[test]
-    fn no_token_is_kept() {
+    fn tokens_are_not_stored() {
         let attempts = LoginThrottle::default();
         let _ = attempts.record(address(1), "a-secret-of-another-program", DELAY, Moment::now());
         let kept = format!("{attempts:?}");
@@ -295,11 +295,11 @@ mod tests {
         for (attempts, expected) in
             [(LoginThrottle::default(), &[45, 105, 165][..]), (LoginThrottle::on_public_content(), &[45])]
         {
-            let mut wrong = Wrong::default();
+            let mut wrong = WrongTokens::default();
             let mut reported = Vec::new();
             for second in (0..200).step_by(5) {
                 let now = start.after(Duration::from_secs(second));
-                if !wrong.has(second, now) && wrong.wait(now).is_none() {
+                if !wrong.contains(second, now) && wrong.wait(now).is_none() {
                     wrong.tokens.push_back((now, second));
                     let before = wrong.reported;
                     attempts.report(address(1), &mut wrong, now);

@@ -1,4 +1,4 @@
-//! What a request may see and do, and which token stands for it.
+//! The roles, and the token of each.
 
 use constant_time_eq::constant_time_eq;
 
@@ -16,18 +16,18 @@ pub(in crate::http) enum Role {
 }
 
 impl Role {
-    /// The role of who proves nothing.
+    /// The role of a request without a token.
     pub(super) fn without_token(http: &Http) -> Self {
         if http.view.is_none() { Self::Viewer } else { Self::Anyone }
     }
 
-    /// The role that a token stands for, if it is one.
+    /// The role of a token; `None` if it is wrong.
     pub(super) fn of_token(token: &str, http: &Http) -> Option<Self> {
         let is = |secret: &Option<Secret>| match secret {
             Some(secret) => constant_time_eq(secret.expose().as_bytes(), token.as_bytes()),
             None => false,
         };
-        // Both are compared whatever the first gives: the time tells nothing.
+        // Both are always compared, so that the time reveals nothing.
         match (is(&http.admin), is(&http.view)) {
             (true, _) => Some(Self::Admin),
             (false, true) => Some(Self::Viewer),
@@ -35,7 +35,7 @@ impl Role {
         }
     }
 
-    /// As in a log line.
+    /// Its name in log lines.
     pub(in crate::http) fn name(self) -> &'static str {
         match self {
             Self::Anyone => "anyone",
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_stands_for_its_role() {
+    fn a_token_gives_its_role() {
         for (token, view, admin, expected) in [
             ("v", Some("v"), Some("a"), Some(Role::Viewer)),
             ("a", Some("v"), Some("a"), Some(Role::Admin)),
@@ -59,7 +59,7 @@ mod tests {
             ("A", Some("v"), Some("a"), None),
             ("aa", Some("v"), Some("a"), None),
             ("", Some("v"), Some("a"), None),
-            // No admin token: nobody is, whatever is sent.
+            // Without an admin token nobody is the admin.
             ("a", Some("v"), None, None),
             ("", None, None, None),
         ] {

@@ -1,18 +1,18 @@
-//! Whether a POST comes from a page of ours, or was made by another site's in somebody's browser.
+//! Protection against cross-site request forgery: a POST must not come from another site's page.
 //!
-//! All browsers of today send `Sec-Fetch-Site`, though only to HTTPS and loopback; all send
-//! `Origin` with every POST. Who sends neither is a program, which nobody can make do things.
+//! Current browsers send `Sec-Fetch-Site`, though only to HTTPS and loopback (Fetch Metadata), and `Origin` with every POST
+//! (RFC 6454, 7). A client that sends neither is a program, which no page controls.
 
 use super::host;
 use crate::http::message::{Field, Request};
 
-/// Why a request is refused that another site's page made, or that looks like it.
+/// The detail of the error for a request from another origin.
 pub(in crate::http) const CROSS_ORIGIN: &str = "The request came from a page of another origin, and only the agent's \
     own pages may send it. If it came from one of them, a reverse proxy changes the Host field: configure it to pass \
     on the browser's, in nginx with `proxy_set_header Host $http_host;`. A program sends neither Origin nor \
     Sec-Fetch-Site.";
 
-/// Whether no other site's page made this request.
+/// Whether no page of another origin has sent this request.
 pub(in crate::http) fn same_origin(request: &Request) -> bool {
     match (request.field(Field::SecFetchSite), request.field(Field::Origin)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
@@ -21,9 +21,9 @@ pub(in crate::http) fn same_origin(request: &Request) -> bool {
     }
 }
 
-/// Whether an `Origin` names this host and port; a port that is its scheme's own may be left out.
+/// Whether an `Origin` has this host and port. The default port of its scheme may be omitted.
 fn is_same(origin: &str, host: &str) -> bool {
-    let Some((scheme, authenticator)) = origin.split_once("://") else { return false };
+    let Some((scheme, authority)) = origin.split_once("://") else { return false };
     let default = if scheme.eq_ignore_ascii_case("http") {
         80
     } else if scheme.eq_ignore_ascii_case("https") {
@@ -31,9 +31,10 @@ fn is_same(origin: &str, host: &str) -> bool {
     } else {
         return false;
     };
-    let (theirs, their_port) = host::split(authenticator);
-    let (ours, our_port) = host::split(host);
-    theirs.eq_ignore_ascii_case(ours) && their_port.unwrap_or(default) == our_port.unwrap_or(default)
+    let (origin_host, origin_port) = host::split(authority);
+    let (own_host, own_port) = host::split(host);
+    origin_host.eq_ignore_ascii_case(own_host)
+        && origin_port.unwrap_or(default) == own_port.unwrap_or(default)
 }
 
 #[cfg(test)]
@@ -44,12 +45,12 @@ mod tests {
     use crate::http::message::Method;
 
     #[test]
-    fn only_our_own_pages_may_post() {
+    fn only_the_agents_own_pages_may_post() {
         for (site, origin, host, may) in [
-            // No browser.
+            // Not a browser.
             ("", "", "10.0.0.5:8080", true),
             ("", "", "", true),
-            // A new one says it itself.
+            // A browser with Fetch Metadata.
             ("same-origin", "", "10.0.0.5:8080", true),
             ("same-origin", "https://public.example", "10.0.0.5:8080", true),
             ("none", "", "10.0.0.5:8080", true),
@@ -57,7 +58,7 @@ mod tests {
             ("cross-site", "http://10.0.0.5:8080", "10.0.0.5:8080", false),
             ("Same-Origin", "", "10.0.0.5:8080", false),
             ("anything", "", "10.0.0.5:8080", false),
-            // The others say where they are.
+            // A browser without.
             ("", "http://10.0.0.5:8080", "10.0.0.5:8080", true),
             ("", "https://10.0.0.5:8080", "10.0.0.5:8080", true),
             ("", "http://Agent.Example", "agent.example", true),

@@ -1,4 +1,4 @@
-//! Login sessions: which cookie stands for which token. In memory only, so a restart ends them.
+//! Login sessions: the token of each cookie. In memory only, so a restart ends them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,87 +17,85 @@ use crate::clock::Moment;
 use crate::config::Secret;
 use crate::http::peer;
 
-/// Most sessions of each role at once: browsers of all who know a token. Each holds its token. Viewers take no place
-/// from the admin.
+/// Most sessions of each role at once. Each holds its token. Viewers evict no session of the admin.
 const MAX_PER_ROLE: usize = 256;
 
-/// Most sessions of a role from one address: an office behind one address, or a few devices of one person.
+/// Most sessions of a role from one address: an office behind NAT, or a few devices of one person.
 const MAX_PER_ADDRESS: usize = 16;
 
-/// Most logins of a role from one address within [`LOGIN_WINDOW`] that each begin a session beside the others. Further
-/// ones take the place of the newest.
+/// Most logins of a role from one address within [`LOGIN_WINDOW`] that each add a session. Further ones replace the newest.
 const MAX_LOGINS: usize = 8;
 
 /// See [`MAX_LOGINS`].
 const LOGIN_WINDOW: Duration = Duration::from_secs(60);
 
-/// A session this old ends however it is used, so that a cookie that got away does, too.
+/// A session ends at this age even if it is used, which limits the use of a stolen cookie.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Resolves when a session ends.
 pub(in crate::http) type SessionEnd = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The open ones, by their ids.
-pub(super) struct LoginSessions(Arc<Table>);
+/// The open login sessions.
+pub(super) struct LoginSessions(Arc<OpenSessions>);
 
-struct Table {
+struct OpenSessions {
+    /// By their ids.
     open: Mutex<HashMap<String, LoginSession>>,
-    /// Notified when any of them has ended.
+    /// Notified when any session has ended.
     ended: Event,
-    /// A session without use for so long ends.
+    /// A session that is not used for this time ends.
     idle: Duration,
 }
 
 struct LoginSession {
-    /// What was sent to log in; what it may do is asked at each use, so it ends with its token.
+    /// The token that was sent to log in. Its role is looked up at each use, so the session ends with its token.
     token: Secret,
-    /// What the token gave at the login.
+    /// The role at the login.
     role: Role,
-    /// The address of the login, as a network.
+    /// The network of the login.
     from: IpAddr,
     begun: Moment,
     used: Moment,
 }
 
-/// A session that has begun.
+/// A session that has just begun.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct NewSession {
     pub(super) id: String,
-    /// Whether it took the place of another, because so many logins came from its address.
+    /// Whether it replaces another, because of many logins from its address.
     pub(super) is_replacement: bool,
 }
 
-/// An id is as good as a token.
+/// Without the ids, which are secret.
 impl fmt::Debug for LoginSessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").finish_non_exhaustive()
+        f.debug_struct("LoginSessions").finish_non_exhaustive()
     }
 }
 
 impl LoginSessions {
-    /// None yet. Each ends after it was `idle` for so long.
+    /// An empty table. Each session ends after it was `idle` for so long.
     pub(super) fn new(idle: Duration) -> Self {
-        Self(Arc::new(Table { open: Mutex::default(), ended: Event::new(), idle }))
+        Self(Arc::new(OpenSessions { open: Mutex::default(), ended: Event::new(), idle }))
     }
 
-    /// Begins one that stands for `token`, whose id has 128 random bits in hex. There is none where the system has no
-    /// random bytes.
+    /// Begins a session for `token`. Its id has 128 random bits in hex. `None` if the system has no random bytes.
     ///
-    /// Where a limit is reached another one ends: never one of another role, and none of another address before those of
-    /// this one.
-    pub(super) fn begin(&self, token: Secret, role: Role, peer: IpAddr, now: Moment) -> Option<Begun> {
+    /// If a limit is reached, another session ends: never one of another role, and one of another address only if the role
+    /// has too many.
+    pub(super) fn begin(&self, token: Secret, role: Role, peer: IpAddr, now: Moment) -> Option<NewSession> {
         let mut bytes = [0; 16];
         SystemRandom::new().fill(&mut bytes).ok()?;
         let id = format!("{:032x}", u128::from_ne_bytes(bytes));
         let from = peer::network(peer);
         let mut open = self.0.lock();
-        open.retain(|_, session| self.0.rest(session, now).is_some());
+        open.retain(|_, session| self.0.remaining(session, now).is_some());
         let all = &*open;
         let of_role = || all.iter().filter(move |(_, session)| session.role == role);
         let of_address = || of_role().filter(move |(_, session)| session.from == from);
         let recent = || of_address().filter(move |(_, session)| now.since(session.begun) < LOGIN_WINDOW);
         let is_replacement = recent().count() >= MAX_LOGINS;
-        let gone = if is_replacement {
+        let ended = if is_replacement {
             recent().max_by_key(|(_, session)| session.begun)
         } else if of_address().count() >= MAX_PER_ADDRESS {
             of_address().min_by_key(|(_, session)| session.used)
@@ -106,26 +104,26 @@ impl LoginSessions {
         } else {
             None
         };
-        if let Some(gone) = gone.map(|(id, _)| id.clone()) {
-            open.remove(&gone);
+        if let Some(ended) = ended.map(|(id, _)| id.clone()) {
+            open.remove(&ended);
         }
         open.insert(id.clone(), LoginSession { token, role, from, begun: now, used: now });
         drop(open);
         self.0.ended.notify(usize::MAX);
-        Some(Begun { id, is_replacement })
+        Some(NewSession { id, is_replacement })
     }
 
-    /// Uses one: what `stands_for` makes of its token. If that is nothing the session ends.
+    /// Uses a session: returns the result of `check` for its token. If that is `None`, the session ends.
     pub(super) fn find<T>(
         &self,
         id: &str,
         now: Moment,
-        stands_for: impl FnOnce(&Secret) -> Option<T>,
+        check: impl FnOnce(&Secret) -> Option<T>,
     ) -> Option<T> {
         let mut open = self.0.lock();
         let session = open.get_mut(id)?;
-        let is_open = self.0.rest(session, now).is_some();
-        let found = if is_open { stands_for(&session.token) } else { None };
+        let is_open = self.0.remaining(session, now).is_some();
+        let found = if is_open { check(&session.token) } else { None };
         if found.is_some() {
             session.used = now;
         } else {
@@ -135,41 +133,41 @@ impl LoginSessions {
         found
     }
 
-    /// Ends one.
+    /// Ends a session.
     pub(super) fn end(&self, id: &str) {
         if self.0.lock().remove(id).is_some() {
             self.0.ended.notify(usize::MAX);
         }
     }
 
-    /// Resolves when this one ends, be it by a logout, by its age or to make room.
-    pub(super) fn end_of(&self, id: String) -> SessionEnd {
+    /// Resolves when a session ends, whether by a logout, by its age or because of a limit.
+    pub(super) fn wait_for_end(&self, id: String) -> SessionEnd {
         let table = self.0.clone();
         Box::pin(async move {
             loop {
-                let another = table.ended.listen();
+                let any_end = table.ended.listen();
                 let now = Moment::now();
-                let rest = table.lock().get(&id).and_then(|session| table.rest(session, now));
-                let Some(rest) = rest else { return };
+                let remaining = table.lock().get(&id).and_then(|session| table.remaining(session, now));
+                let Some(remaining) = remaining else { return };
                 let expired = async {
-                    Timer::after(rest).await;
+                    Timer::after(remaining).await;
                 };
-                another.or(expired).await;
+                any_end.or(expired).await;
             }
         })
     }
 }
 
-impl Table {
+impl OpenSessions {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, LoginSession>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long a session stays open if it is not used again; none if it has ended.
-    fn rest(&self, session: &LoginSession, now: Moment) -> Option<Duration> {
+    /// How long a session stays open if it is not used again; `None` if it has ended.
+    fn remaining(&self, session: &LoginSession, now: Moment) -> Option<Duration> {
         let unused = self.idle.saturating_sub(now.since(session.used));
-        let rest = unused.min(MAX_AGE.saturating_sub(now.since(session.begun)));
-        Some(rest).filter(|rest| !rest.is_zero())
+        let remaining = unused.min(MAX_AGE.saturating_sub(now.since(session.begun)));
+        Some(remaining).filter(|remaining| !remaining.is_zero())
     }
 }
 
@@ -196,13 +194,13 @@ mod tests {
         sessions.begin(Secret::new(token.into()), Role::Admin, HERE.into(), now).unwrap().id
     }
 
-    /// The token that a session stands for.
+    /// The token of a session.
     fn token(sessions: &LoginSessions, id: &str, now: Moment) -> Option<String> {
         sessions.find(id, now, |token| Some(token.expose().to_string()))
     }
 
     #[test]
-    fn a_session_stands_for_its_token_until_it_ends() {
+    fn a_session_has_its_token_until_it_ends() {
         let (sessions, now) = (sessions(), Moment::now());
         let (first, second) = (begin(&sessions, "a", now), begin(&sessions, "b", now));
         assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
@@ -221,7 +219,7 @@ mod tests {
         let (sessions, now) = (sessions(), Moment::now());
         let id = begin(&sessions, "a", now);
         assert_eq!(sessions.find(&id, now, |_| None::<()>), None);
-        assert_eq!(token(&sessions, &id, now), None, "though the token be one again");
+        assert_eq!(token(&sessions, &id, now), None, "although the token is valid again");
     }
 
     #[test]
@@ -232,7 +230,7 @@ mod tests {
             (vec![12 * HOUR], false),
             (vec![11 * HOUR, 22 * HOUR], true),
             (vec![11 * HOUR, 23 * HOUR], false),
-            // Nothing wakes it again.
+            // An ended session stays ended.
             (vec![12 * HOUR, 12 * HOUR + 1], false),
             ((1..30 * 24).map(|hour| hour * HOUR).collect(), true),
             ((1..=30 * 24).map(|hour| hour * HOUR).collect(), false),
@@ -254,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_unused_for_longest_goes_when_a_role_has_too_many() {
+    fn the_session_unused_for_longest_ends_when_a_role_has_too_many() {
         let (sessions, start) = (sessions(), Moment::now());
         let at = |second| start.after(Duration::from_secs(second));
         let admin = begin(&sessions, "a", start);
@@ -267,18 +265,18 @@ mod tests {
         for id in [&ids[0], &ids[2], &last, &admin] {
             assert!(token(&sessions, id, at(1001)).is_some());
         }
-        // Those that have ended make room first.
+        // Expired sessions are removed first.
         begin(&sessions, "a", at(1001 + 12 * 3600));
         assert_eq!(sessions.0.lock().len(), 1);
     }
 
     #[test]
-    fn viewers_end_no_session_of_the_admin_and_nobody_one_of_another_address() {
+    fn logins_end_no_session_of_the_admin_or_of_another_address() {
         let (sessions, start) = (sessions(), Moment::now());
         let at = |second| start.after(Duration::from_secs(second));
         let admin = begin(&sessions, "a", start);
         let other = begin_from(&sessions, Role::Viewer, [192, 0, 2, 2], start);
-        // Slow enough that each begins one.
+        // Slow enough that each adds a session.
         let every_s = LOGIN_WINDOW.as_secs();
         let ids: Vec<String> =
             (0..100).map(|n| begin_from(&sessions, Role::Viewer, HERE, at(n * every_s))).collect();
@@ -287,7 +285,7 @@ mod tests {
         assert!(is_open(&admin) && is_open(&other));
         let open: Vec<bool> = ids.iter().map(is_open).collect();
         let expected: Vec<bool> = (0..100).map(|n| n >= 100 - MAX_PER_ADDRESS).collect();
-        assert_eq!(open, expected, "the oldest of the same address and role go first");
+        assert_eq!(open, expected, "the oldest of the same address and role end first");
     }
 
     #[test]
@@ -295,7 +293,7 @@ mod tests {
         let (sessions, start) = (sessions(), Moment::now());
         let early = begin(&sessions, "a", start);
         let now = start.after(LOGIN_WINDOW);
-        let begun: Vec<Begun> = (0..257)
+        let begun: Vec<NewSession> = (0..257)
             .map(|n| {
                 let now = now.after(Duration::from_millis(n));
                 sessions.begin(Secret::new("a".into()), Role::Admin, HERE.into(), now).unwrap()
@@ -318,12 +316,12 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_the_end_of_a_session_learns_of_each_end() {
+    fn a_wait_for_the_end_of_a_session_resolves_at_each_kind_of_end() {
         smol::block_on(async {
             let sessions = LoginSessions::new(Duration::from_secs(1));
             let [ended, replaced, expiring] =
                 [1, 2, 3].map(|n| begin_from(&sessions, Role::Admin, [192, 0, 2, n], Moment::now()));
-            let mut ends = [&ended, &ended, &replaced].map(|id| sessions.end_of(id.clone()));
+            let mut ends = [&ended, &ended, &replaced].map(|id| sessions.wait_for_end(id.clone()));
             for end in &mut ends {
                 assert!(poll_once(&mut *end).await.is_none());
             }
@@ -332,18 +330,18 @@ mod tests {
             for end in ends {
                 end.await;
             }
-            // Used meanwhile, it lasts longer.
+            // It is used meanwhile, so it lasts longer.
             let began = Moment::now();
-            let end = sessions.end_of(expiring.clone());
+            let end = sessions.wait_for_end(expiring.clone());
             assert!(token(&sessions, &expiring, began.after(Duration::from_millis(500))).is_some());
             end.await;
             assert!(Moment::now().since(began) >= Duration::from_millis(1300));
-            sessions.end_of(expiring).await;
+            sessions.wait_for_end(expiring).await;
         });
     }
 
     #[test]
-    fn no_id_is_printed() {
+    fn debug_output_has_no_ids() {
         let sessions = sessions();
         let id = begin(&sessions, "a", Moment::now());
         assert!(!format!("{sessions:?}").contains(&id));

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::{Https, Secret};
 use crate::http::message::{Method, Response};
 
-/// A delay that shows in what is returned, and is hardly one.
+/// A delay that hardly takes time.
 const DELAY: Duration = Duration::from_millis(1);
 
 const VIEW: Option<&str> = Some("view-token-01234");
@@ -35,17 +35,17 @@ fn form(body: &str) -> Request {
     with_body(request, body)
 }
 
-fn new_authority() -> Authenticator {
+fn authenticator() -> Authenticator {
     Authenticator::new(&Timings { wrong_token_delay: DELAY, ..Timings::default() })
 }
 
-/// What a path of the authority's own answers, delayed or not.
+/// The response of `/login` or `/logout`, delayed or not.
 #[track_caller]
 fn ask(authenticator: &Authenticator, request: &Request, http: &Http, now: Moment) -> Response {
     match authenticator.answer(request, http, now).unwrap() {
-        Reply::Now(response) => response,
-        Reply::Later(response) => smol::block_on(response),
-        Reply::Events(..) => panic!("{request:?}"),
+        HandlerOutput::Now(response) => response,
+        HandlerOutput::Later(response) => smol::block_on(response),
+        HandlerOutput::Events(..) => panic!("{request:?}"),
     }
 }
 
@@ -56,76 +56,87 @@ fn header<'r>(response: &'r Response, name: &str) -> &'r str {
     value
 }
 
-/// What a browser sends back of an answer's cookie.
+/// The `Cookie` that a browser sends after a `Set-Cookie`.
 fn cookie(response: &Response) -> String {
     header(response, "Set-Cookie").split(';').next().unwrap().to_string()
 }
 
-/// Logs in; the cookie.
+/// Logs in and returns the cookie.
 #[track_caller]
-fn logged_in(authenticator: &Authenticator, token: &str, http: &Http, now: Moment) -> String {
+fn log_in(authenticator: &Authenticator, token: &str, http: &Http, now: Moment) -> String {
     let answer = ask(authenticator, &form(&format!("token={token}")), http, now);
     assert_eq!(answer.status, 303);
     cookie(&answer)
 }
 
-/// Sends so many different ones, whose answers come one after the other.
+/// Sends so many different wrong tokens, whose responses are delayed one after the other.
 #[track_caller]
 fn wrong_tokens(authenticator: &Authenticator, count: u32, http: &Http, now: Moment) {
     for number in 0..count {
         let request = get(Field::Authorization, &format!("Bearer wrong-{number}"));
         let identity = authenticator.identity(&request, Role::Admin, http, now.after(number * DELAY));
-        assert_eq!(identity.credential, Credential::Wrong(DELAY));
+        assert_eq!(identity.credential, Credential::Rejected(AccessError::WrongToken(DELAY)));
     }
 }
 
 #[test]
 fn a_token_gives_its_role() {
     for (authorization, view, admin, expected, credential) in [
-        ("", None, None, Role::Viewer, Credential::Nothing),
-        ("", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
+        ("", None, None, Role::Viewer, Credential::Missing),
+        ("", VIEW, ADMIN, Role::Anyone, Credential::Missing),
         ("Bearer view-token-01234", VIEW, ADMIN, Role::Viewer, Credential::Bearer),
         ("Bearer admin-token-01234", VIEW, ADMIN, Role::Admin, Credential::Bearer),
         ("bearer admin-token-01234", None, ADMIN, Role::Admin, Credential::Bearer),
         ("Bearer  admin-token-01234 ", None, ADMIN, Role::Admin, Credential::Bearer),
-        ("Bearer b", None, ADMIN, Role::Viewer, Credential::Wrong(DELAY)),
-        ("Bearer b", VIEW, ADMIN, Role::Anyone, Credential::Wrong(DELAY)),
-        ("Bearer ", VIEW, ADMIN, Role::Anyone, Credential::Wrong(Duration::ZERO)),
-        ("Bearer", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
-        ("Basic a", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
-        ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Credential::Nothing),
-        // No admin token: nobody is, whatever is sent.
-        ("Bearer admin-token-01234", None, None, Role::Viewer, Credential::Wrong(Duration::ZERO)),
-        ("Bearer ", None, None, Role::Viewer, Credential::Wrong(Duration::ZERO)),
+        ("Bearer b", None, ADMIN, Role::Viewer, Credential::Rejected(AccessError::WrongToken(DELAY))),
+        ("Bearer b", VIEW, ADMIN, Role::Anyone, Credential::Rejected(AccessError::WrongToken(DELAY))),
+        ("Bearer ", VIEW, ADMIN, Role::Anyone, Credential::Rejected(AccessError::WrongToken(Duration::ZERO))),
+        ("Bearer", VIEW, ADMIN, Role::Anyone, Credential::Missing),
+        ("Basic a", VIEW, ADMIN, Role::Anyone, Credential::Missing),
+        ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Credential::Missing),
+        // Without an admin token nobody is the admin, whatever is sent.
+        (
+            "Bearer admin-token-01234",
+            None,
+            None,
+            Role::Viewer,
+            Credential::Rejected(AccessError::WrongToken(Duration::ZERO)),
+        ),
+        ("Bearer ", None, None, Role::Viewer, Credential::Rejected(AccessError::WrongToken(Duration::ZERO))),
     ] {
         let request = get(Field::Authorization, authorization);
-        let identity = new_authority().identity(&request, Role::Admin, &http(view, admin), Moment::now());
+        let identity = authenticator().identity(&request, Role::Admin, &http(view, admin), Moment::now());
         assert_eq!(identity, Identity { role: expected, credential }, "{authorization:?} {view:?} {admin:?}");
     }
 }
 
 #[test]
 fn a_cookie_stands_for_the_token_that_logged_in() {
-    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
     let [viewer, admin] =
-        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authenticator, token, &http, now));
+        ["view-token-01234", "admin-token-01234"].map(|token| log_in(&authenticator, token, &http, now));
     for (cookie, authorization, role, credential) in [
         (viewer.as_str(), "", Role::Viewer, Credential::Session),
         (&admin, "", Role::Admin, Credential::Session),
         (&format!("theme=\"dark\"; ?; {admin}; x=y"), "", Role::Admin, Credential::Session),
-        // Another host of the domain can put one of the name before ours.
+        // Another host of the domain can set a cookie of this name, too.
         (&format!("phsweb-8080=0; {admin}"), "", Role::Admin, Credential::Session),
-        (&admin.replace("8080", "8081"), "", Role::Anyone, Credential::Nothing),
-        (&format!("{admin}0"), "", Role::Anyone, Credential::Nothing),
-        ("phsweb-8080=a", "", Role::Anyone, Credential::Nothing),
-        ("phsweb-8080=", "", Role::Anyone, Credential::Nothing),
-        // If the cookie suffices, a token is not looked at; otherwise ours is used.
+        (&admin.replace("8080", "8081"), "", Role::Anyone, Credential::Missing),
+        (&format!("{admin}0"), "", Role::Anyone, Credential::Missing),
+        ("phsweb-8080=a", "", Role::Anyone, Credential::Missing),
+        ("phsweb-8080=", "", Role::Anyone, Credential::Missing),
+        // If the cookie suffices, a token is ignored; otherwise it is used.
         (&admin, "Bearer view-token-01234", Role::Admin, Credential::Session),
         (&admin, "Bearer wrong", Role::Admin, Credential::Session),
         (&viewer, "Bearer admin-token-01234", Role::Admin, Credential::Bearer),
         (&viewer, "Bearer wrong", Role::Viewer, Credential::Session),
-        // After the refusal of the one before, which the session made needless.
-        (&format!("{admin}0"), "Bearer wrong", Role::Anyone, Credential::Wrong(2 * DELAY)),
+        // Its error waits for the one before, which the session made needless.
+        (
+            &format!("{admin}0"),
+            "Bearer wrong",
+            Role::Anyone,
+            Credential::Rejected(AccessError::WrongToken(2 * DELAY)),
+        ),
         (&admin, "Basic eA==", Role::Admin, Credential::Session),
     ] {
         let mut request = get(Field::Cookie, cookie);
@@ -138,10 +149,10 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
 }
 
 #[test]
-fn a_session_lives_as_long_as_its_token_is_one() {
-    let (now, authenticator) = (Moment::now(), new_authority());
+fn a_session_ends_with_its_token() {
+    let (now, authenticator) = (Moment::now(), authenticator());
     let [viewer, admin] = ["view-token-01234", "admin-token-01234"]
-        .map(|token| logged_in(&authenticator, token, &http(VIEW, ADMIN), now));
+        .map(|token| log_in(&authenticator, token, &http(VIEW, ADMIN), now));
     let role = |cookie: &str, http: &Http| {
         authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, http, now).role
     };
@@ -158,10 +169,10 @@ fn a_session_lives_as_long_as_its_token_is_one() {
 
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
-    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
     let role =
         |cookie: &str| authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
-    let [first, other] = ["view-token-01234"; 2].map(|token| logged_in(&authenticator, token, &http, now));
+    let [first, other] = ["view-token-01234"; 2].map(|token| log_in(&authenticator, token, &http, now));
     let again = form("token=admin-token-01234").with(Field::Cookie, first.as_str());
     let second = cookie(&ask(&authenticator, &again, &http, now));
     assert_eq!((role(&first), role(&second), role(&other)), (Role::Anyone, Role::Admin, Role::Viewer));
@@ -171,63 +182,70 @@ fn logging_out_ends_the_session_and_logging_in_the_one_before() {
     assert_eq!((answer.status, header(&answer, "Location")), (303, "./"));
     assert!(header(&answer, "Set-Cookie").starts_with("phsweb-8080=; Max-Age=0;"), "{answer:?}");
     assert_eq!((role(&second), role(&other)), (Role::Anyone, Role::Viewer));
-    // Again, and with nothing to end: no matter.
+    // Again, and without a session: that is no error.
     assert_eq!(ask(&authenticator, &logout, &http, now).status, 303);
     assert_eq!(ask(&authenticator, &request(Method::Post, "/logout"), &http, now).status, 303);
 }
 
 #[test]
-fn wrong_tokens_are_delayed_and_limited_and_a_correct_one_is_never_held_off() {
-    let (http, now, authenticator) = (http(None, ADMIN), Moment::now(), new_authority());
-    let cookie = logged_in(&authenticator, "admin-token-01234", &http, now);
+fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
+    let (http, now, authenticator) = (http(None, ADMIN), Moment::now(), authenticator());
+    let cookie = log_in(&authenticator, "admin-token-01234", &http, now);
     wrong_tokens(&authenticator, 9, &http, now);
     let then = now.after(20 * DELAY);
-    assert_eq!(ask(&authenticator, &form("token=guess"), &http, then).status, 401, "the form's counts, too");
+    assert_eq!(
+        ask(&authenticator, &form("token=guess"), &http, then).status,
+        401,
+        "a token of the form counts, too"
+    );
     let later = now.after(Duration::from_millis(10_100));
     let (wait, seconds) = (Duration::from_millis(49_900), "50");
 
     let guess = get(Field::Authorization, "Bearer another");
     let identity = authenticator.identity(&guess, Role::Admin, &http, later);
-    assert_eq!(identity, Identity { role: Role::Viewer, credential: Credential::HeldOff(wait) });
-    assert_eq!(identity.may(Role::Viewer, &http), Ok(()), "what is public needs no token");
-    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::Wait(wait)));
+    assert_eq!(
+        identity,
+        Identity { role: Role::Viewer, credential: Credential::Rejected(AccessError::TooManyAttempts(wait)) }
+    );
+    assert_eq!(identity.may(Role::Viewer, &http), Ok(()), "public content needs no token");
+    assert_eq!(identity.may(Role::Admin, &http), Err(AccessError::TooManyAttempts(wait)));
     let answer = ask(&authenticator, &form("token=another"), &http, later);
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, seconds));
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
     assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
-    // One that was counted is answered as before.
+    // A token that was counted before is checked as before.
     let again = get(Field::Authorization, "Bearer wrong-0");
     let identity = authenticator.identity(&again, Role::Admin, &http, later);
     assert_eq!(
         (identity.credential, identity.may(Role::Admin, &http)),
-        (Credential::Wrong(DELAY), Err(Refusal::WrongToken))
+        (Credential::Rejected(AccessError::WrongToken(DELAY)), Err(AccessError::WrongToken(DELAY)))
     );
 
-    // A correct one, a cookie, and a wrong cookie, which is no guess.
+    // A correct token, a cookie, and a wrong cookie, which is not a guess.
     let correct = get(Field::Authorization, "Bearer admin-token-01234");
     let identity = authenticator.identity(&correct, Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Bearer });
-    logged_in(&authenticator, "admin-token-01234", &http, later);
+    log_in(&authenticator, "admin-token-01234", &http, later);
     let identity = authenticator.identity(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Session });
     let identity = authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
-    assert_eq!(identity.may(Role::Admin, &http), Err(Refusal::NoToken));
+    assert_eq!(identity.may(Role::Admin, &http), Err(AccessError::MissingToken));
     assert_eq!(ask(&authenticator, &request(Method::Get, "/login"), &http, later).status, 200);
 
     let mut elsewhere = guess.clone();
     elsewhere.peer = [127, 0, 0, 2].into();
     assert_eq!(
         authenticator.identity(&elsewhere, Role::Admin, &http, later).credential,
-        Credential::Wrong(DELAY)
+        Credential::Rejected(AccessError::WrongToken(DELAY))
     );
     let identity = authenticator.identity(&guess, Role::Admin, &http, now.after(Duration::from_secs(61)));
-    assert_eq!(identity.credential, Credential::Wrong(DELAY));
+    assert_eq!(identity.credential, Credential::Rejected(AccessError::WrongToken(DELAY)));
 }
 
-/// Files of earlier versions may have one.
+/// Files of earlier versions may have a short token.
 #[test]
-fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
-    let (http, now, authenticator) = (http(None, Some("short")), Moment::now(), new_authority());
+fn a_short_token_is_not_checked_while_its_address_is_throttled() {
+    let (http, now, authenticator) = (http(None, Some("short")), Moment::now(), authenticator());
     let correct = get(Field::Authorization, "Bearer short");
     wrong_tokens(&authenticator, 9, &http, now);
     assert_eq!(authenticator.identity(&correct, Role::Admin, &http, now).role, Role::Admin);
@@ -235,7 +253,10 @@ fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
     for token in ["short", "wrong"] {
         let request = get(Field::Authorization, &format!("Bearer {token}"));
         let identity = authenticator.identity(&request, Role::Admin, &http, now);
-        assert!(matches!(identity.credential, Credential::HeldOff(_)), "{token}: {identity:?}");
+        assert!(
+            matches!(identity.credential, Credential::Rejected(AccessError::TooManyAttempts(_))),
+            "{token}: {identity:?}"
+        );
         assert_eq!(ask(&authenticator, &form(&format!("token={token}")), &http, now).status, 429, "{token}");
     }
     let mut elsewhere = correct.clone();
@@ -248,22 +269,22 @@ fn a_short_token_is_held_off_while_its_address_may_guess_no_more() {
 }
 
 #[test]
-fn few_refusals_are_delayed_at_once() {
-    let authenticator = new_authority();
-    let refuse = || authenticator.refuse(Refusal::WrongToken, DELAY, Refusal::problem);
-    let delayed: Vec<Reply> = (0..MAX_DELAYED).map(|_| refuse()).collect();
-    assert!(delayed.iter().all(|reply| matches!(reply, Reply::Later(_))));
-    let Reply::Now(answer) = refuse() else { panic!("one more is delayed") };
+fn few_errors_are_delayed_at_once() {
+    let authenticator = authenticator();
+    let refuse = || authenticator.refuse(AccessError::WrongToken(DELAY), DELAY, AccessError::problem);
+    let delayed: Vec<HandlerOutput> = (0..MAX_DELAYED).map(|_| refuse()).collect();
+    assert!(delayed.iter().all(|reply| matches!(reply, HandlerOutput::Later(_))));
+    let HandlerOutput::Now(answer) = refuse() else { panic!("one more is delayed") };
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, "1"));
-    // Each gives its place back, whether it was answered or its client has gone.
+    // Each returns its permit, whether it was sent or its client has disconnected.
     drop(delayed);
-    let Reply::Later(answer) = refuse() else { panic!("there is no place") };
+    let HandlerOutput::Later(answer) = refuse() else { panic!("no permit was returned") };
     assert_eq!(smol::block_on(answer).status, 401);
 }
 
 #[test]
 fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own() {
-    let (now, authenticator) = (Moment::now(), new_authority());
+    let (now, authenticator) = (Moment::now(), authenticator());
     let [long, short] = [ADMIN, Some("short")].map(|admin| http(None, admin));
     let identity = |http: &Http, token: &str, needed, now| {
         let request = get(Field::Authorization, &format!("Bearer {token}"));
@@ -271,28 +292,34 @@ fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own()
     };
     let admin = Identity { role: Role::Admin, credential: Credential::Bearer };
     for number in 0..20 {
-        assert_eq!(identity(&long, &format!("foreign-{number}"), Role::Viewer, now), Identity::nobody(&long));
+        assert_eq!(
+            identity(&long, &format!("foreign-{number}"), Role::Viewer, now),
+            Identity::anonymous(&long)
+        );
     }
     assert_eq!(
         identity(&long, "admin-token-01234", Role::Viewer, now),
         admin,
         "a correct one gives its role"
     );
-    // A short one could be guessed there.
+    // A short token could be guessed this way.
     for number in 0..9 {
         assert_eq!(
             identity(&short, &format!("foreign-{number}"), Role::Viewer, now),
-            Identity::nobody(&short)
+            Identity::anonymous(&short)
         );
     }
     assert_eq!(identity(&short, "short", Role::Viewer, now), admin);
-    assert_eq!(identity(&short, "foreign", Role::Viewer, now), Identity::nobody(&short));
-    assert_eq!(identity(&short, "short", Role::Viewer, now), Identity::nobody(&short), "ten were wrong");
+    assert_eq!(identity(&short, "foreign", Role::Viewer, now), Identity::anonymous(&short));
+    assert_eq!(identity(&short, "short", Role::Viewer, now), Identity::anonymous(&short), "ten were wrong");
     assert_eq!(identity(&long, "admin-token-01234", Role::Viewer, now), admin);
-    // Where a token is needed none of them counts, nor does it count the other way round.
+    // None of them counts if a token is needed, and those do not count here.
     assert_eq!(identity(&short, "short", Role::Admin, now), admin);
     wrong_tokens(&authenticator, 10, &short, now);
-    assert!(matches!(identity(&short, "short", Role::Admin, now).credential, Credential::HeldOff(_)));
+    assert!(matches!(
+        identity(&short, "short", Role::Admin, now).credential,
+        Credential::Rejected(AccessError::TooManyAttempts(_))
+    ));
     let later = now.after(Duration::from_secs(61));
     assert_eq!(identity(&short, "short", Role::Viewer, later), admin);
     wrong_tokens(&authenticator, 10, &short, later);
@@ -301,9 +328,9 @@ fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own()
 
 #[test]
 fn a_token_that_the_cookie_makes_needless_does_not_count() {
-    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
     let [viewer, admin] =
-        ["view-token-01234", "admin-token-01234"].map(|token| logged_in(&authenticator, token, &http, now));
+        ["view-token-01234", "admin-token-01234"].map(|token| log_in(&authenticator, token, &http, now));
     let identity = |cookie: &str, needed| {
         let request = get(Field::Cookie, cookie).with(Field::Authorization, "Bearer foreign");
         authenticator.identity(&request, needed, &http, now)
@@ -318,17 +345,17 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
             Identity { role: Role::Admin, credential: Credential::Session }
         );
     }
-    // It is a guess where the session does not suffice.
-    assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(Refusal::ViewersToken));
+    // It is a guess if the session does not suffice.
+    assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(AccessError::AdminRequired));
     wrong_tokens(&authenticator, 9, &http, now.after(20 * DELAY));
     let another = get(Field::Cookie, &viewer).with(Field::Authorization, "Bearer another");
     let identity = authenticator.identity(&another, Role::Admin, &http, now);
-    assert!(matches!(identity.may(Role::Admin, &http), Err(Refusal::Wait(_))), "{identity:?}");
+    assert!(matches!(identity.may(Role::Admin, &http), Err(AccessError::TooManyAttempts(_))), "{identity:?}");
 }
 
 #[test]
-fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
-    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), new_authority());
+fn a_wrong_cookie_and_an_empty_token_do_not_count() {
+    let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
     for _ in 0..20 {
         authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
         authenticator.identity(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
@@ -344,19 +371,47 @@ fn a_wrong_cookie_and_an_empty_token_are_no_guess() {
 }
 
 #[test]
-fn a_refusal_says_what_is_missing() {
+fn an_error_states_what_is_missing() {
     let wait = Duration::from_secs(7);
     for (credential, needed, view, admin, expected, status) in [
-        (Credential::Nothing, Role::Viewer, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Credential::Nothing, Role::Admin, VIEW, ADMIN, Refusal::NoToken, 401),
-        (Credential::Wrong(DELAY), Role::Viewer, VIEW, ADMIN, Refusal::WrongToken, 401),
-        (Credential::HeldOff(wait), Role::Admin, VIEW, ADMIN, Refusal::Wait(wait), 429),
-        (Credential::Bearer, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Credential::Session, Role::Admin, VIEW, ADMIN, Refusal::ViewersToken, 403),
-        (Credential::Nothing, Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::Wrong(DELAY), Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::HeldOff(wait), Role::Admin, None, None, Refusal::Off, 403),
-        (Credential::Session, Role::Admin, VIEW, None, Refusal::Off, 403),
+        (Credential::Missing, Role::Viewer, VIEW, ADMIN, AccessError::MissingToken, 401),
+        (Credential::Missing, Role::Admin, VIEW, ADMIN, AccessError::MissingToken, 401),
+        (
+            Credential::Rejected(AccessError::WrongToken(DELAY)),
+            Role::Viewer,
+            VIEW,
+            ADMIN,
+            AccessError::WrongToken(DELAY),
+            401,
+        ),
+        (
+            Credential::Rejected(AccessError::TooManyAttempts(wait)),
+            Role::Admin,
+            VIEW,
+            ADMIN,
+            AccessError::TooManyAttempts(wait),
+            429,
+        ),
+        (Credential::Bearer, Role::Admin, VIEW, ADMIN, AccessError::AdminRequired, 403),
+        (Credential::Session, Role::Admin, VIEW, ADMIN, AccessError::AdminRequired, 403),
+        (Credential::Missing, Role::Admin, None, None, AccessError::AdminDisabled, 403),
+        (
+            Credential::Rejected(AccessError::WrongToken(DELAY)),
+            Role::Admin,
+            None,
+            None,
+            AccessError::AdminDisabled,
+            403,
+        ),
+        (
+            Credential::Rejected(AccessError::TooManyAttempts(wait)),
+            Role::Admin,
+            None,
+            None,
+            AccessError::AdminDisabled,
+            403,
+        ),
+        (Credential::Session, Role::Admin, VIEW, None, AccessError::AdminDisabled, 403),
     ] {
         let http = http(view, admin);
         let role = match credential {
@@ -373,7 +428,7 @@ fn a_refusal_says_what_is_missing() {
 }
 
 #[test]
-fn a_browser_is_refused_with_the_form() {
+fn a_browser_gets_the_login_form_with_an_error() {
     let http = http(VIEW, ADMIN);
     for (accept, is_browser) in [
         ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", true),
@@ -384,14 +439,17 @@ fn a_browser_is_refused_with_the_form() {
         ("text/*", false),
         ("text/html5", false),
     ] {
-        for (refusal, status) in [(Refusal::NoToken, 401), (Refusal::ViewersToken, 403), (Refusal::Off, 403)]
-        {
-            let answer = refuse_page(&get(Field::Accept, accept), refusal, Identity::nobody(&http), &http);
+        for (refusal, status) in [
+            (AccessError::MissingToken, 401),
+            (AccessError::AdminRequired, 403),
+            (AccessError::AdminDisabled, 403),
+        ] {
+            let answer = refuse_page(&get(Field::Accept, accept), refusal, Identity::anonymous(&http), &http);
             assert_eq!(answer.status, status, "{accept}");
             assert_eq!(answer.content_type.starts_with("text/html"), is_browser, "{accept}");
             assert_eq!(header(&answer, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
             let body = String::from_utf8(answer.body).unwrap();
-            let has_form = is_browser && refusal != Refusal::Off;
+            let has_form = is_browser && refusal != AccessError::AdminDisabled;
             assert_eq!(body.contains("name=\"token\""), has_form, "{body}");
             assert_eq!(body.contains("value=\"/sites/awka\""), has_form, "{body}");
         }
@@ -399,7 +457,7 @@ fn a_browser_is_refused_with_the_form() {
 }
 
 #[test]
-fn the_form_answers() {
+fn login_and_logout_answer_with_these_statuses() {
     let mistyped = with_body(request(Method::Post, "/login"), "token=admin-token-01234");
     let (get, delete) = (Method::Get, Method::Other);
     for (request, view, admin, status, location) in [
@@ -430,17 +488,17 @@ fn the_form_answers() {
         (request(get, "/logout"), VIEW, ADMIN, 405, ""),
         (request(delete, "/logout"), VIEW, ADMIN, 405, ""),
     ] {
-        let answer = ask(&new_authority(), &request, &http(view, admin), Moment::now());
+        let answer = ask(&authenticator(), &request, &http(view, admin), Moment::now());
         assert_eq!((answer.status, header(&answer, "Location")), (status, location), "{request:?}");
         assert_eq!(header(&answer, "Set-Cookie").is_empty(), status != 303, "{request:?}");
         assert_eq!(header(&answer, "Cache-Control"), "no-store", "{request:?}");
     }
-    let none = new_authority().answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
+    let none = authenticator().answer(&request(get, "/login/"), &http(VIEW, ADMIN), Moment::now());
     assert!(none.is_none());
 }
 
 #[test]
-fn a_login_leads_nowhere_else() {
+fn a_login_redirects_to_the_agents_own_pages_only() {
     let long = format!("/{}", "a".repeat(511));
     for (to, expected) in [
         ("/", "/"),
@@ -467,11 +525,11 @@ fn a_login_leads_nowhere_else() {
     ] {
         let mut sent = form_urlencoded::Serializer::new(String::new());
         let sent = sent.append_pair("token", "admin-token-01234").append_pair("to", to).finish();
-        let (authenticator, http, now) = (new_authority(), http(VIEW, ADMIN), Moment::now());
+        let (authenticator, http, now) = (authenticator(), http(VIEW, ADMIN), Moment::now());
         let answer = ask(&authenticator, &form(&sent), &http, now);
         let location = format!(".{expected}");
         assert_eq!((answer.status, header(&answer, "Location")), (303, location.as_str()), "{to:?}");
-        // And what the form carries on.
+        // And the form passes the same path on.
         let page = ask(&authenticator, &request(Method::Get, &format!("/login?{sent}")), &http, now);
         let page = String::from_utf8(page.body).unwrap();
         let shown = format!("type=\"hidden\" value=\"{}\"", expected.replace('&', "&#38;"));
@@ -480,20 +538,20 @@ fn a_login_leads_nowhere_else() {
 }
 
 #[test]
-fn over_tls_a_cookie_is_for_tls_alone() {
+fn over_tls_a_cookie_is_secure() {
     let (http, now) = (http(VIEW, ADMIN), Moment::now());
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     let tls = Https::load(kept.join("page.cert.pem"), kept.join("page.key.pem")).ok();
     for (has_tls, is_https, name) in [
         (false, None, "phsweb-8080"),
         (true, None, "__Host-phsweb-8080"),
-        // A trusted proxy says what the browser speaks.
+        // A trusted proxy states the browser's scheme.
         (false, Some(true), "__Secure-phsweb-8080"),
         (false, Some(false), "phsweb-8080"),
         (true, Some(true), "__Secure-phsweb-8080"),
         (true, Some(false), "phsweb-8080"),
     ] {
-        let authenticator = new_authority();
+        let authenticator = authenticator();
         let http = Http { tls: tls.clone().filter(|_| has_tls), ..http.clone() };
         let from_proxy = |mut request: Request| {
             request.is_https = is_https;
@@ -506,7 +564,7 @@ fn over_tls_a_cookie_is_for_tls_alone() {
             assert!(set.contains(attribute), "{set}");
         }
         assert_eq!(set.contains("; Secure"), name.starts_with("__"), "{set}");
-        // Below a proxy's path no other program is sent it.
+        // No other program behind the same proxy receives it.
         assert_eq!(set.contains("; Path=/"), name.starts_with("__Host-"), "{set}");
         assert_eq!(set.contains("Path"), name.starts_with("__Host-"), "{set}");
         let request = from_proxy(get(Field::Cookie, &cookie(&answer)));
@@ -517,12 +575,17 @@ fn over_tls_a_cookie_is_for_tls_alone() {
 }
 
 #[test]
-fn a_page_says_who_reads_it() {
+fn the_account_menu_depends_on_the_identity() {
     let identity = |role, credential| Identity { role, credential };
     for (identity, view, admin, expected) in [
-        (identity(Role::Viewer, Credential::Nothing), None, None, ""),
-        (identity(Role::Viewer, Credential::Nothing), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
-        (identity(Role::Viewer, Credential::Wrong(DELAY)), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
+        (identity(Role::Viewer, Credential::Missing), None, None, ""),
+        (identity(Role::Viewer, Credential::Missing), None, ADMIN, "login?to=%2Fsites%2Fa%26b"),
+        (
+            identity(Role::Viewer, Credential::Rejected(AccessError::WrongToken(DELAY))),
+            None,
+            ADMIN,
+            "login?to=%2Fsites%2Fa%26b",
+        ),
         (identity(Role::Viewer, Credential::Session), VIEW, ADMIN, "viewer, can leave"),
         (identity(Role::Admin, Credential::Session), VIEW, ADMIN, "admin, can leave"),
         (identity(Role::Admin, Credential::Bearer), VIEW, ADMIN, "admin"),
@@ -540,9 +603,9 @@ fn a_page_says_who_reads_it() {
 }
 
 #[test]
-fn who_sees_something_else_has_another_tag() {
+fn identities_that_see_different_pages_have_different_tags() {
     let callers = [
-        Identity { role: Role::Viewer, credential: Credential::Nothing },
+        Identity { role: Role::Viewer, credential: Credential::Missing },
         Identity { role: Role::Viewer, credential: Credential::Session },
         Identity { role: Role::Admin, credential: Credential::Bearer },
         Identity { role: Role::Admin, credential: Credential::Session },

@@ -348,7 +348,7 @@ pub(super) fn trouble(layout: Layout, status: u16, what: &str, why: &str, back: 
 
 /// Why a request is refused: a page for a browser, a problem for a program.
 pub(super) fn refusal(request: &Request, layout: Layout, status: u16, title: &str, detail: &str) -> Response {
-    if request.takes_html() {
+    if request.accepts_html() {
         trouble(layout, status, title, detail, "")
     } else {
         problem(status, title, detail)

@@ -12,7 +12,7 @@ use crate::clock::Moment;
 use crate::http::actions;
 use crate::http::api::View;
 use crate::http::auth::{Identity, Role};
-use crate::http::message::{Reply, Request, Response};
+use crate::http::message::{HandlerOutput, Request, Response};
 use crate::http::page::{self, KickTarget, Layout, List, Nobody, Notice};
 use crate::plugin::Session;
 use crate::state::{SiteState, Snapshot};
@@ -51,7 +51,12 @@ impl Routes {
     }
 
     /// Does what a form asks for.
-    pub(super) fn send(&self, form: &Form, request: &Request, identity: Identity) -> Result<Reply, Response> {
+    pub(super) fn send(
+        &self,
+        form: &Form,
+        request: &Request,
+        identity: Identity,
+    ) -> Result<HandlerOutput, Response> {
         let (desk, layout, path) = (self.desk.clone(), self.layout(request, identity), request.path.clone());
         let who = who(request, identity);
         let snapshot = self.store.snapshot();
@@ -64,7 +69,7 @@ impl Routes {
                     Ok(meant) => meant,
                     Err(nobody) => return Ok(not_meant(layout, &nobody, &format!("sites/{key}")).into()),
                 };
-                Ok(Reply::later(async move {
+                Ok(HandlerOutput::later(async move {
                     let forget = kick.forget;
                     match actions::kick(&desk, &key, kick, who).await {
                         Ok(kicked) => {
@@ -85,7 +90,7 @@ impl Routes {
             Form::Test(key) => {
                 let key = find(key)?.key.clone();
                 let store = self.store.clone();
-                Ok(Reply::later(async move {
+                Ok(HandlerOutput::later(async move {
                     let steps = actions::test(&desk, &key, who).await;
                     let snapshot = store.snapshot();
                     match (steps, snapshot.site(&key)) {
@@ -106,14 +111,14 @@ impl Routes {
                 let sites = snapshot.sites.iter().map(|site| site.key.clone()).collect();
                 let overview = move |said: Notice| see(&path, &format!("?said={}", said.code()));
                 let outcomes = self.refresh(sites, who).map_err(|_| overview(Notice::Busy))?;
-                Ok(Reply::later(async move { overview(refreshed(&outcomes.await)) }))
+                Ok(HandlerOutput::later(async move { overview(refreshed(&outcomes.await)) }))
             }
             Form::SiteRefresh(key) => {
                 let key = find(key)?.key.clone();
                 let list = List::read(request.query.as_bytes());
                 let busy = page::site_path(&key, &list, Some(Notice::Busy));
                 let outcomes = self.refresh(vec![key.clone()], who).map_err(|_| see(&path, &busy))?;
-                Ok(Reply::later(async move {
+                Ok(HandlerOutput::later(async move {
                     see(&path, &page::site_path(&key, &list, Some(refreshed(&outcomes.await))))
                 }))
             }
@@ -126,11 +131,11 @@ impl Routes {
         key: &str,
         request: &Request,
         identity: Identity,
-    ) -> Result<Reply, Response> {
+    ) -> Result<HandlerOutput, Response> {
         let (desk, store, layout) = (self.desk.clone(), self.store.clone(), self.layout(request, identity));
         let key = self.site_of_page(&store.snapshot(), key, request, identity)?.key.clone();
         let wanted = PageRequest { after: request.parameter("after"), limit: actions::USERS };
-        Ok(Reply::later(async move {
+        Ok(HandlerOutput::later(async move {
             let is_first = wanted.after.is_none();
             let users = actions::users(&desk, &key, wanted).await;
             let snapshot = store.snapshot();

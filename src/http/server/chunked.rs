@@ -1,8 +1,8 @@
-//! A body in chunks (RFC 9112, 7.1), decoded as it arrives.
+//! Decodes a chunked request body (RFC 9112, 7.1) as it arrives.
 //!
-//! Proxies send one where they do not know its length. Extensions of chunks and trailer fields are read and dropped.
+//! Proxies send one if they do not know its length. Chunk extensions and trailer fields are discarded.
 
-use super::head::{HeadError, refuse};
+use super::error::HttpError;
 use super::limits::MAX_BODY;
 
 /// Longest line with a chunk's size and its extensions, in bytes. No known client sends extensions.
@@ -11,91 +11,92 @@ const MAX_SIZE_LINE: usize = 256;
 /// Most bytes of trailer fields.
 const MAX_TRAILER: usize = 1024;
 
-/// A body on its way.
+/// A body of which a part has arrived.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
-    /// What is decoded so far, at most [`MAX_BODY`] bytes.
+    /// The part decoded so far, at most [`MAX_BODY`] bytes.
     pub(super) body: Vec<u8>,
-    next: Next,
+    next: NextElement,
     /// Bytes of trailer fields so far.
-    trailer: usize,
+    trailer_length: usize,
 }
 
-/// What comes next.
+/// The element that comes next.
 #[derive(Debug, Default)]
-enum Next {
+enum NextElement {
     #[default]
     Size,
-    /// So many bytes of a chunk.
+    /// The remaining bytes of a chunk.
     Data(usize),
     /// The line break after a chunk.
     DataEnd,
     Trailer,
-    Nothing,
+    End,
 }
 
 impl Chunked {
-    /// Takes what it can from the front of `buffer`, and returns whether the body is complete.
+    /// Decodes and removes the complete elements at the front of `buffer`. Returns whether the body is complete.
     ///
     /// # Errors
     ///
-    /// When this is no chunked body, or a limit is exceeded.
-    pub(super) fn take(&mut self, buffer: &mut Vec<u8>) -> Result<bool, HeadError> {
+    /// If this is not a chunked body, or a limit is exceeded.
+    pub(super) fn decode(&mut self, buffer: &mut Vec<u8>) -> Result<bool, HttpError> {
         let mut used = 0;
         while let Some(count) = self.step(&buffer[used..])? {
             used += count;
         }
         buffer.drain(..used);
-        Ok(matches!(self.next, Next::Nothing))
+        Ok(matches!(self.next, NextElement::End))
     }
 
-    /// Takes one element from the front of `bytes` and returns its length; `None` where it is not complete yet, or
-    /// nothing more comes.
-    fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+    /// Decodes the element at the front of `bytes` and returns its length; `None` if it is incomplete, or the body is
+    /// complete.
+    fn step(&mut self, bytes: &[u8]) -> Result<Option<usize>, HttpError> {
         match self.next {
-            Next::Size => {
+            NextElement::Size => {
                 let Some(line) = line(bytes, MAX_SIZE_LINE)? else { return Ok(None) };
                 let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
                 let size = size(digits)?;
                 if size > MAX_BODY - self.body.len() {
-                    return Err(refuse(413, "the body is over 64 KiB"));
+                    return Err(HttpError::new(413, "The body exceeds 64 KiB."));
                 }
-                self.next = if size == 0 { Next::Trailer } else { Next::Data(size) };
+                self.next = if size == 0 { NextElement::Trailer } else { NextElement::Data(size) };
                 Ok(Some(line.len() + 2))
             }
-            Next::Data(left) => {
+            NextElement::Data(left) => {
                 let count = left.min(bytes.len());
                 self.body.extend_from_slice(&bytes[..count]);
-                self.next = if count == left { Next::DataEnd } else { Next::Data(left - count) };
+                self.next =
+                    if count == left { NextElement::DataEnd } else { NextElement::Data(left - count) };
                 Ok((count > 0).then_some(count))
             }
-            Next::DataEnd => match bytes {
+            NextElement::DataEnd => match bytes {
                 [b'\r', b'\n', ..] => {
-                    self.next = Next::Size;
+                    self.next = NextElement::Size;
                     Ok(Some(2))
                 }
                 [] | [b'\r'] => Ok(None),
-                _ => Err(refuse(400, "a chunk is longer than its size")),
+                _ => Err(HttpError::new(400, "A chunk is longer than its size.")),
             },
-            Next::Trailer => {
+            NextElement::Trailer => {
                 let Some(line) = line(bytes, MAX_TRAILER)? else { return Ok(None) };
-                self.trailer += line.len() + 2;
-                if self.trailer > MAX_TRAILER {
-                    return Err(refuse(431, "the trailer fields are over 1 KiB"));
+                self.trailer_length += line.len() + 2;
+                if self.trailer_length > MAX_TRAILER {
+                    return Err(HttpError::new(431, "The trailer fields exceed 1 KiB."));
                 }
                 if line.is_empty() {
-                    self.next = Next::Nothing;
+                    self.next = NextElement::End;
                 }
                 Ok(Some(line.len() + 2))
             }
-            Next::Nothing => Ok(None),
+            NextElement::End => Ok(None),
         }
     }
 }
 
-/// The first line without its line break, which must be CR LF; `None` where it is not complete yet.
-fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HeadError> {
-    let malformed = || refuse(400, "a line between chunks is too long or does not end in CR LF");
+/// The first line without its line break, which must be CR LF; `None` if it is incomplete.
+fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HttpError> {
+    let malformed = || HttpError::new(400, "A line between chunks is too long or does not end in CR LF.");
     match bytes.iter().take(most).position(|&byte| byte == b'\n') {
         Some(end) => bytes[..end].strip_suffix(b"\r").map(Some).ok_or_else(malformed),
         None if bytes.len() >= most => Err(malformed()),
@@ -104,35 +105,35 @@ fn line(bytes: &[u8], most: usize) -> Result<Option<&[u8]>, HeadError> {
 }
 
 /// A chunk's size: hexadecimal digits and nothing else.
-fn size(digits: &[u8]) -> Result<usize, HeadError> {
+fn size(digits: &[u8]) -> Result<usize, HttpError> {
     let text = str::from_utf8(digits).unwrap_or_default();
     let is_hex = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_hex {
-        return Err(refuse(400, "a chunk's size is no hexadecimal number"));
+        return Err(HttpError::new(400, "The size of a chunk is not a hexadecimal number."));
     }
-    // Only digits, so what does not fit is too large a number.
-    usize::from_str_radix(text, 16).map_err(|_| refuse(413, "the body is over 64 KiB"))
+    // Only digits: if it does not parse, the number is too large.
+    usize::from_str_radix(text, 16).map_err(|_| HttpError::new(413, "The body exceeds 64 KiB."))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A body and what is left over, or the status of the refusal. `None` where the body is not complete.
+    /// A body and the bytes after it, or the status of the error. `None` if the body is incomplete.
     type Decoded = Result<Option<(Vec<u8>, Vec<u8>)>, u16>;
 
-    /// Decodes what comes in pieces of this size.
+    /// Decodes bytes that arrive in pieces of this size.
     fn decode(bytes: &[u8], piece: usize) -> Decoded {
         let (mut chunked, mut buffer, mut is_done) = (Chunked::default(), Vec::new(), false);
         for piece in bytes.chunks(piece) {
             buffer.extend_from_slice(piece);
-            is_done = is_done || chunked.take(&mut buffer).map_err(|refusal| refusal.status)?;
+            is_done = is_done || chunked.decode(&mut buffer).map_err(|error| error.status)?;
         }
         Ok(is_done.then_some((chunked.body, buffer)))
     }
 
     #[test]
-    fn bodies_are_decoded_however_they_are_cut() {
+    fn bodies_are_decoded_from_pieces_of_any_size() {
         for (bytes, body, rest) in [
             ("0\r\n\r\n", "", ""),
             ("5\r\nhello\r\n0\r\n\r\nGET", "hello", "GET"),
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn each_prefix_of_a_body_needs_more() {
+    fn a_prefix_of_a_body_is_incomplete() {
         let whole = b"5;x\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n";
         for length in 0..whole.len() {
             assert_eq!(decode(&whole[..length], 1000), Ok(None), "{length} bytes");
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_refused() {
+    fn malformed_or_too_long_bodies_are_errors() {
         let long = "1;".to_string() + &"x".repeat(MAX_SIZE_LINE);
         let trailer = "0\r\n".to_string() + &"A: b\r\n".repeat(MAX_TRAILER / 6 + 1);
         let many = "8000\r\n".to_string() + &"x".repeat(0x8000) + "\r\n8001\r\n";

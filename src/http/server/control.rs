@@ -1,4 +1,4 @@
-//! What a gate is told to do otherwise while it serves. Connections that are in stay as they are.
+//! Changes a running server: its listener, size, certificate and trusted proxies. Open connections stay open.
 
 use async_net::TcpListener;
 use smol::channel::{self, Receiver, Sender};
@@ -6,77 +6,69 @@ use smol::future::pending;
 
 use crate::config::{Https, Network};
 
-/// Gives a gate its orders. Without one left, it goes on as it was told last.
+/// Changes a server. Without a handle left, the server goes on as it is.
 #[derive(Debug, Clone)]
 pub struct ServerHandle(Sender<ControlMessage>);
 
-/// The orders on their way to a gate.
+/// The server's end of a [`ServerHandle`].
 #[derive(Debug)]
 pub struct ControlMessages(Receiver<ControlMessage>);
 
 #[derive(Debug)]
 pub(super) enum ControlMessage {
-    /// Take clients from this listener, and from no other.
     Listen(TcpListener),
-    /// Take none, and leave the address to others. The sender is dropped once that is done.
+    /// Closes the listener. The sender is dropped once that is done.
     Release(Sender<()>),
-    /// Have room for so many connections.
     Resize(usize),
-    /// Speak HTTPS with this certificate, or with none HTTP.
     Secure(Option<Https>),
-    /// Trust the proxies in these networks.
     Trust(Vec<Network>),
 }
 
-/// A keeper, and what the gate is to be given.
+/// A handle, and the argument of [`serve`](super::serve) that it controls.
 #[must_use]
 pub fn control_channel() -> (ServerHandle, ControlMessages) {
-    // Orders are as rare as changes of a file.
+    // Unbounded, because messages are as rare as changes of a file.
     let (sender, receiver) = channel::unbounded();
     (ServerHandle(sender), ControlMessages(receiver))
 }
 
 impl ServerHandle {
-    /// Takes new clients from `listener`, and from no other any more.
+    /// Accepts new clients from `listener` only.
     pub fn listen(&self, listener: TcpListener) {
-        self.order(ControlMessage::Listen(listener));
+        self.send(ControlMessage::Listen(listener));
     }
 
-    /// Closes the listener; done once its address can be bound by another.
+    /// Closes the listener; done once its address can be bound again.
     pub async fn release(&self) {
         let (released, wait) = channel::bounded::<()>(1);
-        self.order(ControlMessage::Release(released));
+        self.send(ControlMessage::Release(released));
         // The end of the channel is the answer.
         let _ = wait.recv().await;
     }
 
-    /// Has room for so many connections. Where more are in, those that can best be spared are closed.
+    /// Changes the number of connections. If more are open, the least valuable ones are closed.
     pub fn resize(&self, max_connections: usize) {
-        self.order(ControlMessage::Resize(max_connections));
+        self.send(ControlMessage::Resize(max_connections));
     }
 
-    /// Gives new clients this certificate, or with none serves them without TLS.
+    /// Serves new clients over HTTPS with this certificate, or without one over HTTP.
     pub fn secure(&self, https: Option<Https>) {
-        self.order(ControlMessage::Secure(https));
+        self.send(ControlMessage::Secure(https));
     }
 
     /// Trusts the proxies in these networks, and no others, from the next request on.
     pub fn trust(&self, proxies: Vec<Network>) {
-        self.order(ControlMessage::Trust(proxies));
+        self.send(ControlMessage::Trust(proxies));
     }
 
-    fn order(&self, order: ControlMessage) {
-        // A gate that is gone has nothing to do any more.
-        let _ = self.0.try_send(order);
+    fn send(&self, message: ControlMessage) {
+        // A server that has ended needs no change.
+        let _ = self.0.try_send(message);
     }
 }
 
 impl ControlMessages {
     pub(super) async fn next(&self) -> ControlMessage {
-        match self.0.recv().await {
-            Ok(order) => order,
-            // Nobody is left who could give one.
-            Err(_) => pending().await,
-        }
+        if let Ok(message) = self.0.recv().await { message } else { pending().await }
     }
 }

@@ -1,4 +1,4 @@
-//! Reading with an end: by a deadline, and up to a size.
+//! Reading with a deadline and a size limit.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,26 +9,25 @@ use smol::Timer;
 use smol::future::or;
 use smol::io::AsyncRead;
 
-/// Bytes taken by one read, from the stack: a connection that is silent has no buffer.
+/// Most bytes of one read. They are read to the stack, so a silent connection has no buffer.
 pub(super) const CHUNK: usize = 4 * 1024;
 
-/// What `future` gives, if it does so by `deadline`.
+/// The output of `future`, or `None` at `deadline`.
 ///
-/// The clock is looked at first: a stream that always has something is always ready, and
-/// the timer would never have its turn.
+/// The clock is checked first: a stream that always has data is always ready, so the timer would never be polled.
 pub(super) async fn within<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
     if Instant::now() >= deadline {
         return None;
     }
-    let late = async {
+    let timeout = async {
         Timer::at(deadline).await;
         None
     };
-    or(async { Some(future.await) }, late).await
+    or(async { Some(future.await) }, timeout).await
 }
 
-/// Appends what one read gives, so that `buffer` is at most `most` bytes long;
-/// their count, which is 0 at the end of the stream or when there is no room.
+/// Appends the bytes of one read to `buffer`, up to a length of `most`. Returns their number, which is 0 at the end of the
+/// stream or if there is no room.
 pub(super) async fn read_more<R>(stream: &mut R, buffer: &mut Vec<u8>, most: usize) -> io::Result<usize>
 where
     R: AsyncRead + Unpin,

@@ -1,8 +1,8 @@
-//! Steps of TLS handshakes, run by one thread of their own.
+//! The thread that runs the steps of TLS handshakes, fair by network.
 //!
 //! A step may cost a signature: with an RSA key several milliseconds, which anybody can request by replaying a recorded
-//! hello. So no step runs on the server's thread, and steps wait in one queue for each network: the thread takes one from
-//! each network in turn, and first from a network that had none.
+//! `ClientHello`. So no step runs on the server's thread, and each network has a queue of its own: the thread takes one step
+//! from each network in turn, beginning with networks that had none.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -13,40 +13,40 @@ use std::time::{Duration, Instant};
 /// Most steps that wait. Each holds 10 KB and a descriptor, even if its client has disconnected meanwhile.
 const MAX_WAITING: usize = 256;
 
-/// Most steps of one network that wait: whoever shares its address with an attacker waits for as many signatures.
+/// Most steps of one network that wait. A client that shares its address with an attacker waits for as many signatures.
 const MAX_WAITING_OF_ONE: usize = 64;
 
-/// Stack of the thread, in bytes: rustls and ring nest little; only what is touched becomes memory.
+/// Stack of the thread, in bytes: rustls and ring nest little. Only what is touched becomes memory.
 const STACK: usize = 512 * 1024;
 
 /// Least time between two log lines about steps that were dropped.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
-/// A part of a handshake that waits for nothing but the processor.
+/// A part of a handshake that needs only the CPU.
 pub(super) type HandshakeStep = Box<dyn FnOnce() + Send>;
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
+static QUEUE: Mutex<HandshakeQueue> = Mutex::new(HandshakeQueue::new());
 
 /// Notified when a step was added.
 static ADDED: Condvar = Condvar::new();
 
-struct Queue {
-    /// Those with steps that wait, the next one first. One that has no more keeps its place for a round: otherwise it
-    /// would be first again with its next step.
+struct HandshakeQueue {
+    /// The networks with their steps, the next one first. A network without steps stays for a round: otherwise its next
+    /// step would be first again.
     networks: VecDeque<(IpAddr, VecDeque<HandshakeStep>)>,
-    /// How many at the front have not had their turn yet.
+    /// How many networks at the front have not had their turn yet.
     fresh: usize,
-    /// Steps of them all.
+    /// The number of all steps.
     waiting: usize,
     /// When dropped steps were last logged.
     warned: Option<Instant>,
 }
 
-/// Has a step run. If there are too many, one of the network with the most is dropped instead.
+/// Queues a step. If too many wait, the oldest of the network with the most is dropped.
 ///
 /// # Panics
 ///
-/// When the system has no thread left for the first step. The program then restarts, and waits before it does so again.
+/// If the system can't start the thread, at the first step. The program then restarts, with a growing delay.
 pub(super) fn submit(network: IpAddr, step: HandshakeStep) {
     start();
     let mut queue = lock();
@@ -58,32 +58,32 @@ pub(super) fn submit(network: IpAddr, step: HandshakeStep) {
     drop(queue);
     ADDED.notify_one();
     if warns {
-        log::warn!("TLS handshakes are refused: there are more than this machine can sign. Use an ECDSA key");
+        log::warn!("msg=\"TLS handshakes are dropped: more than this machine can sign. Use an ECDSA key\"");
     }
 }
 
-impl Queue {
+impl HandshakeQueue {
     const fn new() -> Self {
         Self { networks: VecDeque::new(), fresh: 0, waiting: 0, warned: None }
     }
 
-    /// Adds a step, and returns the one that is dropped for it.
+    /// Adds a step. Returns the one that is dropped for it.
     fn add(&mut self, network: IpAddr, step: HandshakeStep) -> Option<HandshakeStep> {
-        let place = self.networks.iter().position(|(waiting, _)| *waiting == network).unwrap_or_else(|| {
+        let index = self.networks.iter().position(|(waiting, _)| *waiting == network).unwrap_or_else(|| {
             self.networks.insert(self.fresh, (network, VecDeque::new()));
             self.fresh += 1;
             self.fresh - 1
         });
-        self.networks[place].1.push_back(step);
+        self.networks[index].1.push_back(step);
         self.waiting += 1;
-        let longest = if self.networks[place].1.len() > MAX_WAITING_OF_ONE {
-            place
+        let longest = if self.networks[index].1.len() > MAX_WAITING_OF_ONE {
+            index
         } else if self.waiting > MAX_WAITING {
-            (0..self.networks.len()).max_by_key(|place| self.networks[*place].1.len())?
+            (0..self.networks.len()).max_by_key(|index| self.networks[*index].1.len())?
         } else {
             return None;
         };
-        // The oldest: its client is the first to give up.
+        // The oldest, whose client is the first to give up.
         let dropped = self.networks[longest].1.pop_front();
         self.waiting -= 1;
         if self.networks[longest].1.is_empty() {
@@ -108,16 +108,16 @@ impl Queue {
     }
 }
 
-fn lock() -> MutexGuard<'static, Queue> {
+fn lock() -> MutexGuard<'static, HandshakeQueue> {
     QUEUE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the thread, the first time.
+/// Starts the thread at the first call.
 fn start() {
     static THREAD: Once = Once::new();
     THREAD.call_once(|| {
         if let Err(error) = thread::Builder::new().name("handshakes".into()).stack_size(STACK).spawn(run) {
-            panic!("no thread for handshakes: {error}");
+            panic!("can't start the thread for TLS handshakes: {error}");
         }
     });
 }
@@ -143,15 +143,15 @@ mod tests {
 
     use super::*;
 
-    /// A queue of steps, each of a network and with a number, and what it runs.
+    /// A queue of numbered steps, and those that have run, each with its network.
     struct Running {
-        queue: Queue,
+        queue: HandshakeQueue,
         ran: Arc<Mutex<Vec<(u32, usize)>>>,
     }
 
     impl Running {
         fn new() -> Self {
-            Self { queue: Queue::new(), ran: Arc::default() }
+            Self { queue: HandshakeQueue::new(), ran: Arc::default() }
         }
 
         fn add(&mut self, steps: impl IntoIterator<Item = (u32, usize)>) {
@@ -167,7 +167,7 @@ mod tests {
             (0..count).map_while(|_| self.queue.next()).for_each(|step| step());
         }
 
-        fn all(mut self) -> Vec<(u32, usize)> {
+        fn run_all(mut self) -> Vec<(u32, usize)> {
             self.run(usize::MAX);
             assert_eq!((self.queue.waiting, self.queue.fresh, self.queue.networks.len()), (0, 0, 0));
             let ran = self.ran.lock().unwrap();
@@ -175,20 +175,20 @@ mod tests {
         }
     }
 
-    fn runs(steps: impl IntoIterator<Item = (u32, usize)>) -> Vec<(u32, usize)> {
+    fn run_order(steps: impl IntoIterator<Item = (u32, usize)>) -> Vec<(u32, usize)> {
         let mut running = Running::new();
         running.add(steps);
-        running.all()
+        running.run_all()
     }
 
     #[test]
-    fn networks_take_turns_and_each_in_its_order() {
+    fn networks_take_turns_and_each_runs_its_steps_in_order() {
         let steps = [(1, 0), (1, 1), (1, 2), (2, 3), (2, 4), (3, 5)];
-        assert_eq!(runs(steps), [(1, 0), (2, 3), (3, 5), (1, 1), (2, 4), (1, 2)]);
+        assert_eq!(run_order(steps), [(1, 0), (2, 3), (3, 5), (1, 1), (2, 4), (1, 2)]);
     }
 
     #[test]
-    fn a_network_that_had_no_step_is_next_and_once_only() {
+    fn a_network_without_earlier_steps_is_next_and_once_only() {
         let mut running = Running::new();
         running.add([(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]);
         running.run(3);
@@ -196,26 +196,29 @@ mod tests {
         running.run(2);
         running.add([(3, 1)]);
         let expected = [(1, 0), (2, 0), (1, 1), (3, 0), (4, 0), (2, 1), (1, 2), (3, 1)];
-        assert_eq!(running.all(), expected);
+        assert_eq!(running.run_all(), expected);
         // However many there are, and each served at once.
         let mut running = Running::new();
         for network in 0..2000 {
             running.add([(network, 0)]);
             running.run(1);
         }
-        assert_eq!(running.all().len(), 2000);
+        assert_eq!(running.run_all().len(), 2000);
     }
 
     #[test]
-    fn of_too_many_steps_the_oldest_of_the_network_with_the_most_is_dropped() {
+    fn if_too_many_steps_wait_the_oldest_of_the_network_with_the_most_is_dropped() {
         let of_one = |network: u32, count: usize| (0..count).map(move |number| (network, number));
-        assert_eq!(runs(of_one(1, 200)), of_one(1, 200).skip(200 - MAX_WAITING_OF_ONE).collect::<Vec<_>>());
+        assert_eq!(
+            run_order(of_one(1, 200)),
+            of_one(1, 200).skip(200 - MAX_WAITING_OF_ONE).collect::<Vec<_>>()
+        );
         // Ten networks with 64 each, and after them one with two.
-        let ran = runs((1..=10).flat_map(|network| of_one(network, 64)).chain(of_one(99, 2)));
+        let ran = run_order((1..=10).flat_map(|network| of_one(network, 64)).chain(of_one(99, 2)));
         assert_eq!(ran.len(), MAX_WAITING);
         assert_eq!(ran.iter().filter(|(network, _)| *network == 99).count(), 2);
         assert!(ran.iter().position(|step| *step == (99, 1)).unwrap() < 22, "{ran:?}");
         // More networks than steps may wait.
-        assert_eq!(runs((0..1000).map(|network| (network, 0))).len(), MAX_WAITING);
+        assert_eq!(run_order((0..1000).map(|network| (network, 0))).len(), MAX_WAITING);
     }
 }

@@ -1,11 +1,11 @@
-//! The head of a request: which ones are accepted, and what is understood of them.
+//! Parses and validates the head of a request (RFC 9112).
 //!
-//! Two programs that read one head differently are how requests get smuggled, so whatever is ambiguous is refused.
+//! Request smuggling needs two programs that interpret one head differently, so an ambiguous head is an error.
 
-use std::mem;
+use std::net::IpAddr;
 
+use super::error::HttpError;
 use super::limits::MAX_BODY;
-use super::proxies::ClientAddress;
 use crate::http::message::{Field, Method, Request};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
@@ -14,168 +14,142 @@ const MAX_FIELDS: usize = 64;
 /// Longest host name with a port: 253 bytes of name and `:65535`, rounded up.
 const MAX_HOST: usize = 260;
 
-/// Why a request gets no further: the status and what to tell the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct HeadError {
-    pub(super) status: u16,
-    pub(super) detail: &'static str,
-}
-
-/// A refusal with this status.
-pub(super) const fn refuse(status: u16, detail: &'static str) -> HeadError {
-    HeadError { status, detail }
-}
-
 /// How the end of a body is found (RFC 9112, 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes, at most [`MAX_BODY`].
+    /// By its length in bytes, at most [`MAX_BODY`].
     Length(usize),
-    /// Chunks, see [`super::chunked`].
+    /// By the last chunk, see [`super::chunked`].
     Chunked,
 }
 
-/// A head that was understood.
+/// A valid head.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) method: Method,
+    /// The request without its body, from the peer of the connection.
+    pub(super) request: Request,
     /// The method's name, for the log.
-    name: String,
-    /// The path and the query: ASCII, begins with `/`.
-    target: String,
-    /// The values of [`Field::ALL`], each moved to the request by [`Head::request`].
-    fields: [Option<String>; Field::ALL.len()],
-    /// How the end of the body is found.
+    method_name: String,
     pub(super) framing: Framing,
-    /// Whether the client wants to go on after this request.
+    /// Whether the connection stays open after this request (RFC 9112, 9.3).
     pub(super) keep_alive: bool,
-    /// Whether the client waits for a `100 Continue` before it sends the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
-    /// The values of `X-Forwarded-For`, separated by commas; empty if there is none. Not to be believed unless it
-    /// comes from a trusted proxy.
+    /// The values of `X-Forwarded-For`, separated by commas; empty if there is none. Only a trusted proxy's may be used.
     pub(super) forwarded_for: String,
-    /// The same of `X-Forwarded-Proto`.
+    /// The same for `X-Forwarded-Proto`.
     pub(super) forwarded_proto: String,
 }
 
 impl Head {
-    /// Method and path for the log, without the query, where secrets may be.
+    /// Method and path for the log. The query may have secrets.
     pub(super) fn summary(&self) -> String {
-        let path = self.target.split('?').next().unwrap_or_default();
-        [&self.name, path].join(" ")
-    }
-
-    /// The request from this client, with no body yet. The head keeps no header fields.
-    pub(super) fn request(&mut self, client: ClientAddress) -> Request {
-        let mut request = Request::new(self.method, &self.target, client.address);
-        request.is_https = client.is_https;
-        request.fields = mem::take(&mut self.fields);
-        request
+        [self.method_name.as_str(), &self.request.path].join(" ")
     }
 }
 
-/// Where the first head in `buffer` ends, if it does: after its empty line. Only
-/// the bytes from `seen` on are new since the last call.
-pub(super) fn end(buffer: &[u8], seen: usize) -> Option<usize> {
-    // An empty line may have begun up to two bytes before what is new. A lone LF
-    // counts here so that it is refused at once, not waited out.
-    (seen.saturating_sub(2)..buffer.len()).find_map(|at| match buffer[at..] {
+/// Where the first head in `buffer` ends, after its empty line, if it is complete. The bytes before `searched` were
+/// searched before.
+pub(super) fn end(buffer: &[u8], searched: usize) -> Option<usize> {
+    // An empty line may begin up to two bytes before the new ones. A lone LF counts, so that its error is sent at once and
+    // not after a timeout.
+    (searched.saturating_sub(2)..buffer.len()).find_map(|at| match buffer[at..] {
         [b'\n', b'\n', ..] => Some(at + 2),
         [b'\n', b'\r', b'\n', ..] => Some(at + 3),
         _ => None,
     })
 }
 
-/// Reads a whole head, up to and with its empty line.
-pub(super) fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
+/// Parses a complete head, including its empty line.
+pub(super) fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, HttpError> {
     if bytes.split(|&b| b == b'\n').rev().skip(1).any(|line| line.last() != Some(&b'\r')) {
-        return Err(refuse(400, "each line of the head must end in CR LF"));
+        return Err(HttpError::new(400, "Each line of the head must end in CR LF."));
     }
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut request = httparse::Request::new(&mut fields);
-    match request.parse(bytes) {
+    let mut parsed = httparse::Request::new(&mut fields);
+    match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        Ok(_) => return Err(refuse(400, "the head is no HTTP request")),
-        Err(error) => return Err(not_parsed(error, bytes)),
+        Ok(_) => return Err(HttpError::new(400, "The head is not a valid HTTP request.")),
+        Err(error) => return Err(parse_error(error, bytes)),
     }
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
-        return Err(refuse(400, "the request line is not whole"));
+    let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
+        return Err(HttpError::new(400, "The request line is incomplete."));
     };
     if !target.is_ascii() {
-        return Err(refuse(400, "the target has bytes that must be percent-encoded"));
+        return Err(HttpError::new(400, "The request target has bytes that must be percent-encoded."));
     }
-    let fields = Fields(request.headers);
+    let fields = HeaderFields(parsed.headers);
 
     let (authority, target) = split_target(target)?;
-    let named = fields.single("Host", "the request names more than one Host")?;
-    if named.is_none() && minor == 1 {
-        return Err(refuse(400, "the request names no Host"));
+    let host = fields.single("Host", "The request has more than one Host.")?;
+    if host.is_none() && minor == 1 {
+        return Err(HttpError::new(400, "The request has no Host."));
     }
-    let named = named.map(ascii);
-    if [authority, named.as_deref()].into_iter().flatten().any(|host| !is_host(host)) {
-        return Err(refuse(400, "the Host is no host name or address"));
+    let host = host.map(ascii);
+    if [authority, host.as_deref()].into_iter().flatten().any(|host| !is_host(host)) {
+        return Err(HttpError::new(400, "The Host is not a host name or address."));
     }
     let framing = fields.framing(minor)?;
-    let expects_continue = match fields.single("Expect", "the request has more than one Expect")? {
+    let expects_continue = match fields.single("Expect", "The request has more than one Expect.")? {
         None => false,
         Some(value) if value.eq_ignore_ascii_case(b"100-continue") => minor == 1,
-        Some(_) => return Err(refuse(417, "only 100-continue can be expected")),
+        Some(_) => return Err(HttpError::new(417, "The only supported Expect is 100-continue.")),
     };
 
-    let mut values: [Option<String>; Field::ALL.len()] = Default::default();
-    for field in Field::ALL {
-        values[field as usize] = match (field, authority) {
+    let mut request = Request::new(Method::from_name(method), target, peer);
+    for (field, name) in Field::ALL {
+        request.fields[field as usize] = match (field, authority) {
             (Field::Host, Some(authority)) => Some(authority.to_owned()),
-            (Field::Host, None) => named.clone(),
-            _ => fields.joined(field)?,
+            (Field::Host, None) => host.clone(),
+            _ => fields.joined(name, field.joined_by())?,
         };
     }
     Ok(Head {
-        method: Method::from_name(method),
-        name: method.to_owned(),
-        target: target.to_owned(),
-        fields: values,
+        request,
+        method_name: method.to_owned(),
         framing,
         keep_alive: fields.keep_alive(minor),
         expects_continue,
-        forwarded_for: fields.list("X-Forwarded-For"),
-        forwarded_proto: fields.list("X-Forwarded-Proto"),
+        forwarded_for: fields.joined("X-Forwarded-For", Some(","))?.unwrap_or_default(),
+        forwarded_proto: fields.joined("X-Forwarded-Proto", Some(","))?.unwrap_or_default(),
     })
 }
 
-fn not_parsed(error: httparse::Error, bytes: &[u8]) -> HeadError {
+fn parse_error(error: httparse::Error, bytes: &[u8]) -> HttpError {
     match error {
-        httparse::Error::TooManyHeaders => refuse(431, "the request has more than 64 header fields"),
+        httparse::Error::TooManyHeaders => HttpError::new(431, "The request has more than 64 header fields."),
         httparse::Error::Version if bytes.windows(6).any(|six| six == b" HTTP/") => {
-            refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+            HttpError::new(505, "Only HTTP/1.0 and HTTP/1.1 are supported.")
         }
-        httparse::Error::HeaderName => refuse(400, "a header field's name is not well formed"),
-        httparse::Error::HeaderValue => refuse(400, "a header field's value has a control character"),
-        _ => refuse(400, "the head is no HTTP request"),
+        httparse::Error::HeaderName => HttpError::new(400, "The name of a header field is malformed."),
+        httparse::Error::HeaderValue => {
+            HttpError::new(400, "The value of a header field has a control character.")
+        }
+        _ => HttpError::new(400, "The head is not a valid HTTP request."),
     }
 }
 
-/// The authority, where the target has one, and the path with its query.
-fn split_target(target: &str) -> Result<(Option<&str>, &str), HeadError> {
+/// The authority of the target, if it has one, and the path with its query.
+fn split_target(target: &str) -> Result<(Option<&str>, &str), HttpError> {
     if target.starts_with('/') {
         return Ok((None, target));
     }
-    // The absolute form (RFC 9112, 3.2.2) must be understood though only proxies are sent it.
+    // A server must accept the absolute form (RFC 9112, 3.2.2), although only proxies receive it.
     let after = |scheme: &str| {
         target.split_at_checked(scheme.len()).filter(|(start, _)| start.eq_ignore_ascii_case(scheme))
     };
     let Some((_, rest)) = after("http://").or_else(|| after("https://")) else {
-        return Err(refuse(400, "the target must be a path"));
+        return Err(HttpError::new(400, "The request target must be a path."));
     };
     match rest.find(['/', '?']) {
         None => Ok((Some(rest), "/")),
         Some(at) if rest[at..].starts_with('/') => Ok((Some(&rest[..at]), &rest[at..])),
-        Some(_) => Err(refuse(400, "the target has a query and no path")),
+        Some(_) => Err(HttpError::new(400, "The request target has a query but no path.")),
     }
 }
 
-/// Whether it could be a host with or without a port, and nothing that a log, a
-/// page or a comparison of origins could mistake for more.
+/// Whether it has only characters of a host with or without a port: nothing that a log, a page or a comparison of origins
+/// could misinterpret.
 fn is_host(text: &str) -> bool {
     text.len() <= MAX_HOST
         && text
@@ -183,69 +157,69 @@ fn is_host(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
 }
 
-/// A value as ASCII. Cookies are shared by all ports of a host, so another
-/// program's may come along with any bytes in them: no reason to refuse the request.
+/// A value as ASCII, with `?` for other bytes. Cookies are shared by all ports of a host, so those of another program may
+/// have any bytes: that is no reason for an error.
 fn ascii(value: &[u8]) -> String {
     value.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '?' }).collect()
 }
 
-struct Fields<'h>(&'h [httparse::Header<'h>]);
+struct HeaderFields<'h>(&'h [httparse::Header<'h>]);
 
-impl<'h> Fields<'h> {
+impl<'h> HeaderFields<'h> {
     fn all(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
         self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
     }
 
-    fn single(&self, name: &'static str, detail: &'static str) -> Result<Option<&'h [u8]>, HeadError> {
+    fn single(&self, name: &str, detail: &'static str) -> Result<Option<&'h [u8]>, HttpError> {
         let mut values = self.all(name);
         let first = values.next();
-        if values.next().is_some() { Err(refuse(400, detail)) } else { Ok(first) }
+        if values.next().is_some() { Err(HttpError::new(400, detail)) } else { Ok(first) }
     }
 
-    fn joined(&self, field: Field) -> Result<Option<String>, HeadError> {
-        let Some(separator) = field.joined_by() else {
-            let value = self.single(field.name(), "a header field that must stand once stands twice")?;
+    /// The value of a field, or its values with this separator if the field may be repeated.
+    fn joined(&self, name: &str, separator: Option<&str>) -> Result<Option<String>, HttpError> {
+        let Some(separator) = separator else {
+            let value = self.single(name, "A header field that must not be repeated is repeated.")?;
             return Ok(value.map(ascii));
         };
-        let values: Vec<_> = self.all(field.name()).map(ascii).collect();
+        let values: Vec<_> = self.all(name).map(ascii).collect();
         Ok((!values.is_empty()).then(|| values.join(separator)))
     }
 
-    /// All values of a field, separated by commas (RFC 9110, 5.3).
-    fn list(&self, name: &str) -> String {
-        self.all(name).map(ascii).collect::<Vec<_>>().join(",")
-    }
-
-    fn framing(&self, minor: u8) -> Result<Framing, HeadError> {
-        let length = self.single("Content-Length", "the request has more than one Content-Length")?;
+    fn framing(&self, minor: u8) -> Result<Framing, HttpError> {
+        let length = self.single("Content-Length", "The request has more than one Content-Length.")?;
         let mut encodings = self.all("Transfer-Encoding");
         if let Some(encoding) = encodings.next() {
-            // HTTP/1.0 has no chunks: a proxy of that age would have read the body to another end.
+            // HTTP/1.0 has no chunks: a proxy for it would find another end of the body.
             let is_chunked =
                 encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none() && minor == 1;
             return match length {
-                Some(_) => Err(refuse(400, "the request has both Content-Length and Transfer-Encoding")),
+                Some(_) => {
+                    Err(HttpError::new(400, "The request has both Content-Length and Transfer-Encoding."))
+                }
                 None if is_chunked => Ok(Framing::Chunked),
-                None => Err(refuse(501, "the only Transfer-Encoding is chunked, in HTTP/1.1")),
+                None => {
+                    Err(HttpError::new(501, "The only supported Transfer-Encoding is chunked, in HTTP/1.1."))
+                }
             };
         }
         let Some(digits) = length else { return Ok(Framing::Length(0)) };
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-            return Err(refuse(400, "the Content-Length is no number"));
+            return Err(HttpError::new(400, "The Content-Length is not a number."));
         }
-        // Only digits, so what does not parse is too large a number.
+        // Only digits: if it does not parse, the number is too large.
         match ascii(digits).parse() {
             Ok(length) if length <= MAX_BODY => Ok(Framing::Length(length)),
-            _ => Err(refuse(413, "the body is over 64 KiB")),
+            _ => Err(HttpError::new(413, "The body exceeds 64 KiB.")),
         }
     }
 
     fn keep_alive(&self, minor: u8) -> bool {
-        let says = |option: &str| {
+        let has = |option: &str| {
             self.all("Connection")
                 .flat_map(|value| value.split(|&b| b == b','))
-                .any(|said| said.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
+                .any(|value| value.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
         };
-        !says("close") && (minor == 1 || says("keep-alive"))
+        !has("close") && (minor == 1 || has("keep-alive"))
     }
 }

@@ -1,46 +1,42 @@
-//! What a client may send, and how long it may take.
+//! The size and time limits of requests and responses.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use smol::lock::Semaphore;
-
-use super::proxies::TrustedProxies;
 use crate::timings::Timings;
 
-/// Longest head of a request, in bytes. What browsers send with a few cookies is under 2 KiB; single sign-on in front
-/// of the agent adds cookies of 8 KiB and more.
+/// Longest head of a request, in bytes. A browser with a few cookies sends less than 2 KiB; single sign-on in front of the
+/// agent adds cookies of 8 KiB and more.
 pub const MAX_HEAD: usize = 16 * 1024;
 
-/// Longest body of a request, in bytes. The largest that is wanted is a few hundred.
+/// Longest body of a request, in bytes. The largest that the agent needs is a few hundred.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// Longest body of an answer, in bytes: metrics of a thousand sites, and as much again.
+/// Longest body of a response, in bytes: twice the metrics of a thousand sites.
 pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// What a client may take its time for, and how many there may be.
+/// The limits that depend on the configuration, on memory, and on [`Timings`].
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections at once, at least 1. One address (or IPv6 /64) has three
     /// quarters of them at most, though never fewer than 32.
     pub max_connections: usize,
-    /// Bytes of answers that clients have not read yet, over all connections. Past it the answer that has been held for
-    /// longest is dropped, with its connection.
+    /// Bytes of responses that clients have not read yet, over all connections. Beyond it the connection is closed whose
+    /// response has been held for longest.
     pub unread: usize,
-    /// `Timings::client_head`, and so on.
+    /// [`Timings::client_head`].
     pub head: Duration,
-    /// See there.
+    /// [`Timings::client_body`].
     pub body: Duration,
-    /// See there.
+    /// [`Timings::client_write`].
     pub write: Duration,
-    /// See there.
+    /// [`Timings::client_idle`].
     pub idle: Duration,
-    /// See there.
+    /// [`Timings::client_answer`].
     pub answer: Duration,
 }
 
 impl Limits {
-    /// So many connections, each with these times. Unread answers may take as much as the longest one.
+    /// The limits for so many connections. Unread responses may take as much as the longest one.
     #[must_use]
     pub fn new(max_connections: usize, timings: &Timings) -> Self {
         Self {
@@ -59,15 +55,4 @@ impl Default for Limits {
     fn default() -> Self {
         Self::new(512, &Timings::default())
     }
-}
-
-/// What all connections of one gate share.
-#[derive(Debug, Clone)]
-pub(super) struct Gate {
-    pub(super) limits: Limits,
-    /// A place for each body over the small size.
-    pub(super) large_bodies: Arc<Semaphore>,
-    /// A place for each head over the small size.
-    pub(super) large_heads: Arc<Semaphore>,
-    pub(super) proxies: Arc<TrustedProxies>,
 }

@@ -1,19 +1,19 @@
-//! A response as the bytes that go to the client. `tiny_http` writes the head.
+//! Serialises a response. `tiny_http` writes the head.
 
 use std::io;
 
 use tiny_http::{HTTPVersion, Header, StatusCode};
 
-use crate::http::message::{Method, Response};
+use super::error::HttpError;
+use crate::http::message::{Method, Response, problem};
 
-/// Longest body that is sent together with its head, in bytes. A larger one is not copied for that: it takes several
-/// segments anyway.
+/// Longest body that is copied to its head, to be sent with it, in bytes. A longer one takes several segments anyway.
 const MAX_JOINED: usize = 16 * 1024;
 
 /// Room for the status line and for the fields that `tiny_http` and [`ResponseBytes::set_connection`] add, in bytes.
 const HEAD_ROOM: usize = 256;
 
-/// A response that is ready to be sent, or the head of one.
+/// A serialised response, or the head of one.
 #[derive(Debug)]
 pub(super) struct ResponseBytes {
     pub(super) status: u16,
@@ -33,13 +33,19 @@ impl ResponseBytes {
         if matches!(response.status, 204 | 304) {
             bytes.remove_length();
         } else if method == Method::Head {
-            // The length is that of the body which GET has.
+            // The head states the length of the body that GET has (RFC 9110, 9.3.2).
         } else if response.body.len() <= MAX_JOINED {
             bytes.first.extend(response.body);
         } else {
             bytes.rest = response.body;
         }
         bytes
+    }
+
+    /// The response for an error of the server itself (RFC 9457).
+    pub(super) fn error(error: HttpError, method: Method) -> Self {
+        let title = StatusCode(error.status).default_reason_phrase();
+        Self::new(problem(error.status, title, error.detail), method)
     }
 
     /// The head of a response whose body ends with the connection.
@@ -50,7 +56,7 @@ impl ResponseBytes {
     }
 
     fn head(response: &Response) -> Self {
-        // No field is left out: the names are ours, and `or_internal_error` has checked the values.
+        // All fields are valid: the names are constants, and `or_internal_error` has checked the values.
         let fields = response.fields().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
         let length = Some(response.body.len());
         let head = tiny_http::Response::new(
@@ -63,13 +69,13 @@ impl ResponseBytes {
         let joined = if response.body.len() <= MAX_JOINED { response.body.len() } else { 0 };
         let room = response.fields().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         let mut first = Vec::with_capacity(HEAD_ROOM + room + joined);
-        // A Vec takes everything, so this cannot fail. The threshold makes the head state a length, however long.
+        // Writing to a Vec can't fail. The threshold prevents chunks, however long the body is.
         let _ =
             head.with_chunked_threshold(usize::MAX).raw_print(&mut first, HTTPVersion(1, 1), &[], true, None);
         Self { status: response.status, head: first.len(), first, rest: Vec::new() }
     }
 
-    /// States whether the connection stays open, which only the connection knows.
+    /// Adds the field `Connection`, which only the connection knows and `tiny_http` refuses.
     pub(super) fn set_connection(&mut self, keep_alive: bool) {
         let field: &[u8] = if keep_alive { b"Connection: keep-alive\r\n" } else { b"Connection: close\r\n" };
         // Before the empty line.
@@ -78,13 +84,13 @@ impl ResponseBytes {
         self.head += field.len();
     }
 
-    /// The number of all bytes.
+    /// The length in bytes, with the head.
     pub(super) fn len(&self) -> usize {
         self.first.len() + self.rest.len()
     }
 
-    /// Removes `Content-Length` from the head. `tiny_http` always states it. With 204 it is not allowed, with 304 it
-    /// would tell a cache that the page is empty, and a stream of events has none.
+    /// Removes `Content-Length` from the head, which `tiny_http` always writes. With 204 it is not allowed (RFC 9110, 8.6),
+    /// with 304 a cache would take the page for empty, and a stream of events has no length.
     fn remove_length(&mut self) {
         let name = b"Content-Length:";
         let lines = self.first.split_inclusive(|&byte| byte == b'\n');

@@ -1,4 +1,4 @@
-//! Trusted proxies: whose `X-Forwarded-For` and `X-Forwarded-Proto` are used, and which client they name.
+//! Trusted proxies: their `X-Forwarded-For` and `X-Forwarded-Proto` name the client of a request and its scheme.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::config::Network;
 
-/// Most addresses of one `X-Forwarded-For` that are looked at, from the right: more than a request passes proxies.
+/// Most addresses of one `X-Forwarded-For` that are checked, from the right: more than there are proxies in a row.
 const MAX_FORWARDED: usize = 16;
 
 /// Whether the log has reported a proxy that is not trusted.
@@ -18,16 +18,16 @@ pub(super) struct TrustedProxies {
     networks: RwLock<Vec<Network>>,
 }
 
-/// Whom a request is from.
+/// The client of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct ClientAddress {
     pub(super) address: IpAddr,
-    /// Whether it reached the proxy over HTTPS, if a trusted proxy says so or otherwise.
+    /// Whether it reached the proxy over HTTPS, if a trusted proxy states the scheme.
     pub(super) is_https: Option<bool>,
 }
 
 impl TrustedProxies {
-    /// Trusts the proxies in these networks from now on, and no others.
+    /// Trusts the proxies in these networks, and no others.
     pub(super) fn set(&self, networks: Vec<Network>) {
         *self.networks.write().unwrap_or_else(PoisonError::into_inner) = networks;
     }
@@ -37,8 +37,7 @@ impl TrustedProxies {
         networks.iter().any(|network| network.contains(address))
     }
 
-    /// Whom a request is from that came over a connection from `peer`, with the values of `X-Forwarded-For` and
-    /// `X-Forwarded-Proto`.
+    /// The client of a request from `peer` with these values of `X-Forwarded-For` and `X-Forwarded-Proto`.
     pub(super) fn client(&self, peer: IpAddr, forwarded_for: &str, forwarded_proto: &str) -> ClientAddress {
         let is_forwarded = !forwarded_for.is_empty() || !forwarded_proto.is_empty();
         if !is_forwarded || !self.contain(peer) {
@@ -55,8 +54,8 @@ impl TrustedProxies {
     }
 }
 
-/// The client that an `X-Forwarded-For` names: the rightmost address that is no trusted proxy. Anybody can write what
-/// stands left of it. If all are proxies, it is the leftmost. There is none if what it should be is no address.
+/// The client that an `X-Forwarded-For` names: the rightmost address that is not a trusted proxy's. Clients can send
+/// anything left of it. If all are proxies, it is the leftmost. `None` if the entry is not an address.
 fn origin(forwarded_for: &str, is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
     let entries = forwarded_for.rsplit(',').map(str::trim).filter(|entry| !entry.is_empty());
     let mut found = None;
@@ -70,21 +69,21 @@ fn origin(forwarded_for: &str, is_proxy: impl Fn(IpAddr) -> bool) -> Option<IpAd
     found
 }
 
-/// An address, which may have brackets and a port. IPv4 is never mapped IPv6.
+/// An address with or without brackets and a port. IPv4-mapped IPv6 becomes IPv4.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// Whether an `X-Forwarded-Proto` says `https`. If several proxies added to it, the first met the client.
+/// Whether an `X-Forwarded-Proto` is `https`. If several proxies added to it, the first one is the client's.
 fn is_https(forwarded_proto: &str) -> Option<bool> {
     let scheme = forwarded_proto.split(',').next()?.trim();
     let is = |name: &str| scheme.eq_ignore_ascii_case(name);
     (is("https") || is("http")).then(|| is("https"))
 }
 
-/// Whether a proxy of the same owner may have this address: of this host or of a private network.
+/// Whether the address is of this host or of a private network, as that of the operator's own proxy.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
@@ -100,13 +99,15 @@ mod tests {
     fn client(peer: &str, forwarded: &str) -> (String, Option<bool>) {
         let proxies = TrustedProxies::default();
         proxies.set(["10.0.0.0/8", "fd00::/8"].into_iter().filter_map(Network::read).collect());
-        let head = head::parse(format!("GET / HTTP/1.1\r\nHost: a\r\n{forwarded}\r\n").as_bytes()).unwrap();
-        let client = proxies.client(peer.parse().unwrap(), &head.forwarded_for, &head.forwarded_proto);
+        let peer = peer.parse().unwrap();
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{forwarded}\r\n");
+        let head = head::parse(head.as_bytes(), peer).unwrap();
+        let client = proxies.client(peer, &head.forwarded_for, &head.forwarded_proto);
         (client.address.to_string(), client.is_https)
     }
 
     #[test]
-    fn the_rightmost_address_that_is_no_proxy_is_the_client() {
+    fn the_rightmost_address_that_is_not_a_proxy_is_the_client() {
         let many = |first: &str, count| format!("{first}{}", ", 10.0.0.2".repeat(count));
         for (forwarded, expected) in [
             ("192.0.2.1", "192.0.2.1"),
@@ -116,7 +117,7 @@ mod tests {
             ("[2001:db8::1]:4711", "2001:db8::1"),
             ("::ffff:192.0.2.1", "192.0.2.1"),
             ("[::ffff:192.0.2.1]:4711", "192.0.2.1"),
-            // What a client writes itself stands left of what the proxies add.
+            // Proxies append to what the client sends.
             ("198.51.100.9, 192.0.2.1", "192.0.2.1"),
             ("198.51.100.9,192.0.2.1,10.0.0.2 , fd00::2", "192.0.2.1"),
             ("192.0.2.1, ::ffff:10.0.0.2", "192.0.2.1"),
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_is_the_one_that_the_first_proxy_met() {
+    fn the_scheme_is_the_first_one_of_the_list() {
         for (forwarded, expected) in [
             ("https", Some(true)),
             ("HTTPS", Some(true)),
@@ -166,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_believed() {
+    fn forwarded_fields_of_other_peers_are_ignored() {
         let fields = "X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Proto: https\r\n";
         for peer in ["11.0.0.1", "127.0.0.1", "192.0.2.9", "2001:db8::1"] {
             assert_eq!(client(peer, fields), (peer.into(), None));

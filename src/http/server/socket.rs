@@ -1,7 +1,7 @@
 //! The kernel's buffers of a client's socket.
 //!
-//! The kernel keeps what is written to a socket until the client has acknowledged it, and what the client sends until it
-//! is read. By default it lets both grow to some MB for each connection. None of that counts as memory of the agent.
+//! The kernel keeps written bytes until the client has acknowledged them, and received bytes until they are read. By
+//! default it lets both buffers grow to some MB for each connection. None of that counts as memory of the agent.
 
 use std::io;
 use std::net::TcpStream;
@@ -12,8 +12,8 @@ use std::time::Duration;
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use smol::Async;
 
-/// Bytes of answers that the kernel takes ahead of a client. It doubles the number for its own overhead, so up to 64 KiB
-/// are on their way at a time: 200 KB/s over a link with a round trip of 300 ms.
+/// Bytes of responses that the kernel takes ahead of a client. It doubles the number for its own overhead, so up to 64 KiB
+/// are in flight: 200 KB/s over a link with a round trip of 300 ms.
 pub(super) const SEND_BUFFER: usize = 32 * 1024;
 
 /// Bytes that the kernel takes from a client before they are read, doubled in the same way: the longest head twice, the
@@ -25,17 +25,17 @@ const RECEIVE_BUFFER: usize = 32 * 1024;
 /// buffer are in use: with this one, once the client has acknowledged all but 3 KiB with overhead.
 const SMALLEST_BUFFER: usize = 0;
 
-/// Limits the buffers of a connection, or of all that a listener accepts from now on: what clients send before that
-/// must have its limit already.
+/// Limits the buffers of a connection, or of all that a listener accepts from now on: bytes that clients send before they
+/// are accepted must be limited, too.
 pub(super) fn limit_buffers(socket: BorrowedFd) {
     let limited = set_socket_send_buffer_size(socket, SEND_BUFFER)
         .and_then(|()| set_socket_recv_buffer_size(socket, RECEIVE_BUFFER));
     if let Err(error) = limited {
-        log::debug!("a socket keeps its buffers: {error}");
+        log::debug!("msg=\"a socket keeps its default buffers\" error={error:?}");
     }
 }
 
-/// One client's socket.
+/// A client's TCP socket.
 pub(super) struct Socket {
     stream: Arc<Async<TcpStream>>,
     /// Whether the client may not have read all that was written. If so, closing discards the rest: otherwise the
@@ -44,14 +44,21 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// Configures a socket that was just accepted.
     pub(super) fn new(stream: &async_net::TcpStream) -> Self {
-        // One from before the listener had its limits has its own.
+        // Nagle's algorithm would delay the end of a response until the client has acknowledged its beginning: up to
+        // 40 ms.
+        if let Err(error) = stream.set_nodelay(true) {
+            // The client has disconnected, which the first read will report.
+            log::debug!("msg=\"a socket keeps Nagle's delay\" error={error:?}");
+        }
+        // It does not have the listener's limits if it was accepted by the system before these were set.
         limit_buffers(stream.as_fd());
         Self { stream: stream.clone().into(), has_unread: false }
     }
 
     /// Waits until the client has acknowledged what was written, apart from a few KiB at most.
-    pub(super) async fn acknowledged(&self) -> io::Result<()> {
+    pub(super) async fn wait_acknowledged(&self) -> io::Result<()> {
         set_socket_send_buffer_size(&*self.stream, SMALLEST_BUFFER)?;
         self.stream.writable().await?;
         Ok(set_socket_send_buffer_size(&*self.stream, SEND_BUFFER)?)
@@ -63,7 +70,7 @@ impl Drop for Socket {
         if self.has_unread
             && let Err(error) = set_socket_linger(&*self.stream, Some(Duration::ZERO))
         {
-            log::debug!("a connection keeps its unread answer: {error}");
+            log::debug!("msg=\"the kernel keeps an unread response\" error={error:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! TLS to a client: the handshake, and how much may gather here.
+//! TLS with a client: the handshake, and limits of what is buffered.
 //!
-//! A connection that is silent costs 8 KiB more than one without TLS.
+//! A silent connection needs 8 KiB more than one without TLS.
 
 use std::io::{self, IoSlice};
 use std::net::IpAddr;
@@ -19,27 +19,25 @@ use smol::io::{AsyncRead, AsyncWrite};
 
 use super::handshakes;
 
-/// What is spoken inside, as clients ask for it (RFC 7301).
+/// The application protocols (ALPN, RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
-/// Sessions kept for clients to resume, so that a browser's next connections cost no signature:
-/// 40 KiB together.
+/// Sessions kept for resumption, so that a browser's next connections cost no signature: 40 KiB together.
 const SESSIONS: usize = 128;
 
-/// Sessions that a client is offered at each handshake. It uses each once.
+/// Session tickets that a client gets at each handshake. It uses each once.
 const SESSIONS_OFFERED: usize = 1;
 
-/// Most bytes of an answer that are encrypted ahead of what the socket takes, and so the longest
-/// record. Each connection whose client does not read holds as much beside the answer itself.
+/// Most bytes of a response that are encrypted before the socket takes them, and so the longest record. Each connection
+/// whose client does not read holds as much besides the response itself.
 const MAX_UNSENT: usize = 8 * 1024;
 
-/// Most bytes of a hello: a browser's is 2 KiB. rustls alone would gather 64 KiB of it for each
-/// connection that begins.
+/// Most bytes of a `ClientHello`: a browser's is 2 KiB. rustls alone would buffer 64 KiB of it for each new connection.
 const MAX_HELLO: usize = 8 * 1024;
 
-/// Most bytes that may come after it before one comes of what they carry: the end of the handshake,
-/// the longest record and one read more. Else a message of 64 KiB could be begun after the handshake.
-const MAX_UNFRUITFUL: usize = 24 * 1024;
+/// Most bytes received after it without any application data: the end of the handshake, the longest record and one more
+/// read. Otherwise a client could send up to 64 KiB of a handshake message that never ends.
+const MAX_WITHOUT_DATA: usize = 24 * 1024;
 
 /// Settings for an HTTP server with the certificate of `server`.
 pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
@@ -50,58 +48,57 @@ pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
     settings.into()
 }
 
-/// What a client begins with.
-pub(super) enum Opening {
-    /// A handshake, which is done.
-    Secured(Secured),
-    /// Something that looks like HTTP. None of it was taken.
-    Plain(TcpStream),
+/// The first bytes of a client decide this.
+pub(super) enum Accepted {
+    /// The handshake succeeded.
+    Tls(TlsConnection),
+    /// They look like HTTP without TLS, and are still unread.
+    PlainHttp(TcpStream),
 }
 
-/// Waits for a client's first byte, and does the handshake if it is one. The client counts for its network among all
-/// that wait for theirs.
+/// Waits for a client's first byte, and performs the handshake unless it is HTTP. Handshakes are fair by `network`.
 pub(super) async fn accept(
     stream: TcpStream,
     settings: Arc<ServerConfig>,
     network: IpAddr,
-) -> io::Result<Opening> {
+) -> io::Result<Accepted> {
     let mut first = [0];
     if stream.peek(&mut first).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     if first[0].is_ascii_alphabetic() {
-        return Ok(Opening::Plain(stream));
+        return Ok(Accepted::PlainHttp(stream));
     }
-    let arrivals: Arc<Async<std::net::TcpStream>> = stream.clone().into();
+    let readiness: Arc<Async<std::net::TcpStream>> = stream.clone().into();
     let limited = |session: &mut ServerConnection| session.set_buffer_limit(Some(MAX_UNSENT));
-    let socket = Metered { stream, left: MAX_HELLO };
-    // Boxed, or each connection's task would have room for it several times over.
+    let socket = MeteredSocket { stream, left: MAX_HELLO };
+    // Boxed: otherwise each connection's task would have room for it several times.
     let mut handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
     loop {
-        // It waits for nothing else: what it writes is less than an empty send buffer takes.
-        arrivals.readable().await?;
-        let (reply, done) = bounded(1);
+        // It waits for received bytes only: what it writes fits into an empty send buffer.
+        readiness.readable().await?;
+        let (sender, done) = bounded(1);
         let step = move || {
             // The connection may have been closed meanwhile.
-            if !reply.is_closed() {
+            if !sender.is_closed() {
                 let polled = Pin::new(&mut handshake).poll(&mut Context::from_waker(Waker::noop()));
-                let _ = reply.try_send((handshake, polled));
+                let _ = sender.try_send((handshake, polled));
             }
         };
         handshakes::submit(network, Box::new(step));
-        let dropped = |_| io::Error::other("too many handshakes wait");
+        let dropped = |_| io::Error::other("too many handshakes are waiting");
         let (unfinished, polled) = done.recv().await.map_err(dropped)?;
         match polled {
-            Poll::Ready(stream) => return Ok(Opening::Secured(Secured(Box::new(stream?)))),
+            Poll::Ready(stream) => return Ok(Accepted::Tls(TlsConnection(Box::new(stream?)))),
             Poll::Pending => handshake = unfinished,
         }
     }
 }
 
 /// A client's connection after its handshake.
-pub(super) struct Secured(Box<TlsStream<Metered>>);
+pub(super) struct TlsConnection(Box<TlsStream<MeteredSocket>>);
 
-impl AsyncRead for Secured {
+impl AsyncRead for TlsConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context,
@@ -110,13 +107,13 @@ impl AsyncRead for Secured {
         let read = ready!(Pin::new(&mut self.0).poll_read(context, buffer));
         if let Ok(1..) = read {
             let (socket, _) = self.0.get_mut();
-            socket.left = MAX_UNFRUITFUL;
+            socket.left = MAX_WITHOUT_DATA;
         }
         Poll::Ready(read)
     }
 }
 
-impl AsyncWrite for Secured {
+impl AsyncWrite for TlsConnection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }
@@ -130,20 +127,20 @@ impl AsyncWrite for Secured {
     }
 }
 
-/// The socket beneath TLS, which gives so many bytes and no more.
-struct Metered {
+/// The socket below TLS. It fails after `left` received bytes without application data.
+struct MeteredSocket {
     stream: TcpStream,
     left: usize,
 }
 
-impl AsyncRead for Metered {
+impl AsyncRead for MeteredSocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
         if self.left == 0 {
-            return Poll::Ready(Err(io::Error::other("too much came that carries nothing")));
+            return Poll::Ready(Err(io::Error::other("too many bytes without application data")));
         }
         let most = buffer.len().min(self.left);
         let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer[..most]));
@@ -154,15 +151,15 @@ impl AsyncRead for Metered {
     }
 }
 
-impl Metered {
-    /// rustls writes only where something whole has come, such as a hello.
+impl MeteredSocket {
+    /// rustls writes only after it has received a complete message, such as a `ClientHello`.
     fn writing(&mut self) -> Pin<&mut TcpStream> {
-        self.left = MAX_UNFRUITFUL;
+        self.left = MAX_WITHOUT_DATA;
         Pin::new(&mut self.stream)
     }
 }
 
-impl AsyncWrite for Metered {
+impl AsyncWrite for MeteredSocket {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.writing().poll_write(context, bytes)
     }

@@ -8,7 +8,6 @@
 
 use std::io;
 use std::num::NonZero;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,30 +16,36 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::lock::Semaphore;
 
 use super::deadline_io::within;
-use super::head::{HeadError, refuse};
+use super::error::HttpError;
 use super::output::ResponseBytes;
-use crate::http::message::{EventStream, Reply, Request, Response};
+use crate::http::message::{EventStream, HandlerOutput, LaterResponse, Request};
 
 /// Fewest workers: a large page must not delay all small ones.
 const MIN_WORKERS: usize = 2;
 
-/// Most workers. They wait for nothing, so a few keep every core busy.
+/// Most workers. They never wait for I/O, so a few keep every core busy.
 const MAX_WORKERS: usize = 4;
 
 /// Stack of a worker, in bytes: rendering and JSON nest little. Only what is touched becomes memory.
 const WORKER_STACK: usize = 512 * 1024;
 
-/// Most requests waiting for a worker: a thousand pages that all come back when the agent does, twice. Each connection
-/// has one at most, so with the usual 512 connections none is refused.
+/// Most requests waiting for a worker: those of a thousand pages that all reconnect when the agent restarts, twice. Each
+/// connection has at most one, so with the usual 512 connections none is refused.
 const MAX_WAITING: usize = 2048;
 
-/// Most responses that wait for a router. Each holds its connection and 4 KiB of a request at most; longer ones have
+/// Most responses that wait for a router. Each holds its connection and at most 4 KiB of a request; longer bodies have
 /// permits of their own.
 const MAX_LATER: usize = 256;
 
-type Handler = dyn Fn(&Request) -> Reply + Send + Sync;
+const TOO_LATE: HttpError = HttpError::new(504, "The response took too long.");
+const QUEUE_FULL: HttpError = HttpError::new(503, "Too many requests are waiting. Try again in a moment.");
+const TOO_MANY_LATER: HttpError =
+    HttpError::new(503, "Too many requests are waiting for a router. Try again in a moment.");
+const STOPPING: HttpError = HttpError::new(503, "The agent is stopping.");
 
-/// The running workers. They end with the last clone of this handle, after the request that they are at.
+type Handler = dyn Fn(&Request) -> HandlerOutput + Send + Sync;
+
+/// The running workers. They end with the last clone of this handle, after the request that they are processing.
 #[derive(Debug, Clone)]
 pub struct WorkerPool {
     jobs: Sender<Job>,
@@ -52,36 +57,28 @@ pub struct WorkerPool {
 #[derive(Debug)]
 struct Job {
     request: Request,
-    output: Sender<Output>,
+    output: Sender<WorkerOutput>,
 }
 
-/// What a worker makes of a request.
-enum Output {
-    Response(ResponseBytes),
+/// The output of the handler, serialised as far as it is known.
+enum WorkerOutput {
+    /// A response, or with a stream the head before its events.
+    Now(ResponseBytes, Option<EventStream>),
     /// Awaited by the connection, so that no worker waits.
-    Later(Pin<Box<dyn Future<Output = Response> + Send>>),
-    Events(ResponseBytes, EventStream),
-}
-
-/// What goes to the client.
-pub(super) enum WorkerOutput {
-    /// A complete response.
-    Response(ResponseBytes),
-    /// A head, and then the stream.
-    Events(ResponseBytes, EventStream),
+    Later(LaterResponse),
 }
 
 impl WorkerPool {
-    /// Starts the threads. `handler` answers each request and must not wait for anything but the processor; a response
-    /// that has to wait is a [`Reply::Later`].
+    /// Starts the threads. `handler` answers each request and must not wait for I/O: a response that has to wait is a
+    /// [`HandlerOutput::Later`].
     ///
     /// # Errors
     ///
-    /// When the system has no thread left.
+    /// If the system can't start a thread.
     pub fn start<H, R>(handler: H) -> io::Result<Self>
     where
         H: Fn(&Request) -> R + Send + Sync + 'static,
-        R: Into<Reply>,
+        R: Into<HandlerOutput>,
     {
         let (jobs, waiting) = bounded(MAX_WAITING);
         let handler: Arc<Handler> = Arc::new(move |request: &Request| handler(request).into());
@@ -96,38 +93,38 @@ impl WorkerPool {
         Ok(Self { jobs, waiting, later: Arc::new(Semaphore::new(MAX_LATER)) })
     }
 
-    /// Has a complete request answered within `timeout`.
-    pub(super) async fn run(&self, request: Request, timeout: Duration) -> Result<WorkerOutput, HeadError> {
+    /// The response to a complete request, within `timeout`, and its events if it has any.
+    pub(super) async fn run(
+        &self,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<(ResponseBytes, Option<EventStream>), HttpError> {
         let method = request.method;
         let deadline = Instant::now() + timeout;
-        let late = || refuse(504, "the answer took too long");
         let (output, result) = bounded(1);
         if !self.submit(Job { request, output }) {
-            return Err(refuse(503, "too many requests wait to be answered: try again in a moment"));
+            return Err(QUEUE_FULL);
         }
-        let result = within(deadline, result.recv()).await.ok_or_else(late)?;
-        match result.map_err(|_| refuse(503, "the agent is stopping"))? {
-            Output::Response(response) => Ok(WorkerOutput::Response(response)),
-            Output::Events(head, events) => Ok(WorkerOutput::Events(head, events)),
-            Output::Later(response) => {
-                let _permit = self.later.try_acquire().ok_or_else(|| {
-                    refuse(503, "too many requests wait for a router: try again in a moment")
-                })?;
-                let response = within(deadline, response).await.ok_or_else(late)?;
-                Ok(WorkerOutput::Response(ResponseBytes::new(response, method)))
+        let result = within(deadline, result.recv()).await.ok_or(TOO_LATE)?;
+        match result.map_err(|_| STOPPING)? {
+            WorkerOutput::Now(response, events) => Ok((response, events)),
+            WorkerOutput::Later(response) => {
+                let _permit = self.later.try_acquire().ok_or(TOO_MANY_LATER)?;
+                let response = within(deadline, response).await.ok_or(TOO_LATE)?;
+                Ok((ResponseBytes::new(response, method), None))
             }
         }
     }
 
-    /// Appends a job to the queue and returns whether there was room. If there is none, jobs whose clients have gone
-    /// are removed: clients that come and go must not fill the queue for those who stay.
+    /// Appends a job to the queue and returns whether there was room. If there is none, jobs whose clients have
+    /// disconnected are removed: they must not fill the queue for those who stay.
     fn submit(&self, job: Job) -> bool {
         let Err(full) = self.jobs.try_send(job) else { return true };
         for _ in 0..self.waiting.len() {
             if let Ok(job) = self.waiting.try_recv()
                 && !job.output.is_closed()
             {
-                // It has just left room.
+                // There is room: it was just removed.
                 let _ = self.jobs.try_send(job);
             }
         }
@@ -141,12 +138,16 @@ fn work(handler: &Handler, waiting: &Receiver<Job>) {
         if output.is_closed() {
             continue;
         }
-        let made = match handler(&request) {
-            Reply::Now(response) => Output::Response(ResponseBytes::new(response, request.method)),
-            Reply::Later(response) => Output::Later(response),
-            Reply::Events(head, events) => Output::Events(ResponseBytes::unbounded(head), events),
+        let result = match handler(&request) {
+            HandlerOutput::Now(response) => {
+                WorkerOutput::Now(ResponseBytes::new(response, request.method), None)
+            }
+            HandlerOutput::Later(response) => WorkerOutput::Later(response),
+            HandlerOutput::Events(head, events) => {
+                WorkerOutput::Now(ResponseBytes::unbounded(head), Some(events))
+            }
         };
         // The client may have disconnected since.
-        let _ = output.try_send(made);
+        let _ = output.try_send(result);
     }
 }

@@ -210,7 +210,7 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
     for line in [
         "peer=192.0.2.1 msg=\"10 wrong tokens within a minute: further ones are refused",
         "peer=127.0.0.3 msg=\"10 wrong tokens within a minute: further ones are refused",
-        "192.0.2.2 logged in as admin",
+        "action=login by=admin peer=192.0.2.2",
         "action=kick site=awka ",
         " by=admin peer=192.0.2.2 result=removed ",
         "192.0.2.3 refused: 400",

@@ -83,7 +83,7 @@ fn floods_leave_few_lines_and_every_action() {
     running.signal("TERM");
     running.ended(PATIENCE);
     let log = running.err();
-    assert!(log.contains("logged in as viewer"), "{log}");
+    assert!(log.contains("action=login by=viewer"), "{log}");
     let lines = log.lines().count() - before;
     let most = BURST + PER_SECOND * (usize::try_from(elapsed.as_secs()).unwrap() + 1);
     eprintln!("{lines} lines and {dropped} left out in {elapsed:?}");

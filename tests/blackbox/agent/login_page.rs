@@ -104,7 +104,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     }
 
     let log = log(agent);
-    assert_eq!(lines(&log, "127.0.0.1 logged in as admin"), 1, "{log}");
+    assert_eq!(lines(&log, "action=login by=admin peer=127.0.0.1"), 1, "{log}");
     assert_eq!(lines(&log, "peer=127.0.0.1 msg=\"a wrong token\""), 1, "{log}");
     let id = cookies.rsplit_once('=').unwrap().1;
     for secret in ["mistyped", "admin-token-01234", id] {
@@ -132,7 +132,7 @@ fn a_viewer_logs_in_to_figures_only() {
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
     let kept = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
     assert_eq!(kept.status, 401);
-    assert_eq!(lines(&log(agent), "127.0.0.1 logged in as viewer"), 1);
+    assert_eq!(lines(&log(agent), "action=login by=viewer peer=127.0.0.1"), 1);
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn viewers_who_log_in_end_no_session_of_the_admin() {
     assert!(is_open(&agent, &mut logged_in(&agent, HERE, VIEW)));
     assert!(!is_open(&agent, &mut early), "of 256 viewers the one unused for longest goes first");
     // Logins beyond a rate are no lines.
-    let lines = agent.running.err().matches("127.0.0.1 logged in as viewer").count();
+    let lines = agent.running.err().matches("action=login by=viewer peer=127.0.0.1").count();
     assert!((1..=16).contains(&lines), "{lines}");
 }
 

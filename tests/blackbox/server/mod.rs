@@ -1,6 +1,6 @@
-//! The HTTP front from outside: real sockets, on a port of the system's choice.
+//! The HTTP server over real sockets, on ports that the system chooses.
 
-mod orders;
+mod control;
 mod tls;
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
 use phsweb_agent::http::server::{self, Limits, MAX_BODY, MAX_HEAD, ServerHandle, WorkerPool};
-use phsweb_agent::http::{self, Field, Method, Reply, Request, Response};
+use phsweb_agent::http::{self, Field, HandlerOutput, Method, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// More than the buffers of both sockets hold.
 const BIG: usize = 7 * 1024 * 1024;
@@ -42,10 +42,10 @@ fn workers() -> WorkerPool {
     WORKERS.get_or_init(|| WorkerPool::start(route).unwrap()).clone()
 }
 
-/// A gate that serves until it is stopped or dropped.
+/// A server that runs until it is dropped.
 struct Served {
     address: SocketAddr,
-    keeper: ServerHandle,
+    handle: ServerHandle,
     stop: Option<smol::channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,13 +61,13 @@ impl Served {
 
     fn start(listener: TcpListener, workers: WorkerPool, limits: Limits, https: Option<Https>) -> Self {
         let (stop, stopped) = smol::channel::bounded::<()>(1);
-        let (keeper, orders) = server::control_channel();
+        let (handle, control) = server::control_channel();
         let address = listener.local_addr().unwrap();
         let thread = thread::spawn(move || {
             smol::block_on(async {
                 let listener = listener.try_into().unwrap();
                 let serving = async {
-                    server::serve(listener, workers, limits, https, orders).await;
+                    server::serve(listener, workers, limits, https, control).await;
                 };
                 let stopped = async {
                     // Ends when the sender is dropped.
@@ -76,7 +76,7 @@ impl Served {
                 smol::future::or(serving, stopped).await;
             });
         });
-        Self { address, keeper, stop: Some(stop), thread: Some(thread) }
+        Self { address, handle, stop: Some(stop), thread: Some(thread) }
     }
 
     fn connect(&self) -> Client {
@@ -117,7 +117,7 @@ struct Answer {
 
 impl Client {
     fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self(BufReader::new(stream))
     }
 }
@@ -141,7 +141,7 @@ impl<S: Read + Write> Client<S> {
         (status, head)
     }
 
-    /// The next line, unless it is closed before.
+    /// The next line; `None` if the connection is closed before.
     fn line(&mut self) -> Option<String> {
         let mut line = String::new();
         self.0.read_line(&mut line).ok().filter(|count| *count > 0)?;
@@ -155,7 +155,7 @@ impl<S: Read + Write> Client<S> {
         Answer { status, head, body: String::from_utf8(body).unwrap() }
     }
 
-    /// Waits for the gate to close; what came before that.
+    /// Everything until the server closes the connection.
     fn rest(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         match self.0.read_to_end(&mut rest) {
@@ -188,7 +188,7 @@ fn each_request_gets_its_status() {
     let served = Served::new(Limits::default());
     let long = "x".repeat(MAX_HEAD);
     for (request, status) in [
-        // What is well formed.
+        // Well formed.
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", 200),
         ("GET / HTTP/1.1\r\nhOST:a\r\n\r\n", 200),
         ("GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", 200),
@@ -203,9 +203,9 @@ fn each_request_gets_its_status() {
         ),
         ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", 200),
         ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        // As single sign-on in front of the agent makes it.
+        // With the cookies of single sign-on in front of the agent.
         (&format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: sso={}\r\n\r\n", "c".repeat(15 * 1024)), 200),
-        // What is not.
+        // Malformed.
         ("GET /\r\n\r\n", 400),
         ("\r\n\r\n\r\n", 400),
         ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", 400),
@@ -225,14 +225,14 @@ fn each_request_gets_its_status() {
         ("GET / HTTP/1.1\r\nHost: a\r\nnothing\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", 400),
         ("\x16\x03\x01\x02", 400),
-        // Where it goes, and who asks, must be said once.
+        // The host and the credentials must not be repeated or ambiguous.
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
         ("GET http://a@b/ HTTP/1.1\r\nHost: a\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: x\r\nAuthorization: y\r\n\r\n", 400),
-        // How long it is, too.
+        // Nor may the length of the body.
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nhi", 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nhi", 400),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nh", 400),
@@ -260,7 +260,7 @@ fn each_request_gets_its_status() {
         (&format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(64)), 431),
         ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
-        // What goes wrong further in.
+        // Responses that can't be sent.
         ("GET /too-big HTTP/1.1\r\nHost: a\r\n\r\n", 500),
         ("GET /bad-field HTTP/1.1\r\nHost: a\r\n\r\n", 500),
         ("GET /bad-status HTTP/1.1\r\nHost: a\r\n\r\n", 500),
@@ -276,7 +276,7 @@ fn each_request_gets_its_status() {
             assert_eq!(problem["type"], "about:blank", "{request:?}");
         }
         if status >= 400 && status != 405 && status != 500 {
-            // What follows such a request is unknown, so nothing more is read as one.
+            // The end of such a request is unknown, so no further request is read.
             assert_eq!(field(&answer.head, "Connection"), Some("close"), "{request:?}");
             assert_eq!(client.rest(), b"", "{request:?}");
         } else {
@@ -286,7 +286,7 @@ fn each_request_gets_its_status() {
 }
 
 #[test]
-fn requests_come_cut_anywhere_and_pipelined() {
+fn requests_are_read_from_any_pieces_and_pipelined() {
     let served = Served::new(Limits::default());
     let requests = [&get("/one?a=b"), &post(5), "hello", &get("/two"), &post(0), &get("/last")].concat();
     let expected = ["/one a=b", "5 bytes for /p", "/two ", "0 bytes for /p", "/last "];
@@ -306,9 +306,9 @@ fn requests_come_cut_anywhere_and_pipelined() {
 }
 
 #[test]
-fn a_connection_lasts_as_long_as_both_want() {
+fn a_connection_is_kept_alive_if_the_request_allows_it() {
     let served = Served::new(Limits::default());
-    for (request, lasts) in [
+    for (request, is_kept) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: te, Close\r\n\r\n", false),
@@ -318,8 +318,8 @@ fn a_connection_lasts_as_long_as_both_want() {
         let mut client = served.connect();
         client.send(request);
         let answer = client.answer();
-        assert_eq!(field(&answer.head, "Connection"), Some(if lasts { "keep-alive" } else { "close" }));
-        if lasts {
+        assert_eq!(field(&answer.head, "Connection"), Some(if is_kept { "keep-alive" } else { "close" }));
+        if is_kept {
             assert_eq!(client.get("/again").body, "/again ", "{request:?}");
         } else {
             assert_eq!(client.rest(), b"", "{request:?}");
@@ -328,7 +328,7 @@ fn a_connection_lasts_as_long_as_both_want() {
 }
 
 #[test]
-fn bodies_are_left_out_where_http_has_none() {
+fn responses_to_head_and_with_304_have_no_body() {
     let served = Served::new(Limits::default());
     let mut client = served.connect();
     client.send("HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -341,7 +341,7 @@ fn bodies_are_left_out_where_http_has_none() {
 }
 
 #[test]
-fn a_body_that_waits_is_asked_for() {
+fn a_body_is_requested_with_100_continue() {
     let served = Served::new(Limits::default());
     let mut client = served.connect();
     let expecting = |length: usize| post(length).replace("Host", "Expect: 100-continue\r\nHost");
@@ -349,32 +349,32 @@ fn a_body_that_waits_is_asked_for() {
     assert_eq!(client.head().0, 100);
     client.send("hello");
     assert_eq!(client.answer().body, "5 bytes for /p");
-    // One that would be refused is not.
+    // Unless it is too long.
     client.send(expecting(MAX_BODY + 1));
     assert_eq!(client.answer().status, 413);
 }
 
 #[test]
-fn the_route_sees_only_what_is_meant_for_it() {
+fn the_handler_gets_the_peer_and_the_known_fields() {
     let served = Served::new(Limits::default());
     let ask = |path: &str, fields: &[u8]| {
         served
             .ask([format!("GET {path} HTTP/1.1\r\nHost: a:1\r\n").as_bytes(), fields, b"\r\n"].concat())
             .body
     };
-    assert_eq!(ask("/peer", b"Gate-Peer: 10.0.0.1\r\nGate-Secret: x\r\n"), "127.0.0.1");
+    assert_eq!(ask("/peer", b"X-Real-IP: 10.0.0.1\r\nX-Secret: x\r\n"), "127.0.0.1");
     assert_eq!(ask("/cookie", b"Cookie: a=1\r\nCookie: b=\xff; c=3\r\n"), "a=1; b=?; c=3");
     assert_eq!(ask("/host", b""), "a:1");
     assert_eq!(ask("http://b:2/host", b""), "b:2");
 }
 
 #[test]
-fn a_large_body_is_taken_up_to_the_limit_and_a_larger_one_told() {
+fn a_body_up_to_the_limit_is_read_and_a_longer_one_gets_413() {
     let served = Served::new(Limits::default());
     let answer = served.ask([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat());
     assert_eq!(answer.body, format!("{MAX_BODY} bytes for /p"));
-    // All of it is sent before the answer is read, so a plain close would be a
-    // reset, which takes the answer away on some systems.
+    // All of it is sent before the response is read, so a plain close would be a reset, which discards the response on
+    // some systems.
     let mut client = served.connect();
     client.send([post(2 * MAX_BODY).as_bytes(), &zeros(2 * MAX_BODY)].concat());
     assert_eq!(client.answer().status, 413);
@@ -382,30 +382,30 @@ fn a_large_body_is_taken_up_to_the_limit_and_a_larger_one_told() {
 }
 
 #[test]
-fn an_endless_head_is_cut_off() {
+fn a_connection_with_an_endless_head_is_closed() {
     let served = Served::new(Limits::default());
     let mut client = served.connect();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n");
     let mut sent = 0;
-    // The gate reads on for a little after its answer, and then no more.
+    // The server reads a little more after its response, and then closes.
     let ended = loop {
         match client.0.get_mut().write(&[b'x'; 16 * 1024]) {
             Ok(count) => sent += count,
             Err(error) => break error.kind(),
         }
-        assert!(sent < 64 * 1024 * 1024, "{sent} bytes of head were taken");
+        assert!(sent < 64 * 1024 * 1024, "{sent} bytes of head were read");
     };
     assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended:?}");
     assert_eq!(served.ask(get("/")).status, 200);
 }
 
 #[test]
-fn who_is_slow_is_told_or_closed() {
+fn slow_requests_get_408_and_silent_connections_are_closed() {
     let short = Duration::from_millis(200);
     let limits = Limits { head: short, body: short, idle: short, ..Limits::default() };
     let served = Served::new(limits);
 
-    // Progress does not help: it is the whole head that has a deadline.
+    // The deadline is for the complete head, whatever the progress.
     let mut client = served.connect();
     let mut drip = client.0.get_ref().try_clone().unwrap();
     client.send("GET / HTTP/1.1\r\nHost: a\r\nA: ");
@@ -416,12 +416,12 @@ fn who_is_slow_is_told_or_closed() {
     });
     let began = Instant::now();
     assert_eq!(client.answer().status, 408);
-    assert!(began.elapsed() < PATIENCE / 2);
+    assert!(began.elapsed() < TIMEOUT / 2);
     drop(client);
     dripping.join().unwrap();
 
     assert_eq!(served.ask(post(5) + "hell").status, 408);
-    // Who has begun nothing is told nothing: a browser keeps spare connections.
+    // A connection without a request is closed without a response: browsers keep spare ones.
     assert_eq!(served.connect().rest(), b"");
     let mut client = served.connect();
     client.get("/");
@@ -434,9 +434,9 @@ fn who_is_slow_is_told_or_closed() {
 }
 
 #[test]
-fn readers_that_stall_hold_no_worker() {
-    // None of them is cut off before the other gives up.
-    let served = Served::new(Limits { write: 2 * PATIENCE, ..Limits::default() });
+fn clients_that_do_not_read_occupy_no_worker() {
+    // None of them is closed before the last client times out.
+    let served = Served::new(Limits { write: 2 * TIMEOUT, ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
@@ -445,15 +445,15 @@ fn readers_that_stall_hold_no_worker() {
 }
 
 #[test]
-fn readers_that_stall_are_cut_off() {
+fn connections_of_clients_that_do_not_read_are_closed() {
     let served = Served::new(Limits { write: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
     }
-    // Their answers have begun by the time that a later one is there.
+    // Their responses have begun before a later one is complete.
     assert_eq!(served.ask(get("/")).status, 200);
-    // Nothing can be awaited here: reading would be the progress that must lack.
+    // No condition can be awaited here: reading would be progress.
     thread::sleep(Duration::from_secs(1));
     for client in &mut stalled {
         assert!(client.rest().len() < BIG);
@@ -463,18 +463,18 @@ fn readers_that_stall_are_cut_off() {
 }
 
 #[test]
-fn answers_not_read_are_held_up_to_a_limit() {
+fn unread_responses_are_held_up_to_a_limit() {
     let served = Served::new(Limits::default());
     let mut stalled = served.connect();
     stalled.send(get("/big"));
     stalled.head();
-    // The two do not fit: who has been reading for longer goes.
+    // Both exceed the limit: the connection that has been reading for longer is closed.
     assert_eq!(served.ask(get("/big")).body.len(), BIG);
     assert!(stalled.rest().len() < BIG);
 }
 
 #[test]
-fn large_bodies_are_held_up_to_a_limit() {
+fn large_bodies_are_read_up_to_a_limit() {
     let served = Served::new(Limits::default());
     let expecting = post(MAX_BODY).replace("Host", "Expect: 100-continue\r\nHost");
     let mut uploads: Vec<_> = (0..32).map(|_| served.connect()).collect();
@@ -492,7 +492,7 @@ fn large_bodies_are_held_up_to_a_limit() {
 }
 
 #[test]
-fn half_open_connections_make_room() {
+fn half_open_connections_are_evicted_first() {
     let served = Served::new(Limits { max_connections: 8, ..Limits::default() });
     let mut kept = served.connect();
     assert_eq!(kept.get("/").status, 200);
@@ -504,7 +504,7 @@ fn half_open_connections_make_room() {
         })
         .collect();
     assert_eq!(served.ask(get("/")).status, 200);
-    // The oldest went, the newest are there, and so is the one that had a request.
+    // The oldest are closed. The newest are open, and so is the one that had a request.
     for client in &mut half_open[..12] {
         assert_eq!(client.rest(), b"");
     }
@@ -515,7 +515,7 @@ fn half_open_connections_make_room() {
 }
 
 #[test]
-fn of_idle_connections_the_longest_idle_makes_room() {
+fn the_connection_idle_for_longest_is_evicted() {
     let served = Served::new(Limits { max_connections: 4, ..Limits::default() });
     let mut clients: Vec<_> = (0..4).map(|_| served.connect()).collect();
     for client in &mut clients {
@@ -528,7 +528,7 @@ fn of_idle_connections_the_longest_idle_makes_room() {
 }
 
 #[test]
-fn one_address_cannot_take_every_place() {
+fn one_address_cannot_use_all_connections() {
     let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
     let other = Ipv4Addr::new(127, 0, 0, 2);
     let mut few: Vec<_> = (0..4).map(|_| served.connect_from(other)).collect();
@@ -540,7 +540,7 @@ fn one_address_cannot_take_every_place() {
 }
 
 #[test]
-fn all_addresses_share_the_places() {
+fn all_addresses_share_the_connections() {
     let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
     let mut clients = Vec::new();
     for host in [2, 3] {
@@ -556,7 +556,7 @@ fn all_addresses_share_the_places() {
 }
 
 #[test]
-fn a_flood_of_connections_spares_a_client_that_takes_longer_to_ask() {
+fn a_flood_of_connections_spares_a_client_with_a_long_round_trip() {
     let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
     let mut other = 0;
     let mut is_answered = || {
@@ -568,9 +568,9 @@ fn a_flood_of_connections_spares_a_client_that_takes_longer_to_ask() {
                 served.connect_from(Ipv4Addr::new(127, 0, 1, other))
             })
             .collect();
-        // The last of these is in: those before have been let in, too.
+        // The last of these is admitted, so all before it were, too.
         assert_eq!(served.ask(get("/")).status, 200);
-        // A client that takes longer than a second is not new any more. This machine may be busy.
+        // After a second the client is no longer new. This machine may be busy.
         let in_time = began.elapsed() < Duration::from_millis(900);
         let _ = far.0.get_mut().write_all(get("/").as_bytes());
         let answered = far.line().is_some_and(|line| line.starts_with("HTTP/1.1 200 "));
@@ -581,7 +581,7 @@ fn a_flood_of_connections_spares_a_client_that_takes_longer_to_ask() {
     assert_eq!(answered, Some(true));
 }
 
-/// A route that waits until it is let go.
+/// A handler that blocks until it is released.
 #[derive(Default)]
 struct Held {
     released: Mutex<bool>,
@@ -602,8 +602,8 @@ impl Held {
 }
 
 #[test]
-fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
-    // As many as the pool lets wait.
+fn responses_that_wait_for_a_router_are_limited_and_delay_no_page() {
+    // The limit of the pool.
     const WAITING: usize = 256;
     let (release, released) = smol::channel::bounded::<()>(1);
     let (begin, waiting) = mpsc::channel();
@@ -612,7 +612,7 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
             return route(request).into();
         }
         let (begin, released) = (begin.clone(), released.clone());
-        Reply::later(async move {
+        HandlerOutput::later(async move {
             begin.send(()).unwrap();
             // Ends when the sender is dropped.
             let _ = released.recv().await;
@@ -623,7 +623,7 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
     let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
     for client in &mut clients {
         client.send(post(0));
-        waiting.recv_timeout(PATIENCE).unwrap();
+        waiting.recv_timeout(TIMEOUT).unwrap();
     }
     let refused = served.ask(post(0));
     assert_eq!((refused.status, waiting.try_recv().is_err()), (503, true), "{}", refused.body);
@@ -637,22 +637,22 @@ fn answers_that_wait_for_a_router_are_few_and_hold_up_no_page() {
             "{}",
             answer.head
         );
-        // It can be asked again over the same connection.
+        // The connection is kept alive.
         assert_eq!(client.get("/a").status, 200);
     }
 }
 
 #[test]
-fn a_later_answer_that_fails_or_does_not_come_is_told() {
+fn a_later_response_that_fails_or_times_out_is_an_error() {
     let workers = WorkerPool::start(|request| match request.path.as_str() {
-        "/bad" => Reply::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
-        "/never" => Reply::later(smol::future::pending()),
+        "/bad" => HandlerOutput::later(async { Response::new(200, "text/plain", "").with("X", "a\r\nB: c") }),
+        "/never" => HandlerOutput::later(smol::future::pending()),
         _ => route(request).into(),
     });
     let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
     let served = Served::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
     for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
-        // More often than answers may wait: each gives its place back.
+        // More often than responses may wait: each returns its permit.
         for _ in 0..if path == "/never" { 3 } else { 300 } {
             assert_eq!(served.ask(get(path)).status, status, "{path}");
         }
@@ -660,7 +660,7 @@ fn a_later_answer_that_fails_or_does_not_come_is_told() {
 }
 
 #[test]
-fn an_answer_that_does_not_come_is_not_waited_for() {
+fn a_response_that_takes_too_long_is_discarded() {
     let held = Arc::new(Held::default());
     let holding = Arc::clone(&held);
     let workers = WorkerPool::start(move |_| holding.hold()).unwrap();
@@ -669,7 +669,7 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
     for _ in 0..4 {
         assert_eq!(served.ask(get("/")).status, 504);
     }
-    // The late answers are nobody's; they must not reach the next that asks.
+    // Late responses must not reach the next client.
     held.release();
     assert_eq!(served.ask(get("/")).body, "held");
     let mut client = served.connect();
@@ -679,7 +679,7 @@ fn an_answer_that_does_not_come_is_not_waited_for() {
 }
 
 #[test]
-fn a_gate_that_is_dropped_closes_everything_and_another_takes_its_place() {
+fn a_dropped_server_closes_everything_and_frees_its_address() {
     let served = Served::new(Limits::default());
     let address = served.address;
     let (mut idle, mut half_open) = (served.connect(), served.connect());
@@ -696,13 +696,13 @@ fn a_gate_that_is_dropped_closes_everything_and_another_takes_its_place() {
 }
 
 /// Set in the process that has few descriptors.
-const FEW_DESCRIPTORS: &str = "GATE_TEST_FEW_DESCRIPTORS";
+const FEW_DESCRIPTORS: &str = "SERVER_TEST_FEW_DESCRIPTORS";
 
 #[test]
-fn running_out_of_descriptors_passes() {
+fn the_server_recovers_when_it_runs_out_of_descriptors() {
     if std::env::var_os(FEW_DESCRIPTORS).is_some() {
         // No deadline frees a descriptor in time.
-        let limits = Limits { max_connections: 100_000, head: 10 * PATIENCE, ..Limits::default() };
+        let limits = Limits { max_connections: 100_000, head: 10 * TIMEOUT, ..Limits::default() };
         let served = Served::new(limits);
         eprintln!("serving {}", served.address);
         io::stdin().read_exact(&mut [0]).unwrap();
@@ -711,7 +711,7 @@ fn running_out_of_descriptors_passes() {
     let mut process = Command::new("sh")
         .args([
             "-c",
-            r#"ulimit -n 150; exec "$0" --exact --nocapture server::running_out_of_descriptors_passes"#,
+            r#"ulimit -n 150; exec "$0" --exact --nocapture server::the_server_recovers_when_it_runs_out_of_descriptors"#,
         ])
         .arg(std::env::current_exe().unwrap())
         .env(FEW_DESCRIPTORS, "1")

@@ -1,4 +1,4 @@
-//! HTTPS: the handshake's own limits, the end of a connection, and certificates that change.
+//! HTTPS: the limits of handshakes and the end of connections.
 
 use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,23 +20,23 @@ use phsweb_agent::http::server::{Limits, MAX_BODY, MAX_HEAD};
 use ring::aead;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
-use super::{Answer, BIG, Client, PATIENCE, Served, field, get, post, workers, zeros};
+use super::{Answer, BIG, Client, Served, TIMEOUT, field, get, post, workers, zeros};
 
 pub(super) type Secured = Client<StreamOwned<ClientConnection, TcpStream>>;
 
 pub(super) const BOTH: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
-/// A file of those beside the tests: certificates for localhost and 127.0.0.1, and their keys.
-pub(super) fn kept(name: &str) -> PathBuf {
+/// A test file: certificates for localhost and 127.0.0.1, and their keys.
+pub(super) fn pem(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(format!("{name}.pem"))
 }
 
 fn certificate(name: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_file(kept(&format!("{name}.cert"))).unwrap()
+    CertificateDer::from_pem_file(pem(&format!("{name}.cert"))).unwrap()
 }
 
 fn https() -> Https {
-    Https::load(kept("page.cert"), kept("page.key")).unwrap()
+    Https::load(pem("page.cert"), pem("page.key")).unwrap()
 }
 
 impl Served {
@@ -69,7 +69,7 @@ fn session(config: &Arc<ClientConfig>) -> ClientConnection {
 }
 
 fn secure(session: ClientConnection, stream: TcpStream) -> Secured {
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     Client(BufReader::new(StreamOwned::new(session, stream)))
 }
 
@@ -102,7 +102,7 @@ impl Secured {
         self.session().peer_certificates().unwrap() == [certificate(name)]
     }
 
-    /// Waits for the gate to close, which it must say first.
+    /// Everything until the server closes the connection, which must begin with `close_notify`.
     fn end(&mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
@@ -110,7 +110,7 @@ impl Secured {
     }
 }
 
-/// The first bytes of a handshake, and what is to go on with.
+/// A `ClientHello`, and the session that continues the handshake.
 fn hello() -> (Vec<u8>, ClientConnection) {
     let mut session = session(&client(&BOTH));
     let mut hello = Vec::new();
@@ -119,7 +119,7 @@ fn hello() -> (Vec<u8>, ClientConnection) {
 }
 
 #[test]
-fn http_is_spoken_over_both_versions() {
+fn http_works_over_both_tls_versions() {
     let served = Served::secured(Limits::default());
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let mut client = served.secure_with(&client(&[version]));
@@ -147,7 +147,7 @@ fn http_is_spoken_over_both_versions() {
 }
 
 #[test]
-fn the_protocol_inside_is_agreed_on() {
+fn the_application_protocol_is_negotiated() {
     let served = Served::secured(Limits::default());
     for (offered, agreed) in [
         (&[][..], None),
@@ -166,13 +166,13 @@ fn the_protocol_inside_is_agreed_on() {
 }
 
 #[test]
-fn the_end_is_said() {
+fn connections_end_with_close_notify() {
     let short = Duration::from_millis(300);
-    let served = Served::secured(Limits { head: PATIENCE, idle: short, ..Limits::default() });
+    let served = Served::secured(Limits { head: TIMEOUT, idle: short, ..Limits::default() });
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
-        // Nothing more comes.
+        // The idle timeout ends it.
         &get("/"),
         "nonsense\r\n\r\n",
         &format!("GET /{}", "x".repeat(MAX_HEAD)),
@@ -192,7 +192,7 @@ fn the_end_is_said() {
 }
 
 #[test]
-fn a_client_that_leaves_early_troubles_nobody() {
+fn clients_that_disconnect_early_do_not_affect_others() {
     let served = Served::secured(Limits::default());
     for _ in 0..20 {
         let mut client = served.secure();
@@ -204,7 +204,7 @@ fn a_client_that_leaves_early_troubles_nobody() {
         TcpStream::connect(served.address).unwrap().write_all(&hello).unwrap();
     }
     assert_eq!(served.ask_securely(get("/")).status, 200);
-    // One that takes its leave as it should gets its answer, and the other's leave.
+    // A client that sends `close_notify` gets its response and the server's `close_notify`.
     let mut client = served.secure();
     client.send(get("/"));
     client.0.get_mut().conn.send_close_notify();
@@ -214,14 +214,14 @@ fn a_client_that_leaves_early_troubles_nobody() {
 }
 
 #[test]
-fn readers_that_stall_are_cut_off() {
+fn connections_of_clients_that_do_not_read_are_closed() {
     let served = Served::secured(Limits { write: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.secure()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
     }
     assert_eq!(served.ask_securely(get("/")).status, 200);
-    // Nothing can be awaited here: reading would be the progress that must lack.
+    // No condition can be awaited here: reading would be progress.
     thread::sleep(Duration::from_secs(1));
     for client in &mut stalled {
         let mut rest = Vec::new();
@@ -232,7 +232,7 @@ fn readers_that_stall_are_cut_off() {
     assert_eq!(served.secure().get("/big").body.len(), BIG);
 }
 
-/// A socket that keeps what came over it.
+/// A socket that records what it receives.
 struct Tapped(TcpStream, Vec<u8>);
 
 impl Read for Tapped {
@@ -254,16 +254,16 @@ impl Write for Tapped {
 }
 
 #[test]
-fn answers_go_out_to_the_end_in_pieces() {
+fn long_responses_are_sent_in_short_records() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    // Of each piece the socket takes a part only.
+    // The socket takes only a part of each write.
     set_socket_send_buffer_size(&listener, 4096).unwrap();
     let served = Served::start(listener, workers(), Limits::default(), Some(https()));
     let stream = TcpStream::connect(served.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let tapped = Tapped(stream, Vec::new());
     let mut client = Client(BufReader::new(StreamOwned::new(session(&client(&BOTH)), tapped)));
-    // It stays open: nothing but the answer itself brings the rest of it.
+    // It stays open, so no close flushes the rest.
     assert_eq!(client.get("/big").body.len(), BIG);
 
     let Tapped(_, bytes) = &client.0.get_ref().sock;
@@ -279,7 +279,7 @@ fn answers_go_out_to_the_end_in_pieces() {
 }
 
 #[test]
-fn a_handshake_has_no_more_time_than_a_head() {
+fn handshake_and_first_head_share_one_deadline() {
     let head = Duration::from_secs(2);
     let served = Served::secured(Limits { head, ..Limits::default() });
     let (whole, _) = hello();
@@ -291,7 +291,7 @@ fn a_handshake_has_no_more_time_than_a_head() {
     let began = Instant::now();
     let silent = sent(b"");
     let halfway = sent(&whole[..whole.len() / 2]);
-    // What the gate says to a whole one is not answered.
+    // The server's reply to a complete `ClientHello` is not answered.
     let unanswered = sent(&whole);
     let mut late = sent(b"");
     let mut dripping = sent(b"");
@@ -306,7 +306,7 @@ fn a_handshake_has_no_more_time_than_a_head() {
         }
     });
     thread::sleep(head * 6 / 10);
-    // The time that the handshake took is not to be had again.
+    // The first head gets only the rest of the time.
     let mut late = secure(session(&client(&BOTH)), late.0.get_mut().try_clone().unwrap());
     assert_eq!(late.end(), b"");
     assert!(began.elapsed() < head * 3 / 2, "{:?}", began.elapsed());
@@ -319,7 +319,7 @@ fn a_handshake_has_no_more_time_than_a_head() {
     assert_eq!(served.ask_securely(get("/")).status, 200);
 }
 
-/// A hello of TLS 1.1 and nothing newer.
+/// A `ClientHello` of TLS 1.1.
 fn old_hello() -> Vec<u8> {
     let signatures = [0, 8, 0, 13, 0, 4, 0, 2, 4, 3];
     let body = [&[3, 2][..], &[7; 32], &[0, 0, 2, 0xc0, 0x13, 1, 0], &signatures].concat();
@@ -328,8 +328,8 @@ fn old_hello() -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_handshake_is_closed() {
-    let served = Served::secured(Limits { head: 10 * PATIENCE, ..Limits::default() });
+fn connections_with_invalid_handshakes_are_closed() {
+    let served = Served::secured(Limits { head: 10 * TIMEOUT, ..Limits::default() });
     let (hello, _) = hello();
     let record = |kind: u8, content: &[u8]| {
         let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -345,28 +345,28 @@ fn what_is_no_handshake_is_closed() {
         (b"\x80\x2e\x01\x03\x01\0\x15\0\0\0\x10".to_vec(), None),
         ([&hello[..20], &[0xff; 4000]].concat(), None),
         (old_hello(), Some(70)),
-        // A hello that never ends, in whole records.
+        // A `ClientHello` that never ends, in complete records.
         ([record(22, &[1, 0, 255, 240, 3, 3]), record(22, &[7; 4100]).repeat(2)].concat(), None),
     ] {
         let mut client = served.connect();
-        // It may be closed before all of it is sent.
+        // The server may close before all of it is sent.
         let _ = client.0.get_mut().write_all(&bytes);
         let rest = client.rest();
-        let said = rest.last_chunk::<7>();
+        let sent = rest.last_chunk::<7>();
         assert!(
             rest.len() <= 7 && rest.first().is_none_or(|kind| *kind == 21),
             "{:?}: {rest:?}",
             &bytes[..9]
         );
         if let Some(alert) = alert {
-            assert_eq!(said, Some(&[21, 3, 3, 0, 2, 2, alert]));
+            assert_eq!(sent, Some(&[21, 3, 3, 0, 2, 2, alert]));
         }
     }
     assert_eq!(served.ask_securely(get("/")).status, 200);
 }
 
 #[test]
-fn plain_http_is_told_where_it_is() {
+fn plain_http_gets_an_error_that_names_https() {
     let served = Served::secured(Limits::default());
     for request in [get("/"), post(5) + "hello", "G".into(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()] {
         let mut client = served.connect();
@@ -375,13 +375,13 @@ fn plain_http_is_told_where_it_is() {
         assert_eq!(answer.status, 400, "{request:?}");
         assert_eq!(field(&answer.head, "Content-Type"), Some("application/problem+json"));
         assert_eq!(field(&answer.head, "Connection"), Some("close"));
-        assert!(answer.body.contains("this port speaks HTTPS"), "{answer:?}");
+        assert!(answer.body.contains("This port expects HTTPS"), "{answer:?}");
         assert_eq!(client.rest(), b"");
     }
 }
 
 #[test]
-fn half_open_handshakes_make_room() {
+fn half_open_handshakes_are_evicted_first() {
     let served = Served::secured(Limits { max_connections: 8, ..Limits::default() });
     let mut kept = served.secure();
     assert_eq!(kept.get("/").status, 200);
@@ -395,7 +395,7 @@ fn half_open_handshakes_make_room() {
         .collect();
     assert_eq!(served.ask_securely(get("/")).status, 200);
     let (mut stream, session, hello) = half_open.pop().unwrap();
-    // The oldest went, the newest are there, and so is the one that had a request.
+    // The oldest are closed. The newest are open, and so is the one that had a request.
     for (stream, ..) in half_open.drain(..11) {
         assert_eq!(Client::new(stream).rest(), b"");
     }
@@ -404,7 +404,7 @@ fn half_open_handshakes_make_room() {
     assert_eq!(kept.get("/").status, 200);
 }
 
-/// A handshake message of 64 KiB as far as `pieces` of it go, as `session` would send it.
+/// The first `pieces` of a handshake message of 64 KiB, as `session` would send it.
 fn endless_message(session: ClientConnection, pieces: u64) -> Vec<u8> {
     const PIECE: u16 = 4000;
     const KEY_UPDATE: [u8; 4] = [24, 0, 255, 240];
@@ -419,7 +419,7 @@ fn endless_message(session: ClientConnection, pieces: u64) -> Vec<u8> {
         if number == first {
             content[..4].copy_from_slice(&KEY_UPDATE);
         }
-        // The kind of what is in it, and then the tag.
+        // The content type, and then the tag.
         content.push(22);
         let [high, low] = (PIECE + 17).to_be_bytes();
         let head = [23, 3, 3, high, low];
@@ -431,20 +431,20 @@ fn endless_message(session: ClientConnection, pieces: u64) -> Vec<u8> {
 }
 
 #[test]
-fn a_message_that_never_ends_is_not_gathered() {
-    let served = Served::secured(Limits { head: 10 * PATIENCE, idle: 10 * PATIENCE, ..Limits::default() });
-    for (pieces, taken) in [(5, true), (7, false)] {
+fn a_handshake_message_that_never_ends_is_not_buffered() {
+    let served = Served::secured(Limits { head: 10 * TIMEOUT, idle: 10 * TIMEOUT, ..Limits::default() });
+    for (pieces, is_read) in [(5, true), (7, false)] {
         let mut client = served.secure_with(&client(&[&TLS13]));
-        // All that the gate has to say is read.
+        // All that the server sends is read.
         assert_eq!(client.get("/").status, 200);
         let StreamOwned { conn, mut sock, .. } = client.0.into_inner();
-        // It may be closed before all of it is sent.
+        // The server may close before all of it is sent.
         let _ = sock.write_all(&endless_message(conn, pieces));
-        if taken {
+        if is_read {
             sock.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
             assert_eq!(sock.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
         } else {
-            // Silently, or with what says that nothing more comes.
+            // With or without `close_notify`.
             assert!(Client::new(sock).rest().len() < 30);
         }
     }

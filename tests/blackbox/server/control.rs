@@ -1,4 +1,4 @@
-//! What a gate is told while it serves: another certificate, address or size. Who is in stays in.
+//! Changes of a running server: certificate, address and size. Open connections stay open.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -9,18 +9,18 @@ use futures_rustls::rustls::HandshakeKind;
 use phsweb_agent::config::Https;
 use phsweb_agent::http::server::Limits;
 
-use super::tls::{BOTH, client, kept};
-use super::{Client, PATIENCE, Served, get};
+use super::tls::{BOTH, client, pem};
+use super::{Client, Served, TIMEOUT, get};
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        assert!(began.elapsed() < TIMEOUT, "timed out waiting until {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Whether the gate has closed a connection from which nothing is awaited.
+/// Whether the server has closed a connection that has nothing to receive.
 fn is_closed(client: &Client) -> bool {
     let stream = client.0.get_ref();
     stream.set_nonblocking(true).unwrap();
@@ -33,11 +33,11 @@ fn is_closed(client: &Client) -> bool {
 }
 
 fn https(pair: &str) -> Https {
-    Https::load(kept(&format!("{pair}.cert")), kept(&format!("{pair}.key"))).unwrap()
+    Https::load(pem(&format!("{pair}.cert")), pem(&format!("{pair}.key"))).unwrap()
 }
 
 #[test]
-fn a_client_that_comes_again_needs_no_new_signature() {
+fn a_returning_client_resumes_its_tls_session() {
     let served = Served::secured(Limits::default());
     for version in BOTH {
         let config = client(&[version]);
@@ -50,25 +50,25 @@ fn a_client_that_comes_again_needs_no_new_signature() {
 }
 
 #[test]
-fn another_certificate_is_for_those_who_come() {
+fn a_new_certificate_applies_to_new_connections() {
     let served = Served::with_https(https("page"), Limits::default());
     let config = client(&BOTH);
     let mut before = served.secure_with(&config);
     assert_eq!(before.get("/").status, 200);
     assert!(before.has("page"));
 
-    served.keeper.secure(Some(https("other")));
+    served.handle.secure(Some(https("other")));
     until("a connection gets the other certificate", || {
         let mut after = served.secure_with(&config);
         assert_eq!(after.get("/").status, 200);
-        // What was agreed on under the one before is not resumed.
+        // Sessions of the previous certificate are not resumed.
         let is_other = after.has("other");
         assert!(!is_other || after.session().handshake_kind() == Some(HandshakeKind::Full));
         is_other
     });
     assert_eq!(before.get("/").status, 200);
 
-    served.keeper.secure(None);
+    served.handle.secure(None);
     until("a connection is plain", || {
         let mut client = served.connect();
         client.send(get("/"));
@@ -78,7 +78,7 @@ fn another_certificate_is_for_those_who_come() {
 }
 
 #[test]
-fn another_listener_takes_the_place_of_the_first() {
+fn a_new_listener_replaces_the_first() {
     let served = Served::new(Limits::default());
     let ask = |client: &mut Client| {
         client.send(get("/"));
@@ -90,48 +90,48 @@ fn another_listener_takes_the_place_of_the_first() {
     assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
     let refused = TcpStream::connect(served.address).map_err(|error| error.kind());
     assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
-    assert_eq!(ask(&mut before), 200, "who is in stays in");
+    assert_eq!(ask(&mut before), 200, "open connections stay open");
 
-    // The same port at all addresses can be had only once it was left. A client of another test may have it at
-    // another address of this machine: then it is tried with another port.
+    // The same port of all addresses can be bound once the first listener is released. A client of another test may use it
+    // at another address of this machine: then another port is tried.
     let moved = (0..20).any(|_| {
         let wider = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()));
         assert_eq!(TcpListener::bind(wider).map_err(|error| error.kind()).err(), Some(ErrorKind::AddrInUse));
-        smol::block_on(served.keeper.release());
+        smol::block_on(served.handle.release());
         let is_moved = listen(&served, wider).is_ok();
         if !is_moved {
             address = listen(&served, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         }
         is_moved
     });
-    assert!(moved, "a port that is left is free");
+    assert!(moved, "a released port can be bound");
     assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
     assert_eq!(ask(&mut before), 200);
 }
 
-/// Has the gate listen there; where it does.
+/// Makes the server listen there. Returns the address.
 fn listen(served: &Served, at: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(at)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    served.keeper.listen(listener.try_into()?);
+    served.handle.listen(listener.try_into()?);
     Ok(address)
 }
 
 #[test]
-fn a_smaller_gate_closes_those_that_can_best_be_spared() {
+fn a_smaller_limit_closes_the_least_valuable_connections() {
     let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
     let clients: Vec<Client> = (0..40).map(|_| served.connect()).collect();
     let mut asked = served.connect();
     asked.send(get("/"));
     assert_eq!(asked.answer().status, 200);
-    served.keeper.resize(16);
+    served.handle.resize(16);
     let mut open: Vec<Client> = clients;
     until("no more than sixteen are open", || {
         open.retain(|client| !is_closed(client));
         open.len() < 16
     });
-    served.keeper.resize(64);
+    served.handle.resize(64);
     let more: Vec<Client> = (0..30).map(|_| served.connect()).collect();
     let mut last = served.connect();
     last.send(get("/"));

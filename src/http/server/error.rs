@@ -1,0 +1,15 @@
+//! The errors that the server itself answers.
+
+/// An error response. The connection ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HttpError {
+    pub(super) status: u16,
+    /// For the client: what is wrong, and what to do.
+    pub(super) detail: &'static str,
+}
+
+impl HttpError {
+    pub(super) const fn new(status: u16, detail: &'static str) -> Self {
+        Self { status, detail }
+    }
+}
