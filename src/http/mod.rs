@@ -1,7 +1,7 @@
 //! The HTTP server: connections, worker threads, and the routes that answer.
 //!
 //! ```text
-//! client ⇄ gate: door, connection, head  →  workers   →  routes → auth, api, page, metrics
+//! client ⇄ server: connection, head      →  workers   →  dispatch → auth, routes → api, page, metrics
 //!          admission, TLS, deadlines,       a few         pure functions of a
 //!          sizes, request syntax            threads       request and a snapshot
 //! ```
@@ -11,19 +11,24 @@
 //! who is logged in, and who sent wrong tokens.
 
 mod actions;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod api;
 mod auth;
+mod context;
+mod dispatch;
 mod embedded;
 mod message;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod metrics;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod page;
 mod peer;
-mod process;
 mod routes;
 pub mod server;
 mod sse;
 
 pub use api::StepJson;
+pub use dispatch::Dispatcher;
 pub use message::{EventStream, Field, Method, Reply, Request, Response, problem};
-pub use routes::Routes;
+pub use routes::{ROUTES, Route};
 pub use sse::{Events, Subscription};

@@ -12,7 +12,7 @@ const PAGES = [
   ["users", "/sites/awka/users"],
   ["kick", "/sites/awka/kick?id=*A053202"],
   ["gone", "/sites/awka/kick?id=*1&user=nobody&mac="],
-  ["said", "/sites/awka?said=back"],
+  ["said", "/sites/awka?notice=back"],
   ["away", "/sites/gone"],
   ["users-away", "/sites/gone/users", 502],
   ["missing", "/sites/nowhere", 404],

@@ -6,7 +6,7 @@ use super::sessions::Begun;
 use super::{Authenticator, Identity, Refusal, Role, Verdict, cookie, has_tokens, transport};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, Method, Reply, Request, Response};
+use crate::http::message::{Field, Reply, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
 /// Longest path to go to after a login, in bytes: those of pages are under 60, and a long one
@@ -17,42 +17,26 @@ const MAX_PATH: usize = 512;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authenticator {
-    /// The answer, where the path is one of these two.
-    pub(in crate::http) fn answer(&self, request: &Request, http: &Http, now: Moment) -> Option<Reply> {
-        let answer = match request.path.as_str() {
-            "/login" => self.login(request, http, now),
-            "/logout" => self.logout(request, http).into(),
-            _ => return None,
-        };
-        Some(answer.map(Response::no_store))
+    /// The login form.
+    pub(in crate::http) fn login_page(&self, request: &Request, http: &Http, now: Moment) -> Response {
+        let to = local(value(request.query.as_bytes(), "to"));
+        page(200, None, request, &to, self.browser(request, http, now), http)
     }
 
-    fn login(&self, request: &Request, http: &Http, now: Moment) -> Reply {
-        match request.method {
-            Method::Get | Method::Head => {
-                let to = local(value(request.query.as_bytes(), "to"));
-                page(200, None, request, &to, self.browser(request, http, now), http).into()
-            }
-            Method::Post => self.enter(request, http, now),
-            Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST").into(),
-        }
-    }
-
-    fn logout(&self, request: &Request, http: &Http) -> Response {
-        if request.method != Method::Post {
-            return not_allowed(request, http, "POST");
-        }
+    /// Ends the browser's session.
+    pub(in crate::http) fn log_out(&self, request: &Request, http: &Http) -> Response {
         self.leave(request, http);
         redirect(request, "/", cookie::set(request, transport(request, http), None))
     }
 
-    fn enter(&self, request: &Request, http: &Http, now: Moment) -> Reply {
+    /// Begins a session with the token of the form.
+    pub(in crate::http) fn log_in(&self, request: &Request, http: &Http, now: Moment) -> Reply {
         let to = local(value(&request.body, "to"));
         let refused = |refusal: Refusal| {
             page(refusal.status(), Some(refusal), request, &to, self.browser(request, http, now), http)
         };
         let failed = |status, title, detail: &str| {
-            page::refusal(request, plain(request, http), status, title, detail).into()
+            page::refusal(request, plain(request, http), status, title, detail).no_store().into()
         };
         if !has_tokens(http) {
             return refused(Refusal::Off).into();
@@ -99,13 +83,13 @@ pub(in crate::http) fn refuse_page(
 ) -> Response {
     if request.takes_html() {
         let to = local(Some(request.path.clone()));
-        page(refusal.status(), Some(refusal), request, &to, identity, http).no_store()
+        page(refusal.status(), Some(refusal), request, &to, identity, http)
     } else {
         refusal.problem()
     }
 }
 
-/// The login page, to go on to `to` from.
+/// The login page, which leads to `to`. Neither it nor any other response here may be cached.
 fn page(
     status: u16,
     refusal: Option<Refusal>,
@@ -126,7 +110,7 @@ fn page(
         refusal.map(Refusal::notice),
         is_off,
     );
-    let page = Response { status, ..page };
+    let page = Response { status, ..page }.no_store();
     match refusal {
         Some(refusal) => refusal.with_fields(page),
         None => page,
@@ -136,10 +120,6 @@ fn page(
 /// To the page at the path `to`, by `GET`.
 fn redirect(request: &Request, to: &str, cookie: String) -> Response {
     page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
-}
-
-fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Response {
-    page::not_allowed(request, plain(request, http), allowed)
 }
 
 /// The frame of a page that nobody is logged in to.

@@ -1,8 +1,9 @@
-//! What a page says of what was just done. A code in the query chooses it: never is a text taken from there.
+//! Notices about the action that led to a page. The query selects one by a code; text from the query is never shown.
 
-/// What was done.
+use crate::http::context::Context;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Notice {
+pub(super) enum Notice {
     Ended,
     Forgotten,
     Back,
@@ -25,8 +26,8 @@ impl Notice {
         Self::Busy,
     ];
 
-    /// Its code in a query.
-    pub(in crate::http) fn code(self) -> &'static str {
+    /// Its code in the query.
+    pub(super) fn code(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::Forgotten => "forgotten",
@@ -39,12 +40,11 @@ impl Notice {
         }
     }
 
-    /// What has this code.
-    pub(in crate::http) fn of(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|said| said.code() == code)
+    fn of(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.code() == code)
     }
 
-    pub(super) fn in_words(self) -> &'static str {
+    fn text(self) -> &'static str {
         match self {
             Self::Ended => "The session has ended.",
             Self::Forgotten => "The session has ended, and the device must log in again.",
@@ -61,14 +61,20 @@ impl Notice {
     }
 }
 
+/// The text of the notice that the request selects; empty if none.
+pub(super) fn text(context: &Context) -> String {
+    let notice = context.request.parameter("notice").and_then(|code| Notice::of(&code));
+    notice.map_or("", Notice::text).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_code_of_its_own() {
-        for said in Notice::ALL {
-            assert_eq!(Notice::of(said.code()), Some(said));
+    fn each_notice_has_its_own_code() {
+        for notice in Notice::ALL {
+            assert_eq!(Notice::of(notice.code()), Some(notice));
         }
         assert_eq!(Notice::of("<b>anything</b>"), None);
     }

@@ -10,7 +10,7 @@ const EVERY_MS = 30000; // where nothing is heard: ages go on
 const WAIT_MS = 10000; // for a page
 const DONE_MS = 35000; // for an action
 const TYPED_MS = 200;
-const SAID_MS = 20000;
+const NOTICE_MS = 20000;
 
 // Tells which site changed, with the generation; with neither, that anything may have.
 function follow(tell) {
@@ -65,7 +65,7 @@ function morph(node, next) {
     if (node.data !== next.data) node.data = next.data;
     return;
   }
-  if (node.id === "said") return;
+  if (node.id === "notice") return;
   for (const { name, value } of next.attributes) {
     // What can be opened is as who reads has left it.
     if (name !== "open" && node.getAttribute(name) !== value) node.setAttribute(name, value);
@@ -97,7 +97,7 @@ function morph(node, next) {
 }
 
 function show() {
-  const [main, live, age, said, news, dialog] = ["main", "live", "age", "said", "news", "dialog"].map((id) =>
+  const [main, live, age, notice, news, dialog] = ["main", "live", "age", "notice", "news", "dialog"].map((id) =>
     document.getElementById(id),
   );
   // Who is logged in, and which agent's script it is.
@@ -138,9 +138,9 @@ function show() {
   }
 
   function say(text) {
-    (dialog.open ? dialog.lastElementChild : said).textContent = text;
+    (dialog.open ? dialog.lastElementChild : notice).textContent = text;
     clearTimeout(saying);
-    saying = setTimeout(() => (said.textContent = ""), SAID_MS);
+    saying = setTimeout(() => (notice.textContent = ""), NOTICE_MS);
   }
 
   // Makes this page like a later one of it.
@@ -241,7 +241,7 @@ function show() {
     if (ok) {
       dialog.close();
       become(page);
-      say(page.getElementById("said").textContent);
+      say(page.getElementById("notice").textContent);
     } else if (!status) {
       say("The agent does not answer. Whether it was done is not known.");
     } else if (dialog.open && page.querySelector("[data-back]")) {
@@ -281,12 +281,12 @@ function show() {
     typing = setTimeout(search, TYPED_MS, target.form);
   });
 
-  if (said.textContent) {
+  if (notice.textContent) {
     // Of what brought one here, and of no later look.
     const address = new URL(location);
-    address.searchParams.delete("said");
+    address.searchParams.delete("notice");
     history.replaceState(null, "", address);
-    say(said.textContent);
+    say(notice.textContent);
   }
   state("Live.", false);
   setInterval(tick, 1000);

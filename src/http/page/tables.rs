@@ -1,7 +1,7 @@
 //! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
 
-use super::figures::{measured, memory_bytes};
-use super::sessions::shorten;
+use super::format::{measured, memory_bytes};
+use super::session_list::shorten;
 use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
 

@@ -148,7 +148,7 @@ fn health_has_the_shape_of_its_version_and_may_be_missing() {
     assert_eq!(site["plugins"]["health"]["error"], Value::Null);
     assert_eq!((&site["state"], &site["error"]), (&json!("online"), &Value::Null));
     // Nothing that the operator could mend: no alarm on the overview.
-    assert!(!agent.page("/").contains("class=\"trouble\""));
+    assert!(!agent.page("/").contains("class=\"error\""));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::Settings;
 use serde_json::Value;
 
@@ -119,33 +120,6 @@ impl Api {
     }
 }
 
-/// The paths that the routes' source names, with their parameters as the document writes them.
-fn routed() -> BTreeSet<String> {
-    let source = include_str!("../../../src/http/routes/route.rs");
-    let arms = source.split("match segments.as_slice()").nth(1).unwrap();
-    let arms = arms.lines().map_while(|line| line.trim().split_once("] =>").or(line.split_once('{')));
-    let mut paths = BTreeSet::new();
-    for (segments, _) in arms {
-        let Some(segments) = segments.trim().strip_prefix('[') else { continue };
-        let named = |segment: &str| match segment.strip_prefix('"') {
-            Some(fixed) => fixed.trim_end_matches('"').to_string(),
-            None => format!("{{{segment}}}"),
-        };
-        let segments: Vec<String> = segments.split(", ").map(named).collect();
-        paths.insert(format!("/{}", segments.join("/")));
-    }
-    assert!(paths.remove("/{name}"), "files that pages load: {paths:?}");
-    let logins = include_str!("../../../src/http/auth/login.rs").lines();
-    paths.extend(
-        logins
-            .filter_map(|line| Some(line.trim().strip_prefix("\"/")?.split_once("\" => ")?.0))
-            .map(|path| format!("/{path}")),
-    );
-    let files = include_str!("../../../src/http/page/mod.rs").split("Asset { name: \"").skip(1);
-    paths.extend(files.map(|rest| format!("/{}", rest.split('"').next().unwrap())));
-    paths
-}
-
 fn agent() -> Agent {
     let router = router(Settings::default());
     Given::default()
@@ -155,8 +129,13 @@ fn agent() -> Agent {
         .with_token("admin-token-01234")
 }
 
+/// A role as `x-role` and the documentation of tokens name it.
+fn role_of(route: &Route) -> &'static str {
+    if route.role_name() == "viewer" { "view" } else { route.role_name() }
+}
+
 #[test]
-fn every_path_is_described_with_its_methods_and_no_other() {
+fn every_route_is_described_with_its_methods_and_role_and_no_other() {
     let agent = agent();
     let api = Api::of(&agent);
     let mut described: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -165,19 +144,49 @@ fn every_path_is_described_with_its_methods_and_no_other() {
         if operation.method == "GET" {
             methods.insert("HEAD".into());
         }
+        let route = ROUTES.iter().find(|route| route.path() == operation.path);
+        assert_eq!(Some(operation.role), route.map(role_of), "{operation:?}");
         methods.insert(operation.method);
     }
-    let paths: BTreeSet<String> = described.keys().map(ToString::to_string).collect();
-    assert_eq!(paths, routed());
-    for (path, methods) in described {
+    let paths: BTreeSet<&str> = described.keys().copied().collect();
+    let routed: BTreeSet<&str> = ROUTES.iter().map(Route::path).collect();
+    assert_eq!((paths, routed.len()), (routed, ROUTES.len()));
+    for route in ROUTES {
+        let path = route.path();
         let asked = path.replace("{site}", "awka").replace("{plugin}", "resource");
         let answer = agent.ask("OPTIONS", &asked, &[]);
         let allowed: BTreeSet<String> = answer.field("Allow").split(", ").map(Into::into).collect();
-        assert_eq!((answer.status, answer.body.as_str(), allowed), (204, "", methods), "{path}");
+        assert_eq!((answer.status, answer.body.as_str(), &allowed), (204, "", &described[path]), "{path}");
+        assert_eq!(answer.field("Allow"), route.methods(), "{path}");
         let other = agent.ask("DELETE", &asked, &[]);
         assert_eq!((other.status, other.field("Allow")), (405, answer.field("Allow")), "{path}");
         api.check(api.schema("Problem"), &other.json()).unwrap();
     }
+}
+
+#[test]
+fn the_table_in_the_documentation_has_each_endpoint_for_programs_with_its_role() {
+    let document = include_str!("../../../docs/http-api.md");
+    let mut documented: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    for row in document.lines().filter(|line| line.starts_with("| GET ") || line.starts_with("| POST ")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (method, paths) = cells[1].split_once(' ').unwrap();
+        let role = cells[2].split(',').next().unwrap();
+        for path in paths.split('`').skip(1).step_by(2) {
+            let path = path.split('?').next().unwrap().to_string();
+            assert_eq!(documented.insert(path, (method, role)), None, "{row}");
+        }
+    }
+    for route in ROUTES {
+        let row = documented.remove(route.path());
+        match route.methods().split(", ").next() {
+            _ if route.is_page() && row.is_none() => {}
+            _ if [".css", ".js", ".svg"].iter().any(|end| route.path().ends_with(end)) => {}
+            Some(method) => assert_eq!(row, Some((method, route.role_name())), "{}", route.path()),
+            None => panic!("{route:?}"),
+        }
+    }
+    assert!(documented.is_empty(), "no route has these paths: {documented:?}");
 }
 
 #[test]

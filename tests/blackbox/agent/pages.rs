@@ -105,9 +105,9 @@ fn a_session_is_ended_by_the_form_of_its_confirmation() {
     );
     assert_eq!(router.sessions().len(), 23, "asking ends nothing");
     let (path, body) = form(&asked);
-    leads_to(&agent.post(&path, &body), &format!("/sites/awka?said=ended&{list}"));
+    leads_to(&agent.post(&path, &body), &format!("/sites/awka?notice=ended&{list}"));
     assert!(!router.sessions().contains(&person));
-    let said = agent.page("/sites/awka?said=ended");
+    let said = agent.page("/sites/awka?notice=ended");
     assert!(said.contains("The session has ended."), "{said}");
     assert!(!said.contains(&person.mac), "and it is not listed");
     is_page(&agent.post(&path, &body), 404, "not there any more");
@@ -131,9 +131,9 @@ fn a_device_is_forgotten_where_that_is_asked() {
     let agent = agent(&router);
     let id = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
     agent.stats_when("awka", "she is online", |stats| stats["activeUsers"] == 1);
-    ends(&agent, "", "/sites/awka?said=back");
+    ends(&agent, "", "/sites/awka?notice=back");
     assert_eq!(router.sessions().len(), 1);
-    ends(&agent, "&forget=on", "/sites/awka?said=forgotten");
+    ends(&agent, "&forget=on", "/sites/awka?notice=forgotten");
     assert!(router.sessions().is_empty(), "{id} is gone for good");
 }
 
@@ -160,7 +160,7 @@ fn whoever_somebody_is_called_the_session_ends() {
     for name in ["\0\r\n\n\r", "a&b=c;d%25+", "<script>\"'", "\u{202E}\u{FEFF}", &"ü".repeat(5 * 1024)] {
         assert!(router.log_in(name, Ipv4Addr::new(10, 5, 50, 2), "<b>mac</b>").is_some());
         agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 1);
-        ends(&agent, "", "/sites/awka?said=ended");
+        ends(&agent, "", "/sites/awka?notice=ended");
         assert!(router.sessions().is_empty(), "{:?}", router.sessions());
     }
 }
@@ -187,8 +187,8 @@ fn a_refusal_is_a_page_that_says_why() {
         assert!(answer.body.contains("href=\"../../sites/awka\""), "the way back: {}", answer.body);
     }
     is_page(&agent.post("/sites/awka/test", ""), 200, "steps failed");
-    leads_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?said=failed");
-    leads_to(&agent.post("/refresh", ""), "/?said=failed");
+    leads_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?notice=failed");
+    leads_to(&agent.post("/refresh", ""), "/?notice=failed");
 }
 
 #[test]
@@ -208,12 +208,12 @@ fn a_refresh_and_a_test_are_buttons() {
     let before = commands();
     // At most once a second: the first may be shared with the one at the start.
     until("it was asked", || {
-        let answer = agent.post("/sites/awka/refresh?sort=upload&said=back&x=y", "");
-        leads_to(&answer, "/sites/awka?said=refreshed&sort=upload");
+        let answer = agent.post("/sites/awka/refresh?sort=upload&notice=back&x=y", "");
+        leads_to(&answer, "/sites/awka?notice=refreshed&sort=upload");
         (commands() > before).then_some(())
     });
-    leads_to(&agent.post("/refresh", ""), "/?said=partly");
-    assert!(agent.page("/?said=partly").contains("Not every site answered"));
+    leads_to(&agent.post("/refresh", ""), "/?notice=partly");
+    assert!(agent.page("/?notice=partly").contains("Not every site answered"));
     let tested = agent.post("/sites/awka/test", "");
     is_page(&tested, 200, "All of it works");
     for step in ["resolve", "connect", "login", "hotspot", "listen"] {
@@ -221,8 +221,8 @@ fn a_refresh_and_a_test_are_buttons() {
     }
     // What nobody has said is not said.
     for code in ["nothing", "%3Cb%3E", "Ended", "The%20session%20has%20ended."] {
-        let page = agent.page(&format!("/?said={code}"));
-        assert!(page.contains("<p id=\"said\" role=\"status\"></p>"), "{code}: {page}");
+        let page = agent.page(&format!("/?notice={code}"));
+        assert!(page.contains("<p id=\"notice\" role=\"status\"></p>"), "{code}: {page}");
     }
     // Where a form is sent to, a reload or a login asks for with GET.
     for (path, page) in
@@ -294,9 +294,9 @@ fn a_viewer_gets_nothing_of_the_admins() {
         assert_eq!(agent.ask("POST", path, &viewer).status, 401, "{path}");
     }
     assert_eq!(router.sessions(), people);
-    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?said=recent");
-    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?said=recent");
-    assert!(agent.page("/?said=recent").contains("the figures are recent"));
+    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?notice=recent");
+    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?notice=recent");
+    assert!(agent.page("/?notice=recent").contains("the figures are recent"));
 }
 
 #[test]

@@ -170,7 +170,7 @@ fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
         assert_eq!(answer.json()["status"], 503);
         assert!(answer.json()["detail"].as_str().unwrap().contains(why), "{why}: {answer:?}");
     };
-    not_known("not been asked yet");
+    not_known("not been queried yet");
     let waiting = agent.ask("GET", "/readyz", &[("Authorization", "")]);
     assert_eq!((waiting.status, waiting.field("Content-Type")), (503, "application/problem+json"));
     assert!(waiting.body.contains(" of 2 sites"), "{waiting:?}");

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::{OnlineSession, Router, Settings};
 use serde_json::json;
 
@@ -94,10 +95,10 @@ struct Target<'d> {
     operations: Vec<&'d Operation<'d>>,
 }
 
+/// The targets of all routes. Their roles are those that `/openapi.json` describes.
 fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
-    let paths: BTreeSet<&str> = operations.iter().map(|operation| operation.path).collect();
     let mut all = Vec::new();
-    for path in paths {
+    for path in ROUTES.iter().map(Route::path) {
         let own: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();
         let roles: BTreeSet<Role> = own.iter().map(|operation| Role::named(operation.role)).collect();
         assert_eq!(roles.len(), 1, "{path} has one role for all methods");

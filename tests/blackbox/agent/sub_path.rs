@@ -112,8 +112,8 @@ fn the_scripts_addresses_are_relative_to_the_script() {
 fn forms_redirect_within_a_proxys_path() {
     let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     for (path, expected) in [
-        ("/refresh", "/?said=refreshed"),
-        ("/sites/awka/refresh?sort=upload", "/sites/awka?said=refreshed&sort=upload"),
+        ("/refresh", "/?notice=refreshed"),
+        ("/sites/awka/refresh?sort=upload", "/sites/awka?notice=refreshed&sort=upload"),
         ("/logout", "/"),
     ] {
         let answer = agent.post(path, "");

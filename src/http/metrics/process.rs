@@ -1,31 +1,31 @@
-//! What this process costs the machine that it runs on, as Linux tells in `/proc`.
+//! Memory, CPU time and open files of this process, from `/proc`.
 
 use std::fs::{self, File};
 use std::io::Read;
 
-/// What is read of a file in `/proc`, in bytes. What is wanted stands in the first thousand; groups that the
-/// process is in by the hundred stand before it.
+/// Most bytes read from a file in `/proc`. The values are in the first thousand, unless the process is in hundreds of
+/// groups, which precede them.
 const MAX_FILE: u64 = 16 * 1024;
 
-/// Most open descriptors that are counted: more than the gate and any number of sites can have.
+/// Most open descriptors that are counted: more than the HTTP server and all sites can have.
 const MAX_FDS: usize = 64 * 1024;
 
-/// Clock ticks a second in what Linux tells: a part of its interface, whatever the kernel's own are.
+/// Clock ticks per second in `/proc`: part of Linux's interface, independent of the kernel's tick rate.
 const TICKS: f64 = 100.0;
 
-/// The process's own figures; `None` where the system does not tell them.
+/// Figures of this process; `None` if the system does not report them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Process {
-    /// Memory that is resident.
+    /// Resident memory.
     pub(super) resident_bytes: Option<u64>,
     /// Time on the CPU, in user space and in the kernel.
     pub(super) cpu_seconds: Option<f64>,
-    /// Descriptors that are open.
+    /// Open descriptors.
     pub(super) open_fds: Option<usize>,
 }
 
 impl Process {
-    /// The figures as they are now.
+    /// The current figures.
     pub(super) fn now() -> Self {
         Self {
             resident_bytes: text_of("/proc/self/status").and_then(|status| resident_bytes(&status)),
@@ -49,7 +49,7 @@ fn resident_bytes(status: &str) -> Option<u64> {
 
 /// The ticks in user space and in the kernel, the 14th and 15th word of `/proc/self/stat`.
 fn cpu_seconds(stat: &str) -> Option<f64> {
-    // The second is the program's name in brackets, and may have any character in it.
+    // The second is the program's name in brackets, and may contain any character.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<u64>);
     let (user, kernel) = (ticks.next()?.ok()?, ticks.next()?.ok()?);
@@ -57,7 +57,7 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
 }
 
 fn open_fds() -> Option<usize> {
-    // One of them is what they are counted through.
+    // One of them is that of this directory.
     fs::read_dir("/proc/self/fd").ok()?.take(MAX_FDS).count().checked_sub(1)
 }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_read_from_what_linux_tells() {
+    fn values_are_parsed_from_proc() {
         let status = "Name:\tphsweb-agent\nVmHWM:\t    9000 kB\nVmRSS:\t    5432 kB\nThreads:\t9\n";
         assert_eq!(resident_bytes(status), Some(5432 * 1024));
         for none in ["", "VmRSS:\t5432 MB\n", "VmRSS:\tlots kB\n", "VmRSS:\t18446744073709551615 kB\n"] {
