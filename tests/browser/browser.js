@@ -74,7 +74,7 @@ async function keepsRules(page, name) {
 // Fingers need room: what ends a session, and every button.
 async function canBeTouched(page, name) {
   const small = await page.evaluate(() =>
-    [...document.querySelectorAll("main button, main .button, main .end")]
+    [...document.querySelectorAll("main button, main .button, main .disconnect")]
       .map((element) => [element.textContent, element.getBoundingClientRect()])
       .filter(([, box]) => box.height < 44 || box.width < 44)
       .map(([text, { width, height }]) => `${text}: ${width} × ${height}`),

@@ -31,16 +31,16 @@ async function aDialogEndsASession(browser) {
   const user = before[3];
   const there = row(page, user);
   const next = await there.evaluate((row) => (row.nextElementSibling ?? row.previousElementSibling).dataset.key);
-  await there.getByRole("link", { name: "End" }).click();
-  const dialog = page.getByRole("dialog", { name: "End this session?" });
+  await there.getByRole("link", { name: "Disconnect" }).click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
   await dialog.getByText(user, { exact: true }).waitFor();
   for (const other of others) await watch(other.page, user);
   await page.evaluate(() => {
     self.loads = 1;
     document.addEventListener("submit", () => (self.sent = performance.timeOrigin + performance.now()), true);
   });
-  await dialog.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await dialog.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   assert.equal(await there.count(), 0);
   assert.ok(!(await dialog.isVisible()));
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
@@ -64,10 +64,10 @@ async function twoClicksEndItOnce(browser) {
   const { page, said } = await open(browser, "/sites/lagos");
   await page.evaluate(() => (self.loads = 1));
   await have("latency", "lagos", "200");
-  await page.locator("a.end").first().click();
-  await page.getByRole("dialog").getByRole("button", { name: "End the session" }).dblclick();
-  await page.getByRole("status").filter({ hasText: "Asking the router" }).waitFor();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await page.locator("a.disconnect").first().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).dblclick();
+  await page.getByRole("status").filter({ hasText: "Querying the router" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   await have("latency", "lagos", "0");
   assert.equal((await have("sessions", "lagos")).length, 8);
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
@@ -78,8 +78,8 @@ async function twoClicksEndItOnce(browser) {
 async function aDialogCanBeLeft(browser) {
   const { page, said } = await open(browser, "/sites/awka");
   const before = await users();
-  const link = page.locator("a.end").nth(2);
-  for (const leave of [() => page.keyboard.press("Escape"), () => page.getByRole("link", { name: "Back" }).press("Enter")]) {
+  const link = page.locator("a.disconnect").nth(2);
+  for (const leave of [() => page.keyboard.press("Escape"), () => page.getByRole("link", { name: "Cancel" }).press("Enter")]) {
     await link.press("Enter");
     const dialog = page.getByRole("dialog");
     await dialog.waitFor();
@@ -95,13 +95,13 @@ async function aDialogCanBeLeft(browser) {
 async function aDialogSaysWhyNot(browser) {
   const { page, said } = await open(browser, "/sites/awka");
   const [user] = await users();
-  await row(page, user).getByRole("link", { name: "End" }).click();
-  const dialog = page.getByRole("dialog", { name: "End this session?" });
+  await row(page, user).getByRole("link", { name: "Disconnect" }).click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
   await dialog.waitFor();
   // Somebody else has that id by the time of the answer.
   await have("replace", "awka", user);
-  await dialog.getByRole("button", { name: "End the session" }).click();
-  const told = page.getByRole("dialog", { name: "The session was not ended" });
+  await dialog.getByRole("button", { name: "Disconnect" }).click();
+  const told = page.getByRole("dialog", { name: "The session was not disconnected" });
   await told.getByRole("alert").filter({ hasText: "another one by now" }).waitFor();
   await told.getByRole("link", { name: "Back" }).click();
   await row(page, "replaced").waitFor();
@@ -112,18 +112,18 @@ async function aDialogSaysWhyNot(browser) {
 async function aDeviceIsForgotten(browser) {
   const { page, said } = await open(browser, "/sites/back");
   const end = async (forget, told) => {
-    await page.locator("a.end").first().click();
+    await page.locator("a.disconnect").first().click();
     const dialog = page.getByRole("dialog");
     if (forget) await dialog.getByLabel("Also forget the device").check();
-    await dialog.getByRole("button", { name: "End the session" }).click();
+    await dialog.getByRole("button", { name: "Disconnect" }).click();
     await page.getByRole("status").filter({ hasText: told }).waitFor();
     return (await have("sessions", "back")).length;
   };
-  assert.equal(await end(false, "is back already"), 1);
+  assert.equal(await end(false, "is online again"), 1);
   // A router tells whole seconds: until the first is over, the login may be one after the click.
   while ((await page.locator('td[data-label="Online for"]').textContent()) === "0s") {
     await page.getByRole("button", { name: "Refresh now" }).click();
-    await page.getByRole("status").filter({ hasText: "Asked just now, and answered." }).waitFor();
+    await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
   }
   assert.equal(await end(true, "must log in again"), 0);
   await page.getByText("Nobody is online.").waitFor();
@@ -134,10 +134,10 @@ async function allOfItGoesWithoutScripts(browser) {
   const { page, said } = await open(browser, "/", { javaScriptEnabled: false });
   assert.equal(await page.locator('meta[http-equiv="refresh"]').getAttribute("content"), "30");
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByRole("status").filter({ hasText: "Asked just now" }).waitFor();
+  await page.getByRole("status").filter({ hasText: /Refreshed just now|sites answered/ }).waitFor();
   await page.getByRole("link", { name: "Awka" }).click();
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByRole("status").filter({ hasText: "Asked just now, and answered." }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
 
   await page.getByRole("link", { name: "Upload" }).click();
   assert.equal(await page.getByRole("columnheader", { name: "Upload" }).getAttribute("aria-sort"), "descending");
@@ -146,29 +146,29 @@ async function allOfItGoesWithoutScripts(browser) {
   await page.getByRole("searchbox", { name: "Search" }).fill(user);
   await page.getByRole("button", { name: "Search" }).click();
   await page.getByText("1 of").waitFor();
-  await page.getByRole("link", { name: `End the session of ${user}` }).click();
+  await page.getByRole("link", { name: `Disconnect ${user}` }).click();
   assert.equal(await page.locator('meta[http-equiv="refresh"]').count(), 0, "nobody is hurried");
-  await page.getByRole("link", { name: "Back" }).click();
-  await page.getByRole("link", { name: `End the session of ${user}` }).click();
+  await page.getByRole("link", { name: "Cancel" }).click();
+  await page.getByRole("link", { name: `Disconnect ${user}` }).click();
   await page.getByText(user, { exact: true }).waitFor();
-  await page.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
   assert.equal(await page.getByRole("searchbox", { name: "Search" }).inputValue(), user, "the same list");
 
   // Back in history is the question, for a session that is gone.
   await page.goBack();
-  await page.getByRole("button", { name: "End the session" }).click();
+  await page.getByRole("button", { name: "Disconnect" }).click();
   await page.getByRole("alert").filter({ hasText: "not there any more" }).waitFor();
   await page.getByRole("link", { name: "Back" }).click();
   await page.getByRole("link", { name: "Configured users" }).click();
   await page.getByRole("link", { name: "Next" }).click();
-  await page.getByRole("link", { name: "Back to the first" }).click();
+  await page.getByRole("link", { name: "First page" }).click();
   await page.getByRole("link", { name: /online|of/ }).first().click();
   assert.match(page.url(), /\/sites\/awka\?q=/);
   await page.goto(`${url}/sites/awka`);
   await page.getByRole("button", { name: "Test the connection" }).click();
-  await page.getByRole("heading", { name: "All of it works" }).waitFor();
+  await page.getByRole("heading", { name: "All steps succeeded" }).waitFor();
   assert.deepEqual(unexpected(said), []);
 }
 

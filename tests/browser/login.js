@@ -62,10 +62,10 @@ async function anActionAsksForALoginFirst(browser) {
   const { page, context } = await open(browser, "/sites/lagos", NOBODY);
   await logIn(page);
   await context.clearCookies();
-  await page.locator("a.end").first().click();
+  await page.locator("a.disconnect").first().click();
   await page.getByLabel("Token").fill(token);
   await page.getByRole("button", { name: "Log in" }).click();
-  await page.locator("a.end").first().waitFor();
+  await page.locator("a.disconnect").first().waitFor();
   assert.equal(new URL(page.url()).pathname, "/sites/lagos");
 }
 

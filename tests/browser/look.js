@@ -51,8 +51,8 @@ async function dialogsLookWell(browser) {
       bypassCSP: true,
       reducedMotion: "reduce",
     });
-    await page.locator("a.end").first().click();
-    await page.getByRole("dialog", { name: "End this session?" }).waitFor();
+    await page.locator("a.disconnect").first().click();
+    await page.getByRole("dialog", { name: "Disconnect this session?" }).waitFor();
     await fits(page, name);
     await keep(page, name);
     await keepsRules(page, name);
@@ -77,14 +77,14 @@ async function namesAreText(browser) {
     const [wide, room] = await region.evaluate((box) => [box.scrollWidth, box.clientWidth]);
     assert.ok(wide < 1.5 * room, `the table takes ${wide} px of ${room} at ${width}`);
     await keep(page, `nasty-${width}`);
-    const last = page.getByRole("link", { name: "End the session of <script>" }).last();
+    const last = page.getByRole("link", { name: "Disconnect <script>" }).last();
     await last.click();
     const dialog = page.getByRole("dialog");
     await dialog.waitFor();
     await fits(page, `nasty in a dialog at ${width}`);
     const [needed, there] = await dialog.evaluate((box) => [box.scrollWidth, box.clientWidth]);
     assert.ok(needed <= there, `a dialog of ${width} px needs ${needed}, has ${there}`);
-    assert.ok(await dialog.getByRole("button", { name: "End the session" }).isVisible());
+    assert.ok(await dialog.getByRole("button", { name: "Disconnect" }).isVisible());
     await keep(page, `nasty-dialog-${width}`);
     assert.deepEqual(said, []);
     await context.close();

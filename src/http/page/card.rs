@@ -106,9 +106,9 @@ fn fallback(site: &SiteState) -> Option<String> {
     let ConnectionState::Online { host: 1.., .. } = site.link else { return None };
     let (first, in_use) = (site.hosts.first()?, site.address()?);
     Some(match &first.error {
-        Some(error) => format!("Reached at {in_use}, for {} fails: {}", first.address, error.message),
+        Some(error) => format!("Connected to {in_use}, because {} fails: {}", first.address, error.message),
         None => format!(
-            "Reached at {in_use}. {} answers again, and is gone back to if it stays so",
+            "Connected to {in_use}. {} responds again, and the agent fails back to it if it stays reachable",
             first.address
         ),
     })

@@ -43,7 +43,7 @@ pub(in crate::http) fn not_found(
     detail: &str,
 ) -> Response {
     if is_page && request.takes_html() {
-        page(layout(), 404, "There is no such page", detail, "")
+        page(layout(), 404, "Page not found", detail, "")
     } else {
         problem(404, "Not Found", detail)
     }

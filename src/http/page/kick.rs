@@ -18,7 +18,7 @@ use crate::http::message::{Reply, Response};
 use crate::plugin::Session;
 use crate::state::SiteState;
 
-const FAILED: &str = "The session was not ended";
+const FAILED: &str = "The session was not disconnected";
 
 #[derive(Template)]
 #[template(path = "confirmation.html")]
@@ -102,7 +102,7 @@ fn sessions(site: &SiteState) -> &[Arc<Session>] {
 impl NoTarget {
     fn page(&self, layout: Layout, back: &str) -> Response {
         const UNNAMED: &str =
-            "It does not say which session is to end. Choose one from the list of those under way.";
+            "The form does not name a session. Choose one from the list of active sessions.";
         match self {
             Self::Unnamed => error::page(layout, 400, FAILED, UNNAMED, back),
             Self::Gone => action_error::page(layout, &ActionError::Gone, FAILED, back),

@@ -1,7 +1,7 @@
 //! The forms that refresh one site or all of them. `GET` redirects to the page that contains the form.
 
 use super::layout::see_other;
-use super::notice::Notice;
+use super::notice::{self, Notice};
 use super::session_query::SessionQuery;
 use super::site;
 use crate::action::{ActionError, Refreshed};
@@ -17,10 +17,11 @@ pub(in crate::http) fn show_all(context: &Context) -> Result<Response, Response>
 /// `POST /refresh`
 pub(in crate::http) fn submit_all(context: &Context) -> Result<Reply, Response> {
     let path = context.request.path.clone();
-    let overview = move |notice: Notice| see_other(&path, &format!("?notice={}", notice.code()));
     Ok(match context.refresh(context.all_sites()) {
-        Ok(outcomes) => Reply::later(async move { overview(notice(&outcomes.await)) }),
-        Err(_) => overview(Notice::Busy).into(),
+        Ok(outcomes) => {
+            Reply::later(async move { see_other(&path, &format!("?{}", overview_query(&outcomes.await))) })
+        }
+        Err(_) => see_other(&path, &format!("?notice={}", Notice::Busy.code())).into(),
     })
 }
 
@@ -40,6 +41,18 @@ pub(in crate::http) fn submit(context: &Context) -> Result<Reply, Response> {
         Ok(outcomes) => Reply::later(async move { site(notice(&outcomes.await)) }),
         Err(_) => site(Notice::Busy).into(),
     })
+}
+
+/// The query of the overview after a refresh of all sites.
+fn overview_query(outcomes: &Outcomes) -> String {
+    match notice(outcomes) {
+        Notice::PartlyRefreshed => {
+            let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
+            let failed: Vec<&str> = failed.map(|(key, _)| key.as_str()).collect();
+            notice::failed_query(outcomes.len() - failed.len(), &failed)
+        }
+        notice => format!("notice={}", notice.code()),
+    }
 }
 
 /// What the page says about a refresh.
@@ -84,5 +97,7 @@ mod tests {
             let outcomes: Vec<_> = outcomes.into_iter().map(|outcome| (String::new(), outcome)).collect();
             assert_eq!(notice(&outcomes), expected, "{outcomes:?}");
         }
+        let outcomes = [("a", asked()), ("b", away()), ("c", busy())].map(|(key, of)| (key.to_string(), of));
+        assert_eq!(overview_query(&outcomes.into()), "notice=partly&answered=1&failed=b,c");
     }
 }

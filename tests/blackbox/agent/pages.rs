@@ -40,7 +40,7 @@ fn leads_to(answer: &Answer, path: &str) {
 /// Where the first link is that ends a session, of a page.
 #[track_caller]
 fn end_link(page: &str) -> String {
-    let (_, link) = page.split_once("class=\"end\" href=\"").expect("a link that ends a session");
+    let (_, link) = page.split_once("class=\"disconnect\" href=\"").expect("a link that ends a session");
     from_root(&link.split_once('"').unwrap().0.replace("&#38;", "&"))
 }
 
@@ -74,15 +74,15 @@ fn a_hotspot_of_ten_thousand_is_a_small_page_and_each_is_found() {
     eprintln!("{} bytes after {took:?}", page.len());
     assert!(page.len() < 120_000, "{} bytes", page.len());
     assert!(took < Duration::from_secs(3), "{took:?}");
-    assert!(page.contains("10000 sessions, of which these are 1 to 100."), "{page}");
+    assert!(page.contains("10000 sessions, showing 1 to 100."), "{page}");
     let person = &router.sessions()[7_000];
     let found = agent.page(&format!("/sites/awka?q={}", person.mac.to_lowercase().replace(':', "%3A")));
     assert!(found.contains("1 of 10000 sessions match"), "{found}");
     assert!(found.contains(&person.user));
     let last = agent.page("/sites/awka?from=9999");
-    assert!(last.contains("of which these are 9901 to 10000."), "{last}");
+    assert!(last.contains("showing 9901 to 10000."), "{last}");
     // Each is on one page and no other.
-    let links = |page: &str| page.matches("class=\"end\"").count();
+    let links = |page: &str| page.matches("class=\"disconnect\"").count();
     assert_eq!(links(&last) + links(&agent.page("/sites/awka?from=100")), 200);
 }
 
@@ -108,7 +108,7 @@ fn a_session_is_ended_by_the_form_of_its_confirmation() {
     leads_to(&agent.post(&path, &body), &format!("/sites/awka?notice=ended&{list}"));
     assert!(!router.sessions().contains(&person));
     let said = agent.page("/sites/awka?notice=ended");
-    assert!(said.contains("The session has ended."), "{said}");
+    assert!(said.contains("Session disconnected."), "{said}");
     assert!(!said.contains(&person.mac), "and it is not listed");
     is_page(&agent.post(&path, &body), 404, "not there any more");
 
@@ -173,13 +173,13 @@ fn a_refusal_is_a_page_that_says_why() {
     let agent = agent(&router);
     let (path, body) = form(&agent.page(&end_link(&agent.page("/sites/awka"))));
     let refused = agent.post(&path, &body);
-    is_page(&refused, 403, "The session was not ended");
+    is_page(&refused, 403, "The session was not disconnected");
     assert!(refused.body.contains("write"), "what to do: {}", refused.body);
 
     router.set_fault(Some(Fault::NoService));
     agent.fails("awka", "closed");
     for (what, answer) in [
-        ("The session was not ended", agent.post(&path, &body)),
+        ("The session was not disconnected", agent.post(&path, &body)),
         ("The users are not known", agent.get("/sites/awka/users")),
     ] {
         is_page(&answer, 502, what);
@@ -212,15 +212,17 @@ fn a_refresh_and_a_test_are_buttons() {
         leads_to(&answer, "/sites/awka?notice=refreshed&sort=upload");
         (commands() > before).then_some(())
     });
-    leads_to(&agent.post("/refresh", ""), "/?notice=partly");
-    assert!(agent.page("/?notice=partly").contains("Not every site answered"));
+    leads_to(&agent.post("/refresh", ""), "/?notice=partly&answered=1&failed=away");
+    assert!(
+        agent.page("/?notice=partly&answered=1&failed=away").contains("1 of 2 sites answered. Failed: away<")
+    );
     let tested = agent.post("/sites/awka/test", "");
-    is_page(&tested, 200, "All of it works");
+    is_page(&tested, 200, "All steps succeeded");
     for step in ["resolve", "connect", "login", "hotspot", "listen"] {
         assert!(tested.body.contains(&format!(">{step}</td>")), "{step}: {}", tested.body);
     }
     // What nobody has said is not said.
-    for code in ["nothing", "%3Cb%3E", "Ended", "The%20session%20has%20ended."] {
+    for code in ["nothing", "%3Cb%3E", "Ended", "Session%20disconnected."] {
         let page = agent.page(&format!("/?notice={code}"));
         assert!(page.contains("<p id=\"notice\" role=\"status\"></p>"), "{code}: {page}");
     }
@@ -252,7 +254,7 @@ fn users_are_listed_page_by_page_and_never_a_password() {
     for n in 0..3 {
         let page = agent.page(&path);
         assert!(!page.contains("s3cret") && page.contains("120 users"), "{page}");
-        assert_eq!(page.contains("Back to the first"), n > 0, "{page}");
+        assert_eq!(page.contains("First page"), n > 0, "{page}");
         names.extend(
             page.split("data-label=\"User\"><bdi>")
                 .skip(1)
@@ -271,7 +273,7 @@ fn users_are_listed_page_by_page_and_never_a_password() {
     }
     let expected: Vec<String> = (0..120).map(|n| format!("user-{n}")).collect();
     assert_eq!(names, expected, "each once");
-    assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more."));
+    assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more users."));
 }
 
 #[test]
@@ -306,7 +308,7 @@ fn a_person_who_comes_to_where_nothing_is_gets_a_page() {
     for path in
         ["/nothing", "/sites/nowhere", "/sites/nowhere/users", "/sites/nowhere/kick?id=*1", "/sites/awka/x"]
     {
-        is_page(&agent.ask("GET", path, &BROWSER), 404, "There is no such page");
+        is_page(&agent.ask("GET", path, &BROWSER), 404, "Page not found");
         assert_eq!(agent.get(path).field("Content-Type"), "application/problem+json", "{path}");
     }
     assert_eq!(

@@ -78,7 +78,7 @@ fn a_hotspot_without_the_count_of_its_users_is_a_part_and_no_failure() {
     assert_eq!(hotspot["partial"], stats["partial"], "{site}");
     resource_and_health_are_right(&agent, &site);
     let page = agent.page("/");
-    assert!(page.contains("The router told only a part: "), "{page}");
+    assert!(page.contains("Some figures are incomplete: "), "{page}");
     assert!(
         page.contains("<dd>23</dd>") && !page.contains("configured"),
         "a count not known is no 0: {page}"

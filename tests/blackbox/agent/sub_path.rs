@@ -104,7 +104,7 @@ fn no_address_of_a_page_leads_out_of_a_proxys_path() {
 fn the_scripts_addresses_are_relative_to_the_script() {
     let (_router, agent) = agent("");
     let script = agent.get("/page.js").body;
-    assert!(script.contains("new URL(\"api/events\", script)"));
+    assert!(script.contains("new URL(\"api/events\", scriptUrl)"));
     assert!(!script.contains("\"/"), "an address that begins at the host's root");
 }
 
