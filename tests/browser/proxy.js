@@ -1,11 +1,11 @@
-// proxy.js URL OUT TOKEN: all that a person does, below a path of a reverse proxy, with scripts and without.
+// proxy.js URL OUT TOKEN: all pages and actions below a path of a reverse proxy, with JavaScript and without.
 "use strict";
 
 const assert = require("node:assert/strict");
-const { have, keep, open, row, run, token, unexpected, url } = require("./browser.js");
+const { have, open, row, run, screenshot, token, unexpected, url } = require("./browser.js");
 
-// A browser that is new and not logged in.
-const STRANGER = { extraHTTPHeaders: {}, ignoreHTTPSErrors: true };
+// Without a token.
+const ANONYMOUS = { extraHTTPHeaders: {}, ignoreHTTPSErrors: true };
 
 async function below(page, path) {
   await page.waitForURL((at) => at.href.split(/[?#]/)[0] === url + path);
@@ -46,10 +46,10 @@ async function everyLinkStaysBelow(page) {
   await page.getByRole("link", { name: "Awka" }).click();
 }
 
-async function withScripts(browser) {
-  const { page, said, context } = await open(browser, "/sites/awka", STRANGER);
+async function withJavaScript(browser) {
+  const { page, messages, context } = await open(browser, "/sites/awka", ANONYMOUS);
   await logIn(page);
-  // Nobody waits for the next look: it is the event stream that tells.
+  // The change must arrive by the event stream, before the next poll.
   await page.evaluate(() => (self.loads = 1));
   await have("log_in", "awka", "somebody", "10.5.60.1");
   await row(page, "somebody").waitFor();
@@ -63,15 +63,15 @@ async function withScripts(browser) {
   await page.getByLabel("Search").fill("10.5");
   await page.waitForURL(/q=10\.5/);
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
-  await keep(page, "below-a-path");
+  await screenshot(page, "below-a-path");
   await everyLinkStaysBelow(page);
   await logOut(page);
-  assert.deepEqual(unexpected(said), []);
+  assert.deepEqual(unexpected(messages), []);
   await context.close();
 }
 
-async function withoutScripts(browser) {
-  const { page, context } = await open(browser, "/sites/awka", { ...STRANGER, javaScriptEnabled: false });
+async function withoutJavaScript(browser) {
+  const { page, context } = await open(browser, "/sites/awka", { ...ANONYMOUS, javaScriptEnabled: false });
   await logIn(page);
   const [user] = await users();
   await row(page, user).getByRole("link", { name: "Disconnect" }).click();
@@ -85,4 +85,4 @@ async function withoutScripts(browser) {
   await context.close();
 }
 
-run(withScripts, withoutScripts);
+run(withJavaScript, withoutJavaScript);

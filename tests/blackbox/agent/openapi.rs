@@ -1,4 +1,4 @@
-//! `/openapi.json` names every path and method, and no others; answers are as it describes them.
+//! `/openapi.json` describes exactly the routes and methods that exist, and answers match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,17 +10,16 @@ use super::agent::{Agent, Answer, Given};
 use super::router;
 use super::schema::{check, resolve};
 
-/// The most it may be, in bytes: it is part of a program on a router's flash.
+/// Longest document, in bytes: the binary that contains it must fit a router's flash.
 const MAX_BYTES: usize = 36 * 1024;
 
-/// What `default` stands for where a path is reached and what is asked for is not to be had; it is
-/// for the gate's own refusals, too.
+/// The statuses that `default` describes for a route; it also covers refusals of the HTTP server.
 const REFUSALS: [u16; 6] = [401, 403, 405, 415, 421, 429];
 
-/// Header fields of an answer that a client acts on.
+/// Header fields of an answer that affect clients.
 const FIELDS: [&str; 6] = ["Allow", "ETag", "Location", "Retry-After", "Set-Cookie", "WWW-Authenticate"];
 
-/// The document, as the agent gives it.
+/// The agent's document.
 pub(super) struct Api {
     document: Value,
 }
@@ -32,21 +31,21 @@ pub(super) struct Operation<'d> {
     pub(super) path: &'d str,
     /// `anyone`, `view` or `admin`.
     pub(super) role: &'d str,
-    says: &'d Value,
+    description: &'d Value,
 }
 
 impl Operation<'_> {
-    /// The statuses that it names.
+    /// The described statuses.
     pub(super) fn statuses(&self) -> impl Iterator<Item = u16> {
-        let responses = self.says["responses"].as_object().unwrap();
+        let responses = self.description["responses"].as_object().unwrap();
         responses.keys().filter(|status| *status != "default").map(|status| status.parse().unwrap())
     }
 
-    /// The role that its `security` is for.
+    /// The role that its `security` requires.
     fn secured_for(&self, document: &Value) -> &'static str {
-        let schemes = self.says.get("security").unwrap_or(&document["security"]).as_array().unwrap();
-        let is_free = |scheme: &Value| scheme.as_object().unwrap().is_empty();
-        match (schemes.is_empty(), schemes.iter().any(is_free)) {
+        let schemes = self.description.get("security").unwrap_or(&document["security"]).as_array().unwrap();
+        let is_optional = |scheme: &Value| scheme.as_object().unwrap().is_empty();
+        match (schemes.is_empty(), schemes.iter().any(is_optional)) {
             (true, _) => "anyone",
             (_, true) => "view",
             _ => "admin",
@@ -55,20 +54,20 @@ impl Operation<'_> {
 }
 
 impl Api {
-    /// What this agent says.
+    /// The document of this agent.
     #[track_caller]
     pub(super) fn of(agent: &Agent) -> Self {
         Self { document: agent.json("/openapi.json") }
     }
 
-    /// All that is described, path by path.
+    /// All operations, by path.
     pub(super) fn operations(&self) -> Vec<Operation<'_>> {
         let mut all = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
             let methods = resolve(&self.document, item).as_object().unwrap();
-            for (method, says) in methods.iter().filter(|(name, _)| *name != "parameters") {
-                let role = says.get("x-role").unwrap_or(&self.document["x-role"]).as_str().unwrap();
-                all.push(Operation { method: method.to_uppercase(), path, role, says });
+            for (method, description) in methods.iter().filter(|(name, _)| *name != "parameters") {
+                let role = description.get("x-role").unwrap_or(&self.document["x-role"]).as_str().unwrap();
+                all.push(Operation { method: method.to_uppercase(), path, role, description });
             }
         }
         all
@@ -79,33 +78,33 @@ impl Api {
         &self.document["components"]["schemas"][name]
     }
 
-    /// Whether a value is as a schema says.
+    /// Checks a value against a schema.
     pub(super) fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
         check(&self.document, schema, value)
     }
 
-    /// An answer must be as its operation describes it.
+    /// Asserts that an answer matches its operation.
     #[track_caller]
     pub(super) fn describes(&self, operation: &Operation, answer: &Answer) {
-        let told = |what: &str| format!("{} {}: {what}: {answer:?}", operation.method, operation.path);
-        let responses = &operation.says["responses"];
+        let failure = |what: &str| format!("{} {}: {what}: {answer:?}", operation.method, operation.path);
+        let responses = &operation.description["responses"];
         let otherwise = responses.get("default").filter(|_| REFUSALS.contains(&answer.status));
         let response = responses.get(answer.status.to_string()).or(otherwise);
-        let response = response.unwrap_or_else(|| panic!("{}", told("the status is not described")));
+        let response = response.unwrap_or_else(|| panic!("{}", failure("the status is not described")));
         let response = resolve(&self.document, response);
         for name in FIELDS {
             self.describes_field(response["headers"].get(name), answer.field(name))
-                .unwrap_or_else(|wrong| panic!("{}", told(&format!("{name}: {wrong}"))));
+                .unwrap_or_else(|wrong| panic!("{}", failure(&format!("{name}: {wrong}"))));
         }
         let sent = answer.field("Content-Type").split(';').next().unwrap();
         let Some(content) = response.get("content").and_then(Value::as_object) else {
-            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", told("no content is described"));
+            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", failure("no content is described"));
             return;
         };
         let named = content.iter().find(|(name, _)| name.split(';').next() == Some(sent));
-        let (_, content) = named.unwrap_or_else(|| panic!("{}", told("the type is not described")));
+        let (_, content) = named.unwrap_or_else(|| panic!("{}", failure("the type is not described")));
         let body = if sent.ends_with("json") { answer.json() } else { answer.body.clone().into() };
-        self.check(&content["schema"], &body).unwrap_or_else(|wrong| panic!("{}", told(&wrong)));
+        self.check(&content["schema"], &body).unwrap_or_else(|wrong| panic!("{}", failure(&wrong)));
     }
 
     fn describes_field(&self, header: Option<&Value>, sent: &str) -> Result<(), String> {
@@ -113,7 +112,7 @@ impl Api {
             return if sent.is_empty() { Ok(()) } else { Err("it is not described".into()) };
         };
         if sent.is_empty() {
-            return if header["required"] == true { Err("it is not there".into()) } else { Ok(()) };
+            return if header["required"] == true { Err("it is missing".into()) } else { Ok(()) };
         }
         let number = sent.parse().map(Value::Number);
         self.check(&header["schema"], &number.unwrap_or_else(|_| sent.into()))
@@ -190,7 +189,7 @@ fn the_table_in_the_documentation_has_each_endpoint_for_programs_with_its_role()
 }
 
 #[test]
-fn what_it_says_of_itself_is_so() {
+fn size_version_roles_and_components_are_consistent() {
     let agent = agent();
     let api = Api::of(&agent);
     let text = agent.get("/openapi.json").body;
@@ -200,7 +199,7 @@ fn what_it_says_of_itself_is_so() {
     for operation in api.operations() {
         assert_eq!(operation.secured_for(&api.document), operation.role, "{operation:?}");
     }
-    // Where people are told of, or something is done to them or to a router.
+    // The operations with personal details or actions.
     let admin: Vec<String> = api
         .operations()
         .iter()
