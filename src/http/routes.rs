@@ -17,12 +17,12 @@ use Handler::{Action, Fetch, Form, Read};
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     row("/",                                    Viewer, People,   Read(overview::show)),
-    row("/refresh",                             Viewer, People,   Form(refresh::show_all, refresh::submit_all)),
+    row("/refresh",                             Viewer, People,   Form(refresh::show, refresh::submit_all)),
     row("/sites/{site}",                        Viewer, People,   Read(site::show)),
-    row("/sites/{site}/refresh",                Viewer, People,   Form(refresh::show, refresh::submit)),
+    row("/sites/{site}/refresh",                Viewer, People,   Form(site::redirect, refresh::submit)),
     row("/sites/{site}/users",                  Admin,  People,   Fetch(users_page::show)),
     row("/sites/{site}/kick",                   Admin,  People,   Form(kick::show, kick::submit)),
-    row("/sites/{site}/test",                   Admin,  People,   Form(diagnosis::show, diagnosis::submit)),
+    row("/sites/{site}/test",                   Admin,  People,   Form(site::redirect, diagnosis::submit)),
     row("/login",                               Anyone, People,   Form(account::show_login, account::log_in)),
     row("/logout",                              Anyone, People,   Action(account::log_out)),
     row("/style.css",                           Anyone, Programs, Read(asset::style)),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::json;
 
+use super::view::View;
 use crate::http::context::Context;
 use crate::http::message::{Response, json_within};
 use crate::http::server::MAX_ANSWER;
@@ -16,9 +17,10 @@ use crate::state::{SiteState, Snapshot};
 /// error, so that one site does not take the response from the others.
 pub(super) fn by_site<'s, T: Serialize>(
     context: &Context<'s>,
-    entry: impl Fn(&'s SiteState) -> T,
+    entry: impl Fn(View<'s>, &'s SiteState) -> T,
 ) -> Result<Response, Response> {
-    Ok(within(context.snapshot, entry, MAX_ANSWER))
+    let view = context.view();
+    Ok(within(context.snapshot, |site| entry(view, site), MAX_ANSWER))
 }
 
 fn within<'s, T: Serialize>(

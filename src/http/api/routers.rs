@@ -34,8 +34,7 @@ struct RouterJson<'s> {
 
 /// All routers by the key of their site.
 pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
-    let view = context.view();
-    by_site(context, |site| router_json(view, site))
+    by_site(context, router_json)
 }
 
 fn router_json<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {

@@ -77,8 +77,7 @@ struct UsageJson {
 
 /// All sites by key.
 pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
-    let view = context.view();
-    by_site(context, |site| site_json(view, site))
+    by_site(context, site_json)
 }
 
 /// One site.

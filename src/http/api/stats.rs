@@ -70,8 +70,7 @@ struct RouterStatus<'s> {
 
 /// All sites by key.
 pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
-    let view = context.view();
-    by_site(context, |site| stats(view, site))
+    by_site(context, stats)
 }
 
 /// One site.

@@ -7,45 +7,33 @@ use crate::state::{Reading, ReadingState, SiteState};
 
 /// The families that the agent measures at a site. `has_room`: those of declared plugins are included.
 pub(super) fn families(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Family> {
+    let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).of(value);
+    let counter = |name: &'static str, help: &'static str, count: u64| {
+        Family::counter(name, help).of(Some(count as f64))
+    };
     let last_success = site.readings.iter().filter_map(|reading| reading.at).max();
-    let up =
-        Family::gauge("mikrotik_up", "1 if the router responds; 0 if it does not, or was not tried yet.");
-    let timestamp = Family::gauge(
-        "mikrotik_last_success_timestamp_seconds",
-        "When the router last responded, in seconds since 1970. Absent before that.",
-    );
-    let mut families =
-        vec![up.of(Some(truth(site.is_online()))), timestamp.of(last_success.map(|at| seconds(clock, at)))];
+    let usage = &site.usage;
+    let up = "1 if the router responds; 0 if it does not, or was not tried yet.";
+    let timestamp = "When the router last responded, in seconds since 1970. Absent before that.";
+    let kicks = "Sessions that the admin ended through the agent since its start.";
+    let sent = "Bytes that the agent sent to the router since the agent's start.";
+    let received = "Bytes that the agent received from the router since the agent's start.";
+    let logins = "Accepted logins of the agent since its start; the router logs each.";
+    let commands = "Commands that the agent sent to the router since the agent's start.";
+    let mut families = vec![
+        gauge("mikrotik_up", up, Some(truth(site.is_online()))),
+        gauge(
+            "mikrotik_last_success_timestamp_seconds",
+            timestamp,
+            last_success.map(|at| seconds(clock, at)),
+        ),
+        counter("mikrotik_hotspot_kicks_total", kicks, site.kicks),
+        counter("mikrotik_api_sent_bytes_total", sent, usage.sent_bytes),
+        counter("mikrotik_api_received_bytes_total", received, usage.received_bytes),
+        counter("mikrotik_api_logins_total", logins, usage.logins),
+        counter("mikrotik_api_commands_total", commands, usage.commands),
+    ];
     families.extend(readings(site, has_room));
-    for (name, help, count) in [
-        (
-            "mikrotik_hotspot_kicks_total",
-            "Sessions that the admin ended through the agent since its start.",
-            site.kicks,
-        ),
-        (
-            "mikrotik_api_sent_bytes_total",
-            "Bytes that the agent sent to the router since the agent's start.",
-            site.usage.sent_bytes,
-        ),
-        (
-            "mikrotik_api_received_bytes_total",
-            "Bytes that the agent received from the router since the agent's start.",
-            site.usage.received_bytes,
-        ),
-        (
-            "mikrotik_api_logins_total",
-            "Accepted logins of the agent since its start; the router logs each.",
-            site.usage.logins,
-        ),
-        (
-            "mikrotik_api_commands_total",
-            "Commands that the agent sent to the router since the agent's start.",
-            site.usage.commands,
-        ),
-    ] {
-        families.push(Family::counter(name, help).of(Some(count as f64)));
-    }
     families
 }
 

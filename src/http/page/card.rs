@@ -35,8 +35,8 @@ pub(super) struct Card<'p> {
     pub(super) fallback: Option<String>,
     /// Why figures are incomplete.
     pub(super) partial: Option<&'p str>,
-    /// Whether any figures are known.
-    pub(super) known: bool,
+    /// Whether there are any figures.
+    pub(super) is_known: bool,
     pub(super) users: Option<usize>,
     pub(super) configured: Option<u64>,
     pub(super) upload: Option<String>,
@@ -71,7 +71,7 @@ impl<'p> Card<'p> {
             error: error(view, site),
             fallback: fallback(site),
             partial: shown(site).find_map(|reading| reading.partial_for(view.is_admin)),
-            known: hotspot.is_some() || resource.is_some(),
+            is_known: hotspot.is_some() || resource.is_some(),
             users: hotspot.map(|hotspot| hotspot.sessions.len()),
             // With RADIUS, users are configured elsewhere, and "7 of 0" would be wrong.
             configured: hotspot.and_then(|hotspot| {
@@ -122,8 +122,8 @@ fn age(view: View, site: &SiteState) -> Option<String> {
     Some(clock::ago(view.now.since(oldest)))
 }
 
-/// The connection's error, or else the first plugin's. A menu that the router never had
-/// is none: the site's page says so.
+/// The connection's error, or else the first plugin's. A menu that the router never had is an error only on the site's
+/// page.
 fn error(view: View, site: &SiteState) -> Option<CardError> {
     let error = match &site.link {
         ConnectionState::Offline { error, .. } => Cow::Borrowed(error),

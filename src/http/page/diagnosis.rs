@@ -2,9 +2,8 @@
 
 use askama::Template;
 
-use super::layout::{AccountMenu, Layout, render, see_other};
-use super::session_query::SessionQuery;
-use super::{action_error, site};
+use super::action_error;
+use super::layout::{AccountMenu, Layout, render};
 use crate::action::{ActionError, DiagnosticStep};
 use crate::http::actions;
 use crate::http::context::Context;
@@ -18,12 +17,6 @@ struct Diagnosis<'p> {
     site: &'p SiteState,
     steps: &'p [DiagnosticStep],
     failed: usize,
-}
-
-/// `GET /sites/{site}/test`, as after a login: redirects to the site.
-pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
-    let query = SessionQuery::read(context.request.query.as_bytes());
-    Ok(see_other(&context.request.path, &site::path(&context.site()?.key, &query, None)))
 }
 
 /// `POST /sites/{site}/test`

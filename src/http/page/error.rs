@@ -54,7 +54,7 @@ pub(in crate::http) fn not_allowed(request: &Request, layout: Layout, allowed: &
     let response = if request.method == Method::Options {
         Response::new(204, "", "")
     } else {
-        let detail = format!("This path answers {allowed}.");
+        let detail = format!("This path supports {allowed}.");
         refusal(request, layout, 405, "Method Not Allowed", &detail)
     };
     response.with("Allow", allowed).no_store()

@@ -52,18 +52,16 @@ enum NoTarget {
 /// `GET /sites/{site}/kick`: the confirmation.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (site, query) = (context.site()?, context.request.query.as_bytes());
-    let path = |list: &SessionQuery| site::path(&site.key, list, None);
-    let target = match KickTarget::read(query, sessions(site)) {
-        Ok(target) => target,
-        // As after a login.
-        Err(NoTarget::Unnamed) => {
-            return Ok(see_other(&context.request.path, &path(&SessionQuery::read(query))));
+    let (layout, back) = (context.layout(), site::path(&site.key, &SessionQuery::read(query), None));
+    match KickTarget::read(query, sessions(site)) {
+        Ok(target) => {
+            let known = Facts::new(context.view(), &target, sessions(site));
+            Ok(render(&Confirmation { layout, site, target: &target, known, back }))
         }
-        Err(gone) => return Ok(gone.page(context.layout(), &path(&SessionQuery::read(query)))),
-    };
-    let known = Facts::new(context.view(), &target, sessions(site));
-    let (layout, back) = (context.layout(), path(&target.list));
-    Ok(render(&Confirmation { layout, site, target: &target, known, back }))
+        // As after a login.
+        Err(NoTarget::Unnamed) => site::redirect(context),
+        Err(gone) => Ok(gone.page(layout, &back)),
+    }
 }
 
 /// `POST /sites/{site}/kick`. The form contains the session as the query that names it: a NUL or a line break in a user

@@ -1,4 +1,4 @@
-//! The forms that refresh one site or all of them. `GET` redirects to the page that contains the form.
+//! The forms that refresh one site or all of them.
 
 use super::layout::see_other;
 use super::notice::{self, Notice};
@@ -9,8 +9,8 @@ use crate::http::actions::Outcomes;
 use crate::http::context::Context;
 use crate::http::message::{Reply, Response};
 
-/// `GET /refresh`
-pub(in crate::http) fn show_all(context: &Context) -> Result<Response, Response> {
+/// `GET /refresh`: redirects to the overview, which contains the form.
+pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     Ok(see_other(&context.request.path, ""))
 }
 
@@ -23,12 +23,6 @@ pub(in crate::http) fn submit_all(context: &Context) -> Result<Reply, Response> 
         }
         Err(_) => see_other(&path, &format!("?notice={}", Notice::Busy.code())).into(),
     })
-}
-
-/// `GET /sites/{site}/refresh`
-pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
-    let query = SessionQuery::read(context.request.query.as_bytes());
-    Ok(see_other(&context.request.path, &site::path(&context.site()?.key, &query, None)))
 }
 
 /// `POST /sites/{site}/refresh`

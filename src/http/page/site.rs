@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::card::Card;
 use super::format::{bytes, grouped};
-use super::layout::{AccountMenu, Layout, render};
+use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice::{self, Notice};
 use super::session_list::SessionList;
 use super::session_query::SessionQuery;
@@ -14,7 +14,7 @@ use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
 use crate::plugin::{Data, Table};
-use crate::state::{ConnectionEvent, Reading, SiteState};
+use crate::state::{ConnectionEvent, Reading, SiteState, Usage};
 
 #[derive(Template)]
 #[template(path = "site.html")]
@@ -27,7 +27,10 @@ struct SitePage<'p> {
     session_query: String,
     sections: Vec<Section<'p>>,
     events: Vec<Event<'p>>,
-    overhead: Overhead,
+    /// The agent's overhead on the router.
+    usage: &'p Usage,
+    sent: String,
+    received: String,
     is_admin: bool,
     has_admin: bool,
     /// The titles of the sections that only the admin may see, and whether there are several.
@@ -67,15 +70,6 @@ struct Event<'p> {
     detail: &'p str,
 }
 
-/// The agent's overhead on the router.
-struct Overhead {
-    sent: String,
-    received: String,
-    commands: u64,
-    logins: u64,
-    reply_ms: Option<u128>,
-}
-
 /// `GET /sites/{site}`. Personal details are for the admin.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (site, view, is_admin) = (context.site()?, context.view(), context.is_admin());
@@ -92,7 +86,9 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         session_query: query.to_string(),
         sections: shown.into_iter().map(|reading| section(view, site, reading, &query)).collect(),
         events: events(view, site),
-        overhead: Overhead::new(site),
+        usage: &site.usage,
+        sent: bytes(site.usage.sent_bytes),
+        received: bytes(site.usage.received_bytes),
         is_admin,
         has_admin: context.http.admin.is_some(),
         hidden: hidden.join(" and "),
@@ -107,6 +103,12 @@ pub(super) fn path(key: &str, query: &SessionQuery, notice: Option<Notice>) -> S
         notice.into_iter().chain([query.to_string()]).filter(|part| !part.is_empty()).collect();
     let mark = if query.is_empty() { "" } else { "?" };
     format!("sites/{key}{mark}{}", query.join("&"))
+}
+
+/// `GET` of a form's path, as after a login or by a reload: redirects to the site's page, which contains the form.
+pub(in crate::http) fn redirect(context: &Context) -> Result<Response, Response> {
+    let query = SessionQuery::read(context.request.query.as_bytes());
+    Ok(see_other(&context.request.path, &path(&context.site()?.key, &query, None)))
 }
 
 fn hidden_title(reading: &Reading) -> &str {
@@ -153,17 +155,4 @@ fn events<'p>(view: View, site: &'p SiteState) -> Vec<Event<'p>> {
         },
     };
     site.events.iter().rev().map(event).collect()
-}
-
-impl Overhead {
-    fn new(site: &SiteState) -> Self {
-        let usage = &site.usage;
-        Self {
-            sent: bytes(usage.sent_bytes),
-            received: bytes(usage.received_bytes),
-            commands: usage.commands,
-            logins: usage.logins,
-            reply_ms: usage.reply_time.map(|time| time.as_millis()),
-        }
-    }
 }
