@@ -8,7 +8,7 @@ use super::listener::Listener;
 use super::problems::{in_a_line, shown};
 use crate::clock::Moment;
 use crate::config::{Changes, Config};
-use crate::http::Routes;
+use crate::http::Dispatcher;
 use crate::site::Sites;
 use crate::state::{Reload, ReloadDiagnostic, Store};
 
@@ -16,7 +16,7 @@ use crate::state::{Reload, ReloadDiagnostic, Store};
 pub(super) struct Agent {
     pub(super) config: Config,
     pub(super) store: Arc<Store>,
-    pub(super) routes: Arc<Routes>,
+    pub(super) routes: Arc<Dispatcher>,
     pub(super) sites: Sites,
     pub(super) listener: Listener,
 }

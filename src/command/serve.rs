@@ -13,7 +13,7 @@ use super::{Failure, Signals, nothing_to_reload, site_log};
 use crate::action::SiteHandles;
 use crate::config::Config;
 use crate::http::server::{self, WorkerPool};
-use crate::http::{Events, Routes};
+use crate::http::{Dispatcher, Events};
 use crate::memory::Budget;
 use crate::site::Sites;
 use crate::state::{Reload, Store};
@@ -33,7 +33,7 @@ pub(super) fn serve(
     let desk = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let http = config.http.clone();
-    let routes = Arc::new(Routes::new(store.clone(), desk.clone(), events.clone(), http, &timings));
+    let routes = Arc::new(Dispatcher::new(store.clone(), desk.clone(), events.clone(), http, &timings));
     let workers = WorkerPool::start({
         let routes = routes.clone();
         move |request| routes.answer(request)

@@ -303,7 +303,9 @@ mod tests {
     fn partial_data_is_one_line_per_connection() {
         let mut logged = Logged::new();
         let partial = |reason: Option<&'static str>| {
-            move |site: &mut SiteState| site.readings[1].partial = reason.map(|reason| reason.to_string().into())
+            move |site: &mut SiteState| {
+                site.readings[1].partial = reason.map(|reason| reason.to_string().into())
+            }
         };
         logged.after(|site| site.connected(0, Moment::START));
         let line = "site=awka plugin=health state=partial msg=\"a part\"";

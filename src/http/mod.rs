@@ -1,9 +1,9 @@
 //! The HTTP server: connections, worker threads, and the routes that answer.
 //!
 //! ```text
-//! client ⇄ server: admission, connection  →  workers   →  routes → auth, api, page, metrics
-//!          TLS, deadlines, sizes,             a few         pure functions of a
-//!          request syntax                     threads       request and a snapshot
+//! client ⇄ server: connection, head      →  workers   →  dispatch → auth, routes → api, page, metrics
+//!          admission, TLS, deadlines,       a few         pure functions of a
+//!          sizes, request syntax            threads       request and a snapshot
 //! ```
 //!
 //! Connections are async and belong to clients, however slow or hostile they are. Workers see complete requests only and
@@ -11,19 +11,24 @@
 //! who is logged in, and who sent wrong tokens.
 
 mod actions;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod api;
 mod auth;
+mod context;
+mod dispatch;
 mod embedded;
 mod message;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod metrics;
+#[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod page;
 mod peer;
-mod process;
 mod routes;
 pub mod server;
 mod sse;
 
 pub use api::StepJson;
+pub use dispatch::Dispatcher;
 pub use message::{EventStream, Field, HandlerOutput, LaterResponse, Method, Request, Response, problem};
-pub use routes::Routes;
+pub use routes::{ROUTES, Route};
 pub use sse::{Events, Subscription};

@@ -384,7 +384,8 @@ mod tests {
             (reading.error, reading.partial) = (None, None);
             reading.data = Some(Arc::new(Data::Health(crate::plugin::Health::default())));
         };
-        let partial = |why: &'static str| move |reading: &mut Reading| reading.partial = Some(why.to_string().into());
+        let partial =
+            |why: &'static str| move |reading: &mut Reading| reading.partial = Some(why.to_string().into());
         let mut known = site();
         let steps: [Step; 9] = [
             (&failed(Cause::QueryTimeout), Some("health failed query_timeout")),

@@ -1,4 +1,4 @@
-// What all looks at the page have in common: the browser, the other side, what must hold of every page.
+// Shared by all browser tests: the browser, commands to the Rust test, and assertions for every page.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -10,9 +10,9 @@ const { chromium } = require("playwright-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const [, , url, out, token] = process.argv;
 
-const ALONE = [
+const CHROMIUM_FLAGS = [
   "--no-sandbox",
-  // Only loopback is asked here, a proxy there with a certificate of the tests'.
+  // All requests go to loopback, some to a proxy with a test certificate.
   "--ignore-certificate-errors",
   "--disable-gpu",
   "--disable-quic",
@@ -22,39 +22,39 @@ const ALONE = [
   "--disable-sync",
 ];
 
-// What a look may take to find what it waits for.
-const PATIENCE_MS = 15000;
+// Timeout of each wait.
+const TIMEOUT_MS = 15000;
 
 const replies = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
-// Has the test, which holds the routers and the agent, do something; gives what it answers.
+// Sends a command to the Rust test, which runs the routers and the agent, and returns its reply.
 async function have(...words) {
   console.log(`! ${words.join(" ")}`);
   return JSON.parse((await replies.next()).value);
 }
 
-// A page of the admin's, with everything that its console says, in a browser that is new.
+// Opens a page as the admin in a new browser context, and records its console messages.
 async function open(browser, address, { status, prepare, ...options } = {}) {
   const context = await browser.newContext({ extraHTTPHeaders: { Authorization: `Bearer ${token}` }, ...options });
-  context.setDefaultTimeout(PATIENCE_MS);
+  context.setDefaultTimeout(TIMEOUT_MS);
   await prepare?.(context);
   return { ...(await tab(context, address, status)), context };
 }
 
-// The same in a browser that is there.
+// Opens a page in an existing context.
 async function tab(context, address, status = 200) {
   const page = await context.newPage();
-  const said = [];
-  page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
-  page.on("pageerror", (error) => said.push(`error: ${error}`));
+  const messages = [];
+  page.on("console", (message) => messages.push(`${message.type()}: ${message.text()}`));
+  page.on("pageerror", (error) => messages.push(`error: ${error}`));
   const answer = await page.goto(url + address);
   assert.equal(answer.status(), status, address);
-  return { page, said };
+  return { page, messages };
 }
 
-// The browser itself tells of each answer that is an error, and of each that did not come.
-function unexpected(said) {
-  return said.filter((line) => !line.startsWith("error: Failed to load resource"));
+// Without the browser's own messages about failed requests.
+function unexpected(messages) {
+  return messages.filter((line) => !line.startsWith("error: Failed to load resource"));
 }
 
 async function fits(page, name) {
@@ -62,19 +62,19 @@ async function fits(page, name) {
   assert.ok(needed <= there, `${name}: ${needed} px wide`);
 }
 
-async function keepsRules(page, name) {
-  // The rules come in past the content security policy, which lets no other script run.
+async function isAccessible(page, name) {
+  // The page must bypass its content security policy for this script.
   await page.evaluate(axe);
   const { violations, passes } = await page.evaluate("axe.run()");
   assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], name);
-  assert.ok(passes.length > 10, `${name}: only ${passes.length} rules looked at it`);
-  console.log(`${name}: fits and keeps ${passes.length} rules`);
+  assert.ok(passes.length > 10, `${name}: only ${passes.length} rules were checked`);
+  console.log(`${name}: fits and passes ${passes.length} rules`);
 }
 
-// Fingers need room: what ends a session, and every button.
-async function canBeTouched(page, name) {
+// Touch targets need 44 px: links that disconnect a session, and every button.
+async function hasTouchTargets(page, name) {
   const small = await page.evaluate(() =>
-    [...document.querySelectorAll("main button, main .button, main .end")]
+    [...document.querySelectorAll("main button, main .button, main .disconnect")]
       .map((element) => [element.textContent, element.getBoundingClientRect()])
       .filter(([, box]) => box.height < 44 || box.width < 44)
       .map(([text, { width, height }]) => `${text}: ${width} × ${height}`),
@@ -82,7 +82,7 @@ async function canBeTouched(page, name) {
   assert.deepEqual(small, [], name);
 }
 
-async function keep(page, name) {
+async function screenshot(page, name) {
   await page.screenshot({ path: path.join(out, `${name}.png`) });
 }
 
@@ -91,12 +91,12 @@ function row(page, user) {
   return page.locator("tr[data-key]").filter({ has: page.getByRole("cell", { name: user, exact: true }) });
 }
 
-async function run(...looks) {
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ALONE });
+async function run(...tests) {
+  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: CHROMIUM_FLAGS });
   try {
-    for (const look of looks) {
-      await look(browser);
-      console.log(`${look.name}: well`);
+    for (const test of tests) {
+      await test(browser);
+      console.log(`${test.name}: passed`);
     }
   } catch (error) {
     console.error(error);
@@ -107,4 +107,4 @@ async function run(...looks) {
   }
 }
 
-module.exports = { canBeTouched, fits, have, keep, keepsRules, open, row, run, tab, token, unexpected, url };
+module.exports = { hasTouchTargets, fits, have, isAccessible, open, row, run, screenshot, tab, token, unexpected, url };

@@ -1,82 +1,82 @@
-// file.js URL OUT TOKEN: whether a page that stands open shows what is in the file by then.
+// file.js URL OUT TOKEN: an open page follows changes of sites.ron.
 "use strict";
 
 const assert = require("node:assert/strict");
-const { fits, have, keep, keepsRules, open, run } = require("./browser.js");
+const { fits, have, isAccessible, open, run, screenshot } = require("./browser.js");
 
-// From saving the file to what it changes on the page, at the most.
-const SOON_MS = 3000;
+// Longest time from saving the file to the change on the page.
+const MAX_DELAY_MS = 3000;
 
-async function soon(what, ...written) {
+async function save(change, ...written) {
   const began = performance.now();
   await have("file", ...written);
-  await what();
+  await change();
   const took_ms = Math.round(performance.now() - began);
   console.log(`${written}: ${took_ms} ms after the file was saved`);
   return took_ms;
 }
 
-async function aNewSiteComesByItself(browser) {
-  const { page, said } = await open(browser, "/");
+async function aNewSiteAppears(browser) {
+  const { page, messages } = await open(browser, "/");
   const card = page.locator("#site-new");
   const figures = card.getByText("of 150 configured");
   assert.equal(await card.count(), 0);
-  const took_ms = await soon(() => figures.waitFor(), "site");
-  assert.ok(took_ms <= SOON_MS, `${took_ms} ms`);
-  await soon(() => card.waitFor({ state: "detached" }), "same");
-  assert.deepEqual(said, []);
+  const took_ms = await save(() => figures.waitFor(), "site");
+  assert.ok(took_ms <= MAX_DELAY_MS, `${took_ms} ms`);
+  await save(() => card.waitFor({ state: "detached" }), "same");
+  assert.deepEqual(messages, []);
 }
 
-async function aWrongFileIsToldAndMended(browser) {
+async function problemsOfTheFileAreShownUntilFixed(browser) {
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [360, 1200]) {
-      const { page, said } = await open(browser, "/", { colorScheme, viewport: { width, height: 800 } });
-      const told = page.locator("#config");
-      assert.equal(await told.count(), 0);
-      await soon(() => told.waitFor(), "wrong");
-      assert.match(await told.innerText(), /sites\.ron has a problem\.[^]*sites\.ron:2:12: unknown field `lisen` in http; did you mean `listen`\?[^]*\n +\^/);
+      const { page, messages } = await open(browser, "/", { colorScheme, viewport: { width, height: 800 } });
+      const banner = page.locator("#config");
+      assert.equal(await banner.count(), 0);
+      await save(() => banner.waitFor(), "wrong");
+      assert.match(await banner.innerText(), /sites\.ron has a problem\.[^]*sites\.ron:2:12: unknown field `lisen` in http; did you mean `listen`\?[^]*\n +\^/);
       await fits(page, `wrong-${width}-${colorScheme}`);
-      await keepsRules(page, `wrong-${width}-${colorScheme}`);
-      await keep(page, `wrong-${width}-${colorScheme}`);
-      // What somebody has closed stays closed.
-      await told.locator("summary").click();
+      await isAccessible(page, `wrong-${width}-${colorScheme}`);
+      await screenshot(page, `wrong-${width}-${colorScheme}`);
+      // Closed details stay closed.
+      await banner.locator("summary").click();
       await have("log_in", "awka", "somebody", "10.5.60.9");
       await page.locator("#site-awka .users dd", { hasText: "24" }).waitFor();
-      assert.equal(await told.locator("details").evaluate((details) => details.open), false);
+      assert.equal(await banner.locator("details").evaluate((details) => details.open), false);
       await have("log_out", "awka", "somebody");
-      await soon(() => told.waitFor({ state: "detached" }), "same");
-      assert.deepEqual(said, []);
+      await save(() => banner.waitFor({ state: "detached" }), "same");
+      assert.deepEqual(messages, []);
     }
   }
 }
 
-async function aPluginComesByItself(browser) {
-  const { page, said } = await open(browser, "/sites/awka");
+async function aNewPluginAppears(browser) {
+  const { page, messages } = await open(browser, "/sites/awka");
   const heading = page.getByRole("heading", { name: "Ports" });
   const ports = page.getByRole("region", { name: "Ports" });
-  await soon(() => ports.getByRole("cell", { name: "ether1", exact: true }).waitFor(), "plugin");
-  await keepsRules(page, "plugin");
+  await save(() => ports.getByRole("cell", { name: "ether1", exact: true }).waitFor(), "plugin");
+  await isAccessible(page, "plugin");
   await fits(page, "plugin");
-  await keep(page, "plugin");
-  await soon(() => heading.waitFor({ state: "detached" }), "same");
-  assert.deepEqual(said, []);
+  await screenshot(page, "plugin");
+  await save(() => heading.waitFor({ state: "detached" }), "same");
+  assert.deepEqual(messages, []);
 }
 
-async function theFirstFileIsWaitedFor(browser) {
+async function thePageWaitsForTheFirstFile(browser) {
   await have("agent", "wait");
   for (const colorScheme of ["light", "dark"]) {
     for (const width of [360, 1200]) {
-      const { page, said } = await open(browser, "/", { colorScheme, viewport: { width, height: 800 } });
+      const { page, messages } = await open(browser, "/", { colorScheme, viewport: { width, height: 800 } });
       await page.getByRole("heading", { name: "Waiting for sites.ron" }).waitFor();
       await fits(page, `waiting-${width}-${colorScheme}`);
-      await keepsRules(page, `waiting-${width}-${colorScheme}`);
-      await keep(page, `waiting-${width}-${colorScheme}`);
-      assert.deepEqual(said, []);
+      await isAccessible(page, `waiting-${width}-${colorScheme}`);
+      await screenshot(page, `waiting-${width}-${colorScheme}`);
+      assert.deepEqual(messages, []);
     }
   }
-  const { page, said } = await open(browser, "/");
-  await soon(() => page.locator("#site-awka .users dd", { hasText: "23" }).waitFor(), "same");
-  assert.deepEqual(said, []);
+  const { page, messages } = await open(browser, "/");
+  await save(() => page.locator("#site-awka .users dd", { hasText: "23" }).waitFor(), "same");
+  assert.deepEqual(messages, []);
 }
 
-run(aNewSiteComesByItself, aWrongFileIsToldAndMended, aPluginComesByItself, theFirstFileIsWaitedFor);
+run(aNewSiteAppears, problemsOfTheFileAreShownUntilFixed, aNewPluginAppears, thePageWaitsForTheFirstFile);

@@ -1,11 +1,11 @@
-// proxy.js URL OUT TOKEN: all that a person does, below a path of a reverse proxy, with scripts and without.
+// proxy.js URL OUT TOKEN: all pages and actions below a path of a reverse proxy, with JavaScript and without.
 "use strict";
 
 const assert = require("node:assert/strict");
-const { have, keep, open, row, run, token, unexpected, url } = require("./browser.js");
+const { have, open, row, run, screenshot, token, unexpected, url } = require("./browser.js");
 
-// A browser that is new and not logged in.
-const STRANGER = { extraHTTPHeaders: {}, ignoreHTTPSErrors: true };
+// Without a token.
+const ANONYMOUS = { extraHTTPHeaders: {}, ignoreHTTPSErrors: true };
 
 async function below(page, path) {
   await page.waitForURL((at) => at.href.split(/[?#]/)[0] === url + path);
@@ -46,38 +46,38 @@ async function everyLinkStaysBelow(page) {
   await page.getByRole("link", { name: "Awka" }).click();
 }
 
-async function withScripts(browser) {
-  const { page, said, context } = await open(browser, "/sites/awka", STRANGER);
+async function withJavaScript(browser) {
+  const { page, messages, context } = await open(browser, "/sites/awka", ANONYMOUS);
   await logIn(page);
-  // Nobody waits for the next look: it is the event stream that tells.
+  // The change must arrive by the event stream, before the next poll.
   await page.evaluate(() => (self.loads = 1));
   await have("log_in", "awka", "somebody", "10.5.60.1");
   await row(page, "somebody").waitFor();
-  await row(page, "somebody").getByRole("link", { name: "End" }).click();
-  const dialog = page.getByRole("dialog", { name: "End this session?" });
-  await dialog.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await row(page, "somebody").getByRole("link", { name: "Disconnect" }).click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
+  await dialog.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   assert.ok(!(await users()).includes("somebody"), "on the router");
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByRole("status").filter({ hasText: "answered" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Refreshed" }).waitFor();
   await page.getByLabel("Search").fill("10.5");
   await page.waitForURL(/q=10\.5/);
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
-  await keep(page, "below-a-path");
+  await screenshot(page, "below-a-path");
   await everyLinkStaysBelow(page);
   await logOut(page);
-  assert.deepEqual(unexpected(said), []);
+  assert.deepEqual(unexpected(messages), []);
   await context.close();
 }
 
-async function withoutScripts(browser) {
-  const { page, context } = await open(browser, "/sites/awka", { ...STRANGER, javaScriptEnabled: false });
+async function withoutJavaScript(browser) {
+  const { page, context } = await open(browser, "/sites/awka", { ...ANONYMOUS, javaScriptEnabled: false });
   await logIn(page);
   const [user] = await users();
-  await row(page, user).getByRole("link", { name: "End" }).click();
+  await row(page, user).getByRole("link", { name: "Disconnect" }).click();
   await below(page, "/sites/awka/kick");
-  await page.getByRole("button", { name: "End the session" }).click();
-  await page.getByText("The session has ended.").waitFor();
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByText("Session disconnected.").waitFor();
   await below(page, "/sites/awka");
   assert.ok(!(await users()).includes(user), "on the router");
   await everyLinkStaysBelow(page);
@@ -85,4 +85,4 @@ async function withoutScripts(browser) {
   await context.close();
 }
 
-run(withScripts, withoutScripts);
+run(withJavaScript, withoutJavaScript);

@@ -1,25 +1,32 @@
-//! `/api/config`: whether the configuration in use is the one that the file has.
+//! `/api/config`: whether the file's current content is in use.
 
 use serde::Serialize;
 
-use super::View;
+use super::view::View;
+use crate::http::context::Context;
+use crate::http::message::{Response, json};
 use crate::state::ReloadDiagnostic;
 
-/// How reading the configuration went. Nothing of what is in it.
+/// The outcome of the last reload.
+pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
+    Ok(json(&config(context.view(), context.is_detailed())))
+}
+
+/// When the configuration was read, and its problems, but none of its values.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct ConfigJson<'s> {
-    /// None where there is no file.
+    /// None if there is no file.
     file: Option<&'s str>,
-    /// Whether the file as it is is in use.
+    /// Whether the file's current content is in use.
     is_current: bool,
-    /// When the one in use was read. None while the agent waits for its first.
+    /// When the configuration in use was read. None while the agent waits for the first.
     loaded_at: Option<String>,
     age_seconds: Option<u64>,
-    /// When it was last found to be new, and read.
+    /// When a changed file was last read.
     tried_at: String,
     error: Option<ConfigErrorJson<'s>>,
-    /// What should be changed in the one in use; none where it is the admin's to see.
+    /// Warnings about the configuration in use; only for the admin.
     warnings: Option<Vec<ReloadDiagnosticJson<'s>>>,
     sites: usize,
 }
@@ -27,10 +34,10 @@ pub(in crate::http) struct ConfigJson<'s> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ConfigErrorJson<'s> {
-    /// All of it, as `phsweb-agent check` says it; for viewers only where.
+    /// All problems, as `phsweb-agent check` prints them; for viewers only their places.
     message: String,
     problems: Vec<ReloadDiagnosticJson<'s>>,
-    /// How many more there are.
+    /// How many more there are than those listed.
     more_problems: usize,
 }
 
@@ -41,10 +48,10 @@ struct ReloadDiagnosticJson<'s> {
     excerpt: Option<&'s str>,
 }
 
-/// Instead of a problem's message, which may repeat a value of the file.
+/// What viewers see in place of a problem's message, which may quote the file.
 const HIDDEN: &str = "the file is not accepted; the admin sees why";
 
-/// `is_detailed`: with what is wrong and the lines of the file.
+/// `is_detailed`: with messages and lines of the file.
 fn listed(problems: &[ReloadDiagnostic], is_detailed: bool) -> Vec<ReloadDiagnosticJson<'_>> {
     let mut listed = Vec::new();
     for ReloadDiagnostic { place, message, excerpt } in problems {
@@ -58,7 +65,7 @@ fn listed(problems: &[ReloadDiagnostic], is_detailed: bool) -> Vec<ReloadDiagnos
     listed
 }
 
-/// `is_detailed`: with warnings, what is wrong, and the lines of the file that have problems. Hosts and users stand there.
+/// `is_detailed`: with warnings, messages and lines of the file, which may contain hosts and users.
 pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'_> {
     let reload = &view.snapshot.reload;
     let problem = |problem: &ReloadDiagnostic| {

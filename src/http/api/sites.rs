@@ -1,22 +1,26 @@
-//! `/api/sites` and `/api/routers`: how the connections and the routers are.
+//! `/api/sites`: connections and plugins.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{ErrorJson, View, link_error, reading_error, seconds};
-use crate::routeros::value;
+use super::by_site::by_site;
+use super::error::ErrorJson;
+use super::view::View;
+use crate::http::context::Context;
+use crate::http::message::{Response, json};
 use crate::state::{ConnectionEvent, ConnectionState, Host, Reading, SiteState, Usage};
 
-/// One site: its connection, its plugins, and what the agent costs its router.
+/// One site: its connection, its plugins, and the agent's overhead on its router.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::http) struct SiteJson<'s> {
+struct SiteJson<'s> {
     name: &'s str,
     state: &'static str,
     /// The address in use.
     address: Option<&'s str>,
-    /// Where the router is, in the order to try.
+    /// The router's addresses, in the order of tries.
     hosts: Vec<HostJson<'s>>,
     /// When this state began.
     since: Option<String>,
@@ -32,7 +36,7 @@ pub(in crate::http) struct SiteJson<'s> {
 struct HostJson<'s> {
     address: &'s str,
     in_use: bool,
-    /// Why the last try failed, if it did.
+    /// The error of the last try, if it failed.
     error: Option<ErrorJson>,
 }
 
@@ -42,7 +46,7 @@ struct PluginJson<'s> {
     title: &'s str,
     state: &'static str,
     private: bool,
-    /// Whether changes are told as they happen.
+    /// Whether the router pushes changes.
     live: bool,
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
@@ -59,7 +63,7 @@ struct EventJson<'s> {
     error: Option<ErrorJson>,
 }
 
-/// What the agent has cost the router since the agent's start.
+/// The agent's overhead on the router since the agent's start.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UsageJson {
@@ -71,30 +75,17 @@ struct UsageJson {
     reply_seconds: Option<f64>,
 }
 
-/// One router. What is not known is null; what is old has its age.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(in crate::http) struct RouterJson<'s> {
-    name: &'s str,
-    is_online: bool,
-    uptime: Option<String>,
-    uptime_seconds: Option<u64>,
-    version: Option<&'s str>,
-    cpu_load: Option<u64>,
-    cpu_count: Option<u64>,
-    free_memory: Option<u64>,
-    total_memory: Option<u64>,
-    free_storage: Option<u64>,
-    total_storage: Option<u64>,
-    board_name: Option<&'s str>,
-    architecture: Option<&'s str>,
-    fetched_at: Option<String>,
-    age_seconds: Option<u64>,
-    error: Option<ErrorJson>,
+/// All sites by key.
+pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
+    by_site(context, site_json)
 }
 
-/// One site as it is now.
-pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
+/// One site.
+pub(in crate::http) fn one(context: &Context) -> Result<Response, Response> {
+    Ok(json(&site_json(context.view(), context.site()?)))
+}
+
+fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
     let (state, since) = match &site.connection {
         ConnectionState::Connecting => ("connecting", None),
         ConnectionState::Online { since, .. } => ("online", Some(*since)),
@@ -111,36 +102,11 @@ pub(in crate::http) fn site<'s>(view: View, site: &'s SiteState) -> SiteJson<'s>
         address: site.address(),
         hosts: site.hosts.iter().enumerate().map(|(at, host)| host_json(host, in_use == Some(at))).collect(),
         since: since.map(|since| view.date(since)),
-        error: link_error(view, site),
+        error: ErrorJson::of_connection(view, site),
         refresh_seconds: seconds(site.refresh),
         plugins: readings.map(|reading| (reading.plugin.name(), plugin(view, site, reading))).collect(),
         connections: site.connection_events.iter().map(|event| connection(view, event)).collect(),
         usage: usage(&site.usage),
-    }
-}
-
-/// One router as it is now.
-pub(in crate::http) fn router<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {
-    let resource = site.resource();
-    let at = site.resource_reading().and_then(|reading| reading.at);
-    let uptime = resource.and_then(|resource| resource.uptime);
-    RouterJson {
-        name: &site.name,
-        is_online: site.is_online(),
-        uptime: uptime.map(value::format_duration),
-        uptime_seconds: uptime.map(|uptime| uptime.as_secs()),
-        version: resource.and_then(|resource| resource.version.as_deref()),
-        cpu_load: resource.and_then(|resource| resource.cpu_load_percent),
-        cpu_count: resource.and_then(|resource| resource.cpu_count),
-        free_memory: resource.and_then(|resource| resource.free_memory),
-        total_memory: resource.and_then(|resource| resource.total_memory),
-        free_storage: resource.and_then(|resource| resource.free_storage),
-        total_storage: resource.and_then(|resource| resource.total_storage),
-        board_name: resource.and_then(|resource| resource.board.as_deref()),
-        architecture: resource.and_then(|resource| resource.architecture.as_deref()),
-        fetched_at: at.map(|at| view.date(at)),
-        age_seconds: at.map(|at| view.age_s(at)),
-        error: link_error(view, site),
     }
 }
 
@@ -161,7 +127,7 @@ fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<
         fetched_at: reading.at.map(|at| view.date(at)),
         age_seconds: reading.at.map(|at| view.age_s(at)),
         took_seconds: reading.took.map(seconds),
-        error: reading_error(view, reading),
+        error: ErrorJson::of_reading(view, reading),
         partial: reading.partial_for(view.is_admin),
     }
 }
@@ -184,4 +150,9 @@ fn usage(usage: &Usage) -> UsageJson {
         stray_replies: usage.unsolicited_replies,
         reply_seconds: usage.reply_time.map(seconds),
     }
+}
+
+/// Seconds, rounded to the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }

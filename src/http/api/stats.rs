@@ -1,12 +1,16 @@
-//! `/api/hotspot/stats`: the object that PHSWEB's dashboard was written for.
+//! `/api/hotspot/stats`: the figures of each site, in the shape that PHSWEB's dashboard expects.
 //!
-//! Its consumers know neither null nor absence: a router that can't be reached has
-//! zeros there and the status `maintenance`. Beside that stands what is true.
+//! Its consumers do not handle null or missing values: a router that can't be reached has zeros there and the status
+//! `maintenance`. `error` and `lastKnown` next to them have the real state.
 
 use serde::Serialize;
 
-use super::{ErrorJson, View, link_error, reading_error};
+use super::by_site::by_site;
+use super::error::ErrorJson;
+use super::view::View;
 use crate::clock;
+use crate::http::context::Context;
+use crate::http::message::{Response, json};
 use crate::plugin::Hotspot;
 use crate::routeros::value;
 use crate::state::{ConnectionState, SiteState};
@@ -27,11 +31,11 @@ pub(in crate::http) struct Stats<'s> {
     download_bytes: u64,
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
-    /// Logins and logouts since the agent's first look.
+    /// Logins and logouts since the agent first read the sessions.
     logins: u64,
     logouts: u64,
     error: Option<ErrorJson>,
-    /// Why the figures are a part of the truth only.
+    /// Why the figures are incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<&'s str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +43,7 @@ pub(in crate::http) struct Stats<'s> {
     router_status: RouterStatus<'s>,
 }
 
-/// The last true figures, where those above are not.
+/// The last real figures, while those above are zeros.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct LastKnown {
@@ -64,12 +68,22 @@ struct RouterStatus<'s> {
     total_memory: u64,
 }
 
-/// One site's figures as they are now.
+/// All sites by key.
+pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
+    by_site(context, stats)
+}
+
+/// One site.
+pub(in crate::http) fn one(context: &Context) -> Result<Response, Response> {
+    Ok(json(&stats(context.view(), context.site()?)))
+}
+
+/// The figures of a site, also the data of an event.
 pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let reading = site.hotspot_reading();
     let hotspot = site.hotspot();
     let shown = site.hotspot_now();
-    // A site that collects no hotspot is well without its figures.
+    // A site that does not collect the hotspot plugin is active without its figures.
     let active = shown.is_some() || (site.is_online() && reading.is_none());
     let (upload, download) = shown.map_or((0, 0), |hotspot| (hotspot.bytes_in(), hotspot.bytes_out()));
     let at = reading.and_then(|reading| reading.at);
@@ -97,8 +111,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
         logins: counts.logins,
         logouts: counts.logouts,
-        // The connection's, or else the hotspot's own.
-        error: link_error(view, site).or_else(|| reading_error(view, reading?)),
+        error: ErrorJson::of_connection(view, site).or_else(|| ErrorJson::of_reading(view, reading?)),
         partial: reading.and_then(|reading| reading.partial_for(view.is_admin)).filter(|_| active),
         last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
             active_users: hotspot.sessions.len(),

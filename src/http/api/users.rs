@@ -1,4 +1,4 @@
-//! `/api/hotspot/{site}/users`: configured users.
+//! `/api/hotspot/{site}/users`: configured users, queried on request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,20 +7,35 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::action::UserPage;
+use crate::http::actions;
+use crate::http::context::Context;
+use crate::http::message::{HandlerOutput, Response, json};
 use crate::plugin::{Session, User};
 use crate::routeros::value::{self, Text};
 
-/// Some of the users, and how to ask for the next.
+/// One page of the users.
+pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response> {
+    let (site, page) = (context.site()?.key.clone(), actions::page_of(context.request)?);
+    let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
+    Ok(HandlerOutput::later(async move {
+        let users = actions::users(&handles, &site, page).await;
+        let snapshot = store.snapshot();
+        let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
+        let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
+        actions::answer(&users, |users| json(&users_json(users, sessions)))
+    }))
+}
+
 #[derive(Debug, Serialize)]
-pub(in crate::http) struct UsersJson<'u> {
+struct UsersJson<'u> {
     users: Vec<UserJson<'u>>,
     total: usize,
-    /// What `after` must be for the next of them; null after the last.
+    /// The value of `after` for the next page; null on the last page.
     next: Option<&'u str>,
 }
 
-/// One user. `bytesIn`, `bytesOut` and `uptime` are RouterOS's own, which move at logout only;
-/// `uploadBytes` and `downloadBytes` have the sessions under way with them.
+/// One user. `bytesIn`, `bytesOut` and `uptime` are RouterOS's own, which it updates only at logout; `uploadBytes` and
+/// `downloadBytes` include the active sessions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UserJson<'u> {
@@ -46,23 +61,23 @@ struct UserJson<'u> {
     limit_bytes_total: Option<u64>,
 }
 
-/// These users, of whom some have these sessions.
-pub(in crate::http) fn users<'u>(users: &'u UserPage, sessions: &[Arc<Session>]) -> UsersJson<'u> {
+/// `sessions` are those of all users.
+fn users_json<'u>(users: &'u UserPage, sessions: &[Arc<Session>]) -> UsersJson<'u> {
     let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
     for session in sessions {
         by_user.entry(&session.user).or_default().push(session);
     }
     let of = |user: &User| by_user.get(&user.name).map_or(&[][..], Vec::as_slice);
     UsersJson {
-        users: users.users.iter().map(|each| user(each, of(each))).collect(),
+        users: users.users.iter().map(|each| user_json(each, of(each))).collect(),
         total: users.total,
         next: users.next.as_deref(),
     }
 }
 
-/// This user, whose name these sessions have.
-fn user<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
-    let in_all = user.used(sessions.iter().copied());
+/// `sessions` are those of this user.
+fn user_json<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
+    let total = user.used(sessions.iter().copied());
     let human = |time: Option<Duration>| time.map(value::format_duration);
     let whole = |time: Option<Duration>| time.map(|time| time.as_secs());
     UserJson {
@@ -74,13 +89,13 @@ fn user<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
         mac: user.mac.as_deref(),
         comment: user.comment.as_deref(),
         disabled: user.is_disabled,
-        sessions: in_all.sessions,
+        sessions: total.sessions,
         uptime: human(user.uptime),
         uptime_seconds: whole(user.uptime),
         bytes_in: user.bytes_in,
         bytes_out: user.bytes_out,
-        upload_bytes: in_all.bytes_in,
-        download_bytes: in_all.bytes_out,
+        upload_bytes: total.bytes_in,
+        download_bytes: total.bytes_out,
         limit_uptime: human(user.limit_uptime),
         limit_uptime_seconds: whole(user.limit_uptime),
         limit_bytes_in: user.limit_bytes_in,

@@ -5,7 +5,7 @@ use super::sessions::NewSession;
 use super::{AccessError, Authenticator, Identity, Role, cookie, has_tokens};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, HandlerOutput, Method, Request, Response};
+use crate::http::message::{Field, HandlerOutput, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
 /// Longest path that a login redirects to, in bytes: those of pages are under 60, and a long one would not fit into the
@@ -16,47 +16,26 @@ const MAX_PATH: usize = 512;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authenticator {
-    /// The response, if the path is one of these two.
-    pub(in crate::http) fn answer(
-        &self,
-        request: &Request,
-        http: &Http,
-        now: Moment,
-    ) -> Option<HandlerOutput> {
-        let answer = match request.path.as_str() {
-            "/login" => self.login(request, http, now),
-            "/logout" => self.logout(request, http).into(),
-            _ => return None,
-        };
-        Some(answer.map(Response::no_store))
+    /// The login form.
+    pub(in crate::http) fn login_page(&self, request: &Request, http: &Http, now: Moment) -> Response {
+        let to = local_path(form_value(request.query.as_bytes(), "to"));
+        login_page(None, request, &to, self.browser(request, http, now), http)
     }
 
-    fn login(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
-        match request.method {
-            Method::Get | Method::Head => {
-                let to = local_path(form_value(request.query.as_bytes(), "to"));
-                login_page(None, request, &to, self.browser(request, http, now), http).into()
-            }
-            Method::Post => self.log_in(request, http, now),
-            Method::Options | Method::Other => not_allowed(request, http, "GET, HEAD, POST").into(),
-        }
-    }
-
-    fn logout(&self, request: &Request, http: &Http) -> Response {
-        if request.method != Method::Post {
-            return not_allowed(request, http, "POST");
-        }
+    /// Ends the browser's session.
+    pub(in crate::http) fn log_out(&self, request: &Request, http: &Http) -> Response {
         self.end_session(request, http);
         redirect(request, "/", cookie::set(request, Transport::of(request, http), None))
     }
 
-    fn log_in(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
+    /// Begins a session with the token of the form.
+    pub(in crate::http) fn log_in(&self, request: &Request, http: &Http, now: Moment) -> HandlerOutput {
         let to = local_path(form_value(&request.body, "to"));
         let refused = |error: AccessError| {
             login_page(Some(error), request, &to, self.browser(request, http, now), http)
         };
         let failed = |status, title, detail: &str| {
-            page::refusal(request, layout(request, http), status, title, detail).into()
+            page::refusal(request, layout(request, http), status, title, detail).no_store().into()
         };
         if !has_tokens(http) {
             return refused(AccessError::AdminDisabled).into();
@@ -102,13 +81,13 @@ pub(in crate::http) fn refuse_page(
 ) -> Response {
     if request.accepts_html() {
         let to = local_path(Some(request.path.clone()));
-        login_page(Some(error), request, &to, identity, http).no_store()
+        login_page(Some(error), request, &to, identity, http)
     } else {
         error.problem()
     }
 }
 
-/// The login page, which redirects to `to`.
+/// The login page, which redirects to `to`. No response here may be cached.
 fn login_page(
     error: Option<AccessError>,
     request: &Request,
@@ -125,18 +104,14 @@ fn login_page(
     let notice = error.map(AccessError::notice);
     let page = page::login(Layout::new(&http.title, account, &request.path), to, notice, is_off);
     match error {
-        Some(error) => error.with_fields(Response { status: error.status(), ..page }),
-        None => page,
+        Some(error) => error.with_fields(Response { status: error.status(), ..page }.no_store()),
+        None => page.no_store(),
     }
 }
 
 /// Redirects to the path `to`, with `GET`.
 fn redirect(request: &Request, to: &str, cookie: String) -> Response {
     page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
-}
-
-fn not_allowed(request: &Request, http: &Http, allowed: &'static str) -> Response {
-    page::not_allowed(request, layout(request, http), allowed)
 }
 
 /// The layout of a page without an account menu.

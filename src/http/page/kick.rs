@@ -1,89 +1,158 @@
-//! Ending a session: which one a link or a form means, and what is asked before.
+//! Disconnecting a user: the confirmation and its form.
 
 use std::sync::Arc;
 
-use super::figures::bytes;
-use super::session_query::List;
-use crate::clock;
-use crate::http::api::View;
-use crate::plugin::Session;
+use askama::Template;
 
-/// Which session is meant, and the list that it was chosen from.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::http) struct KickTarget {
-    pub(in crate::http) id: String,
-    pub(in crate::http) user: String,
-    pub(in crate::http) mac: String,
-    pub(in crate::http) list: List,
+use super::format::bytes;
+use super::layout::{AccountMenu, Layout, render, see_other};
+use super::notice::Notice;
+use super::session_query::{self, SessionQuery};
+use super::{action_error, error, site};
+use crate::action::{ActionError, Kick};
+use crate::clock;
+use crate::http::actions;
+use crate::http::api::View;
+use crate::http::context::Context;
+use crate::http::message::{HandlerOutput, Response};
+use crate::plugin::Session;
+use crate::state::SiteState;
+
+const FAILED: &str = "The session was not disconnected";
+
+#[derive(Template)]
+#[template(path = "confirmation.html")]
+struct Confirmation<'p> {
+    layout: Layout,
+    site: &'p SiteState,
+    target: &'p KickTarget,
+    /// The session as it is known now, if it is.
+    known: Option<Facts<'p>>,
+    back: String,
 }
 
-/// Why a query means no session.
+/// The session that a query names, and the query of the list from which it was chosen.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::http) enum Nobody {
-    /// It names none.
+struct KickTarget {
+    id: String,
+    user: String,
+    mac: String,
+    list: SessionQuery,
+}
+
+/// Why a query does not identify a session.
+#[derive(Debug, PartialEq, Eq)]
+enum NoTarget {
+    /// It contains no id.
     Unnamed,
-    /// It names one by the id alone, which nobody has any more.
+    /// It contains only an id, and no session has that id now.
     Gone,
 }
 
+/// `GET /sites/{site}/kick`: the confirmation.
+pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
+    let (site, query) = (context.site()?, context.request.query.as_bytes());
+    let (layout, back) = (context.layout(), site::path(&site.key, &SessionQuery::read(query), None));
+    match KickTarget::read(query, sessions(site)) {
+        Ok(target) => {
+            let known = Facts::new(context.view(), &target, sessions(site));
+            Ok(render(&Confirmation { layout, site, target: &target, known, back }))
+        }
+        // As after a login.
+        Err(NoTarget::Unnamed) => site::redirect(context),
+        Err(gone) => Ok(gone.page(layout, &back)),
+    }
+}
+
+/// `POST /sites/{site}/kick`. The form contains the session as the query that names it: a NUL or a line break in a user
+/// name would not survive in fields of their own.
+pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Response> {
+    let (site, layout) = (context.site()?, context.layout());
+    let field = |name: &str| form_urlencoded::parse(&context.request.body).find(|(its, _)| its == name);
+    let query = field("session").map(|(_, query)| query).unwrap_or_default();
+    let KickTarget { id, user, mac, list } = match KickTarget::read(query.as_bytes(), sessions(site)) {
+        Ok(target) => target,
+        Err(why) => return Ok(why.page(layout, &format!("sites/{}", site.key)).into()),
+    };
+    let kick = Kick { id, user, mac, forget: field("forget").is_some() };
+    let (key, path) = (site.key.clone(), context.request.path.clone());
+    let (handles, who) = (context.services.handles.clone(), context.who());
+    Ok(HandlerOutput::later(async move {
+        let forget = kick.forget;
+        match actions::kick(&handles, &key, kick, who).await {
+            Ok(kicked) => {
+                let notice = match (kicked.is_back, forget) {
+                    (Some(true), _) => Notice::Back,
+                    (_, true) => Notice::Forgotten,
+                    (_, false) => Notice::Ended,
+                };
+                see_other(&path, &site::path(&key, &list, Some(notice)))
+            }
+            Err(error) => action_error::page(layout, &error, FAILED, &site::path(&key, &list, None)),
+        }
+    }))
+}
+
+fn sessions(site: &SiteState) -> &[Arc<Session>] {
+    site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions)
+}
+
+impl NoTarget {
+    fn page(&self, layout: Layout, back: &str) -> Response {
+        const UNNAMED: &str =
+            "The form does not name a session. Choose one from the list of active sessions.";
+        match self {
+            Self::Unnamed => error::page(layout, 400, FAILED, UNNAMED, back),
+            Self::Gone => action_error::page(layout, &ActionError::Gone, FAILED, back),
+        }
+    }
+}
+
 impl KickTarget {
-    /// The session that a query means: if it has an id and no user, the one of these that has the id.
-    pub(in crate::http) fn read(query: &[u8], sessions: &[Arc<Session>]) -> Result<Self, Nobody> {
+    /// Reads a query. If it has an id but no user, user and MAC address are those of the session with that id.
+    fn read(query: &[u8], sessions: &[Arc<Session>]) -> Result<Self, NoTarget> {
         let value = |name: &str| form_urlencoded::parse(query).find(|(its, _)| its == name);
         let value = |name: &str| value(name).map(|(_, value)| value.into_owned());
-        let id = value("id").filter(|id| !id.is_empty()).ok_or(Nobody::Unnamed)?;
-        let there = sessions.iter().find(|session| *session.id == *id);
-        let user = value("user").or_else(|| there.map(|session| session.user.to_string()));
-        let user = user.ok_or(Nobody::Gone)?;
-        let mac = value("mac").or_else(|| there?.mac.as_ref().map(ToString::to_string)).unwrap_or_default();
-        Ok(Self { id, user, mac, list: List::read(query) })
+        let id = value("id").filter(|id| !id.is_empty()).ok_or(NoTarget::Unnamed)?;
+        let current = sessions.iter().find(|session| *session.id == *id);
+        let user = value("user").or_else(|| current.map(|session| session.user.to_string()));
+        let user = user.ok_or(NoTarget::Gone)?;
+        let mac = value("mac").or_else(|| current?.mac.as_ref().map(ToString::to_string)).unwrap_or_default();
+        Ok(Self { id, user, mac, list: SessionQuery::read(query) })
     }
 
-    /// The query that means it.
-    pub(super) fn query(&self) -> String {
-        query(&self.id, Some((&self.user, &self.mac)), &self.list.query())
+    fn query(&self) -> String {
+        session_query::of_session(&self.id, Some((&self.user, &self.mac)), &self.list.to_string())
     }
 
-    /// It as it is known, if it is.
-    fn known<'s>(&self, sessions: &'s [Arc<Session>]) -> Option<&'s Session> {
-        let is_meant = |session: &&Arc<Session>| {
+    /// The current session of this id, user and MAC address.
+    fn find<'s>(&self, sessions: &'s [Arc<Session>]) -> Option<&'s Session> {
+        let is_target = |session: &&Arc<Session>| {
             let mac = session.mac.as_deref().unwrap_or_default();
             (&*session.id, &*session.user) == (&self.id, &self.user) && mac.eq_ignore_ascii_case(&self.mac)
         };
-        sessions.iter().find(is_meant).map(AsRef::as_ref)
+        sessions.iter().find(is_target).map(AsRef::as_ref)
     }
 }
 
-/// The query that means the session of this id, and `who` has it: a user and a MAC address.
-pub(super) fn query(id: &str, who: Option<(&str, &str)>, list: &str) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("id", id);
-    if let Some((user, mac)) = who {
-        query.append_pair("user", user).append_pair("mac", mac);
-    }
-    let query = query.finish();
-    if list.is_empty() { query } else { format!("{query}&{list}") }
+/// Details of the session to disconnect.
+struct Facts<'p> {
+    address: &'p str,
+    server: &'p str,
+    since: Option<Since>,
+    upload: String,
+    download: String,
 }
 
-/// What is known of a session that is to end.
-pub(super) struct Facts<'p> {
-    pub(super) address: &'p str,
-    pub(super) server: &'p str,
-    /// Since when, as a date for programs and for people, and how long ago that is.
-    pub(super) since: Option<Since>,
-    pub(super) upload: String,
-    pub(super) download: String,
-}
-
-pub(super) struct Since {
-    pub(super) rfc3339: String,
-    pub(super) date: String,
-    pub(super) ago: String,
+struct Since {
+    rfc3339: String,
+    date: String,
+    ago: String,
 }
 
 impl<'p> Facts<'p> {
-    pub(super) fn new(view: View, meant: &KickTarget, sessions: &'p [Arc<Session>]) -> Option<Self> {
-        let session = meant.known(sessions)?;
+    fn new(view: View, target: &KickTarget, sessions: &'p [Arc<Session>]) -> Option<Self> {
+        let session = target.find(sessions)?;
         let since = |login| {
             let rfc3339 = view.snapshot.clock.rfc3339(login);
             let date = rfc3339.replace('T', " ").replace('Z', " UTC");
@@ -105,21 +174,21 @@ mod tests {
     use crate::http::page::session;
 
     #[test]
-    fn a_query_means_one_session() {
-        let there = [session("id=*1 user=a\r\n\0b mac-address=AA:BB")];
-        let read = |query: &str| KickTarget::read(query.as_bytes(), &there);
-        assert_eq!(read(""), Err(Nobody::Unnamed));
-        assert_eq!(read("id=&user=ada&mac="), Err(Nobody::Unnamed));
-        assert_eq!(read("id=*2"), Err(Nobody::Gone));
+    fn a_query_identifies_one_session() {
+        let current = [session("id=*1 user=a\r\n\0b mac-address=AA:BB")];
+        let read = |query: &str| KickTarget::read(query.as_bytes(), &current);
+        assert_eq!(read(""), Err(NoTarget::Unnamed));
+        assert_eq!(read("id=&user=ada&mac="), Err(NoTarget::Unnamed));
+        assert_eq!(read("id=*2"), Err(NoTarget::Gone));
         let named = read("id=*2&user=ada&mac=&q=x&from=100").unwrap();
-        assert_eq!((&*named.user, &*named.mac, &*named.list.query()), ("ada", "", "q=x&from=100"));
-        assert_eq!(named.known(&there), None);
+        assert_eq!((&*named.user, &*named.mac, &*named.list.to_string()), ("ada", "", "q=x&from=100"));
+        assert_eq!(named.find(&current), None);
         let by_id = read("id=*1").unwrap();
         assert_eq!((&*by_id.user, &*by_id.mac), ("a\r\n\0b", "AA:BB"));
-        // Whatever is in a name, it comes back as it was.
+        // Any characters in a name survive.
         assert_eq!(read(&by_id.query()).as_ref(), Ok(&by_id));
-        assert!(by_id.known(&there).is_some());
-        assert!(read("id=*1&user=ada&mac=AA:BB").unwrap().known(&there).is_none());
-        assert!(read("id=*1&user=a%0D%0A%00b&mac=aa:bb").unwrap().known(&there).is_some());
+        assert!(by_id.find(&current).is_some());
+        assert!(read("id=*1&user=ada&mac=AA:BB").unwrap().find(&current).is_none());
+        assert!(read("id=*1&user=a%0D%0A%00b&mac=aa:bb").unwrap().find(&current).is_some());
     }
 }

@@ -1,13 +1,20 @@
-//! What a page says of what was just done. A code in the query chooses it: never is a text taken from there.
+//! Notices about the action that led to a page. The query selects one by a code; text from the query is never shown.
 
-/// What was done.
+use crate::http::context::Context;
+
+/// Most sites that a notice names.
+const MAX_NAMED: usize = 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::http) enum Notice {
+pub(super) enum Notice {
     Ended,
     Forgotten,
+    /// The device logged in again.
     Back,
     Refreshed,
+    /// The figures are recent enough for a request without a token.
     Recent,
+    /// Some sites failed: the query has their keys.
     PartlyRefreshed,
     NotRefreshed,
     Busy,
@@ -25,8 +32,8 @@ impl Notice {
         Self::Busy,
     ];
 
-    /// Its code in a query.
-    pub(in crate::http) fn code(self) -> &'static str {
+    /// Its code in the query.
+    pub(super) fn code(self) -> &'static str {
         match self {
             Self::Ended => "ended",
             Self::Forgotten => "forgotten",
@@ -39,26 +46,54 @@ impl Notice {
         }
     }
 
-    /// What has this code.
-    pub(in crate::http) fn of(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|said| said.code() == code)
+    fn of(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|notice| notice.code() == code)
     }
 
-    pub(super) fn in_words(self) -> &'static str {
+    fn text(self, context: &Context) -> String {
         match self {
-            Self::Ended => "The session has ended.",
-            Self::Forgotten => "The session has ended, and the device must log in again.",
+            Self::Ended => "Session disconnected.",
+            Self::Forgotten => "Session disconnected. The device must log in again.",
             Self::Back => {
-                "The session has ended, and the device is back already: it logs in by itself through a cookie. \
-                 To keep it out, end the session again and have the device forgotten."
+                "Session disconnected, but the device is online again: it logs in by itself with a cookie. To keep it \
+                 out, disconnect it again and have the device forgotten."
             }
-            Self::Refreshed => "Asked just now, and answered.",
-            Self::Recent => "Nothing was asked: the figures are recent.",
-            Self::PartlyRefreshed => "Asked just now. Not every site answered: the cards say why.",
-            Self::NotRefreshed => "Asked just now, and there was no answer. What is known stands below.",
-            Self::Busy => "Too much is asked at once: try again in a moment.",
+            Self::Refreshed => "Refreshed just now.",
+            Self::Recent => "Not refreshed: the figures are recent.",
+            Self::PartlyRefreshed => return failed_sites(context),
+            Self::NotRefreshed => "No answer. The last known figures are shown.",
+            Self::Busy => "Too many requests at once. Try again in a moment.",
         }
+        .into()
     }
+}
+
+/// The query of [`Notice::PartlyRefreshed`], with the keys of failed sites.
+pub(super) fn failed_query(answered: usize, failed: &[&str]) -> String {
+    let named = &failed[..failed.len().min(MAX_NAMED)];
+    format!("notice={}&answered={answered}&failed={}", Notice::PartlyRefreshed.code(), named.join(","))
+}
+
+/// `4 of 8 sites answered. Failed: Enugu, Jos and 2 more`. The names are those of configured sites.
+fn failed_sites(context: &Context) -> String {
+    let count = context.snapshot.sites.len();
+    let keys = context.request.parameter("failed").unwrap_or_default();
+    let sites = keys.split(',').take(MAX_NAMED).filter_map(|key| context.snapshot.site(key));
+    let names: Vec<&str> = sites.map(|site| site.name.as_str()).collect();
+    let unnamed = count.saturating_sub(names.len());
+    let answered = context.request.parameter("answered").and_then(|number| number.parse().ok()).unwrap_or(0);
+    let answered = unnamed.min(answered);
+    let more = match unnamed - answered {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{answered} of {count} sites answered. Failed: {}{more}", names.join(", "))
+}
+
+/// The text of the notice that the request selects; empty if none.
+pub(super) fn text(context: &Context) -> String {
+    let notice = context.request.parameter("notice").and_then(|code| Notice::of(&code));
+    notice.map(|notice| notice.text(context)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -66,9 +101,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_code_of_its_own() {
-        for said in Notice::ALL {
-            assert_eq!(Notice::of(said.code()), Some(said));
+    fn each_notice_has_its_own_code() {
+        for notice in Notice::ALL {
+            assert_eq!(Notice::of(notice.code()), Some(notice));
         }
         assert_eq!(Notice::of("<b>anything</b>"), None);
     }

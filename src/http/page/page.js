@@ -1,215 +1,215 @@
-// Keeps the page current: hears what changes, fetches the page again and changes what differs, so that
-// scroll, focus, selection and typing stay. Without it links and forms do all, and the page reloads.
+// Keeps the page up to date: subscribes to events, fetches the page again after a change and updates what differs, so
+// that scroll position, focus, selection and input stay. Without JavaScript, links and forms do everything and the page
+// reloads.
 //
-// It runs in each page, and in a SharedWorker that listens for all of them: a browser has six connections
-// to one place, and six tabs that listen would leave none.
+// The script runs in each page, and in a SharedWorker that subscribes for all of them: a browser opens at most six
+// connections to a server, so that six tabs with subscriptions of their own would block any other request.
 "use strict";
 
-const APART_MS = 500; // from one look to the next
-const EVERY_MS = 30000; // where nothing is heard: ages go on
-const WAIT_MS = 10000; // for a page
-const DONE_MS = 35000; // for an action
-const TYPED_MS = 200;
-const SAID_MS = 20000;
+const FETCH_INTERVAL_MS = 500; // at least, between fetches
+const IDLE_FETCH_MS = 30000; // without events, because ages change
+const PAGE_TIMEOUT_MS = 10000;
+const ACTION_TIMEOUT_MS = 35000;
+const TYPING_DELAY_MS = 200;
+const NOTICE_MS = 20000;
 
-// Tells which site changed, with the generation; with neither, that anything may have.
-function follow(tell) {
+// The path below which the agent is served is that of its script.
+const scriptUrl = self.document?.currentScript.src ?? self.location.href;
+
+// Reports which site changed, with the generation; without them, anything may have changed.
+function subscribe(onChange) {
   let events;
   let retry_ms = 1000;
-  (function listen() {
-    events = new EventSource(new URL("api/events", script));
+  (function connect() {
+    events = new EventSource(new URL("api/events", scriptUrl));
     events.onopen = () => {
       retry_ms = 1000;
-      tell({});
+      onChange({});
     };
     events.onerror = () => {
-      tell({});
-      // It tries again by itself, unless the answer was an error.
+      onChange({});
+      // The browser reconnects by itself, unless the response was an error.
       if (events.readyState !== EventSource.CLOSED) return;
-      setTimeout(listen, retry_ms);
-      retry_ms = Math.min(2 * retry_ms, EVERY_MS);
+      setTimeout(connect, retry_ms);
+      retry_ms = Math.min(2 * retry_ms, IDLE_FETCH_MS);
     };
     events.addEventListener("site", ({ data, lastEventId }) => {
-      tell({ site: JSON.parse(data).site, generation: Number(lastEventId) });
+      onChange({ site: JSON.parse(data).site, generation: Number(lastEventId) });
     });
-    events.addEventListener("config", () => tell({}));
+    events.addEventListener("config", () => onChange({}));
   })();
   return () => events.readyState === EventSource.OPEN;
 }
 
-function work() {
+function runWorker() {
   const pages = [];
-  const isOpen = follow((news) => pages.forEach((page) => page.postMessage(news)));
+  const isOpen = subscribe((change) => pages.forEach((page) => page.postMessage(change)));
   self.onconnect = ({ ports: [page] }) => {
     pages.push(page);
-    // It has missed what was told since it was made.
+    // It missed all events since it was loaded.
     if (isOpen()) page.postMessage({});
   };
 }
 
-// Below what path the agent is served: where its script is.
-const script = self.document?.currentScript.src ?? self.location.href;
-
 const key = (node) => node.dataset?.key || node.id;
 
-// Takes a node away; gives the one after it.
-function drop(node) {
+function removeAndGetNext(node) {
   const next = node.nextSibling;
   node.remove();
   return next;
 }
 
-// Makes a node like another, changing only what differs. Children with a key are found by it.
+// Makes a node equal to another, changing only what differs. Children with a key are matched by it.
 function morph(node, next) {
   if (node.nodeType !== Node.ELEMENT_NODE) {
     if (node.data !== next.data) node.data = next.data;
     return;
   }
-  if (node.id === "said") return;
+  if (node.id === "notice") return;
   for (const { name, value } of next.attributes) {
-    // What can be opened is as who reads has left it.
+    // The user decides what is open.
     if (name !== "open" && node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
   for (const { name } of [...node.attributes]) {
     if (name !== "open" && !next.hasAttribute(name)) node.removeAttribute(name);
   }
-  const kept = new Set([...next.children].map(key));
+  const nextKeys = new Set([...next.children].map(key));
   const keyed = new Map();
   for (const child of [...node.children].filter(key)) {
-    if (kept.has(key(child))) keyed.set(key(child), child);
+    if (nextKeys.has(key(child))) keyed.set(key(child), child);
     else child.remove();
   }
   let at = node.firstChild;
-  for (const wanted of [...next.childNodes]) {
-    const found = key(wanted) ? keyed.get(key(wanted)) : at && !key(at) && at;
-    if (!found || found.nodeName !== wanted.nodeName) {
-      node.insertBefore(wanted, at);
+  for (const child of [...next.childNodes]) {
+    const match = key(child) ? keyed.get(key(child)) : at && !key(at) && at;
+    if (!match || match.nodeName !== child.nodeName) {
+      node.insertBefore(child, at);
       continue;
     }
-    keyed.delete(key(wanted));
-    // What stood between it and those that are gone: so it need not be moved itself.
-    while (at !== found && !key(at)) at = drop(at);
-    if (found === at) at = at.nextSibling;
-    else node.insertBefore(found, at);
-    morph(found, wanted);
+    keyed.delete(key(child));
+    // Removing the nodes before it avoids moving the match itself.
+    while (at !== match && !key(at)) at = removeAndGetNext(at);
+    if (match === at) at = at.nextSibling;
+    else node.insertBefore(match, at);
+    morph(match, child);
   }
-  while (at) at = drop(at);
+  while (at) at = removeAndGetNext(at);
 }
 
-function show() {
-  const [main, live, age, said, news, dialog] = ["main", "live", "age", "said", "news", "dialog"].map((id) =>
-    document.getElementById(id),
+function runPage() {
+  const [main, live, age, notice, announcement, dialog] = ["main", "live", "age", "notice", "announcement", "dialog"].map(
+    (id) => document.getElementById(id),
   );
-  // Who is logged in, and which agent's script it is.
-  const frame = (page) => ["header", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
+  // Who is logged in, and the version of the assets.
+  const layoutOf = (page) => ["header", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
   const states = () => [...main.querySelectorAll("[data-state]")].map(({ dataset }) => `${dataset.name}: ${dataset.state}`);
-  let seen = Date.now();
+  let updatedAt = Date.now();
   let isLost = false;
-  let newest = 0; // generation that was heard of
-  let must = false; // look, whatever was heard
-  let looking = false;
-  let looked = -APART_MS;
-  let leaving = false; // for another page: a reload would stay on this one
-  let own, timer, idle, saying, typing;
+  let newestGeneration = 0; // of all events
+  let mustFetch = false; // whatever the generation
+  let isFetching = false;
+  let fetchedAt = -FETCH_INTERVAL_MS;
+  let isLeaving = false; // for another page: a reload would stay on this one
+  let ownLayout, fetchTimer, idleTimer, noticeTimer, typingTimer;
 
-  // The page at an address; nothing where there is no answer.
-  async function load(address, wait_ms, options) {
+  // The page at an address; empty if there is no response.
+  async function load(address, timeout_ms, options) {
     try {
-      const answer = await fetch(address, { ...options, headers: { Accept: "text/html" }, signal: AbortSignal.timeout(wait_ms) });
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      return { ok: answer.ok, status: answer.status, page, url: answer.url };
+      const response = await fetch(address, { ...options, headers: { Accept: "text/html" }, signal: AbortSignal.timeout(timeout_ms) });
+      const page = new DOMParser().parseFromString(await response.text(), "text/html");
+      return { ok: response.ok, status: response.status, page, url: response.url };
     } catch {
       return {};
     }
   }
 
-  function state(text, lost) {
+  function showConnection(text, lost) {
     isLost = lost;
     document.body.classList.toggle("lost", lost);
-    // It is announced, so it changes with the state only; the age counts on beside it.
+    // Screen readers announce it, so it changes only with the state; the age beside it changes each second.
     if (live.textContent !== text) live.textContent = text;
-    tick();
+    showAge();
   }
 
-  function tick() {
-    const s = Math.floor((Date.now() - seen) / 1000);
-    const old = s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
-    age.textContent = isLost ? `What you see is ${old} old.` : "";
+  function showAge() {
+    const s = Math.floor((Date.now() - updatedAt) / 1000);
+    const ago = s < 60 ? `${s} s` : s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+    age.textContent = isLost ? `Last update ${ago} ago, retrying` : "";
   }
 
-  function say(text) {
-    (dialog.open ? dialog.lastElementChild : said).textContent = text;
-    clearTimeout(saying);
-    saying = setTimeout(() => (said.textContent = ""), SAID_MS);
+  function showNotice(text) {
+    (dialog.open ? dialog.lastElementChild : notice).textContent = text;
+    clearTimeout(noticeTimer);
+    noticeTimer = setTimeout(() => (notice.textContent = ""), NOTICE_MS);
   }
 
-  // Makes this page like a later one of it.
-  function become(page) {
-    // That of the first look is this page's own, into which a browser's extensions may have written.
-    own ??= frame(page);
-    if (own !== frame(page)) return location.reload();
+  // Updates this page to a later version of it.
+  function update(page) {
+    // The first is that of a fetched page, because browser extensions may have changed this one.
+    ownLayout ??= layoutOf(page);
+    if (ownLayout !== layoutOf(page)) return location.reload();
     const focused = document.activeElement;
     const row = focused.closest("tr");
-    const near = [row?.nextElementSibling, row?.previousElementSibling];
+    const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
     const before = states();
     morph(main, page.getElementById("main"));
     if (!focused.isConnected) {
-      // With its row gone, on to the one in its place.
-      const other = near.find((row) => row?.isConnected)?.querySelector("a") ?? main.querySelector(".scroll");
+      // If its row is gone, the focus goes to the row in its place.
+      const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? main.querySelector(".scroll");
       other?.focus({ preventScroll: true });
     } else if (focused !== document.activeElement) {
       focused.focus({ preventScroll: true });
     }
     const changed = states().filter((state) => !before.includes(state));
-    if (changed.length) news.textContent = changed.join(", ");
-    seen = Date.now();
-    state("Live.", false);
+    if (changed.length) announcement.textContent = changed.join(", ");
+    updatedAt = Date.now();
+    showConnection("Live.", false);
   }
 
-  function want() {
-    clearTimeout(timer);
-    const rest_ms = looked + APART_MS - performance.now();
-    if (looking) return;
-    if (rest_ms > 0) timer = setTimeout(look, rest_ms);
-    else look();
+  function scheduleFetch() {
+    clearTimeout(fetchTimer);
+    const delay_ms = fetchedAt + FETCH_INTERVAL_MS - performance.now();
+    if (isFetching) return;
+    if (delay_ms > 0) fetchTimer = setTimeout(fetchPage, delay_ms);
+    else fetchPage();
   }
 
-  function wantNow() {
-    must = true;
-    looked = -APART_MS;
-    want();
+  function fetchNow() {
+    mustFetch = true;
+    fetchedAt = -FETCH_INTERVAL_MS;
+    scheduleFetch();
   }
 
-  async function look() {
-    must = false;
-    looking = true;
-    looked = performance.now();
+  async function fetchPage() {
+    mustFetch = false;
+    isFetching = true;
+    fetchedAt = performance.now();
     const address = location.href;
-    const { ok, status, page } = await load(address, WAIT_MS);
-    looking = false;
-    if (leaving) return;
-    if (!status || status >= 500) state("The agent does not answer.", true);
+    const { ok, status, page } = await load(address, PAGE_TIMEOUT_MS);
+    isFetching = false;
+    if (isLeaving) return;
+    if (!status || status >= 500) showConnection("Connection lost.", true);
     else if (!ok) location.reload();
-    // While it was asked for somebody may have typed on.
-    else if (address === location.href) become(page);
-    clearTimeout(idle);
-    idle = setTimeout(wantNow, EVERY_MS);
-    if (must || (!isLost && newest > main.dataset.generation)) want();
+    // A search may have changed the address meanwhile.
+    else if (address === location.href) update(page);
+    clearTimeout(idleTimer);
+    idleTimer = setTimeout(fetchNow, IDLE_FETCH_MS);
+    if (mustFetch || (!isLost && newestGeneration > main.dataset.generation)) scheduleFetch();
   }
 
-  function hear({ site, generation }) {
+  function onChange({ site, generation }) {
     if (!site) {
-      must = true;
-      // Of another run, maybe, which counts anew.
-      newest = 0;
+      mustFetch = true;
+      // After a restart of the agent generations start again.
+      newestGeneration = 0;
     } else if (!main.dataset.site || main.dataset.site === site) {
-      newest = Math.max(newest, generation);
+      newestGeneration = Math.max(newestGeneration, generation);
     }
-    if (must || newest > main.dataset.generation) want();
+    if (mustFetch || newestGeneration > main.dataset.generation) scheduleFetch();
   }
 
-  // Shows the page at an address in the dialog. Its links are relative to that address, and not to this page's.
-  function open(page, url) {
+  // Shows a page in the dialog. Its links are relative to its own address, not to this page's.
+  function openDialog(page, url) {
     for (const name of ["href", "action"]) {
       for (const node of page.querySelectorAll(`main [${name}]`)) {
         node.setAttribute(name, new URL(node.getAttribute(name), url));
@@ -221,31 +221,31 @@ function show() {
     else dialog.showModal();
   }
 
-  async function ask({ href }) {
-    const { status, page, url } = await load(href, WAIT_MS);
-    if (page?.querySelector(".confirm")) open(page, url);
-    // One must log in first, say.
+  async function openConfirmation({ href }) {
+    const { status, page, url } = await load(href, PAGE_TIMEOUT_MS);
+    if (page?.querySelector(".confirm")) openDialog(page, url);
+    // For example the login page.
     else if (status) {
-      leaving = true;
+      isLeaving = true;
       location.assign(href);
-    } else say("The agent does not answer.");
+    } else showNotice("The agent does not respond. Try again.");
   }
 
-  async function send(form) {
-    if (form.isUnderWay) return;
-    form.isUnderWay = true;
-    say("Asking the router…");
+  async function submit(form) {
+    if (form.isPending) return;
+    form.isPending = true;
+    showNotice("Querying the router…");
     const body = new URLSearchParams(new FormData(form));
-    const { ok, status, page, url } = await load(form.action, DONE_MS, { method: "POST", body });
-    form.isUnderWay = false;
+    const { ok, status, page, url } = await load(form.action, ACTION_TIMEOUT_MS, { method: "POST", body });
+    form.isPending = false;
     if (ok) {
       dialog.close();
-      become(page);
-      say(page.getElementById("said").textContent);
+      update(page);
+      showNotice(page.getElementById("notice").textContent);
     } else if (!status) {
-      say("The agent does not answer. Whether it was done is not known.");
+      showNotice("The agent does not respond. The outcome of the action is unknown.");
     } else if (dialog.open && page.querySelector("[data-back]")) {
-      open(page, url);
+      openDialog(page, url);
     } else {
       location.reload();
     }
@@ -255,15 +255,15 @@ function show() {
     const query = new URLSearchParams(new FormData(form));
     if (!query.get("q")) query.delete("q");
     history.replaceState(null, "", location.pathname + `?${query}`.replace(/\?$/, ""));
-    wantNow();
+    fetchNow();
   }
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a.end, dialog [data-back]");
-    // With a key it is for a tab of its own.
+    const link = event.target.closest("a.disconnect, dialog [data-back]");
+    // With a modifier key the browser opens a tab or window.
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    if (link.matches(".end")) ask(link);
+    if (link.matches(".disconnect")) openConfirmation(link);
     else dialog.close();
   });
 
@@ -272,33 +272,33 @@ function show() {
     if (!form.matches(".search, .refresh, .confirm")) return;
     event.preventDefault();
     if (form.matches(".search")) search(form);
-    else send(form);
+    else submit(form);
   });
 
   main.addEventListener("input", ({ target }) => {
     if (target.name !== "q") return;
-    clearTimeout(typing);
-    typing = setTimeout(search, TYPED_MS, target.form);
+    clearTimeout(typingTimer);
+    typingTimer = setTimeout(search, TYPING_DELAY_MS, target.form);
   });
 
-  if (said.textContent) {
-    // Of what brought one here, and of no later look.
+  if (notice.textContent) {
+    // A later fetch must not show the notice again.
     const address = new URL(location);
-    address.searchParams.delete("said");
+    for (const name of ["notice", "answered", "failed"]) address.searchParams.delete(name);
     history.replaceState(null, "", address);
-    say(said.textContent);
+    showNotice(notice.textContent);
   }
-  state("Live.", false);
-  setInterval(tick, 1000);
-  wantNow();
+  showConnection("Live.", false);
+  setInterval(showAge, 1000);
+  fetchNow();
   try {
-    const worker = new SharedWorker(script);
-    worker.onerror = () => follow(hear);
-    worker.port.onmessage = ({ data }) => hear(data);
+    const worker = new SharedWorker(scriptUrl);
+    worker.onerror = () => subscribe(onChange);
+    worker.port.onmessage = ({ data }) => onChange(data);
   } catch {
-    follow(hear);
+    subscribe(onChange);
   }
 }
 
-if (self.document) show();
-else work();
+if (self.document) runPage();
+else runWorker();

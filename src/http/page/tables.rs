@@ -1,36 +1,35 @@
-//! A plugin's rows as a person reads them: in words and units, where the JSON has RouterOS's own.
+//! A plugin's rows as a table for people: with titles and units, where the JSON has RouterOS's own.
 
-use super::figures::{measured, memory_bytes};
-use super::sessions::shorten;
+use super::format::{measured, memory_bytes};
+use super::session_list::shorten;
 use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
 
-/// Most rows of a declared plugin on a page, where they can't be sorted or searched.
-const ROWS: usize = 200;
+/// Most rows of a declared plugin on a page, which can't be sorted or searched.
+const MAX_ROWS: usize = 200;
 
-/// Most text of a declared plugin on a page, in characters: so many rows of five full columns. A page of
-/// twenty of them still fits an answer, whatever their routers say.
-const TEXT: usize = 32 * 1024;
+/// Most text of a declared plugin on a page, in characters: a page with twenty such plugins still fits a response.
+const MAX_TEXT: usize = 32 * 1024;
 
-/// The menu whose newest rows come last, and are what people look for.
+/// The menu whose newest rows are last, and are the interesting ones.
 const LOG: &str = "/log";
 
-/// What a declared plugin read of a menu: the first rows of it, or of a log the newest, which come first here;
-/// where not all of it `is_whole`, they are not there.
-pub(super) fn rows(menu: &str, table: &Table, is_whole: bool) -> Table {
+/// The first rows of a declared plugin, or those of a log in reverse: the newest first. If not `is_complete`, the newest
+/// are missing, so the order stays.
+pub(super) fn rows(menu: &str, table: &Table, is_complete: bool) -> Table {
     let cell = |cell: &Option<String>| cell.as_deref().map(|text| shorten(text.into()).into_owned());
-    let mut left = TEXT;
+    let mut left = MAX_TEXT;
     let fits = |row: &Vec<Option<String>>| {
         let length = row.iter().flatten().map(|cell| cell.chars().count()).sum();
         left.checked_sub(length).map(|rest| left = rest).is_some()
     };
     let count = table.rows.len();
-    let at = |place: usize| if menu == LOG && is_whole { count - 1 - place } else { place };
-    let shown = (0..count.min(ROWS)).map(|place| table.rows[at(place)].iter().map(cell).collect());
+    let at = |place: usize| if menu == LOG && is_complete { count - 1 - place } else { place };
+    let shown = (0..count.min(MAX_ROWS)).map(|place| table.rows[at(place)].iter().map(cell).collect());
     Table { columns: table.columns.clone(), rows: shown.take_while(fits).collect() }
 }
 
-/// What a router says of itself.
+/// The `resource` plugin.
 pub(super) fn properties(resource: &Resource) -> Table {
     let properties = [
         ("Board", resource.board.clone()),
@@ -51,7 +50,7 @@ pub(super) fn properties(resource: &Resource) -> Table {
     }
 }
 
-/// What its sensors say.
+/// The `health` plugin.
 pub(super) fn sensors(health: &Health) -> Table {
     let rows = health.sensors.iter().map(|sensor| {
         let value = match sensor.measure {
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_their_units() {
+    fn figures_have_units() {
         let resource = Resource {
             uptime: Some(Duration::from_secs(90)),
             cpu_load_percent: Some(7),
@@ -86,7 +85,7 @@ mod tests {
         assert_eq!(
             cells(&table),
             [["Uptime", "1m30s"], ["CPU load", "7 %"], ["Total memory", "128 MiB"]],
-            "what is not known has no row"
+            "an unknown value has no row"
         );
         let sensor =
             |name: &str, value: &str, measure| Sensor { name: name.into(), value: value.into(), measure };
@@ -99,18 +98,26 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_room_for_so_many_rows() {
+    fn rows_and_text_are_limited() {
         let table = |count: usize, cell: &str| Table {
             columns: vec!["a".into(), "b".into()],
             rows: vec![vec![Some(cell.to_string()), None]; count],
         };
         let shown = |count, cell: &str| rows("/a", &table(count, cell), true).rows.len();
         assert_eq!((shown(0, "x"), shown(200, "x"), shown(201, "x")), (0, 200, 200));
-        assert_eq!(shown(200, &"é".repeat(100_000)), TEXT / 201, "each is cut, and so are all of them");
+        assert_eq!(
+            shown(200, &"é".repeat(100_000)),
+            MAX_TEXT / 201,
+            "each cell is truncated, and the table is limited"
+        );
         assert_eq!(rows("/a", &table(1, "x"), true).rows, [[Some("x".to_string()), None]]);
         let mut log = table(201, "old");
         log.rows[200][0] = Some("new".into());
         assert_eq!(rows("/log", &log, true).rows[0][0].as_deref(), Some("new"));
-        assert_eq!(rows("/log", &log, false).rows[0][0].as_deref(), Some("old"), "the newest did not come");
+        assert_eq!(
+            rows("/log", &log, false).rows[0][0].as_deref(),
+            Some("old"),
+            "the newest rows are missing"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What a router says is text, wherever it is shown.
+//! Text from a router is escaped wherever it is shown.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use phsweb_agent::simulator::{Router, Row, Settings};
 use super::agent::{Agent, Given};
 use super::router;
 
-/// A user whose name is more than a name.
+/// A user name with markup, quotes and control characters.
 const NASTY: &str = "<script>alert(1)</script>\"'&amp;\n\0\u{202E}\\u0041";
 
 fn agent(router: &Router) -> Agent {
@@ -19,13 +19,13 @@ fn agent(router: &Router) -> Agent {
     agent.with_token("admin-token-01234")
 }
 
-/// HTML's text as a browser shows it, as far as it goes for what `askama` writes.
+/// Reverses the escapes that `askama` writes.
 fn unescaped(html: &str) -> String {
     let mut text = String::new();
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('&') {
         text += before;
-        let (name, next) = after.split_once(';').expect("an & stands for itself");
+        let (name, next) = after.split_once(';').expect("an unescaped &");
         text.push(match name {
             "lt" | "#60" => '<',
             "gt" | "#62" => '>',
@@ -40,7 +40,7 @@ fn unescaped(html: &str) -> String {
 }
 
 #[test]
-fn a_users_name_is_text_on_the_page_and_in_the_json() {
+fn a_user_name_is_escaped_on_the_page_and_exact_in_the_json() {
     let router = router(Settings { active: 2, ..Settings::default() });
     let address = Ipv4Addr::new(10, 5, 70, 1);
     assert!(router.log_in(NASTY, address, "<b>mac</b>").is_some());
@@ -55,14 +55,14 @@ fn a_users_name_is_text_on_the_page_and_in_the_json() {
 
     let page = agent.page("/sites/awka");
     for tag in ["<script>alert", "<b>mac", "<b>title", "<i>Awka"] {
-        assert!(!page.contains(tag), "{tag} is no text in {page}");
+        assert!(!page.contains(tag), "{tag} is not escaped in {page}");
     }
     let cell =
         page.split("data-label=\"User\">").find(|cell| cell.contains("alert(1)")).expect("the user's cell");
-    // What turns the direction of its own text does not turn that beside it.
+    // A character that changes the text direction does not affect the text around it.
     let isolated = cell.strip_prefix("<bdi>").and_then(|cell| cell.split_once("</bdi></td>"));
     let shown = unescaped(isolated.expect("it is isolated").0);
-    // A page can't show a NUL; anything else is as it was.
+    // HTML can't contain a NUL; everything else is unchanged.
     let plain = |text: &str| text.replace(['\0', '\u{FFFD}'], "");
     assert_eq!(plain(&shown), plain(NASTY));
     assert!(unescaped(page.split("</title>").next().unwrap()).contains("A <b>title</b> & more"));
@@ -70,7 +70,7 @@ fn a_users_name_is_text_on_the_page_and_in_the_json() {
 }
 
 #[test]
-fn what_the_router_says_of_itself_is_text_too() {
+fn resource_and_health_values_are_escaped() {
     let router = router(Settings::default());
     let bad = "<img src=x onerror=alert(2)>";
     let resource = Row::new()
@@ -87,7 +87,7 @@ fn what_the_router_says_of_itself_is_text_too() {
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
         assert!(!page.contains("<img"), "{page}");
-        assert!(page.contains("onerror"), "it is shown, as text: {page}");
+        assert!(page.contains("onerror"), "the text is shown: {page}");
     }
     let routers = agent.json("/api/routers");
     assert_eq!(

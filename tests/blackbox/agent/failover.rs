@@ -72,14 +72,14 @@ fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_w
     let told = well(&agent, "awka");
     assert_eq!(hosts(&told), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
     assert!(told["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{told:#}");
-    let detour = format!("Reached at {}, for {} fails: ", addresses[1], addresses[0]);
+    let detour = format!("Connected to {}, because {} fails: ", addresses[1], addresses[0]);
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
         assert!(page.contains(&detour), "{path}: no {detour:?} in {page}");
     }
 
     first.set_fault(None);
-    let again = format!("{} answers again", addresses[0]);
+    let again = format!("{} responds again", addresses[0]);
     let mut seen = [false; 2];
     until_within(RETURN, "the first serves", || {
         for (seen, path) in seen.iter_mut().zip(["/", "/sites/awka"]) {
@@ -97,7 +97,7 @@ fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_w
     });
     assert_eq!(second.counters().open, 0, "one session a site");
     for path in ["/", "/sites/awka"] {
-        assert!(!agent.page(path).contains("Reached at"), "{path}");
+        assert!(!agent.page(path).contains("Connected to"), "{path}");
     }
     let site = agent.json("/api/sites/awka");
     let events = site["connections"].as_array().unwrap();

@@ -1,4 +1,4 @@
-//! What the agent says of a router is what the router holds.
+//! The agent reports the figures that the router holds.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ fn agent(given: Given) -> Agent {
     given.http(ADMIN).defaults("refresh: \"1s\",").start().with_token("admin-token-01234")
 }
 
-/// Two sessions whose figures stand still.
+/// Two sessions with constant figures.
 fn two_sessions(router: &Router) {
     let row = |id: &str, user: &str, address: &str, up: u64, down: u64| {
         Row::new()
@@ -37,7 +37,7 @@ fn two_sessions(router: &Router) {
 }
 
 #[test]
-fn every_version_is_read_as_it_is() {
+fn every_routeros_version_is_read_correctly() {
     let versions = [
         // It ignores a query on `count-only`.
         ("v628", "6.28", "login: Challenge"),
@@ -69,8 +69,8 @@ fn every_version_is_read_as_it_is() {
 
         let held: Vec<Value> =
             sessions.iter().map(|s| json!([s.id, s.user, s.address.to_string(), s.mac])).collect();
-        let said = agent.json(&format!("/api/hotspot/{key}/active"));
-        let shown: Vec<Value> = said
+        let active = agent.json(&format!("/api/hotspot/{key}/active"));
+        let shown: Vec<Value> = active
             .as_array()
             .unwrap()
             .iter()
@@ -79,7 +79,7 @@ fn every_version_is_read_as_it_is() {
         assert_eq!(shown, held, "{key}");
 
         two_sessions(router);
-        // They come as changes, one by one: for a moment one of them is still somebody else.
+        // The changes arrive one by one: for a moment one of the two is still another user.
         let stats = agent.stats_when(key, "the two are there", |stats| {
             stats["activeUsers"] == 2 && stats["totalBytesIn"] == 7_000_000_021u64
         });
@@ -101,12 +101,12 @@ fn every_version_is_read_as_it_is() {
         }
     }
     for router in &routers {
-        assert_eq!((router.counters().logins, router.counters().open), (1, 1), "one connection, kept");
+        assert_eq!((router.counters().logins, router.counters().open), (1, 1), "one persistent connection");
     }
 }
 
 #[test]
-fn health_has_the_shape_of_its_version_and_may_be_missing() {
+fn health_has_the_format_of_its_version_and_may_be_missing() {
     let board = |settings: Settings| Settings { board: "RB4011iGS+".into(), ..settings };
     let v6 = router(version("6.49.10 (stable)"));
     let v7 = router(board(version("7.20.7 (long-term)")));
@@ -139,7 +139,7 @@ fn health_has_the_shape_of_its_version_and_may_be_missing() {
     assert!((23.0..25.0).contains(&volts), "{volts}");
 
     assert_eq!((&table("empty")["state"], &table("empty")["rows"]), (&json!("ok"), &json!([])));
-    // A board without sensors lacks the menu from 7.10 or so on: no failure.
+    // From about 7.10 on, a board without sensors has no such menu. This is not a failure.
     assert_eq!((&table("none")["state"], &table("none")["rows"]), (&json!("ok"), &json!([])));
     let site = agent.json("/api/sites/none");
     let states: Vec<_> =
@@ -147,12 +147,12 @@ fn health_has_the_shape_of_its_version_and_may_be_missing() {
     assert_eq!(states, ["ok", "ok", "ok"]);
     assert_eq!(site["plugins"]["health"]["error"], Value::Null);
     assert_eq!((&site["state"], &site["error"]), (&json!("online"), &Value::Null));
-    // Nothing that the operator could mend: no alarm on the overview.
-    assert!(!agent.page("/").contains("class=\"trouble\""));
+    // The operator could fix nothing, so the overview shows no error.
+    assert!(!agent.page("/").contains("class=\"error\""));
 }
 
 #[test]
-fn a_user_without_read_is_denied_and_nothing_else_is_claimed() {
+fn an_api_user_without_read_policy_is_denied() {
     let policies = Policies { read: false, ..Policies::ALL };
     let logins = vec![Login { policies, ..Login::new("api-user", "password") }];
     let router = router(Settings { logins, ..Settings::default() });
@@ -166,7 +166,7 @@ fn a_user_without_read_is_denied_and_nothing_else_is_claimed() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_read_by_the_sites_codepage() {
+fn text_that_is_not_utf8_is_decoded_with_the_sites_codepage() {
     let router = router(Settings::default());
     let guest = Row::new()
         .id("*A053202")
@@ -185,14 +185,14 @@ fn text_that_is_not_utf8_is_read_by_the_sites_codepage() {
         agent.well(site);
         let people = agent.json(&format!("/api/hotspot/{site}/active"));
         assert_eq!((&people[0]["user"], &people[0]["comment"]), (&json!(user), &json!(comment)));
-        assert_eq!(people[1]["user"], "Ngọ́zị", "UTF-8 stays what it is");
+        assert_eq!(people[1]["user"], "Ngọ́zị", "UTF-8 is unchanged");
         let page = agent.page(&format!("/sites/{site}"));
         assert!(page.contains(comment) && page.contains("Ngọ́zị"), "{page}");
     }
 }
 
 #[test]
-fn login_times_are_the_clock_less_the_uptime_and_do_not_wander() {
+fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     let router = router(Settings::default());
     let agent = agent(Given::default().site("awka", router.addr(), ""));
     agent.well("awka");
@@ -210,11 +210,11 @@ fn login_times_are_the_clock_less_the_uptime_and_do_not_wander() {
         let apart = now.duration_since(login + Duration::from_secs(*uptime)).unwrap_or_default();
         assert!(apart < Duration::from_secs(5), "{id}: {apart:?}");
     }
-    // The slower the answer, the further from the agent's moment the uptime in it was true.
+    // The slower the answer, the older the uptime in it.
     for latency in [900, 0, 600, 300] {
         router.set_latency(Duration::from_millis(latency));
         let asked = router.counters().commands;
-        // Two refreshes later: the second was asked for after the change.
+        // Two refreshes later: the second began after the change.
         until("it was refreshed twice", || (router.counters().commands >= asked + 14).then_some(()));
         let again = logins(&agent);
         for (id, (login, _)) in &first {
@@ -222,8 +222,8 @@ fn login_times_are_the_clock_less_the_uptime_and_do_not_wander() {
         }
     }
     router.set_latency(Duration::ZERO);
-    assert!(router.log_in("late.comer", Ipv4Addr::new(10, 5, 60, 9), "8C:F5:A3:00:00:09").is_some());
-    let stats = agent.stats_when("awka", "the late comer is there", |stats| stats["activeUsers"] == 24);
+    assert!(router.log_in("new.user", Ipv4Addr::new(10, 5, 60, 9), "8C:F5:A3:00:00:09").is_some());
+    let stats = agent.stats_when("awka", "the new session is known", |stats| stats["activeUsers"] == 24);
     assert_eq!(stats["lastActivity"], "just now");
     let people = logins(&agent);
     let latest = people.values().map(|(login, _)| login).max().unwrap();

@@ -1,4 +1,4 @@
-//! `/metrics`: true, well formed, and never lower where it counts.
+//! `/metrics`: values, format, and counters that never decrease.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn agent(router: &Router) -> Agent {
     Given::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
-/// A scrape, each line of which is as the format has it and no series stands twice.
+/// A scrape. Each line must have the right format, and each series must be unique.
 #[track_caller]
 fn scrape(agent: &Agent) -> Series {
     let answer = agent.get("/metrics");
@@ -41,17 +41,17 @@ fn scrape(agent: &Agent) -> Series {
             continue;
         }
         let (name, value) = line.rsplit_once(' ').unwrap();
-        let labels = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} among those of {family}"));
+        let labels = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} in the family {family}"));
         let of_the_agent = family.starts_with("process_") || family.starts_with("phsweb_agent_");
         assert!(of_the_agent || labels.starts_with(&format!("{{{SITE}")), "{line}");
         let value: f64 = value.parse().unwrap();
         assert!(value.is_finite(), "{line}");
-        assert!(series.insert(name.to_string(), value).is_none(), "{line} stands twice");
+        assert!(series.insert(name.to_string(), value).is_none(), "duplicate: {line}");
     }
     series
 }
 
-/// A scrape in which this holds, with each counter at least what it was in the one `before`.
+/// The first scrape for which `holds`. No counter may be lower than in the scrape `before`.
 #[track_caller]
 fn next(agent: &Agent, before: &Series, what: &str, holds: impl Fn(&Series) -> bool) -> Series {
     let mut before = before.clone();
@@ -69,12 +69,12 @@ fn counts(name: &str) -> bool {
     name.split('{').next().is_some_and(|family| family.ends_with("_total"))
 }
 
-/// One of the site's own.
+/// A series of the site.
 fn of(name: &str) -> String {
     format!("mikrotik_{name}{{{SITE}}}")
 }
 
-/// One of the hotspot server's.
+/// A series of the hotspot server.
 fn at_server(name: &str) -> String {
     format!("mikrotik_hotspot_{name}{{{SITE},server=\"hotspot1\"}}")
 }
@@ -87,16 +87,16 @@ fn is_up(series: &Series) -> bool {
     series[&of("up")] > 0.5 && series.contains_key(&of("hotspot_configured_users"))
 }
 
-/// What is of the router and only true while it answers.
+/// Gauges that are present only while the router responds.
 fn gauges(series: &Series) -> Vec<&str> {
-    let lasting = ["mikrotik_up{", "mikrotik_last_success_", "mikrotik_plugin_"];
+    let permanent = ["mikrotik_up{", "mikrotik_last_success_", "mikrotik_plugin_"];
     let of_the_router = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
-    let passing = of_the_router.filter(|name| !lasting.iter().any(|lasting| name.starts_with(lasting)));
-    passing.map(String::as_str).collect()
+    let temporary = of_the_router.filter(|name| !permanent.iter().any(|prefix| name.starts_with(prefix)));
+    temporary.map(String::as_str).collect()
 }
 
 #[test]
-fn what_is_known_of_a_router_is_there() {
+fn known_values_of_a_router_are_present() {
     let router = router(Settings::default());
     let agent = agent(&router);
     let series = next(&agent, &Series::new(), "it is up", is_up);
@@ -132,16 +132,16 @@ fn what_is_known_of_a_router_is_there() {
     assert!(series.contains_key("process_cpu_seconds_total"));
     let resident = agent.running.memory_kib("VmRSS") as f64 * 1024.0;
     assert!((series["process_resident_memory_bytes"] / resident - 1.0).abs() < 0.5);
-    // What the router itself counted of the agent, but for what is on its way.
+    // The router's own counters, which may include bytes still in transit.
     let seen = router.counters();
     assert_eq!(series.get(&of("api_logins_total")), Some(&1.0));
     for (name, seen) in
         [("sent_bytes", seen.received), ("received_bytes", seen.sent), ("commands", seen.commands)]
     {
-        let told = series[&of(&format!("api_{name}_total"))];
-        assert!(0.0 < told && told <= seen as f64, "{name}: {told} of {seen}");
+        let counted = series[&of(&format!("api_{name}_total"))];
+        assert!(0.0 < counted && counted <= seen as f64, "{name}: {counted} of {seen}");
     }
-    // What people do is counted at their server, and nowhere is anything of one of them.
+    // Logins and logouts are counted per server, and no detail of a user appears.
     let gone = &people[0];
     router.log_out(&gone.id);
     let series = next(&agent, &series, "the logout is counted, and traffic", |series| {
@@ -152,41 +152,41 @@ fn what_is_known_of_a_router_is_there() {
     assert_eq!(series.get(&at_server("logins_total")), Some(&0.0));
     let text = agent.get("/metrics").body;
     for person in &people {
-        for of_them in [&person.user, &person.mac, &person.id, &person.address.to_string()] {
-            assert!(!text.contains(of_them), "{of_them} is in\n{text}");
+        for detail in [&person.user, &person.mac, &person.id, &person.address.to_string()] {
+            assert!(!text.contains(detail), "{detail} is in\n{text}");
         }
     }
 }
 
 #[test]
-fn a_router_that_goes_away_takes_its_gauges_and_leaves_its_counters() {
+fn an_offline_router_has_counters_but_no_gauges() {
     let router = router(Settings::default());
     let agent = agent(&router);
-    let well = next(&agent, &Series::new(), "it is up", is_up);
-    let known: Vec<String> = gauges(&well).into_iter().map(str::to_string).collect();
+    let online = next(&agent, &Series::new(), "it is up", is_up);
+    let known: Vec<String> = gauges(&online).into_iter().map(str::to_string).collect();
     assert!(known.len() >= 8, "{known:?}");
-    let moved = |series: &Series| series[&at_server("download_bytes_total")] > 0.0;
-    let well = next(&agent, &well, "something has moved", moved);
+    let has_traffic = |series: &Series| series[&at_server("download_bytes_total")] > 0.0;
+    let online = next(&agent, &online, "there is traffic", has_traffic);
     router.set_fault(Some(Fault::NoService));
-    let away = next(&agent, &well, "it is away", |series| series[&of("up")] < 0.5);
-    assert_eq!(gauges(&away), [""; 0]);
-    assert!(away[&of("last_success_timestamp_seconds")] >= well[&of("last_success_timestamp_seconds")]);
+    let offline = next(&agent, &online, "it is offline", |series| series[&of("up")] < 0.5);
+    assert_eq!(gauges(&offline), [""; 0]);
+    assert!(offline[&of("last_success_timestamp_seconds")] >= online[&of("last_success_timestamp_seconds")]);
     for plugin in ["hotspot", "resource", "health"] {
-        assert_eq!(away.get(&success(plugin)), Some(&0.0));
+        assert_eq!(offline.get(&success(plugin)), Some(&0.0));
     }
     router.set_fault(None);
-    let back = next(&agent, &away, "it is back", is_up);
+    let back = next(&agent, &offline, "it is online again", is_up);
     assert_eq!(gauges(&back), known);
     assert_eq!(back.get(&of("api_logins_total")), Some(&2.0));
 }
 
 #[test]
-fn a_router_that_never_answered_is_down_and_no_more_is_known() {
+fn a_router_that_never_responded_is_down_and_has_no_other_gauges() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let nobody = crate::support::address::nobody();
     for (address, is_ready) in [(silent.local_addr().unwrap(), 503), (nobody, 200)] {
         let agent = Given::default().site("awka", address, "").start();
-        until("it was tried, or waits", || (agent.get("/readyz").status == is_ready).then_some(()));
+        until("it was tried, or still connects", || (agent.get("/readyz").status == is_ready).then_some(()));
         let series = scrape(&agent);
         let gauges = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
         assert_eq!(gauges.collect::<Vec<_>>(), [&of("up")]);
@@ -195,7 +195,7 @@ fn a_router_that_never_answered_is_down_and_no_more_is_known() {
     }
 }
 
-/// Somebody who has been online since then: `.id`, user, and bytes, ten times as many down.
+/// A session since that moment, with that upload and ten times that download.
 fn person(since: Duration, id: &str, user: &str, bytes: u64) -> Row {
     Row::new()
         .id(id)
@@ -208,7 +208,7 @@ fn person(since: Duration, id: &str, user: &str, bytes: u64) -> Row {
 }
 
 #[test]
-fn traffic_is_what_was_seen_to_move_whatever_the_router_does() {
+fn traffic_counters_sum_observed_differences_only() {
     const ACTIVE: &str = "/ip/hotspot/active";
     for live in ["", "live: false,"] {
         let router = router(Settings { active: 0, ..Settings::default() });
@@ -221,7 +221,7 @@ fn traffic_is_what_was_seen_to_move_whatever_the_router_does() {
         let times = format!("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\", {live}");
         let agent = Given::default().defaults(&times).site("awka", router.addr(), "").start();
         let mut series = next(&agent, &Series::new(), "it is up", is_up);
-        let mut told = |people: &[(&str, &str, u64)], counted: f64| {
+        let mut check = |people: &[(&str, &str, u64)], counted: f64| {
             rows(people);
             let bytes: u64 = people.iter().map(|(_, _, bytes)| bytes).sum();
             let what = format!("{bytes} bytes are seen");
@@ -231,28 +231,28 @@ fn traffic_is_what_was_seen_to_move_whatever_the_router_does() {
                     && series.get(&at_server("download_bytes_total")) == Some(&(10.0 * counted))
             });
         };
-        told(&[("*A", "ada", 1_000_000)], 0.0);
-        told(&[("*A", "ada", 1_000_700)], 700.0);
-        // Set back.
-        told(&[("*A", "ada", 50)], 700.0);
-        told(&[("*A", "ada", 60)], 710.0);
-        // Somebody comes, and the first one's address is somebody else's.
-        told(&[("*A", "ada", 60), ("*B", "chidi", 5)], 715.0);
-        told(&[("*A", "bola", 3), ("*B", "chidi", 5)], 718.0);
-        told(&[("*B", "chidi", 7)], 720.0);
-        told(&[], 720.0);
+        check(&[("*A", "ada", 1_000_000)], 0.0);
+        check(&[("*A", "ada", 1_000_700)], 700.0);
+        // The router's counters are reset.
+        check(&[("*A", "ada", 50)], 700.0);
+        check(&[("*A", "ada", 60)], 710.0);
+        // A second user logs in, and then the first one's id belongs to a third.
+        check(&[("*A", "ada", 60), ("*B", "chidi", 5)], 715.0);
+        check(&[("*A", "bola", 3), ("*B", "chidi", 5)], 718.0);
+        check(&[("*B", "chidi", 7)], 720.0);
+        check(&[], 720.0);
     }
 }
 
 #[test]
-fn no_counter_goes_down_over_reboots_and_outages() {
+fn counters_never_decrease_over_reboots_and_outages() {
     let router = router(Settings { churn: Duration::from_millis(50), ..Settings::default() });
     let agent = agent(&router);
     let sum = |series: &Series, name: &str| series[&at_server(name)];
     let mut series = next(&agent, &Series::new(), "it is up", is_up);
     for fault in [None, Some(Fault::Cut)] {
         let before = series;
-        series = next(&agent, &before, "people come and go, and more moves", |series| {
+        series = next(&agent, &before, "there are logins, logouts and traffic", |series| {
             ["logins_total", "logouts_total", "upload_bytes_total", "download_bytes_total"]
                 .iter()
                 .all(|name| sum(series, name) > sum(&before, name))
@@ -267,13 +267,13 @@ fn no_counter_goes_down_over_reboots_and_outages() {
                 series.get(&of("system_uptime_seconds")).is_some_and(|uptime| *uptime < 60.0)
             });
         }
-        series = next(&agent, &series, "it is well again", is_up);
+        series = next(&agent, &series, "it is online again", is_up);
     }
     assert_eq!(series.get(&of("api_logins_total")), Some(&3.0));
 }
 
 #[test]
-fn whatever_a_router_names_the_text_is_well_formed_and_bounded() {
+fn hostile_names_leave_the_text_well_formed_and_bounded() {
     let router = router(Settings { active: 0, ..Settings::default() });
     let long = "x".repeat(1000);
     let servers: [&[u8]; 9] = [
@@ -285,7 +285,7 @@ fn whatever_a_router_names_the_text_is_well_formed_and_bounded() {
         b"\xff\xfe",
         b"",
         long.as_bytes(),
-        // Alike as far as names are counted.
+        // Equal after truncation.
         &[long.as_bytes(), b"y"].concat(),
     ];
     let more: Vec<Vec<u8>> = (0..200).map(|n| format!("hs{n}").into_bytes()).collect();
@@ -303,7 +303,7 @@ fn whatever_a_router_names_the_text_is_well_formed_and_bounded() {
     let series = next(&agent, &Series::new(), "it is up", is_up);
     let there = |name: &str| series.keys().filter(|series| series.starts_with(name)).collect::<Vec<_>>();
     let online: f64 = there("mikrotik_hotspot_active_users").iter().map(|name| series[*name]).sum();
-    assert!((online - 209.0).abs() < 0.5, "each session is at some server: {online}");
+    assert!((online - 209.0).abs() < 0.5, "each session belongs to a server: {online}");
     for (name, most) in
         [("mikrotik_hotspot_active_users{", 65), ("mikrotik_health_temperature_celsius{", 1_002), ("", 1_500)]
     {
@@ -318,7 +318,7 @@ fn whatever_a_router_names_the_text_is_well_formed_and_bounded() {
 }
 
 #[test]
-fn a_scrape_needs_the_views_token_and_is_never_kept() {
+fn a_scrape_needs_the_view_token_and_is_never_cached() {
     let router = router(Settings::default());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = Given::default().http(http).site("awka", router.addr(), "").start();
@@ -353,7 +353,7 @@ fn an_empty_hotspot_has_its_series_from_the_first_refresh() {
 }
 
 #[test]
-fn sensors_of_x86_are_measured() {
+fn x86_sensors_have_metrics() {
     let router = router(Settings::default());
     let names = ["cpu-temp", "temp1", "fan1", "12v", "3.3v", "core"];
     let row = names.iter().fold(Row::new().with("state", "enabled"), |row, name| row.with(name, "12"));
@@ -375,7 +375,7 @@ fn sensors_of_x86_are_measured() {
 }
 
 #[test]
-fn states_are_measured_and_those_that_are_not_normal_shown_on_the_card() {
+fn sensor_states_have_metrics_and_abnormal_ones_are_on_the_card() {
     let router = router(Settings::default());
     let state = |name: &str, value: &str| Row::new().with("name", name).with("value", value).with("type", "");
     let states =
@@ -407,7 +407,7 @@ fn a_board_without_a_health_menu_or_with_an_empty_one_is_a_success() {
         let health = &agent.json("/api/sites/awka")["plugins"]["health"];
         assert_eq!((&health["state"], &health["error"]), (&"ok".into(), &().into()), "missing: {is_missing}");
         let page = agent.page("/") + &agent.page("/sites/awka");
-        for warning in ["class=\"trouble\"", "told only a part", "A part of it", "no such command"] {
+        for warning in ["class=\"error\"", "Some figures are incomplete", "Incomplete: ", "no such command"] {
             assert!(!page.contains(warning), "missing: {is_missing}, {warning}: {page}");
         }
         assert!(!agent.running.err().contains("health"), "{}", agent.running.err());
@@ -415,7 +415,7 @@ fn a_board_without_a_health_menu_or_with_an_empty_one_is_a_success() {
 }
 
 #[test]
-fn users_of_a_radius_server_are_not_shown_as_some_of_0_configured() {
+fn with_radius_the_page_does_not_show_0_configured_users() {
     let router = router(Settings::default());
     router.set_rows("/ip/hotspot/user", vec![Row::new().with("name", "default-trial")]);
     let agent = agent(&router);

@@ -1,7 +1,8 @@
-//! `/openapi.json` names every path and method, and no others; answers are as it describes them.
+//! `/openapi.json` describes exactly the routes and methods that exist, and answers match it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::Settings;
 use serde_json::Value;
 
@@ -9,17 +10,16 @@ use super::agent::{Agent, Answer, Given};
 use super::router;
 use super::schema::{check, resolve};
 
-/// The most it may be, in bytes: it is part of a program on a router's flash.
+/// Longest document, in bytes: the binary that contains it must fit a router's flash.
 const MAX_BYTES: usize = 36 * 1024;
 
-/// What `default` stands for where a path is reached and what is asked for is not to be had; it is
-/// for the gate's own refusals, too.
+/// The statuses that `default` describes for a route; it also covers refusals of the HTTP server.
 const REFUSALS: [u16; 6] = [401, 403, 405, 415, 421, 429];
 
-/// Header fields of an answer that a client acts on.
+/// Header fields of an answer that affect clients.
 const FIELDS: [&str; 6] = ["Allow", "ETag", "Location", "Retry-After", "Set-Cookie", "WWW-Authenticate"];
 
-/// The document, as the agent gives it.
+/// The agent's document.
 pub(super) struct Api {
     document: Value,
 }
@@ -31,21 +31,21 @@ pub(super) struct Operation<'d> {
     pub(super) path: &'d str,
     /// `anyone`, `view` or `admin`.
     pub(super) role: &'d str,
-    says: &'d Value,
+    description: &'d Value,
 }
 
 impl Operation<'_> {
-    /// The statuses that it names.
+    /// The described statuses.
     pub(super) fn statuses(&self) -> impl Iterator<Item = u16> {
-        let responses = self.says["responses"].as_object().unwrap();
+        let responses = self.description["responses"].as_object().unwrap();
         responses.keys().filter(|status| *status != "default").map(|status| status.parse().unwrap())
     }
 
-    /// The role that its `security` is for.
+    /// The role that its `security` requires.
     fn secured_for(&self, document: &Value) -> &'static str {
-        let schemes = self.says.get("security").unwrap_or(&document["security"]).as_array().unwrap();
-        let is_free = |scheme: &Value| scheme.as_object().unwrap().is_empty();
-        match (schemes.is_empty(), schemes.iter().any(is_free)) {
+        let schemes = self.description.get("security").unwrap_or(&document["security"]).as_array().unwrap();
+        let is_optional = |scheme: &Value| scheme.as_object().unwrap().is_empty();
+        match (schemes.is_empty(), schemes.iter().any(is_optional)) {
             (true, _) => "anyone",
             (_, true) => "view",
             _ => "admin",
@@ -54,20 +54,20 @@ impl Operation<'_> {
 }
 
 impl Api {
-    /// What this agent says.
+    /// The document of this agent.
     #[track_caller]
     pub(super) fn of(agent: &Agent) -> Self {
         Self { document: agent.json("/openapi.json") }
     }
 
-    /// All that is described, path by path.
+    /// All operations, by path.
     pub(super) fn operations(&self) -> Vec<Operation<'_>> {
         let mut all = Vec::new();
         for (path, item) in self.document["paths"].as_object().unwrap() {
             let methods = resolve(&self.document, item).as_object().unwrap();
-            for (method, says) in methods.iter().filter(|(name, _)| *name != "parameters") {
-                let role = says.get("x-role").unwrap_or(&self.document["x-role"]).as_str().unwrap();
-                all.push(Operation { method: method.to_uppercase(), path, role, says });
+            for (method, description) in methods.iter().filter(|(name, _)| *name != "parameters") {
+                let role = description.get("x-role").unwrap_or(&self.document["x-role"]).as_str().unwrap();
+                all.push(Operation { method: method.to_uppercase(), path, role, description });
             }
         }
         all
@@ -78,33 +78,33 @@ impl Api {
         &self.document["components"]["schemas"][name]
     }
 
-    /// Whether a value is as a schema says.
+    /// Checks a value against a schema.
     pub(super) fn check(&self, schema: &Value, value: &Value) -> Result<(), String> {
         check(&self.document, schema, value)
     }
 
-    /// An answer must be as its operation describes it.
+    /// Asserts that an answer matches its operation.
     #[track_caller]
     pub(super) fn describes(&self, operation: &Operation, answer: &Answer) {
-        let told = |what: &str| format!("{} {}: {what}: {answer:?}", operation.method, operation.path);
-        let responses = &operation.says["responses"];
+        let failure = |what: &str| format!("{} {}: {what}: {answer:?}", operation.method, operation.path);
+        let responses = &operation.description["responses"];
         let otherwise = responses.get("default").filter(|_| REFUSALS.contains(&answer.status));
         let response = responses.get(answer.status.to_string()).or(otherwise);
-        let response = response.unwrap_or_else(|| panic!("{}", told("the status is not described")));
+        let response = response.unwrap_or_else(|| panic!("{}", failure("the status is not described")));
         let response = resolve(&self.document, response);
         for name in FIELDS {
             self.describes_field(response["headers"].get(name), answer.field(name))
-                .unwrap_or_else(|wrong| panic!("{}", told(&format!("{name}: {wrong}"))));
+                .unwrap_or_else(|wrong| panic!("{}", failure(&format!("{name}: {wrong}"))));
         }
         let sent = answer.field("Content-Type").split(';').next().unwrap();
         let Some(content) = response.get("content").and_then(Value::as_object) else {
-            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", told("no content is described"));
+            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", failure("no content is described"));
             return;
         };
         let named = content.iter().find(|(name, _)| name.split(';').next() == Some(sent));
-        let (_, content) = named.unwrap_or_else(|| panic!("{}", told("the type is not described")));
+        let (_, content) = named.unwrap_or_else(|| panic!("{}", failure("the type is not described")));
         let body = if sent.ends_with("json") { answer.json() } else { answer.body.clone().into() };
-        self.check(&content["schema"], &body).unwrap_or_else(|wrong| panic!("{}", told(&wrong)));
+        self.check(&content["schema"], &body).unwrap_or_else(|wrong| panic!("{}", failure(&wrong)));
     }
 
     fn describes_field(&self, header: Option<&Value>, sent: &str) -> Result<(), String> {
@@ -112,38 +112,11 @@ impl Api {
             return if sent.is_empty() { Ok(()) } else { Err("it is not described".into()) };
         };
         if sent.is_empty() {
-            return if header["required"] == true { Err("it is not there".into()) } else { Ok(()) };
+            return if header["required"] == true { Err("it is missing".into()) } else { Ok(()) };
         }
         let number = sent.parse().map(Value::Number);
         self.check(&header["schema"], &number.unwrap_or_else(|_| sent.into()))
     }
-}
-
-/// The paths that the routes' source names, with their parameters as the document writes them.
-fn routed() -> BTreeSet<String> {
-    let source = include_str!("../../../src/http/routes/route.rs");
-    let arms = source.split("match segments.as_slice()").nth(1).unwrap();
-    let arms = arms.lines().map_while(|line| line.trim().split_once("] =>").or(line.split_once('{')));
-    let mut paths = BTreeSet::new();
-    for (segments, _) in arms {
-        let Some(segments) = segments.trim().strip_prefix('[') else { continue };
-        let named = |segment: &str| match segment.strip_prefix('"') {
-            Some(fixed) => fixed.trim_end_matches('"').to_string(),
-            None => format!("{{{segment}}}"),
-        };
-        let segments: Vec<String> = segments.split(", ").map(named).collect();
-        paths.insert(format!("/{}", segments.join("/")));
-    }
-    assert!(paths.remove("/{name}"), "files that pages load: {paths:?}");
-    let logins = include_str!("../../../src/http/auth/login.rs").lines();
-    paths.extend(
-        logins
-            .filter_map(|line| Some(line.trim().strip_prefix("\"/")?.split_once("\" => ")?.0))
-            .map(|path| format!("/{path}")),
-    );
-    let files = include_str!("../../../src/http/page/mod.rs").split("Asset { name: \"").skip(1);
-    paths.extend(files.map(|rest| format!("/{}", rest.split('"').next().unwrap())));
-    paths
 }
 
 fn agent() -> Agent {
@@ -155,8 +128,13 @@ fn agent() -> Agent {
         .with_token("admin-token-01234")
 }
 
+/// A role as `x-role` and the documentation of tokens name it.
+fn role_of(route: &Route) -> &'static str {
+    if route.role_name() == "viewer" { "view" } else { route.role_name() }
+}
+
 #[test]
-fn every_path_is_described_with_its_methods_and_no_other() {
+fn every_route_is_described_with_its_methods_and_role_and_no_other() {
     let agent = agent();
     let api = Api::of(&agent);
     let mut described: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -165,15 +143,20 @@ fn every_path_is_described_with_its_methods_and_no_other() {
         if operation.method == "GET" {
             methods.insert("HEAD".into());
         }
+        let route = ROUTES.iter().find(|route| route.path() == operation.path);
+        assert_eq!(Some(operation.role), route.map(role_of), "{operation:?}");
         methods.insert(operation.method);
     }
-    let paths: BTreeSet<String> = described.keys().map(ToString::to_string).collect();
-    assert_eq!(paths, routed());
-    for (path, methods) in described {
+    let paths: BTreeSet<&str> = described.keys().copied().collect();
+    let routed: BTreeSet<&str> = ROUTES.iter().map(Route::path).collect();
+    assert_eq!((paths, routed.len()), (routed, ROUTES.len()));
+    for route in ROUTES {
+        let path = route.path();
         let asked = path.replace("{site}", "awka").replace("{plugin}", "resource");
         let answer = agent.ask("OPTIONS", &asked, &[]);
         let allowed: BTreeSet<String> = answer.field("Allow").split(", ").map(Into::into).collect();
-        assert_eq!((answer.status, answer.body.as_str(), allowed), (204, "", methods), "{path}");
+        assert_eq!((answer.status, answer.body.as_str(), &allowed), (204, "", &described[path]), "{path}");
+        assert_eq!(answer.field("Allow"), route.methods(), "{path}");
         let other = agent.ask("DELETE", &asked, &[]);
         assert_eq!((other.status, other.field("Allow")), (405, answer.field("Allow")), "{path}");
         api.check(api.schema("Problem"), &other.json()).unwrap();
@@ -181,7 +164,32 @@ fn every_path_is_described_with_its_methods_and_no_other() {
 }
 
 #[test]
-fn what_it_says_of_itself_is_so() {
+fn the_table_in_the_documentation_has_each_endpoint_for_programs_with_its_role() {
+    let document = include_str!("../../../docs/http-api.md");
+    let mut documented: BTreeMap<String, (&str, &str)> = BTreeMap::new();
+    for row in document.lines().filter(|line| line.starts_with("| GET ") || line.starts_with("| POST ")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (method, paths) = cells[1].split_once(' ').unwrap();
+        let role = cells[2].split(',').next().unwrap();
+        for path in paths.split('`').skip(1).step_by(2) {
+            let path = path.split('?').next().unwrap().to_string();
+            assert_eq!(documented.insert(path, (method, role)), None, "{row}");
+        }
+    }
+    for route in ROUTES {
+        let row = documented.remove(route.path());
+        match route.methods().split(", ").next() {
+            _ if route.is_page() && row.is_none() => {}
+            _ if [".css", ".js", ".svg"].iter().any(|end| route.path().ends_with(end)) => {}
+            Some(method) => assert_eq!(row, Some((method, route.role_name())), "{}", route.path()),
+            None => panic!("{route:?}"),
+        }
+    }
+    assert!(documented.is_empty(), "no route has these paths: {documented:?}");
+}
+
+#[test]
+fn size_version_roles_and_components_are_consistent() {
     let agent = agent();
     let api = Api::of(&agent);
     let text = agent.get("/openapi.json").body;
@@ -191,7 +199,7 @@ fn what_it_says_of_itself_is_so() {
     for operation in api.operations() {
         assert_eq!(operation.secured_for(&api.document), operation.role, "{operation:?}");
     }
-    // Where people are told of, or something is done to them or to a router.
+    // The operations with personal details or actions.
     let admin: Vec<String> = api
         .operations()
         .iter()

@@ -1,4 +1,4 @@
-//! The pages for people, without a browser: what they have in them, what their forms do, what goes wrong.
+//! The pages without a browser: content, forms and errors.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use super::agent::{Agent, Answer, Given, from_root, until};
 use super::router;
 
-/// What a browser asks for when a person goes to a page.
+/// The header field of a browser's navigation.
 const BROWSER: [(&str, &str); 1] = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
 fn agent(router: &Router) -> Agent {
@@ -22,7 +22,7 @@ fn agent(router: &Router) -> Agent {
     agent
 }
 
-/// A page of this status that is no problem for programs.
+/// Asserts that the answer is a page with this status and text.
 #[track_caller]
 fn is_page(answer: &Answer, status: u16, says: &str) {
     let seen = (answer.status, answer.field("Content-Type"));
@@ -30,21 +30,22 @@ fn is_page(answer: &Answer, status: u16, says: &str) {
     assert!(answer.body.contains(says), "{says:?} is not in {}", answer.body);
 }
 
-/// To another page, by GET.
+/// Asserts that the answer redirects to this path.
 #[track_caller]
-fn leads_to(answer: &Answer, path: &str) {
+fn redirects_to(answer: &Answer, path: &str) {
     assert_eq!(answer.status, 303, "{}", answer.body);
     assert_eq!(answer.location(), path);
 }
 
-/// Where the first link is that ends a session, of a page.
+/// The target of the first link of a page that disconnects a session.
 #[track_caller]
-fn end_link(page: &str) -> String {
-    let (_, link) = page.split_once("class=\"end\" href=\"").expect("a link that ends a session");
+fn disconnect_link(page: &str) -> String {
+    let (_, link) =
+        page.split_once("class=\"disconnect\" href=\"").expect("a link that disconnects a session");
     from_root(&link.split_once('"').unwrap().0.replace("&#38;", "&"))
 }
 
-/// What the confirmation's form sends, and where to.
+/// The target and the body of the confirmation's form.
 #[track_caller]
 fn form(page: &str) -> (String, String) {
     let (_, form) = page.split_once("<form class=\"confirm\" method=\"post\" action=\"").expect("a form");
@@ -65,7 +66,7 @@ fn form_urlencoded(pairs: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_hotspot_of_ten_thousand_is_a_small_page_and_each_is_found() {
+fn a_hotspot_with_ten_thousand_sessions_has_a_small_page_and_a_search() {
     let router = router(Settings { active: 10_000, users: 10, ..Settings::default() });
     let agent = agent(&router);
     let began = Instant::now();
@@ -74,45 +75,45 @@ fn a_hotspot_of_ten_thousand_is_a_small_page_and_each_is_found() {
     eprintln!("{} bytes after {took:?}", page.len());
     assert!(page.len() < 120_000, "{} bytes", page.len());
     assert!(took < Duration::from_secs(3), "{took:?}");
-    assert!(page.contains("10000 sessions, of which these are 1 to 100."), "{page}");
+    assert!(page.contains("10000 sessions, showing 1 to 100."), "{page}");
     let person = &router.sessions()[7_000];
     let found = agent.page(&format!("/sites/awka?q={}", person.mac.to_lowercase().replace(':', "%3A")));
     assert!(found.contains("1 of 10000 sessions match"), "{found}");
     assert!(found.contains(&person.user));
     let last = agent.page("/sites/awka?from=9999");
-    assert!(last.contains("of which these are 9901 to 10000."), "{last}");
-    // Each is on one page and no other.
-    let links = |page: &str| page.matches("class=\"end\"").count();
+    assert!(last.contains("showing 9901 to 10000."), "{last}");
+    // Each session is on exactly one page.
+    let links = |page: &str| page.matches("class=\"disconnect\"").count();
     assert_eq!(links(&last) + links(&agent.page("/sites/awka?from=100")), 200);
 }
 
 #[test]
-fn a_session_is_ended_by_the_form_of_its_confirmation() {
+fn the_form_of_the_confirmation_disconnects_a_session() {
     let router = router(Settings::default());
     let agent = agent(&router);
     let list = "sort=address&q=hotspot1";
-    let link = end_link(&agent.page(&format!("/sites/awka?{list}")));
+    let link = disconnect_link(&agent.page(&format!("/sites/awka?{list}")));
     let person = router.sessions().into_iter().min_by_key(|person| person.address).unwrap();
     assert!(link.starts_with("/sites/awka/kick?id=*"), "{link}");
-    let asked = agent.page(&link);
+    let confirmation = agent.page(&link);
     for shown in [&person.user, &person.mac, &person.address.to_string(), "UTC", "Upload", "hotspot1"] {
-        assert!(asked.contains(shown), "{shown} is not in {asked}");
+        assert!(confirmation.contains(shown), "{shown} is not in {confirmation}");
     }
-    assert!(!asked.contains("http-equiv"), "nobody is hurried: {asked}");
+    assert!(!confirmation.contains("http-equiv"), "it does not reload: {confirmation}");
     assert!(
-        asked.contains(&format!("href=\"../../sites/awka?{}\"", list.replace('&', "&#38;"))),
-        "the way back"
+        confirmation.contains(&format!("href=\"../../sites/awka?{}\"", list.replace('&', "&#38;"))),
+        "the link back"
     );
-    assert_eq!(router.sessions().len(), 23, "asking ends nothing");
-    let (path, body) = form(&asked);
-    leads_to(&agent.post(&path, &body), &format!("/sites/awka?said=ended&{list}"));
+    assert_eq!(router.sessions().len(), 23, "the confirmation disconnects nobody");
+    let (path, body) = form(&confirmation);
+    redirects_to(&agent.post(&path, &body), &format!("/sites/awka?notice=ended&{list}"));
     assert!(!router.sessions().contains(&person));
-    let said = agent.page("/sites/awka?said=ended");
-    assert!(said.contains("The session has ended."), "{said}");
-    assert!(!said.contains(&person.mac), "and it is not listed");
+    let page = agent.page("/sites/awka?notice=ended");
+    assert!(page.contains("Session disconnected."), "{page}");
+    assert!(!page.contains(&person.mac), "it is not listed");
     is_page(&agent.post(&path, &body), 404, "not there any more");
 
-    // The next at that address is somebody else.
+    // The next session at that address belongs to another user.
     assert!(router.log_in("next", person.address, "8C:F5:A3:00:00:01").is_some());
     is_page(&agent.post(&path, &body), 409, "another one by now");
     assert_eq!(router.sessions().len(), 23);
@@ -121,120 +122,122 @@ fn a_session_is_ended_by_the_form_of_its_confirmation() {
     }
     is_page(&agent.post(&path, "session=id%3D*1"), 404, "not there any more");
     is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "not there any more");
-    leads_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
+    redirects_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
     is_page(&agent.get("/sites/awka/kick?id=*1&user=nobody&mac="), 200, "it may have ended already");
 }
 
 #[test]
-fn a_device_is_forgotten_where_that_is_asked() {
+fn a_device_is_forgotten_on_request() {
     let router = router(Settings { active: 0, cookies_log_back_in: true, ..Settings::default() });
     let agent = agent(&router);
     let id = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
     agent.stats_when("awka", "she is online", |stats| stats["activeUsers"] == 1);
-    ends(&agent, "", "/sites/awka?said=back");
+    disconnect(&agent, "", "/sites/awka?notice=back");
     assert_eq!(router.sessions().len(), 1);
-    ends(&agent, "&forget=on", "/sites/awka?said=forgotten");
+    disconnect(&agent, "&forget=on", "/sites/awka?notice=forgotten");
     assert!(router.sessions().is_empty(), "{id} is gone for good");
 }
 
-/// Ends the only session. A router tells whole seconds: until the first of them is over, a login may be
-/// one after the click, and is left alone.
+/// Disconnects the only session. Routers report uptimes in whole seconds: in the first second, a login may be later
+/// than the click, so the session is left alone.
 #[track_caller]
-fn ends(agent: &Agent, more: &str, to: &str) {
+fn disconnect(agent: &Agent, more: &str, to: &str) {
     until("the session is old enough", || {
         let page = agent.page("/sites/awka");
-        assert!(page.len() < 10_000, "a long name makes {} bytes of one row", page.len());
-        let link = end_link(&page);
+        assert!(page.len() < 10_000, "a long name makes a row of {} bytes", page.len());
+        let link = disconnect_link(&page);
         assert!(link.len() < 4096, "{} bytes do not fit a request's head", link.len());
         let (path, body) = form(&agent.page(&link));
         let answer = agent.post(&path, &(body + more));
-        (answer.status != 409).then(|| leads_to(&answer, to))
+        (answer.status != 409).then(|| redirects_to(&answer, to))
     });
 }
 
-/// Names that a form would change, and ones too long for a link.
+/// Includes names that a form would change, and one that is too long for a link.
 #[test]
-fn whoever_somebody_is_called_the_session_ends() {
+fn sessions_with_unusual_user_names_can_be_disconnected() {
     let router = router(Settings { active: 0, ..Settings::default() });
     let agent = agent(&router);
     for name in ["\0\r\n\n\r", "a&b=c;d%25+", "<script>\"'", "\u{202E}\u{FEFF}", &"ü".repeat(5 * 1024)] {
         assert!(router.log_in(name, Ipv4Addr::new(10, 5, 50, 2), "<b>mac</b>").is_some());
         agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 1);
-        ends(&agent, "", "/sites/awka?said=ended");
+        disconnect(&agent, "", "/sites/awka?notice=ended");
         assert!(router.sessions().is_empty(), "{:?}", router.sessions());
     }
 }
 
 #[test]
-fn a_refusal_is_a_page_that_says_why() {
-    let looks_only = Policies { write: false, ..Policies::ALL };
-    let login = Login { policies: looks_only, ..Login::new("api-user", "password") };
+fn a_refusal_is_a_page_with_the_reason() {
+    let read_only = Policies { write: false, ..Policies::ALL };
+    let login = Login { policies: read_only, ..Login::new("api-user", "password") };
     let router = router(Settings { logins: vec![login], ..Settings::default() });
     let agent = agent(&router);
-    let (path, body) = form(&agent.page(&end_link(&agent.page("/sites/awka"))));
+    let (path, body) = form(&agent.page(&disconnect_link(&agent.page("/sites/awka"))));
     let refused = agent.post(&path, &body);
-    is_page(&refused, 403, "The session was not ended");
-    assert!(refused.body.contains("write"), "what to do: {}", refused.body);
+    is_page(&refused, 403, "The session was not disconnected");
+    assert!(refused.body.contains("write"), "how to fix it: {}", refused.body);
 
     router.set_fault(Some(Fault::NoService));
     agent.fails("awka", "closed");
     for (what, answer) in [
-        ("The session was not ended", agent.post(&path, &body)),
+        ("The session was not disconnected", agent.post(&path, &body)),
         ("The users are not known", agent.get("/sites/awka/users")),
     ] {
         is_page(&answer, 502, what);
-        assert!(answer.body.contains("/ip service"), "what to do: {}", answer.body);
-        assert!(answer.body.contains("href=\"../../sites/awka\""), "the way back: {}", answer.body);
+        assert!(answer.body.contains("/ip service"), "how to fix it: {}", answer.body);
+        assert!(answer.body.contains("href=\"../../sites/awka\""), "the link back: {}", answer.body);
     }
     is_page(&agent.post("/sites/awka/test", ""), 200, "steps failed");
-    leads_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?said=failed");
-    leads_to(&agent.post("/refresh", ""), "/?said=failed");
+    redirects_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?notice=failed");
+    redirects_to(&agent.post("/refresh", ""), "/?notice=failed");
 }
 
 #[test]
-fn a_refresh_and_a_test_are_buttons() {
-    let (router, away) = (router(Settings::default()), router(Settings::default()));
-    away.set_fault(Some(Fault::Refuse));
+fn buttons_refresh_and_test() {
+    let (router, offline) = (router(Settings::default()), router(Settings::default()));
+    offline.set_fault(Some(Fault::Refuse));
     let given =
         Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
     let agent = given
         .site("awka", router.addr(), "")
-        .site("away", away.addr(), "")
+        .site("away", offline.addr(), "")
         .start()
         .with_token("admin-token-01234");
     agent.well("awka");
     agent.fails("away", "closed");
     let commands = || agent.json("/api/sites/awka")["usage"]["commands"].as_u64().unwrap();
     let before = commands();
-    // At most once a second: the first may be shared with the one at the start.
-    until("it was asked", || {
-        let answer = agent.post("/sites/awka/refresh?sort=upload&said=back&x=y", "");
-        leads_to(&answer, "/sites/awka?said=refreshed&sort=upload");
+    // At most one refresh a second: the first may be shared with the one at the start.
+    until("the router was queried", || {
+        let answer = agent.post("/sites/awka/refresh?sort=upload&notice=back&x=y", "");
+        redirects_to(&answer, "/sites/awka?notice=refreshed&sort=upload");
         (commands() > before).then_some(())
     });
-    leads_to(&agent.post("/refresh", ""), "/?said=partly");
-    assert!(agent.page("/?said=partly").contains("Not every site answered"));
+    redirects_to(&agent.post("/refresh", ""), "/?notice=partly&answered=1&failed=away");
+    assert!(
+        agent.page("/?notice=partly&answered=1&failed=away").contains("1 of 2 sites answered. Failed: away<")
+    );
     let tested = agent.post("/sites/awka/test", "");
-    is_page(&tested, 200, "All of it works");
+    is_page(&tested, 200, "All steps succeeded");
     for step in ["resolve", "connect", "login", "hotspot", "listen"] {
         assert!(tested.body.contains(&format!(">{step}</td>")), "{step}: {}", tested.body);
     }
-    // What nobody has said is not said.
-    for code in ["nothing", "%3Cb%3E", "Ended", "The%20session%20has%20ended."] {
-        let page = agent.page(&format!("/?said={code}"));
-        assert!(page.contains("<p id=\"said\" role=\"status\"></p>"), "{code}: {page}");
+    // Text from the query is not shown.
+    for code in ["nothing", "%3Cb%3E", "Ended", "Session%20disconnected."] {
+        let page = agent.page(&format!("/?notice={code}"));
+        assert!(page.contains("<p id=\"notice\" role=\"status\"></p>"), "{code}: {page}");
     }
-    // Where a form is sent to, a reload or a login asks for with GET.
+    // A reload or a login requests a form's target with GET.
     for (path, page) in
         [("/refresh", "/"), ("/sites/awka/refresh", "/sites/awka"), ("/sites/awka/test", "/sites/awka")]
     {
-        leads_to(&agent.get(path), page);
+        redirects_to(&agent.get(path), page);
         assert_eq!(agent.ask("PUT", path, &[]).status, 405);
     }
 }
 
 #[test]
-fn users_are_listed_page_by_page_and_never_a_password() {
+fn users_are_listed_in_pages_without_passwords() {
     let router = router(Settings { active: 5, users: 0, ..Settings::default() });
     let user = |n: usize| {
         let row =
@@ -252,7 +255,7 @@ fn users_are_listed_page_by_page_and_never_a_password() {
     for n in 0..3 {
         let page = agent.page(&path);
         assert!(!page.contains("s3cret") && page.contains("120 users"), "{page}");
-        assert_eq!(page.contains("Back to the first"), n > 0, "{page}");
+        assert_eq!(page.contains("First page"), n > 0, "{page}");
         names.extend(
             page.split("data-label=\"User\"><bdi>")
                 .skip(1)
@@ -271,14 +274,14 @@ fn users_are_listed_page_by_page_and_never_a_password() {
     }
     let expected: Vec<String> = (0..120).map(|n| format!("user-{n}")).collect();
     assert_eq!(names, expected, "each once");
-    assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more."));
+    assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more users."));
 }
 
 #[test]
-fn a_viewer_gets_nothing_of_the_admins() {
+fn a_viewer_gets_no_personal_details_and_no_actions() {
     let router = router(Settings::default());
     let agent = agent(&router);
-    let link = end_link(&agent.page("/sites/awka"));
+    let link = disconnect_link(&agent.page("/sites/awka"));
     let people = router.sessions();
     let viewer = [("Authorization", "none")];
     let page = agent.ask("GET", "/sites/awka?q=a&sort=upload", &viewer);
@@ -294,19 +297,19 @@ fn a_viewer_gets_nothing_of_the_admins() {
         assert_eq!(agent.ask("POST", path, &viewer).status, 401, "{path}");
     }
     assert_eq!(router.sessions(), people);
-    leads_to(&agent.ask("POST", "/refresh", &viewer), "/?said=recent");
-    leads_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?said=recent");
-    assert!(agent.page("/?said=recent").contains("the figures are recent"));
+    redirects_to(&agent.ask("POST", "/refresh", &viewer), "/?notice=recent");
+    redirects_to(&agent.ask("POST", "/sites/awka/refresh", &viewer), "/sites/awka?notice=recent");
+    assert!(agent.page("/?notice=recent").contains("the figures are recent"));
 }
 
 #[test]
-fn a_person_who_comes_to_where_nothing_is_gets_a_page() {
+fn a_browser_gets_a_page_for_a_path_that_does_not_exist() {
     let router = router(Settings::default());
     let agent = agent(&router);
     for path in
         ["/nothing", "/sites/nowhere", "/sites/nowhere/users", "/sites/nowhere/kick?id=*1", "/sites/awka/x"]
     {
-        is_page(&agent.ask("GET", path, &BROWSER), 404, "There is no such page");
+        is_page(&agent.ask("GET", path, &BROWSER), 404, "Page not found");
         assert_eq!(agent.get(path).field("Content-Type"), "application/problem+json", "{path}");
     }
     assert_eq!(

@@ -78,7 +78,7 @@ fn a_hotspot_without_the_count_of_its_users_is_a_part_and_no_failure() {
     assert_eq!(hotspot["partial"], stats["partial"], "{site}");
     resource_and_health_are_right(&agent, &site);
     let page = agent.page("/");
-    assert!(page.contains("The router told only a part: "), "{page}");
+    assert!(page.contains("Some figures are incomplete: "), "{page}");
     assert!(
         page.contains("<dd>23</dd>") && !page.contains("configured"),
         "a count not known is no 0: {page}"
@@ -170,7 +170,7 @@ fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
         assert_eq!(answer.json()["status"], 503);
         assert!(answer.json()["detail"].as_str().unwrap().contains(why), "{why}: {answer:?}");
     };
-    not_known("not been asked yet");
+    not_known("not been queried yet");
     let waiting = agent.ask("GET", "/readyz", &[("Authorization", "")]);
     assert_eq!((waiting.status, waiting.field("Content-Type")), (503, "application/problem+json"));
     assert!(waiting.body.contains(" of 2 sites"), "{waiting:?}");

@@ -1,10 +1,11 @@
-//! The table of who may do what: every method of every path, by each token, under each configuration.
+//! Access: every method of every path, with each token, under each configuration.
 //!
-//! `/openapi.json` says the role of each path; that these are the right ones is held in `openapi`.
+//! The paths are those of the route table, and their roles those of `/openapi.json`, whose correctness `openapi` tests.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::{OnlineSession, Router, Settings};
 use serde_json::json;
 
@@ -16,10 +17,10 @@ use super::router;
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
-/// The admin's is last, who ends the two sessions that all of them name.
+/// The admin's is last, because it disconnects the two sessions that all requests name.
 const TOKENS: [&str; 4] = ["", "wrong-token", "view-token-01234", "admin-token-01234"];
 
-/// What is not asked for here by who may: events never end, and a login is held in `login_page`.
+/// Not requested here if allowed: events never end, and `login_page` tests logins.
 const ELSEWHERE: [(&str, &str); 2] = [("GET", "/api/events"), ("POST", "/login")];
 
 #[derive(Clone, Copy)]
@@ -35,7 +36,7 @@ const CONFIGS: [Config; 4] = [
     Config { has_view: true, has_admin: false },
 ];
 
-/// What a token opens; each role has what those before it have.
+/// Each role includes those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     Anyone,
@@ -44,7 +45,7 @@ enum Role {
 }
 
 impl Role {
-    /// By its `x-role`.
+    /// The role with this `x-role`.
     fn named(name: &str) -> Self {
         match name {
             "anyone" => Self::Anyone,
@@ -72,32 +73,32 @@ impl Config {
         }
     }
 
-    /// What a request is refused with that may not have what needs `needed`; none: it may.
+    /// The status of the refusal if the token does not have the role `needed`.
     fn refuses(self, token: &str, needed: Role) -> Option<u16> {
         let role = self.role(token);
         (role < needed).then_some(match role {
             _ if needed == Role::Admin && !self.has_admin => 403,
-            // The token is good, and not for this.
+            // The token is valid, but its role does not suffice.
             Role::View if self.has_view => 403,
             _ => 401,
         })
     }
 }
 
-/// A path as it is asked, with what is described of it.
+/// A path to request, and its description.
 struct Target<'d> {
     path: String,
     needs: Role,
-    /// What its content needs, where it has any.
+    /// The role that its content needs.
     content_needs: Role,
     methods: BTreeSet<&'d str>,
     operations: Vec<&'d Operation<'d>>,
 }
 
+/// The targets of all routes. Their roles are those that `/openapi.json` describes.
 fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
-    let paths: BTreeSet<&str> = operations.iter().map(|operation| operation.path).collect();
     let mut all = Vec::new();
-    for path in paths {
+    for path in ROUTES.iter().map(Route::path) {
         let own: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();
         let roles: BTreeSet<Role> = own.iter().map(|operation| Role::named(operation.role)).collect();
         assert_eq!(roles.len(), 1, "{path} has one role for all methods");
@@ -112,7 +113,7 @@ fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
         };
         add("resource", needs);
         if path.contains("{plugin}") {
-            // Its rows are people.
+            // Its rows have personal details.
             add("hotspot", Role::Admin);
         }
     }
@@ -120,16 +121,16 @@ fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
 }
 
 /// One agent under one configuration, and its router.
-struct Stage<'s> {
+struct Setup<'s> {
     config: Config,
     agent: &'s Agent,
     router: &'s Router,
     people: Vec<OnlineSession>,
-    /// Requests so far: each comes from an address of its own, for after some wrong tokens an address waits.
+    /// Requests so far. Each comes from its own address, because wrong tokens delay further requests from an address.
     asked: u16,
 }
 
-impl Stage<'_> {
+impl Setup<'_> {
     fn ask(&mut self, method: &str, path: &str, token: &str) -> Answer {
         let [high, low] = self.asked.to_be_bytes();
         self.asked += 1;
@@ -145,12 +146,12 @@ impl Stage<'_> {
         ask_from(from, self.agent.address, (method, path), fields, if method == "POST" { &body } else { "" })
     }
 
-    /// What is wrong with what one request does, if anything is.
-    fn wrong(&mut self, target: &Target, method: &str, token: &str) -> Option<String> {
-        let is_there = target.methods.contains(method);
+    /// How a response violates the roles, if it does.
+    fn violation(&mut self, target: &Target, method: &str, token: &str) -> Option<String> {
+        let has_method = target.methods.contains(method);
         let refused = self.config.refuses(token, target.needs);
-        let refused = refused.or(self.config.refuses(token, target.content_needs).filter(|_| is_there));
-        let may = refused.is_none() && is_there;
+        let refused = refused.or(self.config.refuses(token, target.content_needs).filter(|_| has_method));
+        let may = refused.is_none() && has_method;
         if may && ELSEWHERE.contains(&(method, target.path.as_str())) {
             return None;
         }
@@ -161,7 +162,7 @@ impl Stage<'_> {
             && (method == "HEAD" || answer.json()["status"] == answer.status);
         let allowed: BTreeSet<&str> = answer.field("Allow").split(", ").collect();
         let holds = match refused {
-            // Which methods a path has is no secret.
+            // The methods of a path are public.
             _ if method == "OPTIONS" => {
                 answer.status == 204 && answer.body.is_empty() && allowed == target.methods
             }
@@ -179,23 +180,26 @@ impl Stage<'_> {
             }
             None => answer.status == 405 && is_problem && allowed == target.methods,
         };
-        let is_told = |person: &OnlineSession| {
+        let is_revealed = |person: &OnlineSession| {
             [&person.id, &person.user, &person.mac, &person.address.to_string()]
                 .into_iter()
                 .any(|detail| answer.body.contains(detail))
         };
-        if self.config.role(token) < Role::Admin && self.people.iter().any(is_told) {
-            return Some(format!("{method} {} tells {token:?} of people: {}", target.path, answer.body));
+        if self.config.role(token) < Role::Admin && self.people.iter().any(is_revealed) {
+            return Some(format!(
+                "{method} {} reveals personal details to {token:?}: {}",
+                target.path, answer.body
+            ));
         }
         (!holds).then(|| format!("{method} {} by {token:?}: {answer:?}", target.path))
     }
 }
 
 #[test]
-fn everyone_may_do_what_their_role_says_and_nothing_else() {
+fn each_role_has_exactly_its_access() {
     for config in CONFIGS {
         let router = router(Settings::default());
-        // Nothing but what is asked for here goes to the router.
+        // No command is sent to the router but those of the requests.
         let given = Given::default().http(&config.http()).defaults("refresh: \"24h\",");
         let agent = given.site("awka", router.addr(), "").start();
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
@@ -206,24 +210,24 @@ fn everyone_may_do_what_their_role_says_and_nothing_else() {
         let api = Api::of(&agent);
         let operations = api.operations();
         let targets = targets(&operations);
-        let mut stage = Stage { config, agent: &agent, router: &router, people: people.clone(), asked: 0 };
-        let mut wrong = Vec::new();
+        let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), asked: 0 };
+        let mut violations = Vec::new();
         for token in TOKENS {
             if config.role(token) == Role::Admin {
-                assert_eq!(router.sessions(), people, "nobody who may not has ended a session");
+                assert_eq!(router.sessions(), people, "no other role has disconnected a session");
             }
             for target in &targets {
-                wrong.extend(METHODS.iter().filter_map(|method| stage.wrong(target, method, token)));
+                violations.extend(METHODS.iter().filter_map(|method| setup.violation(target, method, token)));
             }
         }
         assert!(
-            wrong.is_empty(),
+            violations.is_empty(),
             "view: {}, admin: {}\n{}",
             config.has_view,
             config.has_admin,
-            wrong.join("\n")
+            violations.join("\n")
         );
-        // What all of them sent does end two.
+        // The same requests by the admin disconnect two.
         let left = if config.has_admin { &people[2..] } else { &people };
         assert_eq!(router.sessions(), left);
     }

@@ -1,24 +1,23 @@
-//! JSON Schema, as far as `openapi.json` uses it: a keyword that is not known here fails.
+//! The part of JSON Schema that `openapi.json` uses. Unknown keywords fail.
 //!
-//! It is stricter in one point: where a schema has `properties`, others than these are refused, so
-//! that none is left undescribed.
+//! In one point it is stricter: a schema with `properties` allows no others, so that every property is described.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-/// The one pattern there is, that of a site's key.
+/// The only supported pattern: that of a site's key.
 const SITE_KEY: &str = "^[A-Za-z0-9_-]{1,40}$";
 
-/// What says nothing of the value.
-const TOLD: [&str; 6] =
+/// Keywords that do not constrain the value.
+const ANNOTATIONS: [&str; 6] =
     ["contentMediaType", "contentSchema", "default", "description", "example", "examples"];
 
-/// What a schema says of an object's names.
+/// The property names that a schema allows.
 enum Names {
-    /// There may be any.
+    /// Any name.
     Any,
-    /// These are described.
+    /// The described names.
     These(BTreeSet<String>),
 }
 
@@ -35,16 +34,16 @@ impl Names {
     }
 }
 
-/// What `$ref` means in this document.
+/// Follows `$ref` in this document.
 pub(super) fn resolve<'d>(document: &'d Value, mut part: &'d Value) -> &'d Value {
     while let Some(to) = part.get("$ref").and_then(Value::as_str) {
-        let pointer = to.strip_prefix('#').unwrap_or_else(|| panic!("{to} leads elsewhere"));
-        part = document.pointer(pointer).unwrap_or_else(|| panic!("{to} leads nowhere"));
+        let pointer = to.strip_prefix('#').unwrap_or_else(|| panic!("{to} is external"));
+        part = document.pointer(pointer).unwrap_or_else(|| panic!("{to} does not exist"));
     }
     part
 }
 
-/// Whether a value is as a schema of this document says; the error says where it is not.
+/// Checks a value against a schema of this document. The error contains the place of a violation.
 pub(super) fn check(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     Schemas { document }.check(schema, value, "")
 }
@@ -67,9 +66,9 @@ impl Schemas<'_> {
         }
     }
 
-    /// All but whether each name of an object is described.
+    /// Checks everything except that each property is described.
     fn apply(&self, schema: &Value, value: &Value, at: &str) -> Result<Names, String> {
-        let keywords = schema.as_object().unwrap_or_else(|| panic!("{at}: {schema} is no schema"));
+        let keywords = schema.as_object().unwrap_or_else(|| panic!("{at}: {schema} is not a schema"));
         let mut names = Names::none();
         for (keyword, says) in keywords {
             let holds = match keyword.as_str() {
@@ -85,10 +84,10 @@ impl Schemas<'_> {
                 }
                 "anyOf" => {
                     let each: Vec<_> = list(says).iter().map(|each| self.apply(each, value, at)).collect();
-                    let told: Vec<String> =
+                    let errors: Vec<String> =
                         each.iter().filter_map(|one| one.as_ref().err().cloned()).collect();
                     let fits = each.into_iter().find_map(Result::ok);
-                    names = names.and(fits.ok_or_else(|| told.join(", and "))?);
+                    names = names.and(fits.ok_or_else(|| errors.join(", and "))?);
                     true
                 }
                 "properties" => {
@@ -109,17 +108,17 @@ impl Schemas<'_> {
                     Value::Object(object) => object.contains_key(text(name)),
                     _ => true,
                 }),
-                keyword => is_as_said(keyword, says, value)
+                keyword => is_valid(keyword, says, value)
                     .unwrap_or_else(|| panic!("{at}: the keyword {keyword} is not known to this test")),
             };
             if !holds {
                 return Err(format!("{at} is {value}, and {keyword} says {says}"));
             }
         }
-        let says_nothing_of_names = !keywords.contains_key("properties")
+        let allows_any_name = !keywords.contains_key("properties")
             && !keywords.contains_key("additionalProperties")
             && keywords.get("type").is_some_and(|kind| kind == "object");
-        Ok(if says_nothing_of_names { Names::Any } else { names })
+        Ok(if allows_any_name { Names::Any } else { names })
     }
 
     fn properties(&self, schemas: &Map<String, Value>, value: &Value, at: &str) -> Result<Names, String> {
@@ -138,7 +137,7 @@ impl Schemas<'_> {
         value: &Value,
         at: &str,
     ) -> Result<Names, String> {
-        // Those beyond the properties are refused anyway.
+        // Undescribed properties are refused anyway.
         if *schema == Value::Bool(false) {
             return Ok(Names::none());
         }
@@ -150,8 +149,8 @@ impl Schemas<'_> {
     }
 }
 
-/// Whether a value that is looked at alone is as this keyword says, if it is known.
-fn is_as_said(keyword: &str, says: &Value, value: &Value) -> Option<bool> {
+/// Whether a value satisfies a keyword; none if the keyword is unknown.
+fn is_valid(keyword: &str, says: &Value, value: &Value) -> Option<bool> {
     Some(match keyword {
         "type" => match says {
             Value::Array(kinds) => kinds.iter().any(|kind| is_of(text(kind), value)),
@@ -163,7 +162,7 @@ fn is_as_said(keyword: &str, says: &Value, value: &Value) -> Option<bool> {
         "maximum" => value.as_f64().is_none_or(|value| value <= says.as_f64().unwrap()),
         "pattern" if says == SITE_KEY => value.as_str().is_none_or(is_site_key),
         "format" if says == "date-time" => value.as_str().is_none_or(is_date),
-        _ => return TOLD.contains(&keyword).then_some(true),
+        _ => return ANNOTATIONS.contains(&keyword).then_some(true),
     })
 }
 
@@ -190,15 +189,15 @@ fn is_date(text: &str) -> bool {
 }
 
 fn list(says: &Value) -> &[Value] {
-    says.as_array().unwrap_or_else(|| panic!("{says} is no list"))
+    says.as_array().unwrap_or_else(|| panic!("{says} is not a list"))
 }
 
 fn map(says: &Value) -> &Map<String, Value> {
-    says.as_object().unwrap_or_else(|| panic!("{says} is no object"))
+    says.as_object().unwrap_or_else(|| panic!("{says} is not an object"))
 }
 
 fn text(says: &Value) -> &str {
-    says.as_str().unwrap_or_else(|| panic!("{says} is no text"))
+    says.as_str().unwrap_or_else(|| panic!("{says} is not a text"))
 }
 
 #[cfg(test)]
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_held_to_their_schema() {
+    fn values_are_checked_against_their_schema() {
         let document = json!({"parts": {
             "named": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}},
         }});
@@ -261,7 +260,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "minLength is not known")]
-    fn a_keyword_that_is_not_known_fails() {
+    fn an_unknown_keyword_fails() {
         let _ = check(&json!({}), &json!({"minLength": 1}), &json!("a"));
     }
 }

@@ -104,7 +104,7 @@ fn no_address_of_a_page_leads_out_of_a_proxys_path() {
 fn the_scripts_addresses_are_relative_to_the_script() {
     let (_router, agent) = agent("");
     let script = agent.get("/page.js").body;
-    assert!(script.contains("new URL(\"api/events\", script)"));
+    assert!(script.contains("new URL(\"api/events\", scriptUrl)"));
     assert!(!script.contains("\"/"), "an address that begins at the host's root");
 }
 
@@ -112,8 +112,8 @@ fn the_scripts_addresses_are_relative_to_the_script() {
 fn forms_redirect_within_a_proxys_path() {
     let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     for (path, expected) in [
-        ("/refresh", "/?said=refreshed"),
-        ("/sites/awka/refresh?sort=upload", "/sites/awka?said=refreshed&sort=upload"),
+        ("/refresh", "/?notice=refreshed"),
+        ("/sites/awka/refresh?sort=upload", "/sites/awka?notice=refreshed&sort=upload"),
         ("/logout", "/"),
     ] {
         let answer = agent.post(path, "");

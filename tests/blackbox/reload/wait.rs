@@ -26,7 +26,7 @@ fn before_there_is_a_file_the_page_says_what_is_missing() {
     for words in ["Waiting for sites.ron", &file.display().to_string(), &format!("dst={folder}\n")] {
         assert!(page.contains(words), "{words}: {page}");
     }
-    assert!(page.contains("No such file") && page.contains("begins once that is mended"));
+    assert!(page.contains("No such file") && page.contains("starts when this is fixed"));
     let config = kept.config();
     assert_eq!((&config["isCurrent"], &config["loadedAt"]), (&false.into(), &().into()));
     assert_eq!(kept.get("/healthz").status, 200);

@@ -1,33 +1,32 @@
-//! Who is online, as the admin sees it: a page of the list, with its headings, search and links.
+//! The session list on a site's page, for the admin: headings, search, rows and links to other pages.
 
 use std::borrow::Cow;
 
-use super::kick;
-use super::session_query::{COLUMNS, List, MAX_SOUGHT, ROWS, SortOrder};
+use super::session_query::{self, COLUMNS, MAX_SEARCH, ROWS, SessionQuery, SortOrder};
 use crate::plugin::{Hotspot, Session};
 
-/// Longest text of a router in a cell, in characters. The session's own page has the whole of it.
+/// Longest text in a cell, in characters. The confirmation shows all of it.
 const MAX_SHOWN: usize = 200;
 
-/// Longest id, and user with MAC address, that a link carries, in bytes: with three for one as they are
-/// in a query, and the list's own, it is still half of what the gate takes for a head.
+/// Longest id, and longest user with MAC address, in a link, in bytes: percent-encoded to three times that, and with the
+/// query of the list, they still take only half of the largest request head.
 const MAX_LINKED: usize = 500;
 
-/// Links to pages on each side of the one that is shown.
-const NEAR: usize = 2;
+/// Links to pages on each side of the current one.
+const NEIGHBOURS: usize = 2;
 
-/// A page of the list.
+/// One page of the list.
 pub(super) struct SessionList<'p> {
     pub(super) site: &'p str,
     pub(super) total: usize,
     pub(super) matching: usize,
-    /// The numbers of the first and the last that are shown, counted from 1.
+    /// The numbers of the first and the last row, counted from 1.
     pub(super) first: usize,
     pub(super) last: usize,
     pub(super) search: String,
-    pub(super) max_sought: usize,
-    /// What a search keeps of the query.
-    pub(super) order_fields: Vec<(&'static str, &'static str)>,
+    pub(super) max_search: usize,
+    /// The parameters that a search keeps.
+    pub(super) order_parameters: Vec<(&'static str, &'static str)>,
     pub(super) headings: Vec<Heading>,
     pub(super) rows: Vec<SessionRow<'p>>,
     pub(super) pages: Vec<PageLink>,
@@ -40,35 +39,35 @@ pub(super) struct Heading {
 }
 
 pub(super) struct SessionRow<'p> {
-    /// What finds the row again in a later page.
+    /// Identifies the row in later versions of the page.
     pub(super) key: Option<&'p str>,
-    /// Where to end the session.
-    pub(super) end: Option<String>,
+    /// The link to the confirmation.
+    pub(super) disconnect: Option<String>,
     pub(super) user: Cow<'p, str>,
     pub(super) cells: Vec<Cell<'p>>,
 }
 
 pub(super) struct Cell<'p> {
     pub(super) title: &'static str,
-    /// Empty where the router said nothing; the style shows a dash then, or on a phone no such cell.
+    /// Empty if the router reported no value. The style then shows a dash, or on a phone no such cell.
     pub(super) text: Cow<'p, str>,
 }
 
 pub(super) struct PageLink {
     pub(super) number: usize,
     pub(super) href: String,
-    pub(super) is_shown: bool,
-    /// Whether pages before it have no link.
+    pub(super) is_current: bool,
+    /// Whether the page before it has no link.
     pub(super) after_gap: bool,
 }
 
 impl<'p> SessionList<'p> {
-    pub(super) fn new(site: &'p str, hotspot: &'p Hotspot, list: &List) -> Self {
-        let found = list.find(&hotspot.sessions);
+    pub(super) fn new(site: &'p str, hotspot: &'p Hotspot, query: &SessionQuery) -> Self {
+        let found = query.find(&hotspot.sessions);
         let headings = COLUMNS.iter().map(|column| Heading {
             title: column.title,
-            href: href(&list.sorted_by(column)),
-            sorted: list.order_of(column).map(|order| match order {
+            href: href(&query.sorted_by(column)),
+            sorted: query.order_of(column).map(|order| match order {
                 SortOrder::Ascending => "ascending",
                 SortOrder::Descending => "descending",
             }),
@@ -79,12 +78,12 @@ impl<'p> SessionList<'p> {
             matching: found.matching,
             first: found.from + 1,
             last: found.from + found.sessions.len(),
-            search: list.search.clone(),
-            max_sought: MAX_SOUGHT,
-            order_fields: list.order_fields().collect(),
+            search: query.search.clone(),
+            max_search: MAX_SEARCH,
+            order_parameters: query.order_parameters().collect(),
             headings: headings.collect(),
-            pages: pages(list, found.from, found.matching),
-            rows: found.sessions.into_iter().map(|session| row(site, session, &list.query())).collect(),
+            pages: pages(query, found.from, found.matching),
+            rows: found.sessions.into_iter().map(|session| row(site, session, &query.to_string())).collect(),
         }
     }
 }
@@ -92,20 +91,21 @@ impl<'p> SessionList<'p> {
 fn row<'p>(site: &str, session: &'p Session, list: &str) -> SessionRow<'p> {
     let key = Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED);
     let mac = session.mac.as_deref().unwrap_or_default();
-    let who = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
+    let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
     let cells = COLUMNS.iter().map(|column| Cell {
         title: column.title,
         text: column.cell(session).map(shorten).unwrap_or_default(),
     });
     SessionRow {
         key,
-        end: key.map(|id| format!("sites/{site}/kick?{}", kick::query(id, who, list))),
+        disconnect: key
+            .map(|id| format!("sites/{site}/kick?{}", session_query::of_session(id, user_and_mac, list))),
         user: shorten(Cow::Borrowed(&session.user)),
         cells: cells.collect(),
     }
 }
 
-/// A router's text, as much of it as a cell has room for.
+/// A text, truncated for a cell.
 pub(super) fn shorten(text: Cow<str>) -> Cow<str> {
     match text.char_indices().nth(MAX_SHOWN) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
@@ -113,25 +113,25 @@ pub(super) fn shorten(text: Cow<str>) -> Cow<str> {
     }
 }
 
-fn href(list: &List) -> String {
-    format!("?{}#sessions", list.query())
+fn href(query: &SessionQuery) -> String {
+    format!("?{query}#sessions")
 }
 
-/// Links to the first page, the last, and those about the one that is shown.
-fn pages(list: &List, from: usize, matching: usize) -> Vec<PageLink> {
-    let (count, shown) = (matching.div_ceil(ROWS), from / ROWS);
+/// Links to the first page, the last, and the neighbours of the current one.
+fn pages(query: &SessionQuery, from: usize, matching: usize) -> Vec<PageLink> {
+    let (count, current) = (matching.div_ceil(ROWS), from / ROWS);
     if count < 2 {
         return Vec::new();
     }
-    let linked = |page: &usize| *page == 0 || *page + 1 == count || page.abs_diff(shown) <= NEAR;
+    let linked = |page: &usize| *page == 0 || *page + 1 == count || page.abs_diff(current) <= NEIGHBOURS;
     let mut before = 0;
     (0..count)
         .filter(linked)
         .map(|page| {
             let after_gap = page > before + 1;
             before = page;
-            let href = href(&list.from(page * ROWS));
-            PageLink { number: page + 1, href, is_shown: page == shown, after_gap }
+            let href = href(&query.starting_at(page * ROWS));
+            PageLink { number: page + 1, href, is_current: page == current, after_gap }
         })
         .collect()
 }
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_are_linked_from_each_other() {
+    fn pages_link_to_each_other() {
         for (from, matching, expected) in [
             (0, 100, ""),
             (0, 101, "[1] 2"),
@@ -151,9 +151,9 @@ mod tests {
             (300, 10_000, "1 2 3 [4] 5 6 … 100"),
             (9_900, 10_000, "1 … 98 99 [100]"),
         ] {
-            let words = pages(&List::default(), from, matching).into_iter().map(|page| {
+            let words = pages(&SessionQuery::default(), from, matching).into_iter().map(|page| {
                 let gap = if page.after_gap { "… " } else { "" };
-                if page.is_shown {
+                if page.is_current {
                     format!("{gap}[{}]", page.number)
                 } else {
                     format!("{gap}{}", page.number)
@@ -161,7 +161,7 @@ mod tests {
             });
             assert_eq!(words.collect::<Vec<_>>().join(" "), expected, "{from} of {matching}");
         }
-        let links = pages(&List::read(b"sort=upload&from=100"), 100, 250);
+        let links = pages(&SessionQuery::read(b"sort=upload&from=100"), 100, 250);
         let hrefs: Vec<&str> = links.iter().map(|link| &*link.href).collect();
         assert_eq!(
             hrefs,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_between_letters() {
+    fn a_long_text_is_truncated_between_characters() {
         assert_eq!(shorten("é".repeat(MAX_SHOWN).into()), "é".repeat(MAX_SHOWN));
         assert_eq!(shorten("é".repeat(MAX_SHOWN + 1).into()), "é".repeat(MAX_SHOWN) + "…");
     }

@@ -1,16 +1,41 @@
-//! `/api/hotspot/{site}/active` and a plugin's rows.
+//! `/api/hotspot/{site}/active`: active sessions.
 
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::View;
+use super::error::problem_of;
+use super::plugin::no_plugin;
+use super::view::View;
 use crate::clock::Moment;
-use crate::plugin::{self, Hotspot};
+use crate::http::context::Context;
+use crate::http::message::{Response, problem};
+use crate::plugin::{Hotspot, Session};
 use crate::routeros::value;
-use crate::state::{Reading, SiteState};
+use crate::state::{ConnectionState, SiteState};
 
-/// One session. The first nine are the dashboard's own and never null.
+/// The sessions of a site when its hotspot plugin last succeeded.
+pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
+    let site = context.site()?;
+    let at = site.reading("hotspot").and_then(|reading| reading.at);
+    let hotspot = site.hotspot().ok_or_else(|| unknown_sessions(site))?;
+    Ok(context.large_json(&Sessions { view: context.view(), hotspot, at }))
+}
+
+/// The error while no sessions are known. An empty list would mean that nobody is online.
+fn unknown_sessions(site: &SiteState) -> Response {
+    let Some(reading) = site.reading("hotspot") else { return no_plugin(site) };
+    let detail = |reason: &str| format!("The sessions are not known. {reason}");
+    match (&site.connection, &reading.error) {
+        (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {
+            let detail = detail(&format!("{}. {}", error.message, error.hint));
+            problem_of(503, "Service Unavailable", &detail, error)
+        }
+        _ => problem(503, "Service Unavailable", &detail("The router has not been queried yet.")),
+    }
+}
+
+/// One session. The first nine fields are those of PHSWEB's dashboard and never null.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct SessionJson<'s> {
@@ -32,13 +57,13 @@ struct SessionJson<'s> {
     time_left: Option<String>,
     time_left_seconds: Option<u64>,
     comment: Option<&'s str>,
-    /// When the router said so, and how long ago that is.
+    /// When the router was queried, and how long ago that is.
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
 }
 
-/// All sessions of a site. Each is made as it is written: there may be thousands.
-pub(in crate::http) struct Sessions<'s> {
+/// All sessions of a site. Each is converted when it is serialized, because there may be thousands.
+struct Sessions<'s> {
     view: View<'s>,
     hotspot: &'s Hotspot,
     at: Option<Moment>,
@@ -50,31 +75,7 @@ impl Serialize for Sessions<'_> {
     }
 }
 
-/// A plugin's rows.
-#[derive(Serialize)]
-pub(in crate::http) struct TableJson<'s> {
-    columns: Vec<String>,
-    rows: Rows<'s>,
-    at: Option<String>,
-    state: &'static str,
-}
-
-/// The rows of what a plugin has read, if it has read anything.
-struct Rows<'s>(Option<&'s plugin::Data>);
-
-impl Serialize for Rows<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.into_iter().flat_map(plugin::Data::rows))
-    }
-}
-
-/// The sessions that were under way when the hotspot last answered, if it ever did.
-pub(in crate::http) fn sessions<'s>(view: View<'s>, site: &'s SiteState) -> Option<Sessions<'s>> {
-    let at = site.hotspot_reading().and_then(|reading| reading.at);
-    site.hotspot().map(|hotspot| Sessions { view, hotspot, at })
-}
-
-fn session<'s>(view: View, session: &'s plugin::Session, at: Option<Moment>) -> SessionJson<'s> {
+fn session<'s>(view: View, session: &'s Session, at: Option<Moment>) -> SessionJson<'s> {
     let human = |duration: Option<Duration>| duration.map(value::format_duration);
     let whole = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
     SessionJson {
@@ -98,18 +99,5 @@ fn session<'s>(view: View, session: &'s plugin::Session, at: Option<Moment>) -> 
         comment: session.comment.as_deref(),
         fetched_at: at.map(|at| view.date(at)),
         age_seconds: at.map(|at| view.age_s(at)),
-    }
-}
-
-/// What a plugin last read, as rows.
-pub(in crate::http) fn table<'s>(view: View, site: &SiteState, reading: &'s Reading) -> TableJson<'s> {
-    let data = reading.data.as_deref();
-    // What is declared is known before there is an answer.
-    let declared = || reading.plugin.declaration().map(|declaration| declaration.columns.clone());
-    TableJson {
-        columns: data.map_or_else(|| declared().unwrap_or_default(), plugin::Data::columns),
-        rows: Rows(data),
-        at: reading.at.map(|at| view.date(at)),
-        state: reading.state(site.is_online()).name(),
     }
 }

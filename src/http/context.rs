@@ -1,0 +1,151 @@
+//! The context of a request: what each handler is given.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use smol::lock::Semaphore;
+
+use super::actions::{self, Outcomes, Who};
+use super::api::View;
+use super::auth::{Authenticator, Identity, Role};
+use super::message::{Request, Response, json_within};
+use super::page::{self, Layout};
+use super::server::MAX_ANSWER;
+use super::sse::Events;
+use crate::action::{ActionError, SiteHandles};
+use crate::clock::Moment;
+use crate::config::Http;
+use crate::state::{SiteState, Snapshot, Store};
+use crate::timings::Timings;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(super) struct Services {
+    pub(super) store: Arc<Store>,
+    pub(super) handles: Arc<SiteHandles>,
+    pub(super) events: Arc<Events>,
+    pub(super) authenticator: Authenticator,
+    /// Held while a large response is rendered: several at once would each take megabytes.
+    rendering: Mutex<()>,
+    /// A permit for each pending request for a refresh.
+    refresh_permits: Arc<Semaphore>,
+}
+
+impl Services {
+    pub(super) fn new(
+        store: Arc<Store>,
+        handles: Arc<SiteHandles>,
+        events: Arc<Events>,
+        timings: &Timings,
+    ) -> Self {
+        Self {
+            store,
+            handles,
+            events,
+            authenticator: Authenticator::new(timings),
+            rendering: Mutex::default(),
+            refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),
+        }
+    }
+}
+
+/// The values of a path's placeholders; empty if the pattern has none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Parameters<'r> {
+    pub(super) site: &'r str,
+    pub(super) plugin: &'r str,
+}
+
+impl Parameters<'_> {
+    /// The role that the addressed content needs: the admin's for a private plugin.
+    pub(super) fn role(&self, snapshot: &Snapshot) -> Role {
+        let reading = snapshot.site(self.site).and_then(|site| site.reading(self.plugin));
+        if reading.is_some_and(|reading| reading.plugin.private()) { Role::Admin } else { Role::Anyone }
+    }
+}
+
+/// One request, its sender, and what it may use.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Context<'r> {
+    pub(super) services: &'r Services,
+    pub(super) http: &'r Http,
+    pub(super) request: &'r Request,
+    pub(super) parameters: Parameters<'r>,
+    pub(super) identity: Identity,
+    /// The state of all sites when the request arrived.
+    pub(super) snapshot: &'r Snapshot,
+    pub(super) now: Moment,
+    /// Whether the response is for people.
+    pub(super) is_page: bool,
+}
+
+impl<'r> Context<'r> {
+    /// The site that the path names.
+    pub(super) fn site(&self) -> Result<&'r SiteState, Response> {
+        self.snapshot.site(self.parameters.site).ok_or_else(|| {
+            let keys: Vec<&str> = self.snapshot.sites.iter().map(|site| site.key.as_str()).collect();
+            let detail = format!("There is no such site. The sites are: {}.", keys.join(", "));
+            page::not_found(self.is_page, self.request, || self.layout(), &detail)
+        })
+    }
+
+    pub(super) fn is_admin(&self) -> bool {
+        self.identity.role == Role::Admin
+    }
+
+    /// Whether problems of the configuration are shown with lines of the file: to the admin, or to everyone if there is
+    /// no admin token.
+    pub(super) fn is_detailed(&self) -> bool {
+        self.is_admin() || self.http.admin.is_none()
+    }
+
+    pub(super) fn view(&self) -> View<'r> {
+        View { snapshot: self.snapshot, is_admin: self.is_admin(), now: self.now }
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        let account = self.identity.account(self.http, &self.request.path);
+        let layout = Layout::new(&self.http.title, account, &self.request.path);
+        layout.with_reload(&self.snapshot.reload, self.now, self.is_detailed())
+    }
+
+    /// The sender, for the log.
+    pub(super) fn who(&self) -> Who {
+        Who { role: self.identity.role, peer: self.request.peer, is_anonymous: self.identity.is_anonymous() }
+    }
+
+    /// Most bytes of a response within the memory budget.
+    pub(super) fn max_response(&self) -> usize {
+        self.services.store.budget().answer.min(MAX_ANSWER)
+    }
+
+    /// Waits until no other large response is being rendered.
+    pub(super) fn rendering(&self) -> MutexGuard<'r, ()> {
+        self.services.rendering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A JSON response that may have megabytes.
+    pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
+        let _guard = self.rendering();
+        json_within(value, self.max_response())
+    }
+
+    /// Refreshes these sites, unless too many requests wait for a refresh already.
+    pub(super) fn refresh(
+        &self,
+        sites: Vec<String>,
+    ) -> Result<impl Future<Output = Outcomes> + Send + use<>, ActionError> {
+        let permit = self.services.refresh_permits.try_acquire_arc().ok_or(ActionError::Busy)?;
+        let (handles, who) = (self.services.handles.clone(), self.who());
+        Ok(async move {
+            let outcomes = actions::refresh(&handles, sites, who).await;
+            drop(permit);
+            outcomes
+        })
+    }
+
+    /// The keys of all sites.
+    pub(super) fn all_sites(&self) -> Vec<String> {
+        self.snapshot.sites.iter().map(|site| site.key.clone()).collect()
+    }
+}

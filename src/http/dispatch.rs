@@ -1,0 +1,272 @@
+//! Dispatches requests: checks host, origin, role and method, and calls the handler of the route.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use smol::future::{FutureExt, poll_once};
+use smol::stream;
+
+use super::auth::{self, AccessError, Identity, Role, SessionEnd};
+use super::context::{Context, Services};
+use super::message::{Field, HandlerOutput, Method, Request, Response};
+use super::page::{self, AccountMenu, Layout};
+use super::routes::{self, Handler, Now};
+use super::sse::Events;
+use crate::action::SiteHandles;
+use crate::clock::Moment;
+use crate::config::Http;
+use crate::state::Store;
+use crate::timings::Timings;
+
+/// Allows only what the agent itself serves: nothing inline, and no framing.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Makes browsers use only HTTPS for the host, for as long as a login lasts at most: an operator may return to plain
+/// HTTP, and the host may serve something else on another port.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=2592000";
+
+const NO_ROUTE: &str = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
+
+/// Answers requests from the store, and through the sites' handles.
+#[derive(Debug)]
+pub struct Dispatcher {
+    services: Services,
+    http: RwLock<Arc<Http>>,
+    /// The key of the hash in entity tags. It differs between runs, because generations start again with each.
+    etag_key: RandomState,
+}
+
+impl Dispatcher {
+    /// A dispatcher for this store and these sites.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        handles: Arc<SiteHandles>,
+        events: Arc<Events>,
+        http: Http,
+        timings: &Timings,
+    ) -> Self {
+        Self {
+            services: Services::new(store, handles, events, timings),
+            http: RwLock::new(Arc::new(http)),
+            etag_key: RandomState::new(),
+        }
+    }
+
+    /// Applies another `http` section from the next request on. A login stays valid for as long as its token does.
+    pub fn configure(&self, http: Http) {
+        let mut current = self.http.write().unwrap_or_else(PoisonError::into_inner);
+        let access = |http: &Http| (http.view.clone(), http.admin.clone(), http.hosts.clone());
+        let has_changed = access(&http) != access(&current);
+        *current = Arc::new(http);
+        drop(current);
+        if has_changed {
+            self.services.events.disconnect_all();
+        }
+    }
+
+    /// Answers one request.
+    #[must_use]
+    pub fn answer(&self, request: &Request) -> HandlerOutput {
+        let http = self.http.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_https = auth::is_https(request, &http);
+        let reply = self.respond(request, &http).unwrap_or_else(HandlerOutput::Now);
+        reply.map(move |response| with_security_fields(response, is_https))
+    }
+
+    fn respond(&self, request: &Request, http: &Http) -> Result<HandlerOutput, Response> {
+        let now = Moment::now();
+        let layout = || Layout::new(&http.title, AccountMenu::None, &request.path);
+        // Probes may use any host name.
+        if !matches!(request.path.as_str(), "/healthz" | "/readyz")
+            && let Some(why) = auth::misdirected(request, http)
+        {
+            return Err(page::refusal(request, layout(), 421, "Misdirected Request", &why));
+        }
+        if request.method == Method::Post && !auth::same_origin(request) {
+            return Err(page::refusal(request, layout(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
+        }
+        let (route, parameters) =
+            routes::find(&request.path).ok_or_else(|| page::not_found(true, request, layout, NO_ROUTE))?;
+        if request.method == Method::Options {
+            return Err(page::not_allowed(request, layout(), route.methods()));
+        }
+        let snapshot = self.services.store.snapshot();
+        let role = route.role.max(parameters.role(&snapshot));
+        let authenticator = &self.services.authenticator;
+        let identity = match role {
+            // The response is the same for everyone, so no token is checked.
+            Role::Anyone => Identity::anonymous(http),
+            role => authenticator.identity(request, role, http, now),
+        };
+        let refused = |refusal: AccessError| {
+            if route.is_page() {
+                auth::refuse_page(request, refusal, identity, http)
+            } else {
+                refusal.problem()
+            }
+        };
+        let refuse = |refusal| Ok(authenticator.refuse(refusal, identity.delay(), refused));
+        if let Err(refusal) = identity.may(route.role, http) {
+            return refuse(refusal);
+        }
+        if !route.allows(request.method) {
+            return Err(page::not_allowed(request, layout(), route.methods()));
+        }
+        if let Err(refusal) = identity.may(role, http) {
+            return refuse(refusal);
+        }
+        let is_page = route.is_page();
+        let context = Context {
+            services: &self.services,
+            http,
+            request,
+            parameters,
+            identity,
+            snapshot: &snapshot,
+            now,
+            is_page,
+        };
+        let reply = match route.handler {
+            Handler::Read(handler) => self.read(handler, &context).map(HandlerOutput::Now),
+            Handler::Form(show, _) if request.method != Method::Post => {
+                show(&context).map(HandlerOutput::Now)
+            }
+            Handler::Fetch(handler) | Handler::Action(handler) | Handler::Form(_, handler) => {
+                handler(&context)
+            }
+        };
+        let reply = match reply {
+            Ok(reply @ (HandlerOutput::Later(_) | HandlerOutput::Events(..))) => {
+                Ok(match authenticator.session_end(identity, request, http, now) {
+                    Some(end) => until(end, reply, request, || refused(AccessError::MissingToken)),
+                    None => reply,
+                })
+            }
+            reply => reply,
+        };
+        // It may contain personal details.
+        if identity.is_admin() {
+            return reply.map(|reply| reply.map(Response::no_store)).map_err(Response::no_store);
+        }
+        reply
+    }
+
+    /// Calls a handler of `GET`, unless the client has the current response already.
+    fn read(&self, handler: Now, context: &Context) -> Result<Response, Response> {
+        let etag = self.etag(context);
+        let tags = context.request.field(Field::IfNoneMatch).unwrap_or_default();
+        if matches_etag(tags, &etag) {
+            return Ok(with_etag(Response::new(304, "", ""), &etag));
+        }
+        handler(context).map(|response| with_etag(response, &etag))
+    }
+
+    /// The tag of the response to this request. It changes with each change of the snapshot, and each minute, because
+    /// responses contain ages.
+    fn etag(&self, context: &Context) -> String {
+        let Context { request, identity, snapshot, .. } = context;
+        let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
+        let of = (snapshot.generation, &request.path, &request.query, identity.tag(), minute);
+        format!("W/\"{:016x}\"", self.etag_key.hash_one(of))
+    }
+}
+
+/// A reply to a login session: it gets no data after the session's `end`. An action that has begun runs to its end.
+fn until(
+    end: SessionEnd,
+    reply: HandlerOutput,
+    request: &Request,
+    refused: impl FnOnce() -> Response,
+) -> HandlerOutput {
+    match reply {
+        HandlerOutput::Now(response) => HandlerOutput::Now(response),
+        HandlerOutput::Events(head, events) => {
+            HandlerOutput::Events(head, Box::pin(stream::stop_after_future(events, end)))
+        }
+        HandlerOutput::Later(response) => {
+            let (refused, is_action) = (refused(), request.method == Method::Post);
+            HandlerOutput::later(async move {
+                if is_action {
+                    let response = response.await;
+                    return if poll_once(end).await.is_some() { refused } else { response };
+                }
+                let ended = async {
+                    end.await;
+                    refused
+                };
+                ended.or(response).await
+            })
+        }
+    }
+}
+
+/// Whether `If-None-Match` contains this tag (RFC 9110, 13.1.2).
+fn matches_etag(tags: &str, etag: &str) -> bool {
+    tags.split(',').any(|tag| tag.trim() == etag)
+}
+
+/// Clients may cache a response with a tag, and must revalidate it unless it has its own `Cache-Control`. One that must
+/// not be stored needs no tag.
+fn with_etag(response: Response, etag: &str) -> Response {
+    match response.headers.iter().find(|(name, _)| *name == "Cache-Control") {
+        Some((_, policy)) if policy == "no-store" => response,
+        Some(_) => response.with("ETag", etag),
+        None => {
+            let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
+            response.with("Vary", "Authorization, Cookie")
+        }
+    }
+}
+
+fn with_security_fields(response: Response, is_https: bool) -> Response {
+    let response = if is_https {
+        response.with("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
+    } else {
+        response
+    };
+    response
+        .with("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        .with("X-Content-Type-Options", "nosniff")
+        .with("X-Frame-Options", "DENY")
+        .with("Referrer-Policy", "same-origin")
+        .with("Cross-Origin-Opener-Policy", "same-origin")
+        .with("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::state::Reload;
+
+    #[test]
+    fn login_and_logout_refuse_other_methods() {
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let events = Events::new(store.clone(), Arc::default());
+        let handles = Arc::new(SiteHandles::new(Duration::ZERO));
+        let dispatcher = Dispatcher::new(store, handles, events, Http::default(), &Timings::default());
+        let answer = |method, path: &str| {
+            let request =
+                Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(Field::Host, "localhost");
+            match dispatcher.answer(&request) {
+                HandlerOutput::Now(response) => response,
+                _ => panic!("not a response at once"),
+            }
+        };
+        for (method, path) in
+            [(Method::Other, "/login"), (Method::Get, "/logout"), (Method::Other, "/logout")]
+        {
+            let response = answer(method, path);
+            assert_eq!(response.status, 405, "{path}");
+            let values = |name: &str| response.headers.iter().filter(|(its, _)| *its == name).count();
+            assert_eq!((values("Allow"), values("Set-Cookie")), (1, 0), "{path}");
+            assert!(response.headers.contains(&("Cache-Control", "no-store".into())), "{path}");
+        }
+        assert_eq!(answer(Method::Get, "/login/").status, 404);
+    }
+}

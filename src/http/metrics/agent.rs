@@ -1,0 +1,44 @@
+//! Metrics of the agent itself.
+
+use super::process::Process;
+use super::{seconds, truth};
+use crate::clock::{Clock, Moment};
+use crate::plugin::Family;
+use crate::state::Reload;
+
+/// The families of the agent and its process.
+pub(super) fn families(
+    clock: Clock,
+    reload: &Reload,
+    process: Process,
+    log_lines_dropped: u64,
+) -> [Family; 9] {
+    let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
+    let counter =
+        |name: &'static str, help: &'static str, value| Family::counter(name, help).with_value(value);
+    let date = |moment| seconds(clock, moment);
+    let mut build = Family::gauge("phsweb_agent_build_info", "Always 1; the label is the agent's version.");
+    build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
+    let valid =
+        "1 if the configuration was valid when it was last read, else 0: an earlier version of it is in use.";
+    let read = "When the configuration in use was read, in seconds since 1970. Absent before the first.";
+    let last_look = "When all files of the configuration were last read to the end, in seconds since 1970. The agent \
+         reads them each second. Absent if there is no file.";
+    let dropped = "Log lines that were left out since the agent's start, because there were too many.";
+    let start = "When the agent started, in seconds since 1970.";
+    let cpu = "CPU time of the agent, in seconds. Absent if the system does not report it.";
+    let memory = "Resident memory of the agent, in bytes. Absent if the system does not report it.";
+    let open = "Open files and connections of the agent. Absent if the system does not report them.";
+    let resident = process.resident_bytes.map(|bytes| bytes as f64);
+    [
+        build,
+        gauge("phsweb_agent_config_last_reload_successful", valid, Some(truth(reload.is_good()))),
+        gauge("phsweb_agent_config_last_reload_success_timestamp_seconds", read, reload.succeeded.map(date)),
+        gauge("phsweb_agent_config_last_look_timestamp_seconds", last_look, reload.last_look.get().map(date)),
+        counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),
+        gauge("process_start_time_seconds", start, Some(date(Moment::START))),
+        counter("process_cpu_seconds_total", cpu, process.cpu_seconds),
+        gauge("process_resident_memory_bytes", memory, resident),
+        gauge("process_open_fds", open, process.open_fds.map(|fds| fds as f64)),
+    ]
+}

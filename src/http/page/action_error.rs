@@ -1,0 +1,12 @@
+//! The error page of a failed action.
+
+use super::{error, layout::Layout};
+use crate::action::ActionError;
+use crate::http::actions;
+use crate::http::message::Response;
+
+/// An error page for an action that failed. `back` is the target of its link, relative to the root.
+pub(super) fn page(layout: Layout, error: &ActionError, title: &str, back: &str) -> Response {
+    let detail = actions::in_words(error);
+    actions::refused_as(error, |status, _| error::page(layout, status, title, &detail, back))
+}

@@ -1,0 +1,102 @@
+//! The layout of all pages: head, account menu, configuration banner and footer.
+
+use std::sync::Arc;
+
+use askama::Template;
+
+use super::asset;
+use crate::clock::{self, Moment};
+use crate::http::message::{Response, problem};
+use crate::state::{Reload, ReloadDiagnostic};
+
+/// Seconds between reloads of a page in a browser without JavaScript.
+const RELOAD_S: u32 = 30;
+
+/// What all pages have in common.
+pub(in crate::http) struct Layout {
+    pub(super) title: String,
+    /// The relative address of the overview, with which each link begins, see [`root`].
+    pub(super) root: String,
+    pub(super) account: AccountMenu,
+    pub(super) banner: Option<Banner>,
+    /// The hash in links to assets.
+    pub(super) assets: &'static str,
+    pub(super) reload_s: u32,
+}
+
+/// Problems or warnings of the configuration.
+pub(super) struct Banner {
+    pub(super) file: String,
+    pub(super) problems: Arc<[ReloadDiagnostic]>,
+    pub(super) are_warnings: bool,
+    /// How many more problems there are than those listed.
+    pub(super) more: usize,
+    pub(super) is_detailed: bool,
+    /// The age of the configuration in use, if there is one.
+    pub(super) since: Option<String>,
+}
+
+/// The user's login state.
+pub(in crate::http) enum AccountMenu {
+    /// Shows nothing: there are no tokens, or the page is the login form.
+    None,
+    /// Not logged in; a link to the login form.
+    Unknown { login: String },
+    /// A viewer or the admin, who can log out if a cookie identifies them.
+    Known { is_admin: bool, can_leave: bool },
+}
+
+impl AccountMenu {
+    /// Not logged in; a login leads back to `path`.
+    pub(in crate::http) fn unknown(path: &str) -> Self {
+        let to: String = form_urlencoded::byte_serialize(path.as_bytes()).collect();
+        Self::Unknown { login: format!("login?to={to}") }
+    }
+}
+
+impl Layout {
+    /// The layout of the page at `path`, without a banner.
+    pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
+        let (title, root) = (title.into(), root(path));
+        Self { title, root, account, banner: None, assets: asset::hash(), reload_s: RELOAD_S }
+    }
+
+    /// Adds a banner if the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain
+    /// hosts and users, and with warnings.
+    pub(in crate::http) fn with_reload(self, reload: &Reload, now: Moment, is_detailed: bool) -> Self {
+        let are_warnings = reload.is_good();
+        let is_shown = !are_warnings || (is_detailed && !reload.warnings.is_empty());
+        let banner = is_shown.then(|| Banner {
+            file: reload.file.as_deref().unwrap_or("the configuration").into(),
+            problems: if are_warnings { &reload.warnings } else { &reload.problems }.clone(),
+            are_warnings,
+            more: if are_warnings { 0 } else { reload.more_problems },
+            is_detailed,
+            since: reload.succeeded.map(|at| clock::ago(now.since(at))),
+        });
+        Self { banner, ..self }
+    }
+}
+
+/// The overview's address relative to `path`: `./`, or `../` for each folder. Links and redirects begin with it, so that
+/// they work below any path at which a reverse proxy serves the agent.
+fn root(path: &str) -> String {
+    match path.matches('/').count() {
+        0 | 1 => "./".into(),
+        depth => "../".repeat(depth - 1),
+    }
+}
+
+/// A redirect by `GET` from the request's `path` to the page at `to`, relative to the root. It must not be cached.
+pub(in crate::http) fn see_other(path: &str, to: &str) -> Response {
+    Response::new(303, "", "").with("Location", root(path) + to).no_store()
+}
+
+/// Renders a page.
+pub(super) fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Response::new(200, "text/html; charset=utf-8", html),
+        // Only possible if the `Display` of a value fails.
+        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+    }
+}

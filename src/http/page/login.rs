@@ -1,0 +1,20 @@
+//! The login page.
+
+use askama::Template;
+
+use super::layout::{AccountMenu, Layout, render};
+use crate::http::message::Response;
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct Login<'p> {
+    layout: Layout,
+    to: &'p str,
+    notice: Option<String>,
+    is_off: bool,
+}
+
+/// The form that takes a token and leads to `to`. `is_off`: there is no token to log in with.
+pub(in crate::http) fn login(layout: Layout, to: &str, notice: Option<String>, is_off: bool) -> Response {
+    render(&Login { layout, to, notice, is_off })
+}

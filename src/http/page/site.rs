@@ -1,0 +1,158 @@
+//! A site's page: its figures, each plugin's rows, and its connections.
+
+use askama::Template;
+
+use super::card::Card;
+use super::format::{bytes, grouped};
+use super::layout::{AccountMenu, Layout, render, see_other};
+use super::notice::{self, Notice};
+use super::session_list::SessionList;
+use super::session_query::SessionQuery;
+use super::tables;
+use crate::clock;
+use crate::http::api::View;
+use crate::http::context::Context;
+use crate::http::message::Response;
+use crate::plugin::{Data, Table};
+use crate::state::{ConnectionEvent, Reading, SiteState, Usage};
+
+#[derive(Template)]
+#[template(path = "site.html")]
+struct SitePage<'p> {
+    layout: Layout,
+    generation: u64,
+    notice: String,
+    card: Card<'p>,
+    /// The query of the session list, which a form keeps.
+    session_query: String,
+    sections: Vec<Section<'p>>,
+    events: Vec<Event<'p>>,
+    /// The agent's overhead on the router.
+    usage: &'p Usage,
+    sent: String,
+    received: String,
+    is_admin: bool,
+    has_admin: bool,
+    /// The titles of the sections that only the admin may see, and whether there are several.
+    hidden: String,
+    hides_several: bool,
+}
+
+/// What one plugin read.
+struct Section<'p> {
+    title: &'p str,
+    state: &'static str,
+    age: Option<String>,
+    problem: Option<String>,
+    /// Why the rows are incomplete.
+    partial: Option<&'p str>,
+    content: Content<'p>,
+    more: Option<More>,
+}
+
+enum Content<'p> {
+    Sessions(SessionList<'p>),
+    Table(Table),
+}
+
+/// A link to all rows, if the page shows only some.
+struct More {
+    shown: usize,
+    total: String,
+    href: String,
+}
+
+/// A connection made or lost.
+struct Event<'p> {
+    at: String,
+    ago: String,
+    is_lost: bool,
+    detail: &'p str,
+}
+
+/// `GET /sites/{site}`. Personal details are for the admin.
+pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
+    let (site, view, is_admin) = (context.site()?, context.view(), context.is_admin());
+    let query = SessionQuery::read(context.request.query.as_bytes());
+    let _guard = context.rendering();
+    let (shown, hidden): (Vec<&Reading>, Vec<_>) =
+        site.readings.iter().partition(|reading| is_admin || !reading.plugin.private());
+    let hidden: Vec<&str> = hidden.into_iter().map(hidden_title).collect();
+    Ok(render(&SitePage {
+        layout: context.layout(),
+        generation: view.snapshot.generation,
+        notice: notice::text(context),
+        card: Card::new(view, site),
+        session_query: query.to_string(),
+        sections: shown.into_iter().map(|reading| section(view, site, reading, &query)).collect(),
+        events: events(view, site),
+        usage: &site.usage,
+        sent: bytes(site.usage.sent_bytes),
+        received: bytes(site.usage.received_bytes),
+        is_admin,
+        has_admin: context.http.admin.is_some(),
+        hidden: hidden.join(" and "),
+        hides_several: hidden.len() > 1,
+    }))
+}
+
+/// The path, relative to the root, of a site's page with this query of sessions, and with a notice.
+pub(super) fn path(key: &str, query: &SessionQuery, notice: Option<Notice>) -> String {
+    let notice = notice.map(|notice| format!("notice={}", notice.code()));
+    let query: Vec<String> =
+        notice.into_iter().chain([query.to_string()]).filter(|part| !part.is_empty()).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("sites/{key}{mark}{}", query.join("&"))
+}
+
+/// `GET` of a form's path, as after a login or by a reload: redirects to the site's page, which contains the form.
+pub(in crate::http) fn redirect(context: &Context) -> Result<Response, Response> {
+    let query = SessionQuery::read(context.request.query.as_bytes());
+    Ok(see_other(&context.request.path, &path(&context.site()?.key, &query, None)))
+}
+
+fn hidden_title(reading: &Reading) -> &str {
+    let plugin = &reading.plugin;
+    if plugin.declaration().is_some() { plugin.title() } else { "Who is online" }
+}
+
+fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, query: &SessionQuery) -> Section<'p> {
+    let mut more = None;
+    let content = match reading.data.as_deref() {
+        Some(Data::Hotspot(hotspot)) => Content::Sessions(SessionList::new(&site.key, hotspot, query)),
+        Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
+        Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
+        Some(Data::Listing(listing)) => {
+            let menu = reading.plugin.declaration().map_or("", |declaration| &declaration.menu);
+            let table = tables::rows(menu, &listing.table, reading.partial.is_none());
+            let (shown, total) = (table.rows.len(), listing.table.rows.len());
+            let href = || format!("api/sites/{}/plugins/{}", site.key, reading.plugin.name());
+            more = (shown < total).then(|| More { shown, total: grouped(total), href: href() });
+            Content::Table(table)
+        }
+        None => Content::Table(Table::default()),
+    };
+    Section {
+        title: reading.plugin.title(),
+        state: reading.state(site.is_online()).name(),
+        age: reading.at.map(|at| clock::ago(view.now.since(at))),
+        problem: reading.error.as_ref().map(|error| format!("{}. {}", error.message, error.hint)),
+        partial: reading.partial_for(true),
+        content,
+        more,
+    }
+}
+
+/// Newest first.
+fn events<'p>(view: View, site: &'p SiteState) -> Vec<Event<'p>> {
+    let event = |event: &'p ConnectionEvent| Event {
+        at: view.snapshot.clock.rfc3339(event.at),
+        ago: clock::ago(view.now.since(event.at)),
+        is_lost: event.outcome.is_err(),
+        detail: match &event.outcome {
+            Ok(host) => host,
+            Err(error) => &error.message,
+        },
+    };
+    site.connection_events.iter().rev().map(event).collect()
+}
