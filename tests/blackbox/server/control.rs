@@ -10,7 +10,7 @@ use phsweb_agent::config::Https;
 use phsweb_agent::http::server::Limits;
 
 use super::tls::{BOTH, client, pem};
-use super::{Client, Served, TIMEOUT, get};
+use super::{Client, TIMEOUT, TestServer, get};
 
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -38,7 +38,7 @@ fn https(pair: &str) -> Https {
 
 #[test]
 fn a_returning_client_resumes_its_tls_session() {
-    let served = Served::secured(Limits::default());
+    let served = TestServer::secured(Limits::default());
     for version in BOTH {
         let config = client(&[version]);
         for expected in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
@@ -51,7 +51,7 @@ fn a_returning_client_resumes_its_tls_session() {
 
 #[test]
 fn a_new_certificate_applies_to_new_connections() {
-    let served = Served::with_https(https("page"), Limits::default());
+    let served = TestServer::with_https(https("page"), Limits::default());
     let config = client(&BOTH);
     let mut before = served.secure_with(&config);
     assert_eq!(before.get("/").status, 200);
@@ -79,18 +79,18 @@ fn a_new_certificate_applies_to_new_connections() {
 
 #[test]
 fn a_new_listener_replaces_the_first() {
-    let served = Served::new(Limits::default());
-    let ask = |client: &mut Client| {
+    let served = TestServer::new(Limits::default());
+    let fetch = |client: &mut Client| {
         client.send(get("/"));
         client.answer().status
     };
     let mut before = served.connect();
-    assert_eq!(ask(&mut before), 200);
+    assert_eq!(fetch(&mut before), 200);
     let mut address = listen(&served, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
+    assert_eq!(fetch(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
     let refused = TcpStream::connect(served.address).map_err(|error| error.kind());
     assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
-    assert_eq!(ask(&mut before), 200, "open connections stay open");
+    assert_eq!(fetch(&mut before), 200, "open connections stay open");
 
     // The same port of all addresses can be bound once the first listener is released. A client of another test may use it
     // at another address of this machine: then another port is tried.
@@ -105,12 +105,12 @@ fn a_new_listener_replaces_the_first() {
         is_moved
     });
     assert!(moved, "a released port can be bound");
-    assert_eq!(ask(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
-    assert_eq!(ask(&mut before), 200);
+    assert_eq!(fetch(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
+    assert_eq!(fetch(&mut before), 200);
 }
 
 /// Makes the server listen there. Returns the address.
-fn listen(served: &Served, at: SocketAddr) -> io::Result<SocketAddr> {
+fn listen(served: &TestServer, at: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(at)?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
@@ -120,7 +120,7 @@ fn listen(served: &Served, at: SocketAddr) -> io::Result<SocketAddr> {
 
 #[test]
 fn a_smaller_limit_closes_the_least_valuable_connections() {
-    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let clients: Vec<Client> = (0..40).map(|_| served.connect()).collect();
     let mut asked = served.connect();
     asked.send(get("/"));

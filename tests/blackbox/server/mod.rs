@@ -43,14 +43,14 @@ fn workers() -> WorkerPool {
 }
 
 /// A server that runs until it is dropped.
-struct Served {
+struct TestServer {
     address: SocketAddr,
     handle: ServerHandle,
     stop: Option<smol::channel::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Served {
+impl TestServer {
     fn new(limits: Limits) -> Self {
         Self::with(workers(), "127.0.0.1:0".parse().unwrap(), limits)
     }
@@ -92,14 +92,14 @@ impl Served {
     }
 
     /// One request on a connection of its own.
-    fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+    fn fetch(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut client = self.connect();
         client.send(request);
         client.answer()
     }
 }
 
-impl Drop for Served {
+impl Drop for TestServer {
     fn drop(&mut self) {
         drop(self.stop.take());
         self.thread.take().unwrap().join().unwrap();
@@ -185,7 +185,7 @@ fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 
 #[test]
 fn each_request_gets_its_status() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let long = "x".repeat(MAX_HEAD);
     for (request, status) in [
         // Well formed.
@@ -287,7 +287,7 @@ fn each_request_gets_its_status() {
 
 #[test]
 fn requests_are_read_from_any_pieces_and_pipelined() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let requests = [&get("/one?a=b"), &post(5), "hello", &get("/two"), &post(0), &get("/last")].concat();
     let expected = ["/one a=b", "5 bytes for /p", "/two ", "0 bytes for /p", "/last "];
 
@@ -307,7 +307,7 @@ fn requests_are_read_from_any_pieces_and_pipelined() {
 
 #[test]
 fn a_connection_is_kept_alive_if_the_request_allows_it() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     for (request, is_kept) in [
         ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
         ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
@@ -329,7 +329,7 @@ fn a_connection_is_kept_alive_if_the_request_allows_it() {
 
 #[test]
 fn responses_to_head_and_with_304_have_no_body() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let mut client = served.connect();
     client.send("HEAD /x HTTP/1.1\r\nHost: a\r\n\r\n");
     let (status, head) = client.head();
@@ -342,7 +342,7 @@ fn responses_to_head_and_with_304_have_no_body() {
 
 #[test]
 fn a_body_is_requested_with_100_continue() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let mut client = served.connect();
     let expecting = |length: usize| post(length).replace("Host", "Expect: 100-continue\r\nHost");
     client.send(expecting(5));
@@ -356,22 +356,22 @@ fn a_body_is_requested_with_100_continue() {
 
 #[test]
 fn the_handler_gets_the_peer_and_the_known_fields() {
-    let served = Served::new(Limits::default());
-    let ask = |path: &str, fields: &[u8]| {
+    let served = TestServer::new(Limits::default());
+    let fetch = |path: &str, fields: &[u8]| {
         served
-            .ask([format!("GET {path} HTTP/1.1\r\nHost: a:1\r\n").as_bytes(), fields, b"\r\n"].concat())
+            .fetch([format!("GET {path} HTTP/1.1\r\nHost: a:1\r\n").as_bytes(), fields, b"\r\n"].concat())
             .body
     };
-    assert_eq!(ask("/peer", b"X-Real-IP: 10.0.0.1\r\nX-Secret: x\r\n"), "127.0.0.1");
-    assert_eq!(ask("/cookie", b"Cookie: a=1\r\nCookie: b=\xff; c=3\r\n"), "a=1; b=?; c=3");
-    assert_eq!(ask("/host", b""), "a:1");
-    assert_eq!(ask("http://b:2/host", b""), "b:2");
+    assert_eq!(fetch("/peer", b"X-Real-IP: 10.0.0.1\r\nX-Secret: x\r\n"), "127.0.0.1");
+    assert_eq!(fetch("/cookie", b"Cookie: a=1\r\nCookie: b=\xff; c=3\r\n"), "a=1; b=?; c=3");
+    assert_eq!(fetch("/host", b""), "a:1");
+    assert_eq!(fetch("http://b:2/host", b""), "b:2");
 }
 
 #[test]
 fn a_body_up_to_the_limit_is_read_and_a_longer_one_gets_413() {
-    let served = Served::new(Limits::default());
-    let answer = served.ask([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat());
+    let served = TestServer::new(Limits::default());
+    let answer = served.fetch([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat());
     assert_eq!(answer.body, format!("{MAX_BODY} bytes for /p"));
     // All of it is sent before the response is read, so a plain close would be a reset, which discards the response on
     // some systems.
@@ -383,7 +383,7 @@ fn a_body_up_to_the_limit_is_read_and_a_longer_one_gets_413() {
 
 #[test]
 fn a_connection_with_an_endless_head_is_closed() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let mut client = served.connect();
     client.send("GET / HTTP/1.1\r\nHost: a\r\n");
     let mut sent = 0;
@@ -396,14 +396,14 @@ fn a_connection_with_an_endless_head_is_closed() {
         assert!(sent < 64 * 1024 * 1024, "{sent} bytes of head were read");
     };
     assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended:?}");
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
 }
 
 #[test]
 fn slow_requests_get_408_and_silent_connections_are_closed() {
     let short = Duration::from_millis(200);
     let limits = Limits { head: short, body: short, idle: short, ..Limits::default() };
-    let served = Served::new(limits);
+    let served = TestServer::new(limits);
 
     // The deadline is for the complete head, whatever the progress.
     let mut client = served.connect();
@@ -420,7 +420,7 @@ fn slow_requests_get_408_and_silent_connections_are_closed() {
     drop(client);
     dripping.join().unwrap();
 
-    assert_eq!(served.ask(post(5) + "hell").status, 408);
+    assert_eq!(served.fetch(post(5) + "hell").status, 408);
     // A connection without a request is closed without a response: browsers keep spare ones.
     assert_eq!(served.connect().rest(), b"");
     let mut client = served.connect();
@@ -436,23 +436,23 @@ fn slow_requests_get_408_and_silent_connections_are_closed() {
 #[test]
 fn clients_that_do_not_read_occupy_no_worker() {
     // None of them is closed before the last client times out.
-    let served = Served::new(Limits { write: 2 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::new(Limits { write: 2 * TIMEOUT, ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
     }
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
 }
 
 #[test]
 fn connections_of_clients_that_do_not_read_are_closed() {
-    let served = Served::new(Limits { write: Duration::from_millis(200), ..Limits::default() });
+    let served = TestServer::new(Limits { write: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.connect()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
     }
     // Their responses have begun before a later one is complete.
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     // No condition can be awaited here: reading would be progress.
     thread::sleep(Duration::from_secs(1));
     for client in &mut stalled {
@@ -464,36 +464,36 @@ fn connections_of_clients_that_do_not_read_are_closed() {
 
 #[test]
 fn unread_responses_are_held_up_to_a_limit() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let mut stalled = served.connect();
     stalled.send(get("/big"));
     stalled.head();
     // Both exceed the limit: the connection that has been reading for longer is closed.
-    assert_eq!(served.ask(get("/big")).body.len(), BIG);
+    assert_eq!(served.fetch(get("/big")).body.len(), BIG);
     assert!(stalled.rest().len() < BIG);
 }
 
 #[test]
 fn large_bodies_are_read_up_to_a_limit() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let expecting = post(MAX_BODY).replace("Host", "Expect: 100-continue\r\nHost");
     let mut uploads: Vec<_> = (0..32).map(|_| served.connect()).collect();
     for client in &mut uploads {
         client.send(&expecting);
         assert_eq!(client.head().0, 100);
     }
-    assert_eq!(served.ask(&expecting).status, 503);
-    assert_eq!(served.ask(post(5) + "hello").status, 200);
+    assert_eq!(served.fetch(&expecting).status, 503);
+    assert_eq!(served.fetch(post(5) + "hello").status, 200);
     for client in &mut uploads {
         client.send(zeros(MAX_BODY));
         assert_eq!(client.answer().status, 200);
     }
-    assert_eq!(served.ask([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat()).status, 200);
+    assert_eq!(served.fetch([post(MAX_BODY).as_bytes(), &zeros(MAX_BODY)].concat()).status, 200);
 }
 
 #[test]
 fn half_open_connections_are_evicted_first() {
-    let served = Served::new(Limits { max_connections: 8, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 8, ..Limits::default() });
     let mut kept = served.connect();
     assert_eq!(kept.get("/").status, 200);
     let mut half_open: Vec<_> = (0..20)
@@ -503,7 +503,7 @@ fn half_open_connections_are_evicted_first() {
             client
         })
         .collect();
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     // The oldest are closed. The newest are open, and so is the one that had a request.
     for client in &mut half_open[..12] {
         assert_eq!(client.rest(), b"");
@@ -516,24 +516,24 @@ fn half_open_connections_are_evicted_first() {
 
 #[test]
 fn the_connection_idle_for_longest_is_evicted() {
-    let served = Served::new(Limits { max_connections: 4, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 4, ..Limits::default() });
     let mut clients: Vec<_> = (0..4).map(|_| served.connect()).collect();
     for client in &mut clients {
         assert_eq!(client.get("/").status, 200);
     }
     assert_eq!(clients[0].get("/").status, 200);
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     assert_eq!(clients[1].rest(), b"");
     assert_eq!(clients[0].get("/").status, 200);
 }
 
 #[test]
 fn one_address_cannot_use_all_connections() {
-    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let other = Ipv4Addr::new(127, 0, 0, 2);
     let mut few: Vec<_> = (0..4).map(|_| served.connect_from(other)).collect();
     let _many: Vec<_> = (0..100).map(|_| served.connect()).collect();
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     for client in &mut few {
         assert_eq!(client.get("/peer").body, "127.0.0.2");
     }
@@ -541,12 +541,12 @@ fn one_address_cannot_use_all_connections() {
 
 #[test]
 fn all_addresses_share_the_connections() {
-    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let mut clients = Vec::new();
     for host in [2, 3] {
         clients.extend((0..40).map(|_| served.connect_from(Ipv4Addr::new(127, 0, 0, host))));
     }
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     for client in &mut clients[..16] {
         assert_eq!(client.rest(), b"");
     }
@@ -557,7 +557,7 @@ fn all_addresses_share_the_connections() {
 
 #[test]
 fn a_flood_of_connections_spares_a_client_with_a_long_round_trip() {
-    let served = Served::new(Limits { max_connections: 64, ..Limits::default() });
+    let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let mut other = 0;
     let mut is_answered = || {
         let mut far = served.connect_from(Ipv4Addr::new(127, 0, 0, 2));
@@ -569,7 +569,7 @@ fn a_flood_of_connections_spares_a_client_with_a_long_round_trip() {
             })
             .collect();
         // The last of these is admitted, so all before it were, too.
-        assert_eq!(served.ask(get("/")).status, 200);
+        assert_eq!(served.fetch(get("/")).status, 200);
         // After a second the client is no longer new. This machine may be busy.
         let in_time = began.elapsed() < Duration::from_millis(900);
         let _ = far.0.get_mut().write_all(get("/").as_bytes());
@@ -619,15 +619,15 @@ fn responses_that_wait_for_a_router_are_limited_and_delay_no_page() {
             Response::new(200, "text/plain", "released").with("X-Kind", "later")
         })
     });
-    let served = Served::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
+    let served = TestServer::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), Limits::default());
     let mut clients: Vec<Client> = (0..WAITING).map(|_| served.connect()).collect();
     for client in &mut clients {
         client.send(post(0));
         waiting.recv_timeout(TIMEOUT).unwrap();
     }
-    let refused = served.ask(post(0));
+    let refused = served.fetch(post(0));
     assert_eq!((refused.status, waiting.try_recv().is_err()), (503, true), "{}", refused.body);
-    assert_eq!(served.ask(get("/")).status, 200);
+    assert_eq!(served.fetch(get("/")).status, 200);
     drop(release);
     for mut client in clients {
         let answer = client.answer();
@@ -650,11 +650,11 @@ fn a_later_response_that_fails_or_times_out_is_an_error() {
         _ => route(request).into(),
     });
     let limits = Limits { answer: Duration::from_millis(200), ..Limits::default() };
-    let served = Served::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
+    let served = TestServer::with(workers.unwrap(), "127.0.0.1:0".parse().unwrap(), limits);
     for (path, status) in [("/bad", 500), ("/never", 504), ("/a", 200)] {
         // More often than responses may wait: each returns its permit.
         for _ in 0..if path == "/never" { 3 } else { 300 } {
-            assert_eq!(served.ask(get(path)).status, status, "{path}");
+            assert_eq!(served.fetch(get(path)).status, status, "{path}");
         }
     }
 }
@@ -665,13 +665,13 @@ fn a_response_that_takes_too_long_is_discarded() {
     let holding = Arc::clone(&held);
     let workers = WorkerPool::start(move |_| holding.hold()).unwrap();
     let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
-    let served = Served::with(workers, "127.0.0.1:0".parse().unwrap(), limits);
+    let served = TestServer::with(workers, "127.0.0.1:0".parse().unwrap(), limits);
     for _ in 0..4 {
-        assert_eq!(served.ask(get("/")).status, 504);
+        assert_eq!(served.fetch(get("/")).status, 504);
     }
     // Late responses must not reach the next client.
     held.release();
-    assert_eq!(served.ask(get("/")).body, "held");
+    assert_eq!(served.fetch(get("/")).body, "held");
     let mut client = served.connect();
     client.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!(client.head().0, 200);
@@ -680,7 +680,7 @@ fn a_response_that_takes_too_long_is_discarded() {
 
 #[test]
 fn a_dropped_server_closes_everything_and_frees_its_address() {
-    let served = Served::new(Limits::default());
+    let served = TestServer::new(Limits::default());
     let address = served.address;
     let (mut idle, mut half_open) = (served.connect(), served.connect());
     assert_eq!(idle.get("/").status, 200);
@@ -690,9 +690,9 @@ fn a_dropped_server_closes_everything_and_frees_its_address() {
     assert_eq!(idle.rest(), b"");
     assert_eq!(half_open.rest(), b"");
 
-    let again = Served::with(workers(), address, Limits::default());
+    let again = TestServer::with(workers(), address, Limits::default());
     assert_eq!(again.address, address);
-    assert_eq!(again.ask(get("/")).status, 200);
+    assert_eq!(again.fetch(get("/")).status, 200);
 }
 
 /// Set in the process that has few descriptors.
@@ -703,7 +703,7 @@ fn the_server_recovers_when_it_runs_out_of_descriptors() {
     if std::env::var_os(FEW_DESCRIPTORS).is_some() {
         // No deadline frees a descriptor in time.
         let limits = Limits { max_connections: 100_000, head: 10 * TIMEOUT, ..Limits::default() };
-        let served = Served::new(limits);
+        let served = TestServer::new(limits);
         eprintln!("serving {}", served.address);
         io::stdin().read_exact(&mut [0]).unwrap();
         return;

@@ -20,7 +20,7 @@ use phsweb_agent::http::server::{Limits, MAX_BODY, MAX_HEAD};
 use ring::aead;
 use rustix::net::sockopt::set_socket_send_buffer_size;
 
-use super::{Answer, BIG, Client, Served, TIMEOUT, field, get, post, workers, zeros};
+use super::{Answer, BIG, Client, TIMEOUT, TestServer, field, get, post, workers, zeros};
 
 pub(super) type Secured = Client<StreamOwned<ClientConnection, TcpStream>>;
 
@@ -39,7 +39,7 @@ fn https() -> Https {
     Https::load(pem("page.cert"), pem("page.key")).unwrap()
 }
 
-impl Served {
+impl TestServer {
     pub(super) fn secured(limits: Limits) -> Self {
         Self::with_https(https(), limits)
     }
@@ -57,7 +57,7 @@ impl Served {
     }
 
     /// One request on a connection of its own.
-    pub(super) fn ask_securely(&self, request: impl AsRef<[u8]>) -> Answer {
+    pub(super) fn fetch_securely(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut client = self.secure();
         client.send(request);
         client.answer()
@@ -120,7 +120,7 @@ fn hello() -> (Vec<u8>, ClientConnection) {
 
 #[test]
 fn http_works_over_both_tls_versions() {
-    let served = Served::secured(Limits::default());
+    let served = TestServer::secured(Limits::default());
     for (version, expected) in [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)] {
         let mut client = served.secure_with(&client(&[version]));
         assert_eq!(client.get("/first").body, "/first ");
@@ -148,7 +148,7 @@ fn http_works_over_both_tls_versions() {
 
 #[test]
 fn the_application_protocol_is_negotiated() {
-    let served = Served::secured(Limits::default());
+    let served = TestServer::secured(Limits::default());
     for (offered, agreed) in [
         (&[][..], None),
         (&[b"http/1.1".as_slice()], Some(b"http/1.1".as_slice())),
@@ -168,7 +168,7 @@ fn the_application_protocol_is_negotiated() {
 #[test]
 fn connections_end_with_close_notify() {
     let short = Duration::from_millis(300);
-    let served = Served::secured(Limits { head: TIMEOUT, idle: short, ..Limits::default() });
+    let served = TestServer::secured(Limits { head: TIMEOUT, idle: short, ..Limits::default() });
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.0\r\n\r\n",
@@ -183,7 +183,7 @@ fn connections_end_with_close_notify() {
         client.answer();
         assert_eq!(client.end(), b"", "{request:.50}");
     }
-    let hasty = Served::secured(Limits { head: short, ..Limits::default() });
+    let hasty = TestServer::secured(Limits { head: short, ..Limits::default() });
     assert_eq!(hasty.secure().end(), b"");
     let mut client = hasty.secure();
     client.send("GET /");
@@ -193,7 +193,7 @@ fn connections_end_with_close_notify() {
 
 #[test]
 fn clients_that_disconnect_early_do_not_affect_others() {
-    let served = Served::secured(Limits::default());
+    let served = TestServer::secured(Limits::default());
     for _ in 0..20 {
         let mut client = served.secure();
         client.send(get("/big"));
@@ -203,7 +203,7 @@ fn clients_that_disconnect_early_do_not_affect_others() {
         let (hello, _) = hello();
         TcpStream::connect(served.address).unwrap().write_all(&hello).unwrap();
     }
-    assert_eq!(served.ask_securely(get("/")).status, 200);
+    assert_eq!(served.fetch_securely(get("/")).status, 200);
     // A client that sends `close_notify` gets its response and the server's `close_notify`.
     let mut client = served.secure();
     client.send(get("/"));
@@ -215,12 +215,12 @@ fn clients_that_disconnect_early_do_not_affect_others() {
 
 #[test]
 fn connections_of_clients_that_do_not_read_are_closed() {
-    let served = Served::secured(Limits { write: Duration::from_millis(200), ..Limits::default() });
+    let served = TestServer::secured(Limits { write: Duration::from_millis(200), ..Limits::default() });
     let mut stalled: Vec<_> = (0..20).map(|_| served.secure()).collect();
     for client in &mut stalled {
         client.send(get("/big"));
     }
-    assert_eq!(served.ask_securely(get("/")).status, 200);
+    assert_eq!(served.fetch_securely(get("/")).status, 200);
     // No condition can be awaited here: reading would be progress.
     thread::sleep(Duration::from_secs(1));
     for client in &mut stalled {
@@ -258,7 +258,7 @@ fn long_responses_are_sent_in_short_records() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // The socket takes only a part of each write.
     set_socket_send_buffer_size(&listener, 4096).unwrap();
-    let served = Served::start(listener, workers(), Limits::default(), Some(https()));
+    let served = TestServer::start(listener, workers(), Limits::default(), Some(https()));
     let stream = TcpStream::connect(served.address).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let tapped = Tapped(stream, Vec::new());
@@ -281,7 +281,7 @@ fn long_responses_are_sent_in_short_records() {
 #[test]
 fn handshake_and_first_head_share_one_deadline() {
     let head = Duration::from_secs(2);
-    let served = Served::secured(Limits { head, ..Limits::default() });
+    let served = TestServer::secured(Limits { head, ..Limits::default() });
     let (whole, _) = hello();
     let sent = |bytes: &[u8]| {
         let mut client = served.connect();
@@ -316,7 +316,7 @@ fn handshake_and_first_head_share_one_deadline() {
     dripping.rest();
     assert!(began.elapsed() < head * 3 / 2, "{:?}", began.elapsed());
     drops.join().unwrap();
-    assert_eq!(served.ask_securely(get("/")).status, 200);
+    assert_eq!(served.fetch_securely(get("/")).status, 200);
 }
 
 /// A `ClientHello` of TLS 1.1.
@@ -329,7 +329,7 @@ fn old_hello() -> Vec<u8> {
 
 #[test]
 fn connections_with_invalid_handshakes_are_closed() {
-    let served = Served::secured(Limits { head: 10 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::secured(Limits { head: 10 * TIMEOUT, ..Limits::default() });
     let (hello, _) = hello();
     let record = |kind: u8, content: &[u8]| {
         let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -362,12 +362,12 @@ fn connections_with_invalid_handshakes_are_closed() {
             assert_eq!(sent, Some(&[21, 3, 3, 0, 2, 2, alert]));
         }
     }
-    assert_eq!(served.ask_securely(get("/")).status, 200);
+    assert_eq!(served.fetch_securely(get("/")).status, 200);
 }
 
 #[test]
 fn plain_http_gets_an_error_that_names_https() {
-    let served = Served::secured(Limits::default());
+    let served = TestServer::secured(Limits::default());
     for request in [get("/"), post(5) + "hello", "G".into(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".into()] {
         let mut client = served.connect();
         client.send(&request);
@@ -382,7 +382,7 @@ fn plain_http_gets_an_error_that_names_https() {
 
 #[test]
 fn half_open_handshakes_are_evicted_first() {
-    let served = Served::secured(Limits { max_connections: 8, ..Limits::default() });
+    let served = TestServer::secured(Limits { max_connections: 8, ..Limits::default() });
     let mut kept = served.secure();
     assert_eq!(kept.get("/").status, 200);
     let mut half_open: Vec<_> = (0..20)
@@ -393,7 +393,7 @@ fn half_open_handshakes_are_evicted_first() {
             (stream, session, hello)
         })
         .collect();
-    assert_eq!(served.ask_securely(get("/")).status, 200);
+    assert_eq!(served.fetch_securely(get("/")).status, 200);
     let (mut stream, session, hello) = half_open.pop().unwrap();
     // The oldest are closed. The newest are open, and so is the one that had a request.
     for (stream, ..) in half_open.drain(..11) {
@@ -432,7 +432,7 @@ fn endless_message(session: ClientConnection, pieces: u64) -> Vec<u8> {
 
 #[test]
 fn a_handshake_message_that_never_ends_is_not_buffered() {
-    let served = Served::secured(Limits { head: 10 * TIMEOUT, idle: 10 * TIMEOUT, ..Limits::default() });
+    let served = TestServer::secured(Limits { head: 10 * TIMEOUT, idle: 10 * TIMEOUT, ..Limits::default() });
     for (pieces, is_read) in [(5, true), (7, false)] {
         let mut client = served.secure_with(&client(&[&TLS13]));
         // All that the server sends is read.

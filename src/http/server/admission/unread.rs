@@ -26,7 +26,7 @@ pub(super) struct UnreadAnswers {
 }
 
 /// The answer of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct UnreadAnswer {
     pub(super) bytes: usize,
     /// The address in memory of these bytes, if other connections may hold the same.
