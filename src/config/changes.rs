@@ -1,79 +1,75 @@
-//! What is other in a configuration than in the one before: a pure function of the two.
+//! The difference between two configurations, and what it means for each site.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Config, Site};
+use super::load::Config;
+use super::site::Site;
 
-/// Most sites that a line of the log names.
-const NAMED: usize = 10;
+/// Most sites that a log line names.
+const MAX_NAMED: usize = 10;
 
-/// What a site has to do about a change of its configuration: the least that serves.
+/// What a site does to apply a change of its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Go on over the connection that there is: another name, refresh time or time-out, other plugins.
+    /// Keep the connection: another name, refresh time or timeout, other plugins.
     InPlace,
-    /// Connect anew: the router is reached or logged in to in another way.
+    /// Connect again: another order of hosts, other credentials or another kind of TLS.
     Reconnect,
-    /// Forget what was known: all hosts are others, and so may the router be.
-    Anew,
+    /// Forget all data and connect again: all hosts are new, so it may be another router.
+    Restart,
 }
 
 impl Site {
-    /// What it takes to become `new`; nothing where the two are the same.
+    /// The change from this configuration to `new`; `None` if they are equal.
     #[must_use]
     pub fn change_to(&self, new: &Self) -> Option<Change> {
         if !self.hosts.iter().any(|host| new.hosts.contains(host)) {
-            Some(Change::Anew)
-        } else if self.way() != new.way() {
+            Some(Change::Restart)
+        } else if self.connection() != new.connection() {
             Some(Change::Reconnect)
         } else {
             (self != new).then_some(Change::InPlace)
         }
     }
 
-    /// How its router is reached and logged in to.
-    fn way(&self) -> impl PartialEq {
+    /// What a connection depends on.
+    fn connection(&self) -> impl PartialEq {
         (&self.hosts, self.credentials(), self.login, &self.tls, &self.pins)
     }
 }
 
-/// What is other in a configuration than in the one before.
+/// The difference between two configurations.
 #[derive(Debug, PartialEq)]
 pub struct Changes<'c> {
-    /// Whether anything of `http` is.
+    /// Whether anything in `http` changed.
     pub http: bool,
-    /// Keys of the sites that are gone.
+    /// The keys of removed sites.
     pub removed: Vec<&'c str>,
-    /// Sites that were not there.
+    /// New sites.
     pub added: Vec<&'c Arc<Site>>,
-    /// Sites that were there and are others now.
+    /// Changed sites, as they are now.
     pub changed: Vec<(&'c Arc<Site>, Change)>,
-    /// Whether the sites that stay stand in another order.
+    /// Whether the sites in both configurations are in another order.
     pub is_reordered: bool,
 }
 
 impl<'c> Changes<'c> {
-    /// What makes `new` of `old`.
+    /// Compares two configurations.
     #[must_use]
     pub fn between(old: &'c Config, new: &'c Config) -> Self {
-        let of = |config: &'c Config, key: &str| config.sites.iter().find(|site| site.key == key);
-        let stay = |config: &'c Config, other: &'c Config| {
-            let keys = config.sites.iter().map(|site| site.key.as_str());
-            keys.filter(move |key| of(other, key).is_some()).collect::<Vec<_>>()
+        let site = |config: &'c Config, key: &str| config.sites.iter().find(|site| site.key == key);
+        let keys = |config: &'c Config| config.sites.iter().map(|site| site.key.as_str());
+        let common = |config: &'c Config, other: &'c Config| {
+            keys(config).filter(|key| site(other, key).is_some()).collect::<Vec<_>>()
         };
-        let changed = new.sites.iter().filter_map(|site| Some((site, of(old, &site.key)?.change_to(site)?)));
+        let change = |new: &'c Arc<Site>| Some((new, site(old, &new.key)?.change_to(new)?));
         Self {
             http: old.http != new.http,
-            removed: old
-                .sites
-                .iter()
-                .map(|site| site.key.as_str())
-                .filter(|key| of(new, key).is_none())
-                .collect(),
-            added: new.sites.iter().filter(|site| of(old, &site.key).is_none()).collect(),
-            changed: changed.collect(),
-            is_reordered: stay(old, new) != stay(new, old),
+            removed: keys(old).filter(|key| site(new, key).is_none()).collect(),
+            added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
+            changed: new.sites.iter().filter_map(change).collect(),
+            is_reordered: common(old, new) != common(new, old),
         }
     }
 }
@@ -82,23 +78,22 @@ impl fmt::Display for Changes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let added: Vec<&str> = self.added.iter().map(|site| site.key.as_str()).collect();
         let changed: Vec<&str> = self.changed.iter().map(|(site, _)| site.key.as_str()).collect();
-        let sites = [("added", &added), ("changed", &changed), ("removed", &self.removed)];
-        let mut told: Vec<String> = sites
-            .iter()
-            .filter(|(_, keys)| !keys.is_empty())
-            .map(|(how, keys)| {
-                let more = keys.len().saturating_sub(NAMED);
-                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                format!("{how} {}{more}", keys[..keys.len().min(NAMED)].join(", "))
-            })
-            .collect();
+        let mut parts = Vec::new();
+        for (verb, keys) in [("added", &added), ("changed", &changed), ("removed", &self.removed)] {
+            let named = keys[..keys.len().min(MAX_NAMED)].join(", ");
+            match keys.len().saturating_sub(MAX_NAMED) {
+                _ if keys.is_empty() => {}
+                0 => parts.push(format!("{verb} {named}")),
+                more => parts.push(format!("{verb} {named} and {more} more")),
+            }
+        }
         if self.http {
-            told.push("changed http".into());
+            parts.push("changed http".into());
         }
-        if told.is_empty() {
-            told.push(if self.is_reordered { "another order of sites" } else { "nothing changed" }.into());
+        if parts.is_empty() {
+            parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());
         }
-        f.write_str(&told.join("; "))
+        f.write_str(&parts.join("; "))
     }
 }
 
@@ -124,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn each_field_asks_for_the_least_that_serves() {
-        use Change::{Anew, InPlace, Reconnect};
+    fn a_change_causes_no_more_than_necessary() {
+        use Change::{InPlace, Reconnect, Restart};
         let of = site("awka");
         let pin: Fingerprint = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
         for (new, expected) in [
@@ -150,8 +145,8 @@ mod tests {
             (Site { pins: vec![pin, pin], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("b"), host("a")], ..of.clone() }, Some(Reconnect)),
             (Site { hosts: vec![host("b")], ..of.clone() }, Some(Reconnect)),
-            (Site { hosts: vec![host("c")], ..of.clone() }, Some(Anew)),
-            (Site { hosts: vec![Host { port: 1, ..host("a") }], ..of.clone() }, Some(Anew)),
+            (Site { hosts: vec![host("c")], ..of.clone() }, Some(Restart)),
+            (Site { hosts: vec![Host { port: 1, ..host("a") }], ..of.clone() }, Some(Restart)),
         ] {
             assert_eq!(of.change_to(&new), expected, "{new:?}");
         }
@@ -161,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_other_is_told() {
+    fn changes_are_summarized() {
         let [a, b, c] = ["a", "b", "c"].map(site);
         let renamed = Site { name: "B".into(), ..b.clone() };
         let moved = Site { hosts: vec![host("c")], ..c.clone() };
         let base = config(&[a.clone(), b.clone()]);
-        for (new, told) in [
+        for (new, expected) in [
             (config(&[a.clone(), b.clone()]), "nothing changed"),
-            (config(&[b.clone(), a.clone()]), "another order of sites"),
+            (config(&[b.clone(), a.clone()]), "sites reordered"),
             (config(&[a.clone(), b.clone(), c.clone()]), "added c"),
             (config(&[c.clone(), b.clone(), a.clone()]), "added c"),
             (config(std::slice::from_ref(&b)), "removed a"),
@@ -180,11 +175,11 @@ mod tests {
                 "changed http",
             ),
         ] {
-            assert_eq!(Changes::between(&base, &new).to_string(), told);
+            assert_eq!(Changes::between(&base, &new).to_string(), expected);
         }
         let many: Vec<Site> = (0..12).map(|n| site(&format!("s{n}"))).collect();
-        let told = Changes::between(&config(&[]), &config(&many)).to_string();
-        assert_eq!(told, "added s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more");
+        let summary = Changes::between(&config(&[]), &config(&many)).to_string();
+        assert_eq!(summary, "added s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 2 more");
         let (old, new) = (config(&[a, b, c]), config(&[renamed, moved]));
         let changes = Changes::between(&old, &new);
         assert_eq!(changes.changed.len(), 2);

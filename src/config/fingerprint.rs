@@ -1,4 +1,4 @@
-//! What was in the files that a configuration is made of, by which a change of any of them shows.
+//! Fingerprints of the files that a configuration is read from, which show whether one of them changed.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use ring::digest::{SHA256, digest};
 use rustix::fs::{OFlags, PROC_SUPER_MAGIC, fstatfs};
 
-/// Tells one content of a file from another: SHA-256, so that no secret is kept for it.
+/// SHA-256 of the content of a file, so that no secret is kept.
 pub(super) type Digest = [u8; 32];
 
-/// Each file that was read, and what was in it, or why it could not be read.
+/// The digest of each file that was read, or of the reason why it could not be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Fingerprints(BTreeMap<PathBuf, Content>);
+pub(super) struct Fingerprints(BTreeMap<PathBuf, Fingerprint>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Content {
-    /// The longest that is taken of it, in bytes.
+struct Fingerprint {
+    /// The maximum length of the file, in bytes.
     most: u64,
     digest: Digest,
 }
@@ -29,50 +29,50 @@ impl Fingerprints {
         self.0.contains_key(path)
     }
 
-    /// Reads a file, and remembers what was in it.
+    /// Reads a file and keeps its fingerprint.
     pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         let bytes = read(path, most);
-        // Of one that is read for many the first counts: where it is replaced meanwhile, that shows at the next look.
-        self.0.entry(path.into()).or_insert_with(|| Content { most, digest: digest_of(&bytes) });
+        // The first content of a file counts: if it is replaced before it is read again, the next look shows that.
+        self.0.entry(path.into()).or_insert_with(|| Fingerprint { most, digest: digest_of(&bytes) });
         bytes
     }
 
-    /// The same, of a file of text.
+    /// Like [`Fingerprints::read`], for UTF-8.
     pub(super) fn read_text(&mut self, path: &Path, most: u64) -> Result<String, String> {
-        String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is no UTF-8".into())
+        String::from_utf8(self.read(path, most)?).map_err(|_| "can't be read: it is not UTF-8".into())
     }
 
-    /// Whether all of them hold what they did. They are read for it: neither a mounted file nor one behind a
-    /// link says by itself that it is another now.
+    /// Whether the content of all files is unchanged. It reads them, because no notification is sent for a file that is
+    /// mounted or behind a link.
     pub(super) fn are_same(&self) -> bool {
         self.0.iter().all(|(path, content)| digest_of(&read(path, content.most)) == content.digest)
     }
 
-    /// The files that have no name left in any folder. Where a single file is mounted and then replaced by a rename, its
-    /// path still leads to the old one.
+    /// The files that were unlinked from every folder. If a single file is mounted and then replaced by a rename, its path
+    /// still leads to the old one.
     pub(super) fn unlinked(&self) -> impl Iterator<Item = &Path> {
-        // What a shell passes as a descriptor never had a name that counts.
+        // A descriptor that a shell passes may never have had a name.
         let is_descriptor = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
         let is_unlinked =
             |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.nlink() == 0);
-        // A file that is replaced at this moment may be seen without a name, but hardly twice.
+        // A file that is replaced at this moment may have no link, but hardly at two checks.
         let is_found = move |path: &&Path| !is_descriptor(path) && is_unlinked(path) && is_unlinked(path);
         self.0.keys().map(PathBuf::as_path).filter(is_found)
     }
 }
 
-/// Reads a regular file. Others may keep a reader waiting for ever, so what was opened is looked at and not what the
-/// path leads to a moment before or after.
+/// Reads a regular file. Others may block a reader for ever. The check is of the open file, because the path may lead to
+/// another a moment later.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    // Without waiting for a writer of a pipe, and without making a terminal this process's own.
+    // Don't wait for a writer of a pipe, and don't make a terminal the controlling one.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| format!("can't be read: {error}"))?;
     let found = file.metadata().map_err(|error| format!("can't be read: {error}"))?;
-    // Those of /proc say that they are regular, but have no length, and some never end.
+    // Files of /proc claim to be regular, but have no length, and some never end.
     let is_of_proc = || fstatfs(&file).is_ok_and(|system| system.f_type == PROC_SUPER_MAGIC);
     if !found.is_dir() && (!found.is_file() || is_of_proc()) {
-        return Err("can't be read: it is no regular file, but a pipe, a device or a file of /proc".into());
+        return Err("can't be read: it is not a regular file, but a pipe, a device or a file of /proc".into());
     }
     take(file, most)
 }
@@ -83,7 +83,7 @@ pub(super) fn is_open_to_all(path: &Path) -> bool {
     const READ: u32 = 0o004;
     /// Others may enter the folder.
     const ENTER: u32 = 0o001;
-    /// The first process is that of a container, which has no other users.
+    /// The process ID in a container, which has no other users.
     const FIRST: u32 = 1;
     let allows = |path: &Path, mode: u32| fs::metadata(path).is_ok_and(|found| found.mode() & mode != 0);
     let Ok(path) = fs::canonicalize(path) else { return false };
@@ -96,7 +96,7 @@ pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Reads a pipe to its end, however long its writer takes. What came out of one is gone, so it is never read again.
+/// Reads a pipe to its end, however long its writer takes. A pipe can't be read again.
 pub(super) fn read_pipe(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     take(File::open(path).map_err(|error| format!("can't be read: {error}"))?, most)
 }
@@ -105,7 +105,7 @@ fn take(file: File, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| format!("can't be read: {error}"))?;
     if bytes.len() as u64 > most {
-        return Err(format!("is longer than the {most} bytes that are taken"));
+        return Err(format!("is longer than the maximum of {most} bytes"));
     }
     Ok(bytes)
 }
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_change_of_any_file_shows() {
+    fn a_change_of_any_file_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
         fs::write(&a, "one").unwrap();
@@ -154,11 +154,11 @@ mod tests {
             assert!(look().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
-        assert_eq!(Fingerprints::default().read_text(&a, 9).unwrap_err(), "can't be read: it is no UTF-8");
+        assert_eq!(Fingerprints::default().read_text(&a, 9).unwrap_err(), "can't be read: it is not UTF-8");
     }
 
     #[test]
-    fn a_file_that_changes_between_two_who_read_it_shows() {
+    fn a_change_between_two_reads_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shared");
         let mut contents = Fingerprints::default();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_open_where_all_folders_above_it_are() {
+    fn a_file_is_open_to_all_if_its_folders_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         fs::write(&path, "s").unwrap();
@@ -190,24 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_not_read() {
+    fn only_regular_files_are_read() {
         for path in ["/dev/zero", "/proc/self/environ", "/proc/kmsg"] {
             let refused = Fingerprints::default().read(Path::new(path), 9).unwrap_err();
             assert!(refused.contains("can't be read"), "{path}: {refused}");
         }
         let refused = Fingerprints::default().read(Path::new("/proc/self/environ"), 1 << 20).unwrap_err();
-        assert!(refused.contains("no regular file"), "{refused}");
+        assert!(refused.contains("not a regular file"), "{refused}");
         assert!(Fingerprints::default().read(Path::new("/"), 9).unwrap_err().contains("directory"));
     }
 
     #[test]
-    fn a_pipe_is_read_once_and_kept_waiting_for_by_nobody() {
+    fn a_pipe_is_read_only_on_request() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         let mut contents = Fingerprints::default();
         let refused = contents.read_text(&pipe, 9).unwrap_err();
-        assert!(refused.contains("no regular file"), "{refused}");
+        assert!(refused.contains("not a regular file"), "{refused}");
         let writer = std::thread::spawn({
             let pipe = pipe.clone();
             move || fs::write(pipe, "once").unwrap()

@@ -1,9 +1,7 @@
-//! HTTPS for the agent's own page: its certificate and key, from two PEM files.
-//!
-//! [`Https`] is a pair that has been found good.
+//! HTTPS for the agent's own page: a certificate and its key from two PEM files.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,19 +15,19 @@ use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
-use super::document::{Document, Node};
-use super::fields::HTTPS;
 use super::fingerprint::{Digest, Fingerprints, is_open_to_all};
+use super::table::Section;
+use super::validator::{FieldValue, Validator};
 
 /// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
 
-/// A certificate and its key, as they were in their files when these were read.
+/// A valid certificate with its key, as their files contained them when they were read.
 #[derive(Clone)]
 pub struct Https {
     cert: PathBuf,
     key: PathBuf,
-    /// Tells what was in them from what may be in them later.
+    /// The digest of both files.
     digest: Digest,
     key_is_open: bool,
     has_long_rsa_key: bool,
@@ -44,7 +42,7 @@ enum Part {
     Key,
 }
 
-/// What is wrong with one of the files, in words that repeat nothing of what is in it.
+/// A problem of one of the files, which repeats nothing of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableCertificate {
     part: Part,
@@ -52,20 +50,13 @@ pub struct UnusableCertificate {
     why: String,
 }
 
-impl UnusableCertificate {
-    /// The message, with the file by this name.
-    fn naming(&self, file: &str) -> String {
-        format!("the file {file} {}", self.why)
-    }
-}
-
 impl fmt::Display for UnusableCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.naming(&self.path.display().to_string()))
+        write!(f, "the file {} {}", self.path.display(), self.why)
     }
 }
 
-/// Only where it came from: what it holds never prints.
+/// Shows the paths, never the content.
 impl fmt::Debug for Https {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Https({self})")
@@ -87,12 +78,11 @@ impl PartialEq for Https {
 }
 
 impl Https {
-    /// Reads and checks two PEM files: a certificate, with those that it is signed by behind it if
-    /// there are any, and its key.
+    /// Reads and validates two PEM files: a certificate, followed by its chain if there is one, and its key.
     ///
     /// # Errors
     ///
-    /// What is wrong with either, or with both.
+    /// The problems of either or both.
     pub fn load(cert: PathBuf, key: PathBuf) -> Result<Self, Vec<UnusableCertificate>> {
         Self::read(cert, key, &mut Fingerprints::default())
     }
@@ -105,12 +95,12 @@ impl Https {
         let key_is_open = is_open_to_all(&key);
         let (cert_pem, key_pem) = (contents.read(&cert, MAX_PEM_FILE), contents.read(&key, MAX_PEM_FILE));
         let digest = digest([&cert_pem, &key_pem].map(|pem| pem.as_deref().unwrap_or_default()));
-        let unfit = |part, why: String| {
+        let problem = |part, why: String| {
             let path = if part == Part::Cert { &cert } else { &key }.clone();
             UnusableCertificate { part, path, why }
         };
-        let chain = cert_pem.and_then(|pem| chain(&pem)).map_err(|why| unfit(Part::Cert, why));
-        let signing_key = key_pem.and_then(|pem| signing_key(&pem)).map_err(|why| unfit(Part::Key, why));
+        let chain = cert_pem.and_then(|pem| chain(&pem)).map_err(|why| problem(Part::Cert, why));
+        let signing_key = key_pem.and_then(|pem| signing_key(&pem)).map_err(|why| problem(Part::Key, why));
         let (chain, signing_key) = match (chain, signing_key) {
             (Ok(chain), Ok(key)) => (chain, key),
             (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
@@ -121,11 +111,11 @@ impl Https {
         if certified.keys_match().is_err() {
             let why =
                 format!("is not the key of {}; expected that of the first certificate there", cert.display());
-            return Err(vec![unfit(Part::Key, why)]);
+            return Err(vec![problem(Part::Key, why)]);
         }
         let server = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .map_err(|error| vec![unfit(Part::Cert, format!("can't be served: {error}"))])?
+            .map_err(|error| vec![problem(Part::Cert, format!("can't be served: {error}"))])?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         Ok(Self { cert, key, digest, key_is_open, has_long_rsa_key, leaf, server: Arc::new(server) })
@@ -137,7 +127,7 @@ impl Https {
         &self.server
     }
 
-    /// What should be changed about it, though it is served.
+    /// Problems that do not prevent its use.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         self.warnings_by_part().into_iter().map(|(_, warning)| warning).collect()
@@ -150,8 +140,8 @@ impl Https {
         });
         let long = self.has_long_rsa_key.then(|| {
             let key = self.key.display();
-            let told = "is of RSA with more than 2048 bits, which makes each handshake many times slower";
-            (Part::Key, format!("the key {key} {told}; use ECDSA with P-256 instead"))
+            let problem = "is of RSA with more than 2048 bits, which makes each handshake many times slower";
+            (Part::Key, format!("the key {key} {problem}; use ECDSA with P-256 instead"))
         });
         let cert = self.cert.display();
         let out_of_date =
@@ -173,41 +163,30 @@ fn digest(files: [&[u8]; 2]) -> Digest {
 }
 
 /// Reads `http.tls`.
-pub(super) fn read<'f>(reader: &mut Document<'f>, node: Node<'f>) -> Option<Https> {
-    const EXPECTED: &str = "the path of a PEM file, in quotes";
-    let before = reader.count();
-    let fields = reader.fields("tls", node, &HTTPS)?;
-    let [Some(cert), Some(key)] = HTTPS.map(|name| fields.get(name)) else {
-        if reader.count() == before {
-            reader.missing(
-                node,
-                "tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")",
-            );
+pub(super) fn read<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> Option<Https> {
+    let fields = check.structure(Section::Https, "http.tls", value.node)?;
+    check.require("http.tls", value.node, &fields, &|_| false);
+    check.scoped("tls", |check| {
+        let (cert, key) = (fields.get("cert"), fields.get("key"));
+        let [cert_path, key_path] = [cert, key].map(|value| value.and_then(|value| check.text_of(value)));
+        let (cert, key, cert_path, key_path) = (cert?, key?, cert_path?, key_path?);
+        let [cert_file, key_file] =
+            [&cert_path, &key_path].map(|path| check.document.relative(Path::new(path)));
+        let loaded = Https::read(cert_file, key_file, &mut check.document.fingerprints);
+        for (part, warning) in loaded.iter().flat_map(Https::warnings_by_part) {
+            check.warn(if part == Part::Cert { cert } else { key }, &warning);
         }
-        return None;
-    };
-    let cert_path: Option<PathBuf> = reader.value("tls.cert", cert, EXPECTED);
-    let key_path: Option<PathBuf> = reader.value("tls.key", key, EXPECTED);
-    let (cert_path, key_path) = (cert_path?, key_path?);
-    let (cert_file, key_file) = (reader.relative(&cert_path), reader.relative(&key_path));
-    let loaded = Https::read(cert_file, key_file, &mut reader.contents);
-    for (part, warning) in loaded.iter().flat_map(Https::warnings_by_part) {
-        match part {
-            Part::Cert => reader.warn(cert, format!("tls.cert: {warning}")),
-            Part::Key => reader.warn(key, format!("tls.key: {warning}")),
-        }
-    }
-    let told = |unfits: Vec<UnusableCertificate>| {
-        for unfit in unfits {
-            let (field, node, text) = match unfit.part {
-                Part::Cert => ("cert", cert, &cert_path),
-                Part::Key => ("key", key, &key_path),
-            };
-            let message = |file: &str| format!("tls.{field}: {}", unfit.naming(file));
-            reader.problem_with_file(node, (text, &unfit.path), message);
-        }
-    };
-    loaded.map_err(told).ok()
+        let report = |problems: Vec<UnusableCertificate>| {
+            for problem in problems {
+                let (value, text) = match problem.part {
+                    Part::Cert => (cert, &cert_path),
+                    Part::Key => (key, &key_path),
+                };
+                check.problem_with_file(value, (text, &problem.path), "the file", &problem.why);
+            }
+        };
+        loaded.map_err(report).ok()
+    })
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -217,11 +196,11 @@ fn provider() -> Arc<CryptoProvider> {
 /// The certificates of a PEM file, at least one, of which the first can be read.
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    // What the error says repeats what is in the file.
-    let chain = chain.map_err(|_| "is no PEM file")?;
+    // The error itself would repeat the content of the file.
+    let chain = chain.map_err(|_| "is not a PEM file")?;
     let Some(leaf) = chain.first() else {
         return Err(if PrivateKeyDer::from_pem_slice(pem).is_ok() {
-            "holds a key and no certificate; do cert and key stand in each other's place?".into()
+            "holds a key and no certificate; are cert and key swapped?".into()
         } else {
             "holds no certificate; expected -----BEGIN CERTIFICATE-----".into()
         });
@@ -241,20 +220,20 @@ fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
                 "holds an encrypted key; expected it in clear, as openssl pkey -in … -out … writes it"
             }
             pem::Error::NoItemsFound if holds("BEGIN CERTIFICATE") => {
-                "holds a certificate and no key; do cert and key stand in each other's place?"
+                "holds a certificate and no key; are cert and key swapped?"
             }
             pem::Error::NoItemsFound => "holds no key; expected -----BEGIN PRIVATE KEY-----",
-            _ => "is no PEM file",
+            _ => "is not a PEM file",
         }
     })?;
     any_supported_type(&key).map_err(|_| {
-        "holds a key of a kind that is not spoken; expected ECDSA with P-256 or P-384, \
+        "holds a key of a kind that is not supported; expected ECDSA with P-256 or P-384, \
          Ed25519, or RSA of 2048 to 4096 bits"
             .into()
     })
 }
 
-/// Whether a key is of RSA with more than 2048 bits. Its public half tells, which grows with them.
+/// Whether a key is of RSA with more than 2048 bits, by the length of its public half.
 fn is_long_rsa(key: &dyn SigningKey) -> bool {
     /// Bytes of a public key of 2048 bits, as X.509 has it; the next usual length has 422.
     const OF_2048_BITS: usize = 294;
@@ -262,7 +241,7 @@ fn is_long_rsa(key: &dyn SigningKey) -> bool {
         && key.public_key().is_some_and(|public| public.as_ref().len() > OF_2048_BITS + 4)
 }
 
-/// What is wrong with a certificate's dates by this machine's clock.
+/// The problem of a certificate's dates by this machine's clock.
 fn out_of_date(leaf: &CertificateDer) -> Option<String> {
     let date = |time: UnixTime| {
         // To the end of year 9999, the range of the format.
@@ -270,10 +249,10 @@ fn out_of_date(leaf: &CertificateDer) -> Option<String> {
         humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
     };
     let parsed = ParsedCertificate::try_from(leaf).ok()?;
-    // Nobody is trusted here, so this fails in any case; the dates come first.
-    let nobody = RootCertStore::empty();
+    // No authority is trusted here, so this fails in any case, but the dates are checked first.
+    let authorities = RootCertStore::empty();
     let verified =
-        verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], UnixTime::now(), &[]).err()?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &authorities, &[], UnixTime::now(), &[]).err()?;
     let Error::InvalidCertificate(why) = verified else { return None };
     match why {
         CertificateError::ExpiredContext { time, not_after } => {

@@ -6,13 +6,13 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
-    /// How many bits from the left are the network's.
+    /// The length of the network part, in bits.
     prefix: u8,
 }
 
 impl Network {
-    /// Reads an address or CIDR notation. The bits behind the prefix may be anything. IPv4 is not taken as mapped
-    /// IPv6, of which the prefix would be ambiguous.
+    /// Parses an address or CIDR notation. The bits after the prefix are ignored. IPv4-mapped IPv6 is rejected, because its
+    /// prefix would be ambiguous.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
@@ -26,7 +26,7 @@ impl Network {
         Some(Self { address, prefix: prefix.filter(|prefix| *prefix <= longest)? })
     }
 
-    /// Whether an address is in it. IPv4 addresses are not expected as mapped IPv6.
+    /// Whether an address is in the network. IPv4 addresses must not be mapped to IPv6.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (differing, longest) = match (self.address, address) {
@@ -34,7 +34,7 @@ impl Network {
             (IpAddr::V6(ours), IpAddr::V6(other)) => (ours.to_bits() ^ other.to_bits(), 128),
             _ => return false,
         };
-        // All bits are shifted out where the prefix is 0.
+        // With a prefix of 0 all bits are shifted out.
         differing.checked_shr(longest - u32::from(self.prefix)).unwrap_or(0) == 0
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not_taken() {
+    fn other_texts_are_rejected() {
         for text in [
             "",
             "/8",

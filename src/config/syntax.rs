@@ -1,11 +1,12 @@
-//! What is wrong with a text that is no RON, in words for who wrote it. `ron` says what it expected; this adds
-//! which bracket, text or comment is open there and where it begins.
+//! Explains syntax errors: `ron` reports what it expected, and this module adds which bracket, text or comment is open there
+//! and where it begins.
 
 use ron::error::Error;
 
-use super::diagnostic::{is_word, kind, position, quoted};
+use super::diagnostic::position;
+use super::redact::{is_word, kind, quoted};
 
-/// The place of what is wrong, in bytes, and what that is. `offset` is where `ron` met it.
+/// The offset of a syntax error, in bytes, and a message. `offset` is where `ron` found it.
 pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, String) {
     let at = offset + gap(&text[offset..]);
     let open = Open::at(text, at);
@@ -13,8 +14,7 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
         return (comment, "the comment that begins here is not closed; expected */ at its end".into());
     }
     if let Some(long) = open.long_text {
-        let message =
-            "the text that begins here goes on over the end of the line; a quote is missing or too many";
+        let message = "the text that begins here continues on the next line; a quote is missing or too many";
         return (long, message.into());
     }
     let innermost = open.brackets.last().map(|&bracket| {
@@ -27,7 +27,7 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
             Some((_, bracket)) => {
                 format!("the file ends here, and {bracket} is not closed; expected `{closings}`")
             }
-            None => "nothing stands in the file; expected ( sites: { … } )".into(),
+            None => "the file is empty; expected ( sites: { … } )".into(),
         };
         return (text.trim_end().len(), message);
     };
@@ -36,7 +36,7 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
     let found = match found {
         '#' | '/' => return (at, format!("found `{found}`; a comment begins with //")),
         '\'' | '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
-            return (at, format!("found `{found}`; a text stands in straight double quotes: \"…\""));
+            return (at, format!("found `{found}`; a text is written in straight double quotes: \"…\""));
         }
         ')' | ']' | '}' if bracket.is_empty() => {
             return (at, format!("found `{found}`, which closes nothing"));
@@ -46,19 +46,19 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
     };
     let expected = match error {
         Error::ExceededRecursionLimit => {
-            return (at, "too many brackets lie in each other; expected a few".into());
+            return (at, "the brackets are nested too deeply".into());
         }
         Error::InvalidEscape(_) => {
-            return (at, "a backslash stands in this text; expected two for each, or r\"…\"".into());
+            return (at, "this text contains a backslash; expected two for each, or r\"…\"".into());
         }
         Error::InvalidIdentifier(_) | Error::SuggestRawIdentifier(_) => {
             return (at, "a name must be letters, digits and _, beginning with a letter".into());
         }
         Error::ExpectedFloat | Error::ExpectedInteger | Error::InvalidIntegerDigit { .. } => {
-            return (at, "what begins here is no number; a text stands in quotes".into());
+            return (at, "this is not a number; a text is written in quotes".into());
         }
-        Error::TrailingCharacters => "nothing behind the file's one structure, ( … )".into(),
-        Error::ExpectedMapColon => "a colon, and the value behind it".into(),
+        Error::TrailingCharacters => "nothing after the file's one structure, ( … )".into(),
+        Error::ExpectedMapColon => "a colon, and the value after it".into(),
         Error::ExpectedComma => format!("a comma, or {close}"),
         Error::ExpectedIdentifier => format!("a field's name, or {close}"),
         _ => "a value: a text in quotes, a number, true or false, or a bracket".into(),
@@ -66,18 +66,18 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
     (at, format!("found {found}; expected {expected}"))
 }
 
-/// What is open at a place of the text, by where it begins.
+/// The brackets, text or comment that are open at a place of the text, by their offsets.
 #[derive(Default)]
 struct Open {
     /// From the outermost to the innermost.
     brackets: Vec<usize>,
-    /// The first text that goes on over the end of a line: hardly ever is that meant.
+    /// The first text that continues on another line, which is hardly ever intended.
     long_text: Option<usize>,
     comment: Option<usize>,
 }
 
 impl Open {
-    /// Up to a place before which `ron` found nothing wrong, so that each bracket has its like.
+    /// Scans up to a place before which `ron` found no error, so that brackets match.
     fn at(text: &str, place: usize) -> Self {
         let mut open = Self::default();
         let mut at = 0;
@@ -120,7 +120,7 @@ fn closing(text: &str, bracket: usize) -> &'static str {
 }
 
 /// The length of the space and the comments that `rest` begins with.
-fn gap(rest: &str) -> usize {
+pub(super) fn gap(rest: &str) -> usize {
     let mut at = 0;
     loop {
         let space = rest[at..].len() - rest[at..].trim_start().len();
@@ -132,7 +132,7 @@ fn gap(rest: &str) -> usize {
     }
 }
 
-/// The length of the comment that `rest` begins with, which may be no comment; nothing if it is not closed.
+/// The length of the comment that `rest` begins with, or 0; `None` if the comment is not closed.
 fn comment(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));

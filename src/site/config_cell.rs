@@ -37,7 +37,7 @@ impl ConfigCell {
 
     /// Waits until the connection that is there, or is being made, as `known` says is of no use any more.
     pub(super) async fn reconnects(&self, known: &Site) {
-        self.until(|now| matches!(known.change_to(now), Some(Change::Reconnect | Change::Anew))).await;
+        self.until(|now| matches!(known.change_to(now), Some(Change::Reconnect | Change::Restart))).await;
     }
 
     async fn until(&self, holds: impl Fn(&Arc<Site>) -> bool) {

@@ -29,7 +29,7 @@ impl Sites {
     /// Makes the sites at work those of `new`, by what has changed to it. A site that has not is not touched:
     /// neither its task nor its connection nor what is known of it.
     pub async fn apply(&mut self, changes: &Changes<'_>, new: &Config) {
-        let anew = changes.changed.iter().filter(|(_, change)| *change == Change::Anew);
+        let anew = changes.changed.iter().filter(|(_, change)| *change == Change::Restart);
         let anew: Vec<_> = anew.map(|&(site, _)| site).collect();
         let ended = changes.removed.iter().copied().chain(anew.iter().map(|site| site.key.as_str()));
         for key in ended {
@@ -44,7 +44,7 @@ impl Sites {
             self.store.rearrange(|known| arrange(known, changes, new));
         }
         for (site, change) in &changes.changed {
-            if let Some(at_work) = self.at_work.get(&site.key).filter(|_| *change != Change::Anew) {
+            if let Some(at_work) = self.at_work.get(&site.key).filter(|_| *change != Change::Restart) {
                 at_work.reconfigure((*site).clone());
             }
         }
@@ -72,7 +72,7 @@ fn arrange(known: Vec<Arc<SiteState>>, changes: &Changes, new: &Config) -> Vec<A
                 Arc::make_mut(&mut state).reconfigure(initial_state(config));
                 state
             }
-            (_, Some(Change::Anew)) | (None, _) => initial_state(config).into(),
+            (_, Some(Change::Restart)) | (None, _) => initial_state(config).into(),
         }
     };
     new.sites.iter().map(|config| arranged(config)).collect()

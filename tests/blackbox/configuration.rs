@@ -1,6 +1,5 @@
-//! What `check` says of every file in `tests/configuration`, word for word: of the bad ones what stands beside
-//! them in a `.txt`, of the good ones that they are good. An `.env` beside a file is its environment, which is
-//! empty otherwise.
+//! The output of `check` for every file in `tests/configuration`: for a bad file it is in the `.txt` of the same name, and a
+//! good file has no problem. The `.env` of the same name, if there is one, is the environment.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -14,21 +13,21 @@ use phsweb_agent::config;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What stands for every password and token in them.
+/// Every password and token in the files.
 const SECRET: &str = "hunter2";
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configuration").join(name)
 }
 
-/// The names of the files that end so, without their ends.
+/// The names of the files with an extension, without it.
 fn names(folder: &Path, extension: &str) -> BTreeSet<String> {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
     paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_string())).collect()
 }
 
-/// What the program says of a file, in the file's folder.
+/// The output of `check` for a file, run in the file's folder.
 fn check(path: &Path) -> Output {
     let environment = fs::read_to_string(path.with_extension("env")).unwrap_or_default();
     Command::new(binary())
@@ -41,11 +40,11 @@ fn check(path: &Path) -> Output {
 }
 
 #[test]
-fn each_bad_file_is_told_word_for_word() {
+fn each_bad_file_has_the_expected_problems() {
     let folder = folder("bad");
     let files = names(&folder, "ron");
     assert!(files.len() >= 150, "only {}", files.len());
-    assert_eq!(files, names(&folder, "txt"), "each has what is expected beside it");
+    assert_eq!(files, names(&folder, "txt"), "each has a .txt");
     assert!(names(&folder, "env").is_subset(&files));
     let mut wrong = Vec::new();
     for name in files {
@@ -69,13 +68,13 @@ fn each_bad_file_is_told_word_for_word() {
 }
 
 #[test]
-fn each_good_file_is_good() {
+fn each_good_file_has_no_problem() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = folder("good");
     let files = names(&folder, "ron");
     assert!(files.len() >= 12, "only {}", files.len());
     assert!(names(&folder, "env").is_subset(&files));
-    // None of the files that hold secrets is for everybody, and nothing is warned of.
+    // No file with secrets is readable for all, so there are no warnings.
     let private = tempfile::tempdir().unwrap();
     for folder in ["tests/configuration/good", "tests/certificates", ""] {
         fs::create_dir_all(private.path().join(folder)).unwrap();
@@ -102,7 +101,7 @@ fn each_good_file_is_good() {
 }
 
 #[test]
-fn a_warning_is_shown_and_is_no_failure() {
+fn a_warning_is_shown_and_check_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
@@ -124,24 +123,24 @@ fn a_warning_is_shown_and_is_no_failure() {
     assert!(output.stderr.is_empty() && output.status.success());
 }
 
-/// The shipped file, its passwords being such as stand nowhere else.
+/// The shipped file, with passwords that occur nowhere else.
 fn shipped() -> String {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap();
     assert!(text.contains("change-me"));
     text.replace("change-me", SECRET)
 }
 
-/// What is wrong with a file is told with its place, and with no secret. A check that hangs would be seen here.
-fn hold(bytes: &[u8]) -> Result<(), TestCaseError> {
-    // A file that is no UTF-8 goes no further than that.
+/// Each problem has a place and contains no secret.
+fn assert_problems_are_located_and_contain_no_secret(bytes: &[u8]) -> Result<(), TestCaseError> {
+    // A file that is not UTF-8 is rejected before it is parsed.
     let text = String::from_utf8_lossy(bytes);
     let Err(problems) = config::parse(Path::new("sites.ron"), &text, &|_| None) else { return Ok(()) };
     prop_assert!(!problems.all().is_empty());
-    let told = problems.to_string();
-    // One of its letters may be what was changed.
-    prop_assert!(![&SECRET[..4], &SECRET[4..]].iter().any(|half| told.contains(half)), "{}", told);
+    let messages = problems.to_string();
+    // One letter of the secret may be the changed byte.
+    prop_assert!(![&SECRET[..4], &SECRET[4..]].iter().any(|half| messages.contains(half)), "{}", messages);
     let lines = text.lines().count() + 1;
-    // That there are more than are told is nowhere.
+    // The message that there are more problems has no place.
     let more = |problem: &&config::Diagnostic| problem.message().starts_with("there are more problems");
     prop_assert!(problems.all().iter().filter(more).count() <= 1);
     for problem in problems.all().iter().filter(|problem| !more(problem)) {
@@ -165,31 +164,31 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_cut_file_is_told(at in any::<Index>()) {
+    fn a_truncated_file_is_reported(at in any::<Index>()) {
         let shipped = shipped();
-        hold(&shipped.as_bytes()[..at.index(shipped.len())])?;
+        assert_problems_are_located_and_contain_no_secret(&shipped.as_bytes()[..at.index(shipped.len())])?;
     }
 
     #[test]
-    fn a_file_with_two_lines_in_each_others_place_is_told(one in any::<Index>(), other in any::<Index>()) {
+    fn a_file_with_two_lines_swapped_is_reported(one in any::<Index>(), other in any::<Index>()) {
         let shipped = shipped();
         let mut lines: Vec<&str> = shipped.lines().collect();
         let (one, other) = (one.index(lines.len()), other.index(lines.len()));
         lines.swap(one, other);
-        hold(lines.join("\n").as_bytes())?;
+        assert_problems_are_located_and_contain_no_secret(lines.join("\n").as_bytes())?;
     }
 
     #[test]
-    fn a_file_with_another_byte_is_told(at in any::<Index>(), byte in any::<u8>()) {
-        hold(&changed(at, byte))?;
+    fn a_file_with_a_changed_byte_is_reported(at in any::<Index>(), byte in any::<u8>()) {
+        assert_problems_are_located_and_contain_no_secret(&changed(at, byte))?;
     }
 
-    /// Signs are what a file stands on, and few of all bytes.
+    /// Signs matter most, and are few of all bytes.
     #[test]
-    fn a_file_with_another_sign_is_told(
+    fn a_file_with_a_changed_sign_is_reported(
         at in any::<Index>(),
         sign in select(b"()[]{}\",:/*\\#'= \n\t0".to_vec()),
     ) {
-        hold(&changed(at, sign))?;
+        assert_problems_are_located_and_contain_no_secret(&changed(at, sign))?;
     }
 }

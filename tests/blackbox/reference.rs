@@ -1,35 +1,13 @@
-//! The table of every field in docs/configuration.md is what the check takes: no field more or less, each default the one that is
-//! filled in, each range taken to its ends and no further.
+//! The reference of all fields in docs/configuration.md is that of the validator: the same fields, each default the one
+//! that is filled in, each range accepted to its ends and no further, each effect of a change the one that is applied.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use phsweb_agent::config::{self, Config};
+use phsweb_agent::config::{self, Change, Changes, Config, Effect, FieldReference};
 
 use super::markdown::read;
 
-/// A row of the table.
-#[derive(Debug)]
-struct Row {
-    field: String,
-    value: String,
-    default: String,
-}
-
-fn rows() -> Vec<Row> {
-    let document = read("docs/configuration.md");
-    let table = document.split("| field | value | default | meaning |").nth(1).unwrap();
-    let lines = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [field, value, default, meaning] = cells[..] else { panic!("{line}") };
-        assert!(!meaning.is_empty(), "{line}");
-        Row { field: field.replace('`', ""), value: value.into(), default: default.into() }
-    };
-    lines.map(row).collect()
-}
-
-/// A structure of these fields, one of them with another value or, where that is empty, left out.
+/// A structure of these fields, one of them with another value, or left out if that is empty.
 fn structure(fields: &[(&str, &str)], name: &str, value: &str) -> String {
     let mut fields: Vec<(&str, &str)> = fields.iter().copied().filter(|(other, _)| *other != name).collect();
     fields.push((name, value));
@@ -38,20 +16,20 @@ fn structure(fields: &[(&str, &str)], name: &str, value: &str) -> String {
     format!("({})", fields.join(", "))
 }
 
-/// The smallest good file around a field with this value; with an empty one it is left out.
+/// The smallest valid file around a field with this value; if that is empty, the field is left out.
 fn file(field: &str, value: &str) -> String {
     let (part, name) = field.rsplit_once('.').unwrap_or(("", field));
     let of = |this: &str, fields: &[(&str, &str)]| {
         let (name, value) = if part == this { (name, value) } else { ("", "") };
         structure(fields, name, value)
     };
-    let only = |wanted: bool, value: String| if wanted { value } else { String::new() };
+    let only = |is_needed: bool, value: String| if is_needed { value } else { String::new() };
     let metric = of("plugins.*.metrics.*", &[("name", "\"m\""), ("kind", "Rows")]);
     let metrics = only(part == "plugins.*.metrics.*", format!("[{metric}]"));
     let plugin = of("plugins.*", &[("menu", "\"/a\""), ("columns", "[\"b\"]"), ("metrics", &metrics)]);
     let tls = only(part == "http.tls", of("http.tls", &[("cert", "\"c\""), ("key", "\"k\"")]));
     let collect = only(part.starts_with("plugins"), "[\"p\"]".into());
-    let site = of("sites.*", &[("hosts", "[\"h\"]"), ("user", "\"u\""), ("password", "Plain(\"\")")]);
+    let site = of("sites.*", &[("hosts", "[\"h:1\"]"), ("user", "\"u\""), ("password", "Plain(\"\")")]);
     let parts = [
         ("http", &of("http", &[("tls", &tls)])),
         ("defaults", &of("defaults", &[("collect", &collect)])),
@@ -65,45 +43,54 @@ fn parse(text: &str) -> Result<Config, String> {
     config::parse(Path::new("f"), text, &|_| None).map_err(|problems| problems.to_string())
 }
 
-/// Whether a field is told of, at its place or where it is missing.
-fn names(told: &str, field: &str) -> bool {
+/// Whether a problem is about a field, at its place or because it is missing.
+fn names(problem: &str, field: &str) -> bool {
     let name = field.rsplit('.').next().unwrap();
-    let missing =
-        if field.starts_with("http.tls.") { "cert or key is missing" } else { &format!(" no {name};") };
-    told.contains(&format!(".{name}: ")) || told.contains(&format!(": {name}: ")) || told.contains(missing)
+    problem.contains(&format!(".{name}: "))
+        || problem.contains(&format!(": {name}: "))
+        || problem.contains(&format!(" no {name};"))
 }
 
 #[test]
-fn the_fields_are_those_of_the_check() {
-    let rows = rows();
-    let fields: BTreeSet<String> = rows.iter().map(|row| row.field.clone()).collect();
-    assert_eq!(fields.len(), rows.len(), "each stands once");
-    assert_eq!(fields, config::fields().into_iter().collect());
-    // And the check looks into each: none has room for this.
-    for field in &fields {
-        let told = parse(&file(field, "Impossible(0)")).unwrap_err();
-        assert!(names(&told, field), "{field}: {told}");
-        assert!(!told.contains("unknown field"), "{field}: {told}");
+fn the_document_contains_the_reference() {
+    let row = |FieldReference { path, value, default, meaning, .. }: &FieldReference| {
+        format!("| `{path}` | {value} | {default} | {meaning} |\n")
+    };
+    let expected: String = config::reference().iter().map(row).collect();
+    let document = read("docs/configuration.md");
+    let table =
+        document.split("| field | value | default | meaning |\n| --- | --- | --- | --- |\n").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    assert!(table == expected.trim_end(), "expected in docs/configuration.md:\n{expected}");
+}
+
+#[test]
+fn the_validator_reads_each_field() {
+    for FieldReference { path, .. } in config::reference() {
+        // No field accepts this.
+        let problem = parse(&file(&path, "Impossible(0)")).unwrap_err();
+        assert!(names(&problem, &path), "{path}: {problem}");
+        assert!(!problem.contains("unknown field"), "{path}: {problem}");
     }
 }
 
 #[test]
 fn the_defaults_are_those_that_are_filled_in() {
     let mut literal = 0;
-    for row in rows() {
-        let without = parse(&file(&row.field, ""));
-        if row.default == "required" {
-            let told = without.unwrap_err();
-            assert!(names(&told, &row.field), "{}: {told}", row.field);
+    for FieldReference { path, default, .. } in config::reference() {
+        let without = parse(&file(&path, ""));
+        if default == "required" {
+            let problem = without.unwrap_err();
+            assert!(names(&problem, &path), "{path}: {problem}");
             continue;
         }
-        let without = without.unwrap_or_else(|told| panic!("{}: {told}", row.field));
-        let Some(default) = row.default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) else {
+        let without = without.unwrap_or_else(|problem| panic!("{path}: {problem}"));
+        let Some(default) = default.strip_prefix('`').and_then(|rest| rest.strip_suffix('`')) else {
             continue;
         };
         literal += 1;
-        let mut written = vec![row.field.clone()];
-        written.extend(row.field.strip_prefix("defaults.").map(|name| format!("sites.*.{name}")));
+        let mut written = vec![path.clone()];
+        written.extend(path.strip_prefix("defaults.").map(|name| format!("sites.*.{name}")));
         for field in written {
             assert_eq!(parse(&file(&field, default)).as_ref(), Ok(&without), "{field}: {default}");
         }
@@ -111,7 +98,52 @@ fn the_defaults_are_those_that_are_filled_in() {
     assert!(literal >= 15, "only {literal}");
 }
 
-/// A value of a kind and a size, as the table writes it.
+#[test]
+fn the_effects_of_changes_are_those_that_are_applied() {
+    let pin = format!("Pin(\"sha256:{}\")", "0".repeat(64));
+    let old = parse(&file("", "")).unwrap();
+    for FieldReference { path, effect, .. } in config::reference() {
+        let Some(name) = path.strip_prefix("sites.*.").or(path.strip_prefix("defaults.")) else { continue };
+        let value = match name {
+            "refresh" | "connect_timeout" | "query_timeout" => "\"1s\"",
+            "live" => "false",
+            "collect" => "[\"health\"]",
+            "hosts" => "[\"h:1\", \"other\"]",
+            "password" => "Plain(\"other\")",
+            "login" => "Challenge",
+            "codepage" => "\"windows-1251\"",
+            "tls" => &pin,
+            _ => "\"other\"",
+        };
+        let new = parse(&file(&format!("sites.*.{name}"), value)).unwrap();
+        let changes = Changes::between(&old, &new);
+        let [(_, change)] = changes.changed[..] else { panic!("{path}: add a value to this test") };
+        let expected = if effect == Effect::Reconnect { Change::Reconnect } else { Change::InPlace };
+        assert_eq!(change, expected, "{path}");
+    }
+}
+
+#[test]
+fn the_effects_of_changes_are_documented() {
+    let document = read("docs/configuration.md");
+    let changes = |begin: &str| {
+        document.lines().rev().find(|line| line.starts_with(begin)).unwrap().split(" | ").next()
+    };
+    for FieldReference { path, effect, .. } in config::reference() {
+        let is_of_site = path.starts_with("sites.*.") || path.starts_with("defaults.");
+        let row = match effect {
+            Effect::InPlace if is_of_site => "| a site's `name`",
+            Effect::Reconnect => "| a site's `user`",
+            Effect::Rebind => "| `http.listen`",
+            Effect::LogOut => "| `http.view`",
+            Effect::InPlace | Effect::InParts => continue,
+        };
+        let name = if is_of_site { path.rsplit('.').next().unwrap() } else { &path };
+        assert!(changes(row).unwrap().contains(&format!("`{name}`")), "{path}: {row}");
+    }
+}
+
+/// A value of a kind and a size, as the reference names them.
 fn sized(field: &str, kind: &str, size: u64) -> String {
     match kind {
         "number" => size.to_string(),
@@ -129,15 +161,15 @@ fn sized(field: &str, kind: &str, size: u64) -> String {
             let element = |n| format!("\"p{n}\": (menu: \"/a\", columns: [\"b\"])");
             format!("{{{}}}", (0..size).map(element).collect::<Vec<_>>().join(", "))
         }
-        _ => panic!("{field}: what is a {kind}?"),
+        _ => panic!("{field}: unknown kind {kind}"),
     }
 }
 
 #[test]
-fn the_ranges_are_taken_to_their_ends_and_no_further() {
+fn the_ranges_are_accepted_to_their_ends_and_no_further() {
     let mut ranges = 0;
-    for row in rows() {
-        let Some((kind, range)) = row.value.split_once(", ") else { continue };
+    for FieldReference { path, value, .. } in config::reference() {
+        let Some((kind, range)) = value.split_once(", ") else { continue };
         let Some((least, most)) = range.split_once(" to ") else { continue };
         ranges += 1;
         let size = |end: &str| match kind {
@@ -145,16 +177,15 @@ fn the_ranges_are_taken_to_their_ends_and_no_further() {
             _ => end.split(' ').next().unwrap().parse().unwrap(),
         };
         let (least, most) = (size(least), size(most));
-        let ascii = |value: String| {
-            if row.field.ends_with("metrics.*.name") { value.replace('é', "e") } else { value }
-        };
-        let with = |size: u64| parse(&file(&row.field, &ascii(sized(&row.field, kind, size))));
+        let ascii =
+            |value: String| if path.ends_with("metrics.*.name") { value.replace('é', "e") } else { value };
+        let with = |size: u64| parse(&file(&path, &ascii(sized(&path, kind, size))));
         for end in [least, most] {
-            assert!(with(end).is_ok(), "{} of {end}: {:?}", row.field, with(end));
+            assert!(with(end).is_ok(), "{path} of {end}: {:?}", with(end));
         }
         for beyond in least.checked_sub(1).into_iter().chain([most + 1]) {
-            let told = with(beyond).expect_err(&format!("{} of {beyond} is taken", row.field));
-            assert!(names(&told, &row.field), "{}: {told}", row.field);
+            let problem = with(beyond).expect_err(&format!("{path} of {beyond} is accepted"));
+            assert!(names(&problem, &path), "{path}: {problem}");
         }
     }
     assert!(ranges >= 12, "only {ranges}");

@@ -1,4 +1,4 @@
-//! What is taken for a certificate and its key, and what is said of the rest.
+//! Which certificates and keys are accepted, and the messages about others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -24,14 +24,14 @@ fn load(cert: &[u8], key: &[u8]) -> Result<Https, String> {
     fs::write(&cert_path, cert).unwrap();
     fs::write(&key_path, key).unwrap();
     fs::set_permissions(&key_path, fs::Permissions::from_mode(0o600)).unwrap();
-    Https::load(cert_path, key_path).map_err(|unfits| {
-        let told: Vec<String> = unfits.iter().map(UnusableCertificate::to_string).collect();
-        told.join("\n").replace(&format!("{}/", folder.path().display()), "")
+    Https::load(cert_path, key_path).map_err(|problems| {
+        let messages: Vec<String> = problems.iter().map(UnusableCertificate::to_string).collect();
+        messages.join("\n").replace(&format!("{}/", folder.path().display()), "")
     })
 }
 
 #[test]
-fn pairs_of_all_usual_forms_are_taken() {
+fn pairs_of_all_usual_forms_are_accepted() {
     let crlf = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\n', "\r\n").into_bytes();
     for (cert, key) in [
         (pem("page.cert"), pem("page.key")),
@@ -50,7 +50,7 @@ fn pairs_of_all_usual_forms_are_taken() {
 }
 
 #[test]
-fn what_is_wrong_with_a_pair_is_said() {
+fn each_problem_of_a_pair_is_reported() {
     let good = || (pem("page.cert"), pem("page.key"));
     let (cert, key) = good();
     let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
@@ -62,18 +62,18 @@ fn what_is_wrong_with_a_pair_is_said() {
     let no_cert = "the file cert holds no certificate; expected -----BEGIN CERTIFICATE-----";
     let no_key = "the file key holds no key; expected -----BEGIN PRIVATE KEY-----";
     let other = "the file key is not the key of cert; expected that of the first certificate there";
-    for (cert, key, told) in [
+    for (cert, key, message) in [
         (vec![], good().1, no_cert.to_string()),
         (good().0, vec![], no_key.into()),
         (vec![], b"\0\xff".to_vec(), format!("{no_cert}\n{no_key}")),
-        (cut(&cert), good().1, "the file cert is no PEM file".into()),
-        (good().0, cut(&key), "the file key is no PEM file".into()),
+        (cut(&cert), good().1, "the file cert is not a PEM file".into()),
+        (good().0, cut(&key), "the file key is not a PEM file".into()),
         (
             garbled(&cert),
             good().1,
             "the file cert begins with a certificate that can't be read; expected X.509 version 3".into(),
         ),
-        (good().0, garbled(&key), "the file key holds a key of a kind that is not spoken".into()),
+        (good().0, garbled(&key), "the file key holds a key of a kind that is not supported".into()),
         (good().0, pem("p521.key"), "expected ECDSA with P-256 or P-384, Ed25519, or RSA".into()),
         (good().0, pem("encrypted.key"), "the file key holds an encrypted key".into()),
         (good().0, pem("other.key"), other.into()),
@@ -82,15 +82,18 @@ fn what_is_wrong_with_a_pair_is_said() {
         (
             good().1,
             good().0,
-            "the file cert holds a key and no certificate; do cert and key stand in each other's place?\n\
-             the file key holds a certificate and no key; do cert and key stand in each other's place?"
+            "the file cert holds a key and no certificate; are cert and key swapped?\n\
+             the file key holds a certificate and no key; are cert and key swapped?"
                 .into(),
         ),
-        (vec![b'-'; 65_537], good().1, "the file cert is longer than the 65536 bytes".into()),
-        (good().0, vec![b'-'; 65_537], "the file key is longer than the 65536 bytes".into()),
+        (vec![b'-'; 65_537], good().1, "the file cert is longer than the maximum of 65536 bytes".into()),
+        (good().0, vec![b'-'; 65_537], "the file key is longer than the maximum of 65536 bytes".into()),
     ] {
         let error = load(&cert, &key).unwrap_err();
-        assert!(error.contains(&told) && error.lines().count() == told.lines().count(), "{told}: {error}");
+        assert!(
+            error.contains(&message) && error.lines().count() == message.lines().count(),
+            "{message}: {error}"
+        );
         for file in [cert, key] {
             let text = String::from_utf8_lossy(&file);
             let content = text.lines().filter(|line| line.len() > 20 && !line.starts_with('-'));
@@ -103,7 +106,7 @@ fn what_is_wrong_with_a_pair_is_said() {
 }
 
 #[test]
-fn dates_and_an_open_key_are_warned_of() {
+fn dates_and_a_readable_key_cause_warnings() {
     let warnings = |cert: &str| load(&pem(cert), &pem("page.key")).unwrap().warnings().join("\n");
     let ended = warnings("ended.cert");
     assert!(ended.contains("/cert ended at 2021-01-01T00:00:00Z, and it is 2"), "{ended}");
@@ -129,14 +132,14 @@ fn dates_and_an_open_key_are_warned_of() {
 }
 
 #[test]
-fn nothing_of_a_pair_prints() {
+fn debug_output_contains_no_key() {
     let https = load(&pem("page.cert"), &pem("page.key")).unwrap();
     let printed = format!("{https:?}");
     assert!(printed.starts_with("Https(/") && printed.len() < 150, "{printed}");
 }
 
 #[test]
-fn two_are_the_same_by_what_is_in_their_files() {
+fn pairs_are_equal_if_their_files_have_the_same_content() {
     let folder = tempfile::tempdir().unwrap();
     let [cert, key] = ["cert", "key"].map(|name| folder.path().join(name));
     let put = |pair: &str| {

@@ -177,7 +177,7 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
         let made = Command::new("mkfifo").arg(kept.path(name)).status().unwrap();
         assert!(made.success());
         kept.running.signal("HUP");
-        kept.until_wrong("no regular file");
+        kept.until_wrong("not a regular file");
         // It looks again and again.
         let looked = kept.series(look).unwrap();
         until("it has looked again", || (kept.series(look)? > looked).then_some(()));

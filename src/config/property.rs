@@ -1,9 +1,9 @@
-//! What the name of a RouterOS property says of its values.
+//! RouterOS properties and menus that hold secrets or personal data, by their names.
 
 /// Longest name of a property, in characters: the longest of RouterOS has half of it.
 const MAX_PROPERTY: usize = 64;
 
-/// Whether a property could be named so.
+/// Whether a text may be the name of a property.
 pub(super) fn is_property(text: &str) -> bool {
     let is_part = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
     (1..=MAX_PROPERTY).contains(&text.len())
@@ -12,7 +12,7 @@ pub(super) fn is_property(text: &str) -> bool {
         && !text.starts_with('-')
 }
 
-/// Properties that hold secrets in whatever menu, beside those that [`WORDS`] find. The names are those of MikroTik's
+/// Properties that hold secrets in every menu, besides those that [`WORDS`] find. The names are those of MikroTik's
 /// manual: "Router AAA" lists what the policy `sensitive` covers, and the page of each menu has the rest.
 const SECRET: [&str; 32] = [
     // /interface/macsec, /interface/lte.
@@ -79,25 +79,11 @@ const SECRET_IN: [(&str, &str); 13] = [
     ("/zerotier", "identity"),
 ];
 
-/// What a name has in it that tells of a secret, whichever menu and version it is of.
-const WORDS: [&str; 14] = [
-    "credentials",
-    "otp",
-    "passcode",
-    "passphrase",
-    "passphrases",
-    "password",
-    "passwords",
-    "passwd",
-    "psk",
-    "pwd",
-    "secret",
-    "secrets",
-    "token",
-    "tokens",
-];
+/// Words in the names of secrets, in all menus and versions.
+const WORDS: &str = "credentials otp passcode passphrase passphrases password passwords passwd psk pwd secret secrets token \
+    tokens";
 
-/// Settings about passwords, of /ip/ssh and /user/settings, and a number that tells flows apart.
+/// Settings about passwords, of /ip/ssh and /user/settings, and a number that distinguishes flows.
 const HARMLESS: [&str; 4] =
     ["always-allow-password-login", "minimum-password-length", "password-authentication", "gre-key"];
 
@@ -113,93 +99,32 @@ pub(super) fn is_secret(menu: &str, property: &str) -> bool {
     if SECRET.contains(&last) || SECRET_IN.contains(&(menu, &property)) {
         return true;
     }
-    let has = |known: &[&str]| words(&property).any(|word| known.contains(&word.as_str()));
-    // A key of a later version is taken for a secret one; `key-id` and `group-key-update` are none.
+    let has = |known: &str| property.split(SEPARATORS).any(|word| is_listed(word, known));
+    // An unknown key is probably secret; `key-id` and `group-key-update` are not.
     let ends_with = |ends: &[&str]| ends.iter().any(|end| last.ends_with(end));
-    let is_key = ends_with(&["-key", "-keys"]) && !has(&["public"]);
-    (has(&WORDS) || is_key || last.starts_with("on-") || ends_with(&["-script", "-pin", "-puk"]))
+    let is_key = ends_with(&["-key", "-keys"]) && !has("public");
+    (has(WORDS) || is_key || last.starts_with("on-") || ends_with(&["-script", "-pin", "-puk"]))
         && !HARMLESS.contains(&last)
 }
 
-/// Whether its values tell who somebody is, or which device is whose: by the last word of its name. An address, a number
-/// or a key tells one device from another, and a `target` of `/queue/simple` is one.
+/// Whether the values of a property identify a person or a device, by the last word of its name. An address, a number or a
+/// key distinguishes devices, and a `target` of `/queue/simple` is an address.
 pub(super) fn is_personal(menu: &str, property: &str) -> bool {
-    /// What the other end is, or one session, is so whatever the last word.
+    /// The other end of a connection, or a session, does so whatever the last word.
     const BEGINS: [&str; 4] = ["remote", "src", "dst", "session"];
-    const WHO: [&str; 64] = [
-        "account",
-        "address",
-        "addresses",
-        "agent",
-        "bssid",
-        "called",
-        "caller",
-        "client",
-        "comment",
-        "contact",
-        "customer",
-        "device",
-        "email",
-        "fingerprint",
-        "fqdn",
-        "from",
-        "host",
-        "hostname",
-        "hosts",
-        "iccid",
-        "id",
-        "identifier",
-        "identity",
-        "ids",
-        "imei",
-        "imsi",
-        "info",
-        "ip",
-        "key",
-        "latitude",
-        "location",
-        "login",
-        "longitude",
-        "mac",
-        "macs",
-        "message",
-        "mobile",
-        "msisdn",
-        "name",
-        "names",
-        "number",
-        "numbers",
-        "owner",
-        "path",
-        "peer",
-        "person",
-        "phone",
-        "position",
-        "recipient",
-        "referer",
-        "sender",
-        "serial",
-        "station",
-        "subject",
-        "subscriber",
-        "target",
-        "text",
-        "to",
-        "uid",
-        "uri",
-        "url",
-        "user",
-        "username",
-        "who",
-    ];
+    const WHO: &str = "account address addresses agent bssid called caller client comment contact customer device email \
+        fingerprint fqdn from host hostname hosts iccid id identifier identity ids imei imsi info ip key \
+        latitude location login longitude mac macs message mobile msisdn name names number numbers owner \
+        path peer person phone position recipient referer sender serial station subject subscriber target \
+        text to uid uri url user username who";
     let property = property.to_ascii_lowercase();
-    words(&property).last().is_some_and(|word| WHO.contains(&word.as_str()))
+    property.split(SEPARATORS).next_back().is_some_and(|word| is_listed(word, WHO))
         || BEGINS.iter().any(|begin| property.starts_with(begin))
         // `<pppoe-USER>`; those of radios and ARP are the router's own.
         || (property == "interface" && !["/registration-table", "/arp"].iter().any(|end| menu.ends_with(end)))
 }
 
-/// Whether the rows of a menu are about people or their devices: who is there, with what, and what they do.
+/// Whether the rows of a menu are about people or their devices.
 pub(super) fn is_about_people(menu: &str) -> bool {
     /// These menus and all below them.
     const MENUS: [&str; 41] = [
@@ -257,9 +182,11 @@ pub(super) fn is_about_people(menu: &str) -> bool {
         || PARTS.iter().any(|part| menu.contains(part))
 }
 
-/// `mac-address` is of two words.
-fn words(property: &str) -> impl Iterator<Item = String> {
-    property.split(['-', '.', '_']).map(str::to_ascii_lowercase)
+/// `mac-address` consists of two words.
+const SEPARATORS: [char; 3] = ['-', '.', '_'];
+
+fn is_listed(word: &str, list: &str) -> bool {
+    list.split(' ').any(|listed| listed == word)
 }
 
 #[cfg(test)]
@@ -267,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_properties() {
+    fn names_of_properties_are_recognized() {
         for (name, is_one) in [
             ("mac-address", true),
             (".id", true),
@@ -289,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_hold_a_secret() {
+    fn properties_that_may_hold_a_secret_are_recognized() {
         for name in [
             "password",
             "Password",
@@ -360,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_who_somebody_is() {
+    fn properties_that_identify_a_person_are_recognized() {
         for name in [
             "user",
             "name",
@@ -415,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn menus_about_people() {
+    fn menus_about_people_are_recognized() {
         for menu in [
             "/ip/hotspot/active",
             "/ip/hotspot/user",

@@ -1,11 +1,12 @@
-//! The rules of a declared plugin, as a person would break them.
+//! The rules of declared plugins and the messages about violations.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::*;
 use crate::config::{Config, parse};
 
-/// What is well, to be made wrong.
+/// A valid plugin.
 const LEASES: &str = r#""leases": (menu: "/ip/dhcp-server/lease", columns: ["address"])"#;
 
 fn parse_file(plugins: &str, collect: &str) -> Result<Config, String> {
@@ -21,12 +22,12 @@ fn problems(fields: &str) -> Vec<String> {
     problems.lines().filter_map(|line| line.strip_prefix("f:3:")).map(str::to_string).collect()
 }
 
-/// The problem of a plugin that is well but for one field.
+/// The problem of a plugin that is valid except for one field.
 #[track_caller]
 fn problem(field: &str) -> String {
     let name = field.split(':').next().unwrap();
-    let well = [("menu", "menu: \"/a/b-c\""), ("columns", "columns: [\"address\"]")];
-    let others = well.iter().filter(|(well, _)| *well != name).map(|(_, field)| *field);
+    let valid = [("menu", "menu: \"/a/b-c\""), ("columns", "columns: [\"address\"]")];
+    let others = valid.iter().filter(|(valid, _)| *valid != name).map(|(_, field)| *field);
     let fields: Vec<&str> = others.chain([field]).collect();
     let problems = problems(&fields.join(", "));
     assert!(problems.len() < 2, "{field}: {problems:?}");
@@ -87,7 +88,7 @@ fn a_declaration_is_read_with_its_defaults() {
 }
 
 #[test]
-fn defaults_know_what_is_declared_further_down() {
+fn defaults_may_collect_plugins_that_are_declared_later() {
     let with = |collect: &str| {
         let text = format!(
             "(defaults: (collect: [{collect}]),\nsites: {{\"a\": (hosts: [\"r\"], user: \"u\", password: Plain(\"\"))}},\n\
@@ -96,50 +97,56 @@ fn defaults_know_what_is_declared_further_down() {
         parse(Path::new("f"), &text, &|_| None).map_err(|problems| problems.to_string())
     };
     assert_eq!(declared(&with("\"leases\"").unwrap()).len(), 1);
-    let told = with("\"lease\"").unwrap_err();
+    let message = with("\"lease\"").unwrap_err();
     assert!(
-        told.starts_with("f:1:23: defaults.collect: no plugin is named \"lease\"; did you mean `leases`?"),
-        "{told}"
+        message.starts_with("f:1:23: defaults.collect: no plugin is named \"lease\"; did you mean `leases`?"),
+        "{message}"
     );
-    let told = with("\"wireguard-peers\"").unwrap_err();
-    assert!(told.contains("expected one of hotspot, resource, health, leases"), "{told}");
-    let told = with("\"leases\", \"leases\"").unwrap_err();
-    assert!(told.starts_with("f:1:33: defaults.collect: \"leases\" stands twice"), "{told}");
+    let message = with("\"wireguard-peers\"").unwrap_err();
+    assert!(message.contains("expected one of hotspot, resource, health, leases"), "{message}");
+    let message = with("\"leases\", \"leases\"").unwrap_err();
+    assert!(message.starts_with("f:1:33: defaults.collect: \"leases\" is repeated"), "{message}");
 }
 
 #[test]
-fn names_are_those_of_keys_and_stand_once() {
+fn names_are_like_keys_and_unique() {
     let at = |name: &str| parse_file(&LEASES.replace("leases", name), "\"health\"").unwrap_err();
     for name in ["", "a b", "a/b", "é", &"a".repeat(41)] {
-        let told = at(name);
+        let message = at(name);
         let found = if name.len() > 40 { "a text of 41 characters".into() } else { format!("{name:?}") };
-        assert!(told.starts_with(&format!("f:3:1: plugin: found {found}; ")), "{told}");
-        assert!(told.contains("expected letters, digits, - and _, up to 40 of them, in quotes"), "{told}");
+        assert!(message.starts_with(&format!("f:3:1: plugin: found {found}; ")), "{message}");
+        assert!(
+            message.contains("expected letters, digits, - and _, up to 40 of them, in quotes"),
+            "{message}"
+        );
     }
     assert!(parse_file(&LEASES.replace("leases", &"a".repeat(40)), "\"health\"").is_ok());
     assert!(at("hotspot").starts_with("f:3:1: the plugin \"hotspot\" is built in; expected another name"));
-    let told = parse_file(&format!("{LEASES},\n{LEASES}"), "\"leases\"").unwrap_err();
-    assert!(told.starts_with("f:4:1: the plugin \"leases\" stands twice; expected each name once"), "{told}");
+    let message = parse_file(&format!("{LEASES},\n{LEASES}"), "\"leases\"").unwrap_err();
+    assert!(
+        message.starts_with("f:4:1: the plugin \"leases\" is repeated; expected each name once"),
+        "{message}"
+    );
     let many = |count: usize| {
         let plugins: Vec<String> = (0..count).map(|n| LEASES.replace("leases", &format!("p{n}"))).collect();
         parse_file(&plugins.join(",\n"), "\"health\"")
     };
     assert!(many(64).is_ok());
-    let told = many(65).unwrap_err();
-    assert!(told.starts_with("f:67:1: plugins: found 65; expected up to 64"), "{told}");
+    let message = many(65).unwrap_err();
+    assert!(message.starts_with("f:67:1: plugins: found 65; expected up to 64"), "{message}");
 }
 
 #[test]
-fn one_that_is_wrong_is_no_unknown_name_too() {
-    let told = parse_file("\"leases\": (menu: 5, columns: [\"a\"])", "\"leases\"").unwrap_err();
-    assert_eq!(told.lines().filter(|line| line.starts_with("f:")).count(), 1, "{told}");
+fn an_invalid_plugin_is_not_reported_as_unknown() {
+    let message = parse_file("\"leases\": (menu: 5, columns: [\"a\"])", "\"leases\"").unwrap_err();
+    assert_eq!(message.lines().filter(|line| line.starts_with("f:")).count(), 1, "{message}");
 }
 
 #[test]
-fn every_problem_of_a_plugin_comes_at_once_with_its_place() {
-    let told = problems("menue: \"/a\", colums: [], query: 5, metrics: [(nam: \"a\", kind: Row)]");
+fn all_problems_of_a_plugin_are_reported_at_once() {
+    let message = problems("menue: \"/a\", colums: [], query: 5, metrics: [(nam: \"a\", kind: Row)]");
     assert_eq!(
-        told,
+        message,
         [
             "7: unknown field `menue` in the plugin \"p\"; did you mean `menu`?",
             "20: unknown field `colums` in the plugin \"p\"; did you mean `columns`?",
@@ -151,10 +158,10 @@ fn every_problem_of_a_plugin_comes_at_once_with_its_place() {
 }
 
 #[test]
-fn what_a_plugin_lacks_names_the_plugin() {
-    let told = problems("metrics: [()]");
+fn a_missing_field_names_the_plugin() {
+    let message = problems("metrics: [()]");
     assert_eq!(
-        told,
+        message,
         [
             "6: the plugin \"p\" has no menu; expected menu: \"/ip/dhcp-server/lease\"",
             "6: the plugin \"p\" has no columns; expected columns: [\"address\", \"mac-address\"]",
@@ -166,7 +173,7 @@ fn what_a_plugin_lacks_names_the_plugin() {
 
 #[test]
 fn a_menu_is_a_path() {
-    for (menu, told) in [
+    for (menu, message) in [
         ("/a/b-c", ""),
         ("/interface/6to4", ""),
         ("ip/hotspot", "found \"ip/hotspot\"; expected \"/ip/hotspot\""),
@@ -179,9 +186,9 @@ fn a_menu_is_a_path() {
         ("/a=b", "found a text; expected a menu's path"),
         ("/é", "found \"/é\"; expected a menu's path"),
     ] {
-        let expected = if told.is_empty() { String::new() } else { format!("menu: {told}") };
+        let expected = if message.is_empty() { String::new() } else { format!("menu: {message}") };
         assert!(problem(&format!("menu: {menu:?}")).starts_with(&expected), "{menu}");
-        assert_eq!(problem(&format!("menu: {menu:?}")).is_empty(), told.is_empty(), "{menu}");
+        assert_eq!(problem(&format!("menu: {menu:?}")).is_empty(), message.is_empty(), "{menu}");
     }
     assert!(problem(&format!("menu: \"/{}\"", "a".repeat(100))).starts_with("menu: found"));
 }
@@ -192,7 +199,7 @@ fn each_field_has_its_range() {
         (0..count).map(|n| format!("{:?}", of(n))).collect::<Vec<_>>().join(", ")
     };
     let word = |length: usize| format!("query: [\"{}\"]", "a".repeat(length));
-    for (field, told) in [
+    for (field, message) in [
         ("title: \"\"".to_string(), "title: found \"\"; expected a text of 1 to 100 characters"),
         (format!("title: \"{}\"", "é".repeat(100)), ""),
         (format!("title: \"{}\"", "é".repeat(101)), "title: found"),
@@ -200,11 +207,11 @@ fn each_field_has_its_range() {
         ("columns: []".into(), "columns: found []; expected at least one property"),
         (
             "columns: \"address\"".into(),
-            "columns: found a text; expected a list in square brackets of properties",
+            "columns: found a text; expected a list in square brackets of at least one property",
         ),
         ("columns: [5]".into(), "columns: found 5; expected a property as RouterOS names it"),
         ("columns: [\"mac address\"]".into(), "columns: found \"mac address\"; expected a property"),
-        ("columns: [\"a\", \"b\", \"a\"]".into(), "columns: \"a\" stands twice; expected it once"),
+        ("columns: [\"a\", \"b\", \"a\"]".into(), "columns: \"a\" is repeated; expected it once"),
         ("columns: [\"password\"]".into(), "columns: \"password\" may hold a secret, and would be shown"),
         (format!("columns: [{}]", list(32, |n| format!("c{n}"))), ""),
         (format!("columns: [{}]", list(33, |n| format!("c{n}"))), "columns: found 33; expected up to 32"),
@@ -231,7 +238,7 @@ fn each_field_has_its_range() {
         ),
     ] {
         let found = problem(&field);
-        assert!(found.starts_with(told) && found.is_empty() == told.is_empty(), "{field}: {found:?}");
+        assert!(found.starts_with(message) && found.is_empty() == message.is_empty(), "{field}: {found:?}");
     }
     let metrics = |count: usize| {
         let metrics: Vec<String> = (0..count).map(|n| format!("(name: \"m{n}\", kind: Rows)")).collect();
@@ -244,8 +251,8 @@ fn each_field_has_its_range() {
 }
 
 #[test]
-fn a_metric_has_a_name_of_its_own_and_labels_that_are_its_own() {
-    for (private, metric, told) in [
+fn names_and_labels_of_metrics_are_valid_and_unique() {
+    for (private, metric, message) in [
         (false, "name: \"_a1\", kind: Rows", ""),
         (false, "name: \"1a\", kind: Rows", "name: found \"1a\"; expected letters, digits and _"),
         (false, "name: \"a:b\", kind: Rows", "name: found \"a:b\"; expected letters, digits and _"),
@@ -279,12 +286,12 @@ fn a_metric_has_a_name_of_its_own_and_labels_that_are_its_own() {
         (
             true,
             "name: \"a\", kind: Rows, labels: [\"mac-address\"]",
-            "labels: \"mac-address\" tells who somebody is",
+            "labels: \"mac-address\" identifies a person",
         ),
         (
             true,
             "name: \"a\", kind: Rows, labels: [\"active-address\"]",
-            "labels: \"active-address\" tells who",
+            "labels: \"active-address\" identifies",
         ),
         (
             false,
@@ -294,21 +301,24 @@ fn a_metric_has_a_name_of_its_own_and_labels_that_are_its_own() {
         (
             false,
             "name: \"a\", kind: Rows), (name: \"a\", kind: Gauge(\"b\")",
-            "name: the metric \"a\" stands twice in the file; expected each name once",
+            "name: the metric \"a\" is repeated in the file; expected each name once",
         ),
     ] {
-        // `private` stands behind: what it says counts all the same.
+        // `private` comes last, and applies to the metrics before it.
         let found =
             problems(&format!("menu: \"/a\", columns: [\"b\"], metrics: [({metric})], private: {private}"));
         let found: Vec<&str> =
             found.iter().map(|line| line.split_once(": plugins.p.metrics.").unwrap().1).collect();
-        assert_eq!(found.is_empty(), told.is_empty(), "{metric}: {found:?}");
-        assert!(found.len() < 2 && found.iter().all(|found| found.starts_with(told)), "{metric}: {found:?}");
+        assert_eq!(found.is_empty(), message.is_empty(), "{metric}: {found:?}");
+        assert!(
+            found.len() < 2 && found.iter().all(|found| found.starts_with(message)),
+            "{metric}: {found:?}"
+        );
     }
     let long = |length: usize| problem(&format!("metrics: [(name: \"{}\", kind: Rows)]", "a".repeat(length)));
     assert!(long(100).is_empty() && long(101).starts_with("metrics.name: found"));
     let metric =
         |name: &str| LEASES.replace("leases", name).replace("])", "], metrics: [(name: \"m\", kind: Rows)])");
-    let told = parse_file(&format!("{},\n{}", metric("a"), metric("b")), "\"a\"").unwrap_err();
-    assert!(told.starts_with("f:4:"), "not even in two plugins: {told}");
+    let message = parse_file(&format!("{},\n{}", metric("a"), metric("b")), "\"a\"").unwrap_err();
+    assert!(message.starts_with("f:4:"), "not even in two plugins: {message}");
 }

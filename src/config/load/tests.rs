@@ -1,8 +1,9 @@
-//! The rules of the file, as a person would break them.
+//! The rules of the file and the messages about violations.
 
 use std::time::Duration;
 
 use super::*;
+use crate::config::{API_PORT, API_TLS_PORT, Host, Secret};
 use crate::net::tls::Tls;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::LoginMethod;
@@ -18,11 +19,11 @@ const AWKA: &str =
     r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "api-user", password: Plain("hunter2"))})"#;
 
 fn names(site: &Site) -> Vec<&str> {
-    site.plugins.iter().map(crate::plugin::Plugin::name).collect()
+    site.plugins.iter().map(|plugin| plugin.name()).collect()
 }
 
 #[test]
-fn defaults_fill_in_what_is_left_out() {
+fn fields_left_out_have_their_defaults() {
     let config = parse_with(AWKA, &[]).unwrap();
     assert_eq!(config.http, Http::default());
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
@@ -39,7 +40,7 @@ fn defaults_fill_in_what_is_left_out() {
 }
 
 #[test]
-fn a_site_stands_over_defaults_and_the_environment_over_both() {
+fn a_site_overrides_defaults_and_the_environment_overrides_both() {
     let text = r#"
             // A comment first.
             (
@@ -77,7 +78,7 @@ fn a_site_stands_over_defaults_and_the_environment_over_both() {
 }
 
 #[test]
-fn every_problem_comes_at_once_with_its_place() {
+fn all_problems_are_reported_at_once_with_their_places() {
     let text = r#"(
     http: (listn: "127.0.0.1:8080", admin: Token(Env("NOT_SET")), max_connections: 3),
     defaults: (refresh: "30x", collect: ["hotspt"], user: "api"),
@@ -97,7 +98,7 @@ sites.ron:3:42: defaults.collect: no plugin is named \"hotspt\"; did you mean `h
 sites.ron:5:26: sites.awka.hosts: found \"10.0.1.1:x\"; expected a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\"
 sites.ron:5:51: sites.awka.password: the environment variable GONE is not set
 sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s to 1day, such as \"10s\"
-sites.ron:6:9: the site \"awka\" stands twice; expected each key once
+sites.ron:6:9: the site \"awka\" is repeated; expected each key once
 sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
 sites.ron:6:39: sites.awka.password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
 sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, user, refresh, connect_timeout, query_timeout, live, collect
@@ -123,14 +124,14 @@ sites.ron:6:63: sites.awka.name: found \"\"; expected a text of 1 to 100 charact
 }
 
 #[test]
-fn a_file_that_is_not_ron_says_where() {
+fn invalid_ron_is_reported_with_its_place() {
     for (text, place) in [
         ("", "sites.ron:1:1: not RON"),
         ("(\n  sites: {\n", "sites.ron:2:11: not RON"),
         ("(sites: {\"a\": (hosts: [\"é\" \"b\"])})", "sites.ron:1:28: not RON"),
         ("(sites: {}) trailing", "sites.ron:1:13: not RON"),
         ("5", "sites.ron:1:1: the file: found a number; expected a structure"),
-        ("()", "sites.ron:1:1: sites: missing"),
+        ("()", "sites.ron:1:1: the file has no sites"),
     ] {
         let problems = parse_with(text, &[]).unwrap_err();
         assert!(problems.starts_with(place), "{text:?}: {problems}");
@@ -138,7 +139,7 @@ fn a_file_that_is_not_ron_says_where() {
 }
 
 #[test]
-fn no_more_problems_are_told_than_can_be_read() {
+fn at_most_100_problems_are_reported() {
     let with = |count: usize| {
         let collect = vec!["\"leases\""; count].join(",");
         let text = format!("(sites: {{}}, defaults: (collect: [{collect}]))");
@@ -148,13 +149,13 @@ fn no_more_problems_are_told_than_can_be_read() {
     let many = with(5_000);
     assert_eq!(many.all().len(), 101);
     let last = &many.all()[100];
-    assert_eq!(last.to_string(), "sites.ron: there are more problems than the 100 told; mend these first");
+    assert_eq!(last.to_string(), "sites.ron: there are more problems than the 100 reported; fix these first");
     let longest = many.to_string().lines().map(|line| line.chars().count()).max();
     assert!(longest.unwrap() < 200, "a line of the file may be all of it");
 }
 
 #[test]
-fn the_place_of_a_problem_is_marked() {
+fn a_caret_marks_the_place_of_a_problem() {
     let problems = parse_with(
         "(\n\tsites: {\n\t\t\"a b\": (hosts: [\"r\"], user: \"u\",\n\n\n password: Plain(\"\")),\n\t},\n)",
         &[],
@@ -166,7 +167,7 @@ fn the_place_of_a_problem_is_marked() {
 }
 
 #[test]
-fn secrets_come_from_files_beside_the_configuration() {
+fn secret_files_are_relative_to_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("secret"), "hunter2\n").unwrap();
     let text = AWKA.replace("Plain(\"hunter2\")", "File(\"secret\")");
@@ -186,7 +187,7 @@ fn secrets_come_from_files_beside_the_configuration() {
 
 /// As a re-read may find it while it is written.
 #[test]
-fn no_half_of_a_file_is_taken_or_shows_half_of_a_secret() {
+fn a_truncated_file_is_rejected_and_shows_no_part_of_a_secret() {
     let text = r#"(
         http: (admin: Token(Plain("hunter2-admin")), view: Token(
             Plain("hunter2-view"))),
@@ -201,7 +202,7 @@ fn no_half_of_a_file_is_taken_or_shows_half_of_a_secret() {
 }
 
 #[test]
-fn no_secret_is_shown() {
+fn no_diagnostic_repeats_a_secret() {
     let config = parse_with(AWKA, &[]).unwrap();
     assert!(!format!("{config:?}").contains("hunter2"));
     for broken in ["Plain(hunter2)", "Plan(\"hunter2\")", "\"hunter2\"", "Plain(\"hunter2\", 1)"] {
@@ -215,25 +216,25 @@ fn no_secret_is_shown() {
         assert!(!problems.contains("hunter2"), "{problems}");
     }
     let problems = parse_with(&AWKA.replace("Plain(\"hunter2\")", "Env(\"hunter2!\")"), &[]).unwrap_err();
-    assert!(problems.contains("no name of a variable") && !problems.contains("hunter2"), "{problems}");
+    assert!(problems.contains("not the name of a variable") && !problems.contains("hunter2"), "{problems}");
     let empty = AWKA.replace("(sites", "(http: (admin: Token(Plain(\"\"))), sites");
     assert!(parse_with(&empty, &[]).unwrap_err().contains("the token is empty"));
 }
 
 #[test]
-fn an_error_of_rons_own_repeats_no_name() {
+fn errors_of_ron_repeat_no_name() {
     let problems = parse_with("(sites: {}, hunter2-x: 5)", &[]).unwrap_err();
     assert!(problems.contains("not RON") && !problems.contains("hunter2"), "{problems}");
 }
 
 #[test]
-fn a_field_that_is_wrong_is_not_missing_too() {
+fn an_invalid_field_is_not_reported_as_missing() {
     let problems = parse_with(&AWKA.replace("\"api-user\"", "5"), &[]).unwrap_err();
     assert!(problems.contains("user: found 5") && !problems.contains("missing"), "{problems}");
 }
 
 #[test]
-fn an_override_that_is_wrong_names_its_variable() {
+fn an_invalid_override_names_its_variable() {
     for (variable, value, expected) in [
         ("MIKROTIK_AWKA_PORT", "0", "MIKROTIK_AWKA_PORT: found \"0\"; expected a port"),
         ("MIKROTIK_AWKA_HOST", "a b", "MIKROTIK_AWKA_HOST: found \"a b\"; expected a host"),
@@ -249,7 +250,7 @@ fn an_override_that_is_wrong_names_its_variable() {
 }
 
 #[test]
-fn a_token_can_be_sent() {
+fn tokens_that_cannot_be_sent_are_rejected() {
     for (token, good) in
         [("s3cret-~/+=", true), ("", false), ("two words", false), (" t", false), ("tö", false)]
     {
@@ -261,29 +262,29 @@ fn a_token_can_be_sent() {
 }
 
 #[test]
-fn a_variable_set_to_nothing_overrides_nothing() {
+fn an_empty_variable_overrides_nothing() {
     let variables = [("MIKROTIK_AWKA_PASSWORD", ""), ("MIKROTIK_AWKA_USER", ""), ("MIKROTIK_AWKA_HOST", "")];
     let config = parse_with(AWKA, &variables).unwrap();
     assert_eq!((config.sites[0].password.expose(), config.sites[0].user.as_str()), ("hunter2", "api-user"));
 }
 
 #[test]
-fn a_variable_for_two_sites_is_a_problem() {
+fn a_variable_that_applies_to_two_sites_is_rejected() {
     let site = r#"(hosts: ["r"], user: "u", password: Plain(""))"#;
     let text = format!("(sites: {{\"a-b\": {site}, \"a_b\": {site}}})");
     assert!(parse_with(&text, &[]).is_ok());
     let problems = parse_with(&text, &[("MIKROTIK_A_B_HOST", "h")]).unwrap_err();
-    assert!(problems.starts_with("MIKROTIK_A_B_HOST: stands for both sites"), "{problems}");
+    assert!(problems.starts_with("MIKROTIK_A_B_HOST: applies to both sites"), "{problems}");
     assert!(parse_with(&text, &[("MIKROTIK_A_B_PORT", "tcp://10.96.0.7:8728")]).is_ok(), "set by Kubernetes");
 }
 
 #[test]
-fn a_mark_before_and_a_comment_at_the_end_are_no_problem() {
+fn a_byte_order_mark_and_a_comment_at_the_end_are_accepted() {
     assert!(parse_with(&format!("\u{feff}{AWKA} // the end"), &[]).is_ok());
 }
 
 #[test]
-fn a_password_that_the_environment_overrides_is_checked_all_the_same() {
+fn a_password_is_validated_although_the_environment_overrides_it() {
     let variables = [("MIKROTIK_AWKA_PASSWORD", "from-outside")];
     let wrong = AWKA.replace("Plain(\"hunter2\")", "\"hunter2\"");
     let problems = parse_with(&wrong, &variables).unwrap_err();
@@ -293,7 +294,7 @@ fn a_password_that_the_environment_overrides_is_checked_all_the_same() {
 }
 
 #[test]
-fn what_a_site_lacks_names_the_site() {
+fn a_missing_field_names_the_site() {
     let problems = parse_with("(sites: {\"eko\": ()})", &[]).unwrap_err();
     for lacking in ["hosts", "user", "password"] {
         assert!(problems.contains(&format!("the site \"eko\" has no {lacking}")), "{problems}");
@@ -301,7 +302,7 @@ fn what_a_site_lacks_names_the_site() {
 }
 
 #[test]
-fn tls_is_off_pinned_or_by_a_ca() {
+fn tls_is_off_or_pinned_or_uses_a_ca() {
     let pin = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let with = |tls: &str| {
         parse_with(
@@ -337,12 +338,12 @@ fn tls_is_off_pinned_or_by_a_ca() {
     );
     for count in [1, 3] {
         let problems = hosts(count, &list).unwrap_err();
-        let told = format!(
+        let expected = format!(
             "sites.a.tls: found 2 fingerprints for {count} of hosts; expected one for each, in their order"
         );
-        assert!(problems.contains(&told), "{problems}");
+        assert!(problems.contains(&expected), "{problems}");
     }
-    for (tls, told) in [
+    for (tls, expected) in [
         ("Pin([])", "tls: found Pin(…) of another form; expected Off, Pin(\"sha256:…\") with"),
         ("Pin([5])", "tls: found Pin(…) of another form; expected Off, Pin(\"sha256:…\") with"),
         (
@@ -353,12 +354,12 @@ fn tls_is_off_pinned_or_by_a_ca() {
         ("Ca(\"no-such.pem\")", "tls: the Ca file no-such.pem can't be read"),
     ] {
         let problems = with(tls).unwrap_err();
-        assert!(problems.contains(told), "{tls}: {problems}");
+        assert!(problems.contains(expected), "{tls}: {problems}");
     }
 }
 
 #[test]
-fn the_pages_certificate_lies_beside_the_file() {
+fn certificate_paths_are_relative_to_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     for name in ["page.cert.pem", "page.key.pem", "other.key.pem"] {
@@ -374,19 +375,20 @@ fn the_pages_certificate_lies_beside_the_file() {
     assert!(config.http.tls.is_some());
     let elsewhere = format!("(cert: {:?}, key: \"page.key.pem\")", kept.join("page.cert.pem"));
     assert_ne!(with(&elsewhere).unwrap().http.tls, config.http.tls);
-    let missing = "1:14: http.tls: cert or key is missing; expected (cert: \"cert.pem\", key: \"key.pem\")";
-    for (tls, told) in [
+    let no_cert = "1:14: http.tls has no cert; expected cert: \"cert.pem\"";
+    let no_key = "1:14: http.tls has no key; expected key: \"key.pem\"";
+    for (tls, expected) in [
         ("5", &["1:14: http.tls: found a number; expected a structure"][..]),
         ("\"page.cert.pem\"", &["1:14: http.tls: found a text; expected a structure"]),
-        ("()", &[missing]),
-        ("(cert: \"page.cert.pem\")", &[missing]),
-        ("(cert: \"c\", kye: \"k\")", &["1:26: unknown field `kye` in tls; did you mean `key`?"]),
+        ("()", &[no_cert, no_key]),
+        ("(cert: \"page.cert.pem\")", &[no_key]),
+        ("(cert: \"c\", kye: \"k\")", &["1:26: unknown field `kye` in http.tls; did you mean `key`?"]),
         (
             "(cert: \"c\", key: \"\", ca: \"a\")",
             &[
                 "1:21: http.tls.cert: the file … can't",
                 "1:31: http.tls.key: the file  can't",
-                "1:35: unknown field `ca` in tls;",
+                "1:35: unknown field `ca` in http.tls;",
             ],
         ),
         (
@@ -407,15 +409,15 @@ fn the_pages_certificate_lies_beside_the_file() {
     ] {
         let problems = with(tls).unwrap_err();
         let heads: Vec<_> = problems.lines().filter_map(|line| line.strip_prefix("sites.ron:")).collect();
-        let as_told =
-            heads.len() == told.len() && heads.iter().zip(told).all(|(head, told)| head.starts_with(told));
-        assert!(as_told, "{tls}: {told:?}: {problems}");
+        let is_expected = heads.len() == expected.len()
+            && heads.iter().zip(expected).all(|(head, expected)| head.starts_with(expected));
+        assert!(is_expected, "{tls}: {expected:?}: {problems}");
     }
 }
 
 #[test]
-fn names_that_are_hardly_secrets() {
-    use super::diagnostic::{is_path_like, is_variable_like};
+fn names_of_variables_and_files_are_distinguished_from_secrets() {
+    use crate::config::redact::{is_path_like, is_variable_like};
     for (text, is_one) in [
         ("PHSWEB_ADMIN_TOKEN", true),
         ("OLD", true),
@@ -453,7 +455,7 @@ fn names_that_are_hardly_secrets() {
 }
 
 #[test]
-fn a_path_that_may_be_a_secret_is_not_in_the_line_either() {
+fn a_path_that_may_be_a_secret_is_not_in_the_excerpt() {
     for field in ["tls: Ca(\"hunter2\")", "tls: Ca(\n\"hunter2\")", "password: File(\"hunter2\")"] {
         let text = format!("(sites: {{\"a\": (hosts: [\"r\"], user: \"u\",\n{field})}})");
         let problems = parse_with(&text, &[]).unwrap_err();

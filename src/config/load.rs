@@ -1,0 +1,168 @@
+//! Loads `sites.ron`: the whole file is accepted, or all of its problems are returned.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::diagnostic::Diagnostic;
+use super::document::Document;
+use super::environment::Environment;
+use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
+use super::http::{self, Http, TOKEN_IN_CLEAR};
+use super::plugin;
+use super::site::{self, Site};
+use super::table::Section;
+use super::validator::{Fields, Validator};
+
+/// Longest file taken, in bytes: a thousand sites take a quarter of it.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// A valid `sites.ron`, with defaults filled in and secrets fetched.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Config {
+    /// How the agent itself is reached.
+    pub http: Http,
+    /// The sites, in the file's order.
+    pub sites: Vec<Arc<Site>>,
+    /// What is accepted but should be changed, in the file's order.
+    pub warnings: Vec<Diagnostic>,
+}
+
+impl Config {
+    /// Serves the page at another address than the file says.
+    pub fn listen_at(&mut self, listen: SocketAddr) {
+        self.http.listen = listen;
+        let warned = self.warnings.iter().position(|warning| warning.message().ends_with(TOKEN_IN_CLEAR));
+        match (self.http.sends_token_in_clear(), warned) {
+            (true, None) => {
+                let message = format!("http.admin: {TOKEN_IN_CLEAR}");
+                self.warnings.push(Diagnostic::elsewhere("--listen", message).warning());
+            }
+            (false, Some(at)) => drop(self.warnings.remove(at)),
+            _ => {}
+        }
+    }
+}
+
+/// Every problem of a configuration, in the file's order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnostics {
+    all: Vec<Diagnostic>,
+    http: Option<Box<Http>>,
+}
+
+impl Diagnostics {
+    /// Each of them.
+    #[must_use]
+    pub fn all(&self) -> &[Diagnostic] {
+        &self.all
+    }
+
+    /// The section `http`, or its defaults, if none of the problems concerns it: its tokens and address apply even though
+    /// the rest is rejected.
+    #[must_use]
+    pub fn http(&self) -> Option<&Http> {
+        self.http.as_deref()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(problem: Diagnostic) -> Self {
+        Self { all: vec![problem], http: None }
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, problem) in self.all.iter().enumerate() {
+            write!(f, "{}{problem}", if at > 0 { "\n" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+/// Reads and validates a file.
+///
+/// # Errors
+///
+/// All problems of the file, and of the secrets and variables that it names.
+pub fn load(path: &Path, environment: Environment) -> Result<Config, Diagnostics> {
+    load_with_fingerprints(path, environment, true).0
+}
+
+/// Validates the text of the file at `path`.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config, Diagnostics> {
+    parse_with_fingerprints(path, text, environment, Fingerprints::default()).0
+}
+
+/// The same as [`load`], with the fingerprints of all files that were read. `may_be_pipe`: waiting for what comes out of a
+/// pipe is acceptable, because a person named the file just now.
+pub(super) fn load_with_fingerprints(
+    path: &Path,
+    environment: Environment,
+    may_be_pipe: bool,
+) -> (Result<Config, Diagnostics>, Fingerprints) {
+    let mut fingerprints = Fingerprints::default();
+    let bytes = if may_be_pipe && is_pipe(path) {
+        read_pipe(path, MAX_FILE)
+    } else {
+        fingerprints.read(path, MAX_FILE)
+    };
+    let problem = match bytes.map(String::from_utf8) {
+        Ok(Ok(text)) => return parse_with_fingerprints(path, &text, environment, fingerprints),
+        Ok(Err(error)) => Diagnostic::not_text(path, &error),
+        Err(message) => Diagnostic::elsewhere(path.display().to_string(), message),
+    };
+    (Err(problem.into()), fingerprints)
+}
+
+fn parse_with_fingerprints(
+    path: &Path,
+    text: &str,
+    environment: Environment,
+    fingerprints: Fingerprints,
+) -> (Result<Config, Diagnostics>, Fingerprints) {
+    // Some editors begin a file with a byte order mark, and some don't end its last line.
+    let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
+    let mut check = Validator::new(Document::new(path, &text, fingerprints), environment);
+    let mut http = None;
+    let config = read_file(&mut check, &mut http);
+    let (mut problems, mut warnings, fingerprints) = check.document.finish();
+    match config {
+        Some(config) if problems.is_empty() => (Ok(Config { warnings, ..config }), fingerprints),
+        _ => {
+            warnings.retain(Diagnostic::is_deprecation);
+            problems.append(&mut warnings);
+            problems.sort_by_key(|problem| problem.offset);
+            (Err(Diagnostics { all: problems, http: http.map(Box::new) }), fingerprints)
+        }
+    }
+}
+
+/// Reads the whole file. `valid_http` becomes its `http`, or the default, if that has no problem, whatever the rest has.
+fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Config> {
+    let root = check.document.root()?;
+    let fields = check.structure(Section::File, "the file", root)?;
+    let http = fields.in_file("http").and_then(|value| http::read(check, value.node)).unwrap_or_default();
+    // A misspelt field of the file may be meant to be `http`.
+    if check.document.count() == 0 {
+        *valid_http = Some(http.clone());
+    }
+    // Plugins come before what collects them.
+    let plugins = fields.in_file("plugins").map(|value| plugin::read_all(check, value)).unwrap_or_default();
+    let defaults = fields.in_file("defaults").and_then(|value| site::read_defaults(check, value, &plugins));
+    let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
+    check.require("the file", root, &fields, &|_| false);
+    let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
+    Some(Config { http, sites: sites?, warnings: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! The table of all fields of `sites.ron`: scope, name, type and range, default, effect of a change and documentation.
+//!
+//! A new field takes a row here, and a line in the file of its section where the value is used. The validator, the
+//! defaults, the excerpts in diagnostics and the reference in `docs/configuration.md` follow this table.
+
+use std::time::Duration;
+
+use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
+use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
+use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
+use Section::{Defaults, File, Http, Https, Metric, Plugin, Site};
+
+/// A structure of the file, or the file itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    File,
+    Http,
+    Https,
+    /// What a site inherits: each field may be set on a site, too.
+    Defaults,
+    Site,
+    Plugin,
+    Metric,
+}
+
+impl Section {
+    /// The section's place in the file. `*` stands for any key, or any place in a list.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            File => "",
+            Http => "http",
+            Https => "http.tls",
+            Defaults => "defaults",
+            Site => "sites.*",
+            Plugin => "plugins.*",
+            Metric => "plugins.*.metrics.*",
+        }
+    }
+
+    /// The fields that are allowed in the section, its own first.
+    pub(super) fn fields(self) -> impl Iterator<Item = &'static Field> {
+        let own = FIELDS.iter().filter(move |field| field.section == self);
+        own.chain(FIELDS.iter().filter(move |field| self == Site && field.section == Defaults))
+    }
+
+    /// The field of this name in the section.
+    pub(super) fn field(self, name: &str) -> Option<&'static Field> {
+        self.fields().find(|field| field.name == name)
+    }
+}
+
+/// A field, as far as the validator needs it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub(super) section: Section,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) default: FieldDefault,
+}
+
+/// The type of a value and its range. `expected` is how a diagnostic names a value that is accepted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// `true` or `false`.
+    Flag,
+    /// The least and the greatest.
+    Number(u64, u64),
+    /// A duration: the shortest and the longest, in milliseconds.
+    Millis(u64, u64),
+    /// A text: the fewest and the most characters, and `expected`, which is derived from the range if it is empty.
+    Text(usize, usize, &'static str),
+    /// The path of a file: `expected`.
+    Path(&'static str),
+    /// One of these words, some of which have a value in brackets: the words and `expected`.
+    OneOf(&'static [&'static str], &'static str),
+    /// The same for values that contain a secret.
+    SecretOf(&'static [&'static str], &'static str),
+    /// A list: the fewest and the most values, `expected` of the list and of a value.
+    List(usize, usize, &'static str, &'static str),
+    /// A section of its own.
+    Structure,
+    /// A map of sections: the most entries and an example.
+    Map(usize, &'static str),
+}
+
+/// What applies if a field is left out.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum FieldDefault {
+    /// The field must be there, as in this example.
+    Required(&'static str),
+    /// The field must be there or on each site, as in this example.
+    RequiredOnSite(&'static str),
+    /// This value, in RON.
+    Ron(&'static str),
+    /// No value that could be written, but what these words describe.
+    Unset(&'static str),
+}
+
+/// What the agent does if a field changes while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It applies the new value. All connections stay.
+    InPlace,
+    /// It logs in to the router again.
+    Reconnect,
+    /// It binds the new address and releases the old one.
+    Rebind,
+    /// It logs out the holders of the old token.
+    LogOut,
+    /// Each field of the structure, or each entry of the map, has its own effect.
+    InParts,
+}
+
+/// A row of the table.
+struct Row {
+    field: Field,
+    effect: Effect,
+    /// The type for the reference; if it is empty, it is derived from the kind. Of a list it is the type of the values.
+    value: &'static str,
+    meaning: &'static str,
+}
+
+const fn row(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    default: FieldDefault,
+    effect: Effect,
+    value: &'static str,
+    meaning: &'static str,
+) -> Row {
+    Row { field: Field { section, name, kind, default }, effect, value, meaning }
+}
+
+/// Where a secret is.
+pub(super) const SECRET_WORDS: &[&str] = &["Plain", "Env", "File"];
+
+const ANY: usize = usize::MAX;
+const SECOND: u64 = 1000;
+const DAY: u64 = 86_400 * SECOND;
+
+// Each row: scope, name, kind and default; then effect, type; then meaning.
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    row(File, "http", Structure, Unset("its defaults"),
+        InParts, "structure", "how the agent itself is reached"),
+    row(Http, "listen", Text(0, ANY, "an IP address and a port, such as \"127.0.0.1:8080\""), Ron("\"127.0.0.1:8080\""),
+        Rebind, "IP address and port",
+        "where the page is; `\"0.0.0.0:8080\"` on every IPv4 address of the machine"),
+    row(Http, "title", Text(0, 100, ""), Ron("\"PHSWEB hotspots\""),
+        InPlace, "", "the page's heading"),
+    row(Http, "view",
+        SecretOf(&["Public", "Token"], "Public or Token(Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\"))"), Ron("Public"),
+        LogOut, "`Public`, or `Token(…)` of a secret with at least 16 characters",
+        "[access to](#access-and-tokens) figures"),
+    row(Http, "admin", SecretOf(&["Token"], "Token(Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\"))"), Unset("nobody"),
+        LogOut, "`Token(…)` of another such secret",
+        "[access to](#access-and-tokens) personal details and actions, such as disconnecting users"),
+    row(Http, "tls", Structure, Unset("plain HTTP"),
+        InParts, "structure", "[HTTPS](#https-for-the-page)"),
+    row(Https, "cert", Path("the path of a PEM file, in quotes"), Required("cert: \"cert.pem\""),
+        InPlace, "path of a PEM file", "the certificate, followed by its chain"),
+    row(Https, "key", Path("the path of a PEM file, in quotes"), Required("key: \"key.pem\""),
+        InPlace, "path of a PEM file", "its private key"),
+    // Fewer could lock the admin out, and each costs a descriptor.
+    row(Http, "max_connections", Number(16, 65_536), Ron("512"),
+        InPlace, "", "maximum number of client connections"),
+    // Each request's name is compared with all of them.
+    row(Http, "hosts",
+        List(0, 64, "host names",
+             "a host name without a port, such as \"hotspots.example\"; addresses are always accepted"), Ron("[]"),
+        InPlace, "host names",
+        "the [names that the agent is reached by](#host-names), such as `[\"hotspots.example\"]`"),
+    // Each request's address is compared with all of them.
+    row(Http, "trusted_proxies",
+        List(0, 64, "IP addresses and networks",
+             "an IP address or a network, such as \"127.0.0.1\" or \"10.0.0.0/8\""), Ron("[]"),
+        InPlace, "addresses and networks",
+        "the [proxies in front of the agent](behind-a-proxy.md#client-addresses), such as `[\"127.0.0.1\", \"10.0.0.0/8\"]`"),
+    row(File, "defaults", Structure, Unset("its defaults"),
+        InParts, "structure", "values for every site that does not override them"),
+    row(Defaults, "user", Text(1, ANY, "the name of a RouterOS user, in quotes"),
+        RequiredOnSite("user: \"…\", here or in defaults"),
+        Reconnect, "text", "the RouterOS user; required on a site if it is not set here"),
+    // More than one refresh a second costs a small router more than it shows; the upper ends of all durations only catch
+    // a mistyped unit.
+    row(Defaults, "refresh", Millis(SECOND, DAY), Ron("\"30s\""),
+        InPlace, "", "time between two refreshes"),
+    row(Defaults, "connect_timeout", Millis(100, 300 * SECOND), Ron("\"10s\""),
+        InPlace, "", "for resolving the router's name and connecting"),
+    row(Defaults, "query_timeout", Millis(100, 300 * SECOND), Ron("\"5s\""),
+        InPlace, "",
+        "how long the router may be silent while a command is open. Then the same connection gets another try, and after \
+         the same time again it is closed. An answer that keeps arriving may take 24 times this, at most 2 minutes or this"),
+    row(Defaults, "live", Flag, Ron("true"),
+        InPlace, "",
+        "follow logins as they happen with RouterOS's `listen`; `false` only polls, which costs a small board less"),
+    row(Defaults, "collect",
+        List(1, ANY, "at least one plugin, such as [\"hotspot\"]", "the name of a plugin, in quotes"),
+        Ron("[\"hotspot\", \"resource\", \"health\"]"),
+        InPlace, "plugins' names", "the [plugins](plugins.md) that read the router"),
+    row(File, "sites", Map(ANY, "{ \"awka\": (hosts: …) }"), Required("sites: { \"awka\": (hosts: [\"10.0.1.1\"], …) }"),
+        InParts, "map of sites",
+        "the routers, in the order of the page. A key is 1 to 40 letters, digits, `-` and `_`, and not `stats`"),
+    row(Site, "name", Text(1, 100, ""), Unset("its key"),
+        InPlace, "", "the name on the page"),
+    row(Site, "hosts",
+        List(1, ANY, "at least one host, such as [\"10.0.1.1\"]",
+             "a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\""),
+        Required("the router's address, such as hosts: [\"10.0.1.1\"]"),
+        Reconnect, "`\"host\"`, `\"host:port\"` or `\"[IPv6]:port\"`",
+        "addresses of the router, [in the order to try](operations.md#when-a-router-is-away); the default port is 8728, \
+         with `tls` 8729. A link-local address has its zone: `\"[fe80::1%eth0]:8728\"`"),
+    row(Site, "password", SecretOf(SECRET_WORDS, "Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")"),
+        Required("password: Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")"),
+        Reconnect, "secret", "the RouterOS user's password"),
+    row(Site, "login", OneOf(&["Plain", "Challenge"], "Plain, or Challenge for RouterOS before 6.43"), Ron("Plain"),
+        Reconnect, "`Plain` or `Challenge`", "`Challenge`: RouterOS before 6.43"),
+    row(Site, "codepage", Text(0, ANY, "one of \"windows-874\" and \"windows-1250\" to \"windows-1258\""),
+        Ron("\"windows-1252\""),
+        InPlace, "`\"windows-874\"` or `\"windows-1250\"` to `\"windows-1258\"`",
+        "how to read [text that is not UTF-8](#text-encodings). If it is set, the user and the password are sent in it, \
+         too, as WinBox on Windows stores them; otherwise they are sent in UTF-8"),
+    row(Site, "tls",
+        OneOf(&["Off", "Pin", "Ca"],
+              "Off, Pin(\"sha256:…\") with the 64 hexadecimal digits of the certificate's fingerprint, or Ca(\"ca.pem\")"),
+        Ron("Off"),
+        Reconnect, "`Off`, `Pin(\"sha256:…\")`, `Pin([\"sha256:…\", …])` or `Ca(\"ca.pem\")`",
+        "[TLS to the router](routers.md#tls); a list has a pin for each of `hosts`"),
+    // Each costs a router a command, and a page a table.
+    row(File, "plugins", Map(64, "{ \"leases\": (menu: …) }"), Unset("none"),
+        InParts, "plugins",
+        "[other menus](plugins.md). A key is like that of a site, and not the name of a built-in plugin"),
+    row(Plugin, "title", Text(1, 100, ""), Unset("its key"),
+        InPlace, "", "the heading on the page"),
+    // The longest menu of RouterOS has half of this.
+    row(Plugin, "menu", Text(1, 100, "a menu's path, such as \"/ip/dhcp-server/lease\""),
+        Required("menu: \"/ip/dhcp-server/lease\""),
+        InPlace, "text: a menu's path", "such as `\"/ip/dhcp-server/lease\"`"),
+    // A router compares each row with each word.
+    row(Plugin, "query",
+        List(0, 32, "query words, such as [\"status=bound\"]",
+             "a query word of 1 to 200 bytes, such as \"status=bound\""), Ron("[]"),
+        InPlace, "query words",
+        "which rows: [words of the API](plugins.md#menu-and-query), without their `?`, each up to 200 bytes"),
+    // More can't be read side by side, and each is paid for with every row.
+    row(Plugin, "columns",
+        List(1, 32, "at least one property, such as [\"address\"]",
+             "a property as RouterOS names it, such as \"mac-address\""),
+        Required("columns: [\"address\", \"mac-address\"]"),
+        InPlace, "properties", "what is shown, in this order"),
+    row(Plugin, "every", Millis(SECOND, DAY), Unset("each refresh"),
+        InPlace, "", "how often it is read"),
+    row(Plugin, "private", Flag, Unset("true for [menus about people](plugins.md#private-plugins), else false"),
+        InPlace, "", "rows for the admin only"),
+    // A Prometheus server stores each metric, and each combination of its labels.
+    row(Plugin, "metrics", List(0, 16, "metrics, such as [(name: \"…\", kind: Rows)]", ""), Ron("[]"),
+        InParts, "metrics", "its [metrics](plugins.md#metrics-of-a-plugin)"),
+    row(Metric, "name",
+        Text(1, 100, "letters, digits and _, beginning with no digit, up to 100 characters in quotes"),
+        Required("name: \"mikrotik_leases\""),
+        InPlace, "text, 1 to 100 characters",
+        "letters, digits and `_`; not a name of the agent's own, and unique in the file"),
+    row(Metric, "kind",
+        OneOf(&["Rows", "Gauge", "Counter"],
+              "Rows, Gauge(\"column\") or Counter(\"column\"), with a property such as \"bytes-in\""),
+        Required("kind: Rows, Gauge(\"column\") or Counter(\"column\")"),
+        InPlace, "`Rows`, `Gauge(\"column\")` or `Counter(\"column\")`",
+        "the number of rows; the sum of a property; the observed growth of a property"),
+    row(Metric, "labels",
+        List(0, 8, "properties, such as [\"server\"]", "a property as RouterOS names it, such as \"mac-address\""),
+        Ron("[]"),
+        InPlace, "properties", "properties whose values distinguish the series"),
+];
+
+/// The fields without what only the reference needs, so that the binary does not contain it.
+static FIELDS: [Field; ROWS.len()] = {
+    let mut fields = [ROWS[0].field; ROWS.len()];
+    let mut at = 1;
+    while at < fields.len() {
+        fields[at] = ROWS[at].field;
+        at += 1;
+    }
+    fields
+};
+
+impl Field {
+    /// The words that a value of the field may begin with.
+    fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Flag => &["true", "false"],
+            OneOf(words, _) | SecretOf(words, _) => words,
+            _ => &[],
+        }
+    }
+
+    /// How a diagnostic names a value that is accepted; for a list, a value in it.
+    pub(super) fn expected(&self) -> String {
+        match self.kind {
+            Flag => "true or false".into(),
+            Number(least, most) => format!("a number from {least} to {most}"),
+            Millis(least, most) => {
+                format!("a duration from {} to {}, such as \"10s\"", duration(least), duration(most))
+            }
+            Text(0, most, "") => format!("a text of up to {most} characters"),
+            Text(least, most, "") => format!("a text of {least} to {most} characters"),
+            Text(_, _, expected)
+            | Path(expected)
+            | OneOf(_, expected)
+            | SecretOf(_, expected)
+            | List(_, _, _, expected)
+            | Map(_, expected) => expected.into(),
+            Structure => String::new(),
+        }
+    }
+
+    /// Whether a value may be a secret, or be compared with one.
+    fn is_secret(&self) -> bool {
+        matches!(self.kind, SecretOf(..)) || self.name == "query"
+    }
+
+    /// Whether an excerpt may show the texts of a value. A secret may be where the path of a file belongs.
+    fn is_harmless(&self) -> bool {
+        !self.is_secret() && !matches!(self.kind, Path(_) | Structure | Map(..)) && self.name != "metrics"
+    }
+}
+
+fn duration(millis: u64) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_millis(millis))
+}
+
+/// Whether a word is a name or a value that the format defines, and so no secret wherever it is.
+pub(super) fn is_reserved(word: &str) -> bool {
+    SECRET_WORDS.contains(&word)
+        || FIELDS.iter().any(|field| field.name == word || field.words().contains(&word))
+}
+
+/// Whether the texts after a reserved word may not be shown in an excerpt. A name in several sections shows them if one of
+/// these does: behind the name of a structure, its fields decide.
+pub(super) fn hides_texts(word: &str) -> bool {
+    let mut fields = FIELDS.iter().filter(|field| field.name == word).peekable();
+    SECRET_WORDS.contains(&word)
+        || ["Token", "Ca"].contains(&word)
+        || (fields.peek().is_some() && !fields.any(Field::is_harmless))
+}
+
+/// Whether a text contains a word that belongs before a secret.
+pub(super) fn contains_word_of_secret(text: &str) -> bool {
+    let words = ["Token", "PRIVATE KEY"].iter().chain(SECRET_WORDS);
+    let names = FIELDS.iter().filter(|field| field.is_secret()).map(|field| &field.name);
+    words.chain(names).any(|word| text.contains(word))
+}
+
+/// The sections that a field belongs in.
+pub(super) fn sections_of(name: &str) -> Vec<&'static str> {
+    let sections = FIELDS.iter().filter(|field| field.name == name).map(|field| field.section);
+    sections.map(|section| if section == File { "the outermost brackets" } else { section.path() }).collect()
+}
+
+/// A row of the reference of all fields.
+#[derive(Debug)]
+pub struct FieldReference {
+    /// The path, such as `sites.*.hosts`.
+    pub path: String,
+    /// Type and range.
+    pub value: String,
+    /// The default, or `required`.
+    pub default: String,
+    /// What a change does.
+    pub effect: Effect,
+    /// What the field is for.
+    pub meaning: &'static str,
+}
+
+/// The reference of all fields, in the order of `docs/configuration.md`. What is allowed in `defaults` is also allowed on
+/// a site.
+#[must_use]
+pub fn reference() -> Vec<FieldReference> {
+    let reference = |&Row { field, effect, value, meaning }: &Row| FieldReference {
+        path: format!("{}.{}", field.section.path(), field.name).trim_start_matches('.').into(),
+        value: match field.kind {
+            List(_, ANY, ..) => format!("list of {value}, one or more"),
+            List(least, most, ..) => format!("list, {least} to {most} {value}"),
+            Map(most, _) if most < ANY => format!("map, 0 to {most} {value}"),
+            _ if !value.is_empty() => value.into(),
+            Flag => "`true` or `false`".into(),
+            Number(least, most) => format!("number, {least} to {most}"),
+            Millis(least, most) => format!("duration, {} to {}", duration(least), duration(most)),
+            Text(least, most, _) => format!("text, {least} to {most} characters"),
+            _ => String::new(),
+        },
+        default: match field.default {
+            Required(_) => "required".into(),
+            RequiredOnSite(_) => "none".into(),
+            Ron(literal) => format!("`{literal}`"),
+            Unset(words) => words.into(),
+        },
+        effect,
+        meaning,
+    };
+    ROWS.iter().map(reference).collect()
+}
