@@ -23,7 +23,6 @@ mod routes;
 pub mod server;
 mod sse;
 
-pub use api::StepJson;
 pub use message::{EventStream, Field, Method, Reply, Request, Response, problem};
 pub use routes::Routes;
 pub use sse::{Events, Subscription};

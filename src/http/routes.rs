@@ -17,7 +17,7 @@ use smol::future::{FutureExt, poll_once};
 use smol::lock::Semaphore;
 use smol::stream;
 
-use super::actions::{self, Outcomes, Who};
+use super::actions::{self, Who};
 use super::api::{self, View};
 use super::auth::{self, Authenticator, Identity, Refusal, Role, SessionEnd};
 use super::message::{Field, Method, Reply, Request, Response, json, json_within, problem};
@@ -25,6 +25,10 @@ use super::metrics;
 use super::page::{self, AccountMenu, Layout, List, Notice, ViewOptions};
 use super::server::MAX_ANSWER;
 use super::sse::Events;
+use crate::action::diagnose::Diagnose;
+use crate::action::kick::Kick;
+use crate::action::refresh::{RefreshOutcomes, RefreshedJson};
+use crate::action::users::{PageRequest, list_users};
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
@@ -206,23 +210,25 @@ impl Routes {
                 ));
             }
             Asked::Kick(key) => {
-                let (site, kick) = (find(key)?, actions::kick_of(request)?);
+                let (site, kick) = (find(key)?, actions::parsed(Kick::parse(&request.body))?);
                 return Ok(Reply::later(async move {
-                    let kicked = actions::kick(&desk, &site, kick, who).await;
-                    actions::answer(&kicked, |kicked| json(&api::kicked(kicked)))
+                    let kicked = actions::run(&desk, &site, kick, who).await;
+                    actions::answer(&kicked, json)
                 }));
             }
             Asked::Test(key) => {
                 let site = find(key)?;
                 return Ok(Reply::later(async move {
-                    let steps = actions::test(&desk, &site, who).await;
-                    actions::answer(&steps, |steps| json(&api::steps(&site, steps)))
+                    let steps = actions::run(&desk, &site, Diagnose, who).await;
+                    actions::answer(&steps, json)
                 }));
             }
             Asked::Users(key) => {
-                let (site, page, store) = (find(key)?, actions::page_of(request)?, self.store.clone());
+                let page =
+                    PageRequest::parse(request.parameter("limit").as_deref(), request.parameter("after"));
+                let (site, page, store) = (find(key)?, actions::parsed(page)?, self.store.clone());
                 return Ok(Reply::later(async move {
-                    let users = actions::users(&desk, &site, page).await;
+                    let users = list_users(&desk, &site, page).await;
                     let snapshot = store.snapshot();
                     let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
                     let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
@@ -231,7 +237,7 @@ impl Routes {
             }
         };
         let refreshed = self.refresh(sites, who)?;
-        Ok(Reply::later(async move { json(&api::refreshed(&refreshed.await)) }))
+        Ok(Reply::later(async move { json(&RefreshedJson::new(&refreshed.await)) }))
     }
 
     /// Has these sites asked now; or says that too many wait for that already.
@@ -239,7 +245,7 @@ impl Routes {
         &self,
         sites: Vec<String>,
         who: Who,
-    ) -> Result<impl Future<Output = Outcomes> + Send + use<>, Response> {
+    ) -> Result<impl Future<Output = RefreshOutcomes> + Send + use<>, Response> {
         let place = self.refreshing.try_acquire_arc().ok_or_else(|| actions::refused(&ActionError::Busy))?;
         let desk = self.desk.clone();
         Ok(async move {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use smol::{Timer, future};
 
+use super::context::SiteContext;
 use crate::config;
 use crate::routeros::connect::connect;
-use crate::state::Store;
 use crate::timings::Timings;
 
 /// Connections in a row that an earlier host must have taken before it is gone back to.
@@ -43,18 +43,13 @@ impl FailbackPolicy {
 
     /// Waits until a host before the one `in_use` has taken enough connections in a row. None is logged in
     /// to: that would be a line in the router's log each time.
-    pub(super) async fn host_recovered(
-        &self,
-        config: &config::Site,
-        in_use: usize,
-        store: &Store,
-        timings: &Timings,
-    ) {
+    pub(super) async fn host_recovered(&self, site: &SiteContext, config: &config::Site, in_use: usize) {
         let earlier = &config.hosts[..in_use];
         if earlier.is_empty() {
             return future::pending().await;
         }
-        let interval = config.refresh.clamp(timings.failback_probe_min, timings.failback_probe_max);
+        let (least, most) = (site.timings.failback_probe_min, site.timings.failback_probe_max);
+        let interval = config.refresh.clamp(least, most);
         let mut taken = vec![0; earlier.len()];
         loop {
             Timer::after(interval).await;
@@ -63,7 +58,7 @@ impl FailbackPolicy {
                 let took = connect((&host.name, host.port), &tls, config.connect_timeout).await;
                 let error = took.err();
                 *taken = if error.is_none() { *taken + 1 } else { 0 };
-                store.update(&config.key, |site| site.host_tried(at, error));
+                site.update(|site| site.host_tried(at, error));
                 if *taken >= self.needed {
                     return;
                 }

@@ -27,9 +27,9 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "routeros::wire",
         ],
     ),
-    ("action", &["clock", "plugin", "routeros::error"]),
     ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls", "text"]),
-    ("site", &["action", "clock", "config", "executor", "memory", "plugin", "routeros", "state", "timings"]),
+    ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
+    ("action", &["clock", "config", "executor", "memory", "plugin", "routeros", "site"]),
     (
         "http",
         &[

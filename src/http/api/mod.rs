@@ -5,7 +5,6 @@
 //! exception is [`stats`], whose shape is older than this agent.
 
 mod config;
-mod outcomes;
 mod sessions;
 mod sites;
 mod stats;
@@ -23,8 +22,6 @@ use crate::routeros::error::Error;
 use crate::state::{ConnectionState, Reading, SiteState, Snapshot};
 
 pub(super) use config::config;
-pub use outcomes::StepJson;
-pub(super) use outcomes::{kicked, refreshed, steps};
 pub(super) use sessions::{sessions, table};
 pub(super) use sites::{router, site};
 pub(super) use stats::{Stats, stats};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::action::UserPage;
+use crate::action::users::UserPage;
 use crate::plugin::{Session, User};
 use crate::routeros::value::{self, Text};
 

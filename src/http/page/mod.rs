@@ -18,7 +18,8 @@ use askama::Template;
 use super::api::View;
 use super::embedded::{Embedded, embedded};
 use super::message::{Method, Request, Response, problem};
-use crate::action::{self, DiagnosticStep};
+use crate::action::diagnose::DiagnosticStep;
+use crate::action::users::UserPage;
 use crate::clock::{self, Moment};
 use crate::plugin::{Data, Table};
 use crate::state::{Reading, Reload, ReloadDiagnostic, SiteState};
@@ -324,7 +325,7 @@ pub(super) fn confirmation(view: View, site: &SiteState, layout: Layout, meant: 
 }
 
 /// Some of a site's configured users; `is_first`: from the first on.
-pub(super) fn users(site: &SiteState, layout: Layout, users: &action::UserPage, is_first: bool) -> Response {
+pub(super) fn users(site: &SiteState, layout: Layout, users: &UserPage, is_first: bool) -> Response {
     let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
     render(&UsersPage { layout, site, users: UserList::new(&site.key, users, sessions), is_first })
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::figures::{bytes, duration};
 use super::session_query::MAX_SOUGHT;
 use super::sessions::shorten;
-use crate::action;
+use crate::action::users::UserPage;
 use crate::plugin::{Session, User};
 
 /// Some of the users.
@@ -35,7 +35,7 @@ pub(super) struct UserRow<'p> {
 }
 
 impl<'p> UserList<'p> {
-    pub(super) fn new(site: &str, users: &'p action::UserPage, sessions: &[Arc<Session>]) -> Self {
+    pub(super) fn new(site: &str, users: &'p UserPage, sessions: &[Arc<Session>]) -> Self {
         Self {
             total: users.total,
             rows: users.users.iter().map(|user| row(site, user, sessions)).collect(),

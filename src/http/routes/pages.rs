@@ -7,7 +7,11 @@ use std::sync::Arc;
 
 use super::route::Form;
 use super::{Routes, missing, no_site, who};
-use crate::action::{ActionError, Kick, PageRequest, Refreshed};
+use crate::action::ActionError;
+use crate::action::diagnose::Diagnose;
+use crate::action::kick::{GONE, Kick};
+use crate::action::refresh::Refreshed;
+use crate::action::users::{DEFAULT_LIMIT, PageRequest, list_users};
 use crate::clock::Moment;
 use crate::http::actions;
 use crate::http::api::View;
@@ -44,7 +48,7 @@ impl Routes {
                     View { snapshot: &snapshot, is_admin: identity.role == Role::Admin, now: Moment::now() };
                 page::confirmation(view, site, layout, &meant)
             }
-            Err(Nobody::Gone) => refused(layout, &ActionError::Gone, NOT_ENDED, &back),
+            Err(Nobody::Gone) => refused(layout, &GONE, NOT_ENDED, &back),
             // As after a login.
             Err(Nobody::Unnamed) => see(&request.path, &back),
         })
@@ -66,9 +70,9 @@ impl Routes {
                 };
                 Ok(Reply::later(async move {
                     let forget = kick.forget;
-                    match actions::kick(&desk, &key, kick, who).await {
+                    match actions::run(&desk, &key, kick, who).await {
                         Ok(kicked) => {
-                            let said = match (kicked.is_back, forget) {
+                            let said = match (kicked.logged_back_in, forget) {
                                 (Some(true), _) => Notice::Back,
                                 (_, true) => Notice::Forgotten,
                                 (_, false) => Notice::Ended,
@@ -86,7 +90,7 @@ impl Routes {
                 let key = find(key)?.key.clone();
                 let store = self.store.clone();
                 Ok(Reply::later(async move {
-                    let steps = actions::test(&desk, &key, who).await;
+                    let steps = actions::run(&desk, &key, Diagnose, who).await;
                     let snapshot = store.snapshot();
                     match (steps, snapshot.site(&key)) {
                         (Ok(steps), Some(site)) => page::steps(site, layout, &steps),
@@ -129,10 +133,10 @@ impl Routes {
     ) -> Result<Reply, Response> {
         let (desk, store, layout) = (self.desk.clone(), self.store.clone(), self.layout(request, identity));
         let key = self.site_of_page(&store.snapshot(), key, request, identity)?.key.clone();
-        let wanted = PageRequest { after: request.parameter("after"), limit: actions::USERS };
+        let wanted = PageRequest { after: request.parameter("after"), limit: DEFAULT_LIMIT };
         Ok(Reply::later(async move {
             let is_first = wanted.after.is_none();
-            let users = actions::users(&desk, &key, wanted).await;
+            let users = list_users(&desk, &key, wanted).await;
             let snapshot = store.snapshot();
             match (users, snapshot.site(&key)) {
                 (Ok(users), Some(site)) => page::users(site, layout, &users, is_first),
@@ -183,7 +187,7 @@ fn not_meant(layout: Layout, nobody: &Nobody, back: &str) -> Response {
     const WHY: &str = "It does not say which session is to end. Choose one from the list of those under way.";
     match nobody {
         Nobody::Unnamed => page::trouble(layout, 400, NOT_ENDED, WHY, back),
-        Nobody::Gone => refused(layout, &ActionError::Gone, NOT_ENDED, back),
+        Nobody::Gone => refused(layout, &GONE, NOT_ENDED, back),
     }
 }
 
@@ -215,7 +219,7 @@ fn see(path: &str, to: &str) -> Response {
 
 /// The page of what was not done.
 fn refused(layout: Layout, refusal: &ActionError, what: &str, back: &str) -> Response {
-    let why = actions::in_words(refusal);
+    let why = refusal.to_string();
     actions::refused_as(refusal, |status, _| page::trouble(layout, status, what, &why, back))
 }
 
