@@ -63,10 +63,6 @@ impl Action for Diagnose {
     const NAME: &'static str = "test";
     const QUEUE: Queue = Queue::Separate;
 
-    fn arguments(&self) -> String {
-        String::new()
-    }
-
     fn result(steps: &Vec<DiagnosticStep>) -> String {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();
         format!("tested steps={} failed={failed}", steps.len())
@@ -76,7 +72,7 @@ impl Action for Diagnose {
     async fn job(self, site: Arc<SiteContext>, _: Moment) -> Result<Vec<DiagnosticStep>, ActionError> {
         let config = site.config();
         let test_one = |host: usize| {
-            let (config, replies) = (config.clone(), site.store().budget().replies.clone());
+            let (config, replies) = (config.clone(), site.store.budget().replies.clone());
             executor::spawn(async move {
                 let mut steps = Vec::new();
                 diagnose_host(&config, host, &replies, &mut |step| steps.push(step)).await;
@@ -182,7 +178,7 @@ impl<R: FnMut(DiagnosticStep)> Diagnosis<'_, R> {
             }
             if let Some(listen) = listen {
                 let detail = match listen.take() {
-                    Ok(_) => "changes are told as they happen".to_string(),
+                    Ok(_) => "changes are reported as they happen".to_string(),
                     Err(error) => format!("refused, so changes show at each refresh: {}", error.message),
                 };
                 let _ = self.step("listen", async { Ok((detail, ())) }).await;
@@ -237,6 +233,6 @@ async fn read(plugin: &dyn Plugin, client: &Client, config: &config::Site) -> Re
     plugin.read(&answers, &Context::new(Moment::now(), config.codepage))?;
     // The rows of the first answer are the plugin's own; further answers only complete it.
     let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());
-    let part = plugin::partial(&answers).map(|why| format!(", and only a part: {why}")).unwrap_or_default();
+    let part = plugin::partial(&answers).map(|why| format!(", partial: {why}")).unwrap_or_default();
     Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))
 }

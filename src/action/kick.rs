@@ -19,12 +19,11 @@ use crate::site::SiteContext;
 const MAX_COOKIES: usize = 32;
 
 /// The session has ended already.
-pub const GONE: ActionError = ActionError::Gone("The session is not there any more.");
+pub const GONE: ActionError = ActionError::Gone("The session has already ended.");
 
 /// The id belongs to another session.
 const CHANGED: ActionError = ActionError::Conflict(
-    "The session of this id is another one by now: another user or device, or logged in anew. \
-     Look at the list again.",
+    "This id now belongs to another session: another user or device, or a new login. Reload the list.",
 );
 
 /// A session to end. The id alone does not identify it: RouterOS gives it to the next session at that address.
@@ -77,8 +76,8 @@ impl Kick {
             Err(serde_json::Error::custom("no object"))
         };
         parsed.map_err(|error| {
-            let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true if its cookies are to go, too"#;
-            format!("The body is not what is expected, {expected}: {}.", cut(&error.to_string()))
+            let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true to remove its cookies, too"#;
+            format!("Invalid body: {}. Expected {expected}.", cut(&error.to_string()))
         })
     }
 }

@@ -38,7 +38,9 @@ pub trait Action: Send + Sized + 'static {
     const QUEUE: Queue;
 
     /// What it is about, for the log: ` name=value` each.
-    fn arguments(&self) -> String;
+    fn arguments(&self) -> String {
+        String::new()
+    }
 
     /// What it did, for the log: a word, then ` name=value` each.
     fn result(outcome: &Self::Outcome) -> String;

@@ -18,7 +18,8 @@ pub struct SiteContext {
     pub key: String,
     config: RwLock<Arc<config::Site>>,
     config_changed: Event,
-    store: Arc<Store>,
+    /// The store that holds its state.
+    pub store: Arc<Store>,
     pub(super) timings: Arc<Timings>,
     /// The client of the session, while the router answers.
     client: Mutex<Option<Client>>,
@@ -86,12 +87,6 @@ impl SiteContext {
 
     pub(super) fn set_client(&self, client: Option<Client>) {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
-    }
-
-    /// The store that holds its state.
-    #[must_use]
-    pub fn store(&self) -> &Store {
-        &self.store
     }
 
     /// What the hotspot plugin read last.

@@ -51,10 +51,10 @@ impl fmt::Display for ActionError {
         f.write_str(match self {
             Self::NoSite => "This site is not configured (any more).",
             Self::Abandoned => {
-                "The site was changed or taken out of sites.ron meanwhile, or the agent failed over this, which its \
-                 log would tell. Whether it was done is not known: look, and try again."
+                "The site was changed or removed in sites.ron meanwhile, or the agent failed: see its log. It is unknown \
+                 whether the action was carried out: check, then try again."
             }
-            Self::Busy => "Too much is asked of this site at once: try again in a moment.",
+            Self::Busy => "Too many requests for this site: try again in a moment.",
             Self::Gone(text) | Self::Conflict(text) => text,
             Self::Router(error) => {
                 let mut letters = error.message.chars();

@@ -41,7 +41,7 @@ impl RefreshRequest {
 pub(super) struct RefreshQueue {
     pub(super) incoming: Receiver<RefreshRequest>,
     /// Those that wait for the refresh in progress.
-    waiting: Vec<RefreshRequest>,
+    pub(super) waiting: Vec<RefreshRequest>,
 }
 
 impl RefreshQueue {
@@ -49,14 +49,9 @@ impl RefreshQueue {
         Self { incoming, waiting: Vec::new() }
     }
 
-    /// The same queue for another owner. This one keeps nothing that waits.
+    /// The same queue for another owner, with all requests that wait.
     pub(super) fn take(&mut self) -> Self {
         Self { incoming: self.incoming.clone(), waiting: std::mem::take(&mut self.waiting) }
-    }
-
-    /// Lets a request wait for the next [`Self::respond`].
-    pub(super) fn push(&mut self, request: RefreshRequest) {
-        self.waiting.push(request);
     }
 
     /// Answers all that wait; a failure also answers the requests that came meanwhile.

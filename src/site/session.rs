@@ -142,7 +142,7 @@ impl<'c> SiteSession<'c> {
                 } else {
                     (now.saturating_duration_since(all_read), Which::All, Refreshed::Asked)
                 };
-                self.refreshes.push(request);
+                self.refreshes.waiting.push(request);
                 if age >= reuse {
                     return Ok(which);
                 }
@@ -294,7 +294,7 @@ impl<'c> SiteSession<'c> {
     }
 
     fn reading(&self, plugin: &str) -> Option<Reading> {
-        self.site.store().snapshot().site(&self.site.key)?.reading(plugin).cloned()
+        self.site.store.snapshot().site(&self.site.key)?.reading(plugin).cloned()
     }
 
     fn is_unsupported(&self, plugin: &dyn Plugin) -> bool {

@@ -37,8 +37,8 @@ impl Sites {
         let ended = changes.removed.iter().copied().chain(replaced.iter().map(|site| site.key.as_str()));
         for key in ended {
             if let Some(site) = self.running.remove(key) {
-                // Before its state is removed, or the task would write it again.
-                site.stop().await;
+                // The connection ends with the task. It must end before its state is removed, or it would write it again.
+                site.task.cancel().await;
             }
         }
         if !(changes.removed.is_empty() && changes.added.is_empty() && changes.changed.is_empty())
@@ -74,11 +74,6 @@ impl RunningSite {
         let context = Arc::new(SiteContext::new(config, store, timings));
         let task = executor::spawn(supervisor::run(context.clone(), mailbox));
         Self { context, task }
-    }
-
-    /// Ends the task and its connection. Afterwards it does not write to the store any more.
-    async fn stop(self) {
-        self.task.cancel().await;
     }
 }
 

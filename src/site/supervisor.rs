@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::Receiver;
 use smol::future::FutureExt;
 
 use super::backoff::Backoff;
 use super::context::SiteContext;
 use super::failback::FailbackPolicy;
-use super::handle::{Job, Mailbox};
+use super::handle::Mailbox;
 use super::log_lines;
 use super::refresh_queue::{RefreshQueue, request_before};
 use super::session::SiteSession;
@@ -24,27 +23,23 @@ use crate::state::SiteState;
 const HINT_REFUSED_ONCE: &str = "This login worked until a moment ago, and RouterOS refuses a good login now and then: the agent \
     tries again soon. If it stays refused, check the user and the password. On the router: /user print detail";
 
-/// Runs a site's task until it is dropped: one connection to its router at a time, and the jobs in its mailbox.
+/// Runs a site's task until it is dropped: one connection to its router at a time, and beside its refreshes the jobs in the
+/// mailbox. The commands of a job have tags of their own.
 pub(super) async fn run(site: Arc<SiteContext>, mailbox: Mailbox) {
     let supervisor = Supervisor::new(site.clone(), RefreshQueue::new(mailbox.refreshes));
-    let connection_jobs = run_connection_jobs(&site, mailbox.connection_jobs);
-    let separate_jobs = run_separate_jobs(&site, mailbox.separate_jobs);
+    let connection_jobs = async {
+        while let Ok(job) = mailbox.connection_jobs.recv().await {
+            let config = site.config();
+            // A connection that the agent replaces is not an error of the router: the job is abandoned.
+            site.must_reconnect(&config).or(job(site.clone())).await;
+        }
+    };
+    let separate_jobs = async {
+        while let Ok(job) = mailbox.separate_jobs.recv().await {
+            job(site.clone()).await;
+        }
+    };
     supervisor.run().or(connection_jobs).or(separate_jobs).await;
-}
-
-/// Runs jobs over the site's connection, beside the refreshes: their commands have tags of their own.
-async fn run_connection_jobs(site: &Arc<SiteContext>, jobs: Receiver<Job>) {
-    while let Ok(job) = jobs.recv().await {
-        let config = site.config();
-        // A connection that the agent replaces is not an error of the router.
-        site.must_reconnect(&config).or(job(site.clone())).await;
-    }
-}
-
-async fn run_separate_jobs(site: &Arc<SiteContext>, jobs: Receiver<Job>) {
-    while let Ok(job) = jobs.recv().await {
-        job(site.clone()).await;
-    }
 }
 
 struct Supervisor {
@@ -168,7 +163,7 @@ impl Supervisor {
                 Ended::Failed { error, answered } => (error, answered),
                 Ended::FailBack => {
                     self.last_host = Some(host);
-                    self.failback.returns();
+                    self.failback.record_failback();
                     self.deprioritized = None;
                     return Ended::FailBack;
                 }
@@ -179,7 +174,7 @@ impl Supervisor {
             let error = Error { message, ..error };
             if let Some(lasted) = answered {
                 (self.last_answer, self.turned_away) = (Some(Instant::now()), false);
-                self.failback.lasted(&self.site.timings, lasted);
+                self.failback.record_session(&self.site.timings, lasted);
                 self.last_host = Some(host);
                 self.deprioritized = (lasted < self.site.timings.host_trial).then_some(host);
                 return Ended::Failed { error, answered };
@@ -216,7 +211,7 @@ impl Supervisor {
             Ok(Err(error)) => return Ended::Failed { error, answered: None },
             Err(reconfigured) => return reconfigured,
         };
-        client.share(&site.store().budget().replies);
+        client.share(&site.store.budget().replies);
         let mut session =
             SiteSession::new(site.clone(), config.clone(), &client, host, self.refreshes.take());
         let host_recovered = async {
@@ -243,7 +238,7 @@ impl Supervisor {
         while let Some(request) = request_before(&self.refreshes.incoming, began + wait).await {
             let reuse = request.reuse(self.site.config().refresh, &self.site.timings);
             let soonest = reuse.clamp(least, wait);
-            self.refreshes.push(request);
+            self.refreshes.waiting.push(request);
             if soonest.saturating_sub(began.elapsed()) <= self.site.timings.early_retry {
                 Timer::at(began + soonest).await;
                 return;
@@ -254,7 +249,7 @@ impl Supervisor {
 
     /// How often the agent has logged in to the router.
     fn logins(&self) -> u64 {
-        self.site.store().snapshot().site(&self.site.key).map_or(0, |site| site.usage.logins)
+        self.site.store.snapshot().site(&self.site.key).map_or(0, |site| site.usage.logins)
     }
 }
 

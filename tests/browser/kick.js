@@ -102,7 +102,7 @@ async function aDialogSaysWhyNot(browser) {
   await have("replace", "awka", user);
   await dialog.getByRole("button", { name: "End the session" }).click();
   const told = page.getByRole("dialog", { name: "The session was not ended" });
-  await told.getByRole("alert").filter({ hasText: "another one by now" }).waitFor();
+  await told.getByRole("alert").filter({ hasText: "now belongs to another session" }).waitFor();
   await told.getByRole("link", { name: "Back" }).click();
   await row(page, "replaced").waitFor();
   assert.ok((await users()).includes("replaced"));
@@ -159,7 +159,7 @@ async function allOfItGoesWithoutScripts(browser) {
   // Back in history is the question, for a session that is gone.
   await page.goBack();
   await page.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("alert").filter({ hasText: "not there any more" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "has already ended" }).waitFor();
   await page.getByRole("link", { name: "Back" }).click();
   await page.getByRole("link", { name: "Configured users" }).click();
   await page.getByRole("link", { name: "Next" }).click();

@@ -110,17 +110,17 @@ fn a_session_is_ended_by_the_form_of_its_confirmation() {
     let said = agent.page("/sites/awka?said=ended");
     assert!(said.contains("The session has ended."), "{said}");
     assert!(!said.contains(&person.mac), "and it is not listed");
-    is_page(&agent.post(&path, &body), 404, "not there any more");
+    is_page(&agent.post(&path, &body), 404, "has already ended");
 
     // The next at that address is somebody else.
     assert!(router.log_in("next", person.address, "8C:F5:A3:00:00:01").is_some());
-    is_page(&agent.post(&path, &body), 409, "another one by now");
+    is_page(&agent.post(&path, &body), 409, "now belongs to another session");
     assert_eq!(router.sessions().len(), 23);
     for nothing in ["", "session=", "session=user%3Dada", "id=*A053202&user=x&mac=", "forget=on"] {
         is_page(&agent.post(&path, nothing), 400, "Choose one from the list");
     }
-    is_page(&agent.post(&path, "session=id%3D*1"), 404, "not there any more");
-    is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "not there any more");
+    is_page(&agent.post(&path, "session=id%3D*1"), 404, "has already ended");
+    is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "has already ended");
     leads_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
     is_page(&agent.get("/sites/awka/kick?id=*1&user=nobody&mac="), 200, "it may have ended already");
 }
