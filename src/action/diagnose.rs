@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use smol::future;
 
-use super::{Action, ActionError, Queue, RouterError};
+use super::{Action, ActionError, JobQueue, RouterError};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::executor;
@@ -61,7 +61,7 @@ pub struct Diagnose;
 impl Action for Diagnose {
     type Outcome = Vec<DiagnosticStep>;
     const NAME: &'static str = "test";
-    const QUEUE: Queue = Queue::Separate;
+    const QUEUE: JobQueue = JobQueue::Separate;
 
     fn result(steps: &Vec<DiagnosticStep>) -> String {
         let failed = steps.iter().filter(|step| step.outcome.is_err()).count();

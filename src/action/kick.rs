@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionError, Queue, ask, cut, quoted};
+use super::{Action, ActionError, JobQueue, ask, cut, quoted};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
@@ -85,7 +85,7 @@ impl Kick {
 impl Action for Kick {
     type Outcome = Kicked;
     const NAME: &'static str = "kick";
-    const QUEUE: Queue = Queue::Connection;
+    const QUEUE: JobQueue = JobQueue::Connection;
 
     fn arguments(&self) -> String {
         format!(" user={} mac={} session={}", quoted(&self.user), quoted(&self.mac), quoted(&self.id))

@@ -18,7 +18,7 @@ use crate::routeros::client::{Client, Command, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 use crate::site::SiteContext;
-pub use crate::site::handle::{ActionError, Queue, SiteHandles};
+pub use crate::site::handle::{ActionError, JobQueue, SiteHandles};
 
 /// Longest text of others in a log line or an error, in characters; a name of 10 KB is cut.
 const MAX_QUOTED: usize = 100;
@@ -35,7 +35,7 @@ pub trait Action: Send + Sized + 'static {
     const NAME: &'static str;
 
     /// Which jobs it waits for.
-    const QUEUE: Queue;
+    const QUEUE: JobQueue;
 
     /// What it is about, for the log: ` name=value` each.
     fn arguments(&self) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ActionError, Queue, SiteHandles, ask, complete, quoted};
+use super::{ActionError, JobQueue, SiteHandles, ask, complete, quoted};
 use crate::plugin::hotspot::command as hotspot;
 use crate::plugin::{MAX_ID, User};
 use crate::routeros::client::MAX_ROWS;
@@ -68,7 +68,7 @@ pub async fn list_users(
     site: &str,
     page: PageRequest,
 ) -> Result<UserPage, ActionError> {
-    handles.run(site, Queue::Connection, move |site| read_page(site, page)).await
+    handles.run(site, JobQueue::Connection, move |site| read_page(site, page)).await
 }
 
 /// Reads all ids, which are short, and then the users of the page alone: a list of ten thousand users is megabytes.

@@ -69,7 +69,7 @@ impl fmt::Display for ActionError {
 
 /// Which jobs a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Queue {
+pub enum JobQueue {
     /// For jobs over the site's connection. They run one by one: of two kicks of one session the second finds it gone.
     /// One that runs while the connection is replaced is abandoned.
     Connection,
@@ -78,21 +78,21 @@ pub enum Queue {
 }
 
 /// What the task of a site runs for a request.
-pub(super) type Job = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
+pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
 
 /// The receiving end of a [`SiteHandle`].
 #[derive(Debug)]
 pub(super) struct Mailbox {
     pub(super) refreshes: Receiver<RefreshRequest>,
-    pub(super) connection_jobs: Receiver<Job>,
-    pub(super) separate_jobs: Receiver<Job>,
+    pub(super) connection_jobs: Receiver<SiteJob>,
+    pub(super) separate_jobs: Receiver<SiteJob>,
 }
 
 #[derive(Debug, Clone)]
 struct SiteHandle {
     refreshes: Sender<RefreshRequest>,
-    connection_jobs: Sender<Job>,
-    separate_jobs: Sender<Job>,
+    connection_jobs: Sender<SiteJob>,
+    separate_jobs: Sender<SiteJob>,
 }
 
 /// The handles of all sites.
@@ -112,16 +112,12 @@ impl SiteHandles {
 
     /// Registers a site, in place of an earlier one with the same key.
     pub(super) fn open(&self, key: &str) -> Mailbox {
-        let (refreshes, refreshes_mailbox) = channel::bounded(MAX_REFRESHES);
-        let (connection_jobs, connection_mailbox) = channel::bounded(MAX_CONNECTION_JOBS);
-        let (separate_jobs, separate_mailbox) = channel::bounded(MAX_SEPARATE_JOBS);
+        let (refreshes, incoming) = channel::bounded(MAX_REFRESHES);
+        let (connection_jobs, connection) = channel::bounded(MAX_CONNECTION_JOBS);
+        let (separate_jobs, separate) = channel::bounded(MAX_SEPARATE_JOBS);
         let handle = SiteHandle { refreshes, connection_jobs, separate_jobs };
         self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(key.into(), handle);
-        Mailbox {
-            refreshes: refreshes_mailbox,
-            connection_jobs: connection_mailbox,
-            separate_jobs: separate_mailbox,
-        }
+        Mailbox { refreshes: incoming, connection_jobs: connection, separate_jobs: separate }
     }
 
     /// Removes a site.
@@ -156,11 +152,11 @@ impl SiteHandles {
     pub async fn run<T: Send + 'static, J: Future<Output = Result<T, ActionError>> + Send + 'static>(
         &self,
         key: &str,
-        queue: Queue,
+        queue: JobQueue,
         job: impl FnOnce(Arc<SiteContext>) -> J + Send + 'static,
     ) -> Result<T, ActionError> {
         let (responder, response) = channel::bounded(1);
-        let job: Job = Box::new(move |site| {
+        let job: SiteJob = Box::new(move |site| {
             Box::pin(async move {
                 if !responder.is_closed() {
                     let outcome = job(site).await;
@@ -170,8 +166,8 @@ impl SiteHandles {
             })
         });
         let sent = self.handle(key).and_then(|handle| match queue {
-            Queue::Connection => send(&handle.connection_jobs, job),
-            Queue::Separate => send(&handle.separate_jobs, job),
+            JobQueue::Connection => send(&handle.connection_jobs, job),
+            JobQueue::Separate => send(&handle.separate_jobs, job),
         });
         self.response(sent, response).await
     }

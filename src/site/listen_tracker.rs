@@ -22,14 +22,14 @@ pub(super) struct ListenTracker {
     site: String,
     /// The name of the plugin and its `listen` command.
     plugin: Option<(String, Command)>,
-    state: State,
+    state: ListenState,
     /// Changes that the router reported.
     reported: usize,
     /// Answers with changes that it did not report.
     missed: usize,
 }
 
-enum State {
+enum ListenState {
     /// Begins with the next refresh.
     Off,
     /// The plugin's first answer has not arrived yet.
@@ -49,7 +49,7 @@ fn followed(config: &config::Site) -> Option<(String, Command)> {
 impl ListenTracker {
     pub(super) fn new(config: &config::Site) -> Self {
         let (site, plugin) = (config.key.clone(), followed(config));
-        Self { site, plugin, state: State::Off, reported: 0, missed: 0 }
+        Self { site, plugin, state: ListenState::Off, reported: 0, missed: 0 }
     }
 
     /// Applies another configuration. Returns whether another plugin is followed, or another `listen` of it: it begins
@@ -64,8 +64,8 @@ impl ListenTracker {
 
     /// Begins unless it has begun.
     pub(super) fn begin(&mut self, client: &Client) {
-        if let (State::Off | State::Ended, Some((_, command))) = (&self.state, &self.plugin) {
-            self.state = State::Begun(client.listen(command.clone()));
+        if let (ListenState::Off | ListenState::Ended, Some((_, command))) = (&self.state, &self.plugin) {
+            self.state = ListenState::Begun(client.listen(command.clone()));
         }
     }
 
@@ -76,28 +76,35 @@ impl ListenTracker {
 
     /// The plugin to whose reading changes can be applied now.
     pub(super) fn applies_to(&self) -> Option<&str> {
-        self.plugin.as_ref().map(|(name, _)| name.as_str()).filter(|_| matches!(self.state, State::On(_)))
+        self.plugin
+            .as_ref()
+            .map(|(name, _)| name.as_str())
+            .filter(|_| matches!(self.state, ListenState::On(_)))
     }
 
     /// Waits until there are changes to apply.
     pub(super) async fn changed(&self) {
         match &self.state {
-            State::On(listen) => listen.changed().await,
-            State::Off | State::Begun(_) | State::Ended => future::pending().await,
+            ListenState::On(listen) => listen.changed().await,
+            ListenState::Off | ListenState::Begun(_) | ListenState::Ended => future::pending().await,
         }
     }
 
     /// The changes that have arrived. If the router has ended the `listen`, it begins again with the next refresh; if the
     /// router does not support or allow it, the site is polled.
     pub(super) fn take(&mut self) -> Vec<Sentence> {
-        let (State::Begun(listen) | State::On(listen)) = &self.state else { return Vec::new() };
+        let (ListenState::Begun(listen) | ListenState::On(listen)) = &self.state else { return Vec::new() };
         match listen.take() {
             Ok(changes) => {
                 self.reported += changes.len();
                 changes
             }
             Err(error) => {
-                self.state = if matches!(self.state, State::On(_)) { State::Ended } else { State::Off };
+                self.state = if matches!(self.state, ListenState::On(_)) {
+                    ListenState::Ended
+                } else {
+                    ListenState::Off
+                };
                 if matches!(error.cause, Cause::Unsupported | Cause::Permission) {
                     self.plugin = None;
                 }
@@ -110,25 +117,25 @@ impl ListenTracker {
     /// How to interpret an answer of the followed plugin, given the changes that arrived before it.
     pub(super) fn following<'c>(&self, changes: &'c [Sentence]) -> Following<'c> {
         match &self.state {
-            State::Off => Following::No,
-            State::Begun(_) => Following::Begun(changes),
+            ListenState::Off => Following::No,
+            ListenState::Begun(_) => Following::Begun(changes),
             // If it ended during the query, the changes until then were reported.
-            State::On(_) | State::Ended => Following::On,
+            ListenState::On(_) | ListenState::Ended => Following::On,
         }
     }
 
     /// The plugin's query failed. Changes would have nothing to be applied to, and would pile up.
     pub(super) fn unanswered(&mut self) {
-        if matches!(self.state, State::Begun(_)) {
-            self.state = State::Off;
+        if matches!(self.state, ListenState::Begun(_)) {
+            self.state = ListenState::Off;
         }
     }
 
     /// An answer of the plugin was read; `missed`: with changes that were not reported.
     pub(super) fn answered(&mut self, missed: bool) {
-        self.state = match std::mem::replace(&mut self.state, State::Off) {
-            State::Begun(listen) => State::On(listen),
-            State::Ended => State::Off,
+        self.state = match std::mem::replace(&mut self.state, ListenState::Off) {
+            ListenState::Begun(listen) => ListenState::On(listen),
+            ListenState::Ended => ListenState::Off,
             state => state,
         };
         self.missed += usize::from(missed);
@@ -138,7 +145,7 @@ impl ListenTracker {
                 self.site
             );
             self.plugin = None;
-            self.state = State::Off;
+            self.state = ListenState::Off;
         }
     }
 }

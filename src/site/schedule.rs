@@ -16,7 +16,7 @@ pub(super) const ANONYMOUS_SHARE: u32 = 3;
 pub(super) struct Schedule {
     /// A moment of the grid.
     origin: Instant,
-    refresh: Times,
+    refresh: Interval,
     /// When the plugins of the site's refresh were last taken.
     refreshed: Instant,
     entries: Vec<Entry>,
@@ -28,20 +28,20 @@ pub(super) struct Schedule {
 struct Entry {
     plugin: Arc<dyn Plugin>,
     /// None if it is read with the site's refresh.
-    own: Option<Times>,
+    interval: Option<Interval>,
     /// When it was last read over this connection.
     read: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct Interval {
     every: Duration,
     next: Instant,
 }
 
 /// Which plugins to read, besides those that were never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum ReadScope {
     /// Those that are due.
     Due,
     /// These, and all of the site's refresh: changes may have been missed.
@@ -57,7 +57,7 @@ impl Schedule {
     /// together do not query together for ever.
     pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
         let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
-        let refresh = Times { every: config.refresh, next: origin };
+        let refresh = Interval { every: config.refresh, next: origin };
         let mut schedule = Self { origin, refresh, refreshed: now, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
@@ -67,20 +67,20 @@ impl Schedule {
     pub(super) fn adopt(&mut self, config: &config::Site, now: Instant) {
         let origin = self.origin;
         // A plugin whose interval is the same keeps its times.
-        let times = |known: Option<Times>, every| {
+        let interval = |known: Option<Interval>, every| {
             known
                 .filter(|known| known.every == every)
-                .unwrap_or_else(|| Times { every, next: on_grid(origin, every, now + every / 2) })
+                .unwrap_or_else(|| Interval { every, next: on_grid(origin, every, now + every / 2) })
         };
-        self.refresh = times(Some(self.refresh), config.refresh);
+        self.refresh = interval(Some(self.refresh), config.refresh);
         let mut known = std::mem::take(&mut self.entries);
         for plugin in &config.plugins {
             let at = known.iter().position(|entry| *entry.plugin == **plugin);
             let known = at.map(|at| known.swap_remove(at));
-            let known_times = known.as_ref().and_then(|entry| entry.own);
+            let known_interval = known.as_ref().and_then(|entry| entry.interval);
             self.entries.push(Entry {
                 plugin: plugin.clone(),
-                own: plugin.every().map(|every| times(known_times, every)),
+                interval: plugin.every().map(|every| interval(known_interval, every)),
                 read: known.and_then(|entry| entry.read),
             });
         }
@@ -95,8 +95,8 @@ impl Schedule {
 
     /// When the next plugin is due.
     pub(super) fn next(&self) -> Instant {
-        let own = self.entries.iter().filter_map(|entry| entry.own);
-        own.fold(self.refresh.next, |next, own| next.min(own.next))
+        let intervals = self.entries.iter().filter_map(|entry| entry.interval);
+        intervals.fold(self.refresh.next, |next, interval| next.min(interval.next))
     }
 
     /// How long ago the plugins of the site's refresh were taken.
@@ -110,22 +110,22 @@ impl Schedule {
     }
 
     /// Takes the plugins to read now. Missed times are not made up for.
-    pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Arc<dyn Plugin>> {
-        let refreshes = self.refresh.pass(now) || which != Which::Due;
+    pub(super) fn take(&mut self, now: Instant, scope: ReadScope) -> Vec<Arc<dyn Plugin>> {
+        let refreshes = self.refresh.advance(now) || scope != ReadScope::Due;
         if refreshes {
             self.refreshed = now;
         }
         let mut due = Vec::new();
         for entry in &mut self.entries {
             let age = entry.read.map_or(Duration::MAX, |read| now.saturating_duration_since(read));
-            let is_due = match &mut entry.own {
-                Some(own) => {
-                    let is_requested = match which {
-                        Which::All => age >= self.reread,
-                        Which::Anonymous => age >= self.reread.max(own.every / ANONYMOUS_SHARE),
-                        Which::Due | Which::Refresh => false,
+            let is_due = match &mut entry.interval {
+                Some(interval) => {
+                    let is_requested = match scope {
+                        ReadScope::All => age >= self.reread,
+                        ReadScope::Anonymous => age >= self.reread.max(interval.every / ANONYMOUS_SHARE),
+                        ReadScope::Due | ReadScope::Refresh => false,
                     };
-                    own.pass(now) || is_requested
+                    interval.advance(now) || is_requested
                 }
                 None => refreshes,
             };
@@ -138,9 +138,9 @@ impl Schedule {
     }
 }
 
-impl Times {
+impl Interval {
     /// Whether it is due; if so, the next time is the first after `now`.
-    fn pass(&mut self, now: Instant) -> bool {
+    fn advance(&mut self, now: Instant) -> bool {
         let is_due = self.next <= now;
         if is_due {
             self.next = on_grid(self.next, self.every, now);
@@ -204,7 +204,7 @@ mod tests {
         let mut read = Vec::new();
         while schedule.next() <= from + Duration::from_secs(seconds) {
             let now = schedule.next();
-            read.push(((now - from).as_secs(), names(&schedule.take(now, Which::Due))));
+            read.push(((now - from).as_secs(), names(&schedule.take(now, ReadScope::Due))));
         }
         read
     }
@@ -215,7 +215,7 @@ mod tests {
         let config = site(10, &[("hotspot", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
         let mut schedule = Schedule::new(&config, start, 1.0, REREAD);
         assert_eq!(
-            names(&schedule.take(start, Which::Due)),
+            names(&schedule.take(start, ReadScope::Due)),
             "hotspot slow with fast",
             "all of them at first"
         );
@@ -242,16 +242,20 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0, REREAD);
-        schedule.take(start, Which::Due);
-        assert_eq!(names(&schedule.take(at(1), Which::Due)), "");
-        assert_eq!(names(&schedule.take(at(1), Which::Refresh)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1), Which::All)), "hotspot", "the expensive plugin was just read");
+        schedule.take(start, ReadScope::Due);
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "");
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Refresh)), "hotspot");
+        assert_eq!(
+            names(&schedule.take(at(1), ReadScope::All)),
+            "hotspot",
+            "the expensive plugin was just read"
+        );
         assert_eq!(schedule.next(), at(5));
-        assert_eq!(names(&schedule.take(at(12), Which::All)), "hotspot slow");
-        assert_eq!(names(&schedule.take(at(13), Which::All)), "hotspot");
+        assert_eq!(names(&schedule.take(at(12), ReadScope::All)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(13), ReadScope::All)), "hotspot");
         assert_eq!(schedule.next(), at(15));
         // A refresh that took long.
-        assert_eq!(names(&schedule.take(at(44), Which::Due)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(44), ReadScope::Due)), "hotspot slow");
         assert_eq!(schedule.next(), at(45));
     }
 
@@ -261,17 +265,17 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let plugins = [("hotspot", 0), ("slow", 3600), ("fast", 12)];
         let mut schedule = Schedule::new(&site(7200, &plugins), start, 0.0, REREAD);
-        schedule.take(start, Which::All);
+        schedule.take(start, ReadScope::All);
         assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
-        assert_eq!(names(&schedule.take(at(11), Which::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "hotspot fast");
         assert_eq!(schedule.since_refresh(at(11)), Duration::ZERO);
-        assert_eq!(names(&schedule.take(at(12), Which::Due)), "fast", "its own time");
+        assert_eq!(names(&schedule.take(at(12), ReadScope::Due)), "fast", "its own time");
         assert_eq!(schedule.since_refresh(at(12)), Duration::from_secs(1));
         // Ten seconds at least, though a third of its interval is four.
-        assert_eq!(names(&schedule.take(at(21), Which::Anonymous)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1199), Which::Anonymous)), "hotspot fast");
-        assert_eq!(names(&schedule.take(at(1200), Which::Anonymous)), "hotspot slow fast");
-        assert_eq!(names(&schedule.take(at(1211), Which::All)), "hotspot slow fast", "with a token");
+        assert_eq!(names(&schedule.take(at(21), ReadScope::Anonymous)), "hotspot");
+        assert_eq!(names(&schedule.take(at(1199), ReadScope::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(1200), ReadScope::Anonymous)), "hotspot slow fast");
+        assert_eq!(names(&schedule.take(at(1211), ReadScope::All)), "hotspot slow fast", "with a token");
     }
 
     #[test]
@@ -279,22 +283,22 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0, REREAD);
-        schedule.take(start, Which::Due);
+        schedule.take(start, ReadScope::Due);
         let before = schedule.next();
         schedule.adopt(&site(3600, &[("slow", 60), ("hotspot", 0), ("new", 600)]), at(1));
         assert!(schedule.has_new());
         assert_eq!(schedule.next(), before);
-        assert_eq!(names(&schedule.take(at(1), Which::Due)), "new");
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "new");
         assert!(!schedule.has_new());
         // A shorter interval applies soon.
         schedule.adopt(&site(2, &[("slow", 60), ("hotspot", 0)]), at(2));
         assert!(schedule.next() <= at(5), "{:?}", schedule.next() - start);
         schedule.renew();
         assert!(schedule.has_new());
-        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow hotspot");
+        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow hotspot");
         // The same name with another query is another plugin.
         schedule.adopt(&site(2, &[("slow", 30)]), at(2));
-        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow");
+        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::listen_tracker::ListenTracker;
 use super::log_lines::{self, PluginLog};
 use super::refresh_queue::{RefreshQueue, Refreshed, request_before};
 use super::row_check::RowCheck;
-use super::schedule::{Schedule, Which};
+use super::schedule::{ReadScope, Schedule};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::{Answer, Following, Plugin};
@@ -73,14 +73,6 @@ impl<'c> SiteSession<'c> {
         }
     }
 
-    /// Logs in and refreshes for as long as the router answers; returns why it does not.
-    pub(super) async fn run(&mut self) -> Error {
-        match self.log_in_and_refresh().await {
-            Err(error) => error,
-            Ok(never) => match never {},
-        }
-    }
-
     /// Accounts for the rest of the usage. Returns how long the router answered, if it ever did, and the requests for a
     /// refresh.
     pub(super) fn end(mut self) -> (Option<Duration>, RefreshQueue) {
@@ -90,20 +82,21 @@ impl<'c> SiteSession<'c> {
         (self.since.map(|since| since.elapsed()), self.refreshes)
     }
 
-    async fn log_in_and_refresh(&mut self) -> Result<Infallible, Error> {
+    /// Logs in and refreshes for as long as the router answers.
+    pub(super) async fn run(&mut self) -> Result<Infallible, Error> {
         // A slow router gets twice the time, as in `ask`: a new connection would be another login in its log.
         let timeout = self.config.query_timeout * 2;
         let [user, password] = self.config.credentials();
         self.client.login(user, password, self.config.login, timeout).await?;
         self.site.update(|site| site.usage.logins += 1);
-        let mut which = Which::All;
+        let mut scope = ReadScope::All;
         // When all plugins were read last.
         let mut all_read = Instant::now();
         let mut recheck = None;
         loop {
             let now = Instant::now();
-            let due = self.schedule.take(now, which);
-            if which == Which::All || due.len() == self.config.plugins.len() {
+            let due = self.schedule.take(now, scope);
+            if scope == ReadScope::All || due.len() == self.config.plugins.len() {
                 all_read = now;
             }
             recheck = match self.refresh(due).await? {
@@ -112,17 +105,17 @@ impl<'c> SiteSession<'c> {
                 None => recheck.filter(|at| *at > Instant::now()),
             };
             self.refreshes.respond(&Ok(Refreshed::Asked));
-            which = self.wait(recheck, all_read).await?;
+            scope = self.wait(recheck, all_read).await?;
         }
     }
 
     /// Waits until plugins are due, or until a refresh is requested whose result may not be older than what is known.
-    async fn wait(&mut self, recheck: Option<Instant>, all_read: Instant) -> Result<Which, Error> {
+    async fn wait(&mut self, recheck: Option<Instant>, all_read: Instant) -> Result<ReadScope, Error> {
         let (site, incoming) = (self.site.clone(), self.refreshes.incoming.clone());
         loop {
             self.adopt_configuration();
             if self.schedule.has_new() {
-                return Ok(Which::Due);
+                return Ok(ReadScope::Due);
             }
             let next = self.schedule.next();
             let look = recheck.map_or(next, |recheck| recheck.min(next));
@@ -137,20 +130,20 @@ impl<'c> SiteSession<'c> {
             let now = Instant::now();
             if let Some(request) = request {
                 let reuse = request.reuse(self.config.refresh, &site.timings);
-                let (age, which, reused) = if request.is_anonymous {
-                    (self.schedule.since_refresh(now), Which::Anonymous, Refreshed::Recent)
+                let (age, scope, reused) = if request.is_anonymous {
+                    (self.schedule.since_refresh(now), ReadScope::Anonymous, Refreshed::Recent)
                 } else {
-                    (now.saturating_duration_since(all_read), Which::All, Refreshed::Asked)
+                    (now.saturating_duration_since(all_read), ReadScope::All, Refreshed::Asked)
                 };
                 self.refreshes.waiting.push(request);
                 if age >= reuse {
-                    return Ok(which);
+                    return Ok(scope);
                 }
                 self.refreshes.respond(&Ok(reused));
             } else if now >= next {
-                return Ok(Which::Due);
+                return Ok(ReadScope::Due);
             } else if now >= look {
-                return Ok(Which::Refresh);
+                return Ok(ReadScope::Refresh);
             } else if now >= until {
                 self.ask(vec![heartbeat()]).await?;
             }

@@ -104,7 +104,9 @@ impl Supervisor {
     async fn pause(&mut self, config: &config::Site, error: Error, answered: Duration, has_logged_in: bool) {
         let site = self.site.clone();
         let login_refused = error.cause == Cause::Auth;
-        let may_boot = login_refused && self.has_just_answered();
+        // A login worked until a moment ago: a router that boots may refuse it.
+        let has_just_answered = self.last_answer.is_some_and(|at| at.elapsed() < site.timings.boot_window);
+        let may_boot = login_refused && has_just_answered;
         let error = if may_boot { self.refused_after_a_loss(error) } else { error };
         if site.update(|state| state.mark_offline(&error, Moment::now())) == Some(true) {
             log_lines::offline(&site.key, &error);
@@ -135,11 +137,6 @@ impl Supervisor {
     fn reset(&mut self) {
         *self = Self::new(self.site.clone(), self.refreshes.take());
         self.site.update(SiteState::reset_connection);
-    }
-
-    /// Whether a login worked until a moment ago, so that a router that boots may refuse it.
-    fn has_just_answered(&self) -> bool {
-        self.last_answer.is_some_and(|at| at.elapsed() < self.site.timings.boot_window)
     }
 
     /// A login that worked until the connection was lost is refused. A router that boots takes connections before it
@@ -219,7 +216,7 @@ impl Supervisor {
             Ended::FailBack
         };
         let failed = async {
-            let error = connection.run().or(session.run()).await;
+            let Err(error) = async { Err(connection.run().await) }.or(session.run()).await;
             Ended::Failed { error, answered: None }
         };
         let ended = failed.or(host_recovered).or(must_reconnect()).await;
