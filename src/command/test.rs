@@ -8,11 +8,9 @@ use smol::channel::{self, Receiver};
 use smol::lock::Semaphore;
 
 use super::{Failure, file, say};
-use crate::action::DiagnosticStep;
+use crate::action::diagnose::{DiagnosticStep, diagnose};
 use crate::config::{self, Config, Site};
 use crate::executor;
-use crate::http::StepJson;
-use crate::site::diagnose;
 
 /// Sites tried at a time: each costs a connection, and the rest of them wait.
 const AT_A_TIME: usize = 32;
@@ -55,14 +53,13 @@ impl Test {
             })
             .collect();
         let mut all = Vec::new();
-        for (site, (_task, steps)) in sites.iter().zip(&walks) {
-            smol::block_on(self.tell(site, steps, &mut all));
+        for (_task, steps) in &walks {
+            smol::block_on(self.tell(steps, &mut all));
         }
         if self.json {
-            let steps: Vec<StepJson> = all.iter().map(|(site, step)| StepJson::new(site, step)).collect();
-            say(&serde_json::to_string_pretty(&steps).map_err(|error| error.to_string())?);
+            say(&serde_json::to_string_pretty(&all).map_err(|error| error.to_string())?);
         }
-        let failed = all.iter().filter(|(_, step)| step.outcome.is_err()).count();
+        let failed = all.iter().filter(|step| step.outcome.is_err()).count();
         if failed > 0 {
             let (steps, all) = (if failed == 1 { "step" } else { "steps" }, all.len());
             return Err(format!("{failed} {steps} of {all} failed.").into());
@@ -89,28 +86,24 @@ impl Test {
         if self.sites.is_empty() { Ok(config.sites.clone()) } else { wanted.iter().map(find).collect() }
     }
 
-    async fn tell(
-        &self,
-        site: &Site,
-        steps: &Receiver<DiagnosticStep>,
-        all: &mut Vec<(String, DiagnosticStep)>,
-    ) {
+    async fn tell(&self, steps: &Receiver<DiagnosticStep>, all: &mut Vec<DiagnosticStep>) {
         while let Ok(step) = steps.recv().await {
             if !self.json {
-                say(&line(&site.key, &step));
+                say(&line(&step));
             }
-            all.push((site.key.clone(), step));
+            all.push(step);
         }
     }
 }
 
 /// The step in a line, and what to do about it in another.
-fn line(site: &str, step: &DiagnosticStep) -> String {
+fn line(step: &DiagnosticStep) -> String {
     let (how, what) = match &step.outcome {
         Ok(found) => ("ok", found.clone()),
         Err(error) => ("FAILED", format!("{error}\n    {}", error.hint)),
     };
-    let line = format!("{site}  {}  {:8}  {how:6}  {:>9}  {what}", step.host, step.name, took(step.took));
+    let line =
+        format!("{}  {}  {:8}  {how:6}  {:>9}  {what}", step.site, step.host, step.name, took(step.took));
     line.trim_end().to_string()
 }
 

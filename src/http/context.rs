@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::Serialize;
 use smol::lock::Semaphore;
 
-use super::actions::{self, Outcomes, Who};
+use super::actions::{self, Who};
 use super::api::View;
 use super::auth::{Authenticator, Identity, Role};
 use super::message::{Request, Response, json_within};
 use super::page::{self, Layout};
 use super::server::MAX_ANSWER;
 use super::sse::Events;
+use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
@@ -134,7 +135,7 @@ impl<'r> Context<'r> {
     pub(super) fn refresh(
         &self,
         sites: Vec<String>,
-    ) -> Result<impl Future<Output = Outcomes> + Send + use<>, ActionError> {
+    ) -> Result<impl Future<Output = RefreshOutcomes> + Send + use<>, ActionError> {
         let permit = self.services.refresh_permits.try_acquire_arc().ok_or(ActionError::Busy)?;
         let (handles, who) = (self.services.handles.clone(), self.who());
         Ok(async move {

@@ -27,7 +27,6 @@ mod routes;
 pub mod server;
 mod sse;
 
-pub use api::StepJson;
 pub use dispatch::Dispatcher;
 pub use message::{EventStream, Field, HandlerOutput, LaterResponse, Method, Request, Response, problem};
 pub use routes::{ROUTES, Route};

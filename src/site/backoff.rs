@@ -1,34 +1,34 @@
-//! How long to leave a router alone after a failure.
+//! Exponential backoff: how long to wait after a failed connection.
 
 use std::time::Duration;
 
 use crate::routeros::error::Cause;
 use crate::timings::Timings;
 
-/// Waits that double with each failure of a kind in a row.
+/// Waits that double with each consecutive failure of a kind.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: u32,
-    /// Refused logins, which have waits of their own.
-    refused: u32,
+    /// Refused logins. They have longer waits.
+    refused_logins: u32,
 }
 
 impl Backoff {
-    /// How long to wait after a failure of this `cause`, of a session that `lasted`.
+    /// How long to wait after a failure with this `cause`, of a session that `lasted` this long.
     pub(super) fn next(&mut self, timings: &Timings, cause: Cause, lasted: Duration) -> Duration {
         if lasted >= timings.retry_reset {
             *self = Self::default();
         }
         let (count, (least, most)) = if cause == Cause::Auth {
-            // Who refuses can be reached.
+            // A router that refuses the login can be reached.
             self.failures = 0;
-            (&mut self.refused, (timings.auth_retry_min, timings.auth_retry_max))
+            (&mut self.refused_logins, (timings.auth_retry_min, timings.auth_retry_max))
         } else {
             (&mut self.failures, (timings.retry_min, timings.retry_max))
         };
         let doubled = least.saturating_mul(2u32.saturating_pow(*count));
         *count = count.saturating_add(1);
-        // Up to a quarter more, so that sites lost together don't come back together.
+        // Up to a quarter more: sites that were lost together do not reconnect together.
         doubled.min(most.mul_f64(1.0 / 1.25)).mul_f64(1.0 + fastrand::f64() / 4.0)
     }
 }
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_up_to_their_ends() {
+    fn waits_double_up_to_their_maximum() {
         let timings = Timings::default();
         for (cause, least, most) in [
             (Cause::Refused, timings.retry_min, timings.retry_max),
@@ -62,13 +62,13 @@ mod tests {
             assert_eq!(base, most);
             assert!(
                 next(&mut backoff, cause, timings.retry_reset) <= least.mul_f64(1.25),
-                "a good session starts anew"
+                "a long session resets the waits"
             );
         }
     }
 
     #[test]
-    fn the_first_refused_login_waits_a_minute_after_whatever_outage() {
+    fn the_first_refused_login_waits_a_minute_after_any_outage() {
         let mut backoff = Backoff::default();
         for _ in 0..10 {
             next(&mut backoff, Cause::Unreachable, Duration::ZERO);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_logins_wait_longer_though_other_failures_come_between() {
+    fn refused_logins_wait_longer_even_with_other_failures_in_between() {
         let mut backoff = Backoff::default();
         for _ in 0..10 {
             next(&mut backoff, Cause::Auth, Duration::ZERO);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_lost_together_come_back_apart() {
+    fn sites_lost_together_reconnect_at_different_times() {
         let waits: Vec<Duration> =
             (0..20).map(|_| next(&mut Backoff::default(), Cause::Refused, Duration::ZERO)).collect();
         assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");

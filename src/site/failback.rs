@@ -1,70 +1,63 @@
-//! Which of a site's hosts: the first that answers, and back to an earlier one when it is well again.
+//! Failback: when to return from a later host of a site to an earlier one that has recovered.
 
 use std::time::Duration;
 
 use smol::{Timer, future};
 
+use super::context::SiteContext;
 use crate::config;
 use crate::routeros::client::connect;
-use crate::state::Store;
 use crate::timings::Timings;
 
-/// Connections in a row that an earlier host must have taken before it is gone back to.
-const LEAST_NEEDED: u32 = 3;
+/// Consecutive probes that an earlier host must pass before the first failback.
+const MIN_PROBES: u32 = 3;
 
-/// The same for one that was gone back to again and again: at a minute each, an hour.
-const MOST_NEEDED: u32 = 60;
+/// The same after many failbacks: with a probe a minute, an hour.
+const MAX_PROBES: u32 = 60;
 
-/// How much an earlier host must have shown before it is trusted again. Each return costs twice as
-/// much patience as the one before, so that a host which fails under load is not gone back to all day.
+/// How many consecutive probes an earlier host must pass. Each failback doubles that number, so that the agent does not
+/// keep returning to a host that fails under load.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FailbackPolicy {
-    needed: u32,
+    probes: u32,
 }
 
 impl Default for FailbackPolicy {
     fn default() -> Self {
-        Self { needed: LEAST_NEEDED }
+        Self { probes: MIN_PROBES }
     }
 }
 
 impl FailbackPolicy {
-    /// An earlier host is gone back to.
-    pub(super) fn returns(&mut self) {
-        self.needed = (self.needed * 2).min(MOST_NEEDED);
+    pub(super) fn record_failback(&mut self) {
+        self.probes = (self.probes * 2).min(MAX_PROBES);
     }
 
-    /// A session ended that lasted so long.
-    pub(super) fn lasted(&mut self, timings: &Timings, lasted: Duration) {
+    /// Records that a session ended after this time.
+    pub(super) fn record_session(&mut self, timings: &Timings, lasted: Duration) {
         if lasted >= timings.failback_reset {
             *self = Self::default();
         }
     }
 
-    /// Waits until a host before the one `in_use` has taken enough connections in a row. None is logged in
-    /// to: that would be a line in the router's log each time.
-    pub(super) async fn host_recovered(
-        &self,
-        config: &config::Site,
-        in_use: usize,
-        store: &Store,
-        timings: &Timings,
-    ) {
+    /// Waits until a host before the one `in_use` has passed enough consecutive probes. A probe connects without a login,
+    /// which would be a line in the router's log each time.
+    pub(super) async fn host_recovered(&self, site: &SiteContext, config: &config::Site, in_use: usize) {
         let earlier = &config.hosts[..in_use];
         if earlier.is_empty() {
             return future::pending().await;
         }
-        let interval = config.refresh.clamp(timings.failback_probe_min, timings.failback_probe_max);
-        let mut taken = vec![0; earlier.len()];
+        let (least, most) = (site.timings.failback_probe_min, site.timings.failback_probe_max);
+        let interval = config.refresh.clamp(least, most);
+        let mut passed = vec![0; earlier.len()];
         loop {
             Timer::after(interval).await;
-            for (at, (host, taken)) in earlier.iter().zip(&mut taken).enumerate() {
+            for (at, (host, passed)) in earlier.iter().zip(&mut passed).enumerate() {
                 let tls = config.tls_of(at);
-                let took = connect((&host.name, host.port), &tls, config.connect_timeout).await;
-                let error = took.err();
-                *taken = if error.is_none() { *taken + 1 } else { 0 };
-                store.update(&config.key, |site| site.host_tried(at, error));
-                if *taken >= self.needed {
+                let error = connect((&host.name, host.port), &tls, config.connect_timeout).await.err();
+                *passed = if error.is_none() { *passed + 1 } else { 0 };
+                site.update(|site| site.host_tried(at, error));
+                if *passed >= self.probes {
                     return;
                 }
             }

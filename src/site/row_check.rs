@@ -1,24 +1,24 @@
-//! Checks now and then that a list has as many rows as the router counts.
+//! Detects lists that lack rows: compares them from time to time with the number of rows that the router counts.
 //!
-//! People come and go while rows are sent, so a difference proves nothing by itself. A check finds rows missing if the
-//! router counts more than it listed, and counts the same once more after the list. Only several such checks in a row
-//! are reported. After the first one each read is checked until list and count agree.
+//! Users log in and out while rows are sent, so one difference proves nothing. A check fails if the router counts more
+//! rows than it listed, and counts the same number again after the list. Only several consecutive failures are reported.
+//! After the first failure each read is checked until list and count agree.
 
 use std::time::{Duration, Instant};
 
 use crate::plugin::Answer;
 use crate::routeros::value;
 
-/// Checks in a row that find rows missing before that is reported.
+/// Consecutive failed checks before missing rows are reported.
 const MAX_MISSES: u32 = 3;
 
 /// The checks of one connection.
 #[derive(Debug)]
 pub(super) struct RowCheck {
     interval: Duration,
-    /// When the next check is due; `None` where the router does not count.
+    /// When the next check is due; `None` if the router does not count.
     next: Option<Instant>,
-    /// Checks in a row that found rows missing.
+    /// Consecutive checks that found rows missing.
     misses: u32,
     /// Rows listed and counted, from [`MAX_MISSES`] on.
     missing: Option<(u64, u64)>,
@@ -33,8 +33,8 @@ impl RowCheck {
         self.next.is_some_and(|next| self.misses > 0 || next <= Instant::now())
     }
 
-    /// Compares a list with a count that was asked for together with it. Gives the count where rows may be missing and
-    /// the router is to count once more, for [`Self::confirm`].
+    /// Compares a list with a count that was queried together with it. Returns the count if rows may be missing: the
+    /// router is to count again, for [`Self::confirm`].
     pub(super) fn compare(&mut self, list: Option<&Answer>, count: Option<&Answer>) -> Option<u64> {
         self.next = Some(Instant::now() + self.interval);
         let counted = self.counted(count)?;
@@ -51,17 +51,18 @@ impl RowCheck {
         Some(counted)
     }
 
-    /// Takes the second count of a check, which is the same as the first one where nobody came or went.
+    /// Ends a check with its second count. It equals the first one unless users logged in or out.
     pub(super) fn confirm(&mut self, first: u64, second: Option<&Answer>) {
         self.misses += u32::from(self.counted(second) == Some(first));
     }
 
-    /// Why a list is only a part, where it is.
+    /// Why a list is partial, if it is.
     pub(super) fn partial(&self) -> Option<String> {
         self.missing.map(|(listed, counted)| format!("{listed} of {counted} rows are listed"))
     }
 
-    /// A router that refuses to count, or answers by something else, is not asked again over this connection.
+    /// Reads a count. A router that refuses to count, or answers with something else, is not asked again over this
+    /// connection.
     fn counted(&mut self, count: Option<&Answer>) -> Option<u64> {
         match count? {
             Ok(reply) => {
@@ -103,7 +104,7 @@ mod tests {
         Reply { ret: Some(count.into()), ..Reply::default() }
     }
 
-    /// A check that is due, in which the router counts so at first, lists so many, and counts so once more.
+    /// Runs a check that is due, with the first count, the number of listed rows and the second count.
     fn check(check: &mut RowCheck, first: &str, listed: usize, second: &str) -> Option<String> {
         assert!(check.is_due());
         if let Some(first) = check.compare(Some(&Ok(list(listed))), Some(&Ok(count(first)))) {
@@ -124,11 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn people_who_come_and_go_are_not_missing() {
+    fn logins_and_logouts_during_a_list_are_not_missing_rows() {
         let mut row_check = RowCheck::new(Duration::ZERO);
         for _ in 0..20 {
             for (first, listed, second) in
-                // Somebody went while it listed, came, or both; the last two agree in between.
+                // A logout during the list, a login, or both; list and count agree in between.
                 [
                     ("23", 22, "22"),
                     ("23", 24, "24"),

@@ -1,22 +1,22 @@
-//! When each of a site's plugins is read: with its refresh, or at times of its own.
+//! Schedule of a site's plugins: each is read with the site's refresh or at its own interval.
 
 use std::time::{Duration, Instant};
 
 use crate::config;
 use crate::plugin::Plugin;
 
-/// Refreshes without a token read a plugin at most this many times per interval: whoever visits the page, a router
-/// answers at most three times as often as the operator wants.
+/// Refreshes without a token read a plugin at most this many times per interval: visitors of the page make a router answer
+/// at most three times as often as the operator configured.
 pub(super) const ANONYMOUS_SHARE: u32 = 3;
 
-/// The times of one connection. All lie on one grid, so that what is read each ten seconds and what is read
-/// each minute are asked for in one write.
+/// The schedule of one connection. All times lie on one grid, so that a plugin that is read every ten seconds and one that
+/// is read every minute are queried in one write.
 #[derive(Debug)]
 pub(super) struct Schedule {
     /// A moment of the grid.
     origin: Instant,
-    refresh: Times,
-    /// When the plugins that are read with the site's refresh were taken last.
+    refresh: Interval,
+    /// When the plugins of the site's refresh were last taken.
     refreshed: Instant,
     entries: Vec<Entry>,
     /// See `Timings::plugin_reread`.
@@ -26,106 +26,105 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Entry {
     plugin: Plugin,
-    /// None where it is read with the site's refresh.
-    own: Option<Times>,
-    /// When it was read last over this connection, if it ever was.
+    /// None if it is read with the site's refresh.
+    interval: Option<Interval>,
+    /// When it was last read over this connection.
     read: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Times {
+struct Interval {
     every: Duration,
     next: Instant,
 }
 
-/// Which plugins are to be read, beside those that never were.
+/// Which plugins to read, besides those that were never read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
-    /// Those whose time it is.
+pub(super) enum ReadScope {
+    /// Those that are due.
     Due,
-    /// These, and all that are read with the site's refresh: it is worth another look.
+    /// These, and all of the site's refresh: changes may have been missed.
     Refresh,
-    /// Those of the refresh, and all others whose last read is a third of their interval ago: somebody without a
-    /// token wants to see them.
+    /// Those of the refresh, and all others that were last read a third of their interval ago: a request without a token.
     Anonymous,
-    /// All: somebody wants to see them.
+    /// All: a request with a token.
     All,
 }
 
 impl Schedule {
-    /// All are new. From 0 to 1, `spread` is where this site's times lie among those of others: sites that
-    /// began together are not to ask together for ever.
+    /// A schedule in which all plugins are new. `spread`, from 0 to 1, shifts the times, so that sites that connected
+    /// together do not query together for ever.
     pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
         let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
-        let refresh = Times { every: config.refresh, next: origin };
+        let refresh = Interval { every: config.refresh, next: origin };
         let mut schedule = Self { origin, refresh, refreshed: now, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
     }
 
-    /// Goes by this configuration from now on.
+    /// Applies another configuration.
     pub(super) fn adopt(&mut self, config: &config::Site, now: Instant) {
         let origin = self.origin;
-        // Those that are as often as before go on as they are.
-        let times = |known: Option<Times>, every| {
+        // A plugin whose interval is the same keeps its times.
+        let interval = |known: Option<Interval>, every| {
             known
                 .filter(|known| known.every == every)
-                .unwrap_or_else(|| Times { every, next: on_grid(origin, every, now + every / 2) })
+                .unwrap_or_else(|| Interval { every, next: on_grid(origin, every, now + every / 2) })
         };
-        self.refresh = times(Some(self.refresh), config.refresh);
+        self.refresh = interval(Some(self.refresh), config.refresh);
         let mut known = std::mem::take(&mut self.entries);
         for plugin in &config.plugins {
             let at = known.iter().position(|entry| entry.plugin == *plugin);
             let known = at.map(|at| known.swap_remove(at));
-            let known_times = known.as_ref().and_then(|entry| entry.own);
+            let known_interval = known.as_ref().and_then(|entry| entry.interval);
             self.entries.push(Entry {
                 plugin: plugin.clone(),
-                own: plugin.every().map(|every| times(known_times, every)),
+                interval: plugin.every().map(|every| interval(known_interval, every)),
                 read: known.and_then(|entry| entry.read),
             });
         }
     }
 
-    /// All are to be read now, as if they never had been.
+    /// Makes all plugins due, as if they had never been read.
     pub(super) fn renew(&mut self) {
         for entry in &mut self.entries {
             entry.read = None;
         }
     }
 
-    /// When something is to be read next.
+    /// When the next plugin is due.
     pub(super) fn next(&self) -> Instant {
-        let own = self.entries.iter().filter_map(|entry| entry.own);
-        own.fold(self.refresh.next, |next, own| next.min(own.next))
+        let intervals = self.entries.iter().filter_map(|entry| entry.interval);
+        intervals.fold(self.refresh.next, |next, interval| next.min(interval.next))
     }
 
-    /// How long ago the plugins were taken that are read with the site's refresh.
+    /// How long ago the plugins of the site's refresh were taken.
     pub(super) fn since_refresh(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.refreshed)
     }
 
-    /// Whether something is to be read that never was over this connection.
+    /// Whether a plugin was never read over this connection.
     pub(super) fn has_new(&self) -> bool {
         self.entries.iter().any(|entry| entry.read.is_none())
     }
 
-    /// What is to be read now. What took longer than its interval is not made up for.
-    pub(super) fn take(&mut self, now: Instant, which: Which) -> Vec<Plugin> {
-        let refreshes = self.refresh.pass(now) || which != Which::Due;
+    /// Takes the plugins to read now. Missed times are not made up for.
+    pub(super) fn take(&mut self, now: Instant, scope: ReadScope) -> Vec<Plugin> {
+        let refreshes = self.refresh.advance(now) || scope != ReadScope::Due;
         if refreshes {
             self.refreshed = now;
         }
         let mut due = Vec::new();
         for entry in &mut self.entries {
             let age = entry.read.map_or(Duration::MAX, |read| now.saturating_duration_since(read));
-            let is_due = match &mut entry.own {
-                Some(own) => {
-                    let is_wanted = match which {
-                        Which::All => age >= self.reread,
-                        Which::Anonymous => age >= self.reread.max(own.every / ANONYMOUS_SHARE),
-                        Which::Due | Which::Refresh => false,
+            let is_due = match &mut entry.interval {
+                Some(interval) => {
+                    let is_requested = match scope {
+                        ReadScope::All => age >= self.reread,
+                        ReadScope::Anonymous => age >= self.reread.max(interval.every / ANONYMOUS_SHARE),
+                        ReadScope::Due | ReadScope::Refresh => false,
                     };
-                    own.pass(now) || is_wanted
+                    interval.advance(now) || is_requested
                 }
                 None => refreshes,
             };
@@ -138,19 +137,19 @@ impl Schedule {
     }
 }
 
-impl Times {
-    /// Whether it is time; if so, the next time is the first after `now`.
-    fn pass(&mut self, now: Instant) -> bool {
-        let is_time = self.next <= now;
-        if is_time {
+impl Interval {
+    /// Whether it is due; if so, the next time is the first after `now`.
+    fn advance(&mut self, now: Instant) -> bool {
+        let is_due = self.next <= now;
+        if is_due {
             self.next = on_grid(self.next, self.every, now);
         }
-        is_time
+        is_due
     }
 }
 
-/// The first moment, later than `least` or the same, that lies a multiple of `every` from `origin`; where that is not
-/// later itself, one that is later than `least`.
+/// The first moment of the grid, a multiple of `every` from `origin`, that is not before `least` if `origin` is later,
+/// and otherwise after `least`.
 fn on_grid(origin: Instant, every: Duration, least: Instant) -> Instant {
     let intervals =
         |apart: Duration| u32::try_from(apart.as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
@@ -198,25 +197,29 @@ mod tests {
     }
 
     fn names(due: &[Plugin]) -> String {
-        due.iter().map(Plugin::name).collect::<Vec<_>>().join(" ")
+        due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
     }
 
-    /// Lets time go on for so many seconds; what was read when.
+    /// What is read when in this many seconds.
     fn run(schedule: &mut Schedule, from: Instant, seconds: u64) -> Vec<(u64, String)> {
         let mut read = Vec::new();
         while schedule.next() <= from + Duration::from_secs(seconds) {
             let now = schedule.next();
-            read.push(((now - from).as_secs(), names(&schedule.take(now, Which::Due))));
+            read.push(((now - from).as_secs(), names(&schedule.take(now, ReadScope::Due))));
         }
         read
     }
 
     #[test]
-    fn each_is_read_in_its_own_time_and_together_where_they_meet() {
+    fn plugins_are_read_at_their_own_intervals_and_together_when_they_coincide() {
         let start = Instant::now();
         let config = site(10, &[("hotspot", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
         let mut schedule = Schedule::new(&config, start, 1.0, REREAD);
-        assert_eq!(names(&schedule.take(start, Which::Due)), "hotspot slow with fast", "all at first");
+        assert_eq!(
+            names(&schedule.take(start, ReadScope::Due)),
+            "hotspot slow with fast",
+            "all of them at first"
+        );
         let read = run(&mut schedule, start, 60);
         let expected = [
             (5, "fast"),
@@ -236,20 +239,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_in_between_changes_no_times() {
+    fn requested_refreshes_do_not_shift_the_schedule() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0, REREAD);
-        schedule.take(start, Which::Due);
-        assert_eq!(names(&schedule.take(at(1), Which::Due)), "");
-        assert_eq!(names(&schedule.take(at(1), Which::Refresh)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1), Which::All)), "hotspot", "what is dear was just read");
+        schedule.take(start, ReadScope::Due);
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "");
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Refresh)), "hotspot");
+        assert_eq!(
+            names(&schedule.take(at(1), ReadScope::All)),
+            "hotspot",
+            "the expensive plugin was just read"
+        );
         assert_eq!(schedule.next(), at(5));
-        assert_eq!(names(&schedule.take(at(12), Which::All)), "hotspot slow");
-        assert_eq!(names(&schedule.take(at(13), Which::All)), "hotspot");
+        assert_eq!(names(&schedule.take(at(12), ReadScope::All)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(13), ReadScope::All)), "hotspot");
         assert_eq!(schedule.next(), at(15));
         // A refresh that took long.
-        assert_eq!(names(&schedule.take(at(44), Which::Due)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(44), ReadScope::Due)), "hotspot slow");
         assert_eq!(schedule.next(), at(45));
     }
 
@@ -259,44 +266,44 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let plugins = [("hotspot", 0), ("slow", 3600), ("fast", 12)];
         let mut schedule = Schedule::new(&site(7200, &plugins), start, 0.0, REREAD);
-        schedule.take(start, Which::All);
+        schedule.take(start, ReadScope::All);
         assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
-        assert_eq!(names(&schedule.take(at(11), Which::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "hotspot fast");
         assert_eq!(schedule.since_refresh(at(11)), Duration::ZERO);
-        assert_eq!(names(&schedule.take(at(12), Which::Due)), "fast", "its own time");
+        assert_eq!(names(&schedule.take(at(12), ReadScope::Due)), "fast", "its own time");
         assert_eq!(schedule.since_refresh(at(12)), Duration::from_secs(1));
         // Ten seconds at least, though a third of its interval is four.
-        assert_eq!(names(&schedule.take(at(21), Which::Anonymous)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1199), Which::Anonymous)), "hotspot fast");
-        assert_eq!(names(&schedule.take(at(1200), Which::Anonymous)), "hotspot slow fast");
-        assert_eq!(names(&schedule.take(at(1211), Which::All)), "hotspot slow fast", "with a token");
+        assert_eq!(names(&schedule.take(at(21), ReadScope::Anonymous)), "hotspot");
+        assert_eq!(names(&schedule.take(at(1199), ReadScope::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(1200), ReadScope::Anonymous)), "hotspot slow fast");
+        assert_eq!(names(&schedule.take(at(1211), ReadScope::All)), "hotspot slow fast", "with a token");
     }
 
     #[test]
-    fn another_configuration_changes_the_least() {
+    fn a_changed_configuration_keeps_unchanged_times() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0, REREAD);
-        schedule.take(start, Which::Due);
+        schedule.take(start, ReadScope::Due);
         let before = schedule.next();
         schedule.adopt(&site(3600, &[("slow", 60), ("hotspot", 0), ("new", 600)]), at(1));
         assert!(schedule.has_new());
         assert_eq!(schedule.next(), before);
-        assert_eq!(names(&schedule.take(at(1), Which::Due)), "new");
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "new");
         assert!(!schedule.has_new());
-        // More often: soon.
+        // A shorter interval applies soon.
         schedule.adopt(&site(2, &[("slow", 60), ("hotspot", 0)]), at(2));
         assert!(schedule.next() <= at(5), "{:?}", schedule.next() - start);
         schedule.renew();
         assert!(schedule.has_new());
-        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow hotspot");
-        // The same name for another question is another plugin.
+        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow hotspot");
+        // The same name with another query is another plugin.
         schedule.adopt(&site(2, &[("slow", 30)]), at(2));
-        assert_eq!(names(&schedule.take(at(2), Which::Due)), "slow");
+        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow");
     }
 
     #[test]
-    fn a_grid_goes_both_ways() {
+    fn grid_moments_lie_before_and_after_the_origin() {
         let start = Instant::now() + Duration::from_secs(1000);
         let at = |seconds: i64| {
             let apart = Duration::from_secs(seconds.unsigned_abs());

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// Which parts of the crate each module may use besides itself. A part with `::` means that
 /// one alone.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("clock", &[]),
     ("executor", &[]),
     ("timings", &[]),
     ("text", &[]),
     ("logging", &["text"]),
     ("memory", &[]),
-    ("net", &[]),
-    ("routeros", &["memory", "net", "text"]),
+    ("routeros", &["memory", "text"]),
     ("plugin", &["clock", "memory", "routeros"]),
     (
         "state",
@@ -28,12 +27,9 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "routeros::wire",
         ],
     ),
-    ("action", &["clock", "plugin", "routeros::error"]),
-    ("config", &["net::tls", "plugin", "routeros::codepage", "routeros::login", "text"]),
-    (
-        "site",
-        &["action", "clock", "config", "executor", "memory", "net", "plugin", "routeros", "state", "timings"],
-    ),
+    ("config", &["plugin", "routeros::codepage", "routeros::login", "routeros::tls", "text"]),
+    ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
+    ("action", &["clock", "config", "executor", "memory", "plugin", "routeros", "site"]),
     (
         "http",
         &[
@@ -61,10 +57,8 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "http",
             "logging",
             "memory",
-            "routeros::error",
             "routeros::login",
-            "net::tls",
-            "routeros::value",
+            "routeros::tls",
             "simulator",
             "site",
             "state",

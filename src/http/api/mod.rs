@@ -19,7 +19,6 @@ pub(super) mod stats;
 pub(super) mod users;
 mod view;
 
-pub use actions::StepJson;
 pub(super) use config::config;
 pub(super) use error::problem_of;
 pub(super) use stats::{Stats, stats};

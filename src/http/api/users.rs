@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::action::UserPage;
+use crate::action::users::{PageRequest, UserPage, list_users};
 use crate::http::actions;
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response, json};
@@ -15,10 +15,12 @@ use crate::routeros::value::{self, Text};
 
 /// One page of the users.
 pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response> {
-    let (site, page) = (context.site()?.key.clone(), actions::page_of(context.request)?);
+    let (site, request) = (context.site()?.key.clone(), context.request);
+    let page = PageRequest::parse(request.parameter("limit").as_deref(), request.parameter("after"));
+    let page = actions::parsed(page)?;
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
     Ok(HandlerOutput::later(async move {
-        let users = actions::users(&handles, &site, page).await;
+        let users = list_users(&handles, &site, page).await;
         let snapshot = store.snapshot();
         let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
         let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);

@@ -4,7 +4,8 @@ use askama::Template;
 
 use super::action_error;
 use super::layout::{AccountMenu, Layout, render};
-use crate::action::{ActionError, DiagnosticStep};
+use crate::action::ActionError;
+use crate::action::diagnose::{Diagnose, DiagnosticStep};
 use crate::http::actions;
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
@@ -24,7 +25,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     let (key, layout, who) = (context.site()?.key.clone(), context.layout(), context.who());
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
     Ok(HandlerOutput::later(async move {
-        let steps = actions::test(&handles, &key, who).await;
+        let steps = actions::run(&handles, &key, Diagnose, who).await;
         match (steps, store.snapshot().site(&key)) {
             (Ok(steps), Some(site)) => {
                 let failed = steps.iter().filter(|step| step.outcome.is_err()).count();

@@ -9,7 +9,7 @@ use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice::Notice;
 use super::session_query::{self, SessionQuery};
 use super::{action_error, error, site};
-use crate::action::{ActionError, Kick};
+use crate::action::kick::{GONE, Kick};
 use crate::clock;
 use crate::http::actions;
 use crate::http::api::View;
@@ -79,9 +79,9 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     let (handles, who) = (context.services.handles.clone(), context.who());
     Ok(HandlerOutput::later(async move {
         let forget = kick.forget;
-        match actions::kick(&handles, &key, kick, who).await {
+        match actions::run(&handles, &key, kick, who).await {
             Ok(kicked) => {
-                let notice = match (kicked.is_back, forget) {
+                let notice = match (kicked.logged_back_in, forget) {
                     (Some(true), _) => Notice::Back,
                     (_, true) => Notice::Forgotten,
                     (_, false) => Notice::Ended,
@@ -103,7 +103,7 @@ impl NoTarget {
             "The form does not name a session. Choose one from the list of active sessions.";
         match self {
             Self::Unnamed => error::page(layout, 400, FAILED, UNNAMED, back),
-            Self::Gone => action_error::page(layout, &ActionError::Gone, FAILED, back),
+            Self::Gone => action_error::page(layout, &GONE, FAILED, back),
         }
     }
 }

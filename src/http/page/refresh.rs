@@ -4,8 +4,8 @@ use super::layout::see_other;
 use super::notice::{self, Notice};
 use super::session_query::SessionQuery;
 use super::site;
-use crate::action::{ActionError, Refreshed};
-use crate::http::actions::Outcomes;
+use crate::action::ActionError;
+use crate::action::refresh::{RefreshOutcomes, Refreshed};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
 
@@ -40,7 +40,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
 }
 
 /// The query of the overview after a refresh of all sites.
-fn overview_query(outcomes: &Outcomes) -> String {
+fn overview_query(outcomes: &RefreshOutcomes) -> String {
     match notice(outcomes) {
         Notice::PartlyRefreshed => {
             let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
@@ -52,7 +52,7 @@ fn overview_query(outcomes: &Outcomes) -> String {
 }
 
 /// What the page says about a refresh.
-fn notice(outcomes: &Outcomes) -> Notice {
+fn notice(outcomes: &RefreshOutcomes) -> Notice {
     if !outcomes.is_empty() && outcomes.iter().all(|(_, outcome)| *outcome == Ok(Refreshed::Recent)) {
         return Notice::Recent;
     }

@@ -10,8 +10,8 @@ use super::format::{bytes, duration};
 use super::layout::{AccountMenu, Layout, render};
 use super::session_list::shorten;
 use super::session_query::MAX_SEARCH;
-use crate::action::{ActionError, PageRequest, UserPage};
-use crate::http::actions;
+use crate::action::ActionError;
+use crate::action::users::{DEFAULT_LIMIT, PageRequest, UserPage, list_users};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
 use crate::plugin::{Session, User};
@@ -30,10 +30,10 @@ struct UsersPage<'p> {
 pub(in crate::http) fn show(context: &Context) -> Result<HandlerOutput, Response> {
     let (key, layout) = (context.site()?.key.clone(), context.layout());
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
-    let request = PageRequest { after: context.request.parameter("after"), limit: actions::USERS };
+    let request = PageRequest { after: context.request.parameter("after"), limit: DEFAULT_LIMIT };
     Ok(HandlerOutput::later(async move {
         let is_first = request.after.is_none();
-        let users = actions::users(&handles, &key, request).await;
+        let users = list_users(&handles, &key, request).await;
         match (users, store.snapshot().site(&key)) {
             (Ok(users), Some(site)) => {
                 let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);

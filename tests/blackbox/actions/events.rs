@@ -1,4 +1,4 @@
-//! What changes is told as it changes, to all who follow, however they read.
+//! Server-sent events: each change reaches every subscriber in time, however slowly others read.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,21 +13,21 @@ use super::{open_files, router};
 
 const MAC: &str = "8C:F5:A3:00:00:01";
 
-/// From a login on the router to its event, on a busy machine. Where nobody listened it would be a refresh later.
+/// From a login on the router to its event, on a busy machine. Without `listen` it would be a refresh later.
 const AT_ONCE: Duration = Duration::from_secs(8);
 
 /// From one comment to the next, and what a busy machine may add.
 const COMMENT_EVERY: Duration = Duration::from_secs(2);
 const LATE: Duration = Duration::from_secs(5);
 
-/// How long one who does not read is waited for.
+/// How long the agent waits for a subscriber that does not read.
 const CLIENT_WRITE: Duration = Duration::from_secs(5);
 
-/// What one who is told shortly after may wait meanwhile: less than that.
-const HELD_UP: Duration = Duration::from_secs(4);
+/// Longest delay of another subscriber meanwhile: less than that.
+const MAX_DELAY: Duration = Duration::from_secs(4);
 
-/// What the end may take.
-const END: Duration = Duration::from_secs(2);
+/// Longest time of a shutdown.
+const SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// Sites that are all the same router, each with an event of 1.2 KB, and so many of its changes that their events are
 /// more than the system holds of a connection: four MiB.
@@ -37,7 +37,7 @@ const CHANGES: u64 = 40;
 /// Pages open at once.
 const PAGES: usize = 200;
 
-/// What one who does not read may cost, in KiB: what is kept for the slow, and a few figures of this size.
+/// Most memory that subscribers that do not read may take, in KiB: their backlogs and a few events of this size.
 const MORE_KIB: u64 = 3 * 1024;
 
 fn quiet() -> Settings {
@@ -49,7 +49,7 @@ fn shared() -> Router {
     router(Settings { max_sessions: 2 * ALIKE, ..quiet() })
 }
 
-/// The sites of that router, the first of which is awka.
+/// That router as many sites; the first is awka.
 fn sites_of(router: &Router) -> Given {
     let keys = (1..ALIKE).map(|n| format!("alike{n}"));
     let more = format!("collect: [\"hotspot\"], name: \"{}\",", "𝄞".repeat(100));
@@ -70,7 +70,7 @@ fn at(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 5, 70, n)
 }
 
-/// A client that follows.
+/// A client that subscribes.
 struct Page {
     stream: BufReader<TcpStream>,
     status: u16,
@@ -81,7 +81,7 @@ struct Page {
 
 /// One block of lines, up to an empty one.
 #[derive(Debug)]
-enum Told {
+enum Block {
     Comment,
     Site(Value),
 }
@@ -115,7 +115,7 @@ impl Page {
 
     /// The next block, of which each line is one that a browser knows.
     #[track_caller]
-    fn next(&mut self) -> Told {
+    fn next(&mut self) -> Block {
         let mut lines = Vec::new();
         loop {
             let mut line = Vec::new();
@@ -130,14 +130,14 @@ impl Page {
         }
         if let [comment] = lines.as_slice() {
             assert!(comment.starts_with(':'), "{lines:?}");
-            return Told::Comment;
+            return Block::Comment;
         }
         assert_eq!(lines.len(), 3, "{lines:?}");
         let id: u64 = lines[0].strip_prefix("id: ").unwrap().parse().unwrap();
         assert!(id >= self.id, "{id} after {}", self.id);
         self.id = id;
         assert_eq!(lines[1], "event: site");
-        Told::Site(serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap())
+        Block::Site(serde_json::from_str(lines[2].strip_prefix("data: ").unwrap()).unwrap())
     }
 
     /// The next event of a site.
@@ -145,14 +145,14 @@ impl Page {
     fn site(&mut self) -> Value {
         let began = Instant::now();
         loop {
-            if let Told::Site(site) = self.next() {
+            if let Block::Site(site) = self.next() {
                 return site;
             }
             assert!(began.elapsed() < PATIENCE, "only comments come");
         }
     }
 
-    /// The event of this site that says so, and when it came.
+    /// The next event of this site for which this holds.
     #[track_caller]
     fn site_when(&mut self, key: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let began = Instant::now();
@@ -161,13 +161,13 @@ impl Page {
             if site["site"] == key && holds(&site) {
                 return site;
             }
-            assert!(began.elapsed() < PATIENCE, "told last: {site}");
+            assert!(began.elapsed() < PATIENCE, "last event: {site}");
         }
     }
 }
 
 #[test]
-fn how_all_is_comes_first_and_then_what_changes() {
+fn a_subscriber_gets_the_state_of_all_sites_and_then_each_change() {
     let [awka, lagos] = [router(quiet()), router(quiet())];
     let given = given(&awka, "name: \"Awka\"").site("lagos", lagos.addr(), "live: false");
     let agent = given.start();
@@ -190,33 +190,33 @@ fn how_all_is_comes_first_and_then_what_changes() {
     }
     let first = [page.site(), page.site()];
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
-    for (told, key) in first.iter().zip(["awka", "lagos"]) {
+    for (event, key) in first.iter().zip(["awka", "lagos"]) {
         let mut stats = agent.stats(key);
         stats["site"] = json!(key);
         for age in ["ageSeconds", "lastActivity"] {
-            stats[age] = told[age].clone();
+            stats[age] = event[age].clone();
         }
-        assert_eq!(*told, stats, "what /api/hotspot/{key} says");
+        assert_eq!(*event, stats, "as in /api/hotspot/{key}");
     }
     let mut slowest = Duration::ZERO;
     for n in 1..6_u8 {
         let began = Instant::now();
         let id = awka.log_in("ada", at(n), MAC).unwrap();
-        let told = page.site_when("awka", |site| site["activeUsers"] == 1);
-        assert_eq!((&told["logins"], &told["name"]), (&json!(n), &json!("Awka")), "{told}");
+        let event = page.site_when("awka", |site| site["activeUsers"] == 1);
+        assert_eq!((&event["logins"], &event["name"]), (&json!(n), &json!("Awka")), "{event}");
         slowest = slowest.max(began.elapsed());
         let began = Instant::now();
         awka.log_out(&id);
-        let told = page.site_when("awka", |site| site["activeUsers"] == 0);
-        assert_eq!(told["logouts"], json!(n), "{told}");
+        let event = page.site_when("awka", |site| site["activeUsers"] == 0);
+        assert_eq!(event["logouts"], json!(n), "{event}");
         slowest = slowest.max(began.elapsed());
     }
-    eprintln!("told after {slowest:?} at the most");
+    eprintln!("slowest event: {slowest:?}");
     assert!(slowest < AT_ONCE, "{slowest:?}");
-    // Only what changes.
+    // Only changes are sent.
     awka.set_fault(Some(Fault::NoService));
-    let told = page.site();
-    assert_eq!((&told["site"], &told["status"]), (&json!("awka"), &json!("maintenance")), "{told}");
+    let event = page.site();
+    assert_eq!((&event["site"], &event["status"]), (&json!("awka"), &json!("maintenance")), "{event}");
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn a_comment_comes_every_fifteen_seconds() {
     let mut page = Page::follow(&agent);
     page.site();
     let comment = |page: &mut Page| {
-        while let Told::Site(_) = page.next() {}
+        while let Block::Site(_) = page.next() {}
         Instant::now()
     };
     let began = Instant::now();
@@ -241,7 +241,7 @@ fn a_comment_comes_every_fifteen_seconds() {
 }
 
 #[test]
-fn whatever_a_name_holds_an_event_stays_one() {
+fn control_characters_in_a_name_do_not_split_an_event() {
     let name =
         "a\\nb\\rc\\r\\n\\n\\nevent: site\\ndata: {}\\n\\n\\u{0}\\u{2028}\\u{2029}\\u{85}: é</script>\\\"";
     let router = router(quiet());
@@ -254,7 +254,7 @@ fn whatever_a_name_holds_an_event_stays_one() {
 }
 
 #[test]
-fn head_is_the_head_and_nothing_else_is_taken() {
+fn head_gets_the_head_and_other_methods_are_refused() {
     let router = router(quiet());
     let agent = agent(&router, "");
     let mut head = Page::open(agent.address, "HEAD", "");
@@ -271,7 +271,7 @@ fn head_is_the_head_and_nothing_else_is_taken() {
 }
 
 #[test]
-fn who_may_look_may_follow() {
+fn viewers_may_subscribe() {
     let router = router(quiet());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = given(&router, "").http(http).start();
@@ -292,7 +292,7 @@ fn who_may_look_may_follow() {
 }
 
 #[test]
-fn each_of_two_hundred_is_told_each_change() {
+fn each_of_two_hundred_subscribers_gets_each_change() {
     let router = router(quiet());
     let agent = agent(&router, "");
     let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::follow(&agent)).collect();
@@ -308,9 +308,9 @@ fn each_of_two_hundred_is_told_each_change() {
         }
         slowest = slowest.max(began.elapsed());
     }
-    eprintln!("all {PAGES} were told after {slowest:?} at the most");
+    eprintln!("slowest event at {PAGES} subscribers: {slowest:?}");
     assert!(slowest < AT_ONCE, "{slowest:?}");
-    // Each of them comes back as easily as it goes.
+    // All of them can reconnect.
     let descriptors = open_files(&agent);
     for page in &mut pages {
         *page = Page::follow(&agent);
@@ -319,22 +319,14 @@ fn each_of_two_hundred_is_told_each_change() {
     until("as many descriptors as before", || (open_files(&agent) <= descriptors).then_some(()));
 }
 
-/// Somebody logs in, or out again.
-fn comes_or_goes(router: &Router) {
+/// Logs a user in, or out again.
+fn log_in_or_out(router: &Router) {
     if router.log_in("ada", at(1), MAC).is_none() {
         router.log_out(&router.sessions()[0].id);
     }
 }
 
-/// Waits until every site has a connection: from then on the number of open files changes with clients only.
-fn all_sites_are_active(agent: &Agent) {
-    until("every site is active", || {
-        let stats = agent.json("/api/hotspot/stats");
-        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
-    });
-}
-
-/// A client of which the system holds little.
+/// A client with a small receive buffer.
 fn narrow(agent: &Agent) -> Page {
     let stream = TcpStream::connect(agent.address).unwrap();
     set_socket_recv_buffer_size(&stream, 64 * 1024).unwrap();
@@ -342,39 +334,35 @@ fn narrow(agent: &Agent) -> Page {
 }
 
 #[test]
-fn one_who_never_reads_is_closed_and_holds_up_nobody() {
+fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
     let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
     let agent = sites_of(&router).timing("client_write", &write).start();
-    all_sites_are_active(&agent);
+    agent.well("awka");
     let mut other = Page::follow(&agent);
     other.site();
     let descriptors = open_files(&agent);
     let memory = agent.running.memory_kib("VmRSS");
-    let deaf: Vec<Page> = (0..10).map(|_| narrow(&agent)).collect();
-    assert!(open_files(&agent) >= descriptors + deaf.len());
+    let unread: Vec<Page> = (0..10).map(|_| narrow(&agent)).collect();
+    assert!(open_files(&agent) >= descriptors + unread.len());
     let (mut highest, mut slowest) = (0, Duration::ZERO);
     let began = Instant::now();
     for n in 1.. {
-        let told = Instant::now();
-        comes_or_goes(&router);
+        let changed = Instant::now();
+        log_in_or_out(&router);
         other.site_when("awka", |site| site["activeUsers"] == n % 2);
-        slowest = slowest.max(told.elapsed());
+        slowest = slowest.max(changed.elapsed());
         highest = highest.max(agent.running.memory_kib("VmRSS"));
         if open_files(&agent) <= descriptors {
             break;
         }
-        assert!(began.elapsed() < 3 * PATIENCE, "they are still there after {n} changes");
+        assert!(began.elapsed() < 3 * PATIENCE, "they are still open after {n} changes");
     }
-    eprintln!(
-        "closed after {:?}, at {} KiB more at the most",
-        began.elapsed(),
-        highest.saturating_sub(memory)
-    );
-    eprintln!("meanwhile another was told after {slowest:?} at the most");
+    eprintln!("closed after {:?}, with at most {} KiB more", began.elapsed(), highest.saturating_sub(memory));
+    eprintln!("slowest event of another subscriber: {slowest:?}");
     assert!(highest < memory + MORE_KIB, "{highest} KiB, {memory} before");
-    assert!(slowest < HELD_UP, "{slowest:?}");
-    for mut page in deaf {
+    assert!(slowest < MAX_DELAY, "{slowest:?}");
+    for mut page in unread {
         let mut rest = Vec::new();
         match page.stream.read_to_end(&mut rest) {
             Ok(_) => {}
@@ -384,39 +372,42 @@ fn one_who_never_reads_is_closed_and_holds_up_nobody() {
 }
 
 #[test]
-fn one_who_lags_is_told_how_all_is_by_then() {
+fn a_lagging_subscriber_gets_the_current_state() {
     let (awka, lagos) = (shared(), router(quiet()));
     // It is not closed meanwhile, however long all the changes take.
     let agent = sites_of(&awka).site("lagos", lagos.addr(), "").timing("client_write", "60s").start();
-    all_sites_are_active(&agent);
+    until("all are online", || {
+        let stats = agent.json("/api/hotspot/stats");
+        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
+    });
     let mut page = narrow(&agent);
     page.site_when("lagos", |_| true);
     let mut other = Page::follow(&agent);
     other.site_when("lagos", |_| true);
     let _ = lagos.log_in("bola", at(9), MAC).unwrap();
     for n in 1..=CHANGES {
-        comes_or_goes(&awka);
+        log_in_or_out(&awka);
         other.site_when("awka", |site| site["activeUsers"] == n % 2);
     }
     let (logins, online) = (CHANGES.div_ceil(2), CHANGES % 2);
-    let (mut told, mut lagos_told) = (0, false);
+    let (mut received, mut lagos_is_current) = (0, false);
     loop {
         let site = page.site();
         if site["site"] == "lagos" {
-            lagos_told = site["activeUsers"] == 1;
+            lagos_is_current = site["activeUsers"] == 1;
         } else if site["site"] == "awka" {
-            told += 1;
+            received += 1;
             if site["logins"] == logins && site["activeUsers"] == online {
                 break;
             }
         }
     }
-    eprintln!("one that lagged was told {told} of {CHANGES} changes");
-    assert!(told < CHANGES && lagos_told, "{told} of {CHANGES}, lagos: {lagos_told}");
+    eprintln!("a lagging subscriber received {received} of {CHANGES} changes");
+    assert!(received < CHANGES && lagos_is_current, "{received} of {CHANGES}, lagos: {lagos_is_current}");
 }
 
 #[test]
-fn the_end_waits_for_no_follower() {
+fn shutdown_does_not_wait_for_subscribers() {
     let router = router(quiet());
     let mut agent = agent(&router, "");
     let mut pages: Vec<Page> = (0..PAGES).map(|_| Page::follow(&agent)).collect();
@@ -424,7 +415,7 @@ fn the_end_waits_for_no_follower() {
         page.site();
     }
     agent.running.signal("TERM");
-    let status = agent.running.ended(END);
+    let status = agent.running.ended(SHUTDOWN);
     assert_eq!(status.code(), Some(0), "{status}");
     for page in &mut pages {
         let mut rest = String::new();

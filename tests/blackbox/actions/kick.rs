@@ -1,4 +1,4 @@
-//! Ending a session from outside: who goes, who must stay, and what is told of it.
+//! Kicks that succeed: which sessions end, which stay, and what is reported.
 
 use std::net::Ipv4Addr;
 use std::sync::Barrier;
@@ -17,10 +17,10 @@ pub(super) const PATH: &str = "/api/hotspot/awka/kick";
 
 pub(super) const MAC: &str = "8C:F5:A3:00:00:01";
 
-/// Long enough for a doubt to be settled, and for some refreshes.
+/// Long enough for a discrepancy to be resolved, and for some refreshes.
 const WATCHED: Duration = Duration::from_millis(3500);
 
-/// Kicks by two at once, in each kind of round; fewer where a round is as long as a poll.
+/// Rounds of two simultaneous kicks; fewer if a round takes as long as a poll.
 const ROUNDS: u8 = 30;
 const POLLED_ROUNDS: u8 = 10;
 
@@ -53,12 +53,12 @@ pub(super) fn active(agent: &Agent) -> Vec<Value> {
     agent.json("/api/hotspot/awka/active").as_array().unwrap().clone()
 }
 
-/// What a kick of this session, as it is shown, says.
+/// The body of a kick of this session, as it is shown.
 pub(super) fn body(session: &Value) -> Value {
     json!({ "id": session["id"], "user": session["user"], "mac": session["mac"] })
 }
 
-/// The body that kicks who has this address, once it is shown.
+/// The body of a kick of the session at this address, once it is shown.
 #[track_caller]
 pub(super) fn shown_at(agent: &Agent, address: Ipv4Addr) -> Value {
     until(&format!("{address} is shown"), || {
@@ -66,7 +66,7 @@ pub(super) fn shown_at(agent: &Agent, address: Ipv4Addr) -> Value {
     })
 }
 
-/// Holds each case beside the others: most of their time they wait.
+/// Checks the cases in parallel: they mostly wait.
 pub(super) fn each<C: Send>(cases: impl IntoIterator<Item = C>, holds: impl Fn(C) + Sync) {
     thread::scope(|scope| {
         for case in cases {
@@ -82,11 +82,11 @@ pub(super) fn counts(agent: &Agent) -> (u64, u64, u64) {
     (count("activeUsers"), count("logins"), count("logouts"))
 }
 
-/// They come to this soon, and stay there.
+/// The counts reach these values soon, and stay there.
 #[track_caller]
 pub(super) fn counts_stay(agent: &Agent, expected: (u64, u64, u64)) {
     let mut last = counts(agent);
-    until_within(Duration::from_secs(3), &format!("{expected:?} are told and not {last:?}"), || {
+    until_within(Duration::from_secs(3), &format!("the counts are {expected:?}, last {last:?}"), || {
         last = counts(agent);
         (last == expected).then_some(())
     });
@@ -99,7 +99,7 @@ fn kicked(answer: &Answer) -> Value {
     answer.json()
 }
 
-/// The lines that the log has of kicks, once there are so many: they are written after the answer.
+/// The log lines of kicks, once there are this many: they are written after the answer.
 #[track_caller]
 pub(super) fn lines(agent: &Agent, count: usize) -> Vec<String> {
     until(&format!("{count} kicks are in the log"), || {
@@ -112,7 +112,7 @@ pub(super) fn lines(agent: &Agent, count: usize) -> Vec<String> {
 }
 
 #[test]
-fn a_session_is_gone_everywhere_at_once_and_is_one_logout() {
+fn a_kicked_session_disappears_at_once_and_counts_as_one_logout() {
     let reversed = Settings { id_order: IdOrder::Reversed, ..version("7.20.7") };
     let cases = [
         (version("7.20.7"), true),
@@ -131,7 +131,7 @@ fn a_session_is_gone_everywhere_at_once_and_is_one_logout() {
             "address": people[2]["address"], "server": "hotspot1",
         }]);
         assert_eq!(answer, json!({ "removed": removed, "cookiesRemoved": 0, "loggedBackIn": false }));
-        // Who has been told so sees it so.
+        // The state is current as soon as the answer arrives.
         assert_eq!(counts(&agent), (4, 0, 1));
         assert!(!active(&agent).iter().any(|session| session["id"] == people[2]["id"]));
         assert!(!router.sessions().iter().any(|session| people[2]["id"] == session.id));
@@ -140,9 +140,9 @@ fn a_session_is_gone_everywhere_at_once_and_is_one_logout() {
     });
 }
 
-/// The answer to a refresh that was asked before the kick and comes after it has the session still.
+/// The answer to a refresh that began before the kick and ends after it still contains the session.
 #[test]
-fn a_refresh_that_was_under_way_brings_nobody_back() {
+fn a_refresh_in_progress_does_not_restore_a_kicked_session() {
     each([true, false], |live| {
         let router = router(Settings { active: 3, ..Settings::default() });
         let agent = agent(&router, &format!("refresh: \"1h\", live: {live},"));
@@ -152,7 +152,7 @@ fn a_refresh_that_was_under_way_brings_nobody_back() {
             router.set_latency(Duration::from_secs(2));
             let before = router.counters().commands;
             let refresh = scope.spawn(|| agent.post("/api/refresh", ""));
-            until("it is asked", || (router.counters().commands >= before + 5).then_some(()));
+            until("the router is queried", || (router.counters().commands >= before + 5).then_some(()));
             router.set_latency(Duration::ZERO);
             kicked(&kick(&agent, &person));
             assert_eq!(counts(&agent), (2, 0, 1));
@@ -166,7 +166,7 @@ fn a_refresh_that_was_under_way_brings_nobody_back() {
 }
 
 #[test]
-fn the_mac_is_the_same_however_it_is_written() {
+fn mac_addresses_are_compared_without_case() {
     let router = router(Settings { active: 0, ..Settings::default() });
     let _ = router.log_in("ada", at(1), "8c:f5:a3:0a:0b:0c").unwrap();
     let agent = agent(&router, "refresh: \"1h\",");
@@ -176,7 +176,7 @@ fn the_mac_is_the_same_however_it_is_written() {
     assert_eq!(kicked(&kick(&agent, &person))["cookiesRemoved"], 1);
 }
 
-/// A router by hand, with one session until that is removed.
+/// A scripted router with one session until it is removed.
 fn one_session(read_back: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Peer {
     let said = |words: &[&str]| Sentence::from_words(words);
     let removed = std::sync::atomic::AtomicBool::new(false);
@@ -195,9 +195,8 @@ fn one_session(read_back: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static
     })
 }
 
-/// It is done though what came of it is not known.
 #[test]
-fn a_removal_whose_outcome_is_not_told_is_done() {
+fn a_removal_counts_even_if_its_consequences_are_unknown() {
     let silent = one_session(|_| Vec::new());
     let denied = one_session(|tag| {
         vec![
@@ -205,7 +204,7 @@ fn a_removal_whose_outcome_is_not_told_is_done() {
             Sentence::from_words(["!done", tag]),
         ]
     });
-    // Of a part of the sessions it can't be said who is missing.
+    // A partial list does not show which sessions are missing.
     let vanishing = one_session(|tag| {
         vec![
             Sentence::from_words(["!re", tag, "=.id=*9", "=user=ada"]),
@@ -228,7 +227,7 @@ fn a_removal_whose_outcome_is_not_told_is_done() {
     });
 }
 
-/// Somebody who has a cookie, of an age that tells one login from the next.
+/// A session with a cookie, old enough to distinguish its login from the next.
 fn with_a_cookie(agent: &Agent) -> Value {
     let people = active(agent);
     let old = |session: &&Value| session["uptimeSeconds"].as_u64().unwrap() > 60;
@@ -236,7 +235,7 @@ fn with_a_cookie(agent: &Agent) -> Value {
 }
 
 #[test]
-fn a_device_that_is_forgotten_stays_out() {
+fn a_forgotten_device_does_not_log_back_in() {
     each([true, false], |live| {
         let router = router(Settings { active: 5, cookies_log_back_in: true, ..Settings::default() });
         let agent = agent(&router, &format!("refresh: \"1s\", live: {live},"));
@@ -255,7 +254,7 @@ fn a_device_that_is_forgotten_stays_out() {
 }
 
 #[test]
-fn a_device_that_logs_straight_back_in_is_told_and_shown() {
+fn a_device_that_logs_straight_back_in_is_reported_and_shown() {
     each([(true, "1s"), (false, "1s"), (true, "1h"), (false, "1h")], |(live, refresh)| {
         let router = router(Settings { active: 5, cookies_log_back_in: true, ..Settings::default() });
         let agent = agent(&router, &format!("refresh: \"{refresh}\", live: {live},"));
@@ -278,7 +277,6 @@ fn a_device_that_logs_straight_back_in_is_told_and_shown() {
     });
 }
 
-/// A login a moment ago is a login like any other.
 #[test]
 fn a_session_that_has_just_begun_can_be_ended() {
     each([true, false], |live| {
@@ -295,13 +293,13 @@ fn a_session_that_has_just_begun_can_be_ended() {
 }
 
 #[test]
-fn of_two_admins_at_once_one_ends_the_session() {
+fn two_simultaneous_kicks_end_a_session_once() {
     each([(false, true), (false, false), (true, true), (true, false)], |(cookies, live)| {
         let settings = Settings { active: 0, cookies_log_back_in: cookies, ..Settings::default() };
         let router = router(settings);
         let agent = agent(&router, &format!("refresh: \"1s\", live: {live},"));
         let rounds = if live { ROUNDS } else { POLLED_ROUNDS };
-        // Of a second that comes when the first is done, as on a busy machine, something else is to be told.
+        // A kick that arrives after the other has ended, as on a busy machine, would get another answer.
         router.set_latency(Duration::from_millis(40));
         for round in 0..rounds {
             let id = router.log_in("ada", at(round + 1), MAC).unwrap();
@@ -311,17 +309,17 @@ fn of_two_admins_at_once_one_ends_the_session() {
                 both.wait();
                 kick(&agent, &person).status
             };
-            let mut told = thread::scope(|scope| {
+            let mut statuses = thread::scope(|scope| {
                 let [one, other] = [scope.spawn(ask), scope.spawn(ask)];
                 [one.join().unwrap(), other.join().unwrap()]
             });
-            told.sort_unstable();
+            statuses.sort_unstable();
             let second = if cookies { 409 } else { 404 };
-            assert_eq!(told, [200, second], "round {round}, cookies {cookies}, live {live}");
+            assert_eq!(statuses, [200, second], "round {round}, cookies {cookies}, live {live}");
             assert_eq!(router.sessions().len(), usize::from(cookies), "once and not twice");
             router.log_out(&id);
         }
-        // How often a device was back and gone again before a poll saw it is nobody's to know.
+        // A poll does not see every login between two polls.
         if live {
             let logins = u64::from(rounds) * if cookies { 2 } else { 1 };
             counts_stay(&agent, (0, logins, logins));
@@ -331,7 +329,7 @@ fn of_two_admins_at_once_one_ends_the_session() {
 }
 
 #[test]
-fn of_several_sessions_of_a_user_one_ends_unless_the_router_ends_all() {
+fn one_of_several_sessions_of_a_user_ends_unless_the_router_ends_all() {
     each([(false, true), (false, false), (true, true), (true, false)], |(removal_ends_all, live)| {
         let router = router(Settings { active: 0, removal_ends_all, ..Settings::default() });
         for n in 1..4 {
@@ -340,7 +338,7 @@ fn of_several_sessions_of_a_user_one_ends_unless_the_router_ends_all() {
         let _ = router.log_in("bola", at(4), "8C:F5:A3:00:00:04").unwrap();
         let agent = agent(&router, &format!("refresh: \"1h\", live: {live},"));
         let person = shown_at(&agent, at(2));
-        // By itself, a moment before, which a poll has not seen.
+        // It logged out a moment before, which a poll has not seen.
         let first = shown_at(&agent, at(1));
         router.log_out(first["id"].as_str().unwrap());
         let answer = kicked(&kick(&agent, &person));
@@ -348,7 +346,7 @@ fn of_several_sessions_of_a_user_one_ends_unless_the_router_ends_all() {
         let ids: Vec<&Value> = removed.iter().map(|session| &session["id"]).collect();
         assert_eq!(ids[0], &person["id"], "{answer}");
         assert_eq!(ids.len(), if removal_ends_all { 2 } else { 1 }, "{answer}");
-        assert!(!ids.contains(&&first["id"]), "nobody kicked that one: {answer}");
+        assert!(!ids.contains(&&first["id"]), "that one was not kicked: {answer}");
         assert_eq!(agent.post("/api/refresh", "").status, 200);
         thread::sleep(Duration::from_secs(1));
         assert_eq!(agent.post("/api/refresh", "").status, 200);
@@ -356,7 +354,7 @@ fn of_several_sessions_of_a_user_one_ends_unless_the_router_ends_all() {
     });
 }
 
-/// Names as nobody would have them, and as somebody may.
+/// Names that are hard to handle.
 pub(super) fn hostile() -> Vec<Vec<u8>> {
     let bidi = "\u{202e}gnirts\u{2066}\u{200f}";
     vec![
@@ -381,7 +379,7 @@ pub(super) fn hostile() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn whatever_a_name_is_it_is_the_routers_own_bytes_that_are_asked_for() {
+fn commands_repeat_the_bytes_of_the_router_for_any_name() {
     let router = router(Settings { active: 0, users: 0, ..Settings::default() });
     let names = hostile();
     let row = |n: usize, row: Row| {
@@ -431,9 +429,9 @@ fn whatever_a_name_is_it_is_the_routers_own_bytes_that_are_asked_for() {
     }
 }
 
-/// By what is known of them there are no such bytes.
+/// The agent does not know the bytes of its name yet.
 #[test]
-fn who_came_since_the_last_look_is_forgotten_by_the_routers_bytes_too() {
+fn a_session_newer_than_the_last_refresh_is_forgotten_by_its_bytes_too() {
     let router = router(Settings { active: 0, users: 0, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\", live: false,");
     let row = Row::new().with("user", &b"caf\xe9"[..]).with("mac-address", MAC);
@@ -444,14 +442,14 @@ fn who_came_since_the_last_look_is_forgotten_by_the_routers_bytes_too() {
 }
 
 #[test]
-fn a_kick_gets_through_while_ten_thousand_users_are_listed() {
+fn a_kick_succeeds_while_ten_thousand_users_are_listed() {
     let router = router(Settings { users: 10_000, active: 2, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1s\",");
     let people = active(&agent);
     thread::scope(|scope| {
         let before = router.counters().commands;
         let listings: Vec<_> = (0..3).map(|_| scope.spawn(|| agent.get("/api/hotspot/awka/users"))).collect();
-        until("it is asked", || (router.counters().commands > before).then_some(()));
+        until("the router is queried", || (router.counters().commands > before).then_some(()));
         kicked(&kick(&agent, &body(&people[0])));
         for listing in listings {
             assert_eq!(listing.join().unwrap().json()["users"].as_array().unwrap().len(), 50);

@@ -1,4 +1,4 @@
-//! Kicks that are not done: why, and that nothing is.
+//! Kicks that fail: the reason is reported, and nothing changes on the router.
 
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::kick::{
 };
 use super::router;
 
-/// A kick that was not done: its problem.
+/// The problem of a kick that failed.
 #[track_caller]
 fn refused(answer: &Answer, status: u16) -> Value {
     assert_eq!(
@@ -27,7 +27,7 @@ fn refused(answer: &Answer, status: u16) -> Value {
 }
 
 #[test]
-fn a_session_that_is_another_by_now_stays() {
+fn a_session_with_a_reused_id_stays() {
     for more in ["refresh: \"1s\",", "refresh: \"1h\", live: false,"] {
         let router = router(Settings { active: 0, ..Settings::default() });
         let ids = [at(1), at(2)].map(|address| router.log_in("ada", address, MAC).unwrap());
@@ -48,12 +48,14 @@ fn a_session_that_is_another_by_now_stays() {
         assert_eq!(router.sessions().len(), 2);
         assert_eq!(agent.stats("awka")["activeUsers"], 2);
         let lines = lines(&agent, 4);
-        assert!(lines.iter().all(|line| line.contains("WARN") && line.contains("is another one by now")));
+        assert!(
+            lines.iter().all(|line| line.contains("WARN") && line.contains("now belongs to another session"))
+        );
     }
 }
 
 #[test]
-fn a_session_that_is_gone_or_never_was_is_a_404() {
+fn a_session_that_does_not_exist_is_a_404() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\", live: false,");
     let person = body(&active(&agent)[0]);
@@ -63,12 +65,12 @@ fn a_session_that_is_gone_or_never_was_is_a_404() {
         refused(&kick(&agent, &json!({ "id": id, "user": person["user"], "mac": person["mac"] })), 404);
     }
     refused(&agent.post("/api/hotspot/nowhere/kick", person.to_string()), 404);
-    // Where there is no site nothing is done.
+    // An unknown site is not an action, so it is not logged.
     lines(&agent, 9);
 }
 
 #[test]
-fn a_user_who_may_not_write_ends_nothing_and_says_what_is_missing() {
+fn without_the_write_policy_a_kick_fails_and_names_the_policy() {
     let login =
         Login { policies: Policies { write: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
     let router = router(Settings { logins: vec![login], cookies_log_back_in: true, ..Settings::default() });
@@ -78,18 +80,18 @@ fn a_user_who_may_not_write_ends_nothing_and_says_what_is_missing() {
         person["forget"] = json!(forget);
         let problem = refused(&kick(&agent, &person), 403);
         assert_eq!(problem["cause"], "permission", "{problem}");
-        let told = format!("{}{}", problem["detail"], problem["hint"]);
-        assert!(told.contains("not enough permissions") && told.contains("write"), "{problem}");
+        let text = format!("{}{}", problem["detail"], problem["hint"]);
+        assert!(text.contains("not enough permissions") && text.contains("write"), "{problem}");
     }
     assert_eq!(router.sessions().len(), 23);
     assert_eq!(counts(&agent), (23, 0, 0));
-    // Who is gone is gone, whoever asks.
+    // A session that does not exist is a 404 for such a user, too.
     router.log_out(person["id"].as_str().unwrap());
     refused(&kick(&agent, &person), 404);
 }
 
 #[test]
-fn a_router_that_is_away_is_a_502() {
+fn an_unreachable_router_is_a_502() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1s\",");
     let person = body(&active(&agent)[0]);
@@ -109,7 +111,7 @@ fn a_router_that_has_not_answered_yet_is_a_502() {
 }
 
 #[test]
-fn a_connection_that_is_lost_in_the_middle_is_a_502() {
+fn a_connection_lost_during_a_kick_is_a_502() {
     let router = router(Settings { active: 2, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\",");
     let person = body(&active(&agent)[0]);
@@ -117,19 +119,19 @@ fn a_connection_that_is_lost_in_the_middle_is_a_502() {
         router.set_latency(Duration::from_secs(3));
         let before = router.counters().commands;
         let kick = scope.spawn(|| kick(&agent, &person));
-        until("it is asked", || (router.counters().commands > before).then_some(()));
+        until("the router is queried", || (router.counters().commands > before).then_some(()));
         router.reboot();
         refused(&kick.join().unwrap(), 502);
     });
     router.set_latency(Duration::ZERO);
-    agent.stats_when("awka", "it is well again", |stats| {
+    agent.stats_when("awka", "it is online again", |stats| {
         stats["status"] == "active" && stats["activeUsers"] == 0
     });
     counts_stay(&agent, (0, 0, 2));
 }
 
 #[test]
-fn a_router_that_does_not_answer_is_a_504_in_time() {
+fn a_router_that_does_not_answer_is_a_504_within_query_timeout() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
     let person = body(&active(&agent)[0]);
@@ -141,11 +143,11 @@ fn a_router_that_does_not_answer_is_a_504_in_time() {
 }
 
 #[test]
-fn a_body_that_is_no_kick_is_a_400_and_asks_nobody() {
+fn an_invalid_body_is_a_400_and_sends_no_command() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\",");
     let before = router.counters().commands;
-    let well = r#"{"id": "*1", "user": "a", "mac": "m"}"#;
+    let valid = r#"{"id": "*1", "user": "a", "mac": "m"}"#;
     let nested = format!("{{\"id\": {}", "[".repeat(30_000));
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let bad: Vec<Vec<u8>> = [
@@ -174,7 +176,7 @@ fn a_body_that_is_no_kick_is_a_400_and_asks_nobody() {
         &deep,
         &format!("{{\"{}\": 1}}", "x".repeat(60_000)),
         &"x".repeat(64 * 1024),
-        &format!("{well}{}", "}".repeat(64 * 1024 - well.len())),
+        &format!("{valid}{}", "}".repeat(64 * 1024 - valid.len())),
     ]
     .iter()
     .map(|text| text.as_bytes().to_vec())
@@ -196,12 +198,12 @@ fn a_body_that_is_no_kick_is_a_400_and_asks_nobody() {
     }
     assert_eq!(router.counters().commands, before);
     lines(&agent, 0);
-    // White space around it is as good as none.
-    assert_eq!(agent.post(PATH, format!("\n{well}{}", " ".repeat(60_000))).status, 404);
+    // Whitespace around it is allowed.
+    assert_eq!(agent.post(PATH, format!("\n{valid}{}", " ".repeat(60_000))).status, 404);
 }
 
 #[test]
-fn only_the_admin_ends_a_session() {
+fn only_the_admin_may_kick() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let asked = |agent: &Agent, sent: &str| {
         let person = json!({ "id": router.sessions()[0].id, "user": "x", "mac": "x" }).to_string();
@@ -210,14 +212,14 @@ fn only_the_admin_ends_a_session() {
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let given = |http: &str| Given::default().http(http).site("awka", router.addr(), "").start();
     let agent = given(tokens);
-    let told = [
+    let cases = [
         ("none", 401),
         ("Bearer wrong", 401),
         ("Bearer view-token-01234", 403),
         ("Bearer admin-token-01234", 409),
     ];
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
-    for (sent, status) in told {
+    for (sent, status) in cases {
         assert_eq!(asked(&agent, sent), status, "{sent}");
     }
     let agent = given("");
@@ -228,7 +230,7 @@ fn only_the_admin_ends_a_session() {
 }
 
 #[test]
-fn who_asks_under_hostile_names_is_refused_in_a_line_of_its_own() {
+fn hostile_names_are_refused_and_can_not_forge_log_lines() {
     let router = router(Settings { active: 1, ..Settings::default() });
     let agent = agent(&router, "refresh: \"1h\",");
     let names = hostile();

@@ -1,4 +1,4 @@
-//! A refresh when somebody wants it: shared, bounded, and no login more.
+//! Requested refreshes: they are shared, limited, and cause no additional logins.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,10 +14,10 @@ use super::router;
 /// Commands of one refresh: four for the hotspot, one each for resource, health and as a heartbeat.
 pub(super) const REFRESH: u64 = 7;
 
-/// What is no older than this is told again.
+/// A result that is no older than this is reused.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
-/// How long somebody refreshes again and again.
+/// How long a client refreshes again and again.
 const RESTLESS: Duration = Duration::from_secs(3);
 
 pub(super) const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
@@ -33,10 +33,10 @@ pub(super) fn agent(router: &Router, more: &str) -> Agent {
     agent
 }
 
-/// The log comes to have so many lines that say so.
+/// Waits until the log contains this text so many times.
 #[track_caller]
-pub(super) fn says(agent: &Agent, what: &str, count: usize) {
-    until(&format!("the log says {count} times {what:?}"), || {
+pub(super) fn logs(agent: &Agent, what: &str, count: usize) {
+    until(&format!("the log contains {what:?} {count} times"), || {
         (agent.running.err().matches(what).count() == count).then_some(())
     });
 }
@@ -47,8 +47,8 @@ fn refreshed(answer: &Answer) -> Value {
     answer.json()
 }
 
-/// Many at once; each answer with how long it took.
-pub(super) fn at_once(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<(Answer, Duration)> {
+/// Sends this many requests in parallel; each answer with its duration.
+pub(super) fn in_parallel(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<(Answer, Duration)> {
     let timed = || {
         let began = Instant::now();
         (ask(), began.elapsed())
@@ -60,37 +60,37 @@ pub(super) fn at_once(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<(Ans
 }
 
 #[test]
-fn fifty_at_once_share_one_refresh() {
+fn fifty_simultaneous_requests_share_one_refresh() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     let fetched = agent.stats("awka")["fetchedAt"].clone();
     for path in ["/api/refresh", "/api/sites/awka/refresh"] {
         thread::sleep(FRESH);
         let (began, before) = (Instant::now(), router.counters().commands);
-        for (answer, _) in at_once(50, || agent.post(path, "")) {
+        for (answer, _) in in_parallel(50, || agent.post(path, "")) {
             assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
         }
         let refreshes = (router.counters().commands - before) / REFRESH;
-        // One, and one more for each second that a busy machine takes for all fifty.
+        // One, and another for each second that a busy machine takes for all fifty.
         assert!((1..=1 + began.elapsed().as_secs()).contains(&refreshes), "{path}: {refreshes}");
     }
     assert_ne!(agent.stats("awka")["fetchedAt"], fetched);
-    // So is one that takes its time.
+    // A slow one is shared, too.
     let latency = Duration::from_millis(1500);
     router.set_latency(latency);
     let (began, before) = (Instant::now(), router.counters().commands);
-    for (answer, took) in at_once(50, || agent.post("/api/refresh", "")) {
+    for (answer, took) in in_parallel(50, || agent.post("/api/refresh", "")) {
         assert_eq!(refreshed(&answer)["refreshed"], json!(["awka"]));
         assert!(took < Duration::from_secs(15), "{took:?}");
     }
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
-    // Those who came after one had begun share another, and only one is active at a time.
+    // Requests that arrive after one has begun share the next, and only one is active at a time.
     let most = 2 + began.elapsed().as_millis() / latency.as_millis();
     assert!(u128::from(refreshes) <= most, "{refreshes} in {:?}", began.elapsed());
 }
 
 #[test]
-fn there_is_one_a_second_at_most() {
+fn a_site_is_refreshed_once_a_second_at_most() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     let (began, before) = (Instant::now(), router.counters().commands);
@@ -105,7 +105,7 @@ fn there_is_one_a_second_at_most() {
 }
 
 #[test]
-fn what_a_refresh_says_is_as_new_as_it_says() {
+fn a_refresh_shows_logins_just_before_it() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", live: false,");
     thread::sleep(FRESH);
@@ -118,7 +118,7 @@ fn what_a_refresh_says_is_as_new_as_it_says() {
 }
 
 #[test]
-fn those_that_fail_are_told_with_why_and_hold_nobody() {
+fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
     let [well, refusing, closing, stalled, silent] = [(); 5].map(|()| router(small()));
     let times = "refresh: \"1h\", query_timeout: \"2s\", connect_timeout: \"2s\",";
     let sites = [
@@ -143,33 +143,33 @@ fn those_that_fail_are_told_with_why_and_hold_nobody() {
     silent.set_fault(Some(Fault::HalfOpen));
     thread::sleep(FRESH);
     thread::scope(|scope| {
-        let all = scope.spawn(|| at_once(1, || agent.post("/api/refresh", "")));
-        let (answer, took) = at_once(1, || agent.post("/api/sites/well/refresh", "")).remove(0);
+        let all = scope.spawn(|| in_parallel(1, || agent.post("/api/refresh", "")));
+        let (answer, took) = in_parallel(1, || agent.post("/api/sites/well/refresh", "")).remove(0);
         assert_eq!(refreshed(&answer)["refreshed"], json!(["well"]));
-        assert!(!all.is_finished(), "a site that is slow holds nobody up: {took:?}");
+        assert!(!all.is_finished(), "a slow site delays no other: {took:?}");
         let (answer, took) = all.join().unwrap().remove(0);
-        let told = refreshed(&answer);
-        assert_eq!(told["refreshed"], json!(["well"]), "{told}");
+        let json = refreshed(&answer);
+        assert_eq!(json["refreshed"], json!(["well"]), "{json}");
         let mut failed: Vec<&str> =
-            told["failed"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
+            json["failed"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
         failed.sort_unstable();
-        assert_eq!(failed, ["closing", "refusing", "silent", "stalled"], "{told}");
+        assert_eq!(failed, ["closing", "refusing", "silent", "stalled"], "{json}");
         for key in failed {
-            let error = &told["errors"][key];
+            let error = &json["errors"][key];
             assert!(
                 error["cause"].is_string() && error["hint"].as_str().unwrap().len() > 10,
-                "{key}: {told}"
+                "{key}: {json}"
             );
         }
-        assert_eq!(told["errors"]["closing"]["cause"], "closed", "{told}");
-        assert!(took < Duration::from_secs(15), "by query_timeout: {took:?}");
+        assert_eq!(json["errors"]["closing"]["cause"], "closed", "{json}");
+        assert!(took < Duration::from_secs(15), "limited by query_timeout: {took:?}");
     });
-    // Alone, each is told the same in the same time, however many ask.
+    // The same for each site alone, however many requests there are.
     let ask = |key: &str| {
-        for (answer, took) in at_once(50, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
-            let told = refreshed(&answer);
-            assert_eq!((&told["refreshed"], &told["failed"]), (&json!([]), &json!([key])), "{told}");
-            assert!(told["errors"][key]["cause"].is_string(), "{told}");
+        for (answer, took) in in_parallel(50, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
+            let json = refreshed(&answer);
+            assert_eq!((&json["refreshed"], &json["failed"]), (&json!([]), &json!([key])), "{json}");
+            assert!(json["errors"][key]["cause"].is_string(), "{json}");
             assert!(took < Duration::from_secs(20), "{key}: {took:?}");
         }
     };
@@ -180,28 +180,27 @@ fn those_that_fail_are_told_with_why_and_hold_nobody() {
     });
 }
 
-/// A site that is waited for longer than anybody waits leaves the others their answer.
 #[test]
-fn a_site_that_takes_too_long_is_one_that_failed() {
+fn a_site_that_exceeds_the_action_timeout_has_failed() {
     let (well, stalled) = (router(small()), router(small()));
     stalled.set_fault(Some(Fault::Stall));
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("well", well.addr(), "");
     let given = given.site("stalled", stalled.addr(), "query_timeout: \"60s\"");
     let agent = given.timing("action_timeout", "3s").start();
     agent.well("well");
-    let mut client = asks_and_waits(agent.address, "/api/refresh", "");
+    let mut client = send_request(agent.address, "/api/refresh", "");
     client.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
-    let told: Value = serde_json::from_str(body).unwrap();
-    assert_eq!((&told["refreshed"], &told["failed"]), (&json!(["well"]), &json!(["stalled"])), "{told}");
-    assert_eq!(told["errors"]["stalled"]["cause"], "query_timeout", "{told}");
+    let json: Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&json["refreshed"], &json["failed"]), (&json!(["well"]), &json!(["stalled"])), "{json}");
+    assert_eq!(json["errors"]["stalled"]["cause"], "query_timeout", "{json}");
 }
 
 #[test]
-fn who_may_look_may_refresh() {
+fn viewers_may_refresh() {
     let router = router(small());
     let paths = ["/api/refresh", "/api/sites/awka/refresh"];
     let open = Given::default().site("awka", router.addr(), "").start();
@@ -210,11 +209,11 @@ fn who_may_look_may_refresh() {
     for agent in [&open, &closed] {
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     }
-    let told =
+    let status_of =
         |agent: &Agent, path: &str, sent: &str| agent.ask("POST", path, &[("Authorization", sent)]).status;
     for path in paths {
         for sent in ["none", "Bearer wrong", "Bearer view-token-01234"] {
-            assert_eq!(told(&open, path, sent), 200, "{path} {sent}");
+            assert_eq!(status_of(&open, path, sent), 200, "{path} {sent}");
         }
         for (sent, status) in [
             ("none", 401),
@@ -222,7 +221,7 @@ fn who_may_look_may_refresh() {
             ("Bearer view-token-01234", 200),
             ("Bearer admin-token-01234", 200),
         ] {
-            assert_eq!(told(&closed, path, sent), status, "{path} {sent}");
+            assert_eq!(status_of(&closed, path, sent), status, "{path} {sent}");
         }
         for method in ["GET", "HEAD", "PUT"] {
             let answer = open.ask(method, path, &[]);
@@ -230,24 +229,24 @@ fn who_may_look_may_refresh() {
         }
     }
     assert_eq!(open.post("/api/sites/nowhere/refresh", "").status, 404);
-    // A fleet of one is a list of one.
+    // A refresh of a single site names it.
     for (site, count) in [("awka", 2)] {
         for role in ["viewer", "admin"] {
             let role = format!("by={role} peer=127.0.0.1");
-            says(
+            logs(
                 &closed,
                 &format!("action=refresh site={site} {role} result=answered asked=1 answered=1"),
                 count,
             );
         }
     }
-    // Without a token nothing was asked so soon after the start, which is no action.
+    // Without a token the router was not queried so soon after the start, so nothing is logged.
     assert!(!open.running.err().contains("action=refresh"), "{}", open.running.err());
 }
 
-/// Whoever opens the page can ask for a refresh, so that must not cost the router more than some refreshes of its own.
+/// Every visitor of the page can request a refresh, so those must cost the router little.
 #[test]
-fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
+fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
     let started = Instant::now();
     let router = router(small());
     let agent =
@@ -256,7 +255,7 @@ fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
     let before = router.counters().commands;
     let mut asked = 0;
     until("an anonymous request or the next refresh asks the router", || {
-        let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+        let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
         assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
         assert!(took < Duration::from_secs(5), "{took:?}");
         asked += 1;
@@ -265,7 +264,7 @@ fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
     let after = started.elapsed();
     assert!(after >= Duration::from_secs(3), "asked again after {after:?}");
     assert!(asked > 10, "only {asked} requests in {after:?}");
-    // A token asks at once.
+    // A request with a token queries the router at once.
     thread::sleep(FRESH);
     let before = router.counters().commands;
     let token = [("Authorization", "Bearer admin-token-01234")];
@@ -273,9 +272,8 @@ fn anonymous_requests_ask_a_router_once_per_third_of_its_refresh() {
     assert_eq!(router.counters().commands - before, REFRESH);
 }
 
-/// Nobody's visit makes the agent knock at a router that is away.
 #[test]
-fn anonymous_requests_do_not_shorten_the_wait_for_a_router_that_is_away() {
+fn anonymous_requests_do_not_shorten_the_backoff_of_an_unreachable_router() {
     let router = router(small());
     router.set_fault(Some(Fault::Refuse));
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
@@ -283,9 +281,9 @@ fn anonymous_requests_do_not_shorten_the_wait_for_a_router_that_is_away() {
     agent.fails("awka", "closed");
     let before = router.counters().connections;
     throughout(FRESH + FRESH, || {
-        let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
-        let told = refreshed(&answer);
-        assert_eq!((&told["failed"], &told["errors"]["awka"]["cause"]), (&json!(["awka"]), &json!("closed")));
+        let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
+        let json = refreshed(&answer);
+        assert_eq!((&json["failed"], &json["errors"]["awka"]["cause"]), (&json!(["awka"]), &json!("closed")));
         assert!(took < Duration::from_secs(5), "{took:?}");
     });
     assert_eq!(router.counters().connections, before);
@@ -295,7 +293,7 @@ fn anonymous_requests_do_not_shorten_the_wait_for_a_router_that_is_away() {
 }
 
 #[test]
-fn sixty_sites_are_asked_side_by_side() {
+fn sixty_sites_are_refreshed_in_parallel() {
     let routers: Vec<Router> = (0..60)
         .map(|seed| router(Settings { seed, latency: Duration::from_millis(300), ..small() }))
         .collect();
@@ -309,20 +307,20 @@ fn sixty_sites_are_asked_side_by_side() {
     }
     thread::sleep(FRESH);
     let before: Vec<u64> = routers.iter().map(|router| router.counters().commands).collect();
-    let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
-    let told = refreshed(&answer);
+    let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
+    let json = refreshed(&answer);
     let keys: Vec<String> = (0..60).map(key).collect();
-    assert_eq!((&told["refreshed"], &told["failed"]), (&json!(keys), &json!([])));
-    assert!(took < Duration::from_secs(15), "not one after the other: {took:?}");
+    assert_eq!((&json["refreshed"], &json["failed"]), (&json!(keys), &json!([])));
+    assert!(took < Duration::from_secs(15), "in parallel: {took:?}");
     for (router, before) in routers.iter().zip(before) {
         assert_eq!(router.counters().commands - before, REFRESH);
     }
-    says(&agent, "action=refresh site=* by=admin peer=127.0.0.1 result=answered asked=60 answered=60", 1);
+    logs(&agent, "action=refresh site=* by=admin peer=127.0.0.1 result=answered asked=60 answered=60", 1);
 }
 
 /// Each login, and each refused one, is a line in the router's log.
 #[test]
-fn whoever_refreshes_nobody_is_logged_in_more_often() {
+fn refreshes_do_not_cause_more_logins() {
     let refused = router(Settings { logins: vec![Login::new("api-user", "another")], ..small() });
     let [fatal, cut, half_open] = [Fault::Fatal, Fault::Cut, Fault::HalfOpen].map(|fault| {
         let router = router(small());
@@ -339,7 +337,7 @@ fn whoever_refreshes_nobody_is_logged_in_more_often() {
     let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
     let given = given.site("refused", refused.addr(), "").site("fatal", fatal.addr(), "");
     let given = given.site("cut", cut.addr(), "").site("half-open", half_open.addr(), "");
-    // Of what is wrong with two ways, a refused login is what must not be tried again.
+    // If one host is broken and the other refuses the login, the refused login decides.
     let garbage = router(small());
     garbage.set_fault(Some(Fault::Garbage));
     let second = router(Settings { logins: vec![Login::new("api-user", "another")], ..small() });
@@ -355,10 +353,10 @@ fn whoever_refreshes_nobody_is_logged_in_more_often() {
     until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
     let mut longest = Duration::ZERO;
     throughout(RESTLESS, || {
-        for (answer, took) in at_once(2, || agent.post("/api/refresh", "")) {
-            let told = refreshed(&answer);
-            assert_eq!(told["refreshed"], json!([]), "{told}");
-            assert_eq!(told["errors"]["refused"]["cause"], "auth", "{told}");
+        for (answer, took) in in_parallel(2, || agent.post("/api/refresh", "")) {
+            let json = refreshed(&answer);
+            assert_eq!(json["refreshed"], json!([]), "{json}");
+            assert_eq!(json["errors"]["refused"]["cause"], "auth", "{json}");
             longest = longest.max(took);
         }
     });
@@ -369,33 +367,33 @@ fn whoever_refreshes_nobody_is_logged_in_more_often() {
     let least = quiet.iter().map(|router| router.counters().logins).max().unwrap();
     for (router, name) in [(&fatal, "fatal"), (&cut, "cut"), (&half_open, "half-open")] {
         let logins = router.counters().logins;
-        eprintln!("{name}: {logins} logins in {RESTLESS:?}, and {least} where nobody refreshes");
+        eprintln!("{name}: {logins} logins in {RESTLESS:?}, and {least} without refreshes");
         // A quarter, a half and a whole second apart, and some difference in when they began. One for each call would
         // be dozens.
-        assert!(logins <= least + 2, "{name}: {logins} logins, {least} where nobody refreshes");
+        assert!(logins <= least + 2, "{name}: {logins} logins, {least} without refreshes");
     }
-    assert!(longest < Duration::from_secs(15), "a short wait's end is waited for: {longest:?}");
+    assert!(longest < Duration::from_secs(15), "only a short backoff is waited for: {longest:?}");
 }
 
-/// What cannot be reached is tried as soon as somebody wants it, which costs its log nothing.
+/// A failed connection is no line in the router's log, so a request may retry it early.
 #[test]
-fn a_router_that_is_back_is_found_by_whoever_refreshes() {
+fn a_refresh_reconnects_to_a_router_that_is_back() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", connect_timeout: \"1s\",");
     router.set_fault(Some(Fault::NoService));
     agent.fails("awka", "refused");
-    // Some more failures, for a longer wait than a second or two.
+    // More failures, for a longer backoff than a second or two.
     for _ in 0..4 {
         assert_eq!(refreshed(&agent.post("/api/refresh", ""))["failed"], json!(["awka"]));
     }
     router.set_fault(None);
-    let (answer, took) = at_once(1, || agent.post("/api/refresh", "")).remove(0);
+    let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
     assert_eq!(refreshed(&answer)["refreshed"], json!(["awka"]));
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
 
 #[test]
-fn a_short_wait_for_the_next_login_is_waited_for() {
+fn a_refresh_waits_for_a_short_backoff_to_end() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     router.reboot();
@@ -403,8 +401,8 @@ fn a_short_wait_for_the_next_login_is_waited_for() {
     assert_eq!(refreshed(&agent.post("/api/refresh", ""))["refreshed"], json!(["awka"]));
 }
 
-/// A client that has sent its whole request.
-pub(super) fn asks_and_waits(address: SocketAddr, path: &str, body: &str) -> TcpStream {
+/// A client that has sent a whole request and waits for the answer.
+pub(super) fn send_request(address: SocketAddr, path: &str, body: &str) -> TcpStream {
     let mut client = TcpStream::connect(address).unwrap();
     let fields =
         format!("Host: x\r\nAuthorization: Bearer admin-token-01234\r\nContent-Length: {}\r\n", body.len());

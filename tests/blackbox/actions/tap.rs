@@ -1,4 +1,4 @@
-//! A wire between an agent and a router that is listened in on.
+//! A TCP proxy between an agent and a router that records both directions.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,33 +7,36 @@ use std::thread;
 
 use phsweb_agent::routeros::wire::{Decoder, Sentence};
 
-/// What crosses the wire, both ways.
+/// A recording proxy.
 pub(super) struct Tap {
     pub(super) address: SocketAddr,
-    asked: Arc<Mutex<Vec<u8>>>,
-    pub(super) said: Arc<Mutex<Vec<u8>>>,
+    from_agent: Arc<Mutex<Vec<u8>>>,
+    pub(super) from_router: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Tap {
     pub(super) fn on(router: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let tap =
-            Self { address: listener.local_addr().unwrap(), asked: Arc::default(), said: Arc::default() };
-        let (asked, said) = (tap.asked.clone(), tap.said.clone());
+        let tap = Self {
+            address: listener.local_addr().unwrap(),
+            from_agent: Arc::default(),
+            from_router: Arc::default(),
+        };
+        let (from_agent, from_router) = (tap.from_agent.clone(), tap.from_router.clone());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let Ok(server) = TcpStream::connect(router) else { break };
-                copy(client.try_clone().unwrap(), server.try_clone().unwrap(), asked.clone());
-                copy(server, client, said.clone());
+                copy(client.try_clone().unwrap(), server.try_clone().unwrap(), from_agent.clone());
+                copy(server, client, from_router.clone());
             }
         });
         tap
     }
 
-    /// The sentences that the router was asked.
+    /// The sentences that the agent sent.
     pub(super) fn sentences(&self) -> Vec<Sentence> {
         let mut decoder = Decoder::default();
-        decoder.push(&self.asked.lock().unwrap());
+        decoder.push(&self.from_agent.lock().unwrap());
         std::iter::from_fn(|| decoder.next().unwrap()).collect()
     }
 }

@@ -1,4 +1,4 @@
-//! The configured users: each once, however many there are and whatever happens meanwhile, and never a password.
+//! The list of configured users: complete, in pages, and without passwords.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -18,11 +18,11 @@ const PATH: &str = "/api/hotspot/awka/users";
 
 const USER: &str = "/ip/hotspot/user";
 
-/// Bytes that a page may cost at ten thousand users: their ids, and some rows.
-const MOST_SENT: u64 = 400_000;
+/// Most bytes that the router sends for a page at ten thousand users: their ids, and some rows.
+const MAX_SENT: u64 = 400_000;
 
-/// The same the other way: a handful of words, and an id for each user of the page.
-const MOST_ASKED: u64 = 3_000;
+/// Most bytes that it receives: a handful of words, and an id for each user of the page.
+const MAX_RECEIVED: u64 = 3_000;
 
 fn agent_at(address: SocketAddr) -> Agent {
     let given =
@@ -36,14 +36,14 @@ fn agent(router: &Router) -> Agent {
     agent_at(router.addr())
 }
 
-/// A page of this query, and what the next one's query has for `after`.
+/// A page of this query, and `after` of the next one.
 #[track_caller]
 fn page(agent: &Agent, query: &str) -> (Vec<Value>, Option<String>) {
     let page = agent.json(&format!("{PATH}{query}"));
     (page["users"].as_array().unwrap().clone(), page["next"].as_str().map(str::to_string))
 }
 
-/// The ids of all users, page by page, with something done between two of them.
+/// The ids of all users, page by page, with a call of `between` after each page.
 #[track_caller]
 fn all(agent: &Agent, limit: usize, mut between: impl FnMut(usize)) -> Vec<String> {
     let mut ids = Vec::new();
@@ -66,15 +66,15 @@ fn user(n: u32) -> Row {
     Row::new().id(&format!("*{n:X}")).with("name", format!("user-{n}")).with("password", "pass-w0rd")
 }
 
-/// As `default-trial` stands among the users.
+/// The row of `default-trial` among the users.
 fn trial(id: &str) -> Row {
     Row::new().id(id).with("name", "default-trial").with("default", true)
 }
 
 #[test]
-fn each_is_on_one_page_whatever_the_limit() {
+fn each_user_is_on_exactly_one_page_for_any_limit() {
     let router = router(Settings { users: 0, active: 0, ..Settings::default() });
-    // By one digit and by two, in no order, and the trial's row in the middle.
+    // Ids of one to three digits, unordered, and the trial's row in the middle.
     let mut rows: Vec<Row> = [7, 0x1F, 1, 0xA, 0x100, 0xFF, 2, 0x10, 0xF].map(user).into();
     rows.insert(4, trial("*3"));
     router.set_rows(USER, rows);
@@ -101,8 +101,8 @@ fn each_is_on_one_page_whatever_the_limit() {
     ] {
         let answer = agent.get(&format!("{PATH}?limit={limit}"));
         assert_eq!(answer.status, status, "{limit:?}: {answer:?}");
-        let told = answer.json()["detail"].as_str().unwrap_or_default().to_string();
-        assert_eq!(told.contains("from 1 to 500"), status == 400, "{limit:?}: {told}");
+        let detail = answer.json()["detail"].as_str().unwrap_or_default().to_string();
+        assert_eq!(detail.contains("from 1 to 500"), status == 400, "{limit:?}: {detail}");
     }
     let head = agent.ask("HEAD", PATH, &[]);
     let get = agent.get(PATH);
@@ -119,18 +119,18 @@ fn each_is_on_one_page_whatever_the_limit() {
 }
 
 #[test]
-fn who_stays_is_seen_once_though_others_come_and_go() {
+fn a_user_that_stays_is_listed_once_while_others_are_added_and_removed() {
     let router = router(Settings { users: 0, active: 0, ..Settings::default() });
     let mut there: BTreeSet<u32> = (1..=600).collect();
     let rows =
         |there: &BTreeSet<u32>| -> Vec<Row> { there.iter().map(|n| user(*n)).chain([trial("*0")]).collect() };
     router.set_rows(USER, rows(&there));
     let agent = agent(&router);
-    let mut dice = fastrand::Rng::with_seed(7);
+    let mut rng = fastrand::Rng::with_seed(7);
     let mut gone = BTreeSet::new();
     let ids = all(&agent, 20, |number| {
         for _ in 0..10 {
-            let n = dice.u32(1..=600);
+            let n = rng.u32(1..=600);
             there.remove(&n);
             gone.insert(n);
         }
@@ -138,7 +138,7 @@ fn who_stays_is_seen_once_though_others_come_and_go() {
         router.set_rows(USER, rows(&there));
     });
     let seen: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(seen.len(), ids.len(), "nobody twice");
+    assert_eq!(seen.len(), ids.len(), "no user twice");
     for n in (1..=600).filter(|n| !gone.contains(n)) {
         assert!(seen.contains(format!("*{n:X}").as_str()), "*{n:X} is missing");
     }
@@ -150,7 +150,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 #[test]
-fn no_password_ever_crosses_the_wire() {
+fn passwords_are_never_requested() {
     let router = router(Settings { users: 0, active: 3, ..Settings::default() });
     router.set_rows(USER, (1..=300).map(user).chain([trial("*0")]).collect());
     let tap = Tap::on(router.addr());
@@ -160,7 +160,7 @@ fn no_password_ever_crosses_the_wire() {
         shown += &agent.get(&format!("{PATH}{query}")).body;
     }
     assert!(!shown.contains("pass-w0rd") && !shown.contains("password"), "{shown}");
-    let said = tap.said.lock().unwrap().clone();
+    let said = tap.from_router.lock().unwrap().clone();
     assert!(contains(&said, b"=name=user-7") && !contains(&said, b"pass-w0rd"));
     assert!(!contains(&said, b"password"));
     let prints: Vec<Sentence> = tap.sentences();
@@ -175,7 +175,7 @@ fn no_password_ever_crosses_the_wire() {
 }
 
 #[test]
-fn what_a_page_costs_is_small_however_many_there_are() {
+fn a_page_takes_few_bytes_however_many_users_there_are() {
     let router = router(Settings { users: 10_000, active: 5, ..Settings::default() });
     let agent = agent(&router);
     let before = router.counters();
@@ -183,12 +183,12 @@ fn what_a_page_costs_is_small_however_many_there_are() {
     let after = router.counters();
     let (asked, said) = (after.received - before.received, after.sent - before.sent);
     eprintln!("a page of 50 of 10,000 users: {asked} bytes asked, {said} said");
-    assert!(asked < MOST_ASKED && said < MOST_SENT, "{asked} asked, {said} said");
+    assert!(asked < MAX_RECEIVED && said < MAX_SENT, "{asked} asked, {said} said");
     assert_eq!(after.commands - before.commands, 2);
 }
 
 #[test]
-fn what_a_user_has_used_is_with_the_sessions_under_way() {
+fn the_usage_of_a_user_includes_active_sessions() {
     let router = router(Settings { users: 0, active: 0, ..Settings::default() });
     let named = |id: &str, name: &[u8], server: &str| {
         let row = Row::new().id(id).with("name", name).with("server", server).with("profile", "weekly");
@@ -272,7 +272,7 @@ fn no_users_are_an_empty_page() {
     }
 }
 
-/// A router by hand with so many users, which shows some of them only when asked for one by one.
+/// A scripted router that lists this many ids, and returns only some of these users.
 fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static) -> Peer {
     let said = |words: &[&str]| Sentence::from_words(words);
     Peer::asked(move |asked, tag| {
@@ -299,8 +299,8 @@ fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static)
 }
 
 #[test]
-fn who_vanishes_between_the_two_questions_ends_no_listing() {
-    // A whole page of them, and the last of one.
+fn users_removed_between_the_two_queries_do_not_end_the_list() {
+    // A whole page of them, and the last one of a page.
     let peer = vanishing(60, |n| !(21..=30).contains(&n) && n != 40);
     let agent = agent_at(peer.address);
     for limit in [1, 10, 7, 500] {
@@ -310,7 +310,7 @@ fn who_vanishes_between_the_two_questions_ends_no_listing() {
 }
 
 #[test]
-fn a_router_with_more_users_than_are_taken_says_so_and_stays() {
+fn too_many_users_are_an_error_and_keep_the_connection() {
     let router = router(Settings { users: 17_000, active: 2, ..Settings::default() });
     let agent = agent(&router);
     assert_eq!(agent.stats("awka")["totalUsers"], 17_000);
@@ -328,7 +328,7 @@ fn a_router_with_more_users_than_are_taken_says_so_and_stays() {
 }
 
 #[test]
-fn what_the_router_refuses_is_told() {
+fn errors_of_the_router_are_reported() {
     let blind =
         Login { policies: Policies { read: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
     let denied = router(Settings { logins: vec![blind], ..Settings::default() });
@@ -366,7 +366,7 @@ fn only_the_admin_sees_users() {
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = Given::default().http(http).site("awka", router.addr(), "").start();
     let asked = || router.counters().commands;
-    until("it has been asked", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     let before = asked();
     for (sent, status) in [("none", 401), ("Bearer wrong", 401), ("Bearer view-token-01234", 403)] {
         assert_eq!(agent.ask("GET", PATH, &[("Authorization", sent)]).status, status, "{sent}");
@@ -375,21 +375,21 @@ fn only_the_admin_sees_users() {
     assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token-01234")]).status, 200);
 }
 
-/// Eight wait, and one is asked for: with those who ask too much no one waits without end.
+/// Eight requests wait and one runs; more are refused rather than queued without end.
 #[test]
-fn those_who_ask_too_much_at_once_are_told_to_come_again() {
+fn too_many_requests_at_once_get_retry_after() {
     let router = router(Settings { users: 20, active: 0, ..Settings::default() });
     let agent = agent(&router);
     router.set_latency(Duration::from_millis(100));
-    let told: Vec<(u16, String)> = thread::scope(|scope| {
+    let answers: Vec<(u16, String)> = thread::scope(|scope| {
         let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| agent.get(PATH))).collect();
-        let answers = asked.into_iter().map(|asked| asked.join().unwrap());
-        answers.map(|answer| (answer.status, answer.field("Retry-After").to_string())).collect()
+        let joined = asked.into_iter().map(|asked| asked.join().unwrap());
+        joined.map(|answer| (answer.status, answer.field("Retry-After").to_string())).collect()
     });
-    let served = told.iter().filter(|(status, _)| *status == 200).count();
-    assert!(served >= 9, "{told:?}");
+    let served = answers.iter().filter(|(status, _)| *status == 200).count();
+    assert!(served >= 9, "{answers:?}");
     assert!(
-        told.iter().all(|told| *told == (200, String::new()) || *told == (503, "1".to_string())),
-        "{told:?}"
+        answers.iter().all(|answer| *answer == (200, String::new()) || *answer == (503, "1".to_string())),
+        "{answers:?}"
     );
 }

@@ -195,7 +195,7 @@ fn a_listen_that_tells_nothing_is_found_out() {
         });
     }
     until("it is polled from then on", || (live(&agent) == false).then_some(()));
-    assert!(agent.running.err().contains("awka: the router's listen does not tell all changes"));
+    assert!(agent.running.err().contains("awka: the router's listen does not report all changes"));
 }
 
 /// However often answers and what was told disagree, a router is asked as often as it is to be.

@@ -79,7 +79,7 @@ fn each_step_to_a_router_that_is_well_has_its_line() {
         &address,
         "as api-user",
         "23 rows",
-        "changes are told as they happen",
+        "changes are reported as they happen",
         "sessions can be ended",
         "1 row",
     ];

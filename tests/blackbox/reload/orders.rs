@@ -102,7 +102,7 @@ fn a_site_that_is_taken_out_leaves_nobody_waiting() {
     let [kick, refresh, test, users] = &answers[..] else { panic!() };
     for (answer, took) in [kick, test, users] {
         assert_eq!((answer.status, answer.json()["status"].clone()), (503, json!(503)), "{answer:?}");
-        assert!(answer.body.contains("taken out of sites.ron") && *took < NO_WAIT, "{took:?} {answer:?}");
+        assert!(answer.body.contains("removed in sites.ron") && *took < NO_WAIT, "{took:?} {answer:?}");
     }
     let refreshed = refresh.0.json();
     assert_eq!((&refreshed["refreshed"], &refreshed["failed"]), (&json!(["other"]), &json!(["awka"])));

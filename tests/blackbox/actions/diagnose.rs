@@ -1,4 +1,4 @@
-//! A test when somebody wants it, and what actions that take their time cost others: nothing.
+//! Connection tests on request; and slow actions, which must not block or cost others anything.
 
 use std::net::TcpStream;
 use std::thread;
@@ -8,19 +8,18 @@ use phsweb_agent::simulator::Fault;
 use serde_json::{Value, json};
 
 use super::agent::{Agent, Answer, Given, end_of, until};
-use super::refresh::{ADMIN, FRESH, REFRESH, agent, asks_and_waits, at_once, says, small};
+use super::refresh::{ADMIN, FRESH, REFRESH, agent, in_parallel, logs, send_request, small};
 use super::{open_files, router};
 use crate::support::address::nobody;
 
-/// Clients that come, ask and vanish.
+/// Clients that send a request and disconnect.
 const GONE: usize = 500;
 
-/// What they may leave in the agent's memory, in KiB: their connections, once, and what glibc does not give back.
+/// Most memory that they may leave, in KiB: their connections, once, and what glibc does not return.
 const MORE_KIB: u64 = 4096;
 
-/// Refreshes that hang take no place from the admin.
 #[test]
-fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
+fn refreshes_of_viewers_do_not_block_the_admin() {
     let (well, stalled) = (router(small()), router(small()));
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
     let agent = given
@@ -34,7 +33,7 @@ fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
     stalled.set_fault(Some(Fault::HalfOpen));
     thread::sleep(FRESH);
     let clients: Vec<TcpStream> =
-        (0..300).map(|_| asks_and_waits(agent.address, "/api/sites/stalled/refresh", "")).collect();
+        (0..300).map(|_| send_request(agent.address, "/api/sites/stalled/refresh", "")).collect();
     until("the router is asked", || (stalled.counters().commands > REFRESH).then_some(()));
     for _ in 0..5 {
         let answer = agent.get("/api/hotspot/well/users");
@@ -44,7 +43,7 @@ fn a_viewer_who_refreshes_without_end_keeps_the_admin_from_nothing() {
 }
 
 #[test]
-fn clients_that_vanish_while_they_wait_leave_nothing() {
+fn clients_that_disconnect_while_they_wait_leave_no_resources() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
     let kick = r#"{"id": "*1", "user": "ada", "mac": ""}"#;
@@ -54,26 +53,26 @@ fn clients_that_vanish_while_they_wait_leave_nothing() {
         router.set_fault(Some(Fault::HalfOpen));
         for n in 0..count {
             let (path, body) = asked[n % asked.len()];
-            drop(asks_and_waits(agent.address, path, body));
+            drop(send_request(agent.address, path, body));
             if n % 20 == 0 {
                 assert_eq!(agent.get("/healthz").status, 200);
             }
         }
         router.set_fault(None);
-        agent.stats_when("awka", "all is well again", |stats| stats["status"] == "active");
+        agent.stats_when("awka", "the site is online again", |stats| stats["status"] == "active");
     };
     vanish(50);
-    until("they are gone", || (open_files(&agent) < 40).then_some(()));
+    until("their connections are closed", || (open_files(&agent) < 40).then_some(()));
     let (descriptors, memory) = (open_files(&agent), agent.running.memory_kib("VmRSS"));
     vanish(GONE);
     until("as many descriptors as before", || (open_files(&agent) <= descriptors + 2).then_some(()));
     let more = agent.running.memory_kib("VmRSS").saturating_sub(memory);
-    eprintln!("{GONE} that vanished left {more} KiB");
+    eprintln!("{GONE} disconnected clients left {more} KiB");
     assert!(more < MORE_KIB, "{more} KiB more than {memory}");
     assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }
 
-/// The steps without what may differ: their times, and how a closed connection was noticed.
+/// The steps without their times and messages, which may differ.
 fn comparable(steps: &Value) -> Vec<Value> {
     let mut steps = steps.as_array().unwrap().clone();
     for step in &mut steps {
@@ -89,7 +88,7 @@ fn test(agent: &Agent, site: &str) -> Answer {
 }
 
 #[test]
-fn a_test_has_the_steps_of_the_command() {
+fn a_connection_test_has_the_steps_of_the_command() {
     let routers = [(); 5].map(|()| router(small()));
     let [well, closing, silent, no_listen, no_menu] = &routers;
     closing.set_fault(Some(Fault::Refuse));
@@ -123,13 +122,13 @@ fn a_test_has_the_steps_of_the_command() {
             "action=test site={key} by=admin peer=127.0.0.1 result=tested steps={} failed={failed}",
             steps.len()
         );
-        says(&agent, &line, 1);
+        logs(&agent, &line, 1);
     }
     assert_eq!(test(&agent, "nowhere").status, 404);
 }
 
 #[test]
-fn a_test_disturbs_no_connection() {
+fn a_connection_test_does_not_disturb_the_connection() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1s\",");
     for n in 1..4 {
@@ -144,7 +143,7 @@ fn a_test_disturbs_no_connection() {
 }
 
 #[test]
-fn of_three_tests_at_once_one_is_told_to_come_again() {
+fn the_third_simultaneous_connection_test_gets_retry_after() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     router.set_latency(Duration::from_millis(400));
@@ -163,11 +162,11 @@ fn of_three_tests_at_once_one_is_told_to_come_again() {
             "{others:?}"
         );
     });
-    assert_eq!(router.counters().logins, 3, "the one that was refused asked nobody");
+    assert_eq!(router.counters().logins, 3, "the refused request did not log in");
 }
 
 #[test]
-fn a_test_is_the_admins() {
+fn only_the_admin_may_test_the_connection() {
     let router = router(small());
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = Given::default().http(tokens).site("awka", router.addr(), "").start();
@@ -189,9 +188,8 @@ fn a_test_is_the_admins() {
     assert_eq!((answer.status, answer.field("Allow")), (405, "POST"));
 }
 
-/// However many ways there are and however dead they are, the steps are told.
 #[test]
-fn the_hosts_of_a_site_are_walked_to_side_by_side() {
+fn the_hosts_of_a_site_are_tested_in_parallel() {
     let silent = [(); 6].map(|()| router(small()));
     for router in &silent {
         router.set_fault(Some(Fault::HalfOpen));
@@ -200,12 +198,12 @@ fn the_hosts_of_a_site_are_walked_to_side_by_side() {
     let site = format!("hosts: [{}], password: Plain(\"password\")", hosts.join(", "));
     let given = Given::default().http(ADMIN).defaults("query_timeout: \"2s\",");
     let agent = given.raw_site("awka", &site).start().with_token("admin-token-01234");
-    let (answer, took) = at_once(1, || test(&agent, "awka")).remove(0);
+    let (answer, took) = in_parallel(1, || test(&agent, "awka")).remove(0);
     assert_eq!(answer.status, 200, "{answer:?}");
     let steps = answer.json();
-    let told: Vec<&str> =
+    let tested: Vec<&str> =
         steps.as_array().unwrap().iter().map(|step| step["host"].as_str().unwrap()).collect();
     let expected: Vec<String> = silent.iter().flat_map(|router| vec![router.addr().to_string(); 6]).collect();
-    assert_eq!(told, expected, "in the order of the file: {steps}");
-    assert!(took < Duration::from_secs(22), "in the time of one and not of six: {took:?}");
+    assert_eq!(tested, expected, "in the order of the file: {steps}");
+    assert!(took < Duration::from_secs(22), "as long as one host, not as six: {took:?}");
 }

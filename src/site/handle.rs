@@ -1,0 +1,207 @@
+//! Handles of the sites' tasks: bounded mailboxes, through which everything else reaches a site.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+use smol::channel::{self, Receiver, Sender, TrySendError};
+use smol::future::{Boxed, FutureExt};
+
+use super::context::SiteContext;
+use super::refresh_queue::{RefreshRequest, Refreshed};
+use crate::routeros::error::{Cause, Error};
+
+/// Most requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
+const MAX_REFRESHES: usize = 256;
+
+/// Most jobs that wait for a site's connection. They run one by one, and each may take some seconds.
+const MAX_CONNECTION_JOBS: usize = 8;
+
+/// Most jobs with connections of their own that wait at one site: each logs in to its router, which is a line in the
+/// router's log.
+const MAX_SEPARATE_JOBS: usize = 1;
+
+/// Why an action was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionError {
+    /// There is no such site.
+    NoSite,
+    /// Too many requests wait at this site already.
+    Busy,
+    /// The site was changed or removed meanwhile, or its task failed.
+    Abandoned,
+    /// The object of the action does not exist any more, for the reason that the text states.
+    Gone(&'static str),
+    /// The object of the action has changed, in the way that the text states.
+    Conflict(&'static str),
+    /// The router can't be reached, or refused.
+    Router(Error),
+}
+
+impl From<Error> for ActionError {
+    fn from(error: Error) -> Self {
+        Self::Router(error)
+    }
+}
+
+impl fmt::Display for ActionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoSite => "This site is not configured (any more).",
+            Self::Abandoned => {
+                "The site was changed or removed in sites.ron meanwhile, or the agent failed: see its log. It is unknown \
+                 whether the action was carried out: check, then try again."
+            }
+            Self::Busy => "Too many requests for this site: try again in a moment.",
+            Self::Gone(text) | Self::Conflict(text) => text,
+            Self::Router(error) => {
+                let mut letters = error.message.chars();
+                if let Some(first) = letters.next() {
+                    write!(f, "{}{}", first.to_uppercase(), letters.as_str())?;
+                }
+                return write!(f, ". {}", error.hint);
+            }
+        })
+    }
+}
+
+/// Which jobs a job waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobQueue {
+    /// For jobs over the site's connection. They run one by one: of two kicks of one session the second finds it gone.
+    /// One that runs while the connection is replaced is abandoned.
+    Connection,
+    /// For jobs over connections of their own, one at a time.
+    Separate,
+}
+
+/// What the task of a site runs for a request.
+pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
+
+/// The receiving end of a [`SiteHandle`].
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    pub(super) refreshes: Receiver<RefreshRequest>,
+    pub(super) connection_jobs: Receiver<SiteJob>,
+    pub(super) separate_jobs: Receiver<SiteJob>,
+}
+
+#[derive(Debug, Clone)]
+struct SiteHandle {
+    refreshes: Sender<RefreshRequest>,
+    connection_jobs: Sender<SiteJob>,
+    separate_jobs: Sender<SiteJob>,
+}
+
+/// The handles of all sites.
+#[derive(Debug)]
+pub struct SiteHandles {
+    handles: RwLock<BTreeMap<String, SiteHandle>>,
+    /// Longest wait for a response of a site.
+    timeout: Duration,
+}
+
+impl SiteHandles {
+    /// A registry without sites. A request to a site fails after `timeout`.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
+        Self { handles: RwLock::default(), timeout }
+    }
+
+    /// Registers a site, in place of an earlier one with the same key.
+    pub(super) fn open(&self, key: &str) -> Mailbox {
+        let (refreshes, incoming) = channel::bounded(MAX_REFRESHES);
+        let (connection_jobs, connection) = channel::bounded(MAX_CONNECTION_JOBS);
+        let (separate_jobs, separate) = channel::bounded(MAX_SEPARATE_JOBS);
+        let handle = SiteHandle { refreshes, connection_jobs, separate_jobs };
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).insert(key.into(), handle);
+        Mailbox { refreshes: incoming, connection_jobs: connection, separate_jobs: separate }
+    }
+
+    /// Removes a site.
+    pub(super) fn close(&self, key: &str) {
+        self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Queries a site's router now, whether the returned future is awaited or not. The future ends once the router has
+    /// answered. Simultaneous requests share one refresh, and there is at most one a second. Anonymous requests make
+    /// the router answer at most once per third of the site's `refresh`.
+    ///
+    /// # Errors
+    ///
+    /// Why the router did not answer. After a login, even a refused one, the error is repeated without another attempt
+    /// until the backoff ends.
+    pub fn refresh(
+        &self,
+        key: &str,
+        is_anonymous: bool,
+    ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
+        let (responder, response) = channel::bounded(1);
+        let request = RefreshRequest { is_anonymous, responder };
+        let sent = self.handle(key).and_then(|handle| send(&handle.refreshes, request));
+        self.response(sent, response)
+    }
+
+    /// Has a site's task run a job. One that has not begun by the time that the caller stops waiting is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be run, or its own error.
+    pub async fn run<T: Send + 'static, J: Future<Output = Result<T, ActionError>> + Send + 'static>(
+        &self,
+        key: &str,
+        queue: JobQueue,
+        job: impl FnOnce(Arc<SiteContext>) -> J + Send + 'static,
+    ) -> Result<T, ActionError> {
+        let (responder, response) = channel::bounded(1);
+        let job: SiteJob = Box::new(move |site| {
+            Box::pin(async move {
+                if !responder.is_closed() {
+                    let outcome = job(site).await;
+                    // It fails if nobody waits any more.
+                    let _ = responder.try_send(outcome);
+                }
+            })
+        });
+        let sent = self.handle(key).and_then(|handle| match queue {
+            JobQueue::Connection => send(&handle.connection_jobs, job),
+            JobQueue::Separate => send(&handle.separate_jobs, job),
+        });
+        self.response(sent, response).await
+    }
+
+    fn handle(&self, key: &str) -> Result<SiteHandle, ActionError> {
+        let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
+        handles.get(key).cloned().ok_or(ActionError::NoSite)
+    }
+
+    /// The response to a request, if it was `sent`.
+    fn response<T, E: Into<ActionError>>(
+        &self,
+        sent: Result<(), ActionError>,
+        response: Receiver<Result<T, E>>,
+    ) -> impl Future<Output = Result<T, ActionError>> + use<T, E> {
+        let (timeout, began) = (self.timeout, Instant::now());
+        async move {
+            sent?;
+            let response =
+                async { response.recv().await.map_err(|_| ActionError::Abandoned)?.map_err(E::into) };
+            let late = async {
+                Timer::at(began + timeout).await;
+                let message =
+                    format!("no answer from the site within {}", humantime::format_duration(timeout));
+                Err(Error::new(Cause::QueryTimeout, message).into())
+            };
+            response.or(late).await
+        }
+    }
+}
+
+fn send<T>(mailbox: &Sender<T>, request: T) -> Result<(), ActionError> {
+    mailbox.try_send(request).map_err(|error| match error {
+        TrySendError::Full(_) => ActionError::Busy,
+        TrySendError::Closed(_) => ActionError::NoSite,
+    })
+}

@@ -1,0 +1,104 @@
+//! Requests for a refresh of one site. All that wait share one refresh.
+
+use std::time::{Duration, Instant};
+
+use smol::Timer;
+use smol::channel::{Receiver, Sender};
+use smol::future::{FutureExt, pending};
+
+use super::schedule::ANONYMOUS_SHARE;
+use crate::routeros::error::Error;
+use crate::timings::Timings;
+
+/// A request to query a site's router now.
+#[derive(Debug)]
+pub(super) struct RefreshRequest {
+    /// Whether it came without a token. Such requests make a router answer less often.
+    pub(super) is_anonymous: bool,
+    pub(super) responder: Sender<Result<Refreshed, Error>>,
+}
+
+/// The result of a successful refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refreshed {
+    /// The router has answered.
+    Asked,
+    /// The router was not queried: its last answers are recent enough for a request without a token.
+    Recent,
+}
+
+impl RefreshRequest {
+    /// How long after the last attempt to reach the router the request does not cause another one. `refresh` is the
+    /// site's interval.
+    pub(super) fn reuse(&self, refresh: Duration, timings: &Timings) -> Duration {
+        let anonymous = if self.is_anonymous { refresh / ANONYMOUS_SHARE } else { Duration::ZERO };
+        anonymous.max(timings.refresh_reuse)
+    }
+}
+
+/// The requests of one site.
+#[derive(Debug)]
+pub(super) struct RefreshQueue {
+    pub(super) incoming: Receiver<RefreshRequest>,
+    /// Those that wait for the refresh in progress.
+    pub(super) waiting: Vec<RefreshRequest>,
+}
+
+impl RefreshQueue {
+    pub(super) fn new(incoming: Receiver<RefreshRequest>) -> Self {
+        Self { incoming, waiting: Vec::new() }
+    }
+
+    /// The same queue for another owner, with all requests that wait.
+    pub(super) fn take(&mut self) -> Self {
+        Self { incoming: self.incoming.clone(), waiting: std::mem::take(&mut self.waiting) }
+    }
+
+    /// Answers all that wait; a failure also answers the requests that came meanwhile.
+    pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
+        while outcome.is_err()
+            && let Ok(request) = self.incoming.try_recv()
+        {
+            self.waiting.push(request);
+        }
+        for request in self.waiting.drain(..) {
+            // It fails if nobody waits any more.
+            let _ = request.responder.try_send(outcome.clone());
+        }
+    }
+}
+
+/// Waits until a refresh is requested, at most until this time. A closed channel is no request: callers loop, and a
+/// wait that ends at once each time would keep the executor's only thread from all sites.
+pub(super) async fn request_before(
+    incoming: &Receiver<RefreshRequest>,
+    until: Instant,
+) -> Option<RefreshRequest> {
+    let timeout = async {
+        Timer::at(until).await;
+        None
+    };
+    let request = async {
+        match incoming.recv().await {
+            Ok(request) => Some(request),
+            Err(_) => pending().await,
+        }
+    };
+    request.or(timeout).await
+}
+
+#[cfg(test)]
+mod tests {
+    use smol::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_closed_refresh_channel_is_no_request() {
+        let (sender, incoming) = channel::bounded::<RefreshRequest>(1);
+        drop(sender);
+        let until = Instant::now() + Duration::from_millis(50);
+        assert!(smol::block_on(request_before(&incoming, until)).is_none());
+        assert!(Instant::now() >= until, "the wait ended early: a caller that loops would never pause");
+    }
+}
