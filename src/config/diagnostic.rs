@@ -25,7 +25,7 @@ pub struct Diagnostic {
 
 /// The consequence of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Severity {
+pub(super) enum Severity {
     /// The configuration is not accepted.
     Error,
     /// Earlier versions accepted it: `check` fails, and `run` warns.
@@ -41,29 +41,14 @@ impl Diagnostic {
         Self { place, message, offset: usize::MAX, excerpt: None, severity: Severity::Error, public: None }
     }
 
-    /// A problem at a place of a file's text, which may be repeated in its excerpt.
-    pub(super) fn at(path: &Path, text: &str, place: Range<usize>, message: impl Into<String>) -> Self {
-        Self::shown_at(path, text, place, true, message)
-    }
-
-    /// The same if the texts at the place may be secrets and are not repeated.
-    pub(super) fn hiding(path: &Path, text: &str, place: Range<usize>, message: impl Into<String>) -> Self {
-        Self::shown_at(path, text, place, false, message)
-    }
-
-    fn shown_at(
-        path: &Path,
-        text: &str,
-        place: Range<usize>,
-        is_shown: bool,
-        message: impl Into<String>,
-    ) -> Self {
+    /// A problem at a place of a file's text. The texts there are repeated in the excerpt only if `is_shown`.
+    pub(super) fn at(path: &Path, text: &str, place: Range<usize>, is_shown: bool, message: &str) -> Self {
         let (line, column) = position(text, place.start);
         let start = text[..place.start].rfind('\n').map_or(0, |at| at + 1);
         let source = text[start..].lines().next().unwrap_or_default();
         Self {
             place: printable(&format!("{}:{line}:{column}", path.display())),
-            message: printable(&message.into()),
+            message: printable(message),
             offset: place.start,
             excerpt: Some(excerpt(source, place.start - start..place.end - start, is_shown)),
             severity: Severity::Error,
@@ -71,14 +56,9 @@ impl Diagnostic {
         }
     }
 
-    /// The same as a warning.
-    pub(super) fn warning(self) -> Self {
-        Self { severity: Severity::Warning, ..self }
-    }
-
-    /// The same as a deprecation.
-    pub(super) fn deprecation(self) -> Self {
-        Self { severity: Severity::Deprecation, ..self }
+    /// The same with another severity.
+    pub(super) fn with_severity(self, severity: Severity) -> Self {
+        Self { severity, ..self }
     }
 
     /// Whether it is a warning for an existing file only, and a problem in a check.
@@ -91,7 +71,8 @@ impl Diagnostic {
     pub(super) fn not_text(path: &Path, error: &FromUtf8Error) -> Self {
         let end = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(&error.as_bytes()[..end]);
-        Self::at(path, &text, end..end, "the text here is not UTF-8; expected the file saved as UTF-8")
+        let message = "the text here is not UTF-8; expected the file saved as UTF-8";
+        Self::at(path, &text, end..end, true, message)
     }
 
     /// The same for a terminal; the network and the log show `public`.

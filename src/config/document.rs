@@ -12,7 +12,7 @@ use ron::extensions::Extensions;
 use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::fingerprint::{Fingerprints, is_open_to_all};
 use super::redact::{UNNAMED, described, is_path_like, is_variable_like, is_word, kind};
 use super::syntax::{explain, gap};
@@ -49,15 +49,14 @@ impl<'f> Node<'f> {
         options().from_str(self.0).ok()
     }
 
-    /// A word, and the value in brackets behind it: `Off`, `Pin("…")`.
-    pub(super) fn variant(self) -> Option<(&'f str, Option<Self>)> {
+    /// A word, and the value in brackets after it: `Off`, `Pin("…")`. Several values, or fields, are returned with their
+    /// brackets.
+    pub(super) fn variant(self) -> (&'f str, Option<Self>) {
         let (word, rest) = self.0.split_at(self.0.find(|c| !is_word(c)).unwrap_or(self.0.len()));
         let rest = &rest[gap(rest)..];
-        if rest.is_empty() {
-            return Some((word, None));
-        }
-        let (inner,): (&RawValue,) = options().from_str(rest).ok()?;
-        Some((word, Some(Self::of_raw(inner))))
+        let argument = options().from_str::<(&RawValue,)>(rest);
+        let argument = argument.map_or(Self(rest), |(argument,)| Self::of_raw(argument));
+        (word, Some(argument).filter(|_| !rest.is_empty()))
     }
 }
 
@@ -115,36 +114,30 @@ impl<'f> Document<'f> {
     }
 
     /// Reports a problem at `node`, which is no secret.
-    pub(super) fn problem(&mut self, node: Node<'f>, message: impl Into<String>) {
-        self.problem_at(self.offset(node.0), node.0.len(), message.into());
+    pub(super) fn report(&mut self, node: Node<'f>, message: &str) {
+        self.report_at(self.offset(node.0), node.0.len(), message);
     }
 
     /// Reports a problem at `node`, whose content may be a secret.
-    pub(super) fn problem_of_hidden(&mut self, node: Node<'f>, message: impl Into<String>) {
-        self.problem_at(self.offset(node.0), 0, message.into());
+    pub(super) fn report_hidden(&mut self, node: Node<'f>, message: &str) {
+        self.report_at(self.offset(node.0), 0, message);
     }
 
     /// Reports that `node`, the value of `name`, is not what was `expected`.
-    pub(super) fn unexpected(&mut self, name: &str, node: Node<'f>, expected: &str) {
+    pub(super) fn reject(&mut self, name: &str, node: Node<'f>, expected: &str) {
         let found = described(node.0);
         let shown = if found == node.0 { found.len() } else { 0 };
-        self.problem_at(self.offset(node.0), shown, format!("{name}: found {found}; expected {expected}"));
+        self.report_at(self.offset(node.0), shown, &format!("{name}: found {found}; expected {expected}"));
     }
 
     /// The same if `node` is of another kind, so that it may be a secret.
-    pub(super) fn other_kind(&mut self, name: &str, node: Node<'f>, expected: &str) {
-        self.problem_of_hidden(node, format!("{name}: found {}; expected {expected}", kind(node.0)));
+    pub(super) fn reject_kind(&mut self, name: &str, node: Node<'f>, expected: &str) {
+        self.report_hidden(node, &format!("{name}: found {}; expected {expected}", kind(node.0)));
     }
 
     /// Reports a problem at `node` with the variable that is named there, between `before` and `after`. The name may be a
     /// secret in the wrong place: it is shown on a terminal alone, and only if it looks like the name of a variable.
-    pub(super) fn problem_with_variable(
-        &mut self,
-        node: Node<'f>,
-        variable: &str,
-        before: &str,
-        after: &str,
-    ) {
+    pub(super) fn report_variable(&mut self, node: Node<'f>, variable: &str, before: &str, after: &str) {
         let named = is_variable_like(variable).then_some(variable);
         let public = self.naming(node, None, before, after);
         self.note(self.naming(node, named, before, after).with_public(public));
@@ -152,7 +145,7 @@ impl<'f> Document<'f> {
 
     /// The same for a file; `text` is its path in the file, and `path` where it is looked for. It is shown everywhere, but
     /// only if it looks like a path.
-    pub(super) fn problem_with_file(
+    pub(super) fn report_file(
         &mut self,
         node: Node<'f>,
         (text, path): (&str, &Path),
@@ -168,22 +161,18 @@ impl<'f> Document<'f> {
     fn naming(&self, node: Node<'f>, named: Option<&str>, before: &str, after: &str) -> Diagnostic {
         let place = self.offset(node.0)..self.offset(node.0) + node.0.len();
         let message = format!("{before} {} {after}", named.unwrap_or(UNNAMED));
-        match named {
-            Some(_) => Diagnostic::at(&self.path, self.text, place, message),
-            None => Diagnostic::hiding(&self.path, self.text, place, message),
-        }
+        Diagnostic::at(&self.path, self.text, place, named.is_some(), &message)
     }
 
     /// Reports a problem that is not in the file.
-    pub(super) fn problem_elsewhere(&mut self, place: String, message: String) {
+    pub(super) fn report_elsewhere(&mut self, place: String, message: String) {
         self.problems.push(Diagnostic::elsewhere(place, message));
     }
 
-    /// Warns of something at `node`, whose content may be a secret. `check` fails because of a deprecation.
-    pub(super) fn warn(&mut self, node: Node<'f>, message: String, is_deprecation: bool) {
-        let diagnostic = self.located(self.offset(node.0), 0, message);
-        let warning = if is_deprecation { diagnostic.deprecation() } else { diagnostic.warning() };
+    /// Warns of something at `node`, whose content may be a secret.
+    pub(super) fn warn(&mut self, node: Node<'f>, severity: Severity, message: &str) {
         if self.warnings.len() < MAX_PROBLEMS {
+            let warning = self.located(self.offset(node.0), 0, message).with_severity(severity);
             self.warnings.push(warning);
         }
     }
@@ -220,7 +209,7 @@ impl<'f> Document<'f> {
             let at = error.span.start;
             let offset = self.offset(piece) + offset_of(piece, at.line, at.col);
             let (offset, message) = explain(self.text, &error.code, offset);
-            self.problem_at(offset, 0, format!("not RON: {message}"));
+            self.report_at(offset, 0, &format!("not RON: {message}"));
         }
         parsed.ok()
     }
@@ -231,12 +220,12 @@ impl<'f> Document<'f> {
     }
 
     /// Reports a problem at `offset`, of which the next `shown` bytes may be repeated.
-    fn problem_at(&mut self, offset: usize, shown: usize, message: String) {
+    fn report_at(&mut self, offset: usize, shown: usize, message: &str) {
         self.note(self.located(offset, shown, message));
     }
 
-    fn located(&self, offset: usize, shown: usize, message: String) -> Diagnostic {
-        Diagnostic::at(&self.path, self.text, offset..offset + shown, message)
+    fn located(&self, offset: usize, shown: usize, message: &str) -> Diagnostic {
+        Diagnostic::at(&self.path, self.text, offset..offset + shown, true, message)
     }
 
     fn note(&mut self, problem: Diagnostic) {
@@ -298,5 +287,26 @@ impl<'de, K: Deserialize<'de>> Visitor<'de> for Pairs<K> {
             pairs.push(pair);
         }
         Ok(pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_has_a_value_or_fields() {
+        for (text, word, argument) in [
+            ("Off", "Off", None),
+            ("Pin(\"a\")", "Pin", Some("\"a\"")),
+            ("Pin /* c */ ( [\"a\", \"b\"], )", "Pin", Some("[\"a\", \"b\"]")),
+            ("Pin(\"a\", \"b\")", "Pin", Some("(\"a\", \"b\")")),
+            ("SiteDown(after: \"90s\")", "SiteDown", Some("(after: \"90s\")")),
+            ("Token(Env(\"A\"))", "Token", Some("Env(\"A\")")),
+            ("\"a\"", "", Some("\"a\"")),
+        ] {
+            let (found, value) = Node(text).variant();
+            assert_eq!((found, value.map(Node::source)), (word, argument), "{text}");
+        }
     }
 }

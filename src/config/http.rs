@@ -114,10 +114,10 @@ fn parse_host(text: &str) -> Option<String> {
 fn access_token<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, name: &str) -> Option<Secret> {
     let value = fields.get(name)?;
     match value.node.variant() {
-        Some(("Public", None)) if name == "view" => None,
-        Some(("Token", argument)) => secret_source::token(check, value, argument),
+        ("Public", None) if name == "view" => None,
+        ("Token", argument) => secret_source::token(check, value, argument),
         _ => {
-            check.other_kind(value, &value.field.expected());
+            check.reject_kind(value, &value.field.expected());
             None
         }
     }

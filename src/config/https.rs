@@ -182,7 +182,7 @@ pub(super) fn read<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> Opti
                     Part::Cert => (cert, &cert_path),
                     Part::Key => (key, &key_path),
                 };
-                check.problem_with_file(value, (text, &problem.path), "the file", &problem.why);
+                check.report_file(value, (text, &problem.path), "the file", &problem.why);
             }
         };
         loaded.map_err(report).ok()

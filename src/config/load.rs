@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
@@ -37,7 +37,8 @@ impl Config {
         match (self.http.sends_token_in_clear(), warned) {
             (true, None) => {
                 let message = format!("http.admin: {TOKEN_IN_CLEAR}");
-                self.warnings.push(Diagnostic::elsewhere("--listen", message).warning());
+                self.warnings
+                    .push(Diagnostic::elsewhere("--listen", message).with_severity(Severity::Warning));
             }
             (false, Some(at)) => drop(self.warnings.remove(at)),
             _ => {}

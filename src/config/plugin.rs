@@ -39,11 +39,11 @@ impl Plugins {
             };
             let Some(found) = self.find(&name) else {
                 let message = format!("no plugin is named {name:?}");
-                check.problem(value, &unknown(&message, &name, &self.names()));
+                check.report(value, &unknown(&message, &name, &self.names()));
                 continue;
             };
             if plugins.contains(&found) {
-                check.problem(value, &format!("{name:?} is repeated; expected it once"));
+                check.report(value, &format!("{name:?} is repeated; expected it once"));
             }
             plugins.push(found);
         }
@@ -60,10 +60,10 @@ pub(super) fn read_all<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> 
         if let Some(name) = &name {
             if Plugin::built_in(name).is_some() {
                 let message = format!("the plugin {name:?} is built in; expected another name");
-                check.document.problem(node, message);
+                check.document.report(node, &message);
             } else if plugins.find(name).is_some() {
                 let message = format!("the plugin {name:?} is repeated; expected each name once");
-                check.document.problem(node, message);
+                check.document.report(node, &message);
             }
         }
         // A plugin is read although its name is wrong, so that all problems are reported at once.
@@ -124,7 +124,7 @@ fn read_menu<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> Option<Str
     let text = value.node.text().unwrap_or_default();
     match corrected_menu(&text) {
         Some(menu) if !is_menu(&text) => {
-            check.expected(value, &format!("{menu:?}"));
+            check.reject_expecting(value, &format!("{menu:?}"));
             None
         }
         _ => check.parsed(value, |text| is_menu(text).then(|| text.to_string())),
@@ -138,13 +138,13 @@ fn read_query<'f>(check: &mut Validator<'f>, menu: &str, fields: &Fields<'f>) ->
         let property =
             word.trim_start_matches(['?', '-', '=', '<', '>']).split(['=', ' ']).next().unwrap_or_default();
         if word.is_empty() || word.len() > MAX_QUERY_WORD {
-            check.unexpected(value);
+            check.reject(value);
         } else if is_secret(menu, property) {
             // The value in the word may be the secret, and is shown in the help of the metrics.
             let message = format!("{property:?} may hold a secret; expected other properties");
-            check.problem_of_hidden(value, &message);
+            check.report_hidden(value, &message);
         } else if word.starts_with('?') {
-            check.expected(value, "it without the question mark");
+            check.reject_expecting(value, "it without the question mark");
         } else {
             words.push(word);
         }
@@ -175,11 +175,11 @@ fn read_metric_name<'f>(
 ) -> Option<String> {
     let name = check.parsed(value, |text| is_metric(text).then(|| text.to_string()))?;
     if plugin::is_reserved(&name) {
-        check
-            .problem(value, &format!("the metric {name:?} is one of the agent's own; expected another name"));
+        let message = format!("the metric {name:?} is one of the agent's own; expected another name");
+        check.report(value, &message);
     } else if !names.insert(name.clone()) {
         let message = format!("the metric {name:?} is repeated in the file; expected each name once");
-        check.problem(value, &message);
+        check.report(value, &message);
     }
     Some(name)
 }
@@ -187,14 +187,14 @@ fn read_metric_name<'f>(
 fn read_measure<'f>(check: &mut Validator<'f>, menu: &str, value: FieldValue<'f>) -> Option<Measure> {
     let column = |argument: Option<Node>| argument?.text().filter(|column| is_property(column));
     let measure = match value.node.variant() {
-        Some(("Rows", None)) => Some(Measure::Rows),
-        Some(("Gauge", argument)) => column(argument).map(Measure::Gauge),
-        Some(("Counter", argument)) => column(argument).map(Measure::Counter),
+        ("Rows", None) => Some(Measure::Rows),
+        ("Gauge", argument) => column(argument).map(Measure::Gauge),
+        ("Counter", argument) => column(argument).map(Measure::Counter),
         _ => None,
     };
     match measure.as_ref().map(Measure::column) {
-        None => check.unexpected(value),
-        Some(Some(column)) if is_secret(menu, column) => check.problem(value, &shows_a_secret(column)),
+        None => check.reject(value),
+        Some(Some(column)) if is_secret(menu, column) => check.report(value, &shows_a_secret(column)),
         Some(_) => {}
     }
     measure
@@ -223,7 +223,7 @@ fn read_labels<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, menu: &str, p
             None
         };
         if let Some(problem) = problem {
-            check.problem(value, &format!("{property:?} {problem}"));
+            check.report(value, &format!("{property:?} {problem}"));
         }
         labels.push(property);
     }
@@ -242,9 +242,9 @@ fn read_properties<'f>(
         let property = check.parsed(value, |text| is_property(text).then(|| text.to_string()));
         let Some(property) = property else { continue };
         if properties.iter().any(|(_, before)| *before == property) {
-            check.problem(value, &format!("{property:?} is repeated; expected it once"));
+            check.report(value, &format!("{property:?} is repeated; expected it once"));
         } else if is_secret(menu, &property) {
-            check.problem(value, &shows_a_secret(&property));
+            check.report(value, &shows_a_secret(&property));
         }
         properties.push((value, property));
     }

@@ -22,12 +22,12 @@ pub(super) fn read<'f>(
     node: Option<Node<'f>>,
 ) -> Option<SecretSource<'f>> {
     let source = |node: Node<'f>| {
-        let (word, argument) = node.variant().filter(|(word, _)| SECRET_WORDS.contains(word))?;
-        Some(SecretSource(word, argument?.text()?))
+        let (word, argument) = node.variant();
+        Some(SecretSource(word, argument?.text()?)).filter(|_| SECRET_WORDS.contains(&word))
     };
     let source = node.and_then(source);
     if source.is_none() {
-        check.other_kind(value, &value.field.expected());
+        check.reject_kind(value, &value.field.expected());
     }
     source
 }
@@ -46,7 +46,7 @@ pub(super) fn token<'f>(
     if !is_sendable {
         let message = "the token is empty or can't be sent; expected a long random text of letters, digits \
             and signs, with no space";
-        check.problem_of_hidden(value, message);
+        check.report_hidden(value, message);
     } else if is_short(secret.expose()) {
         check.deprecate(value, SHORT_TOKEN);
     }
@@ -78,7 +78,7 @@ fn from_variable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, variable:
     // It may be the secret itself, put in the wrong place.
     if !is_variable_name(variable) {
         let message = "the value in Env(…) is not the name of a variable; expected letters, digits and _";
-        check.problem_of_hidden(value, message);
+        check.report_hidden(value, message);
         return None;
     }
     let error = match (check.environment)(variable).as_deref().map(trimmed) {
@@ -87,7 +87,7 @@ fn from_variable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, variable:
         Some(secret) => return Some(Secret::new(secret.into())),
     };
     let before = format!("{}: the environment variable", check.path_of(value));
-    check.document.problem_with_variable(value.node, variable, &before, error);
+    check.document.report_variable(value.node, variable, &before, error);
     None
 }
 
@@ -110,6 +110,6 @@ fn from_file<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, path: &str) -
         }
         Err(error) => error,
     };
-    check.problem_with_file(value, (path, &file), "the secret file", &error);
+    check.report_file(value, (path, &file), "the secret file", &error);
     None
 }

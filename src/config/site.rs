@@ -12,7 +12,7 @@ use super::host::{API_PORT, API_TLS_PORT, Host, lacks_zone};
 use super::plugin::Plugins;
 use super::secret::Secret;
 use super::secret_source;
-use super::table::{Field, Section};
+use super::table::Section;
 use super::validator::{FieldValue, Fields, Validator};
 use crate::net::tls::{Authorities, Fingerprint, Tls};
 use crate::plugin::Plugin;
@@ -61,9 +61,9 @@ impl Site {
     /// A site with the defaults for everything else.
     #[must_use]
     pub fn new(key: &str, hosts: Vec<Host>, user: &str, password: Secret) -> Self {
-        let fields = Fields::left_out(Section::Site);
-        let connection = Connection { hosts, user: user.into(), password, tls: Tls::Off, pins: Vec::new() };
-        from_fields(&mut Validator::without_file(), key, &fields, &Plugins::default(), connection)
+        let mut check = Validator::without_file();
+        let site = from_fields(&mut check, key, &Fields::left_out(Section::Site), &Plugins::default());
+        Self { hosts, user: user.into(), password, ..site }
     }
 
     /// How the connection to a host is secured.
@@ -84,15 +84,6 @@ impl Site {
     }
 }
 
-/// What has no default: the router's address and the credentials.
-struct Connection {
-    hosts: Vec<Host>,
-    user: String,
-    password: Secret,
-    tls: Tls,
-    pins: Vec<Fingerprint>,
-}
-
 /// Reads `defaults`, whose problems are reported here and not again for each site.
 pub(super) fn read_defaults<'f>(
     check: &mut Validator<'f>,
@@ -101,16 +92,7 @@ pub(super) fn read_defaults<'f>(
 ) -> Option<Fields<'f>> {
     let before = check.document.count();
     let fields = check.structure(Section::Defaults, "defaults", value.node)?;
-    check.scoped("defaults", |check| {
-        let connection = Connection {
-            hosts: Vec::new(),
-            user: check.text(&fields, "user").unwrap_or_default(),
-            password: Secret::new(String::new()),
-            tls: Tls::Off,
-            pins: Vec::new(),
-        };
-        from_fields(check, "", &fields, plugins, connection);
-    });
+    check.scoped("defaults", |check| from_fields(check, "", &fields, plugins));
     Some(if check.document.count() == before { fields } else { fields.invalid() })
 }
 
@@ -129,7 +111,7 @@ pub(super) fn read_all<'f>(
         if let Some(key) = &key {
             if !keys.insert(key.clone()) {
                 let message = format!("the site {key:?} is repeated; expected each key once");
-                check.document.problem(node, message);
+                check.document.report(node, &message);
             }
             let twin = prefixes.insert(override_prefix(key), key.clone());
             let variable = || OVERRIDES.iter().find_map(|what| site_override(check.environment, key, what));
@@ -137,7 +119,7 @@ pub(super) fn read_all<'f>(
                 && let Some((variable, _)) = variable()
             {
                 let message = format!("applies to both sites {twin:?} and {key:?}; rename one of them");
-                check.document.problem_elsewhere(variable, message);
+                check.document.report_elsewhere(variable, message);
             }
         }
         // A site is read although its key is wrong, so that all problems are reported at once.
@@ -166,61 +148,43 @@ fn read<'f>(
     };
     let fields = check.structure(Section::Site, &name, node)?.inheriting(defaults);
     check.require(&name, node, &fields, &is_overridden);
+    let mut site = from_fields(check, key, &fields, plugins);
     let tls = read_tls(check, &fields);
     let default_port = if matches!(tls, Some((Tls::Off, _))) { API_PORT } else { API_TLS_PORT };
-    let hosts = read_hosts(check, key, &fields, default_port);
-    if let (Some(value), Some((_, pins))) = (fields.in_file("tls"), &tls)
-        && !hosts.is_empty()
-        && ![0, hosts.len()].contains(&pins.len())
+    site.hosts = read_hosts(check, key, &fields, default_port);
+    (site.tls, site.pins) = tls.unwrap_or((Tls::Off, Vec::new()));
+    if let Some(value) = fields.in_file("tls")
+        && !site.hosts.is_empty()
+        && ![0, site.hosts.len()].contains(&site.pins.len())
     {
-        let found = format!("found {} fingerprints for {} of hosts", pins.len(), hosts.len());
-        check.problem(value, &format!("{found}; expected one for each, in their order, or one for all"));
+        let found = format!("found {} fingerprints for {} of hosts", site.pins.len(), site.hosts.len());
+        check.report(value, &format!("{found}; expected one for each, in their order, or one for all"));
     }
-    let password = read_password(check, key, &fields);
-    let user = check.text(&fields, "user");
-    let user = overridden("USER").map(|(_, user)| user).or(user);
-    let (tls, pins) = tls.unwrap_or((Tls::Off, Vec::new()));
-    let connection = Connection {
-        hosts,
-        user: user.unwrap_or_default(),
-        password: password.unwrap_or(Secret::new(String::new())),
-        tls,
-        pins,
-    };
-    Some(from_fields(check, key, &fields, plugins, connection))
+    if let Some(password) = read_password(check, key, &fields) {
+        site.password = password;
+    }
+    if let Some((_, user)) = overridden("USER") {
+        site.user = user;
+    }
+    site.login_codepage = read_login_codepage(check, &fields, &site);
+    Some(site)
 }
 
-/// Builds a site. A value with a problem is replaced, because the file is rejected anyway.
-fn from_fields<'f>(
-    check: &mut Validator<'f>,
-    key: &str,
-    fields: &Fields<'f>,
-    plugins: &Plugins,
-    Connection { hosts, user, password, tls, pins }: Connection,
-) -> Site {
+/// Reads what has no part in finding the router: the optional fields and the user. A value with a problem is replaced,
+/// because the file is rejected anyway.
+fn from_fields<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, plugins: &Plugins) -> Site {
     let codepage = fields.get("codepage").and_then(|value| check.parsed(value, Codepage::named));
-    let mut login_codepage = None;
-    if let (Some(value), Some(codepage)) = (fields.in_file("codepage"), codepage) {
-        for (what, text) in [("user", user.as_str()), ("password", password.expose())] {
-            if codepage.encode(text).is_none() {
-                let expected = "expected the code page that it was typed in, or none for UTF-8";
-                check.problem(value, &format!("lacks a character of the {what}; {expected}"));
-            }
-        }
-        let is_ascii = user.is_ascii() && password.expose().is_ascii();
-        login_codepage = Some(codepage).filter(|_| !is_ascii);
-    }
     Site {
         key: key.into(),
         name: fields.get("name").map_or(Some(key.into()), |value| check.text_of(value)).unwrap_or_default(),
-        hosts,
-        user,
-        password,
+        hosts: Vec::new(),
+        user: check.text(fields, "user").unwrap_or_default(),
+        password: Secret::new(String::new()),
         login: read_login(check, fields),
-        tls,
-        pins,
+        tls: Tls::Off,
+        pins: Vec::new(),
         codepage: codepage.unwrap_or(Codepage::WESTERN),
-        login_codepage,
+        login_codepage: None,
         refresh: check.duration(fields, "refresh").unwrap_or_default(),
         connect_timeout: check.duration(fields, "connect_timeout").unwrap_or_default(),
         query_timeout: check.duration(fields, "query_timeout").unwrap_or_default(),
@@ -229,35 +193,52 @@ fn from_fields<'f>(
     }
 }
 
-fn read_login<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> LoginMethod {
-    match fields.get("login").map(|value| (value, value.node.variant())) {
-        None | Some((_, Some(("Plain", None)))) => LoginMethod::Plain,
-        Some((_, Some(("Challenge", None)))) => LoginMethod::Challenge,
-        Some((value, _)) => {
-            check.unexpected(value);
-            LoginMethod::Plain
+/// The code page of the credentials, if the file sets one and they need it.
+fn read_login_codepage<'f>(
+    check: &mut Validator<'f>,
+    fields: &Fields<'f>,
+    site: &Site,
+) -> Option<&'static Codepage> {
+    let value = fields.in_file("codepage")?;
+    let codepage = Codepage::named(&value.node.text()?)?;
+    let (user, password) = (site.user.as_str(), site.password.expose());
+    for (what, text) in [("user", user), ("password", password)] {
+        if codepage.encode(text).is_none() {
+            let expected = "expected the code page that it was typed in, or none for UTF-8";
+            check.report(value, &format!("lacks a character of the {what}; {expected}"));
         }
     }
+    Some(codepage).filter(|_| !(user.is_ascii() && password.is_ascii()))
+}
+
+fn read_login<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> LoginMethod {
+    let Some(value) = fields.get("login") else { return LoginMethod::Plain };
+    match value.node.variant() {
+        ("Plain", None) => return LoginMethod::Plain,
+        ("Challenge", None) => return LoginMethod::Challenge,
+        _ => check.reject(value),
+    }
+    LoginMethod::Plain
 }
 
 /// How the connections are secured, and each host's certificate if they differ.
 fn read_tls<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Option<(Tls, Vec<Fingerprint>)> {
     let value = fields.get("tls")?;
     match value.node.variant() {
-        Some(("Off", None)) => return Some((Tls::Off, Vec::new())),
-        Some(("Pin", Some(argument))) => {
+        ("Off", None) => return Some((Tls::Off, Vec::new())),
+        ("Pin", Some(argument)) => {
             if let Some(secured) = read_pins(check, argument) {
                 return Some(secured);
             }
         }
-        Some(("Ca", Some(argument))) => {
+        ("Ca", Some(argument)) => {
             if let Some(path) = argument.text() {
                 let file = check.document.relative(Path::new(&path));
                 let pem = check.document.fingerprints.read_text(&file, MAX_CA_FILE);
                 return match pem.and_then(|pem| Authorities::from_pem(&pem)) {
                     Ok(authorities) => Some((Tls::Ca(authorities), Vec::new())),
                     Err(error) => {
-                        check.problem_with_file(value, (&path, &file), "the Ca file", &error);
+                        check.report_file(value, (&path, &file), "the Ca file", &error);
                         None
                     }
                 };
@@ -265,7 +246,7 @@ fn read_tls<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Option<(Tls, 
         }
         _ => {}
     }
-    check.unexpected(value);
+    check.reject(value);
     None
 }
 
@@ -287,22 +268,17 @@ fn read_hosts<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, def
     /// A link-local address without its zone is ambiguous.
     const ZONE: &str = "the address with its zone, such as \"[fe80::1%eth0]:8728\"";
     /// Nothing is repeated of a URL, which may contain a password.
-    const LOGIN: &str = "found an @, but user and password have fields of their own; expected";
+    const LOGIN: &str = "found an @, but user and password have fields of their own";
+    let expected = |text: &str| match Section::Site.field("hosts") {
+        Some(hosts) if !lacks_zone(text) => hosts.expected(),
+        _ => ZONE.into(),
+    };
     let mut hosts = Vec::new();
-    if let Some((variable, host)) = site_override(check.environment, key, "HOST") {
-        match Host::read(&host, default_port) {
-            Some(host) => hosts.push(host),
-            None => {
-                let expected = Section::Site.field("hosts").map(Field::expected).unwrap_or_default();
-                let message = if lacks_zone(&host) {
-                    format!("found {host:?}; expected {ZONE}")
-                } else if host.contains('@') {
-                    format!("{LOGIN} {expected}")
-                } else {
-                    format!("found {host:?}; expected {expected}")
-                };
-                check.document.problem_elsewhere(variable, message);
-            }
+    if let Some((variable, text)) = site_override(check.environment, key, "HOST") {
+        hosts.extend(Host::read(&text, default_port));
+        if hosts.is_empty() {
+            let found = if text.contains('@') { LOGIN.into() } else { format!("found {text:?}") };
+            check.document.report_elsewhere(variable, format!("{found}; expected {}", expected(&text)));
         }
     } else {
         for value in check.list(fields, "hosts") {
@@ -310,10 +286,9 @@ fn read_hosts<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, def
             match Host::read(&text, default_port) {
                 Some(host) => hosts.push(host),
                 None if text.contains('@') => {
-                    check.problem_of_hidden(value, &format!("{LOGIN} {}", value.field.expected()));
+                    check.report_hidden(value, &format!("{LOGIN}; expected {}", expected(&text)));
                 }
-                None if lacks_zone(&text) => check.expected(value, ZONE),
-                None => check.unexpected(value),
+                None => check.reject_expecting(value, &expected(&text)),
             }
         }
     }
@@ -322,7 +297,7 @@ fn read_hosts<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, def
             Ok(port) if port > 0 => hosts.iter_mut().for_each(|host| host.port = port),
             _ => {
                 let message = format!("found {port:?}; expected a port from 1 to 65535");
-                check.document.problem_elsewhere(variable, message);
+                check.document.report_elsewhere(variable, message);
             }
         }
     }

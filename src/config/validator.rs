@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::diagnostic::Severity;
 use super::document::{Document, Node};
 use super::environment::Environment;
 use super::suggestion::{nearest, unknown};
@@ -106,34 +107,34 @@ impl<'f> Validator<'f> {
     }
 
     /// Reports a problem of a field's value, which is no secret.
-    pub(super) fn problem(&mut self, value: FieldValue<'f>, message: &str) {
+    pub(super) fn report(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
-        self.document.problem(value.node, message);
+        self.document.report(value.node, &message);
     }
 
     /// Reports a problem of a field's value, which may be a secret.
-    pub(super) fn problem_of_hidden(&mut self, value: FieldValue<'f>, message: &str) {
+    pub(super) fn report_hidden(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
-        self.document.problem_of_hidden(value.node, message);
+        self.document.report_hidden(value.node, &message);
     }
 
     /// Reports that a value is not accepted.
-    pub(super) fn unexpected(&mut self, value: FieldValue<'f>) {
-        self.expected(value, &value.field.expected());
+    pub(super) fn reject(&mut self, value: FieldValue<'f>) {
+        self.reject_expecting(value, &value.field.expected());
     }
 
     /// Reports that a value is not accepted, and another value that would be.
-    pub(super) fn expected(&mut self, value: FieldValue<'f>, expected: &str) {
-        self.document.unexpected(&self.path_of(value), value.node, expected);
+    pub(super) fn reject_expecting(&mut self, value: FieldValue<'f>, expected: &str) {
+        self.document.reject(&self.path_of(value), value.node, expected);
     }
 
     /// Reports that a value is of another kind, so that it may be a secret.
-    pub(super) fn other_kind(&mut self, value: FieldValue<'f>, expected: &str) {
-        self.document.other_kind(&self.path_of(value), value.node, expected);
+    pub(super) fn reject_kind(&mut self, value: FieldValue<'f>, expected: &str) {
+        self.document.reject_kind(&self.path_of(value), value.node, expected);
     }
 
     /// Reports a problem of the file at `path`, whose name in the field's value is `text`. The message calls it `kind`.
-    pub(super) fn problem_with_file(
+    pub(super) fn report_file(
         &mut self,
         value: FieldValue<'f>,
         (text, path): (&str, &Path),
@@ -141,19 +142,19 @@ impl<'f> Validator<'f> {
         error: &str,
     ) {
         let before = format!("{}: {kind}", self.path_of(value));
-        self.document.problem_with_file(value.node, (text, path), &before, error);
+        self.document.report_file(value.node, (text, path), &before, error);
     }
 
     /// Warns of a field's value, and says how to fix it.
     pub(super) fn warn(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
-        self.document.warn(value.node, message, false);
+        self.document.warn(value.node, Severity::Warning, &message);
     }
 
     /// Like [`Validator::warn`], for what earlier versions accepted and `check` does not.
     pub(super) fn deprecate(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
-        self.document.warn(value.node, message, true);
+        self.document.warn(value.node, Severity::Deprecation, &message);
     }
 
     /// The fields of a structure, which messages call `name`. Unknown and repeated ones are problems.
@@ -162,7 +163,7 @@ impl<'f> Validator<'f> {
         if !node.source().starts_with('(') {
             let first = known.first().unwrap_or(&"");
             let expected = format!("a structure in round brackets, such as ({first}: …)");
-            self.document.other_kind(name, node, &expected);
+            self.document.reject_kind(name, node, &expected);
             return None;
         }
         let mut fields = Fields::left_out(section);
@@ -172,17 +173,17 @@ impl<'f> Validator<'f> {
                 let message = format!("unknown field `{word}` in {name}");
                 let sections = sections_of(word);
                 if sections.is_empty() {
-                    self.document.problem(place, unknown(&message, word, &known));
+                    self.document.report(place, &unknown(&message, word, &known));
                     fields.reported.extend(nearest(word, &known));
                 } else {
                     let message = format!("{message}; it belongs in {}", sections.join(" or "));
-                    self.document.problem(place, message);
+                    self.document.report(place, &message);
                 }
                 continue;
             };
             if fields.in_file(word).is_some() {
                 let message = format!("the field `{word}` is repeated in {name}; expected it once");
-                self.document.problem(place, message);
+                self.document.report(place, &message);
             } else {
                 fields.found.push(FieldValue { field, node });
             }
@@ -204,7 +205,7 @@ impl<'f> Validator<'f> {
                 && !is_given(field.name)
             {
                 let message = format!("{name} has no {}; expected {example}", field.name);
-                self.document.problem_of_hidden(node, message);
+                self.document.report_hidden(node, &message);
             }
         }
     }
@@ -213,13 +214,13 @@ impl<'f> Validator<'f> {
     pub(super) fn map(&mut self, value: FieldValue<'f>) -> Vec<(Node<'f>, Node<'f>)> {
         let Kind::Map(most, example) = value.field.kind else { return Vec::new() };
         if !value.node.source().starts_with('{') {
-            self.other_kind(value, &format!("a map in curly brackets, such as {example}"));
+            self.reject_kind(value, &format!("a map in curly brackets, such as {example}"));
             return Vec::new();
         }
         let mut entries = self.document.entries(value.node);
         if let Some(&(key, _)) = entries.get(most) {
             let message = format!("found {}; expected up to {most}", entries.len());
-            self.problem(FieldValue { node: key, ..value }, &message);
+            self.report(FieldValue { node: key, ..value }, &message);
         }
         entries.truncate(most);
         entries
@@ -230,7 +231,7 @@ impl<'f> Validator<'f> {
         let key = node.text().filter(|key| is_name(key) && key != reserved);
         if key.is_none() {
             let expected = format!("letters, digits, - and _, up to {MAX_KEY} of them, in quotes{hint}");
-            self.document.unexpected(of, node, &expected);
+            self.document.reject(of, node, &expected);
         }
         key
     }
@@ -240,17 +241,17 @@ impl<'f> Validator<'f> {
         let Some(value) = fields.get(name) else { return Vec::new() };
         let Kind::List(least, most, expected, _) = value.field.kind else { return Vec::new() };
         if !value.node.source().starts_with('[') {
-            self.other_kind(value, &format!("a list in square brackets of {expected}"));
+            self.reject_kind(value, &format!("a list in square brackets of {expected}"));
             return Vec::new();
         }
         let problems = self.document.count();
         let nodes = self.document.values(value.node);
         let mut values: Vec<_> = nodes.into_iter().map(|node| FieldValue { node, ..value }).collect();
         if values.len() < least && self.document.count() == problems {
-            self.expected(value, expected);
+            self.reject_expecting(value, expected);
         }
         if let Some(&first) = values.get(most) {
-            self.problem(first, &format!("found {}; expected up to {most}", values.len()));
+            self.report(first, &format!("found {}; expected up to {most}", values.len()));
         }
         values.truncate(most);
         values
@@ -307,7 +308,7 @@ impl<'f> Validator<'f> {
     /// Reports the value if it is not accepted.
     fn accepted<T>(&mut self, value: FieldValue<'f>, accepted: Option<T>) -> Option<T> {
         if accepted.is_none() {
-            self.unexpected(value);
+            self.reject(value);
         }
         accepted
     }
