@@ -75,7 +75,7 @@ impl Action for Diagnose {
             let (config, replies) = (config.clone(), site.store.budget().replies.clone());
             executor::spawn(async move {
                 let mut steps = Vec::new();
-                diagnose_host(&config, host, &replies, &mut |step| steps.push(step)).await;
+                Diagnosis::new(&config, host, &replies, |step| steps.push(step)).run().await;
                 steps
             })
         };
@@ -92,20 +92,8 @@ impl Action for Diagnose {
 /// host.
 pub async fn diagnose(config: &config::Site, mut report: impl FnMut(DiagnosticStep)) {
     for host in 0..config.hosts.len() {
-        diagnose_host(config, host, &Arc::default(), &mut report).await;
+        Diagnosis::new(config, host, &Arc::default(), &mut report).run().await;
     }
-}
-
-async fn diagnose_host(
-    config: &config::Site,
-    host: usize,
-    replies: &Arc<Replies>,
-    report: &mut impl FnMut(DiagnosticStep),
-) {
-    let (host, tls) = (&config.hosts[host], config.tls_of(host));
-    let mut diagnosis = Diagnosis { config, host, tls, replies, report, current: None };
-    // The error was reported with its step.
-    let _ = diagnosis.run().await;
 }
 
 struct Diagnosis<'d, R> {
@@ -114,14 +102,26 @@ struct Diagnosis<'d, R> {
     tls: Cow<'d, Tls>,
     /// The memory that the replies of all connections share.
     replies: &'d Arc<Replies>,
-    report: &'d mut R,
+    report: R,
     /// The step in progress, and when it began.
     current: Option<(String, Instant)>,
 }
 
-impl<R: FnMut(DiagnosticStep)> Diagnosis<'_, R> {
-    /// Returns the error of the step that ends the test early.
-    async fn run(&mut self) -> Result<(), Error> {
+impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
+    fn new(config: &'d config::Site, host: usize, replies: &'d Arc<Replies>, report: R) -> Self {
+        let (host, tls) = (&config.hosts[host], config.tls_of(host));
+        Self { config, host, tls, replies, report, current: None }
+    }
+
+    async fn run(&mut self) {
+        if let Err(error) = self.connect_and_read().await {
+            // If the connection ended during a step, that step failed, and it is the last.
+            self.end_step(Err(error));
+        }
+    }
+
+    /// Returns the error that ends the test early.
+    async fn connect_and_read(&mut self) -> Result<(), Error> {
         let (config, host, tls) = (self.config, self.host, self.tls.clone());
         let failed = |error| Error::connecting(error, &tls);
         let began = Instant::now();
@@ -154,13 +154,7 @@ impl<R: FnMut(DiagnosticStep)> Diagnosis<'_, R> {
         };
         let (client, connection) = client::over(stream);
         client.share(self.replies);
-        let ended = async { Err(connection.run().await) };
-        let outcome = future::or(self.log_in_and_read(&client), ended).await;
-        if let Err(error) = &outcome {
-            // If the connection ended during a step, that step failed, and it is the last.
-            self.end_step(Err(error.clone()));
-        }
-        outcome
+        future::or(self.log_in_and_read(&client), async { Err(connection.run().await) }).await
     }
 
     async fn log_in_and_read(&mut self, client: &Client) -> Result<(), Error> {

@@ -20,14 +20,14 @@ const MORE_KIB: u64 = 4096;
 
 #[test]
 fn refreshes_of_viewers_do_not_block_the_admin() {
-    let (well, stalled) = (router(small()), router(small()));
+    let (healthy, stalled) = (router(small()), router(small()));
     let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
     let agent = given
-        .site("well", well.addr(), "")
+        .site("healthy", healthy.addr(), "")
         .site("stalled", stalled.addr(), "")
         .start()
         .with_token("admin-token-01234");
-    for key in ["well", "stalled"] {
+    for key in ["healthy", "stalled"] {
         agent.well(key);
     }
     stalled.set_fault(Some(Fault::HalfOpen));
@@ -36,7 +36,7 @@ fn refreshes_of_viewers_do_not_block_the_admin() {
         (0..300).map(|_| send_request(agent.address, "/api/sites/stalled/refresh", "")).collect();
     until("the router is asked", || (stalled.counters().commands > REFRESH).then_some(()));
     for _ in 0..5 {
-        let answer = agent.get("/api/hotspot/well/users");
+        let answer = agent.get("/api/hotspot/healthy/users");
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     drop(clients);
@@ -90,16 +90,17 @@ fn test(agent: &Agent, site: &str) -> Answer {
 #[test]
 fn a_connection_test_has_the_steps_of_the_command() {
     let routers = [(); 5].map(|()| router(small()));
-    let [well, closing, silent, no_listen, no_menu] = &routers;
+    let [healthy, closing, silent, no_listen, no_menu] = &routers;
     closing.set_fault(Some(Fault::Refuse));
     silent.set_fault(Some(Fault::HalfOpen));
     no_listen.set_fault(Some(Fault::NoListen));
     no_menu.remove_menu("/ip/hotspot/active");
     let given = || {
         let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"1s\",");
-        let given = given.site("well", well.addr(), "").site("closing", closing.addr(), "");
+        let given = given.site("healthy", healthy.addr(), "").site("closing", closing.addr(), "");
         let given = given.site("silent", silent.addr(), "").site("no-listen", no_listen.addr(), "");
-        let hosts = format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", nobody(), well.addr());
+        let hosts =
+            format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", nobody(), healthy.addr());
         given.site("no-menu", no_menu.addr(), "live: false").raw_site("two", &hosts)
     };
     let (command, _folder) = given().argument("test").argument("--json").command();
@@ -107,7 +108,7 @@ fn a_connection_test_has_the_steps_of_the_command() {
     let expected: Value = serde_json::from_str(&end_of(command).out).unwrap();
     let expected = comparable(&expected);
     let agent = given.start().with_token("admin-token-01234");
-    for key in ["well", "closing", "silent", "no-listen", "no-menu", "two"] {
+    for key in ["healthy", "closing", "silent", "no-listen", "no-menu", "two"] {
         let answer = test(&agent, key);
         assert_eq!(
             (answer.status, answer.field("Content-Type")),
@@ -149,7 +150,7 @@ fn the_third_simultaneous_connection_test_gets_retry_after() {
     router.set_latency(Duration::from_millis(400));
     thread::scope(|scope| {
         let first = scope.spawn(|| test(&agent, "awka"));
-        until("it is under way", || (router.counters().connections == 2).then_some(()));
+        until("the first test is active", || (router.counters().connections == 2).then_some(()));
         let others = [scope.spawn(|| test(&agent, "awka")), scope.spawn(|| test(&agent, "awka"))];
         let mut others = others.map(|other| other.join().unwrap());
         others.sort_by_key(|answer| answer.status);

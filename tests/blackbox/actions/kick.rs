@@ -103,10 +103,10 @@ fn kicked(answer: &Answer) -> Value {
 #[track_caller]
 pub(super) fn lines(agent: &Agent, count: usize) -> Vec<String> {
     until(&format!("{count} kicks are in the log"), || {
-        let said = agent.running.err();
+        let log = agent.running.err();
         let lines: Vec<String> =
-            said.lines().filter(|line| line.contains("kick ")).map(str::to_string).collect();
-        assert!(lines.len() <= count, "{said}");
+            log.lines().filter(|line| line.contains("kick ")).map(str::to_string).collect();
+        assert!(lines.len() <= count, "{log}");
         (lines.len() == count).then_some(lines)
     })
 }
@@ -178,20 +178,20 @@ fn mac_addresses_are_compared_without_case() {
 
 /// A scripted router with one session until it is removed.
 fn one_session(read_back: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Peer {
-    let said = |words: &[&str]| Sentence::from_words(words);
+    let sentence = |words: &[&str]| Sentence::from_words(words);
     let removed = std::sync::atomic::AtomicBool::new(false);
     Peer::answering(move |path, tag| match path {
         "/ip/hotspot/active/print" if removed.load(std::sync::atomic::Ordering::SeqCst) => read_back(tag),
         "/ip/hotspot/active/print" => vec![
-            said(&["!re", tag, "=.id=*1", "=user=ada", "=mac-address=M", "=uptime=1h"]),
-            said(&["!done", tag]),
+            sentence(&["!re", tag, "=.id=*1", "=user=ada", "=mac-address=M", "=uptime=1h"]),
+            sentence(&["!done", tag]),
         ],
         "/ip/hotspot/active/remove" => {
             removed.store(true, std::sync::atomic::Ordering::SeqCst);
-            vec![said(&["!done", tag])]
+            vec![sentence(&["!done", tag])]
         }
         "/ip/hotspot/active/listen" => Vec::new(),
-        _ => vec![said(&["!re", tag, "=uptime=5d"]), said(&["!done", tag])],
+        _ => vec![sentence(&["!re", tag, "=uptime=5d"]), sentence(&["!done", tag])],
     })
 }
 

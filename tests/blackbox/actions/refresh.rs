@@ -119,10 +119,10 @@ fn a_refresh_shows_logins_just_before_it() {
 
 #[test]
 fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
-    let [well, refusing, closing, stalled, silent] = [(); 5].map(|()| router(small()));
+    let [healthy, refusing, closing, stalled, silent] = [(); 5].map(|()| router(small()));
     let times = "refresh: \"1h\", query_timeout: \"2s\", connect_timeout: \"2s\",";
     let sites = [
-        ("well", &well),
+        ("healthy", &healthy),
         ("refusing", &refusing),
         ("closing", &closing),
         ("stalled", &stalled),
@@ -144,12 +144,12 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
     thread::sleep(FRESH);
     thread::scope(|scope| {
         let all = scope.spawn(|| in_parallel(1, || agent.post("/api/refresh", "")));
-        let (answer, took) = in_parallel(1, || agent.post("/api/sites/well/refresh", "")).remove(0);
-        assert_eq!(refreshed(&answer)["refreshed"], json!(["well"]));
+        let (answer, took) = in_parallel(1, || agent.post("/api/sites/healthy/refresh", "")).remove(0);
+        assert_eq!(refreshed(&answer)["refreshed"], json!(["healthy"]));
         assert!(!all.is_finished(), "a slow site delays no other: {took:?}");
         let (answer, took) = all.join().unwrap().remove(0);
         let json = refreshed(&answer);
-        assert_eq!(json["refreshed"], json!(["well"]), "{json}");
+        assert_eq!(json["refreshed"], json!(["healthy"]), "{json}");
         let mut failed: Vec<&str> =
             json["failed"].as_array().unwrap().iter().map(|key| key.as_str().unwrap()).collect();
         failed.sort_unstable();
@@ -182,12 +182,12 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
 
 #[test]
 fn a_site_that_exceeds_the_action_timeout_has_failed() {
-    let (well, stalled) = (router(small()), router(small()));
+    let (healthy, stalled) = (router(small()), router(small()));
     stalled.set_fault(Some(Fault::Stall));
-    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("well", well.addr(), "");
+    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("healthy", healthy.addr(), "");
     let given = given.site("stalled", stalled.addr(), "query_timeout: \"60s\"");
     let agent = given.timing("action_timeout", "3s").start();
-    agent.well("well");
+    agent.well("healthy");
     let mut client = send_request(agent.address, "/api/refresh", "");
     client.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -195,7 +195,7 @@ fn a_site_that_exceeds_the_action_timeout_has_failed() {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
     let json: Value = serde_json::from_str(body).unwrap();
-    assert_eq!((&json["refreshed"], &json["failed"]), (&json!(["well"]), &json!(["stalled"])), "{json}");
+    assert_eq!((&json["refreshed"], &json["failed"]), (&json!(["healthy"]), &json!(["stalled"])), "{json}");
     assert_eq!(json["errors"]["stalled"]["cause"], "query_timeout", "{json}");
 }
 

@@ -160,9 +160,9 @@ fn passwords_are_never_requested() {
         shown += &agent.get(&format!("{PATH}{query}")).body;
     }
     assert!(!shown.contains("pass-w0rd") && !shown.contains("password"), "{shown}");
-    let said = tap.from_router.lock().unwrap().clone();
-    assert!(contains(&said, b"=name=user-7") && !contains(&said, b"pass-w0rd"));
-    assert!(!contains(&said, b"password"));
+    let sent = tap.from_router.lock().unwrap().clone();
+    assert!(contains(&sent, b"=name=user-7") && !contains(&sent, b"pass-w0rd"));
+    assert!(!contains(&sent, b"password"));
     let prints: Vec<Sentence> = tap.sentences();
     let prints: Vec<&Sentence> =
         prints.iter().filter(|asked| asked.first().starts_with(USER.as_bytes())).collect();
@@ -181,9 +181,9 @@ fn a_page_takes_few_bytes_however_many_users_there_are() {
     let before = router.counters();
     assert_eq!(page(&agent, "").0.len(), 50);
     let after = router.counters();
-    let (asked, said) = (after.received - before.received, after.sent - before.sent);
-    eprintln!("a page of 50 of 10,000 users: {asked} bytes asked, {said} said");
-    assert!(asked < MAX_RECEIVED && said < MAX_SENT, "{asked} asked, {said} said");
+    let (received, sent) = (after.received - before.received, after.sent - before.sent);
+    eprintln!("a page of 50 of 10,000 users: the router received {received} bytes and sent {sent}");
+    assert!(received < MAX_RECEIVED && sent < MAX_SENT, "{received} received, {sent} sent");
     assert_eq!(after.commands - before.commands, 2);
 }
 
@@ -235,7 +235,7 @@ fn the_usage_of_a_user_includes_active_sessions() {
     assert_eq!(of(0), (2, 1060, 5_000_000_000_800), "at all servers: {}", users[0]);
     assert_eq!(of(1), (1, 1030, 5_000_000_000_400), "at that one: {}", users[1]);
     assert_eq!(of(2), (1, 1030, 5_000_000_000_400), "{}", users[2]);
-    assert_eq!(of(3), (0, 1000, 5_000_000_000_000), "shown alike, and not the same: {}", users[3]);
+    assert_eq!(of(3), (0, 1000, 5_000_000_000_000), "displayed alike, but different: {}", users[3]);
     for user in &users {
         assert_eq!(
             (&user["bytesIn"], &user["bytesOut"]),
@@ -274,26 +274,26 @@ fn no_users_are_an_empty_page() {
 
 /// A scripted router that lists this many ids, and returns only some of these users.
 fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static) -> Peer {
-    let said = |words: &[&str]| Sentence::from_words(words);
+    let sentence = |words: &[&str]| Sentence::from_words(words);
     Peer::asked(move |asked, tag| {
-        let done = said(&["!done", tag]);
+        let done = sentence(&["!done", tag]);
         let ids = (1..=count).map(|n| (n, format!("=.id=*{n:X}")));
         match (asked.first(), asked.get(".proplist")) {
             (b"/ip/hotspot/user/print", Some(b".id")) => {
-                ids.map(|(_, id)| said(&["!re", tag, &id])).chain([done]).collect()
+                ids.map(|(_, id)| sentence(&["!re", tag, &id])).chain([done]).collect()
             }
             (b"/ip/hotspot/user/print", Some(_)) => {
-                let wanted: BTreeSet<String> = asked
+                let requested: BTreeSet<String> = asked
                     .words()
                     .filter_map(|word| word.strip_prefix(b"?.id="))
                     .map(|id| format!("=.id={}", String::from_utf8_lossy(id)))
                     .collect();
-                let there = ids.filter(|(n, id)| is_there(*n) && wanted.contains(id));
-                there.map(|(_, id)| said(&["!re", tag, &id, "=name=x"])).chain([done]).collect()
+                let there = ids.filter(|(n, id)| is_there(*n) && requested.contains(id));
+                there.map(|(_, id)| sentence(&["!re", tag, &id, "=name=x"])).chain([done]).collect()
             }
             (b"/ip/hotspot/active/listen", _) => Vec::new(),
             (b"/ip/hotspot/active/print" | b"/ip/hotspot/user/print", _) => vec![done],
-            _ => vec![said(&["!re", tag, "=uptime=5d"]), done],
+            _ => vec![sentence(&["!re", tag, "=uptime=5d"]), done],
         }
     })
 }
