@@ -9,7 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 use smol::stream::Stream;
 
-use super::server::MAX_ANSWER;
+/// Longest body of a response, in bytes: twice the metrics of a thousand sites.
+pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// Most bytes of a response's header fields. The longest is the content security policy.
 const MAX_FIELDS: usize = 8 * 1024;
@@ -163,7 +164,7 @@ pub struct Response {
     pub content_type: &'static str,
     /// More header fields. The server adds `Content-Length`, `Connection` and `Date`.
     pub headers: Vec<(&'static str, String)>,
-    /// The body; for `HEAD` the one of `GET`. If it exceeds [`MAX_ANSWER`](super::server::MAX_ANSWER) bytes, the client
+    /// The body; for `HEAD` the one of `GET`. If it exceeds [`MAX_ANSWER`] bytes, the client
     /// gets a 500.
     pub body: Vec<u8>,
 }

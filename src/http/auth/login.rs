@@ -1,8 +1,10 @@
 //! `/login` and `/logout`: a browser sends its token once and then uses a cookie.
 
-use super::cookie::Transport;
+use super::access_error::AccessError;
+use super::authenticator::{Authenticator, Identity, has_tokens};
+use super::cookie::{self, Transport};
+use super::role::Role;
 use super::sessions::NewSession;
-use super::{AccessError, Authenticator, Identity, Role, cookie, has_tokens};
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
 use crate::http::message::{Field, HandlerOutput, Request, Response};

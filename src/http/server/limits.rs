@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::http::message::MAX_ANSWER;
 use crate::timings::Timings;
 
 /// Longest head of a request, in bytes. A browser with a few cookies sends less than 2 KiB; single sign-on in front of the
@@ -10,9 +11,6 @@ pub const MAX_HEAD: usize = 16 * 1024;
 
 /// Longest body of a request, in bytes. The largest that the agent needs is a few hundred.
 pub const MAX_BODY: usize = 64 * 1024;
-
-/// Longest body of a response, in bytes: twice the metrics of a thousand sites.
-pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 /// The limits that depend on the configuration, on memory, and on [`Timings`].
 #[derive(Debug, Clone, Copy)]

@@ -36,10 +36,11 @@ use acceptor::Acceptor;
 use context::ServerContext;
 use control::ControlMessage;
 pub use control::{ControlMessages, ServerHandle, control_channel};
-pub use limits::{Limits, MAX_ANSWER, MAX_BODY, MAX_HEAD};
+pub use limits::{Limits, MAX_BODY, MAX_HEAD};
 pub use workers::WorkerPool;
 
 use crate::config::Https;
+pub use crate::http::message::MAX_ANSWER;
 
 /// Serves clients of `listener` with `workers` until the future is dropped: that closes the listener and every connection
 /// at once. The workers can serve again, or serve two listeners at a time.

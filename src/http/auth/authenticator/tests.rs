@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::{Https, Secret};
+use crate::http::auth::refuse_page;
 use crate::http::message::{Method, Response};
 
 /// A delay that hardly takes time.
