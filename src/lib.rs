@@ -17,7 +17,8 @@
 //! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
 //! | [`http`] | the gate, the workers behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
 //! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
-//! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
+//! | `cli` | the command line, part of the program: arguments, help, and one file for each command |
+//! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, signals, restart after a panic |
 //! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody; `limit` keeps clients from flooding the log |
 //! | [`clock`] | moments that stay right when the wall's clock is set |
 //! | [`memory`] | the memory budget: how much may be kept of what routers say, for all sites together |
@@ -26,9 +27,9 @@
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! command → { http, site } → { action, config, state } → plugin → routeros
-//! command → simulator → routeros::wire alone
-//! { command, http } → logging
+//! cli → agent → { http, site } → { action, config, state } → plugin → routeros
+//! cli → simulator → routeros::wire alone
+//! { agent, http } → logging
 //! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
 //! asked of a router goes as an order to the site's task
 //! ```
@@ -67,8 +68,8 @@
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod action;
+pub mod agent;
 pub mod clock;
-pub mod command;
 pub mod config;
 pub mod executor;
 pub mod http;

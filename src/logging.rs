@@ -221,7 +221,8 @@ impl Detour {
 
 /// Says how many lines were lost, if any were.
 fn note(lost: usize) -> Option<Line> {
-    let text = format!("{lost} lines were lost: they came faster than they could be written");
+    let text =
+        format!("lost={lost} msg=\"log lines were lost: they came faster than they could be written\"");
     (lost > 0).then(|| Line { level: Level::Warn, target: module_path!().into(), text })
 }
 

@@ -174,7 +174,7 @@ fn the_page_moves_and_who_is_there_stays() {
     kept.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
     assert_eq!(kept.get("/healthz").status, 200);
     assert!(early.is_answered() && late.is_answered());
-    assert!(kept.running.err().contains("the figures are open to all"));
+    assert!(kept.running.err().contains("the figures are open to everybody"));
     kept.write("sites.ron", &at(second, &given), Way::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
     until("it is there alone", || TcpStream::connect(kept.address).err());

@@ -38,7 +38,7 @@ fn before_there_is_a_file_the_page_says_what_is_missing() {
     assert_eq!(kept.get("/api/hotspot/stats").json(), serde_json::json!({}));
     assert_eq!(kept.series("phsweb_agent_config_last_reload_successful"), Some(0.0));
     assert_eq!(kept.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
-    assert_eq!(kept.running.err().matches("waiting for ").count(), 1, "{}", kept.running.err());
+    assert_eq!(kept.running.err().matches("reload=waiting ").count(), 1, "{}", kept.running.err());
 
     kept.write("sites.ron", &given.text(), Way::InPlace);
     kept.until_taken(0);
