@@ -39,7 +39,7 @@ pub(crate) struct Options {
 }
 
 #[derive(Debug)]
-pub(crate) struct Command {
+pub(crate) struct Subcommand {
     /// Empty for the program itself.
     pub(super) name: &'static str,
     /// Its line in the list of commands.
@@ -49,14 +49,14 @@ pub(crate) struct Command {
     /// An argument without a name.
     pub(super) operand: Option<Argument>,
     /// A list after the options.
-    pub(super) list: Option<List>,
+    pub(super) list: Option<HelpList>,
     pub(super) notes: &'static str,
     pub(crate) execute: fn(Options) -> Result<(), Failure>,
 }
 
 /// Names with their descriptions, for the help.
 #[derive(Debug)]
-pub(super) struct List {
+pub(super) struct HelpList {
     pub(super) heading: &'static str,
     pub(super) rows: fn() -> Vec<(&'static str, &'static str)>,
 }

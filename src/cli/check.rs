@@ -4,11 +4,11 @@ use phsweb_agent::agent::Failure;
 use phsweb_agent::config;
 use phsweb_agent::text::print_line;
 
-use super::argument::{Argument, CONFIG_PLACES, Command, HELP, LOG, Options, VERSION};
+use super::argument::{Argument, CONFIG_PLACES, HELP, LOG, Options, Subcommand, VERSION};
 use super::config_file;
 use super::values::unexpected;
 
-pub(super) const COMMAND: Command = Command {
+pub(super) const COMMAND: Subcommand = Subcommand {
     name: "check",
     summary: "Report all problems of sites.ron at once, with line and column",
     about: "Checks sites.ron and everything it refers to: secrets, certificates, variables. It starts nothing \

@@ -1,16 +1,16 @@
 //! The list of commands.
 
-use super::argument::{Command, List};
+use super::argument::{HelpList, Subcommand};
 use super::{check, demo, run, simulate, test};
 
 /// What the program does if options are given without a command, and its help.
-pub(super) static PROGRAM: Command = Command {
+pub(super) static PROGRAM: Subcommand = Subcommand {
     name: "",
     summary: "",
     about: "Monitors MikroTik hotspots (captive portals) over the RouterOS API: who is online, and the state \
             of the routers. It reads sites.ron and serves a page at /, JSON at /api/hotspot/stats, and \
             Prometheus metrics at /metrics.",
-    list: Some(List {
+    list: Some(HelpList {
         heading: "Commands",
         rows: || COMMANDS.map(|command| (command.name, command.summary)).to_vec(),
     }),
@@ -20,5 +20,5 @@ pub(super) static PROGRAM: Command = Command {
 };
 
 /// All commands, in the order of the help.
-pub(super) static COMMANDS: [&Command; 5] =
+pub(super) static COMMANDS: [&Subcommand; 5] =
     [&run::COMMAND, &check::COMMAND, &test::COMMAND, &demo::COMMAND, &simulate::COMMAND];

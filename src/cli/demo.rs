@@ -10,7 +10,7 @@ use phsweb_agent::simulator;
 use phsweb_agent::text::print_line;
 use phsweb_agent::timings::Timings;
 
-use super::argument::{Argument, Command, HELP, LOG, Options, VERSION, set_listen};
+use super::argument::{Argument, HELP, LOG, Options, Subcommand, VERSION, set_listen};
 use super::simulate::MAX_ROUTERS;
 use super::simulated_site::{at_router, start_router};
 use super::values::number;
@@ -23,7 +23,7 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// The user and the password of the simulated routers.
 const LOGIN: (&str, &str) = ("api-user", "password");
 
-pub(super) const COMMAND: Command = Command {
+pub(super) const COMMAND: Subcommand = Subcommand {
     name: "demo",
     summary: "Run the agent with simulated routers; needs no file",
     about: "Runs the agent with simulated routers, at which users log in and out. Needs no file.",

@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use super::argument::{Argument, Command, Takes};
+use super::argument::{Argument, Subcommand, Takes};
 
 /// Maximum width of a line, in characters, which are all ASCII.
 const WIDTH: usize = 100;
@@ -38,8 +38,8 @@ pub(super) fn version() -> String {
 }
 
 /// The help of a command.
-pub(super) fn of(command: &Command) -> String {
-    let Command { about, options, operand, notes, list, .. } = command;
+pub(super) fn of(command: &Subcommand) -> String {
+    let Subcommand { about, options, operand, notes, list, .. } = command;
     let mut parts = vec![wrapped(about, 0), format!("Usage: {}", wrapped(&usage(command), "Usage: ".len()))];
     parts.extend(operand.iter().map(|operand| table("Arguments", &[row(operand)])));
     parts.push(table("Options", &options.iter().map(row).collect::<Vec<_>>()));
@@ -51,8 +51,8 @@ pub(super) fn of(command: &Command) -> String {
     parts.join("\n\n")
 }
 
-fn usage(command: &Command) -> String {
-    let Command { name, options, operand, .. } = command;
+fn usage(command: &Subcommand) -> String {
+    let Subcommand { name, options, operand, .. } = command;
     let mut words = vec!["phsweb-agent".into(), if name.is_empty() { "[COMMAND]" } else { name }.into()];
     // Help and version are not shown.
     let options = options.iter().filter(|option| option.short.is_empty());

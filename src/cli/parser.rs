@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use lexopt::{Arg, Error, Parser};
 use phsweb_agent::config::unknown;
 
-use super::argument::{Argument, Command, Options, Takes};
+use super::argument::{Argument, Options, Subcommand, Takes};
 use super::commands::{COMMANDS, PROGRAM};
 use super::help;
 use super::values::unexpected;
@@ -15,7 +15,7 @@ use super::values::unexpected;
 pub(crate) enum Invocation {
     /// Print this text: help, or the version.
     Print(String),
-    Execute(&'static Command, Options),
+    Execute(&'static Subcommand, Options),
 }
 
 /// Parses the arguments after the name of the program.
@@ -51,7 +51,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
 /// The state of the parser.
 struct Parsing {
     parser: Parser,
-    command: &'static Command,
+    command: &'static Subcommand,
     options: Options,
     /// Names of the options parsed so far.
     names: Vec<&'static str>,
@@ -105,7 +105,7 @@ impl Parsing {
     }
 }
 
-fn command(word: &OsStr) -> Result<&'static Command, String> {
+fn command(word: &OsStr) -> Result<&'static Subcommand, String> {
     let word = word.to_string_lossy();
     COMMANDS.into_iter().find(|command| command.name == word).ok_or_else(|| {
         let message = format!("unknown command `{}`", word.escape_debug());
@@ -113,7 +113,7 @@ fn command(word: &OsStr) -> Result<&'static Command, String> {
     })
 }
 
-impl Command {
+impl Subcommand {
     /// The option of this name, or an error that suggests one.
     fn option(&self, name: &str) -> Result<&Argument, String> {
         let is_named = |option: &&Argument| option.name == name || option.short == name;

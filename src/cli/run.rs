@@ -11,11 +11,11 @@ use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{self, BadVersion, Login, Router, Settings};
 use phsweb_agent::timings::Timings;
 
-use super::argument::{Argument, CONFIG, Command, HELP, LOG, Options, VERSION, set_listen};
+use super::argument::{Argument, CONFIG, HELP, LOG, Options, Subcommand, VERSION, set_listen};
 use super::config_file::{self, SYSTEM_FILE};
 use super::simulated_site::{at_router, start_router};
 
-pub(super) const COMMAND: Command = Command {
+pub(super) const COMMAND: Subcommand = Subcommand {
     name: "run",
     summary: "Run the agent",
     about: "Runs the agent: queries the routers of sites.ron, serves the page, JSON and metrics.",

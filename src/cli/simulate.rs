@@ -10,7 +10,7 @@ use phsweb_agent::config::{API_PORT, API_TLS_PORT};
 use phsweb_agent::simulator::{self, Capture, Fault, Login, Policies, Router, Settings};
 use phsweb_agent::text::print_line;
 
-use super::argument::{Argument, Command, HELP, LOG, List, Options};
+use super::argument::{Argument, HELP, HelpList, LOG, Options, Subcommand};
 use super::values::{number, text};
 
 const DEFAULT_ROUTERS: u16 = 1;
@@ -24,7 +24,7 @@ const MAX_CAPTURE: u64 = 8 << 20;
 /// The boards in the source.
 const BOARDS: &str = "examples/boards/{cap-ac,cap-ax,ccr2004,hap-ac3,rb951,x86-6.33,x86-7.21}.txt";
 
-pub(super) const COMMAND: Command = Command {
+pub(super) const COMMAND: Subcommand = Subcommand {
     name: "simulate",
     summary: "Run simulated routers only, for other clients of the RouterOS API",
     about: "Runs simulated routers on loopback, for other clients of the RouterOS API.",
@@ -90,7 +90,7 @@ pub(super) const COMMAND: Command = Command {
         HELP,
     ],
     operand: None,
-    list: Some(List {
+    list: Some(HelpList {
         heading: "Faults, for --fault",
         rows: || Fault::ALL.map(|fault| (fault.name(), fault.description())).to_vec(),
     }),

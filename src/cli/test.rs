@@ -12,14 +12,14 @@ use phsweb_agent::text::print_line;
 use smol::channel;
 use smol::lock::Semaphore;
 
-use super::argument::{Argument, CONFIG, Command, HELP, LOG, Options, VERSION};
+use super::argument::{Argument, CONFIG, HELP, LOG, Options, Subcommand, VERSION};
 use super::config_file;
 use super::values::text;
 
 /// Maximum number of sites tested at a time: each uses a connection.
 const MAX_CONCURRENT: usize = 32;
 
-pub(super) const COMMAND: Command = Command {
+pub(super) const COMMAND: Subcommand = Subcommand {
     name: "test",
     summary: "Test the connection to each router, step by step",
     about: "Tests the connection to each router of sites.ron: resolve, connect, TLS, login, the menu of each \
