@@ -1,4 +1,4 @@
-# Sourced by .ci/run and .ci/release: runs recipes as steps, each with a time of its own.
+# Sourced by .ci/run and .ci/release: runs recipes as steps, each with its own time limit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p target/ci
@@ -6,19 +6,19 @@ mkdir -p target/ci
 began=$SECONDS
 table=""
 
-# Prints how long each step took, and which one ended the run, if one did.
+# Prints the duration of each step, and the step that failed, if any.
 finish() {
   local status=$? failed=${running:-}
   trap - EXIT
   for pid in "${background[@]}"; do kill -- "-$pid" 2>/dev/null || true; done
-  printf '\nSeconds per step:\n%b%6d  in all\n' "$table" $((SECONDS - began))
+  printf '\nSeconds per step:\n%b%6d  total\n' "$table" $((SECONDS - began))
   if [ $status != 0 ]; then printf '\nThe step that failed: %s (exit code %d)\n' "${failed:-none}" $status; fi
   exit $status
 }
 background=()
 trap finish EXIT
 
-# step SECONDS RECIPE: runs a recipe, for this long at most.
+# step SECONDS RECIPE: runs a recipe with a timeout.
 step() {
   local most=$1 recipe=$2 start=$SECONDS status=0
   running=$recipe
@@ -27,7 +27,7 @@ step() {
   note "$most" "$recipe" "$start" "$status"
 }
 
-# Notes how a step went, and ends the run where it failed.
+# Records the result of a step, and ends the run if it failed.
 note() {
   local most=$1 recipe=$2 start=$3 status=$4
   table+=$(printf '%6d  %s' $((SECONDS - start)) "$recipe")'\n'
@@ -36,7 +36,7 @@ note() {
   running=""
 }
 
-# start SECONDS RECIPE: begins a recipe beside the steps that follow, with what processor time these leave.
+# start SECONDS RECIPE: starts a recipe in the background, at low priority.
 start() {
   local most=$1 recipe=$2
   printf '\n== %s begins in the background\n' "$recipe"
@@ -45,7 +45,7 @@ start() {
   started_at=$SECONDS started_most=$most started=$recipe
 }
 
-# Waits for the recipe that was started last.
+# Waits for the recipe in the background.
 finished() {
   local status=0
   running=$started

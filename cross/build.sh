@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# cross/build.sh [TARGET…]: static release binaries for small machines, all four where none is named.
-# They come to target/cross/TARGET/release/phsweb-agent. The same source, rustc and zig give the same bytes.
+# cross/build.sh [TARGET…]: builds static release binaries for small machines, by default for all four targets, as
+# target/cross/TARGET/release/phsweb-agent. The same source, rustc and zig give the same bytes.
 #
-# Rust's standard library is that which rustup has for the target; where it has none, it is built from
-# Debian's rust-web-src, which needs no server but Debian's and makes the binary smaller.
+# Rust's standard library comes from rustup if it has one for the target. Otherwise it is built from Debian's
+# rust-web-src, which needs only Debian's server and makes the binary smaller.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 
 missing() { printf 'cross/build.sh: %s\n' "$@" >&2; exit 3; }
 
-# zig's names of a target and its oldest CPU: armv5te is for the EN7562CT, which has no FPU and takes no v7.
+# zig's names of a target and its oldest CPU: armv5te is for the EN7562CT, which has no FPU and does not run ARMv7 code.
 zig_flags() {
   case $1 in
     aarch64-unknown-linux-musl) echo -target aarch64-linux-musl -mcpu=generic ;;
@@ -23,7 +23,7 @@ zig_flags() {
   esac
 }
 
-# It is called from other folders, and with another PATH.
+# cargo calls zig from other folders, and with another PATH.
 if [ -z "${ZIG:-}" ]; then ZIG=$(command -v zig || echo "$(command -v python3) -m ziglang"); fi
 case $ZIG in /*) ;; */*) ZIG=$PWD/$ZIG ;; esac
 $ZIG version >/dev/null 2>&1 || missing "no zig, which compiles the C of ring and links;" \
@@ -31,7 +31,7 @@ $ZIG version >/dev/null 2>&1 || missing "no zig, which compiles the C of ring an
   "ZIG='target/zig/bin/python3 -m ziglang' cross/build.sh"
 export ZIG ZIG_GLOBAL_CACHE_DIR=$PWD/target/cross/zig ZIG_LOCAL_CACHE_DIR=$PWD/target/cross/zig
 
-# Debian's Rust is stable; only that it builds its own library is not.
+# Debian's Rust is stable, but building the standard library is an unstable feature.
 debian() { PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 /usr/bin/cargo "$@"; }
 has_debian() {
   [ -e /usr/lib/rustlib/src/rust/library/Cargo.toml ] && [ -x /usr/bin/cargo ] && [ -x /usr/bin/rustc ] &&
@@ -51,14 +51,14 @@ for target; do
   # Nothing unwinds, so no table for it is needed.
   flags=(-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no
     -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
-  # Derived Debug prints the names of types and variants alone, as far as anything prints it: its fields are code for nobody.
+  # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
   [ "$cargo" != debian ] || flags+=(-Z fmt-debug=shallow)
   for flag in $zig; do flags+=(-C "link-arg=$flag"); done
-  # Where sources lie on this machine has no place in a binary. They must be there to be named.
+  # The binary must not contain paths of this machine. The sources must exist before their folders can be listed.
   $cargo fetch --quiet --locked
   flags+=("--remap-path-prefix=$PWD/=")
   for folder in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do flags+=("--remap-path-prefix=$folder="); done
-  # In this form they may hold blanks, and count though RUSTFLAGS is set.
+  # In this form flags may contain spaces, and override RUSTFLAGS.
   CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' "${flags[@]}")
   export CARGO_ENCODED_RUSTFLAGS=${CARGO_ENCODED_RUSTFLAGS%$'\x1f'}
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# cross/image.sh [TARGET…]: a container image for each binary that cross/build.sh has left, all four where
-# none is named: target/cross/phsweb-agent-ARCH.tar, as `docker save` writes them and RouterOS takes them,
-# with one uncompressed layer. The same binary gives the same bytes.
+# cross/image.sh [TARGET…]: makes container images of the binaries from cross/build.sh, by default for all four targets:
+# target/cross/phsweb-agent-ARCH.tar, in the format of `docker save`, with one uncompressed layer, which RouterOS can
+# load. The same binary gives the same bytes.
 set -euo pipefail
 umask 022
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 archive() { tar --create --format=ustar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner "$@"; }
 digest() { sha256sum "$1" | cut -d' ' -f1; }
 
-# Whom the agent runs as: nobody whom a host knows. There is no /etc/passwd that could name it, so it is a number.
+# The user and group of the agent, which exist on no host. They are numbers, because the image has no /etc/passwd.
 user=65532:65532
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
@@ -21,14 +21,14 @@ for target; do
     armv7-*) arch=armv7 platform='"architecture":"arm","variant":"v7"' ;;
     armv5te-*) arch=armv5 platform='"architecture":"arm","variant":"v5"' ;;
     x86_64-*) arch=amd64 platform='"architecture":"amd64"' ;;
-    *) echo "cross/image.sh: no image is made for $target" >&2; exit 2 ;;
+    *) echo "cross/image.sh: there is no image for $target" >&2; exit 2 ;;
   esac
   binary=target/cross/$target/release/phsweb-agent
   [ -e "$binary" ] || { echo "cross/image.sh: no $binary; make it with cross/build.sh $target" >&2; exit 3; }
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   root=$work/root image=$work/image
-  # Nobody can be asked to make a folder in a root that is read-only: all that is mounted has its place.
+  # The root is read-only, so the folders for all mounts must exist.
   install -d "$root"/{dev,etc/phsweb-agent,proc,run,sys} "$image"
   install -d -m 1777 "$root/tmp"
   install -m 755 "$binary" "$root/phsweb-agent"

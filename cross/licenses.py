@@ -65,7 +65,7 @@ REVIEWED = {
 # Crates whose package has no licence file.
 WITHOUT_FILE = ["yore"]
 
-# What is linked besides the crates of Cargo.lock: the licence, where its text is (a crate or a file), and a name.
+# Linked parts that are not crates of Cargo.lock: the licence, the place of its text (a crate or a file), and a name.
 # The files of musl, zig and libunwind are from the package ziglang 0.15.2 (lib/libc/musl/COPYRIGHT, LICENSE and
 # lib/libunwind/LICENSE.TXT), the other from the crates compiler_builtins 0.1.160 and libm 0.2.16. They are without
 # the text of Apache-2.0. musl's has the notice of src/math in addition.
@@ -106,8 +106,8 @@ This file is generated. To update it, run `cargo fetch --locked && cross/license
 
 
 def graph(target):
-    """What is linked for a target: by its id each package, as `cargo metadata` describes it, and the ids of those that it
-    depends on. The first is this crate itself."""
+    """The packages that are linked for a target: by id, each as `cargo metadata` describes it, with the ids of its
+    dependencies. The first is this crate itself."""
     command = ["cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
     metadata = json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)
     packages = {package["id"]: package for package in metadata["packages"]}

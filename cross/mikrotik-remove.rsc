@@ -1,14 +1,14 @@
-# Takes away again what mikrotik.rsc made. Set the first two as they were there; then
+# Removes everything that mikrotik.rsc created. Set the first two values as in that script, then run
 #
 #     /import mikrotik-remove.rsc
 {
 :local onDisk "usb1"
 :local agentAddress "172.31.86.2"
-# Whether the files go too, which are sites.ron, the password and the image: yes or no.
+# Whether to remove the files, too: sites.ron, the password and the image. yes or no.
 :local filesToo "no"
 
-# What asks for /container is read only when its turn comes, for without the package there is none. The container goes
-# only once it has stopped, and then not at once.
+# Commands of /container are in [:parse], because without the package the menu does not exist. A container can be removed
+# only after it has stopped, which takes a moment.
 :local tries 0
 :do {
     :local left [:parse ":return [:len [/container/find where comment=\"phsweb-agent\"]]"]
@@ -26,11 +26,11 @@
     :put "phsweb-agent: the container and its mount can't be removed. Is the package container installed?"
 }
 :if ($tries = 60) do={
-    :error "phsweb-agent: the container does not go. Look at /container/print, then run this again."
+    :error "phsweb-agent: the container can't be removed. Look at /container/print, then run this again."
 }
 
-# The API answers whom else it answered. An empty list would mean everybody, so where nobody else is left it is turned
-# off.
+# The other addresses of the API stay. An empty list would permit everybody, so if no other address is left, the API is
+# disabled.
 :local release [/system/resource/get version]
 :local api [/ip/service/find where name="api"]
 :local listName "address"
@@ -52,7 +52,7 @@
 :if ($known) do={
     :if ($rest = "") do={
         /ip/service/set $api disabled=yes address=""
-        :put "phsweb-agent: the API answered nobody else, so it is off now."
+        :put "phsweb-agent: the API permitted no other address, so it is disabled now."
     } else={
         /ip/service/set $api address=$rest
     }
@@ -67,7 +67,7 @@
 /interface/bridge/remove [find where name="phsweb-agent"]
 /interface/veth/remove [find where name="veth-phsweb"]
 
-# What was in a folder is gone with the folder, so some can't be removed any more.
+# Removing a folder removes its files, so some of these removals may fail.
 :if ($filesToo = "yes") do={
     :foreach one in=[/file/find where name~"^$onDisk/phsweb-agent(-root)?/" or \
         name~"^$onDisk/phsweb-agent-(arm64|armv7|armv5|amd64)[.]tar"] do={

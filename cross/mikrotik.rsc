@@ -1,34 +1,34 @@
-# Puts the phsweb-agent into a container on this router and lets it ask this router. docs/install-mikrotik.md has the
-# same by hand, and how to upgrade. Upload this file, and the image's tar to the disk; set what stands below; then
+# Runs the phsweb-agent in a container on this router and lets it query this router. docs/install-mikrotik.md has the same
+# steps by hand, and how to upgrade. Upload this file, and the tar of the image to the disk. Set the values below, then run
 #
 #     /import mikrotik.rsc
 #
-# It needs RouterOS 7.10 and a user of the group `full`. It may be run again: it makes what is missing and leaves what
-# is there. To change a setting, run mikrotik-remove.rsc first.
+# It needs RouterOS 7.10 and a user of the group `full`. It may be run again: it adds what is missing and keeps what
+# exists. To change a value, run mikrotik-remove.rsc first.
 {
-# The disk, or folder, that holds the tar and will hold all the rest, as /file/print names it.
+# The disk, or folder, for the tar and all other files, as /file/print names it.
 :local onDisk "usb1"
-# The image for a router that says `arm`, which is 32 bits: armv5 runs on all of them, armv7 only where the CPU is one.
+# The image for the architecture `arm` (32 bits): armv5 runs on all of these routers, armv7 only on ARMv7 CPUs.
 :local armImage "armv5"
-# The network that may open the page. Nobody else reaches it.
+# The network from which the page is reachable.
 :local readers "192.168.88.0/24"
-# The port of the page, at the router's own addresses.
+# The port of the page at the router's own addresses.
 :local pagePort "8080"
-# The router's address in a network of two that nothing else uses (a /30),
+# The router's address in a network of two addresses that nothing else uses (a /30),
 :local routerAddress "172.31.86.1"
-# and the agent's in the same.
+# and the agent's address in it.
 :local agentAddress "172.31.86.2"
-# What the agent may do here: `api,read` is to look; `api,read,write` lets the page's admin end a session.
+# The agent's policies: `api,read` to read; `api,read,write` lets the admin of the page disconnect users.
 :local agentMay "api,read"
-# Whether it asks other routers too, which then see this router's address and not the agent's: yes or no.
+# Whether it also queries other routers, which then see this router's address: yes or no.
 :local otherRouters "yes"
-# The memory above which RouterOS slows it down, from 7.20 on. It takes a few MB.
+# The memory limit of the container, from RouterOS 7.20 on. The agent needs a few MB.
 :local memoryLimit "32M"
 
-# What an older RouterOS does not know, or one without containers, stands in a [:parse] and is read only when its turn
-# comes. One unknown word would keep all that is between the outer braces from running, the checks too.
+# Commands that an older RouterOS, or one without containers, does not know are in [:parse], which is evaluated when it
+# runs. An unknown word elsewhere would prevent everything between the outer braces from running, including the checks.
 
-# Before anything is changed: is all there that it needs?
+# Check all requirements before anything is changed.
 :local release [/system/resource/get version]
 :if (!($release ~ "^(7[.][1-9][0-9]|[89][.])")) do={
     :error "phsweb-agent: RouterOS $release is too old. Upgrade to 7.10 or later."
@@ -54,7 +54,7 @@
 :local mode "no"
 :do { :set mode [:tostr [/system/device-mode/get container]] } on-error={}
 :if ($mode != "yes" && $mode != "true") do={
-    :put "Do /system/device-mode/update container=yes and press the reset button when it asks for it."
+    :put "Run /system/device-mode/update container=yes and press the reset button when it asks for it."
     :error "phsweb-agent: the device-mode of this router allows no containers."
 }
 :if ([:len [/file/find where name=$onDisk]] = 0) do={
@@ -65,10 +65,10 @@
     :error "phsweb-agent: this router is $processor and needs $tarFile, which is not there. Upload it."
 }
 :if ([:len [/ip/dns/get servers]] = 0 && [:len [/ip/dns/get dynamic-servers]] = 0) do={
-    :error "phsweb-agent: a container starts only where the router has a DNS server. Set one: /ip/dns/set servers=..."
+    :error "phsweb-agent: containers start only if the router has a DNS server. Set one: /ip/dns/set servers=..."
 }
 
-# The network of the two.
+# The network of router and agent.
 :if ([:len [/interface/veth/find where name="veth-phsweb"]] = 0) do={
     /interface/veth/add name=veth-phsweb address="$agentAddress/30" gateway=$routerAddress
 }
@@ -82,11 +82,11 @@
     /ip/address/add address="$routerAddress/30" interface=phsweb-agent
 }
 
-# The API answers whom it answered, and the agent. `address=` replaces the whole list, so it is read and written with
-# one more. An empty list means everybody: that of an API which is on is left empty, and told. One which is off is
-# turned on for the agent alone, whoever else stood in its list: they could not come in either.
-# From 7.19 on the menu also lists open connections, as dynamic rows of the same name. From 7.24 on the list is shown
-# as `available-from`; it is set by either name.
+# Permit the agent to use the API, in addition to the addresses in its list. `address=` replaces the whole list, so the
+# script reads it and writes it with one more. An empty list permits everybody: if the API is enabled, it stays empty, and
+# the script prints a warning. If the API is disabled, it is enabled for the agent only.
+# From 7.19 on the menu also lists open connections, as dynamic rows of the same name. From 7.24 on the list is shown as
+# `available-from`; both names set it.
 :local api [/ip/service/find where name="api"]
 :local listName "address"
 :if ($from719) do={
@@ -105,7 +105,7 @@
     :set joined ($joined . [:tostr $one] . ",")
 }
 :if ($apiOff) do={
-    :if ($joined != "") do={ :put "phsweb-agent: the API was off, and its list was $joined It is the agent alone now." }
+    :if ($joined != "") do={ :put "phsweb-agent: the API was off, and its list was $joined Now it permits the agent only." }
     :set known false
     :set joined ""
 }
@@ -116,12 +116,13 @@
     /ip/service/set $api disabled=no
 } else={
     :if ([:len $answered] = 0) do={
-        :put "phsweb-agent: the API of this router answers everybody. Limit it: /ip/service/set [find name=api and !dynamic] address=..."
+        :put "phsweb-agent: the API of this router permits everybody. Limit it: /ip/service/set [find name=api and !dynamic] address=..."
     }
 }
 
-# The agent reaches the API, the readers reach the page, and nobody else reaches the agent. A rule counts only above
-# those that drop, so each goes to the top of its chain: the last one here stands first. All three or none are there.
+# The agent may reach the API, the readers may reach the page, and all other connections to the agent are dropped. A rule
+# must precede other rules that drop, so each is moved to the top of its chain: the last one here is the first there. All
+# three exist, or none.
 :if ([:len [/ip/firewall/filter/find where comment="phsweb-agent: page"]] = 0) do={
     /ip/firewall/filter/remove [find where comment~"^phsweb-agent: "]
     :local above [/ip/firewall/filter/find where chain="input" and dynamic=no]
@@ -145,17 +146,17 @@
     /ip/firewall/nat/add chain=srcnat action=masquerade src-address=$agentAddress comment="phsweb-agent: others"
 }
 
-# The folder that the agent finds as /etc/phsweb-agent. Its password is made here, goes to the user and into a file
-# there, and is shown nowhere.
+# The folder that is mounted as /etc/phsweb-agent. The password is generated here, set for the user, written into a file
+# there, and never shown.
 :local folder "$onDisk/phsweb-agent"
 :if ([:len [/file/find where name=$folder]] = 0) do={
     :do {
         :local makeFolder [:parse "/file/add name=\"$folder\" type=directory"]
         $makeFolder
     } on-error={
-        :error "phsweb-agent: make the folder $folder, by SFTP say, and run this again: RouterOS $release can't."
+        :error "phsweb-agent: create the folder $folder, for example by SFTP, and run this again: RouterOS $release can't."
     }
-# It takes a moment to be in the list of files.
+# The folder takes a moment to appear in the list of files.
     :delay 2s
 }
 :local writeFile [:parse "/file/add name=\$path contents=\$text"]
@@ -183,7 +184,7 @@
     $writeFile path=$sitesFile text=$sites
 }
 
-# The container. Entrypoint and arguments are the image's own, said because RouterOS 7.22 was seen not to read them.
+# The container. Entrypoint and arguments equal those of the image: RouterOS 7.22 was seen to ignore these.
 :local mountHas "name=phsweb-agent"
 :local containerHas "mounts=phsweb-agent"
 :if ($from721) do={
@@ -208,7 +209,7 @@
     $addContainer
 }
 
-# It can be started once the image is unpacked. Whether it runs is a flag in newer versions and a status in older ones.
+# It can be started once the image is unpacked. Newer versions show a flag if it runs, older ones a status.
 :local startIt [:parse "/container/start [/container/find where comment=\"phsweb-agent\"]"]
 :local runs false
 :local tries 0
@@ -224,9 +225,9 @@
     :set tries ($tries + 1)
 }
 :if ($runs) do={
-    :put "phsweb-agent: it runs. From $readers the page is at http://$agentAddress:8080/ and at this router's"
+    :put "phsweb-agent: the agent runs. From $readers the page is at http://$agentAddress:8080/ and at this router's"
     :put "own addresses, port $pagePort. Its log: /log/print where topics~\"container\""
 } else={
-    :error "phsweb-agent: it does not run. Look at /container/print and at /log/print where topics~\"container\""
+    :error "phsweb-agent: the agent does not run. Look at /container/print and at /log/print where topics~\"container\""
 }
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# cross/package.sh [TARGET…]: a Debian package of each binary that cross/build.sh has left, all four where none
-# is named: target/cross/debian/phsweb-agent_VERSION_ARCH.deb. The same binary and commit give the same bytes.
+# cross/package.sh [TARGET…]: makes Debian packages of the binaries from cross/build.sh, by default for all four targets:
+# target/cross/debian/phsweb-agent_VERSION_ARCH.deb. The same binary and commit give the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- aarch64-unknown-linux-musl armv7-unknown-linux-musleabihf \
@@ -8,16 +8,16 @@ cd "$(dirname "$0")/.."
 
 missing() { printf 'cross/package.sh: %s\n' "$@" >&2; exit 3; }
 
-# Without its default features it compresses by Debian's xz, and needs no C library of its own.
+# Without its default features, cargo-deb compresses with Debian's xz and needs no C library.
 version=3.8.0
 [ "$(cargo deb --version 2>/dev/null)" = "cargo-deb $version" ] || missing "no cargo-deb $version;" \
   "cargo install --locked --version $version --no-default-features cargo-deb"
 command -v xz >/dev/null || missing "no xz; apt-get install xz-utils"
 
-# What all files in the packages are dated.
+# The date of all files in the packages.
 umask 022
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} ||
-  missing "git does not say when this was committed; set SOURCE_DATE_EPOCH to some moment, in seconds since 1970"
+  missing "git has no date of the commit; set SOURCE_DATE_EPOCH to a time, in seconds since 1970"
 export SOURCE_DATE_EPOCH
 export CARGO_TARGET_DIR=target/cross
 for target; do

@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""cross/sbom.py [TARGET…]: a software bill of materials for each binary that ships, all four where none is named.
+"""cross/sbom.py [TARGET…]: writes a software bill of materials for each shipped binary, by default for all four.
 
     cargo fetch --locked                            # licences and versions are read from the sources of the crates
     cross/sbom.py                                   # target/cross/TARGET/release/phsweb-agent.cdx.json
     cross/sbom.py --print TARGET                    # on standard output instead
 
-The format is CycloneDX 1.6. A bill lists what is linked into the binary of its target: the crates that
+The format is CycloneDX 1.6. A bill lists everything that is linked into the binary of its target: the crates that
 cross/licenses.py finds, and the parts that are not crates. The same Cargo.lock gives the same bytes.
 """
 import json
 import sys
 import tomllib
 
-# Nothing is to be left in the folder of the sources.
+# Don't write bytecode into the source folder.
 sys.dont_write_bytecode = True
 
 from licenses import PARTS, ROOT, TARGETS, graph  # noqa: E402

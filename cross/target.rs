@@ -1,12 +1,12 @@
-//! Tells the program what it is built for, which `phsweb-agent --version` prints, and compresses the files that it
-//! serves as they are.
+//! The build script: passes the target to the program, for `phsweb-agent --version`, and compresses the static files that
+//! the agent serves.
 
 use std::env::var;
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 
-/// The files that the binary contains compressed, see `src/http/embedded.rs`.
+/// The files that the binary contains in compressed form, see `src/http/embedded.rs`.
 const EMBEDDED: [&str; 4] = [
     "src/http/api/openapi.json",
     "src/http/page/icon.svg",
@@ -14,7 +14,7 @@ const EMBEDDED: [&str; 4] = [
     "src/http/page/style.css",
 ];
 
-/// The strongest level of `miniz_oxide`.
+/// The highest compression level of `miniz_oxide`.
 const LEVEL: u8 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -31,8 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the CPU must have. Of 32-bit ARM the compiler may list what it need not: `d32` where the
-/// target has 16 registers. There the target's name says it all, but for NEON.
+/// The CPU features that the binary needs. For 32-bit ARM the compiler also lists features that it does not use, such as
+/// `d32` for a target with 16 registers. The name of such a target implies all features except NEON.
 fn required() -> Vec<String> {
     let features = var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     let is_arm = var("CARGO_CFG_TARGET_ARCH").is_ok_and(|arch| arch == "arm");

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""cross/weigh.py BINARY: what the crates of docs/decisions/dependencies.md weigh in an unstripped release binary.
+"""cross/weigh.py BINARY: the weight of the crates of docs/decisions/dependencies.md in an unstripped release binary.
 
     CARGO_PROFILE_RELEASE_STRIP=none cross/build.sh aarch64-unknown-linux-musl
     cross/weigh.py target/cross/aarch64-unknown-linux-musl/release/phsweb-agent
-    cross/build.sh aarch64-unknown-linux-musl       # the one that ships again
+    cross/build.sh aarch64-unknown-linux-musl       # restores the shipped binary
 
-prints that table with its last column made anew: code, and constants that have a name. A function counts for
-the last crate in its name that is not Rust's standard library: generic code counts for who uses it. Crates in
-no row of their own count for the first row that has them beneath it.
+prints that table with new values in its last column: code and named constants. A function counts for the last crate in
+its name that is not Rust's standard library, so generic code counts for the crate that uses it. Crates without a row
+count for the first row that depends on them.
 """
 import json
 import re
@@ -41,7 +41,7 @@ def crate_of(name):
     """The crate that a symbol counts for."""
     if "ring_core" in name or name.startswith("ecp_nistz256"):
         return "ring"
-    # The v0 mangling has a crate as Cs…_LENGTHname.
+    # The v0 mangling contains a crate as Cs…_LENGTHname.
     found = [name[m.end() : m.end() + int(m[1])] for m in re.finditer(r"Cs[0-9A-Za-z]+_(\d+)_?", name)]
     if OWN in found:
         return OWN
@@ -50,12 +50,12 @@ def crate_of(name):
 
 def owners(rows):
     """The row that each crate counts for."""
-    told = subprocess.run(["cargo", "metadata", "--locked", "--format-version=1"], stdout=subprocess.PIPE, check=True)
-    told = json.loads(told.stdout)
-    named = {package["id"]: package["name"] for package in told["packages"]}
+    metadata = subprocess.run(["cargo", "metadata", "--locked", "--format-version=1"], stdout=subprocess.PIPE, check=True)
+    metadata = json.loads(metadata.stdout)
+    named = {package["id"]: package["name"] for package in metadata["packages"]}
     beneath = {
         node["id"]: [dep["pkg"] for dep in node["deps"] if any(kind["kind"] is None for kind in dep["dep_kinds"])]
-        for node in told["resolve"]["nodes"]
+        for node in metadata["resolve"]["nodes"]
     }
     direct = [[id for id, name in named.items() if name in names] for names in rows]
     owner = {named[id]: row for row, ids in enumerate(direct) for id in ids}
@@ -63,10 +63,10 @@ def owners(rows):
         for id in ids:
             owner.setdefault(named[id], row)
             ids += [dep for dep in beneath[id] if dep not in ids and owner.get(named[dep], row) == row]
-    # Some have another name as a library.
+    # Some packages have another name as a library.
     libraries = [
         (target["name"], package["name"])
-        for package in told["packages"]
+        for package in metadata["packages"]
         for target in package["targets"]
         if "lib" in target["crate_types"]
     ]

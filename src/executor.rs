@@ -1,7 +1,6 @@
 //! Runs tasks on one thread that all of them share.
 //!
-//! It does what `smol::spawn` does, without the part that waits for child processes: the agent has none, and that part
-//! would be 10 KB of the binary.
+//! It replaces `smol::spawn`, whose support of child processes would add 10 KB to the binary. The agent starts none.
 
 use std::sync::Once;
 use std::thread;

@@ -1,75 +1,76 @@
-//! The phsweb-agent: who is online on MikroTik hotspots at many sites, and how the routers are.
+//! The phsweb-agent monitors MikroTik hotspots at many sites: who is online, and the state of the routers.
 //!
-//! One process at a site, or above many of them. It logs in to each router over the RouterOS
-//! API, keeps what it learns in memory, and serves a page and JSON from that.
+//! One process runs at a site, or in one place for many sites. It logs in to each router over the RouterOS API, keeps
+//! the state of all sites in memory, and serves a page, JSON and metrics from there.
 //!
-//! # The house
+//! # Map
 //!
-//! In reading order; each uses only what stands below it in the second list.
+//! In reading order, from the wire up. `docs/architecture.md` follows three requests through these modules.
 //!
-//! | module | its subject |
+//! | module | subject |
 //! | --- | --- |
-//! | [`routeros`] | the API and nothing about hotspots: `wire`, `value`, `codepage`, `login`, `client` (with `command`, `exchange`, `listen`), `error` |
-//! | [`net`] | outgoing connections: resolve, connect, TLS, deadlines |
-//! | [`plugin`] | what to ask a router and what its answer says: `hotspot`, `resource`, `health`, and what the file has `declared` |
-//! | [`state`] | what is known, since when: readings, the snapshot of all sites, how the last re-read went. No I/O |
-//! | [`action`] | what can be asked of a site beside what is known: refresh, kick, users, test |
-//! | [`config`] | `sites.ron`: read, checked whole, each problem with its place; `fields` names them all, `syntax` says what is wrong in a text that is no RON, `watch` sees it change, `changes` says what is other |
-//! | [`site`] | a task a site: choose a host, connect, ask, follow, wait, get well; `schedule` says what is due, `errands` are what somebody wants of it, `walk` tries the way step by step; `sites` starts and ends them as the file says |
-//! | [`http`] | the gate, the workers behind it, who may come in, the routes; JSON in `api`, HTML in `page`, Prometheus's text in `metrics`, what changes in `events` |
-//! | [`simulator`] | a simulated router, for `demo`, `simulate`, `--simulate` and every test |
-//! | [`command`] | `run`, `check`, `test`, `demo`, `simulate`: each puts the parts together; `serve` and `reload` keep them as the file says, `anew` is what a panic costs |
-//! | [`logging`] | log lines through a queue, so that no reader of them holds up anybody; `limit` keeps clients from flooding the log |
-//! | [`clock`] | moments that stay right when the wall's clock is set |
-//! | [`memory`] | the memory budget: how much may be kept of what routers say, for all sites together |
+//! | `net` | resolve, connect, TLS client, deadlines |
+//! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
+//! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, and plugins `declared` in the file |
+//! | [`state`] | what is known, and since when: readings, the snapshot of all sites, the store and its events, the last reload. No I/O |
+//! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
+//! | [`config`] | `sites.ron`: document, validator, diagnostics with their places, `watch` for changes, `changes` between two configurations |
+//! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `schedule` decides what is due |
+//! | [`http`] | the HTTP server, authentication, the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
+//! | [`simulator`] | a simulated router for `demo`, `simulate`, `--simulate` and the tests |
+//! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, signals, restart after a panic |
+//! | `cli` | the command line: arguments, help, one file for each command. It belongs to the program, not to this library |
+//! | [`logging`] | log lines through a queue, with rate limits for lines that clients can cause |
+//! | [`clock`] | moments that stay correct when the system clock is set |
+//! | [`memory`] | the memory budget: how much of the routers' replies may be held for all sites together |
 //! | [`executor`] | the thread that runs all tasks |
-//! | [`text`] | text from elsewhere, as a terminal or a log may show it |
+//! | [`text`] | makes text from routers and clients safe for a terminal or the log |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! command → { http, site } → { action, config, state } → plugin → routeros → net
-//! command → simulator → routeros::wire alone
-//! { command, http } → logging
-//! http never sees a client: what it shows is a pure function of a request and a snapshot, and what must be
-//! asked of a router goes as an order to the site's task
+//! main → cli → agent → { http, site } → { action, config, state } → plugin → routeros → net
+//! cli → simulator → routeros::wire
+//! { agent, http } → logging
 //! ```
 //!
-//! A test holds these arrows against the `use` lines.
+//! Dependencies point to the right only, and no two files import each other. A test checks both. `http` never sees a
+//! client of a router: it renders a snapshot, and sends a request to the site's task if a router must be asked.
 //!
-//! # The data's ways
+//! # Data flow
 //!
-//! - router → `wire::Decoder` → `Client` (by tag) → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON
-//! - router → `listen` → `site::follow` → a plugin's `follow`, which counts each login once → a new `Arc<Snapshot>`
-//! - `sites.ron` → `Watch` → parse → check → `Changes` → `site::Sites`, the gate's `ServerHandle` and the routes: what is
-//!   as it was is not touched, and what is wrong changes nothing but what the page says of it
-//! - a router's trap → `exchange` collects → `command::Reply` → `error::Trap` → the plugin's reading, or the site's
-//! - client → gate (whole requests only) → worker → route → answer from the last snapshot
-//! - POST → route → `action::SiteHandles` → the site's task → router → read back → a new `Arc<Snapshot>`, and the answer
-//! - a new `Arc<Snapshot>` → `http::events`, which renders each change once → gate → all who follow
+//! - Refresh: router → `wire::Decoder` → `Client`, by tag → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON.
+//! - Changes: router → `listen` → `site::listen_tracker` → a plugin, which counts each login once → a new
+//!   `Arc<Snapshot>`.
+//! - Configuration: `sites.ron` → `Watch` → validator → `Changes` → sites, routes and listener. What did not change is not
+//!   touched. An invalid file changes nothing but what the page shows about it.
+//! - Errors: a router's trap → `command::Reply` → `error::Trap` → the plugin's reading, or the site's state.
+//! - GET: client → server, complete requests only → worker → route → response from the latest snapshot.
+//! - POST: route → `SiteHandle` → mailbox → session → action → router → read back → a new `Arc<Snapshot>`, and the response.
+//! - Events: the store compares the old and the new state of a site → `SiteEvent` → log, server-sent events, counters, each
+//!   through a bounded queue.
 //!
 //! # Threads
 //!
-//! The main one runs the gate, the executor's runs the sites and the events and receives signals, two to four
-//! answer requests, one runs TLS handshakes where the page is HTTPS, and one writes the log. Nothing waits for a router
-//! to answer a GET, and no lock is held over I/O. Answers that may be megabytes are rendered one at a time.
+//! The main thread runs the HTTP server. The executor thread runs the sites and the events, and receives signals. Two to
+//! four worker threads render responses, one computes TLS handshakes if the page uses HTTPS, and one writes the log. No
+//! GET waits for a router, and no lock is held during I/O. Responses that may have megabytes are rendered one at a time.
 //!
-//! A panic in any of them, also in one of a crate's, is a mistake. None is caught, and nothing unwinds: the program
-//! says where it was and takes its own place, as the same process with the same arguments, and learns anew what it
-//! knew.
+//! A panic in any thread is a bug. It is not caught, and nothing unwinds: the program logs its location and replaces itself
+//! in the same process, with the same arguments. It reads the state from the routers again.
 //!
-//! # What never happens
+//! # Invariants
 //!
-//! - A router, browser or file makes the process end, or grow past a bound that a constant names.
-//! - A mistake in this program stops it for longer than it takes to start, unless each start ends in one.
-//! - A value that is not known shows as zero: it is absent, and an old one carries its age. Only
-//!   `/api/hotspot` has zeros, for consumers that were there before.
-//! - A secret is printed, or details of people leave for anyone but the admin.
+//! - No router, browser or file can terminate the process or grow it beyond a limit that a named constant documents.
+//! - After a panic the agent is back within the time of one start, unless every start panics.
+//! - Unknown values are absent, never zero; stale values carry their age. Only `/api/hotspot` has zeros, for existing
+//!   consumers.
+//! - Secrets are never printed, and personal details are sent to the admin only.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod action;
+pub mod agent;
 pub mod clock;
-pub mod command;
 pub mod config;
 pub mod executor;
 pub mod http;

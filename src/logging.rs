@@ -1,11 +1,11 @@
-//! Where log lines go: through a queue to one thread, which writes them.
+//! Writes log lines to standard error, through a queue and one thread.
 //!
-//! Standard error is a pipe to somebody else. When that reader is slow the pipe fills and a write
-//! waits. That may not reach a site or a request, so they only queue a line. What finds the queue
-//! full is lost, and how many were is said.
+//! Standard error is usually a pipe to another process. If that process reads slowly, the pipe fills and writes block.
+//! Sites and requests must not wait for that, so they only add a line to the queue. Lines that find the queue full are
+//! lost, and their number is logged.
 //!
-//! When that reader has gone, or the disk is full, a write fails, and `simple_logger` panics where
-//! it does. So it never writes there itself: see `Detour`.
+//! If that process has ended, or the disk is full, writes fail, and `simple_logger` panics on a failed write. So it never
+//! writes to standard error itself: see `StderrBuffer`.
 //!
 //! Lines that clients can cause are rate-limited: see `limit`. Audit lines are not, and have priority in the queue.
 
@@ -28,51 +28,51 @@ use simple_logger::SimpleLogger;
 pub use line::AUDIT;
 
 use limit::Limiter;
-use line::Line;
+use line::LogLine;
 
-/// Most lines waiting to be written: a burst from a thousand sites.
-const MAX_WAITING: usize = 1024;
+/// Maximum number of lines in the queue: a burst from a thousand sites.
+const MAX_QUEUED: usize = 1024;
 
-/// Longest wait at the end for the lines under way: the program must end within 2 s.
+/// Maximum time to write the queued lines at the end: the program must end within 2 s.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// From one look for a report that is due to the next, where none is expected.
+/// Time between two checks for a due report if none is expected.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// Stack of the thread, in bytes: it formats a line at a time.
+/// Stack of the thread, in bytes: it formats one line at a time.
 const STACK: usize = 128 * 1024;
 
-/// Begins to log. `level` stands above `RUST_LOG`, which stands above the default.
+/// Starts to log. `level` overrides `RUST_LOG`, which overrides the default.
 pub fn start(level: Option<LevelFilter>) {
     let writer = SimpleLogger::new().with_level(LevelFilter::Info).env();
     let writer = match level {
         Some(level) => writer.with_level(level),
         None => writer,
     };
-    let most = writer.max_level();
-    // Who has no descriptor left for the log has none for anything else, either.
-    let Ok(detour) = Detour::new().map(|detour| DETOUR.get_or_init(|| detour)) else { return };
-    let write = move || QUEUE.write(&writer, detour);
+    let max_level = writer.max_level();
+    // Without a descriptor for the log, there is none for anything else either.
+    let Ok(buffer) = StderrBuffer::new().map(|buffer| STDERR.get_or_init(|| buffer)) else { return };
+    let write = move || QUEUE.write(&writer, buffer);
     if thread::Builder::new().name("log".into()).stack_size(STACK).spawn(write).is_ok()
         && log::set_logger(&*QUEUE).is_ok()
     {
-        log::set_max_level(most);
+        log::set_max_level(max_level);
     }
 }
 
-/// Ends the log: waits until what was said is written, but not for long. What is logged after this goes nowhere,
-/// and standard error is itself: for a last word, or for the program that takes this one's place.
+/// Ends the log: writes the queued lines, within a short timeout. Later lines are discarded, and standard error is
+/// restored, for a last message or for the program that replaces this one.
 pub fn end() {
     QUEUE.report_all();
     let mut state = QUEUE.flushed();
     state.has_ended = true;
-    if let Some(detour) = DETOUR.get() {
-        // It is not itself where the log's own thread has panicked.
-        detour.end();
+    if let Some(buffer) = STDERR.get() {
+        // It is still redirected if the thread of the log itself panicked.
+        buffer.restore();
     }
 }
 
-/// How many lines were left out since the start: they came faster than they may, or than they could be written.
+/// The number of lines that were not written since the start: they exceeded a rate limit, or the queue was full.
 #[must_use]
 pub fn dropped() -> u64 {
     QUEUE.lock().dropped
@@ -80,39 +80,38 @@ pub fn dropped() -> u64 {
 
 static QUEUE: LazyLock<Queue> = LazyLock::new(Queue::default);
 
-static DETOUR: OnceLock<Detour> = OnceLock::new();
+static STDERR: OnceLock<StderrBuffer> = OnceLock::new();
 
-/// Lines on their way. The lock is held to put one in or take one out, never to write.
+/// Lines to be written. The lock is held to add or remove a line, never to write.
 #[derive(Default)]
 struct Queue {
     state: Mutex<State>,
-    /// A line has come.
+    /// Notified when a line is added.
     more: Condvar,
-    /// All lines are written.
+    /// Notified when all lines are written.
     idle: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    lines: VecDeque<Line>,
-    /// Lines that found no place since the last time that was said.
+    lines: VecDeque<LogLine>,
+    /// Lines that found the queue full since this was last logged.
     lost: usize,
-    /// Lines that were left out since the start: they found no place, or there were too many like them.
+    /// See [`dropped`].
     dropped: u64,
     limiter: Limiter,
     /// Whether a line is being written.
-    writing: bool,
-    /// Whether none is to be written any more.
+    is_writing: bool,
     has_ended: bool,
 }
 
 impl State {
-    /// Adds a line. Where the queue is full a line is lost: that one, or for an audit line the oldest that is none.
-    fn push(&mut self, line: Line) {
-        if self.lines.len() >= MAX_WAITING {
+    /// Adds a line. If the queue is full a line is lost: the new one, or for an audit line the oldest other one.
+    fn push(&mut self, line: LogLine) {
+        if self.lines.len() >= MAX_QUEUED {
             self.lost += 1;
             self.dropped += 1;
-            let other = self.lines.iter().position(|waiting| !waiting.is_audit());
+            let other = self.lines.iter().position(|queued| !queued.is_audit());
             match other.filter(|_| line.is_audit()) {
                 Some(other) => drop(self.lines.remove(other)),
                 None => return,
@@ -127,24 +126,24 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes lines as they come, until the log ends.
-    fn write(&self, writer: &SimpleLogger, detour: &Detour) {
+    /// Writes lines until the log ends.
+    fn write(&self, writer: &SimpleLogger, buffer: &StderrBuffer) {
         let mut state = self.lock();
         while !state.has_ended {
             let now = Instant::now();
             let report = state.limiter.report(now, false);
             let Some(line) = report.or_else(|| state.lines.pop_front()) else {
-                state.writing = false;
+                state.is_writing = false;
                 self.idle.notify_all();
                 let wait = state.limiter.next_report().map_or(IDLE, |at| at.saturating_duration_since(now));
                 state = self.more.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
                 continue;
             };
-            state.writing = true;
+            state.is_writing = true;
             let lost = std::mem::take(&mut state.lost);
             drop(state);
-            for Line { level, target, text } in std::iter::once(line).chain(note(lost)) {
-                detour.write(|| {
+            for LogLine { level, target, text } in std::iter::once(line).chain(lost_lines(lost)) {
+                buffer.write(|| {
                     let mut record = Record::builder();
                     record.level(level).target(&target);
                     write_dated(writer, &record.args(format_args!("{text}")).build());
@@ -154,7 +153,7 @@ impl Queue {
         }
     }
 
-    /// Reports the lines that were left out until now.
+    /// Queues the reports of all suppressed lines.
     fn report_all(&self) {
         let mut state = self.lock();
         while let Some(report) = state.limiter.report(Instant::now(), true) {
@@ -164,65 +163,65 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// Waits until all lines are written, but not for long. Late or not at all: the program ends all the same.
+    /// Waits until all lines are written, or for a short timeout.
     fn flushed(&self) -> MutexGuard<'_, State> {
-        let busy = |state: &mut State| state.writing || !state.lines.is_empty();
+        let busy = |state: &mut State| state.is_writing || !state.lines.is_empty();
         let waited = self.idle.wait_timeout_while(self.lock(), FLUSH, busy);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
-/// Writes a line with its date. The logger's own dates would take ten KiB more of flash.
+/// Writes a line with its time. The times of `simple_logger` would add 10 KiB to the binary.
 fn write_dated(writer: &SimpleLogger, record: &Record) {
     if writer.enabled(record.metadata()) {
-        // A write there does not fail, see `Detour`.
+        // A write to the pipe does not fail, see `StderrBuffer`.
         let _ = write!(io::stderr(), "{} ", humantime::format_rfc3339_millis(SystemTime::now()));
         writer.log(record);
     }
 }
 
-/// The way of a line to standard error: through a pipe of ours, which stands in for that for as long as
-/// `simple_logger` writes. There a write can't fail, as it can where nobody reads any more, and needs not wait,
-/// as the pipe is empty before.
-struct Detour {
-    entrance: PipeWriter,
-    exit: PipeReader,
-    /// Standard error itself.
+/// A pipe of the process itself, which replaces standard error while `simple_logger` writes a line. A write to it neither
+/// fails nor blocks, because its reader stays open and it is empty before each line.
+struct StderrBuffer {
+    writer: PipeWriter,
+    reader: PipeReader,
+    /// The real standard error.
     stderr: File,
 }
 
-impl Detour {
+impl StderrBuffer {
     fn new() -> io::Result<Self> {
-        let (exit, entrance) = pipe()?;
-        // What is in it is read, and no more waited for.
-        ioctl_fionbio(&exit, true)?;
-        Ok(Self { entrance, exit, stderr: io::stderr().as_fd().try_clone_to_owned()?.into() })
+        let (reader, writer) = pipe()?;
+        // A read returns what is there, without waiting for more.
+        ioctl_fionbio(&reader, true)?;
+        Ok(Self { writer, reader, stderr: io::stderr().as_fd().try_clone_to_owned()?.into() })
     }
 
-    /// Takes what `write` writes to standard error there, or nowhere: the next line may find a reader again.
+    /// Copies the output of `write` to the real standard error. Errors are ignored: a later line may succeed.
     fn write(&self, write: impl FnOnce()) {
-        if dup2_stderr(&self.entrance).is_err() {
+        if dup2_stderr(&self.writer).is_err() {
             return;
         }
         write();
-        self.end();
+        self.restore();
         let mut line = Vec::new();
-        // It always ends with an error: that there is no more to be read yet.
-        let _ = (&self.exit).read_to_end(&mut line);
+        // Always ends with the error that nothing more can be read yet.
+        let _ = (&self.reader).read_to_end(&mut line);
         let _ = (&self.stderr).write_all(&line);
     }
 
-    /// Lets standard error be itself again.
-    fn end(&self) {
-        // It can't fail: both are open.
+    /// Restores standard error.
+    fn restore(&self) {
+        // Can't fail: both descriptors are open.
         let _ = dup2_stderr(&self.stderr);
     }
 }
 
-/// Says how many lines were lost, if any were.
-fn note(lost: usize) -> Option<Line> {
-    let text = format!("{lost} lines were lost: they came faster than they could be written");
-    (lost > 0).then(|| Line { level: Level::Warn, target: module_path!().into(), text })
+/// The line that reports lost lines, if any.
+fn lost_lines(lost: usize) -> Option<LogLine> {
+    let text =
+        format!("lost={lost} msg=\"log lines were lost: they came faster than they could be written\"");
+    (lost > 0).then(|| LogLine { level: Level::Warn, target: module_path!().into(), text })
 }
 
 impl Log for Queue {
@@ -234,10 +233,10 @@ impl Log for Queue {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let (line, place) = (Line::of(record), limit::place(record));
+        let (line, origin) = (LogLine::of(record), limit::origin(record));
         let mut state = self.lock();
         let admitted =
-            if line.is_limited() { state.limiter.admit(place, line, Instant::now()) } else { Some(line) };
+            if line.is_limited() { state.limiter.admit(origin, line, Instant::now()) } else { Some(line) };
         match admitted {
             Some(line) => state.push(line),
             None => state.dropped += 1,
@@ -255,26 +254,26 @@ impl Log for Queue {
 mod tests {
     use super::*;
 
-    fn line(target: &str, text: String) -> Line {
-        Line { level: Level::Info, target: target.into(), text }
+    fn line(target: &str, text: String) -> LogLine {
+        LogLine { level: Level::Info, target: target.into(), text }
     }
 
     #[test]
-    fn audit_lines_take_the_place_of_others_in_a_full_queue() {
+    fn audit_lines_evict_others_from_a_full_queue() {
         let mut state = State::default();
-        for number in 0..=MAX_WAITING {
+        for number in 0..=MAX_QUEUED {
             state.push(line("other", number.to_string()));
         }
-        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_WAITING, 1, 1));
+        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_QUEUED, 1, 1));
         state.push(line(AUDIT, "kick".into()));
-        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_WAITING, 2, 2));
-        let ends = |state: &State| [0, MAX_WAITING - 1].map(|at| state.lines[at].text.clone());
+        assert_eq!((state.lines.len(), state.lost, state.dropped), (MAX_QUEUED, 2, 2));
+        let ends = |state: &State| [0, MAX_QUEUED - 1].map(|at| state.lines[at].text.clone());
         assert_eq!(ends(&state), ["1", "kick"]);
-        for number in 0..MAX_WAITING {
+        for number in 0..MAX_QUEUED {
             state.push(line(AUDIT, number.to_string()));
         }
-        // All are audit lines, and those that wait stay.
-        assert_eq!(ends(&state), ["kick".to_string(), (MAX_WAITING - 2).to_string()]);
-        assert!(state.lines.iter().all(Line::is_audit));
+        // In a queue of audit lines, the new one is lost.
+        assert_eq!(ends(&state), ["kick".to_string(), (MAX_QUEUED - 2).to_string()]);
+        assert!(state.lines.iter().all(LogLine::is_audit));
     }
 }

@@ -1,51 +1,49 @@
-//! The command line: arguments to one command.
+//! The program: parses the command line and executes one command.
 
 #![warn(clippy::expect_used, clippy::unwrap_used)]
 
-mod arguments;
+mod cli;
 
+use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use phsweb_agent::command::Failure;
+use phsweb_agent::agent::Failure;
 use phsweb_agent::logging;
 use phsweb_agent::text::visible_lines;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use crate::arguments::{Invocation, read};
+use cli::Invocation;
 
-/// The answer is no: the file is wrong, an address is taken.
-const EXIT_NO: u8 = 1;
+/// The command failed: an invalid file, an address in use.
+const EXIT_FAILED: u8 = 1;
 
-/// The program was called wrongly.
+/// The arguments are wrong.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    // Its memory holds passwords: there are no core files, and no other process of the same user may read it. A restart
-    // in place runs this again. Where the kernel does not allow it, the program does its work all the same.
+    // The memory holds passwords: no core files, and no other process of the same user may read it. A restart in place
+    // runs this again. If the kernel does not support it, the program runs without.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
-    let done = read(std::env::args_os().skip(1)).map_err(Failure::Usage).and_then(|request| match request {
-        Invocation::Show(text) => {
-            // Where nobody reads it, there is nobody to tell.
-            let _ = writeln!(io::stdout(), "{text}");
-            Ok(())
-        }
-        Invocation::Execute(command, given) => {
-            logging::start(given.log);
-            (command.execute)(given)
-        }
-    });
+    let result =
+        cli::parse(env::args_os().skip(1)).map_err(Failure::Usage).and_then(|invocation| match invocation {
+            Invocation::Print(text) => {
+                // A closed output is no failure.
+                let _ = writeln!(io::stdout(), "{text}");
+                Ok(())
+            }
+            Invocation::Execute(command, options) => {
+                logging::start(options.log);
+                (command.execute)(options)
+            }
+        });
     logging::end();
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            let (code, message) = match failure {
-                Failure::No(message) => (EXIT_NO, message),
-                Failure::Usage(message) => (EXIT_USAGE, message),
-            };
-            // Where nobody reads it, the exit code still says so.
-            let _ = writeln!(io::stderr(), "{}", visible_lines(&message));
-            ExitCode::from(code)
-        }
-    }
+    let (code, message) = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Failed(message)) => (EXIT_FAILED, message),
+        Err(Failure::Usage(message)) => (EXIT_USAGE, message),
+    };
+    // If standard error is closed, the exit code still shows the failure.
+    let _ = writeln!(io::stderr(), "{}", visible_lines(&message));
+    ExitCode::from(code)
 }

@@ -71,7 +71,7 @@ timings! {
     failback_reset: 1_800_000,
 
     // One session.
-    /// Longest silence on a connection. Sites that refresh less often send a heartbeat in between.
+    /// Longest time without a command on a connection. Sites that refresh less often send a heartbeat in between.
     heartbeat: 60_000,
     /// Changes from `listen` within this time are applied together.
     change_batch: 200,
@@ -95,8 +95,8 @@ timings! {
     /// How long the file may be invalid in a different way at each look before that is reported: it is being
     /// written.
     config_settle: 5000,
-    /// How long the listener stays where it is after an attempt to release its address for a new one failed:
-    /// clients were turned away meanwhile.
+    /// Shortest time between two attempts to release the address of the listener for a new one: clients are refused
+    /// meanwhile.
     rebind_retry: 60_000,
 
     // HTTP.
@@ -147,7 +147,7 @@ impl Timings {
         }
     }
 
-    /// These, with other values for the intervals that `text` names.
+    /// Returns these timings with the values in `text`.
     ///
     /// # Errors
     ///

@@ -1,79 +1,79 @@
-//! Rate limits of log lines, so that nobody can fill a disk or hide other lines.
+//! Rate limits of log lines, so that no client can fill a disk or hide other lines.
 //!
-//! Each place in the source that logs what a client did has a token bucket of its own, and all of them share another.
-//! All other lines share one that is much larger: they tell of sites, files and the agent itself. What is left out is
-//! counted, and reported in one line per place.
+//! Each log statement that a client can trigger has its own token bucket, and all of these share another one. All other
+//! lines, about sites, files and the agent itself, share a much larger one. Suppressed lines are counted, and reported in
+//! one line per statement.
 
 use std::time::{Duration, Instant};
 
 use log::Record;
 
-use super::line::{Line, cut};
+use super::line::{LogLine, truncate};
 
-/// The modules whose lines clients can cause begin with this.
-const OF_CLIENTS: &str = "phsweb_agent::http";
+/// Prefix of the modules whose lines clients can trigger.
+const CLIENT_MODULES: &str = "phsweb_agent::http";
 
-/// A place whose lines clients can cause: ten people who log in together, then one line a second.
-const PLACE: Rate = Rate { burst: 10, interval: Duration::from_secs(1) };
+/// For one log statement that clients can trigger: ten people who log in together, then one line a second.
+const STATEMENT: Rate = Rate { burst: 10, interval: Duration::from_secs(1) };
 
-/// All of these places together. A line has up to 3 KiB, so this is 30 KiB a second at most.
+/// For all of these statements together. A line has up to 3 KiB, so this is at most 30 KiB a second.
 const CLIENTS: Rate = Rate { burst: 10, interval: Duration::from_millis(100) };
 
-/// Everything else: each of a thousand sites when their uplink fails, then what routers do over and over.
+/// For all other lines: one from each of a thousand sites when their uplink fails, then repeated problems of routers.
 const OTHERS: Rate = Rate { burst: 1024, interval: Duration::from_millis(100) };
 
-/// From the first line that is left out to the report of how many were.
+/// From the first suppressed line to the report of their number.
 const REPORT_AFTER: Duration = Duration::from_secs(10);
 
-/// Longest example in a report, in bytes. Quoted it may be five times as long.
+/// Maximum length of the example in a report, in bytes. Quotes and escapes may make it five times as long.
 const MAX_EXAMPLE: usize = 256;
 
-/// Where a line is from: the module and the line in its source. `None` stands for all places that clients can't reach.
-pub(super) type Place = Option<(&'static str, u32)>;
+/// The log statement of a line: its module and line of source. `None` stands for all that clients can't trigger.
+pub(super) type Origin = Option<(&'static str, u32)>;
 
-/// The place that a record is from.
-pub(super) fn place(record: &Record) -> Place {
-    let module = record.module_path_static().filter(|module| module.starts_with(OF_CLIENTS))?;
+/// The log statement of a record.
+pub(super) fn origin(record: &Record) -> Origin {
+    let module = record.module_path_static().filter(|module| module.starts_with(CLIENT_MODULES))?;
     Some((module, record.line().unwrap_or_default()))
 }
 
 /// Decides which lines are written.
 pub(super) struct Limiter {
     clients: Bucket,
-    /// As many as the source has places that have logged.
-    places: Vec<(Place, Counted)>,
+    /// One entry for each statement that has logged, so the source limits their number.
+    origins: Vec<(Origin, OriginState)>,
 }
 
-/// The lines of one place.
-struct Counted {
+/// The state of one log statement.
+struct OriginState {
     bucket: Bucket,
-    left_out: Option<LeftOut>,
+    suppressed: Option<Suppressed>,
 }
 
-/// Lines that were left out since the last report.
-struct LeftOut {
+/// Lines that were suppressed since the last report.
+struct Suppressed {
     since: Instant,
     count: u64,
-    /// The first of them.
-    example: Line,
+    /// The first one.
+    example: LogLine,
 }
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { clients: Bucket::new(CLIENTS, Instant::now()), places: Vec::new() }
+        Self { clients: Bucket::new(CLIENTS, Instant::now()), origins: Vec::new() }
     }
 }
 
 impl Limiter {
-    /// Gives the line back if it is to be written, or counts it.
-    pub(super) fn admit(&mut self, place: Place, line: Line, now: Instant) -> Option<Line> {
-        let at = self.places.iter().position(|(known, _)| *known == place).unwrap_or_else(|| {
-            let rate = if place.is_some() { PLACE } else { OTHERS };
-            self.places.push((place, Counted { bucket: Bucket::new(rate, now), left_out: None }));
-            self.places.len() - 1
+    /// Returns the line if it may be written, or counts it.
+    pub(super) fn admit(&mut self, origin: Origin, line: LogLine, now: Instant) -> Option<LogLine> {
+        let at = self.origins.iter().position(|(known, _)| *known == origin).unwrap_or_else(|| {
+            let rate = if origin.is_some() { STATEMENT } else { OTHERS };
+            self.origins.push((origin, OriginState { bucket: Bucket::new(rate, now), suppressed: None }));
+            self.origins.len() - 1
         });
-        let Counted { bucket, left_out } = &mut self.places[at].1;
-        let is_of_client = place.is_some();
+        let OriginState { bucket, suppressed } = &mut self.origins[at].1;
+        let is_of_client = origin.is_some();
         if bucket.has_token(now) && (!is_of_client || self.clients.has_token(now)) {
             bucket.take(now);
             if is_of_client {
@@ -81,34 +81,34 @@ impl Limiter {
             }
             return Some(line);
         }
-        left_out.get_or_insert(LeftOut { since: now, count: 0, example: line }).count += 1;
+        suppressed.get_or_insert(Suppressed { since: now, count: 0, example: line }).count += 1;
         None
     }
 
-    /// The report of a place, if one is due, or `early` if there is one.
-    pub(super) fn report(&mut self, now: Instant, early: bool) -> Option<Line> {
-        let mut left_out = self.places.iter_mut().map(|(_, counted)| &mut counted.left_out);
-        let due = left_out.find(|left| left.as_ref().is_some_and(|left| early || left.due() <= now))?;
-        let LeftOut { since, count, mut example } = due.take()?;
+    /// The next report that is due. With `early`, also one that is not due yet.
+    pub(super) fn report(&mut self, now: Instant, early: bool) -> Option<LogLine> {
+        let mut suppressed = self.origins.iter_mut().map(|(_, state)| &mut state.suppressed);
+        let due = suppressed.find(|one| one.as_ref().is_some_and(|one| early || one.due() <= now))?;
+        let Suppressed { since, count, mut example } = due.take()?;
         let seconds = now.saturating_duration_since(since).as_secs();
-        cut(&mut example.text, MAX_EXAMPLE);
+        truncate(&mut example.text, MAX_EXAMPLE);
         example.text = format!("suppressed={count} seconds={seconds} example={:?}", example.text);
         Some(example)
     }
 
     /// When the next report is due.
     pub(super) fn next_report(&self) -> Option<Instant> {
-        self.places.iter().filter_map(|(_, counted)| Some(counted.left_out.as_ref()?.due())).min()
+        self.origins.iter().filter_map(|(_, state)| Some(state.suppressed.as_ref()?.due())).min()
     }
 }
 
-impl LeftOut {
+impl Suppressed {
     fn due(&self) -> Instant {
         self.since + REPORT_AFTER
     }
 }
 
-/// How many lines may come at once, and in which interval one more may.
+/// How many lines may be written at once, and the interval after which one more may.
 #[derive(Clone, Copy)]
 struct Rate {
     burst: u32,
@@ -141,72 +141,72 @@ mod tests {
 
     use super::*;
 
-    const LOGIN: Place = Some(("phsweb_agent::http::auth", 75));
-    const REFRESH: Place = Some(("phsweb_agent::http::actions", 130));
+    const LOGIN: Origin = Some(("phsweb_agent::http::auth", 75));
+    const REFRESH: Origin = Some(("phsweb_agent::http::actions", 130));
 
-    fn line(text: &str) -> Line {
-        Line { level: Level::Warn, target: "target".into(), text: text.into() }
+    fn line(text: &str) -> LogLine {
+        LogLine { level: Level::Warn, target: "target".into(), text: text.into() }
     }
 
-    /// How many of so many lines at once are written.
-    fn written(limiter: &mut Limiter, place: Place, count: usize, now: Instant) -> usize {
-        (0..count).filter(|n| limiter.admit(place, line(&format!("line {n}")), now).is_some()).count()
+    /// How many of this many lines at once are admitted.
+    fn admitted(limiter: &mut Limiter, origin: Origin, count: usize, now: Instant) -> usize {
+        (0..count).filter(|n| limiter.admit(origin, line(&format!("line {n}")), now).is_some()).count()
     }
 
     #[test]
-    fn a_place_has_ten_lines_and_then_one_a_second() {
+    fn one_statement_writes_ten_lines_and_then_one_a_second() {
         let mut limiter = Limiter::default();
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
-        assert_eq!(written(&mut limiter, LOGIN, 2000, at(0)), 10);
-        assert_eq!(written(&mut limiter, LOGIN, 2000, at(999)), 0);
-        assert_eq!(written(&mut limiter, LOGIN, 2000, at(1000)), 1);
-        assert_eq!(written(&mut limiter, LOGIN, 2000, at(5500)), 4);
-        assert_eq!(written(&mut limiter, LOGIN, 2000, at(60_000)), 10);
+        assert_eq!(admitted(&mut limiter, LOGIN, 2000, at(0)), 10);
+        assert_eq!(admitted(&mut limiter, LOGIN, 2000, at(999)), 0);
+        assert_eq!(admitted(&mut limiter, LOGIN, 2000, at(1000)), 1);
+        assert_eq!(admitted(&mut limiter, LOGIN, 2000, at(5500)), 4);
+        assert_eq!(admitted(&mut limiter, LOGIN, 2000, at(60_000)), 10);
     }
 
     #[test]
-    fn places_of_clients_share_ten_lines_a_second() {
+    fn all_statements_of_clients_share_ten_lines_a_second() {
         let mut limiter = Limiter::default();
         let start = Instant::now();
         let mut total = 0;
         for second in 0..10 {
             let now = start + Duration::from_secs(second);
             for number in 0..100 {
-                total += written(&mut limiter, Some(("phsweb_agent::http", number)), 20, now);
+                total += admitted(&mut limiter, Some(("phsweb_agent::http", number)), 20, now);
             }
         }
         assert_eq!(total, 10 + 9 * 10);
-        // What clients do leaves the others their lines: a thousand sites at once, then ten a second.
-        assert_eq!(written(&mut limiter, None, 5000, start), 1024);
-        assert_eq!(written(&mut limiter, None, 5000, start + Duration::from_secs(10)), 100);
+        // Other lines have their own limit: a thousand sites at once, then ten a second.
+        assert_eq!(admitted(&mut limiter, None, 5000, start), 1024);
+        assert_eq!(admitted(&mut limiter, None, 5000, start + Duration::from_secs(10)), 100);
     }
 
     #[test]
-    fn what_is_left_out_is_reported_once_per_place() {
+    fn suppressed_lines_are_reported_once_per_statement() {
         let mut limiter = Limiter::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        written(&mut limiter, LOGIN, 9, at(0));
-        assert!(limiter.next_report().is_none(), "nothing was left out");
-        written(&mut limiter, LOGIN, 100, at(1));
-        written(&mut limiter, REFRESH, 50, at(3));
+        admitted(&mut limiter, LOGIN, 9, at(0));
+        assert!(limiter.next_report().is_none(), "no line was suppressed");
+        admitted(&mut limiter, LOGIN, 100, at(1));
+        admitted(&mut limiter, REFRESH, 50, at(3));
         assert_eq!(limiter.next_report(), Some(at(11)));
         assert!(limiter.report(at(10), false).is_none());
         let report = limiter.report(at(12), false).unwrap();
         assert_eq!((report.level, report.target.as_str()), (Level::Warn, "target"));
         assert_eq!(report.text, "suppressed=98 seconds=11 example=\"line 2\"");
-        assert!(limiter.report(at(12), false).is_none(), "it was reported");
+        assert!(limiter.report(at(12), false).is_none(), "it is reported once");
         assert_eq!(limiter.next_report(), Some(at(13)));
         assert!(limiter.report(at(13), false).is_some());
         assert!(limiter.next_report().is_none());
-        written(&mut limiter, LOGIN, 100, at(20));
+        admitted(&mut limiter, LOGIN, 100, at(20));
         let report = limiter.report(at(22), true).unwrap();
         assert_eq!(report.text, "suppressed=90 seconds=2 example=\"line 10\"");
     }
 
     #[test]
-    fn an_example_is_short_and_one_line() {
+    fn the_example_in_a_report_is_short_and_one_line() {
         let start = Instant::now();
         let mut limiter = Limiter::default();
         for _ in 0..11 {
@@ -217,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn only_places_that_clients_reach_are_told_apart() {
+    fn only_statements_that_clients_trigger_are_distinguished() {
         let of = |module: &'static str| {
-            place(&Record::builder().module_path_static(Some(module)).line(Some(7)).build())
+            origin(&Record::builder().module_path_static(Some(module)).line(Some(7)).build())
         };
         assert_eq!(of("phsweb_agent::http::auth::login"), Some(("phsweb_agent::http::auth::login", 7)));
         assert_eq!(of("phsweb_agent::site::session"), None);

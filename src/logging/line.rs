@@ -1,28 +1,28 @@
-//! A line of the log.
+//! A log line: its level, target and sanitized text.
 
 use log::{Level, Record};
 
 use crate::text::visible;
 
-/// Longest text of a line, in bytes; the rest of it is cut off. With what stands before it in the line it must
-/// find room in a pipe, which for a user with many of them is one page, 4 KiB.
+/// Maximum length of the text of a line, in bytes; the rest is truncated. With time, level and target it must fit into a
+/// pipe, which has only one page, 4 KiB, for a user with many pipes.
 const MAX_TEXT: usize = 3 * 1024;
 
-/// The target of audit lines: the admin's actions. Only the admin can cause them, and how many may wait is limited where
-/// they are done, so their rate is not limited here.
+/// The target of audit lines, which record the admin's actions. Only the admin can cause them, and the number of actions is
+/// limited elsewhere, so their rate is not limited.
 pub const AUDIT: &str = "phsweb_agent::audit";
 
-pub(super) struct Line {
+pub(super) struct LogLine {
     pub(super) level: Level,
     pub(super) target: String,
     pub(super) text: String,
 }
 
-impl Line {
+impl LogLine {
     pub(super) fn of(record: &Record) -> Self {
-        // Texts of routers and clients can't make another line of it, nor look like one.
+        // Texts of routers and clients can't start a new line, or imitate one.
         let mut text: String = record.args().to_string().chars().map(visible).collect();
-        if cut(&mut text, MAX_TEXT) {
+        if truncate(&mut text, MAX_TEXT) {
             text.push('…');
         }
         Self { level: record.level(), target: record.target().into(), text }
@@ -32,17 +32,17 @@ impl Line {
         self.target == AUDIT
     }
 
-    /// Whether its rate is limited. Nobody sees debug and trace lines but who wants each of them.
+    /// Whether the line is rate-limited. Debug and trace lines are not: they are off by default.
     pub(super) fn is_limited(&self) -> bool {
         self.level <= Level::Info && !self.is_audit()
     }
 }
 
-/// Cuts a text off after this many bytes at most; whether anything was.
-pub(super) fn cut(text: &mut String, most: usize) -> bool {
-    let is_long = text.len() > most;
+/// Truncates a text to at most this many bytes, and returns whether it was longer.
+pub(super) fn truncate(text: &mut String, max: usize) -> bool {
+    let is_long = text.len() > max;
     if is_long {
-        let end = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+        let end = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
         text.truncate(end);
     }
     is_long

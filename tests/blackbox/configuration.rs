@@ -94,7 +94,7 @@ fn each_good_file_has_no_problem() {
         let output = check(&path);
         let said = String::from_utf8(output.stdout).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let problems = said.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is good: "));
+        let problems = said.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is valid: "));
         assert!(problems.is_some() && said.lines().count() == 1, "{said}");
         assert!(output.stderr.is_empty() && output.status.success(), "{name}");
     }
@@ -117,7 +117,7 @@ fn a_warning_is_shown_and_check_succeeds() {
     let expected = "sites.ron:2:44: warning: http.tls.key: every user of this machine can read the key page.key.pem: \
                     chmod 600 it\n      http: (tls: (cert: \"···\", key: \"···\")),\n";
     assert!(
-        said.starts_with(expected) && said.ends_with("\nsites.ron is good: 0 sites, 1 warning.\n"),
+        said.starts_with(expected) && said.ends_with("\nsites.ron is valid: 0 sites, 1 warning.\n"),
         "{said}"
     );
     assert!(output.stderr.is_empty() && output.status.success());

@@ -1,4 +1,4 @@
-//! What the documents, the examples and the shipped sites.ron say is so.
+//! Checks the documents, the examples and the shipped sites.ron against the program.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,9 +11,9 @@ use serde_json::Value;
 use super::markdown::{all_blocks, blocks, code_spans, documents, files, read, root};
 use crate::support::agent::{Agent, end_of, program, until};
 
-/// The first steps, each as it is written there. The router of the file is a simulated one, as in step 3.
+/// Follows the first steps of the README with a simulated router, as in step 3.
 #[test]
-fn the_first_steps_followed_in_order_work() {
+fn the_first_steps_work() {
     let readme = read("README.md");
     let (file, commands) = (blocks(&readme, "ron").remove(0), blocks(&readme, "sh"));
     let folder = tempfile::tempdir().unwrap();
@@ -31,12 +31,12 @@ fn the_first_steps_followed_in_order_work() {
     fs::write(&path, file.replace("// admin: ", "admin: ")).unwrap();
     let token = fs::read_to_string(folder.path().join("admin.token")).unwrap();
     let agent = agent.with_token(token.trim());
-    until("the token is taken", || (agent.get("/api/hotspot/awka/active").status == 200).then_some(()));
+    until("the token is applied", || (agent.get("/api/hotspot/awka/active").status == 200).then_some(()));
     assert_eq!(agent.json("/api/config")["error"], Value::Null);
 
     let commands = blocks(&read("docs/http-api.md"), "sh");
     let kick = commands.iter().find(|command| command.contains("/kick")).unwrap();
-    assert!(!kick.contains("--json"), "curl has it from 7.82 on only");
+    assert!(!kick.contains("--json"), "curl has --json only from 7.82 on");
     let body = kick.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
     let answer = agent.ask_with(
         "POST",
@@ -44,10 +44,7 @@ fn the_first_steps_followed_in_order_work() {
         &[("Content-Type", "application/json")],
         body.as_bytes(),
     );
-    assert!(
-        [404, 409].contains(&answer.status),
-        "the body is understood, but chidi has no session: {answer:?}"
-    );
+    assert!([404, 409].contains(&answer.status), "expected 404 or 409, as chidi has no session: {answer:?}");
 }
 
 #[test]
@@ -64,7 +61,7 @@ fn the_shipped_file_loads_and_shows_the_defaults() {
     let config = config::parse(Path::new("sites.ron"), &read("sites.ron"), &|_| None).unwrap();
     assert_eq!(config.sites.len(), 3);
     assert_eq!(config.http, config::Http::default());
-    // What it calls a default is what a file without it has.
+    // Its values are the defaults of a file without them.
     let bare = r#"(sites: {"a": (hosts: ["h"], user: "api-user", password: Plain(""))})"#;
     let bare = config::parse(Path::new("bare.ron"), bare, &|_| None).unwrap();
     let (awka, bare) = (&config.sites[0], &bare.sites[0]);
@@ -80,7 +77,7 @@ fn secrets(name: &str) -> Option<String> {
     (!overrides).then(|| format!("the-secret-of-{name}"))
 }
 
-/// Loads a file of the documents from a folder that has all files it names. Absolute paths are there, too.
+/// Loads a file of the documents from a folder with all files that it names, including absolute paths.
 fn load(text: &str) -> Result<Config, Diagnostics> {
     let folder = tempfile::tempdir().unwrap();
     let certificates = root().join("tests/certificates");
@@ -115,7 +112,7 @@ fn every_file_in_a_document_or_example_loads() {
     texts.extend(files("examples", "ron").into_iter().map(|example| (example.clone(), read(&example))));
     assert!(texts.len() >= 9, "only {} files were found", texts.len());
     for (name, text) in texts {
-        // What is commented out for the next step loads, too.
+        // The line that is commented out for the next step is valid, too.
         for text in [text.replace("// admin: ", "admin: "), text] {
             load(&text).unwrap_or_else(|problems| panic!("{name}: {problems}\n{text}"));
         }
@@ -123,7 +120,7 @@ fn every_file_in_a_document_or_example_loads() {
 }
 
 #[test]
-fn the_documented_errors_are_those_of_the_program() {
+fn the_documented_errors_match_the_program() {
     let wrong = r#"(
     sites: {
         "awka": (
@@ -141,7 +138,7 @@ fn the_documented_errors_are_those_of_the_program() {
 }
 
 #[test]
-fn each_dependency_has_a_row_that_says_what_it_is_for() {
+fn each_dependency_has_a_row_with_its_purpose() {
     let manifest = read("Cargo.toml");
     let dependencies = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
     let names: Vec<&str> = dependencies
@@ -162,7 +159,7 @@ fn each_dependency_has_a_row_that_says_what_it_is_for() {
 fn every_path_and_cause_of_openapi_json_is_documented() {
     let openapi: Value = serde_json::from_str(&read("src/http/api/openapi.json")).unwrap();
     let document = read("docs/http-api.md");
-    // A row may show the parameters, too.
+    // A row may include query parameters.
     let code: BTreeSet<&str> =
         code_spans(&document).into_iter().map(|span| span.split('?').next().unwrap()).collect();
     for path in openapi["paths"].as_object().unwrap().keys() {
@@ -198,13 +195,13 @@ fn the_example_for_compose_names_this_version_of_the_image() {
     assert!(read("examples/compose.yaml").contains(image), "{image}");
 }
 
-/// The help of a command; without a name, of the program.
+/// The help of a command, or with an empty name of the program.
 fn help(command: &str) -> String {
     let arguments = [command, "--help"];
     end_of(program(arguments.into_iter().filter(|argument| !argument.is_empty()))).out
 }
 
-/// The options that a text has, without their values.
+/// The options in a text, without their values.
 fn options(text: &str) -> impl Iterator<Item = &str> {
     let ends = ["|", "#", "&&", "<", ">", "\\"];
     let words = text.split_whitespace().take_while(move |word| !ends.contains(word));
@@ -239,7 +236,7 @@ fn every_option_in_a_document_is_in_the_help() {
                     assert!(has(help, option), "{document}: {command} has no option {option}");
                 }
             }
-            // One that is named alone belongs to some command.
+            // An option without a command belongs to some command.
             if text.starts_with("--") {
                 for option in options(text) {
                     count += 1;

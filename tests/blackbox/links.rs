@@ -1,10 +1,10 @@
-//! What documents refer to exists, in the repository and in the Debian package.
+//! Links and paths in documents exist, in the repository and in the Debian package.
 
 use std::path::{Component, Path, PathBuf};
 
 use super::markdown::{anchors, code_spans, documents, links, read, root};
 
-/// Where the Debian package has its documents.
+/// The folder of documents in the Debian package.
 const PACKAGED: &str = "usr/share/doc/phsweb-agent/";
 
 /// Links of a document to files of the repository: path relative to the root, and anchor.
@@ -21,7 +21,7 @@ fn local_links(document: &str) -> Vec<(PathBuf, String)> {
         .collect()
 }
 
-/// The path that a relative link of a document means.
+/// The path of a relative link, from the root.
 fn resolved(document: &str, link: &str) -> PathBuf {
     let mut resolved = Path::new(document).parent().unwrap().to_path_buf();
     for component in Path::new(link).components() {
@@ -94,8 +94,9 @@ fn is_packaged(path: &Path) -> bool {
             Some(end) => name.to_str().unwrap().ends_with(end),
             None => name == pattern,
         };
-        let folder_there = target.strip_prefix(PACKAGED).map(|there| Path::new(there.trim_end_matches('/')));
-        matches && source.parent() == Some(folder) && folder_there == Some(folder)
+        let target_folder =
+            target.strip_prefix(PACKAGED).map(|folder| Path::new(folder.trim_end_matches('/')));
+        matches && source.parent() == Some(folder) && target_folder == Some(folder)
     })
 }
 
@@ -104,7 +105,7 @@ fn the_debian_package_contains_what_its_documents_link_to() {
     let mut count = 0;
     for document in documents().iter().filter(|document| is_packaged(Path::new(document))) {
         for (path, _) in local_links(document) {
-            // Code, build scripts and what contributors need are in the source only.
+            // Code, build scripts and documents for contributors are in the source only.
             let is_for_users = ["docs", "examples", "README.md", "SECURITY.md", "sites.ron"]
                 .iter()
                 .any(|part| path.starts_with(part));

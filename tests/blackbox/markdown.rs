@@ -1,4 +1,4 @@
-//! The project's documents: their files, code, links and headings.
+//! Parses the documents of the project: files, code, links and headings.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) fn documents() -> Vec<String> {
     found
 }
 
-/// The paths of the files of a folder that have this extension, relative to the root.
+/// The files of a folder with this extension, relative to the root.
 pub(crate) fn files(folder: &str, extension: &str) -> Vec<String> {
     let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
     let files = entries.filter(|path| path.extension().is_some_and(|found| found == extension));
@@ -70,13 +70,13 @@ pub(crate) fn code_spans(markdown: &str) -> Vec<&str> {
     prose(markdown).flat_map(|line| line.split('`').skip(1).step_by(2)).collect()
 }
 
-/// Where links and images lead to.
+/// The targets of links and images.
 pub(crate) fn links(markdown: &str) -> Vec<&str> {
     let after = prose(markdown).flat_map(|line| line.split("](").skip(1));
     after.map(|rest| rest.split(')').next().unwrap_or_default()).collect()
 }
 
-/// The anchors of all headings, as GitHub makes them.
+/// The anchors of all headings, in the form of GitHub.
 pub(crate) fn anchors(markdown: &str) -> Vec<String> {
     let headings = prose(markdown).filter_map(|line| {
         let heading = line.trim_start_matches('#');

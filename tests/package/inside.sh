@@ -42,7 +42,7 @@ says() {
 is_online() { says /api/hotspot/stats '"isOnline":true'; }
 
 # How often it has read its file again.
-reads() { journalctl --unit phsweb-agent | grep --count 'was read again' || true; }
+reads() { journalctl --unit phsweb-agent | grep --count 'reload=applied' || true; }
 
 has_read_since() { [ "$(reads)" -gt "$1" ]; }
 

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 use super::agent::{Agent, Given, until};
 
 /// What the log says of a file that is taken, and of one that is not.
-const TAKEN: &str = "was read again: ";
-const NOT_TAKEN: &str = "is not taken, all goes on as it was: ";
+const TAKEN: &str = "reload=applied ";
+const NOT_TAKEN: &str = "reload=rejected ";
 
 /// How long a file may be cut off while it is written, by an editor on a slow disk: far less than from one look at it
 /// to the next.
@@ -186,7 +186,7 @@ impl Kept {
 
     fn told(&self, words: &str) -> Vec<String> {
         let log = self.running.err();
-        log.lines().filter_map(|line| Some(line.split_once(words)?.1.to_string())).collect()
+        log.lines().filter_map(|line| Some(message(line.split_once(words)?.1))).collect()
     }
 
     /// What is told of a site's connection and plugins.
@@ -199,6 +199,11 @@ impl Kept {
         let text = self.get("/metrics").body;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
+}
+
+/// The text of `msg="…"` at the end of a log line.
+fn message(line: &str) -> String {
+    line.split_once("msg=").unwrap().1.trim_matches('"').into()
 }
 
 /// Logins and connections that a router has had.

@@ -1,4 +1,4 @@
-//! Help, versions, and wrong use.
+//! Help, versions, and wrong arguments.
 
 use std::fs::File;
 
@@ -6,7 +6,7 @@ use super::agent::{Given, end_of, program};
 use super::router;
 
 #[test]
-fn help_is_there_for_the_program_and_each_command() {
+fn the_program_and_each_command_have_help() {
     let own: [(&[&str], &[&str]); 6] = [
         (
             &[],
@@ -47,7 +47,7 @@ fn help_is_there_for_the_program_and_each_command() {
 }
 
 #[test]
-fn help_that_nobody_reads_is_no_failure() {
+fn help_with_a_closed_output_is_no_failure() {
     let mut command = program(["--help"]);
     command.stdout(File::options().write(true).open("/dev/full").unwrap());
     let ended = command.output().unwrap();
@@ -55,13 +55,13 @@ fn help_that_nobody_reads_is_no_failure() {
 }
 
 #[test]
-fn the_version_is_the_packages_and_tells_what_it_is_built_for() {
-    // `simulate --version V` is the RouterOS's.
+fn the_version_is_that_of_the_package_and_names_target_and_features() {
+    // `simulate --version V` sets the version of RouterOS.
     for arguments in [&["--version"][..], &["-V"], &["run", "--version"], &["demo", "-V"]] {
-        let said = end_of(program(arguments));
-        assert_eq!((said.code, said.err.as_str()), (Some(0), ""), "{arguments:?}");
-        let lines: Vec<&str> = said.out.lines().collect();
-        let [version, target, features] = lines[..] else { panic!("{arguments:?}: {}", said.out) };
+        let ended = end_of(program(arguments));
+        assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{arguments:?}");
+        let lines: Vec<&str> = ended.out.lines().collect();
+        let [version, target, features] = lines[..] else { panic!("{arguments:?}: {}", ended.out) };
         assert_eq!(version, concat!("Version: phsweb-agent ", env!("CARGO_PKG_VERSION")));
         assert!(target.starts_with("target: ") && target.contains(std::env::consts::ARCH), "{target}");
         assert_eq!(target.ends_with(", static"), cfg!(target_feature = "crt-static"), "{target}");
@@ -81,7 +81,7 @@ fn the_version_is_the_packages_and_tells_what_it_is_built_for() {
 }
 
 #[test]
-fn an_unknown_option_names_the_nearest() {
+fn an_unknown_option_suggests_the_nearest_one() {
     for (arguments, nearest) in [
         (&["--confg", "x"][..], "--config"),
         (&["run", "--simulat"], "--simulate"),
@@ -102,7 +102,7 @@ fn an_unknown_option_names_the_nearest() {
 }
 
 #[test]
-fn a_value_that_is_none_is_wrong_use() {
+fn an_invalid_value_exits_with_the_usage_code() {
     for arguments in [
         &["--listen", "nowhere"][..],
         &["--log", "loud"],
@@ -126,7 +126,7 @@ fn a_value_that_is_none_is_wrong_use() {
 }
 
 #[test]
-fn a_bare_call_prints_short_help_and_contacts_nobody() {
+fn a_call_without_arguments_prints_short_help_and_contacts_no_router() {
     let router = router(phsweb_agent::simulator::Settings::default());
     for arguments in [&[][..], &["--log", "debug"]] {
         let (_, folder) = Given::default().site("awka", router.addr(), "").command();

@@ -147,8 +147,8 @@ impl Connection {
     }
 }
 
-const FOLLOWED: &str = "sites.ron was read again: changed http";
-const KEPT: &str = "sites.ron is not taken, all goes on as it was: ";
+const FOLLOWED: &str = "config=sites.ron reload=applied msg=\"changed http\"";
+const KEPT: &str = "config=sites.ron reload=rejected ";
 
 #[test]
 fn the_page_is_served_over_https_and_follows_its_files() {

@@ -1,4 +1,4 @@
-//! Standard error is a pipe to somebody else: what becomes of it is nobody's trouble but its own.
+//! Standard error that is blocked, closed or full affects the log only.
 
 use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Write, pipe};
@@ -15,13 +15,13 @@ use tempfile::TempDir;
 use super::agent::{Agent, Given, end_of, until};
 use super::router;
 
-/// What the end may take.
+/// Maximum time for the agent to end.
 const END: Duration = Duration::from_secs(2);
 
-/// What the pipe is filled with, and no log line begins with.
+/// The byte that fills the pipe. No log line starts with it.
 const FILL: u8 = 0;
 
-/// A pipe that takes not one byte more, and how many it has taken.
+/// A pipe without room for another byte, and the number of bytes in it.
 fn full_pipe() -> (PipeReader, PipeWriter, usize) {
     let (reader, mut writer) = pipe().unwrap();
     ioctl_fionbio(&writer, true).unwrap();
@@ -40,7 +40,7 @@ fn full_pipe() -> (PipeReader, PipeWriter, usize) {
     (reader, writer, filled)
 }
 
-/// An agent that logs all there is to this pipe.
+/// An agent that logs at level trace to this pipe.
 fn agent_of(router: &Router, stderr: impl Into<Stdio>) -> (Agent, TempDir) {
     let (mut command, folder) = Given::default()
         .argument("--log")
@@ -52,8 +52,8 @@ fn agent_of(router: &Router, stderr: impl Into<Stdio>) -> (Agent, TempDir) {
     (Agent::start(command), folder)
 }
 
-/// Makes more lines than wait to be written: each request is one.
-fn say_too_much(agent: &Agent) {
+/// Causes more log lines than the queue holds: each request is one.
+fn flood_log(agent: &Agent) {
     for _ in 0..1100 {
         assert_eq!(agent.get("/healthz").status, 200);
     }
@@ -66,9 +66,9 @@ fn ends(agent: &mut Agent) {
     assert_eq!(status.code(), Some(0), "{status}");
 }
 
-/// Online, refreshed again and again, serving it all, and ended when told to.
+/// Checks that the agent refreshes, reconnects, serves all pages, and ends at a signal.
 #[track_caller]
-fn is_well_and_ends(agent: &mut Agent, router: &Router) {
+fn works_and_ends(agent: &mut Agent, router: &Router) {
     agent.well("awka");
     // A login, and four commands a refresh.
     until("it has refreshed a few times", || (router.counters().commands >= 17).then_some(()));
@@ -78,7 +78,7 @@ fn is_well_and_ends(agent: &mut Agent, router: &Router) {
     router.set_fault(None);
     let before = router.counters().commands;
     agent.well("awka");
-    until("it goes on refreshing", || (router.counters().commands >= before + 9).then_some(()));
+    until("it refreshes again", || (router.counters().commands >= before + 9).then_some(()));
     for path in ["/", "/sites/awka", "/api/hotspot/stats", "/api/sites", "/healthz", "/readyz"] {
         assert_eq!(agent.get(path).status, 200, "{path}");
     }
@@ -86,37 +86,37 @@ fn is_well_and_ends(agent: &mut Agent, router: &Router) {
 }
 
 #[test]
-fn nobody_waits_for_who_reads_the_log() {
+fn a_blocked_log_delays_nothing() {
     let router = router(Settings::default());
     let (mut reader, writer, filled) = full_pipe();
     assert!(filled >= 4096, "{filled}");
     let (mut agent, _folder) = agent_of(&router, writer);
-    is_well_and_ends(&mut agent, &router);
-    // The pipe was full all the time: not one byte of a line found room.
+    works_and_ends(&mut agent, &router);
+    // The pipe was full all the time, so no byte of a line was written.
     let mut held = Vec::new();
     reader.read_to_end(&mut held).unwrap();
     assert!(held.len() == filled && held.iter().all(|byte| *byte == FILL), "{} of {filled}", held.len());
 }
 
 #[test]
-fn nobody_misses_who_read_the_log() {
+fn a_closed_log_affects_nothing() {
     let router = router(Settings::default());
     let (reader, writer) = pipe().unwrap();
     drop(reader);
     let (mut agent, _folder) = agent_of(&router, writer);
-    is_well_and_ends(&mut agent, &router);
+    works_and_ends(&mut agent, &router);
 }
 
 #[test]
-fn a_full_disk_costs_the_log_alone() {
+fn a_full_disk_affects_only_the_log() {
     let router = router(Settings::default());
     let full = File::options().write(true).open("/dev/full").unwrap();
     let (mut agent, _folder) = agent_of(&router, full);
-    is_well_and_ends(&mut agent, &router);
+    works_and_ends(&mut agent, &router);
 }
 
 #[test]
-fn a_line_of_any_length_is_cut_and_holds_up_no_other() {
+fn a_long_line_is_truncated_and_later_lines_are_written() {
     let router = router(Settings::default());
     let mut agent =
         Given::default().argument("--log").argument("trace").site("awka", router.addr(), "").start();
@@ -127,15 +127,15 @@ fn a_line_of_any_length_is_cut_and_holds_up_no_other() {
     let (_, after) = log.split_once("GET /long/").unwrap();
     let (line, after) = after.split_once("…\n").unwrap();
     assert!((2000..3100).contains(&line.len()) && !line.contains('\n'), "{line}");
-    assert!(after.contains("ending: Term"), "{after}");
+    assert!(after.contains("signal=Term "), "{after}");
 }
 
 #[test]
-fn what_ends_a_command_is_the_last_that_it_says() {
+fn the_reason_for_the_end_is_the_last_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (given, _folder) = Given::default().command();
-    // So few descriptors that there is something to be logged before.
+    // So few descriptors that a warning is logged first.
     let mut command = Command::new("sh");
     command.args(["-c", r#"ulimit -n 100; exec "$0" run --listen "$1""#]);
     command.arg(given.get_program()).arg(&address).env_clear();
@@ -143,21 +143,21 @@ fn what_ends_a_command_is_the_last_that_it_says() {
     let ended = end_of(command);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     let lines: Vec<&str> = ended.err.lines().collect();
-    let [logged, said] = &lines[..] else { panic!("{lines:?}") };
-    assert!(logged.contains("this process may open 100 files"), "{logged}");
-    assert!(said.starts_with(&format!("can't listen at {address}")), "{said}");
+    let [warning, error] = &lines[..] else { panic!("{lines:?}") };
+    assert!(warning.contains("open_files=100 "), "{warning}");
+    assert!(error.starts_with(&format!("can't listen at {address}")), "{error}");
 }
 
 #[test]
-fn the_end_waits_for_no_line() {
+fn a_blocked_log_does_not_delay_the_end() {
     let router = router(Settings::default());
     let (_reader, writer, _) = full_pipe();
     let (mut agent, _folder) = agent_of(&router, writer);
-    say_too_much(&agent);
+    flood_log(&agent);
     ends(&mut agent);
 }
 
-/// Makes room in a full pipe, ends the agent, and returns what it logged meanwhile.
+/// Makes room in a full pipe, ends the agent, and returns the lines written meanwhile.
 fn rest_until_end(agent: &mut Agent, mut reader: impl Read + Send + 'static, filled: usize) -> String {
     reader.read_exact(&mut vec![FILL; filled]).unwrap();
     let rest = thread::spawn(move || {
@@ -170,17 +170,17 @@ fn rest_until_end(agent: &mut Agent, mut reader: impl Read + Send + 'static, fil
 }
 
 #[test]
-fn lines_that_found_no_room_are_counted_once_there_is_some() {
+fn lost_lines_are_counted_once_the_log_has_room() {
     let router = router(Settings::default());
     let (reader, writer, filled) = full_pipe();
     let (mut agent, _folder) = agent_of(&router, writer);
-    say_too_much(&agent);
+    flood_log(&agent);
     let rest = rest_until_end(&mut agent, reader, filled);
-    assert!(rest.contains("lines were lost"), "{rest}");
+    assert!(rest.contains("log lines were lost"), "{rest}");
 }
 
 #[test]
-fn an_audit_line_finds_room_in_a_full_queue() {
+fn an_audit_line_is_written_in_spite_of_a_full_queue() {
     let router = router(Settings::default());
     let (reader, writer, filled) = full_pipe();
     let (mut command, _folder) = Given::default()
@@ -192,23 +192,23 @@ fn an_audit_line_finds_room_in_a_full_queue() {
     command.stderr(writer);
     let mut agent = Agent::start(command).with_token("admin-token-of-the-test");
     agent.well("awka");
-    say_too_much(&agent);
+    flood_log(&agent);
     let session = router.sessions().remove(0);
     let kick = json!({ "id": session.id, "user": session.user, "mac": session.mac }).to_string();
     assert_eq!(agent.post("/api/hotspot/awka/kick", kick).status, 200);
-    say_too_much(&agent);
+    flood_log(&agent);
     let rest = rest_until_end(&mut agent, reader, filled);
     assert_eq!(rest.matches("[phsweb_agent::audit] action=kick site=awka user=").count(), 1, "{rest}");
-    assert!(rest.contains("lines were lost"), "{rest}");
+    assert!(rest.contains("log lines were lost"), "{rest}");
 }
 
 #[test]
-fn a_reader_that_comes_back_is_told_again() {
+fn a_new_reader_of_the_log_gets_later_lines() {
     let router = router(Settings::default());
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
-    // Who opens one end waits for the other, unless it is both.
+    // Opening one end blocks until the other is open, except for opening both at once.
     let both = File::options().read(true).write(true).open(&path).unwrap();
     let writer = File::options().write(true).open(&path).unwrap();
     drop(both);
@@ -223,7 +223,7 @@ fn a_reader_that_comes_back_is_told_again() {
 }
 
 #[test]
-fn an_outage_is_one_line_however_often_it_is_tried() {
+fn an_outage_is_one_line_in_spite_of_repeated_attempts() {
     let routers = [router(Settings::default()), router(Settings::default()), router(Settings::default())];
     let [stalled, half_open, lost] = &routers;
     stalled.set_fault(Some(Fault::Stall));
@@ -237,18 +237,17 @@ fn an_outage_is_one_line_however_often_it_is_tried() {
     agent.well("lost");
     lost.set_fault(Some(Fault::HalfOpen));
     for (router, connections) in [(stalled, 4), (half_open, 4), (lost, 5)] {
-        until("it was tried a few times", || (router.counters().connections >= connections).then_some(()));
+        until("it was tried several times", || (router.counters().connections >= connections).then_some(()));
     }
     let silent = "query_timeout";
     for (site, expected, cause) in [("stalled", 1, silent), ("half-open", 1, silent), ("lost", 2, silent)] {
         agent.fails(site, "query_timeout");
-        let said = agent.running.err();
-        let lines: Vec<&str> =
-            said.lines().filter(|line| line.contains(&format!("] site={site} "))).collect();
-        assert_eq!(lines.len(), expected, "{site}: {said}");
+        let log = agent.running.err();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("] site={site} "))).collect();
+        assert_eq!(lines.len(), expected, "{site}: {log}");
         assert!(
             lines[expected - 1].contains(&format!("] site={site} state=offline cause={cause} ")),
-            "{said}"
+            "{log}"
         );
     }
     assert!(agent.running.err().contains("] site=lost state=online host="), "{}", agent.running.err());

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT end it cleanly, whatever is under way.
+//! SIGTERM and SIGINT end each command cleanly, whatever it is doing.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use phsweb_agent::simulator::{Fault, Settings};
 use super::agent::{Agent, Given, Running, program, until};
 use super::router;
 
-/// What the end may take.
+/// Maximum time for the program to end.
 const END: Duration = Duration::from_secs(2);
 
 #[track_caller]
@@ -32,12 +32,12 @@ fn an_agent_ends_while_a_request_is_half_sent_and_a_router_stalls() {
             .site("stalled", stalled.addr(), "")
             .start();
         agent.well("awka");
-        until("the other is under way", || (stalled.counters().commands > 0).then_some(()));
+        until("the other site waits for its router", || (stalled.counters().commands > 0).then_some(()));
         let mut head = TcpStream::connect(agent.address).unwrap();
         head.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half").unwrap();
         let mut body = TcpStream::connect(agent.address).unwrap();
         body.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
-        // It was accepted by the time that a later one is answered.
+        // Both were accepted by the time that a later request is answered.
         assert_eq!(agent.get("/healthz").status, 200);
         ends(&mut agent.running, signal);
         TcpStream::connect(agent.address).unwrap_err();
@@ -46,7 +46,7 @@ fn an_agent_ends_while_a_request_is_half_sent_and_a_router_stalls() {
 }
 
 #[test]
-fn a_demo_ends() {
+fn a_demo_ends_at_a_signal() {
     for signal in ["TERM", "INT"] {
         let mut agent = Agent::demo(&[]);
         ends(&mut agent.running, signal);
@@ -54,7 +54,7 @@ fn a_demo_ends() {
 }
 
 #[test]
-fn simulated_routers_end_while_somebody_is_connected() {
+fn simulated_routers_end_while_a_client_is_connected() {
     for signal in ["TERM", "INT"] {
         let mut simulated = Running::start(&mut program(["simulate", "--routers", "2", "--port", "0"]));
         let port = simulated.line("127.0.0.1:");
@@ -67,28 +67,26 @@ fn simulated_routers_end_while_somebody_is_connected() {
 }
 
 #[test]
-fn a_hangup_does_not_end_it() {
+fn sighup_does_not_end_the_agent() {
     let mut agent = Agent::demo(&["--sites", "1"]);
     agent.running.signal("HUP");
-    until("it says so", || agent.running.err().contains("SIGHUP").then_some(()));
+    until("it is logged", || agent.running.err().contains("signal=Hup ").then_some(()));
     agent.well("awka");
     ends(&mut agent.running, "TERM");
 }
 
-/// Whatever lasts starts anew after a panic: it says so where it did, and ends at a signal while it waits before
-/// that.
 #[test]
-fn what_lasts_says_that_it_started_anew_and_ends_while_it_waits() {
+fn a_restarted_command_logs_the_restart_and_ends_at_a_signal_during_the_wait() {
     let router = router(Settings::default());
     let given = Given::default().site("awka", router.addr(), "");
     let (run, _folder) = given.command();
     let commands = [run, program(["demo", "--listen", "127.0.0.1:0"]), program(["simulate", "--port", "0"])];
     for mut command in commands {
-        for (times, is_waiting) in [("1", false), ("100", true)] {
-            let mut running = Running::start(command.env("PHSWEB_AGENT_ANEW", times));
-            until("it is told", || running.err().contains("restarted after a panic").then_some(()));
+        for (restarts, is_waiting) in [("1", false), ("100", true)] {
+            let mut running = Running::start(command.env("PHSWEB_AGENT_RESTARTS", restarts));
+            until("it is logged", || running.err().contains("restarted after a panic").then_some(()));
             if !is_waiting {
-                until("it is at work", || (!running.out().is_empty()).then_some(()));
+                until("the command runs", || (!running.out().is_empty()).then_some(()));
             }
             assert_eq!(running.out().is_empty(), is_waiting, "{}", running.out());
             ends(&mut running, "TERM");

@@ -1,9 +1,9 @@
-//! The file is changed while the agent runs: what is other by that, what stays, and what is told of it.
+//! Reloads of a changed file: what changes, what stays, and how problems are reported.
 
-mod orders;
+mod connection;
 mod page;
 mod plugin;
-mod reach;
+mod requests;
 mod sites;
 mod wait;
 mod written;

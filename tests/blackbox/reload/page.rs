@@ -1,4 +1,4 @@
-//! `http` in the file: another title, other tokens, another address, HTTPS, while people are there.
+//! Changes of `http` in the file while clients are connected: title, tokens, address, HTTPS.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,7 +15,7 @@ use super::router;
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
 
-/// Longer than it takes that a place is tried again.
+/// Longer than the interval between two attempts to bind an address.
 const LOOKS: Duration = Duration::from_secs(4);
 
 fn given(router: &Router, http: &str) -> Given {
@@ -26,12 +26,12 @@ fn tokens(view: &str, admin: &str) -> String {
     format!("view: Token(Plain(\"{view}\")), admin: Token(Plain(\"{admin}\")),")
 }
 
-/// The file with another address for the page.
+/// The file with another `http.listen`.
 fn at(listen: impl std::fmt::Display, given: &Given) -> String {
     given.text().replacen("127.0.0.1:0", &listen.to_string(), 1)
 }
 
-/// A client that stays connected.
+/// A client with a persistent connection.
 struct Visitor(TcpStream);
 
 impl Visitor {
@@ -41,7 +41,7 @@ impl Visitor {
         Self(stream)
     }
 
-    /// Whether it is still answered over its connection.
+    /// Whether a request on its connection is answered.
     fn is_answered(&mut self) -> bool {
         let sent = self.0.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
         let mut answer = Vec::new();
@@ -56,7 +56,7 @@ impl Visitor {
     }
 }
 
-/// The number of the socket that listens at this address, by which another one there would show.
+/// The inode of the socket that listens at this address, which identifies it.
 fn listener(address: SocketAddr) -> Option<String> {
     let SocketAddr::V4(address) = address else { panic!("{address}") };
     let local = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
@@ -66,7 +66,7 @@ fn listener(address: SocketAddr) -> Option<String> {
 }
 
 #[test]
-fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
+fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
     let [mut viewer, mut admin] = [Browser::new(HERE), Browser::new(HERE)];
@@ -83,7 +83,7 @@ fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
     );
     let page = viewer.get(&kept, "/");
     assert!(page.status == 200 && page.body.contains("Ọja") && page.field("ETag") != tag, "{}", page.body);
-    assert!(!may(&mut admin, "/"), "its token is no more");
+    assert!(!may(&mut admin, "/"), "its token was replaced");
     assert!(!may(&mut viewer, "/api/hotspot/awka/active"));
     admin.log_in(&kept, "admin-token-01234-2");
     assert!(may(&mut admin, "/"));
@@ -100,9 +100,9 @@ fn a_title_shows_and_a_changed_token_ends_those_who_came_with_it() {
     assert_eq!(met(&router), (1, 1));
 }
 
-/// Who has followed what changes since before a token was changed is asked for it, too.
+/// A stream of events that was opened without a token ends when one is required.
 #[test]
-fn who_follows_is_asked_for_the_token_that_is_asked_for_now() {
+fn event_streams_end_when_the_required_token_changes() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, "view: Public,"));
     kept.well("awka");
@@ -121,12 +121,12 @@ fn who_follows_is_asked_for_the_token_that_is_asked_for_now() {
         &given(&router, "view: Token(Plain(\"view-token-01234-1\")),").text(),
         "view-token-01234-1",
     );
-    // To its end; a comment would come before that only where there is none.
+    // A comment would be sent only if the stream did not end.
     let rest: Vec<String> = before.map(Result::unwrap).take_while(|line| line != ": alive").collect();
     assert!(!rest.contains(&"event: config".to_string()), "{rest:?}");
     let mut after = follow("view-token-01234-1");
     assert!(after.any(|line| line.unwrap() == "event: site"));
-    // Another title is no reason.
+    // A changed title does not end it.
     kept.save_text_as(
         &given(&router, "title: \"T\", view: Token(Plain(\"view-token-01234-1\")),").text(),
         "view-token-01234-1",
@@ -135,7 +135,7 @@ fn who_follows_is_asked_for_the_token_that_is_asked_for_now() {
 }
 
 #[test]
-fn the_page_moves_and_who_is_there_stays() {
+fn the_listener_is_rebound_and_connections_stay() {
     let router = router(Settings::default());
     let given = given(&router, "");
     let mut kept = Kept::start(&given);
@@ -143,16 +143,17 @@ fn the_page_moves_and_who_is_there_stays() {
     let first = kept.address;
     let mut early = Visitor::at(first);
     assert!(early.is_answered());
-    // Where it is already.
+    // The address at which it listens already.
     kept.save_text(&at(first, &given));
     assert_eq!(kept.config()["error"], serde_json::Value::Null);
 
-    // A place that is taken: it stays, and goes there once it can.
+    // An address in use: the listener stays, and is rebound once the address is free.
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let second = taken.local_addr().unwrap();
     kept.write("sites.ron", &at(second, &given), Way::InPlace);
-    let told = kept.until_wrong("http.listen: can't listen at");
-    assert!(told.contains(&second.to_string()) && told.contains(&format!("stays at {first}")), "{told}");
+    let message = kept.until_wrong("http.listen: can't listen at");
+    assert!(message.contains(&second.to_string()), "{message}");
+    assert!(message.contains(&format!("stays at {first}")), "{message}");
     assert!(kept.page("/").contains("has a problem"));
     throughout(LOOKS, || assert!(early.is_answered()));
     let lines = |words: &str| kept.running.err().matches(words).count();
@@ -163,9 +164,9 @@ fn the_page_moves_and_who_is_there_stays() {
     kept.agent.address = second;
     until("there is no error", || (kept.config()["isCurrent"] == true).then_some(()));
     assert!(!kept.page("/").contains("has a problem"));
-    until("the old place is left", || TcpStream::connect(first).err());
+    until("the old address is released", || TcpStream::connect(first).err());
 
-    // One that its own listener is in the way of.
+    // An address that its own listener blocks.
     let mut late = Visitor::at(second);
     assert!(late.is_answered());
     let everywhere = SocketAddr::from(([0, 0, 0, 0], second.port()));
@@ -174,21 +175,21 @@ fn the_page_moves_and_who_is_there_stays() {
     kept.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
     assert_eq!(kept.get("/healthz").status, 200);
     assert!(early.is_answered() && late.is_answered());
-    assert!(kept.running.err().contains("the figures are open to all"));
+    assert!(kept.running.err().contains("the figures are open to everybody"));
     kept.write("sites.ron", &at(second, &given), Way::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
-    until("it is there alone", || TcpStream::connect(kept.address).err());
+    until("only that address is bound", || TcpStream::connect(kept.address).err());
     assert!(early.is_answered() && late.is_answered());
     assert_eq!(met(&router), (1, 1));
 }
 
 #[test]
-fn a_place_that_is_in_the_way_of_the_next_is_not_left_again_and_again() {
+fn the_address_is_not_released_repeatedly_for_one_that_stays_in_use() {
     let router = router(Settings::default());
     let given = given(&router, "");
     let kept = Kept::start(&given);
     let first = kept.address;
-    // Somebody else is in the way, too.
+    // Another process blocks the new address, too.
     let other = TcpListener::bind(("127.0.0.2", first.port())).unwrap();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], first.port()));
     kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
@@ -197,14 +198,14 @@ fn a_place_that_is_in_the_way_of_the_next_is_not_left_again_and_again() {
     assert!(socket.is_some());
     throughout(LOOKS, || assert_eq!(listener(first), socket));
     drop(other);
-    // Somebody who tries again need not wait.
+    // A changed file is tried at once.
     kept.save_text(&at(first, &given));
     kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
     kept.running.line(&format!("The page is at http://{everywhere}"));
 }
 
 #[test]
-fn fewer_have_room_and_then_more() {
+fn a_changed_connection_limit_applies_at_once() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, "max_connections: 64,"));
     let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
@@ -219,7 +220,7 @@ fn fewer_have_room_and_then_more() {
 }
 
 #[test]
-fn https_is_turned_on_and_off() {
+fn https_is_switched_on_and_off() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, ""));
     kept.well("awka");
@@ -232,8 +233,8 @@ fn https_is_turned_on_and_off() {
     let secured = given(&router, "tls: (cert: \"cert.pem\", key: \"key.pem\"),");
     kept.write("sites.ron", &secured.text(), Way::InPlace);
     assert_eq!(kept.running.line("The page is at https://"), format!("{}/", kept.address));
-    until("plain HTTP is told so", || (!Visitor::at(kept.address).is_answered()).then_some(()));
-    assert!(early.is_answered(), "who was there stays");
+    until("plain HTTP is refused", || (!Visitor::at(kept.address).is_answered()).then_some(()));
+    assert!(early.is_answered(), "an open connection stays");
     kept.write("sites.ron", &given(&router, "").text(), Way::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{}/", kept.address));
     until("it is plain", || Visitor::at(kept.address).is_answered().then_some(()));
@@ -242,7 +243,7 @@ fn https_is_turned_on_and_off() {
 }
 
 #[test]
-fn what_the_command_line_says_stands_above_the_file() {
+fn the_command_line_overrides_the_file() {
     let router = router(Settings::default());
     let given = |name: &str| {
         let site = Given::default().site("awka", router.addr(), &format!("name: \"{name}\""));
@@ -261,16 +262,16 @@ fn what_the_command_line_says_stands_above_the_file() {
         given("second").raw_site("lagos", "hosts: [\"192.0.2.2\"], password: Plain(\"lagos-password\")");
     kept.save_text(&at("192.0.2.1:80", &more));
     kept.well("lagos");
-    // The simulated one takes what the file says by now.
+    // The simulated router accepts the password of the current file.
     let other = more.text().replace("lagos-password", "other-password");
     kept.save_text(&at("192.0.2.1:80", &given("second")));
     kept.save_text(&other);
     kept.well("lagos");
-    assert_eq!(met(&router), (0, 0), "the real one is never asked");
+    assert_eq!(met(&router), (0, 0), "the real router is never contacted");
 }
 
 #[test]
-fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
+fn details_of_a_problem_are_for_the_admin_if_there_is_one() {
     let router = router(Settings::default());
     for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-01234-1\")),", false)] {
         let given = given(&router, http).defaults("refresh: \"1s\",");
@@ -282,7 +283,7 @@ fn details_of_a_problem_are_for_the_admin_where_there_is_one() {
         assert_eq!(page.contains("refesh"), is_for_all, "{page}");
         let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-01234-1")]).body;
         assert!(is_for_all || page.contains("refesh"), "{page}");
-        // The line of the file, in which hosts and users may stand.
+        // The line of the file may contain hosts and users.
         for (token, is_shown) in [("", is_for_all), ("Bearer admin-token-01234-1", true)] {
             let answer = kept.ask("GET", "/api/config", &[("Authorization", token)]);
             let problem = &answer.json()["error"]["problems"][0];

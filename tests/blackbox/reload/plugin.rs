@@ -1,4 +1,4 @@
-//! A plugin of a menu that no code has heard of is there after one re-read, and gone after another.
+//! Declared plugins that a reload adds, changes and removes.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn hives(columns: &str, metrics: &str) -> String {
 }
 
 #[test]
-fn a_plugin_comes_changes_and_goes_without_a_new_login() {
+fn a_plugin_is_added_changed_and_removed_without_a_new_login() {
     let router = router(Settings::default());
     let hive = |id: &str, kind: &str, honey: &str| {
         Row::new().id(id).with("kind-of", kind).with("honey", honey).with("queen", "ẹ̀gbẹ́")
@@ -45,10 +45,10 @@ fn a_plugin_comes_changes_and_goes_without_a_new_login() {
     assert!(page.contains("<h2>Bees</h2>") && page.contains("<td><bdi>top-bar</bdi></td>"), "{page}");
     assert_eq!(kept.series("bee_hives{site=\"awka\",kind_of=\"log\"}"), Some(1.0));
 
-    // Another column, and another metric: what was read by the other question is gone with it.
+    // Another column and metric: the rows of the old query are discarded.
     let honey = "(name: \"bee_honey\", kind: Gauge(\"honey\"))";
     kept.save(&given(&router, Some(&hives("\"queen\"", honey))));
-    until("it is read in the other way", || {
+    until("the new column is read", || {
         let table = kept.json(PATH);
         (table["rows"] == json!([["ẹ̀gbẹ́"], ["ẹ̀gbẹ́"]])).then_some(table)
     });
@@ -63,9 +63,9 @@ fn a_plugin_comes_changes_and_goes_without_a_new_login() {
     assert_eq!(met(&router), (1, 1));
 }
 
-/// Its answer is under way when the file asks for another menu in its name: that answer is not the new one's.
+/// The reply to the old query arrives after the plugin got another menu: it must not count for the new one.
 #[test]
-fn what_was_asked_for_before_is_no_answer_to_what_is_asked_now() {
+fn a_reply_to_the_old_query_is_discarded() {
     let router = router(Settings::default());
     router.set_rows("/bee/hive", vec![Row::new().id("*1").with("honey", "12")]);
     let with = |menu: &str| {
@@ -77,20 +77,20 @@ fn what_was_asked_for_before_is_no_answer_to_what_is_asked_now() {
     let state = || kept.json(PATH)["state"].clone();
     until("it has no such menu", || (state() == "unsupported").then_some(()));
     router.set_latency(Duration::from_secs(2));
-    let asked = router.counters().commands;
+    let commands = router.counters().commands;
     kept.save(&with("/no/other"));
-    until("it is asked for", || (router.counters().commands > asked).then_some(()));
+    until("it is queried", || (router.counters().commands > commands).then_some(()));
     router.set_latency(Duration::ZERO);
     kept.save(&with("/bee/hive"));
-    until("it is what it is now", || (state() == "ok").then_some(()));
+    until("the new menu is read", || (state() == "ok").then_some(()));
     assert_eq!(kept.json(PATH)["rows"], json!([["12"]]));
     assert_eq!(kept.series("bee_honey_total{site=\"awka\"}"), Some(0.0), "it starts at the first read");
     assert_eq!(met(&router), (1, 1));
 }
 
-/// Another title, column or metric is no reason to forget what a counter has counted.
+/// Another title or column does not reset the plugin's counters.
 #[test]
-fn a_counter_goes_on_though_its_plugin_is_shown_otherwise() {
+fn a_counter_continues_when_its_plugin_is_displayed_differently() {
     let router = router(Settings::default());
     let hive = |honey: &str| router.set_rows("/bee/hive", vec![Row::new().id("*1").with("honey", honey)]);
     let counter = "(name: \"bee_honey_total\", kind: Counter(\"honey\"))";
@@ -98,14 +98,14 @@ fn a_counter_goes_on_though_its_plugin_is_shown_otherwise() {
     let admin = "admin: Token(Plain(\"admin-token-of-the-test\")),";
     let given = |router: &Router, plugin: Option<&str>| given(router, plugin).http(admin);
     let mut kept = Kept::start(&given(&router, Some(&hives("\"honey\"", counter))));
-    // Without a token the router would not be asked.
+    // Without a token, refreshes are limited.
     kept.agent = kept.agent.with_token("admin-token-of-the-test");
     kept.well("awka");
     let sum = || kept.series("bee_honey_total{site=\"awka\"}");
-    until("it has begun", || (sum() == Some(0.0)).then_some(()));
-    // The hive is another, or was emptied.
+    until("the counter starts", || (sum() == Some(0.0)).then_some(()));
+    // The value falls, as after a reset.
     hive("5");
-    until("it has counted on", || {
+    until("the counter grows", || {
         assert_eq!(kept.post("/api/refresh", b"").status, 200);
         (sum() == Some(5.0)).then_some(())
     });

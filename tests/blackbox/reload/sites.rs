@@ -1,4 +1,4 @@
-//! Sites that come, go, and are asked in another way: what stays is not touched by it.
+//! Sites that a reload adds, removes and changes; unchanged sites are not affected.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::agent::{Given, throughout, until, until_within};
 use super::kept::{Kept, met};
 use super::router;
 
-/// From the save to the first figures of a site that is new, and to the page's 404 for one that is gone.
+/// Maximum time from the change to the first figures of a new site, and to the 404 for a removed one.
 const SOON: Duration = Duration::from_secs(3);
 
 const LOGINS: &str = "mikrotik_hotspot_logins_total{site=\"awka\",server=\"hotspot1\"}";
@@ -28,35 +28,35 @@ fn active(kept: &Kept, site: &str) -> u64 {
 }
 
 #[test]
-fn what_asks_for_no_other_connection_makes_none() {
+fn changes_that_need_no_new_connection_keep_the_old_one() {
     let router = router(Settings { users: 0, active: 0, ..Settings::default() });
     let given = |router: &Router, fields: &str| {
         given(router, fields).http("admin: Token(Plain(\"admin-token-of-the-test\")),")
     };
     let mut kept = Kept::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
-    // Without a token the router would not be asked.
+    // Without a token, refreshes are limited.
     kept.agent = kept.agent.with_token("admin-token-of-the-test");
     kept.well("awka");
-    until("it is followed", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
+    until("`listen` is active", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
 
     kept.save(&given(&router, "name: \"Awka Ọma\", refresh: \"1h\", query_timeout: \"30s\""));
     assert_eq!(kept.site("awka")["name"], "Awka Ọma");
     assert!(kept.page("/").contains("Awka Ọma"));
     router.set_latency(Duration::from_secs(1));
     let refreshed = kept.post("/api/sites/awka/refresh", "").json();
-    assert_eq!(refreshed["refreshed"], json!(["awka"]), "the query's time is another: {refreshed}");
+    assert_eq!(refreshed["refreshed"], json!(["awka"]), "the new query_timeout applies: {refreshed}");
     router.set_latency(Duration::ZERO);
 
     assert!(router.log_in("ngozi", at(1), "").is_some());
-    until("who comes is told", || (active(&kept, "awka") == 1).then_some(()));
+    until("the login is counted", || (active(&kept, "awka") == 1).then_some(()));
     kept.save(&given(&router, "refresh: \"1h\", live: false"));
-    until("it is not followed", || (kept.site("awka")["plugins"]["hotspot"]["live"] == false).then_some(()));
+    until("`listen` is off", || (kept.site("awka")["plugins"]["hotspot"]["live"] == false).then_some(()));
     assert!(router.log_in("ada", at(2), "").is_some());
     throughout(Duration::from_secs(1), || assert_eq!(active(&kept, "awka"), 1));
     kept.save(&given(&router, "refresh: \"1h\", live: true"));
-    until("it is followed again", || (active(&kept, "awka") == 2).then_some(()));
+    until("`listen` is active again", || (active(&kept, "awka") == 2).then_some(()));
     assert!(router.log_in("chi", at(3), "").is_some());
-    until("who comes is told again", || (active(&kept, "awka") == 3).then_some(()));
+    until("the login is counted again", || (active(&kept, "awka") == 3).then_some(()));
 
     kept.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\"]"));
     assert_eq!(kept.get("/api/sites/awka/plugins/health").status, 404);
@@ -67,23 +67,23 @@ fn what_asks_for_no_other_connection_makes_none() {
     let board = Row::new().with("uptime", "1h").with("board-name", b"\xd0\xd1".as_slice());
     router.set_rows("/system/resource", vec![board]);
     kept.save(&given(&router, "refresh: \"1h\", codepage: \"windows-1251\""));
-    until("the text is of that codepage", || {
+    until("the text is decoded with that code page", || {
         (kept.json("/api/routers")["awka"]["boardName"] == "РС").then_some(())
     });
 
     let commands = router.counters().commands;
     kept.save(&given(&router, "refresh: \"1s\""));
-    until("it is asked each second", || (router.counters().commands >= commands + 12).then_some(()));
+    until("it is refreshed each second", || (router.counters().commands >= commands + 12).then_some(()));
     assert_eq!(met(&router), (1, 1));
-    assert_eq!(kept.series(LOGINS), Some(3.0), "and counts as it did");
+    assert_eq!(kept.series(LOGINS), Some(3.0), "the counters continue");
     assert_eq!(kept.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
     assert_eq!(kept.site("awka")["connections"].as_array().unwrap().len(), 1);
-    assert_eq!(kept.taken().len(), 7, "one line for each");
+    assert_eq!(kept.taken().len(), 7, "one line for each reload");
     assert!(kept.taken().iter().all(|line| line == "changed awka"), "{:?}", kept.taken());
 }
 
 #[test]
-fn sites_come_and_go_while_others_stay() {
+fn sites_are_added_and_removed_while_others_stay() {
     let [stays, goes, comes] = [(); 3].map(|()| router(Settings { active: 5, ..Settings::default() }));
     let kept =
         Kept::start(&Given::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
@@ -99,7 +99,7 @@ fn sites_come_and_go_while_others_stay() {
         "",
     );
     kept.write("sites.ron", &both.text(), super::kept::Way::Renamed);
-    until_within(SOON, "the new one has its figures", || {
+    until_within(SOON, "the new site has its figures", || {
         let answer = kept.get("/api/hotspot/comes");
         (answer.status == 200 && answer.json()["activeUsers"] == 5).then_some(())
     });
@@ -112,7 +112,7 @@ fn sites_come_and_go_while_others_stay() {
     until("its connection is closed", || (goes.counters().open == 0).then_some(()));
     assert_eq!(kept.config()["sites"], 2);
 
-    // Back as if it had never been there; and another order is one on the page.
+    // A site that returns starts without history, and the page follows the order of the file.
     let more = |order: &[&str]| {
         let routers = [("stays", &stays), ("goes", &goes), ("comes", &comes)];
         let find = |key: &&str| routers.iter().find(|(other, _)| other == key).unwrap().1.addr();
@@ -128,6 +128,6 @@ fn sites_come_and_go_while_others_stay() {
     let places = ["comes", "stays", "goes"].map(|key| page.find(&format!("/sites/{key}")).unwrap());
     assert!(places.is_sorted(), "{places:?}");
     assert_eq!([met(&stays), met(&goes), met(&comes)], [(1, 1), (2, 2), (1, 1)]);
-    let told = ["added comes; removed goes", "added goes", "sites reordered"];
-    assert_eq!(kept.taken(), told);
+    let logged = ["added comes; removed goes", "added goes", "sites reordered"];
+    assert_eq!(kept.taken(), logged);
 }

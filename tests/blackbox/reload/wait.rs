@@ -1,4 +1,4 @@
-//! `run --wait`: the agent begins with no file, or with a wrong one, and gets well by itself.
+//! `run --wait`: the agent starts without a file or with an invalid one, and continues once the file is valid.
 
 use std::fs;
 use std::process::Command;
@@ -16,7 +16,7 @@ fn waiting(router: &Router) -> Given {
 }
 
 #[test]
-fn before_there_is_a_file_the_page_says_what_is_missing() {
+fn without_a_file_the_page_shows_what_is_missing() {
     let router = router(Settings::default());
     let given = waiting(&router);
     let kept = Kept::start_without_file(&given);
@@ -38,7 +38,7 @@ fn before_there_is_a_file_the_page_says_what_is_missing() {
     assert_eq!(kept.get("/api/hotspot/stats").json(), serde_json::json!({}));
     assert_eq!(kept.series("phsweb_agent_config_last_reload_successful"), Some(0.0));
     assert_eq!(kept.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
-    assert_eq!(kept.running.err().matches("waiting for ").count(), 1, "{}", kept.running.err());
+    assert_eq!(kept.running.err().matches("reload=waiting ").count(), 1, "{}", kept.running.err());
 
     kept.write("sites.ron", &given.text(), Way::InPlace);
     kept.until_taken(0);
@@ -47,7 +47,7 @@ fn before_there_is_a_file_the_page_says_what_is_missing() {
     assert!(!page.contains("Waiting for") && page.contains("data-key=\"awka\""), "{page}");
     until("every site was tried", || (kept.get("/readyz").status == 200).then_some(()));
     assert!(kept.config()["loadedAt"].is_string());
-    // Gone again, it is a file that was there once: what was read stays.
+    // If the file is removed later, the agent keeps its content.
     fs::remove_file(&file).unwrap();
     kept.until_wrong("can't be read");
     assert!(kept.page("/").contains("data-key=\"awka\""));
@@ -55,7 +55,7 @@ fn before_there_is_a_file_the_page_says_what_is_missing() {
 }
 
 #[test]
-fn a_file_that_is_wrong_at_the_start_is_told_and_waited_for() {
+fn a_file_that_is_invalid_at_the_start_is_reported_and_applied_once_it_is_valid() {
     let router = router(Settings::default());
     let given = waiting(&router).http("admin: Token(Plain(\"the-admin-token-01234\")), title: \"Ours\"");
     let (command, folder) = given.command();
@@ -65,7 +65,7 @@ fn a_file_that_is_wrong_at_the_start_is_told_and_waited_for() {
     let page = agent.page("/");
     assert!(page.contains("sites.ron has a problem") && !page.contains("`hosts`"), "{page}");
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
-    // The token that the file names counts already: its holder sees what is wrong.
+    // The token of the file applies already: the admin sees the problems.
     let agent = agent.with_token("the-admin-token-01234");
     let page = agent.page("/");
     assert!(page.contains("`hosts`") && page.contains("Ours"), "{page}");
@@ -81,20 +81,20 @@ fn a_file_that_is_wrong_at_the_start_is_told_and_waited_for() {
 }
 
 #[test]
-fn a_file_that_is_wrong_opens_no_page_that_it_protects() {
+fn an_invalid_file_does_not_open_a_page_that_it_protects() {
     let router = router(Settings::default());
     let tokens =
         "view: Token(Plain(\"view-token-of-this-test\")), admin: Token(Plain(\"admin-token-of-this-test\"))";
     let given = waiting(&router).http(tokens);
     let wrong = given.text().replace("hosts:", "hots:");
-    // From the start, and after a file that says nothing of who may look.
+    // From the start, and after a file without a readable `http`.
     for first in [&wrong, "("] {
         let (command, folder) = given.command();
         let path = folder.path().join("sites.ron");
         fs::write(&path, first).unwrap();
         let agent = Agent::start(command);
         fs::write(&path, &wrong).unwrap();
-        until("a token is asked for", || (agent.get("/api/config").status == 401).then_some(()));
+        until("a token is required", || (agent.get("/api/config").status == 401).then_some(()));
         assert_eq!(agent.get("/").status, 401);
         let agent = agent.with_token("view-token-of-this-test");
         let config = agent.get("/api/config");
@@ -102,18 +102,18 @@ fn a_file_that_is_wrong_opens_no_page_that_it_protects() {
         for detail in ["`hosts`", "hots", "127.0.0.1"] {
             assert!(!config.body.contains(detail), "{}", config.body);
         }
-        // What was good once counts until the next that is good.
+        // The last valid tokens apply until the next valid ones.
         fs::write(&path, given.text().replace("admin-token-of-this-test\"", "")).unwrap();
-        until("the other problem is told", || {
-            let told = agent.get("/api/config").body;
-            (told.contains("not accepted") && !told.contains("sites.ron:5:18")).then_some(())
+        until("the other problem is reported", || {
+            let config = agent.get("/api/config").body;
+            (config.contains("not accepted") && !config.contains("sites.ron:5:18")).then_some(())
         });
         assert_eq!(agent.ask("GET", "/api/config", &[("Authorization", "")]).status, 401);
     }
 }
 
 #[test]
-fn where_nothing_says_who_may_look_nothing_of_the_file_is_shown() {
+fn without_a_readable_http_section_no_content_of_the_file_is_shown() {
     let router = router(Settings::default());
     let given = waiting(&router)
         .http("admin: Token(Env(\"NOT_SET\"))")
@@ -137,7 +137,7 @@ fn where_nothing_says_who_may_look_nothing_of_the_file_is_shown() {
 }
 
 #[test]
-fn what_came_through_a_pipe_is_not_waited_for() {
+fn a_file_from_a_pipe_is_not_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());

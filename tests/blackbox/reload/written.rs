@@ -1,4 +1,4 @@
-//! Files in the middle of being written: never an error where the next look finds them whole.
+//! Files that are being written: no error is reported if the next look finds them complete.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -14,10 +14,10 @@ use super::agent::{Given, throughout, until};
 use super::kept::{Kept, Way, met};
 use super::router;
 
-/// Long enough for some looks at the file.
+/// Time for several looks at the file.
 const LOOKS: Duration = Duration::from_millis(1500);
 
-/// How long a file is written piece by piece, and in how many of them.
+/// How long it takes to write a file in pieces, and their number.
 const WRITTEN: Duration = Duration::from_secs(3);
 const PIECES: u32 = 60;
 
@@ -25,10 +25,10 @@ fn given(router: &Router, name: &str) -> Given {
     Given::default().defaults("refresh: \"1s\",").site("awka", router.addr(), &format!("name: \"{name}\""))
 }
 
-/// Waits until it goes by this name, and there was no error meanwhile.
+/// Waits until the site has this name, and checks that no error is reported meanwhile.
 #[track_caller]
 fn named_without_an_error(kept: &Kept, name: &str) {
-    until(&format!("it is {name}"), || {
+    until(&format!("the site is named {name}"), || {
         let config = kept.config();
         assert_eq!(config["isCurrent"], true, "{config}");
         (kept.site("awka")["name"] == name).then_some(())
@@ -36,7 +36,7 @@ fn named_without_an_error(kept: &Kept, name: &str) {
 }
 
 #[test]
-fn however_a_file_is_replaced_it_is_taken_and_nothing_is_wrong() {
+fn a_file_is_applied_without_an_error_however_it_is_replaced() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, "first"));
     kept.well("awka");
@@ -49,12 +49,12 @@ fn however_a_file_is_replaced_it_is_taken_and_nothing_is_wrong() {
             named_without_an_error(&kept, &name);
         }
     }
-    assert_eq!(kept.taken().len(), 15, "a line for each");
+    assert_eq!(kept.taken().len(), 15, "one line for each reload");
     assert_eq!((kept.not_taken().len(), met(&router)), (0, (1, 1)));
 }
 
 #[test]
-fn one_that_is_written_piece_by_piece_is_taken_when_it_is_whole() {
+fn a_file_written_in_pieces_is_applied_when_it_is_complete() {
     let router = router(Settings::default());
     // Longer than a busy machine takes to write it.
     let kept = Kept::start(&given(&router, "first").timing("config_settle", "30s"));
@@ -72,7 +72,7 @@ fn one_that_is_written_piece_by_piece_is_taken_when_it_is_whole() {
 }
 
 #[test]
-fn one_that_stays_wrong_is_told_once_everywhere_and_changes_nothing() {
+fn an_invalid_file_is_reported_once_and_changes_nothing() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, "first"));
     kept.well("awka");
@@ -84,32 +84,32 @@ fn one_that_stays_wrong_is_told_once_everywhere_and_changes_nothing() {
 
     let bad = given(&router, "bad").text().replace("refresh:", "refesh:");
     kept.write("sites.ron", &bad, Way::InPlace);
-    let told = kept.until_wrong("`refresh`");
-    assert!(told.starts_with("sites.ron:3:"), "{told}");
+    let message = kept.until_wrong("`refresh`");
+    assert!(message.starts_with("sites.ron:3:"), "{message}");
     let page = kept.get("/");
     assert!(page.body.contains("sites.ron has a problem") && page.field("ETag") != tag, "{}", page.body);
     assert_eq!((kept.series(metric), kept.series(succeeded)), (Some(0.0), loaded));
     throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
-    // The same by another hand is nothing new; another fault is.
+    // The same content is not reported again; another problem is.
     kept.write("sites.ron", &bad, Way::Renamed);
     throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
     fs::remove_file(kept.path("sites.ron")).unwrap();
     kept.until_wrong("can't be read");
     assert_eq!(kept.not_taken().len(), 2);
-    // A million brackets are no reason to end.
+    // A million brackets do not exhaust the stack.
     kept.write("sites.ron", &"(".repeat(1_000_000), Way::InPlace);
     kept.until_wrong("not RON");
     assert_eq!(kept.site("awka")["name"], "first");
 
-    kept.save(&given(&router, "mended"));
-    assert_eq!(kept.site("awka")["name"], "mended");
+    kept.save(&given(&router, "fixed"));
+    assert_eq!(kept.site("awka")["name"], "fixed");
     assert!(!kept.page("/").contains("sites.ron has a problem"));
     assert_eq!(kept.series(metric), Some(1.0));
     assert_eq!((kept.taken().len(), kept.not_taken().len(), met(&router)), (1, 3, (1, 1)));
 }
 
 #[test]
-fn sighup_takes_at_once_and_waits_for_no_second_look() {
+fn sighup_reloads_at_once_without_a_second_look() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, "first"));
     kept.well("awka");
@@ -126,8 +126,8 @@ fn sighup_takes_at_once_and_waits_for_no_second_look() {
     assert_eq!(met(&router), (1, 1));
 }
 
-/// As where a single file is mounted into a container and replaced by a rename on the host: the path leads to a file
-/// that has no name left. A link to a descriptor of this process does the same without a mount.
+/// If a single file is mounted into a container and replaced by a rename on the host, the path leads to a file without a
+/// name. A link to a descriptor of this process has the same effect without a mount.
 #[test]
 fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     let router = router(Settings::default());
@@ -151,18 +151,18 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     assert_eq!(problem["place"], mounted.to_str().unwrap(), "{config}");
     assert!(problem["message"].as_str().unwrap().contains("mount the folder"), "{config}");
     let refreshed = router.counters().commands;
-    until("the site goes on", || (router.counters().commands > refreshed + 4).then_some(()));
+    until("the site is still refreshed", || (router.counters().commands > refreshed + 4).then_some(()));
     let log = kept.running.err();
     assert_eq!(log.matches("was replaced or deleted").count(), 1, "{log}");
 
     // As after a restart of the container.
     fs::remove_file(&mounted).unwrap();
     fs::write(&mounted, "password").unwrap();
-    until("it is right again", || (kept.config()["isCurrent"] == true).then_some(()));
-    assert_eq!(met(&router), (1, 1), "the password is as it was");
+    until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
+    assert_eq!(met(&router), (1, 1), "the password is the same");
 }
 
-/// Opening a pipe waits for its writer, and nobody writes here.
+/// Opening a pipe blocks until a writer opens it, and there is none.
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
     let router = router(Settings::default());
@@ -178,13 +178,12 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
         assert!(made.success());
         kept.running.signal("HUP");
         kept.until_wrong("not a regular file");
-        // It looks again and again.
         let looked = kept.series(look).unwrap();
-        until("it has looked again", || (kept.series(look)? > looked).then_some(()));
+        until("the files are looked at again", || (kept.series(look)? > looked).then_some(()));
         assert_eq!(kept.stats("awka")["status"], "active");
         fs::remove_file(kept.path(name)).unwrap();
         fs::write(kept.path(name), &text).unwrap();
-        until("it is right again", || (kept.config()["isCurrent"] == true).then_some(()));
+        until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
     }
     assert_eq!(met(&router), (1, 1));
 }

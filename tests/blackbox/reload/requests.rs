@@ -1,4 +1,4 @@
-//! What is under way while its site is changed or taken out is answered with sense; who follows is told.
+//! Requests to a site that is changed or removed while they run, and events about reloads.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -13,21 +13,20 @@ use super::agent::{Answer, Given, PATIENCE, until};
 use super::kept::{Kept, met};
 use super::router;
 
-/// How slow the router is, so that what it is asked for is under way while the file is read again.
+/// Latency of the router, so that requests are active during the reload.
 const SLOW: Duration = Duration::from_secs(4);
 
-/// After this a refresh asks anew.
-const FRESH: Duration = Duration::from_millis(1200);
+/// After this time a refresh queries the router again.
+const REFRESH_REUSE: Duration = Duration::from_millis(1200);
 
-/// Commands that make up all of it, as far as it comes at once: two of the kick, a login of the test, and what
-/// two sites are refreshed by.
-const AT_LEAST: u64 = 9;
+/// Commands that all requests send at first: two of the kick, a login of the test, and the refreshes of two sites.
+const MIN_COMMANDS: u64 = 9;
 
-/// When an answer must be there that does not wait for the router: the next look at the file, and a busy machine.
-const NO_WAIT: Duration = Duration::from_secs(3);
+/// Maximum time of an answer that does not wait for the router: the next look at the file, and a busy machine.
+const WITHOUT_ROUTER: Duration = Duration::from_secs(3);
 
 fn given(router: &Router, fields: &str) -> Given {
-    // Another one, which keeps the desk from being empty.
+    // A second site, so that the first one is not the last.
     Given::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"20s\",")
@@ -35,7 +34,7 @@ fn given(router: &Router, fields: &str) -> Given {
         .site("other", router.addr(), "collect: [\"resource\"]")
 }
 
-fn none(router: &Router) -> Given {
+fn without_awka(router: &Router) -> Given {
     let text = "hosts: [\"127.0.0.1:9\"], password: Plain(\"password\")";
     Given::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
@@ -44,9 +43,9 @@ fn none(router: &Router) -> Given {
         .site("other", router.addr(), "collect: [\"resource\"]")
 }
 
-/// The four that a router is asked for, while the file becomes another; each answer, and how long it took.
+/// The answers of four requests during a change of the file, with their durations.
 #[track_caller]
-fn asked_while(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer, Duration)>) {
+fn requests_during(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer, Duration)>) {
     let router = router(Settings::default());
     let mut kept = Kept::start(&given(&router, ""));
     kept.agent = kept.agent.with_token("admin-token-01234");
@@ -54,7 +53,7 @@ fn asked_while(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer,
     kept.well("other");
     let session = kept.json("/api/hotspot/awka/active")[0].clone();
     let kick = json!({ "id": session["id"], "user": session["user"], "mac": session["mac"] }).to_string();
-    let asked: [(&str, &str, &[u8]); 4] = [
+    let requests: [(&str, &str, &[u8]); 4] = [
         ("POST", "/api/hotspot/awka/kick", kick.as_bytes()),
         ("POST", "/api/refresh", b""),
         ("POST", "/api/sites/awka/test", b""),
@@ -62,11 +61,11 @@ fn asked_while(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer,
     ];
     router.set_latency(SLOW);
     let before = router.counters().commands;
-    // A refresh so soon after the last one would be answered with that.
-    thread::sleep(FRESH);
-    let barrier = Barrier::new(asked.len() + 1);
+    // An earlier refresh would reuse the last result.
+    thread::sleep(REFRESH_REUSE);
+    let barrier = Barrier::new(requests.len() + 1);
     let answers = thread::scope(|scope| {
-        let asking = asked.map(|(method, path, body)| {
+        let threads = requests.map(|(method, path, body)| {
             let (kept, barrier) = (&kept, &barrier);
             scope.spawn(move || {
                 barrier.wait();
@@ -75,34 +74,39 @@ fn asked_while(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer,
             })
         });
         barrier.wait();
-        until("all is under way", || (router.counters().commands >= before + AT_LEAST).then_some(()));
+        until("all requests are active", || {
+            (router.counters().commands >= before + MIN_COMMANDS).then_some(())
+        });
         kept.save(&change(&router));
         router.set_latency(Duration::ZERO);
-        asking.map(|asking| asking.join().unwrap())
+        threads.map(|thread| thread.join().unwrap())
     });
     (router, kept, answers.into())
 }
 
 #[test]
-fn a_site_that_is_only_renamed_answers_as_ever() {
-    let (router, kept, answers) = asked_while(|router| given(router, "name: \"Awka\""));
+fn requests_to_a_renamed_site_succeed() {
+    let (router, kept, answers) = requests_during(|router| given(router, "name: \"Awka\""));
     for (answer, _) in &answers {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
     assert_eq!(answers[0].0.json()["removed"].as_array().unwrap().len(), 1);
     assert_eq!(answers[1].0.json()["refreshed"], json!(["awka", "other"]));
-    // Two sites are at this router, and the test has its own login.
+    // Two sites use this router, and the connection test has its own login.
     assert_eq!(met(&router).0, 3);
     assert_eq!(kept.site("awka")["name"], "Awka");
 }
 
 #[test]
-fn a_site_that_is_taken_out_leaves_nobody_waiting() {
-    let (_router, kept, answers) = asked_while(none);
+fn requests_to_a_removed_site_fail_at_once() {
+    let (_router, kept, answers) = requests_during(without_awka);
     let [kick, refresh, test, users] = &answers[..] else { panic!() };
     for (answer, took) in [kick, test, users] {
         assert_eq!((answer.status, answer.json()["status"].clone()), (503, json!(503)), "{answer:?}");
-        assert!(answer.body.contains("removed in sites.ron") && *took < NO_WAIT, "{took:?} {answer:?}");
+        assert!(
+            answer.body.contains("removed in sites.ron") && *took < WITHOUT_ROUTER,
+            "{took:?} {answer:?}"
+        );
     }
     let refreshed = refresh.0.json();
     assert_eq!((&refreshed["refreshed"], &refreshed["failed"]), (&json!(["other"]), &json!(["awka"])));
@@ -111,8 +115,8 @@ fn a_site_that_is_taken_out_leaves_nobody_waiting() {
 }
 
 #[test]
-fn a_site_that_is_reached_anew_answers_over_the_new_connection_or_says_why_not() {
-    let (router, kept, answers) = asked_while(|router| {
+fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason() {
+    let (router, kept, answers) = requests_during(|router| {
         let hosts = format!("hosts: [\"{}\", \"127.0.0.1:9\"], password: Plain(\"password\")", router.addr());
         Given::default()
             .http("admin: Token(Plain(\"admin-token-01234\")),")
@@ -121,9 +125,9 @@ fn a_site_that_is_reached_anew_answers_over_the_new_connection_or_says_why_not()
             .site("other", router.addr(), "collect: [\"resource\"]")
     });
     let [(kick, kicked), (refresh, _), _, (users, listed)] = &answers[..] else { panic!() };
-    // They run one by one. For the first the router did not fail, and the second finds no connection yet.
-    let mut told = [(kick, kicked), (users, listed)].map(|(answer, took)| {
-        assert!(*took < NO_WAIT, "{took:?} {answer:?}");
+    // They run one after another: the first is interrupted, and the second finds no connection yet.
+    let mut statuses = [(kick, kicked), (users, listed)].map(|(answer, took)| {
+        assert!(*took < WITHOUT_ROUTER, "{took:?} {answer:?}");
         let (words, status) = match answer.status {
             503 => ("The site was changed", 503),
             status => ("The router has not answered yet", status),
@@ -131,19 +135,19 @@ fn a_site_that_is_reached_anew_answers_over_the_new_connection_or_says_why_not()
         assert!(answer.body.contains(words), "{answer:?}");
         status
     });
-    told.sort_unstable();
-    assert_eq!(told, [502, 503]);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [502, 503]);
     assert_eq!(refresh.json()["refreshed"], json!(["awka", "other"]), "{refresh:?}");
-    assert_eq!(router.sessions().len(), 23, "nobody was put out");
+    assert_eq!(router.sessions().len(), 23, "nobody was disconnected");
     assert_eq!(kept.site("awka")["state"], "online");
     assert_eq!(kept.get("/api/hotspot/awka/users").status, 200);
 }
 
-/// The events that come, by name with their data.
-struct Followed(BufReader<TcpStream>);
+/// A stream of events.
+struct EventStream(BufReader<TcpStream>);
 
-impl Followed {
-    fn of(kept: &Kept) -> Self {
+impl EventStream {
+    fn open(kept: &Kept) -> Self {
         let mut stream = TcpStream::connect(kept.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
@@ -161,13 +165,13 @@ impl Followed {
         }
     }
 
-    /// The next event, and its data.
+    /// The name and the data of the next event.
     #[track_caller]
     fn next(&mut self) -> (String, Value) {
         let mut event = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the events end");
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended");
             if let Some(name) = line.strip_prefix("event: ") {
                 event = name.trim_end().into();
             } else if let Some(data) = line.strip_prefix("data: ") {
@@ -178,31 +182,31 @@ impl Followed {
 }
 
 #[test]
-fn who_follows_is_told_of_each_re_read() {
+fn subscribers_get_an_event_for_each_reload() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, ""));
     kept.well("awka");
     kept.well("other");
-    let mut followed = Followed::of(&kept);
-    kept.save(&none(&router));
-    let config = followed.config();
+    let mut events = EventStream::open(&kept);
+    kept.save(&without_awka(&router));
+    let config = events.config();
     assert_eq!(
         (&config["isCurrent"], &config["sites"], &config["error"]),
         (&json!(true), &json!(2), &Value::Null)
     );
     kept.write("sites.ron", "(", super::kept::Way::InPlace);
-    let config = followed.config();
+    let config = events.config();
     assert_eq!((&config["isCurrent"], &config["sites"]), (&json!(false), &json!(2)));
-    // Who follows may be a viewer, and is told only where it is wrong.
+    // The subscriber may be a viewer, and gets only the place of the problem.
     assert_eq!(config["error"]["problems"][0]["place"], "sites.ron:1:2", "{config}");
     assert!(!config.to_string().contains("not RON"), "{config}");
     kept.save(&given(&router, ""));
-    let config = followed.config();
+    let config = events.config();
     assert_eq!((&config["isCurrent"], &config["sites"]), (&json!(true), &json!(2)));
     assert!(router.log_in("ada", [10, 5, 70, 1].into(), "8C:F5:A3:00:00:01").is_some());
     loop {
-        let (_, site) = followed.next();
-        assert_ne!(site["site"], "spare", "it is gone: {site}");
+        let (_, site) = events.next();
+        assert_ne!(site["site"], "spare", "the site was removed: {site}");
         if site["site"] == "awka" && site["logins"] == 1 {
             break;
         }

@@ -1,26 +1,26 @@
-//! Values on the command line: each as what it is, or what was found and what was expected.
+//! Parsers of values on the command line. Errors say what was found and what was expected.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-/// What is wrong with a value, shown with nothing that would steer a terminal.
+/// The error for a wrong value, without characters that would control a terminal.
 pub(super) fn unexpected(value: &OsStr, expected: &str) -> String {
     format!("found {:?}; expected {expected}", value.to_string_lossy())
 }
 
-/// What goes by names must be text; a path need not.
+/// A value that must be text. A path need not be.
 pub(super) fn text(value: &OsStr) -> Result<&str, String> {
     value.to_str().ok_or_else(|| unexpected(value, "UTF-8"))
 }
 
-/// The value as a `T`, of which `expected` says the form.
+/// The value as a `T`, whose form `expected` describes.
 pub(super) fn parsed<T: FromStr>(value: &OsStr, expected: &str) -> Result<T, String> {
     value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| unexpected(value, expected))
 }
 
-/// The value as a number that lies in the range.
+/// The value as a number in the range.
 pub(super) fn number<T>(value: &OsStr, range: RangeInclusive<T>) -> Result<T, String>
 where
     T: FromStr + PartialOrd + Display,

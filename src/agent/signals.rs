@@ -8,15 +8,14 @@ use async_signal::Signal;
 use smol::channel::{self, Receiver};
 use smol::stream::StreamExt;
 
-use super::Failure;
-use crate::executor;
-use crate::logging;
+use super::failure::Failure;
+use crate::{executor, logging};
 
-/// The signals of a command that runs until one ends it.
+/// The signals of a long-running command.
 ///
-/// While the command starts, which may block in the middle of a file or wait before a restart, SIGTERM and SIGINT
-/// end the process at once with exit code 0. A container's first process has no other way to end: the kernel
-/// ignores signals for it that it does not handle.
+/// While the command starts, which may block on a file or wait before a restart, SIGTERM and SIGINT end the process
+/// at once with exit code 0. The first process of a container has no other way to end: the kernel ignores signals
+/// for it that it does not handle.
 #[derive(Debug)]
 pub struct Signals {
     /// A message for each SIGHUP. SIGTERM and SIGINT close the channel.
@@ -26,10 +25,10 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Receives signals from now on, on the executor's thread, which calls `on_end` on SIGTERM or SIGINT.
+    /// Starts to receive signals on the executor's thread, which calls `on_end` on SIGTERM or SIGINT.
     pub(super) fn receive(on_end: fn()) -> Result<Self, Failure> {
         let mut signals = async_signal::Signals::new([Signal::Term, Signal::Int, Signal::Hup])
-            .map_err(|error| Failure::No(format!("signals can't be received: {error}")))?;
+            .map_err(|error| Failure::Failed(format!("can't receive signals: {error}")))?;
         // A SIGHUP that is not handled yet covers the next one.
         let (sender, reloads) = channel::bounded(1);
         let is_running = Arc::new(AtomicBool::new(false));
@@ -40,14 +39,14 @@ impl Signals {
                     Ok(Signal::Hup) => drop(sender.try_send(())),
                     Ok(signal) => {
                         on_end();
-                        log::info!("ending: {signal:?}");
+                        log::info!("signal={signal:?} msg=\"shutting down\"");
                         if !command_runs.load(Ordering::SeqCst) {
                             logging::end();
                             process::exit(0);
                         }
                         return;
                     }
-                    Err(error) => log::warn!("signals can't be received: {error}"),
+                    Err(error) => log::warn!("msg=\"can't receive signals: {error}\""),
                 }
             }
         };
@@ -55,11 +54,16 @@ impl Signals {
         Ok(Self { reloads, is_running })
     }
 
-    /// Waits for SIGTERM or SIGINT, and calls `reload` on each SIGHUP.
-    pub(super) async fn until_ended(self, reload: impl Fn()) {
+    /// Waits for SIGTERM or SIGINT, and calls `on_reload` on each SIGHUP.
+    pub async fn until_ended(self, on_reload: impl Fn()) {
         self.is_running.store(true, Ordering::SeqCst);
         while self.reloads.recv().await.is_ok() {
-            reload();
+            on_reload();
         }
     }
+}
+
+/// What SIGHUP does if no configuration file is in use.
+pub fn nothing_to_reload() {
+    log::info!("signal=Hup msg=\"no configuration file is in use: nothing to reload\"");
 }

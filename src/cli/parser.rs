@@ -1,62 +1,64 @@
-//! The command line, read from left to right.
+//! Parses the command line from left to right.
 
 use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Error, Parser};
 use phsweb_agent::config::unknown;
 
+use super::argument::{Argument, Options, Subcommand, Takes};
 use super::commands::{COMMANDS, PROGRAM};
+use super::help;
 use super::values::unexpected;
-use super::{Argument, Given, Subcommand, Takes, help};
 
-/// What the command line asks for.
+/// What the command line requests.
 #[derive(Debug)]
 pub(crate) enum Invocation {
-    /// To be told this: help, or the version.
-    Show(String),
-    Execute(&'static Subcommand, Given),
+    /// Print this text: help, or the version.
+    Print(String),
+    Execute(&'static Subcommand, Options),
 }
 
-/// Reads the arguments that stand after the program's name.
+/// Parses the arguments after the name of the program.
 ///
 /// # Errors
 ///
-/// What is wrong with the first of them that is wrong. Who asks for help or the version as well gets that.
-pub(crate) fn read(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, String> {
+/// The first error. A request for help or the version succeeds in spite of errors.
+pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, String> {
     let parser = Parser::from_args(arguments);
-    let mut reader = Reader { parser, command: &PROGRAM, given: Given::default(), names: Vec::new() };
-    let mut mistake = None;
+    let mut parsing = Parsing { parser, command: &PROGRAM, options: Options::default(), names: Vec::new() };
+    let mut first_error = None;
     loop {
-        match reader.step() {
-            Ok(true) if reader.given.help => return Ok(Invocation::Show(help::of(reader.command))),
-            Ok(true) if reader.given.own_version => return Ok(Invocation::Show(help::version())),
+        match parsing.step() {
+            Ok(true) if parsing.options.help => return Ok(Invocation::Print(help::of(parsing.command))),
+            Ok(true) if parsing.options.program_version => return Ok(Invocation::Print(help::version())),
             Ok(true) => {}
             Ok(false) => break,
             Err(message) => {
-                mistake.get_or_insert(message);
+                first_error.get_or_insert(message);
             }
         }
     }
-    if let Some(mistake) = mistake {
-        return Err(mistake);
+    if let Some(error) = first_error {
+        return Err(error);
     }
-    // A bare call contacts nobody. An option that only `run` has says what is meant.
-    if reader.command.name.is_empty() && reader.names.iter().all(|name| *name == "--log") {
-        return Ok(Invocation::Show(help::SHORT.into()));
+    // A call without arguments contacts no router. An option of `run` implies that command.
+    if parsing.command.name.is_empty() && parsing.names.iter().all(|name| *name == "--log") {
+        return Ok(Invocation::Print(help::SHORT.into()));
     }
-    Ok(Invocation::Execute(reader.command, reader.given))
+    Ok(Invocation::Execute(parsing.command, parsing.options))
 }
 
-struct Reader {
+/// The state of the parser.
+struct Parsing {
     parser: Parser,
     command: &'static Subcommand,
-    given: Given,
-    /// Of the options that were given.
+    options: Options,
+    /// Names of the options parsed so far.
     names: Vec<&'static str>,
 }
 
-impl Reader {
-    /// Takes the next argument, with its value; false where there is none.
+impl Parsing {
+    /// Parses the next argument with its value. Returns false at the end.
     fn step(&mut self) -> Result<bool, String> {
         let name = match self.parser.next() {
             Ok(None) => return Ok(false),
@@ -74,57 +76,57 @@ impl Reader {
     fn option(&mut self, name: &str) -> Result<(), String> {
         let Argument { name, takes, .. } = self.command.option(name)?;
         if self.names.contains(name) {
-            return Err(format!("{name} stands twice; expected it once"));
+            return Err(format!("{name} is given twice; expected it once"));
         }
         self.names.push(name);
         match takes {
-            Takes::Nothing(set) => set(&mut self.given),
+            Takes::Nothing(set) => set(&mut self.options),
             Takes::Value(kind, set) => {
                 let value = self.parser.values().ok().and_then(|mut values| values.next());
                 let value = value.ok_or_else(|| format!("{name} has no value; expected {name}={kind}"))?;
-                set(&mut self.given, &value).map_err(|message| format!("{name}: {message}"))?;
+                set(&mut self.options, &value).map_err(|message| format!("{name}: {message}"))?;
             }
         }
         Ok(())
     }
 
-    /// Takes the command, or after it an operand.
+    /// Parses the command, or after it an operand.
     fn word(&mut self, word: &OsStr) -> Result<(), String> {
         if self.command.name.is_empty() {
             self.command = command(word)?;
-            // They were looked up before it was known what they are for.
+            // The options before the command were looked up in those of the program.
             return self.names.iter().try_for_each(|name| self.command.option(name).map(drop));
         }
-        let taken = match &self.command.operand {
-            Some(Argument { takes: Takes::Value(_, set), .. }) => set(&mut self.given, word),
-            _ => Err(unexpected(word, "options alone")),
+        let result = match &self.command.operand {
+            Some(Argument { takes: Takes::Value(_, set), .. }) => set(&mut self.options, word),
+            _ => Err(unexpected(word, "only options")),
         };
-        taken.map_err(|message| format!("{}: {message}", self.command.name))
+        result.map_err(|message| format!("{}: {message}", self.command.name))
     }
 }
 
 fn command(word: &OsStr) -> Result<&'static Subcommand, String> {
     let word = word.to_string_lossy();
     COMMANDS.into_iter().find(|command| command.name == word).ok_or_else(|| {
-        let told = format!("unknown command `{}`", word.escape_debug());
-        unknown(&told, &word, &COMMANDS.map(|command| command.name))
+        let message = format!("unknown command `{}`", word.escape_debug());
+        unknown(&message, &word, &COMMANDS.map(|command| command.name))
     })
 }
 
 impl Subcommand {
-    /// The option of this name, or what is wrong with the name.
+    /// The option of this name, or an error that suggests one.
     fn option(&self, name: &str) -> Result<&Argument, String> {
         let is_named = |option: &&Argument| option.name == name || option.short == name;
         self.options.iter().find(is_named).ok_or_else(|| {
             let command = if self.name.is_empty() { "phsweb-agent" } else { self.name };
-            let told = format!("{command} has no option `{}`", name.escape_debug());
+            let message = format!("{command} has no option `{}`", name.escape_debug());
             let owners = COMMANDS.into_iter().filter(|command| command.options.iter().any(|o| is_named(&o)));
             let owners: Vec<&str> = owners.map(|command| command.name).collect();
             if owners.is_empty() {
                 let known: Vec<&str> = self.options.iter().map(|option| option.name).collect();
-                return unknown(&told, name, &known);
+                return unknown(&message, name, &known);
             }
-            format!("{told}; it belongs to {}", owners.join(" and "))
+            format!("{message}; it belongs to {}", owners.join(" and "))
         })
     }
 }
@@ -142,45 +144,45 @@ mod tests {
     }
 
     #[test]
-    fn options_stand_before_and_after_and_set_what_they_are_for() {
-        let none = Given::default;
+    fn options_before_and_after_the_command_are_equal() {
+        let none = Options::default;
         let config = || Some("a.ron".into());
         let listen = || Some("127.0.0.1:1".parse().unwrap());
         for (line, command, expected) in [
-            ("--config a.ron", "", Given { config: config(), ..none() }),
-            ("run --config a.ron", "run", Given { config: config(), ..none() }),
-            ("run --config=a.ron", "run", Given { config: config(), ..none() }),
-            ("--config=a.ron run", "run", Given { config: config(), ..none() }),
-            ("--config a.ron test", "test", Given { config: config(), ..none() }),
+            ("--config a.ron", "", Options { config: config(), ..none() }),
+            ("run --config a.ron", "run", Options { config: config(), ..none() }),
+            ("run --config=a.ron", "run", Options { config: config(), ..none() }),
+            ("--config=a.ron run", "run", Options { config: config(), ..none() }),
+            ("--config a.ron test", "test", Options { config: config(), ..none() }),
             (
                 "--listen 127.0.0.1:1 run --simulate",
                 "run",
-                Given { listen: listen(), simulate: true, ..none() },
+                Options { listen: listen(), simulate: true, ..none() },
             ),
-            ("--wait", "", Given { wait: true, ..none() }),
-            ("--log Debug check", "check", Given { log: Some(LevelFilter::Debug), ..none() }),
-            ("check a.ron", "check", Given { config: config(), ..none() }),
-            ("check -- --a", "check", Given { config: Some("--a".into()), ..none() }),
-            ("check -", "check", Given { config: Some("-".into()), ..none() }),
-            ("test a --json b", "test", Given { keys: vec!["a".into(), "b".into()], json: true, ..none() }),
+            ("--wait", "", Options { wait: true, ..none() }),
+            ("--log Debug check", "check", Options { log: Some(LevelFilter::Debug), ..none() }),
+            ("check a.ron", "check", Options { config: config(), ..none() }),
+            ("check -- --a", "check", Options { config: Some("--a".into()), ..none() }),
+            ("check -", "check", Options { config: Some("-".into()), ..none() }),
+            ("test a --json b", "test", Options { keys: vec!["a".into(), "b".into()], json: true, ..none() }),
             ("test", "test", none()),
-            ("demo --sites 1", "demo", Given { sites: Some(1), ..none() }),
+            ("demo --sites 1", "demo", Options { sites: Some(1), ..none() }),
             ("demo --sites=1000 --listen 127.0.0.1:1", "demo", {
-                Given { sites: Some(1000), listen: listen(), ..none() }
+                Options { sites: Some(1000), listen: listen(), ..none() }
             }),
             ("simulate --routers 1000 --port 0", "simulate", {
-                Given { routers: Some(1000), port: Some(0), ..none() }
+                Options { routers: Some(1000), port: Some(0), ..none() }
             }),
             ("simulate --active 0 --users 9 --tls", "simulate", {
-                Given { active: Some(0), users: Some(9), tls: true, ..none() }
+                Options { active: Some(0), users: Some(9), tls: true, ..none() }
             }),
             ("simulate --version 7.11 --fault stall", "simulate", {
-                Given { version: "7.11".parse().ok(), fault: "stall".parse().ok(), ..none() }
+                Options { version: "7.11".parse().ok(), fault: "stall".parse().ok(), ..none() }
             }),
         ] {
-            match read(words(line)) {
-                Ok(Invocation::Execute(found, given)) => {
-                    assert_eq!((found.name, given), (command, expected), "{line}");
+            match parse(words(line)) {
+                Ok(Invocation::Execute(found, options)) => {
+                    assert_eq!((found.name, options), (command, expected), "{line}");
                 }
                 other => panic!("{line}: {other:?}"),
             }
@@ -188,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_is_told_with_its_option_what_was_found_and_what_was_expected() {
+    fn errors_name_the_option_what_was_found_and_what_was_expected() {
         for (line, message) in [
             ("--confg x", "phsweb-agent has no option `--confg`; did you mean `--config`?"),
             ("run --simulat", "run has no option `--simulat`; did you mean `--simulate`?"),
@@ -199,7 +201,7 @@ mod tests {
             ("check -x", "check has no option `-x`; expected one of --log, --help, --version"),
             ("dmo", "unknown command `dmo`; did you mean `demo`?"),
             ("status", "unknown command `status`; expected one of run, check, test, demo, simulate"),
-            ("run check", "run: found \"check\"; expected options alone"),
+            ("run check", "run: found \"check\"; expected only options"),
             ("check a b", "check: found \"b\"; expected one FILE"),
             ("--config", "--config has no value; expected --config=FILE"),
             ("--config --wait", "--config has no value; expected --config=FILE"),
@@ -213,38 +215,38 @@ mod tests {
             ("--listen 1", "--listen: found \"1\"; expected ADDRESS:PORT, such as 127.0.0.1:8080"),
             ("--log loud", "--log: found \"loud\"; expected off, error, warn, info, debug or trace"),
             ("--wait=no", "--wait: found \"no\"; expected no value"),
-            ("--wait --wait", "--wait stands twice; expected it once"),
-            ("--log info check --log=debug", "--log stands twice; expected it once"),
+            ("--wait --wait", "--wait is given twice; expected it once"),
+            ("--log info check --log=debug", "--log is given twice; expected it once"),
             ("simulate --fault stal", "--fault: \"stal\" is no fault; did you mean `stall`?"),
-            // The first of several.
+            // Only the first error is reported.
             (
                 "--log loud dmo --sites 0",
                 "--log: found \"loud\"; expected off, error, warn, info, debug or trace",
             ),
         ] {
-            assert_eq!(read(words(line)).unwrap_err(), message, "{line}");
+            assert_eq!(parse(words(line)).unwrap_err(), message, "{line}");
         }
     }
 
     #[test]
-    fn what_is_no_utf_8_or_would_steer_a_terminal_is_shown_escaped() {
-        let told = |arguments: &[&[u8]]| {
+    fn invalid_utf_8_and_control_characters_are_escaped_in_errors() {
+        let error = |arguments: &[&[u8]]| {
             let arguments = arguments.iter().map(|argument| OsString::from_vec(argument.to_vec()));
-            read(arguments).unwrap_err()
+            parse(arguments).unwrap_err()
         };
-        assert!(told(&[b"d\xff\x1bmo"]).starts_with("unknown command `d\u{fffd}\\u{1b}mo`"));
-        assert!(told(&[b"--con\xfffig=x"]).ends_with("did you mean `--config`?"));
-        assert!(told(&[b"-\xff"]).contains("no option `-\u{fffd}`"));
-        assert!(told(&[b"--\x1b[2J"]).contains("`--\\u{1b}[2J`"));
-        assert_eq!(told(&[b"test", b"a\xff"]), "test: found \"a\u{fffd}\"; expected UTF-8");
+        assert!(error(&[b"d\xff\x1bmo"]).starts_with("unknown command `d\u{fffd}\\u{1b}mo`"));
+        assert!(error(&[b"--con\xfffig=x"]).ends_with("did you mean `--config`?"));
+        assert!(error(&[b"-\xff"]).contains("no option `-\u{fffd}`"));
+        assert!(error(&[b"--\x1b[2J"]).contains("`--\\u{1b}[2J`"));
+        assert_eq!(error(&[b"test", b"a\xff"]), "test: found \"a\u{fffd}\"; expected UTF-8");
         assert_eq!(
-            told(&[b"demo", b"--sites", b"\xff"]),
+            error(&[b"demo", b"--sites", b"\xff"]),
             "--sites: found \"\u{fffd}\"; expected a number from 1 to 1000"
         );
     }
 
     #[test]
-    fn who_asks_for_help_gets_it_whatever_else_is_wrong() {
+    fn help_is_shown_in_spite_of_errors() {
         for (line, usage) in [
             ("--help", "phsweb-agent [COMMAND]"),
             ("-h", "phsweb-agent [COMMAND]"),
@@ -259,8 +261,8 @@ mod tests {
             ("", "phsweb-agent demo"),
             ("--log debug", "phsweb-agent run --config sites.ron"),
         ] {
-            match read(words(line)) {
-                Ok(Invocation::Show(text)) => assert!(text.contains(usage), "{line}: {text}"),
+            match parse(words(line)) {
+                Ok(Invocation::Print(text)) => assert!(text.contains(usage), "{line}: {text}"),
                 other => panic!("{line}: {other:?}"),
             }
         }

@@ -1,15 +1,15 @@
-//! What the program says of itself: help and version.
+//! The texts of `--help` and `--version`.
 
 use std::iter;
 
-use super::{Argument, Subcommand, Takes};
+use super::argument::{Argument, Subcommand, Takes};
 
-/// Widest line, in characters; there are none but ASCII's.
+/// Maximum width of a line, in characters, which are all ASCII.
 const WIDTH: usize = 100;
 
 /// What a call without a command prints.
 pub(super) const SHORT: &str = "\
-Shows who is online on MikroTik hotspots at many sites, and how the routers are.
+Monitors MikroTik hotspots over the RouterOS API: who is online, and the state of the routers.
 
 Usage: phsweb-agent COMMAND
 
@@ -21,7 +21,7 @@ Examples:
 
 `phsweb-agent --help` lists all commands and options.";
 
-/// The version, and below it what the program was built for and has in it.
+/// The version, the target and the features.
 pub(super) fn version() -> String {
     let linkage = if cfg!(target_feature = "crt-static") { ", static" } else { "" };
     let cpu = match env!("TARGET_CPU") {
@@ -54,7 +54,7 @@ pub(super) fn of(command: &Subcommand) -> String {
 fn usage(command: &Subcommand) -> String {
     let Subcommand { name, options, operand, .. } = command;
     let mut words = vec!["phsweb-agent".into(), if name.is_empty() { "[COMMAND]" } else { name }.into()];
-    // Help and version go without saying.
+    // Help and version are not shown.
     let options = options.iter().filter(|option| option.short.is_empty());
     words.extend(options.chain(operand).map(|argument| format!("[{}]", label(argument))));
     words.join(" ")
@@ -78,7 +78,7 @@ fn row(argument: &Argument) -> (String, String) {
     (short + &label(argument), argument.help.to_string() + &default)
 }
 
-/// Names, and beside them what is said of each.
+/// Names, and next to them their descriptions.
 fn table(heading: &str, rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     let rows = rows.iter().map(|(name, text)| format!("  {name:width$}  {}", wrapped(text, width + 4)));
@@ -86,7 +86,7 @@ fn table(heading: &str, rows: &[(String, String)]) -> String {
     lines.join("\n")
 }
 
-/// A text in lines that begin so far from the left, where the first one begins, too.
+/// A text wrapped into lines. The first one starts at this indent, and the others are indented by it.
 fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = String::new();
     let mut column = indent;

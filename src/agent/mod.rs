@@ -1,0 +1,168 @@
+//! The running agent: its parts wired together, and the main loop that keeps them as the configuration says.
+
+mod diagnostics;
+mod failure;
+mod listener;
+mod reload;
+mod restart;
+mod signals;
+mod site_log;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use async_net::TcpListener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::channel::{self, Receiver};
+use smol::future::FutureExt;
+
+use crate::action::SiteHandles;
+use crate::config::{Changes, Config};
+use crate::http::server::{self, WorkerPool};
+use crate::http::{Dispatcher, Events};
+use crate::memory::Budget;
+use crate::site::Sites;
+use crate::state::{Reload, Store};
+use crate::timings::Timings;
+
+pub use failure::Failure;
+pub use reload::{ConfigReloader, Prepare};
+pub use restart::{RESTARTS, disarm, run_restarting};
+pub use signals::{Signals, nothing_to_reload};
+
+use diagnostics::{public, summary};
+use listener::Listener;
+
+/// The parts that depend on the configuration.
+struct Agent {
+    config: Config,
+    store: Arc<Store>,
+    dispatcher: Arc<Dispatcher>,
+    sites: Sites,
+    listener: Listener,
+}
+
+impl Agent {
+    /// Changes only the parts whose configuration differs from `new`, and returns the changes in words.
+    async fn apply_config(&mut self, new: Config) -> String {
+        raise_descriptors(&new);
+        let changes = Changes::between(&self.config, &new);
+        self.sites.apply(&changes, &new).await;
+        if changes.http {
+            self.dispatcher.configure(new.http.clone());
+            self.listener.configure(new.http.clone());
+        }
+        let description = changes.to_string();
+        let warnings = public(&new.warnings);
+        if !warnings.is_empty() {
+            log::warn!("config_warnings={} msg={:?}", warnings.len(), summary(&warnings));
+        }
+        self.store.note_reload(|reload| reload.warn(warnings));
+        self.config = new;
+        description
+    }
+
+    /// The main loop: applies each configuration that the reloader finds.
+    async fn follow(mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
+        loop {
+            let mut look = reloader.next(&requests, &self.store).await;
+            let changes = match look.config.take() {
+                Some(config) => Some(self.apply_config(config).await),
+                None => None,
+            };
+            let rebind_error = self.listener.rebind().await.err();
+            reloader.report(&look, changes.as_deref(), rebind_error, &self.store);
+        }
+    }
+}
+
+/// Runs the agent with this configuration until a signal ends it. A `reloader` provides the later configurations.
+///
+/// # Errors
+///
+/// If the server can't be started, or can't listen at its address.
+pub fn serve(
+    signals: Signals,
+    timings: Timings,
+    config: Config,
+    reloader: Option<ConfigReloader>,
+) -> Result<(), Failure> {
+    raise_descriptors(&config);
+    let timings = Arc::new(timings);
+    let reload = reloader.as_ref().map_or_else(|| Reload::first(None, Vec::new()), ConfigReloader::first);
+    let store = Arc::new(Store::new(reload).within(Budget::of_process()));
+    let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
+    let events = Events::new(store.clone(), timings.clone());
+    let http = config.http.clone();
+    let dispatcher = Arc::new(Dispatcher::new(
+        store.clone(),
+        site_handles.clone(),
+        events.clone(),
+        http.clone(),
+        &timings,
+    ));
+    let workers = WorkerPool::start({
+        let dispatcher = dispatcher.clone();
+        move |request| dispatcher.answer(request)
+    })
+    .map_err(|error| format!("can't start the HTTP server: {error}"))?;
+    smol::block_on(async {
+        let listen = http.listen;
+        let listener = TcpListener::bind(listen).await.map_err(|error| {
+            format!("can't listen at {listen}: {error}; choose another address with --listen or http.listen")
+        })?;
+        let bound = listener.local_addr().map_err(|error| error.to_string())?;
+        let (server_handle, control_messages) = server::control_channel();
+        let unread = store.budget().answer.min(server::MAX_ANSWER);
+        let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
+        let https = http.tls.clone();
+        // Leaving this block drops the agent, which ends all of its tasks.
+        let mut agent = Agent {
+            listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
+            sites: Sites::new(store.clone(), site_handles, timings.clone()),
+            config: Config { http, ..Config::default() },
+            dispatcher,
+            store,
+        };
+        let _site_log = site_log::start(&agent.store);
+        agent.apply_config(config).await;
+        let _events = events.start();
+        let serving =
+            async { match server::serve(listener, workers, limits, https, control_messages).await {} };
+        match reloader {
+            None => serving.or(signals.until_ended(nothing_to_reload)).await,
+            Some(reloader) => {
+                // A request that waits covers the next one.
+                let (sender, requests) = channel::bounded(1);
+                let ended = signals.until_ended(|| {
+                    let _ = sender.try_send(());
+                });
+                let following = Box::pin(async { match agent.follow(reloader, requests).await {} });
+                serving.or(following).or(ended).await;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Raises the limit of open files to what connections and routers need, as far as the system permits. The usual 1,024
+/// are too few.
+fn raise_descriptors(config: &Config) {
+    /// For the log, files, and a second connection to some routers.
+    const OTHER: usize = 128;
+    let required = (config.http.max_connections + 2 * config.sites.len() + OTHER) as u64;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= required) {
+        return;
+    }
+    let current = limit.maximum.map_or(required, |maximum| maximum.min(required));
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..limit });
+    if raised.is_err() || current < required {
+        log::warn!(
+            "open_files={} required={required} msg=\"the limit of open files is too low for {} clients. Raise \
+             LimitNOFILE= of the service, or ulimit -n, or lower http.max_connections\"",
+            getrlimit(Resource::Nofile).current.unwrap_or_default(),
+            config.http.max_connections
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! Reloads the configuration when its file, or a file that it names, changes, and reports the result.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use smol::channel::Receiver;
+use smol::future::{FutureExt, pending};
+use smol::{Task, Timer, unblock};
+
+use super::diagnostics::{public, summary};
+use super::failure::Failure;
+use crate::clock::Moment;
+use crate::config::{self, Config, Diagnostics, Watch};
+use crate::state::{Reload, ReloadDiagnostic, Store};
+use crate::timings::Timings;
+
+/// Adjusts each configuration before it is applied: what the command line overrides.
+pub type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
+
+/// Reads the configuration again when it changes. It reports each problem once in the log, and all of them in the
+/// store, for the page and `/api/config`.
+pub struct ConfigReloader {
+    /// Locked during a look, which runs on another thread.
+    watch: Arc<Mutex<Watch>>,
+    path: String,
+    prepare: Prepare,
+    /// Problems of the current content of the file.
+    invalid: Vec<ReloadDiagnostic>,
+    /// Whether no valid `http` section was read yet. Everybody may open the page then, so it shows nothing private.
+    is_unprotected: bool,
+    /// Why the page is not at its configured address.
+    rebind_error: Option<ReloadDiagnostic>,
+    /// Files that were replaced where they are mounted from.
+    unlinked: Vec<ReloadDiagnostic>,
+    /// That the current look takes too long.
+    hanging: Option<ReloadDiagnostic>,
+    /// See `Timings::config_poll` and `Timings::config_look`.
+    poll: Duration,
+    look: Duration,
+}
+
+/// The result of one look at the files.
+pub(super) struct Look {
+    /// The configuration to apply.
+    pub(super) config: Option<Config>,
+    /// Whether the files changed, or a reload was requested.
+    is_new: bool,
+    /// Whether the look took too long.
+    was_hanging: bool,
+    unlinked: Vec<ReloadDiagnostic>,
+}
+
+impl ConfigReloader {
+    /// Follows the files of `watch`, whose first look found these problems.
+    #[must_use]
+    pub fn new(watch: Watch, prepare: Prepare, problems: Option<&Diagnostics>, timings: &Timings) -> Self {
+        let path = watch.path().display().to_string();
+        let invalid = problems.map(|problems| public(problems.all())).unwrap_or_default();
+        if !invalid.is_empty() {
+            log::warn!("config={path} reload=waiting problems={} msg={:?}", invalid.len(), summary(&invalid));
+        }
+        Self {
+            watch: Arc::new(Mutex::new(watch)),
+            path,
+            prepare,
+            invalid,
+            is_unprotected: problems.is_some_and(|problems| problems.http().is_none()),
+            rebind_error: None,
+            unlinked: Vec::new(),
+            hanging: None,
+            poll: timings.config_poll,
+            look: timings.config_look,
+        }
+    }
+
+    /// The result of the first look.
+    pub(super) fn first(&self) -> Reload {
+        let mut reload = Reload::first(Some(&self.path), self.invalid.clone());
+        if self.is_unprotected {
+            reload.withhold(is_harmless);
+        }
+        reload
+    }
+
+    /// Looks at the files when the next look is due, or at once on a request.
+    pub(super) async fn next(&mut self, requests: &Receiver<()>, store: &Store) -> Look {
+        let is_requested = requested_within(requests, self.poll).await;
+        // On another thread: a disk that hangs must not make the clients wait.
+        let watch = self.watch.clone();
+        let looking = unblock(move || {
+            let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = if is_requested {
+                Some(watch.reload(&config::environment))
+            } else {
+                watch.look(&config::environment)
+            };
+            (result, public(&watch.unlinked()))
+        });
+        let (result, unlinked) = match within(self.look, looking).await {
+            Ok(looked) => looked,
+            // The kernel can't cancel it. No other look starts until it returns.
+            Err(looking) => {
+                self.report_hanging(store);
+                looking.await
+            }
+        };
+        let snapshot = store.snapshot();
+        snapshot.reload.last_look.set(Moment::now());
+        let is_first = snapshot.reload.succeeded.is_none();
+        let is_new = result.is_some();
+        let config = result.and_then(|result| self.prepared(result, is_first));
+        Look { config, is_new, was_hanging: self.hanging.take().is_some(), unlinked }
+    }
+
+    /// The configuration to apply. If the file is invalid, that is none, or before the first valid one its `http`
+    /// section alone.
+    fn prepared(&mut self, result: Result<Config, Diagnostics>, is_first: bool) -> Option<Config> {
+        let mut http_only = None;
+        let prepared = match result {
+            Ok(config) => (self.prepare)(config).map_err(|failure| {
+                let (Failure::Failed(message) | Failure::Usage(message)) = failure;
+                vec![ReloadDiagnostic { place: self.path.clone(), message, excerpt: None }]
+            }),
+            Err(problems) => {
+                if is_first && let Some(http) = problems.http().cloned() {
+                    http_only = (self.prepare)(Config { http, ..Config::default() }).ok();
+                }
+                Err(public(problems.all()))
+            }
+        };
+        let config = match prepared {
+            Ok(config) => {
+                self.invalid.clear();
+                Some(config)
+            }
+            Err(invalid) => {
+                if invalid != self.invalid {
+                    log::warn!(
+                        "config={} reload=rejected problems={} msg={:?}",
+                        self.path,
+                        invalid.len(),
+                        summary(&invalid)
+                    );
+                }
+                self.invalid = invalid;
+                http_only
+            }
+        };
+        self.is_unprotected &= config.is_none();
+        config
+    }
+
+    /// Reports the result of a look, after its configuration was applied with these changes.
+    pub(super) fn report(
+        &mut self,
+        look: &Look,
+        changes: Option<&str>,
+        rebind_error: Option<ReloadDiagnostic>,
+        store: &Store,
+    ) {
+        let is_applied = look.is_new && self.invalid.is_empty();
+        if is_applied && let Some(changes) = changes {
+            log::info!("config={} reload=applied msg={changes:?}", self.path);
+        }
+        if !look.is_new
+            && !look.was_hanging
+            && rebind_error == self.rebind_error
+            && look.unlinked == self.unlinked
+        {
+            return;
+        }
+        let is_known = |problem: &ReloadDiagnostic| {
+            self.unlinked.contains(problem) || self.rebind_error.as_ref() == Some(problem)
+        };
+        for problem in look.unlinked.iter().chain(&rebind_error).filter(|problem| !is_known(problem)) {
+            self.log(problem);
+        }
+        self.rebind_error = rebind_error;
+        self.unlinked.clone_from(&look.unlinked);
+        self.publish(store, is_applied);
+    }
+
+    /// Reports that a look takes too long.
+    fn report_hanging(&mut self, store: &Store) {
+        let message = format!(
+            "this file, or one that it names, could not be read within {}: its disk or network file system hangs. The \
+             agent keeps its configuration, and looks again once the file can be read",
+            humantime::format_duration(self.look)
+        );
+        let problem = ReloadDiagnostic { place: self.path.clone(), message, excerpt: None };
+        self.log(&problem);
+        self.hanging = Some(problem);
+        self.publish(store, false);
+    }
+
+    fn log(&self, problem: &ReloadDiagnostic) {
+        log::warn!("config={} place={} msg={:?}", self.path, problem.place, problem.message);
+    }
+
+    fn publish(&self, store: &Store, is_applied: bool) {
+        let problems =
+            self.invalid.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.rebind_error);
+        let problems = problems.cloned().collect();
+        store.note_reload(|reload| {
+            reload.note(Moment::now(), is_applied, problems);
+            if self.is_unprotected {
+                reload.withhold(is_harmless);
+            }
+        });
+    }
+}
+
+/// The result of a task within this time, or the task, which continues.
+async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
+    let late = async {
+        Timer::after(most).await;
+        None
+    };
+    match async { Some((&mut task).await) }.or(late).await {
+        Some(done) => Ok(done),
+        None => Err(task),
+    }
+}
+
+/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel is no
+/// request: the files would be read without pause.
+async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
+    let request = async {
+        match requests.recv().await {
+            Ok(()) => true,
+            Err(_) => pending().await,
+        }
+    };
+    let late = async {
+        Timer::after(most).await;
+        false
+    };
+    request.or(late).await
+}
+
+/// Whether a problem reveals no site and no other content of the file: it is about the syntax, `http`, or a whole file.
+fn is_harmless(problem: &ReloadDiagnostic) -> bool {
+    let is_of_file = problem.excerpt.is_none() && !problem.place.starts_with("MIKROTIK_");
+    is_of_file || ["not RON", "http."].iter().any(|start| problem.message.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use smol::channel;
+
+    use super::*;
+
+    #[test]
+    fn a_look_that_takes_too_long_is_handed_back_and_continues() {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let looking = unblock(move || answered.recv().unwrap());
+        let Err(looking) = smol::block_on(within(Duration::from_millis(10), looking)) else {
+            panic!("the task ended before it was answered");
+        };
+        answer.send("looked").unwrap();
+        assert_eq!(smol::block_on(looking), "looked");
+        let quick = smol::block_on(within(Duration::from_secs(60), unblock(|| "quick")));
+        assert_eq!(quick.ok(), Some("quick"));
+    }
+
+    #[test]
+    fn a_closed_channel_requests_no_reload() {
+        let (sender, requests) = channel::bounded(1);
+        sender.try_send(()).unwrap();
+        let (most, began) = (Duration::from_millis(50), Instant::now());
+        assert!(smol::block_on(requested_within(&requests, 100 * most)));
+        drop(sender);
+        assert!(!smol::block_on(requested_within(&requests, most)));
+        assert!(began.elapsed() >= most, "the wait ended early: the files would be read without pause");
+    }
+}

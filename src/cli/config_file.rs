@@ -1,0 +1,35 @@
+//! Which configuration file a command uses, and errors about an invalid one.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use phsweb_agent::agent::Failure;
+use phsweb_agent::config::Diagnostics;
+
+/// The configuration on a machine with one agent.
+pub(super) const SYSTEM_FILE: &str = "/etc/phsweb-agent/sites.ron";
+
+/// Where the file is searched for if nothing names it.
+const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
+
+/// The file that the argument or `$PHSWEB_CONFIG` names, or else the first that exists in one of the usual places.
+pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    if named.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+        return Err(Failure::Usage("the name of the configuration is empty; expected a file".into()));
+    }
+    let variable = || env::var_os("PHSWEB_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    let usual = || PLACES.map(PathBuf::from).into_iter().find(|path| path.exists());
+    let path = named.or_else(variable).or_else(usual).ok_or_else(|| {
+        format!(
+            "no configuration: neither {} exists; name one with --config FILE or $PHSWEB_CONFIG, \
+             or try `phsweb-agent demo`",
+            PLACES.join(" nor ")
+        )
+    })?;
+    Ok(path)
+}
+
+/// Why a command does nothing with this file.
+pub(super) fn invalid(problems: &Diagnostics, path: &Path, consequence: &str) -> Failure {
+    Failure::Failed(format!("{problems}\n{consequence}: fix {} first.", path.display()))
+}
