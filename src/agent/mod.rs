@@ -71,7 +71,7 @@ impl Agent {
                 None => None,
             };
             let rebind_error = self.listener.rebind().await.err();
-            reloader.report(&look, changes.as_deref(), rebind_error, &self.store);
+            reloader.report(look, changes.as_deref(), rebind_error, &self.store);
         }
     }
 }

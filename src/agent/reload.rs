@@ -28,12 +28,8 @@ pub struct ConfigReloader {
     invalid: Vec<ReloadDiagnostic>,
     /// Whether no valid `http` section was read yet. Everybody may open the page then, so it shows nothing private.
     is_unprotected: bool,
-    /// Why the page is not at its configured address.
-    rebind_error: Option<ReloadDiagnostic>,
-    /// Files that were replaced where they are mounted from.
-    unlinked: Vec<ReloadDiagnostic>,
-    /// That the current look takes too long.
-    hanging: Option<ReloadDiagnostic>,
+    /// Other problems: files that were replaced where they are mounted from, and an address that can't be bound.
+    others: Vec<ReloadDiagnostic>,
     /// See `Timings::config_poll` and `Timings::config_look`.
     poll: Duration,
     look: Duration,
@@ -65,9 +61,7 @@ impl ConfigReloader {
             prepare,
             invalid,
             is_unprotected: problems.is_some_and(|problems| problems.http().is_none()),
-            rebind_error: None,
-            unlinked: Vec::new(),
-            hanging: None,
+            others: Vec::new(),
             poll: timings.config_poll,
             look: timings.config_look,
         }
@@ -96,12 +90,12 @@ impl ConfigReloader {
             };
             (result, public(&watch.unlinked()))
         });
-        let (result, unlinked) = match within(self.look, looking).await {
-            Ok(looked) => looked,
+        let (was_hanging, (result, unlinked)) = match within(self.look, looking).await {
+            Ok(looked) => (false, looked),
             // The kernel can't cancel it. No other look starts until it returns.
             Err(looking) => {
                 self.report_hanging(store);
-                looking.await
+                (true, looking.await)
             }
         };
         let snapshot = store.snapshot();
@@ -109,7 +103,7 @@ impl ConfigReloader {
         let is_first = snapshot.reload.succeeded.is_none();
         let is_new = result.is_some();
         let config = result.and_then(|result| self.prepared(result, is_first));
-        Look { config, is_new, was_hanging: self.hanging.take().is_some(), unlinked }
+        Look { config, is_new, was_hanging, unlinked }
     }
 
     /// The configuration to apply. If the file is invalid, that is none, or before the first valid one its `http`
@@ -153,7 +147,7 @@ impl ConfigReloader {
     /// Reports the result of a look, after its configuration was applied with these changes.
     pub(super) fn report(
         &mut self,
-        look: &Look,
+        look: Look,
         changes: Option<&str>,
         rebind_error: Option<ReloadDiagnostic>,
         store: &Store,
@@ -162,26 +156,18 @@ impl ConfigReloader {
         if is_applied && let Some(changes) = changes {
             log::info!("config={} reload=applied msg={changes:?}", self.path);
         }
-        if !look.is_new
-            && !look.was_hanging
-            && rebind_error == self.rebind_error
-            && look.unlinked == self.unlinked
-        {
-            return;
-        }
-        let is_known = |problem: &ReloadDiagnostic| {
-            self.unlinked.contains(problem) || self.rebind_error.as_ref() == Some(problem)
-        };
-        for problem in look.unlinked.iter().chain(&rebind_error).filter(|problem| !is_known(problem)) {
+        let others: Vec<_> = look.unlinked.into_iter().chain(rebind_error).collect();
+        for problem in others.iter().filter(|problem| !self.others.contains(problem)) {
             self.log(problem);
         }
-        self.rebind_error = rebind_error;
-        self.unlinked.clone_from(&look.unlinked);
-        self.publish(store, is_applied);
+        if look.is_new || look.was_hanging || others != self.others {
+            self.others = others;
+            self.publish(store, is_applied, None);
+        }
     }
 
     /// Reports that a look takes too long.
-    fn report_hanging(&mut self, store: &Store) {
+    fn report_hanging(&self, store: &Store) {
         let message = format!(
             "this file, or one that it names, could not be read within {}: its disk or network file system hangs. The \
              agent keeps its configuration, and looks again once the file can be read",
@@ -189,18 +175,17 @@ impl ConfigReloader {
         );
         let problem = ReloadDiagnostic { place: self.path.clone(), message, excerpt: None };
         self.log(&problem);
-        self.hanging = Some(problem);
-        self.publish(store, false);
+        self.publish(store, false, Some(problem));
     }
 
     fn log(&self, problem: &ReloadDiagnostic) {
         log::warn!("config={} place={} msg={:?}", self.path, problem.place, problem.message);
     }
 
-    fn publish(&self, store: &Store, is_applied: bool) {
+    /// Publishes all problems in the store.
+    fn publish(&self, store: &Store, is_applied: bool, hanging: Option<ReloadDiagnostic>) {
         let problems =
-            self.invalid.iter().chain(&self.hanging).chain(&self.unlinked).chain(&self.rebind_error);
-        let problems = problems.cloned().collect();
+            self.invalid.iter().cloned().chain(hanging).chain(self.others.iter().cloned()).collect();
         store.note_reload(|reload| {
             reload.note(Moment::now(), is_applied, problems);
             if self.is_unprotected {

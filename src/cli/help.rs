@@ -14,7 +14,7 @@ Monitors MikroTik hotspots over the RouterOS API: who is online, and the state o
 Usage: phsweb-agent COMMAND
 
 Examples:
-  phsweb-agent demo                       Look around with simulated routers; needs no file
+  phsweb-agent demo                       Run the agent with simulated routers; needs no file
   phsweb-agent check sites.ron            Check a configuration; contacts no router
   phsweb-agent test --config sites.ron    Test the connection to each router
   phsweb-agent run --config sites.ron     Run the agent

@@ -96,10 +96,10 @@ pub(super) const COMMAND: Subcommand = Subcommand {
     }),
     notes: "Users: api-user with the password password, reader with the same password and read-only access, \
             and admin with no password, as on a new router. Before RouterOS 6.43 the login uses a challenge.",
-    execute: |options| run_restarting(|signals, _| simulate(options, signals)),
+    execute: |options| run_restarting(|signals, _| simulate(&options, signals)),
 };
 
-fn simulate(options: Options, signals: Signals) -> Result<(), Failure> {
+fn simulate(options: &Options, signals: Signals) -> Result<(), Failure> {
     let capture = options.board.as_deref().map(read_capture).transpose()?;
     if capture.is_some() && options.version.is_some() {
         return Err(Failure::Usage("found --version with --board, whose rows set the version".into()));

@@ -105,9 +105,12 @@ fn files() -> BTreeMap<Module, File> {
             let path = entry.unwrap().path();
             let name = path.file_stem().unwrap().to_str().unwrap();
             let child = [module.as_slice(), &[name.to_string()]].concat();
+            if name == "tests" {
+                continue;
+            }
             if path.is_dir() {
                 folders.push((path, child));
-            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests" {
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let module = if ["mod", "lib"].contains(&name) { module.clone() } else { child };
                 codes.insert(module, code(&fs::read_to_string(&path).unwrap()));
             }
