@@ -215,7 +215,7 @@ mod tests {
             ("--wait=no", "--wait: found \"no\"; expected no value"),
             ("--wait --wait", "--wait stands twice; expected it once"),
             ("--log info check --log=debug", "--log stands twice; expected it once"),
-            ("simulate --fault stal", "--fault: \"stal\" is no fault; did you mean `stall`?"),
+            ("simulate --fault stal", "--fault: \"stal\" is not a fault; did you mean `stall`?"),
             // The first of several.
             (
                 "--log loud dmo --sites 0",
