@@ -217,7 +217,7 @@ mod tests {
             ("--wait=no", "--wait: found \"no\"; expected no value"),
             ("--wait --wait", "--wait is given twice; expected it once"),
             ("--log info check --log=debug", "--log is given twice; expected it once"),
-            ("simulate --fault stal", "--fault: \"stal\" is no fault; did you mean `stall`?"),
+            ("simulate --fault stal", "--fault: \"stal\" is not a fault; did you mean `stall`?"),
             // Only the first error is reported.
             (
                 "--log loud dmo --sites 0",

@@ -1,8 +1,8 @@
-//! Rows captured from a real router, for a simulated one to replay.
+//! Captures of real routers: rows for a simulated router to replay.
 //!
-//! A capture is text, close to what goes over the wire. A line that begins with `/` names a menu. `!re` begins a row of
-//! it, and `=key=value` is an attribute of that row. `!trap` says that the router lacks the menu; a menu without rows is
-//! empty. In a value `\n` is a line end and `\\` a backslash. Empty lines and those that begin with `#` are ignored.
+//! A capture is text close to the wire format. A line that starts with `/` names a menu. `!re` starts a row of the
+//! menu, and `=key=value` is an attribute of that row. `!trap` means that the router lacks the menu; a menu without rows
+//! is empty. In a value `\n` is a line end and `\\` a backslash. Empty lines and lines that start with `#` are ignored.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use super::menus::RESOURCE;
 use super::row::Row;
 use super::version::{BadVersion, Version};
 
-/// What was captured of a router.
+/// The menus of a real router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capture {
     pub(super) version: Version,
@@ -18,7 +18,7 @@ pub struct Capture {
     pub(super) menus: Menus,
 }
 
-/// The rows of each menu; `None` where the router lacks it.
+/// The rows of each menu; `None` if the router lacks the menu.
 pub(super) type Menus = Vec<(String, Option<Vec<Row>>)>;
 
 impl FromStr for Capture {
@@ -27,25 +27,25 @@ impl FromStr for Capture {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut menus = Menus::new();
         for (number, line) in (1..).zip(text.lines()) {
-            read(&mut menus, line).ok_or_else(|| {
+            parse_line(&mut menus, line).ok_or_else(|| {
                 format!("line {number}: found {line:?}; expected a menu such as {RESOURCE}, !re, !trap or =key=value")
             })?;
         }
-        let said = |key| {
+        let resource = |key| {
             let (_, rows) = menus.iter().find(|(menu, _)| menu == RESOURCE)?;
-            let text = std::str::from_utf8(rows.as_ref()?.first()?.text(key)).ok()?;
+            let text = std::str::from_utf8(rows.as_ref()?.first()?.bytes(key)).ok()?;
             (!text.is_empty()).then_some(text)
         };
-        let needed = |key: &str| format!("no {key}; expected one in a row of {RESOURCE}");
-        let version = said("version").ok_or_else(|| needed("version"))?;
+        let missing = |key: &str| format!("no {key}; expected one in a row of {RESOURCE}");
+        let version = resource("version").ok_or_else(|| missing("version"))?;
         let version = version.parse().map_err(|bad: BadVersion| bad.to_string())?;
-        let board = said("board-name").ok_or_else(|| needed("board-name"))?.to_string();
+        let board = resource("board-name").ok_or_else(|| missing("board-name"))?.to_string();
         Ok(Self { version, board, menus })
     }
 }
 
-/// Takes one line in; `None` where it is not of a capture.
-fn read(menus: &mut Menus, line: &str) -> Option<()> {
+/// Adds one line to the menus; `None` if it does not belong in a capture.
+fn parse_line(menus: &mut Menus, line: &str) -> Option<()> {
     if line.is_empty() || line.starts_with('#') {
         return Some(());
     }
@@ -71,7 +71,7 @@ fn read(menus: &mut Menus, line: &str) -> Option<()> {
     Some(())
 }
 
-/// A value as it was captured: `\n` in it is a line end, and any other character after a backslash is itself.
+/// Decodes a value: `\n` is a line end, any other character after a backslash is itself.
 fn unescape(text: &str) -> String {
     let (mut value, mut is_escaped) = (String::new(), false);
     for c in text.chars() {
@@ -93,7 +93,7 @@ mod tests {
     const BOARD: &str = "/system/resource\n!re\n=version=7.4 (stable)\n=board-name=hEX\n";
 
     #[test]
-    fn a_capture_is_read_as_it_is_written() {
+    fn capture_keeps_menus_rows_and_values() {
         let text = format!(
             "# A hEX.\n{BOARD}\n/a/b\n!re\n=.id=*1\n=note=x=\\\\n\\ny\n=flag=\n!re\n\n/c\n!trap\n/d\n"
         );
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_capture_names_its_line() {
+    fn parse_error_names_the_line() {
         for (text, part) in [
             (format!("{BOARD}version: 7.4"), "line 5: found \"version: 7.4\""),
             ("=version=7.4".into(), "line 1: "),
@@ -114,7 +114,7 @@ mod tests {
             ("/a\n!re\n=b".into(), "line 3: "),
             (String::new(), "no version; expected one in a row of /system/resource"),
             (BOARD.replace("hEX", ""), "no board-name"),
-            (BOARD.replace("7.4", "seven"), "is no RouterOS version"),
+            (BOARD.replace("7.4", "seven"), "is not a RouterOS version"),
         ] {
             let error = text.parse::<Capture>().unwrap_err();
             assert!(error.contains(part), "{text:?}: {error}");

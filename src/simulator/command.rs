@@ -1,38 +1,40 @@
-//! What a router does when it is told to: the commands of its menus.
+//! The commands of a menu: `print`, `listen`, `add`, `set` and `remove`.
 
-use super::menus::{ACTIVE, USER};
-use super::print::{Follow, Print, list};
+use super::hotspot;
+use super::menus::{ACTIVE, Rules, Settable, USER};
+use super::print::{Follow, Print, split_list};
 use super::reply::{CommandReply, Trap};
 use super::row::Row;
 use super::settings::Policies;
 use super::state::State;
-use super::table::{Keys, MenuTable, Rules, clears};
+use super::table::{MenuTable, clears};
+use super::value::Value;
 use crate::routeros::wire::Sentence;
 
-/// Carries out a command of someone with these policies, and answers it.
-pub(super) fn run(state: &mut State, policies: Policies, asked: &Sentence) -> CommandReply {
-    let path = path(asked);
-    let (menu, command) = path.rsplit_once('/').unwrap_or_default();
+/// Runs a command with these policies.
+pub(super) fn run(state: &mut State, policies: Policies, command: &Sentence) -> CommandReply {
+    let path = path(command);
+    let (menu, name) = path.rsplit_once('/').unwrap_or_default();
     let Some(rules) = state.tables.get(menu).map(MenuTable::rules) else {
-        return CommandReply::traps(&unknown_menu(state, path), asked.tag());
+        return CommandReply::traps(&unknown_menu(state, path), command.tag());
     };
-    let answer = match Command::named(command, rules) {
-        None => Err(unknown_command(state, command)),
-        Some(command) if !command.permitted(policies) => Err(Trap::not_permitted()),
-        Some(Command::Print) => print(state, menu, rules, asked),
-        Some(Command::Add) => add(state, menu, asked),
-        Some(Command::Set) => set(state, menu, rules, asked),
-        Some(Command::Remove) => remove(state, menu, asked),
+    let reply = match Kind::of(name, rules) {
+        None => Err(unknown_command(state, name)),
+        Some(kind) if !kind.is_permitted(policies) => Err(Trap::not_permitted()),
+        Some(Kind::Print) => print(state, menu, rules, command),
+        Some(Kind::Add) => add(state, menu, rules, command),
+        Some(Kind::Set) => set(state, menu, rules, command),
+        Some(Kind::Remove) => remove(state, menu, command),
     };
-    answer.unwrap_or_else(|trap| CommandReply::traps(&[trap], asked.tag()))
+    reply.unwrap_or_else(|trap| CommandReply::traps(&[trap], command.tag()))
 }
 
-/// The menu and the command, as a client says them; empty where that is no text.
-pub(super) fn path(asked: &Sentence) -> &str {
-    std::str::from_utf8(asked.first()).unwrap_or_default()
+/// The menu and the name of a command; empty if they are not UTF-8.
+pub(super) fn path(command: &Sentence) -> &str {
+    std::str::from_utf8(command.first()).unwrap_or_default()
 }
 
-enum Command {
+enum Kind {
     /// `listen` too.
     Print,
     Add,
@@ -40,19 +42,19 @@ enum Command {
     Remove,
 }
 
-impl Command {
-    fn named(name: &str, rules: Rules) -> Option<Self> {
+impl Kind {
+    fn of(name: &str, rules: Rules) -> Option<Self> {
         match name {
             "print" | "getall" => Some(Self::Print),
             "listen" if !rules.single => Some(Self::Print),
             "add" if rules.add => Some(Self::Add),
-            "set" if !matches!(rules.set, Keys::None) => Some(Self::Set),
+            "set" if !matches!(rules.settable, Settable::None) => Some(Self::Set),
             "remove" if rules.remove => Some(Self::Remove),
             _ => None,
         }
     }
 
-    fn permitted(&self, policies: Policies) -> bool {
+    fn is_permitted(&self, policies: Policies) -> bool {
         match self {
             Self::Print => policies.read,
             Self::Add | Self::Set | Self::Remove => policies.write,
@@ -60,71 +62,88 @@ impl Command {
     }
 }
 
-fn print(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<CommandReply, Trap> {
-    let print = Print::read(asked)?;
+fn print(state: &mut State, menu: &str, rules: Rules, command: &Sentence) -> Result<CommandReply, Trap> {
+    let print = Print::parse(command)?;
     if rules.single && print.follow != Follow::No {
         return Err(Trap::unknown_parameter());
     }
-    let says_empty = state.settings.version.says_empty();
-    state.with(menu, |table, now| table.print(&print, says_empty, now)).ok_or_else(Trap::no_such_item)
+    let sends_empty = state.settings.version.sends_empty();
+    state.with(menu, |table, now| table.print(&print, sends_empty, now)).ok_or_else(Trap::no_such_item)
 }
 
-fn add(state: &mut State, menu: &str, asked: &Sentence) -> Result<CommandReply, Trap> {
-    let values = state.with(menu, |table, _| table.values(asked)).unwrap_or_else(|| Ok(Vec::new()))?;
-    let given = values.into_iter().filter(|(key, value)| !clears(key, value));
-    let row = given.fold(Row::new(), |row, (key, value)| row.with(&key, value));
-    let id = if menu == USER { state.add_user(row)? } else { state.insert(menu, row)? };
-    Ok(CommandReply::ret(id.as_bytes(), asked.tag()))
+fn add(state: &mut State, menu: &str, rules: Rules, command: &Sentence) -> Result<CommandReply, Trap> {
+    let values = values(rules, command)?.into_iter().filter(|(key, value)| !clears(key, value));
+    let row = values.fold(Row::new(), |row, (key, value)| row.with(&key, value));
+    let id = if menu == USER { hotspot::add_user(state, row)? } else { state.insert(menu, row)? };
+    Ok(CommandReply::ret(id.as_bytes(), command.tag()))
 }
 
-fn set(state: &mut State, menu: &str, rules: Rules, asked: &Sentence) -> Result<CommandReply, Trap> {
-    let values = state.with(menu, |table, _| table.values(asked)).unwrap_or_else(|| Ok(Vec::new()))?;
-    let ids = if rules.single { vec![String::new()] } else { ids(asked)? };
+fn set(state: &mut State, menu: &str, rules: Rules, command: &Sentence) -> Result<CommandReply, Trap> {
+    let values = values(rules, command)?;
+    let ids = if rules.single { vec![String::new()] } else { ids(command)? };
     for id in ids {
         let values = values.clone();
         if state.with(menu, |table, now| table.set(&id, values, now)) != Some(true) {
             return Err(Trap::no_such_item());
         }
     }
-    Ok(CommandReply::done(asked.tag()))
+    Ok(CommandReply::done(command.tag()))
 }
 
-fn remove(state: &mut State, menu: &str, asked: &Sentence) -> Result<CommandReply, Trap> {
-    for id in ids(asked)? {
-        let was_there = if menu == ACTIVE { state.kick(&id) } else { state.remove(menu, &id).is_some() };
-        if !was_there {
+fn remove(state: &mut State, menu: &str, command: &Sentence) -> Result<CommandReply, Trap> {
+    for id in ids(command)? {
+        let existed =
+            if menu == ACTIVE { hotspot::kick(state, &id) } else { state.remove(menu, &id).is_some() };
+        if !existed {
             return Err(Trap::no_such_item());
         }
     }
-    Ok(CommandReply::done(asked.tag()))
+    Ok(CommandReply::done(command.tag()))
 }
 
-/// The rows a command is about. An `.id` that is no text is nobody's.
-fn ids(asked: &Sentence) -> Result<Vec<String>, Trap> {
-    let ids = asked.get(".id").or_else(|| asked.get("numbers")).ok_or_else(Trap::no_such_item)?;
-    Ok(list(ids).into_iter().map(|id| String::from_utf8_lossy(&id).into_owned()).collect())
+/// The attributes of a `set` or `add`, or the trap for one that the menu does not accept.
+fn values(rules: Rules, command: &Sentence) -> Result<Vec<(String, Value)>, Trap> {
+    let attributes = command.attributes().filter(|(key, _)| !matches!(*key, b".id" | b"numbers"));
+    let value = |(key, value): (&[u8], &[u8])| {
+        let key = std::str::from_utf8(key).ok().filter(|key| rules.settable.contains(key));
+        let key = key.ok_or_else(Trap::unknown_parameter)?;
+        // RouterOS accepts `yes` and `no`, and prints them as `true` and `false`.
+        let value = match (key, value) {
+            ("disabled", b"yes") => true.into(),
+            ("disabled", b"no") => false.into(),
+            _ => Value::from(value),
+        };
+        Ok((key.to_string(), value))
+    };
+    attributes.map(value).collect()
 }
 
-/// RouterOS 7 names the part of the path that is not there in a trap of its own; the last one where
-/// all of them are.
+/// The rows that a command applies to. An `.id` that is not UTF-8 matches no row.
+fn ids(command: &Sentence) -> Result<Vec<String>, Trap> {
+    let ids = command.get(".id").or_else(|| command.get("numbers")).ok_or_else(Trap::no_such_item)?;
+    Ok(split_list(ids).into_iter().map(|id| String::from_utf8_lossy(&id).into_owned()).collect())
+}
+
+/// The traps for a menu that does not exist. RouterOS 7 adds one with the first part of the path that
+/// is unknown; with the last part if all of them are known.
 pub(super) fn unknown_menu(state: &State, path: &str) -> Vec<Trap> {
     let prefix = Trap::missing("no such command prefix");
     if !state.settings.version.is_v7() {
         return vec![prefix];
     }
-    let known = |path: &str| {
+    let is_known = |path: &str| {
         let below = format!("{path}/");
         state.tables.keys().any(|menu| menu == path || menu.starts_with(&below))
     };
     let ends = path.match_indices('/').skip(1).map(|(at, _)| at).chain([path.len()]);
-    let missing = ends.map(|end| &path[..end]).find(|path| !known(path)).unwrap_or(path);
+    let missing = ends.map(|end| &path[..end]).find(|path| !is_known(path)).unwrap_or(path);
     let part = missing.rsplit('/').next().unwrap_or_default();
-    vec![Trap::missing(format!("no such command or directory ({part})")), prefix]
+    vec![unknown_command(state, part), prefix]
 }
 
-pub(super) fn unknown_command(state: &State, command: &str) -> Trap {
+pub(super) fn unknown_command(state: &State, name: &str) -> Trap {
     if state.settings.version.is_v7() {
-        Trap::missing(format!("no such command or directory ({command})"))
+        Trap::missing(format!("no such command or directory ({name})"))
     } else {
         Trap::missing("no such command")
     }

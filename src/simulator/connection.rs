@@ -1,6 +1,7 @@
-//! One API connection: login, commands side by side, cancel, and how it ends.
+//! One API connection: login, concurrent commands, `/cancel`, and how the connection ends.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,41 +9,41 @@ use smol::channel::{Sender, bounded};
 use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use smol::{Timer, future};
 
+use super::administrators;
 use super::fault::Fault;
-use super::fault_injection::{self, Instead};
+use super::fault_injection::{self, Replacement};
 use super::login::{LoginOutcome, LoginState};
 use super::menus::SERVICE;
-use super::output::{ReplyWriter, TURNS_WAITING, encode, write};
+use super::output::{MAX_QUEUED_WRITES, ReplyWriter, write};
 use super::pending::{CommandKind, Notice, Pending};
-use super::reply::{CommandReply, Trap, fatal};
+use super::reply::{CommandReply, Trap, encode, fatal};
 use super::settings::Policies;
-use super::shared::{Counted, Shared};
+use super::shared::{ConnectionGuard, Shared};
 use crate::executor;
 use crate::routeros::wire::{Decoder, Sentence};
 
-/// How long a connection may stay without a login: clients log in as the first thing.
-const LOGIN_WAIT: Duration = Duration::from_secs(60);
+/// How long a connection may stay open without a login: clients log in first.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a client that has shut down its side may wait for what it asked before. It may as well
-/// be gone: that looks the same.
-const LAST_ANSWERS: Duration = Duration::from_secs(10);
+/// How long a client that has shut down its side gets the replies to earlier commands. It looks
+/// the same as a client that is gone.
+const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the last words, such as a `!fatal`, may take to go out.
+/// Timeout of the last writes, such as a `!fatal`.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Speaks the API until the connection ends. Dropping the future ends it at once.
+/// Serves the API until the connection ends. Dropping the future ends it at once.
 pub(super) async fn serve(
     shared: Arc<Shared>,
-    counted: Counted,
+    guard: ConnectionGuard,
     read: impl AsyncRead + Unpin,
     write_to: impl AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
 ) {
-    let (output, turns) = bounded(TURNS_WAITING);
-    let writing = executor::spawn(write(shared.clone(), write_to, turns));
-    let connection = Connection::new(shared, counted, output, peer);
-    connection.run(read).await;
-    future::or(writing, async {
+    let (output, queue) = bounded(MAX_QUEUED_WRITES);
+    let writer = executor::spawn(write(shared.clone(), write_to, queue));
+    Connection::new(shared, guard, output, peer).run(read).await;
+    future::or(writer, async {
         Timer::after(LINGER).await;
     })
     .await;
@@ -50,53 +51,45 @@ pub(super) async fn serve(
 
 struct Connection {
     shared: Arc<Shared>,
-    counted: Counted,
+    guard: ConnectionGuard,
     output: Sender<Vec<u8>>,
     peer: SocketAddr,
-    gate: LoginState,
+    login: LoginState,
     policies: Option<Policies>,
-    /// The `.id` of this connection in `/user/active`.
-    listed: Option<String>,
-    /// Its `.id` in `/ip/service`, where the version has one.
-    service_row: Option<String>,
+    /// The `.id` of the login in `/user/active`.
+    administrator_id: Option<String>,
+    /// The `.id` of the connection in `/ip/service`, if the version lists connections.
+    service_id: Option<String>,
     pending: Pending,
-    /// A command that there is no room for yet. Until there is, nothing more is read.
-    held: Option<Sentence>,
+    /// A command that has to wait for others. Nothing more is read until it runs.
+    deferred: Option<Sentence>,
     /// Whether the client has shut down its side.
-    asks_no_more: bool,
-    /// Whether an answer was lost on the path, so that nothing after it arrives.
+    is_half_closed: bool,
+    /// Whether the network dropped a reply, so that nothing after it arrives.
     is_lost: bool,
 }
 
-/// What a connection waits for.
 enum Event {
     Read(std::io::Result<usize>),
     Notice(Notice),
-    TimeOut,
-}
-
-/// Whether the connection goes on.
-#[derive(PartialEq)]
-enum Then {
-    GoOn,
-    Close,
+    TimedOut,
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, counted: Counted, output: Sender<Vec<u8>>, peer: SocketAddr) -> Self {
-        let service_row = shared.state().list_connection(peer);
+    fn new(shared: Arc<Shared>, guard: ConnectionGuard, output: Sender<Vec<u8>>, peer: SocketAddr) -> Self {
+        let service_id = administrators::add_connection(&mut shared.state(), peer);
         Self {
             shared,
-            counted,
+            guard,
             output,
             peer,
-            gate: LoginState::default(),
+            login: LoginState::default(),
             policies: None,
-            listed: None,
-            service_row,
+            administrator_id: None,
+            service_id,
             pending: Pending::new(),
-            held: None,
-            asks_no_more: false,
+            deferred: None,
+            is_half_closed: false,
             is_lost: false,
         }
     }
@@ -104,226 +97,237 @@ impl Connection {
     async fn run(mut self, mut stream: impl AsyncRead + Unpin) {
         let mut decoder = Decoder::default();
         let mut buffer = vec![0; 4096];
-        let mut wait = Timer::after(LOGIN_WAIT);
+        let mut timer = Timer::after(LOGIN_TIMEOUT);
         loop {
             let notice = async { Event::Notice(self.pending.notice().await) };
-            let time_out = async {
+            let timeout = async {
                 match self.policies {
-                    Some(_) if !self.asks_no_more => future::pending().await,
-                    _ => (&mut wait).await,
+                    Some(_) if !self.is_half_closed => future::pending().await,
+                    _ => (&mut timer).await,
                 };
-                Event::TimeOut
+                Event::TimedOut
             };
             let read = async {
-                match self.held {
-                    None if !self.asks_no_more => Event::Read(stream.read(&mut buffer).await),
+                match self.deferred {
+                    None if !self.is_half_closed => Event::Read(stream.read(&mut buffer).await),
                     _ => future::pending().await,
                 }
             };
-            let event = future::or(notice, future::or(read, time_out)).await;
-            let mut then = match event {
-                // A router that says nothing does not take its leave either.
-                Event::TimeOut if self.shared.state().fault == Some(Fault::Stall) => {
-                    wait.set_after(LOGIN_WAIT);
-                    Then::GoOn
+            match future::or(notice, future::or(read, timeout)).await {
+                // A stalled router does not close the connection either.
+                Event::TimedOut if self.shared.state().fault == Some(Fault::Stall) => {
+                    timer.set_after(LOGIN_TIMEOUT);
                 }
-                Event::Read(Err(_)) | Event::TimeOut => Then::Close,
+                Event::Read(Err(_)) | Event::TimedOut => return,
                 Event::Read(Ok(0)) => {
-                    self.asks_no_more = true;
-                    wait.set_after(LAST_ANSWERS);
-                    Then::GoOn
+                    self.is_half_closed = true;
+                    timer.set_after(HALF_CLOSED_TIMEOUT);
                 }
                 Event::Read(Ok(count)) => {
                     self.shared.state().counters.received += count as u64;
                     decoder.push(&buffer[..count]);
-                    // A client that never pauses, and asks nothing that is waited for, must not
-                    // keep the executor from everybody else.
+                    // A client that never pauses must not block the executor.
                     future::yield_now().await;
-                    Then::GoOn
                 }
-                Event::Notice(notice) => self.notice(notice).await,
-            };
-            if then == Then::GoOn {
-                then = self.take_all(&mut decoder).await;
+                Event::Notice(notice) => {
+                    if self.handle_notice(notice).await.is_break() {
+                        return;
+                    }
+                }
             }
-            if then == Then::Close || self.has_said_all() {
+            if self.handle_all(&mut decoder).await.is_break() || self.is_finished() {
                 return;
             }
         }
     }
 
-    async fn notice(&mut self, notice: Notice) -> Then {
+    async fn handle_notice(&mut self, notice: Notice) -> ControlFlow<()> {
         match notice {
-            Notice::Cancel(asked) => {
-                let said = self.pending.cancel(&asked).await;
-                return self.say(&said).await;
+            Notice::Cancel(command) => {
+                let sentences = self.pending.cancel(&command).await;
+                self.send(&sentences).await?;
             }
-            Notice::Follows(key) => self.pending.follows(key),
-            Notice::Finished(key) => self.pending.finished(key),
+            Notice::Follows(key) => self.pending.set_endless(key),
+            Notice::Finished(key) => self.pending.finish(key),
         }
-        Then::GoOn
+        Continue(())
     }
 
-    /// Whether the client has shut down its side and nothing that ends by itself is under way.
-    fn has_said_all(&self) -> bool {
-        self.asks_no_more && self.held.is_none() && self.pending.is_endless()
+    /// Whether the client has shut down its side and only endless commands run.
+    fn is_finished(&self) -> bool {
+        self.is_half_closed && self.deferred.is_none() && self.pending.is_endless()
     }
 
-    /// Takes the sentences that have come, as far as there is room for them.
-    async fn take_all(&mut self, decoder: &mut Decoder) -> Then {
+    /// Handles the commands received so far, until one has to wait.
+    async fn handle_all(&mut self, decoder: &mut Decoder) -> ControlFlow<()> {
         loop {
-            let asked = match self.held.take() {
-                Some(asked) => asked,
+            let command = match self.deferred.take() {
+                Some(command) => command,
                 None => match decoder.next() {
-                    Ok(Some(asked)) => asked,
-                    Ok(None) => return Then::GoOn,
-                    Err(_) => return Then::Close,
+                    Ok(Some(command)) => command,
+                    Ok(None) => return Continue(()),
+                    Err(_) => return Break(()),
                 },
             };
-            if self.pending.must_wait(&asked) {
-                self.held = Some(asked);
-                return Then::GoOn;
+            if self.pending.must_wait(&command) {
+                self.deferred = Some(command);
+                return Continue(());
             }
-            if self.take(asked).await == Then::Close {
-                return Then::Close;
-            }
+            self.handle(command).await?;
         }
     }
 
-    /// Takes one sentence of the client.
-    async fn take(&mut self, asked: Sentence) -> Then {
-        let (instead, latency) = {
+    async fn handle(&mut self, command: Sentence) -> ControlFlow<()> {
+        let (replacement, latency) = {
             let mut state = self.shared.state();
             state.counters.commands += 1;
-            (fault_injection::instead(&mut state, self.policies, &asked), state.latency())
+            (fault_injection::replacement(&mut state, self.policies, &command), state.latency())
         };
         if self.is_lost {
-            return Then::GoOn;
+            return Continue(());
         }
-        if let Some(instead) = instead {
-            return self.suffer(instead).await;
+        if let Some(replacement) = replacement {
+            return self.inject(replacement).await;
         }
-        let command = asked.first();
-        if command == b"/login" {
-            Timer::after(latency).await;
-            return self.login(&asked).await;
-        }
-        if command == b"/quit" {
-            // Over TLS a router goes without a word.
-            let says_so = !self.shared.state().settings.tls;
-            return if says_so { self.end("session terminated on request").await } else { Then::Close };
-        }
-        let Some(policies) = self.policies else { return self.end("not logged in").await };
-        if command == b"/cancel" {
-            self.pending.start(None, CommandKind::Cancel, 0, |_, notices| async move {
+        match (command.first(), self.policies) {
+            (b"/login", _) => {
                 Timer::after(latency).await;
-                let _ = notices.try_send(Notice::Cancel(asked));
-            });
-            return Then::GoOn;
+                self.log_in(&command).await
+            }
+            (b"/quit", _) => {
+                // Over TLS a router closes the connection without a reply.
+                let has_reply = !self.shared.state().settings.tls;
+                if has_reply { self.end("session terminated on request").await } else { Break(()) }
+            }
+            (_, None) => self.end("not logged in").await,
+            (b"/cancel", Some(_)) => {
+                self.pending.start(None, CommandKind::Cancel, 0, |_, notices| async move {
+                    Timer::after(latency).await;
+                    let _ = notices.try_send(Notice::Cancel(command));
+                });
+                Continue(())
+            }
+            (_, Some(policies)) => self.start(policies, &command, latency).await,
         }
+    }
+
+    /// Runs a menu's command and sends its reply beside those of other commands.
+    async fn start(&mut self, policies: Policies, command: &Sentence, latency: Duration) -> ControlFlow<()> {
         if self.pending.is_full() {
             let trap = Trap::new("failure: too many commands are under way already");
-            return self.say(&CommandReply::traps(&[trap], asked.tag()).sentences).await;
+            return self.reply(CommandReply::traps(&[trap], command.tag())).await;
         }
-        let reply = fault_injection::run(&mut self.shared.state(), policies, &asked);
-        self.is_lost = self.shared.state().loses(&reply);
-        if self.is_lost {
-            self.pending.silence().await;
-            return self.suffer(Instead::Say(Vec::new())).await;
+        let (reply, is_lost) = {
+            let mut state = self.shared.state();
+            let reply = fault_injection::run(&mut state, policies, command);
+            let is_lost = fault_injection::drops(&state, &reply);
+            (reply, is_lost)
+        };
+        self.is_lost = is_lost;
+        if is_lost {
+            self.pending.abort_all().await;
+            return self.inject(Replacement::Bytes(Vec::new())).await;
         }
-        let (kind, cost) =
-            (if reply.repeated.is_empty() { CommandKind::Short } else { CommandKind::Endless }, reply.cost());
+        let kind = if reply.repeated.is_empty() { CommandKind::Short } else { CommandKind::Endless };
         if kind == CommandKind::Endless {
-            self.counted.broken();
+            self.guard.mark_broken();
         }
-        let answer = ReplyWriter { reply, shared: self.shared.clone(), output: self.output.clone() };
-        let tag = asked.tag().map(<[u8]>::to_vec);
+        let cost = reply.cost();
+        let writer = ReplyWriter { reply, shared: self.shared.clone(), output: self.output.clone() };
+        let tag = command.tag().map(<[u8]>::to_vec);
         self.pending.start(tag.clone(), kind, cost, |key, notices| async move {
             Timer::after(latency).await;
-            let follows = || {
+            let on_follow = || {
                 let _ = notices.try_send(Notice::Follows(key));
             };
-            // An error means that the connection ends, and this with it.
-            let _ = answer.give(tag.as_deref(), follows).await;
+            // An error means that the connection is closing, which drops this task.
+            let _ = writer.send(tag.as_deref(), on_follow).await;
         });
-        Then::GoOn
+        Continue(())
     }
 
-    /// Gives what a fault has in place of an answer. The client can't go on after that.
-    async fn suffer(&mut self, instead: Instead) -> Then {
-        self.counted.broken();
-        match instead {
-            Instead::Say(bytes) => self.send(bytes).await,
-            Instead::Close(bytes) => {
-                self.send(bytes).await;
-                Then::Close
+    /// Sends the replacement of a reply, after which the client has to give the connection up.
+    async fn inject(&mut self, replacement: Replacement) -> ControlFlow<()> {
+        self.guard.mark_broken();
+        match replacement {
+            Replacement::Bytes(bytes) => self.send_bytes(bytes).await,
+            Replacement::Close(bytes) => {
+                self.send_bytes(bytes).await?;
+                Break(())
             }
-            Instead::Flood(first, again) => {
-                // What others say would end its sentence.
-                self.pending.silence().await;
-                let mut then = self.send(first).await;
-                while then == Then::GoOn && self.shared.state().fault == Some(Fault::EndlessWords) {
-                    then = self.send(again.clone()).await;
+            Replacement::Flood(first, repeated) => {
+                // Other replies would end the endless sentence.
+                self.pending.abort_all().await;
+                self.send_bytes(first).await?;
+                while self.shared.state().fault == Some(Fault::EndlessWords) {
+                    self.send_bytes(repeated.clone()).await?;
                     future::yield_now().await;
                 }
-                Then::Close
+                Break(())
             }
         }
     }
 
-    async fn login(&mut self, asked: &Sentence) -> Then {
-        let (outcome, at_fault) = {
+    async fn log_in(&mut self, command: &Sentence) -> ControlFlow<()> {
+        let tag = command.tag();
+        let (outcome, is_fault) = {
             let mut state = self.shared.state();
-            let at_fault = state.refuses_logins();
-            let outcome = self.gate.ask(asked, &mut state);
-            let refused = matches!(outcome, LoginOutcome::Refused(_) | LoginOutcome::TooOften);
-            state.has_refused |= refused;
-            state.counters.logins_refused += u64::from(refused);
+            let is_fault = state.refuses_logins();
+            let outcome = self.login.handle(command, &mut state);
+            let is_refused = matches!(outcome, LoginOutcome::Refused(_) | LoginOutcome::TooManyAttempts);
+            state.has_refused |= is_refused;
+            state.counters.logins_refused += u64::from(is_refused);
             if let LoginOutcome::Accepted(name, policies) = &outcome {
                 self.policies = Some(*policies);
-                let before = self.listed.take();
-                self.listed = state.list_session(before, name, *policies, self.peer.ip());
+                // A second login replaces the first.
+                if let Some(id) = self.administrator_id.take() {
+                    administrators::log_out(&mut state, &id);
+                }
+                self.administrator_id = administrators::log_in(&mut state, name, *policies, self.peer.ip());
             }
-            (outcome, refused && at_fault)
+            (outcome, is_refused && is_fault)
         };
-        if at_fault {
-            self.counted.broken();
+        if is_fault {
+            self.guard.mark_broken();
         }
-        let tag = asked.tag();
         match outcome {
-            LoginOutcome::Accepted(..) => self.say(&CommandReply::done(tag).sentences).await,
-            LoginOutcome::Challenge(ret) => self.say(&CommandReply::ret(ret.as_bytes(), tag).sentences).await,
-            LoginOutcome::Refused(trap) => self.say(&CommandReply::traps(&[trap], tag).sentences).await,
-            LoginOutcome::TooOften => self.end("too many commands before login").await,
+            LoginOutcome::Accepted(..) => self.reply(CommandReply::done(tag)).await,
+            LoginOutcome::Challenge(ret) => self.reply(CommandReply::ret(ret.as_bytes(), tag)).await,
+            LoginOutcome::Refused(trap) => self.reply(CommandReply::traps(&[trap], tag)).await,
+            LoginOutcome::TooManyAttempts => self.end("too many commands before login").await,
         }
     }
 
-    async fn end(&mut self, reason: &str) -> Then {
-        self.say(&[fatal(reason)]).await;
-        Then::Close
+    async fn end(&mut self, reason: &str) -> ControlFlow<()> {
+        self.send(&[fatal(reason)]).await?;
+        Break(())
     }
 
-    async fn say(&self, sentences: &[Sentence]) -> Then {
-        self.send(encode(sentences)).await
+    async fn reply(&self, reply: CommandReply) -> ControlFlow<()> {
+        self.send(&reply.sentences).await
     }
 
-    async fn send(&self, bytes: Vec<u8>) -> Then {
-        if bytes.is_empty() {
-            // No need to wait until the client has read what is before it.
-            return Then::GoOn;
+    async fn send(&self, sentences: &[Sentence]) -> ControlFlow<()> {
+        self.send_bytes(encode(sentences)).await
+    }
+
+    /// Queues bytes. Breaks if the client is gone.
+    async fn send_bytes(&self, bytes: Vec<u8>) -> ControlFlow<()> {
+        // An empty write need not wait for room in the queue.
+        if !bytes.is_empty() && self.output.send(bytes).await.is_err() {
+            return Break(());
         }
-        match self.output.send(bytes).await {
-            Ok(()) => Then::GoOn,
-            Err(_) => Then::Close,
-        }
+        Continue(())
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
         let mut state = self.shared.state();
-        state.unlist_session(self.listed.take());
-        if let Some(id) = self.service_row.take() {
+        if let Some(id) = self.administrator_id.take() {
+            administrators::log_out(&mut state, &id);
+        }
+        if let Some(id) = self.service_id.take() {
             state.remove(SERVICE, &id);
         }
     }

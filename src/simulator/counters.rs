@@ -1,24 +1,24 @@
-//! What a router counts.
+//! The counters of a router.
 
-/// What a router has counted since it was started; a reboot does not reset it.
+/// Counts since the start; a reboot does not reset them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Connections accepted, those that were closed at once too.
+    /// Accepted connections, including those closed at once.
     pub connections: u64,
-    /// Of these, closed at once: too many, from an address not allowed, by
-    /// [`Fault::Refuse`](super::Fault::Refuse) or in a reboot.
+    /// Connections closed at once: above the limit, from an address that is not allowed, by
+    /// [`Fault::Refuse`](super::Fault::Refuse), or during a reboot.
     pub refused: u64,
-    /// Connections that the router ended or left without an answer by a fault, a reboot, or because
-    /// it let nobody in: those a client has to give up. Each is counted once, and those refused are
-    /// among them. A client that keeps one connection logs in once more than this at most.
+    /// Connections that the router ended or left without a reply by a fault, a reboot or a refused login:
+    /// those that a client has to give up. Each counts once, and refused ones are included. A client that
+    /// keeps one connection logs in at most once more than this.
     pub broken: u64,
-    /// Connections open now.
+    /// Open connections.
     pub open: u64,
-    /// Logins accepted.
+    /// Accepted logins.
     pub logins: u64,
-    /// Logins refused; asking for a challenge is none.
+    /// Refused logins; a request for a challenge is not one.
     pub logins_refused: u64,
-    /// Commands received, logins too.
+    /// Received commands, including logins.
     pub commands: u64,
     /// Bytes received from clients.
     pub received: u64,

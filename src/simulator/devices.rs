@@ -1,276 +1,207 @@
-//! Devices on the network: the hotspot's hosts, their leases, and who is at the radios.
+//! Devices on the network: hotspot hosts, DHCP leases and Wi-Fi clients.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::hardware::{has_radios, radios};
-use super::hotspot::{OnlineSession, SERVER};
-use super::menus::{HOST, LEASE, USED, registrations};
+use super::hardware::has_radios;
+use super::menus::{HOST, HOTSPOT_NAME, LEASE, registrations};
 use super::people::Person;
-use super::row::{Row, Value, scramble};
+use super::row::Row;
 use super::state::State;
+use super::value::Value;
+use super::wifi;
 
-/// How long a lease is good for. A device renews it once half of that is over, as RFC 2131 has it.
-const LEASE_LIFE: Duration = Duration::from_secs(3600);
+/// The lifetime of a lease. A device renews it after half of that (RFC 2131).
+const LEASE_LIFETIME: Duration = Duration::from_secs(3600);
 
-/// Most devices at the radios: RouterOS's default for `max-station-count`. Others are at an access point.
+/// Upper bound of the Wi-Fi clients: RouterOS's default `max-station-count`. The other devices use an
+/// access point.
 const MAX_STATIONS: usize = 2007;
 
-/// What needs no login, at addresses that nobody is given: address, MAC address.
+/// Address and MAC address of the devices that need no login. The addresses are outside the pool.
 const BYPASSED: [([u8; 4], &str); 3] = [
     ([10, 5, 49, 2], "DC:2C:6E:4A:11:02"),
     ([10, 5, 49, 20], "C4:2F:90:7D:35:B8"),
     ([10, 5, 49, 30], "00:26:AB:91:0C:5E"),
 ];
 
-/// The office's machines: address, MAC address, name, comment, and when each was last seen that is not there.
+/// Address, MAC address, name and comment of the office's devices, and when an absent one was last seen.
 const OFFICE: [(&str, &str, &str, &str, Option<&str>); 3] = [
     ("192.168.88.20", "48:8F:5A:03:9D:21", "till-1", "the till", None),
     ("192.168.88.21", "00:1B:A9:5E:70:44", "BRW001BA95E7044", "printer in the office", Some("3w2d4h11m8s")),
     ("192.168.88.22", "28:57:BE:C1:08:F3", "", "camera, not mounted yet", Some("never")),
 ];
 
-impl State {
-    /// A device shows at the hotspot.
-    pub(super) fn meet(&mut self, address: Ipv4Addr, mac: &str, age: Duration) {
-        let text = address.to_string();
-        if self.find(HOST, &[("address", &text), ("mac-address", mac)]).is_some() {
-            return;
-        }
-        let start = self.clock.at().saturating_sub(age);
-        let count = |per_second| Value::Count { from: 600, per_second, since: start };
-        let host = Row::new()
-            .with("mac-address", mac)
-            .with("address", text.as_str())
-            .with("to-address", text.as_str())
-            .with("server", SERVER)
-            .with("uptime", Value::Since(start))
-            .with("idle-time", Value::Idle { below_s: 9 })
-            .with("bytes-in", count(90))
-            .with("bytes-out", count(400))
-            .with("DHCP", true)
-            .with("authorized", false)
-            .with("bypassed", false)
-            .with("found-by", format!("UDP :137 -> {}:137", Ipv4Addr::BROADCAST));
-        let _ = self.insert(HOST, host);
+/// Adds a hotspot host, unless it exists.
+pub(super) fn add_host(state: &mut State, address: Ipv4Addr, mac: &str, age: Duration) {
+    let text = address.to_string();
+    if state.find(HOST, &[("address", &text), ("mac-address", mac)]).is_some() {
+        return;
     }
+    let start = state.clock.at().saturating_sub(age);
+    let count = |per_second| Value::Count { from: 600, per_second, since: start };
+    // `Router::log_in` accepts any text as a MAC address.
+    let host = Row::new()
+        .with("mac-address", mac)
+        .with_fields(&format!("address={text} to-address={text} server={HOTSPOT_NAME}"))
+        .with("uptime", Value::Since(start))
+        .with("idle-time", Value::Idle { below_s: 9 })
+        .with("bytes-in", count(90))
+        .with("bytes-out", count(400))
+        .with_fields("DHCP=true authorized=false bypassed=false")
+        .with("found-by", format!("UDP :137 -> {}:137", Ipv4Addr::BROADCAST));
+    let _ = state.insert(HOST, host);
+}
 
-    /// The machines show that go past the hotspot.
-    pub(super) fn meet_bypassed(&mut self) {
-        for (address, mac) in BYPASSED {
-            let address = Ipv4Addr::from(address);
-            self.meet(address, mac, self.up());
-            self.mark(address, &[("DHCP", false), ("bypassed", true)]);
-        }
+/// Adds the devices that bypass the hotspot.
+pub(super) fn add_bypassed(state: &mut State) {
+    let uptime = state.uptime();
+    for (address, mac) in BYPASSED {
+        let address = Ipv4Addr::from(address);
+        add_host(state, address, mac, uptime);
+        set_flags(state, address, &[("DHCP", false), ("bypassed", true)]);
     }
+}
 
-    /// Whether whoever is at an address is logged in.
-    pub(super) fn authorize(&mut self, address: Ipv4Addr, authorized: bool) {
-        self.mark(address, &[("authorized", authorized)]);
+/// Sets whether the host at an address is logged in.
+pub(super) fn authorize(state: &mut State, address: Ipv4Addr, authorized: bool) {
+    set_flags(state, address, &[("authorized", authorized)]);
+}
+
+fn set_flags(state: &mut State, address: Ipv4Addr, flags: &[(&str, bool)]) {
+    if let Some(id) = state.find(HOST, &[("address", &address.to_string())]).map(|row| row.id.clone()) {
+        let values = flags.iter().map(|(key, flag)| ((*key).to_string(), (*flag).into())).collect();
+        state.with(HOST, |table, now| table.set(&id, values, now));
     }
+}
 
-    fn mark(&mut self, address: Ipv4Addr, flags: &[(&str, bool)]) {
-        if let Some(id) = self.find(HOST, &[("address", &address.to_string())]) {
-            let values = flags.iter().map(|(key, flag)| ((*key).to_string(), (*flag).into())).collect();
-            self.with(HOST, |table, now| table.set(&id, values, now));
-        }
+/// The lowest address from `first` on that no host has, so that addresses are reused.
+pub(super) fn free_address(state: &State, first: Ipv4Addr) -> Ipv4Addr {
+    let is_free = |address: &Ipv4Addr| {
+        !matches!(address.octets()[3], 0 | 255)
+            && state.find(HOST, &[("address", &address.to_string())]).is_none()
+    };
+    (first.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(is_free).unwrap_or(first)
+}
+
+/// Connects a person's device: it has a lease, and is a Wi-Fi client if the board has radios.
+pub(super) fn connect(state: &mut State, address: Ipv4Addr, person: &Person, age: Duration) {
+    let first = state.clock.at().saturating_sub(age);
+    let address = address.to_string();
+    let lease = lease(&address, &person.mac, "dhcp1", person.host_name);
+    let lease = bound(lease, "dhcp1", first).with("dynamic", true);
+    state.upsert(LEASE, "address", lease);
+    state.use_address("hs-pool-1", &address, "DHCP", &person.mac);
+    let menu = registrations(&state.settings.version);
+    let is_full = state.tables.get(menu).is_none_or(|table| table.len() >= MAX_STATIONS);
+    if has_radios(&state.settings.board) && !is_full {
+        let station = wifi::station(&state.settings, &person.mac, &address, first);
+        state.upsert(menu, "mac-address", station);
     }
+}
 
-    /// The lowest address from this one on that no device has: the next person gets the one that
-    /// was left last.
-    pub(super) fn free_address(&self, from: Ipv4Addr) -> Ipv4Addr {
-        let free = |address: &Ipv4Addr| {
-            !matches!(address.octets()[3], 0 | 255)
-                && self.find(HOST, &[("address", &address.to_string())]).is_none()
+/// Disconnects the device with this address and MAC address.
+pub(super) fn disconnect(state: &mut State, address: Ipv4Addr, mac: &str) {
+    let address = address.to_string();
+    let stations = registrations(&state.settings.version);
+    state.remove_by(HOST, "address", &address);
+    state.remove_by(LEASE, "address", &address);
+    state.remove_by(stations, "mac-address", mac);
+}
+
+/// Adds the static leases.
+pub(super) fn add_office_leases(state: &mut State) {
+    for (address, mac, name, comment, last_seen) in OFFICE {
+        let row = lease(address, mac, "office", name);
+        let row = if let Some(last_seen) = last_seen {
+            row.with("status", "waiting").with("last-seen", last_seen)
+        } else {
+            state.use_address("office", address, "DHCP", mac);
+            bound(row, "office", state.clock.at())
         };
-        (from.to_bits()..=u32::MAX).map(Ipv4Addr::from_bits).find(free).unwrap_or(from)
-    }
-
-    /// A person's device joins the network: it has a lease, and is at a radio where the board has one.
-    pub(super) fn join(&mut self, address: Ipv4Addr, person: &Person, age: Duration) {
-        let first = self.clock.at().saturating_sub(age);
-        let text = address.to_string();
-        let lease = lease(&text, &person.mac, "dhcp1", person.host_name);
-        let lease = bound(lease, &text, &person.mac, "dhcp1", first).with("dynamic", true);
-        self.replace(LEASE, ("address", &text), lease);
-        self.use_address("hs-pool-1", &text, "DHCP", &person.mac);
-        let menu = registrations(&self.settings.version);
-        let is_full = self.tables.get(menu).is_none_or(|table| table.len() >= MAX_STATIONS);
-        if has_radios(&self.settings.board) && !is_full {
-            let station = self.station(&person.mac, &text, first);
-            self.replace(menu, ("mac-address", &person.mac), station);
-        }
-    }
-
-    /// The device of a session leaves the network.
-    pub(super) fn leave(&mut self, session: &OnlineSession) {
-        let address = session.address.to_string();
-        let stations = registrations(&self.settings.version);
-        for (menu, key, text) in [
-            (HOST, "address", &address),
-            (LEASE, "address", &address),
-            (stations, "mac-address", &session.mac),
-        ] {
-            if let Some(id) = self.find(menu, &[(key, text)]) {
-                self.remove(menu, &id);
-            }
-        }
-    }
-
-    /// The leases that somebody configured.
-    pub(super) fn lease_office(&mut self) {
-        for (address, mac, name, comment, away) in OFFICE {
-            let row = lease(address, mac, "office", name);
-            let row = match away {
-                None => {
-                    self.use_address("office", address, "DHCP", mac);
-                    bound(row, address, mac, "office", self.clock.at())
-                }
-                Some(seen) => row.with("status", "waiting").with("last-seen", seen),
-            };
-            let _ = self.insert(LEASE, row.with("dynamic", false).with("comment", comment));
-        }
-    }
-
-    /// An address of a pool is taken.
-    pub(super) fn use_address(&mut self, pool: &str, address: &str, owner: &str, info: &str) {
-        let used = Row::new().with("pool", pool).with("address", address);
-        self.replace(USED, ("address", address), used.with("owner", owner).with("info", info));
-    }
-
-    /// Puts a row into a menu, in place of the one there with this text.
-    pub(super) fn replace(&mut self, menu: &str, same: (&str, &str), row: Row) {
-        let row = match self.find(menu, &[same]) {
-            Some(id) => row.id(&id),
-            None => row,
-        };
-        // A full menu takes no more, as it would on a router.
-        let _ = self.insert(menu, row);
-    }
-
-    /// A device at a radio, as `/interface/wifi` or `/interface/wireless` shows it. Counts are what was
-    /// sent to it and what it sent.
-    fn station(&self, mac: &str, address: &str, since: Duration) -> Row {
-        let random = mac.bytes().fold(self.settings.seed, |random, byte| scramble(random ^ u64::from(byte)));
-        let is_fast = random.is_multiple_of(3);
-        let radio = radios(&self.settings.version)[usize::from(is_fast)];
-        let (to, from) = (9_000 + random % 300_000, 900 + (random >> 20) % 20_000);
-        let count = |per_second| Value::Count { from: 1800, per_second, since };
-        let both = |to, from| Value::pair(count(to), ",", count(from));
-        let around = |middle, swing| Value::Around { middle, swing, decimals: 0 };
-        let (bytes, packets) = (both(to, from), both(to / 900 + 1, from / 300 + 1));
-        let middle = 48 + (random >> 40) % 32;
-        let signal = Value::Joined(vec!["-".into(), around(middle, 3)]);
-        let idle = Value::Joined(vec![around(300 + random % 200, 290), "ms".into()]);
-        let row = Row::new().with("interface", radio);
-        if self.settings.version.has_wifi() {
-            // Rates in bits a second.
-            let rate = if is_fast { "433300000" } else { "72200000" };
-            return row
-                .with("ssid", "Hotspot")
-                .with("mac-address", mac)
-                .with("uptime", Value::Since(since))
-                .with("last-activity", idle)
-                .with("signal", signal)
-                .with("band", if is_fast { "5ghz-ac" } else { "2ghz-n" })
-                .with("tx-rate", rate)
-                .with("rx-rate", rate)
-                .with("packets", packets)
-                .with("bytes", bytes)
-                .with("tx-bits-per-second", around(to * 8, to))
-                .with("rx-bits-per-second", around(from * 8, from))
-                .with("authorized", true);
-        }
-        let rate = if is_fast { "433.3Mbps-80MHz/1S/SGI" } else { "72.2Mbps-20MHz/1S/SGI" };
-        row.with("mac-address", mac)
-            .with("ap", false)
-            .with("wds", false)
-            .with("bridge", false)
-            .with("rx-rate", rate)
-            .with("tx-rate", rate)
-            .with("packets", packets)
-            .with("bytes", bytes)
-            .with("uptime", Value::Since(since))
-            .with("last-activity", idle)
-            .with("signal-strength", Value::Joined(vec![signal, "@6Mbps".into()]))
-            .with("signal-to-noise", around(105 - middle, 3))
-            .with("tx-ccq", around(88, 9))
-            .with("p-throughput", around(54_928, 3000))
-            .with("last-ip", address)
-            .with("wmm-enabled", true)
+        let _ = state.insert(LEASE, row.with("dynamic", false).with("comment", comment));
     }
 }
 
 fn lease(address: &str, mac: &str, server: &str, host_name: &str) -> Row {
-    let row = Row::new()
-        .with("address", address)
-        .with("mac-address", mac)
-        .with("client-id", format!("1:{}", mac.to_lowercase()))
-        .with("server", server)
-        .with("radius", false)
-        .with("blocked", false)
-        .with("disabled", false);
+    let row = Row::new().with_fields(&format!(
+        "address={address} mac-address={mac} client-id=1:{} server={server} radius=false blocked=false \
+         disabled=false",
+        mac.to_lowercase()
+    ));
     if host_name.is_empty() { row } else { row.with("host-name", host_name) }
 }
 
-/// A lease that a device has had since then.
-fn bound(lease: Row, address: &str, mac: &str, server: &str, first: Duration) -> Row {
-    let every = LEASE_LIFE / 2;
+/// A lease that a device has had since `first`.
+fn bound(lease: Row, server: &str, first: Duration) -> Row {
+    let every = LEASE_LIFETIME / 2;
+    let active = format!(
+        "active-address={} active-mac-address={} active-server={server}",
+        lease.text("address"),
+        lease.text("mac-address")
+    );
     lease
         .with("status", "bound")
-        .with("expires-after", Value::UntilLast { first, every, lasts: LEASE_LIFE })
+        .with("expires-after", Value::UntilLast { first, every, lasts: LEASE_LIFETIME })
         .with("last-seen", Value::SinceLast { first, every })
-        .with("active-address", address)
-        .with("active-mac-address", mac)
-        .with("active-server", server)
+        .with_fields(&active)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::boot;
+    use crate::simulator::hotspot::sessions;
+    use crate::simulator::menus::POOL_USED;
     use crate::simulator::settings::Settings;
 
     #[test]
-    fn who_leaves_leaves_nothing() {
+    fn disconnected_device_leaves_no_rows() {
         for version in ["6.49.10", "7.20.7"] {
-            let mut state = State::new(Settings { version: version.parse().unwrap(), ..Settings::default() });
+            let mut state =
+                boot::start(Settings { version: version.parse().unwrap(), ..Settings::default() });
             let stations = registrations(&state.settings.version);
-            let session = state.sessions().remove(0);
-            // A phone that changed its address shows a second time.
-            let twice = state.find(HOST, &[("mac-address", &session.mac), ("authorized", "false")]).unwrap();
-            state.remove(HOST, &twice);
+            let session = sessions(&state).remove(0);
+            // A phone that changed its address has a second row.
+            let texts = [("mac-address", session.mac.as_str()), ("authorized", "false")];
+            let second = state.find(HOST, &texts).unwrap().id.clone();
+            state.remove(HOST, &second);
             let address = session.address.to_string();
-            let there = |state: &State| {
-                let by =
-                    [(HOST, "address"), (LEASE, "address"), (USED, "address"), (stations, "mac-address")];
+            let exists = |state: &State| {
+                let by = [
+                    (HOST, "address"),
+                    (LEASE, "address"),
+                    (POOL_USED, "address"),
+                    (stations, "mac-address"),
+                ];
                 by.map(|(menu, key)| {
                     let text = if key == "address" { &address } else { &session.mac };
                     state.find(menu, &[(key, text)]).is_some()
                 })
             };
-            assert_eq!(there(&state), [true; 4], "{version}");
-            state.leave(&session);
-            assert_eq!(there(&state), [false; 4], "{version}");
+            assert_eq!(exists(&state), [true; 4], "{version}");
+            disconnect(&mut state, session.address, &session.mac);
+            assert_eq!(exists(&state), [false; 4], "{version}");
         }
     }
 
     #[test]
-    fn radios_take_so_many() {
+    fn wifi_clients_beyond_the_limit_are_not_listed() {
         let settings = Settings { users: 2500, active: 2500, ..Settings::default() };
-        let state = State::new(settings);
+        let state = boot::start(settings);
         assert_eq!(state.tables[registrations(&state.settings.version)].len(), MAX_STATIONS);
     }
 
     #[test]
-    fn who_joins_again_is_there_once() {
-        let mut state = State::new(Settings { active: 0, ..Settings::default() });
+    fn device_that_connects_again_is_listed_once() {
+        let mut state = boot::start(Settings { active: 0, ..Settings::default() });
         let person = Person::nth(1, 3, 10);
         let count = |state: &State| {
-            [LEASE, USED, "/interface/wifi/registration-table"].map(|menu| state.tables[menu].len())
+            [LEASE, POOL_USED, "/interface/wifi/registration-table"].map(|menu| state.tables[menu].len())
         };
         let before = count(&state);
         for _ in 0..2 {
-            state.join(Ipv4Addr::new(10, 5, 50, 99), &person, Duration::ZERO);
+            connect(&mut state, Ipv4Addr::new(10, 5, 50, 99), &person, Duration::ZERO);
             assert_eq!(count(&state), before.map(|count| count + 1));
         }
     }

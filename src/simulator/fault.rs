@@ -1,177 +1,116 @@
-//! What goes wrong between a router and its client, on purpose: the catalogue.
+//! The faults that a simulated router can have.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A way for the connection or the answers to go wrong. It holds for every connection of the
-/// router, those that are open too, until another one or none is set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Connections are accepted, and nothing is ever said.
-    Stall,
-    /// Connections are accepted and closed at once.
-    Refuse,
-    /// Nobody listens at the port, and open connections are closed. When it ends, the same port is
-    /// listened at again.
-    NoService,
-    /// The router reboots when this is set, and every 20 s from then on: connections end, uptime
-    /// begins at zero and nobody is online. For 2 s new connections are closed at once, and for 2 s
-    /// more every login is refused as if the password were wrong. That last part is an inference,
-    /// nobody has traced it: the service is up before the users are loaded.
-    Reboot,
-    /// Every login is refused as if the password were wrong; who is logged in stays so. It is also
-    /// what a router does for a user whose group lacks the `api` policy.
-    LoginRefused,
-    /// The next login is refused as if the password were wrong, and those after it are not. RouterOS 7 does so now and
-    /// then without a reboot.
-    LoginRefusedOnce,
-    /// Commands are answered with 64 KiB of random bytes, then the connection is closed.
-    Garbage,
-    /// Commands are answered with a word's length of 2 GiB, and nothing after it.
-    HugeLength,
-    /// Logins are answered; the answer to a command stops in the middle of a word and the
-    /// connection is closed.
-    Cut,
-    /// Logins are answered; any other command by a `!fatal` with its reason as a bare word, and the
-    /// connection is closed.
-    Fatal,
-    /// Logins are answered, and nothing after that: as if the router had gone without a word.
-    HalfOpen,
-    /// Every answer comes late, by [`Settings::late_by`](super::Settings::late_by). A patient client minds none of it.
-    Late,
-    /// Answers are late during the first half of each [`Settings::late_every`](super::Settings::late_every).
-    LateAtTimes,
-    /// At most [`Settings::trickle`](super::Settings::trickle) bytes a second are sent over a connection. A patient
-    /// client minds none of it.
-    Trickle,
-    /// An answer that needs more than one packet never arrives, and nothing after it over that connection: the path drops
-    /// large packets without a word.
-    LargeLost,
-    /// Everything is said, one byte a write.
-    OneByteWrites,
-    /// A print repeats its rows and does not end before the fault does.
-    EndlessRows,
-    /// A print is answered by one sentence whose words never end.
-    EndlessWords,
-    /// Before the answer to a command come sentences with tags that nobody asked for, for as long
-    /// as the fault lasts.
-    Stray,
-    /// Rows vanish while they are printed: half of them come, then `no such item`.
-    Vanish,
-    /// The last row of a print of several is left out, and nothing says so. A count is right.
-    OmittedRow,
-    /// After the `!done` of a print some of its rows come again. A good client minds none of it.
-    Trailing,
-    /// Between the rows of a print come bare `!re`, with the tag and nothing else. A good client
-    /// minds none of it.
-    BareRe,
-    /// Rows of a print are as people make them: a comment in windows-1252, with `=`, line ends and
-    /// a NUL, an upper-case key that nobody asked for, and some keys not there at all. A good
-    /// client minds none of it.
-    AwkwardValues,
-    /// Logins are answered; the user may not do anything else.
-    NoPermission,
-    /// Logins are answered; no menu is there.
-    NoMenu,
-    /// `listen` is no command.
-    NoListen,
-    /// A `listen` is taken and never tells anything.
-    SilentListen,
-    /// What a `listen` tells comes half a second late, in its order, so that a print overtakes it.
-    LateListen,
-    /// `api-ssl` has no certificate: it ends each handshake by the alert `handshake_failure`, as it
-    /// looks to a client that does not speak anonymous Diffie-Hellman. Without TLS it is nothing.
-    NoCertificate,
-    /// New TLS connections get another certificate, and open ones are closed so that the client has
-    /// to look at it. Without TLS it is nothing.
-    OtherCertificate,
+/// Defines [`Fault`] from one entry per fault: its documentation, `Variant = name: description`.
+macro_rules! faults {
+    ($($(#[doc = $doc:literal])* $fault:ident = $name:literal: $description:literal,)*) => {
+        /// A failure of the connection or the replies. It applies to all connections of the router, including
+        /// open ones, until another fault or none is set.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Fault {
+            $($(#[doc = $doc])* $fault,)*
+        }
+
+        impl Fault {
+            /// All faults.
+            pub const ALL: [Self; [$($name),*].len()] = [$(Self::$fault),*];
+
+            /// The name on the command line.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$fault => $name,)*
+                }
+            }
+
+            /// One line that describes the effect.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self {
+                    $(Self::$fault => $description,)*
+                }
+            }
+        }
+    };
 }
 
-impl Fault {
-    /// All there are.
-    pub const ALL: [Self; 31] = [
-        Self::Stall,
-        Self::Refuse,
-        Self::NoService,
-        Self::Reboot,
-        Self::LoginRefused,
-        Self::LoginRefusedOnce,
-        Self::Garbage,
-        Self::HugeLength,
-        Self::Cut,
-        Self::Fatal,
-        Self::HalfOpen,
-        Self::Late,
-        Self::LateAtTimes,
-        Self::Trickle,
-        Self::LargeLost,
-        Self::OneByteWrites,
-        Self::EndlessRows,
-        Self::EndlessWords,
-        Self::Stray,
-        Self::Vanish,
-        Self::OmittedRow,
-        Self::Trailing,
-        Self::BareRe,
-        Self::AwkwardValues,
-        Self::NoPermission,
-        Self::NoMenu,
-        Self::NoListen,
-        Self::SilentListen,
-        Self::LateListen,
-        Self::NoCertificate,
-        Self::OtherCertificate,
-    ];
-
-    /// The name it is chosen by.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.entry().0
-    }
-
-    /// One line that says what happens.
-    #[must_use]
-    pub fn description(self) -> &'static str {
-        self.entry().1
-    }
-
-    fn entry(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Stall => ("stall", "accepts connections and never says anything"),
-            Self::Refuse => ("refuse", "accepts connections and closes them at once"),
-            Self::NoService => ("no-service", "listens no more, and closes what is open"),
-            Self::Reboot => ("reboot", "reboots at once and every 20 s: away 2 s, no logins for 2 s more"),
-            Self::LoginRefused => ("login-refused", "refuses every login as if the password were wrong"),
-            Self::LoginRefusedOnce => {
-                ("login-refused-once", "refuses one login as if the password were wrong")
-            }
-            Self::Garbage => ("garbage", "answers with random bytes and closes"),
-            Self::HugeLength => ("huge-length", "answers with a word's length of 2 GiB and nothing more"),
-            Self::Cut => ("cut", "answers logins, then stops in the middle of a word and closes"),
-            Self::Fatal => ("fatal", "answers logins, then everything with !fatal, and closes"),
-            Self::HalfOpen => ("half-open", "answers logins and nothing after that"),
-            Self::Late => ("late", "answers everything 7 s late; harmless to a patient client"),
-            Self::LateAtTimes => ("late-at-times", "answers 7 s late during 12 s of every 24 s; harmless"),
-            Self::Trickle => ("trickle", "sends at most 3000 bytes a second; harmless to a patient client"),
-            Self::LargeLost => ("large-lost", "never delivers an answer larger than one packet"),
-            Self::OneByteWrites => ("one-byte-writes", "answers one byte a write"),
-            Self::EndlessRows => ("endless-rows", "repeats the rows of a print and never ends"),
-            Self::EndlessWords => ("endless-words", "answers a print with one row that never ends"),
-            Self::Stray => ("stray", "answers with tags that nobody asked for, without end"),
-            Self::Vanish => ("vanish", "loses its rows while it prints: half of them, then no such item"),
-            Self::OmittedRow => ("omitted-row", "leaves the last row out of a list, and counts it"),
-            Self::Trailing => ("trailing", "says some rows again after the end; harmless"),
-            Self::BareRe => ("bare-re", "says rows of nothing between the rows; harmless"),
-            Self::AwkwardValues => ("awkward-values", "odd bytes, odd keys and lacking keys; harmless"),
-            Self::NoPermission => ("no-permission", "answers logins, and allows nothing after that"),
-            Self::NoMenu => ("no-menu", "answers logins, and has no menu"),
-            Self::NoListen => ("no-listen", "does not know listen"),
-            Self::SilentListen => ("silent-listen", "takes a listen and never tells anything"),
-            Self::LateListen => ("late-listen", "tells what a listen tells half a second late"),
-            Self::NoCertificate => ("no-certificate", "ends TLS handshakes: there is no certificate"),
-            Self::OtherCertificate => ("other-certificate", "has another certificate than before for TLS"),
-        }
-    }
+faults! {
+    /// Connections are accepted and never answered.
+    Stall = "stall": "accepts connections and never answers",
+    /// Connections are accepted and closed at once.
+    Refuse = "refuse": "accepts connections and closes them at once",
+    /// The port is closed, and so are open connections. When the fault ends, the same port is opened again.
+    NoService = "no-service": "closes the port and all connections",
+    /// The router reboots when this is set and every 20 s after that: connections end, uptime starts at
+    /// zero and nobody is online. For 2 s new connections are closed at once, and for 2 s more every login is
+    /// refused as if the password were wrong. The last part is inferred, no trace has it: the service starts
+    /// before the users are loaded.
+    Reboot = "reboot": "reboots at once and every 20 s: closed for 2 s, then refuses logins for 2 s",
+    /// Every login is refused as if the password were wrong; existing logins stay. A real router does the
+    /// same for a user whose group lacks the `api` policy.
+    LoginRefused = "login-refused": "refuses every login as if the password were wrong",
+    /// The next login is refused as if the password were wrong, later ones are not. RouterOS 7 does so now
+    /// and then without a reboot.
+    LoginRefusedOnce = "login-refused-once": "refuses one login as if the password were wrong",
+    /// Commands are answered with 64 KiB of random bytes, then the connection is closed.
+    Garbage = "garbage": "answers with random bytes and closes the connection",
+    /// Commands are answered with a word length of 2 GiB and nothing after it.
+    HugeLength = "huge-length": "answers with a word length of 2 GiB and nothing more",
+    /// Logins are answered; the reply to any other command stops in the middle of a word, and the connection
+    /// is closed.
+    Cut = "cut": "answers logins, then stops in the middle of a word and closes",
+    /// Logins are answered; any other command gets a `!fatal` with its reason as a bare word, and the
+    /// connection is closed.
+    Fatal = "fatal": "answers logins, then every command with !fatal, and closes",
+    /// Logins are answered, and nothing after that: as if the router had vanished from the network.
+    HalfOpen = "half-open": "answers logins and nothing after that",
+    /// Every reply is late by [`Settings::late_by`](super::Settings::late_by). A patient client tolerates it.
+    Late = "late": "answers everything 7 s late; harmless to a patient client",
+    /// Replies are late during the first half of each [`Settings::late_every`](super::Settings::late_every).
+    LateAtTimes = "late-at-times": "answers 7 s late during 12 s of every 24 s; harmless",
+    /// A connection gets at most [`Settings::trickle`](super::Settings::trickle) bytes per second. A patient
+    /// client tolerates it.
+    Trickle = "trickle": "sends at most 3000 bytes per second; harmless to a patient client",
+    /// A reply that needs more than one packet never arrives, and nothing after it over that connection: the
+    /// path silently drops large packets.
+    LargeLost = "large-lost": "never delivers a reply larger than one packet",
+    /// Everything is sent, one byte per write.
+    OneByteWrites = "one-byte-writes": "sends one byte per write",
+    /// A print repeats its rows until the fault ends.
+    EndlessRows = "endless-rows": "repeats the rows of a print and never ends",
+    /// A print is answered with one sentence whose words never end.
+    EndlessWords = "endless-words": "answers a print with one row that never ends",
+    /// Sentences with unknown tags precede the reply to a command, for as long as the fault lasts.
+    Stray = "stray": "sends replies with unknown tags without end",
+    /// Rows vanish during a print: half of them are sent, then `no such item`.
+    Vanish = "vanish": "loses its rows during a print: sends half of them, then no such item",
+    /// The last row of a print of several rows is omitted without a trap. A count is correct.
+    OmittedRow = "omitted-row": "omits the last row of a list, but counts it",
+    /// Some rows of a print are sent again after its `!done`. A good client tolerates it.
+    Trailing = "trailing": "sends some rows again after the end; harmless",
+    /// Bare `!re` with a tag only are sent between the rows of a print. A good client tolerates it.
+    BareRe = "bare-re": "sends empty rows between the rows; harmless",
+    /// Rows of a print have a comment in windows-1252 with `=`, line ends and a NUL, an unknown upper-case
+    /// key, and lack some keys. A good client tolerates it.
+    AwkwardValues = "awkward-values": "sends odd bytes and odd keys, and omits keys; harmless",
+    /// Logins are answered; every other command is not permitted.
+    NoPermission = "no-permission": "answers logins, and permits nothing after that",
+    /// Logins are answered; no menu exists.
+    NoMenu = "no-menu": "answers logins, and has no menu",
+    /// `listen` does not exist.
+    NoListen = "no-listen": "does not know listen",
+    /// A `listen` is accepted and never reports a change.
+    SilentListen = "silent-listen": "accepts a listen and never reports a change",
+    /// A `listen` reports changes half a second late, in order, so that a print overtakes it.
+    LateListen = "late-listen": "reports changes to a listen half a second late",
+    /// `api-ssl` has no certificate: each handshake ends with the alert `handshake_failure`, as a client sees
+    /// it that does not support anonymous Diffie-Hellman. Without TLS it has no effect.
+    NoCertificate = "no-certificate": "ends TLS handshakes, as without a certificate",
+    /// New TLS connections get another certificate, and open ones are closed so that the client sees it.
+    /// Without TLS it has no effect.
+    OtherCertificate = "other-certificate": "changes its TLS certificate",
 }
 
 impl fmt::Display for Fault {
@@ -180,17 +119,17 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A name that no [`Fault`] has.
+/// A name that is not a [`Fault`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownFault(String);
 
 impl fmt::Display for UnknownFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = Fault::ALL.map(Fault::name);
-        let near = names.iter().map(|name| (strsim::damerau_levenshtein(name, &self.0), name));
-        match near.filter(|(distance, name)| *distance <= name.len().div_ceil(3)).min() {
-            Some((_, name)) => write!(f, "{:?} is no fault; did you mean `{name}`?", self.0),
-            None => write!(f, "{:?} is no fault; expected one of {}", self.0, names.join(", ")),
+        let distances = names.iter().map(|name| (strsim::damerau_levenshtein(name, &self.0), name));
+        match distances.filter(|(distance, name)| *distance <= name.len().div_ceil(3)).min() {
+            Some((_, name)) => write!(f, "{:?} is not a fault; did you mean `{name}`?", self.0),
+            None => write!(f, "{:?} is not a fault; expected one of {}", self.0, names.join(", ")),
         }
     }
 }
@@ -211,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_is_found_by_its_own_name() {
+    fn every_fault_is_parsed_from_its_name() {
         let mut names: Vec<_> = Fault::ALL.map(Fault::name).to_vec();
         names.sort_unstable();
         names.dedup();
@@ -222,11 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn another_name_tells_the_nearest() {
-        let told = |name: &str| name.parse::<Fault>().unwrap_err().to_string();
-        assert_eq!(told("stal"), "\"stal\" is no fault; did you mean `stall`?");
-        assert_eq!(told("endless-row"), "\"endless-row\" is no fault; did you mean `endless-rows`?");
-        let all = told("on fire");
+    fn unknown_name_suggests_the_nearest() {
+        let error = |name: &str| name.parse::<Fault>().unwrap_err().to_string();
+        assert_eq!(error("stal"), "\"stal\" is not a fault; did you mean `stall`?");
+        assert_eq!(error("endless-row"), "\"endless-row\" is not a fault; did you mean `endless-rows`?");
+        let all = error("on fire");
         assert!(Fault::ALL.iter().all(|fault| all.contains(fault.name())), "{all}");
     }
 }

@@ -1,12 +1,13 @@
-//! What a router is made of: its board, and what that shows of itself.
+//! The board: resources, health, clock, license and interfaces.
 
 use std::time::Duration;
 
-use super::row::{Row, Value, scramble};
-use super::settings::Settings;
+use super::rng::mix;
+use super::row::Row;
+use super::settings::{Settings, X86};
+use super::value::Value;
 use super::version::Version;
 
-/// What a board is made of.
 struct Board {
     architecture: &'static str,
     cpu: &'static str,
@@ -14,53 +15,72 @@ struct Board {
     mhz: u64,
     memory_mib: u64,
     flash_mib: u64,
-    radios: bool,
+    has_radios: bool,
+    license_level: u64,
 }
 
 fn board(name: &str) -> Board {
-    let (architecture, cpu, cores, mhz, memory_mib, flash_mib, radios) = match name {
-        "hAP ac^2" => ("arm", "ARM", 4, 716, 128, 15, true),
-        "RB4011iGS+" => ("arm", "ARM", 4, 1400, 1024, 512, false),
-        X86 => ("x86_64", "Intel(R)", 2, 2400, 1024, 512, false),
-        _ => ("mmips", "MIPS 1004Kc V2.15", 4, 880, 256, 16, false),
+    let (architecture, cpu, cores, mhz, memory_mib, flash_mib, has_radios, license_level) = match name {
+        "hAP ac^2" => ("arm", "ARM", 4, 716, 128, 15, true, 4),
+        "RB4011iGS+" => ("arm", "ARM", 4, 1400, 1024, 512, false, 5),
+        X86 => ("x86_64", "Intel(R)", 2, 2400, 1024, 512, false, 6),
+        _ => ("mmips", "MIPS 1004Kc V2.15", 4, 880, 256, 16, false, 4),
     };
-    Board { architecture, cpu, cores, mhz, memory_mib, flash_mib, radios }
+    Board { architecture, cpu, cores, mhz, memory_mib, flash_mib, has_radios, license_level }
 }
 
-/// The board name of a PC.
-pub(super) const X86: &str = "x86";
-
-/// Whether a board has radios.
-pub(super) fn has_radios(name: &str) -> bool {
-    board(name).radios
+pub(super) fn has_radios(board_name: &str) -> bool {
+    board(board_name).has_radios
 }
 
-/// The names of a board's radios: the one at 2.4 GHz, and the one at 5 GHz.
+/// The names of a board's radios: 2.4 GHz, then 5 GHz.
 pub(super) fn radios(version: &Version) -> [&'static str; 2] {
     if version.has_wifi() { ["wifi1", "wifi2"] } else { ["wlan1", "wlan2"] }
 }
 
-/// The one row of `/system/resource`.
+pub(super) fn identity(settings: &Settings) -> Row {
+    Row::new().with("name", settings.identity.as_str())
+}
+
+/// The clock, which is set to UTC.
+pub(super) fn clock() -> Row {
+    Row::new()
+        .with("time", Value::TimeOfDay)
+        .with("date", Value::Today)
+        .with_fields("time-zone-autodetect=false time-zone-name=UTC gmt-offset=+00:00 dst-active=false")
+}
+
+/// The license, which limits the active hotspot users: 200 at level 4, 500 at level 5. RouterOS 6 calls the
+/// level `nlevel`.
+pub(super) fn license(settings: &Settings) -> Row {
+    let key = if settings.version.is_v7() { "level" } else { "nlevel" };
+    let software = mix(settings.seed) & 0xFFFF_FFFF;
+    Row::new()
+        .with("software-id", format!("{:04X}-{:04X}", software >> 16, software & 0xFFFF))
+        .with(key, board(&settings.board).license_level)
+        .with("features", "")
+}
+
 pub(super) fn resource(settings: &Settings, booted: Duration) -> Row {
     let board = board(&settings.board);
     let (memory, flash) = (board.memory_mib << 20, board.flash_mib << 20);
     // The month has a capital here, unlike in other dates before 7.10.
     let built = settings.version.date(1_756_900_000);
     let built = built[..1].to_uppercase() + &built[1..];
-    let around = |middle, swing| Value::Around { middle, swing, decimals: 0 };
-    // No two routers are as busy and as full.
-    let (busy, full) = (8 + settings.seed.wrapping_mul(11) % 50, 2 + settings.seed.wrapping_mul(2) % 5);
+    // Each router has its own CPU load and memory use.
+    let (load, memory_share) =
+        (8 + settings.seed.wrapping_mul(11) % 50, 2 + settings.seed.wrapping_mul(2) % 5);
     Row::new()
         .with("uptime", Value::Since(booted))
         .with("version", settings.version.to_string())
         .with("build-time", built)
         .with("factory-software", "6.44.6")
-        .with("free-memory", around(memory / full, memory / 64))
+        .with("free-memory", Value::around(memory / memory_share, memory / 64))
         .with("total-memory", memory)
         .with("cpu", board.cpu)
         .with("cpu-count", board.cores)
         .with("cpu-frequency", board.mhz)
-        .with("cpu-load", around(busy, 7))
+        .with("cpu-load", Value::around(load, 7))
         .with("free-hdd-space", flash / 5)
         .with("total-hdd-space", flash)
         .with("architecture-name", board.architecture)
@@ -68,7 +88,7 @@ pub(super) fn resource(settings: &Settings, booted: Duration) -> Row {
         .with("platform", "MikroTik")
 }
 
-/// Health as RouterOS 6 has it, and x86 in RouterOS 7 too: one row.
+/// Health as one row, as in RouterOS 6 and on x86.
 pub(super) fn health(settings: &Settings) -> Row {
     let around = |middle, swing, decimals| Value::Around { middle, swing, decimals };
     if settings.board == X86 {
@@ -79,8 +99,7 @@ pub(super) fn health(settings: &Settings) -> Row {
             .with("cpu-temp", around(51, 3, 0))
             .with("temp1", around(40, 2, 0))
             .with("fan1", around(2700, 40, 0))
-            .with("state", "enabled")
-            .with("state-after-reboot", "enabled");
+            .with_fields("state=enabled state-after-reboot=enabled");
     }
     Row::new()
         .with("voltage", around(240, 2, 1))
@@ -88,33 +107,29 @@ pub(super) fn health(settings: &Settings) -> Row {
         .with("cpu-temperature", around(51, 3, 0))
 }
 
-/// Health as RouterOS 7 has it: a row a sensor. The `type` of a state is empty.
+/// Health as one row per sensor, as in RouterOS 7. The `type` of a state is empty.
 pub(super) fn sensors(settings: &Settings) -> Vec<Row> {
-    let sensor = |name: &str, kind: &str, middle, swing, decimals| {
-        Row::new()
-            .with("name", name)
-            .with("value", Value::Around { middle, swing, decimals })
-            .with("type", kind)
+    let sensor = |name: &str, unit: &str, middle, swing, decimals| {
+        let value = Value::Around { middle, swing, decimals };
+        Row::new().with("name", name).with("value", value).with("type", unit)
     };
     let mut rows = vec![sensor("voltage", "V", 240, 2, 1), sensor("temperature", "C", 44, 2, 0)];
     if settings.board == "RB4011iGS+" {
         rows.push(sensor("cpu-temperature", "C", 51, 3, 0));
-        rows.push(Row::new().with("name", "psu1-state").with("value", "ok").with("type", ""));
+        rows.push(Row::new().with_fields("name=psu1-state value=ok type="));
     }
     rows
 }
 
 pub(super) fn interfaces(settings: &Settings, booted: Duration) -> Vec<Row> {
-    let counted = |name: &str, kind: &str, per_second: u64| {
-        let count = |part: u64| Value::Count {
-            from: scramble(per_second + part) >> 28,
-            per_second: per_second / part,
+    let interface = |name: &str, kind: &str, per_second: u64| {
+        let count = |divisor: u64| Value::Count {
+            from: mix(per_second + divisor) >> 28,
+            per_second: per_second / divisor,
             since: booted,
         };
         Row::new()
-            .with("name", name)
-            .with("type", kind)
-            .with("mtu", "1500")
+            .with_fields(&format!("name={name} type={kind} mtu=1500"))
             .with("link-downs", Value::Count { from: per_second % 7, per_second: 0, since: booted })
             .with("rx-byte", count(1))
             .with("tx-byte", count(7))
@@ -122,20 +137,17 @@ pub(super) fn interfaces(settings: &Settings, booted: Duration) -> Vec<Row> {
             .with("disabled", false)
     };
     let mut rows = vec![
-        counted("ether1", "ether", 900_000).with("comment", "uplink – MTN fibre"),
-        counted("ether2", "ether", 40_000),
+        interface("ether1", "ether", 900_000).with("comment", "uplink – MTN fibre"),
+        interface("ether2", "ether", 40_000),
     ];
     if has_radios(&settings.board) {
         let kind = if settings.version.has_wifi() { "wifi" } else { "wlan" };
         let [slow, fast] = radios(&settings.version);
-        rows.extend([
-            counted("ether3", "ether", 0),
-            counted(slow, kind, 550_000),
-            counted(fast, kind, 300_000),
-        ]);
+        rows.push(interface("ether3", "ether", 0));
+        rows.extend([interface(slow, kind, 550_000), interface(fast, kind, 300_000)]);
     } else {
-        rows.push(counted("ether3", "ether", 850_000).with("comment", "access points"));
+        rows.push(interface("ether3", "ether", 850_000).with("comment", "access points"));
     }
-    rows.push(counted("bridge-hotspot", "bridge", 870_000));
+    rows.push(interface("bridge-hotspot", "bridge", 870_000));
     rows
 }

@@ -1,49 +1,87 @@
-//! The network around a hotspot: addresses, pools, queues and neighbours.
+//! The configured network: hotspot server, API services, pools, addresses, queues, neighbors and watched
+//! hosts.
 
 use std::time::Duration;
 
-use super::row::{Row, Value, scramble};
+use super::clock::unix_s;
+use super::menus::NETWATCH;
+use super::rng::mix;
+use super::row::Row;
 use super::settings::Settings;
+use super::state::State;
+use super::value::Value;
 
-/// The name of the interface that comes and goes with a session.
-pub(super) fn caller_interface(service: &str, name: &str) -> String {
-    format!("<{service}-{name}>")
+/// Name and ranges of each pool.
+const POOLS: [(&str, &str); 3] = [
+    ("hs-pool-1", "10.5.50.2-10.5.57.254"),
+    ("office", "192.168.88.10-192.168.88.254"),
+    ("ppp", "10.20.0.11-10.20.0.30"),
+];
+
+/// Name, target, limits in bits per second (upload first), `dynamic`, and bytes per second of upload and download.
+const QUEUES: [(&str, &str, &str, bool, u64, u64); 3] = [
+    ("hs-<hotspot1>", "bridge-hotspot", "5000000/20000000", true, 90_000, 780_000),
+    ("office", "192.168.88.0/24", "2000000/10000000", false, 12_000, 40_000),
+    ("<pppoe-cybercafe>", "<pppoe-cybercafe>", "4000000/8000000", true, 30_000, 210_000),
+];
+
+/// Identity, interface, address, MAC address and board of each neighbor.
+const NEIGHBORS: [(&str, &str, &str, &str, &str); 2] = [
+    ("tower-ap", "bridge-hotspot", "10.5.49.2", "DC:2C:6E:4A:11:02", "RBGrooveA-52HPn"),
+    ("office-switch", "ether2", "192.168.88.2", "08:55:31:70:C2:9A", "CSS326-24G-2S+"),
+];
+
+/// Host, type, interval, comment, and for how many seconds it has been down.
+const WATCHED: [(&str, &str, &str, &str, Option<u64>); 4] = [
+    ("8.8.8.8", "icmp", "10s", "internet", None),
+    ("10.5.49.2", "simple", "1m", "access point on the tower", None),
+    ("192.168.88.20", "tcp-conn", "1m", "the till", None),
+    ("10.5.49.30", "simple", "1m", "card terminal", Some(7200)),
+];
+
+pub(super) fn hotspot() -> Row {
+    Row::new().with_fields(
+        "name=hotspot1 interface=bridge-hotspot address-pool=hs-pool-1 profile=hsprof1 idle-timeout=5m \
+         keepalive-timeout=none login-timeout=none addresses-per-mac=2 proxy-status=running invalid=false \
+         HTTPS=false disabled=false",
+    )
 }
 
-/// The clock, which is set to UTC.
-pub(super) fn clock() -> Row {
-    Row::new()
-        .with("time", Value::TimeOfDay)
-        .with("date", Value::Today)
-        .with("time-zone-autodetect", false)
-        .with("time-zone-name", "UTC")
-        .with("gmt-offset", "+00:00")
-        .with("dst-active", false)
+/// The name and the port of the API's service.
+pub(super) fn api_service(tls: bool) -> (&'static str, &'static str) {
+    if tls { ("api-ssl", "8729") } else { ("api", "8728") }
 }
 
-/// The pools that addresses are given from.
+pub(super) fn service(settings: &Settings, tls: bool) -> Row {
+    let Settings { version, allow_from, max_sessions, .. } = settings;
+    let (name, port) = api_service(tls);
+    let addresses: Vec<String> = allow_from.iter().map(ToString::to_string).collect();
+    let (key, addresses, disabled) =
+        (version.allowed_addresses_key(), addresses.join(","), tls != settings.tls);
+    let mut row = Row::new()
+        .with_fields(&format!("name={name} port={port} {key}={addresses} invalid=false disabled={disabled}"));
+    if version.lists_connections() {
+        row.set("dynamic", false.into());
+    }
+    if version.has_max_sessions() {
+        row.set("max-sessions", max_sessions.to_string().into());
+    }
+    row
+}
+
 pub(super) fn pools() -> Vec<Row> {
-    let pool = |name: &str, ranges: &str| Row::new().with("name", name).with("ranges", ranges);
-    vec![
-        pool("hs-pool-1", "10.5.50.2-10.5.57.254"),
-        pool("office", "192.168.88.10-192.168.88.254"),
-        pool("ppp", "10.20.0.11-10.20.0.30"),
-    ]
+    POOLS.map(|(name, ranges)| Row::new().with("name", name).with("ranges", ranges)).to_vec()
 }
 
-/// The router's own addresses. The one of the uplink is of a range for documentation.
+/// The router's own addresses. The uplink's is from a range for documentation.
 pub(super) fn addresses(settings: &Settings) -> Vec<Row> {
-    let address = |address: &str, network: &str, interface: &str, dynamic: bool| {
-        Row::new()
-            .with("address", address)
-            .with("network", network)
-            .with("interface", interface)
-            .with("actual-interface", interface)
-            .with("invalid", false)
-            .with("dynamic", dynamic)
-            .with("disabled", false)
-    };
     let uplink = format!("203.0.113.{}/24", 2 + settings.seed % 60);
+    let address = |address: &str, network: &str, interface: &str, dynamic: bool| {
+        Row::new().with_fields(&format!(
+            "address={address} network={network} interface={interface} actual-interface={interface} \
+             invalid=false dynamic={dynamic} disabled=false"
+        ))
+    };
     vec![
         address("192.168.88.1/24", "192.168.88.0", "ether2", false).with("comment", "office"),
         address("10.5.50.1/20", "10.5.48.0", "bridge-hotspot", false).with("comment", "hotspot network"),
@@ -51,58 +89,62 @@ pub(super) fn addresses(settings: &Settings) -> Vec<Row> {
     ]
 }
 
-/// The queues, each way with upload first; rates and limits in bits a second.
 pub(super) fn queues(booted: Duration) -> Vec<Row> {
-    let queue = |name: &str, target: &str, limit: &str, dynamic: bool, (up, down): (u64, u64)| {
-        let count =
-            |per_second: u64| Value::Count { from: scramble(per_second) >> 30, per_second, since: booted };
-        let around = |middle: u64| Value::Around { middle, swing: middle / 4, decimals: 0 };
-        let both = |of: &dyn Fn(u64) -> Value, up, down| Value::pair(of(up), "/", of(down));
+    let count = |per_second: u64| Value::Count { from: mix(per_second) >> 30, per_second, since: booted };
+    let around = |middle: u64| Value::around(middle, middle / 4);
+    let queue = |(name, target, limit, dynamic, up, down)| {
+        let counts = |up, down| Value::pair(count(up), "/", count(down));
+        let rates = |up, down| Value::pair(around(up), "/", around(down));
         Row::new()
-            .with("name", name)
-            .with("target", target)
-            .with("parent", "none")
-            .with("packet-marks", "")
-            .with("priority", "8/8")
-            .with("queue", "default-small/default-small")
-            .with("limit-at", "0/0")
-            .with("max-limit", limit)
-            .with("bytes", both(&count, up, down))
-            .with("packets", both(&count, up / 300, down / 900))
-            .with("dropped", both(&count, 0, down / 90_000))
-            .with("rate", both(&around, up * 8, down * 8))
-            .with("packet-rate", both(&around, up / 300, down / 900))
-            .with("queued-bytes", "0/0")
-            .with("queued-packets", "0/0")
-            .with("invalid", false)
-            .with("dynamic", dynamic)
-            .with("disabled", false)
+            .with_fields(&format!(
+                "name={name} target={target} parent=none packet-marks= priority=8/8 \
+                 queue=default-small/default-small limit-at=0/0 max-limit={limit}"
+            ))
+            .with("bytes", counts(up, down))
+            .with("packets", counts(up / 300, down / 900))
+            .with("dropped", counts(0, down / 90_000))
+            .with("rate", rates(up * 8, down * 8))
+            .with("packet-rate", rates(up / 300, down / 900))
+            .with_fields(&format!(
+                "queued-bytes=0/0 queued-packets=0/0 invalid=false dynamic={dynamic} disabled=false"
+            ))
     };
-    vec![
-        queue("hs-<hotspot1>", "bridge-hotspot", "5000000/20000000", true, (90_000, 780_000)),
-        queue("office", "192.168.88.0/24", "2000000/10000000", false, (12_000, 40_000)),
-        queue("<pppoe-cybercafe>", "<pppoe-cybercafe>", "4000000/8000000", true, (30_000, 210_000)),
-    ]
+    QUEUES.map(queue).to_vec()
 }
 
-/// Who tells of themselves in the networks at hand.
 pub(super) fn neighbors(settings: &Settings, booted: Duration) -> Vec<Row> {
-    let neighbor = |identity: &str, interface: &str, address: &str, mac: &str, board: &str| {
+    let neighbor = |(identity, interface, address, mac, board)| {
         Row::new()
-            .with("interface", interface)
-            .with("address", address)
-            .with("address4", address)
-            .with("mac-address", mac)
-            .with("identity", identity)
-            .with("platform", "MikroTik")
+            .with_fields(&format!(
+                "interface={interface} address={address} address4={address} mac-address={mac} \
+                 identity={identity} platform=MikroTik"
+            ))
             .with("version", settings.version.to_string())
             .with("age", Value::Idle { below_s: 59 })
             .with("uptime", Value::Since(booted))
             .with("board", board)
             .with("interface-name", "ether1")
     };
-    vec![
-        neighbor("tower-ap", "bridge-hotspot", "10.5.49.2", "DC:2C:6E:4A:11:02", "RBGrooveA-52HPn"),
-        neighbor("office-switch", "ether2", "192.168.88.2", "08:55:31:70:C2:9A", "CSS326-24G-2S+"),
-    ]
+    NEIGHBORS.map(neighbor).to_vec()
+}
+
+/// Adds the watched hosts, whose states begin at the boot.
+pub(super) fn watch_hosts(state: &mut State) {
+    let uptime_s = state.uptime().as_secs();
+    for (host, kind, interval, comment, down_s) in WATCHED {
+        let since = unix_s().saturating_sub(down_s.unwrap_or(uptime_s).min(uptime_s));
+        let mut row = Row::new().with("host", host);
+        if state.settings.version.has_probe_types() {
+            row.set("type", kind.into());
+        }
+        let row = row
+            .with("interval", interval)
+            .with("timeout", "1s")
+            .with("since", Value::Date(since))
+            .with("status", if down_s.is_some() { "down" } else { "up" })
+            .with_fields("up-script= down-script=")
+            .with("comment", comment)
+            .with("disabled", false);
+        let _ = state.insert(NETWATCH, row);
+    }
 }

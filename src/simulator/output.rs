@@ -1,4 +1,4 @@
-//! What a connection says: answers that take turns, and the bytes as they go out.
+//! The output of a connection: replies that are interleaved, and their bytes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,26 +8,26 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use smol::{Timer, future};
 
 use super::fault::Fault;
-use super::reply::{CommandReply, Trap};
+use super::reply::{CommandReply, Trap, encode};
 use super::shared::Shared;
 use crate::routeros::wire::Sentence;
 
-/// How late [`Fault::LateListen`] is: a print that was asked for after a change is over long before.
-const LATE: Duration = Duration::from_millis(500);
+/// The delay of [`Fault::LateListen`]: a print that starts after a change ends long before.
+const LISTEN_DELAY: Duration = Duration::from_millis(500);
 
-/// Sentences encoded at a time; between two of these, other commands' answers get their turn.
-const SENTENCES_A_TURN: usize = 16;
+/// Sentences of one reply per write; between two writes, the replies to other commands get a turn.
+const SENTENCES_PER_WRITE: usize = 16;
 
-/// Before each write of [`Fault::Trickle`].
+/// The pause before each write of [`Fault::Trickle`].
 const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
 
-/// Encoded turns waiting to be written, before commands wait for the client to read.
-pub(super) const TURNS_WAITING: usize = 16;
+/// Upper bound of the queued writes; commands wait for the client to read when it is reached.
+pub(super) const MAX_QUEUED_WRITES: usize = 16;
 
-/// How long a client may leave what was written unread; after that it is taken to be gone.
-const WRITE_WAIT: Duration = Duration::from_secs(60);
+/// Timeout of a write: a client that reads nothing for this long is considered gone.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// An answer on its way.
+/// Sends one reply.
 pub(super) struct ReplyWriter {
     pub(super) reply: CommandReply,
     pub(super) shared: Arc<Shared>,
@@ -35,65 +35,58 @@ pub(super) struct ReplyWriter {
 }
 
 impl ReplyWriter {
-    /// Says all of it. `follows` is called when only changes are left.
+    /// Sends the reply. Calls `on_follow` when only changes of a `listen` remain.
     ///
     /// # Errors
     ///
-    /// When the connection takes no more: nobody is there to be told.
-    pub(super) async fn give(
+    /// When the connection is closed.
+    pub(super) async fn send(
         mut self,
         tag: Option<&[u8]>,
-        follows: impl FnOnce(),
+        on_follow: impl FnOnce(),
     ) -> Result<(), SendError<Vec<u8>>> {
-        while !self.reply.repeated.is_empty() && self.shared.state().repeats() {
-            self.say(&self.reply.repeated).await?;
+        while !self.reply.repeated.is_empty()
+            && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::Stray))
+        {
+            self.write(&self.reply.repeated).await?;
             future::yield_now().await;
         }
-        self.say(&self.reply.sentences).await?;
+        self.write(&self.reply.sentences).await?;
         let Some(changes) = self.reply.changes.take() else { return Ok(()) };
         (self.reply.repeated, self.reply.sentences) = (Vec::new(), Vec::new());
-        follows();
+        on_follow();
         while let Ok((since, change)) = changes.recv().await {
             let fault = self.shared.state().fault;
             if fault == Some(Fault::LateListen) {
-                Timer::at(since + LATE).await;
+                Timer::at(since + LISTEN_DELAY).await;
             }
             if fault != Some(Fault::SilentListen) {
-                self.say(&[change]).await?;
+                self.write(&[change]).await?;
             }
         }
-        // The menu let go of it: the client did not read, or the menu is gone.
-        self.say(&CommandReply::traps(&[Trap::interrupted()], tag).sentences).await
+        // The menu dropped the subscriber: the client did not read, or the menu was removed.
+        self.write(&CommandReply::traps(&[Trap::interrupted()], tag).sentences).await
     }
 
-    async fn say(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {
-        for (n, turn) in sentences.chunks(SENTENCES_A_TURN).enumerate() {
-            // Never after the last: a cancel in between would end what has said its end.
+    async fn write(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {
+        for (n, chunk) in sentences.chunks(SENTENCES_PER_WRITE).enumerate() {
+            // Never after the last chunk: a `/cancel` must not interrupt a reply that is complete.
             if n > 0 {
                 future::yield_now().await;
             }
-            self.output.send(encode(turn)).await?;
+            self.output.send(encode(chunk)).await?;
         }
         Ok(())
     }
 }
 
-/// Sentences as they go over the wire.
-pub(super) fn encode<'s>(sentences: impl IntoIterator<Item = &'s Sentence>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for sentence in sentences {
-        sentence.encode(&mut bytes);
-    }
-    bytes
-}
-
-/// Writes what is said until nobody says anything any more, or the client is gone.
+/// Writes queued bytes until all senders are dropped or the client is gone.
 pub(super) async fn write(
     shared: Arc<Shared>,
     mut stream: impl AsyncWrite + Unpin,
-    turns: Receiver<Vec<u8>>,
+    queue: Receiver<Vec<u8>>,
 ) {
-    while let Ok(turn) = turns.recv().await {
+    while let Ok(bytes) = queue.recv().await {
         let (fault, trickle) = {
             let state = shared.state();
             (state.fault, state.settings.trickle)
@@ -101,28 +94,28 @@ pub(super) async fn write(
         let piece_len = match fault {
             Some(Fault::OneByteWrites) => 1,
             Some(Fault::Trickle) => trickle * TRICKLE_PAUSE.subsec_millis() as usize / 1000,
-            _ => turn.len(),
+            _ => bytes.len(),
         };
-        for piece in turn.chunks(piece_len.max(1)) {
+        for piece in bytes.chunks(piece_len.max(1)) {
             if fault == Some(Fault::Trickle) {
                 Timer::after(TRICKLE_PAUSE).await;
             }
-            let late = async {
-                Timer::after(WRITE_WAIT).await;
+            let timeout = async {
+                Timer::after(WRITE_TIMEOUT).await;
                 Err(std::io::ErrorKind::TimedOut.into())
             };
-            let said = async {
+            let written = async {
                 stream.write_all(piece).await?;
-                // What is written into TLS need not be on its way yet.
+                // TLS may have buffered it.
                 stream.flush().await
             };
-            if future::or(said, late).await.is_err() {
+            if future::or(written, timeout).await.is_err() {
                 return;
             }
             shared.state().counters.sent += piece.len() as u64;
         }
     }
-    // TLS has an end of its own. An error means that the client did not wait for it.
+    // Sends the TLS close. An error means that the client did not wait for it.
     let _ = stream.close().await;
 }
 
@@ -136,7 +129,7 @@ mod tests {
     use std::pin::Pin;
     use std::task::{Context, Poll};
 
-    /// The writes as they were made, and how many of them are on their way.
+    /// The writes, and how many of them are flushed.
     #[derive(Default)]
     struct Writes(Vec<Vec<u8>>, usize);
 
@@ -160,21 +153,21 @@ mod tests {
         }
     }
 
-    // Over a socket it can't be seen: the kernel joins what is not read yet.
+    // Not visible over a socket: the kernel joins unread bytes.
     #[test]
-    fn a_turn_is_one_write_but_for_the_fault() {
+    fn bytes_are_written_at_once_without_the_fault() {
         for (fault, expected) in
             [(None, vec![&b"abc"[..]]), (Some(Fault::OneByteWrites), vec![b"a", b"b", b"c"])]
         {
             let shared = Arc::new(Shared::new(State::new(Settings::default())));
             shared.state().fault = fault;
-            let (output, turns) = bounded(1);
+            let (output, queue) = bounded(1);
             output.try_send(b"abc".to_vec()).unwrap();
             drop(output);
             let mut writes = Writes::default();
-            smol::block_on(write(shared.clone(), &mut writes, turns));
+            smol::block_on(write(shared.clone(), &mut writes, queue));
             assert_eq!(writes.0, expected);
-            assert_eq!(writes.1, writes.0.len(), "none is held back");
+            assert_eq!(writes.1, writes.0.len(), "all writes are flushed");
             assert_eq!(shared.state().counters.sent, 3);
         }
     }

@@ -1,4 +1,4 @@
-//! The commands under way on one connection: how many there may be, and how they are cancelled.
+//! The running commands of one connection: their limits, and how they are cancelled.
 
 use std::collections::BTreeMap;
 
@@ -9,46 +9,46 @@ use super::reply::{Trap, sentence};
 use crate::executor;
 use crate::routeros::wire::Sentence;
 
-/// Commands under way at a time on one connection, so that one client's commands, each with its
-/// answer, do not fill the memory. RouterOS says nothing of a limit; no known client has more than 20.
-/// Further ones wait until one has ended.
+/// Upper bound of the commands that run on one connection, so that the commands of one client and their
+/// replies can't fill the memory. No limit of RouterOS is documented; no known client runs more than 20.
+/// Further commands wait until one has ended.
 pub const MAX_PENDING: usize = 64;
 
-/// The same for `/cancel`, which is taken beside those: it may be what makes room.
+/// The same for `/cancel`, which runs in addition to those because it may make room.
 const MAX_CANCELS: usize = 8;
 
-/// Bytes of answers held for one connection, past which further commands wait: a print is held
-/// whole until it is written. Twice a full menu of users; what is past it is one answer at most.
-const MAX_ANSWERS: usize = 16 * 1024 * 1024;
+/// Upper bound of the replies held for one connection, in bytes; further commands wait. A print is held whole
+/// until it is written, so one reply may exceed it. Twice a full menu of users.
+const MAX_REPLY_BYTES: usize = 16 * 1024 * 1024;
 
-/// What a command under way tells its connection. Each tells at most two, so there are never many.
+/// A message from a running command to its connection. A command sends at most two, so the queue is short.
 pub(super) enum Notice {
     Cancel(Sentence),
-    /// All that was known at once is said; only changes follow.
+    /// Only changes of a `listen` remain to be sent.
     Follows(u64),
     Finished(u64),
 }
 
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum CommandKind {
-    /// A `/cancel`, which does not cancel itself or another one.
+    /// A `/cancel`, which cancels neither itself nor another one.
     Cancel,
-    /// What ends by itself.
+    /// Ends by itself.
     Short,
-    /// What does not, such as a `listen`.
+    /// Does not end by itself, such as a `listen`.
     Endless,
 }
 
-/// A command under way.
+/// A running command.
 struct Command {
     tag: Option<Vec<u8>>,
     kind: CommandKind,
-    /// Bytes of its answer that are held.
+    /// Bytes of its reply that are held.
     cost: usize,
     task: Task<()>,
 }
 
-/// The commands under way. Dropping it ends them.
+/// The running commands. Dropping it ends them.
 pub(super) struct Pending {
     commands: BTreeMap<u64, Command>,
     last_key: u64,
@@ -60,7 +60,7 @@ impl Pending {
         Self { commands: BTreeMap::new(), last_key: 0, notices: unbounded() }
     }
 
-    /// Starts what a command does beside the others. It is given its key, and whom to tell.
+    /// Runs a command beside the others. `act` gets its key and the sender of its notices.
     pub(super) fn start<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         tag: Option<Vec<u8>>,
@@ -78,78 +78,78 @@ impl Pending {
         self.commands.insert(key, Command { tag, kind, cost, task });
     }
 
-    /// The next that one of them tells.
+    /// The next notice of a command.
     pub(super) async fn notice(&self) -> Notice {
         match self.notices.1.recv().await {
             Ok(notice) => notice,
-            // Never: a sender is held here.
+            // Unreachable: `self` holds a sender.
             Err(_) => future::pending().await,
         }
     }
 
-    /// Of this one only changes follow.
-    pub(super) fn follows(&mut self, key: u64) {
+    /// Marks a command as one that only sends changes from now on.
+    pub(super) fn set_endless(&mut self, key: u64) {
         if let Some(command) = self.commands.get_mut(&key) {
             (command.kind, command.cost) = (CommandKind::Endless, 0);
         }
     }
 
-    /// This one has ended.
-    pub(super) fn finished(&mut self, key: u64) {
+    /// Forgets a command that has ended.
+    pub(super) fn finish(&mut self, key: u64) {
         self.commands.remove(&key);
     }
 
-    /// Whether nothing that ends by itself is under way.
+    /// Whether every running command is endless.
     pub(super) fn is_endless(&self) -> bool {
         self.commands.values().all(|command| command.kind == CommandKind::Endless)
     }
 
-    /// Whether a command must wait until others have ended.
-    pub(super) fn must_wait(&self, asked: &Sentence) -> bool {
-        match asked.first() {
+    /// Whether a command has to wait until others have ended.
+    pub(super) fn must_wait(&self, command: &Sentence) -> bool {
+        match command.first() {
             b"/login" | b"/quit" => false,
-            b"/cancel" => self.commands.len() - self.of_client().count() >= MAX_CANCELS,
-            // With nothing that ends by itself under way it would wait for ever.
-            _ => self.is_full() && self.of_client().any(|command| command.kind == CommandKind::Short),
+            b"/cancel" => self.commands.len() - self.without_cancels().count() >= MAX_CANCELS,
+            // If only endless commands run, it would wait forever.
+            _ => self.is_full() && self.without_cancels().any(|command| command.kind == CommandKind::Short),
         }
     }
 
     /// Whether there is no room for another command.
     pub(super) fn is_full(&self) -> bool {
-        let cost: usize = self.of_client().map(|command| command.cost).sum();
-        self.of_client().count() >= MAX_PENDING || cost >= MAX_ANSWERS
+        let cost: usize = self.without_cancels().map(|command| command.cost).sum();
+        self.without_cancels().count() >= MAX_PENDING || cost >= MAX_REPLY_BYTES
     }
 
-    /// Those that are no `/cancel`.
-    fn of_client(&self) -> impl Iterator<Item = &Command> {
+    /// The running commands except `/cancel`.
+    fn without_cancels(&self) -> impl Iterator<Item = &Command> {
         self.commands.values().filter(|command| command.kind != CommandKind::Cancel)
     }
 
-    /// Cancels the commands of a tag, or all of them where none is named; what is said to that. Rows
-    /// that were on their way before still arrive. Order as in traces: the traps, the cancel's own
-    /// end, the others' ends.
-    pub(super) async fn cancel(&mut self, asked: &Sentence) -> Vec<Sentence> {
-        let wanted = asked.get("tag");
-        let hit = |command: &Command| {
-            command.kind != CommandKind::Cancel && (wanted.is_none() || wanted == command.tag.as_deref())
+    /// Cancels the commands with a tag, or all commands if none is named. Returns the sentences to send, in
+    /// the order of real traces: the traps, the `!done` of the `/cancel`, the `!done` of the others. Rows that
+    /// were queued before still arrive.
+    pub(super) async fn cancel(&mut self, command: &Sentence) -> Vec<Sentence> {
+        let tag = command.get("tag");
+        let is_hit = |command: &Command| {
+            command.kind != CommandKind::Cancel && (tag.is_none() || tag == command.tag.as_deref())
         };
-        let keys: Vec<u64> = self.commands.iter().filter(|(_, c)| hit(c)).map(|(key, _)| *key).collect();
-        let (mut said, mut ends) = (Vec::new(), Vec::new());
+        let keys: Vec<u64> = self.commands.iter().filter(|(_, c)| is_hit(c)).map(|(key, _)| *key).collect();
+        let (mut sentences, mut ends) = (Vec::new(), Vec::new());
         for key in keys {
             let Some(Command { tag, task, .. }) = self.commands.remove(&key) else { continue };
-            // `Some`: it had said all it had to.
+            // `Some` means that the command had already ended.
             if task.cancel().await.is_none() {
-                said.push(Trap::interrupted().sentence(tag.as_deref()));
+                sentences.push(Trap::interrupted().sentence(tag.as_deref()));
                 ends.push(sentence("!done", tag.as_deref()));
             }
         }
-        said.push(sentence("!done", asked.tag()));
-        said.extend(ends);
-        said
+        sentences.push(sentence("!done", command.tag()));
+        sentences.extend(ends);
+        sentences
     }
 
-    /// Ends all of them without a word.
-    pub(super) async fn silence(&mut self) {
+    /// Ends all commands without a reply.
+    pub(super) async fn abort_all(&mut self) {
         for command in std::mem::take(&mut self.commands).into_values() {
             command.task.cancel().await;
         }

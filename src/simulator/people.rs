@@ -1,6 +1,6 @@
-//! Who the people are: names, phones and habits, the same ones for the same seed.
+//! Simulated people: names, phones and user accounts, the same ones for the same seed.
 
-use super::row::scramble;
+use super::rng::mix;
 
 const FIRST: [&str; 26] = [
     "chidi", "ngozi", "emeka", "adaeze", "obinna", "ifeoma", "tunde", "yetunde", "segun", "folake", "bola",
@@ -16,12 +16,12 @@ const LAST: [&str; 15] = [
 const PHONES: [&str; 7] =
     ["TECNO-SPARK-10", "Infinix-HOT-30", "Galaxy-A14", "itel-A60s", "iPhone", "Redmi-12C", "DESKTOP-4F2KQ1"];
 
-/// The first three bytes of their MAC addresses.
+/// The first three bytes of MAC addresses.
 const VENDORS: [&str; 5] = ["8C:F5:A3", "D8:0B:9A", "E4:5F:01", "A0:AB:1B", "5A:3C:7E"];
 
 const PROFILES: [&str; 3] = ["default", "weekly", "monthly"];
 
-/// What someone typed about a user, in the code page they had.
+/// Comments of users, in the code page that they were typed in.
 const COMMENTS: [&[u8]; 6] = [
     "Ngọ́zị Ọkọ́nkwọ, stall 14".as_bytes(),
     b"plan=weekly; paid=2000 NGN",
@@ -32,10 +32,10 @@ const COMMENTS: [&[u8]; 6] = [
     "café Aïssatou".as_bytes(),
 ];
 
-/// A person with a phone, who may be a configured user or come without an account.
+/// A person with a phone, who is a configured user or comes on trial.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
-    /// The name of the hotspot user: a name, a telephone number, or RouterOS's own one on trial.
+    /// The name of the hotspot user: a name, a telephone number, or the one that RouterOS gives on trial.
     pub(super) user: String,
     pub(super) password: String,
     pub(super) mac: String,
@@ -43,26 +43,25 @@ pub(super) struct Person {
     pub(super) profile: &'static str,
     pub(super) comment: Option<&'static [u8]>,
     /// Whether the person has no account and is on trial.
-    pub(super) trial: bool,
+    pub(super) is_trial: bool,
 }
 
 impl Person {
     /// The `n`th person of a router with `configured` users. Different `n` have different names and MACs.
     pub(super) fn nth(seed: u64, n: usize, configured: usize) -> Self {
-        let random = scramble(seed ^ scramble(n as u64));
+        let random = mix(seed ^ mix(n as u64));
         let pick = |count: usize, shift: u32| usize::try_from(random >> shift & 0xFFFF).unwrap_or(0) % count;
-        // A factor that is odd maps 24 bits onto themselves, so no two people share a MAC.
-        let device = (n as u64).wrapping_mul(0x9E_3779).wrapping_add(scramble(seed)) & 0xFF_FFFF;
+        // Multiplication by an odd factor permutes 24 bits, so no two people share a MAC address.
+        let device = (n as u64).wrapping_mul(0x9E_3779).wrapping_add(mix(seed)) & 0xFF_FFFF;
         let [_, _, _, _, _, a, b, c] = device.to_be_bytes();
         let mac = format!("{}:{a:02X}:{b:02X}:{c:02X}", VENDORS[n % VENDORS.len()]);
-        let trial = n >= configured;
+        let is_trial = n >= configured;
         let user = match n % 5 {
-            _ if trial => format!("T-{mac}"),
-            // 7919 and ten million have no common factor: no two people share a number.
-            4 => format!(
-                "0803{:07}",
-                (n as u64).wrapping_mul(7919).wrapping_add(scramble(seed) >> 32) % 10_000_000
-            ),
+            _ if is_trial => format!("T-{mac}"),
+            // 7919 and ten million have no common factor, so no two people share a number.
+            4 => {
+                format!("0803{:07}", (n as u64).wrapping_mul(7919).wrapping_add(mix(seed) >> 32) % 10_000_000)
+            }
             _ => name(n),
         };
         Self {
@@ -72,12 +71,12 @@ impl Person {
             host_name: PHONES[pick(PHONES.len(), 8)],
             profile: PROFILES[pick(PROFILES.len(), 24)],
             comment: (n % 3 == 1).then(|| COMMENTS[n / 3 % COMMENTS.len()]),
-            trial,
+            is_trial,
         }
     }
 }
 
-/// `chidi.okafor`; once every pair is used up, `chidi.okafor2`, and so on.
+/// A name such as `chidi.okafor`; when all pairs are used, `chidi.okafor2`, and so on.
 fn name(n: usize) -> String {
     let (first, round) = (n % FIRST.len(), n / FIRST.len());
     let (last, again) = ((first + round) % LAST.len(), round / LAST.len());
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seed_decides_who_they_are() {
+    fn same_seed_gives_the_same_people() {
         assert_eq!(Person::nth(1, 4, 9).user, Person::nth(1, 4, 9).user);
         assert_ne!(Person::nth(1, 4, 9).user, Person::nth(2, 4, 9).user);
     }

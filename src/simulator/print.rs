@@ -1,58 +1,59 @@
-//! `print` and `listen`: which rows answer, and what is shown of them.
+//! A `print` or `listen` command: which rows it selects, and which attributes it shows.
 //!
 //! Sources: MikroTik's documentation of the API ("Queries", "Command word"), and traces of real
 //! routers for `!empty`, `.dead=true` and the place of the tag.
 
 use std::collections::BTreeSet;
 
+use super::clock::Now;
 use super::query::Query;
 use super::reply::{Trap, sentence};
-use super::row::{Now, Row};
+use super::row::Row;
 use crate::routeros::wire::Sentence;
 
-/// Attributes of `print` that change nothing in an API's answer, or are meant for the terminal.
+/// Attributes of `print` that do not change an API reply, or apply to the terminal.
 const IGNORED: [&[u8]; 4] = [b"detail", b"stats", b"terse", b"without-paging"];
 
-/// Whether a print goes on with what changes.
+/// Whether a print continues with changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
-    /// It ends with the rows that are there.
+    /// It ends after the existing rows.
     No,
-    /// `follow`: the rows that are there, then what changes.
+    /// `follow`: the existing rows, then changes.
     After,
-    /// `follow-only`, and `listen`: only what changes from now on.
+    /// `follow-only` and `listen`: only changes.
     Only,
 }
 
-/// A `print` or `listen` as it was asked.
+/// The arguments of a `print` or `listen`.
 #[derive(Debug, Clone)]
 pub(super) struct Print {
     pub(super) tag: Option<Vec<u8>>,
     pub(super) count_only: bool,
     pub(super) follow: Follow,
     query: Query,
-    /// The attributes to show; all of them where there is no `.proplist`.
+    /// The attributes to show; all of them without a `.proplist`.
     proplist: Option<Vec<Vec<u8>>>,
-    /// The rows to show, by `.id`; all of them where none is named.
+    /// The `.id`s of the rows to show; all rows if none is named.
     ids: Option<BTreeSet<Vec<u8>>>,
 }
 
 impl Print {
-    /// Reads the words of the command.
-    pub(super) fn read(asked: &Sentence) -> Result<Self, Trap> {
-        let listens = asked.first().ends_with(b"/listen");
+    /// Parses the words of the command.
+    pub(super) fn parse(command: &Sentence) -> Result<Self, Trap> {
+        let is_listen = command.first().ends_with(b"/listen");
         let mut print = Self {
-            tag: asked.tag().map(<[u8]>::to_vec),
+            tag: command.tag().map(<[u8]>::to_vec),
             count_only: false,
-            follow: if listens { Follow::Only } else { Follow::No },
-            query: Query::read(asked.words())?,
+            follow: if is_listen { Follow::Only } else { Follow::No },
+            query: Query::parse(command.words())?,
             proplist: None,
             ids: None,
         };
-        for (key, value) in asked.attributes() {
+        for (key, value) in command.attributes() {
             match key {
-                b".proplist" => print.proplist = Some(list(value)),
-                b".id" => print.ids = Some(list(value).into_iter().collect()),
+                b".proplist" => print.proplist = Some(split_list(value)),
+                b".id" => print.ids = Some(split_list(value).into_iter().collect()),
                 b"count-only" => print.count_only = true,
                 b"follow" => print.follow = Follow::After,
                 b"follow-only" => print.follow = Follow::Only,
@@ -63,26 +64,26 @@ impl Print {
         Ok(print)
     }
 
-    /// Whether the row is one of those asked for.
+    /// Whether the print selects the row.
     pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
-        let named = |ids: &BTreeSet<Vec<u8>>| ids.contains(row.id.as_bytes());
-        self.ids.as_ref().is_none_or(named) && self.query.matches(row, now)
+        let is_named = |ids: &BTreeSet<Vec<u8>>| ids.contains(row.id.as_bytes());
+        self.ids.as_ref().is_none_or(is_named) && self.query.matches(row, now)
     }
 
-    /// The rows asked for by `.id`.
+    /// The `.id`s that the command names.
     pub(super) fn ids(&self) -> impl Iterator<Item = &Vec<u8>> {
         self.ids.iter().flatten()
     }
 
-    /// The row's `!re`. With none of the attributes asked for it is a bare one.
+    /// The `!re` of a row; a bare one if the row has none of the attributes to show.
     pub(super) fn re(&self, row: &Row, now: &Now<'_>) -> Sentence {
         self.re_of(row, now, |_| true)
     }
 
-    /// The `!re` of a change: the `.id` and what changed, or `None` if nothing of that is asked for.
-    pub(super) fn re_change(&self, row: &Row, changed: &[&str], now: &Now<'_>) -> Option<Sentence> {
-        let wanted = changed.iter().any(|key| self.shows(key.as_bytes()));
-        wanted.then(|| self.re_of(row, now, |key| changed.contains(&key)))
+    /// The `!re` of a change: the `.id` and the changed attributes, or `None` if none of them is shown.
+    pub(super) fn re_change(&self, row: &Row, changed: &[String], now: &Now<'_>) -> Option<Sentence> {
+        let is_shown = changed.iter().any(|key| self.shows(key.as_bytes()));
+        is_shown.then(|| self.re_of(row, now, |key| changed.iter().any(|changed| changed == key)))
     }
 
     /// The `!re` of a removal.
@@ -94,13 +95,13 @@ impl Print {
         re
     }
 
-    fn re_of(&self, row: &Row, now: &Now<'_>, shown: impl Fn(&str) -> bool) -> Sentence {
+    fn re_of(&self, row: &Row, now: &Now<'_>, is_included: impl Fn(&str) -> bool) -> Sentence {
         let mut re = sentence("!re", self.tag.as_deref());
         if !row.id.is_empty() && self.shows(b".id") {
             re.push_attribute(b".id", row.id.as_bytes());
         }
         for (key, value) in &row.attributes {
-            if shown(key) && self.shows(key.as_bytes()) {
+            if is_included(key) && self.shows(key.as_bytes()) {
                 re.push_attribute(key.as_bytes(), &value.render(now));
             }
         }
@@ -112,7 +113,7 @@ impl Print {
     }
 }
 
-/// The parts of a list: `a,b`.
-pub(super) fn list(value: &[u8]) -> Vec<Vec<u8>> {
+/// Splits a list such as `a,b`; empty items are dropped.
+pub(super) fn split_list(value: &[u8]) -> Vec<Vec<u8>> {
     value.split(|&byte| byte == b',').filter(|part| !part.is_empty()).map(<[u8]>::to_vec).collect()
 }

@@ -1,17 +1,19 @@
-//! The query words of `print`: a stack of truth values a row is tried on.
+//! The query words of `print`: a small stack machine over truth values that is run for each row.
 //!
 //! Source: MikroTik's documentation of the API, "Queries".
 
 use std::cmp::Ordering;
 
+use super::clock::Now;
 use super::reply::Trap;
-use super::row::{Now, Row, duration_seconds};
+use super::row::Row;
+use super::value::duration_seconds;
 
-/// Most steps taken of one query. `?#` can push a copy for every two bytes of a word, and every
-/// row is tried: without a limit one command could keep the router busy for minutes.
+/// Upper bound of the steps of one query. `?#` can push a copy for every two bytes of a word, and each
+/// row runs all steps: without a limit one command could keep the router busy for minutes.
 const MAX_STEPS: usize = 256;
 
-/// A query as it was sent. Without words every row matches.
+/// A parsed query. Without steps every row matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Query(Vec<Step>);
 
@@ -31,17 +33,17 @@ enum Step {
     Or,
     /// An index followed by another character, or `.` after an operation: pushes a copy.
     Copy(usize),
-    /// An index at the end: that value alone stays.
+    /// An index at the end: drops all other values.
     Keep(usize),
 }
 
 impl Query {
-    /// Reads the `?` words; the other words are not looked at.
-    pub(super) fn read<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Self, Trap> {
+    /// Parses the `?` words and ignores the other words.
+    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Self, Trap> {
         let mut steps = Vec::new();
         for word in words.filter_map(|word| word.strip_prefix(b"?")) {
             match word {
-                [b'#', operations @ ..] => read_operations(operations, &mut steps)?,
+                [b'#', operations @ ..] => parse_operations(operations, &mut steps)?,
                 [b'-', key @ ..] => steps.push(Step::Lacks(key.to_vec())),
                 [b'=', rest @ ..] => steps.push(comparison(rest, Ordering::Equal)),
                 [b'<', rest @ ..] => steps.push(comparison(rest, Ordering::Less)),
@@ -56,8 +58,8 @@ impl Query {
         Ok(Self(steps))
     }
 
-    /// Whether the row answers the query. What is left on the stack is joined by and; an operation
-    /// without enough values on the stack finds `false` there.
+    /// Whether the row matches: all values left on the stack must be true. An operation without enough
+    /// values on the stack gets `false`.
     pub(super) fn matches(&self, row: &Row, now: &Now<'_>) -> bool {
         let mut stack: Vec<bool> = Vec::new();
         for step in &self.0 {
@@ -65,11 +67,12 @@ impl Query {
             let value = match step {
                 Step::Has(key) => row.read(key, now).is_some(),
                 Step::Lacks(key) => row.read(key, now).is_none(),
-                Step::Compare(key, wanted, value) => row.read(key, now).is_some_and(|held| {
-                    if *wanted == Ordering::Equal && row.is_text(key) {
-                        is_same(&held, value)
+                Step::Compare(key, ordering, operand) => row.read(key, now).is_some_and(|value| {
+                    let is_text = row.get(key).is_none_or(|value| !value.is_counter());
+                    if *ordering == Ordering::Equal && is_text {
+                        is_same_text(&value, operand)
                     } else {
-                        compare(&held, value) == *wanted
+                        compare(&value, operand) == *ordering
                     }
                 }),
                 Step::Not => !pop(),
@@ -89,13 +92,13 @@ impl Query {
 }
 
 /// Splits `key=value` at its first `=`.
-fn comparison(word: &[u8], wanted: Ordering) -> Step {
+fn comparison(word: &[u8], ordering: Ordering) -> Step {
     let at = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
     let value = word.get(at + 1..).unwrap_or_default();
-    Step::Compare(word[..at].to_vec(), wanted, value.to_vec())
+    Step::Compare(word[..at].to_vec(), ordering, value.to_vec())
 }
 
-fn read_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap> {
+fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap> {
     let mut index: Option<usize> = None;
     for (i, &byte) in operations.iter().enumerate() {
         if steps.len() > MAX_STEPS {
@@ -127,24 +130,24 @@ fn at(stack: &[bool], index: usize) -> bool {
     stack.iter().rev().nth(index).copied().unwrap_or(false)
 }
 
-/// Whether a text is the one asked for: `007` is another name than `7`. A flag may be asked for as
-/// `yes` or `no`, as clients do that write them so in commands.
-fn is_same(held: &[u8], wanted: &[u8]) -> bool {
-    held == wanted || matches!((held, wanted), (b"true", b"yes") | (b"false", b"no"))
+/// Whether two texts are equal: `007` and `7` are not. Clients may write a flag as `yes` or `no`, as in
+/// commands.
+fn is_same_text(value: &[u8], operand: &[u8]) -> bool {
+    value == operand || matches!((value, operand), (b"true", b"yes") | (b"false", b"no"))
 }
 
-/// Numbers and durations compare by size, all else by its bytes.
-fn compare(held: &[u8], wanted: &[u8]) -> Ordering {
-    if let (Some(held), Some(wanted)) = (number(held), number(wanted)) {
-        return held.cmp(&wanted);
+/// Compares numbers and durations by size, other values by their bytes.
+fn compare(value: &[u8], operand: &[u8]) -> Ordering {
+    if let (Some(value), Some(operand)) = (number(value), number(operand)) {
+        return value.cmp(&operand);
     }
-    match (duration_seconds(held), duration_seconds(wanted)) {
-        (Some(held), Some(wanted)) => held.cmp(&wanted),
-        _ => held.cmp(wanted),
+    match (duration_seconds(value), duration_seconds(operand)) {
+        (Some(value), Some(operand)) => value.cmp(&operand),
+        _ => value.cmp(operand),
     }
 }
 
-/// A number of digits and nothing else: `parse` takes a plus sign too.
+/// A number of digits only: `parse` would accept a plus sign too.
 fn number(bytes: &[u8]) -> Option<u64> {
     let digits = bytes.iter().all(u8::is_ascii_digit);
     std::str::from_utf8(bytes).ok().filter(|_| digits)?.parse().ok()
@@ -153,6 +156,7 @@ fn number(bytes: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::value::Value;
     use std::time::Duration;
 
     fn matches(words: &[&str]) -> bool {
@@ -167,13 +171,11 @@ mod tests {
         let row = row.with("uptime", Value::Duration(Duration::from_secs(3700)));
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        Query::read(words.iter().map(|word| word.as_bytes())).unwrap().matches(&row, &now)
+        Query::parse(words.iter().map(|word| word.as_bytes())).unwrap().matches(&row, &now)
     }
 
-    use super::super::row::Value;
-
     #[test]
-    fn each_form_of_query_word() {
+    fn each_query_word_matches_as_documented() {
         for (words, expected) in [
             (&[][..], true),
             (&["?name"], true),
@@ -190,7 +192,7 @@ mod tests {
             (&["?>bytes=899"], true),
             (&["?>uptime=1h"], true),
             (&["?<uptime=2h"], true),
-            // What moves or counts is a size; a text is its bytes.
+            // Moving values and counters compare by size, texts by their bytes.
             (&["?uptime=61m40s"], true),
             (&["?uptime=61m41s"], false),
             (&["?phone=007"], true),
@@ -199,7 +201,7 @@ mod tests {
             (&["?limit-uptime=1m"], false),
             (&["?<limit-uptime=2m"], true),
             (&["?<phone=8"], true),
-            // Not a number: it compares by its bytes.
+            // Not a number, so it compares by its bytes.
             (&["?<phone=+8"], false),
             (&["?<domain=z"], false),
             (&["?radius=no"], true),
@@ -211,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_and_its_operations() {
+    fn operations_combine_values_on_the_stack() {
         // `yes` and `no` push true and false.
         let (yes, no) = ("?name", "?-name");
         for (words, expected) in [
@@ -222,7 +224,7 @@ mod tests {
             (&[yes, no, "?#&"], false),
             (&[yes, no, "?#!&"], true),
             (&[no, no, "?#|!"], true),
-            // Index 1 is the one below the top; at the end of the word it alone stays.
+            // Index 1 is the value below the top; at the end of the word all others are dropped.
             (&[yes, no, "?#1"], true),
             (&[yes, no, "?#0"], false),
             // Followed by another character, a copy is pushed.
@@ -231,7 +233,7 @@ mod tests {
             (&[no, yes, "?#0.0.||", "?#|"], true),
             // A dot after an operation copies the top.
             (&[no, "?#!.&"], true),
-            // Too few values: false is found there.
+            // Too few values count as false.
             (&["?#&"], false),
             (&["?#!"], true),
         ] {
@@ -240,10 +242,10 @@ mod tests {
     }
 
     #[test]
-    fn a_query_past_the_limit_is_refused() {
+    fn query_with_too_many_steps_is_refused() {
         let word = format!("?#{}", "0.".repeat(MAX_STEPS + 1));
-        assert!(Query::read([word.as_bytes()].into_iter()).is_err());
-        assert!(Query::read([&b"?#x"[..]].into_iter()).is_err());
-        assert_eq!(Query::read(["?name".as_bytes(); MAX_STEPS].into_iter()).unwrap().0.len(), MAX_STEPS);
+        assert!(Query::parse([word.as_bytes()].into_iter()).is_err());
+        assert!(Query::parse([&b"?#x"[..]].into_iter()).is_err());
+        assert_eq!(Query::parse(["?name".as_bytes(); MAX_STEPS].into_iter()).unwrap().0.len(), MAX_STEPS);
     }
 }

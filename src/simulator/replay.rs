@@ -1,44 +1,43 @@
-//! Replays what was captured of a real router.
+//! Replaying a capture: its rows replace simulated ones.
 
 use std::mem;
 use std::time::Duration;
 
 use super::capture::Capture;
-use super::menus::{ONE_ROW, RESOURCE, USER};
-use super::row::{Row, Value, duration_seconds};
+use super::menus::{CAPTURED_SINGLE, RESOURCE, USER};
+use super::row::Row;
 use super::state::State;
 use super::table::MenuTable;
+use super::value::{Value, duration_seconds};
 
-impl State {
-    /// Replaces the menus that were captured.
-    pub(super) fn replay(&mut self) {
-        let Some(Capture { menus, .. }) = self.settings.capture.take() else { return };
-        let now = self.clock.at();
-        let lacks = |menu: &String| menus.iter().any(|(lacking, rows)| lacking == menu && rows.is_none());
-        let is_one_row = |menu: &str, rows: &[Row]| {
-            let is_single = self.tables.get(menu).is_some_and(|table| table.rules().single);
-            !is_single && matches!(rows, [row] if row.id.is_empty())
-        };
-        let one_rows =
-            menus.iter().filter(|(menu, rows)| rows.as_ref().is_some_and(|rows| is_one_row(menu, rows)));
-        let one_rows: Vec<_> = one_rows.map(|(menu, _)| (menu.clone(), MenuTable::new(ONE_ROW))).collect();
-        // Collected and not changed in place, which is much more code.
-        let tables = mem::take(&mut self.tables).into_iter().filter(|(menu, _)| !lacks(menu));
-        self.tables = tables.chain(one_rows).collect();
-        for (menu, rows) in menus {
-            let Some(mut rows) = rows else { continue };
-            for row in &mut rows {
-                // Of a user it is the sum of the sessions that have ended.
-                let uptime = duration_seconds(row.text("uptime")).filter(|_| menu != USER);
-                if let Some(uptime) = uptime {
-                    let since = now.saturating_sub(Duration::from_secs(uptime));
-                    row.set("uptime", Value::Since(since));
-                    if menu == RESOURCE {
-                        self.set_booted(since);
-                    }
+/// Replaces the menus of the capture, if the settings have one.
+pub(super) fn apply_capture(state: &mut State) {
+    let Some(Capture { menus, .. }) = state.settings.capture.take() else { return };
+    let is_missing = |menu: &String| menus.iter().any(|(missing, rows)| missing == menu && rows.is_none());
+    let is_new_single = |menu: &str, rows: &[Row]| {
+        let is_known_single = state.tables.get(menu).is_some_and(|table| table.rules().single);
+        !is_known_single && matches!(rows, [row] if row.id.is_empty())
+    };
+    let singles =
+        menus.iter().filter(|(menu, rows)| rows.as_ref().is_some_and(|rows| is_new_single(menu, rows)));
+    let singles: Vec<_> = singles.map(|(menu, _)| (menu.clone(), MenuTable::new(CAPTURED_SINGLE))).collect();
+    // Collected and not changed in place, which compiles to much more code.
+    let tables = mem::take(&mut state.tables).into_iter().filter(|(menu, _)| !is_missing(menu));
+    state.tables = tables.chain(singles).collect();
+    let now = state.clock.at();
+    for (menu, rows) in menus {
+        let Some(mut rows) = rows else { continue };
+        for row in &mut rows {
+            // The uptime of a user is the sum of ended sessions, so it does not grow.
+            let uptime = duration_seconds(row.bytes("uptime")).filter(|_| menu != USER);
+            if let Some(uptime) = uptime {
+                let since = now.saturating_sub(Duration::from_secs(uptime));
+                row.set("uptime", Value::Since(since));
+                if menu == RESOURCE {
+                    state.booted = since;
                 }
             }
-            self.set_rows(&menu, rows);
         }
+        state.set_rows(&menu, rows);
     }
 }

@@ -1,4 +1,4 @@
-//! The sentences a router answers with.
+//! Replies to commands: traps, and the sentences that a router sends.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ const MISSING: u8 = 0;
 const ARGUMENT: u8 = 1;
 const INTERRUPTED: u8 = 2;
 
-/// Why a command failed: one `!trap`. Real routers often leave the category out, so does this one.
+/// One `!trap`: why a command failed. Like real routers, it often has no category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trap {
     category: Option<u8>,
@@ -23,17 +23,17 @@ impl Trap {
         Self { category: None, message: message.into() }
     }
 
-    /// A menu or command that is not there.
+    /// A menu or command that does not exist.
     pub(super) fn missing(message: impl Into<String>) -> Self {
         Self { category: Some(MISSING), message: message.into() }
     }
 
-    /// An attribute that the command does not have.
+    /// An attribute that the command does not accept.
     pub(super) fn unknown_parameter() -> Self {
         Self { category: Some(ARGUMENT), message: "unknown parameter".to_string() }
     }
 
-    /// What a command that was cancelled says.
+    /// The trap of a cancelled command.
     pub(super) fn interrupted() -> Self {
         Self { category: Some(INTERRUPTED), message: "interrupted".to_string() }
     }
@@ -57,17 +57,17 @@ impl Trap {
     }
 }
 
-/// What a `listen` tells, and when it was so.
+/// A change that a `listen` reports, and when it happened.
 pub(super) type RowChange = (Instant, Sentence);
 
-/// The answer to one command.
+/// The reply to one command.
 #[derive(Debug, Default)]
 pub(super) struct CommandReply {
-    /// What is said again and again before all else, for as long as the fault lasts that has it so.
+    /// Sent first, over and over, for as long as a fault lasts.
     pub(super) repeated: Vec<Sentence>,
-    /// What is known to be said at once, in its order.
+    /// Sent at once.
     pub(super) sentences: Vec<Sentence>,
-    /// What follows as it happens: a `listen` goes on until it is cancelled.
+    /// Sent as they happen: a `listen` continues until it is cancelled.
     pub(super) changes: Option<Receiver<RowChange>>,
 }
 
@@ -84,25 +84,24 @@ impl CommandReply {
         Self::of(vec![done])
     }
 
-    /// The traps, then the `!done` that follows any trap.
+    /// Traps, and the `!done` that follows them.
     pub(super) fn traps(traps: &[Trap], tag: Option<&[u8]>) -> Self {
         let mut sentences: Vec<_> = traps.iter().map(|trap| trap.sentence(tag)).collect();
         sentences.push(sentence("!done", tag));
         Self::of(sentences)
     }
 
-    /// These sentences.
     pub(super) fn of(sentences: Vec<Sentence>) -> Self {
         Self { sentences, ..Self::default() }
     }
 
-    /// Bytes of memory that it takes.
+    /// The memory that the reply takes, in bytes.
     pub(super) fn cost(&self) -> usize {
         self.repeated.iter().chain(&self.sentences).map(Sentence::cost).sum()
     }
 }
 
-/// A sentence of this kind. The tag is its second word, as real routers send it.
+/// Starts a sentence. Real routers send the tag as the second word.
 pub(super) fn sentence(kind: &str, tag: Option<&[u8]>) -> Sentence {
     let mut sentence = Sentence::from_words([kind]);
     if let Some(tag) = tag {
@@ -111,7 +110,16 @@ pub(super) fn sentence(kind: &str, tag: Option<&[u8]>) -> Sentence {
     sentence
 }
 
-/// The last sentence of a session: its reason is a bare word, and it has no tag.
+/// The last sentence of a session: the reason is a bare word, without a tag.
 pub(super) fn fatal(reason: &str) -> Sentence {
     Sentence::from_words(["!fatal", reason])
+}
+
+/// The bytes of sentences on the wire.
+pub(super) fn encode<'s>(sentences: impl IntoIterator<Item = &'s Sentence>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for sentence in sentences {
+        sentence.encode(&mut bytes);
+    }
+    bytes
 }

@@ -1,4 +1,4 @@
-//! The API's service: its port, and the connections that it has accepted.
+//! The API service: its port, and the connections that it accepts.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,34 +12,35 @@ use rustix::net::{AddressFamily, SocketType, sockopt};
 use smol::channel::Receiver;
 use smol::{Async, Task, Timer, future};
 
+use super::boot;
 use super::connection;
 use super::fault::Fault;
 use super::settings::Settings;
-use super::shared::{Counted, Shared};
+use super::shared::{ConnectionGuard, Shared};
 use super::tls::RouterTls;
 use crate::executor;
 
-/// How long to wait after an `accept` that failed, for instance with no descriptor left, or after
-/// the port could not be had again.
+/// The pause after an `accept` that failed, for instance without a free descriptor, or after the port could
+/// not be opened again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What the service is told.
+/// A message to the service.
 pub(super) enum ServiceMessage {
-    /// To end all connections.
+    /// Close all connections.
     Disconnect,
-    /// What goes wrong from now on.
-    Fault(Option<Fault>),
+    /// Apply a fault, or end the current one.
+    SetFault(Option<Fault>),
 }
 
 enum Event {
     Message(ServiceMessage),
     Reboot,
     Accepted(io::Result<(TcpStream, SocketAddr)>),
-    /// The router is gone.
+    /// The router was dropped.
     End,
 }
 
-/// The service of one router. With its future all connections end.
+/// The service of one router. Dropping its future closes all connections.
 pub(super) struct Service {
     shared: Arc<Shared>,
     messages: Receiver<ServiceMessage>,
@@ -52,7 +53,7 @@ pub(super) struct Service {
 impl Service {
     /// # Errors
     ///
-    /// When the address can't be listened at, or TLS can't be had.
+    /// When the address can't be bound or TLS can't be set up.
     pub(super) fn new(
         shared: Arc<Shared>,
         addr: SocketAddr,
@@ -75,14 +76,14 @@ impl Service {
                 Event::Reboot
             };
             let accept = async { Event::Accepted(self.port.accept().await) };
-            // The messages first: a connection made after a reboot must not be closed by it.
+            // Messages first: a reboot must not close a connection that was made after it.
             match future::or(message, future::or(reboot, accept)).await {
                 Event::Message(ServiceMessage::Disconnect) => self.disconnect(),
-                Event::Message(ServiceMessage::Fault(fault)) => self.obey(fault),
+                Event::Message(ServiceMessage::SetFault(fault)) => self.set_fault(fault),
                 Event::Reboot => {
-                    // First: a listen whose menu forgets its rows must have nobody left to tell it to.
+                    // First: no client may see a `listen` end because its menu is cleared.
                     self.disconnect();
-                    self.shared.state().reboot();
+                    boot::reboot(&mut self.shared.state());
                 }
                 Event::Accepted(Ok((stream, peer))) => self.admit(stream, peer),
                 Event::Accepted(Err(_)) => {
@@ -93,7 +94,7 @@ impl Service {
         }
     }
 
-    fn obey(&mut self, fault: Option<Fault>) {
+    fn set_fault(&mut self, fault: Option<Fault>) {
         self.reboots = match fault {
             Some(Fault::Reboot) => {
                 Timer::interval_at(Instant::now(), self.shared.state().settings.reboot_every)
@@ -101,7 +102,7 @@ impl Service {
             _ => Timer::never(),
         };
         if fault == Some(Fault::NoService) {
-            self.port.shut();
+            self.port.close();
             self.disconnect();
         } else {
             self.port.reopen();
@@ -121,86 +122,86 @@ impl Service {
         let mut state = self.shared.state();
         state.counters.connections += 1;
         let Settings { max_sessions, allow_from, .. } = &state.settings;
-        let allowed = allow_from.is_empty() || allow_from.contains(&peer.ip().to_canonical());
-        if !allowed || self.open.len() >= *max_sessions || state.turns_away() {
+        let is_allowed = allow_from.is_empty() || allow_from.contains(&peer.ip().to_canonical());
+        if !is_allowed || self.open.len() >= *max_sessions || state.refuses_connections() {
             state.counters.refused += 1;
             state.counters.broken += 1;
             return;
         }
         drop(state);
         let (shared, tls) = (self.shared.clone(), self.tls.clone());
-        let counted = Counted::new(shared.clone());
-        self.open.push(executor::spawn(serve(shared, counted, tls, stream, peer)));
+        let guard = ConnectionGuard::new(shared.clone());
+        self.open.push(executor::spawn(serve(shared, guard, tls, stream, peer)));
     }
 }
 
-/// Serves a connection until it ends. Dropping the future ends it at once.
+/// Serves a connection until it ends. Dropping the future closes it at once.
 async fn serve(
     shared: Arc<Shared>,
-    counted: Counted,
+    guard: ConnectionGuard,
     tls: Option<RouterTls>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    // Without it, answers in several writes wait 40 ms for each other; RouterOS sets it too.
+    // Otherwise several writes of a reply wait 40 ms for each other; RouterOS sets it too.
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let Some(tls) = tls else {
-        return connection::serve(shared, counted, stream.clone(), stream, peer).await;
+        return connection::serve(shared, guard, stream.clone(), stream, peer).await;
     };
-    if let Some(stream) = tls.accept(shared.clone(), &counted, stream).await {
+    if let Some(stream) = tls.accept(shared.clone(), &guard, stream).await {
         let (read, write) = smol::io::split(stream);
-        connection::serve(shared, counted, read, write, peer).await;
+        connection::serve(shared, guard, read, write, peer).await;
     }
 }
 
-/// The port, which is the router's own even while nobody listens at it.
+/// The port, which stays reserved for the router while it is closed.
 struct Port {
     addr: SocketAddr,
     listener: Option<TcpListener>,
-    shut: bool,
-    held: Option<OwnedFd>,
+    is_closed: bool,
+    reserved: Option<OwnedFd>,
 }
 
 impl Port {
-    /// Listens at an address; with port 0 the system chooses one.
+    /// Binds an address; with port 0 the system chooses one.
     fn open(addr: SocketAddr) -> io::Result<Self> {
         let listener = Async::<std::net::TcpListener>::bind(addr)?;
         let addr = listener.get_ref().local_addr()?;
-        Ok(Self { addr, listener: Some(listener.into()), shut: false, held: None })
+        Ok(Self { addr, listener: Some(listener.into()), is_closed: false, reserved: None })
     }
 
-    /// The next connection. Where the port should be listened at and is not, it is tried once more.
+    /// The next connection. Binds the port again if it is not bound.
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        if self.shut {
+        if self.is_closed {
             return future::pending().await;
         }
         let listener = match &mut self.listener {
             Some(listener) => listener,
-            // The standard library sets SO_REUSEADDR: connections of before do not keep it from this.
+            // The standard library sets SO_REUSEADDR, so old connections do not prevent this.
             none => none.insert(Async::<std::net::TcpListener>::bind(self.addr)?.into()),
         };
         listener.accept().await
     }
 
-    fn shut(&mut self) {
-        (self.shut, self.listener) = (true, None);
-        // Where that fails, the port can only be hoped for.
-        self.held = hold(self.addr).ok();
+    fn close(&mut self) {
+        (self.is_closed, self.listener) = (true, None);
+        // If this fails, another program may take the port meanwhile.
+        self.reserved = reserve(self.addr).ok();
     }
 
     fn reopen(&mut self) {
-        (self.shut, self.held) = (false, None);
+        (self.is_closed, self.reserved) = (false, None);
     }
 }
 
-/// Takes a port without listening: connections to it are refused, and it goes to nobody else,
-/// neither as a port of the system's choice nor as a client's own.
-fn hold(addr: SocketAddr) -> rustix::io::Result<OwnedFd> {
+/// Reserves a port without listening: connections to it are refused, and the system assigns it to no other
+/// listener or client.
+fn reserve(addr: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if addr.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
-    // Not for programs that this one starts; by itself, as not every system can do both in one.
+    // Child processes must not inherit it. A separate call, because not every system can do both at once.
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &addr)?;

@@ -1,4 +1,4 @@
-//! What a simulated router is like.
+//! The settings of a simulated router.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,61 +7,65 @@ use std::time::Duration;
 use super::capture::Capture;
 use super::version::Version;
 
-/// What a simulated router is like. The default is a quiet RouterOS 7.20.7 with 150 configured
-/// users of which 23 are online, and `api-user` with the password `password` allowed everything.
+/// The board name of a PC.
+pub(super) const X86: &str = "x86";
+
+/// The settings of a simulated router. The default is a RouterOS 7.20.7 with 150 configured users,
+/// of which 23 stay online, and the login `api-user` with the password `password` and all policies.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The router's name in `/system/identity`.
     pub identity: String,
-    /// The RouterOS it is.
+    /// The RouterOS version.
     pub version: Version,
-    /// The board's name, such as `hAP ac^2`, `RB4011iGS+`, `hEX` or `x86`. Others are taken too and are
-    /// then built like a `hEX`.
+    /// The board's name, such as `hAP ac^2`, `RB4011iGS+`, `hEX` or `x86`. Any other
+    /// name has the hardware of a `hEX`.
     pub board: String,
-    /// Names, addresses and traffic come from it: the same seed gives the same people.
+    /// The seed of names, addresses and traffic: the same seed gives the same people.
     pub seed: u64,
-    /// Who may use the API.
+    /// The users of the API.
     pub logins: Vec<Login>,
-    /// Users configured in `/ip/hotspot/user`, the `default-trial` row not counted. At most
-    /// [`MAX_ROWS`](super::MAX_ROWS) less that row.
+    /// The number of users in `/ip/hotspot/user`, without the `default-trial` row. With that row they are limited
+    /// to [`MAX_ROWS`](super::MAX_ROWS).
     pub users: usize,
-    /// People online at the start, and around which they come and go. Those beyond `users` are on trial.
+    /// The number of people online at the start; arrivals and departures keep it around that. People beyond
+    /// `users` are on trial.
     pub active: usize,
-    /// The mean time between a login or logout and the next one; zero: nobody comes or goes.
+    /// The mean time between two logins or logouts; zero: none happen.
     pub churn: Duration,
-    /// With [`Fault::Reboot`](super::Fault::Reboot), from one reboot to the next. By default a client that polls every
-    /// few seconds is well in between.
+    /// With [`Fault::Reboot`](super::Fault::Reboot), the time between two reboots. By default a client that polls
+    /// every few seconds is online in between.
     pub reboot_every: Duration,
-    /// How late the answers of [`Fault::Late`](super::Fault::Late) and
-    /// [`Fault::LateAtTimes`](super::Fault::LateAtTimes) are.
+    /// The delay of replies with [`Fault::Late`](super::Fault::Late) and
+    /// [`Fault::LateAtTimes`](super::Fault::LateAtTimes).
     pub late_by: Duration,
-    /// With [`Fault::LateAtTimes`](super::Fault::LateAtTimes), from one slow period to the next.
+    /// With [`Fault::LateAtTimes`](super::Fault::LateAtTimes), the time between two slow periods.
     pub late_every: Duration,
-    /// With [`Fault::Trickle`](super::Fault::Trickle), the most bytes sent in a second over one connection.
+    /// With [`Fault::Trickle`](super::Fault::Trickle), the upper bound of bytes per second and connection.
     pub trickle: usize,
-    /// Menus whose rows are those of a real router, in place of simulated ones.
+    /// Rows of a real router that replace simulated ones.
     pub capture: Option<Capture>,
-    /// The byte order in which a session's IPv4 address becomes its `.id`.
+    /// The byte order of the IPv4 address in the `.id` of a session.
     pub id_order: IdOrder,
-    /// What `/system/health` has.
+    /// The rows of `/system/health`.
     pub health: HealthMenu,
-    /// API connections at a time; one more is accepted and closed at once. 20 is RouterOS's default.
+    /// Upper bound of API connections; further ones are accepted and closed at once. RouterOS's default is 20.
     pub max_sessions: usize,
-    /// The addresses that may use the API, as the service's `address` says; empty: all. Others are
-    /// accepted and closed at once.
+    /// The addresses that may use the API (the service's `address`); empty: all. Connections from other
+    /// addresses are accepted and closed at once.
     pub allow_from: Vec<IpAddr>,
-    /// The time from a command to its answer. Commands that came together wait together.
+    /// The time from a command to its reply. Commands that arrive together wait in parallel.
     pub latency: Duration,
-    /// Whether the API is `api-ssl`: TLS 1.2 and 1.3, with a certificate that it signed itself.
+    /// Whether the API is `api-ssl`: TLS 1.2 and 1.3, with a self-signed certificate.
     pub tls: bool,
-    /// Whether a person whose session was removed logs straight back in through the cookie, if that is left.
+    /// Whether a person whose session was removed logs straight back in with the cookie, if it was not removed.
     pub cookies_log_back_in: bool,
-    /// Whether the removal of a session ends all others of that user, too. One thread tells of it \[I\].
+    /// Whether removing a session ends the user's other sessions too. One issue thread reports this \[I\].
     pub removal_ends_all: bool,
 }
 
 impl Settings {
-    /// These settings for a router that replays a capture: nobody comes or goes, and what was not captured is simulated.
+    /// Settings that replay a capture: no logins or logouts happen, and menus that were not captured are simulated.
     #[must_use]
     pub fn replaying(self, capture: Capture) -> Self {
         let (version, board) = (capture.version.clone(), capture.board.clone());
@@ -98,19 +102,19 @@ impl Default for Settings {
     }
 }
 
-/// A user of the router itself, as `/user` has them.
+/// A user of the router itself, as in `/user`.
 #[derive(Clone)]
 pub struct Login {
-    /// The name, in the bytes of whatever code page it was typed in.
+    /// The name, in the code page that it was typed in.
     pub name: Vec<u8>,
     /// The password, likewise.
     pub password: Vec<u8>,
-    /// What the user's group allows.
+    /// The policies of the user's group.
     pub policies: Policies,
 }
 
 impl Login {
-    /// A user who may do everything.
+    /// A user with all policies.
     #[must_use]
     pub fn new(name: impl Into<Vec<u8>>, password: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), password: password.into(), policies: Policies::ALL }
@@ -119,7 +123,7 @@ impl Login {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the password: it may be the one of a real router.
+        // Without the password: it may be that of a real router.
         f.debug_struct("Login")
             .field("name", &String::from_utf8_lossy(&self.name))
             .field("policies", &self.policies)
@@ -127,23 +131,23 @@ impl fmt::Debug for Login {
     }
 }
 
-/// The policies of a group that the API asks for.
+/// The policies that the API checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policies {
-    /// `api`: to log in at all. Without it the login is refused as if the password were wrong.
+    /// `api`: log in. Without it the login is refused as if the password were wrong.
     pub api: bool,
-    /// `read`: to print and listen.
+    /// `read`: print and listen.
     pub read: bool,
-    /// `write`: to add, set and remove.
+    /// `write`: add, set and remove.
     pub write: bool,
 }
 
 impl Policies {
-    /// All three.
+    /// All policies.
     pub const ALL: Self = Self { api: true, read: true, write: true };
 }
 
-/// The byte order in which a session's IPv4 address becomes its `.id`: it differs by board.
+/// The byte order of the IPv4 address in the `.id` of a session. It differs by board.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdOrder {
     /// 10.5.50.2 is `*A053202`.
@@ -152,19 +156,19 @@ pub enum IdOrder {
     Reversed,
 }
 
-/// What `/system/health` has: RouterOS 6 and x86 show one row of sensors, RouterOS 7 a row a sensor.
+/// The rows of `/system/health`. RouterOS 6 and x86 have one row for all sensors, RouterOS 7 has one row per sensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HealthMenu {
-    /// A temperature, a voltage, and on a RB4011 a state.
+    /// A temperature and a voltage; on an RB4011 a power supply state too.
     Sensors,
-    /// The menu is there and empty, as on boards without sensors.
+    /// The menu exists and is empty, as on boards without sensors.
     Empty,
-    /// There is no such menu.
+    /// The menu does not exist.
     Missing,
 }
 
-/// Three routers at three places, of different versions and boards: awka, lagos and abuja, with
-/// people coming and going every few seconds.
+/// Three routers with different versions and boards, awka, lagos and abuja, where people log in and out every
+/// few seconds.
 #[must_use]
 pub fn demo() -> [Settings; 3] {
     let site = |seed, identity: &str, version, board: &str, active, users| Settings {

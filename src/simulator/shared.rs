@@ -1,57 +1,53 @@
-//! What a router's connections have in common, and each connection as it is counted.
+//! The state that a router's connections share, and the registration of each open connection.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::state::State;
 
-/// What a router's connections have in common.
 #[derive(Debug)]
-pub(super) struct Shared {
-    state: Mutex<State>,
-}
+pub(super) struct Shared(Mutex<State>);
 
 impl Shared {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state) }
+        Self(Mutex::new(state))
     }
 
-    /// The state, for as short as it takes: nothing is awaited meanwhile.
+    /// Locks the state. No caller holds the lock over an `await`.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An open connection as it is counted: open until this is dropped, and broken once at most.
-pub(super) struct Counted {
+/// Counts a connection as open until it is dropped, and as broken once at most.
+pub(super) struct ConnectionGuard {
     shared: Arc<Shared>,
     number: u64,
 }
 
-impl Counted {
-    /// Counts a connection that was accepted just now.
+impl ConnectionGuard {
+    /// Registers a connection that was just accepted.
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let mut state = shared.state();
         state.counters.open += 1;
-        // Among those accepted: no other has it.
+        // Unique: `connections` grows with each accepted connection.
         let number = state.counters.connections;
-        state.sound.insert(number);
+        state.intact.insert(number);
         drop(state);
         Self { shared, number }
     }
 
-    /// Counts it as broken.
-    pub(super) fn broken(&self) {
+    pub(super) fn mark_broken(&self) {
         let mut state = self.shared.state();
-        if state.sound.remove(&self.number) {
+        if state.intact.remove(&self.number) {
             state.counters.broken += 1;
         }
     }
 }
 
-impl Drop for Counted {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.counters.open -= 1;
-        state.sound.remove(&self.number);
+        state.intact.remove(&self.number);
     }
 }

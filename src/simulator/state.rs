@@ -1,25 +1,28 @@
-//! All that a router holds.
+//! The state of a router: its menus, its clock, its counters and the current fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::clock::{Now, RouterClock, unix_s};
 use super::counters::Counters;
 use super::fault::Fault;
-use super::menus::{
-    ACTIVE, ADMINISTRATOR, ANYTHING, HOST, INTERFACE, LEASE, LOG, NETWATCH, PPP, QUEUE, RESOURCE, USED,
-    registrations,
-};
-use super::network::caller_interface;
+use super::menus::{INTERFACE, LEASE, LOG, MENUS, POOL_USED, PPP, UNRESTRICTED};
 use super::reply::Trap;
-use super::row::{Now, RouterClock, Row, Value, unix_s};
+use super::row::Row;
 use super::settings::Settings;
-use super::setup;
 use super::table::{MAX_ROWS, MenuTable};
+use super::value::Value;
 
-/// Entries the log keeps, as RouterOS's `memory` logging action does by default.
+/// Entries of the log, as in RouterOS's default `memory` logging action.
 const MAX_LOG: usize = 1000;
 
-/// A router's menus, its clock, and what goes wrong with it.
+/// How long connections are closed at once after a reboot: longer than a client's first retry.
+const BOOT_CLOSED: Duration = Duration::from_secs(2);
+
+/// How long logins are refused after that, so that a client sees it between two tries. [?]: that the
+/// service starts before its users are loaded is inferred, not seen.
+const BOOT_WITHOUT_USERS: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) settings: Settings,
@@ -30,125 +33,156 @@ pub(super) struct State {
     /// Whether a login was refused since the fault was set.
     pub(super) has_refused: bool,
     pub(super) counters: Counters,
-    /// The open connections that nothing has gone wrong with, by their number.
-    pub(super) sound: BTreeSet<u64>,
-    /// When the last boot was, by the clock.
-    booted: Duration,
+    /// The numbers of the open connections that are not broken.
+    pub(super) intact: BTreeSet<u64>,
+    /// The time of the last boot.
+    pub(super) booted: Duration,
 }
 
 impl State {
-    /// A router that has been up for a while, with its people online.
+    /// A router with empty menus that booted 1 to 40 days ago.
     pub(super) fn new(mut settings: Settings) -> Self {
         // One row of the user menu is `default-trial`.
         settings.users = settings.users.min(MAX_ROWS - 1);
         settings.active = settings.active.min(MAX_ROWS - 1);
         let clock = RouterClock::start();
         let mut rng = fastrand::Rng::with_seed(settings.seed);
-        let up = Duration::from_secs(rng.u64(86_400..40 * 86_400));
-        let booted = clock.at().saturating_sub(up);
-        let tables = setup::tables(&settings, booted, &clock.now(&settings.version));
-        let (counters, sound) = (Counters::default(), BTreeSet::new());
-        let (fault, has_refused) = (None, false);
-        let mut state = Self { settings, tables, clock, rng, fault, has_refused, counters, sound, booted };
-        state.log("system,info", "router rebooted");
-        state.open_hotspot();
-        state.meet_bypassed();
-        state.lease_office();
-        state.connect_network();
-        state.welcome_administrators();
-        state.replay();
-        state
+        let uptime = Duration::from_secs(rng.u64(86_400..40 * 86_400));
+        let booted = clock.at().saturating_sub(uptime);
+        let tables =
+            MENUS.iter().map(|(menu, rules)| ((*menu).to_string(), MenuTable::new(*rules))).collect();
+        let (counters, intact) = (Counters::default(), BTreeSet::new());
+        Self { settings, tables, clock, rng, fault: None, has_refused: false, counters, intact, booted }
     }
 
-    /// Does something with a menu, if there is one of that name.
-    pub(super) fn with<T>(
-        &mut self,
-        menu: &str,
-        act: impl FnOnce(&mut MenuTable, &Now<'_>) -> T,
-    ) -> Option<T> {
+    pub(super) fn now(&self) -> Now<'_> {
+        self.clock.now(&self.settings.version)
+    }
+
+    /// How long the router has been up.
+    pub(super) fn uptime(&self) -> Duration {
+        self.clock.at().saturating_sub(self.booted)
+    }
+
+    /// Calls a function with a menu, if it exists.
+    pub(super) fn with<T>(&mut self, menu: &str, f: impl FnOnce(&mut MenuTable, &Now<'_>) -> T) -> Option<T> {
         let now = self.clock.now(&self.settings.version);
-        self.tables.get_mut(menu).map(|table| act(table, &now))
+        self.tables.get_mut(menu).map(|table| f(table, &now))
     }
 
-    /// Puts a row into a menu; its `.id` is returned.
+    /// The rows of a menu.
+    pub(super) fn rows(&self, menu: &str) -> impl Iterator<Item = &Row> {
+        self.tables.get(menu).into_iter().flat_map(MenuTable::rows)
+    }
+
+    pub(super) fn row(&self, menu: &str, id: &str) -> Option<&Row> {
+        self.tables.get(menu)?.get(id)
+    }
+
+    /// The first row with all of these texts.
+    pub(super) fn find(&self, menu: &str, texts: &[(&str, &str)]) -> Option<&Row> {
+        self.tables.get(menu)?.find(texts)
+    }
+
+    /// Inserts a row into a menu. Returns its `.id`.
     pub(super) fn insert(&mut self, menu: &str, row: Row) -> Result<String, Trap> {
         self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(Trap::no_such_item()))
     }
 
-    /// Takes a row out of a menu. An address that it had of a pool is free again, and an interface of its own goes.
+    /// Inserts a row into a menu, or replaces the row with the same text of `key`. A full menu drops it.
+    pub(super) fn upsert(&mut self, menu: &str, key: &str, row: Row) {
+        let row = match self.find(menu, &[(key, &row.text(key))]) {
+            Some(old) => row.id(&old.id),
+            None => row,
+        };
+        let _ = self.insert(menu, row);
+    }
+
+    /// Removes a row from a menu, and what depends on it: the pool address of a lease or PPP session, and
+    /// the interface of a PPP session.
     pub(super) fn remove(&mut self, menu: &str, id: &str) -> Option<Row> {
         let row = self.with(menu, |table, _| table.remove(id)).flatten()?;
-        if matches!(menu, LEASE | PPP)
-            && let Ok(address) = std::str::from_utf8(row.text("address"))
-            && let Some(used) = self.find(USED, &[("address", address)])
-        {
-            self.remove(USED, &used);
+        if matches!(menu, LEASE | PPP) {
+            self.remove_by(POOL_USED, "address", &row.text("address"));
         }
-        let text = |key| String::from_utf8_lossy(row.text(key)).into_owned();
-        if menu == PPP
-            && let called = caller_interface(&text("service"), &text("name"))
-            && let Some(interface) = self.find(INTERFACE, &[("name", &called)])
-        {
-            self.remove(INTERFACE, &interface);
+        if menu == PPP {
+            self.remove_by(INTERFACE, "name", &ppp_interface(&row.text("service"), &row.text("name")));
         }
         Some(row)
     }
 
-    /// The `.id` of the first row that has all of these texts.
-    pub(super) fn find(&self, menu: &str, texts: &[(&str, &str)]) -> Option<String> {
-        Some(self.tables.get(menu)?.find_by(texts)?.id.clone())
+    /// Removes the first row with this text.
+    pub(super) fn remove_by(&mut self, menu: &str, key: &str, text: &str) {
+        if let Some(id) = self.find(menu, &[(key, text)]).map(|row| row.id.clone()) {
+            self.remove(menu, &id);
+        }
     }
 
-    /// Makes these the rows of a menu; a menu that was not there is one that can be edited freely.
+    /// Replaces the rows of a menu. A menu that does not exist is created and accepts every command.
     pub(super) fn set_rows(&mut self, menu: &str, rows: Vec<Row>) {
-        let now = self.clock.now(&self.settings.version);
-        let table = self.tables.entry(menu.to_string()).or_insert_with(|| MenuTable::new(ANYTHING));
-        table.replace(rows, &now);
+        self.tables.entry(menu.to_string()).or_insert_with(|| MenuTable::new(UNRESTRICTED));
+        self.with(menu, |table, now| table.replace(rows, now));
     }
 
-    /// Writes a line into `/log`.
+    /// Marks an address of a pool as used.
+    pub(super) fn use_address(&mut self, pool: &str, address: &str, owner: &str, info: &str) {
+        let used = Row::new().with("pool", pool).with("address", address);
+        self.upsert(POOL_USED, "address", used.with("owner", owner).with("info", info));
+    }
+
+    /// Adds an entry to `/log`.
     pub(super) fn log(&mut self, topics: &str, message: &str) {
         let time = Value::LogTime(unix_s());
         let entry = Row::new().with("time", time).with("topics", topics).with("message", message);
         self.with(LOG, |log, now| {
             if log.len() >= MAX_LOG {
-                log.forget_first();
+                log.drop_first();
             }
             log.insert(entry, now)
         });
     }
 
-    /// It booted at this moment of the clock.
-    pub(super) fn set_booted(&mut self, at: Duration) {
-        self.booted = at;
-    }
-
-    /// How long it has been up.
-    pub(super) fn up(&self) -> Duration {
-        self.clock.at().saturating_sub(self.booted)
-    }
-
-    /// What a reboot leaves: the configuration, the leases and the cookies. Uptime begins at zero, and nobody
-    /// is online at the hotspot; what connects by itself does so again.
-    pub(super) fn reboot(&mut self) {
-        let stations = registrations(&self.settings.version);
-        for menu in [ACTIVE, HOST, stations, PPP, NETWATCH, ADMINISTRATOR, LOG] {
-            self.with(menu, |table, _| table.forget());
-        }
-        self.booted = self.clock.at();
-        for menu in [INTERFACE, QUEUE] {
-            self.with(menu, |table, now| table.restart_counts(now.at));
-        }
-        let uptime = Value::Since(self.booted);
-        // A menu of one row: its `.id` is empty.
-        self.with(RESOURCE, |table, now| table.set("", vec![("uptime".to_string(), uptime)], now));
-        self.log("system,info", "router rebooted");
-        self.connect_network();
-    }
-
-    /// Counts all that are open as broken.
+    /// Counts all open connections as broken.
     pub(super) fn break_all(&mut self) {
-        self.counters.broken += self.sound.len() as u64;
-        self.sound.clear();
+        self.counters.broken += self.intact.len() as u64;
+        self.intact.clear();
     }
+
+    /// Whether new connections are closed at once.
+    pub(super) fn refuses_connections(&self) -> bool {
+        match self.fault {
+            Some(Fault::Refuse) => true,
+            Some(Fault::Reboot) => self.uptime() < BOOT_CLOSED,
+            _ => false,
+        }
+    }
+
+    /// Whether every login is refused.
+    pub(super) fn refuses_logins(&self) -> bool {
+        match self.fault {
+            Some(Fault::LoginRefused) => true,
+            Some(Fault::LoginRefusedOnce) => !self.has_refused,
+            Some(Fault::Reboot) => self.uptime() < BOOT_CLOSED + BOOT_WITHOUT_USERS,
+            _ => false,
+        }
+    }
+
+    /// The time from a command to its reply.
+    pub(super) fn latency(&self) -> Duration {
+        let Settings { latency, late_by, late_every, .. } = self.settings;
+        let is_late = match self.fault {
+            Some(Fault::Late) => true,
+            Some(Fault::LateAtTimes) => {
+                let period = late_every.as_millis().max(1);
+                self.clock.at().as_millis() % period < period / 2
+            }
+            _ => false,
+        };
+        if is_late { latency + late_by } else { latency }
+    }
+}
+
+/// The name of the dynamic interface of a PPP session.
+pub(super) fn ppp_interface(service: &str, name: &str) -> String {
+    format!("<{service}-{name}>")
 }

@@ -1,81 +1,52 @@
-//! A menu's rows, what may be done with them, and who listens to them.
+//! A menu's rows and the `listen` commands that follow them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use smol::channel::{Receiver, Sender, bounded};
 
+use super::clock::Now;
+use super::menus::Rules;
 use super::print::{Follow, Print};
 use super::reply::{CommandReply, RowChange, Trap, sentence};
-use super::row::{Now, Row, Value};
+use super::row::Row;
+use super::value::Value;
 use crate::routeros::wire::Sentence;
 
-/// Most rows in one menu. The largest hotspots have a few thousand users; a client that adds
-/// rows without end must not fill the memory.
+/// Upper bound of the rows in one menu, so that a client can't fill the memory. The largest hotspots
+/// have a few thousand users.
 pub const MAX_ROWS: usize = 20_000;
 
-/// Most changes waiting for one `listen`. A client that does not read them any more has its
-/// `listen` interrupted, as memory is all that could hold the rest.
+/// Upper bound of the changes that wait for one `listen`. A `listen` whose client does not read is
+/// interrupted when it exceeds this.
 const MAX_CHANGES: usize = 1024;
 
-/// What a menu allows.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
-    /// Whether it is one row without an `.id`, such as `/system/resource`.
-    pub(super) single: bool,
-    pub(super) add: bool,
-    pub(super) remove: bool,
-    pub(super) set: Keys,
-    /// The attribute that [`MenuTable::find_by`] finds rows by without looking at each. What is looked
-    /// for at every login, in a menu that is as large as the hotspot, needs it.
-    pub(super) found_by: &'static str,
-}
+/// Attributes that a row lacks where they are set to the empty text.
+const ABSENT_WHEN_EMPTY: [&str; 3] = ["comment", "mac-address", "address"];
 
-/// The attributes that `set` and `add` take.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Keys {
-    /// There is no `set`.
-    None,
-    Only(&'static [&'static str]),
-    Any,
-}
-
-impl Keys {
-    fn take(self, key: &[u8]) -> bool {
-        match self {
-            Self::None => false,
-            Self::Only(keys) => keys.iter().any(|k| k.as_bytes() == key),
-            Self::Any => true,
-        }
-    }
-}
-
-/// Attributes that are not there at all where they are set to nothing.
-const CLEARED: [&str; 3] = ["comment", "mac-address", "address"];
-
-/// Whether a value given to an attribute takes it away.
+/// Whether setting an attribute to this value removes it.
 pub(super) fn clears(key: &str, value: &Value) -> bool {
-    CLEARED.contains(&key) && matches!(value, Value::Text(bytes) if bytes.is_empty())
+    ABSENT_WHEN_EMPTY.contains(&key) && matches!(value, Value::Text(bytes) if bytes.is_empty())
 }
 
 #[derive(Debug)]
 pub(super) struct MenuTable {
     rules: Rules,
-    /// The rows by the order they came in.
+    /// The rows by their position, in the order of insertion.
     rows: BTreeMap<u64, Row>,
-    /// Where the row of an `.id` is in `rows`.
-    places: HashMap<String, u64>,
-    /// Where the rows of a value of `rules.found_by` are in `rows`.
-    found: HashMap<Vec<u8>, BTreeSet<u64>>,
-    last_place: u64,
+    /// The position of each `.id`.
+    positions: HashMap<String, u64>,
+    /// The positions of each value of the attribute `rules.index`.
+    index: HashMap<Vec<u8>, BTreeSet<u64>>,
+    last_position: u64,
     last_id: u32,
-    listeners: Vec<Listener>,
+    subscribers: Vec<ListenSubscriber>,
 }
 
 #[derive(Debug)]
-struct Listener {
+struct ListenSubscriber {
     print: Print,
-    sender: Sender<RowChange>,
+    changes: Sender<RowChange>,
 }
 
 impl MenuTable {
@@ -83,11 +54,11 @@ impl MenuTable {
         Self {
             rules,
             rows: BTreeMap::new(),
-            places: HashMap::new(),
-            found: HashMap::new(),
-            last_place: 0,
+            positions: HashMap::new(),
+            index: HashMap::new(),
+            last_position: 0,
             last_id: 0,
-            listeners: Vec::new(),
+            subscribers: Vec::new(),
         }
     }
 
@@ -103,64 +74,68 @@ impl MenuTable {
         self.rules
     }
 
-    pub(super) fn find(&self, id: &str) -> Option<&Row> {
-        self.rows.get(self.places.get(id)?)
+    pub(super) fn get(&self, id: &str) -> Option<&Row> {
+        self.rows.get(self.positions.get(id)?)
     }
 
-    /// The first row that has all of these texts.
-    pub(super) fn find_by(&self, texts: &[(&str, &str)]) -> Option<&Row> {
-        let has = |row: &&Row| texts.iter().all(|(key, text)| row.text(key) == text.as_bytes());
-        match texts.iter().find(|(key, _)| *key == self.rules.found_by) {
+    /// The first row with all of these texts.
+    pub(super) fn find(&self, texts: &[(&str, &str)]) -> Option<&Row> {
+        let matches = |row: &&Row| texts.iter().all(|(key, text)| row.bytes(key) == text.as_bytes());
+        match texts.iter().find(|(key, _)| *key == self.rules.index) {
             Some((_, text)) => {
-                self.found.get(text.as_bytes())?.iter().filter_map(|place| self.rows.get(place)).find(has)
+                let positions = self.index.get(text.as_bytes())?;
+                positions.iter().filter_map(|position| self.rows.get(position)).find(matches)
             }
-            None => self.rows().find(has),
+            None => self.rows().find(matches),
         }
     }
 
-    /// Answers a print. `says_empty`: whether an answer without rows says so.
-    pub(super) fn print(&mut self, print: &Print, says_empty: bool, now: &Now<'_>) -> CommandReply {
+    /// Runs a print. With `sends_empty`, a reply without rows has an `!empty`.
+    pub(super) fn print(&mut self, print: &Print, sends_empty: bool, now: &Now<'_>) -> CommandReply {
         let tag = print.tag.as_deref();
-        let there = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.places.contains_key(id));
-        if !print.ids().all(there) {
+        let exists = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.positions.contains_key(id));
+        if !print.ids().all(exists) {
             return CommandReply::traps(&[Trap::new("no such item")], tag);
         }
         let rows = || self.rows().filter(|row| print.matches(row, now));
         if print.count_only {
-            let count = if now.version.counts_all() { self.len() } else { rows().count() };
+            let count = if now.version.count_ignores_query() { self.len() } else { rows().count() };
             return CommandReply::ret(count.to_string().as_bytes(), tag);
         }
         let mut sentences = match print.follow {
             Follow::Only => Vec::new(),
             Follow::No | Follow::After => rows().map(|row| print.re(row, now)).collect(),
         };
-        let mut changes = None;
-        if print.follow == Follow::No {
-            if sentences.is_empty() && says_empty {
-                sentences.push(sentence("!empty", tag));
-            }
-            sentences.push(sentence("!done", tag));
-        } else {
-            changes = Some(self.listen(print.clone()));
+        if print.follow != Follow::No {
+            return CommandReply {
+                changes: Some(self.subscribe(print.clone())),
+                ..CommandReply::of(sentences)
+            };
         }
-        CommandReply { changes, ..CommandReply::of(sentences) }
+        if sentences.is_empty() && sends_empty {
+            sentences.push(sentence("!empty", tag));
+        }
+        sentences.push(sentence("!done", tag));
+        CommandReply::of(sentences)
     }
 
-    /// Puts a row in, in place of one with the same `.id`; its `.id` is returned.
+    /// Inserts a row, or replaces the one with the same `.id`. Returns the `.id`.
     pub(super) fn insert(&mut self, mut row: Row, now: &Now<'_>) -> Result<String, Trap> {
         if row.id.is_empty() && !self.rules.single {
             row.id = self.free_id();
         }
         let id = row.id.clone();
-        if let Some(&place) = self.places.get(&id) {
-            let changed = self.take_out(place).map(|old| differences(&old, &row)).unwrap_or_default();
-            self.put_in(place, row.clone());
-            self.tell_change(&row, &changed, now);
+        if let Some(&position) = self.positions.get(&id) {
+            let changed = self.take(position).map(|old| differences(&old, &row)).unwrap_or_default();
+            self.publish(|print| {
+                print.matches(&row, now).then(|| print.re_change(&row, &changed, now)).flatten()
+            });
+            self.put(position, row);
         } else if self.rows.len() < MAX_ROWS {
-            self.tell(|print| print.matches(&row, now).then(|| print.re(&row, now)));
-            self.last_place += 1;
-            self.places.insert(id.clone(), self.last_place);
-            self.put_in(self.last_place, row);
+            self.publish(|print| print.matches(&row, now).then(|| print.re(&row, now)));
+            self.last_position += 1;
+            self.positions.insert(id.clone(), self.last_position);
+            self.put(self.last_position, row);
         } else {
             return Err(Trap::new(format!("failure: the simulated menu is full at {MAX_ROWS} rows")));
         }
@@ -168,68 +143,68 @@ impl MenuTable {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Row> {
-        let place = self.places.remove(id)?;
-        let row = self.take_out(place)?;
-        self.tell(|print| Some(print.re_dead(&row)));
+        let position = self.positions.remove(id)?;
+        let row = self.take(position)?;
+        self.publish(|print| Some(print.re_dead(&row)));
         Some(row)
     }
 
-    /// Takes all rows out, and nobody is told: how a reboot forgets, which ends every `listen` too.
-    pub(super) fn forget(&mut self) {
+    /// Removes all rows and drops the subscribers without a message, as a reboot does.
+    pub(super) fn clear(&mut self) {
         let rules = self.rules;
-        *self = Self { last_id: self.last_id, last_place: self.last_place, ..Self::new(rules) };
+        *self = Self { last_id: self.last_id, last_position: self.last_position, ..Self::new(rules) };
     }
 
-    /// Has all that counts begin again at zero. Nobody is told, as of any counter.
-    pub(super) fn restart_counts(&mut self, at: Duration) {
+    /// Resets all counters to zero. As counters are never pushed, nothing is published.
+    pub(super) fn restart_counters(&mut self, at: Duration) {
         let attributes = self.rows.values_mut().flat_map(|row| &mut row.attributes);
         attributes.for_each(|(_, value)| value.restart(at));
     }
 
-    /// Takes the first row out without a word: how the log forgets.
-    pub(super) fn forget_first(&mut self) {
-        if let Some(row) = self.rows.keys().next().copied().and_then(|place| self.take_out(place)) {
-            self.places.remove(&row.id);
+    /// Drops the first row without publishing it, as the log does with its oldest entry.
+    pub(super) fn drop_first(&mut self) {
+        if let Some(row) = self.rows.keys().next().copied().and_then(|position| self.take(position)) {
+            self.positions.remove(&row.id);
         }
     }
 
-    fn put_in(&mut self, place: u64, row: Row) {
-        let found_by = row.text(self.rules.found_by);
-        if !found_by.is_empty() {
-            self.found.entry(found_by.to_vec()).or_default().insert(place);
+    fn put(&mut self, position: u64, row: Row) {
+        let indexed = row.bytes(self.rules.index);
+        if !indexed.is_empty() {
+            self.index.entry(indexed.to_vec()).or_default().insert(position);
         }
-        self.rows.insert(place, row);
+        self.rows.insert(position, row);
     }
 
-    fn take_out(&mut self, place: u64) -> Option<Row> {
-        let row = self.rows.remove(&place)?;
-        let found_by = row.text(self.rules.found_by);
-        if let Some(places) = self.found.get_mut(found_by) {
-            places.remove(&place);
-            if places.is_empty() {
-                self.found.remove(found_by);
+    fn take(&mut self, position: u64) -> Option<Row> {
+        let row = self.rows.remove(&position)?;
+        let indexed = row.bytes(self.rules.index);
+        if let Some(positions) = self.index.get_mut(indexed) {
+            positions.remove(&position);
+            if positions.is_empty() {
+                self.index.remove(indexed);
             }
         }
         Some(row)
     }
 
-    /// Sets attributes of a row; whether it is there.
+    /// Sets attributes of a row. Returns whether the row exists.
     pub(super) fn set(&mut self, id: &str, values: Vec<(String, Value)>, now: &Now<'_>) -> bool {
-        let Some(mut row) = self.find(id).cloned() else { return false };
+        let Some(mut row) = self.get(id).cloned() else { return false };
         for (key, value) in values {
             row.set(&key, value);
         }
         let is_set = self.insert(row, now).is_ok();
-        // Only now: a `listen` is told of the empty value, or it would never hear that it is gone.
-        if let Some(row) = self.places.get(id).and_then(|place| self.rows.get_mut(place)) {
-            // Empty, so it is not what the row is found by.
+        // Removed only after the change is published: a `listen` sees the empty value.
+        if let Some(row) = self.positions.get(id).and_then(|position| self.rows.get_mut(position)) {
+            // An empty value is never in the index.
             row.attributes.retain(|(key, value)| !clears(key, value));
         }
         is_set
     }
 
-    /// Makes these all the rows there are, [`MAX_ROWS`] at most. Rows without an `.id` keep the one
-    /// that their place has, so that giving the same rows again changes nothing.
+    /// Replaces all rows; those beyond [`MAX_ROWS`] are dropped. A row without an `.id` keeps the one
+    /// of the old row at its place, so that setting the same rows again changes nothing.
     pub(super) fn replace(&mut self, mut rows: Vec<Row>, now: &Now<'_>) {
         rows.truncate(MAX_ROWS);
         let old: Vec<String> = self.rows().map(|row| row.id.clone()).collect();
@@ -241,45 +216,23 @@ impl MenuTable {
             self.remove(id);
         }
         for row in rows {
-            // There is room: those that are left are among these.
+            // Never full: the rows that remain are among these.
             let _ = self.insert(row, now);
         }
     }
 
-    /// The attributes of a `set` or `add`, or the trap for one that the menu does not have.
-    pub(super) fn values(&self, asked: &Sentence) -> Result<Vec<(String, Value)>, Trap> {
-        let mut values = Vec::new();
-        for (key, value) in asked.attributes().filter(|(key, _)| !matches!(*key, b".id" | b"numbers")) {
-            let name = std::str::from_utf8(key).ok().filter(|_| self.rules.set.take(key));
-            let name = name.ok_or_else(Trap::unknown_parameter)?;
-            // RouterOS takes `yes` and `no`, and shows them as `true` and `false`.
-            let value = match (name, value) {
-                ("disabled", b"yes") => true.into(),
-                ("disabled", b"no") => false.into(),
-                _ => Value::from(value),
-            };
-            values.push((name.to_string(), value));
-        }
-        Ok(values)
+    fn subscribe(&mut self, print: Print) -> Receiver<RowChange> {
+        let (changes, receiver) = bounded(MAX_CHANGES);
+        self.subscribers.retain(|subscriber| !subscriber.changes.is_closed());
+        self.subscribers.push(ListenSubscriber { print, changes });
+        receiver
     }
 
-    fn listen(&mut self, print: Print) -> Receiver<RowChange> {
-        let (sender, changes) = bounded(MAX_CHANGES);
-        self.listeners.retain(|listener| !listener.sender.is_closed());
-        self.listeners.push(Listener { print, sender });
-        changes
-    }
-
-    fn tell_change(&mut self, row: &Row, changed: &[String], now: &Now<'_>) {
-        let changed: Vec<&str> = changed.iter().map(String::as_str).collect();
-        self.tell(|print| print.matches(row, now).then(|| print.re_change(row, &changed, now)).flatten());
-    }
-
-    /// Gives each listener its sentence, if it has one. One that is gone or does not keep up is let go.
-    fn tell(&mut self, say: impl Fn(&Print) -> Option<Sentence>) {
-        self.listeners.retain(|listener| match say(&listener.print) {
-            Some(re) => listener.sender.try_send((Instant::now(), re)).is_ok(),
-            None => !listener.sender.is_closed(),
+    /// Sends each subscriber its sentence, if it gets one. Drops subscribers that are gone or too slow.
+    fn publish(&mut self, render: impl Fn(&Print) -> Option<Sentence>) {
+        self.subscribers.retain(|subscriber| match render(&subscriber.print) {
+            Some(re) => subscriber.changes.try_send((Instant::now(), re)).is_ok(),
+            None => !subscriber.changes.is_closed(),
         });
     }
 
@@ -287,32 +240,33 @@ impl MenuTable {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
             let id = format!("*{:X}", self.last_id);
-            if !self.places.contains_key(&id) {
+            if !self.positions.contains_key(&id) {
                 return id;
             }
         }
     }
 }
 
-/// The attributes of `new` that are not as in `old` and are pushed to a `listen`: counters are not.
+/// The attributes of `new` that differ from `old` and are pushed to a `listen`: counters are not.
 fn differences(old: &Row, new: &Row) -> Vec<String> {
-    let differs = |(key, value): &&(String, Value)| !value.is_counter() && old.get(key) != Some(value);
+    let differs =
+        |(key, value): &&(String, Value)| !value.is_counter() && old.get(key.as_bytes()) != Some(value);
     new.attributes.iter().filter(differs).map(|(key, _)| key.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::menus::UNRESTRICTED;
 
-    const ANYTHING: Rules =
-        Rules { single: false, add: true, remove: true, set: Keys::Any, found_by: "name" };
+    const BY_NAME: Rules = UNRESTRICTED.indexed("name");
 
     #[test]
-    fn a_listener_that_does_not_read_is_let_go() {
+    fn a_subscriber_that_does_not_read_is_dropped() {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        let print = Print::read(&Sentence::from_words(["/test/listen"])).unwrap();
-        let mut table = MenuTable::new(ANYTHING);
+        let print = Print::parse(&Sentence::from_words(["/test/listen"])).unwrap();
+        let mut table = MenuTable::new(BY_NAME);
         let changes = table.print(&print, true, &now).changes.unwrap();
         for n in 0..MAX_CHANGES {
             table.insert(Row::new().with("n", n as u64), &now).unwrap();
@@ -320,19 +274,18 @@ mod tests {
         assert!(!changes.is_closed());
         table.insert(Row::new(), &now).unwrap();
         assert!(changes.is_closed() && changes.len() == MAX_CHANGES, "{} changes wait", changes.len());
-        assert!(table.listeners.is_empty());
+        assert!(table.subscribers.is_empty());
     }
 
     #[test]
-    fn rows_are_found_by_what_they_have_now() {
+    fn index_follows_changes_of_rows() {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        let mut table = MenuTable::new(ANYTHING);
+        let mut table = MenuTable::new(BY_NAME);
         let row = |id: &str, name: &str, on: &str| Row::new().id(id).with("name", name).with("on", on);
         table
             .replace(vec![row("*1", "yam", "top"), row("*2", "yam", "side"), row("*3", "rice", "top")], &now);
-        let found =
-            |table: &MenuTable, texts: &[(&str, &str)]| table.find_by(texts).map(|row| row.id.clone());
+        let found = |table: &MenuTable, texts: &[(&str, &str)]| table.find(texts).map(|row| row.id.clone());
         let named = |table: &MenuTable, name| found(table, &[("name", name)]);
         assert_eq!(named(&table, "yam").as_deref(), Some("*1"));
         assert_eq!(found(&table, &[("on", "side"), ("name", "yam")]).as_deref(), Some("*2"));
@@ -342,37 +295,37 @@ mod tests {
         assert_eq!(named(&table, "palm").as_deref(), Some("*1"));
         table.remove("*2");
         assert_eq!(named(&table, "yam"), None);
-        table.forget_first();
+        table.drop_first();
         assert_eq!(named(&table, "palm"), None);
         table.replace(Vec::new(), &now);
-        assert!(table.found.is_empty());
+        assert!(table.index.is_empty());
     }
 
     #[test]
-    fn old_versions_ignore_a_query_on_count_only() {
+    fn count_only_ignores_the_query_up_to_6_28() {
         for (version, counted, listed) in [("6.28", "2", 1), ("6.29", "1", 1), ("7.20", "1", 1)] {
             let version = version.parse().unwrap();
             let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-            let mut table = MenuTable::new(ANYTHING);
+            let mut table = MenuTable::new(BY_NAME);
             table.replace(vec![Row::new().with("name", "yam"), Row::new().with("name", "rice")], &now);
             let mut ask = |words: &[&str]| {
-                let print = Print::read(&Sentence::from_words(words)).unwrap();
+                let print = Print::parse(&Sentence::from_words(words)).unwrap();
                 table.print(&print, false, &now).sentences
             };
             let count = ask(&["/test/print", "=count-only=", "?name=yam"]);
             assert_eq!(count[0].get("ret"), Some(counted.as_bytes()), "{version}");
-            assert_eq!(ask(&["/test/print", "?name=yam"]).len(), listed + 1, "{version}: rows and the end");
+            assert_eq!(ask(&["/test/print", "?name=yam"]).len(), listed + 1, "{version}: rows and `!done`");
         }
     }
 
     #[test]
-    fn a_menu_takes_so_many_rows() {
+    fn rows_beyond_the_limit_are_refused() {
         let version = "7.20".parse().unwrap();
         let now = Now { at: Duration::ZERO, unix_s: 0, version: &version };
-        let mut table = MenuTable::new(ANYTHING);
+        let mut table = MenuTable::new(BY_NAME);
         table.replace(vec![Row::new(); MAX_ROWS + 1], &now);
         assert_eq!(table.len(), MAX_ROWS);
         assert!(table.insert(Row::new(), &now).is_err());
-        assert!(table.insert(Row::new().id("*1"), &now).is_ok(), "a row that is there can be changed");
+        assert!(table.insert(Row::new().id("*1"), &now).is_ok(), "an existing row can be changed");
     }
 }

@@ -1,4 +1,4 @@
-//! `api-ssl`: the certificates, and what a client meets before the API.
+//! TLS of `api-ssl`: certificates and handshakes.
 
 use std::io;
 use std::sync::Arc;
@@ -16,35 +16,34 @@ use smol::{Timer, future};
 
 use super::fault::Fault;
 use super::login::hex;
-use super::shared::{Counted, Shared};
+use super::shared::{ConnectionGuard, Shared};
 
-/// How long a handshake may take. Clients give up after a few seconds.
+/// Handshake timeout. Clients give up after a few seconds.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(30);
 
-/// The alert `handshake_failure`, fatal, as a record.
+/// A TLS record with the fatal alert `handshake_failure`.
 const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
-/// Most bytes of a record of TLS that is not encrypted.
+/// Upper bound of an unencrypted TLS record, in bytes.
 const MAX_RECORD: usize = 1 << 14;
 
-/// A certificate and its key, in DER. The keys are no secret: everybody has them, so they are for
-/// simulated routers only.
+/// A certificate and its key, in DER. The keys are public, so they are for simulated routers only.
 ///
-/// They are as a router signs them itself: RSA with 2048 bits, X.509 v3, CN = router, no other
-/// name. They were made once, valid from 2020 to 2120, by `openssl req -new -newkey rsa:2048 -nodes
+/// The certificates are self-signed like those of a router: RSA with 2048 bits, X.509 v3, CN = router, no
+/// other name. They are valid from 2020 to 2120 and were made by `openssl req -new -newkey rsa:2048 -nodes
 /// -subj /CN=router`, `openssl ca -selfsign` and `openssl pkcs8 -topk8 -nocrypt -outform DER`.
 struct TlsIdentity {
     certificate: &'static [u8],
     key: &'static [u8],
 }
 
-/// The certificate that a router has.
+/// The certificate of the router.
 const ROUTER: TlsIdentity = TlsIdentity {
     certificate: include_bytes!("certificates/router.crt.der"),
     key: include_bytes!("certificates/router.key.der"),
 };
 
-/// Another one of the same name, as after somebody made a new one or stands in between.
+/// Another certificate with the same name, as after a renewal or with a man in the middle.
 const OTHER: TlsIdentity = TlsIdentity {
     certificate: include_bytes!("certificates/other.crt.der"),
     key: include_bytes!("certificates/other.key.der"),
@@ -56,7 +55,7 @@ pub(super) fn fingerprint(fault: Option<Fault>) -> String {
     format!("sha256:{}", hex(digest(&SHA256, identity.certificate).as_ref()))
 }
 
-/// What the service does handshakes with.
+/// The TLS configuration of the service.
 #[derive(Clone)]
 pub(super) struct RouterTls {
     router: TlsAcceptor,
@@ -66,41 +65,41 @@ pub(super) struct RouterTls {
 impl RouterTls {
     /// # Errors
     ///
-    /// When TLS can't be had with these certificates.
+    /// When the certificates can't be used.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self { router: acceptor(&ROUTER)?, other: acceptor(&OTHER)? })
     }
 
-    /// Does the handshake with a client; `None` where there is no connection to go on with.
+    /// Runs the handshake with a client; `None` if it fails.
     pub(super) async fn accept(
         self,
         shared: Arc<Shared>,
-        counted: &Counted,
+        guard: &ConnectionGuard,
         stream: TcpStream,
     ) -> Option<TlsStream<TcpStream>> {
         let handshake = async {
             let fault = shared.state().fault;
             match fault {
-                Some(Fault::Stall) => stall(counted, stream).await,
-                Some(Fault::NoCertificate) => refuse(counted, stream).await.ok()?,
+                Some(Fault::Stall) => stall(guard, stream).await,
+                Some(Fault::NoCertificate) => refuse(guard, stream).await.ok()?,
                 Some(Fault::OtherCertificate) => {
-                    counted.broken();
+                    guard.mark_broken();
                     return self.other.accept(stream).await.ok();
                 }
                 _ => return self.router.accept(stream).await.ok(),
             }
             None
         };
-        let late = async {
+        let timeout = async {
             loop {
                 Timer::after(HANDSHAKE_WAIT).await;
-                // A router that says nothing does not take its leave either.
+                // A stalled router does not close the connection either.
                 if shared.state().fault != Some(Fault::Stall) {
                     return None;
                 }
             }
         };
-        future::or(handshake, late).await
+        future::or(handshake, timeout).await
     }
 }
 
@@ -116,25 +115,25 @@ fn acceptor(identity: &TlsIdentity) -> io::Result<TlsAcceptor> {
     Ok(Arc::new(config).into())
 }
 
-/// Takes what a client says, until it leaves.
-async fn stall(counted: &Counted, mut stream: TcpStream) {
+/// Reads from a client until it disconnects.
+async fn stall(guard: &ConnectionGuard, mut stream: TcpStream) {
     let mut buffer = [0; 1024];
     while let Ok(1..) = stream.read(&mut buffer).await {
-        counted.broken();
-        // A client that never pauses must not keep the executor from everybody else.
+        guard.mark_broken();
+        // A client that never pauses must not block the executor.
         future::yield_now().await;
     }
 }
 
-/// Answers a client's first record as a router without a certificate does. It offers anonymous key
-/// exchange alone, and a client that does not speak that sees this alert.
-async fn refuse(counted: &Counted, mut stream: TcpStream) -> io::Result<()> {
+/// Answers a client's first record like a router without a certificate. Such a router offers anonymous key
+/// exchange only, and a client that does not support it gets this alert.
+async fn refuse(guard: &ConnectionGuard, mut stream: TcpStream) -> io::Result<()> {
     let mut head = [0; 5];
     stream.read_exact(&mut head).await?;
     let length = usize::from(u16::from_be_bytes([head[3], head[4]])).min(MAX_RECORD);
-    // All of it: a connection closed with something unread is reset, and the alert may be lost.
+    // Reads all of it: closing a connection with unread bytes resets it, and the alert may be lost.
     stream.read_exact(&mut vec![0; length]).await?;
-    counted.broken();
+    guard.mark_broken();
     stream.write_all(&HANDSHAKE_FAILURE).await?;
     stream.close().await
 }

@@ -1,16 +1,16 @@
-//! What differs between versions of RouterOS, as far as an API client can see it.
+//! RouterOS versions, and the differences between them that an API client can see.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Longest version text taken, in bytes: the longest real one, with its channel, has under 30.
+/// Upper bound of a version text in bytes: the longest real one, with its channel, has under 30.
 const MAX_TEXT: usize = 40;
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
 /// A RouterOS version, such as `6.49.10 (stable)`, `7.20.7 (long-term)` or `7.21`. The text is
-/// shown in `/system/resource` as it was given; its first two numbers decide how the router behaves.
+/// shown in `/system/resource` unchanged; its first two numbers decide how the router behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Version {
     text: String,
@@ -18,35 +18,35 @@ pub struct Version {
 }
 
 impl Version {
-    /// A version whose numbers are known to be right for its text.
+    /// A version with known numbers.
     pub(super) fn new(major: u16, minor: u16, text: &str) -> Self {
         Self { text: text.to_string(), number: (major, minor) }
     }
 
-    /// Whether login is by challenge only: before 6.43.
+    /// Whether login works with a challenge only: before 6.43.
     #[must_use]
     pub fn logs_in_by_challenge(&self) -> bool {
         self.number < (6, 43)
     }
 
-    /// Whether `count-only` counts all rows, whatever the query: on 6.28, and so perhaps on those before it.
-    pub(super) fn counts_all(&self) -> bool {
+    /// Whether `count-only` ignores the query: seen on 6.28, assumed for earlier versions.
+    pub(super) fn count_ignores_query(&self) -> bool {
         self.number <= (6, 28)
     }
 
-    /// Whether it is RouterOS 7: unknown menus give two traps, health is a row a sensor.
+    /// Whether it is RouterOS 7: unknown menus give two traps, health has one row per sensor.
     #[must_use]
     pub fn is_v7(&self) -> bool {
         self.number.0 >= 7
     }
 
-    /// Whether an answer without rows says `!empty`: from 7.18 on.
+    /// Whether a reply without rows has an `!empty`: from 7.18 on.
     #[must_use]
-    pub fn says_empty(&self) -> bool {
+    pub fn sends_empty(&self) -> bool {
         self.number >= (7, 18)
     }
 
-    /// Whether dates are `2026-05-31 00:00:00` (from 7.10 on), not `may/31/2026 00:00:00`.
+    /// Whether dates are `2026-05-31 00:00:00` (from 7.10 on) instead of `may/31/2026 00:00:00`.
     #[must_use]
     pub fn has_iso_dates(&self) -> bool {
         self.number >= (7, 10)
@@ -57,12 +57,12 @@ impl Version {
         self.number >= (7, 4)
     }
 
-    /// Whether radios are in `/interface/wifi`, from 7.13 on, not in `/interface/wireless`.
+    /// Whether radios are in `/interface/wifi` (from 7.13 on) instead of `/interface/wireless`.
     pub(super) fn has_wifi(&self) -> bool {
         self.number >= (7, 13)
     }
 
-    /// Whether `/ip/service` limits its connections by `max-sessions`: from 7.16 on.
+    /// Whether `/ip/service` has `max-sessions`: from 7.16 on.
     pub(super) fn has_max_sessions(&self) -> bool {
         self.number >= (7, 16)
     }
@@ -72,12 +72,12 @@ impl Version {
         self.number >= (7, 19)
     }
 
-    /// What `/ip/service` calls the addresses that may connect: `available-from` from 7.24 on.
-    pub(super) fn allowed_addresses(&self) -> &'static str {
+    /// The key of the allowed addresses in `/ip/service`: `available-from` from 7.24 on.
+    pub(super) fn allowed_addresses_key(&self) -> &'static str {
         if self.number >= (7, 24) { "available-from" } else { "address" }
     }
 
-    /// A date as this version writes it; `unix_s` is in seconds since 1970, UTC.
+    /// A date in this version's format, from seconds since 1970 UTC.
     pub(super) fn date(&self, unix_s: u64) -> String {
         let (year, month, day) = civil(unix_s / 86_400);
         let (h, m, s) = (unix_s / 3600 % 24, unix_s / 60 % 60, unix_s % 60);
@@ -88,7 +88,7 @@ impl Version {
         }
     }
 
-    /// A log entry's time: before 7.10 entries of today have only the time of day.
+    /// The time of a log entry: before 7.10, an entry of today has only the time of day.
     pub(super) fn log_time(&self, unix_s: u64, now_s: u64) -> String {
         let date = self.date(unix_s);
         if self.has_iso_dates() {
@@ -110,7 +110,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// A text that is no RouterOS version.
+/// A text that is not a RouterOS version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadVersion(String);
 
@@ -118,7 +118,7 @@ impl fmt::Display for BadVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no RouterOS version; expected one such as 6.49.10 or \"7.20.7 (long-term)\"",
+            "{:?} is not a RouterOS version; expected one such as 6.49.10 or \"7.20.7 (long-term)\"",
             self.0
         )
     }
@@ -142,7 +142,7 @@ impl FromStr for Version {
     }
 }
 
-/// Year, month (1 to 12) and day of a day counted from 1970-01-01.
+/// Year, month (1 to 12) and day, from the days since 1970-01-01.
 fn civil(days: u64) -> (u64, usize, u64) {
     let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let mut day = days;
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_and_shown_as_given() {
+    fn version_keeps_its_text() {
         for (text, number) in [
             ("6.42.12", (6, 42)),
             ("6.49.10 (stable)", (6, 49)),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_change_form_with_7_10() {
+    fn date_format_changes_with_7_10() {
         let (old, new): (Version, Version) = ("7.9".parse().unwrap(), "7.10".parse().unwrap());
         assert_eq!(old.date(86_400 + 7209), "jan/02/1970 02:00:09");
         assert_eq!(new.date(1_780_185_600), "2026-05-31 00:00:00");

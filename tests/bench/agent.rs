@@ -1,4 +1,4 @@
-//! An agent in a process of its own, for those who stand at its front door.
+//! An agent in its own process, for benchmarks of its HTTP server.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -18,7 +18,7 @@ pub(crate) struct Agent {
 }
 
 impl Agent {
-    /// Runs the command where this is `sites.ron`, until it tells its address.
+    /// Runs the command in a folder with this `sites.ron`, and waits for its address.
     pub(crate) fn start(command: &mut Command, file: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("sites.ron"), file).unwrap();
@@ -39,13 +39,13 @@ impl Agent {
         Self { process, address: address.unwrap(), lines: logged, _folder: folder }
     }
 
-    /// How many lines it has logged, where its standard error is piped.
-    #[allow(dead_code, reason = "not every benchmark looks at the log")]
+    /// The number of logged lines, if its standard error is piped.
+    #[allow(dead_code, reason = "not every benchmark reads the log")]
     pub(crate) fn lines(&self) -> usize {
         self.lines.load(Ordering::Relaxed)
     }
 
-    /// A figure of its memory, in bytes: `VmRSS` now, `VmHWM` at the most.
+    /// Memory in bytes: `VmRSS` is the current use, `VmHWM` the peak.
     pub(crate) fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
@@ -60,7 +60,7 @@ impl Drop for Agent {
     }
 }
 
-/// Lets this program, and an agent started after, have so many descriptors, as far as it may.
+/// Raises the limit of descriptors for this process and agents that it starts, as far as permitted.
 pub(crate) fn allow_descriptors(count: u64) {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(count.min(limit.maximum.unwrap_or(count)));

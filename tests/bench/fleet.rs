@@ -1,7 +1,7 @@
-//! One refresh of a whole fleet: how long until the last of many routers has answered.
+//! The time to refresh a fleet: until the last of many routers has replied.
 //!
-//! Each simulated router answers 100 ms after it was asked, as over a slow link. Sites are
-//! asked side by side and each in one round trip, so a fleet takes about as long as one site.
+//! Each simulated router replies after 100 ms, as over a slow link. The agent refreshes sites in parallel and each in
+//! one round trip, so a fleet takes about as long as one site.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use smol::{LocalExecutor, Timer};
 
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// A refresh asked for within a second of the last is answered with that one, so each waits this long.
-const APART: Duration = Duration::from_millis(1050);
+/// A refresh within a second of the last one returns its result, so each waits this long.
+const PAUSE: Duration = Duration::from_millis(1050);
 
 struct Fleet {
     keys: Vec<String>,
-    desk: Arc<SiteHandles>,
+    handles: Arc<SiteHandles>,
     _sites: Sites,
     _routers: Vec<Router>,
 }
@@ -40,26 +40,29 @@ impl Fleet {
             routers.iter().enumerate().map(|(n, router)| Arc::new(config(n, router))).collect();
         let config = Config { sites, ..none.clone() };
         let keys = config.sites.iter().map(|site| site.key.clone()).collect();
-        let (store, desk) = (
+        let (store, handles) = (
             Arc::new(Store::new(Reload::first(None, Vec::new()))),
             Arc::new(SiteHandles::new(Duration::from_secs(25))),
         );
-        let mut sites = Sites::new(store.clone(), desk.clone(), Arc::default());
+        let mut sites = Sites::new(store.clone(), handles.clone(), Arc::default());
         smol::block_on(sites.apply(&Changes::between(&none, &config), &config));
-        let fleet = Self { keys, desk, _sites: sites, _routers: routers };
+        let fleet = Self { keys, handles, _sites: sites, _routers: routers };
         smol::block_on(fleet.refresh());
-        assert!(store.snapshot().sites.iter().all(|site| site.is_online()), "every site is online");
+        assert!(
+            store.snapshot().sites.iter().all(|site| site.is_online()),
+            "expected every site to be online"
+        );
         fleet
     }
 
-    /// Asks all, and waits until each has answered.
+    /// Refreshes all sites and waits for the results.
     async fn refresh(&self) {
         let executor = LocalExecutor::new();
-        let asked: Vec<_> =
-            self.keys.iter().map(|site| executor.spawn(self.desk.refresh(site, false))).collect();
+        let refreshes: Vec<_> =
+            self.keys.iter().map(|site| executor.spawn(self.handles.refresh(site, false))).collect();
         let all = async {
-            for answer in asked {
-                answer.await.unwrap();
+            for refresh in refreshes {
+                refresh.await.unwrap();
             }
         };
         executor.run(all).await;
@@ -70,13 +73,13 @@ fn config(number: usize, router: &Router) -> config::Site {
     let host = Host { name: router.addr().ip().to_string(), port: router.addr().port() };
     let password = Secret::new("password".into());
     let site = config::Site::new(&format!("site-{number}"), vec![host], "api-user", password);
-    // Never by itself while this measures.
+    // No scheduled refresh during the measurement.
     config::Site { refresh: Duration::from_secs(3600), ..site }
 }
 
 fn refresh(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("refresh");
-    group.sample_size(10).warm_up_time(APART).measurement_time(Duration::from_secs(15));
+    group.sample_size(10).warm_up_time(PAUSE).measurement_time(Duration::from_secs(15));
     for count in [1, 50] {
         let fleet = Fleet::start(count);
         group.bench_function(BenchmarkId::new("sites", count), |bencher| {
@@ -84,7 +87,7 @@ fn refresh(criterion: &mut Criterion) {
                 (0..iterations)
                     .map(|_| {
                         smol::block_on(async {
-                            Timer::after(APART).await;
+                            Timer::after(PAUSE).await;
                             let began = std::time::Instant::now();
                             fleet.refresh().await;
                             began.elapsed()

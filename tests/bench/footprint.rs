@@ -1,9 +1,8 @@
-//! What a binary takes of a small machine: memory while it asks three routers and a thousand requests come,
-//! and the time from its start to its first page.
+//! The footprint of a binary: memory with three routers and a thousand requests, and the time from start to the first
+//! page.
 //!
-//! What is measured is the binary that ships, since memory goes by the C library and the build; another is
-//! measured where `PHSWEB_AGENT_BINARY` names it. It fails where memory passes its bound; times are only told, for a
-//! machine may be busy.
+//! It measures the shipped binary, because memory depends on the C library and the build. `PHSWEB_AGENT_BINARY` names
+//! another one. It fails if the memory exceeds its limit; times are only printed, because the machine may be busy.
 //!
 //! ```sh
 //! cross/build.sh x86_64-unknown-linux-musl
@@ -11,13 +10,13 @@
 //! cargo bench --bench footprint -- 0.5        # half a minute
 //! ```
 
-// Helpers may stop at the first thing that is not as it must be.
+// Helpers may panic.
 #![allow(clippy::unwrap_used)]
 
-// What it has for the others is not used here.
+// This benchmark does not use all helpers.
 #[allow(dead_code)]
 mod agent;
-// As cargo builds it is not how it ships.
+// The path of the binary that cargo builds is not used.
 #[allow(dead_code)]
 #[path = "../support/binary.rs"]
 mod binary;
@@ -32,27 +31,27 @@ use std::time::{Duration, Instant};
 use agent::Agent;
 use phsweb_agent::simulator::{Router, Settings};
 
-/// What `cross/build.sh x86_64-unknown-linux-musl` makes.
+/// The output of `cross/build.sh x86_64-unknown-linux-musl`.
 const SHIPPED: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/target/cross/x86_64-unknown-linux-musl/release/phsweb-agent");
 
 const SITES: [&str; 3] = ["awka", "lagos", "abuja"];
 
-/// People online at each site, and how often one of them comes or goes.
+/// The sessions of each site, and the mean time between two logins or logouts.
 const ACTIVE: usize = 25;
 const CHURN: Duration = Duration::from_secs(5);
 
 const REQUESTS: u32 = 1000;
 
-/// What they ask for by turns: pages, JSON, metrics.
+/// The requested paths in turn: pages, JSON, metrics.
 const PATHS: [&str; 5] = ["/", "/api/hotspot/stats", "/metrics", "/sites/awka", "/api/sites"];
 
-/// The most that may be resident after them, in bytes: 3 MiB.
-const MOST_MEMORY: u64 = 3 << 20;
+/// Upper bound of the resident memory at the end, in bytes: 3 MiB.
+const MAX_MEMORY: u64 = 3 << 20;
 
 const STARTS: usize = 20;
 
-/// An answer that has not come by then never comes.
+/// Timeout of a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn routers() -> Vec<Router> {
@@ -75,8 +74,8 @@ fn start(binary: &Path, file: &str) -> Agent {
     Agent::start(Command::new(binary).arg("run").env_clear().stderr(Stdio::null()), file)
 }
 
-/// Asks as a program does that keeps no connection.
-fn ask(address: SocketAddr, path: &str) {
+/// Sends a request over a new connection.
+fn request(address: SocketAddr, path: &str) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
@@ -85,12 +84,12 @@ fn ask(address: SocketAddr, path: &str) {
     assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
 }
 
-/// How long it takes from the start to the first page, from the shortest on.
-fn starts(binary: &Path, file: &str) -> Vec<Duration> {
+/// The times from start to the first page, sorted.
+fn start_times(binary: &Path, file: &str) -> Vec<Duration> {
     let one = |_| {
         let began = Instant::now();
         let agent = start(binary, file);
-        ask(agent.address, "/");
+        request(agent.address, "/");
         began.elapsed()
     };
     let mut took: Vec<Duration> = (0..STARTS).map(one).collect();
@@ -98,10 +97,10 @@ fn starts(binary: &Path, file: &str) -> Vec<Duration> {
     took
 }
 
-fn tell(agent: &Agent, when: &str) {
+fn print_memory(agent: &Agent, when: &str) {
     let mebibytes = |name: &str| agent.memory(name) as f64 / f64::from(1 << 20);
     println!(
-        "{when:>12}: {:.2} MiB resident, {:.2} of it its own and {:.2} of its file; at the most {:.2}",
+        "{when:>12}: {:.2} MiB resident, {:.2} of it anonymous and {:.2} of the binary; peak {:.2}",
         mebibytes("VmRSS"),
         mebibytes("RssAnon"),
         mebibytes("RssFile"),
@@ -109,25 +108,25 @@ fn tell(agent: &Agent, when: &str) {
     );
 }
 
-/// A thousand requests, spread over this time, and the memory meanwhile.
+/// Sends a thousand requests over this time and prints the memory.
 fn measure(binary: &Path, file: &str, time: Duration) {
     let agent = start(binary, file);
-    ask(agent.address, "/");
-    tell(&agent, "start");
+    request(agent.address, "/");
+    print_memory(&agent, "start");
     let (began, mut minutes) = (Instant::now(), 0);
     for (number, path) in (0..REQUESTS).zip(PATHS.iter().cycle()) {
         thread::sleep((time * number / REQUESTS).saturating_sub(began.elapsed()));
         let passed = began.elapsed().as_secs() / 60;
         if passed > minutes {
             minutes = passed;
-            tell(&agent, &format!("{minutes} min"));
+            print_memory(&agent, &format!("{minutes} min"));
         }
-        ask(agent.address, path);
+        request(agent.address, path);
     }
     thread::sleep(time.saturating_sub(began.elapsed()));
-    tell(&agent, "end");
+    print_memory(&agent, "end");
     let resident = agent.memory("VmRSS");
-    assert!(resident <= MOST_MEMORY, "{resident} bytes are resident, of at most {MOST_MEMORY}");
+    assert!(resident <= MAX_MEMORY, "expected at most {MAX_MEMORY} resident bytes, got {resident}");
 }
 
 fn main() {
@@ -135,7 +134,7 @@ fn main() {
     let binary = binary::binary_or(SHIPPED);
     let routers = routers();
     let file = file(&routers);
-    let took = starts(&binary, &file);
+    let took = start_times(&binary, &file);
     println!(
         "from exec to the first page: half of {STARTS} starts within {:.1?}, all within {:.1?}",
         took[(STARTS - 1) / 2],

@@ -1,10 +1,10 @@
-"""What the Python clients have in common: their arguments, and how they check."""
+"""Shared code of the Python clients: arguments and checks."""
 
 import sys
 
-# What the simulated router of foreign_clients.rs has.
+# The numbers of the simulated router in foreign_clients.rs.
 ACTIVE = 23
-USERS = 151  # the default-trial row too
+USERS = 151  # including the default-trial row
 USER, PASSWORD = "api-user", "password"
 
 
@@ -16,19 +16,19 @@ def arguments():
 
 
 def check(what, got, expected):
-    """Ends the program at the first mismatch."""
+    """Exits at the first mismatch."""
     if got != expected:
         sys.exit(f"{what}: got {got!r}, expected {expected!r}")
     print(f"{what}: {got!r}")
 
 
 def fails(what, error_types, act, message):
-    """The error of `act`, whose text must hold `message`."""
+    """Checks that `act` raises an error whose text contains `message`."""
     try:
         act()
     except error_types as error:
         if message not in str(error):
-            sys.exit(f"{what}: {error!r} does not say {message!r}")
+            sys.exit(f"{what}: {error!r} does not contain {message!r}")
         print(f"{what}: {error}")
     else:
-        sys.exit(f"{what}: nothing went wrong, expected {message!r}")
+        sys.exit(f"{what}: expected an error with {message!r}, got none")

@@ -1,14 +1,13 @@
-"""A small RouterOS API server whose bytes are librouteros's: every length and word goes through it.
+"""A small RouterOS API server that uses librouteros to encode every length and word.
 
     serve_librouteros.py
 
-prints the port it listens at on 127.0.0.1 and serves until its input ends. `api-user` with the
-password `password` logs in the plain way. These menus can be printed, with `.proplist` and
-`count-only`, whose rows are below: /ip/hotspot/active, /ip/hotspot/user, /system/resource,
-/system/health, /system/identity. A query is not evaluated: whatever it is, it leaves out the
-default-trial row. /ip/hotspot/active/listen says nothing until it is cancelled.
+prints its port on 127.0.0.1 and serves until its input ends. `api-user` with the
+password `password` logs in with the plain login. These menus can be printed, with `.proplist` and
+`count-only`; their rows are below: /ip/hotspot/active, /ip/hotspot/user, /system/resource,
+/system/health, /system/identity. Only queries of the form `name=value` are evaluated. /ip/hotspot/active/listen sends nothing until it is cancelled.
 
-Text is windows-1252 on the wire: `é` is the one byte E9, which is no UTF-8. The tag is the
+Text is windows-1252 on the wire: `é` is the one byte E9, which is not UTF-8. The tag is the
 second word of every other sentence, and the last of the others.
 """
 
@@ -23,7 +22,7 @@ from librouteros.protocol import ApiProtocol
 
 USER, PASSWORD = "api-user", "password"
 
-# Longer than 0x4000 bytes: its length has three bytes.
+# Longer than 0x4000 bytes, so its length has three bytes.
 LONG = "a=b;" * 5000
 
 ROWS = {
@@ -106,62 +105,62 @@ class Session:
         self.tag_second = (number % 2 == 0 for number in count())
         self.listening = []
 
-    def say(self, kind, words, tag):
+    def send(self, kind, words, tag):
         tag = [] if tag is None else [f".tag={tag}"]
         words = [*tag, *words] if next(self.tag_second) else [*words, *tag]
         self.protocol.writeSentence(kind, *words)
 
     def trap(self, message, tag):
-        self.say("!trap", [f"=message={message}"], tag)
-        self.say("!done", [], tag)
+        self.send("!trap", [f"=message={message}"], tag)
+        self.send("!done", [], tag)
 
     def serve(self):
         logged_in = False
         while True:
             command, words = self.protocol.readSentence()
             tag = next((word[5:] for word in words if word.startswith(".tag=")), None)
-            asked = dict(word[1:].split("=", 1) if "=" in word[1:] else (word[1:], "") for word in words if word[0] == "=")
+            arguments = dict(word[1:].split("=", 1) if "=" in word[1:] else (word[1:], "") for word in words if word[0] == "=")
             if command == "/login":
-                logged_in = (asked.get("name"), asked.get("password")) == (USER, PASSWORD)
+                logged_in = (arguments.get("name"), arguments.get("password")) == (USER, PASSWORD)
                 if logged_in:
-                    self.say("!done", [], tag)
+                    self.send("!done", [], tag)
                 else:
                     self.trap("invalid user name or password (6)", tag)
             elif not logged_in or command == "/quit":
                 self.protocol.writeSentence("!fatal", "session terminated on request" if logged_in else "not logged in")
                 return
             elif command == "/cancel":
-                self.cancel(asked.get("tag"), tag)
+                self.cancel(arguments.get("tag"), tag)
             elif command == "/ip/hotspot/active/listen":
                 self.listening.append(tag)
             else:
                 queries = [word[1:] for word in words if word[0] == "?"]
-                self.print(command, asked, queries, tag)
+                self.print(command, arguments, queries, tag)
 
-    def cancel(self, wanted, tag):
-        ended = [listening for listening in self.listening if wanted in (None, listening)]
+    def cancel(self, cancelled, tag):
+        ended = [listening for listening in self.listening if cancelled in (None, listening)]
         self.listening = [listening for listening in self.listening if listening not in ended]
         for listening in ended:
-            self.say("!trap", ["=category=2", "=message=interrupted"], listening)
-        self.say("!done", [], tag)
+            self.send("!trap", ["=category=2", "=message=interrupted"], listening)
+        self.send("!done", [], tag)
         for listening in ended:
-            self.say("!done", [], listening)
+            self.send("!done", [], listening)
 
-    def print(self, command, asked, queries, tag):
+    def print(self, command, arguments, queries, tag):
         menu, _, verb = command.rpartition("/")
         if verb != "print" or menu not in ROWS:
             self.trap("no such command prefix", tag)
             return
-        # Queries of the form name=value are all that is asked of it.
+        # The client sends only queries of the form name=value.
         rows = [row for row in ROWS[menu] if all(query in map("=".join, row.items()) for query in queries)]
-        if "count-only" in asked:
-            self.say("!done", [f"=ret={len(rows)}"], tag)
+        if "count-only" in arguments:
+            self.send("!done", [f"=ret={len(rows)}"], tag)
             return
-        shown = asked.get(".proplist")
+        shown = arguments.get(".proplist")
         for row in rows:
             keys = row if shown is None else [key for key in row if key in shown.split(",")]
-            self.say("!re", [f"={key}={row[key]}" for key in keys], tag)
-        self.say("!done", [], tag)
+            self.send("!re", [f"={key}={row[key]}" for key in keys], tag)
+        self.send("!done", [], tag)
 
 
 def serve(sock):
@@ -169,7 +168,7 @@ def serve(sock):
         try:
             Session(sock).serve()
         except (LibRouterosError, OSError):
-            pass  # The client is gone.
+            pass  # The client has disconnected.
 
 
 def accept(listener):

@@ -17,7 +17,7 @@ def log_in(password=PASSWORD, login_method=token if by_challenge else plain):
 refused = "cannot log in" if by_challenge else "invalid user name or password (6)"
 fails("wrong password", TrapError, lambda: log_in("wrong"), refused)
 if not by_challenge:
-    fails("challenge answered on a router that knows better", TrapError, lambda: log_in(login_method=token), refused)
+    fails("challenge response to a router with plain login", TrapError, lambda: log_in(login_method=token), refused)
 api = log_in()
 
 active = list(api.path("ip", "hotspot", "active"))
@@ -48,16 +48,16 @@ api.path("ip", "hotspot", "user").update(**{".id": added, "comment": "a=b", "dis
 check("added and set", (row["name"], row["comment"], row["disabled"]), ("new", "a=b", True))
 api.path("ip", "hotspot", "user").remove(added)
 
-# Tags and listen are not librouteros's own: its sentences carry them.
+# librouteros has no API for tags and listen, so this sends sentences.
 listener = log_in()
 listener.protocol.writeSentence("/ip/hotspot/active/listen", "=.proplist=.id", ".tag=7")
 listener.protocol.writeSentence("/system/identity/print", ".tag=8")
 check("listen does not replay", listener.protocol.readSentence()[1][0], ".tag=8")
-check("and the other ends", listener.protocol.readSentence(), ("!done", (".tag=8",)))
+check("the other command ends", listener.protocol.readSentence(), ("!done", (".tag=8",)))
 
 kicked = active[0][".id"]
 api.path("ip", "hotspot", "active").remove(kicked)
-check("heard of the kick", listener.protocol.readSentence(), ("!re", (".tag=7", f"=.id={kicked}", "=.dead=true")))
+check("listen reports the kick", listener.protocol.readSentence(), ("!re", (".tag=7", f"=.id={kicked}", "=.dead=true")))
 left = [row[".id"] for row in api.path("ip", "hotspot", "active")]
 check("kicked", (kicked in left, len(left)), (False, ACTIVE - 1))
 again = api.path("ip", "hotspot", "active")

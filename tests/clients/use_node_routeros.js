@@ -5,7 +5,7 @@ const assert = require("node:assert");
 const { RouterOSAPI } = require("node-routeros");
 
 const [host, port, version] = process.argv.slice(2);
-// What the simulated router of foreign_clients.rs has, with the default-trial row.
+// The numbers of the simulated router in foreign_clients.rs, including the default-trial row.
 const ACTIVE = 23;
 const USERS = 151;
 
@@ -18,7 +18,7 @@ function check(what, got, expected) {
     console.log(`${what}: ${JSON.stringify(got)}`);
 }
 
-/** Checks that a promise is refused with a message. */
+/** Checks that a promise is rejected with a message. */
 async function fails(what, promise, message) {
     const error = await promise.then(
         (value) => assert.fail(`${what}: ${JSON.stringify(value)}, expected ${message}`),
@@ -29,7 +29,7 @@ async function fails(what, promise, message) {
 }
 
 async function main() {
-    // It knows both refusals, and has one message for them.
+    // The library has one message for both traps.
     await fails("wrong password", logIn("wrong"), "Username or password is invalid");
     const api = await logIn("password");
 
@@ -46,7 +46,7 @@ async function main() {
     const name = users[5].name;
     check("one user", await api.write("/ip/hotspot/user/print", ["=.proplist=name", `?name=${name}`]), [{ name }]);
     check("none", await api.write("/ip/hotspot/user/print", ["?name=nobody"]), []);
-    // It tells the first of several traps.
+    // The library reports the first of several traps.
     const missing = version.startsWith("6.") ? "no such command prefix" : "no such command or directory (shop)";
     await fails("unknown menu", api.write("/ip/shop/print"), missing);
 
@@ -54,19 +54,19 @@ async function main() {
         api.write("/ip/hotspot/active/print"),
         api.write("/system/identity/print"),
     ]);
-    check("side by side", [print.length, identity], [ACTIVE, [{ name: "MikroTik" }]]);
+    check("concurrent commands", [print.length, identity], [ACTIVE, [{ name: "MikroTik" }]]);
 
     const kicked = active[0][".id"];
     const heard = new Promise((resolve, reject) => {
         const stream = api.stream(["/ip/hotspot/active/listen", "=.proplist=.id"], (error, packet) => {
             if (error) return reject(error);
-            // It calls back with nothing when nothing comes for a while.
+            // The callback gets no packet after a while without changes.
             if (packet && packet[".id"]) stream.stop().then(() => resolve(packet), reject);
         });
     });
-    // Commands begin in the order they were sent, so the listen has begun.
+    // Commands start in the order they were sent, so the listen has started.
     await api.write("/ip/hotspot/active/remove", [`=.id=${kicked}`]);
-    check("heard of the kick", await heard, { ".id": kicked, ".dead": "true" });
+    check("listen reports the kick", await heard, { ".id": kicked, ".dead": "true" });
     const left = (await api.write("/ip/hotspot/active/print")).map((row) => row[".id"]);
     check("kicked", [left.includes(kicked), left.length], [false, ACTIVE - 1]);
     await fails("kicked again", api.write("/ip/hotspot/active/remove", [`=.id=${kicked}`]), "no such item (4)");
@@ -78,6 +78,6 @@ function fail(error) {
     process.exit(1);
 }
 
-// An answer that never comes, or a change that is never told, would be waited for without end.
-setTimeout(fail, 20_000, "waited in vain for 20 s").unref();
+// A missing reply or change must not block forever.
+setTimeout(fail, 20_000, "timed out after 20 s").unref();
 main().catch(fail);

@@ -15,8 +15,8 @@ def log_in(password=PASSWORD, plaintext_login=not by_challenge):
 refused = "cannot log in" if by_challenge else "invalid user name or password (6)"
 fails("wrong password", RouterOsApiCommunicationError, lambda: log_in("wrong").get_api(), refused)
 if not by_challenge:
-    old_way = log_in(plaintext_login=False)
-    fails("challenge answered on a router that knows better", RouterOsApiError, old_way.get_api, refused)
+    by_response = log_in(plaintext_login=False)
+    fails("challenge response to a router with plain login", RouterOsApiError, by_response.get_api, refused)
 pool = log_in()
 api = pool.get_api()
 
@@ -33,12 +33,12 @@ check("resource", (resource["version"], resource["platform"]), (version, "MikroT
 check("count-only", users.call("print", {"count-only": ""}).done_message, {"ret": str(USERS)})
 check("one user", users.call("print", {"proplist": "name"}, {"name": named[5]["name"]}), [{"name": named[5]["name"]}])
 check("none", users.get(name="nobody"), [])
-check("all users' bytes come through", len(api.get_binary_resource("/ip/hotspot/user").get()), USERS)
+check("all rows of users as bytes", len(api.get_binary_resource("/ip/hotspot/user").get()), USERS)
 
 shop = api.get_resource("/ip/shop")
 fails("unknown menu", RouterOsApiCommunicationError, shop.get, "no such command prefix")
 
-# Two that are asked side by side, and read the other way round.
+# Two concurrent commands whose replies are read in reverse order.
 first, second = active.get_async(), users.get_async(name="nobody")
 check("second", list(second), [])
 check("first", len(list(first)), ACTIVE)

@@ -1,4 +1,4 @@
-//! A machine without a battery: its clock begins in 1970, and is set when NTP comes.
+//! A machine without a real-time clock: its clock starts in 1970 and is set later by NTP.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -11,10 +11,10 @@ use serde_json::Value;
 use super::agent::{Agent, Given};
 use super::router;
 
-/// How long after its beginning the clock is at the start.
+/// The time of the clock at the start, after 1970.
 const BOOTED: Duration = Duration::from_secs(90);
 
-/// How far a time may be off, on a busy machine.
+/// The tolerance of times on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
 
 fn moment(value: &Value) -> SystemTime {
@@ -28,12 +28,12 @@ fn is_now(value: &Value) -> bool {
 
 #[test]
 #[ignore = "needs libfaketime"]
-fn times_grow_right_when_the_clock_is_set() {
+fn times_are_corrected_when_the_clock_is_set() {
     let router = router(Settings::default());
     let given =
         Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
     let (mut command, folder) = given.site("awka", router.addr(), "").command();
-    // How far the system's clock is from what the program sees of it.
+    // The offset of the clock that the program sees.
     let apart = |how: &str| {
         fs::write(folder.path().join("new"), how).unwrap();
         fs::rename(folder.path().join("new"), folder.path().join("apart")).unwrap();
@@ -48,25 +48,28 @@ fn times_grow_right_when_the_clock_is_set() {
 
     let stats = agent.well("awka");
     assert!(moment(&stats["fetchedAt"]) < UNIX_EPOCH + BOOTED + SLACK + SLACK, "{stats}");
-    // What was before the beginning of time has no other date.
+    // An earlier time has no other date.
     assert_eq!(stats["lastActivityAt"], "1970-01-01T00:00:00Z");
     let last_activity = stats["lastActivity"].clone();
     assert!(agent.running.err().contains("1970-01-01T00:01:"), "{}", agent.running.err());
 
     apart("+0");
-    let stats = agent.stats_when("awka", "its times are of now", |stats| is_now(&stats["fetchedAt"]));
+    let stats = agent.stats_when("awka", "its times are current", |stats| is_now(&stats["fetchedAt"]));
     assert_eq!(stats["lastActivity"], last_activity);
     let sessions = agent.json("/api/hotspot/awka/active");
     let last = { sessions.as_array().unwrap().iter() }
         .map(|session| {
-            let came = moment(&session["loginTime"]);
+            let login = moment(&session["loginTime"]);
             let uptime = Duration::from_secs(session["uptimeSeconds"].as_u64().unwrap());
-            assert!(came + uptime + SLACK > began && came + uptime < SystemTime::now() + SLACK, "{session}");
-            came
+            assert!(
+                login + uptime + SLACK > began && login + uptime < SystemTime::now() + SLACK,
+                "{session}"
+            );
+            login
         })
         .max();
     assert_eq!(last, Some(moment(&stats["lastActivityAt"])));
     assert!(agent.json("/api/config")["loadedAt"].as_str().is_some_and(|at| !at.starts_with("1970")));
-    // The site itself did not notice.
+    // The site is unaffected.
     assert_eq!((&stats["logins"], &stats["logouts"], router.counters().logins), (&0.into(), &0.into(), 1));
 }

@@ -1,5 +1,5 @@
-//! A server whose every byte is made by librouteros, which we did not write: our client and the
-//! plugins must read it right. What it says is in `tests/clients/serve_librouteros.py`.
+//! The agent's client and plugins against a server that is encoded by librouteros, a third-party library. Its replies
+//! are in `tests/clients/serve_librouteros.py`.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use phsweb_agent::routeros::login::LoginMethod;
 
 use super::peer::{PATIENCE, at};
 
-/// The server's process, ended with the test.
+/// The server process, which is killed on drop.
 struct Server {
     process: Child,
     address: SocketAddr,
@@ -27,20 +27,20 @@ impl Server {
         let started =
             Process::new("python3").arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut server = Self {
-            process: started.expect("python3 can be run"),
+            process: started.expect("expected python3"),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         };
         let mut line = String::new();
         BufReader::new(server.process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.trim().parse();
-        server.address.set_port(port.expect("the server tells its port: is librouteros installed?"));
+        server.address.set_port(port.expect("expected a port from the server; is librouteros installed?"));
         server
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -48,7 +48,7 @@ impl Drop for Server {
 
 #[test]
 #[ignore = "needs python3 with librouteros"]
-fn the_plugins_read_what_librouteros_wrote() {
+fn plugins_read_replies_of_librouteros() {
     let server = Server::start();
     let replies = at(server.address, async |session| {
         session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
@@ -66,7 +66,7 @@ fn the_plugins_read_what_librouteros_wrote() {
         panic!("{read:?}");
     };
 
-    assert_eq!(hotspot.configured_users, Some(3), "the trial's row is none");
+    assert_eq!(hotspot.configured_users, Some(3), "expected the default-trial row not to count");
     let [ngozi, aissatou, kofi] = hotspot.sessions.as_slice() else { panic!("{:?}", hotspot.sessions) };
     assert_eq!((&*ngozi.id, &*ngozi.user), ("*A053202", "ngozi.okafor"));
     assert_eq!(ngozi.mac.as_deref(), Some("8C:F5:A3:00:00:01"));
@@ -76,14 +76,18 @@ fn the_plugins_read_what_librouteros_wrote() {
     assert_eq!(ngozi.uptime, Some(Duration::from_secs(9 * 86_400 + 3 * 3600 + 4 * 60 + 5)));
     assert_eq!((ngozi.idle, ngozi.time_left), (Some(Duration::ZERO), None));
     assert_eq!((ngozi.bytes_in, ngozi.bytes_out), (1000, u64::MAX));
-    assert_eq!(ngozi.comment, None, "an empty comment is none");
+    assert_eq!(ngozi.comment, None, "expected no comment for an empty one");
     assert_eq!(&*aissatou.user, "aïssatou");
     assert_eq!(aissatou.comment.as_deref(), Some("café, paid=2000 €"));
     assert_eq!(aissatou.uptime, Some(Duration::from_secs(14 * 3600 + 40 * 60 + 26)));
     assert_eq!(aissatou.time_left, Some(Duration::from_secs(1800)));
     assert_eq!((kofi.server.as_deref(), kofi.login_by.as_deref()), (Some("hotspot2"), Some("mac-cookie")));
     let shortened = format!("{}…", &"a=b;".repeat(5000)[..199]);
-    assert_eq!(kofi.comment.as_deref(), Some(shortened.as_str()), "a comment has 200 characters at most");
+    assert_eq!(
+        kofi.comment.as_deref(),
+        Some(shortened.as_str()),
+        "expected a comment of at most 200 characters"
+    );
 
     assert_eq!(resource.uptime, Some(Duration::from_secs(((15 * 7 + 3) * 24 + 3) * 3600 + 42 * 60 + 53)));
     assert_eq!(resource.version.as_deref(), Some("7.20.7"));
@@ -104,18 +108,18 @@ fn the_plugins_read_what_librouteros_wrote() {
 
 #[test]
 #[ignore = "needs python3 with librouteros"]
-fn rows_come_as_bytes_and_refusals_as_errors() {
+fn values_keep_their_bytes_and_traps_are_errors() {
     let server = Server::start();
     at(server.address, async |session| {
         let client = &session.client;
         client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
-        // The tag is now the second word of a sentence, now the last.
+        // The tag is alternately the second word and the last one.
         for _ in 0..2 {
             let reply = session.call("/system/identity/print").await.unwrap();
             assert_eq!(reply.rows[0].get("name"), Some(&b"Lom\xE9"[..]));
         }
-        let shown = Command::new("/ip/hotspot/user/print").proplist(&[".id", "name"]);
-        let reply = client.call(shown, PATIENCE).await.unwrap();
+        let print = Command::new("/ip/hotspot/user/print").proplist(&[".id", "name"]);
+        let reply = client.call(print, PATIENCE).await.unwrap();
         let names: Vec<_> = reply.rows.iter().map(|row| row.get("name").unwrap().to_vec()).collect();
         assert_eq!(names, [&b"default-trial"[..], b"ngozi.okafor", b"a\xEFssatou", b"kofi"]);
         assert!(reply.rows.iter().all(|row| row.attributes().count() == 2), "{:?}", reply.rows);
@@ -125,7 +129,7 @@ fn rows_come_as_bytes_and_refusals_as_errors() {
         let error = client.call(listen, Duration::from_millis(150)).await.unwrap_err();
         assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
         assert_eq!(session.call("/system/identity/print").await.unwrap().rows.len(), 1);
-        // The end of the listen that was cancelled: a trap and two ends.
+        // The end of the cancelled listen: a trap and two `!done`.
         assert_eq!(client.usage().unsolicited, 3);
         let error = session.call("/quit").await.unwrap_err();
         assert_eq!(error.cause, Cause::Closed);
@@ -135,7 +139,7 @@ fn rows_come_as_bytes_and_refusals_as_errors() {
 
 #[test]
 #[ignore = "needs python3 with librouteros"]
-fn a_wrong_password_is_refused() {
+fn wrong_password_is_an_auth_error() {
     let server = Server::start();
     let error = at(server.address, async |session| {
         session.client.login("api-user", "wrong", LoginMethod::Plain, PATIENCE).await.unwrap_err()

@@ -1,6 +1,6 @@
-//! Tests that need other people's programs, or root: each says in its `#[ignore = "needs …"]` what. CI has them all.
+//! Tests that need other programs or root: each names them in its `#[ignore = "needs …"]`. CI runs all of them.
 
-// Helpers of tests may stop at the first thing that is not as it must be, too.
+// Test helpers may panic, too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod clock;
@@ -13,7 +13,7 @@ mod openapi;
 mod package;
 mod page;
 mod sbom;
-// What it has for the other targets is not used here.
+// This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,10 +1,8 @@
-//! `/metrics`, as Prometheus itself reads it. Debian's package `prometheus` has both programs.
+//! `/metrics` with Prometheus and promtool. Debian's package `prometheus` has both programs.
 //!
 //! ```sh
 //! cargo test --test external -- --ignored metrics --nocapture
 //! ```
-
-// What it has for other tests is not used here.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -21,16 +19,16 @@ use tempfile::TempDir;
 use crate::support::agent::{Agent, Given, until};
 use crate::support::shipped::{Shipped, catalogue};
 
-/// Scrapes that a series must have been in: about one a second.
+/// The scrapes that a series must be part of: about one per second.
 const SCRAPES: usize = 20;
 
-/// What they may take on a busy machine.
+/// Timeout of these scrapes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Ports that somebody else may take before Prometheus does.
-const TRIES: usize = 5;
+/// Attempts to start Prometheus: another program may take the port first.
+const ATTEMPTS: usize = 5;
 
-/// What `promtool` has against a text; empty where it has nothing.
+/// The complaints of `promtool` about a text; empty if there are none.
 fn lint(text: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
@@ -38,7 +36,7 @@ fn lint(text: &str) -> String {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("promtool can be run");
+        .expect("expected promtool");
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let said = promtool.wait_with_output().unwrap();
     let out = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
@@ -55,7 +53,7 @@ fn promtool_accepts_the_example_and_its_alert_rules() {
     assert!(checked.status.success() && said.contains("10 rules found"), "{said}{checked:?}");
 }
 
-/// A Prometheus that scrapes the agent; it is killed at the end.
+/// A Prometheus that scrapes the agent. It is killed on drop.
 struct Prometheus {
     child: Child,
     address: SocketAddr,
@@ -64,16 +62,16 @@ struct Prometheus {
 }
 
 impl Prometheus {
-    /// It does not tell which port it got, so it is given one that was free a moment ago.
+    /// Starts Prometheus on a port that was free a moment ago, because it does not report which port it chose.
     fn scraping(agent: &Agent) -> Self {
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             let mut prometheus = Self::spawn(agent.address);
             if prometheus.is_ready() {
                 return prometheus;
             }
             eprintln!("no Prometheus at {}:\n{}", prometheus.address, prometheus.log());
         }
-        panic!("Prometheus does not start");
+        panic!("expected Prometheus to start within {ATTEMPTS} attempts");
     }
 
     fn spawn(agent: SocketAddr) -> Self {
@@ -94,7 +92,7 @@ impl Prometheus {
             .stdout(Stdio::null())
             .stderr(File::create(path("log")).unwrap())
             .spawn()
-            .expect("prometheus can be run");
+            .expect("expected prometheus");
         let http = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .proxy(None)
@@ -104,16 +102,16 @@ impl Prometheus {
         Self { child, address, http, folder }
     }
 
-    /// Whether it serves, once that is known. What answers at its address is another one where this one's
-    /// target is not among its targets.
+    /// Waits until it serves or exits. Returns whether it serves: if the configuration at its address has another target,
+    /// another Prometheus has the port.
     fn is_ready(&mut self) -> bool {
-        until("Prometheus has started, or ended", || {
+        until("Prometheus serves or exits", || {
             if self.child.try_wait().unwrap().is_some() {
                 return Some(false);
             }
             let config = self.get("/api/v1/status/config", &[])?;
-            let ours = fs::read_to_string(self.folder.path().join("prometheus.yml")).unwrap();
-            let target = ours.split('\'').nth(1).unwrap();
+            let own = fs::read_to_string(self.folder.path().join("prometheus.yml")).unwrap();
+            let target = own.split('\'').nth(1).unwrap();
             Some(config["data"]["yaml"].as_str()?.contains(target))
         })
     }
@@ -141,11 +139,11 @@ impl Prometheus {
 
 impl Drop for Prometheus {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- Prometheus said:\n{}---", self.log());
+            eprintln!("--- log of Prometheus:\n{}---", self.log());
         }
     }
 }
@@ -156,12 +154,12 @@ fn flag(name: &str, path: &Path) -> String {
 
 #[test]
 #[ignore = "needs promtool and prometheus"]
-fn promtool_finds_nothing() {
+fn promtool_accepts_all_metrics() {
     let demo = Agent::demo(&[]);
-    until("every site is asked", || (demo.get("/readyz").status == 200).then_some(()));
+    until("every site is online", || (demo.get("/readyz").status == 200).then_some(()));
     assert_eq!(lint(&demo.get("/metrics").body), "");
 
-    // Whatever a router names.
+    // Odd names from a router.
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     let servers = ["a \"b\" \\c\nd", "a\rb", "\0", "\u{2028}", "", "} 1\n# TYPE a counter"];
     let rows = servers.iter().enumerate().map(|(n, server)| {
@@ -169,12 +167,12 @@ fn promtool_finds_nothing() {
     });
     router.set_rows("/ip/hotspot/active", rows.collect());
     let agent = Given::default().site("awka", router.addr(), "").start();
-    until("it is asked", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the site is online", || (agent.get("/readyz").status == 200).then_some(()));
     let text = agent.get("/metrics").body;
     assert!(text.contains(r#"server="a \"b\" \\c\nd""#), "{text}");
     assert_eq!(lint(&text), "");
 
-    // All that the shipped file declares.
+    // All metrics that the shipped file declares.
     let shipped = Shipped::start(|_| {});
     let scrape = shipped.agent.get("/metrics").body;
     for metric in catalogue().iter().flat_map(|plugin| &plugin.metrics) {
@@ -186,31 +184,34 @@ fn promtool_finds_nothing() {
     for (change, with) in
         [("# HELP mikrotik_up ", "# HELP mikrotik_down "), ("_logins_total", "_logins"), ("\\n", "\n")]
     {
-        assert_ne!(lint(&text.replace(change, with)), "", "{change} as {with}");
+        assert_ne!(lint(&text.replace(change, with)), "", "expected a complaint about {change} as {with}");
     }
 }
 
 #[test]
 #[ignore = "needs promtool and prometheus"]
-fn prometheus_scrapes_it_and_sees_no_counter_reset() {
+fn prometheus_scrapes_without_gaps_or_counter_resets() {
     let demo = Agent::demo(&[]);
-    until("every site is asked", || (demo.get("/readyz").status == 200).then_some(()));
+    until("every site is online", || (demo.get("/readyz").status == 200).then_some(()));
     let prometheus = Prometheus::scraping(&demo);
     let began = Instant::now();
     let scrapes = loop {
         let scrapes = prometheus.query("sum_over_time(up[5m])").first().map_or(0.0, |(_, count)| *count);
         let logins = "sum(max_over_time(mikrotik_hotspot_logins_total[5m])) \
              - sum(min_over_time(mikrotik_hotspot_logins_total[5m]))";
-        let came = prometheus.query(logins).first().map_or(0.0, |(_, count)| *count);
-        if scrapes >= SCRAPES as f64 && came > 0.0 {
-            eprintln!("{scrapes} scrapes, {came} logins");
+        let count = prometheus.query(logins).first().map_or(0.0, |(_, count)| *count);
+        if scrapes >= SCRAPES as f64 && count > 0.0 {
+            eprintln!("{scrapes} scrapes, {count} logins");
             break scrapes;
         }
-        assert!(began.elapsed() < PATIENCE, "{scrapes} scrapes and {came} logins");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "expected {SCRAPES} scrapes and a login within {PATIENCE:?}, got {scrapes} and {count}"
+        );
         thread::sleep(Duration::from_millis(500));
     };
     for (labels, up) in prometheus.query("min_over_time(up{job=\"agent\"}[5m])") {
-        assert!(up > 0.5, "a scrape failed: {labels}");
+        assert!(up > 0.5, "expected no failed scrape: {labels}");
     }
     let names = prometheus.get("/api/v1/label/__name__/values", &[]).unwrap();
     let names = names["data"].as_array().unwrap().iter().filter_map(Value::as_str);
@@ -221,21 +222,24 @@ fn prometheus_scrapes_it_and_sees_no_counter_reset() {
         let sites = if name.starts_with("mikrotik_") { 3 } else { 1 };
         assert_eq!(counts.len(), sites, "{counts:?}");
         for (labels, count) in counts {
-            assert!(count >= scrapes, "{name}{labels}: in {count} of {scrapes} scrapes");
+            assert!(
+                count >= scrapes,
+                "{name}{labels}: expected it in all {scrapes} scrapes, found in {count}"
+            );
         }
         for (labels, resets) in prometheus.query(&format!("resets({name}[5m])")) {
-            assert!(resets < 0.5, "{name}{labels} went down {resets} times");
+            assert!(resets < 0.5, "{name}{labels}: expected no reset, got {resets}");
         }
-        if !["kicks", "api_logins", "lines_dropped"].iter().any(|still| name.contains(still)) {
+        if !["kicks", "api_logins", "lines_dropped"].iter().any(|constant| name.contains(constant)) {
             let rose = prometheus.query(&format!("sum(increase({name}[5m]))"));
-            assert!(rose[0].1 > 0.0, "{name} stands still");
+            assert!(rose[0].1 > 0.0, "expected {name} to grow");
         }
     }
 }
 
 #[test]
 #[ignore = "needs promtool and prometheus"]
-fn prometheus_sees_a_gauge_at_zero_and_no_traffic_from_before_the_agent() {
+fn missing_rows_are_zero_and_counters_start_at_zero_in_prometheus() {
     const OLD: u64 = 700_000_000_000;
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     let rows = |rows: &[(&str, u64)]| {
@@ -251,7 +255,7 @@ fn prometheus_sees_a_gauge_at_zero_and_no_traffic_from_before_the_agent() {
     ]";
     let given = Given::default().defaults("refresh: \"1s\",").plugin("things", fields);
     let agent = given.site("awka", router.addr(), "collect: [\"things\"]").start();
-    until("it is asked", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the site is online", || (agent.get("/readyz").status == 200).then_some(()));
     let prometheus = Prometheus::scraping(&agent);
     let wait_for = |expression: &str| {
         until(expression, || (!prometheus.query(expression).is_empty()).then_some(()));
@@ -261,7 +265,7 @@ fn prometheus_sees_a_gauge_at_zero_and_no_traffic_from_before_the_agent() {
     rows(&[("a", OLD + 100)]);
     wait_for("things{name=\"b\"} == 0");
     wait_for("things_bytes_total{name=\"a\"} == 100");
-    // The router counts from 0 again.
+    // The counter of the router restarts at 0.
     rows(&[("a", 8)]);
     wait_for("things_bytes_total{name=\"a\"} == 108");
     assert_eq!(prometheus.query("max_over_time(things_bytes_total[5m]) > 108"), []);

@@ -1,4 +1,4 @@
-//! The real nginx in front of the agent.
+//! nginx as a reverse proxy of the agent.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
@@ -17,7 +17,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// One with these locations.
+    /// Starts nginx with these locations.
     #[track_caller]
     pub(crate) fn start(locations: &str) -> Self {
         let folder = TempDir::new().unwrap();
@@ -50,7 +50,7 @@ impl Nginx {
             .unwrap();
         let mut nginx = Self { address, process, _folder: folder };
         until("nginx listens", || {
-            assert!(nginx.process.try_wait().unwrap().is_none(), "nginx ended");
+            assert!(nginx.process.try_wait().unwrap().is_none(), "expected a running nginx");
             TcpStream::connect(address).ok()
         });
         nginx
@@ -64,11 +64,11 @@ impl Drop for Nginx {
     }
 }
 
-/// The documented configuration, for this agent.
+/// The documented configuration with the address of this agent.
 #[track_caller]
 pub(crate) fn documented(agent: SocketAddr) -> String {
     let text = include_str!("../../docs/behind-a-proxy.md");
-    let (_, rest) = text.split_once("```nginx\n").expect("the document has a configuration of nginx");
+    let (_, rest) = text.split_once("```nginx\n").expect("expected a configuration of nginx in the document");
     let (locations, _) = rest.split_once("```").unwrap();
     assert!(locations.contains("http://127.0.0.1:8080/;"), "{locations}");
     locations.replace("127.0.0.1:8080", &agent.to_string())

@@ -1,14 +1,12 @@
-//! `/openapi.json` by schemathesis, which asks for all that is described, rightly and wrongly, and holds the
-//! answers to it.
+//! `/openapi.json` with schemathesis, which sends valid and invalid requests to every described operation and validates
+//! the responses.
 //!
-//! It is pinned in `tests/clients/requirements.txt`:
+//! Its version is pinned in `tests/clients/requirements.txt`:
 //!
 //! ```sh
 //! python3 -m venv venv && venv/bin/pip install -r tests/clients/requirements.txt
 //! PATH=$PWD/venv/bin:$PATH cargo test --test external -- --ignored openapi --nocapture
 //! ```
-
-// What it has for other tests is not used here.
 
 use std::fs;
 use std::process::Command;
@@ -19,10 +17,10 @@ use crate::support::agent::{Agent, program};
 
 const TOKEN: &str = "open-sesame-01234";
 
-/// Requests for each method of a path, in each of some ways; `SCHEMATHESIS_EXAMPLES` in the environment overrides it.
+/// Requests for each operation and generation method. The environment variable `SCHEMATHESIS_EXAMPLES` overrides it.
 const EXAMPLES: &str = "40";
 
-/// The document with its `default` for these statuses only: no other than those described must come.
+/// Replaces each `default` response by these statuses, so that any other status fails.
 fn without_default(document: &mut Value, statuses: &[&str]) {
     for list in ["/paths", "/components/pathItems"] {
         let items = document.pointer_mut(list).unwrap().as_object_mut().unwrap().values_mut();
@@ -37,9 +35,9 @@ fn without_default(document: &mut Value, statuses: &[&str]) {
     }
 }
 
-/// Has schemathesis ask an agent of its own.
+/// Runs schemathesis against a new agent.
 #[track_caller]
-fn asked(statuses: &[&str], selected: &[&str]) {
+fn check(statuses: &[&str], selected: &[&str]) {
     let mut command = program(["demo", "--listen", "127.0.0.1:0"]);
     command.env("PHSWEB_ADMIN_TOKEN", TOKEN);
     let agent = Agent::start(command).with_token(TOKEN);
@@ -58,44 +56,47 @@ fn asked(statuses: &[&str], selected: &[&str]) {
         .args(["--checks", "all", "--mode", "all", "--max-examples", &examples, "--generation-deterministic"])
         .args(["--continue-on-failure", "--no-color"])
         .args(selected)
-        // It leaves files where it runs.
+        // It writes files into its working directory.
         .current_dir(&folder)
         .output()
         .unwrap_or_else(|error| panic!("schemathesis can't be run: {error}"));
-    let said = String::from_utf8_lossy(&done.stdout);
-    println!("{said}");
-    let failed = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{}\n{said}{failed}", done.status);
-    assert!(!said.contains("generated, 0 passed") && said.contains(" passed"), "nothing was tried: {said}");
-    assert_eq!(agent.json("/api/sites").as_object().unwrap().len(), 3, "it goes on");
+    let output = String::from_utf8_lossy(&done.stdout);
+    println!("{output}");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{}\n{output}{errors}", done.status);
+    assert!(
+        !output.contains("generated, 0 passed") && output.contains(" passed"),
+        "expected at least one passed case: {output}"
+    );
+    assert_eq!(agent.json("/api/sites").as_object().unwrap().len(), 3, "expected a running agent");
 }
 
-/// The paths for browsers, but for the login.
+/// The paths for browsers, except the login.
 const PAGES: &str = "^/(sites/.*|refresh|logout)?$";
 
-/// Without what is told by links, of which there are none among some paths.
+/// Without the phase for links, because some paths have none.
 const UNLINKED: [&str; 2] = ["--phases", "examples,coverage,fuzzing"];
 
-// Each wrong token counts against the address that all of this comes from, and there is one for each
-// method that is the admin's: those of programs and of browsers are under ten.
+// All requests come from one address, where each wrong token counts. There is one wrong token per admin operation,
+// so each test stays below the limit of ten.
 
 #[test]
 #[ignore = "needs python3 with schemathesis"]
-fn the_api_is_as_described() {
-    // Events never end, and are held in `agent::answers`.
+fn api_matches_the_document() {
+    // Event streams never end; `agent::answers` tests them.
     let others = ["--exclude-path", "/api/events", "--exclude-path", "/login", "--exclude-path-regex", PAGES];
-    asked(&["401", "403"], &others);
+    check(&["401", "403"], &others);
 }
 
 #[test]
 #[ignore = "needs python3 with schemathesis"]
-fn the_pages_are_as_described() {
-    asked(&["401", "403"], &[&["--include-path-regex", PAGES][..], &UNLINKED].concat());
+fn pages_match_the_document() {
+    check(&["401", "403"], &[&["--include-path-regex", PAGES][..], &UNLINKED].concat());
 }
 
 #[test]
 #[ignore = "needs python3 with schemathesis"]
-fn the_login_is_as_described() {
+fn login_matches_the_document() {
     let login = ["--include-path", "/login"];
-    asked(&["401", "403", "415", "429"], &[&login[..], &UNLINKED].concat());
+    check(&["401", "403", "415", "429"], &[&login[..], &UNLINKED].concat());
 }

@@ -1,30 +1,29 @@
-//! The Debian package, on a Debian of its own: it installs, runs, upgrades and purges.
+//! The Debian package in a container: install, run, upgrade and purge.
 //!
 //! ```sh
 //! cross/build.sh x86_64-unknown-linux-musl && cross/package.sh x86_64-unknown-linux-musl
 //! cargo test --test external -- --ignored package --nocapture
 //! ```
 //!
-//! The machine is a container by systemd-nspawn with no network. Its root is made once by debootstrap, at
-//! `target/package`, and never written to; what happens on it is told by `tests/package/inside.sh`.
+//! systemd-nspawn runs the container without a network. debootstrap creates its root once at `target/package`; tests
+//! never write to it. `tests/package/inside.sh` has the steps.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
-/// Seconds that the machine may take from boot to end; it takes about 15.
+/// Timeout of the container in seconds; it takes about 15.
 const PATIENCE: &str = "150";
 
-/// How much the unit may expose, in tenths as `systemd-analyze security` counts: 11, most of it the network, and
-/// nothing more of weight.
+/// Upper bound of the exposure in tenths, as `systemd-analyze security` counts it. It is 11, most of it for the network.
 const EXPOSURE: &str = "12";
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The first mirror that this machine has its own packages from.
+/// The first package mirror of this machine.
 fn mirror() -> String {
     let sources = "/etc/apt/sources.list.d/debian.sources";
     let text = fs::read_to_string(sources).unwrap_or_else(|error| panic!("{sources}: {error}"));
@@ -32,11 +31,11 @@ fn mirror() -> String {
     uris.split_whitespace().next().unwrap_or_else(|| panic!("{text}")).into()
 }
 
-/// A Debian with systemd, and nothing else that it need not have.
+/// The root of a minimal Debian with systemd.
 fn root() -> PathBuf {
     let root = here("target/package/bookworm");
     if !root.exists() {
-        // Under another name until it is whole.
+        // Under another name until it is complete.
         let new = root.with_extension("new");
         let _ = fs::remove_dir_all(&new);
         fs::create_dir_all(&new).unwrap();
@@ -54,53 +53,49 @@ fn root() -> PathBuf {
 
 #[test]
 #[ignore = "needs root, debootstrap, systemd-nspawn and the package"]
-fn a_debian_machine_has_it_from_install_to_purge() {
+fn debian_package_installs_runs_upgrades_and_purges() {
     let packages = here("target/cross/debian");
     let package = packages.join(concat!("phsweb-agent_", env!("CARGO_PKG_VERSION"), "_amd64.deb"));
-    assert!(
-        package.exists(),
-        "{} is missing: cross/build.sh and cross/package.sh make it",
-        package.display()
-    );
+    assert!(package.exists(), "{} is missing; run cross/build.sh and cross/package.sh", package.display());
     let bind = |from: &Path, to: &str| format!("--bind-ro={}:{to}", from.display());
     let done = Command::new("timeout")
         .args(["--kill-after=10", PATIENCE, "systemd-nspawn", "--quiet", "--boot", "--directory"])
         .arg(root())
-        // What is written goes to memory, and ends with it.
+        // Writes go to memory.
         .arg("--volatile=overlay")
         .args(["--private-network", "--register=no", "--keep-unit"])
         .arg(bind(&packages, "/packages"))
         .arg(bind(&here("tests/package"), "/inside"))
         .arg(bind(&here("tests/package/inside.service"), "/etc/systemd/system/inside.service"))
-        // Nobody else may hold the console, which is where the script speaks.
+        // The script writes to the console, which nothing else may use.
         .args(["systemd.unit=inside.service", "systemd.mask=console-getty.service"])
         .arg("systemd.show_status=no")
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("timeout: {error}"));
-    let told = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{}\n{told}{}", done.status, String::from_utf8_lossy(&done.stderr));
-    let steps = told.lines().filter(|line| line.starts_with("== "));
+    let output = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{}\n{output}{}", done.status, String::from_utf8_lossy(&done.stderr));
+    let steps = output.lines().filter(|line| line.starts_with("== "));
     steps.for_each(|step| println!("{step}"));
 }
 
 #[test]
 #[ignore = "needs systemd-analyze"]
-fn the_unit_exposes_little() {
+fn systemd_unit_has_low_exposure() {
     let analyzed = Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--no-pager", "--threshold", EXPOSURE])
         .arg(here("cross/phsweb-agent.service"))
         .output()
         .unwrap_or_else(|error| panic!("systemd-analyze: {error}"));
-    let told = String::from_utf8_lossy(&analyzed.stdout);
-    assert!(analyzed.status.success(), "{told}{}", String::from_utf8_lossy(&analyzed.stderr));
-    println!("{}", told.lines().last().unwrap_or_default());
+    let output = String::from_utf8_lossy(&analyzed.stdout);
+    assert!(analyzed.status.success(), "{output}{}", String::from_utf8_lossy(&analyzed.stderr));
+    println!("{}", output.lines().last().unwrap_or_default());
 }
 
 #[test]
-fn a_machine_that_could_not_run_it_refuses_it() {
+fn package_refuses_a_machine_that_can_not_run_it() {
     let folder = tempfile::tempdir().unwrap();
-    for (machine, package, is_taken) in [
+    for (machine, package, is_accepted) in [
         ("armv6l", "armhf", false),
         ("armv6l", "armel", true),
         ("armv7l", "armhf", true),
@@ -119,7 +114,7 @@ fn a_machine_that_could_not_run_it_refuses_it() {
             .env("DPKG_MAINTSCRIPT_ARCH", package)
             .output()
             .unwrap();
-        assert_eq!(done.status.success(), is_taken, "{package} on {machine}: {done:?}");
-        assert_eq!(String::from_utf8_lossy(&done.stderr).contains("for armel"), !is_taken);
+        assert_eq!(done.status.success(), is_accepted, "{package} on {machine}: {done:?}");
+        assert_eq!(String::from_utf8_lossy(&done.stderr).contains("for armel"), !is_accepted);
     }
 }

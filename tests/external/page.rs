@@ -5,11 +5,10 @@
 //! NODE_PATH=$PWD/tests/browser/node_modules cargo test --test external -- --ignored page --nocapture
 //! ```
 //!
-//! Each test starts an agent over simulated routers of its own and lets a script of `tests/browser` look
-//! at it. What the script wants done, it says in lines that begin with `! `; each is answered by a line of
-//! JSON. Screenshots are left in `target/tmp/page`.
+//! Each test starts an agent with its own simulated routers and runs a script of `tests/browser` against it. A line of
+//! the script's output that starts with `! ` is a command to the test, which replies with a line of JSON. Screenshots
+//! are saved in `target/tmp/page`.
 
-#[allow(dead_code, reason = "what other tests need of it, too")]
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -27,21 +26,21 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "the-admins-token";
 
-/// A user whose name is more than a name.
-const NASTY: &str = "<script>alert(1)</script>\"'&amp;\u{202E}\u{5D0}";
+/// A user name with markup and bidirectional characters.
+const HOSTILE_NAME: &str = "<script>alert(1)</script>\"'&amp;\u{202E}\u{5D0}";
 
-/// How long a name can be made.
+/// The length of a very long name.
 const LONG: usize = 10 * 1024;
 
-/// One browser at a time: they have deadlines, and the machine may have two cores.
+/// One browser at a time: scripts have timeouts, and the machine may have two cores.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Sites, and the agent over them.
+/// Simulated sites and the agent.
 struct World {
     routers: BTreeMap<&'static str, Router>,
     agent: Option<Agent>,
     address: SocketAddr,
-    /// Where the agent's file is, and what is in it.
+    /// The folder and the text of `sites.ron`.
     folder: Option<TempDir>,
     file: String,
 }
@@ -64,7 +63,7 @@ impl World {
         world
     }
 
-    /// Starts the agent, where it was before if there was one.
+    /// Starts the agent, on the previous address if it ran before.
     fn start(&mut self) {
         let given = self.given();
         let (command, folder) = given.command();
@@ -77,7 +76,7 @@ impl World {
         self.agent = Some(agent);
     }
 
-    /// The same, before its file is there.
+    /// Starts the agent without a file.
     fn wait(&mut self) {
         self.agent = None;
         let given = self.given().argument("--wait").argument("--config").argument("sites.ron");
@@ -100,13 +99,13 @@ impl World {
         given
     }
 
-    /// Does what a script wants done.
+    /// Runs a command of a script.
     fn act(&mut self, words: &[&str]) -> Value {
         match *words {
             ["agent", "kill"] => self.agent = None,
             ["agent", "start"] => self.start(),
             ["agent", "wait"] => self.wait(),
-            ["nasty"] => return self.nasty(),
+            ["nasty"] => return self.log_in_hostile_names(),
             ["file", what] => self.write_file(what),
             [what, key, ref more @ ..] => return self.act_on(what, key, more),
             _ => panic!("{words:?}"),
@@ -126,7 +125,10 @@ impl World {
             }
             ("log_in", [user, address]) => {
                 let mac = "8C:F5:A3:12:34:56";
-                assert!(router.log_in(user, address.parse().unwrap(), mac).is_some(), "{address} is taken");
+                assert!(
+                    router.log_in(user, address.parse().unwrap(), mac).is_some(),
+                    "expected a free address {address}"
+                );
             }
             ("log_out", [user]) => router.log_out(&id_of(user)),
             ("replace", [user]) => {
@@ -144,7 +146,7 @@ impl World {
         Value::Null
     }
 
-    /// Writes the agent's file: as it was at the start, or with one change to that.
+    /// Writes `sites.ron`, unchanged or with one change.
     fn write_file(&self, what: &str) {
         let file = match what {
             "same" => self.file.clone(),
@@ -166,35 +168,36 @@ impl World {
         fs::write(self.folder.as_ref().unwrap().path().join("sites.ron"), file).unwrap();
     }
 
-    /// People with names that are no names; gives these.
-    fn nasty(&self) -> Value {
-        let names = [NASTY.to_string(), NASTY.repeat(LONG / NASTY.len()), "W".repeat(LONG)];
+    /// Logs in users with hostile names. Returns the names.
+    fn log_in_hostile_names(&self) -> Value {
+        let names =
+            [HOSTILE_NAME.to_string(), HOSTILE_NAME.repeat(LONG / HOSTILE_NAME.len()), "W".repeat(LONG)];
         for (n, name) in names.iter().enumerate() {
             let address = Ipv4Addr::new(10, 5, 61, u8::try_from(n).unwrap() + 1);
             assert!(self.routers["awka"].log_in(name, address, "8C:F5:A3:00:00:09").is_some());
         }
         let agent = self.agent.as_ref().unwrap();
-        agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 26);
+        agent.stats_when("awka", "the users are online", |stats| stats["activeUsers"] == 26);
         json!(names)
     }
 }
 
-/// Lets a script look at a world of its own.
+/// Runs a script against a new agent.
 #[track_caller]
-fn look(script: &str) {
-    look_through(script, |address| (format!("http://{address}"), ()));
+fn run(script: &str) {
+    run_behind_proxy(script, |address| (format!("http://{address}"), ()));
 }
 
-/// The same at another address, which `front` makes of the agent's and keeps for as long as what it gives besides.
+/// Runs a script against a new agent behind a proxy. `start_proxy` returns its URL and a guard that stops it.
 #[track_caller]
-fn look_through<T>(script: &str, front: impl FnOnce(SocketAddr) -> (String, T)) {
+fn run_behind_proxy<T>(script: &str, start_proxy: impl FnOnce(SocketAddr) -> (String, T)) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut world = World::new();
-    let (url, _front) = front(world.address);
+    let (url, _proxy) = start_proxy(world.address);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let screenshots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("page");
     fs::create_dir_all(&screenshots).unwrap();
-    let mut looking = Command::new("node")
+    let mut browser = Command::new("node")
         .arg(root.join("tests/browser").join(script))
         .arg(url)
         .arg(&screenshots)
@@ -203,47 +206,47 @@ fn look_through<T>(script: &str, front: impl FnOnce(SocketAddr) -> (String, T)) 
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut answers = looking.stdin.take().unwrap();
-    for line in BufReader::new(looking.stdout.take().unwrap()).lines().map(Result::unwrap) {
+    let mut answers = browser.stdin.take().unwrap();
+    for line in BufReader::new(browser.stdout.take().unwrap()).lines().map(Result::unwrap) {
         match line.strip_prefix("! ") {
-            Some(wanted) => {
-                let answer = world.act(&wanted.split(' ').collect::<Vec<_>>());
+            Some(command) => {
+                let answer = world.act(&command.split(' ').collect::<Vec<_>>());
                 writeln!(answers, "{answer}").unwrap();
             }
             None => println!("{line}"),
         }
     }
-    assert!(looking.wait().unwrap().success(), "{script} saw what must not be: it is told above");
+    assert!(browser.wait().unwrap().success(), "{script} failed, see its output above");
 }
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn every_page_looks_well() {
-    look("look.js");
+fn pages_render_correctly_and_accessibly() {
+    run("look.js");
 }
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn sessions_are_ended() {
-    look("kick.js");
+fn sessions_are_disconnected() {
+    run("kick.js");
 }
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn an_open_page_is_live() {
-    look("live.js");
+fn open_page_updates_live() {
+    run("live.js");
 }
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn an_open_page_follows_the_file() {
-    look("file.js");
+fn open_page_shows_configuration_changes() {
+    run("file.js");
 }
 
 #[test]
 #[ignore = "needs chromium, nginx, and node with playwright-core and axe-core"]
-fn it_works_below_the_path_of_a_proxy_with_the_documented_configuration() {
-    look_through("proxy.js", |agent| {
+fn page_works_behind_a_proxy_with_the_documented_configuration() {
+    run_behind_proxy("proxy.js", |agent| {
         let nginx = Nginx::start(&nginx::documented(agent));
         (format!("https://{}/hotspots", nginx.address), nginx)
     });
@@ -251,8 +254,8 @@ fn it_works_below_the_path_of_a_proxy_with_the_documented_configuration() {
 
 #[test]
 #[ignore = "needs chromium, nginx, and node with playwright-core and axe-core"]
-fn it_works_below_the_path_of_a_proxy_with_default_headers() {
-    look_through("proxy.js", |agent| {
+fn page_works_behind_a_proxy_with_default_headers() {
+    run_behind_proxy("proxy.js", |agent| {
         let nginx = Nginx::start(&format!("location /hot/ {{ proxy_pass http://{agent}/; }}"));
         (format!("https://{}/hot", nginx.address), nginx)
     });
@@ -260,6 +263,6 @@ fn it_works_below_the_path_of_a_proxy_with_default_headers() {
 
 #[test]
 #[ignore = "needs chromium, and node with playwright-core and axe-core"]
-fn people_log_in_and_out() {
-    look("login.js");
+fn login_and_logout_work() {
+    run("login.js");
 }

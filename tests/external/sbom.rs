@@ -1,4 +1,4 @@
-//! The software bill of materials of `cross/sbom.py`, against what cargo itself says is linked.
+//! The software bill of materials of `cross/sbom.py`, compared with the crates that cargo links.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-/// The targets that ship.
+/// The shipped targets.
 const TARGETS: [&str; 4] = [
     "aarch64-unknown-linux-musl",
     "armv5te-unknown-linux-musleabi",
@@ -15,13 +15,13 @@ const TARGETS: [&str; 4] = [
     "x86_64-unknown-linux-musl",
 ];
 
-/// What a program says on standard output, which must end well.
+/// The standard output of a program, which must succeed.
 #[track_caller]
 fn output(program: &str, arguments: &[&str]) -> String {
-    let ended = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    let ended = ended.unwrap_or_else(|error| panic!("{program} can be run: {error}"));
-    assert!(ended.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
+    let result = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let result = result.unwrap_or_else(|error| panic!("expected {program}: {error}"));
+    assert!(result.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&result.stderr));
+    String::from_utf8(result.stdout).unwrap()
 }
 
 /// The crates that cargo links into the binary of a target, each as `name version`.
@@ -62,14 +62,14 @@ fn texts(list: &Value) -> Vec<&str> {
 
 #[test]
 #[ignore = "needs python3"]
-fn each_binary_has_a_bill_of_exactly_what_is_linked_into_it() {
+fn bill_of_materials_lists_exactly_the_linked_crates() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/sbom.py");
     let bill_of = |target| output(script.to_str().unwrap(), &["--print", target]);
     let checksums = checksums();
     for target in TARGETS {
         let text = bill_of(target);
-        assert_eq!(text, bill_of(target), "{target}: the same each time");
-        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{target}: nothing of this machine");
+        assert_eq!(text, bill_of(target), "{target}: expected a reproducible bill");
+        assert!(!text.contains(env!("CARGO_MANIFEST_DIR")), "{target}: expected no path of this machine");
         let bill: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&json!("CycloneDX"), &json!("1.6")));
         let own = &bill["metadata"]["component"];
@@ -98,13 +98,13 @@ fn each_binary_has_a_bill_of_exactly_what_is_linked_into_it() {
         assert_eq!(named, linked(target), "{target}");
         for part in ["musl (", "Rust's standard library (", "zig's compiler_rt"] {
             let is_named = |other: &&Value| other["name"].as_str().unwrap().starts_with(part);
-            assert!(parts.iter().any(is_named), "{target}: no {part}");
+            assert!(parts.iter().any(is_named), "{target}: expected {part}");
         }
 
         let references: Vec<&str> =
             components.iter().chain([own]).map(|component| component["bom-ref"].as_str().unwrap()).collect();
         let known: BTreeSet<&str> = references.iter().copied().collect();
-        assert_eq!(references.len(), known.len(), "{target}: each reference is one component's");
+        assert_eq!(references.len(), known.len(), "{target}: expected unique references");
         for dependency in bill["dependencies"].as_array().unwrap() {
             let needed = texts(&dependency["dependsOn"]);
             assert!(

@@ -1,13 +1,11 @@
-//! The JSON has the types that the dashboard's guide gives it, says the TypeScript compiler itself.
+//! The JSON against the types of the dashboard's guide, checked by the TypeScript compiler.
 //!
-//! It is pinned in `tests/types/package.json`:
+//! Its version is pinned in `tests/types/package.json`:
 //!
 //! ```sh
 //! npm ci --prefix tests/types
 //! NODE_PATH=$PWD/tests/types/node_modules cargo test --test external -- --ignored types
 //! ```
-
-// What it has for other tests is not used here.
 
 use std::fmt::Write;
 use std::fs;
@@ -19,20 +17,20 @@ use serde_json::{Value, json};
 
 use crate::support::agent::Given;
 
-/// Where node finds the compiler: in `NODE_PATH`, or above the folder of `tests/types`.
+/// The path of the compiler, in `NODE_PATH` or above `tests/types`.
 fn compiler() -> String {
-    let asked = Command::new("node")
+    let found = Command::new("node")
         .args(["-p", "require.resolve('typescript/bin/tsc')"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/types"))
         .output()
-        .expect("node can be run");
-    let said = String::from_utf8_lossy(&asked.stderr);
-    assert!(asked.status.success(), "typescript is not where node looks: {said}");
-    String::from_utf8(asked.stdout).unwrap().trim().to_string()
+        .expect("expected node");
+    let errors = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.success(), "expected node to find typescript: {errors}");
+    String::from_utf8(found.stdout).unwrap().trim().to_string()
 }
 
-/// What the compiler refuses of these constants: the line of each and what is wrong with it.
-fn refused(constants: &[(&str, &Value)]) -> Vec<(String, String)> {
+/// The errors of the compiler for these constants: each with its line.
+fn errors_of(constants: &[(&str, &Value)]) -> Vec<(String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let types = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/types/guide.ts");
     fs::copy(types, folder.path().join("guide.ts")).unwrap();
@@ -48,15 +46,15 @@ fn refused(constants: &[(&str, &Value)]) -> Vec<(String, String)> {
         .current_dir(folder.path())
         .output()
         .unwrap();
-    let said = String::from_utf8(checked.stdout).unwrap();
-    assert_eq!(checked.status.success(), said.is_empty(), "{said}");
+    let output = String::from_utf8(checked.stdout).unwrap();
+    assert_eq!(checked.status.success(), output.is_empty(), "{output}");
     let lines: Vec<&str> = text.lines().collect();
-    let refusals = said.lines().filter(|line| !line.starts_with(' ')).map(|line| {
+    let errors = output.lines().filter(|line| !line.starts_with(' ')).map(|line| {
         let place = line.strip_prefix("check.ts(").and_then(|rest| rest.split(',').next());
-        let number: usize = place.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{said}"));
+        let number: usize = place.and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{output}"));
         (lines[number - 1].trim().to_string(), line.to_string())
     });
-    refusals.collect()
+    errors.collect()
 }
 
 const STATS: &str = "Record<string, AndMore<Site>>";
@@ -65,7 +63,7 @@ const ROUTER: &str = "AndMore<RouterStatus>";
 
 #[test]
 #[ignore = "needs node with typescript"]
-fn the_json_has_the_guides_types() {
+fn json_has_the_types_of_the_guide() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
     let lost = crate::support::router_of_own_host(Settings::default());
     let never = crate::support::address::nobody();
@@ -92,9 +90,9 @@ fn the_json_has_the_guides_types() {
     assert_eq!(people.as_array().unwrap().len(), 23);
 
     let good = [(STATS, &stats), (PEOPLE, &people), (ROUTER, &routers["online"])];
-    assert_eq!(refused(&good), []);
+    assert_eq!(errors_of(&good), []);
 
-    // The check can fail: a field that has another type or is left out is refused.
+    // The check can fail: a field with another type and a missing field are errors.
     let wrong = [
         (STATS, "/online/activeUsers", json!("23")),
         (STATS, "/lost/totalUsers", json!(null)),
@@ -113,10 +111,13 @@ fn the_json_has_the_guides_types() {
         })
         .collect();
     let bad: Vec<(&str, &Value)> = bad.iter().map(|(of, json)| (*of, json)).collect();
-    let refused = refused(&bad);
-    assert_eq!(refused.len(), wrong.len(), "{refused:#?}");
-    for ((_, place, value), (line, said)) in wrong.iter().zip(&refused) {
+    let errors = errors_of(&bad);
+    assert_eq!(errors.len(), wrong.len(), "{errors:#?}");
+    for ((_, place, value), (line, error)) in wrong.iter().zip(&errors) {
         let field = place.rsplit('/').next().unwrap();
-        assert!(line.starts_with(&format!("\"{field}\": ")), "{place} as {value}: {line}: {said}");
+        assert!(
+            line.starts_with(&format!("\"{field}\": ")),
+            "expected an error at {place} as {value}, got {line}: {error}"
+        );
     }
 }

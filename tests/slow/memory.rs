@@ -1,5 +1,5 @@
-//! What a router cannot make the client hold. Each of these tests runs once more, alone in a
-//! process of its own, whose memory at its highest is then this test's doing.
+//! Memory limits of the client with a hostile router. Each test runs again in its own process, whose peak memory is
+//! then due to this test.
 
 use std::fs;
 use std::process::Command as Process;
@@ -13,46 +13,46 @@ use super::peer::{PATIENCE, Peer, Session, sentence, with};
 /// Set in the process that is measured.
 const ALONE: &str = "CLIENT_TEST_ALONE";
 
-/// What a whole answer may take: its bytes, and as much again three times for where each word and
-/// row begins and for vectors that grow.
-const ANSWER: usize = 4 * MAX_REPLY;
+/// The limit for a reply: its bytes, and three times as much for the offsets of words and rows and for growing
+/// vectors.
+const REPLY: usize = 4 * MAX_REPLY;
 
-/// What something may take of which nothing is to be kept: a word, a sentence, buffers.
-const NOTHING: usize = 2 * 1024 * 1024;
+/// The limit where nothing is kept: a word, a sentence, buffers.
+const BUFFERS: usize = 2 * 1024 * 1024;
 
-/// What a router may say in all before the test has failed, in bytes.
-const MOST_SAID: usize = 256 * 1024 * 1024;
+/// The bytes from the router after which a test fails.
+const MAX_SENT: usize = 256 * 1024 * 1024;
 
-/// The most memory that this process has had, in bytes.
-fn highest() -> usize {
+/// The peak memory of this process, in bytes.
+fn peak() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() * 1024
 }
 
-/// Has the router say `begin` and then `again` until it is refused, while the client waits for an
-/// answer; the client's memory must not grow by more than `bound`.
+/// The router sends `first` and then `repeated` until the client closes, while the client waits for a reply. The
+/// client's memory must not grow by more than `limit`.
 #[track_caller]
-fn held(
+fn flooded(
     test: &str,
-    bound: usize,
-    begin: &'static [u8],
-    again: impl FnOnce(&str) -> Vec<u8> + Send + 'static,
+    limit: usize,
+    first: &'static [u8],
+    repeated: impl FnOnce(&str) -> Vec<u8> + Send + 'static,
 ) {
     let script = move |peer: &mut Peer| {
         let asked = peer.asked();
-        let piece = again(asked.tag());
-        peer.write(begin);
-        peer.flood(&piece, MOST_SAID / piece.len());
+        let piece = repeated(asked.tag());
+        peer.write(first);
+        peer.flood(&piece, MAX_SENT / piece.len());
     };
-    measured(test, bound, script, async |session| session.call("/a").await.map(drop));
+    measured(test, limit, script, async |session| session.call("/a").await.map(drop));
 }
 
-/// Runs `act` with a router that does as `script` says, until the connection ends.
+/// Runs `act` with a router that runs `script`, until the connection ends, and checks the memory.
 #[track_caller]
 fn measured(
     test: &str,
-    bound: usize,
+    limit: usize,
     script: impl FnOnce(&mut Peer) + Send + 'static,
     act: impl AsyncFnOnce(&Session) -> Result<(), Error>,
 ) {
@@ -60,49 +60,51 @@ fn measured(
         let name = format!("memory::{test}");
         let mut process = Process::new(std::env::current_exe().unwrap());
         let done = process.args(["--exact", "--nocapture", &name]).env(ALONE, "1").output().unwrap();
-        let said = String::from_utf8_lossy(&done.stdout);
-        assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
-        assert!(said.contains(" 1 passed"), "{said}");
-        print!("{}", said.lines().find(|line| line.contains(" grew by ")).unwrap_or_default());
+        let output = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{output}{}", String::from_utf8_lossy(&done.stderr));
+        assert!(output.contains(" 1 passed"), "{output}");
+        print!("{}", output.lines().find(|line| line.contains(" grew by ")).unwrap_or_default());
         return;
     }
-    // What a first connection of all takes, threads and code, is not this one's.
-    let usual = |peer: &mut Peer| {
+    // The first connection also takes threads and code, which are not measured.
+    let warm_up = |peer: &mut Peer| {
         let asked = peer.asked();
         peer.say(&["!done", asked.tag()]);
     };
-    with(usual, async |session| session.call("/a").await).unwrap();
-    let before = highest();
+    with(warm_up, async |session| session.call("/a").await).unwrap();
+    let before = peak();
     let error = with(script, async |session| {
         act(session).await.unwrap_err();
         session.ended().await
     });
-    let grown = highest() - before;
+    let grown = peak() - before;
     println!("{test} grew by {} KiB until {error}", grown / 1024);
     assert_eq!(error.cause, Cause::Protocol, "{error}");
-    assert!(grown <= bound, "it grew by {} KiB; the most is {} KiB", grown / 1024, bound / 1024);
+    assert!(grown <= limit, "expected growth of at most {} KiB, got {} KiB", limit / 1024, grown / 1024);
 }
 
 #[test]
-fn a_word_that_claims_too_much() {
+fn word_length_above_the_limit() {
     let _alone = super::alone();
-    held("a_word_that_claims_too_much", NOTHING, b"\xF0\x7F\xFF\xFF\xFF", |_| vec![b'x'; 4096]);
+    flooded("word_length_above_the_limit", BUFFERS, b"\xF0\x7F\xFF\xFF\xFF", |_| vec![b'x'; 4096]);
 }
 
 #[test]
-fn a_row_without_end() {
+fn endless_row() {
     let _alone = super::alone();
-    held("a_row_without_end", NOTHING, b"\x03!re", |_| b"\x04=a=b".repeat(100));
+    flooded("endless_row", BUFFERS, b"\x03!re", |_| b"\x04=a=b".repeat(100));
 }
 
 #[test]
-fn stray_answers() {
+fn replies_with_unknown_tags() {
     let _alone = super::alone();
-    held("stray_answers", NOTHING, b"", |_| sentence(&["!re", ".tag=999", "=a=b"]).repeat(100));
+    flooded("replies_with_unknown_tags", BUFFERS, b"", |_| {
+        sentence(&["!re", ".tag=999", "=a=b"]).repeat(100)
+    });
 }
 
 #[test]
-fn rows_like_those_of_a_hotspot() {
+fn endless_hotspot_rows() {
     let _alone = super::alone();
     let row = |tag: &str| {
         let words = [
@@ -119,41 +121,41 @@ fn rows_like_those_of_a_hotspot() {
         ];
         sentence(&words).repeat(20)
     };
-    held("rows_like_those_of_a_hotspot", ANSWER, b"", row);
+    flooded("endless_hotspot_rows", REPLY, b"", row);
 }
 
 #[test]
-fn rows_of_nothing() {
+fn endless_empty_rows() {
     let _alone = super::alone();
-    held("rows_of_nothing", ANSWER, b"", |tag| sentence(&["!re", tag]).repeat(100));
+    flooded("endless_empty_rows", REPLY, b"", |tag| sentence(&["!re", tag]).repeat(100));
 }
 
 #[test]
-fn rows_of_many_short_words() {
+fn endless_rows_of_short_words() {
     let _alone = super::alone();
     let row = |tag: &str| {
         let words: Vec<_> = ["!re", tag].into_iter().chain([""; 1000].map(|_| "x")).collect();
         sentence(&words)
     };
-    held("rows_of_many_short_words", ANSWER, b"", row);
+    flooded("endless_rows_of_short_words", REPLY, b"", row);
 }
 
 #[test]
-fn short_traps() {
+fn endless_traps() {
     let _alone = super::alone();
-    held("short_traps", ANSWER, b"", |tag| sentence(&["!trap", tag]).repeat(100));
+    flooded("endless_traps", REPLY, b"", |tag| sentence(&["!trap", tag]).repeat(100));
 }
 
-/// Whoever listens at the port can say this: nobody is logged in yet. A login has no tag.
+/// Any program on the port can send this, because it precedes the login. A login has no tag.
 #[test]
-fn short_traps_to_a_login() {
+fn endless_traps_to_a_login() {
     let _alone = super::alone();
     let script = |peer: &mut Peer| {
         peer.asked();
         let traps = sentence(&["!trap"]).repeat(1000);
-        peer.flood(&traps, MOST_SAID / traps.len());
+        peer.flood(&traps, MAX_SENT / traps.len());
     };
-    measured("short_traps_to_a_login", ANSWER, script, async |session| {
+    measured("endless_traps_to_a_login", REPLY, script, async |session| {
         session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await
     });
 }

@@ -1,4 +1,4 @@
-//! Memory under all hostile routers at once, and under a hotspot of 16,000 people.
+//! The memory budget with all hostile routers at once, and with a hotspot of 16,000 people.
 //!
 //! With the shipped binary:
 //!
@@ -18,15 +18,15 @@ use super::hostile::{crowded, crowded_by, measured, wordy};
 use super::router;
 use crate::support::binary::is_release;
 
-/// What the code of a build with debug assertions takes more than that of what ships.
-const MORE_IN_DEBUG: u64 = 10 << 20;
+/// The additional memory of a build with debug assertions.
+const DEBUG_EXTRA: u64 = 10 << 20;
 
-/// How long the hostile routers are looked at: several refreshes of each, and turns of those with much to say.
-const LASTS: Duration = Duration::from_secs(40);
+/// The duration with hostile routers: several refreshes of each, including those with large replies.
+const DURATION: Duration = Duration::from_secs(40);
 
 const PEOPLE: usize = 16_000;
 
-/// Each fault of the catalogue, and routers that say as much as the limits of one connection allow.
+/// A router for each fault, and routers whose replies are as large as the limits of a connection allow.
 fn hostile_routers() -> Vec<(String, Router)> {
     let faulty = |fault: Fault| {
         let router = router(Settings { users: 200, active: 200, ..Settings::default() });
@@ -41,13 +41,13 @@ fn hostile_routers() -> Vec<(String, Router)> {
     Fault::ALL.map(faulty).into_iter().chain(wordy).chain(measured).chain(crowded).chain(wide).collect()
 }
 
-/// The agent, told that it has so much memory. In a group the kernel kills it where it takes more.
+/// Starts the agent with a memory budget. In a group the kernel kills it above the limit.
 fn start(given: Given, budget: u64, group: Option<&Group>) -> Agent {
-    // As the allocator of what ships: one heap, and what is free goes back to the system.
+    // Like the allocator of the shipped binary: one heap, and freed memory is returned to the system.
     let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
     let given = given.variable("MALLOC_MMAP_THRESHOLD_", "65536");
     match group {
-        // It finds the limit by itself.
+        // It reads the limit of the group.
         Some(group) if is_release() => start_in(group, &given),
         Some(group) => start_in(group, &given.variable(TEST_VARIABLE, &budget.to_string())),
         None => given.variable(TEST_VARIABLE, &budget.to_string()).start(),
@@ -56,13 +56,13 @@ fn start(given: Given, budget: u64, group: Option<&Group>) -> Agent {
 
 fn start_in(group: &Group, given: &Given) -> Agent {
     let (command, folder) = given.command();
-    // It has read its file by the time that it serves its page.
+    // It has read its file when it serves its page.
     let agent = Agent::start(group.confine(&command));
     drop(folder);
     agent
 }
 
-/// A good router among all hostile ones, which are asked for everything all the time.
+/// Runs a good router beside all hostile ones and requests all pages. Returns the peak memory in bytes.
 fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     let good = router(Settings::default());
     let routers = hostile_routers();
@@ -75,7 +75,7 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     agent.well("good");
     let began = Instant::now();
     let mut keys = routers.iter().map(|(key, _)| key).cycle();
-    while began.elapsed() < LASTS {
+    while began.elapsed() < DURATION {
         for path in ["/", "/api/hotspot/stats", "/api/routers", "/api/sites", "/metrics", "/sites/good"] {
             let answer = agent.get(path);
             assert_eq!(answer.status, 200, "{path}: {}", answer.body);
@@ -85,7 +85,7 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
             let status = agent.get(&path).status;
             assert!([200, 503].contains(&status), "{path}: {status}");
         }
-        // The pace of somebody who looks, not a wait for anything.
+        // The pace of a person, not a wait for a condition.
         thread::sleep(Duration::from_millis(50));
     }
     let stats = agent.well("good");
@@ -94,13 +94,13 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     assert_eq!(good.counters().logins, 1);
     let log = agent.running.err();
     for key in ["crowded-0", "measured-0", "wide-0"] {
-        assert!(log.contains(&format!("site={key} plugin=")), "the log names {key}: {log}");
+        assert!(log.contains(&format!("site={key} plugin=")), "expected {key} in the log: {log}");
     }
     assert!(!log.contains("panicked"), "{log}");
     agent.running.memory_kib("VmHWM") * 1024
 }
 
-/// So many people at one hotspot, and all of them asked for.
+/// Lists the people of a large hotspot. Returns the peak memory in bytes and the number of listed people.
 fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
     let router: Router = crowded(PEOPLE);
     let given = Given::default()
@@ -111,7 +111,7 @@ fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
     let mut listed = 0;
     let commands = || router.counters().commands;
     let before = commands();
-    until("it was refreshed some times", || {
+    until("the site was refreshed four times", || {
         let answer = agent.get("/api/hotspot/awka/active");
         if answer.status == 200 {
             listed = answer.json().as_array().unwrap().len();
@@ -126,38 +126,38 @@ fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
 }
 
 #[track_caller]
-fn is_within(what: &str, budget: u64, used: u64) {
+fn assert_within(what: &str, budget: u64, used: u64) {
     println!("{what}: {:.1} MB of {:.1} MB", used as f64 / 1e6, budget as f64 / 1e6);
-    let most = budget + if is_release() { 0 } else { MORE_IN_DEBUG };
-    assert!(used <= most, "{what}: {used} bytes of {most}");
+    let limit = budget + if is_release() { 0 } else { DEBUG_EXTRA };
+    assert!(used <= limit, "{what}: expected at most {limit} bytes, used {used}");
 }
 
 #[test]
-fn all_hostile_routers_together_are_within_the_budget() {
+fn hostile_routers_together_stay_within_the_budget() {
     let _alone = super::alone();
     for budget in [32 << 20, 64 << 20] {
-        is_within("hostile routers", budget, survives_hostile_routers(budget, None));
+        assert_within("hostile routers", budget, survives_hostile_routers(budget, None));
     }
 }
 
 #[test]
-fn a_hotspot_of_sixteen_thousand_people_is_within_the_budget() {
+fn hotspot_of_sixteen_thousand_people_stays_within_the_budget() {
     let _alone = super::alone();
-    for (budget, fewest) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
+    for (budget, min) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
         let (used, listed) = serves_a_large_hotspot(budget, None);
-        is_within(&format!("{listed} of {PEOPLE} people"), budget, used);
-        assert!(listed >= fewest, "{listed} people");
+        assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
+        assert!(listed >= min, "expected at least {min} people, listed {listed}");
     }
 }
 
 #[test]
 #[ignore = "needs root and a memory cgroup"]
-fn the_kernel_does_not_end_it_over_hostile_routers_or_a_large_hotspot() {
+fn kernel_does_not_kill_the_agent_with_hostile_routers_or_a_large_hotspot() {
     let _alone = super::alone();
     for budget in [32 << 20, 64 << 20] {
-        let group = Group::new(budget + if is_release() { 0 } else { MORE_IN_DEBUG });
-        is_within("hostile routers", budget, survives_hostile_routers(budget, Some(&group)));
+        let group = Group::new(budget + if is_release() { 0 } else { DEBUG_EXTRA });
+        assert_within("hostile routers", budget, survives_hostile_routers(budget, Some(&group)));
         let (used, listed) = serves_a_large_hotspot(budget, Some(&group));
-        is_within(&format!("{listed} of {PEOPLE} people"), budget, used);
+        assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
     }
 }

@@ -1,4 +1,4 @@
-//! A day in five minutes: twenty routers that reboot, cut and stall by the dice, asked each second.
+//! The outages of a day in five minutes: twenty routers that reboot, cut replies and stall at random times.
 
 use std::fmt::Write;
 use std::fs;
@@ -12,46 +12,47 @@ use super::{open_files, router};
 
 const ROUTERS: u64 = 20;
 
-/// 300 refreshes and some twenty outages of each router: at a 30 s refresh and one outage an hour, more than a day.
-const LASTS: Duration = Duration::from_secs(300);
+/// 300 refreshes and about twenty outages of each router: with a refresh each 30 s and an outage each hour, more
+/// than a day.
+const DURATION: Duration = Duration::from_secs(300);
 
-/// How long an outage lasts, and how long all is well in between.
+/// The duration of an outage, and of the time between two outages.
 const OUTAGE_MS: std::ops::Range<u64> = 300..5_000;
-const WELL_MS: std::ops::Range<u64> = 3_000..15_000;
+const HEALTHY_MS: std::ops::Range<u64> = 3_000..15_000;
 
-/// The longest wait there is, 60 s, for one outage followed the other; and the timeouts, and a slow machine.
-const HEALED: Duration = Duration::from_secs(90);
+/// Upper bound of the recovery: the maximum backoff of 60 s after repeated outages, timeouts, and a slow machine.
+const RECOVERY: Duration = Duration::from_secs(90);
 
-/// Commands of each router until the agent is as it stays.
-const WARM: u64 = 60;
+/// Commands of each router until the memory of the agent is stable.
+const WARM_UP: u64 = 60;
 
-/// How much more memory the agent may have at the end, in KiB: each site remembers its last outages, and
-/// glibc does not give all back. Ten KiB lost with each connection would be as much.
-const MORE_KIB: u64 = 2048;
+/// Upper bound of the memory growth, in KiB: each site records its last outages, and glibc does not return all
+/// memory. A leak of 10 KiB per connection would reach it.
+const MAX_GROWTH_KIB: u64 = 2048;
 
-/// One router's fate, which its seed decides.
-struct Fate {
-    dice: fastrand::Rng,
+/// The random outages of one router.
+struct Outages {
+    rng: fastrand::Rng,
     next: Instant,
-    sick: bool,
-    outages: u32,
+    is_down: bool,
+    count: u32,
 }
 
-impl Fate {
+impl Outages {
     fn new(seed: u64) -> Self {
-        let mut dice = fastrand::Rng::with_seed(seed);
-        let next = Instant::now() + Duration::from_millis(dice.u64(WELL_MS));
-        Self { dice, next, sick: false, outages: 0 }
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let next = Instant::now() + Duration::from_millis(rng.u64(HEALTHY_MS));
+        Self { rng, next, is_down: false, count: 0 }
     }
 
     fn act(&mut self, router: &Router) {
         if Instant::now() < self.next {
             return;
         }
-        self.sick = !self.sick;
-        if self.sick {
-            self.outages += 1;
-            match self.dice.u8(..4) {
+        self.is_down = !self.is_down;
+        if self.is_down {
+            self.count += 1;
+            match self.rng.u8(..4) {
                 0 => router.reboot(),
                 1 => router.set_fault(Some(Fault::Cut)),
                 2 => router.set_fault(Some(Fault::Stall)),
@@ -60,25 +61,25 @@ impl Fate {
         } else {
             router.set_fault(None);
         }
-        let range = if self.sick { OUTAGE_MS } else { WELL_MS };
-        self.next = Instant::now() + Duration::from_millis(self.dice.u64(range));
+        let range = if self.is_down { OUTAGE_MS } else { HEALTHY_MS };
+        self.next = Instant::now() + Duration::from_millis(self.rng.u64(range));
     }
 }
 
 /// Open descriptors, threads, and memory in KiB.
-fn held(agent: &Agent) -> (usize, usize, u64) {
+fn resources(agent: &Agent) -> (usize, usize, u64) {
     let threads = fs::read_dir(format!("/proc/{}/task", agent.running.id())).unwrap().count();
     (open_files(agent), threads, agent.running.memory_kib("VmRSS"))
 }
 
-fn all_well(agent: &Agent) -> bool {
+fn are_all_active(agent: &Agent) -> bool {
     let stats = agent.json("/api/hotspot/stats");
     stats.as_object().unwrap().values().all(|site| site["status"] == "active" && site["error"].is_null())
 }
 
 #[test]
 #[ignore = "needs five minutes"]
-fn twenty_routers_that_fail_at_random_for_five_minutes_are_well_at_the_end() {
+fn twenty_randomly_failing_routers_recover_without_leaks() {
     let _alone = super::alone();
     let settings = |seed| Settings { seed, churn: Duration::from_millis(400), ..Settings::default() };
     let routers: Vec<Router> = (0..ROUTERS).map(|seed| router(settings(seed))).collect();
@@ -87,53 +88,56 @@ fn twenty_routers_that_fail_at_random_for_five_minutes_are_well_at_the_end() {
         given.site(&format!("site-{n}"), router.addr(), "")
     });
     let agent = given.start();
-    until("all are well", || all_well(&agent).then_some(()));
-    // What a router's every figure needs at its first refreshes, and every answer of the page at its first.
-    until("all were asked some times", || {
-        all_well(&agent);
-        routers.iter().all(|router| router.counters().commands >= WARM).then_some(())
+    until("all sites are active", || are_all_active(&agent).then_some(()));
+    // The first refreshes and responses allocate memory that stays.
+    until("each router has received enough commands", || {
+        are_all_active(&agent);
+        routers.iter().all(|router| router.counters().commands >= WARM_UP).then_some(())
     });
-    let before = held(&agent);
+    let before = resources(&agent);
 
-    let mut fates: Vec<Fate> = (0..ROUTERS).map(Fate::new).collect();
+    let mut schedules: Vec<Outages> = (0..ROUTERS).map(Outages::new).collect();
     let began = Instant::now();
-    while began.elapsed() < LASTS {
-        for (fate, router) in fates.iter_mut().zip(&routers) {
-            fate.act(router);
+    while began.elapsed() < DURATION {
+        for (schedule, router) in schedules.iter_mut().zip(&routers) {
+            schedule.act(router);
         }
-        // The pace of the dice, not a wait for anything.
+        // The resolution of the outages, not a wait for a condition.
         thread::sleep(Duration::from_millis(20));
     }
     for router in &routers {
         router.set_fault(None);
     }
     let ended = Instant::now();
-    until_within(HEALED, "all are well again", || all_well(&agent).then_some(()));
-    let healed = ended.elapsed();
+    until_within(RECOVERY, "all sites have recovered", || are_all_active(&agent).then_some(()));
+    let recovered = ended.elapsed();
 
-    let mut told = String::new();
+    let mut report = String::new();
     let (mut logins, mut broken) = (0, 0);
-    for ((n, router), fate) in routers.iter().enumerate().zip(&fates) {
-        until("one connection is left", || (router.counters().open == 1).then_some(()));
+    for ((n, router), schedule) in routers.iter().enumerate().zip(&schedules) {
+        until("one connection per router is open", || (router.counters().open == 1).then_some(()));
         let counters = router.counters();
-        writeln!(told, "{n}: {} outages, {counters:?}", fate.outages).unwrap();
-        assert!(counters.logins <= 1 + counters.broken, "router {n}:\n{told}");
-        assert_eq!(counters.logins_refused, 0, "router {n}:\n{told}");
+        writeln!(report, "{n}: {} outages, {counters:?}", schedule.count).unwrap();
+        assert!(counters.logins <= 1 + counters.broken, "router {n}:\n{report}");
+        assert_eq!(counters.logins_refused, 0, "router {n}:\n{report}");
         logins += counters.logins;
         broken += counters.broken;
     }
-    let outages: u32 = fates.iter().map(|fate| fate.outages).sum();
-    let now = until("no descriptor or thread is left over", || {
-        let now = held(&agent);
+    let outages: u32 = schedules.iter().map(|schedule| schedule.count).sum();
+    let now = until("no more descriptors or threads than before are in use", || {
+        let now = resources(&agent);
         ((now.0, now.1) <= (before.0, before.1)).then_some(now)
     });
     let lines = agent.running.err().lines().count();
     eprintln!(
-        "{outages} outages, {broken} connections broken, {logins} logins, {lines} log lines; well {healed:.1?} after \
+        "{outages} outages, {broken} connections broken, {logins} logins, {lines} log lines; recovered {recovered:.1?} after \
          the last; descriptors, threads, KiB: {before:?} before, {now:?} after"
     );
-    // That nothing was answered, that the site is offline, and that it is online again.
-    let most = 3 * usize::try_from(outages).unwrap() + 2 * routers.len();
-    assert!(lines <= most, "{lines} lines for {outages} outages");
-    assert!(now.2 <= before.2 + MORE_KIB, "memory grew: {before:?}, {now:?}");
+    // Per outage: a failed command, the site is offline, the site is online.
+    let max = 3 * usize::try_from(outages).unwrap() + 2 * routers.len();
+    assert!(lines <= max, "expected at most {max} log lines for {outages} outages, got {lines}");
+    assert!(
+        now.2 <= before.2 + MAX_GROWTH_KIB,
+        "expected growth of at most {MAX_GROWTH_KIB} KiB, got {before:?} before, {now:?} after"
+    );
 }

@@ -1,18 +1,18 @@
-//! Addresses of this machine that no other test takes.
+//! Loopback addresses that no other test uses.
 //!
-//! Tests run side by side and listen at `127.0.0.1`, where the system hands a port that one of them has closed to the
-//! next. The rest of `127.0.0.0/8` belongs to this machine, too.
+//! Tests run in parallel and listen on `127.0.0.1`, where the system may reassign a port that one of them has closed.
+//! The rest of `127.0.0.0/8` belongs to this machine, too.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Where nobody listens, now or later.
+/// An address where no test ever listens.
 pub(crate) fn nobody() -> SocketAddr {
     ([127, 0, 9, 9], 9).into()
 }
 
-/// A host for one test alone: a port that is closed there stays closed until that test opens it again.
+/// An address for one test only: a port that the test closes stays closed until the test opens it again.
 pub(crate) fn own_host() -> Ipv4Addr {
     static USED: AtomicU32 = AtomicU32::new(0);
     let [_, _, high, low] = process::id().to_be_bytes();

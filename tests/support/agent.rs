@@ -1,6 +1,6 @@
-//! The real binary with a file of its own, and what to ask it.
+//! Running the real binary with its own `sites.ron`, and sending requests to it.
 //!
-//! Nothing that it says to any of these tests may have a secret in it.
+//! Every response and all output are checked for secrets.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
@@ -21,36 +21,36 @@ use ureq::http::{Method, Request};
 use super::binary::binary;
 use super::unsaid::Unsaid;
 
-/// After this a test has waited in vain.
+/// Timeout of each wait.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
 
-/// Intervals that most tests would wait for, shortened. Those that make sure that something does not happen keep their
-/// defaults, unless a test sets them by [`Given::timing`].
+/// Short intervals, where most tests would have to wait. Intervals that make sure that something does not happen keep
+/// their defaults, unless a test sets them by [`Given::timing`].
 const TIMINGS: &str = "retry_min=100ms boot_retry=2s failback_probe_min=600ms failback_probe_max=600ms config_poll=500ms wrong_token_delay=1ms";
 
-/// From one look to the next.
+/// The pause between two checks of a condition.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Looks until something is there.
+/// Waits until `look` returns something.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     until_within(PATIENCE, what, look)
 }
 
-/// Looks until something is there, for `most` at most.
+/// Waits until `look` returns something, for at most `timeout`.
 #[track_caller]
-pub(crate) fn until_within<T>(most: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until_within<T>(timeout: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < most, "waited {most:?} in vain until {what}");
+        assert!(began.elapsed() < timeout, "timed out after {timeout:?} waiting until {what}");
         thread::sleep(LOOK);
     }
 }
 
-/// Looks again and again for a while; each look must find things as they should be.
+/// Calls `look`, which asserts a condition, repeatedly for a while.
 pub(crate) fn throughout(time: Duration, mut look: impl FnMut()) {
     let began = Instant::now();
     while began.elapsed() < time {
@@ -59,7 +59,7 @@ pub(crate) fn throughout(time: Duration, mut look: impl FnMut()) {
     }
 }
 
-/// The program, without anything of this process's environment.
+/// The binary, with an empty environment.
 pub(crate) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -67,14 +67,14 @@ pub(crate) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -
     command
 }
 
-/// How a program that ends by itself ended.
+/// The exit code and output of a program.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-/// Runs a program that must end by itself.
+/// Runs a program until it exits.
 #[track_caller]
 pub(crate) fn end_of(mut command: Command) -> Ended {
     let mut running = Running::start(&mut command);
@@ -82,7 +82,7 @@ pub(crate) fn end_of(mut command: Command) -> Ended {
     Ended { code: status.code(), out: running.out(), err: running.err() }
 }
 
-/// A child, killed at the end, and what it has said so far.
+/// A child process with its output so far. It is killed on drop.
 pub(crate) struct Running {
     child: Child,
     out: Arc<Mutex<Vec<u8>>>,
@@ -98,7 +98,7 @@ impl Running {
         let (out, err) = (Arc::default(), Arc::default());
         let (line, lines) = mpsc::channel();
         let mut readers = vec![collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line))];
-        // A test may have given it a stderr of its own.
+        // A test may have redirected stderr.
         readers.extend(child.stderr.take().map(|from| collect(from, Arc::clone(&err), None)));
         Self { child, out, err, lines: Mutex::new(lines), readers, unsaid: Unsaid::of(command) }
     }
@@ -107,14 +107,14 @@ impl Running {
         self.child.id()
     }
 
-    /// The rest of the first line to come on stdout that begins so.
+    /// Waits for the next line on stdout with this prefix. Returns the rest of the line.
     #[track_caller]
     pub(crate) fn line(&self, start: &str) -> String {
         let began = Instant::now();
         loop {
             let left = PATIENCE.saturating_sub(began.elapsed());
             let line = self.lines.lock().unwrap().recv_timeout(left).unwrap_or_else(|_| {
-                panic!("no line {start:?}…\n{}{}", self.out(), self.err());
+                panic!("expected a line {start:?}… within {PATIENCE:?}, got:\n{}{}", self.out(), self.err());
             });
             if let Some(rest) = line.strip_prefix(start) {
                 return rest.trim_end().to_string();
@@ -122,8 +122,8 @@ impl Running {
         }
     }
 
-    /// Waits until all has come that it said before its end.
-    fn hear_out(&mut self) {
+    /// Waits until all output has been read.
+    fn read_to_end(&mut self) {
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
         }
@@ -137,7 +137,7 @@ impl Running {
         String::from_utf8_lossy(&self.err.lock().unwrap()).into_owned()
     }
 
-    /// A figure of its memory in KiB: `VmRSS` now, `VmHWM` at the most.
+    /// Memory in KiB: `VmRSS` is the current use, `VmHWM` the peak.
     #[track_caller]
     pub(crate) fn memory_kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
@@ -145,31 +145,31 @@ impl Running {
         line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
     }
 
-    /// Sends a signal by its name, such as `TERM`.
+    /// Sends a signal, such as `TERM`.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
-    /// How it ended, within this time; all that it said has come by then.
+    /// Waits until the program exits, and until its output has been read.
     #[track_caller]
-    pub(crate) fn ended(&mut self, most: Duration) -> ExitStatus {
-        let status = until_within(most, "the program has ended", || self.child.try_wait().unwrap());
-        self.hear_out();
+    pub(crate) fn ended(&mut self, timeout: Duration) -> ExitStatus {
+        let status = until_within(timeout, "the program exits", || self.child.try_wait().unwrap());
+        self.read_to_end();
         status
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("--- it said:\n{}{}---", self.out(), self.err());
+            eprintln!("--- output of the program:\n{}{}---", self.out(), self.err());
             return;
         }
-        self.hear_out();
+        self.read_to_end();
         self.unsaid.check("its output", &self.out());
         self.unsaid.check("its log", &self.err());
     }
@@ -186,7 +186,7 @@ fn collect(
         while from.read_until(b'\n', &mut line).unwrap_or(0) > 0 {
             into.lock().unwrap().extend_from_slice(&line);
             if let Some(to) = &line_to {
-                // Nobody need listen any more.
+                // The receiver may be dropped.
                 let _ = to.send(String::from_utf8_lossy(&line).into_owned());
             }
             line.clear();
@@ -194,7 +194,7 @@ fn collect(
     })
 }
 
-/// An agent that serves its page.
+/// A running agent that serves HTTP.
 pub(crate) struct Agent {
     pub(crate) running: Running,
     pub(crate) address: SocketAddr,
@@ -203,7 +203,7 @@ pub(crate) struct Agent {
     _folder: Option<TempDir>,
 }
 
-/// A whole answer.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -211,8 +211,7 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// What a relative address of a page or a redirect leads to, from the agent's root on. That it has the right number
-/// of `../` is tested below a proxy's path.
+/// The absolute path of a relative link or redirect. The tests behind a proxy check its number of `../`.
 #[track_caller]
 pub(crate) fn from_root(relative: &str) -> String {
     assert!(relative.starts_with("./") || relative.starts_with("../"), "{relative:?} is not relative");
@@ -220,12 +219,12 @@ pub(crate) fn from_root(relative: &str) -> String {
 }
 
 impl Answer {
-    /// A header field's value; empty where there is none.
+    /// The value of a header field; empty if it is absent.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.head.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Where it redirects to, from the agent's root on.
+    /// The absolute path of a redirect.
     #[track_caller]
     pub(crate) fn location(&self) -> String {
         from_root(self.field("Location"))
@@ -253,44 +252,44 @@ impl Agent {
         Self { running, address, http, token: None, _folder: None }
     }
 
-    /// `demo`, at a port of the system's choice.
+    /// Starts `demo` on a free port.
     #[track_caller]
     pub(crate) fn demo(more: &[&str]) -> Self {
         Self::start(program(["demo", "--listen", "127.0.0.1:0"].iter().chain(more)))
     }
 
-    /// The same, asking with this token from now on.
+    /// Sends this token with each request.
     pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.into());
         self
     }
 
-    /// Any request without a body. The fields stand above the token.
+    /// Sends a request without a body. `fields` override the token.
     #[track_caller]
     pub(crate) fn ask(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.ask_with(method, path, fields, b"")
     }
 
-    /// A POST with this body.
+    /// Sends a POST.
     #[track_caller]
     pub(crate) fn post(&self, path: &str, body: impl AsRef<[u8]>) -> Answer {
         self.ask_with("POST", path, &[], body.as_ref())
     }
 
-    /// Any request, with this body where it may have one. The fields stand above the token.
+    /// Sends a request. The body is ignored if the method has none; `fields` override the token.
     #[track_caller]
     pub(crate) fn ask_with(&self, method: &str, path: &str, fields: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).unwrap())
             .uri(format!("http://{}{path}", self.address));
-        let own = fields.iter().any(|(name, _)| *name == "Authorization");
-        if let Some(token) = self.token.as_ref().filter(|_| !own) {
+        let has_own_credential = fields.iter().any(|(name, _)| *name == "Authorization");
+        if let Some(token) = self.token.as_ref().filter(|_| !has_own_credential) {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        // With a length, be it 0, where a body may be.
+        // A body has a Content-Length even if it is empty.
         let has_body = !matches!(method, "GET" | "HEAD" | "OPTIONS" | "DELETE");
         let answer = if has_body {
             self.http.run(request.body(body).unwrap())
@@ -300,7 +299,7 @@ impl Agent {
         let mut answer = answer.unwrap();
         let body = answer.body_mut().read_to_string().unwrap();
         let answer = Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body };
-        self.running.unsaid.check(&format!("its answer to {method} {path}"), &format!("{answer:?}"));
+        self.running.unsaid.check(&format!("the response to {method} {path}"), &format!("{answer:?}"));
         answer
     }
 
@@ -309,7 +308,7 @@ impl Agent {
         self.ask("GET", path, &[])
     }
 
-    /// What a path that must be there says.
+    /// The JSON of a path, which must exist.
     #[track_caller]
     pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.get(path);
@@ -334,32 +333,35 @@ impl Agent {
         self.json(&format!("/api/hotspot/{site}"))
     }
 
-    /// A site's stats, once it is `active` with the figures of all its plugins.
+    /// Waits until a site is `active`. Returns its stats.
     #[track_caller]
     pub(crate) fn well(&self, site: &str) -> Value {
         self.stats_when(site, "the site is active", |stats| stats["status"] == "active")
     }
 
-    /// A site's stats, once they are so.
+    /// Waits until the stats of a site fulfil a condition. Returns them.
     #[track_caller]
-    pub(crate) fn stats_when(&self, site: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn stats_when(&self, site: &str, what: &str, is_true: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let began = Instant::now();
         until_within(PATIENCE + LOOK, &format!("{site}: {what}"), || {
             last = self.stats(site);
-            assert!(began.elapsed() < PATIENCE, "{site}: waited in vain until {what}: {last:#}");
-            holds(&last).then(|| last.clone())
+            assert!(
+                began.elapsed() < PATIENCE,
+                "{site}: timed out after {PATIENCE:?} waiting until {what}; last stats: {last:#}"
+            );
+            is_true(&last).then(|| last.clone())
         })
     }
 
-    /// A site's error cause, once it is this one.
+    /// Waits until a site has this error cause. Returns its stats.
     #[track_caller]
     pub(crate) fn fails(&self, site: &str, cause: &str) -> Value {
         self.stats_when(site, &format!("its error is {cause}"), |stats| stats["error"]["cause"] == cause)
     }
 }
 
-/// A `sites.ron` in the making.
+/// Builds a `sites.ron` and the command that runs the agent with it.
 #[derive(Default)]
 pub(crate) struct Given {
     http: String,
@@ -372,30 +374,30 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    /// Fields of `http`, beside `listen`.
+    /// Adds fields of `http`, which has `listen`.
     pub(crate) fn http(mut self, fields: &str) -> Self {
         self.http += fields;
         self
     }
 
-    /// Fields of `defaults`, beside `user`.
+    /// Adds fields of `defaults`, which has `user`.
     pub(crate) fn defaults(mut self, fields: &str) -> Self {
         self.defaults += fields;
         self
     }
 
-    /// A site with the usual password, and more fields.
+    /// Adds a site with the password of [`Settings`](phsweb_agent::simulator::Settings) and more fields.
     pub(crate) fn site(self, key: &str, at: SocketAddr, more: &str) -> Self {
         self.raw_site(key, &format!("hosts: [\"{at}\"], password: Plain(\"password\"), {more}"))
     }
 
-    /// A site with just these fields.
+    /// Adds a site with these fields only.
     pub(crate) fn raw_site(mut self, key: &str, fields: &str) -> Self {
         writeln!(self.sites, "        \"{key}\": ({fields}),").unwrap();
         self
     }
 
-    /// A plugin with just these fields.
+    /// Adds a plugin with these fields only.
     pub(crate) fn plugin(mut self, name: &str, fields: &str) -> Self {
         writeln!(self.plugins, "        \"{name}\": ({fields}),").unwrap();
         self
@@ -406,7 +408,7 @@ impl Given {
         self
     }
 
-    /// Sets an interval of the agent's policies.
+    /// Sets a test timing of the agent.
     pub(crate) fn timing(mut self, name: &str, value: &str) -> Self {
         write!(self.timings, " {name}={value}").unwrap();
         self
@@ -425,12 +427,12 @@ impl Given {
         )
     }
 
-    /// The program in a folder of its own, which has nothing but the file.
+    /// The command, in a new folder with the file only.
     pub(crate) fn command(&self) -> (Command, TempDir) {
-        // Its own user's alone, as the agent warns of secrets that are for everybody.
+        // Readable by its owner only, because the agent warns about secrets that others can read.
         let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
         std::fs::write(folder.path().join("sites.ron"), self.text()).unwrap();
-        // Without a command the program only prints its help.
+        // Without a subcommand the program prints its help.
         let run = self.arguments.first().is_none_or(|first| first.starts_with('-')).then_some("run");
         let mut command = program(run);
         command.args(&self.arguments);

@@ -1,4 +1,4 @@
-//! A browser, as far as the agent can tell: it keeps cookies, sends forms, and asks for HTML.
+//! A minimal browser: it stores cookies, sends forms and accepts HTML.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -10,10 +10,10 @@ use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::agent::{Agent, Answer, PATIENCE};
 
-/// Most header fields of an answer.
+/// Upper bound of the header fields of a response.
 const MAX_FIELDS: usize = 32;
 
-/// Connects from an address of this host's own, of which it has all of 127.0.0.0/8.
+/// Connects from an address of 127.0.0.0/8.
 #[track_caller]
 pub(crate) fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
@@ -24,7 +24,7 @@ pub(crate) fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends one request from an address of this host's own.
+/// Sends one request from an address of 127.0.0.0/8.
 #[track_caller]
 pub(crate) fn ask_from(
     from: Ipv4Addr,
@@ -46,8 +46,11 @@ pub(crate) fn ask_from(
     let (mut bytes, mut chunk, began) = (Vec::new(), [0; 4096], Instant::now());
     while let count @ 1.. = stream.read(&mut chunk).unwrap() {
         bytes.extend(&chunk[..count]);
-        // Events never end by themselves.
-        assert!(began.elapsed() < PATIENCE, "{method} {path} is still being answered");
+        // An event stream never ends.
+        assert!(
+            began.elapsed() < PATIENCE,
+            "expected the end of the response to {method} {path} within {PATIENCE:?}"
+        );
     }
 
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -64,25 +67,25 @@ pub(crate) fn ask_from(
     Answer { status, head, body: String::from_utf8(bytes[length..].to_vec()).unwrap() }
 }
 
-/// One browser, on one host. Redirects are for the test to follow.
+/// A browser with one client address. It does not follow redirects.
 pub(crate) struct Browser {
     at: Ipv4Addr,
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    /// One without any cookie.
+    /// A browser without cookies.
     pub(crate) fn new(at: [u8; 4]) -> Self {
         Self { at: at.into(), cookies: BTreeMap::new() }
     }
 
-    /// What it would send as `Cookie`, to whatever port.
+    /// The `Cookie` header field. Cookies are shared by all ports of a host.
     pub(crate) fn cookies(&self) -> String {
         let pairs: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         pairs.join("; ")
     }
 
-    /// Takes a cookie of another program's on this host.
+    /// Adds a cookie of another program on this host.
     pub(crate) fn take(&mut self, name: &str, value: &str) {
         self.cookies.insert(name.into(), value.into());
     }
@@ -92,7 +95,7 @@ impl Browser {
         self.ask(agent, ("GET", path), &[], "")
     }
 
-    /// Sends a form of a page of the agent's own.
+    /// Sends a form of the agent's own page.
     #[track_caller]
     pub(crate) fn post(&mut self, agent: &Agent, path: &str, body: &str) -> Answer {
         let origin = format!("http://{}", agent.address);
@@ -128,7 +131,7 @@ impl Browser {
         answer
     }
 
-    /// Logs in with the form.
+    /// Logs in with the login form.
     #[track_caller]
     pub(crate) fn log_in(&mut self, agent: &Agent, token: &str) {
         let answer = self.post(agent, "/login", &format!("token={token}&to=%2F"));

@@ -1,15 +1,15 @@
-//! A memory cgroup, of version 1 or 2. It needs root.
+//! A memory cgroup (version 1 or 2). Needs root.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
 use std::thread;
 
-/// A group of processes that may have just so much memory, and no swap.
+/// A group of processes with a memory limit and without swap.
 pub(crate) struct Group(PathBuf);
 
 impl Group {
-    /// A group of so many bytes.
+    /// A group with a limit in bytes.
     pub(crate) fn new(bytes: u64) -> Self {
         let name = format!("phsweb-agent-test-{}", process::id());
         let all = Path::new("/sys/fs/cgroup");
@@ -18,10 +18,10 @@ impl Group {
             fs::write(all.join("cgroup.subtree_control"), "+memory").unwrap();
             (all.join(name), "memory.max", "memory.swap.max")
         } else {
-            // The first version has a tree for memory alone.
+            // Version 1 has a separate tree for memory.
             let own = fs::read_to_string("/proc/self/cgroup").unwrap();
             let own = own.lines().find_map(|line| line.split_once(":memory:/"));
-            let (_, own) = own.expect("the kernel can limit the memory of a group");
+            let (_, own) = own.expect("expected a kernel with a memory controller");
             (all.join("memory").join(own).join(name), "memory.limit_in_bytes", "memory.swappiness")
         };
         fs::create_dir(&path).unwrap();
@@ -36,7 +36,7 @@ impl Group {
         &self.0
     }
 
-    /// The same command, run in the group.
+    /// The same command, running in the group.
     pub(crate) fn confine(&self, command: &Command) -> Command {
         let mut confined = Command::new("/bin/sh");
         confined.args(["-c", r#"echo $$ > "$0/cgroup.procs" && exec "$@""#]).arg(&self.0);
@@ -55,7 +55,7 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // Whoever was in there is gone by now.
+        // All processes of the group have exited.
         let removed = fs::remove_dir(&self.0);
         assert!(removed.is_ok() || thread::panicking(), "{removed:?}");
     }

@@ -1,13 +1,13 @@
-//! Routers that say more than anybody wants to know.
+//! Routers whose replies are as large as the limits allow.
 
 use phsweb_agent::simulator::{Router, Row, Settings};
 
 use super::router;
 
-/// As long as a word may be, nearly.
+/// Nearly the maximum length of a word.
 const LONG: usize = 131_000;
 
-/// A router that calls itself by very long names.
+/// A router with very long values in `/system/resource`.
 pub(crate) fn wordy() -> Router {
     let router = router(Settings::default());
     let long = |c: char| c.to_string().repeat(LONG);
@@ -21,7 +21,7 @@ pub(crate) fn wordy() -> Router {
     router
 }
 
-/// A router with so many sensors of long names.
+/// A router with this many sensors with long names.
 pub(crate) fn measured(sensors: usize) -> Router {
     let router = router(Settings::default());
     let sensor = |n: usize| {
@@ -32,7 +32,7 @@ pub(crate) fn measured(sensors: usize) -> Router {
     router
 }
 
-/// A router with so many people online, each with texts of `long` characters where the hotspot's have few.
+/// A router with this many sessions, whose user and comment have `long` extra characters.
 pub(crate) fn crowded_by(people: usize, long: usize) -> Router {
     let router = router(Settings { users: 5, active: 0, ..Settings::default() });
     let row = |n: usize| {
@@ -52,7 +52,7 @@ pub(crate) fn crowded_by(people: usize, long: usize) -> Router {
     router
 }
 
-/// A router with so many people online.
+/// A router with this many sessions.
 pub(crate) fn crowded(people: usize) -> Router {
     crowded_by(people, 0)
 }

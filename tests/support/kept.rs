@@ -1,4 +1,4 @@
-//! An agent with the file that it re-reads, and the ways in which people and their tools change one.
+//! An agent whose `sites.ron` changes while it runs, and the methods by which editors and tools write a file.
 
 use std::fs;
 use std::ops::Deref;
@@ -13,26 +13,26 @@ use tempfile::TempDir;
 
 use super::agent::{Agent, Given, until};
 
-/// What the log says of a file that is taken, and of one that is not.
+/// The log lines of a file that is applied, and of one that is rejected.
 const TAKEN: &str = "reload=applied ";
 const NOT_TAKEN: &str = "reload=rejected ";
 
-/// How long a file may be cut off while it is written, by an editor on a slow disk: far less than from one look at it
-/// to the next.
+/// How long a file is incomplete while it is written, as by an editor on a slow disk: far shorter than the poll
+/// interval.
 const HALF: Duration = Duration::from_millis(100);
 
-/// How a file is replaced.
+/// How a file is written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Way {
-    /// Written over.
+    /// Overwritten.
     InPlace,
-    /// Another is put in its place.
+    /// Replaced by a rename.
     Renamed,
-    /// Cut to nothing, and filled a moment later.
+    /// Truncated, and written a moment later.
     Truncated,
-    /// It is a link to a link to a folder, and the latter is switched, as Kubernetes does with a `ConfigMap`.
+    /// A link to a link to a folder, of which the latter is switched, as Kubernetes does with a `ConfigMap`.
     Linked,
-    /// Removed, and made anew a moment later.
+    /// Removed, and created again a moment later.
     Removed,
 }
 
@@ -41,7 +41,7 @@ impl Way {
         [Self::InPlace, Self::Renamed, Self::Truncated, Self::Linked, Self::Removed];
 }
 
-/// An agent, and the folder with its file.
+/// An agent and the folder with its file.
 pub(crate) struct Kept {
     pub(crate) agent: Agent,
     folder: TempDir,
@@ -61,7 +61,7 @@ impl Kept {
         Self::start_with(given, &[])
     }
 
-    /// The same, with these files beside its own, which hold secrets.
+    /// Starts an agent with further files, which contain secrets.
     #[track_caller]
     pub(crate) fn start_with(given: &Given, secrets: &[(&str, &str)]) -> Self {
         let (command, folder) = given.command();
@@ -75,7 +75,7 @@ impl Kept {
         kept
     }
 
-    /// The same, before its file is there.
+    /// Starts an agent whose file does not exist yet.
     #[track_caller]
     pub(crate) fn start_without_file(given: &Given) -> Self {
         let (command, folder) = given.command();
@@ -87,7 +87,7 @@ impl Kept {
         self.folder.path().join(name)
     }
 
-    /// Writes its file, or another in its folder, in some way. Nothing is waited for but what that takes.
+    /// Writes a file in its folder, without waiting for the agent.
     pub(crate) fn write(&self, name: &str, text: &str, way: Way) {
         self.running.unsaid.add_those_of(text);
         let path = self.path(name);
@@ -118,7 +118,7 @@ impl Kept {
             symlink(to, self.path("new")).unwrap();
             fs::rename(self.path("new"), self.path(at)).unwrap();
         };
-        // One for each file: the other is not in the folder.
+        // One link per file, because the folder contains one file.
         let data = format!("..{name}");
         put(Path::new(folder.file_name().unwrap()), &data);
         if !self.path(name).is_symlink() {
@@ -126,13 +126,13 @@ impl Kept {
         }
     }
 
-    /// Writes its file, and waits until it is in use.
+    /// Writes its file and waits until it is applied.
     #[track_caller]
     pub(crate) fn save(&self, given: &Given) {
         self.save_text(&given.text());
     }
 
-    /// The same, of a file with these words.
+    /// Writes this text as its file and waits until it is applied.
     #[track_caller]
     pub(crate) fn save_text(&self, text: &str) {
         let before = self.taken().len();
@@ -140,33 +140,33 @@ impl Kept {
         self.until_taken(before);
     }
 
-    /// The same, of a file by which this token is asked for at `/api/config`; empty: none is.
+    /// Writes this text as its file and waits until it is applied. With the new file `/api/config` needs this token.
     #[track_caller]
     pub(crate) fn save_text_as(&self, text: &str, token: &str) {
         let before = self.taken().len();
         self.write("sites.ron", text, Way::InPlace);
         let bearer = format!("Bearer {token}");
-        // Not before: ten wrong tokens must wait.
-        until("it is read again", || (self.taken().len() > before).then_some(()));
-        until("it is in use", || {
+        // Not before the reload: ten wrong tokens cause a delay.
+        until("the file is reloaded", || (self.taken().len() > before).then_some(()));
+        until("the file is applied", || {
             let config = self.ask("GET", "/api/config", &[("Authorization", &bearer)]);
             (config.json()["isCurrent"] == true).then_some(())
         });
     }
 
-    /// Waits until more was read than this many times, and all of it is in use.
+    /// Waits until the file was reloaded more than this many times and is applied.
     #[track_caller]
     pub(crate) fn until_taken(&self, before: usize) {
-        until("it is read again", || (self.taken().len() > before).then_some(()));
-        until("it is in use", || (self.config()["isCurrent"] == true).then_some(()));
+        until("the file is reloaded", || (self.taken().len() > before).then_some(()));
+        until("the file is applied", || (self.config()["isCurrent"] == true).then_some(()));
     }
 
-    /// What is wrong with the file, once that is told in these words.
+    /// Waits until the error of the file contains these words. Returns the error.
     #[track_caller]
     pub(crate) fn until_wrong(&self, words: &str) -> String {
-        until(&format!("it is told that {words}"), || {
-            let told = self.config()["error"]["message"].as_str().unwrap_or_default().to_string();
-            told.contains(words).then_some(told)
+        until(&format!("the error contains {words:?}"), || {
+            let error = self.config()["error"]["message"].as_str().unwrap_or_default().to_string();
+            error.contains(words).then_some(error)
         })
     }
 
@@ -174,27 +174,27 @@ impl Kept {
         self.json("/api/config")
     }
 
-    /// What the log says of each file that was taken.
+    /// The log lines of files that were applied.
     pub(crate) fn taken(&self) -> Vec<String> {
-        self.told(TAKEN)
+        self.log_lines(TAKEN)
     }
 
-    /// What it says of those that were not.
+    /// The log lines of files that were rejected.
     pub(crate) fn not_taken(&self) -> Vec<String> {
-        self.told(NOT_TAKEN)
+        self.log_lines(NOT_TAKEN)
     }
 
-    fn told(&self, words: &str) -> Vec<String> {
+    fn log_lines(&self, words: &str) -> Vec<String> {
         let log = self.running.err();
         log.lines().filter_map(|line| Some(message(line.split_once(words)?.1))).collect()
     }
 
-    /// What is told of a site's connection and plugins.
+    /// The state of a site, with its connection and plugins.
     pub(crate) fn site(&self, key: &str) -> Value {
         self.json(&format!("/api/sites/{key}"))
     }
 
-    /// A series' value now.
+    /// The current value of a metric.
     pub(crate) fn series(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").body;
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -206,7 +206,7 @@ fn message(line: &str) -> String {
     line.split_once("msg=").unwrap().1.trim_matches('"').into()
 }
 
-/// Logins and connections that a router has had.
+/// The logins and connections that a router has counted.
 pub(crate) fn met(router: &Router) -> (u64, u64) {
     let counters = router.counters();
     (counters.logins, counters.connections)

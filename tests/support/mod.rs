@@ -1,24 +1,24 @@
-//! What the tests share. Each target includes this folder as a module of its own.
+//! Helpers that the tests share. Each test target includes this folder as a module.
 //!
-//! | file | its subject |
+//! | file | subject |
 //! | --- | --- |
-//! | `address` | addresses that no other test takes |
-//! | `agent` | the real binary with a file of its own, and its answers |
-//! | `binary` | which binary is tested |
-//! | `cgroup` | a limit of memory that the kernel holds; as root |
-//! | `hostile` | routers that say more than anybody wants to know |
+//! | `address` | addresses that no other test uses |
+//! | `agent` | the real binary with its own `sites.ron`, and its responses |
+//! | `binary` | the path of the binary under test |
+//! | `cgroup` | a memory limit that the kernel enforces; needs root |
+//! | `hostile` | routers whose replies are as large as the limits allow |
 //! | `browser` | a client with cookies and forms |
-//! | `kept` | a file that changes while the agent runs |
-//! | `raw_router` | a router whose bytes a test decides, and our client beside it |
-//! | `scripted_router` | a router whose sentences a test decides, for the agent |
-//! | `shipped` | the shipped `sites.ron` over simulated routers |
-//! | `unsaid` | secrets that no answer and no log line may contain |
+//! | `kept` | an agent whose `sites.ron` changes while it runs |
+//! | `raw_router` | a router whose bytes a test determines, with the agent's client |
+//! | `scripted_router` | a router whose sentences a test determines, for the agent |
+//! | `shipped` | the shipped `sites.ron` with simulated routers |
+//! | `unsaid` | secrets that no response and no log line may contain |
 
 pub(crate) mod address;
 pub(crate) mod agent;
 pub(crate) mod binary;
 pub(crate) mod browser;
-// It needs root, and not every target has a test that does.
+// Needs root; not every target has a test that uses it.
 #[allow(dead_code)]
 pub(crate) mod cgroup;
 pub(crate) mod hostile;
@@ -30,35 +30,35 @@ pub(crate) mod unsaid;
 
 use phsweb_agent::simulator::{Login, Router, Settings};
 
-/// A router in this process, at a port of the system's choice.
+/// A router in this process, on a free port.
 pub(crate) fn router(settings: Settings) -> Router {
     Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap()
 }
 
-/// A router at a host of its own, for a test that expects its port to stay closed once it is gone.
+/// A router on its own address, for a test that needs the port to stay closed once the router is dropped.
 pub(crate) fn router_of_own_host(settings: Settings) -> Router {
     Router::start((address::own_host(), 0).into(), settings).unwrap()
 }
 
-/// A RouterOS of this version.
+/// Settings with this RouterOS version.
 pub(crate) fn version(text: &str) -> Settings {
     Settings { version: text.parse().unwrap(), ..Settings::default() }
 }
 
-/// A router that takes this password of `api-user`.
+/// A router where `api-user` has this password.
 pub(crate) fn taking(password: &str) -> Router {
     router(Settings { logins: vec![Login::new("api-user", password)], ..Settings::default() })
 }
 
-/// Descriptors that an agent has open, as it says itself: nobody but root may look.
+/// The open descriptors of an agent, from its metrics: only root may read them from `/proc`.
 #[track_caller]
 pub(crate) fn open_files(agent: &agent::Agent) -> usize {
     open_files_in(&agent.get("/metrics").body)
 }
 
-/// The same of a scrape.
+/// The open descriptors in a scrape of `/metrics`.
 #[track_caller]
 pub(crate) fn open_files_in(metrics: &str) -> usize {
     let count = metrics.lines().find_map(|line| line.strip_prefix("process_open_fds "));
-    count.unwrap_or_else(|| panic!("{metrics}")).parse().unwrap()
+    count.unwrap_or_else(|| panic!("expected process_open_fds in {metrics}")).parse().unwrap()
 }

@@ -1,5 +1,5 @@
-//! A scripted router: a socket, a thread, and bytes that the test decides. Its few lines of
-//! encoding are its own, so that it does not share a mistake with the client.
+//! A router whose bytes a test determines: a socket and a thread. It has its own encoder, so that it does not
+//! share a bug with the client.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,24 +15,24 @@ use phsweb_agent::routeros::wire::Sentence;
 use smol::channel::{Receiver, bounded};
 use smol::{Timer, future};
 
-/// After this a test has waited in vain. Long: two cores may have much else to do.
+/// Timeout of each wait. Long, because a machine with two cores may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The router's end of one connection.
 pub(crate) struct Peer {
     pub(crate) stream: TcpStream,
-    /// What has come and was not read as a sentence yet.
+    /// Bytes that were received and not decoded yet.
     unread: Vec<u8>,
 }
 
-/// A command as the router sees it.
+/// A command that the router received.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) words: Vec<String>,
 }
 
 impl Asked {
-    /// The `.tag=` word, whole.
+    /// The `.tag=` word.
     pub(crate) fn tag(&self) -> &str {
         self.words.iter().find(|word| word.starts_with(".tag=")).expect("a tag")
     }
@@ -46,7 +46,7 @@ impl Peer {
         Self { stream, unread: Vec::new() }
     }
 
-    /// The next command; `None` once the client has closed.
+    /// The next command; `None` if the client has closed the connection.
     pub(crate) fn next(&mut self) -> Option<Asked> {
         loop {
             if let Some(asked) = self.take() {
@@ -58,12 +58,12 @@ impl Peer {
         }
     }
 
-    /// The next command, which must come.
+    /// The next command, which must arrive.
     pub(crate) fn asked(&mut self) -> Asked {
         self.next().expect("a command")
     }
 
-    /// A command of what has come already.
+    /// Decodes a command from the received bytes.
     pub(crate) fn take(&mut self) -> Option<Asked> {
         let mut at = 0;
         let mut words = Vec::new();
@@ -72,7 +72,7 @@ impl Peer {
             let (start, length) = match first {
                 0..0x80 => (at + 1, first),
                 0x80..0xC0 => (at + 2, (first - 0x80) << 8 | usize::from(*self.unread.get(at + 1)?)),
-                _ => panic!("no command here has a word this long: {first:#x}"),
+                _ => panic!("unexpected word length {first:#x} in a command"),
             };
             let word = self.unread.get(start..start + length)?;
             at = start + length;
@@ -84,7 +84,7 @@ impl Peer {
         }
     }
 
-    /// One read of the socket; whether there was anything.
+    /// Reads from the socket once. Returns whether bytes arrived.
     pub(crate) fn read(&mut self) -> bool {
         let mut bytes = vec![0; 64 * 1024];
         match self.stream.read(&mut bytes) {
@@ -93,11 +93,11 @@ impl Peer {
                 count > 0
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("waited in vain for the client: {error}"),
+            Err(error) => panic!("expected bytes from the client within {PATIENCE:?}: {error}"),
         }
     }
 
-    /// Writes these words as a sentence.
+    /// Sends a sentence.
     pub(crate) fn say(&mut self, words: &[&str]) {
         self.write(&sentence(words));
     }
@@ -106,8 +106,8 @@ impl Peer {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Writes the same bytes again and again until the client closes; how often it took them.
-    /// The test fails if it still does after `most` of them.
+    /// Writes the same bytes repeatedly until the client closes the connection. Returns the number of writes.
+    /// Fails after `most` writes.
     pub(crate) fn flood(&mut self, bytes: &[u8], most: usize) -> usize {
         for count in 0..most {
             match self.stream.write_all(bytes) {
@@ -115,25 +115,25 @@ impl Peer {
                 Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => {
                     return count;
                 }
-                Err(error) => panic!("the client neither reads nor closes: {error}"),
+                Err(error) => panic!("expected the client to read or close: {error}"),
             }
         }
-        panic!("the client took {most} times {} bytes", bytes.len());
+        panic!("expected the client to close, but it accepted {most} times {} bytes", bytes.len());
     }
 
-    /// Waits until the client closes, and takes no command before.
+    /// Waits until the client closes the connection, which must send no further command.
     pub(crate) fn closed(&mut self) {
         if let Some(asked) = self.next() {
-            panic!("another command: {asked:?}");
+            panic!("expected no further command, got {asked:?}");
         }
     }
 }
 
-/// A sentence of short words: each has its length in one byte.
+/// Encodes a sentence of words with a length of one byte.
 pub(crate) fn sentence(words: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for word in words {
-        assert!((1..0x80).contains(&word.len()), "{word:?} has no length of one byte");
+        assert!((1..0x80).contains(&word.len()), "{word:?} needs a longer length");
         bytes.push(u8::try_from(word.len()).unwrap());
         bytes.extend_from_slice(word.as_bytes());
     }
@@ -148,12 +148,12 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Asks one command, with as much time as a test has.
+    /// Sends a command with a long timeout.
     pub(crate) async fn call(&self, path: &str) -> Result<client::Reply, Error> {
         self.client.call(Command::new(path), PATIENCE).await
     }
 
-    /// Waits for the connection's end: why it ended.
+    /// Waits until the connection ends. Returns the error.
     pub(crate) async fn ended(&self) -> Error {
         self.ended.recv().await.unwrap()
     }
@@ -164,26 +164,26 @@ pub(crate) async fn connect_to(address: SocketAddr) -> Result<(Client, Connectio
     connect((&address.ip().to_string(), address.port()), &Tls::Off, PATIENCE).await
 }
 
-/// Runs `act` with a client of `address`, whose connection moves bytes meanwhile.
+/// Runs `act` with a client of `address`, and its connection beside it.
 pub(crate) fn at<T>(address: SocketAddr, act: impl AsyncFnOnce(&Session) -> T) -> T {
     smol::block_on(async {
         let (client, connection) = connect_to(address).await.unwrap();
         let (end, ended) = bounded(1);
         let session = Session { client, ended };
-        let moving = async {
+        let running = async {
             end.send(connection.run().await).await.unwrap();
             future::pending().await
         };
-        let late = async {
-            // Longer than any one wait of the test, which says better what it was for.
+        let timeout = async {
+            // Longer than each wait of the test, whose own message is more precise.
             Timer::after(2 * PATIENCE).await;
-            panic!("the test has waited in vain");
+            panic!("the test timed out");
         };
-        future::or(future::or(moving, act(&session)), late).await
+        future::or(future::or(running, act(&session)), timeout).await
     })
 }
 
-/// Runs `act` with a client of a router that does as `script` says.
+/// Runs `act` with a client of a router that runs `script`.
 #[track_caller]
 pub(crate) fn with<T>(
     script: impl FnOnce(&mut Peer) + Send + 'static,
@@ -199,7 +199,7 @@ pub(crate) fn with<T>(
     result
 }
 
-/// A sentence's words as text, without the first and the tag.
+/// The words of a sentence as text, without the first word and the tag.
 pub(crate) fn attributes(row: &Sentence) -> Vec<String> {
     let words = row.words().map(|word| String::from_utf8_lossy(word).into_owned());
     words.skip(1).filter(|word| !word.starts_with(".tag=")).collect()

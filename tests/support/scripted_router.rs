@@ -1,4 +1,4 @@
-//! Routers that say what no simulated one would.
+//! Routers with scripted replies that the simulated router never sends.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -10,36 +10,36 @@ use phsweb_agent::routeros::wire::{Decoder, Sentence};
 
 use super::agent::{Agent, Given, until};
 
-/// A router by hand: it lets everybody in, and then says what it is made to say.
+/// A router that accepts every login and then sends scripted replies.
 pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
-    said: Arc<Said>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
-struct Said {
+struct Shared {
     logins: AtomicU64,
     commands: AtomicU64,
-    /// Whether it speaks out of turn, or like any other router.
+    /// Whether it sends scripted replies instead of valid ones.
     bad: AtomicBool,
     open: Mutex<Vec<TcpStream>>,
     ended: AtomicBool,
 }
 
 impl Peer {
-    /// `answer` is given the path and the tag of all but logins.
+    /// `answer` gets the path and the tag of each command except logins.
     pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         Self::asked(move |asked, tag| answer(&String::from_utf8_lossy(asked.first()), tag))
     }
 
-    /// `answer` is given all but logins, and the tag as a word.
+    /// `answer` gets each command except logins, and the tag as a word.
     pub(crate) fn asked(answer: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let peer = Self::serving(answer);
         peer.set_bad();
         peer
     }
 
-    /// `bad` answers all but logins by their tag, once it is told to; before that there are no rows.
+    /// `bad` answers each command except logins by its tag, after [`Self::set_bad`]; before that replies are valid.
     pub(crate) fn start(bad: impl Fn(&str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         Self::serving(move |_, tag| bad(tag))
     }
@@ -47,20 +47,20 @@ impl Peer {
     fn serving(bad: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let said = Arc::new(Said::default());
-        let (shared, bad) = (Arc::clone(&said), Arc::new(bad));
+        let shared = Arc::new(Shared::default());
+        let (of_thread, bad) = (Arc::clone(&shared), Arc::new(bad));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                if shared.ended.load(Ordering::SeqCst) {
+                if of_thread.ended.load(Ordering::SeqCst) {
                     break;
                 }
                 let stream = stream.unwrap();
-                shared.open.lock().unwrap().push(stream.try_clone().unwrap());
-                let (shared, bad) = (Arc::clone(&shared), Arc::clone(&bad));
+                of_thread.open.lock().unwrap().push(stream.try_clone().unwrap());
+                let (shared, bad) = (Arc::clone(&of_thread), Arc::clone(&bad));
                 thread::spawn(move || shared.serve(stream, &*bad));
             }
         });
-        Self { address, said }
+        Self { address, shared }
     }
 
     pub(crate) fn agent(&self, http: &str) -> Agent {
@@ -72,34 +72,36 @@ impl Peer {
     }
 
     pub(crate) fn set_bad(&self) {
-        self.said.bad.store(true, Ordering::SeqCst);
+        self.shared.bad.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn logins(&self) -> u64 {
-        self.said.logins.load(Ordering::SeqCst)
+        self.shared.logins.load(Ordering::SeqCst)
     }
 
-    /// Waits until it was asked this many times more.
+    /// Waits until it has answered this many further commands.
     #[track_caller]
     pub(crate) fn asked_again(&self, times: u64) {
-        let asked = || self.said.commands.load(Ordering::SeqCst);
+        let asked = || self.shared.commands.load(Ordering::SeqCst);
         let enough = asked() + times;
-        until("it was asked again", || (asked() >= enough).then_some(()));
+        until(&format!("the router has answered {times} more commands"), || {
+            (asked() >= enough).then_some(())
+        });
     }
 }
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.said.ended.store(true, Ordering::SeqCst);
-        // It need not be there any more.
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // The thread may have ended.
         let _ = TcpStream::connect(self.address);
-        for stream in self.said.open.lock().unwrap().drain(..) {
+        for stream in self.shared.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-impl Said {
+impl Shared {
     fn serve(&self, mut stream: TcpStream, bad: &dyn Fn(&Sentence, &str) -> Vec<Sentence>) {
         let mut decoder = Decoder::default();
         let mut bytes = [0; 4096];
@@ -123,7 +125,7 @@ impl Said {
                 for sentence in &answer {
                     sentence.encode(&mut out);
                 }
-                // The agent may end at any moment.
+                // The agent may exit at any time.
                 if stream.write_all(&out).is_err() {
                     return;
                 }

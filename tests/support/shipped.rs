@@ -1,4 +1,4 @@
-//! The shipped `sites.ron` with all of its catalogue collected, over simulated routers of different versions.
+//! The shipped `sites.ron` with all plugins of its catalogue enabled, and simulated routers of different versions.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,15 +12,15 @@ use tempfile::TempDir;
 
 use super::agent::{Agent, program, until};
 
-/// The sites of the file, each with the version of the router that answers for it. The last one logs in by
-/// challenge, as the file has it.
+/// The sites of the file, each with the version of its router. The last one logs in by challenge, as configured in
+/// the file.
 pub(crate) const SITES: [(&str, &str); 3] =
     [("awka", "7.20.7 (long-term)"), ("lagos", "6.49.10 (stable)"), ("abuja", "6.42.12 (long-term)")];
 
 const COLLECT: &str = r#"collect: ["hotspot", "resource", "health"],"#;
 const ADMIN: &str = r#"// admin: Token(Env("PHSWEB_ADMIN_TOKEN")),"#;
 
-/// An agent over that file.
+/// An agent with that file.
 pub(crate) struct Shipped {
     pub(crate) agent: Agent,
     routers: Vec<Router>,
@@ -28,7 +28,7 @@ pub(crate) struct Shipped {
 }
 
 impl Shipped {
-    /// Somebody does something at each router before the agent comes.
+    /// Starts the agent. `before` is called with each router before that.
     #[track_caller]
     pub(crate) fn start(before: impl Fn(&Router)) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ impl Shipped {
             router
         });
         let agent = Agent::start(command).with_token("admin-token-01234");
-        until("every site is asked", || (agent.get("/readyz").status == 200).then_some(()));
+        until("every site is online", || (agent.get("/readyz").status == 200).then_some(()));
         Self { agent, routers: routers.into(), _folder: folder }
     }
 
@@ -61,7 +61,7 @@ fn file() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap()
 }
 
-/// The file with all of its plugins collected, and an admin.
+/// The file with all its plugins enabled, and an admin.
 fn collecting() -> String {
     #[derive(Deserialize)]
     struct File {
@@ -78,7 +78,7 @@ fn collecting() -> String {
     with(&collecting, ADMIN, ADMIN.trim_start_matches("// "))
 }
 
-/// What the file says of each plugin of the catalogue.
+/// The declarations of the catalogue.
 pub(crate) fn catalogue() -> Vec<Declaration> {
     let token = |name: &str| (name == "PHSWEB_ADMIN_TOKEN").then(|| "admin-token-01234".to_string());
     let config = config::parse(Path::new("sites.ron"), &collecting(), &token);

@@ -1,21 +1,21 @@
-//! Secrets, and that they are not in anything that the agent says.
+//! Secrets that must not be in any response or output of the agent.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-/// The simulated routers' own, which any page may have in another sense.
-const USUAL: &str = "password";
+/// The password of simulated routers, a word that any page may contain.
+const DEFAULT_PASSWORD: &str = "password";
 
-/// A shorter one, in bytes, is in other words by chance.
-const TELLING: usize = 8;
+/// The minimum length in bytes: a shorter secret may be part of another word by chance.
+const MIN_LENGTH: usize = 8;
 
-/// What an agent must not say.
+/// The secrets of an agent.
 #[derive(Clone, Default)]
 pub(crate) struct Unsaid(Arc<Mutex<BTreeSet<String>>>);
 
 impl Unsaid {
-    /// What this program is told in secret: by its environment, and by the file in its folder.
+    /// The secrets of a command: in its environment, and in the `sites.ron` of its folder.
     pub(crate) fn of(command: &Command) -> Self {
         let unsaid = Self::default();
         for (name, value) in command.get_envs() {
@@ -32,26 +32,26 @@ impl Unsaid {
         unsaid
     }
 
-    /// One more, which a test hands it in another way.
+    /// Adds a secret that the agent gets in another way.
     pub(crate) fn add(&self, secret: &str) {
         let secret = secret.trim_end();
-        if secret.len() >= TELLING && secret != USUAL {
+        if secret.len() >= MIN_LENGTH && secret != DEFAULT_PASSWORD {
             self.0.lock().unwrap().insert(secret.into());
         }
     }
 
-    /// Those of a `sites.ron`.
+    /// Adds the secrets of a `sites.ron`.
     pub(crate) fn add_those_of(&self, text: &str) {
         for rest in text.split("Plain(\"").skip(1) {
             self.add(rest.split('"').next().unwrap());
         }
     }
 
-    /// None of them is in what `who` said.
+    /// Fails if a text contains a secret. `source` names the text.
     #[track_caller]
-    pub(crate) fn check(&self, who: &str, said: &str) {
+    pub(crate) fn check(&self, source: &str, text: &str) {
         for secret in self.0.lock().unwrap().iter() {
-            assert!(!said.contains(secret), "the secret {secret:?} is in {who}: {said}");
+            assert!(!text.contains(secret), "expected no secret in {source}, found {secret:?}: {text}");
         }
     }
 }

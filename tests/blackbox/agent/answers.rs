@@ -1,5 +1,4 @@
-//! Every answer is as `/openapi.json` describes it, from routers in all states; and all that is
-//! described occurs.
+//! Every response matches `/openapi.json`, with routers in all states, and every described response occurs.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
@@ -14,10 +13,10 @@ use super::browser::ask_from;
 use super::openapi::Api;
 use super::world::{SITES, TOKENS, world};
 
-/// More errands, and more tests, than may wait at one site: some find no place.
+/// More requests and tests than the queue of a site holds, so some are refused.
 const CROWD: usize = 20;
 
-/// As many wrong tokens as an address may send in a minute.
+/// The limit of wrong tokens per address and minute.
 const GUESSES: [&str; 10] = [
     "token=a", "token=b", "token=c", "token=d", "token=e", "token=f", "token=g", "token=h", "token=i",
     "token=j",
@@ -27,21 +26,21 @@ const USERS: &str = "/api/hotspot/{site}/users";
 const KICK: &str = "/api/hotspot/{site}/kick";
 const TEST: &str = "/api/sites/{site}/test";
 
-/// The same for people.
+/// The paths of people.
 const USERS_PAGE: &str = "/sites/{site}/users";
 const KICK_FORM: &str = "/sites/{site}/kick";
 const TEST_FORM: &str = "/sites/{site}/test";
 
-/// Asks, holds what comes against the document, and keeps what has occurred.
+/// Sends requests, checks responses against the document, and records which occurred.
 struct Witness<'w> {
     agent: &'w Agent,
     api: &'w Api,
-    /// By method, path as it is described, and status.
+    /// By method, documented path, and status.
     seen: BTreeSet<(String, String, u16)>,
 }
 
 impl Witness<'_> {
-    /// One answer, to whoever has this token.
+    /// Sends a request with this token and checks the response.
     #[track_caller]
     fn ask(&mut self, (method, path): (&str, &str), target: &str, token: &str, body: &str) -> Answer {
         let answer = ask(self.agent.address, method, target, token, &[], body);
@@ -58,10 +57,10 @@ impl Witness<'_> {
         self.seen.insert((method.into(), path.into(), answer.status));
     }
 
-    /// What a path gives again to who has it already.
+    /// Requests a path again with its entity tag.
     #[track_caller]
     fn again(&mut self, path: &str, target: &str) {
-        // The routers go on meanwhile.
+        // The routers change meanwhile.
         let answer = until(&format!("{target} is the same twice"), || {
             let tag = ask(self.agent.address, "GET", target, "admin", &[], "").field("ETag").to_string();
             let again = ask(self.agent.address, "GET", target, "admin", &[("If-None-Match", &tag)], "");
@@ -70,7 +69,7 @@ impl Witness<'_> {
         self.sees("GET", path, &answer);
     }
 
-    /// What everyone has said of all sites, and what each site says of itself, to each of the three.
+    /// Reads all sites and each site, as admin, as viewer and without a token.
     fn gets(&mut self) {
         let api = self.api;
         let operations = api.operations();
@@ -155,7 +154,7 @@ impl Witness<'_> {
         }
     }
 
-    /// The page that asks, and its form.
+    /// The confirmation page and its form.
     fn kicks_by_form(&mut self, well: &Router) {
         let body = form_of(&well.sessions()[0]);
         for (site, query, status) in [
@@ -234,7 +233,7 @@ impl Witness<'_> {
         }
     }
 
-    /// Browsers, and who guesses.
+    /// Logins of browsers, and wrong tokens.
     fn logins(&mut self) {
         let to = self.agent.address;
         let form = ("Content-Type", "application/x-www-form-urlencoded");
@@ -265,7 +264,7 @@ impl Witness<'_> {
         }
     }
 
-    /// A router that goes silent, and more who ask for it than may wait.
+    /// A router that stalls, and more requests than its queue holds.
     fn crowd(&mut self, slow: &Router) {
         slow.set_fault(Some(Fault::HalfOpen));
         let session = slow.sessions().remove(0);
@@ -290,7 +289,7 @@ impl Witness<'_> {
             let asked: Vec<_> = (0..CROWD).flat_map(crowd).collect();
             asked.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
         });
-        // The places that there were may all have been taken by the others.
+        // The other requests may fill the queue.
         answers.extend([users(), kick(), users_page(), kick_form()]);
         for (method, path, answer) in answers {
             self.sees(method, path, &answer);
@@ -299,7 +298,7 @@ impl Witness<'_> {
         }
     }
 
-    /// What a follower is told first: how all sites are.
+    /// The first events of a stream: the state of all sites.
     fn events(&mut self) {
         let mut stream = TcpStream::connect(self.agent.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -330,13 +329,13 @@ impl Witness<'_> {
                 }
             }
         }
-        assert!(left.is_empty(), "nothing was told of {left:?}");
+        assert!(left.is_empty(), "expected an event for each of {left:?}");
         self.seen.insert(("GET".into(), "/api/events".into(), 200));
         self.ask(("GET", "/api/events"), "/api/events", "", "");
     }
 }
 
-/// The form that ends a session.
+/// The form that disconnects a session.
 pub(super) fn form_of(session: &OnlineSession) -> String {
     let mac = session.mac.replace(':', "%253A");
     format!("session=id%3D{}%26user%3D{}%26mac%3D{mac}", session.id, session.user)
@@ -360,7 +359,7 @@ fn ask(
 }
 
 #[test]
-fn every_answer_is_as_described_and_all_that_is_described_occurs() {
+fn every_response_matches_openapi_and_every_described_response_occurs() {
     let world = world();
     let api = Api::of(&world.agent);
     let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
@@ -374,7 +373,7 @@ fn every_answer_is_as_described_and_all_that_is_described_occurs() {
     witness.crowd(&world.slow);
     let mut seen = witness.seen;
 
-    // In that world one site is never done with its first try.
+    // In that world one site never finishes its first attempt.
     let agent = Given::default()
         .http(TOKENS)
         .site("awka", world.well.addr(), "")
@@ -399,5 +398,9 @@ fn every_answer_is_as_described_and_all_that_is_described_occurs() {
             operation.statuses().map(move |status| (method.clone(), path.clone(), status)).collect::<Vec<_>>()
         })
         .collect();
-    assert_eq!(described.difference(&seen).collect::<Vec<_>>(), [] as [&_; 0], "these did not occur");
+    assert_eq!(
+        described.difference(&seen).collect::<Vec<_>>(),
+        [] as [&_; 0],
+        "expected every described response to occur"
+    );
 }

@@ -1,4 +1,4 @@
-//! Behind a proxy: tokens that it sends along for itself, and whose address counts.
+//! Behind a reverse proxy: tokens of the proxy, and the address of the client.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -19,7 +19,7 @@ const FOREIGN: (&str, &str) = ("Authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30
 /// The proxy.
 const PROXY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// Another host, which is no proxy that is trusted.
+/// Another host, which is not a trusted proxy.
 const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
 const TRUSTED: &str = "trusted_proxies: [\"127.0.0.2/32\", \"fd00::/8\"],";
@@ -27,7 +27,7 @@ const TRUSTED: &str = "trusted_proxies: [\"127.0.0.2/32\", \"fd00::/8\"],";
 /// Paths without anything about people.
 const PUBLIC: [&str; 4] = ["/", "/api/hotspot/stats", "/metrics", "/api/sites/awka/plugins/resource"];
 
-/// Paths of people, by their path and by their content.
+/// Paths that are protected by their path or by their content.
 const PROTECTED: [&str; 2] = ["/api/hotspot/awka/active", "/api/sites/awka/plugins/hotspot"];
 
 fn given(router: &Router, http: &str) -> Given {
@@ -37,7 +37,7 @@ fn given(router: &Router, http: &str) -> Given {
 
 fn agent(router: &Router, http: &str) -> Agent {
     let agent = given(router, http).start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
@@ -45,7 +45,7 @@ fn shows_people(router: &Router, answer: &Answer) -> bool {
     router.sessions().iter().all(|person| answer.body.contains(&person.user))
 }
 
-/// The log of an agent that is ended for it.
+/// Stops an agent and returns its log.
 fn log(agent: Agent) -> String {
     let mut running = agent.running;
     running.signal("TERM");
@@ -53,7 +53,7 @@ fn log(agent: Agent) -> String {
     running.err()
 }
 
-/// A connection that a proxy keeps for requests of several clients.
+/// A connection of a proxy that carries requests of several clients.
 struct Connection(TcpStream);
 
 impl Connection {
@@ -91,7 +91,7 @@ impl Connection {
 }
 
 #[test]
-fn tokens_of_a_proxy_on_public_content_hold_off_nobody() {
+fn proxy_tokens_on_public_content_do_not_throttle_clients() {
     let router = router(Settings::default());
     let agent = agent(&router, ADMIN);
     let ask = |path: &str, token: &str| {
@@ -116,7 +116,7 @@ fn tokens_of_a_proxy_on_public_content_hold_off_nobody() {
     }
 }
 
-/// A short token, which files of earlier versions may have, could be found by them.
+/// Guesses could find a short token, which files of earlier versions may have.
 #[test]
 fn guesses_of_a_short_token_on_public_content_are_limited() {
     let router = router(Settings::default());
@@ -134,12 +134,16 @@ fn guesses_of_a_short_token_on_public_content_are_limited() {
         }
         assert!(page(admin));
         assert!(!page("guess-9"));
-        assert_eq!(page(admin), !is_short, "a guess of a short one after ten wrong ones is not answered");
+        assert_eq!(
+            page(admin),
+            !is_short,
+            "expected guesses of a short token to be throttled after ten wrong ones"
+        );
     }
 }
 
 #[test]
-fn a_login_cookie_works_beside_a_token_of_a_proxy() {
+fn login_cookie_works_with_a_proxy_token() {
     let router = router(Settings::default());
     let agent = agent(&router, &format!("view: Token(Plain(\"view-token-01234\")), {ADMIN}"));
     let mut browser = Browser::new(PROXY.octets());
@@ -160,7 +164,7 @@ fn a_login_cookie_works_beside_a_token_of_a_proxy() {
 }
 
 #[test]
-fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
+fn client_address_from_a_trusted_proxy_is_throttled_and_logged() {
     let router = router(Settings::default());
     let agent = agent(&router, &format!("{ADMIN} {TRUSTED}"));
     let ask = |from: Ipv4Addr, forwarded: &[&str], token: &str| {
@@ -169,7 +173,7 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
         fields.extend(forwarded.iter().map(|value| ("X-Forwarded-For", *value)));
         ask_from(from, agent.address, ("GET", PROTECTED[0]), &fields, "").status
     };
-    // The same client, however it is written and whatever it says itself.
+    // The same client in different notations, and with addresses that the client sent itself.
     for number in 0..10_u32 {
         let own = format!("198.51.100.{number}");
         let forwarded: &[&str] = match number % 5 {
@@ -186,7 +190,7 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
     for forwarded in [&["192.0.2.2"][..], &["192.0.2.1, 192.0.2.2"], &["2001:db8::1"], &["garbage"], &[]] {
         assert_eq!(ask(PROXY, forwarded, "one-more"), 401, "{forwarded:?}");
     }
-    // Nobody else can speak for another.
+    // Only a trusted proxy can report another address.
     for number in 0..10 {
         assert_eq!(ask(OTHER, &["192.0.2.2"], &format!("wrong-{number}")), 401);
     }
@@ -200,7 +204,7 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
     let form = form_of(&router.sessions()[0]);
     let kick = browser.ask(&agent, ("POST", "/sites/awka/kick"), &[forwarded], &form);
     assert_eq!(kick.status, 303, "{}", kick.body);
-    // One that is refused before it comes to a page.
+    // A request that is refused before routing.
     let mut stream = connect_from(PROXY, agent.address);
     let chunked = "POST /login HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.3\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n";
     stream.write_all(chunked.as_bytes()).unwrap();
@@ -224,7 +228,7 @@ fn the_client_that_a_trusted_proxy_names_counts_in_the_throttle_and_the_log() {
 }
 
 #[test]
-fn the_cookie_is_secure_if_a_trusted_proxy_speaks_https() {
+fn cookie_is_secure_if_a_trusted_proxy_reports_https() {
     let router = router(Settings::default());
     let agent = agent(&router, &format!("{ADMIN} {TRUSTED}"));
     let port = agent.address.port();
@@ -240,7 +244,10 @@ fn the_cookie_is_secure_if_a_trusted_proxy_speaks_https() {
         let prefix = if is_secure { "__Secure-" } else { "" };
         assert!(cookie.starts_with(&format!("{prefix}phsweb-{port}=")), "{from} {proto}: {login:?}");
         assert_eq!(cookie.contains("; Secure"), is_secure, "{from} {proto}: {cookie}");
-        assert!(!cookie.contains("Path"), "the proxy may serve it below a path: {cookie}");
+        assert!(
+            !cookie.contains("Path"),
+            "expected no Path, because the proxy may serve a sub-path: {cookie}"
+        );
         let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
         assert!(shows_people(&router, &page), "{from} {proto}");
         // Over plain HTTP browsers must ignore it.
@@ -279,7 +286,11 @@ fn connections_of_a_trusted_proxy_count_for_its_clients() {
     let mut others = open(&agent, OTHER);
     // All have been accepted after this.
     answered(&mut others, &each);
-    assert_eq!(answered(&mut others, &each), SHARE, "only a trusted proxy is believed");
+    assert_eq!(
+        answered(&mut others, &each),
+        SHARE,
+        "expected the share of one address without a trusted proxy"
+    );
     drop(others);
     let agent = given(&router, &format!("{TRUSTED} max_connections: 64,")).start();
     let mut proxied = open(&agent, PROXY);
@@ -287,7 +298,7 @@ fn connections_of_a_trusted_proxy_count_for_its_clients() {
         assert_eq!(answered(&mut proxied, &each), CONNECTIONS);
     }
     assert_eq!(answered(&mut proxied, &one), CONNECTIONS);
-    assert_eq!(answered(&mut proxied, &one), SHARE, "one client has its share over the proxy");
+    assert_eq!(answered(&mut proxied, &one), SHARE, "expected the share of one client");
 }
 
 #[test]
@@ -305,6 +316,6 @@ fn trusted_proxies_apply_from_the_next_request_after_a_reload() {
     assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(401));
     kept.save(&given(&router, ADMIN));
     assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(429));
-    // That it would be needed is reported once.
+    // The missing setting is reported once.
     assert_eq!(kept.running.err().matches("http.trusted_proxies").count(), 1, "{}", kept.running.err());
 }

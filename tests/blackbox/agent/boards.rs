@@ -1,4 +1,4 @@
-//! Real boards: rows captured from them, replayed by `simulate` and read by the agent.
+//! Captures of real boards, replayed by `simulate` and read by the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use super::agent::{Agent, Given, Running, end_of, program, until};
 
 type Row = BTreeMap<String, String>;
 
-/// The rows of each menu; `None` where the board lacks it.
+/// The rows of each menu; `None` if the board lacks it.
 type Menus = BTreeMap<String, Option<Vec<Row>>>;
 
 /// Menus that the built-in plugins read.
@@ -44,7 +44,7 @@ fn boards() -> Vec<(String, Menus)> {
     boards
 }
 
-/// A capture, read in another way than by the simulator.
+/// Parses a capture independently of the simulator.
 fn menus(text: &str) -> Menus {
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let text = lines.join("\n");
@@ -65,7 +65,7 @@ fn plugin(menu: &str) -> String {
     menu[1..].replace('/', "-")
 }
 
-/// What the agent shows of a plugin: a row by its columns, without cells that the router said nothing of.
+/// The rows that the agent shows for a plugin, without empty cells.
 fn shown(agent: &Agent, site: &str, plugin: &str) -> Vec<Row> {
     let table = agent.json(&format!("/api/sites/{site}/plugins/{plugin}"));
     let columns: Vec<&str> =
@@ -77,7 +77,7 @@ fn shown(agent: &Agent, site: &str, plugin: &str) -> Vec<Row> {
     table["rows"].as_array().unwrap().iter().map(row).collect()
 }
 
-/// The rows with these keys left out.
+/// The rows without these keys.
 fn without(rows: &[Row], left_out: &[&str]) -> Vec<Row> {
     let kept = |row: &Row| row.clone().into_iter().filter(|(key, _)| !left_out.contains(&&**key)).collect();
     rows.iter().map(kept).collect()
@@ -88,7 +88,7 @@ fn is_series(agent: &Agent, series: &str) -> bool {
 }
 
 #[test]
-fn every_row_of_a_real_board_is_shown_as_it_is() {
+fn every_row_of_a_real_board_is_shown_unchanged() {
     let boards = boards();
     assert!(boards.len() >= 7);
     // A plugin for each menu that has none, with all columns that the boards have there.
@@ -126,7 +126,7 @@ fn every_row_of_a_real_board_is_shown_as_it_is() {
     let agent = given.start().with_token("admin-token-01234");
     for (name, menus) in &boards {
         agent.well(name);
-        let site = until(&format!("all of {name} was read"), || {
+        let site = until(&format!("all plugins of {name} are read"), || {
             let site = agent.json(&format!("/api/sites/{name}"));
             let is_waiting =
                 site["plugins"].as_object().unwrap().values().any(|one| one["state"] == "waiting");
@@ -155,7 +155,7 @@ fn every_row_of_a_real_board_is_shown_as_it_is() {
                 "/ip/hotspot/active" => are_sessions(&agent, name, &rows),
                 "/ip/hotspot/user" => are_users(&agent, name, &rows),
                 _ => {
-                    // An uptime goes on, and the router lists the agent's own connections and logins too.
+                    // Uptimes grow, and the router also lists the agent's own connections and logins.
                     let left_out: Vec<&str> = SECRET.into_iter().chain(["uptime"]).collect();
                     let shown = without(&shown(&agent, name, &plugin(menu)), &left_out);
                     for row in without(&rows, &left_out) {
@@ -206,7 +206,7 @@ fn is_resource(agent: &Agent, site: &str, rows: &[Row]) {
 }
 
 fn is_health(agent: &Agent, site: &str, rows: &[Row]) {
-    // A row a sensor, or all sensors in one row.
+    // One row per sensor, or one row for all.
     let named = |row: &Row| match (row.get("name"), row.get("value")) {
         (Some(name), Some(value)) => vec![(name.clone(), value.clone())],
         _ => row.clone().into_iter().collect(),
@@ -274,7 +274,7 @@ fn are_users(agent: &Agent, site: &str, rows: &[Row]) {
 }
 
 #[test]
-fn a_board_that_is_not_there_names_those_that_are() {
+fn missing_board_file_error_lists_existing_ones() {
     let ended = end_of(program(["simulate", "--board", &format!("{}/hex.txt", folder())]));
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
@@ -289,7 +289,7 @@ fn a_board_that_is_not_there_names_those_that_are() {
 }
 
 #[test]
-fn a_file_that_is_no_board_names_the_line() {
+fn invalid_board_file_error_names_the_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "/system/resource\nversion: 7.4\n").unwrap();
     let ended = end_of(program(["simulate", "--board", file.path().to_str().unwrap()]));

@@ -1,4 +1,4 @@
-//! The catalogue of the shipped `sites.ron`: what it declares is what routers have.
+//! The catalogue of the shipped `sites.ron` against simulated routers.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ const UNSUPPORTED: [(&str, &str); 3] = [("awka", "wireless"), ("lagos", "wifi"),
 /// Columns that are empty with a site's router in every row: watched hosts have no `type` before 7.4.
 const EMPTY: [(&str, &str, &str); 2] = [("lagos", "netwatch", "type"), ("abuja", "netwatch", "type")];
 
-/// Entries that everybody may see: all others tell of people.
+/// Public entries: all others are about people.
 const PUBLIC: [&str; 2] = ["interfaces", "netwatch"];
 
 fn table(agent: &Agent, site: &str, plugin: &str) -> Value {
     agent.json(&format!("/api/sites/{site}/plugins/{plugin}"))
 }
 
-/// What a row has in each column, if it is something.
+/// The cells of a row that are not empty.
 type Cells<'t> = BTreeMap<&'t str, Option<&'t str>>;
 
 fn rows(table: &Value) -> Vec<Cells<'_>> {
@@ -35,14 +35,14 @@ fn rows(table: &Value) -> Vec<Cells<'_>> {
     rows
 }
 
-/// A metric's series at a site, by their labels as a scrape has them.
+/// The series of a metric at a site, by their labels in a scrape.
 fn series(scrape: &str, site: &str, metric: &str) -> BTreeMap<String, f64> {
     let start = format!("{metric}{{site=\"{site}\"");
     let lines = scrape.lines().filter_map(|line| line.strip_prefix(&start)?.rsplit_once(' '));
     lines.map(|(labels, value)| (labels.to_string(), value.parse().unwrap())).collect()
 }
 
-/// What the series must be for these rows. Each label and measured property is a column, too.
+/// The expected series for these rows. Each label and measured property is a column, too.
 fn expected(metric: &Metric, rows: &[Cells]) -> BTreeMap<String, f64> {
     let mut series = BTreeMap::new();
     for row in rows {
@@ -67,7 +67,7 @@ fn expected(metric: &Metric, rows: &[Cells]) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn each_entry_is_filled_and_measured_at_every_version_that_has_it() {
+fn each_entry_has_rows_and_metrics_in_every_version_with_its_menu() {
     let shipped = Shipped::start(|_| {});
     let agent = &shipped.agent;
     for (site, router) in shipped.sites() {
@@ -89,11 +89,11 @@ fn each_entry_is_filled_and_measured_at_every_version_that_has_it() {
     }
 }
 
-/// The rows have something in each column, and the metrics are those of the rows.
+/// Checks that each column has values, and that the metrics match the rows.
 #[track_caller]
 fn check(agent: &Agent, site: &str, plugin: &Declaration) {
     let name = plugin.name.as_str();
-    // It may be read anew meanwhile.
+    // The plugin may be read again between the two requests.
     let (table, scrape) = until("table and scrape are of one reading", || {
         let read = table(agent, site, name);
         let scrape = agent.get("/metrics").body;
@@ -125,7 +125,7 @@ fn check(agent: &Agent, site: &str, plugin: &Declaration) {
 }
 
 #[test]
-fn rows_that_tell_of_people_are_refused_to_a_viewer() {
+fn rows_about_people_are_denied_to_a_viewer() {
     let shipped = Shipped::start(|_| {});
     let viewer = [("Authorization", "")];
     for plugin in catalogue() {
@@ -144,7 +144,7 @@ fn rows_that_tell_of_people_are_refused_to_a_viewer() {
 }
 
 #[test]
-fn the_log_of_the_hotspot_shows_who_logged_in_and_nothing_else() {
+fn hotspot_log_shows_only_logins_and_logouts() {
     let shipped = Shipped::start(|router| {
         router.log_in("anna", [10, 5, 99, 7].into(), "02:00:00:00:00:07").unwrap();
     });
@@ -159,7 +159,7 @@ fn the_log_of_the_hotspot_shows_who_logged_in_and_nothing_else() {
 }
 
 #[test]
-fn leases_that_nobody_has_and_hosts_that_nobody_watches_are_left_out() {
+fn unbound_leases_and_disabled_netwatch_hosts_are_omitted() {
     let shipped = Shipped::start(|router| {
         let host = |host: &str| Row::new().with("host", host).with("status", "up");
         // A flag that is not set may be absent.
@@ -176,7 +176,7 @@ fn leases_that_nobody_has_and_hosts_that_nobody_watches_are_left_out() {
 }
 
 #[test]
-fn the_document_lists_all_of_it() {
+fn plugin_document_lists_every_entry() {
     let lines: Vec<&str> = include_str!("../../../docs/plugins.md").lines().collect();
     let start = lines.iter().position(|line| line.starts_with("| in `collect` | menu |")).expect("a table");
     let listed: Vec<&str> =

@@ -1,4 +1,4 @@
-//! Plugins that the file declares, of menus that no code knows.
+//! Plugins that are declared in `sites.ron`, for menus that the code does not know.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::router;
 
 const MENU: &str = "/test/thing";
 
-/// A plugin of that menu with all that there is to measure.
+/// A plugin of that menu with all kinds of metrics.
 const THINGS: &str = "menu: \"/test/thing\", columns: [\"name\", \"note\"], metrics: [
     (name: \"things\", kind: Rows),
     (name: \"things_by_kind\", kind: Rows, labels: [\"kind-of\"]),
@@ -33,7 +33,7 @@ fn thing(id: &str, name: &str, kind: &str, weight: &str, bytes: u64) -> Row {
     row.with("weight", weight).with("bytes", bytes).with("unasked", "never shown")
 }
 
-/// What is known of the plugin, once it is in this state.
+/// Waits until the plugin is in this state. Returns its JSON.
 #[track_caller]
 fn plugin_when(agent: &Agent, name: &str, state: &str) -> Value {
     until(&format!("{name} is {state}"), || {
@@ -46,7 +46,7 @@ fn table(agent: &Agent, name: &str) -> Value {
     agent.json(&format!("/api/sites/awka/plugins/{name}"))
 }
 
-/// A series' value now.
+/// The current value of a series.
 fn series(agent: &Agent, name: &str) -> Option<String> {
     let text = agent.get("/metrics").body;
     text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_string()))
@@ -57,17 +57,17 @@ fn counts(agent: &Agent, name: &str, value: &str) {
     until(&format!("{name} is {value}"), || (series(agent, name)? == value).then_some(()));
 }
 
-/// Waits until the plugin has been read once more than now, and once more for what was under way.
+/// Waits until the plugin was read twice, because a read may be in progress.
 #[track_caller]
 fn read_again(agent: &Agent, name: &str) {
     for _ in 0..2 {
         let at = table(agent, name)["at"].clone();
-        until("it is read again", || (table(agent, name)["at"] != at).then_some(()));
+        until("the plugin is read again", || (table(agent, name)["at"] != at).then_some(()));
     }
 }
 
 #[test]
-fn a_menu_shows_on_the_page_in_the_json_and_in_the_metrics() {
+fn declared_menu_is_on_the_page_in_json_and_in_metrics() {
     let router = router(Settings::default());
     router.set_rows(
         MENU,
@@ -120,7 +120,7 @@ fn a_menu_shows_on_the_page_in_the_json_and_in_the_metrics() {
 }
 
 #[test]
-fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
+fn counter_survives_changing_rows_and_an_offline_router() {
     let router = router(Settings::default());
     let rows = |rows: &[(&str, u64)]| {
         let row = |(id, bytes): &(&str, u64)| thing(id, "a", "root", "1", *bytes);
@@ -130,7 +130,7 @@ fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
     let agent = agent(given(&router, "\"things\"").plugin("things", THINGS));
     let total = "things_bytes_total{site=\"awka\",kind_of=\"root\"}";
     counts(&agent, total, "0");
-    // It grew; it began anew; one is gone and another has come.
+    // A growing counter, a restarted counter, a removed row and a new row.
     for (now, sum) in [
         (&[("*1", 12), ("*2", 5)], "2"),
         (&[("*1", 12), ("*2", 1)], "3"),
@@ -139,11 +139,11 @@ fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
         rows(now);
         counts(&agent, total, sum);
         read_again(&agent, "things");
-        assert_eq!(series(&agent, total).as_deref(), Some(sum), "once and no more");
+        assert_eq!(series(&agent, total).as_deref(), Some(sum), "expected each change to count once");
     }
     router.set_fault(Some(Fault::NoService));
-    until("it is away", || series(&agent, "things{site=\"awka\"}").is_none().then_some(()));
-    assert_eq!(series(&agent, total).as_deref(), Some("103"), "a counter stays");
+    until("the site is offline", || series(&agent, "things{site=\"awka\"}").is_none().then_some(()));
+    assert_eq!(series(&agent, total).as_deref(), Some("103"), "expected the counter to stay");
     rows(&[("*1", 12), ("*3", 101)]);
     router.set_fault(None);
     counts(&agent, total, "104");
@@ -153,7 +153,7 @@ fn a_counter_goes_on_over_rows_that_come_and_go_and_a_router_that_is_away() {
 }
 
 #[test]
-fn rows_of_a_private_one_are_for_the_admin_only() {
+fn rows_of_a_private_plugin_are_for_the_admin_only() {
     let router = router(Settings::default());
     router.set_rows(MENU, vec![thing("*1", "ada-of-awka", "root", "1", 1)]);
     let given = given(&router, "\"things\", \"resource\"");
@@ -175,7 +175,7 @@ fn rows_of_a_private_one_are_for_the_admin_only() {
 }
 
 #[test]
-fn rows_about_people_are_private_unless_the_file_says_otherwise() {
+fn rows_about_people_are_private_by_default() {
     let router = router(Settings::default());
     router.set_rows("/ip/hotspot/host", vec![Row::new().id("*1").with("mac-address", "8C:F5:A3:00:00:01")]);
     let hosts = "menu: \"/ip/hotspot/host\", columns: [\"mac-address\"]";
@@ -190,30 +190,30 @@ fn rows_about_people_are_private_unless_the_file_says_otherwise() {
         let path = format!("/api/sites/awka/plugins/{name}");
         assert_eq!(agent.ask("GET", &path, &[("Authorization", "")]).status, status, "{name}");
     }
-    // It is warned of where the admin sees it, and in the log.
-    let told = "plugins.open.private: rows of /ip/hotspot/host are about people";
+    // The warning is on the admin's page and in the log.
+    let warning_text = "plugins.open.private: rows of /ip/hotspot/host are about people";
     let config = agent.json("/api/config");
     let warnings: Vec<&Value> = config["warnings"].as_array().unwrap().iter().collect();
     assert!(
-        warnings.iter().any(|warning| warning["message"].as_str().unwrap().starts_with(told)),
+        warnings.iter().any(|warning| warning["message"].as_str().unwrap().starts_with(warning_text)),
         "{config}"
     );
     assert_eq!((&config["isCurrent"], &config["error"]), (&json!(true), &Value::Null));
-    assert!(agent.page("/").contains(told) && agent.running.err().contains(told));
+    assert!(agent.page("/").contains(warning_text) && agent.running.err().contains(warning_text));
     let viewer = [("Authorization", "")];
     assert!(agent.ask("GET", "/api/config", &viewer).json()["warnings"].is_null());
-    assert!(!agent.ask("GET", "/", &viewer).body.contains(told));
+    assert!(!agent.ask("GET", "/", &viewer).body.contains(warning_text));
 }
 
 #[test]
-fn a_menu_that_a_router_lacks_is_asked_for_again_over_a_new_connection() {
+fn missing_menu_is_retried_on_a_new_connection() {
     let router = router(Settings::default());
     let agent = agent(given(&router, "\"things\", \"hotspot\"").plugin("things", THINGS));
     let known = plugin_when(&agent, "things", "unsupported");
     assert_eq!(known["error"]["cause"], "unsupported");
-    assert_eq!(table(&agent, "things")["columns"], json!(["name", "note"]), "they are known anyway");
-    assert_eq!(agent.well("awka")["error"], Value::Null, "the hotspot is well");
-    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "what is not known is no 0");
+    assert_eq!(table(&agent, "things")["columns"], json!(["name", "note"]), "expected the declared columns");
+    assert_eq!(agent.well("awka")["error"], Value::Null, "expected no error of the hotspot");
+    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "expected no series for an unknown value");
     router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
     read_again(&agent, "hotspot");
     assert_eq!(table(&agent, "things")["state"], "unsupported");
@@ -225,7 +225,7 @@ fn a_menu_that_a_router_lacks_is_asked_for_again_over_a_new_connection() {
 }
 
 #[test]
-fn a_user_who_may_not_read_it_is_told_the_policy() {
+fn missing_read_policy_has_a_hint() {
     let policies = Policies { read: false, ..Policies::ALL };
     let login = Login { policies, ..Login::new("api-user", "password") };
     let router = router(Settings { logins: vec![login], ..Settings::default() });
@@ -236,7 +236,7 @@ fn a_user_who_may_not_read_it_is_told_the_policy() {
 }
 
 #[test]
-fn a_menu_far_too_large_leaves_the_hotspot_well() {
+fn oversized_menu_does_not_affect_the_hotspot() {
     let router = router(Settings::default());
     router.set_rows(MENU, (0..20_000).map(|n| thing(&format!("*{n:X}"), "yam", "root", "1", n)).collect());
     let agent = agent(given(&router, "\"things\", \"hotspot\"").plugin("things", THINGS));
@@ -255,7 +255,7 @@ fn a_menu_far_too_large_leaves_the_hotspot_well() {
     assert!(page.contains(rest) && page.contains("only the first 2048 rows are taken"), "{page}");
     assert_eq!(page.matches("<td><bdi>yam</bdi></td>").count(), 200);
     assert!(!page.contains("Some figures are incomplete"), "the card's figures are whole: {page}");
-    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "how many there are is not known");
+    assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "expected no row count for a partial reading");
     let partial = |plugin: &str| {
         series(&agent, &format!("mikrotik_plugin_partial{{site=\"awka\",plugin=\"{plugin}\"}}"))
     };
@@ -264,7 +264,7 @@ fn a_menu_far_too_large_leaves_the_hotspot_well() {
     let log = agent.running.err();
     assert_eq!(log.matches(line).count(), 1, "logged once: {log}");
     let counters = router.counters();
-    assert_eq!((counters.logins, counters.connections), (1, 1), "the connection is kept");
+    assert_eq!((counters.logins, counters.connections), (1, 1), "expected one connection");
 }
 
 /// A plugin whose rows each have a series.
@@ -304,7 +304,7 @@ fn renamed_rows_always_have_series_and_the_oldest_stale_series_are_evicted() {
         let port = |n: u64| thing(&format!("*{n:X}"), &format!("port{round}-{n}"), "root", "1", round);
         router.set_rows(MENU, (0..PORTS).map(port).collect());
         if round == 0 {
-            // An unsupported menu is asked for again over a new connection only.
+            // An unsupported menu is retried on a new connection only.
             router.set_fault(Some(Fault::NoService));
             agent.fails("awka", "refused");
             router.set_fault(None);
@@ -358,7 +358,7 @@ fn a_counter_starts_at_zero_after_each_start_and_change_of_its_labels() {
 }
 
 #[test]
-fn a_menu_of_one_row_is_a_table_of_one() {
+fn menu_of_one_row_is_a_table_with_one_row() {
     let router = router(Settings::default());
     let fields = "menu: \"/system/resource\", columns: [\"version\", \"no-such\"], query: [],
         metrics: [(name: \"free_memory\", kind: Gauge(\"total-memory\")), (name: \"up_seconds_total\", kind: Counter(\"uptime\"))]";
@@ -375,7 +375,7 @@ fn a_menu_of_one_row_is_a_table_of_one() {
 }
 
 #[test]
-fn a_query_says_which_rows() {
+fn query_selects_rows() {
     let router = router(Settings::default());
     router.set_rows(
         MENU,
@@ -393,7 +393,7 @@ fn a_query_says_which_rows() {
 }
 
 #[test]
-fn one_that_is_seldom_asked_for_keeps_what_it_read() {
+fn plugin_with_a_long_interval_keeps_its_reading() {
     let router = router(Settings::default());
     router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
     let fields = "menu: \"/test/thing\", columns: [\"name\"]";
@@ -401,7 +401,9 @@ fn one_that_is_seldom_asked_for_keeps_what_it_read() {
     let agent = agent(given.plugin("seldom", &format!("{fields}, every: \"1h\"")));
     let before = plugin_when(&agent, "seldom", "ok");
     router.set_rows(MENU, vec![thing("*1", "rice", "root", "1", 1)]);
-    until("the other is read anew", || (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(()));
+    until("the other plugin is read again", || {
+        (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(())
+    });
     read_again(&agent, "often");
     let now = plugin_when(&agent, "seldom", "ok");
     assert_eq!(now["fetchedAt"], before["fetchedAt"]);
@@ -409,7 +411,7 @@ fn one_that_is_seldom_asked_for_keeps_what_it_read() {
 }
 
 #[test]
-fn one_that_is_asked_for_every_other_second_is() {
+fn plugin_with_an_interval_of_two_seconds_is_read_in_time() {
     let router = router(Settings::default());
     router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
     let fields = "menu: \"/test/thing\", columns: [\"name\"]";
@@ -417,12 +419,12 @@ fn one_that_is_asked_for_every_other_second_is() {
     plugin_when(&agent, "often", "ok");
     router.set_rows(MENU, vec![thing("*1", "rice", "root", "1", 1)]);
     let began = std::time::Instant::now();
-    until("it is read anew", || (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(()));
+    until("the plugin is read again", || (table(&agent, "often")["rows"] == json!([["rice"]])).then_some(()));
     assert!(began.elapsed() < Duration::from_secs(8));
 }
 
 #[test]
-fn rows_that_come_oddly_are_rows() {
+fn rows_with_odd_framing_are_read() {
     for fault in [Fault::BareRe, Fault::OneByteWrites, Fault::Trailing] {
         let router = router(Settings::default());
         router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1), thing("*2", "rice", "root", "1", 1)]);
@@ -434,7 +436,7 @@ fn rows_that_come_oddly_are_rows() {
 }
 
 #[test]
-fn a_test_of_the_way_asks_for_it_too() {
+fn connection_test_queries_declared_plugins() {
     let router = router(Settings::default());
     router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
     let missing = "menu: \"/test/no-such\", columns: [\"name\"]";

@@ -1,4 +1,4 @@
-//! `demo`: three sites with people, at once, that move.
+//! `demo`: three sites with people who are online at once.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::agent::{Agent, program, until, until_within};
 
-/// What the start may take.
+/// Upper bound of the start.
 const START: Duration = Duration::from_secs(2);
 
 fn keys(stats: &Value) -> Vec<&str> {
@@ -14,7 +14,7 @@ fn keys(stats: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn people_are_there_within_two_seconds_and_the_counters_move() {
+fn people_are_online_within_two_seconds_and_counters_grow() {
     let began = std::time::Instant::now();
     let agent = Agent::demo(&[]);
     let left = START.saturating_sub(began.elapsed());
@@ -36,13 +36,13 @@ fn people_are_there_within_two_seconds_and_the_counters_move() {
 }
 
 #[test]
-fn the_page_shows_each_site_with_its_figures() {
+fn page_shows_each_site_with_its_figures() {
     let agent = Agent::demo(&[]);
     for key in ["awka", "lagos", "abuja"] {
         agent.well(key);
     }
-    until("the page shows what the JSON says", || {
-        // A refresh may come between the two.
+    until("page and JSON agree", || {
+        // A refresh may happen between the two.
         let (page, stats) = (agent.page("/"), agent.json("/api/hotspot/stats"));
         let shown = stats.as_object().unwrap().values().all(|site| {
             let users = format!(
@@ -63,7 +63,7 @@ fn the_page_shows_each_site_with_its_figures() {
 }
 
 #[test]
-fn it_has_as_many_sites_as_are_asked_for() {
+fn demo_has_the_requested_number_of_sites() {
     let agent = Agent::demo(&["--sites", "7"]);
     let stats = agent.json("/api/hotspot/stats");
     let keys = keys(&stats);
@@ -75,7 +75,7 @@ fn it_has_as_many_sites_as_are_asked_for() {
 }
 
 #[test]
-fn a_token_of_the_environment_turns_the_details_on() {
+fn admin_token_in_the_environment_enables_details() {
     let mut command = program(["demo", "--listen", "127.0.0.1:0", "--sites", "1"]);
     command.env("PHSWEB_ADMIN_TOKEN", "open-sesame-01234");
     let agent = Agent::start(command);

@@ -1,4 +1,4 @@
-//! A site with several hosts: one serves while an earlier one fails, which is gone back to once it is well.
+//! A site with several hosts: failover to a later host, and failback to an earlier one after its recovery.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ fn site(given: Given, key: &str, hosts: [&Router; 2]) -> Given {
     given.raw_site(key, &format!("hosts: [\"{first}\", \"{second}\"], password: Plain(\"password\")"))
 }
 
-/// A router where nobody listens for now.
+/// A router whose port is closed.
 fn gone() -> Router {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::NoService));
     router
 }
 
-/// The site as it is told; it must be well.
+/// The site, which must be online without an error.
 #[track_caller]
 fn well(agent: &Agent, key: &str) -> Value {
     let stats = agent.stats(key);
@@ -42,7 +42,7 @@ fn well(agent: &Agent, key: &str) -> Value {
     site
 }
 
-/// The site is well all the time until it is served at this router.
+/// Waits until the site uses this router; it must be online all the time.
 #[track_caller]
 fn served_by(agent: &Agent, key: &str, router: &Router) -> Value {
     let address = json!(router.addr().to_string());
@@ -64,14 +64,14 @@ fn hosts(site: &Value) -> Vec<(&str, bool, Option<&str>)> {
 }
 
 #[test]
-fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_well() {
+fn second_host_is_used_until_the_first_recovers() {
     let (first, second) = (gone(), router(Settings::default()));
     let addresses = [&first, &second].map(|router| router.addr().to_string());
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.well("awka");
-    let told = well(&agent, "awka");
-    assert_eq!(hosts(&told), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
-    assert!(told["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{told:#}");
+    let site = well(&agent, "awka");
+    assert_eq!(hosts(&site), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
+    assert!(site["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{site:#}");
     let detour = format!("Connected to {}, because {} fails: ", addresses[1], addresses[0]);
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
@@ -87,7 +87,7 @@ fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_w
         }
         (well(&agent, "awka")["address"] == addresses[0]).then_some(())
     });
-    assert_eq!(seen, [true; 2], "that it answers again was told before it was gone back to");
+    assert_eq!(seen, [true; 2], "expected the recovery to show before the failback");
     let counters = first.counters();
     assert!(counters.connections >= 4, "three in a row, and the one that serves: {counters:?}");
     throughout(Duration::from_millis(1500), || {
@@ -101,15 +101,15 @@ fn the_second_host_serves_while_the_first_fails_and_the_first_again_when_it_is_w
     }
     let site = agent.json("/api/sites/awka");
     let events = site["connections"].as_array().unwrap();
-    let told: Vec<_> = events.iter().map(|event| (&event["event"], &event["address"])).collect();
+    let connects: Vec<_> = events.iter().map(|event| (&event["event"], &event["address"])).collect();
     let connected = json!("connected");
     let addresses = addresses.map(|address| json!(address));
-    assert_eq!(told, [(&connected, &addresses[1]), (&connected, &addresses[0])], "{site:#}");
+    assert_eq!(connects, [(&connected, &addresses[1]), (&connected, &addresses[0])], "{site:#}");
     assert!(!agent.running.err().contains("offline"), "{}", agent.running.err());
 }
 
 #[test]
-fn a_first_host_that_comes_and_goes_has_to_be_well_three_times_in_a_row() {
+fn failback_needs_three_successful_probes_in_a_row() {
     let (first, second) = (gone(), router(Settings::default()));
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.well("awka");
@@ -132,7 +132,7 @@ fn a_first_host_that_comes_and_goes_has_to_be_well_three_times_in_a_row() {
 }
 
 #[test]
-fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_and_over() {
+fn host_without_sessions_does_not_cause_repeated_failback() {
     let faults = [Fault::Refuse, Fault::Stall, Fault::Fatal, Fault::HalfOpen, Fault::LoginRefused];
     let sites = faults.map(|fault| (fault.name(), fault, gone(), router(Settings::default())));
     let given = given().timing("failback_probe_min", "1500ms").timing("failback_probe_max", "1500ms");
@@ -142,14 +142,14 @@ fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_a
         agent.well(key);
         first.set_fault(Some(*fault));
     }
-    // A return that fails costs the second a login more.
-    until_within(RETURN, "each was gone back to in vain", || {
+    // A failed failback costs the second host one more login.
+    until_within(RETURN, "each host was tried for a failback", || {
         for (key, ..) in &sites {
             well(&agent, key);
         }
         sites.iter().all(|(.., second)| second.counters().logins == 2).then_some(())
     });
-    // The next return takes six probes, of which the machine may need some to notice the first.
+    // The next failback takes six probes; a slow machine may need some to see the first.
     throughout(Duration::from_secs(5), || {
         for (key, _, first, second) in &sites {
             let site = well(&agent, key);
@@ -161,9 +161,9 @@ fn a_first_host_that_takes_connections_and_no_session_is_not_gone_back_to_over_a
     });
 }
 
-/// It takes every login and answers, and then the connection dies: each time it would be the first to answer.
+/// The first host accepts logins and replies, and then its connection dies.
 #[test]
-fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
+fn host_with_short_sessions_is_deprioritized() {
     let [first, second] = [router(Settings::default()), router(Settings::default())];
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.well("awka");
@@ -174,7 +174,7 @@ fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
         (agent.json("/api/sites/awka")["address"] == address).then_some(())
     });
     assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
-    // And it is gone back to when it has taken connections for a while.
+    // The failback happens when it has accepted connections for a while.
     served_by(&agent, "awka", &first);
     first.reboot();
     until_within(RETURN, "the second serves", || {
@@ -192,7 +192,7 @@ fn a_first_host_whose_sessions_do_not_last_gives_way_to_the_second() {
 
 /// The user may log in from some addresses only, and the first host is reached from another.
 #[test]
-fn a_first_host_that_refuses_the_login_does_not_hide_the_second() {
+fn second_host_is_used_if_the_first_refuses_the_login() {
     let [first, second] = [gone(), router(Settings::default())];
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.well("awka");
@@ -206,9 +206,9 @@ fn a_first_host_that_refuses_the_login_does_not_hide_the_second() {
     assert!(first.counters().logins_refused >= 1, "it was tried");
 }
 
-/// Two routers of one site have certificates of their own.
+/// The two routers of a site have different certificates.
 #[test]
-fn each_host_may_have_a_pin_of_its_own() {
+fn each_host_can_have_its_own_pin() {
     let [first, second] = [(); 2].map(|()| router(Settings { tls: true, ..Settings::default() }));
     second.set_fault(Some(Fault::OtherCertificate));
     let pins = [&first, &second].map(|router| router.fingerprint().unwrap());
@@ -227,7 +227,7 @@ fn each_host_may_have_a_pin_of_its_own() {
     served_by(&agent, "one", &first);
     served_by(&agent, "both", &first);
     agent.fails("crossed", "tls_pin");
-    // Each step of the test meets the certificate that it expects.
+    // Each step of the connection test finds the expected certificate.
     let mut test = program(["test", "both"]);
     test.current_dir(folder.path());
     let tested = end_of(test);

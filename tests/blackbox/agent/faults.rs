@@ -1,4 +1,4 @@
-//! Each way in which a router's answers go wrong is an error of its own, in time, and heals.
+//! Each fault of a router has its own error, shows in time, and recovers.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -45,12 +45,12 @@ fn shows(fault: Fault, cause: &str) {
 }
 
 #[test]
-fn a_huge_length_is_a_protocol_error() {
+fn huge_length_is_a_protocol_error() {
     shows(Fault::HugeLength, "protocol");
 }
 
 #[test]
-fn an_answer_cut_short_is_a_closed_connection() {
+fn truncated_reply_is_a_closed_connection() {
     shows(Fault::Cut, "closed");
 }
 
@@ -60,7 +60,7 @@ fn silence_after_the_login_is_a_query_timeout() {
 }
 
 #[test]
-fn bytes_one_by_one_are_an_answer_like_any_other() {
+fn one_byte_writes_are_read_like_any_reply() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::OneByteWrites));
     let stats = agent_of(&router).well("awka");
@@ -68,7 +68,7 @@ fn bytes_one_by_one_are_an_answer_like_any_other() {
 }
 
 #[test]
-fn rows_that_vanish_leave_a_part_that_is_called_one() {
+fn vanishing_rows_are_reported_as_partial() {
     let router = router(Settings::default());
     let given = Given::default()
         .defaults("refresh: \"1s\",")
@@ -90,7 +90,7 @@ fn rows_that_vanish_leave_a_part_that_is_called_one() {
     assert_eq!(router.counters().logins, 1, "over the same connection");
 }
 
-/// The router may change its mind at each refresh. It is on the page each time, and once in the log.
+/// The state may change at each refresh. The page shows it each time, the log once.
 #[test]
 fn a_partial_answer_is_logged_once_per_connection() {
     let router = router(Settings::default());
@@ -133,7 +133,7 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
         let page = agent.page(page);
         assert!(page.contains("22 of 23 rows are listed"), "{page}");
     }
-    // It stays so, in one line of the log.
+    // It stays so, with one log line.
     let commands = router.counters().commands;
     until("it was refreshed twice more", || (router.counters().commands >= commands + 14).then_some(()));
     let lines = || agent.running.err().matches("plugin=hotspot state=partial").count();
@@ -141,7 +141,7 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     router.set_fault(None);
     until("it is whole again", || partial().is_null().then_some(()));
     assert!(metric("0"), "{}", agent.get("/metrics").body);
-    // A count that is always right is never a reason.
+    // A correct count never makes the hotspot partial.
     let commands = router.counters().commands;
     until("it was refreshed four times more", || (router.counters().commands >= commands + 28).then_some(()));
     assert!(partial().is_null() && lines() == 1, "{}", agent.running.err());
@@ -149,9 +149,9 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
 }
 
 #[test]
-fn rows_without_end_are_a_protocol_error() {
+fn endless_rows_are_a_protocol_error() {
     let router = router(Settings::default());
-    // The query's time is long, so that what ends it is the number of rows.
+    // The timeout is long, so that the number of rows ends the query.
     let times = "refresh: \"1s\", query_timeout: \"20s\",";
     let agent =
         Given::default().defaults(times).site("awka", router.addr(), "collect: [\"hotspot\"]").start();
@@ -166,7 +166,7 @@ fn rows_without_end_are_a_protocol_error() {
 }
 
 #[test]
-fn what_never_answers_a_connection_at_all_is_named_too() {
+fn router_that_never_answers_is_a_query_timeout() {
     // A listener with its queue full drops the next one's packets: nothing answers.
     let full = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = full.local_addr().unwrap();

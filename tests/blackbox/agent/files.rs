@@ -1,4 +1,4 @@
-//! A file that is wrong starts nothing: every problem with its place, and exit code 1.
+//! An invalid file prevents the start: every problem is reported with its position, and the exit code is 1.
 
 use std::fs;
 use std::net::TcpListener;
@@ -7,10 +7,10 @@ use std::process::Command;
 use super::agent::{Agent, Ended, Given, end_of, program};
 use super::router;
 
-/// Stands in a text before what is wrong, and is taken out of it.
+/// Marks the position of a problem in a text; it is removed before use.
 const MARK: char = '¤';
 
-/// The text without its marks, and the places where they stood.
+/// The text without marks, and their positions.
 fn places(marked: &str) -> (String, Vec<String>) {
     let mut places = Vec::new();
     let mut text = String::new();
@@ -37,7 +37,7 @@ fn run(text: &[u8]) -> Ended {
     end_of(command)
 }
 
-/// It did not start, and said why.
+/// Checks that the agent did not start, and its error.
 #[track_caller]
 fn refused(ended: &Ended) {
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
@@ -104,7 +104,7 @@ fn each_problem_has_its_line_and_column() {
 }
 
 #[test]
-fn all_problems_come_at_once_in_the_files_order() {
+fn all_problems_are_reported_in_file_order() {
     let (text, places) = places(
         "(\n  http: (max_connections: ¤3),\n  defaults: (user: \"u\", ¤colour: 1),\n  sites: {\n    \
          \"a\": (hosts: [¤\"x y\"], password: ¤Env(\"GONE\"), refresh: ¤\"soon\"),\n    \
@@ -120,7 +120,7 @@ fn all_problems_come_at_once_in_the_files_order() {
 }
 
 #[test]
-fn what_is_no_text_is_no_configuration() {
+fn file_that_is_not_utf_8_is_rejected() {
     for bytes in [&b"(sites: {\"\xFF\": ()})"[..], b"\0\0\0\0", b""] {
         let ended = run(bytes);
         refused(&ended);
@@ -137,7 +137,7 @@ fn nowhere(arguments: &[&str]) -> (Command, tempfile::TempDir) {
 }
 
 #[test]
-fn without_a_file_it_says_where_it_looked_and_what_else_to_do() {
+fn missing_file_error_lists_searched_paths_and_alternatives() {
     assert!(
         !std::path::Path::new("/etc/phsweb-agent/sites.ron").exists(),
         "this machine has a file of its own"
@@ -157,7 +157,7 @@ fn without_a_file_it_says_where_it_looked_and_what_else_to_do() {
 }
 
 #[test]
-fn the_file_is_the_options_else_the_variables_else_the_folders() {
+fn file_path_is_from_the_option_the_variable_or_the_default() {
     let file = |key: &str| {
         let given = Given::default().raw_site(key, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")");
         given.text()
@@ -185,7 +185,7 @@ fn the_file_is_the_options_else_the_variables_else_the_folders() {
 }
 
 #[test]
-fn an_address_in_use_is_said_with_what_to_do() {
+fn address_in_use_error_has_a_hint() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let router = router(phsweb_agent::simulator::Settings::default());
@@ -205,7 +205,7 @@ fn an_address_in_use_is_said_with_what_to_do() {
 
 /// Kubernetes sets `NAME_PORT=tcp://…` in each pod next to a Service of that name.
 #[test]
-fn a_port_variable_that_holds_a_url_is_ignored_with_a_log_line() {
+fn port_variable_with_a_url_is_ignored_and_logged() {
     let router = router(phsweb_agent::simulator::Settings::default());
     let agent = Given::default()
         .site("awka", router.addr(), "")

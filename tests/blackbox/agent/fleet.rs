@@ -1,4 +1,4 @@
-//! Fifty routers: three that misbehave hold none of the others up.
+//! Fifty routers: three failing ones do not delay the others.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::router;
 const SICK: [(usize, Fault, &str); 3] =
     [(7, Fault::Stall, "query_timeout"), (23, Fault::Refuse, "closed"), (41, Fault::Garbage, "protocol")];
 
-/// A refresh each second: this late, one was left out.
+/// Upper bound of the age with a refresh each second: above it, one was skipped.
 const LATE_S: u64 = 3;
 
 /// From the fault to its error: up to the next refresh, the query's 2 s, and a slow machine.
 const DEADLINE: Duration = Duration::from_secs(6);
 
-/// How long the others are watched.
+/// How long the other sites are checked.
 const WATCHED: Duration = Duration::from_secs(8);
 
 fn key(number: usize) -> String {
@@ -26,7 +26,7 @@ fn key(number: usize) -> String {
 }
 
 #[test]
-fn three_sick_routers_among_fifty_hold_up_nobody_and_heal() {
+fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
     let routers: Vec<Router> =
         (0..50).map(|seed| router(Settings { users: 20, active: 5, seed, ..Settings::default() })).collect();
     let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"2s\",");

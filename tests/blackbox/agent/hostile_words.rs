@@ -1,4 +1,4 @@
-//! What a router says is quoted: short, and never as a line of its own.
+//! Messages of routers are quoted: truncated, and never as a separate line.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -11,16 +11,16 @@ use serde_json::Value;
 use super::agent::{Given, end_of, program, until};
 use super::peer::Peer;
 
-/// A line that no router may get into the log: it has everything that a true one has.
+/// A forged log line, which must not get into the log.
 const FORGED: &str = "2026-01-01T00:00:00.000Z ERROR [phsweb_agent::site] site=awka state=forged";
 
-/// Longest text that a page, a JSON or a line may repeat of a router's, in characters: eight of its traps.
+/// Upper bound of the text of a router in a page, JSON or log line, in characters: eight traps.
 const SHORT: usize = 2000;
 
-/// What the agent may take more for a talkative router, in KiB: less than one of its answers.
+/// Upper bound of the memory growth for long messages, in KiB: less than one reply.
 const MORE_KIB: u64 = 6 * 1024;
 
-/// These traps, as the whole answer.
+/// A reply with these traps.
 fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sentence> {
     let trap = |message| Sentence::from_words(["!trap", tag, &format!("=message={message}")]);
     let mut answer: Vec<Sentence> = messages.into_iter().map(trap).collect();
@@ -28,7 +28,7 @@ fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sent
     answer
 }
 
-/// A message that quotes the router, and no more of it than a person wants.
+/// Checks that a message quotes the router and is truncated.
 #[track_caller]
 fn is_short_line(text: &Value) {
     let text = text.as_str().unwrap();
@@ -38,7 +38,7 @@ fn is_short_line(text: &Value) {
 }
 
 #[test]
-fn a_router_of_many_words_is_quoted_in_few() {
+fn long_router_messages_are_truncated() {
     // Each character costs a page or a JSON several: so much the worse when they are repeated.
     let long = format!("\n{FORGED}\r\n\u{1b}[2J{}", "\"<\u{1}\n".repeat(30_000));
     assert!(long.len() > 120_000 && long.len() < 128 * 1024);
@@ -70,7 +70,7 @@ fn a_router_of_many_words_is_quoted_in_few() {
     let more = agent.running.memory_kib("VmHWM") - before;
     assert!(more < MORE_KIB, "{more} KiB more than {before}");
 
-    let said = until("the log tells it", || {
+    let said = until("the log has the line", || {
         let said = agent.running.err();
         said.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(said)
     });
@@ -82,14 +82,14 @@ fn a_router_of_many_words_is_quoted_in_few() {
 }
 
 #[test]
-fn a_forged_line_in_a_routers_last_words_is_no_line() {
+fn line_break_in_a_fatal_reason_does_not_forge_a_log_line() {
     let last = format!("\n{FORGED}\r\n{}", "\"\u{1}".repeat(60_000));
     let peer = Peer::start(move |_| vec![Sentence::from_words(["!fatal", &last])]);
     let agent = peer.agent("");
     agent.well("awka");
     peer.set_bad();
     is_short_line(&agent.fails("awka", "closed")["error"]["message"]);
-    let said = until("the log tells it", || {
+    let said = until("the log has the line", || {
         let said = agent.running.err();
         said.contains("site=awka state=offline cause=closed ").then_some(said)
     });
@@ -98,11 +98,11 @@ fn a_forged_line_in_a_routers_last_words_is_no_line() {
 }
 
 #[test]
-fn a_timeout_that_the_router_tells_of_is_an_answer() {
+fn timeout_trap_is_a_reply_and_no_query_timeout() {
     let peer = Peer::start(|tag| traps(tag, ["std failure: timeout (13)"]));
     peer.set_bad();
     let agent = peer.agent("");
-    // The second question is asked after the first one's answer was understood.
+    // The second command is sent after the first reply was handled.
     peer.asked_again(4);
     let site = agent.json("/api/sites/awka");
     let plugin = &site["plugins"]["resource"];
@@ -113,11 +113,11 @@ fn a_timeout_that_the_router_tells_of_is_an_answer() {
     assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
 }
 
-/// What a router says about a private menu may name people.
+/// A message about a private menu may contain names of people.
 #[test]
-fn words_about_a_private_menu_are_for_the_admin() {
+fn messages_about_a_private_menu_are_for_the_admin_only() {
     const WORDS: &str = "failure: the lease of ngozi-adichie is broken";
-    // At first as an answer that fails, and then as one that breaks off after a row.
+    // First a failed reply, then a reply that ends with a trap after a row.
     let breaks = Arc::new(AtomicBool::new(false));
     let peer = Peer::answering({
         let breaks = Arc::clone(&breaks);
@@ -167,9 +167,9 @@ fn words_about_a_private_menu_are_for_the_admin() {
     assert!(data.contains("shown to the admin") && !data.contains("ngozi"), "{data}");
 }
 
-/// With such a character a line looks like another one, or like two.
+/// Such a character can make a line look like another one, or like two.
 #[test]
-fn characters_that_steer_a_terminal_reach_neither_log_nor_terminal() {
+fn control_characters_reach_neither_log_nor_terminal() {
     const STEERS: [char; 6] = ['\u{202e}', '\u{2066}', '\u{200f}', '\u{2028}', '\u{feff}', '\u{e0041}'];
     let words: String =
         ["no"].into_iter().map(str::to_string).chain(STEERS.map(|c| format!("{c}forged"))).collect();

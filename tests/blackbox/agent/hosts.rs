@@ -1,4 +1,4 @@
-//! Which names the agent is reached by: a page of another site that has its own name lead to the agent reads nothing.
+//! Host names: DNS rebinding by another site gets no data.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -34,7 +34,7 @@ fn ask(kept: &Kept, method: &str, path: &str, host: &str, more: &[(&str, &str)])
 }
 
 #[test]
-fn a_foreign_name_is_refused_with_an_explanation() {
+fn unknown_host_name_is_refused_with_an_explanation() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, ""));
     kept.well("awka");
@@ -73,9 +73,9 @@ fn a_foreign_name_is_refused_with_an_explanation() {
     assert!(answer.status == 421 && answer.body.len() < 700, "{answer:?}");
 }
 
-/// The authority of an absolute target stands above `Host`, and HTTP/1.0 needs none.
+/// The authority of an absolute target overrides `Host`, and HTTP/1.0 needs none.
 #[test]
-fn the_host_is_the_one_that_the_request_is_for() {
+fn host_of_an_absolute_target_overrides_the_header() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, ""));
     for (head, status) in [
@@ -98,7 +98,7 @@ fn the_host_is_the_one_that_the_request_is_for() {
 }
 
 #[test]
-fn configured_names_are_served_from_the_next_request_on() {
+fn configured_names_apply_from_the_next_request() {
     let router = router(Settings::default());
     let kept = Kept::start(&given(&router, ""));
     let status = |host: &str| ask(&kept, "GET", "/login", host, &[]).status;
@@ -106,7 +106,7 @@ fn configured_names_are_served_from_the_next_request_on() {
     kept.save(&given(&router, "hosts: [\"Hotspots.example.\"],"));
     assert_eq!((status("hotspots.example"), status("HOTSPOTS.EXAMPLE.:443")), (200, 200));
     assert_eq!((status("other.example"), status("localhost")), (421, 200));
-    // Who listens under a name that is listed no more is asked again.
+    // An event stream under a removed name is closed.
     let mut stream = TcpStream::connect(kept.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: hotspots.example\r\n\r\n").unwrap();
@@ -114,11 +114,11 @@ fn configured_names_are_served_from_the_next_request_on() {
     let mut events = String::new();
     stream.read_to_string(&mut events).unwrap();
     assert!(events.starts_with("HTTP/1.1 200 ") && !events.contains("event: config"), "{events}");
-    // A token keeps a foreign page out, too, as it can't send one.
+    // A token protects, too, because a page of another site can't send it.
     let token = "view: Token(Plain(\"view-token-01234\")),";
     kept.save_text_as(&given(&router, token).text(), "view-token-01234");
     assert_eq!((status("hotspots.example"), status("other.example")), (200, 200));
-    // Where names are listed, they and the local ones are all.
+    // If names are configured, only these and the local ones are served.
     kept.save_text_as(
         &given(&router, &format!("{token} hosts: [\"hotspots.example\"],")).text(),
         "view-token-01234",

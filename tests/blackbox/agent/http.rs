@@ -1,4 +1,4 @@
-//! What every answer has: tags, problems, methods.
+//! HTTP behaviour of every response: entity tags, problems, methods.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::router;
 
 const TOKEN: &str = "admin-token-01234";
 
-/// Every path that answers with content.
+/// All paths with content.
 const PATHS: [&str; 10] = [
     "/",
     "/sites/awka",
@@ -37,7 +37,7 @@ fn agent(router: &Router, refresh: &str) -> Agent {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn unchanged_resource_is_a_304() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     for path in PATHS {
@@ -57,14 +57,14 @@ fn what_has_not_changed_is_not_sent_again() {
         });
         assert_eq!(agent.ask("GET", path, &[("If-None-Match", "\"other\"")]).status, 200, "{path}");
     }
-    // One role's tag says nothing to another.
+    // The ETag of one role is not valid for another.
     let tag = agent.get("/sites/awka").field("ETag").to_string();
     let viewer = agent.ask("GET", "/sites/awka", &[("If-None-Match", &tag), ("Authorization", "none")]);
     assert_eq!(viewer.status, 200);
 }
 
 #[test]
-fn what_has_changed_is_sent() {
+fn changed_resource_is_a_200() {
     let router = router(Settings::default());
     let agent = agent(&router, "1s");
     for path in PATHS {
@@ -98,7 +98,7 @@ fn problem(agent: &Agent, method: &str, path: &str, status: u16) {
 }
 
 #[test]
-fn what_is_not_there_is_a_404_and_says_what_is() {
+fn missing_path_is_a_404_that_lists_existing_ones() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     for path in [
@@ -129,7 +129,7 @@ fn what_is_not_there_is_a_404_and_says_what_is() {
 }
 
 #[test]
-fn other_methods_are_a_405_that_names_those_there_are() {
+fn other_methods_are_a_405_with_allow() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     for path in PATHS.into_iter().chain(["/healthz", "/readyz"]) {
@@ -159,7 +159,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn a_query_does_not_change_the_path_and_probes_need_nothing() {
+fn query_does_not_change_the_path_and_probes_need_no_token() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     assert_eq!(agent.json("/api/hotspot/awka?now=1")["name"], json!("awka"));
@@ -168,7 +168,7 @@ fn a_query_does_not_change_the_path_and_probes_need_nothing() {
 }
 
 #[test]
-fn pages_allow_nothing_from_elsewhere_and_load_what_they_name() {
+fn content_security_policy_allows_own_resources_only() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     for path in ["/", "/sites/awka"] {
@@ -189,7 +189,7 @@ fn pages_allow_nothing_from_elsewhere_and_load_what_they_name() {
 }
 
 #[test]
-fn every_answer_keeps_to_itself() {
+fn every_response_has_security_headers() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     for (method, path) in
@@ -208,7 +208,7 @@ fn every_answer_keeps_to_itself() {
 }
 
 #[test]
-fn no_local_socket_leads_past_the_limits_of_connections() {
+fn no_local_socket_bypasses_the_connection_limits() {
     let router = router(Settings::default());
     let agent = agent(&router, "1h");
     assert_eq!(agent.get("/").status, 200);

@@ -1,4 +1,4 @@
-//! HTTPS for the agent's own page, and a certificate that is renewed under it.
+//! HTTPS for the agent's own page, and the renewal of its certificate.
 
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use super::agent::{Given, PATIENCE, Running, end_of, throughout, until};
 use super::tls::{Certificates, NOW};
 
-/// Long enough for two looks at the files.
+/// Long enough for two polls of the files.
 const LOOKS: Duration = Duration::from_millis(1500);
 
 /// A file of those beside the tests: certificates for localhost and 127.0.0.1, and their keys.
@@ -90,7 +90,7 @@ impl Page {
         until(&format!("the page has the certificate {name}"), || self.has(name).then_some(()));
     }
 
-    /// How often this was logged.
+    /// How often this text was logged.
     fn logged(&self, words: &str) -> usize {
         self.running.err().matches(words).count()
     }
@@ -99,7 +99,7 @@ impl Page {
         fs::write(self.folder.path().join(file), fs::read(kept(name)).unwrap()).unwrap();
     }
 
-    /// Puts a file in another's place at once.
+    /// Replaces a file atomically.
     fn rename(&self, file: &str, name: &str) {
         self.put("new", name);
         fs::rename(self.folder.path().join("new"), self.folder.path().join(file)).unwrap();
@@ -123,12 +123,12 @@ fn session() -> ClientConnection {
 struct Connection(StreamOwned<ClientConnection, TcpStream>);
 
 impl Connection {
-    /// The whole answer, read to its length.
+    /// Sends a GET and reads the complete response.
     fn get(&mut self, path: &str) -> String {
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
     }
 
-    /// The same for any request.
+    /// Sends a request and reads the complete response.
     fn ask(&mut self, request: &str) -> String {
         self.0.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
@@ -151,16 +151,16 @@ const FOLLOWED: &str = "config=sites.ron reload=applied msg=\"changed http\"";
 const KEPT: &str = "config=sites.ron reload=rejected ";
 
 #[test]
-fn the_page_is_served_over_https_and_follows_its_files() {
+fn https_reloads_certificate_files() {
     let page = Page::kept("page");
     let mut early = page.connect();
     assert!(early.get("/").contains("</html>"));
     assert!(page.has("page"));
     let mut plain = TcpStream::connect(page.address).unwrap();
     plain.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut told = String::new();
-    plain.read_to_string(&mut told).unwrap();
-    assert!(told.starts_with("HTTP/1.1 400 ") && told.contains("HTTPS"), "{told}");
+    let mut response = String::new();
+    plain.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 400 ") && response.contains("HTTPS"), "{response}");
 
     page.rename("key.pem", "other.key");
     page.rename("cert.pem", "other.cert");
@@ -168,25 +168,25 @@ fn the_page_is_served_over_https_and_follows_its_files() {
     page.put("cert.pem", "page.cert");
     page.put("key.pem", "page.key");
     page.until_has("page");
-    until("each is said", || (page.logged(FOLLOWED) == 2).then_some(()));
+    until("each warning is logged", || (page.logged(FOLLOWED) == 2).then_some(()));
     assert!(early.get("/api/sites").contains("awka"), "who was there stays");
     assert_eq!(page.logged(KEPT), 0);
 }
 
 #[test]
-fn a_certificate_stays_where_the_next_one_is_none() {
+fn invalid_new_certificate_keeps_the_current_one() {
     let page = Page::kept("page");
     page.put("cert.pem", "other.cert");
-    until("it is said", || (page.logged(KEPT) == 1).then_some(()));
+    until("the warning is logged", || (page.logged(KEPT) == 1).then_some(()));
     assert_eq!(page.logged("the file key.pem is not the key of cert.pem"), 1);
     throughout(LOOKS, || assert!(page.has("page")));
     fs::remove_file(page.folder.path().join("key.pem")).unwrap();
-    until("another fault is said", || (page.logged(KEPT) == 2).then_some(()));
+    until("another error is logged", || (page.logged(KEPT) == 2).then_some(()));
     assert_eq!(page.logged("the file key.pem can't be read: No such file"), 1);
     assert!(page.has("page"));
     page.put("key.pem", "other.key");
     page.until_has("other");
-    until("it is said", || (page.logged(FOLLOWED) == 1).then_some(()));
+    until("the warning is logged", || (page.logged(FOLLOWED) == 1).then_some(()));
     assert_eq!(page.logged(KEPT), 2);
     let said = page.running.out() + &page.running.err();
     for name in ["page.key", "other.key", "page.cert", "other.cert"] {
@@ -197,7 +197,7 @@ fn a_certificate_stays_where_the_next_one_is_none() {
 }
 
 #[test]
-fn a_browser_logs_in_and_follows_over_https() {
+fn browser_logs_in_and_receives_events_over_https() {
     let page = Page::kept("page");
     let form = "token=admin-token-01234";
     let login = format!(
@@ -215,18 +215,18 @@ fn a_browser_logs_in_and_follows_over_https() {
     assert!(users.contains("action=\"../logout\""), "{users}");
 
     write!(connection.0, "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut told = String::new();
-    while !told.contains("\ndata: ") {
+    let mut received = String::new();
+    while !received.contains("\ndata: ") {
         let mut more = [0; 4096];
         let count = connection.0.read(&mut more).unwrap();
-        assert_ne!(count, 0, "closed: {told}");
-        told += std::str::from_utf8(&more[..count]).unwrap();
+        assert_ne!(count, 0, "expected an event before the end: {received}");
+        received += std::str::from_utf8(&more[..count]).unwrap();
     }
-    assert!(told.contains("Content-Type: text/event-stream") && told.contains("awka"), "{told}");
+    assert!(received.contains("Content-Type: text/event-stream") && received.contains("awka"), "{received}");
 }
 
 #[test]
-fn a_client_does_not_wait_for_the_handshakes_of_another_address() {
+fn handshakes_of_one_address_do_not_delay_another() {
     // Each takes several milliseconds.
     let page = Page::kept("rsa4096");
     let mut hello = Vec::new();
@@ -251,31 +251,31 @@ fn a_client_does_not_wait_for_the_handshakes_of_another_address() {
 }
 
 #[test]
-fn what_could_be_better_is_warned_of() {
+fn insecure_tls_settings_cause_warnings() {
     let page = Page::start(&kept("ended.cert"), &kept("page.key"));
     let ended = "the certificate cert.pem ended at 2021-01-01T00:00:00Z, and it is 2";
-    until("it is said", || (page.logged(ended) == 1).then_some(()));
+    until("the warning is logged", || (page.logged(ended) == 1).then_some(()));
     assert_eq!(page.logged("chmod 600"), 0);
     fs::set_permissions(page.folder.path(), Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(page.folder.path().join("key.pem"), Permissions::from_mode(0o644)).unwrap();
     page.put("cert.pem", "page.cert");
-    until("the new one is said to be open", || (page.logged("chmod 600") == 1).then_some(()));
+    until("the warning about the new file is logged", || (page.logged("chmod 600") == 1).then_some(()));
     assert!(page.has("page"));
     assert_eq!(page.logged(ended), 1);
 }
 
 #[test]
-fn a_certificate_that_is_none_starts_nothing() {
+fn invalid_certificate_prevents_the_start() {
     let (command, folder) = given().command();
     fs::copy(kept("page.cert"), folder.path().join("cert.pem")).unwrap();
     fs::copy(kept("other.key"), folder.path().join("key.pem")).unwrap();
     let ended = end_of(command);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
-    let told = "sites.ron:2:64: http.tls.key: the file key.pem is not the key of cert.pem";
-    assert!(ended.err.contains(told), "{}", ended.err);
+    let error = "sites.ron:2:64: http.tls.key: the file key.pem is not the key of cert.pem";
+    assert!(ended.err.contains(error), "{}", ended.err);
 }
 
-/// What a program of somebody else's says, and whether it is content.
+/// Runs another program. Returns whether it succeeds, and its output.
 fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
     let mut child = Command::new(program)
         .args(arguments.split_whitespace())
@@ -284,7 +284,7 @@ fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{program} can be run: {error}"));
-    // It may have ended by itself.
+    // It may have exited.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
     let said = [ended.stdout, ended.stderr].concat();
@@ -293,7 +293,7 @@ fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
 
 #[test]
 #[ignore = "needs openssl and curl"]
-fn openssl_and_curl_are_served() {
+fn openssl_and_curl_connect() {
     let certificates = Certificates::new().signed("router", NOW);
     let chain = certificates.path("chain.crt");
     let both = ["router.crt", "authority.crt"].map(|file| fs::read(certificates.path(file)).unwrap());
@@ -304,43 +304,43 @@ fn openssl_and_curl_are_served() {
 
     let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     let connect = format!("s_client -connect {address} -ign_eof -CAfile {authority} -verify_return_error");
-    for (version, told) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let (well, said) = foreign("openssl", &format!("{connect} {version} -alpn h2,http/1.1"), request);
-        assert!(well && said.contains("\r\n\r\nalive\n"), "{said}");
-        for text in [told, "Verify return code: 0 (ok)", "ALPN protocol: http/1.1", "depth=1"] {
-            assert!(said.contains(text), "no {text}: {said}");
+    for (version, protocol) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
+        let (ok, output) = foreign("openssl", &format!("{connect} {version} -alpn h2,http/1.1"), request);
+        assert!(ok && output.contains("\r\n\r\nalive\n"), "{output}");
+        for text in [protocol, "Verify return code: 0 (ok)", "ALPN protocol: http/1.1", "depth=1"] {
+            assert!(output.contains(text), "no {text}: {output}");
         }
-        // The end was said: openssl calls it an error where it was not.
-        assert!(!said.contains("unexpected eof"), "{said}");
+        // openssl reports an error if the TLS close is missing.
+        assert!(!output.contains("unexpected eof"), "{output}");
     }
     let old = "-tls1_1 -cipher DEFAULT:@SECLEVEL=0";
-    let (well, said) = foreign("openssl", &format!("{connect} {old}"), request);
-    assert!(!well && said.contains("SSL alert number"), "{said}");
+    let (ok, output) = foreign("openssl", &format!("{connect} {old}"), request);
+    assert!(!ok && output.contains("SSL alert number"), "{output}");
 
     let curl = format!("-sS -v --max-time 20 --cacert {authority}");
     let at = |path: &str| format!("https://{address}{path}");
     for options in ["--tls-max 1.2", "--tlsv1.3", "--http1.0", "--no-alpn", "--http2"] {
-        let (well, said) = foreign("curl", &format!("{curl} {options} {} {}", at("/healthz"), at("/")), b"");
-        assert!(well && said.contains("alive\n") && said.contains("</html>"), "{options}: {said}");
-        let reused = said.contains("Re-using existing connection");
-        assert_eq!(reused, options != "--http1.0", "{options}: {said}");
+        let (ok, output) = foreign("curl", &format!("{curl} {options} {} {}", at("/healthz"), at("/")), b"");
+        assert!(ok && output.contains("alive\n") && output.contains("</html>"), "{options}: {output}");
+        let reused = output.contains("Re-using existing connection");
+        assert_eq!(reused, options != "--http1.0", "{options}: {output}");
     }
-    let (well, said) = foreign("curl", &format!("{curl} -I {}", at("/")), b"");
-    assert!(well && said.contains("HTTP/1.1 200 OK"), "{said}");
+    let (ok, output) = foreign("curl", &format!("{curl} -I {}", at("/")), b"");
+    assert!(ok && output.contains("HTTP/1.1 200 OK"), "{output}");
     let body = page.folder.path().join("body");
     fs::write(&body, vec![b'x'; 60_000]).unwrap();
-    let (well, said) = foreign("curl", &format!("{curl} --data-binary @{} {}", body.display(), at("/")), b"");
-    assert!(well && said.contains("HTTP/1.1 405"), "{said}");
-    // Nobody signed for this name.
-    let (well, said) = foreign("curl", &format!("{curl} --connect-to a:443:{address} https://a/"), b"");
-    assert!(!well && said.contains("does not match"), "{said}");
-    let (well, said) = foreign("curl", &format!("-sS -i http://{address}/"), b"");
-    assert!(well && said.starts_with("HTTP/1.1 400") && said.contains("HTTPS"), "{said}");
+    let (ok, output) = foreign("curl", &format!("{curl} --data-binary @{} {}", body.display(), at("/")), b"");
+    assert!(ok && output.contains("HTTP/1.1 405"), "{output}");
+    // The certificate is not valid for this name.
+    let (ok, output) = foreign("curl", &format!("{curl} --connect-to a:443:{address} https://a/"), b"");
+    assert!(!ok && output.contains("does not match"), "{output}");
+    let (ok, output) = foreign("curl", &format!("-sS -i http://{address}/"), b"");
+    assert!(ok && output.starts_with("HTTP/1.1 400") && output.contains("HTTPS"), "{output}");
 }
 
 #[test]
 #[ignore = "needs openssl and curl"]
-fn the_certificate_of_the_documented_command_is_good() {
+fn documented_command_creates_a_valid_certificate() {
     let document = include_str!("../../../docs/configuration.md");
     let (_, rest) = document.split_once("openssl req ").unwrap();
     let command = format!("openssl req {}", rest.split("```").next().unwrap());
@@ -351,8 +351,8 @@ fn the_certificate_of_the_documented_command_is_good() {
     let page = Page::start(&cert, &folder.path().join("key.pem"));
     for name in ["hotspots.lan", "10.0.0.5"] {
         let options = format!("--connect-to {name}:443:{} --cacert {}", page.address, cert.display());
-        let (well, said) = foreign("curl", &format!("-sS {options} https://{name}/healthz"), b"");
-        assert!(well && said == "alive\n", "{said}");
+        let (ok, output) = foreign("curl", &format!("-sS {options} https://{name}/healthz"), b"");
+        assert!(ok && output == "alive\n", "{output}");
     }
     assert_eq!(page.logged("chmod 600") + page.logged("the certificate"), 0, "{}", page.running.err());
 }

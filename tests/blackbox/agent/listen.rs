@@ -1,4 +1,4 @@
-//! A `listen` that ends, or has nothing to be added to, at the worst moment: nobody is lost or counted twice.
+//! A `listen` that ends, or reports changes before the first print: no session is lost or counted twice.
 
 use std::sync::Mutex;
 
@@ -22,7 +22,7 @@ fn ada(tag: &str, uptime: &str) -> Sentence {
     said(&["!re", tag, "=.id=*1", "=user=ada", "=mac-address=M", &format!("=uptime={uptime}")])
 }
 
-/// What is answered to all but the menu of sessions.
+/// The reply to every command except those of the session menu.
 fn other(path: &str, tag: &str) -> Vec<Sentence> {
     match path {
         "/ip/hotspot/user/print" => vec![said(&["!done", tag, "=ret=100"])],
@@ -35,22 +35,22 @@ fn agent(peer: &Peer) -> Agent {
     Given::default().defaults(times).site("awka", peer.address, "collect: [\"hotspot\"]").start()
 }
 
-/// So many sessions, logins and logouts are told from some moment on.
+/// Waits until the site shows these numbers of sessions, logins and logouts, which must then stay.
 #[track_caller]
 fn stays_at(agent: &Agent, figures: (u64, u64, u64)) {
     let (active, logins, logouts) = figures;
     let expected = (json!(active), json!(logins), json!(logouts));
-    let told = |stats: &serde_json::Value| {
+    let counts = |stats: &serde_json::Value| {
         (stats["activeUsers"].clone(), stats["logins"].clone(), stats["logouts"].clone())
     };
-    agent.stats_when("awka", &format!("it tells {figures:?}"), |stats| told(stats) == expected);
-    throughout(WATCHED, || assert_eq!(told(&agent.stats("awka")), expected));
+    agent.stats_when("awka", &format!("its figures are {figures:?}"), |stats| counts(stats) == expected);
+    throughout(WATCHED, || assert_eq!(counts(&agent.stats("awka")), expected));
 }
 
-/// Of one print: it was made, then ada logs in and is told, then the listen is interrupted, then the
+/// During one print: ada logs in and the listen reports it, the listen is interrupted, then the
 /// print ends, which does not have her.
 #[test]
-fn one_that_ends_while_a_print_is_under_way_hides_nobody() {
+fn listen_interrupted_during_a_print_loses_no_session() {
     let (listen, prints) = (Mutex::new(String::new()), Mutex::new(0));
     let peer = Peer::answering(move |path, tag| match path {
         LISTEN => {
@@ -77,9 +77,9 @@ fn one_that_ends_while_a_print_is_under_way_hides_nobody() {
     stays_at(&agent, (1, 1, 0));
 }
 
-/// The first print has no answer, and what the listen tells meanwhile grows old.
+/// The first print has no reply, and the changes that the listen reports meanwhile become stale.
 #[test]
-fn one_that_tells_while_there_is_no_answer_yet_counts_nobody_twice() {
+fn changes_before_the_first_print_are_counted_once() {
     let (listens, prints) = (Mutex::new(0), Mutex::new(0));
     let peer = Peer::answering(move |path, tag| match path {
         LISTEN => {

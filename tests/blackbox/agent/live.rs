@@ -1,4 +1,4 @@
-//! Logins followed as they happen: none lost, none counted twice, and on the page at once.
+//! Live changes: logins and logouts show at once and count once.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -11,17 +11,16 @@ use serde_json::{Value, json};
 use super::agent::{Agent, Given, until, until_within};
 use super::router;
 
-/// From a login on the router to the agent's answer.
+/// Upper bound of the time from a login on the router to the agent's response.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// Before a wait is over, what was seen last is told.
+/// The last state is reported this long before a timeout.
 const JUST_BEFORE: Duration = Duration::from_millis(100);
 
-/// Addresses that people come to: few, so that each `.id` is somebody else's soon.
+/// The number of addresses: few, so that each `.id` is soon reused.
 const ADDRESSES: u32 = 400;
 
-/// Logins and logouts from one quiet moment to the next, fewer than the simulator keeps for a client
-/// that does not read.
+/// Logins and logouts between two checks, fewer than the simulator queues for a client that does not read.
 const BETWEEN_QUIET: usize = 250;
 
 fn quiet(settings: Settings) -> Router {
@@ -42,7 +41,7 @@ fn live(agent: &Agent) -> Value {
     agent.json("/api/sites/awka")["plugins"]["hotspot"]["live"].clone()
 }
 
-/// People who come and go by the dice, and how often each happened.
+/// Random logins and logouts, and their counts.
 struct Crowd {
     dice: fastrand::Rng,
     logins: u64,
@@ -54,7 +53,7 @@ impl Crowd {
         Self { dice: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
     }
 
-    /// Somebody logs in at some address, or who is there logs out.
+    /// Logs a user in at a random address, or the one there out.
     fn act(&mut self, router: &Router) {
         let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.dice.u32(..ADDRESSES));
         let user = format!("user-{}", self.dice.u32(..50));
@@ -63,15 +62,15 @@ impl Crowd {
             self.logins += 1;
         } else {
             let there = router.sessions().into_iter().find(|session| session.address == address);
-            router.log_out(&there.expect("somebody has the address").id);
+            router.log_out(&there.expect("expected a session at the address").id);
             self.logouts += 1;
         }
     }
 
-    /// Whether the agent says just what happened.
+    /// Whether the agent shows the same counts.
     fn is_told_by(&self, router: &Router, stats: &Value) -> bool {
-        let told = |name: &str| stats[name].as_u64().unwrap();
-        (told("activeUsers"), told("logins"), told("logouts"))
+        let figure = |name: &str| stats[name].as_u64().unwrap();
+        (figure("activeUsers"), figure("logins"), figure("logouts"))
             == (router.sessions().len() as u64, self.logins, self.logouts)
     }
 }
@@ -86,8 +85,8 @@ fn people(agent: &Agent) -> Vec<(String, String, String)> {
     people
 }
 
-/// Lets this many logins and logouts happen, at this pace, and holds the agent's word against the
-/// router's at each quiet moment. Gives how long the slowest took to show.
+/// Runs this many logins and logouts at this pace, and compares agent and router at each check. Returns the
+/// maximum time until a check matched.
 fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patience: Duration) -> Duration {
     let mut crowd = Crowd::new(42);
     let mut slowest = Duration::ZERO;
@@ -120,17 +119,17 @@ fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patie
 }
 
 #[test]
-fn ten_thousand_logins_and_logouts_are_each_counted_once_and_shown_at_once() {
+fn ten_thousand_logins_and_logouts_are_counted_once_and_shown_at_once() {
     let router = quiet(Settings::default());
     let agent = agent(&router, "refresh: \"30s\",");
     assert_eq!(live(&agent), true);
     let slowest = follows(&router, &agent, 10_000, Duration::ZERO, AT_ONCE);
-    eprintln!("the slowest of 40 quiet moments was told after {slowest:?}");
+    eprintln!("the slowest of 40 changes showed after {slowest:?}");
     assert_eq!(router.counters().logins, 1);
 }
 
 #[test]
-fn one_login_shows_at_once_between_two_refreshes() {
+fn login_between_two_refreshes_shows_at_once() {
     let router = quiet(Settings::default());
     let agent = agent(&router, "refresh: \"30s\",");
     let before = agent.stats("awka")["fetchedAt"].clone();
@@ -148,16 +147,15 @@ fn one_login_shows_at_once_between_two_refreshes() {
     }
 }
 
-/// Answers that are late, and changes that are: neither makes one count twice or not at all, with many
-/// refreshes among them.
+/// Late prints and late changes do not make a login count twice or not at all, with many refreshes in between.
 #[test]
-fn answers_and_changes_that_overtake_each_other_count_once() {
+fn reordered_prints_and_changes_are_counted_once() {
     let slow = quiet(Settings { latency: Duration::from_millis(700), ..Settings::default() });
     let late = quiet(Settings::default());
     late.set_fault(Some(Fault::LateListen));
     let check = |router: &Router| {
         let agent = agent(router, "refresh: \"1s\",");
-        // So that the changes come before, in and after some answers.
+        // So that changes arrive before, during and after prints.
         let pace = Duration::from_millis(7);
         follows(router, &agent, 1_000, pace, Duration::from_secs(8));
         assert_eq!(live(&agent), true);
@@ -168,7 +166,7 @@ fn answers_and_changes_that_overtake_each_other_count_once() {
 }
 
 #[test]
-fn where_there_is_no_listen_it_is_polled() {
+fn without_listen_the_site_is_polled() {
     let refused = quiet(Settings::default());
     refused.set_fault(Some(Fault::NoListen));
     let off = quiet(Settings::default());
@@ -184,7 +182,7 @@ fn where_there_is_no_listen_it_is_polled() {
 }
 
 #[test]
-fn a_listen_that_tells_nothing_is_found_out() {
+fn silent_listen_is_detected() {
     let router = quiet(Settings::default());
     router.set_fault(Some(Fault::SilentListen));
     let agent = agent(&router, "refresh: \"1s\",");
@@ -198,9 +196,9 @@ fn a_listen_that_tells_nothing_is_found_out() {
     assert!(agent.running.err().contains("awka: the router's listen does not report all changes"));
 }
 
-/// However often answers and what was told disagree, a router is asked as often as it is to be.
+/// Discrepancies between prints and listens never cause extra queries.
 #[test]
-fn a_doubt_that_nothing_settles_costs_the_router_nothing() {
+fn permanent_discrepancy_causes_no_extra_queries() {
     let router = quiet(Settings::default());
     router.set_fault(Some(Fault::SilentListen));
     let agent = agent(&router, "refresh: \"1s\",");
@@ -221,9 +219,9 @@ fn a_doubt_that_nothing_settles_costs_the_router_nothing() {
     assert!(commands < 100, "{commands} commands for four refreshes");
 }
 
-/// What happened during an outage counts by what differs after it.
+/// Changes during an outage are counted from the difference after it.
 #[test]
-fn an_outage_loses_no_more_than_what_nobody_could_see() {
+fn outage_loses_only_unobservable_changes() {
     let router = quiet(Settings::default());
     let agent = agent(&router, "refresh: \"1s\",");
     let at = |n: u8| Ipv4Addr::new(10, 5, 50, n);
@@ -235,7 +233,7 @@ fn an_outage_loses_no_more_than_what_nobody_could_see() {
     router.log_out(&second);
     let _ = router.log_in("comes", at(3), "8C:F5:A3:00:00:04").unwrap();
     router.set_fault(None);
-    let stats = agent.stats_when("awka", "it is well again", |stats| stats["logins"] == 3);
+    let stats = agent.stats_when("awka", "the site has recovered", |stats| stats["logins"] == 3);
     assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(2), &json!(1)), "{stats}");
     router.log_out(&first);
     agent.stats_when("awka", "it is followed again", |stats| stats["logouts"] == 2);

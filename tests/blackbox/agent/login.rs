@@ -1,4 +1,4 @@
-//! Logins that a router refuses: said once, with what to do, and seldom tried again.
+//! Logins that a router refuses: reported once with a hint, and retried rarely.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use serde_json::json;
 use super::agent::{Given, throughout, until};
 use super::{router, version};
 
-/// Long enough for several tries, if they came as often as after other failures.
+/// Long enough for several retries at the rate of other failures.
 const WATCHED: Duration = Duration::from_secs(6);
 
 #[test]
-fn a_wrong_password_is_told_with_what_to_check_and_not_tried_over_and_over() {
+fn wrong_password_has_a_hint_and_is_not_retried_at_once() {
     let plain = router(Settings::default());
     let challenge = router(version("6.42.12 (long-term)"));
     let no_api = Policies { api: false, ..Policies::ALL };
@@ -20,7 +20,7 @@ fn a_wrong_password_is_told_with_what_to_check_and_not_tried_over_and_over() {
     let without_policy = router(Settings { logins, ..Settings::default() });
     let old = router(version("6.42.12 (long-term)"));
     let wrong = |router: &phsweb_agent::simulator::Router, more: &str| {
-        // Twice the same router: the second host must not be asked with the same wrong password.
+        // The same router twice: the second host must not get the same wrong password.
         format!("hosts: [\"{0}\", \"{0}\"], password: Plain(\"mistyped\"), {more}", router.addr())
     };
     let agent = Given::default()
@@ -96,7 +96,7 @@ fn without_a_codepage_the_user_and_the_password_are_sent_in_utf_8() {
 }
 
 #[test]
-fn line_ends_and_byte_order_marks_around_a_secret_are_left_out() {
+fn line_ends_and_byte_order_marks_around_a_secret_are_removed() {
     let router = router(Settings::default());
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "\u{feff}password\r\n").unwrap();
@@ -119,7 +119,7 @@ fn line_ends_and_byte_order_marks_around_a_secret_are_left_out() {
 }
 
 #[test]
-fn a_refused_login_says_whether_a_space_or_a_quote_stands_around_it() {
+fn refused_login_reports_surrounding_spaces_and_quotes() {
     const HINT: &str = "starts or ends with a space or quote";
     let router = router(Settings::default());
     let site = |login: &str| format!("hosts: [\"{}\"], {login}", router.addr());

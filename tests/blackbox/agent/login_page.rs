@@ -1,4 +1,4 @@
-//! Coming in by the page: the form, the cookie, who must wait, and what other sites can't do.
+//! The login page: form, cookie, throttling, and protection against other sites.
 
 use phsweb_agent::simulator::{Router, Settings};
 
@@ -24,14 +24,14 @@ fn agent(router: &Router, http: &str) -> Agent {
     agent
 }
 
-/// Whether the people who are online are named.
+/// Whether a response contains the users who are online.
 fn shows_people(router: &Router, answer: &Answer) -> bool {
     let shows = router.sessions().iter().filter(|person| answer.body.contains(&person.user)).count();
     assert!(shows == 0 || shows == router.sessions().len(), "{shows} of them: {}", answer.body);
     shows > 0
 }
 
-/// The log of an agent that is ended for it.
+/// Stops an agent and returns its log.
 fn log(agent: Agent) -> String {
     let mut running = agent.running;
     running.signal("TERM");
@@ -44,14 +44,14 @@ fn lines(log: &str, containing: &str) -> usize {
 }
 
 #[test]
-fn a_person_logs_in_sees_people_and_logs_out() {
+fn admin_logs_in_sees_people_and_logs_out() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let mut browser = Browser::new(HERE);
     browser.take("theme", "\"dark; phsweb=\" ???");
     let before = browser.cookies();
 
-    // The page asked for is the form, and remembers where to go on to.
+    // The requested page is the form, which keeps the target.
     let form = browser.get(&agent, "/sites/awka");
     assert_eq!((form.status, form.field("WWW-Authenticate")), (401, "Bearer"));
     assert_eq!(form.field("Content-Type"), "text/html; charset=utf-8");
@@ -64,7 +64,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     ] {
         assert!(form.body.contains(part), "{part}: {}", form.body);
     }
-    assert!(!form.body.contains("http-equiv"), "no reload while somebody types: {}", form.body);
+    assert!(!form.body.contains("http-equiv"), "expected no reload of a form: {}", form.body);
     assert!(!form.body.contains("Log out") && !shows_people(&router, &form));
 
     let wrong = browser.post(&agent, "/login", "token=mistyped&to=%2Fsites%2Fawka");
@@ -97,7 +97,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
     assert_eq!((out.status, out.field("Location")), (303, "./"));
     assert_eq!((browser.cookies(), out.field("Cache-Control")), (before, "no-store"));
     assert_eq!(browser.get(&agent, "/").status, 401);
-    // It has really ended: who kept the cookie has nothing.
+    // The session is closed: an old cookie is worthless.
     for path in ["/sites/awka", "/api/hotspot/awka/active"] {
         let kept = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
         assert_eq!(kept.status, 401, "{path}: {}", kept.body);
@@ -113,7 +113,7 @@ fn a_person_logs_in_sees_people_and_logs_out() {
 }
 
 #[test]
-fn a_viewer_logs_in_to_figures_only() {
+fn viewer_sees_figures_only() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let mut browser = Browser::new(HERE);
@@ -125,7 +125,7 @@ fn a_viewer_logs_in_to_figures_only() {
     }
     assert_eq!(browser.get(&agent, "/api/routers").status, 200);
     assert_eq!(browser.get(&agent, "/api/hotspot/awka/active").status, 403);
-    // The admin's login takes the place of it.
+    // The admin's login replaces it.
     assert!(browser.get(&agent, "/sites/awka").body.contains("<a href=\"../login?to=/sites/awka\">"));
     let viewer = browser.cookies();
     browser.log_in(&agent, "admin-token-01234");
@@ -136,7 +136,7 @@ fn a_viewer_logs_in_to_figures_only() {
 }
 
 #[test]
-fn the_public_page_says_where_to_log_in_and_what_was_kept_is_not_shown_to_another() {
+fn public_page_links_to_login_and_cached_pages_are_not_shared() {
     let router = router(Settings::default());
     let agent = agent(&router, ADMIN);
     let mut browser = Browser::new(HERE);
@@ -150,19 +150,19 @@ fn the_public_page_says_where_to_log_in_and_what_was_kept_is_not_shown_to_anothe
         let ask_again = |browser: &mut Browser, tag: &str| {
             browser.ask(&agent, ("GET", path), &[("If-None-Match", tag)], "").status
         };
-        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: what nobody saw is not what the admin sees");
+        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: expected another ETag for the admin");
         let tag = browser.get(&agent, path).field("ETag").to_string();
         browser.post(&agent, "/logout", "");
-        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: and the other way round");
+        assert_eq!(ask_again(&mut browser, &tag), 200, "{path}: expected another ETag without a token");
     }
-    // A token that is sent along shows the same, with nothing to log out of.
+    // A token in a header shows the same, without a logout.
     let fields = [("Authorization", "Bearer admin-token-01234")];
     let page = browser.ask(&agent, ("GET", "/sites/awka"), &fields, "");
     assert!(page.body.contains("You are the admin") && !page.body.contains("Log out"), "{}", page.body);
 }
 
 #[test]
-fn without_tokens_the_form_says_how_to_turn_it_on() {
+fn without_tokens_the_form_explains_how_to_enable_login() {
     let router = router(Settings::default());
     let agent = agent(&router, "");
     let mut browser = Browser::new(HERE);
@@ -180,7 +180,7 @@ fn without_tokens_the_form_says_how_to_turn_it_on() {
 }
 
 #[test]
-fn an_eleventh_wrong_token_is_refused_and_a_correct_one_is_not() {
+fn eleventh_wrong_token_is_throttled_and_a_correct_one_is_not() {
     let router = router(Settings::default());
     let agent = agent(&router, ADMIN);
     let mut browser = Browser::new(HERE);
@@ -207,7 +207,7 @@ fn an_eleventh_wrong_token_is_refused_and_a_correct_one_is_not() {
         assert!(answer.body.contains("Too many wrong tokens") && answer.field("Set-Cookie").is_empty());
     }
     assert_eq!(people(HERE, "wrong-0").status, 401, "it was counted before");
-    // Who has nothing to guess goes on: a correct token, a cookie, the public page, and everybody else.
+    // Not throttled: a correct token, a cookie, the public page, and other addresses.
     assert!(shows_people(&router, &people(HERE, "admin-token-01234")));
     Browser::new(HERE).log_in(&agent, "admin-token-01234");
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
@@ -228,7 +228,7 @@ fn an_eleventh_wrong_token_is_refused_and_a_correct_one_is_not() {
 }
 
 #[test]
-fn another_sites_page_can_post_nothing() {
+fn cross_origin_posts_are_refused() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let mut browser = Browser::new(HERE);
@@ -262,8 +262,8 @@ fn another_sites_page_can_post_nothing() {
             }
         }
     }
-    assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")), "nobody was logged out");
-    // Its own pages may, and programs.
+    assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")), "expected the login to stay valid");
+    // Own pages and programs may post.
     let new: [&[(&str, &str)]; 3] = [&[("Sec-Fetch-Site", "same-origin")], &[("Origin", &own)], &[]];
     for fields in new {
         let answer = Browser::new(HERE).ask(&agent, ("POST", "/login"), fields, "token=admin-token-01234");
@@ -272,7 +272,7 @@ fn another_sites_page_can_post_nothing() {
 }
 
 #[test]
-fn a_login_leads_to_a_page_of_the_agents_only() {
+fn login_redirects_to_own_pages_only() {
     let router = router(Settings::default());
     let agent = agent(&router, TOKENS);
     let long = format!("%2F{}", "a".repeat(60_000));
@@ -295,7 +295,7 @@ fn a_login_leads_to_a_page_of_the_agents_only() {
 }
 
 #[test]
-fn agents_side_by_side_do_not_log_each_other_out() {
+fn agents_on_one_host_have_separate_cookies() {
     let router = router(Settings::default());
     let agents = [agent(&router, TOKENS), agent(&router, TOKENS)];
     let mut browser = Browser::new(HERE);

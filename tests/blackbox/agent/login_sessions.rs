@@ -1,4 +1,4 @@
-//! Login sessions: how many there may be, and what ends with one.
+//! Login sessions: their limit, and what ends with a session.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -18,7 +18,7 @@ const ADMIN: &str = "admin-token-01234";
 const HERE: [u8; 4] = [127, 0, 0, 1];
 
 fn given(router: &Router) -> Given {
-    // Comments come often, so that a stream that goes on is seen to.
+    // Frequent comments show that a stream is still open.
     let given = Given::default().http(TOKENS).timing("event_comment", "200ms");
     given.defaults("refresh: \"1h\",").site("awka", router.addr(), "query_timeout: \"20s\"")
 }
@@ -39,7 +39,7 @@ fn is_open(agent: &Agent, browser: &mut Browser) -> bool {
     browser.get(agent, "/api/routers").status == 200
 }
 
-/// A tab that listens to events.
+/// A browser tab that receives events.
 struct Tab(Lines<BufReader<TcpStream>>);
 
 impl Tab {
@@ -57,7 +57,7 @@ impl Tab {
         assert!(self.0.any(|heard| heard.unwrap() == line), "the stream ends before {line:?}");
     }
 
-    /// Waits until the stream ends; where it does not, comments go on.
+    /// Waits until the stream ends; an open stream would send comments.
     #[track_caller]
     fn ends(&mut self) {
         let began = Instant::now();
@@ -69,7 +69,7 @@ impl Tab {
 }
 
 #[test]
-fn viewers_who_log_in_end_no_session_of_the_admin() {
+fn viewer_logins_do_not_evict_admin_sessions() {
     let router = router(Settings::default());
     let agent = ready(given(&router));
     let mut admin = logged_in(&agent, HERE, ADMIN);
@@ -82,13 +82,13 @@ fn viewers_who_log_in_end_no_session_of_the_admin() {
     assert!(is_open(&agent, &mut admin), "the admin is logged out");
     assert!(is_open(&agent, &mut logged_in(&agent, HERE, VIEW)));
     assert!(!is_open(&agent, &mut early), "of 256 viewers the one unused for longest goes first");
-    // Logins beyond a rate are no lines.
+    // Logins above a rate are not logged.
     let lines = agent.running.err().matches("action=login by=viewer peer=127.0.0.1").count();
     assert!((1..=16).contains(&lines), "{lines}");
 }
 
 #[test]
-fn a_burst_of_logins_is_answered_and_leaves_few_sessions() {
+fn burst_of_logins_leaves_a_limited_number_of_sessions() {
     let router = router(Settings::default());
     let agent = ready(given(&router));
     let mut all: Vec<Browser> = (0..40).map(|_| logged_in(&agent, HERE, ADMIN)).collect();
@@ -99,7 +99,7 @@ fn a_burst_of_logins_is_answered_and_leaves_few_sessions() {
 }
 
 #[test]
-fn a_logout_ends_the_streams_of_its_session_and_no_others() {
+fn logout_ends_only_streams_of_its_session() {
     let router = router(Settings::default());
     let agent = ready(given(&router));
     let [mut one, other] = [ADMIN, VIEW].map(|token| logged_in(&agent, HERE, token));
@@ -109,7 +109,7 @@ fn a_logout_ends_the_streams_of_its_session_and_no_others() {
     for tab in &mut tabs {
         tab.ends();
     }
-    // It hears what comes after that.
+    // It receives later events.
     others.hears(": alive");
     router.log_out(&router.sessions()[0].id);
     others.hears("event: site");
@@ -125,7 +125,7 @@ fn an_expired_session_ends_its_streams() {
 }
 
 #[test]
-fn a_logout_ends_what_the_session_waits_for() {
+fn logout_ends_pending_requests_of_the_session() {
     let router = router(Settings::default());
     let agent = ready(given(&router));
     let mut browser = logged_in(&agent, HERE, ADMIN);
@@ -148,7 +148,7 @@ fn a_logout_ends_what_the_session_waits_for() {
 }
 
 #[test]
-fn what_the_admin_is_shown_is_not_stored() {
+fn admin_pages_are_not_cached() {
     let router = router(Settings::default());
     let agent = ready(given(&router));
     agent.get("/healthz");
@@ -185,7 +185,7 @@ fn what_the_admin_is_shown_is_not_stored() {
         let fields: Vec<_> = answer.head.get_all("Cache-Control").iter().collect();
         assert_eq!(fields, ["no-store"], "{what}: {answer:?}");
     }
-    // By a token it is the same, and a viewer's pages may be kept.
+    // The same with a token; pages of a viewer may be cached.
     for (token, expected) in [(ADMIN, "no-store"), (VIEW, "private, no-cache")] {
         let bearer = format!("Bearer {token}");
         let fields = [("Authorization", bearer.as_str())];

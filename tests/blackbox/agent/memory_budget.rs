@@ -1,4 +1,4 @@
-//! One budget for what all routers say: whoever says too much is shown in part, and nobody else is.
+//! One memory budget for the replies of all routers: a site above its share is partial, others are complete.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -24,7 +24,7 @@ fn partial(agent: &Agent, site: &str, plugin: &str) -> (Value, bool) {
 }
 
 #[test]
-fn long_names_of_routers_fail_no_answer_that_others_share() {
+fn long_router_names_do_not_break_shared_responses() {
     let routers: Vec<Router> = (0..12).map(|_| wordy()).collect();
     let good = router(Settings::default());
     let given = Given::default().defaults(TIMES).site("good", good.addr(), "");
@@ -56,7 +56,7 @@ fn long_names_of_routers_fail_no_answer_that_others_share() {
 }
 
 #[test]
-fn a_router_of_thousands_of_sensors_is_shown_with_a_hundred() {
+fn router_with_thousands_of_sensors_shows_a_hundred() {
     let router = measured(12_000);
     let agent = Given::default().defaults(TIMES).site("awka", router.addr(), "").start();
     let health = || agent.json("/api/sites/awka/plugins/health")["rows"].as_array().unwrap().len();
@@ -72,7 +72,7 @@ fn a_router_of_thousands_of_sensors_is_shown_with_a_hundred() {
 }
 
 #[test]
-fn sites_that_do_not_fit_are_partial_and_others_are_not() {
+fn sites_above_the_budget_are_partial_and_others_complete() {
     const PEOPLE: usize = 2400;
     let large = [crowded(PEOPLE), crowded(PEOPLE), crowded(PEOPLE)];
     let small = router(Settings::default());
@@ -106,7 +106,7 @@ fn sites_that_do_not_fit_are_partial_and_others_are_not() {
     };
     until("the log names the sites", || keys.iter().all(|key| lines(key) > 0).then_some(()));
 
-    // It stays so over more refreshes, in one line for each site, and nobody is taken to have come or gone.
+    // It stays so over more refreshes, with one log line per site and no logins or logouts.
     let commands = large[0].counters().commands;
     until("they were read again", || (large[0].counters().commands > commands + 15).then_some(()));
     assert_eq!(keys.map(lines), [1; 3], "{}", agent.running.err());

@@ -1,4 +1,4 @@
-//! The agent as its users meet it: the real binary, real sockets, simulated routers.
+//! Black-box tests of the agent: the real binary, real sockets, simulated routers.
 
 mod answers;
 mod behind_proxy;

@@ -1,4 +1,4 @@
-//! A router that goes away and comes back, and one that was never there.
+//! Outages and recoveries, and routers that were never online.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
@@ -20,13 +20,13 @@ fn date(value: &Value) -> SystemTime {
 }
 
 #[test]
-fn an_outage_says_so_and_keeps_what_was_known() {
+fn outage_is_reported_and_keeps_last_figures() {
     let began = SystemTime::now() - Duration::from_secs(1);
     let first = router_of_own_host(Settings::default());
     let address = first.addr();
     let agent = agent_of(address);
-    let well = agent.well("awka");
-    assert_eq!((&well["activeUsers"], &well["totalUsers"]), (&json!(23), &json!(150)));
+    let online = agent.well("awka");
+    assert_eq!((&online["activeUsers"], &online["totalUsers"]), (&json!(23), &json!(150)));
     drop(first);
 
     let down = agent.fails("awka", "refused");
@@ -48,11 +48,11 @@ fn an_outage_says_so_and_keeps_what_was_known() {
     assert!(began <= since && since <= SystemTime::now(), "{error}");
     let known = &down["lastKnown"];
     assert_eq!((&known["activeUsers"], &known["totalUsers"]), (&json!(23), &json!(150)));
-    assert!(known["totalBytesOut"].as_u64() >= well["totalBytesOut"].as_u64(), "{known}");
+    assert!(known["totalBytesOut"].as_u64() >= online["totalBytesOut"].as_u64(), "{known}");
     assert!(date(&known["fetchedAt"]) <= SystemTime::now(), "{known}");
-    assert_eq!(known["lastActivityAt"], well["lastActivityAt"]);
+    assert_eq!(known["lastActivityAt"], online["lastActivityAt"]);
 
-    // Everywhere else: what was last known, with its age, and no zero.
+    // Elsewhere: the last known values with their age, and no zero.
     until("the last figures are three seconds old", || {
         (agent.stats("awka")["lastKnown"]["ageSeconds"].as_u64()? >= 3).then_some(())
     });
@@ -91,12 +91,12 @@ fn an_outage_says_so_and_keeps_what_was_known() {
 }
 
 #[test]
-fn a_reboot_heals_by_itself() {
+fn site_recovers_after_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(router.addr());
     let before = agent.well("awka")["routerStatus"]["uptimeSeconds"].as_u64().unwrap();
     router.reboot();
-    let stats = agent.stats_when("awka", "it is up anew", |stats| {
+    let stats = agent.stats_when("awka", "the uptime restarted", |stats| {
         stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64().unwrap() < before
     });
     assert_eq!(stats["activeUsers"], 0, "a true zero, of a router that answers");
@@ -104,7 +104,7 @@ fn a_reboot_heals_by_itself() {
 }
 
 #[test]
-fn a_router_that_was_never_there_has_no_figures_at_all() {
+fn router_that_was_never_online_has_no_figures() {
     let agent = agent_of(nobody());
     let down = agent.fails("awka", "refused");
     assert_eq!((&down["lastActivity"], &down["activeUsers"]), (&json!("Connection failed"), &json!(0)));
@@ -120,7 +120,7 @@ fn a_router_that_was_never_there_has_no_figures_at_all() {
 }
 
 #[test]
-fn totals_of_nothing_known_are_no_zeros() {
+fn unknown_totals_are_absent_not_zero() {
     let agent = agent_of(nobody());
     agent.fails("awka", "refused");
     let page = agent.page("/");
@@ -132,7 +132,7 @@ fn totals_of_nothing_known_are_no_zeros() {
 }
 
 #[test]
-fn before_the_first_answer_it_is_connecting_and_not_ready() {
+fn before_the_first_reply_the_site_is_connecting_and_not_ready() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::Stall));
     let agent = Given::default()
@@ -144,7 +144,7 @@ fn before_the_first_answer_it_is_connecting_and_not_ready() {
     assert_eq!(stats["status"], "maintenance");
     let waiting = agent.get("/readyz");
     assert_eq!((waiting.status, waiting.field("Content-Type")), (503, "application/problem+json"));
-    // Anyone may ask, so it says how many and not which.
+    // Public, so it has the number of sites and not their names.
     assert!(waiting.body.contains("1 of 1 sites") && !waiting.body.contains("awka"), "{waiting:?}");
     assert_eq!(agent.json("/api/sites/awka")["state"], "connecting");
     assert!(agent.json("/api/routers")["awka"]["cpuLoad"].is_null());
@@ -152,12 +152,12 @@ fn before_the_first_answer_it_is_connecting_and_not_ready() {
     assert_eq!(agent.get("/healthz").status, 200);
 
     agent.fails("awka", "query_timeout");
-    assert_eq!(agent.get("/readyz").status, 200, "tried once, though in vain");
+    assert_eq!(agent.get("/readyz").status, 200, "expected readiness after one failed attempt");
     assert_eq!(agent.stats("awka")["lastActivity"], "Connection failed");
 }
 
 #[test]
-fn the_second_host_serves_where_the_first_does_not() {
+fn second_host_is_used_if_the_first_is_offline() {
     let (gone, router) = (nobody(), router(Settings::default()));
     let hosts = format!("hosts: [\"{gone}\", \"{}\"], password: Plain(\"password\")", router.addr());
     let agent = Given::default().raw_site("awka", &hosts).start();

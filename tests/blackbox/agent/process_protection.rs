@@ -1,4 +1,4 @@
-//! The agent's memory holds passwords: no other process of its user can read it, and what it says of itself stays.
+//! The agent's memory holds passwords: no other process of its user can read it, and its own metrics still work.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

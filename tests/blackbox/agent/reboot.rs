@@ -1,4 +1,4 @@
-//! A router that reboots is told as one that does, and one that does not is not.
+//! Reboots are reported as such, and other outages are not.
 
 use std::time::Duration;
 
@@ -19,13 +19,13 @@ fn agent_of(router: &Router) -> Agent {
     Given::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
-/// What is told of connections made and lost: the causes of these, and null for those.
+/// The connection events of a site: the cause of each loss, and null for each connect.
 fn causes(agent: &Agent) -> Vec<Value> {
     let site = agent.json("/api/sites/awka");
     site["connections"].as_array().unwrap().iter().map(|event| event["error"]["cause"].clone()).collect()
 }
 
-/// Waits until it was refreshed some times more.
+/// Waits for some more refreshes.
 #[track_caller]
 fn refreshed(router: &Router) {
     let asked = router.counters().commands;
@@ -33,7 +33,7 @@ fn refreshed(router: &Router) {
 }
 
 #[test]
-fn a_session_that_falls_silent_is_a_query_timeout_and_no_reboot() {
+fn silent_session_is_a_query_timeout_not_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
     agent.well("awka");
@@ -51,7 +51,7 @@ fn a_session_that_falls_silent_is_a_query_timeout_and_no_reboot() {
 }
 
 #[test]
-fn a_login_that_worked_and_is_refused_after_connections_were_refused_is_a_boot_and_seldom_tried() {
+fn login_refused_after_an_outage_is_a_reboot_with_slow_retries() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
     agent.well("awka");
@@ -69,7 +69,7 @@ fn a_login_that_worked_and_is_refused_after_connections_were_refused_is_a_boot_a
         assert_eq!(agent.stats("awka")["error"]["cause"], "rebooting");
     });
     router.set_fault(None);
-    until_within(HEALED, "it is well again by itself", || {
+    until_within(HEALED, "the site has recovered", || {
         let stats = agent.stats("awka");
         assert_ne!(stats["error"]["cause"], "auth", "{stats}");
         (stats["status"] == "active").then_some(())
@@ -82,7 +82,7 @@ fn a_login_that_worked_and_is_refused_after_connections_were_refused_is_a_boot_a
 }
 
 #[test]
-fn a_login_that_is_refused_once_without_a_reboot_is_none_and_soon_tried_again() {
+fn login_refused_once_without_an_outage_is_retried_soon() {
     let router = router(Settings::default());
     // After the loss, time to set the fault before the next login.
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
@@ -94,19 +94,19 @@ fn a_login_that_is_refused_once_without_a_reboot_is_none_and_soon_tried_again() 
     router.set_fault(Some(Fault::LoginRefusedOnce));
     let error = agent.fails("awka", "auth")["error"].clone();
     assert!(error["hint"].as_str().unwrap().contains("refuses a good login now and then"), "{error}");
-    until_within(HEALED, "it is well again by itself", || {
+    until_within(HEALED, "the site has recovered", || {
         let stats = agent.stats("awka");
         assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");
         (stats["status"] == "active").then_some(())
     });
     assert_eq!((router.counters().logins, router.counters().logins_refused), (2, 1));
-    assert_eq!(agent.stats("awka")["logouts"], 0, "nobody left");
+    assert_eq!(agent.stats("awka")["logouts"], 0, "expected no logout");
     assert!(!causes(&agent).contains(&json!("rebooting")), "{:?}", causes(&agent));
     assert!(!agent.running.err().contains("reboot"), "{}", agent.running.err());
 }
 
 #[test]
-fn a_login_that_never_worked_is_refused_and_no_boot() {
+fn login_that_never_worked_is_an_auth_error_not_a_reboot() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::LoginRefused));
     let agent = agent_of(&router);
@@ -119,18 +119,18 @@ fn a_login_that_never_worked_is_refused_and_no_boot() {
 }
 
 #[test]
-fn a_router_that_was_rebooted_says_so_once_and_its_sessions_are_logged_out() {
+fn reboot_is_reported_once_and_logs_sessions_out() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
     let before = agent.well("awka");
     assert_eq!((&before["logouts"], &before["activeUsers"]), (&json!(0), &json!(23)), "{before}");
     router.reboot();
-    let after = agent.stats_when("awka", "it is up anew", |stats| {
+    let after = agent.stats_when("awka", "the uptime restarted", |stats| {
         stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64() < Some(60)
     });
     assert_eq!((&after["logouts"], &after["logins"]), (&json!(23), &json!(0)), "{after}");
     refreshed(&router);
-    let said = until("the log tells it", || {
+    let said = until("the log has the line", || {
         let said = agent.running.err();
         said.contains("rebooted").then_some(said)
     });
@@ -140,16 +140,16 @@ fn a_router_that_was_rebooted_says_so_once_and_its_sessions_are_logged_out() {
     assert!(lines[0].contains(" msg=\"the router was rebooted "), "{said}");
     let site = agent.json("/api/sites/awka");
     let events = site["connections"].as_array().unwrap();
-    let told: Vec<&Value> = events.iter().filter(|event| event["error"]["cause"] == "rebooting").collect();
-    assert_eq!(told.len(), 1, "{site:#}");
-    let message = told[0]["error"]["message"].as_str().unwrap();
+    let reboots: Vec<&Value> = events.iter().filter(|event| event["error"]["cause"] == "rebooting").collect();
+    assert_eq!(reboots.len(), 1, "{site:#}");
+    let message = reboots[0]["error"]["message"].as_str().unwrap();
     assert!(message.starts_with("the router was rebooted ") && message.ends_with(" ago"), "{message}");
-    assert!(agent.page("/sites/awka").contains("the router was rebooted"), "the page tells it");
-    assert_eq!(agent.stats("awka")["logouts"], 23, "nobody is counted twice");
+    assert!(agent.page("/sites/awka").contains("the router was rebooted"), "expected the reboot on the page");
+    assert_eq!(agent.stats("awka")["logouts"], 23, "expected each logout to count once");
 }
 
 #[test]
-fn a_router_that_only_cuts_the_connection_was_not_rebooted() {
+fn closed_connection_is_not_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
     agent.well("awka");
@@ -161,7 +161,7 @@ fn a_router_that_only_cuts_the_connection_was_not_rebooted() {
     }
     refreshed(&router);
     let stats = agent.stats("awka");
-    assert_eq!((&stats["logouts"], &stats["logins"]), (&json!(0), &json!(0)), "nobody left: {stats}");
+    assert_eq!((&stats["logouts"], &stats["logins"]), (&json!(0), &json!(0)), "expected no logout: {stats}");
     let causes = causes(&agent);
     assert!(!causes.contains(&json!("rebooting")), "{causes:?}");
     assert!(causes.contains(&json!("closed")) && causes.contains(&json!("refused")), "{causes:?}");

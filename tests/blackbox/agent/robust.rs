@@ -1,4 +1,4 @@
-//! A plugin that can't answer is one plugin's matter, and what is old or not known is never shown as new.
+//! A failing plugin affects no other, and stale or unknown values are never shown as current.
 
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ fn agent_of(router: &Router) -> Agent {
     given().site("awka", router.addr(), "").start()
 }
 
-/// A site, once it is online.
+/// Waits until a site is online. Returns it.
 #[track_caller]
 fn online(agent: &Agent, site: &str) -> Value {
     until("it is online", || {
@@ -23,7 +23,7 @@ fn online(agent: &Agent, site: &str) -> Value {
     })
 }
 
-/// What the router itself says stands where it belongs.
+/// Messages of the router are on its card.
 #[track_caller]
 fn resource_and_health_are_right(agent: &Agent, site: &Value) {
     for plugin in ["resource", "health"] {
@@ -42,7 +42,7 @@ fn resource_and_health_are_right(agent: &Agent, site: &Value) {
 }
 
 #[test]
-fn a_router_without_a_hotspot_says_so_and_all_else() {
+fn router_without_a_hotspot_shows_its_other_figures() {
     for missing in [&["/ip/hotspot/active"][..], &["/ip/hotspot/active", "/ip/hotspot/user"]] {
         let router = router(Settings::default());
         for menu in missing {
@@ -62,7 +62,7 @@ fn a_router_without_a_hotspot_says_so_and_all_else() {
 }
 
 #[test]
-fn a_hotspot_without_the_count_of_its_users_is_a_part_and_no_failure() {
+fn hotspot_without_user_count_is_partial() {
     let router = router(Settings::default());
     router.remove_menu("/ip/hotspot/user");
     let agent =
@@ -85,13 +85,13 @@ fn a_hotspot_without_the_count_of_its_users_is_a_part_and_no_failure() {
     );
 }
 
-/// An object's names.
+/// The names of the fields of an object.
 fn names(value: &Value) -> Vec<&String> {
     value.as_object().unwrap().keys().collect()
 }
 
 #[test]
-fn a_login_that_may_not_read_is_denied_and_no_other() {
+fn missing_read_policy_affects_only_that_site() {
     let login =
         Login { policies: Policies { read: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
     let blind = router(Settings { logins: vec![login], ..Settings::default() });
@@ -122,7 +122,7 @@ fn a_login_that_may_not_read_is_denied_and_no_other() {
 }
 
 #[test]
-fn a_site_with_nothing_to_ask_for_still_notices_a_dead_link() {
+fn site_without_plugins_detects_a_dead_connection() {
     let router = router(Settings::default());
     let missing = "menu: \"/test/no-such\", columns: [\"name\"]";
     let agent =
@@ -153,7 +153,7 @@ fn a_site_with_nothing_to_ask_for_still_notices_a_dead_link() {
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
 #[test]
-fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
+fn unknown_sessions_are_a_503_and_stale_ones_have_an_age() {
     let never = router(Settings::default());
     never.set_fault(Some(Fault::Stall));
     let awka = router(Settings::default());
@@ -175,7 +175,7 @@ fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
     assert_eq!((waiting.status, waiting.field("Content-Type")), (503, "application/problem+json"));
     assert!(waiting.body.contains(" of 2 sites"), "{waiting:?}");
     for name in ["never", "Never", "awka", &never.addr().to_string()] {
-        assert!(!waiting.body.contains(name), "{name} is nobody's to know: {waiting:?}");
+        assert!(!waiting.body.contains(name), "expected no {name} without a token: {waiting:?}");
     }
     agent.fails("never", "query_timeout");
     not_known("no answer to /login");
@@ -201,7 +201,7 @@ fn sessions_never_seen_are_no_empty_list_and_old_ones_have_their_age() {
 }
 
 #[test]
-fn a_sensor_without_a_value_is_none() {
+fn sensor_without_a_value_is_omitted() {
     let router = router(Settings::default());
     let fan = Row::new().with("name", "fan1-speed").with("type", "RPM");
     let heat = Row::new().with("name", "cpu-temperature").with("value", "51").with("type", "C");
@@ -222,7 +222,7 @@ fn figure<'p>(html: &'p str, name: &str) -> &'p str {
 }
 
 #[test]
-fn a_hotspot_that_vanished_shows_its_age_and_counts_no_more() {
+fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let gone = router(Settings::default());
     let well = router(Settings { active: 5, users: 20, ..Settings::default() });
     let agent = given().site("gone", gone.addr(), "").site("well", well.addr(), "").start();

@@ -1,4 +1,4 @@
-//! Nobody reads a secret from what the agent says.
+//! No output or response of the agent contains a secret.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ const ADMIN_TOKEN: &str = "tok-admin-c4e0-77b1";
 const GUESSED: &str = "tok-guessed-1b9f";
 
 #[test]
-fn neither_the_log_nor_an_answer_has_one() {
+fn no_log_line_or_response_contains_a_secret() {
     let settings =
         |password: &str| Settings { logins: vec![Login::new("api-user", password)], ..version("7.20") };
     let good = router(settings(PASSWORDS[0]));
@@ -80,7 +80,7 @@ fn neither_the_log_nor_an_answer_has_one() {
     }
 }
 
-/// Runs on each of these files, all of them wrong; none of its errors may repeat the secret.
+/// Runs the agent with invalid files; no error may repeat the secret.
 #[track_caller]
 fn none_is_repeated(texts: &[String]) {
     const SECRET: &str = "hunter2-e11c";
@@ -125,7 +125,7 @@ fn no_error_repeats_a_secret_in_a_wrong_form() {
     ]);
 }
 
-/// What the log says of a file is of the same text as what a viewer and the admin see of it.
+/// The log has the same text about a file as the pages of viewer and admin.
 #[test]
 fn no_error_repeats_a_secret_in_another_fields_place() {
     let plugin = |fields: &str| {
@@ -171,7 +171,7 @@ fn no_error_repeats_a_secret_of_a_mistyped_name() {
 }
 
 #[test]
-fn no_error_repeats_a_secret_that_stands_on_a_line_of_its_own() {
+fn no_error_repeats_a_secret_on_its_own_line() {
     none_is_repeated(&[
         site("password:\n      \"SECRET\""),
         site("password: Plain(\n      \"SECRET\" oops\n    )"),
@@ -181,9 +181,9 @@ fn no_error_repeats_a_secret_that_stands_on_a_line_of_its_own() {
     ]);
 }
 
-/// A password or token that somebody writes where the name of its variable or file belongs.
+/// A password or token in place of the name of its variable or file.
 #[test]
-fn a_secret_in_the_place_of_a_name_is_repeated_nowhere() {
+fn secret_in_place_of_a_name_is_never_repeated() {
     let router = router(Settings::default());
     let given = || Given::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
     let good = given().site("awka", router.addr(), "");
@@ -219,9 +219,9 @@ fn a_secret_in_the_place_of_a_name_is_repeated_nowhere() {
                 }
             }
             let admin = ("Authorization", "Bearer admin-token-of-this-test");
-            let told = kept.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
-            assert!(told["place"].as_str().unwrap().starts_with("sites.ron:"), "{told}");
-            assert!(told["message"].as_str().unwrap().contains('…'), "{told}");
+            let problem = kept.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
+            assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
+            assert!(problem["message"].as_str().unwrap().contains('…'), "{problem}");
             for command in ["check", "run"] {
                 let mut command = program([command]);
                 command.current_dir(kept.path(""));
@@ -235,9 +235,9 @@ fn a_secret_in_the_place_of_a_name_is_repeated_nowhere() {
     }
 }
 
-/// What is named in the usual way is named at a terminal, and nowhere else.
+/// A variable with a conventional name is named on a terminal, and nowhere else.
 #[test]
-fn a_variable_that_is_missing_is_named_at_a_terminal_alone() {
+fn missing_variable_is_named_on_a_terminal_only() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sites.ron"), site("password: Env(\"AWKA_PASSWORD\")")).unwrap();
     let command = |arguments: &[&str]| {
@@ -252,9 +252,9 @@ fn a_variable_that_is_missing_is_named_at_a_terminal_alone() {
         assert!(said.contains("Env(\"AWKA_PASSWORD\")"), "{said}");
     }
     let agent = Agent::start(command(&["run", "--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]));
-    let told = "sites.awka.password: the environment variable … is not set";
-    until("it is logged", || agent.running.err().contains(told).then_some(()));
+    let error = "sites.awka.password: the environment variable … is not set";
+    until("the error is logged", || agent.running.err().contains(error).then_some(()));
     for said in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
-        assert!(said.contains(told) && !said.contains("AWKA_PASSWORD"), "{said}");
+        assert!(said.contains(error) && !said.contains("AWKA_PASSWORD"), "{said}");
     }
 }

@@ -10,7 +10,7 @@ use super::agent::{Given, Running, end_of, program};
 use super::router;
 
 #[test]
-fn simulated_routers_answer_for_those_of_the_file() {
+fn simulated_routers_replace_those_of_the_file() {
     // What the file names is here, so that a connection to it would show.
     let real = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     real.set_nonblocking(true).unwrap();
@@ -53,7 +53,7 @@ fn simulated_routers_answer_for_those_of_the_file() {
 }
 
 #[test]
-fn the_environment_stands_above_the_file() {
+fn environment_overrides_the_file() {
     let settings = Settings { logins: vec![Login::new("other", "better")], ..Settings::default() };
     let (one, two): (Router, Router) = (router(settings.clone()), router(settings));
     let wrong = "hosts: [\"192.0.2.1\"], user: \"nobody\", password: Plain(\"worse\")";
@@ -74,7 +74,7 @@ fn the_environment_stands_above_the_file() {
 }
 
 #[test]
-fn an_override_stands_for_what_the_file_leaves_out() {
+fn environment_completes_the_file() {
     let router = router(Settings::default());
     let agent = Given::default()
         .raw_site("awka", "name: \"Awka\"")
@@ -86,7 +86,7 @@ fn an_override_stands_for_what_the_file_leaves_out() {
 }
 
 #[test]
-fn an_override_that_is_wrong_starts_nothing() {
+fn invalid_override_prevents_the_start() {
     for (name, value) in [("MIKROTIK_AWKA_PORT", "api"), ("MIKROTIK_AWKA_HOST", "not a host")] {
         let given = Given::default().site("awka", ([127, 0, 0, 1], 9).into(), "").variable(name, value);
         let (command, _folder) = given.command();
@@ -97,7 +97,7 @@ fn an_override_that_is_wrong_starts_nothing() {
 }
 
 #[test]
-fn simulate_serves_as_many_routers_as_asked_for() {
+fn simulate_serves_the_requested_number_of_routers() {
     let arguments =
         ["simulate", "--routers", "3", "--active", "4", "--users", "9", "--version", "7.11.2", "--port", "0"];
     let simulated = Running::start(&mut program(arguments));
@@ -118,17 +118,17 @@ fn simulate_serves_as_many_routers_as_asked_for() {
 }
 
 #[test]
-fn simulate_lets_go_wrong_what_is_asked_for() {
+fn simulate_injects_the_requested_fault() {
     let arguments = ["simulate", "--routers", "2", "--port", "0", "--fault", "no-permission"];
     let simulated = Running::start(&mut program(arguments));
     let given = ["one", "two"].iter().fold(Given::default(), |given, name| {
         let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
         given.site(name, SocketAddr::from(([127, 0, 0, 1], port)), "")
     });
-    let told = simulated.line("Fault ");
+    let fault = simulated.line("Fault ");
     assert!(
-        told.starts_with("no-permission: ") && told.contains(Fault::NoPermission.description()),
-        "{told}"
+        fault.starts_with("no-permission: ") && fault.contains(Fault::NoPermission.description()),
+        "{fault}"
     );
     let agent = given.start();
     for site in ["one", "two"] {
@@ -137,7 +137,7 @@ fn simulate_lets_go_wrong_what_is_asked_for() {
 }
 
 #[test]
-fn simulate_serves_tls_and_tells_the_pin() {
+fn simulate_serves_tls_and_prints_the_pin() {
     let simulated = Running::start(&mut program(["simulate", "--port", "0", "--tls", "--active", "4"]));
     let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
     let at = SocketAddr::from(([127, 0, 0, 1], port));
@@ -154,7 +154,7 @@ fn simulate_serves_tls_and_tells_the_pin() {
 }
 
 #[test]
-fn simulates_help_lists_every_fault() {
+fn help_of_simulate_lists_every_fault() {
     let help = end_of(program(["simulate", "--help"]));
     let lines: Vec<&str> = help.out.lines().map(str::trim).collect();
     for fault in Fault::ALL {
@@ -165,7 +165,7 @@ fn simulates_help_lists_every_fault() {
 }
 
 #[test]
-fn a_fault_that_is_none_names_the_nearest() {
+fn unknown_fault_suggests_the_nearest() {
     let ended = end_of(program(["simulate", "--port", "0", "--fault", "half-opne"]));
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("`half-open`") && !ended.err.contains("stall"), "{}", ended.err);

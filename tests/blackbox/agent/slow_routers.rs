@@ -1,4 +1,4 @@
-//! Routers and links that are slow, and still alive.
+//! Slow routers and links that stay online.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn agent_of(router: &Router) -> Agent {
 }
 
 #[test]
-fn a_router_that_is_late_half_of_the_time_stays_online_with_one_login() {
+fn router_that_is_late_half_of_the_time_stays_online_with_one_login() {
     let router = router(Settings { late_by: LATE_BY, late_every: LATE_EVERY, ..Settings::default() });
     let agent = agent_of(&router);
     agent.well("awka");
@@ -55,7 +55,7 @@ fn a_router_that_is_always_late_is_online_after_one_login() {
 }
 
 #[test]
-fn an_answer_that_trickles_in_for_longer_than_the_timeout_is_taken() {
+fn reply_that_trickles_in_longer_than_the_timeout_is_read() {
     // Five kilobytes, for more than three seconds.
     let router = router(Settings { trickle: 1500, active: 40, ..Settings::default() });
     router.set_fault(Some(Fault::Trickle));
@@ -70,7 +70,7 @@ fn an_answer_that_trickles_in_for_longer_than_the_timeout_is_taken() {
 }
 
 #[test]
-fn a_path_that_drops_large_packets_has_a_hint_of_its_own() {
+fn network_that_drops_large_packets_has_its_own_hint() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::LargeLost));
     let agent = agent_of(&router);
@@ -81,7 +81,7 @@ fn a_path_that_drops_large_packets_has_a_hint_of_its_own() {
     }
     router.set_fault(None);
     agent.well("awka");
-    // A router that falls silent after it has sent large answers is no such path.
+    // A router that becomes silent after large replies does not get this hint.
     router.set_fault(Some(Fault::HalfOpen));
     let error = agent.fails("awka", "query_timeout")["error"].clone();
     assert!(!error["hint"].as_str().unwrap().contains("MTU"), "{error}");

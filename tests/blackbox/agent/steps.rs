@@ -1,4 +1,4 @@
-//! `phsweb-agent test`: the way to each router, a step a line, and what mends the step that fails.
+//! `phsweb-agent test`: the connection test of each router, one line per step, with a hint for the step that fails.
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use super::agent::{Ended, Given, end_of};
 use super::router;
 use crate::support::address::nobody;
 
-/// What no output may show.
+/// A secret that no output may contain.
 const SECRET: &str = "paSSw0rd-of-the-r0uter";
 
-/// The steps to a router that is well, in their order.
+/// The steps to a working router, in order.
 const ALL: [&str; 7] = ["resolve", "connect", "login", "hotspot", "listen", "kick", "resource"];
 
-/// The same where the hotspot can't be read: there is nothing to follow.
+/// The steps if the hotspot can't be read, so without a listen.
 const UNREAD: [&str; 5] = ["resolve", "connect", "login", "hotspot", "resource"];
 
 fn given() -> Given {
@@ -24,7 +24,7 @@ fn given() -> Given {
     Given::default().argument("test").defaults(times)
 }
 
-/// A router whose user has the secret for a password.
+/// A router whose password is the secret.
 fn secret_router() -> Router {
     router(Settings { logins: vec![Login::new("api-user", SECRET)], ..Settings::default() })
 }
@@ -34,7 +34,7 @@ fn site(given: Given, key: &str, hosts: &[SocketAddr]) -> Given {
     given.raw_site(key, &format!("hosts: [{}], password: Plain(\"{SECRET}\")", hosts.join(", ")))
 }
 
-/// The program's end, and that it told no secret.
+/// Runs the program, whose output must contain no secret.
 #[track_caller]
 fn tested(given: &Given) -> Ended {
     let (command, _folder) = given.command();
@@ -44,7 +44,7 @@ fn tested(given: &Given) -> Ended {
     ended
 }
 
-/// The steps as `--json` tells them, and the exit code.
+/// The steps of `--json`, and the exit code.
 #[track_caller]
 fn steps(given: Given) -> (Vec<Value>, Option<i32>) {
     let ended = tested(&given.argument("--json"));
@@ -59,7 +59,7 @@ fn each<'s>(steps: &'s [Value], field: &str) -> Vec<&'s str> {
     steps.iter().map(|step| step[field].as_str().unwrap()).collect()
 }
 
-/// The step of this name that failed so; gives its error.
+/// Checks that the step of this name failed. Returns its error.
 #[track_caller]
 fn failed<'s>(steps: &'s [Value], name: &str, cause: &str) -> &'s Value {
     let step = steps.iter().find(|step| step["step"] == name).unwrap_or_else(|| panic!("{name}: {steps:?}"));
@@ -68,7 +68,7 @@ fn failed<'s>(steps: &'s [Value], name: &str, cause: &str) -> &'s Value {
 }
 
 #[test]
-fn each_step_to_a_router_that_is_well_has_its_line() {
+fn each_step_to_a_working_router_has_a_line() {
     let router = secret_router();
     let ended = tested(&site(given(), "awka", &[router.addr()]));
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
@@ -104,7 +104,7 @@ fn a_site_that_is_polled_has_no_step_for_listen() {
 }
 
 #[test]
-fn a_listen_that_is_refused_is_told_and_is_no_failure() {
+fn refused_listen_is_reported_and_no_failure() {
     let router = secret_router();
     router.set_fault(Some(Fault::NoListen));
     let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
@@ -116,7 +116,7 @@ fn a_listen_that_is_refused_is_told_and_is_no_failure() {
 }
 
 #[test]
-fn a_wrong_password_is_tried_once_and_says_what_else_it_may_be() {
+fn wrong_password_is_tried_once_and_has_a_hint() {
     let (first, second, other) = (router(Settings::default()), secret_router(), secret_router());
     let no_api =
         Login { policies: Policies { api: false, ..Policies::ALL }, ..Login::new("api-user", SECRET) };
@@ -136,14 +136,14 @@ fn a_wrong_password_is_tried_once_and_says_what_else_it_may_be() {
         assert!(lines[3].starts_with("    ") && lines[3].contains("/user"), "{}", ended.out);
         assert!(lines[3].contains("api policy"), "the group may lack it: {}", lines[3]);
     }
-    assert_eq!(second.counters().logins, 1, "the user may log in by the way of another host");
+    assert_eq!(second.counters().logins, 1, "expected a login at the other host");
     assert_eq!(lines.len(), 8 + 2 * ALL.len(), "another site is another matter: {}", ended.out);
     assert!(lines[8 + ALL.len()..].iter().all(|line| line.starts_with("other  ")), "{}", ended.out);
     assert!(ended.err.contains(&format!("2 steps of {} failed", 6 + 2 * ALL.len())), "{}", ended.err);
 }
 
 #[test]
-fn a_port_where_nobody_listens_ends_the_way_there() {
+fn closed_port_fails_the_connect_step() {
     let address = nobody();
     let (steps, code) = steps(site(given(), "awka", &[address]));
     assert_eq!((each(&steps, "step"), code), (vec!["resolve", "connect"], Some(1)));
@@ -155,7 +155,7 @@ fn a_port_where_nobody_listens_ends_the_way_there() {
 }
 
 #[test]
-fn a_name_without_an_address_ends_it_before_that() {
+fn unresolved_name_fails_the_resolve_step() {
     let (steps, code) =
         steps(given().raw_site("awka", "hosts: [\"router.invalid\"], password: Plain(\"x\")"));
     assert_eq!((each(&steps, "step"), code), (vec!["resolve"], Some(1)));
@@ -163,7 +163,7 @@ fn a_name_without_an_address_ends_it_before_that() {
 }
 
 #[test]
-fn a_router_that_stalls_is_left_at_its_deadline() {
+fn stalled_router_fails_at_the_timeout() {
     let router = secret_router();
     router.set_fault(Some(Fault::Stall));
     let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
@@ -175,11 +175,11 @@ fn a_router_that_stalls_is_left_at_its_deadline() {
 }
 
 #[test]
-fn a_router_that_falls_silent_after_the_login_fails_each_plugin_at_its_deadline() {
+fn router_silent_after_login_fails_each_plugin_at_the_timeout() {
     let router = secret_router();
     router.set_fault(Some(Fault::HalfOpen));
     let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
-    // It has not refused to tell changes, but that it would tell them can't be claimed.
+    // The router did not refuse the listen, but it did not prove that it reports changes either.
     assert_eq!((each(&steps, "step"), code), (UNREAD.to_vec(), Some(1)));
     for plugin in ["hotspot", "resource"] {
         failed(&steps, plugin, "query_timeout");
@@ -189,7 +189,7 @@ fn a_router_that_falls_silent_after_the_login_fails_each_plugin_at_its_deadline(
 }
 
 #[test]
-fn a_router_that_ends_the_connection_fails_the_step_that_it_was_at() {
+fn closed_connection_fails_the_current_step() {
     for (fault, step, cause) in [
         (Fault::Refuse, "login", "closed"),
         (Fault::Garbage, "login", "protocol"),
@@ -208,7 +208,7 @@ fn a_router_that_ends_the_connection_fails_the_step_that_it_was_at() {
 }
 
 #[test]
-fn a_user_who_may_not_read_fails_each_plugin_with_the_policy() {
+fn missing_read_policy_fails_each_plugin() {
     let blind =
         Login { policies: Policies { read: false, ..Policies::ALL }, ..Login::new("api-user", SECRET) };
     let router = router(Settings { logins: vec![blind], ..Settings::default() });
@@ -222,7 +222,7 @@ fn a_user_who_may_not_read_fails_each_plugin_with_the_policy() {
 }
 
 #[test]
-fn a_menu_that_is_missing_is_unsupported_and_the_next_is_asked_for() {
+fn missing_menu_is_unsupported_and_the_next_plugin_runs() {
     let router = secret_router();
     router.remove_menu("/ip/hotspot/active");
     let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
@@ -233,7 +233,7 @@ fn a_menu_that_is_missing_is_unsupported_and_the_next_is_asked_for() {
 }
 
 #[test]
-fn each_host_of_a_site_is_walked_to_in_its_order() {
+fn each_host_of_a_site_is_tested_in_order() {
     let (gone, first, second) = (nobody(), secret_router(), secret_router());
     let (steps, code) = steps(site(given(), "awka", &[gone, first.addr(), second.addr()]));
     assert_eq!(code, Some(1), "one of them fails");
@@ -253,7 +253,7 @@ fn each_host_of_a_site_is_walked_to_in_its_order() {
 }
 
 #[test]
-fn only_the_sites_that_are_named_are_tried() {
+fn only_named_sites_are_tested() {
     let routers = ["awka", "lagos", "abuja"].map(|key| (key, secret_router()));
     let given = routers.iter().fold(given(), |given, (key, router)| site(given, key, &[router.addr()]));
     let (steps, code) = steps(given.argument("abuja").argument("awka"));
@@ -269,7 +269,7 @@ fn only_the_sites_that_are_named_are_tried() {
 }
 
 #[test]
-fn a_site_that_there_is_not_names_the_nearest_and_asks_nobody() {
+fn unknown_site_suggests_the_nearest_and_tests_nothing() {
     let router = secret_router();
     for json in [false, true] {
         let given = site(given(), "awka", &[router.addr()]).argument("awka").argument("awak");
@@ -282,7 +282,7 @@ fn a_site_that_there_is_not_names_the_nearest_and_asks_nobody() {
 }
 
 #[test]
-fn a_file_that_is_wrong_tells_its_problems_and_asks_nobody() {
+fn invalid_file_reports_its_problems_and_tests_nothing() {
     let router = secret_router();
     let given = site(given(), "awka", &[router.addr()])
         .raw_site("lagos", "hosts: [\"10.0.0.256\"], password: Plain(\"x\"), refesh: \"1s\"");
@@ -321,9 +321,9 @@ fn json_is_one_array_of_steps_each_with_all_its_fields() {
 }
 
 #[test]
-fn forty_sites_of_which_one_stalls_take_the_time_of_that_one() {
+fn sites_are_tested_in_parallel() {
     const STALL: Duration = Duration::from_secs(4);
-    // One after the other, these would take 39 times three quarters of a second.
+    // In sequence they would take 39 times 750 ms.
     let slow = Settings { latency: Duration::from_millis(250), active: 1, users: 1, ..Settings::default() };
     let routers: Vec<Router> = (0..40).map(|_| router(slow.clone())).collect();
     routers[0].set_fault(Some(Fault::Stall));
@@ -342,7 +342,7 @@ fn forty_sites_of_which_one_stalls_take_the_time_of_that_one() {
     assert!(steps[3..].iter().all(|step| step["ok"] == true), "{steps:?}");
     let mut keys = each(&steps, "site");
     keys.dedup();
-    assert!(keys.len() == 40 && keys.is_sorted(), "told in the file's order: {keys:?}");
+    assert!(keys.len() == 40 && keys.is_sorted(), "expected the order of the file: {keys:?}");
     assert!((STALL..2 * STALL).contains(&took), "{took:?}");
     assert!(routers[1..].iter().all(|router| router.counters().logins == 1));
 }
@@ -383,10 +383,10 @@ fn a_router_answers_at_its_link_local_address() {
 }
 
 #[test]
-fn whether_sessions_can_be_ended_is_told_and_ends_none() {
+fn kick_permission_is_tested_without_a_kick() {
     let looks =
         Login { policies: Policies { write: false, ..Policies::ALL }, ..Login::new("api-user", SECRET) };
-    for (login, told) in [
+    for (login, detail) in [
         (Login::new("api-user", SECRET), "sessions can be ended"),
         (looks, "sessions can't be ended: the user's group lacks the policy write"),
     ] {
@@ -394,7 +394,7 @@ fn whether_sessions_can_be_ended_is_told_and_ends_none() {
         let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
         assert_eq!(code, Some(0), "a user who may only look is no failure: {steps:?}");
         let kick = steps.iter().find(|step| step["step"] == "kick").unwrap();
-        assert_eq!((&kick["ok"], &kick["detail"]), (&json!(true), &json!(told)));
+        assert_eq!((&kick["ok"], &kick["detail"]), (&json!(true), &json!(detail)));
         let (again, _) = self::steps(site(given(), "awka", &[router.addr()]));
         assert_eq!(again[3]["detail"], steps[3]["detail"], "as many are online as before");
     }

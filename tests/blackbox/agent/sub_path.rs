@@ -1,4 +1,4 @@
-//! Pages below a path of a reverse proxy that removes it: no link, form or file leads out of it.
+//! Pages below a path of a reverse proxy that removes it: all links, forms and files stay below it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::agent::{Agent, Given};
 use super::router;
 use phsweb_agent::simulator::Settings;
 
-/// Where the proxy serves the agent.
+/// The path at which the proxy serves the agent.
 const BELOW: &str = "/hot/spots";
 
 /// The addresses in a page, by the attributes that have them.
@@ -18,7 +18,7 @@ fn addresses(html: &str) -> Vec<String> {
     [" href=\"", " src=\"", " action=\""].into_iter().flat_map(after).collect()
 }
 
-/// Where a browser goes that is at `base` (RFC 3986, 5.2).
+/// Resolves a reference against `base` (RFC 3986, 5.2).
 fn resolve(base: &str, reference: &str) -> String {
     let path = base.split(['?', '#']).next().unwrap();
     if reference.starts_with(['?', '#']) {
@@ -51,7 +51,7 @@ fn agent(http: &str) -> (phsweb_agent::simulator::Router, Agent) {
 }
 
 #[test]
-fn no_address_of_a_page_leads_out_of_a_proxys_path() {
+fn links_stay_below_the_path_of_a_proxy() {
     let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     let html = [("Accept", "text/html")];
     let mut waiting = vec![
@@ -66,7 +66,7 @@ fn no_address_of_a_page_leads_out_of_a_proxys_path() {
     let mut kinds = BTreeSet::new();
     while let Some(at) = waiting.pop() {
         let path = at.split('#').next().unwrap().to_string();
-        // Columns and pages of one list lead to each other in every order.
+        // Links between sorted and paged views of a list.
         let name = path.split(['?', '&']).next().unwrap().to_string();
         if seen.len() > 300
             || !seen.insert(path.clone())
@@ -101,7 +101,7 @@ fn no_address_of_a_page_leads_out_of_a_proxys_path() {
 }
 
 #[test]
-fn the_scripts_addresses_are_relative_to_the_script() {
+fn urls_in_scripts_are_relative_to_the_script() {
     let (_router, agent) = agent("");
     let script = agent.get("/page.js").body;
     assert!(script.contains("new URL(\"api/events\", scriptUrl)"));
@@ -109,7 +109,7 @@ fn the_scripts_addresses_are_relative_to_the_script() {
 }
 
 #[test]
-fn forms_redirect_within_a_proxys_path() {
+fn forms_redirect_below_the_path_of_a_proxy() {
     let (_router, agent) = agent("admin: Token(Plain(\"admin-token-01234\")),");
     for (path, expected) in [
         ("/refresh", "/?notice=refreshed"),

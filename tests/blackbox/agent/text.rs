@@ -1,4 +1,4 @@
-//! Text in whatever bytes people and routers have: shown right, and kept by its bytes.
+//! Text in any code page: decoded for display, and compared by its bytes.
 
 use phsweb_agent::routeros::wire::Sentence;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use super::agent::{Agent, Given, until};
 use super::peer::Peer;
 use super::router;
 
-/// A text's bytes, and what it is in windows-1252 and windows-1251.
+/// The bytes of a text, and its decodings in windows-1252 and windows-1251.
 const TEXTS: [(&[u8], &str, &str); 9] = [
     (b"caf\xE9 \x93A\x94 \x80 5", "café “A” € 5", "cafй “A” Ђ 5"),
     (b"\xC3\xEE\xF1\xF2\xFC \xB9 3", "Ãîñòü ¹ 3", "Гость № 3"),
-    // UTF-8 stays what it is, whatever the code page.
+    // UTF-8 is decoded as UTF-8 with any code page.
     ("Ngọ́zị – Гость – 客".as_bytes(), "Ngọ́zị – Гость – 客", "Ngọ́zị – Гость – 客"),
-    // Cut in the middle of a character, and no UTF-8 at all.
+    // Truncated UTF-8, and invalid UTF-8.
     (b"caf\xC3", "cafÃ", "cafГ"),
     (b"\xFF\xFE\xF8", "ÿþø", "яюш"),
     (
@@ -32,10 +32,10 @@ const TEXTS: [(&[u8], &str, &str); 9] = [
 /// Bytes that show as `café` in windows-1252, though they are not the same.
 const ALIKE: [&[u8]; 2] = [b"caf\xE9", b"caf\xC3\xA9"];
 
-/// Long enough that a change which shows was told by the `listen`.
+/// Long enough that a change that shows was reported by the `listen`.
 const SELDOM: &str = "refresh: \"10m\",";
 
-/// Two sites at one router, whose people type in different code pages.
+/// Two sites with one router and different code pages.
 fn agent_of(router: &Router, defaults: &str) -> Agent {
     let given = Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(defaults);
     let given = given.site("western", router.addr(), "");
@@ -55,7 +55,7 @@ fn rows(comments_from: usize) -> Vec<Row> {
     (0..TEXTS.len()).map(row).collect()
 }
 
-/// Waits until both sites show these rows, and nothing else.
+/// Waits until both sites show exactly these rows.
 #[track_caller]
 fn shows(agent: &Agent, comments_from: usize) {
     for (site, in_site) in [("western", 0), ("cyrillic", 1)] {
@@ -80,7 +80,7 @@ fn shows(agent: &Agent, comments_from: usize) {
 }
 
 #[test]
-fn text_of_any_bytes_shows_right_from_an_answer() {
+fn text_in_any_code_page_is_decoded_from_a_print() {
     let router = router(Settings::default());
     router.set_rows("/ip/hotspot/active", rows(1));
     let agent = agent_of(&router, SELDOM);
@@ -99,7 +99,7 @@ fn text_of_any_bytes_shows_right_from_an_answer() {
 }
 
 #[test]
-fn text_of_any_bytes_shows_right_from_a_change() {
+fn text_in_any_code_page_is_decoded_from_a_listen() {
     let router = router(Settings { active: 0, ..Settings::default() });
     let agent = agent_of(&router, SELDOM);
     for site in ["western", "cyrillic"] {
@@ -108,7 +108,7 @@ fn text_of_any_bytes_shows_right_from_a_change() {
             (agent.json(&format!("/api/sites/{site}"))["plugins"]["hotspot"]["live"] == true).then_some(())
         });
     }
-    // Rows that are new, and then rows of which the comment alone is told.
+    // New rows, and then rows with a changed comment only.
     for comments_from in [1, 2] {
         router.set_rows("/ip/hotspot/active", rows(comments_from));
         shows(&agent, comments_from);
@@ -121,13 +121,13 @@ fn text_of_any_bytes_shows_right_from_a_change() {
 }
 
 #[test]
-fn users_and_devices_that_only_look_alike_are_two() {
+fn users_and_devices_with_equal_display_text_are_distinct() {
     for (key, live) in [("user", true), ("user", false), ("mac-address", true), ("mac-address", false)] {
         let router = router(Settings { active: 0, ..Settings::default() });
         let login = router.now().checked_sub(Duration::from_secs(3600)).unwrap();
         let row = |bytes: &[u8]| {
             let row = Row::new().id("*A053202").with("user", "ada").with("mac-address", "8C:F5:A3:00:00:01");
-            // The login is the same one: nothing else tells the two apart.
+            // The same login: no other attribute distinguishes the two.
             vec![row.with("address", "10.5.50.2").with("uptime", Value::Since(login)).with(key, bytes)]
         };
         router.set_rows("/ip/hotspot/active", row(ALIKE[0]));
@@ -139,7 +139,7 @@ fn users_and_devices_that_only_look_alike_are_two() {
         let stats = agent.well("awka");
         assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(1), &json!(0)), "{key}: {stats}");
         assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
-        // The same address, so the same id, and somebody else: the one before has left.
+        // The same address and id, and another user: the previous one has logged out.
         router.set_rows("/ip/hotspot/active", row(ALIKE[1]));
         let stats = agent.stats_when("awka", "another one has come", |stats| stats["logins"] == 1);
         assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(1), &json!(1)), "{key}: {stats}");
@@ -148,7 +148,7 @@ fn users_and_devices_that_only_look_alike_are_two() {
 }
 
 #[test]
-fn ids_that_only_look_alike_are_two_sessions() {
+fn ids_with_equal_display_text_are_distinct_sessions() {
     let peer = Peer::start(|tag| {
         let row = |id: &[u8]| {
             let mut row = Sentence::from_words(["!re", tag, "=user=ada"]);

@@ -1,4 +1,4 @@
-//! TLS to routers, as openssl serves it: certificates that are good, bad, old, or not the router's own.
+//! TLS to routers behind openssl: valid, invalid, expired and foreign certificates.
 //!
 //! ```sh
 //! cargo test --test blackbox tls:: -- --ignored
@@ -26,7 +26,7 @@ use tempfile::TempDir;
 use super::agent::{Given, end_of, until};
 use super::router;
 
-/// What openssl is told beside the command line, in place of what the machine has.
+/// The configuration of openssl, which replaces that of the machine.
 const CONFIGURATION: &str = "
 [req]
 distinguished_name = name
@@ -52,10 +52,10 @@ subjectAltName = IP:127.0.0.1
 subjectAltName = DNS:router.lan, IP:10.9.9.9
 ";
 
-/// Everything that is forbidden by now is allowed.
+/// Allows obsolete algorithms.
 const ANYTHING: &str = "DEFAULT:@SECLEVEL=0";
 
-/// Years of which this is one.
+/// A validity that includes the current year.
 pub(super) const NOW: (u32, u32) = (2020, 2049);
 
 /// A folder of keys and certificates, each named `NAME.key` and `NAME.crt`.
@@ -80,7 +80,7 @@ impl Certificates {
         command
     }
 
-    /// What openssl says to this, if it takes it.
+    /// Runs openssl. Returns its output if it succeeds.
     fn try_run(&self, line: &str) -> Result<String, String> {
         let ended = self.openssl().args(line.split(' ')).output().expect("openssl can be run");
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_string();
@@ -98,7 +98,7 @@ impl Certificates {
         self.run(&format!("req -newkey {kind} -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"));
     }
 
-    /// A certificate as a router makes them: signed by itself, with no name that a client could check.
+    /// A self-signed certificate as routers create it, without a name that a client could check.
     #[track_caller]
     fn self_signed(self) -> Self {
         self.key("router", "rsa:2048");
@@ -114,7 +114,7 @@ impl Certificates {
         ));
     }
 
-    /// A certificate with these extensions and of these years, signed by an authority, which is made first.
+    /// A certificate with these extensions and validity, signed by a new authority.
     #[track_caller]
     pub(super) fn signed(self, extensions: &str, (from, to): (u32, u32)) -> Self {
         self.authority("authority");
@@ -132,7 +132,7 @@ impl Certificates {
         self.sign_itself(name, "authority");
     }
 
-    /// The fingerprint as openssl tells it.
+    /// The fingerprint as openssl prints it.
     #[track_caller]
     fn fingerprint(&self) -> String {
         let said = self.run("x509 -in router.crt -noout -fingerprint -sha256");
@@ -174,7 +174,7 @@ impl Secured {
     }
 }
 
-/// A port whose connections are each served by a thread.
+/// A port that serves each connection in a thread.
 struct Front {
     address: SocketAddr,
     ended: Arc<AtomicBool>,
@@ -202,12 +202,12 @@ impl Front {
 impl Drop for Front {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
-        // It need not be there any more.
+        // It may have exited.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// Serves one connection by an openssl of its own, which says to the router what the client says to it.
+/// Serves one connection with an openssl process that forwards to the router.
 fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     static LAST: AtomicUsize = AtomicUsize::new(0);
     let socket = format!("socket{}", LAST.fetch_add(1, Ordering::SeqCst));
@@ -225,7 +225,7 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     let secured = until("openssl listens", || UnixStream::connect(&socket).ok());
     let router = TcpStream::connect(plain).unwrap();
     let (said, asked) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
-    // Whichever side ends, the others do. Each way is passed on as it comes.
+    // Bytes are forwarded in both directions. When one side ends, both do.
     let pass = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>, end: Box<dyn Fn() + Send>| {
         thread::spawn(move || {
             let _ = io::copy(&mut from, &mut to);
@@ -242,7 +242,7 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
             Box::new(secured.try_clone().unwrap()),
             Box::new(move || drop(close_secured.shutdown(Shutdown::Both))),
         ),
-        // What was said last must arrive: only this way is closed.
+        // Only this direction is closed, so that the last bytes arrive.
         pass(
             Box::new(secured),
             Box::new(to_client),
@@ -262,7 +262,7 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     let [from_client, to_client, ..] = passing;
     from_client.join().unwrap();
     to_client.join().unwrap();
-    // It may have ended by itself.
+    // It may have exited.
     let _ = openssl.kill();
     let _ = openssl.wait();
 }
@@ -272,7 +272,7 @@ fn given(addr: SocketAddr, tls: &str) -> Given {
     Given::default().defaults(times).site("awka", addr, tls)
 }
 
-/// What `test` says of the handshake: the step.
+/// The handshake step of `test`.
 #[track_caller]
 fn handshake(addr: SocketAddr, tls: &str) -> Value {
     let (command, _folder) = given(addr, tls).argument("test").argument("--json").command();
@@ -284,7 +284,7 @@ fn handshake(addr: SocketAddr, tls: &str) -> Value {
     step.unwrap_or_else(|| panic!("no handshake: {steps:#}")).clone()
 }
 
-/// The handshake fails so: the message and the hint.
+/// Checks that the handshake fails with this message and hint.
 #[track_caller]
 fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
     let step = handshake(addr, tls);
@@ -293,7 +293,7 @@ fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
     (text("message"), text("hint"))
 }
 
-/// The agent is online, and stays so over one connection.
+/// Checks that the agent is online and stays so over one connection.
 #[track_caller]
 fn serves(secured: &Secured, tls: &str) {
     let agent = given(secured.addr(), tls).start();
@@ -306,25 +306,25 @@ fn serves(secured: &Secured, tls: &str) {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_self_signed_certificate_is_good_where_it_is_pinned() {
+fn pinned_self_signed_certificate_is_accepted() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve("");
     serves(&secured, &certificates.pin());
     let step = handshake(secured.addr(), &certificates.pin());
-    let told = certificates.fingerprint().replace(':', "").to_lowercase().replace("sha256", "sha256:");
-    assert_eq!(step["detail"], format!("TLS 1.3, certificate {told}"), "{step}");
+    let fingerprint = certificates.fingerprint().replace(':', "").to_lowercase().replace("sha256", "sha256:");
+    assert_eq!(step["detail"], format!("TLS 1.3, certificate {fingerprint}"), "{step}");
 }
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_for_the_address_is_good_where_the_authority_is_known() {
+fn certificate_of_a_configured_authority_is_accepted() {
     let certificates = Certificates::new().signed("router", NOW);
     serves(&certificates.serve(""), &certificates.ca("authority.crt"));
 }
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_for_another_name_says_which_was_expected() {
+fn certificate_for_another_name_error_has_the_expected_name() {
     let certificates = Certificates::new().signed("elsewhere", NOW);
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
@@ -337,7 +337,7 @@ fn a_certificate_for_another_name_says_which_was_expected() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_without_a_name_says_which_was_expected() {
+fn certificate_without_a_name_error_has_the_expected_name() {
     let certificates = Certificates::new().signed("nameless", NOW);
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
@@ -347,7 +347,7 @@ fn a_certificate_without_a_name_says_which_was_expected() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_that_has_ended_tells_when_unless_it_is_pinned() {
+fn expired_certificate_error_has_the_date_unless_pinned() {
     let certificates = Certificates::new().signed("router", (2020, 2021));
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
@@ -359,7 +359,7 @@ fn a_certificate_that_has_ended_tells_when_unless_it_is_pinned() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_of_the_future_asks_for_the_clock_unless_it_is_pinned() {
+fn not_yet_valid_certificate_hints_at_the_clock_unless_pinned() {
     let certificates = Certificates::new().signed("router", (2048, 2049));
     let secured = certificates.serve("");
     let (message, _) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
@@ -370,19 +370,19 @@ fn a_certificate_of_the_future_asks_for_the_clock_unless_it_is_pinned() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_of_somebody_elses_authority_is_refused() {
+fn certificate_of_an_unknown_authority_is_refused() {
     let certificates = Certificates::new().signed("router", NOW);
     certificates.authority("other");
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &certificates.ca("other.crt"), "tls");
     assert!(message.contains("signed by none of the authorities"), "{message}");
     assert!(hint.contains("Pin("), "{hint}");
-    // The same name does not make it the same.
+    // The same name is not sufficient.
     let same_name = Certificates::new();
     same_name.authority("authority");
     let (message, _) = refused(secured.addr(), &same_name.ca("authority.crt"), "tls");
     assert!(message.contains("another authority of the same name"), "{message}");
-    // Nor is one that the router signed itself.
+    // Neither is a self-signed one.
     let own = Certificates::new().self_signed();
     refused(own.serve("").addr(), &certificates.ca("authority.crt"), "tls");
     assert_eq!(secured.router.counters().logins, 0);
@@ -390,7 +390,7 @@ fn a_certificate_of_somebody_elses_authority_is_refused() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn another_certificate_than_the_pinned_one_shows_its_fingerprint() {
+fn wrong_pin_error_has_the_fingerprint() {
     let (certificates, others) = (Certificates::new().self_signed(), Certificates::new().self_signed());
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &others.pin(), "tls_pin");
@@ -409,7 +409,7 @@ fn another_certificate_than_the_pinned_one_shows_its_fingerprint() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn tls_1_2_alone_is_enough() {
+fn tls_1_2_is_accepted() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve("-tls1_2");
     serves(&secured, &certificates.pin());
@@ -419,7 +419,7 @@ fn tls_1_2_alone_is_enough() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn tls_1_1_alone_is_told_to_be_too_old() {
+fn tls_1_1_is_reported_as_too_old() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve(&format!("-tls1_1 -cipher {ANYTHING}"));
     let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls");
@@ -429,7 +429,7 @@ fn tls_1_1_alone_is_told_to_be_too_old() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_service_without_a_certificate_tells_how_to_make_one() {
+fn service_without_a_certificate_has_a_hint() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve_with("-nocert -tls1_2 -cipher ADH-AES128-SHA:@SECLEVEL=0");
     let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls_no_certificate");
@@ -448,10 +448,10 @@ fn a_service_without_a_certificate_tells_how_to_make_one() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_key_exchange_by_dhe_alone_is_told_beside_it() {
+fn dhe_only_key_exchange_is_mentioned_in_the_same_hint() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve("-tls1_2 -cipher DHE-RSA-AES128-GCM-SHA256");
-    // Both end the handshake by the same alert: which of them it is, only the router's user can tell.
+    // Both end the handshake with the same alert, so the hint has to mention both.
     let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls_no_certificate");
     assert!(message.contains("alert 40"), "{message}");
     assert!(hint.contains("DHE") && hint.contains("upgrade RouterOS"), "{hint}");
@@ -459,7 +459,7 @@ fn a_key_exchange_by_dhe_alone_is_told_beside_it() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn the_pinned_certificate_without_its_key_is_refused() {
+fn pinned_certificate_without_its_key_is_refused() {
     let certificates = Certificates::new().self_signed();
     certificates.key("thief", "rsa:2048");
     let chain = vec![CertificateDer::from_pem_file(certificates.path("router.crt")).unwrap()];
@@ -491,7 +491,7 @@ fn the_pinned_certificate_without_its_key_is_refused() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_certificate_of_version_1_is_told_to_be_one() {
+fn certificate_of_version_1_is_reported() {
     let certificates = Certificates::new();
     certificates.key("router", "rsa:2048");
     // From 3.2 on, version 1 has to be asked for; before, it could not be.
@@ -509,7 +509,7 @@ fn a_certificate_of_version_1_is_told_to_be_one() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn a_key_that_is_too_short_is_told_to_be_so() {
+fn short_key_is_reported() {
     let certificates = Certificates::new();
     certificates.key("router", "rsa:1024");
     certificates.sign_itself("router", "router");
@@ -523,7 +523,7 @@ fn a_key_that_is_too_short_is_told_to_be_so() {
 
 #[test]
 #[ignore = "needs openssl"]
-fn tls_and_plain_mixed_up_say_so() {
+fn tls_and_plain_mismatch_is_reported() {
     let certificates = Certificates::new().self_signed();
     let helps = |hint: &str| assert!(hint.contains("8729") && hint.contains("/ip service print"), "{hint}");
     // It takes the handshake for the beginning of a sentence, in which the random bytes decide: it waits for
@@ -531,12 +531,12 @@ fn tls_and_plain_mixed_up_say_so() {
     let plain = router(Settings::default());
     let step = handshake(plain.addr(), &certificates.pin());
     let cause = step["error"]["cause"].as_str().unwrap();
-    let told = match cause {
+    let text = match cause {
         "connect_timeout" | "closed" => "TLS handshake",
         "tls" => "what answers at this port speaks no TLS",
         _ => panic!("{step}"),
     };
-    assert!(step["error"]["message"].as_str().unwrap().contains(told), "{step}");
+    assert!(step["error"]["message"].as_str().unwrap().contains(text), "{step}");
     helps(step["error"]["hint"].as_str().unwrap());
     for says_nothing in [true, false] {
         let plain = Front::start(move |mut client| {
@@ -561,7 +561,7 @@ fn tls_and_plain_mixed_up_say_so() {
         let _ = client.read(&mut [0; 64]);
         let _ = client.write_all(b"\x15\x03\x01\x00\x02\x02\x46");
     });
-    for (address, told) in [
+    for (address, text) in [
         (secured.addr(), "closed: the router closed the connection"),
         (alert.address, "tls: what answers at this port speaks TLS"),
     ] {
@@ -569,7 +569,7 @@ fn tls_and_plain_mixed_up_say_so() {
         let ended = end_of(command);
         assert_eq!(ended.code, Some(1), "{}", ended.out);
         let login: Vec<&str> = ended.out.lines().skip_while(|line| !line.contains("  login ")).collect();
-        assert!(login[0].contains(told), "{}", ended.out);
+        assert!(login[0].contains(text), "{}", ended.out);
         assert!(login[1].contains("api-ssl") && login[1].contains("tls: Pin("), "{}", ended.out);
     }
 }

@@ -1,4 +1,4 @@
-//! Tokens that are too short, and wrong tokens: they are delayed and limited, and hold off no correct one.
+//! Tokens that are too short, and wrong tokens: they are delayed and limited, and do not affect correct ones.
 
 use std::io::{Read, Write};
 use std::net::Ipv4Addr;
@@ -19,7 +19,7 @@ const TOKEN: &str = "admin-token-01234";
 const ACTIVE: &str = "/api/hotspot/awka/active";
 const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// Long enough that an answer which is not delayed is told from one that is, on a busy machine too.
+/// Long enough to distinguish a delayed response from a prompt one on a busy machine.
 const DELAY: Duration = Duration::from_secs(4);
 
 fn given(router: &Router, http: &str) -> Given {
@@ -38,17 +38,17 @@ fn active(agent: &Agent, from: Ipv4Addr, token: &str) -> u16 {
 }
 
 #[test]
-fn a_short_token_fails_a_check_and_is_a_warning_while_it_runs() {
+fn short_token_fails_check_and_is_a_warning_at_run_time() {
     let router = router(Settings::default());
     let http = "view: Token(Plain(\"a-viewers-token-01\")), admin: Token(Plain(\"admin-short\")),";
     let agent = ready(given(&router, http)).with_token("admin-short");
     agent.well("awka");
-    assert_eq!(agent.get(ACTIVE).status, 200, "an upgrade holds nobody off");
-    let told = "http.admin: the token has fewer than 16 characters";
-    assert_eq!(agent.running.err().matches(told).count(), 1, "{}", agent.running.err());
+    assert_eq!(agent.get(ACTIVE).status, 200, "expected a short token to work after an upgrade");
+    let warning = "http.admin: the token has fewer than 16 characters";
+    assert_eq!(agent.running.err().matches(warning).count(), 1, "{}", agent.running.err());
     let warnings = agent.json("/api/config")["warnings"].clone();
-    assert!(warnings[0]["message"].as_str().unwrap().starts_with(told), "{warnings}");
-    assert!(agent.page("/").contains(told), "the admin's page has it");
+    assert!(warnings[0]["message"].as_str().unwrap().starts_with(warning), "{warnings}");
+    assert!(agent.page("/").contains(warning), "expected the warning on the admin's page");
     let bearer = [("Authorization", "Bearer a-viewers-token-01")];
     assert_eq!(agent.ask("GET", "/api/config", &bearer).json()["warnings"], json!(null));
 
@@ -58,11 +58,11 @@ fn a_short_token_fails_a_check_and_is_a_warning_while_it_runs() {
     check.current_dir(folder.path());
     let ended = end_of(check);
     assert_eq!((ended.code, ended.err.as_str()), (Some(1), "1 problem.\n"), "{}", ended.out);
-    assert!(ended.out.starts_with(&format!("sites.ron:2:84: {told}")), "{}", ended.out);
+    assert!(ended.out.starts_with(&format!("sites.ron:2:84: {warning}")), "{}", ended.out);
 }
 
 #[test]
-fn wrong_tokens_behind_an_address_hold_off_nobody_who_has_a_correct_one() {
+fn wrong_tokens_do_not_throttle_correct_ones_of_the_same_address() {
     let router = router(Settings::default());
     let agent = ready(given(&router, ADMIN));
     let (is_over, count) = (AtomicBool::new(false), 64);
@@ -94,7 +94,7 @@ fn wrong_tokens_behind_an_address_hold_off_nobody_who_has_a_correct_one() {
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    // The log has one line of it.
+    // It is logged once.
     assert_eq!(
         agent.running.err().matches("wrong tokens within a minute").count(),
         1,
@@ -104,7 +104,7 @@ fn wrong_tokens_behind_an_address_hold_off_nobody_who_has_a_correct_one() {
 }
 
 #[test]
-fn the_refusal_of_a_wrong_token_is_delayed_and_holds_no_thread() {
+fn refusal_of_a_wrong_token_is_delayed_without_a_thread() {
     let router = router(Settings::default());
     let delay = humantime::format_duration(DELAY).to_string();
     let agent = ready(given(&router, ADMIN).timing("wrong_token_delay", &delay));

@@ -1,4 +1,4 @@
-//! Clients that do not read their answers: what the kernel keeps for them.
+//! Clients that do not read responses: what the kernel buffers for them.
 
 use std::fs;
 use std::io::{ErrorKind, Write};
@@ -10,11 +10,11 @@ use rustix::net::{AddressFamily, SocketType, connect, socket};
 
 use super::agent::{Agent, Given, throughout, until};
 
-/// Most bytes that the kernel may keep of answers for one connection, and of requests.
+/// Upper bounds of the bytes that the kernel buffers for one connection: responses, and requests.
 const MOST_SENT: u64 = 64 * 1024;
 const MOST_RECEIVED: u64 = 96 * 1024;
 
-/// A client that takes in next to nothing.
+/// A client with a minimal receive buffer.
 fn connect_small(address: SocketAddr) -> TcpStream {
     let stream = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     set_socket_recv_buffer_size(&stream, 0).unwrap();
@@ -22,7 +22,7 @@ fn connect_small(address: SocketAddr) -> TcpStream {
     stream.into()
 }
 
-/// What the kernel keeps for each connection of the agent: bytes that its client has not acknowledged, and bytes that
+/// The kernel buffers of each connection of the agent: bytes that its client has not acknowledged, and bytes that
 /// the agent has not read.
 fn kept_by_kernel(agent: &Agent) -> Vec<(u64, u64)> {
     const TIME_WAIT: &str = "06";
@@ -41,7 +41,7 @@ fn kept_by_kernel(agent: &Agent) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn the_kernel_keeps_little_for_clients_that_read_nothing() {
+fn kernel_buffers_little_for_clients_that_do_not_read() {
     let agent = Agent::demo(&[]);
     // From now on it accepts connections.
     agent.page("/");
@@ -63,15 +63,21 @@ fn the_kernel_keeps_little_for_clients_that_read_nothing() {
     throughout(Duration::from_secs(2), || {
         send();
         for (sent, received) in kept_by_kernel(&agent) {
-            assert!(sent <= MOST_SENT, "{sent} bytes of answers are kept");
-            assert!(received <= MOST_RECEIVED, "{received} bytes of requests are kept");
+            assert!(
+                sent <= MOST_SENT,
+                "expected at most {MOST_SENT} buffered bytes of responses, got {sent}"
+            );
+            assert!(
+                received <= MOST_RECEIVED,
+                "expected at most {MOST_RECEIVED} buffered bytes of requests, got {received}"
+            );
         }
     });
     assert!(agent.page("/").contains("</html>"));
 }
 
 #[test]
-fn nothing_is_kept_after_the_close_for_a_client_that_read_nothing() {
+fn nothing_is_buffered_after_the_close_for_a_client_that_does_not_read() {
     // Some KB of events.
     let sites = ["awka", "lagos", "abuja", "enugu", "jos", "kano"];
     let given = sites.iter().fold(Given::default(), |given, site| {
@@ -82,9 +88,9 @@ fn nothing_is_kept_after_the_close_for_a_client_that_read_nothing() {
         let mut client = connect_small(agent.address);
         let requests = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(requests);
         client.write_all(requests.as_bytes()).unwrap();
-        until("something is kept for it", || {
+        until("the kernel buffers bytes for the client", || {
             (kept_by_kernel(&agent).iter().any(|kept| kept.0 > 0)).then_some(())
         });
-        until("nothing is kept any more", || kept_by_kernel(&agent).is_empty().then_some(()));
+        until("the kernel buffers nothing", || kept_by_kernel(&agent).is_empty().then_some(()));
     }
 }

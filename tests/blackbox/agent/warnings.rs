@@ -1,4 +1,4 @@
-//! What is accepted in a configuration, but should be changed: `check` and `run` warn of it.
+//! Warnings of `check` and `run` about a valid configuration that should be changed.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::agent::{Agent, Given, end_of, program, until};
 
-/// A site that nobody asks.
+/// A site that is never connected.
 const SITE: &str = "hosts: [\"127.0.0.1:9\"], password: File(\"secret\")";
 
 const OPEN: &str = "every user of this machine can read";
@@ -26,7 +26,7 @@ fn check(folder: &Path) -> String {
 }
 
 #[test]
-fn files_with_secrets_that_everybody_may_read() {
+fn world_readable_files_with_secrets_cause_a_warning() {
     let given = Given::default()
         .http("admin: Token(Plain(\"admin-token-of-this-test\")), view: Token(Plain(\"view-token-of-this-test\")),")
         .raw_site("awka", SITE);
@@ -72,7 +72,7 @@ fn files_with_secrets_that_everybody_may_read() {
 }
 
 #[test]
-fn an_admin_token_that_crosses_the_network_in_clear() {
+fn admin_token_without_tls_causes_a_warning() {
     let folder = tempfile::tempdir().unwrap();
     let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     for name in ["page.cert.pem", "page.key.pem"] {
@@ -95,9 +95,9 @@ fn an_admin_token_that_crosses_the_network_in_clear() {
     }
 }
 
-/// Where the page is counts, not where the file says that it is.
+/// The actual listen address counts, not the one in the file.
 #[test]
-fn an_address_of_the_command_line_counts_for_that() {
+fn listen_address_of_the_command_line_causes_that_warning() {
     for (listen, argument, is_in_clear) in [
         ("0.0.0.0:0", "127.0.0.1:0", false),
         ("127.0.0.1:0", "0.0.0.0:0", true),

@@ -1,4 +1,4 @@
-//! Who may see what, and what those who may not are told.
+//! Access control: what each role may see, and the responses for others.
 
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,7 +25,7 @@ const VIEW: [&str; 9] = [
 
 const ADMIN: [&str; 2] = ["/api/hotspot/awka/active", "/api/sites/awka/plugins/hotspot"];
 
-/// Tokens as they may be sent: the header's value, and whose it is.
+/// Authorization headers and their roles.
 const SENT: [(&str, &str); 8] = [
     ("", "nobody"),
     ("Bearer wrong", "nobody"),
@@ -39,14 +39,14 @@ const SENT: [(&str, &str); 8] = [
 
 fn agent(router: &Router, http: &str) -> Agent {
     let agent = Given::default().http(http).site("awka", router.addr(), "").start();
-    // Without a token that helps, only readiness tells that it has been asked.
+    // Without a valid token, only readiness shows that the sites were queried.
     super::agent::until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
 #[track_caller]
 fn answers(agent: &Agent, path: &str, sent: &str, expected: u16) -> String {
-    // Each from an address of its own: where ten wrong tokens came from one, it would have to wait.
+    // Each from another address, because ten wrong tokens throttle an address.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let from =
         Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + NEXT.fetch_add(1, Ordering::Relaxed));
@@ -68,7 +68,7 @@ fn answers(agent: &Agent, path: &str, sent: &str, expected: u16) -> String {
 }
 
 #[test]
-fn tokens_open_what_is_theirs_and_no_more() {
+fn tokens_grant_only_their_role() {
     let router = router(Settings::default());
     let agent = agent(
         &router,
@@ -90,7 +90,7 @@ fn tokens_open_what_is_theirs_and_no_more() {
             answers(&agent, path, sent, expected);
         }
     }
-    // Whether a site is there is a viewer's to know.
+    // A viewer may know whether a site exists.
     for path in ["/api/sites/nowhere", "/sites/nowhere", "/api/hotspot/nowhere"] {
         answers(&agent, path, "", 401);
         answers(&agent, path, "Bearer view-token-01234", 404);
@@ -99,7 +99,7 @@ fn tokens_open_what_is_theirs_and_no_more() {
 }
 
 #[test]
-fn a_public_view_needs_nothing_and_people_still_need_the_admin() {
+fn public_view_needs_no_token_and_people_need_the_admin() {
     let router = router(Settings::default());
     let agent = agent(&router, "view: Public, admin: Token(Plain(\"admin-token-01234\")),");
     for (sent, who) in SENT {
@@ -142,7 +142,7 @@ fn only_the_admin_sees_people() {
 }
 
 #[test]
-fn without_an_admin_details_are_off_and_the_page_says_how_to_turn_them_on() {
+fn without_an_admin_details_are_off_and_the_page_explains_how_to_enable_them() {
     let router = router(Settings::default());
     let agent = agent(&router, "");
     for sent in ["", "Bearer ", "Bearer admin-token-01234", "Bearer wrong"] {

@@ -1,4 +1,4 @@
-//! Routers in all states that there are, and an agent over them.
+//! Simulated routers in all states, and an agent that monitors them.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -9,14 +9,14 @@ use super::{router, version};
 use crate::support::address::nobody;
 use crate::support::router_of_own_host;
 
-/// Who may look has the token `view-token-01234`, and the admin `admin-token-01234`.
+/// The viewer has the token `view-token-01234`, and the admin `admin-token-01234`.
 pub(super) const TOKENS: &str =
     "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
 
-/// Text that means something to HTML, to JSON, to terminals and to logs.
+/// Text with special characters of HTML, JSON, terminals and logs.
 const NASTY: &str = "<b>\"'&amp;\\u0041\n\0\u{202E}\u{1b}[1m{site}";
 
-/// The routers, which go on while this is held, and an agent over them.
+/// The routers, which run until this is dropped, and their agent.
 pub(super) struct World {
     pub(super) agent: Agent,
     pub(super) slow: Router,
@@ -25,7 +25,7 @@ pub(super) struct World {
     _silent: TcpListener,
 }
 
-/// The sites of the world, each in a state of its own.
+/// The sites, each in another state.
 pub(super) const SITES: [&str; 14] = [
     "well",
     "many",
@@ -49,7 +49,7 @@ fn faulty(fault: Fault) -> Router {
     router
 }
 
-/// A router that says of itself what it should not.
+/// A router with hostile values.
 fn hostile() -> Router {
     let router = router(Settings { active: 1, ..Settings::default() });
     assert!(router.log_in(NASTY, Ipv4Addr::new(10, 5, 70, 1), NASTY).is_some());
@@ -65,7 +65,7 @@ fn hostile() -> Router {
     router
 }
 
-/// A router that says next to nothing.
+/// A router with few values.
 fn odd() -> Router {
     let router = router(Settings::default());
     router.set_rows("/ip/hotspot/active", vec![Row::new().id("*1").with("user", "")]);
@@ -78,7 +78,7 @@ fn odd() -> Router {
     router
 }
 
-/// Starts them all, and waits until each site is in its state.
+/// Starts all routers, and waits until each site is in its state.
 pub(super) fn world() -> World {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let nobody = nobody();

@@ -1,16 +1,16 @@
-//! Commands and their answers, by version where they differ.
+//! Commands and their replies, by version where they differ.
 
 use super::client::{Client, V6_49, V7_11, V7_20, V7_21, start, text, version, with_crates};
 use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{HealthMenu, Settings, demo};
 
 #[test]
-fn versions_answer_as_they_do() {
+fn missing_menus_and_commands_are_reported_as_in_each_version() {
     let missing = "!trap | =category=0 | =message=no such command";
     let prefix = format!("{missing} prefix");
     let absent = |part: &str| format!("{missing} or directory ({part})");
     let done = || "!done".to_string();
-    // What 6.49, 7.11 and those from 7.18 on say.
+    // The replies of 6.49, of 7.11, and of 7.18 and later.
     let unknown_menu = |part: &str| {
         let v7 = vec![absent(part), prefix.clone(), done()];
         [vec![prefix.clone(), done()], v7.clone(), v7]
@@ -27,7 +27,7 @@ fn versions_answer_as_they_do() {
         (&["/ip/shop/print"], unknown_menu("shop")),
         (&["/shop/aisle/print"], unknown_menu("shop")),
         (&["/test/crate/open"], unknown_command("open")),
-        // A menu of one row can't be listened to.
+        // A menu of one row has no `listen`.
         (&["/system/resource/listen"], unknown_command("listen")),
     ];
     for (versions, column) in [(&[V6_49][..], 0), (&[V7_11], 1), (&[V7_20, V7_21, "7.18rc1"], 2)] {
@@ -44,13 +44,13 @@ fn versions_answer_as_they_do() {
 }
 
 #[test]
-fn prints_show_what_is_asked_for() {
+fn print_applies_query_proplist_and_ids() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let table: &[(&[&str], &[&str])] = &[
         (&["?name=yam"], &["!re | =.id=*1 | =name=yam | =weight=900", "!done"]),
         (&["?name=cassava", "=.proplist=comment"], &["!re | =comment=a=b", "!done"]),
-        // None of what is asked for: a bare row. An absent attribute is left out.
+        // A row without the requested attributes is bare. An absent attribute is omitted.
         (&["=.proplist=comment", "?name=yam"], &["!re", "!done"]),
         (&["=.proplist=.id,name,comment", "?-comment"], &["!re | =.id=*1 | =name=yam", "!done"]),
         (&["=count-only="], &["!done | =ret=3"]),
@@ -71,11 +71,11 @@ fn prints_show_what_is_asked_for() {
         assert_eq!(client.ask(&words), *expected, "{words:?}");
     }
     let row = client.rows(&["/test/crate/print", "?name=palm"]).remove(0);
-    assert_eq!(row.get("comment"), Some(&b"\xC3\xEE\x00\r\n"[..]), "any byte goes through");
+    assert_eq!(row.get("comment"), Some(&b"\xC3\xEE\x00\r\n"[..]), "expected every byte unchanged");
 }
 
 #[test]
-fn the_tag_is_the_second_word_of_everything() {
+fn tag_is_the_second_word_of_every_sentence() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let no_item = "!trap | .tag=a-1 | =message=no such item";
@@ -91,11 +91,11 @@ fn the_tag_is_the_second_word_of_everything() {
         (&["/login", "=name=x", "=password=y"], &[refused, "!done | .tag=a-1"]),
     ];
     for (words, expected) in table {
-        // The client may put it anywhere.
-        for place in 1..=words.len() {
+        // A client may send it at any position.
+        for position in 1..=words.len() {
             let mut words = words.to_vec();
-            words.insert(place, ".tag=a-1");
-            if words[0] != "/login" || place == 1 {
+            words.insert(position, ".tag=a-1");
+            if words[0] != "/login" || position == 1 {
                 assert_eq!(client.ask(&words), *expected, "{words:?}");
             }
         }
@@ -128,7 +128,7 @@ fn rows_are_added_set_and_removed() {
         (&["/test/crate/print", "=.id=*2"], &["!re | =.id=*2 | =name=cassava | =weight=1000", "!done"]),
         (&["/test/crate/remove", "=.id=*1,*2"], &["!done"]),
         (&["/test/crate/print", "=count-only="], &["!done | =ret=1"]),
-        // 150 users and the one for trials were there: *97 in hex.
+        // 150 users and `default-trial` exist: *97 in hex.
         (
             &["/ip/hotspot/user/add", "=name=new", "=password=p", "=comment=", "=mac-address=", "=address="],
             &["!done | =ret=*98"],
@@ -149,7 +149,7 @@ fn rows_are_added_set_and_removed() {
 }
 
 #[test]
-fn health_has_the_shape_of_its_version() {
+fn health_rows_match_version_and_board() {
     for (version_text, health, expected) in [
         (V6_49, HealthMenu::Sensors, &["voltage temperature cpu-temperature"][..]),
         (V7_11, HealthMenu::Sensors, &[".id name value type", ".id name value type"]),
@@ -164,27 +164,27 @@ fn health_has_the_shape_of_its_version() {
         assert_eq!(rows.iter().map(keys).collect::<Vec<_>>(), expected, "{version_text} {health:?}");
     }
     let router = start(Settings { health: HealthMenu::Missing, ..version(V6_49) });
-    let said = Client::logged_in(&router).ask(&["/system/health/print"]);
-    assert_eq!(said, ["!trap | =category=0 | =message=no such command prefix", "!done"]);
+    let reply = Client::logged_in(&router).ask(&["/system/health/print"]);
+    assert_eq!(reply, ["!trap | =category=0 | =message=no such command prefix", "!done"]);
     // A state has an empty type.
     let router = start(Settings { board: "RB4011iGS+".into(), ..version(V7_20) });
-    let said =
+    let reply =
         Client::logged_in(&router).ask(&["/system/health/print", "?type=", "=.proplist=name,value,type"]);
-    assert_eq!(said, ["!re | =name=psu1-state | =value=ok | =type=", "!done"]);
-    // x86 has one row with other names, in RouterOS 7 too, and like all such menus no `listen`.
+    assert_eq!(reply, ["!re | =name=psu1-state | =value=ok | =type=", "!done"]);
+    // x86 has one row with other names, in RouterOS 7 too. Menus of one row have no `listen`.
     for version_text in [V6_49, V7_20] {
         let router = start(Settings { board: "x86".into(), ..version(version_text) });
         let mut client = Client::logged_in(&router);
         let row = client.rows(&["/system/health/print"]).remove(0);
-        let has =
+        let has_keys =
             ["cpu-temp", "temp1", "fan1", "12v", "3.3v", "core", "state"].map(|key| row.get(key).is_some());
-        assert_eq!((has, row.get(".id")), ([true; 7], None), "{version_text}");
+        assert_eq!((has_keys, row.get(".id")), ([true; 7], None), "{version_text}");
         assert!(client.ask(&["/system/health/listen"])[0].starts_with("!trap"), "{version_text}");
     }
 }
 
 #[test]
-fn dates_have_the_form_of_their_version() {
+fn date_format_matches_version() {
     let old = "aaa/99/9999 99:99:99";
     for (version_text, form) in [(V6_49, old), ("7.9", old), ("7.10", "9999-99-99 99:99:99")] {
         let router = start(version(version_text));
@@ -199,10 +199,10 @@ fn dates_have_the_form_of_their_version() {
 }
 
 #[test]
-fn the_demo_has_three_routers() {
+fn demo_has_three_routers() {
     let expected = [("awka", 23, 150), ("lagos", 45, 300), ("abuja", 12, 80)];
     for (settings, (name, active, users)) in demo().into_iter().zip(expected) {
-        assert!(!settings.churn.is_zero(), "people come and go");
+        assert!(!settings.churn.is_zero(), "expected churn in {name}");
         let router = start(Settings { churn: std::time::Duration::ZERO, ..settings });
         let mut client = Client::logged_in(&router);
         assert_eq!(client.ask(&["/system/identity/print"]), [&format!("!re | =name={name}"), "!done"]);

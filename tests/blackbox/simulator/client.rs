@@ -1,4 +1,4 @@
-//! A client that knows sentences and nothing else, and routers for it.
+//! A minimal client that sends and receives sentences, and routers for it.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use phsweb_agent::routeros::wire::{Decoder, Sentence};
 use phsweb_agent::simulator::{Router, Row, Settings};
 
-/// After this a test has waited in vain.
+/// Timeout of each wait.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) const V6_42: &str = "6.42.12 (long-term)";
@@ -24,7 +24,7 @@ pub(super) fn start(settings: Settings) -> Router {
     Router::start("127.0.0.1:0".parse().unwrap(), settings).unwrap()
 }
 
-/// A quiet router with a menu of three rows that no real router has.
+/// A router without churn and with a menu of three rows that no real router has.
 pub(super) fn with_crates(settings: Settings) -> Router {
     let router = start(settings);
     let row = |id: &str, name: &str, weight: u64| Row::new().id(id).with("name", name).with("weight", weight);
@@ -37,17 +37,20 @@ pub(super) fn with_crates(settings: Settings) -> Router {
     router
 }
 
-/// Waits until something holds of the router, or fails.
-pub(super) fn until(router: &Router, what: &str, holds: impl Fn(&Router) -> bool) {
-    let held = async {
-        router.until(holds).await;
+/// Waits until a condition of the router is true. Fails after the timeout.
+pub(super) fn until(router: &Router, what: &str, is_true: impl Fn(&Router) -> bool) {
+    let condition = async {
+        router.until(is_true).await;
         true
     };
-    let late = async {
+    let timeout = async {
         smol::Timer::after(PATIENCE).await;
         false
     };
-    assert!(smol::block_on(smol::future::or(held, late)), "waited in vain until {what}");
+    assert!(
+        smol::block_on(smol::future::or(condition, timeout)),
+        "timed out after {PATIENCE:?} waiting until {what}"
+    );
 }
 
 pub(super) struct Client<S = TcpStream> {
@@ -78,7 +81,7 @@ impl<S: Read + Write> Client<S> {
         self.send_all(&[words]);
     }
 
-    /// Sends commands in one write, so that they come together.
+    /// Sends commands in one write, so that they arrive together.
     pub(super) fn send_all(&mut self, commands: &[&[&str]]) {
         let mut bytes = Vec::new();
         for words in commands {
@@ -97,13 +100,13 @@ impl<S: Read + Write> Client<S> {
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,
                 Ok(count) => self.decoder.push(&buffer[..count]),
-                // The latter is TLS without an end of its own.
+                // The latter is TLS without a close.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) =>
                 {
                     return None;
                 }
-                Err(error) => panic!("waited in vain for a sentence: {error}"),
+                Err(error) => panic!("expected a sentence within {PATIENCE:?}: {error}"),
             }
         }
     }
@@ -113,28 +116,28 @@ impl<S: Read + Write> Client<S> {
         self.sentence().map_or("closed".to_string(), |sentence| show(&sentence))
     }
 
-    /// The next sentences, sorted: for those whose order is open.
+    /// The next sentences, sorted, where their order is not defined.
     pub(super) fn next_sorted(&mut self, count: usize) -> Vec<String> {
-        let mut said: Vec<_> = (0..count).map(|_| self.next()).collect();
-        said.sort();
-        said
+        let mut sentences: Vec<_> = (0..count).map(|_| self.next()).collect();
+        sentences.sort();
+        sentences
     }
 
-    /// All sentences up to the `!done` or `!fatal` of one command.
+    /// Sends a command. Returns all sentences up to its `!done` or `!fatal`.
     pub(super) fn ask(&mut self, words: &[&str]) -> Vec<String> {
         self.send(words);
-        let mut said = Vec::new();
+        let mut sentences = Vec::new();
         loop {
             let next = self.next();
-            let last = ["!done", "!fatal", "closed"].iter().any(|end| next.starts_with(end));
-            said.push(next);
-            if last {
-                return said;
+            let is_last = ["!done", "!fatal", "closed"].iter().any(|end| next.starts_with(end));
+            sentences.push(next);
+            if is_last {
+                return sentences;
             }
         }
     }
 
-    /// The rows of an answer that ends well.
+    /// The rows of a reply, which must have no trap.
     pub(super) fn rows(&mut self, words: &[&str]) -> Vec<Sentence> {
         self.send(words);
         let mut rows = Vec::new();

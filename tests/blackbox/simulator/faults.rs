@@ -1,4 +1,4 @@
-//! What goes wrong on purpose, and what clients do wrong.
+//! Injected faults of connections, and clients that violate the protocol.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -11,7 +11,7 @@ pub(super) const PRINT: [&str; 2] = ["/test/crate/print", "=.proplist=name"];
 pub(super) const ROWS: [&str; 4] = ["!re | =name=yam", "!re | =name=cassava", "!re | =name=palm", "!done"];
 pub(super) const LOGIN: [&str; 3] = ["/login", "=name=api-user", "=password=password"];
 
-/// A router with a fault, and a client that logged in before.
+/// A router with a fault, and a client that logged in before the fault.
 pub(super) fn faulty(fault: Fault) -> (Router, Client) {
     let router = with_crates(Settings { late_by: Duration::from_millis(200), ..Settings::default() });
     let client = Client::logged_in(&router);
@@ -26,23 +26,23 @@ pub(super) fn rest(client: &mut Client) -> Vec<u8> {
 }
 
 #[test]
-fn one_byte_writes_say_all() {
+fn one_byte_writes_lose_nothing() {
     let (router, mut before) = faulty(Fault::OneByteWrites);
     assert_eq!(before.ask(&PRINT), ROWS);
     assert_eq!(Client::logged_in(&router).ask(&PRINT), ROWS);
 }
 
 #[test]
-fn vanish_traps_in_the_middle() {
+fn vanishing_rows_end_with_a_trap() {
     let (router, mut client) = faulty(Fault::Vanish);
     assert_eq!(client.ask(&PRINT), ["!re | =name=yam", "!trap | =message=no such item", "!done"]);
     assert_eq!(client.ask(&["/test/crate/print", "=count-only="]), ["!done | =ret=3"]);
     router.set_fault(None);
-    assert_eq!(client.ask(&PRINT), ROWS, "all is well again");
+    assert_eq!(client.ask(&PRINT), ROWS, "expected all rows after the fault");
 }
 
 #[test]
-fn endless_rows_end_by_cancel_or_with_the_fault() {
+fn endless_rows_end_on_cancel_or_with_the_fault() {
     let (router, mut client) = faulty(Fault::EndlessRows);
     client.send(&[&PRINT[..], &[".tag=1"]].concat());
     for at in 0..3000 {
@@ -67,7 +67,7 @@ fn cut_stops_in_the_middle_of_a_word() {
 }
 
 #[test]
-fn silence_is_from_the_start_or_after_the_login() {
+fn stall_never_answers_and_half_open_answers_logins_only() {
     for (fault, answers_login) in [(Fault::Stall, false), (Fault::HalfOpen, true)] {
         let (router, before) = faulty(fault);
         for (mut client, login) in [(before, false), (Client::connect(&router), true)] {
@@ -76,12 +76,12 @@ fn silence_is_from_the_start_or_after_the_login() {
                 client.send(&LOGIN);
             }
             client.send(&PRINT);
-            let taken = commands + 1 + u64::from(login);
-            until(&router, "they are taken", |router| router.counters().commands == taken);
+            let accepted = commands + 1 + u64::from(login);
+            until(&router, "all commands are received", |router| router.counters().commands == accepted);
             if login && answers_login {
                 assert_eq!(client.next(), "!done", "{fault}");
             }
-            // Silence can only be seen by waiting for it.
+            // Silence can only be observed by waiting.
             client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
             let error = client.stream.read(&mut [0]).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WouldBlock, "{fault}");
@@ -90,29 +90,32 @@ fn silence_is_from_the_start_or_after_the_login() {
 }
 
 #[test]
-fn late_answers_come_late_and_at_times_in_time() {
+fn late_replies_are_delayed_always_or_periodically() {
     let late_by = Duration::from_millis(400);
     let settings = Settings { late_by, late_every: Duration::from_secs(2), ..Settings::default() };
     let router = with_crates(settings);
     let mut client = Client::logged_in(&router);
-    let mut takes = || {
+    let mut measure = || {
         let began = Instant::now();
         assert_eq!(client.ask(&PRINT), ROWS);
         began.elapsed()
     };
     router.set_fault(Some(Fault::Late));
-    assert!(takes() >= late_by);
+    assert!(measure() >= late_by);
     router.set_fault(Some(Fault::LateAtTimes));
     let began = Instant::now();
     for late in [true, false, true] {
-        while (takes() >= late_by) != late {
-            assert!(began.elapsed() < Duration::from_secs(20), "answers are late at all times, or at none");
+        while (measure() >= late_by) != late {
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "expected both late and prompt replies within 20 s"
+            );
         }
     }
 }
 
 #[test]
-fn a_trickle_is_whole_and_slow() {
+fn trickle_limits_the_bytes_per_second() {
     let router = with_crates(Settings { trickle: 200, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     router.set_fault(Some(Fault::Trickle));
@@ -123,34 +126,34 @@ fn a_trickle_is_whole_and_slow() {
 }
 
 #[test]
-fn one_login_is_refused_and_the_next_is_not() {
+fn login_refused_once_refuses_a_single_login() {
     let (router, mut before) = faulty(Fault::LoginRefusedOnce);
-    assert_eq!(before.ask(&PRINT), ROWS, "who is logged in stays so");
+    assert_eq!(before.ask(&PRINT), ROWS, "expected an existing login to stay valid");
     assert!(Client::connect(&router).ask(&LOGIN)[0].starts_with("!trap"));
     assert_eq!(Client::connect(&router).ask(&LOGIN), ["!done"]);
     assert_eq!(router.counters().logins_refused, 1);
     router.set_fault(Some(Fault::LoginRefusedOnce));
     assert!(
         Client::connect(&router).ask(&LOGIN)[0].starts_with("!trap"),
-        "once for each time that it is set"
+        "expected one refusal each time the fault is set"
     );
 }
 
 #[test]
-fn a_large_answer_is_lost_and_what_is_after_it() {
+fn large_reply_and_all_later_replies_are_lost() {
     let (router, mut client) = faulty(Fault::LargeLost);
     assert_eq!(client.ask(&PRINT), ROWS);
     client.send(&["/ip/hotspot/active/print"]);
     client.send(&PRINT);
-    until(&router, "it has to be given up", |router| router.counters().broken == 1);
-    until(&router, "the next is taken", |router| router.counters().commands == 4);
-    // Silence can only be seen by waiting for it.
+    until(&router, "the connection counts as broken", |router| router.counters().broken == 1);
+    until(&router, "the next command is received", |router| router.counters().commands == 4);
+    // Silence can only be observed by waiting.
     client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert_eq!(client.stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[test]
-fn a_huge_length_comes_alone() {
+fn huge_length_is_followed_by_nothing() {
     let (router, _) = faulty(Fault::HugeLength);
     let mut client = Client::connect(&router);
     client.send(&LOGIN);
@@ -159,7 +162,7 @@ fn a_huge_length_comes_alone() {
 }
 
 #[test]
-fn garbage_is_random_and_ends() {
+fn garbage_is_64_kib_of_random_bytes() {
     let (router, _) = faulty(Fault::Garbage);
     let mut client = Client::connect(&router);
     client.send(&LOGIN);
@@ -169,17 +172,17 @@ fn garbage_is_random_and_ends() {
 }
 
 #[test]
-fn refuse_closes_at_once() {
+fn refuse_closes_connections_at_once() {
     let (router, mut before) = faulty(Fault::Refuse);
     assert_eq!(Client::connect(&router).next(), "closed");
     before.send(&PRINT);
-    assert_eq!(before.next(), "closed", "those that are open are closed at their next command");
+    assert_eq!(before.next(), "closed", "expected an open connection to close at its next command");
 }
 
 #[test]
-fn a_flood_of_nothing_keeps_no_one_from_being_answered() {
+fn flood_of_empty_sentences_does_not_block_other_clients() {
     let router = with_crates(Settings::default());
-    // Before the flood, so that its connections are open.
+    // Connected before the flood starts.
     let mut floods = [Client::connect(&router), Client::connect(&router)].map(|client| client.stream);
     std::thread::scope(|scope| {
         let ends = floods.each_ref().map(|stream| stream.try_clone().unwrap());
@@ -187,8 +190,8 @@ fn a_flood_of_nothing_keeps_no_one_from_being_answered() {
             // Empty sentences, until the connection is shut down below.
             scope.spawn(|| while flood.write_all(&[0; 1 << 14]).is_ok() {});
         }
-        // More than the kernel holds for both: the router is at it.
-        until(&router, "the flood is read", |router| router.counters().received > 1 << 20);
+        // More than the kernel buffers for both, so the router is reading.
+        until(&router, "1 MiB of the flood is read", |router| router.counters().received > 1 << 20);
         let answered = std::panic::catch_unwind(|| Client::logged_in(&router).ask(&PRINT));
         for end in ends {
             end.shutdown(Shutdown::Both).unwrap();
@@ -198,7 +201,7 @@ fn a_flood_of_nothing_keeps_no_one_from_being_answered() {
 }
 
 #[test]
-fn what_is_no_api_ends_only_its_own_connection() {
+fn invalid_bytes_close_only_their_own_connection() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     for bytes in [&b"\xFF"[..], &[0xF0, 0x7F, 0xFF, 0xFF, 0xFF]] {
@@ -206,7 +209,7 @@ fn what_is_no_api_ends_only_its_own_connection() {
         other.stream.write_all(bytes).unwrap();
         assert_eq!(other.next(), "closed", "{bytes:?}");
     }
-    // The beginning of a long word, and then nothing more.
+    // The start of a long word, and nothing more.
     let mut other = Client::connect(&router);
     other.stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
     other.stream.shutdown(Shutdown::Write).unwrap();

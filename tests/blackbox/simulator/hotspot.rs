@@ -1,4 +1,4 @@
-//! The hotspot: who is online, what they move, and what is left when they go.
+//! The hotspot: sessions, counters, cookies and hosts.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 5, 99, 7);
 const MAC: &str = "02:00:00:00:00:07";
 
 #[test]
-fn a_kick_ends_the_session_and_its_id_is_used_again() {
+fn kick_ends_the_session_and_its_id_is_reused() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     let user = client.rows(&["/ip/hotspot/user/print", "=.id=*2"]).remove(0);
     let (name, before) = (text(&user, "name"), number(&user, "bytes-out"));
     let id = router.log_in(&name, ADDRESS, MAC).unwrap();
-    assert_eq!(router.log_in("other", ADDRESS, MAC), None, "somebody is online there");
+    assert_eq!(router.log_in("other", ADDRESS, MAC), None, "expected a second login at that address to fail");
     let by_id = format!("=.id={id}");
     let session = client.rows(&["/ip/hotspot/active/print", &by_id]).remove(0);
     assert_eq!((text(&session, "user"), text(&session, "address")), (name, ADDRESS.to_string()));
@@ -30,14 +30,14 @@ fn a_kick_ends_the_session_and_its_id_is_used_again() {
     assert_eq!(client.ask(&remove), ["!trap | =message=no such item (4)", "!done"]);
     assert!(router.sessions().iter().all(|session| session.id != id));
     let after = client.rows(&["/ip/hotspot/user/print", "=.id=*2"]).remove(0);
-    assert!(number(&after, "bytes-out") > before, "the counters move at logout");
+    assert!(number(&after, "bytes-out") > before, "expected the counters to move at logout");
     assert_eq!(client.ask(&authorized), ["!done | =ret=0"]);
 
     assert_eq!(router.log_in("somebody else", ADDRESS, "02:00:00:00:00:08"), Some(id));
 }
 
 #[test]
-fn a_cookie_logs_straight_back_in() {
+fn cookie_logs_a_kicked_user_back_in() {
     let router = start(Settings { cookies_log_back_in: true, active: 0, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     let id = router.log_in("anna", ADDRESS, MAC).unwrap();
@@ -53,7 +53,7 @@ fn a_cookie_logs_straight_back_in() {
 }
 
 #[test]
-fn one_removal_ends_all_sessions_of_a_user_where_that_is_set() {
+fn removal_ends_all_sessions_of_a_user_if_configured() {
     for removal_ends_all in [false, true] {
         let router = start(Settings { removal_ends_all, active: 0, ..Settings::default() });
         let mut client = Client::logged_in(&router);
@@ -75,7 +75,7 @@ fn ids_are_addresses_in_either_byte_order() {
 }
 
 #[test]
-fn it_is_as_large_as_it_is_set() {
+fn menus_have_the_configured_number_of_rows() {
     let settings = Settings { users: 60, active: 17, ..Settings::default() };
     let router = start(settings.clone());
     let mut client = Client::logged_in(&router);
@@ -85,7 +85,7 @@ fn it_is_as_large_as_it_is_set() {
         (&["/ip/hotspot/user/print", "?password"], 60),
         (&["/ip/hotspot/active/print"], 17),
         (&["/ip/hotspot/print", "?HTTPS=false"], 1),
-        // Two that are not logged in: one device shows with a second address, one never logs in.
+        // Two hosts are not logged in: one device has a second address, one never logs in.
         (&["/ip/hotspot/host/print", "?DHCP=true"], 19),
         (&["/ip/hotspot/host/print", "?authorized=true"], 17),
         (&["/ip/hotspot/host/print", "?bypassed=true", "?authorized=false"], 3),
@@ -98,20 +98,27 @@ fn it_is_as_large_as_it_is_set() {
     let mut macs: Vec<_> = hosts.iter().map(|host| text(host, "mac-address")).collect();
     macs.sort();
     macs.dedup();
-    assert_eq!(macs.len(), 18, "two rows share a MAC");
+    assert_eq!(macs.len(), 18, "expected two rows with the same MAC address");
 
     let comments = client.rows(&["/ip/hotspot/user/print", "?comment"]);
-    let any = |holds: fn(&[u8]) -> bool| comments.iter().any(|row| holds(row.get("comment").unwrap()));
-    assert!(any(|comment| std::str::from_utf8(comment).is_err()), "one is not UTF-8");
-    assert!(any(|comment| !comment.is_ascii() && std::str::from_utf8(comment).is_ok()), "one is UTF-8");
-    assert!(any(|comment| comment.contains(&b'=')), "one has an equals sign");
+    let any = |is_true: fn(&[u8]) -> bool| comments.iter().any(|row| is_true(row.get("comment").unwrap()));
+    assert!(any(|comment| std::str::from_utf8(comment).is_err()), "expected a comment that is not UTF-8");
+    assert!(
+        any(|comment| !comment.is_ascii() && std::str::from_utf8(comment).is_ok()),
+        "expected a comment in UTF-8"
+    );
+    assert!(any(|comment| comment.contains(&b'=')), "expected a comment with an equals sign");
 
-    assert_eq!(start(settings.clone()).sessions(), router.sessions(), "the same seed, the same people");
+    assert_eq!(
+        start(settings.clone()).sessions(),
+        router.sessions(),
+        "expected the same people from the same seed"
+    );
     assert_ne!(start(Settings { seed: 9, ..settings }).sessions(), router.sessions());
 }
 
 #[test]
-fn counters_and_uptimes_move() {
+fn counters_and_uptime_grow() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     let id = router.log_in("anna", ADDRESS, MAC).unwrap();
@@ -124,30 +131,33 @@ fn counters_and_uptimes_move() {
         if ["bytes-in", "bytes-out", "packets-in", "packets-out"].into_iter().all(moved)
             && text(&row, "uptime") != text(&before, "uptime")
         {
-            assert!(number(&row, "bytes-out") > number(&row, "bytes-in"), "people download most");
+            assert!(
+                number(&row, "bytes-out") > number(&row, "bytes-in"),
+                "expected more download than upload"
+            );
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "{}", show(&row));
+        assert!(began.elapsed() < PATIENCE, "expected growing counters, got {}", show(&row));
     }
 }
 
 #[test]
-fn people_come_and_go_around_their_number() {
+fn churn_keeps_the_number_of_sessions_around_the_configured_one() {
     let router = start(Settings { active: 20, churn: Duration::from_millis(2), ..Settings::default() });
     let first = router.sessions();
-    until(&router, "somebody new is online", |router| {
+    until(&router, "a new person is online", |router| {
         router.sessions().iter().any(|session| first.iter().all(|old| old.user != session.user))
     });
-    until(&router, "all who were there have gone", |router| {
+    until(&router, "all first people have logged out", |router| {
         let online = router.sessions();
-        // A tenth, and two more.
-        assert!((16..=24).contains(&online.len()), "{} online", online.len());
+        // The tolerance is a tenth plus two.
+        assert!((16..=24).contains(&online.len()), "expected 16 to 24 sessions, got {}", online.len());
         !first.iter().any(|old| online.contains(old))
     });
 }
 
 #[test]
-fn a_limit_is_what_remains_of_it() {
+fn session_limit_is_the_remaining_allowance() {
     let router = start(Settings { active: 0, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     let user = client.rows(&["/ip/hotspot/user/print", "?limit-bytes-out"]).remove(0);
@@ -159,15 +169,15 @@ fn a_limit_is_what_remains_of_it() {
         let id = router.log_in(&text(&user, "name"), ADDRESS, MAC).unwrap();
         let session = client.rows(&["/ip/hotspot/active/print", &format!("=.id={id}")]).remove(0);
         let remains = number(&session, "limit-bytes-out");
-        // Some of it may be used already.
-        assert!(remains <= left && remains >= left / 2, "{remains} of {left}");
+        // Part of it may be used already.
+        assert!(remains <= left && remains >= left / 2, "expected at most {left}, got {remains}");
         router.log_out(&id);
     }
 }
 
 #[test]
-fn disabled_users_are_not_online() {
-    // More than may log in: the others are on trial.
+fn disabled_users_do_not_log_in() {
+    // More people than enabled users: the others are on trial.
     let router = start(Settings { users: 50, active: 50, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     let disabled = client.rows(&["/ip/hotspot/user/print", "?disabled=true"]);
@@ -185,7 +195,7 @@ fn disabled_users_are_not_online() {
     for user in &users {
         client.ask(&["/ip/hotspot/user/set", &format!("=.id={}", text(user, ".id")), "=disabled=yes"]);
     }
-    until(&router, "all users have gone", |router| {
+    until(&router, "only trial users are online", |router| {
         router.sessions().iter().all(|session| session.user.starts_with("T-"))
     });
 }

@@ -1,4 +1,4 @@
-//! The menus beside the hotspot's own: which there are by version and board, and what their rows have.
+//! Menus other than the hotspot's: their presence and rows by version and board.
 
 use std::time::Instant;
 
@@ -17,29 +17,29 @@ fn print(router: &Router, words: &[&str]) -> Vec<Sentence> {
     Client::logged_in(router).rows(words)
 }
 
-/// Asks until something holds of the rows: of values that move by the clock.
-fn moves(router: &Router, words: &[&str], holds: impl Fn(&[Sentence]) -> bool) {
+/// Prints rows until a condition is true, for values that the clock moves.
+fn until_rows(router: &Router, words: &[&str], is_true: impl Fn(&[Sentence]) -> bool) {
     let mut client = Client::logged_in(router);
     let began = Instant::now();
     loop {
         let rows = client.rows(words);
-        if holds(&rows) {
+        if is_true(&rows) {
             return;
         }
         let shown: Vec<_> = rows.iter().map(show).collect();
-        assert!(began.elapsed() < PATIENCE, "{words:?}: {shown:#?}");
+        assert!(began.elapsed() < PATIENCE, "timed out after {PATIENCE:?} with {words:?}: {shown:#?}");
     }
 }
 
 /// The two numbers of a value such as `1234/5678`.
-fn pair(row: &Sentence, key: &str, between: char) -> (u64, u64) {
+fn pair(row: &Sentence, key: &str, separator: char) -> (u64, u64) {
     let value = text(row, key);
-    let (first, second) = value.split_once(between).unwrap_or_else(|| panic!("{key} is {value}"));
+    let (first, second) = value.split_once(separator).unwrap_or_else(|| panic!("{key} is {value}"));
     (first.parse().unwrap(), second.parse().unwrap())
 }
 
 #[test]
-fn rows_have_what_routers_show() {
+fn rows_have_the_keys_of_real_routers() {
     let lease = [
         "address mac-address client-id server radius blocked disabled host-name status expires-after",
         "last-seen active-address active-mac-address active-server dynamic",
@@ -50,7 +50,7 @@ fn rows_have_what_routers_show() {
         "found-by",
     ]
     .join(" ");
-    // What is not dynamic says nothing of that.
+    // Only dynamic rows have the key `dynamic`.
     let interface = "name type mtu link-downs rx-byte tx-byte running disabled comment";
     let caller_interface = interface.replace("disabled comment", "dynamic disabled");
     let ppp =
@@ -82,7 +82,7 @@ fn rows_have_what_routers_show() {
         (V7_20, format!("host type {watched}"), WIFI, wifi),
     ] {
         let router = start(version(version_text));
-        // The words after the menu, how many rows there are, and what the first one has.
+        // The command, the number of rows, and the keys of the first row.
         let table: &[(&[&str], usize, &str)] = &[
             (&["/ip/dhcp-server/lease/print", "?dynamic=true"], 25, &lease),
             (&["/ip/hotspot/host/print"], 29, &host),
@@ -103,14 +103,14 @@ fn rows_have_what_routers_show() {
         for (words, count, keys) in table {
             let rows = client.rows(words);
             assert_eq!(rows.len(), *count, "{version_text}: {words:?}");
-            let has: Vec<_> = rows[0].attributes().map(|(key, _)| String::from_utf8_lossy(key)).collect();
-            assert_eq!(has.join(" "), format!(".id {keys}"), "{version_text}: {words:?}");
+            let found: Vec<_> = rows[0].attributes().map(|(key, _)| String::from_utf8_lossy(key)).collect();
+            assert_eq!(found.join(" "), format!(".id {keys}"), "{version_text}: {words:?}");
         }
     }
 }
 
 #[test]
-fn radios_are_in_the_menu_of_their_version() {
+fn wifi_clients_are_in_the_menu_of_the_version() {
     let missing = |part: &str| {
         vec![
             format!("!trap | =category=0 | =message=no such command or directory ({part})"),
@@ -141,7 +141,7 @@ fn radios_are_in_the_menu_of_their_version() {
 }
 
 #[test]
-fn who_is_at_the_radios() {
+fn wifi_clients_have_signal_and_traffic() {
     for (version_text, menu, signal, after) in
         [(V6_49, WIRELESS, "signal-strength", "@6Mbps"), (V7_20, WIFI, "signal", "")]
     {
@@ -150,19 +150,19 @@ fn who_is_at_the_radios() {
         let radios: Vec<_> =
             print(&router, &["/interface/print"]).iter().map(|row| text(row, "name")).collect();
         for row in &rows {
-            let said = text(row, signal);
-            let dbm: i64 = said.strip_suffix(after).and_then(|dbm| dbm.parse().ok()).unwrap();
-            assert!((-90..=-40).contains(&dbm), "{said}");
+            let signal = text(row, signal);
+            let dbm: i64 = signal.strip_suffix(after).and_then(|dbm| dbm.parse().ok()).unwrap();
+            assert!((-90..=-40).contains(&dbm), "expected -90 to -40 dBm, got {signal}");
             assert!(radios.contains(&text(row, "interface")), "{radios:?}");
             let (sent, received) = pair(row, "bytes", ',');
-            assert!(sent > received, "people download most: {}", show(row));
+            assert!(sent > received, "expected more sent than received: {}", show(row));
         }
         for session in router.sessions() {
             assert!(rows.iter().any(|row| text(row, "mac-address") == session.mac), "{session:?}");
         }
         let by_id = format!("=.id={}", text(&rows[0], ".id"));
         let before = pair(&rows[0], "bytes", ',');
-        moves(&router, &[menu, &by_id], |now| {
+        until_rows(&router, &[menu, &by_id], |now| {
             let (sent, received) = pair(&now[0], "bytes", ',');
             sent > before.0 && received > before.1 && text(&now[0], "uptime") != text(&rows[0], "uptime")
         });
@@ -170,7 +170,7 @@ fn who_is_at_the_radios() {
 }
 
 #[test]
-fn leases_wait_or_are_bound() {
+fn leases_are_waiting_or_bound_and_use_pool_addresses() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     let bound = client.rows(&["/ip/dhcp-server/lease/print", "?status=bound"]);
@@ -183,12 +183,12 @@ fn leases_wait_or_are_bound() {
     }
     let seen: Vec<_> = waiting.iter().map(|row| text(row, "last-seen")).collect();
     assert_eq!(seen, ["3w2d4h11m8s", "never"]);
-    // Each bound lease has its address of a pool, and so has each PPP session.
+    // Each bound lease and each PPP session uses a pool address.
     let used = client.rows(&["/ip/pool/used/print"]);
     for row in &bound {
         let expected = [text(row, "active-address"), "DHCP".into(), text(row, "active-mac-address")];
-        let is_it = |row: &&Sentence| ["address", "owner", "info"].map(|key| text(row, key)) == expected;
-        assert_eq!(used.iter().filter(is_it).count(), 1, "{}", show(row));
+        let is_match = |row: &&Sentence| ["address", "owner", "info"].map(|key| text(row, key)) == expected;
+        assert_eq!(used.iter().filter(is_match).count(), 1, "{}", show(row));
     }
     let caller = client.rows(&["/ppp/active/print"]).remove(0);
     let interfaces = client.rows(&["/interface/print", "?type=pppoe-in"]);
@@ -198,17 +198,17 @@ fn leases_wait_or_are_bound() {
     let used = client.rows(&asked).remove(0);
     assert_eq!((text(&used, "owner"), text(&used, "info")), ("PPP".into(), text(&caller, "name")));
     assert_eq!(client.ask(&["/ppp/active/remove", &format!("=.id={}", text(&caller, ".id"))]), ["!done"]);
-    assert!(client.rows(&asked).is_empty(), "the address is free");
+    assert!(client.rows(&asked).is_empty(), "expected a free address");
     let its_interface = format!("?name=<{}-{}>", text(&caller, "service"), text(&caller, "name"));
-    assert!(client.rows(&["/interface/print", &its_interface]).is_empty(), "its interface is gone");
+    assert!(client.rows(&["/interface/print", &its_interface]).is_empty(), "expected no interface");
     let (id, before) = (text(&bound[0], ".id"), text(&bound[0], "expires-after"));
-    moves(&router, &["/ip/dhcp-server/lease/print", &format!("=.id={id}")], |now| {
+    until_rows(&router, &["/ip/dhcp-server/lease/print", &format!("=.id={id}")], |now| {
         text(&now[0], "expires-after") != before && text(&now[0], "last-seen") != text(&bound[0], "last-seen")
     });
 }
 
 #[test]
-fn queues_and_watched_hosts_show_how_things_are() {
+fn queues_count_bytes_and_watched_hosts_have_a_status() {
     let router = start(Settings::default());
     let queues = print(&router, &["/queue/simple/print"]);
     let before: Vec<_> = queues.iter().map(|row| pair(row, "bytes", '/')).collect();
@@ -216,7 +216,7 @@ fn queues_and_watched_hosts_show_how_things_are() {
         let (limit, rate) = (pair(row, "max-limit", '/'), pair(row, "rate", '/'));
         assert!(rate.0 <= limit.0 && rate.1 <= limit.1, "{}", show(row));
     }
-    moves(&router, &["/queue/simple/print"], |now| {
+    until_rows(&router, &["/queue/simple/print"], |now| {
         now.iter().zip(&before).all(|(row, before)| {
             let bytes = pair(row, "bytes", '/');
             bytes.0 > before.0 && bytes.1 > before.1
@@ -228,21 +228,21 @@ fn queues_and_watched_hosts_show_how_things_are() {
 }
 
 #[test]
-fn the_log_tells_of_logins_at_the_hotspot() {
+fn log_has_hotspot_logins_and_logouts() {
     let router = start(Settings { active: 0, ..Settings::default() });
     let id = router.log_in("anna", "10.5.99.7".parse().unwrap(), "02:00:00:00:00:07").unwrap();
     router.log_out(&id);
-    let said = |topics: &str| -> Vec<String> {
+    let messages = |topics: &str| -> Vec<String> {
         let rows = print(&router, &["/log/print", &format!("?topics={topics}")]);
         rows.iter().map(|row| text(row, "message")).collect()
     };
     let account = ["anna (10.5.99.7): logged in", "anna (10.5.99.7): logged out: user request"];
-    assert_eq!(said("hotspot,account,info,debug"), account);
-    assert_eq!(said("hotspot,info,debug"), ["anna (10.5.99.7): trying to log in by http-chap"]);
+    assert_eq!(messages("hotspot,account,info,debug"), account);
+    assert_eq!(messages("hotspot,info,debug"), ["anna (10.5.99.7): trying to log in by http-chap"]);
 }
 
 #[test]
-fn administrators_are_beside_the_api() {
+fn administrators_include_api_users() {
     let policies = Policies { write: false, ..Policies::ALL };
     let reader = Login { policies, ..Login::new("reader", "password") };
     let router =
@@ -262,7 +262,7 @@ fn administrators_are_beside_the_api() {
 }
 
 #[test]
-fn the_clock_has_the_form_of_its_version() {
+fn clock_format_matches_version() {
     for (version_text, form) in [(V6_49, "aaa/99/9999"), (V7_20, "9999-99-99")] {
         let router = start(version(version_text));
         let row = print(&router, &["/system/clock/print"]).remove(0);
@@ -279,31 +279,32 @@ fn the_clock_has_the_form_of_its_version() {
             text(&row, key).chars().map(shape).collect::<String>()
         };
         assert_eq!((shape("date"), shape("time")), (form.into(), "99:99:99".into()), "{version_text}");
+        assert_eq!((text(&row, "time-zone-name"), text(&row, "gmt-offset")), ("UTC".into(), "+00:00".into()));
         let time = text(&row, "time");
-        moves(&router, &["/system/clock/print"], |now| text(&now[0], "time") != time);
+        until_rows(&router, &["/system/clock/print"], |now| text(&now[0], "time") != time);
     }
 }
 
 #[test]
-fn a_reboot_begins_anew_what_is_not_configured() {
+fn reboot_resets_counters_and_sessions_and_keeps_leases() {
     let router = start(Settings { active: 5, ..Settings::default() });
     let leases = |router: &Router| print(router, &["/ip/dhcp-server/lease/print"]).len();
     let (before, callers) = (leases(&router), print(&router, &["/ppp/active/print"]));
-    let counted = |row: &Sentence| number(row, "rx-byte");
-    let most = |router: &Router| print(router, &["/interface/print"]).iter().map(counted).max().unwrap();
+    let received = |row: &Sentence| number(row, "rx-byte");
+    let most = |router: &Router| print(router, &["/interface/print"]).iter().map(received).max().unwrap();
     let moved = most(&router);
     router.reboot();
-    assert_eq!(leases(&router), before, "leases are kept");
-    assert!(most(&router) < moved / 1000, "counters begin at zero");
+    assert_eq!(leases(&router), before, "expected the leases of before the reboot");
+    assert!(most(&router) < moved / 1000, "expected counters to restart at zero");
     let again = print(&router, &["/ppp/active/print"]);
     let seconds = |row: &Sentence| text(row, "uptime").strip_suffix('s').and_then(|s| s.parse::<u64>().ok());
     assert!(again.len() == callers.len() && again.iter().all(|row| seconds(row).is_some_and(|s| s < 30)));
-    assert!(print(&router, &[WIFI]).is_empty(), "nobody is at the radios");
-    assert_eq!(print(&router, &["/user/active/print"]).len(), 1, "administrators have to log in again");
+    assert!(print(&router, &[WIFI]).is_empty(), "expected no Wi-Fi clients");
+    assert_eq!(print(&router, &["/user/active/print"]).len(), 1, "expected only the API user");
 }
 
 #[test]
-fn services_list_open_connections_from_7_19_on() {
+fn services_list_open_connections_from_7_19() {
     const PRINT: &[&str] = &["/ip/service/print", "?name=api"];
     let connections = |router: &Router| {
         print(router, PRINT).iter().filter(|row| row.get("dynamic") == Some(b"true")).count()
@@ -312,20 +313,23 @@ fn services_list_open_connections_from_7_19_on() {
     let _other = Client::connect(&old);
     assert_eq!(print(&old, PRINT).len(), 1);
     let router = start(version("7.19 (stable)"));
-    assert_eq!(connections(&router), 1, "the one that asks");
+    assert_eq!(connections(&router), 1, "expected the own connection only");
     let other = Client::connect(&router);
     assert_eq!(connections(&router), 2);
     drop(other);
     let began = Instant::now();
     while connections(&router) > 1 {
-        assert!(began.elapsed() < PATIENCE, "a closed connection is still listed");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "expected the closed connection to disappear within {PATIENCE:?}"
+        );
     }
     let rows = print(&router, &["/ip/service/print", "?name=api", "?dynamic=true", "?#!"]);
     assert_eq!((rows.len(), text(&rows[0], "port")), (1, "8728".into()));
 }
 
 #[test]
-fn services_have_the_properties_of_their_version() {
+fn services_have_the_keys_of_the_version() {
     for (of, list, has_max_sessions) in
         [("7.15.3", "address", false), ("7.16", "address", true), ("7.24", "available-from", true)]
     {
@@ -335,4 +339,29 @@ fn services_have_the_properties_of_their_version() {
         }
         assert_eq!(row.get("max-sessions").is_some(), has_max_sessions, "{of}");
     }
+}
+
+#[test]
+fn license_has_the_level_of_the_board() {
+    for (version_text, name, key, level) in [
+        (V6_49, "hAP ac^2", "nlevel", "4"),
+        (V6_49, "RB4011iGS+", "nlevel", "5"),
+        (V7_20, "hEX", "level", "4"),
+        (V7_20, "x86", "level", "6"),
+    ] {
+        let rows = print(&start(board(version_text, name)), &["/system/license/print"]);
+        assert_eq!((rows.len(), text(&rows[0], key)), (1, level.into()), "{version_text} {name}");
+        assert_eq!(rows[0].get(".id"), None, "{version_text} {name}");
+    }
+}
+
+#[test]
+fn used_pool_addresses_are_counted() {
+    let router = start(Settings::default());
+    let mut client = Client::logged_in(&router);
+    let count = ["/ip/pool/used/print", "=count-only=", "?pool=hs-pool-1"];
+    assert_eq!(client.ask(&count), ["!done | =ret=25"]);
+    assert_eq!(client.ask(&count[..2]), ["!done | =ret=32"]);
+    let pools = client.rows(&["/ip/pool/print", "?name=hs-pool-1"]);
+    assert_eq!(text(&pools[0], "ranges"), "10.5.50.2-10.5.57.254");
 }

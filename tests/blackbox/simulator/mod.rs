@@ -1,5 +1,5 @@
-//! The simulated router, from the outside: commands over real sockets and what it says to them.
-//! Only the wire is ours here; what is expected comes from RouterOS's documentation and traces.
+//! Black-box tests of the simulated router: commands and replies over real sockets. Only the wire decoder is
+//! shared with it; the expectations come from RouterOS's documentation and traces.
 
 mod answers;
 mod client;

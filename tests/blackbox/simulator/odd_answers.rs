@@ -1,4 +1,4 @@
-//! Faults of the answers: refused commands, rows that are odd or come oddly, and listens.
+//! Injected faults of replies: refused commands, odd rows, and faulty listens.
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use super::faults::{PRINT, ROWS, faulty, rest};
 use phsweb_agent::simulator::{Fault, Row, Settings};
 
 #[test]
-fn no_permission_lets_in_and_allows_nothing() {
+fn no_permission_accepts_logins_and_denies_commands() {
     let denied = ["!trap | =message=not enough permissions (9)", "!done"];
     let (router, before) = faulty(Fault::NoPermission);
     for mut client in [before, Client::logged_in(&router)] {
@@ -17,11 +17,11 @@ fn no_permission_lets_in_and_allows_nothing() {
         }
     }
     router.set_fault(None);
-    assert_eq!(Client::logged_in(&router).ask(&PRINT), ROWS, "nothing was removed");
+    assert_eq!(Client::logged_in(&router).ask(&PRINT), ROWS, "expected all rows after denied commands");
 }
 
 #[test]
-fn no_menu_is_that_of_the_version() {
+fn no_menu_traps_as_the_version_does() {
     let missing = "!trap | =category=0 | =message=no such command";
     let prefix = format!("{missing} prefix");
     let crate_ = format!("{missing} or directory (crate)");
@@ -35,7 +35,7 @@ fn no_menu_is_that_of_the_version() {
 }
 
 #[test]
-fn fatal_is_a_bare_word_and_the_end() {
+fn fatal_closes_the_connection() {
     let (router, before) = faulty(Fault::Fatal);
     for mut client in [before, Client::logged_in(&router)] {
         client.send(&[&PRINT[..], &[".tag=1"]].concat());
@@ -44,68 +44,68 @@ fn fatal_is_a_bare_word_and_the_end() {
 }
 
 #[test]
-fn strays_come_to_nobody_for_as_long_as_the_fault_lasts() {
+fn unknown_tags_are_sent_until_the_fault_ends() {
     let (router, mut client) = faulty(Fault::Stray);
     client.send(&[&PRINT[..], &[".tag=1"]].concat());
     for at in 0..3000 {
-        let said = client.sentence().unwrap();
-        assert!(said.tag().unwrap().starts_with(b"stray-"), "sentence {at}: {}", show(&said));
+        let replies = client.sentence().unwrap();
+        assert!(replies.tag().unwrap().starts_with(b"stray-"), "sentence {at}: {}", show(&replies));
     }
-    let well = with_crates(Settings::default());
-    assert_eq!(Client::logged_in(&well).ask(&PRINT), ROWS, "it keeps no other from being answered");
+    let other = with_crates(Settings::default());
+    assert_eq!(Client::logged_in(&other).ask(&PRINT), ROWS, "expected another router to answer meanwhile");
     router.set_fault(None);
     let answer =
         ROWS.map(|row| row.replacen("!re", "!re | .tag=1", 1).replacen("!done", "!done | .tag=1", 1));
-    let mut said = client.next();
-    while said.contains("| .tag=stray-") {
-        said = client.next();
+    let mut replies = client.next();
+    while replies.contains("| .tag=stray-") {
+        replies = client.next();
     }
-    assert_eq!([said, client.next(), client.next(), client.next()], answer);
+    assert_eq!([replies, client.next(), client.next(), client.next()], answer);
 }
 
 #[test]
-fn endless_words_are_one_sentence() {
+fn endless_words_never_end_their_sentence() {
     let (router, mut client) = faulty(Fault::EndlessWords);
     client.send_all(&[&["/test/crate/listen", ".tag=7"], &["/test/crate/print", "=count-only=", ".tag=1"]]);
     let mut bytes = vec![0; 1 << 20];
     client.stream.read_exact(&mut bytes).unwrap();
     assert!(bytes.starts_with(b"\x03!re\x06.tag=1\x0E=more=and more\x0E=more"), "{:?}", &bytes[..40]);
-    assert!(!bytes.contains(&0), "an empty word would end the sentence");
-    // What a listen has to say would, too.
+    assert!(!bytes.contains(&0), "expected no empty word, which would end the sentence");
+    // So would a change that the listen reports.
     router.set_rows("/test/crate", Vec::new());
     client.stream.read_exact(&mut bytes).unwrap();
-    assert!(!bytes.contains(&0), "it was ended by another answer");
+    assert!(!bytes.contains(&0), "expected no other reply within the endless sentence");
     router.set_fault(None);
     assert!(!rest(&mut client).contains(&0));
     assert_eq!(Client::logged_in(&router).ask(&PRINT), ["!empty", "!done"]);
 }
 
 #[test]
-fn trailing_rows_come_under_the_tag_of_before() {
+fn trailing_rows_have_the_tag_of_their_print() {
     let (_router, mut client) = faulty(Fault::Trailing);
     let print = |tag: &'static str| [&PRINT[..], &["?>weight=500", tag]].concat();
     client.send_all(&[&print(".tag=1"), &["/test/crate/print", "=count-only=", ".tag=2"]]);
     let rows = ["!re | .tag=1 | =name=yam", "!re | .tag=1 | =name=cassava"];
     let mut expected = [&rows[..], &["!done | .tag=1"], &rows, &["!done | .tag=2 | =ret=3"]].concat();
     expected.sort_unstable();
-    let said: Vec<_> = (0..6).map(|_| client.next()).collect();
-    assert!(said.iter().position(|said| said == "!done | .tag=1") == Some(2), "{said:?}");
-    let mut said = said;
-    said.sort();
-    assert_eq!(said, expected);
+    let replies: Vec<_> = (0..6).map(|_| client.next()).collect();
+    assert!(replies.iter().position(|replies| replies == "!done | .tag=1") == Some(2), "{replies:?}");
+    let mut replies = replies;
+    replies.sort();
+    assert_eq!(replies, expected);
 }
 
 #[test]
-fn bare_rows_come_between_the_others() {
+fn bare_rows_are_sent_between_rows() {
     let (_router, mut client) = faulty(Fault::BareRe);
-    let said = client.ask(&[&PRINT[..], &[".tag=1"]].concat());
+    let replies = client.ask(&[&PRINT[..], &[".tag=1"]].concat());
     let [yam, cassava, palm] = ["yam", "cassava", "palm"].map(|name| format!("!re | .tag=1 | =name={name}"));
     let bare = "!re | .tag=1".to_string();
-    assert_eq!(said, [yam, bare.clone(), cassava, bare, palm, "!done | .tag=1".into()]);
+    assert_eq!(replies, [yam, bare.clone(), cassava, bare, palm, "!done | .tag=1".into()]);
 }
 
 #[test]
-fn awkward_values_are_those_of_people() {
+fn awkward_values_have_odd_bytes_and_keys() {
     let (router, mut client) = faulty(Fault::AwkwardValues);
     let keys = "=.proplist=.id,user,mac-address,address,uptime,idle-time,server";
     let rows = client.rows(&["/ip/hotspot/active/print", keys]);
@@ -124,12 +124,12 @@ fn awkward_values_are_those_of_people() {
     assert_eq!(
         crates[0].attributes().filter(|(key, _)| *key == b"comment").count(),
         1,
-        "in place of its own"
+        "expected one comment only"
     );
 }
 
 #[test]
-fn no_listen_leaves_the_rest() {
+fn no_listen_affects_only_listen() {
     for (version_text, message) in
         [(V6_49, "no such command"), (V7_20, "no such command or directory (listen)")]
     {
@@ -158,7 +158,7 @@ fn a_silent_listen_tells_nothing() {
     let router = start(Settings::default());
     router.set_rows("/test/crate", crates(&["yam"]));
     let mut client = Client::logged_in(&router);
-    // One from before the fault, and one from in it.
+    // One listen from before the fault, and one from during it.
     listening(&mut client);
     router.set_fault(Some(Fault::SilentListen));
     client.send(&["/test/crate/listen", ".tag=8"]);
@@ -168,12 +168,12 @@ fn a_silent_listen_tells_nothing() {
     }
     router.set_fault(None);
     router.set_rows("/test/crate", crates(&["palm"]));
-    let told = ["!re | .tag=7 | =.id=*0 | =name=palm", "!re | .tag=8 | =.id=*0 | =name=palm"];
-    assert_eq!(client.next_sorted(2), told);
+    let expected = ["!re | .tag=7 | =.id=*0 | =name=palm", "!re | .tag=8 | =.id=*0 | =name=palm"];
+    assert_eq!(client.next_sorted(2), expected);
 }
 
 #[test]
-fn a_late_listen_is_overtaken_by_a_print() {
+fn print_overtakes_a_late_listen() {
     let router = start(Settings::default());
     router.set_rows("/test/crate", crates(&["yam"]));
     let mut client = Client::logged_in(&router);
@@ -188,7 +188,7 @@ fn a_late_listen_is_overtaken_by_a_print() {
         assert_eq!(client.next(), format!("!re | .tag=7 | =.id=*0 | =name={name}"));
     }
     let took = began.elapsed();
-    // One after the other they would take twice as long; the rest is for a machine under load.
-    assert!(took >= Duration::from_millis(400), "took {took:?}");
-    until(&router, "nothing is broken", |router| router.counters().broken == 0);
+    // In sequence they would take twice as long.
+    assert!(took >= Duration::from_millis(400), "expected the changes after 400 ms or more, took {took:?}");
+    until(&router, "no connection counts as broken", |router| router.counters().broken == 0);
 }

@@ -1,4 +1,4 @@
-//! A router that is away or lets nobody in, and how broken connections are counted.
+//! Routers that are offline or refuse logins, and how broken connections are counted.
 
 use std::io::{ErrorKind, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ fn no_service_refuses_connections_until_it_ends() {
         let error = TcpStream::connect(router.addr()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
         router.set_fault(None);
-        until(&router, "it listens again", |router| TcpStream::connect(router.addr()).is_ok());
+        until(&router, "the port is open again", |router| TcpStream::connect(router.addr()).is_ok());
         client = Client::logged_in(&router);
         assert_eq!(client.ask(&PRINT), ROWS);
         router.set_fault(Some(Fault::NoService));
@@ -31,7 +31,7 @@ fn no_service_refuses_connections_until_it_ends() {
 }
 
 #[test]
-fn login_refused_leaves_who_is_in() {
+fn login_refused_keeps_existing_logins() {
     let (router, mut before) = faulty(Fault::LoginRefused);
     let mut client = Client::connect(&router);
     for attempt in 1..=4 {
@@ -47,51 +47,54 @@ fn login_refused_leaves_who_is_in() {
     let router = start(version(V6_42));
     router.set_fault(Some(Fault::LoginRefused));
     let mut client = Client::connect(&router);
-    assert!(client.ask(&["/login"])[0].starts_with("!done | =ret="), "the challenge comes all the same");
-    let said = client.ask(&["/login", "=name=api-user", "=response=00"]);
-    assert_eq!(said, ["!trap | =message=cannot log in", "!done"]);
+    assert!(
+        client.ask(&["/login"])[0].starts_with("!done | =ret="),
+        "expected a challenge despite the fault"
+    );
+    let reply = client.ask(&["/login", "=name=api-user", "=response=00"]);
+    assert_eq!(reply, ["!trap | =message=cannot log in", "!done"]);
 }
 
-/// What a new connection meets: `closed`, the answer to a login, or both.
-fn tried(router: &Router) -> (String, Client) {
+/// Logs in over a new connection. Returns the first sentence, or `closed`.
+fn try_login(router: &Router) -> (String, Client) {
     let mut client = Client::connect(router);
     client.send(&LOGIN);
     (client.next(), client)
 }
 
 #[test]
-fn a_router_that_reboots_lets_in_by_and_by() {
+fn reboot_closes_connections_then_refuses_logins_then_recovers() {
     let (router, mut client) = faulty(Fault::Reboot);
     assert_eq!(client.next(), "closed");
     assert_eq!(router.sessions(), []);
-    assert_eq!(tried(&router).0, "closed");
-    until(&router, "connections are taken", |router| tried(router).0 == REFUSED[0]);
+    assert_eq!(try_login(&router).0, "closed");
+    until(&router, "connections are accepted", |router| try_login(router).0 == REFUSED[0]);
     assert_eq!(router.counters().logins, 1);
-    until(&router, "logins are taken", |router| tried(router).0 == "!done");
-    let resource = tried(&router).1.rows(&["/system/resource/print"]).remove(0);
+    until(&router, "logins are accepted", |router| try_login(router).0 == "!done");
+    let resource = try_login(&router).1.rows(&["/system/resource/print"]).remove(0);
     let uptime = text(&resource, "uptime").strip_suffix('s').unwrap().parse::<u64>().unwrap();
-    // More than 4 s, and the next one is not yet: it would have ended this connection.
+    // At least 4 s, and before the next reboot, which would have closed this connection.
     assert!((4..20).contains(&uptime), "{uptime} s");
-    // All that were turned away, and the first one.
+    // All refused connections, and the first one.
     let counters = router.counters();
     assert!(counters.broken > counters.refused && counters.broken <= counters.connections, "{counters:?}");
 }
 
 #[test]
-fn reboots_go_on_until_the_fault_ends() {
+fn reboots_repeat_until_the_fault_ends() {
     let router = with_crates(Settings { reboot_every: Duration::from_secs(5), ..Settings::default() });
     let mut client = Client::logged_in(&router);
     router.set_fault(Some(Fault::Reboot));
     for _ in 0..2 {
         assert_eq!(client.next(), "closed");
-        until(&router, "logins are taken", |router| tried(router).0 == "!done");
+        until(&router, "logins are accepted", |router| try_login(router).0 == "!done");
         client = Client::logged_in(&router);
         client.stream.set_read_timeout(Some(Duration::from_secs(25))).unwrap();
     }
 }
 
 #[test]
-fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
+fn connection_counts_as_broken_once_if_the_client_has_to_give_it_up() {
     for fault in Fault::ALL {
         let (router, mut client) = faulty(fault);
         let must_give_up = match fault {
@@ -112,7 +115,7 @@ fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
             | Fault::Late
             | Fault::LateAtTimes
             | Fault::Trickle
-            // What is asked here is answered by less than a packet.
+            // The reply here fits into one packet.
             | Fault::LargeLost
             | Fault::OneByteWrites
             | Fault::Vanish
@@ -125,7 +128,7 @@ fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
             | Fault::NoListen
             | Fault::SilentListen
             | Fault::LateListen
-            // Without TLS nothing comes of these.
+            // No effect without TLS.
             | Fault::NoCertificate
             | Fault::OtherCertificate => false,
         };
@@ -137,35 +140,35 @@ fn a_connection_is_broken_once_if_its_client_must_give_it_up() {
             assert_eq!(client.ask(&PRINT).last().map(String::as_str), Some("!done"), "{fault}");
         }
         drop(client);
-        until(&router, "it is gone", |router| router.counters().open == 0);
+        until(&router, "the connection is closed", |router| router.counters().open == 0);
         assert_eq!(broken(&router), u64::from(must_give_up), "{fault}");
     }
 }
 
 impl Client {
-    /// Asks, on a connection that may be closed.
+    /// Sends a print on a connection that may be closed.
     fn try_print(&mut self) {
         let mut bytes = Vec::new();
         Sentence::from_words(PRINT).encode(&mut bytes);
-        // An error is what a closed connection gives.
+        // An error means that the connection is closed.
         let _ = self.stream.write_all(&bytes);
     }
 }
 
 #[test]
-fn who_is_not_let_in_and_who_is_thrown_out_are_broken() {
+fn refused_and_rebooted_connections_count_as_broken() {
     let router = with_crates(Settings { max_sessions: 2, ..Settings::default() });
-    let mut kept = [Client::logged_in(&router), Client::logged_in(&router)];
+    let mut clients = [Client::logged_in(&router), Client::logged_in(&router)];
     assert_eq!(Client::connect(&router).next(), "closed");
-    assert_eq!(broken(&router), 1, "the house was full");
+    assert_eq!(broken(&router), 1, "expected the connection above the limit to count");
     router.reboot();
-    for client in &mut kept {
+    for client in &mut clients {
         assert_eq!(client.next(), "closed");
     }
     assert_eq!(broken(&router), 3);
     let mut client = Client::logged_in(&router);
     assert_eq!(client.ask(&["/quit"]), ["!fatal | session terminated on request"]);
     assert_eq!(Client::connect(&router).ask(&["/login", "=name=x", "=password=y"]), REFUSED);
-    until(&router, "all are gone", |router| router.counters().open == 0);
-    assert_eq!(broken(&router), 3, "what a client does itself is not the router's");
+    until(&router, "all connections are closed", |router| router.counters().open == 0);
+    assert_eq!(broken(&router), 3, "expected connections that a client ended not to count");
 }

@@ -1,4 +1,4 @@
-//! How a session begins and ends, and who may have one.
+//! Login, policies, refused connections, and how connections end.
 
 use std::net::TcpStream;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use phsweb_agent::simulator::{Login, Policies, Settings};
 const REFUSED: [&str; 2] = ["!trap | =message=invalid user name or password (6)", "!done"];
 
 #[test]
-fn a_plain_login() {
+fn plain_login_checks_name_and_password() {
     let router = start(version(V6_49));
     let mut client = Client::connect(&router);
     assert_eq!(client.ask(&["/login", "=name=api-user", "=password=wrong"]), REFUSED);
@@ -20,18 +20,19 @@ fn a_plain_login() {
     assert_eq!((text(&session, "name"), text(&session, "via")), ("api-user".into(), "api".into()));
 }
 
-/// Answers the challenge that a bare `/login` gets.
+/// Sends a bare `/login` and responds to its challenge.
 fn respond(client: &mut Client, password: &str) -> Vec<String> {
-    let said = client.ask(&["/login"]).remove(0);
-    let ret = said.strip_prefix("!done | =ret=").unwrap_or_else(|| panic!("{said}"));
-    assert_eq!(ret.len(), 32, "{said}");
+    let reply = client.ask(&["/login"]).remove(0);
+    let ret =
+        reply.strip_prefix("!done | =ret=").unwrap_or_else(|| panic!("expected a challenge, got {reply}"));
+    assert_eq!(ret.len(), 32, "{reply}");
     let challenge = u128::from_str_radix(ret, 16).unwrap().to_be_bytes();
     let hashed = md5::compute([&[0], password.as_bytes(), &challenge].concat());
     client.ask(&["/login", "=name=api-user", &format!("=response=00{hashed:x}")])
 }
 
 #[test]
-fn every_version_challenges_and_only_the_oldest_accepts_the_answer() {
+fn only_versions_before_6_43_accept_a_challenge_response() {
     let cannot = ["!trap | =message=cannot log in", "!done"];
     for (version_text, right, wrong) in
         [(V6_42, &["!done"][..], cannot), (V6_49, &REFUSED, REFUSED), (V7_20, &REFUSED, REFUSED)]
@@ -41,15 +42,15 @@ fn every_version_challenges_and_only_the_oldest_accepts_the_answer() {
         assert_eq!(respond(&mut Client::connect(&router), "wrong"), wrong, "{version_text}");
     }
     let router = start(version(V6_42));
-    let said = Client::connect(&router).ask(&["/login", "=name=api-user", "=password=password"]);
-    assert!(said[0].starts_with("!done | =ret="), "an old router does not know the plain login: {said:?}");
-    // An answer without a challenge is none.
+    let reply = Client::connect(&router).ask(&["/login", "=name=api-user", "=password=password"]);
+    assert!(reply[0].starts_with("!done | =ret="), "expected a challenge from an old router, got {reply:?}");
+    // A response without a challenge is refused.
     let mut client = Client::connect(&router);
     assert_eq!(client.ask(&["/login", "=name=api-user", "=response=00"]), cannot);
 }
 
 #[test]
-fn sessions_end_with_a_bare_word() {
+fn fatal_has_its_reason_as_a_bare_word() {
     let router = start(Settings::default());
     let mut client = Client::connect(&router);
     let wrong = ["/login", "=name=api-user", "=password=wrong"];
@@ -65,11 +66,11 @@ fn sessions_end_with_a_bare_word() {
         assert_eq!(client.ask(words), [format!("!fatal | {reason}")]);
         assert_eq!(client.next(), "closed", "after {reason}");
     }
-    until(&router, "all are gone", |router| router.counters().open == 0);
+    until(&router, "all connections are closed", |router| router.counters().open == 0);
 }
 
 #[test]
-fn policies_are_asked_for() {
+fn commands_need_their_policy() {
     let login = |name: &str, api, read, write| Login {
         policies: Policies { api, read, write },
         ..Login::new(name, "p")
@@ -83,26 +84,26 @@ fn policies_are_asked_for() {
     let denied: &[&str] = &["!trap | =message=not enough permissions (9)", "!done"];
     let print = &["/test/crate/print", "=count-only="][..];
     let remove = &["/test/crate/remove", "=.id=*1"][..];
-    for (name, refused, allowed, said) in
+    for (name, refused, allowed, reply) in
         [("no-read", print, remove, "!done"), ("no-write", remove, print, "!done | =ret=2")]
     {
         let mut client = Client::connect(&router);
         assert_eq!(client.ask(&["/login", &format!("=name={name}"), "=password=p"]), ["!done"]);
         assert_eq!(client.ask(refused), denied, "{name}");
-        assert_eq!(client.ask(allowed), [said], "{name}");
+        assert_eq!(client.ask(allowed), [reply], "{name}");
     }
     assert_eq!(Client::connect(&router).ask(&["/login", "=name=no-api", "=password=p"]), REFUSED);
 }
 
 #[test]
-fn connections_are_refused_by_number_and_by_address() {
+fn connections_are_refused_above_the_limit_and_by_address() {
     let router = start(Settings { max_sessions: 2, ..Settings::default() });
     let (mut first, _second) = (Client::logged_in(&router), Client::logged_in(&router));
     assert_eq!(Client::connect(&router).next(), "closed");
     assert_eq!(first.ask(&["/quit"]), ["!fatal | session terminated on request"]);
     assert_eq!(first.next(), "closed");
     drop(first);
-    until(&router, "there is room again", |router| {
+    until(&router, "a connection is accepted again", |router| {
         let mut third = Client::connect(router);
         third.ask(&["/login", "=name=api-user", "=password=password"]) == ["!done"]
     });
@@ -118,7 +119,7 @@ fn connections_are_refused_by_number_and_by_address() {
 }
 
 impl Client {
-    /// What comes after a login that may not even be read.
+    /// The next sentence after a login on a connection that may be closed.
     fn next_after_login(&mut self) -> String {
         self.send(&["/login", "=name=api-user", "=password=password"]);
         self.next()
@@ -126,21 +127,24 @@ impl Client {
 }
 
 #[test]
-fn a_reboot_begins_again() {
+fn reboot_resets_uptime_and_sessions_and_keeps_cookies() {
     let router = start(version(V7_11));
     let mut client = Client::logged_in(&router);
     let uptime = |client: &mut Client| text(&client.rows(&["/system/resource/print"])[0], "uptime");
-    assert!(uptime(&mut client).contains('d'), "it has been up for days");
+    assert!(uptime(&mut client).contains('d'), "expected an uptime of days");
     let cookies = client.ask(&["/ip/hotspot/cookie/print", "=count-only="]);
     let began = Instant::now();
     router.reboot();
     assert_eq!(client.next(), "closed");
     let mut client = Client::logged_in(&router);
     let after = uptime(&mut client);
-    // It can't have been up for longer than since then, which the machine may have spent on others.
-    let most = began.elapsed().as_secs();
+    // The uptime is at most the time since the reboot, which is longer on a busy machine.
+    let max = began.elapsed().as_secs();
     let seconds = after.strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
-    assert!(seconds.is_some_and(|seconds| seconds <= most), "{after}, at most {most} s");
+    assert!(
+        seconds.is_some_and(|seconds| seconds <= max),
+        "expected an uptime of at most {max} s, got {after}"
+    );
     assert_eq!(router.sessions(), []);
     for menu in ["active", "host"] {
         let print = format!("/ip/hotspot/{menu}/print");
@@ -148,11 +152,15 @@ fn a_reboot_begins_again() {
     }
     assert_eq!(client.ask(&["/ip/hotspot/user/print", "=count-only="]), ["!done | =ret=151"]);
     assert_ne!(cookies, ["!done | =ret=0"]);
-    assert_eq!(client.ask(&["/ip/hotspot/cookie/print", "=count-only="]), cookies, "cookies stay");
+    assert_eq!(
+        client.ask(&["/ip/hotspot/cookie/print", "=count-only="]),
+        cookies,
+        "expected the cookies of before the reboot"
+    );
 }
 
 #[test]
-fn dropping_it_ends_everything() {
+fn drop_closes_connections_and_port() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     client.send(&["/ip/hotspot/active/listen"]);
@@ -161,6 +169,6 @@ fn dropping_it_ends_everything() {
     assert_eq!(client.next(), "closed");
     let began = Instant::now();
     while TcpStream::connect(addr).is_ok() {
-        assert!(began.elapsed() < PATIENCE, "the port is still open");
+        assert!(began.elapsed() < PATIENCE, "expected a closed port within {PATIENCE:?}");
     }
 }

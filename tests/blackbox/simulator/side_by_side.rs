@@ -1,4 +1,4 @@
-//! Commands side by side on one connection: latency, turns, listen and cancel.
+//! Concurrent commands on one connection: latency, interleaving, `listen` and `/cancel`.
 
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn interrupted(tag: &str) -> String {
 }
 
 #[test]
-fn commands_wait_together() {
+fn latency_of_concurrent_commands_does_not_add_up() {
     let latency = Duration::from_secs(1);
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
@@ -21,15 +21,15 @@ fn commands_wait_together() {
     for tag in &tags {
         client.send(&["/test/crate/print", "=count-only=", tag]);
     }
-    let said = client.next_sorted(tags.len());
+    let replies = client.next_sorted(tags.len());
     let took = began.elapsed();
-    assert_eq!(said, tags.iter().map(|tag| format!("!done | {tag} | =ret=3")).collect::<Vec<_>>());
-    // One after the other they would take 20 latencies; half of that is for a machine under load.
-    assert!(took >= latency && took < 10 * latency, "took {took:?}");
+    assert_eq!(replies, tags.iter().map(|tag| format!("!done | {tag} | =ret=3")).collect::<Vec<_>>());
+    // In sequence they would take 20 latencies. The limit is half of that, for a machine under load.
+    assert!(took >= latency && took < 10 * latency, "expected between one and ten latencies, took {took:?}");
 }
 
 #[test]
-fn a_short_answer_does_not_wait_for_a_long_one() {
+fn short_reply_overtakes_a_long_one() {
     let router = start(Settings { users: 2000, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     client.send_all(&[&["/ip/hotspot/user/print", ".tag=long"], &["/system/identity/print", ".tag=short"]]);
@@ -37,7 +37,7 @@ fn a_short_answer_does_not_wait_for_a_long_one() {
     loop {
         match client.next().as_str() {
             "!done | .tag=short" => break,
-            "!done | .tag=long" => panic!("the short answer came after {rows} rows"),
+            "!done | .tag=long" => panic!("expected the short reply first, got {rows} rows of the long one"),
             _ => rows += 1,
         }
     }
@@ -45,17 +45,17 @@ fn a_short_answer_does_not_wait_for_a_long_one() {
 }
 
 #[test]
-fn one_connection_listens_so_many_times() {
+fn listens_beyond_the_limit_are_refused() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     for tag in 0..=MAX_PENDING {
         client.send(&["/ip/pool/listen", &format!(".tag={tag}")]);
     }
-    // Nothing would make room for one more by itself.
+    // A `listen` never ends by itself, so waiting would take forever.
     let full = "failure: too many commands are under way already";
     assert_eq!(client.next(), format!("!trap | .tag={MAX_PENDING} | =message={full}"));
     assert_eq!(client.next(), format!("!done | .tag={MAX_PENDING}"));
-    // What makes room is always taken.
+    // `/cancel` makes room, so it is always accepted.
     client.send(&["/cancel", "=tag=0", ".tag=c"]);
     assert_eq!(
         [client.next(), client.next(), client.next()],
@@ -65,7 +65,7 @@ fn one_connection_listens_so_many_times() {
 }
 
 #[test]
-fn more_commands_than_fit_wait_for_each_other() {
+fn commands_beyond_the_limit_wait() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let count = 5 * MAX_PENDING;
@@ -79,15 +79,15 @@ fn more_commands_than_fit_wait_for_each_other() {
 }
 
 #[test]
-fn a_cancel_is_taken_beside_as_many_commands_as_fit() {
+fn cancel_is_accepted_at_the_command_limit() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     router.set_latency(Duration::from_secs(3600));
     for tag in 0..MAX_PENDING {
         client.send(&["/test/crate/print", &format!(".tag={tag}")]);
     }
-    let taken = 1 + u64::try_from(MAX_PENDING).unwrap();
-    until(&router, "they are taken", |router| router.counters().commands == taken);
+    let accepted = 1 + u64::try_from(MAX_PENDING).unwrap();
+    until(&router, "all commands are accepted", |router| router.counters().commands == accepted);
     router.set_latency(Duration::ZERO);
     client.send(&["/cancel", "=tag=5", ".tag=c"]);
     let end = [client.next(), client.next(), client.next()];
@@ -95,7 +95,7 @@ fn a_cancel_is_taken_beside_as_many_commands_as_fit() {
 }
 
 #[test]
-fn answers_that_nobody_reads_are_held_up_to_a_limit() {
+fn commands_wait_when_unread_replies_reach_the_limit() {
     let router = start(Settings { active: 0, ..Settings::default() });
     let filling = "x".repeat(1 << 20);
     router.set_rows("/test/bale", vec![Row::new().with("filling", filling.as_str())]);
@@ -106,16 +106,20 @@ fn answers_that_nobody_reads_are_held_up_to_a_limit() {
     let print = &["/test/bale/print"][..];
     client.send_all(&[print; 40]);
     let all = before.received + 40 * 18;
-    until(&router, "all have come", |router| router.counters().received == all);
-    until(&router, "as many as fit are taken", |router| router.counters().commands >= before.commands + 16);
-    // Two answers to another client: the first one has had its turns meanwhile.
+    until(&router, "all commands are received", |router| router.counters().received == all);
+    until(&router, "16 commands are accepted", |router| router.counters().commands >= before.commands + 16);
+    // Two replies to another client: meanwhile the first one could have been served.
     router.set_latency(Duration::ZERO);
     Client::logged_in(&router).ask(&["/quit"]);
-    assert_eq!(router.counters().commands, before.commands + 16 + 2, "16 MiB, and the other's commands");
+    assert_eq!(
+        router.counters().commands,
+        before.commands + 16 + 2,
+        "expected 16 commands with 16 MiB of replies, and 2 of the other client"
+    );
 }
 
 #[test]
-fn what_was_asked_before_a_half_close_is_answered() {
+fn commands_before_a_half_close_are_answered() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     router.set_latency(Duration::from_millis(50));
@@ -125,7 +129,7 @@ fn what_was_asked_before_a_half_close_is_answered() {
 }
 
 #[test]
-fn listen_tells_what_changes_and_nothing_else() {
+fn listen_reports_changes_only() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let crates = |name: &str, eaten| {
@@ -135,15 +139,15 @@ fn listen_tells_what_changes_and_nothing_else() {
     for listen in [&["/test/crate/listen"][..], &["/test/crate/print", "=follow-only="]] {
         router.set_rows("/test/crate", crates("yam", 1));
         client.send(&[listen, &[".tag=7"]].concat());
-        // Answered after the listen has begun.
+        // Answered after the listen has started.
         client.send(&["/system/identity/print", ".tag=1"]);
         assert_eq!([client.next(), client.next()], ["!re | .tag=1 | =name=MikroTik", "!done | .tag=1"]);
 
         router.set_rows("/test/crate", crates("yam", 500));
         router.set_rows("/test/crate", crates("new yam", 500));
-        // No replay, no counters, only what changed.
+        // No replay, no counters, only the changed attribute.
         assert_eq!(client.next(), "!re | .tag=7 | =.id=*1 | =name=new yam");
-        // That something is gone can only be told as an empty value.
+        // A removed attribute is reported as an empty value.
         client.send(&["/test/crate/set", "=.id=*1", "=comment=red", ".tag=3"]);
         assert_eq!(client.next_sorted(2), ["!done | .tag=3", "!re | .tag=7 | =.id=*1 | =comment=red"]);
         client.send(&["/test/crate/set", "=.id=*1", "=comment=", ".tag=3"]);
@@ -163,7 +167,7 @@ fn listen_tells_what_changes_and_nothing_else() {
 }
 
 #[test]
-fn follow_begins_with_what_is_there() {
+fn follow_starts_with_existing_rows() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     client.send(&["/test/crate/print", "=follow=", "=.proplist=name", "?name=yam", ".tag=5"]);
@@ -174,13 +178,13 @@ fn follow_begins_with_what_is_there() {
         vec![row("*1", "yam"), row("*2", "cassava"), row("*8", "rice"), row("*9", "yam")],
     );
     assert_eq!(client.next(), "!re | .tag=5 | =.id=*3 | =.dead=true");
-    assert_eq!(client.next(), "!re | .tag=5 | =name=yam", "the query holds for what changes too");
+    assert_eq!(client.next(), "!re | .tag=5 | =name=yam", "expected the query to apply to changes");
     router.remove_menu("/test/crate");
     assert_eq!([client.next(), client.next()], [interrupted("5"), "!done | .tag=5".into()]);
 }
 
 #[test]
-fn people_who_come_and_go_are_heard_of() {
+fn listen_reports_logins_and_logouts() {
     let router = start(Settings { active: 0, ..Settings::default() });
     let mut client = Client::logged_in(&router);
     let user = text(&client.rows(&["/ip/hotspot/user/print", "=.id=*2"])[0], "name");
@@ -192,40 +196,40 @@ fn people_who_come_and_go_are_heard_of() {
     assert_eq!(client.next(), format!("!re | .tag=1 | =.id={id} | =user={user}"));
     router.log_out(&id);
     assert_eq!(client.next(), format!("!re | .tag=1 | =.id={id} | =.dead=true"));
-    // What was used went to the user's counters, of which a listen is not told.
+    // The usage was added to the user's counters, which a listen does not report.
     client.send(&["/ip/hotspot/user/set", "=.id=*2", "=comment=moved", ".tag=4"]);
     assert_eq!(client.next_sorted(2), ["!done | .tag=4", "!re | .tag=2 | =.id=*2 | =comment=moved"]);
 }
 
 #[test]
-fn cancel_ends_what_it_names() {
+fn cancel_ends_the_named_commands() {
     let router = start(Settings::default());
     let mut client = Client::logged_in(&router);
     assert_eq!(client.ask(&["/cancel", "=tag=none", ".tag=1"]), ["!done | .tag=1"]);
     router.set_latency(Duration::from_secs(3600));
     client.send(&["/system/identity/print", ".tag=a"]);
     client.send(&["/system/resource/print", ".tag=b"]);
-    until(&router, "both are taken", |router| router.counters().commands == 4);
+    until(&router, "both commands are accepted", |router| router.counters().commands == 4);
     router.set_latency(Duration::ZERO);
     client.send(&["/cancel", "=tag=b", ".tag=2"]);
     let end = [client.next(), client.next(), client.next()];
     assert_eq!(end, [interrupted("b"), "!done | .tag=2".into(), "!done | .tag=b".into()]);
-    // Without a tag: all that is under way.
+    // Without a tag it cancels all running commands.
     client.send(&["/cancel"]);
     let end = [client.next(), client.next(), client.next()];
     assert_eq!(end, [interrupted("a"), "!done".into(), "!done | .tag=a".into()]);
 }
 
 #[test]
-fn rows_still_arrive_after_a_cancel() {
+fn queued_rows_arrive_after_a_cancel() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     client.send(&["/test/crate/listen", ".tag=7"]);
-    until(&router, "the listen is taken", |router| router.counters().commands == 2);
-    // The rows go while the cancel waits for this: long enough that a busy machine gets to it.
+    until(&router, "the listen is accepted", |router| router.counters().commands == 2);
+    // The rows are removed during the latency of the cancel, which is long enough for a busy machine.
     router.set_latency(Duration::from_secs(3));
     client.send(&["/cancel", "=tag=7", ".tag=8"]);
-    until(&router, "the cancel is taken", |router| router.counters().commands == 3);
+    until(&router, "the cancel is accepted", |router| router.counters().commands == 3);
     router.set_rows("/test/crate", Vec::new());
     for id in ["*1", "*2", "*3"] {
         assert_eq!(client.next(), format!("!re | .tag=7 | =.id={id} | =.dead=true"));
@@ -235,20 +239,20 @@ fn rows_still_arrive_after_a_cancel() {
 }
 
 #[test]
-fn a_command_ends_once_whenever_it_is_cancelled() {
+fn cancelled_command_ends_once() {
     let router = with_crates(Settings::default());
     let mut client = Client::logged_in(&router);
     let (cancel, print) = (["/cancel", "=tag=a", ".tag=c"], ["/test/crate/print", "=count-only=", ".tag=a"]);
     for _ in 0..20 {
         for commands in [[&cancel[..], &print[..]], [&print[..], &cancel[..]]] {
             client.send_all(&commands);
-            // A second end of either is before the end of what is asked next.
+            // A second `!done` of either would arrive before that of the next command.
             client.send(&["/system/identity/print", "=.proplist=", ".tag=z"]);
             let mut ends = Vec::new();
             while ends.len() < 3 || !ends.contains(&"z".to_string()) {
-                let said = client.sentence().unwrap();
-                if said.first() == b"!done" {
-                    ends.push(String::from_utf8_lossy(said.tag().unwrap()).into_owned());
+                let sentence = client.sentence().unwrap();
+                if sentence.first() == b"!done" {
+                    ends.push(String::from_utf8_lossy(sentence.tag().unwrap()).into_owned());
                 }
             }
             ends.sort();

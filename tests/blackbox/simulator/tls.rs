@@ -1,4 +1,4 @@
-//! `api-ssl`, to rustls as a client, and to openssl.
+//! TLS of `api-ssl`, with rustls and openssl as clients.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -22,11 +22,11 @@ use super::faults::LOGIN;
 use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-/// Takes any certificate whose key the router has, and keeps its fingerprint.
+/// Accepts any certificate whose key the router has, and records its fingerprint.
 #[derive(Debug, Default)]
-struct Seen(Mutex<String>);
+struct RecordingVerifier(Mutex<String>);
 
-impl ServerCertVerifier for Seen {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -35,7 +35,7 @@ impl ServerCertVerifier for Seen {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        assert!(chain.is_empty(), "it signed itself");
+        assert!(chain.is_empty(), "expected a self-signed certificate");
         let digest = ring::digest::digest(&ring::digest::SHA256, leaf);
         let start = "sha256:".to_string();
         *self.0.lock().unwrap() =
@@ -70,17 +70,17 @@ impl ServerCertVerifier for Seen {
 
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
-/// After a handshake, with the fingerprint that it showed.
-fn shaken(
+/// Runs a handshake. Returns the client and the fingerprint of the certificate.
+fn handshake(
     router: &Router,
     version: &'static SupportedProtocolVersion,
 ) -> std::io::Result<(Client<Tls>, String)> {
-    let seen = Arc::new(Seen::default());
+    let verifier = Arc::new(RecordingVerifier::default());
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(&[version])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(seen.clone())
+        .with_custom_certificate_verifier(verifier.clone())
         .with_no_client_auth();
     let name = ServerName::from(router.addr().ip());
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
@@ -90,12 +90,12 @@ fn shaken(
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;
     }
-    let fingerprint = seen.0.lock().unwrap().clone();
+    let fingerprint = verifier.0.lock().unwrap().clone();
     Ok((Client::over(tls), fingerprint))
 }
 
 fn logged_in(router: &Router) -> (Client<Tls>, String) {
-    let (mut client, fingerprint) = shaken(router, &TLS13).unwrap();
+    let (mut client, fingerprint) = handshake(router, &TLS13).unwrap();
     assert_eq!(client.ask(&LOGIN), ["!done"]);
     (client, fingerprint)
 }
@@ -105,10 +105,10 @@ fn secure() -> Router {
 }
 
 #[test]
-fn both_versions_speak_the_api() {
+fn api_works_over_tls_1_2_and_1_3() {
     let router = start(Settings { tls: true, users: 2000, ..Settings::default() });
     for (version, fault) in [(&TLS12, None), (&TLS13, None), (&TLS13, Some(Fault::OneByteWrites))] {
-        let (mut client, fingerprint) = shaken(&router, version).unwrap();
+        let (mut client, fingerprint) = handshake(&router, version).unwrap();
         assert_eq!(Some(fingerprint), router.fingerprint());
         assert_eq!(client.ask(&LOGIN), ["!done"]);
         client.send(&["/ip/hotspot/active/listen", "=.proplist=.id", ".tag=1"]);
@@ -120,7 +120,7 @@ fn both_versions_speak_the_api() {
         router.log_out(&id);
         assert_eq!(client.next(), format!("!re | .tag=1 | =.id={id} | =.dead=true"));
         client.send(&["/quit"]);
-        // No word, and the end of TLS: without it this would be an error.
+        // No reply, but a TLS close: without it the read would fail.
         assert_eq!(client.stream.read(&mut [0]).unwrap(), 0);
     }
     assert_eq!(router.counters().broken, 0);
@@ -133,10 +133,10 @@ fn no_certificate_is_alert_40() {
     let (mut before, _) = logged_in(&router);
     router.set_fault(Some(Fault::NoCertificate));
     for version in [&TLS12, &TLS13] {
-        let error = shaken(&router, version).map(drop).unwrap_err();
+        let error = handshake(&router, version).map(drop).unwrap_err();
         assert_eq!(error.to_string(), "received fatal alert: HandshakeFailure");
     }
-    // A record of five bytes. An end that is no reset, so that the alert is never lost.
+    // A record of five bytes. The connection is closed without a reset, so that the alert is never lost.
     let mut raw = TcpStream::connect(router.addr()).unwrap();
     raw.write_all(b"\x16\x03\x01\x00\x05hello").unwrap();
     let mut answer = Vec::new();
@@ -149,7 +149,7 @@ fn no_certificate_is_alert_40() {
 }
 
 #[test]
-fn another_certificate_is_shown_at_once() {
+fn new_certificate_closes_open_connections() {
     let router = secure();
     let (mut before, first) = logged_in(&router);
     router.set_fault(Some(Fault::OtherCertificate));
@@ -163,36 +163,36 @@ fn another_certificate_is_shown_at_once() {
 }
 
 #[test]
-fn a_router_that_stalls_does_no_handshake() {
+fn stalled_router_does_not_handshake() {
     let router = secure();
     router.set_fault(Some(Fault::Stall));
     let mut stream = TcpStream::connect(router.addr()).unwrap();
     stream.write_all(&[22, 3, 1]).unwrap();
-    until(&router, "it has been heard", |router| router.counters().broken == 1);
-    // Silence can only be seen by waiting for it.
+    until(&router, "the connection counts as broken", |router| router.counters().broken == 1);
+    // Silence can only be observed by waiting.
     stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
     drop(stream);
-    until(&router, "it is gone", |router| router.counters().open == 0);
+    until(&router, "the connection is closed", |router| router.counters().open == 0);
 }
 
 #[test]
-fn what_is_no_tls_ends_only_its_own_connection() {
+fn plain_text_closes_only_its_own_connection() {
     let router = secure();
     let (mut client, _) = logged_in(&router);
     let mut plain = Client::connect(&router);
     plain.send(&LOGIN);
     let mut answer = Vec::new();
     plain.stream.read_to_end(&mut answer).unwrap();
-    assert_eq!(answer.first(), Some(&21), "an alert");
+    assert_eq!(answer.first(), Some(&21), "expected a TLS alert");
     assert_eq!(client.ask(&["/system/identity/print"]), ["!re | =name=MikroTik", "!done"]);
 }
 
 #[test]
 #[ignore = "needs openssl"]
-fn openssl_finds_what_routers_have() {
+fn openssl_accepts_the_handshake_and_certificate() {
     let router = secure();
-    // What it says until it says this, or has ended.
+    // Runs openssl until its output contains `last`, or it exits.
     let client = |flag: &str, asked: &[u8], last: &str| {
         let address = router.addr().to_string();
         let mut client = Command::new("openssl")
@@ -203,29 +203,29 @@ fn openssl_finds_what_routers_have() {
             .spawn()
             .unwrap();
         client.stdin.as_mut().unwrap().write_all(asked).unwrap();
-        let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
-        while !String::from_utf8_lossy(&said).contains(last) {
+        let (mut output, mut buffer) = (Vec::new(), [0; 4096]);
+        while !String::from_utf8_lossy(&output).contains(last) {
             match client.stdout.as_mut().unwrap().read(&mut buffer).unwrap() {
                 0 => break,
-                count => said.extend_from_slice(&buffer[..count]),
+                count => output.extend_from_slice(&buffer[..count]),
             }
         }
-        // It may have ended by itself.
+        // It may have exited.
         let _ = client.kill();
-        said.extend(client.wait_with_output().unwrap().stderr);
-        String::from_utf8_lossy(&said).into_owned()
+        output.extend(client.wait_with_output().unwrap().stderr);
+        String::from_utf8_lossy(&output).into_owned()
     };
     let mut asked = Vec::new();
     for words in [&LOGIN[..], &["/system/identity/print"]] {
         Sentence::from_words(words).encode(&mut asked);
     }
     for (flag, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let said = client(flag, &asked, "=name=MikroTik");
+        let output = client(flag, &asked, "=name=MikroTik");
         for text in ["CN = router", "2048 bit", version, "=name=MikroTik"] {
-            assert!(said.contains(text), "no {text} in {said}");
+            assert!(output.contains(text), "no {text} in {output}");
         }
     }
     router.set_fault(Some(Fault::NoCertificate));
-    let said = client("-tls1_2", b"", "nothing");
-    assert!(said.contains("alert number 40"), "{said}");
+    let output = client("-tls1_2", b"", "nothing");
+    assert!(output.contains("alert number 40"), "{output}");
 }

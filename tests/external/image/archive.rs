@@ -1,4 +1,4 @@
-//! An image's archive, by what `tar`, skopeo and umoci say of it.
+//! The archive of an image, as `tar`, skopeo and umoci read it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 
 use super::root::Root;
 
-/// The most bytes of a binary: 2.2 MiB. A router's flash may have 16 MiB for everything.
-const MOST_BINARY: usize = 2_306_867;
+/// Upper bound of a binary in bytes: 2.2 MiB. The flash of a router may have 16 MiB in all.
+const MAX_BINARY: usize = 2_306_867;
 
-/// The most bytes of an image: 2.5 MiB.
-const MOST_IMAGE: usize = 2_621_440;
+/// Upper bound of an image in bytes: 2.5 MiB.
+const MAX_IMAGE: usize = 2_621_440;
 
-/// Where a tar archive says that it is one, as POSIX has it.
+/// The offset and bytes of the magic number of a POSIX tar archive.
 const MAGIC: (usize, &[u8]) = (257, b"ustar\0");
 
-/// Mode, owner and name of all that there is, as `tar` tells it.
+/// Mode, owner and name of all files, as `tar` lists them.
 const CONTENTS: [&str; 15] = [
     "drwxr-xr-x 0/0 ./",
     "drwxr-xr-x 0/0 ./dev/",
@@ -36,13 +36,13 @@ const CONTENTS: [&str; 15] = [
     "-rw-r--r-- 0/0 ./usr/share/doc/phsweb-agent/sites.ron",
 ];
 
-/// An image, and what runs its programs here.
+/// An image, and the emulator that runs its programs on this machine.
 pub(super) struct Image {
-    /// What its file is called by.
+    /// Part of its file name.
     pub(super) name: &'static str,
     pub(super) architecture: &'static str,
     pub(super) variant: Option<&'static str>,
-    /// A static program of this machine and its arguments; empty: the processor itself.
+    /// A static emulator and its arguments; empty if the processor runs it.
     pub(super) emulator: &'static [&'static str],
 }
 
@@ -50,23 +50,23 @@ impl Image {
     fn path(&self) -> PathBuf {
         let name = format!("target/cross/phsweb-agent-{}.tar", self.name);
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
-        assert!(path.exists(), "no {name}; cross/build.sh and cross/image.sh make it");
+        assert!(path.exists(), "{name} is missing; run cross/build.sh and cross/image.sh");
         path
     }
 
-    /// As skopeo calls it.
+    /// Its reference for skopeo.
     fn reference(&self) -> String {
         format!("docker-archive:{}", self.path().display())
     }
 
-    /// What its config says: of the platform, and in `config` of how it is run.
+    /// Its config: the platform, and in `config` how it is run.
     pub(super) fn config(&self) -> Value {
         json_of(&output("skopeo", &["inspect", "--config", "--raw", &self.reference()]))
     }
 
-    pub(super) fn is_as_routeros_takes_it(&self) {
+    pub(super) fn assert_accepted_by_routeros(&self) {
         let size = fs::metadata(self.path()).unwrap().len();
-        assert!(size <= MOST_IMAGE as u64, "the image has {size} B");
+        assert!(size <= MAX_IMAGE as u64, "expected an image of at most {MAX_IMAGE} B, got {size} B");
 
         let seen = json_of(&output("skopeo", &["inspect", &self.reference()]));
         assert_eq!((&seen["Architecture"], &seen["Os"]), (&json!(self.architecture), &json!("linux")));
@@ -78,7 +78,7 @@ impl Image {
         let arguments =
             ["run", "--wait", "--config", "/etc/phsweb-agent/sites.ron", "--listen", "0.0.0.0:8080"];
         assert_eq!(config["config"]["Cmd"], json!(arguments));
-        // Not as root, by a number that needs no /etc/passwd, and with nothing but what is given there.
+        // Not as root, with a numeric user because there is no /etc/passwd, and with an empty environment.
         assert_eq!(
             (&config["config"]["User"], &config["config"]["Env"]),
             (&json!("65532:65532"), &Value::Null)
@@ -90,11 +90,10 @@ impl Image {
         let images = manifest.as_array().unwrap();
         let layers = images[0]["Layers"].as_array().unwrap();
         assert_eq!((images.len(), layers.len()), (1, 1), "{manifest}");
-        is_plain(&file(layers[0].as_str().unwrap()));
+        assert_plain(&file(layers[0].as_str().unwrap()));
     }
 
-    /// Its root as a folder, by way of an OCI layout: what is in an image that is not as its digests say does
-    /// not come so far.
+    /// Unpacks its root by way of an OCI layout, which fails if a digest is wrong.
     pub(super) fn unpack(&self) -> Root {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
@@ -106,21 +105,24 @@ impl Image {
         output("umoci", &["unpack", "--image", &layout, &bundle]);
         let root = Root::new(folder, self);
         let size = fs::metadata(root.path("phsweb-agent")).unwrap().len();
-        assert!(size <= MOST_BINARY as u64, "the binary has {size} B");
+        assert!(size <= MAX_BINARY as u64, "expected a binary of at most {MAX_BINARY} B, got {size} B");
         for source in ["sites.ron", "cross/THIRD-PARTY-LICENSES.txt"] {
             let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
             let name = source.file_name().unwrap().to_str().unwrap();
             let shipped = root.path(&format!("usr/share/doc/phsweb-agent/{name}"));
-            assert!(fs::read(shipped).unwrap() == fs::read(&source).unwrap(), "{name} differs in the image");
+            assert!(
+                fs::read(shipped).unwrap() == fs::read(&source).unwrap(),
+                "expected the same {name} in the image"
+            );
         }
         root
     }
 }
 
-/// A layer that is not compressed, and what is in it.
-fn is_plain(layer: &[u8]) {
+/// Checks that a layer is not compressed, and its contents.
+fn assert_plain(layer: &[u8]) {
     let (at, magic) = MAGIC;
-    assert_eq!(layer.get(at..at + magic.len()), Some(magic), "the layer is no plain tar");
+    assert_eq!(layer.get(at..at + magic.len()), Some(magic), "expected an uncompressed tar");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("layer.tar");
     fs::write(&path, layer).unwrap();
@@ -130,7 +132,7 @@ fn is_plain(layer: &[u8]) {
         .lines()
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
-            // Between owner and name stand size, date and time.
+            // Size, date and time are between owner and name.
             format!("{} {} {}", words[0], words[1], words[5..].join(" "))
         })
         .collect();
@@ -141,11 +143,11 @@ fn json_of(text: &[u8]) -> Value {
     serde_json::from_slice(text).unwrap()
 }
 
-/// What a program says that must be content.
+/// The output of a program, which must succeed.
 #[track_caller]
 pub(super) fn output(program: &str, arguments: &[&str]) -> Vec<u8> {
-    let ended = Command::new(program).args(arguments).output();
-    let ended = ended.unwrap_or_else(|error| panic!("{program} can be run: {error}"));
-    assert!(ended.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
-    ended.stdout
+    let result = Command::new(program).args(arguments).output();
+    let result = result.unwrap_or_else(|error| panic!("expected {program}: {error}"));
+    assert!(result.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&result.stderr));
+    result.stdout
 }

@@ -1,4 +1,4 @@
-//! The agent is content with little: nowhere to write, no rights, and no more memory than a small router can spare.
+//! The agent with minimal resources: a read-only root, no privileges, and the memory of a small router.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,27 +14,27 @@ use super::cgroup::Group;
 use super::root::Root;
 use super::router;
 
-/// All the memory that it may have, with what the kernel has of its files and for its sockets, in bytes.
+/// The memory limit in bytes, including the page cache and socket buffers.
 const MEMORY: u64 = 32 << 20;
 
 /// A user that owns nothing.
 const NOBODY: &str = "65534";
 
-/// How many are connected at a time, and of them follow the events.
+/// The concurrent connections, and how many of them receive events.
 const CONNECTIONS: usize = 300;
-const FOLLOWERS: usize = 100;
+const SUBSCRIBERS: usize = 100;
 
-/// How often each of the others asks for each of these.
+/// The requests of each other connection for each path.
 const ROUNDS: usize = 3;
 const PATHS: [&str; 4] = ["/", "/api/hotspot/stats", "/metrics", "/sites/lagos"];
 
 const SITES: [&str; 3] = ["awka", "lagos", "abuja"];
 
-/// Somebody comes or goes at each router.
+/// The mean time between two logins or logouts at a router.
 const CHURN: Duration = Duration::from_millis(500);
 
-/// For a shell whose arguments are a group, a root, a user, and a program with its own: it joins the group, makes
-/// the root one where nothing can be written, and becomes that user's program in there.
+/// A shell script with the arguments group, root, user, program and arguments. It joins the group, mounts the root
+/// read-only, and runs the program there as the user.
 const CONFINE: &str = r#"set -e
 echo $$ > "$1/cgroup.procs"
 mount --bind "$2" "$2"
@@ -43,7 +43,7 @@ root=$2 user=$3
 shift 3
 exec chroot --userspec="$user:$user" --groups= "$root" "$@""#;
 
-/// One client, which keeps its connection.
+/// A client with a persistent connection.
 struct Client(TcpStream);
 
 impl Client {
@@ -57,23 +57,23 @@ impl Client {
         write!(self.0, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     }
 
-    /// What comes, until all of it is there.
+    /// Reads until `is_complete` accepts the received text.
     #[track_caller]
-    fn hears(&mut self, is_whole: impl Fn(&str) -> bool) -> String {
+    fn read_until(&mut self, is_complete: impl Fn(&str) -> bool) -> String {
         let (mut heard, mut more) = (Vec::new(), [0; 4096]);
         loop {
             let text = String::from_utf8_lossy(&heard);
-            if is_whole(&text) {
+            if is_complete(&text) {
                 return text.into_owned();
             }
             let count = self.0.read(&mut more).unwrap();
-            assert_ne!(count, 0, "closed after {text:?}");
+            assert_ne!(count, 0, "expected an open connection, closed after {text:?}");
             heard.extend_from_slice(&more[..count]);
         }
     }
 }
 
-/// Whether an answer has come to its length.
+/// Whether a response has its full length.
 fn is_answer(text: &str) -> bool {
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
     let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap();
@@ -82,7 +82,7 @@ fn is_answer(text: &str) -> bool {
 
 #[test]
 #[ignore = "needs root, skopeo, umoci, a memory cgroup and cross/image.sh's images"]
-fn amd64_makes_do_with_little() {
+fn amd64_image_runs_with_minimal_resources() {
     let root = AMD64.unpack();
     let routers = simulator::demo().map(|kind| router(Settings { churn: CHURN, ..kind }));
     let given = Given::default().defaults("refresh: \"1s\",");
@@ -95,13 +95,13 @@ fn amd64_makes_do_with_little() {
     command.args(["--mount", "sh", "-c", CONFINE, "sh"]).arg(group.path()).arg(root.path(""));
     command.arg(NOBODY).args(&root.words);
     let mut agent = Root::start(command);
-    is_confined(agent.running.id());
+    assert_confined(agent.running.id());
     for site in SITES {
         agent.well(site);
     }
 
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::connect(agent.address)).collect();
-    let (followers, others) = clients.split_at_mut(FOLLOWERS);
+    let (followers, others) = clients.split_at_mut(SUBSCRIBERS);
     for client in followers.iter_mut() {
         client.ask("/api/events");
     }
@@ -110,33 +110,33 @@ fn amd64_makes_do_with_little() {
             client.ask(path);
         }
         for client in others.iter_mut() {
-            let answer = client.hears(is_answer);
+            let answer = client.read_until(is_answer);
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
     }
     for client in followers {
-        client.hears(|text| text.contains("\ndata: "));
+        client.read_until(|text| text.contains("\ndata: "));
     }
     for (site, router) in SITES.iter().zip(&routers) {
         let stats = agent.well(site);
         assert!(stats["ageSeconds"].as_u64().unwrap() < 5, "{stats}");
         assert_eq!(router.counters().logins, 1);
     }
-    println!("at the most {} KiB were resident", agent.running.memory_kib("VmHWM"));
+    println!("peak resident memory: {} KiB", agent.running.memory_kib("VmHWM"));
     agent.running.signal("TERM");
     let status = agent.running.ended(PATIENCE);
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }
 
-/// A process is nobody's, and can write nowhere.
+/// Checks that a process is unprivileged and has a read-only root.
 #[track_caller]
-fn is_confined(process: u32) {
-    let told = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap();
-    let status = told("status");
+fn assert_confined(process: u32) {
+    let read = |name: &str| fs::read_to_string(format!("/proc/{process}/{name}")).unwrap();
+    let status = read("status");
     assert!(status.contains(&format!("\nUid:{0}\n", format!("\t{NOBODY}").repeat(4))), "{status}");
     assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
-    let mounts = told("mountinfo");
+    let mounts = read("mountinfo");
     let root = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/"));
     assert!(root.unwrap().split(' ').nth(5).unwrap().starts_with("ro"), "{mounts}");
 }

@@ -1,5 +1,5 @@
-//! The container images of `cross/image.sh`: what is in them, and that their agent does its work with
-//! nothing else around it, on each kind of processor.
+//! The container images of `cross/image.sh`: their contents, and the agent running in an otherwise empty root, on each
+//! architecture.
 //!
 //! ```sh
 //! cross/build.sh && cross/image.sh
@@ -28,7 +28,7 @@ const ARMV7: Image = Image {
     emulator: &["qemu-arm-static", "-cpu", "cortex-a7"],
 };
 
-/// What is emulated is an `ARMv5TE` without a unit for floats: anything newer is an illegal instruction.
+/// Emulates an `ARMv5TE` without floating-point unit: newer instructions are illegal.
 const ARMV5: Image = Image {
     name: "armv5",
     architecture: "arm",
@@ -36,31 +36,31 @@ const ARMV5: Image = Image {
     emulator: &["qemu-arm-static", "-cpu", "pxa250"],
 };
 
-fn holds(image: &Image) {
-    image.is_as_routeros_takes_it();
-    work::is_done(image);
+fn check(image: &Image) {
+    image.assert_accepted_by_routeros();
+    work::run_from_start_to_end(image);
 }
 
 #[test]
 #[ignore = "needs root, skopeo, umoci, curl and cross/image.sh's images"]
-fn amd64_does_its_work() {
-    holds(&AMD64);
+fn amd64_image_works() {
+    check(&AMD64);
 }
 
 #[test]
 #[ignore = "needs root, skopeo, umoci, curl, qemu-user-static and cross/image.sh's images"]
-fn arm64_does_its_work() {
-    holds(&ARM64);
+fn arm64_image_works() {
+    check(&ARM64);
 }
 
 #[test]
 #[ignore = "needs root, skopeo, umoci, curl, qemu-user-static and cross/image.sh's images"]
-fn armv7_does_its_work() {
-    holds(&ARMV7);
+fn armv7_image_works() {
+    check(&ARMV7);
 }
 
 #[test]
 #[ignore = "needs root, skopeo, umoci, curl, qemu-user-static and cross/image.sh's images"]
-fn armv5_does_its_work() {
-    holds(&ARMV5);
+fn armv5_image_works() {
+    check(&ARMV5);
 }

@@ -1,4 +1,4 @@
-//! An image's root, unpacked, and its agent in there.
+//! The unpacked root of an image, and the agent running in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
@@ -11,18 +11,18 @@ use tempfile::TempDir;
 use super::agent::Agent;
 use super::archive::Image;
 
-/// Debian has it where no `PATH` for everybody looks.
+/// Debian installs it outside the `PATH` of users.
 pub(super) const CHROOT: &str = "/usr/sbin/chroot";
 
-/// What is mounted into the container.
+/// The folder that is mounted into the container.
 const MOUNTED: &str = "etc/phsweb-agent";
 
-/// A root with all that the image has, and with the emulator where one is needed.
+/// A root with the files of the image, and with an emulator if one is needed.
 pub(super) struct Root {
     folder: TempDir,
-    /// What is run in there, with its arguments.
+    /// The command to run, with its arguments.
     pub(super) words: Vec<String>,
-    /// Whom the image is run as: a user and a group.
+    /// The user and group that run the image.
     pub(super) user: String,
 }
 
@@ -41,7 +41,7 @@ impl Root {
             let words = config["config"][part].as_array().unwrap();
             root.words.extend(words.iter().map(|word| word.as_str().unwrap().to_string()));
         }
-        // On a container's own network any address is free, and here it is not.
+        // In a container any address is free; here it may be in use.
         let listen = root.words.iter().position(|word| word == "--listen").unwrap();
         root.words[listen + 1] = "127.0.0.1:0".into();
         root
@@ -51,21 +51,21 @@ impl Root {
         self.folder.path().join("bundle/rootfs").join(name)
     }
 
-    /// Starts a program that ends up as the agent in this root: nothing of this process's environment gets there.
+    /// Starts the agent in this root, with an empty environment.
     #[track_caller]
     pub(super) fn start(mut command: Command) -> Agent {
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Agent::start(command)
     }
 
-    /// Puts a file where a mounted folder would have it, all of it at once.
+    /// Writes a file atomically into the mounted folder.
     pub(super) fn mount(&self, name: &str, content: impl AsRef<[u8]>) {
         let new = self.path(MOUNTED).join("new");
         fs::write(&new, content).unwrap();
         fs::rename(new, self.path(MOUNTED).join(name)).unwrap();
     }
 
-    /// All that is there beside what was mounted.
+    /// The files outside the mounted folder.
     pub(super) fn contents(&self) -> BTreeMap<PathBuf, Kept> {
         let (mut found, mut folders) = (BTreeMap::new(), vec![self.path("")]);
         while let Some(folder) = folders.pop() {
@@ -91,7 +91,7 @@ impl Root {
     }
 }
 
-/// What is other of a file that was written to, and of a folder where a file was, be it for a moment.
+/// Metadata that changes when a file is written, or when a folder had a new file for a moment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kept {
     mode: u32,

@@ -1,4 +1,4 @@
-//! The agent of an image does all that it is for, with nothing around it but what is mounted.
+//! The agent of an image runs all its functions with only the mounted folder.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,21 +16,21 @@ use super::router;
 
 const TOKEN: &str = "admin-token-of-the-image";
 
-/// A router's password, and one that is none.
+/// The password of a router, and a wrong one.
 const RIGHT: &str = "right-9c1e0f";
 const WRONG: &str = "wrong-5b2077";
 
-/// What the end may take, emulated or not.
+/// Upper bound of the shutdown, emulated or not.
 const END: Duration = Duration::from_secs(2);
 
-/// The routers, each of them a site of its own.
+/// The routers, one per site.
 struct Routers {
     awka: Router,
-    /// With TLS, and known by its certificate.
+    /// With TLS and the correct pin.
     lagos: Router,
-    /// With TLS too, and taken for another.
+    /// With TLS and a wrong pin.
     abuja: Router,
-    /// Its password comes from a file.
+    /// With a password from a file.
     kano: Router,
 }
 
@@ -42,7 +42,7 @@ impl Routers {
         Self { awka: router(Settings::default()), lagos: secured(2), abuja: secured(3), kano }
     }
 
-    /// The three that are there first.
+    /// The first three sites.
     fn given(&self) -> Given {
         let pin = |pin: &str| format!("tls: Pin(\"{pin}\")");
         let none = format!("sha256:{}", "0".repeat(64));
@@ -54,15 +54,15 @@ impl Routers {
             .site("abuja", self.abuja.addr(), &pin(&none))
     }
 
-    /// All of them.
+    /// All sites.
     fn given_all(&self) -> Given {
         let fields = format!("hosts: [\"{}\"], password: File(\"kano.secret\")", self.kano.addr());
         self.given().raw_site("kano", &fields)
     }
 }
 
-/// From its start with nothing to its end.
-pub(super) fn is_done(image: &Image) {
+/// Runs the agent from a start without a file to its shutdown.
+pub(super) fn run_from_start_to_end(image: &Image) {
     let root = image.unpack();
     let before = root.contents();
     let routers = Routers::start();
@@ -73,26 +73,26 @@ pub(super) fn is_done(image: &Image) {
     for secret in [TOKEN, RIGHT, WRONG] {
         agent.running.unsaid.add(secret);
     }
-    asks_for_its_file(&agent);
+    assert_waits_for_file(&agent);
 
     root.mount("sites.ron", routers.given().text());
-    has(&agent, "awka");
+    wait_for_site(&agent, "awka");
     let agent = agent.with_token(TOKEN);
-    tells_the_truth(&agent, "awka", &routers.awka);
-    tells_the_truth(&agent, "lagos", &routers.lagos);
+    assert_shows_router(&agent, "awka", &routers.awka);
+    assert_shows_router(&agent, "lagos", &routers.lagos);
     agent.fails("abuja", "tls_pin");
     assert_eq!(routers.abuja.counters().logins, 0);
-    kicks(&agent, &routers.awka);
+    assert_kick_works(&agent, &routers.awka);
 
     root.mount("kano.secret", WRONG);
     root.mount("sites.ron", routers.given_all().text());
-    has(&agent, "kano");
+    wait_for_site(&agent, "kano");
     agent.fails("kano", "auth");
     root.mount("kano.secret", RIGHT);
-    tells_the_truth(&agent, "kano", &routers.kano);
-    assert_eq!(routers.awka.counters().logins, 1, "who is as before keeps the connection");
+    assert_shows_router(&agent, "kano", &routers.kano);
+    assert_eq!(routers.awka.counters().logins, 1, "expected an unchanged site to keep its connection");
 
-    // Of the process nothing is known here, and all the rest is.
+    // Process metrics are unknown here; all others exist.
     let metrics = agent.get("/metrics").body;
     assert!(metrics.contains("mikrotik_up{site=\"awka\"} 1\n"), "{metrics}");
     assert!(!metrics.contains("process_resident_memory_bytes"), "{metrics}");
@@ -102,14 +102,14 @@ pub(super) fn is_done(image: &Image) {
     root.mount("cert.pem", fs::read(&certificate).unwrap());
     root.mount("key.pem", fs::read(certificates.join("page.key.pem")).unwrap());
     root.mount("sites.ron", routers.given_all().http("tls: (cert: \"cert.pem\", key: \"key.pem\"),").text());
-    ends(agent, &certificate);
+    assert_https_and_shutdown(agent, &certificate);
 
     let mounted = ["cert.pem", "kano.secret", "key.pem", "sites.ron"].map(String::from);
     assert_eq!(root.mounted(), BTreeSet::from(mounted));
-    assert_eq!(root.contents(), before, "nothing is written anywhere");
+    assert_eq!(root.contents(), before, "expected no written file");
 }
 
-fn asks_for_its_file(agent: &Agent) {
+fn assert_waits_for_file(agent: &Agent) {
     let page = agent.page("/");
     for words in ["Waiting for sites.ron", "/etc/phsweb-agent/sites.ron", "dst=/etc/phsweb-agent\n"] {
         assert!(page.contains(words), "{words}: {page}");
@@ -118,14 +118,14 @@ fn asks_for_its_file(agent: &Agent) {
     assert_eq!(agent.running.err().matches("waiting for ").count(), 1, "{}", agent.running.err());
 }
 
-/// A file that has this site is in use.
-fn has(agent: &Agent, site: &str) {
+/// Waits until the file with this site is applied.
+fn wait_for_site(agent: &Agent, site: &str) {
     let path = format!("/api/hotspot/{site}");
-    until(&format!("{site} is there"), || (agent.get(&path).status == 200).then_some(()));
+    until(&format!("{site} exists"), || (agent.get(&path).status == 200).then_some(()));
 }
 
-/// What is said of a site is what its router holds.
-fn tells_the_truth(agent: &Agent, site: &str, router: &Router) {
+/// Checks that a site shows the sessions of its router.
+fn assert_shows_router(agent: &Agent, site: &str, router: &Router) {
     let stats = agent.well(site);
     let sessions = router.sessions();
     assert_eq!(agent.json("/api/hotspot/stats")[site]["activeUsers"], sessions.len());
@@ -141,18 +141,18 @@ fn tells_the_truth(agent: &Agent, site: &str, router: &Router) {
     assert_eq!(shown, held);
 }
 
-fn kicks(agent: &Agent, router: &Router) {
+fn assert_kick_works(agent: &Agent, router: &Router) {
     let sessions = router.sessions();
     let session = &sessions[3];
     let body = json!({ "id": session.id, "user": session.user, "mac": session.mac });
     let answer = agent.post("/api/hotspot/awka/kick", body.to_string());
     assert_eq!((answer.status, &answer.json()["removed"][0]["id"]), (200, &json!(session.id)), "{answer:?}");
     assert!(!router.sessions().iter().any(|other| other.id == session.id));
-    tells_the_truth(agent, "awka", router);
+    assert_shows_router(agent, "awka", router);
 }
 
-/// It turns to HTTPS, by this certificate, and at SIGTERM ends.
-fn ends(mut agent: Agent, certificate: &Path) {
+/// Checks that the agent switches to HTTPS with this certificate, and exits on SIGTERM.
+fn assert_https_and_shutdown(mut agent: Agent, certificate: &Path) {
     let address = agent.address;
     assert_eq!(agent.running.line("The page is at https://"), format!("{address}/"));
     let page =
