@@ -12,19 +12,8 @@ use crate::routeros::error::Error;
 use crate::routeros::value;
 
 /// Properties of `/system/resource` that are shown or measured.
-const RESOURCE: [&str; 11] = [
-    "uptime",
-    "version",
-    "cpu-load",
-    "cpu-count",
-    "free-memory",
-    "total-memory",
-    "free-hdd-space",
-    "total-hdd-space",
-    "architecture-name",
-    "board-name",
-    "platform",
-];
+const RESOURCE: &str = "uptime,version,cpu-load,cpu-count,free-memory,total-memory,free-hdd-space,total-hdd-space,\
+    architecture-name,board-name,platform";
 
 /// The properties of `/system/resource`. Some boards lack some of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,7 +108,7 @@ impl Resource {
 
 /// The command that asks for the resources.
 pub(super) fn command() -> Command {
-    Command::new("/system/resource/print").proplist(&RESOURCE)
+    Command::new("/system/resource/print").proplist(RESOURCE)
 }
 
 /// Reads the answer to [`command`].

@@ -56,10 +56,10 @@ impl Command {
         self
     }
 
-    /// Names the properties to send; the router leaves out all others.
+    /// Names the properties to send, separated by commas; the router leaves out all others.
     #[must_use]
-    pub fn proplist(self, properties: &[&str]) -> Self {
-        self.attribute(".proplist", properties.join(","))
+    pub fn proplist(self, properties: &str) -> Self {
+        self.attribute(".proplist", properties)
     }
 }
 

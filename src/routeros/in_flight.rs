@@ -7,7 +7,6 @@ use smol::channel::Sender;
 use super::command::{Answer, Limit, Reply};
 use super::error::{Cause, Error, Trap, sanitize};
 use super::wire::Sentence;
-use crate::memory::Held;
 
 /// Most rows of one answer: a few times the largest hotspot known, and as many as still fit a response of the agent.
 pub const MAX_ROWS: usize = 16_384;
@@ -27,11 +26,11 @@ pub(super) enum InFlight {
 }
 
 impl InFlight {
-    /// What it takes of the shared memory.
-    pub(super) fn held(&mut self) -> Option<&mut Held> {
+    /// What has arrived, unless it is dropped.
+    pub(super) fn reply(&mut self) -> Option<&mut Reply> {
         match self {
-            Self::Reply(pending) => Some(&mut pending.reply.held),
-            Self::Listen(pending) => Some(&mut pending.held),
+            Self::Reply(pending) => Some(&mut pending.reply),
+            Self::Listen(pending) => Some(&mut pending.reply),
             Self::Truncated(_) => None,
         }
     }
@@ -39,8 +38,9 @@ impl InFlight {
     /// What it takes of the shared memory, in bytes.
     pub(super) fn cost(&self) -> usize {
         match self {
-            Self::Reply(pending) => pending.reply.held.bytes(),
-            Self::Listen(pending) => pending.held.bytes(),
+            Self::Reply(PendingReply { reply, .. }) | Self::Listen(PendingChanges { reply, .. }) => {
+                reply.held.bytes()
+            }
             Self::Truncated(_) => 0,
         }
     }
@@ -67,20 +67,10 @@ impl PendingReply {
 
     /// Adds a sentence. Returns whether it was the last.
     pub(super) fn receive(&mut self, sentence: Sentence) -> Result<bool, Error> {
-        match sentence.first() {
-            b"!re" if self.reply.rows.len() == MAX_ROWS => {
-                return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
-            }
-            b"!re" => self.reply.rows.push(sentence),
-            b"!trap" => note_trap(&mut self.reply.traps, &sentence),
-            b"!empty" => {}
-            b"!done" => {
-                self.reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
-                return Ok(true);
-            }
-            other => return Err(unknown_reply(other)),
+        if sentence.first() == b"!re" && self.reply.rows.len() == MAX_ROWS {
+            return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
         }
-        Ok(false)
+        collect(&mut self.reply, sentence)
     }
 
     /// Sends the reply to the caller.
@@ -90,12 +80,11 @@ impl PendingReply {
     }
 }
 
-/// Changes of a menu that were not taken yet.
+/// A `listen`, whose changes are the rows of a reply that has not ended.
 #[derive(Debug)]
 pub(super) struct PendingChanges {
-    pub(super) changes: Vec<Sentence>,
-    pub(super) held: Held,
-    pub(super) traps: Vec<Trap>,
+    /// What was not taken yet.
+    pub(super) reply: Reply,
     /// Why no more changes arrive.
     pub(super) ended: Option<Error>,
     pub(super) wake: Sender<()>,
@@ -104,19 +93,13 @@ pub(super) struct PendingChanges {
 impl PendingChanges {
     /// Adds a sentence.
     pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
-        match sentence.first() {
-            b"!re" => self.changes.push(sentence),
-            b"!trap" => note_trap(&mut self.traps, &sentence),
-            b"!empty" => {}
+        if collect(&mut self.reply, sentence)? {
             // A `listen` never ends by itself: without a trap, somebody has cancelled it.
-            b"!done" if self.traps.is_empty() => {
-                self.end(&Error::new(Cause::Closed, "the router ended the listen"));
-            }
-            b"!done" => {
-                let traps = std::mem::take(&mut self.traps);
-                self.end(&traps.into());
-            }
-            other => return Err(unknown_reply(other)),
+            let ended = match std::mem::take(&mut self.reply.traps) {
+                traps if traps.is_empty() => Error::new(Cause::Closed, "the router ended the listen"),
+                traps => traps.into(),
+            };
+            self.end(&ended);
         }
         let _ = self.wake.try_send(());
         Ok(())
@@ -129,17 +112,28 @@ impl PendingChanges {
     }
 }
 
-fn note_trap(traps: &mut Vec<Trap>, sentence: &Sentence) {
-    if traps.len() < MAX_TRAPS {
-        traps.push(Trap { message: sanitize(sentence.get("message").unwrap_or_default()) });
+/// Adds a sentence to a reply. Returns whether it was the last.
+fn collect(reply: &mut Reply, sentence: Sentence) -> Result<bool, Error> {
+    match sentence.first() {
+        b"!re" => reply.rows.push(sentence),
+        b"!trap" if reply.traps.len() == MAX_TRAPS => {}
+        b"!trap" => {
+            let message = sanitize(sentence.get("message").unwrap_or_default());
+            reply.traps.push(Trap { message });
+        }
+        b"!empty" => {}
+        b"!done" => {
+            reply.ret = sentence.get("ret").map(<[u8]>::to_vec);
+            return Ok(true);
+        }
+        other => {
+            return Err(protocol(format!(
+                "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
+                sanitize(other)
+            )));
+        }
     }
-}
-
-fn unknown_reply(kind: &[u8]) -> Error {
-    protocol(format!(
-        "found a reply beginning with {:?}; expected !re, !done, !trap, !empty or !fatal",
-        sanitize(kind)
-    ))
+    Ok(false)
 }
 
 pub(super) fn protocol(message: String) -> Error {

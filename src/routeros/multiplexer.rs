@@ -97,8 +97,7 @@ impl Multiplexer {
             let _ = answer.try_send(Err(error));
             return;
         }
-        let reply = Reply { held: Held::new(self.account.clone()), ..Reply::default() };
-        let pending = PendingReply { reply, limit, began: Instant::now(), answer };
+        let pending = PendingReply { reply: self.new_reply(), limit, began: Instant::now(), answer };
         self.in_flight.insert(tag, InFlight::Reply(pending));
     }
 
@@ -106,9 +105,12 @@ impl Multiplexer {
     pub(super) fn listen(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
         let ended = self.queue(sentence).err();
         let _ = wake.try_send(());
-        let held = Held::new(self.account.clone());
-        let pending = PendingChanges { changes: Vec::new(), held, traps: Vec::new(), ended, wake };
+        let pending = PendingChanges { reply: self.new_reply(), ended, wake };
         self.in_flight.insert(Some(tag), InFlight::Listen(pending));
+    }
+
+    fn new_reply(&self) -> Reply {
+        Reply { held: Held::new(self.account.clone()), ..Reply::default() }
     }
 
     fn queue(&mut self, sentence: &Sentence) -> Result<(), Error> {
@@ -160,14 +162,14 @@ impl Multiplexer {
             return Ok(Vec::new());
         };
         match &pending.ended {
-            Some(error) if pending.changes.is_empty() => Err(error.clone()),
+            Some(error) if pending.reply.rows.is_empty() => Err(error.clone()),
             ended => {
                 // One wake-up may have stood for the last change and the end.
                 if ended.is_some() {
                     let _ = pending.wake.try_send(());
                 }
-                pending.held.release();
-                Ok(std::mem::take(&mut pending.changes))
+                pending.reply.held.release();
+                Ok(std::mem::take(&mut pending.reply.rows))
             }
         }
     }
@@ -205,7 +207,7 @@ impl Multiplexer {
         match self.in_flight.get_mut(&tag) {
             Some(InFlight::Listen(pending)) => {
                 self.unsolicited_run = 0;
-                pending.held.add(sentence.cost());
+                pending.reply.held.add(sentence.cost());
                 pending.receive(sentence)?;
                 return self.hold_within_limits();
             }
@@ -321,8 +323,8 @@ impl Multiplexer {
     pub(super) fn begin_turn(&mut self, turn: Turn) {
         let turn = Arc::new(turn);
         self.turn = Arc::downgrade(&turn);
-        for held in self.in_flight.values_mut().filter_map(InFlight::held) {
-            held.keep(turn.clone());
+        for reply in self.in_flight.values_mut().filter_map(InFlight::reply) {
+            reply.held.keep(turn.clone());
         }
     }
 

@@ -114,8 +114,7 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
 /// [`text`] of at most `max_chars` characters: a longer one ends with an ellipsis.
 #[must_use]
 pub fn short_text(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> String {
-    let text = text(value, codepage);
-    shortened(&text, max_chars).unwrap_or_else(|| text.into_owned())
+    Text::short(value, max_chars, codepage).shown
 }
 
 /// The text with an ellipsis as the last of `max_chars` characters, if it has more.

@@ -335,7 +335,7 @@ impl<'c> SiteSession<'c> {
 
 /// A command that every router answers at once in one short row, which also reveals a reboot.
 fn heartbeat() -> Command {
-    Command::new("/system/resource/print").proplist(&["uptime"])
+    Command::new("/system/resource/print").proplist("uptime")
 }
 
 /// The router's uptime, and when it had it.

@@ -118,7 +118,7 @@ fn values_keep_their_bytes_and_traps_are_errors() {
             let reply = session.call("/system/identity/print").await.unwrap();
             assert_eq!(reply.rows[0].get("name"), Some(&b"Lom\xE9"[..]));
         }
-        let print = Command::new("/ip/hotspot/user/print").proplist(&[".id", "name"]);
+        let print = Command::new("/ip/hotspot/user/print").proplist(".id,name");
         let reply = client.call(print, PATIENCE).await.unwrap();
         let names: Vec<_> = reply.rows.iter().map(|row| row.get("name").unwrap().to_vec()).collect();
         assert_eq!(names, [&b"default-trial"[..], b"ngozi.okafor", b"a\xEFssatou", b"kofi"]);

@@ -89,7 +89,7 @@ impl Declaration {
 
     /// The command that asks for the rows.
     pub(in crate::plugin) fn command(&self) -> Command {
-        let print = Command::new(&format!("{}/print", self.menu)).proplist(&self.properties());
+        let print = Command::new(&format!("{}/print", self.menu)).proplist(&self.properties().join(","));
         let query = |command: Command, word: &String| command.query(&format!("?{word}"));
         self.query.iter().fold(print, query).at_most(limits::DECLARED)
     }

@@ -3,48 +3,21 @@
 use crate::routeros::client::Command;
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
-pub(super) const SESSION: [&str; 12] = [
-    ".id",
-    "user",
-    "address",
-    "mac-address",
-    "server",
-    "login-by",
-    "uptime",
-    "idle-time",
-    "session-time-left",
-    "bytes-in",
-    "bytes-out",
-    "comment",
-];
+pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,uptime,idle-time,session-time-left,\
+    bytes-in,bytes-out,comment";
 
 /// Properties of a user that are shown. `password` is never among them, because a router sends it in clear.
-const USER: [&str; 15] = [
-    ".id",
-    "name",
-    "server",
-    "profile",
-    "address",
-    "mac-address",
-    "comment",
-    "limit-uptime",
-    "limit-bytes-in",
-    "limit-bytes-out",
-    "limit-bytes-total",
-    "uptime",
-    "bytes-in",
-    "bytes-out",
-    "disabled",
-];
+const USER: &str = ".id,name,server,profile,address,mac-address,comment,limit-uptime,limit-bytes-in,limit-bytes-out,\
+    limit-bytes-total,uptime,bytes-in,bytes-out,disabled";
 
 /// A row of `/ip/hotspot/user` that is no configured user: RouterOS keeps the trial's profile in it.
 pub(super) const TRIAL: &str = "default-trial";
 
 fn print_sessions() -> Command {
-    Command::new("/ip/hotspot/active/print").proplist(&SESSION)
+    Command::new("/ip/hotspot/active/print").proplist(SESSION)
 }
 
-fn print_users(properties: &[&str]) -> Command {
+fn print_users(properties: &str) -> Command {
     Command::new("/ip/hotspot/user/print").proplist(properties)
 }
 
@@ -54,9 +27,9 @@ pub(in crate::plugin) fn refresh() -> Vec<Command> {
         print_sessions(),
         Command::new("/ip/hotspot/user/print").attribute("count-only", ""),
         // The servers, so that one without sessions has its series too.
-        Command::new("/ip/hotspot/print").proplist(&["name"]),
+        Command::new("/ip/hotspot/print").proplist("name"),
         // To be left out of the count. RouterOS 6.28 ignores a query on `count-only`, and answers one on rows.
-        print_users(&["name"]).query_equal("name", TRIAL.as_bytes()),
+        print_users("name").query_equal("name", TRIAL.as_bytes()),
     ]
 }
 
@@ -68,8 +41,7 @@ pub(in crate::plugin) fn count_sessions() -> Command {
 /// Reports logins, logouts and changes of sessions as they happen.
 pub(in crate::plugin) fn listen() -> Command {
     // `.dead` marks a session that is gone. It is no property, but some version might leave out what is not listed.
-    let properties: Vec<&str> = SESSION.into_iter().chain([".dead"]).collect();
-    Command::new("/ip/hotspot/active/listen").proplist(&properties)
+    Command::new("/ip/hotspot/active/listen").proplist(&format!("{SESSION},.dead"))
 }
 
 /// The sessions of a user, by the bytes of its name.
@@ -93,7 +65,7 @@ pub fn remove_session(id: &[u8]) -> Command {
 /// The cookies by which a user's devices log in again.
 #[must_use]
 pub fn cookies_of(user: &[u8]) -> Command {
-    Command::new("/ip/hotspot/cookie/print").proplist(&[".id", "mac-address"]).query_equal("user", user)
+    Command::new("/ip/hotspot/cookie/print").proplist(".id,mac-address").query_equal("user", user)
 }
 
 /// Removes a cookie, so that its device has to log in again.
@@ -105,14 +77,14 @@ pub fn remove_cookie(id: &[u8]) -> Command {
 /// The ids of all configured users, without the trial's row.
 #[must_use]
 pub fn user_ids() -> Command {
-    print_users(&[".id"]).query_equal("name", TRIAL.as_bytes()).query("?#!")
+    print_users(".id").query_equal("name", TRIAL.as_bytes()).query("?#!")
 }
 
 /// The users with these ids.
 #[must_use]
 pub fn users(ids: &[&[u8]]) -> Command {
     // Each query but the first is combined with those before it.
-    ids.iter().enumerate().fold(print_users(&USER), |command, (at, id)| {
+    ids.iter().enumerate().fold(print_users(USER), |command, (at, id)| {
         let command = command.query_equal(".id", id);
         if at == 0 { command } else { command.query("?#|") }
     })

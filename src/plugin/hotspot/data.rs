@@ -102,7 +102,7 @@ impl Hotspot {
     /// The names of the columns of [`Session::row`].
     pub(in crate::plugin) fn columns() -> Vec<String> {
         // The `.id` is of no use to a person.
-        SESSION[1..].iter().map(ToString::to_string).collect()
+        SESSION.split(',').skip(1).map(Into::into).collect()
     }
 }
 

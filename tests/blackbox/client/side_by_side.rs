@@ -56,7 +56,7 @@ fn a_command_is_sent_unchanged_with_a_tag() {
         assert!(!matches!(more, Ok(1..)), "{more:?}");
     };
     let command = Command::new("/ip/hotspot/user/print")
-        .proplist(&["name", "profile"])
+        .proplist("name,profile")
         .attribute("comment", "a=b")
         .attribute("empty", "")
         .query("?disabled=false")
