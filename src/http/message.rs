@@ -208,11 +208,7 @@ impl Response {
             return self;
         }
         log::error!("status={} msg=\"the response is invalid or too long\"", self.status);
-        problem(
-            500,
-            "Internal Server Error",
-            "The agent could not make the response. Its log has the reason.",
-        )
+        problem(500, "Internal Server Error", "The agent could not make the response. See its log.")
     }
 }
 

@@ -1,8 +1,7 @@
 //! The accept loop: admits clients, and applies what the [`ServerHandle`](super::ServerHandle) requests.
 
 use std::convert::Infallible;
-use std::io;
-use std::io::ErrorKind::{ConnectionAborted, ConnectionReset};
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -64,7 +63,8 @@ impl<'e> Acceptor<'e> {
                 Err(message) => self.handle(message),
                 Ok(Ok((stream, peer))) => self.admit(stream, peer),
                 // The client has disconnected before it was accepted.
-                Ok(Err(error)) if matches!(error.kind(), ConnectionAborted | ConnectionReset) => {}
+                Ok(Err(error))
+                    if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset) => {}
                 Ok(Err(error)) => {
                     if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
                         log::warn!(

@@ -4,7 +4,6 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HttpError {
     pub(super) status: u16,
-    /// For the client: what is wrong, and what to do.
     pub(super) detail: &'static str,
 }
 
