@@ -150,7 +150,7 @@ impl Program {
 
     fn of(command: &mut Command) -> Self {
         // The program binds the address again after a restart, so no other process may get it in between.
-        let address = TcpListener::bind((address::own_host(), 0)).unwrap().local_addr().unwrap();
+        let address = TcpListener::bind((address::unique_host(), 0)).unwrap().local_addr().unwrap();
         command.args(["program", &address.to_string()]).stdin(Stdio::piped()).stdout(Stdio::piped());
         command.env(TEST_VARIABLE, format!("restart_min={RESTART_MIN_MS}ms"));
         let mut child = command.spawn().unwrap();

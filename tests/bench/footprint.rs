@@ -52,7 +52,7 @@ const MAX_MEMORY: u64 = 3 << 20;
 const STARTS: usize = 20;
 
 /// Timeout of a response.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 fn routers() -> Vec<Router> {
     let settings = |seed| Settings { active: ACTIVE, churn: CHURN, seed, ..Settings::default() };
@@ -77,7 +77,7 @@ fn start(binary: &Path, file: &str) -> Agent {
 /// Sends a request over a new connection.
 fn request(address: SocketAddr, path: &str) {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

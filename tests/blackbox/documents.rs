@@ -9,7 +9,7 @@ use phsweb_agent::config::{self, Config, Diagnostics};
 use serde_json::Value;
 
 use super::markdown::{all_blocks, blocks, code_spans, documents, files, read, root};
-use crate::support::agent::{Agent, end_of, program, until};
+use crate::support::agent::{Agent, program, run_to_end, until};
 
 /// Follows the first steps of the README with a simulated router, as in step 3.
 #[test]
@@ -23,7 +23,7 @@ fn the_first_steps_work() {
     let mut run = program(["run", "--config", "sites.ron", "--simulate"]);
     run.current_dir(folder.path()).env("AWKA_PASSWORD", "A-LONG-RANDOM-PASSWORD");
     let agent = Agent::start(run);
-    agent.well("awka");
+    agent.wait_until_active("awka");
 
     let token = commands.iter().find(|command| command.contains("admin.token)")).unwrap();
     assert!(Command::new("sh").args(["-c", token]).current_dir(folder.path()).status().unwrap().success());
@@ -198,7 +198,7 @@ fn the_example_for_compose_names_this_version_of_the_image() {
 /// The help of a command, or with an empty name of the program.
 fn help(command: &str) -> String {
     let arguments = [command, "--help"];
-    end_of(program(arguments.into_iter().filter(|argument| !argument.is_empty()))).out
+    run_to_end(program(arguments.into_iter().filter(|argument| !argument.is_empty()))).out
 }
 
 /// The options in a text, without their values.

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use phsweb_agent::simulator::Settings;
 use serde_json::Value;
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::router;
 
 /// The time of the clock at the start, after 1970.
@@ -30,8 +30,9 @@ fn is_now(value: &Value) -> bool {
 #[ignore = "needs libfaketime"]
 fn times_are_corrected_when_the_clock_is_set() {
     let router = router(Settings::default());
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1s\",");
     let (mut command, folder) = given.site("awka", router.addr(), "").command();
     // The offset of the clock that the program sees.
     let apart = |how: &str| {
@@ -46,7 +47,7 @@ fn times_are_corrected_when_the_clock_is_set() {
     command.env("FAKETIME_NO_CACHE", "1").env("DONT_FAKE_MONOTONIC", "1");
     let agent = Agent::start(command).with_token("admin-token-01234");
 
-    let stats = agent.well("awka");
+    let stats = agent.wait_until_active("awka");
     assert!(moment(&stats["fetchedAt"]) < UNIX_EPOCH + BOOTED + SLACK + SLACK, "{stats}");
     // An earlier time has no other date.
     assert_eq!(stats["lastActivityAt"], "1970-01-01T00:00:00Z");

@@ -13,7 +13,7 @@ use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::LoginMethod;
 
-use super::peer::{PATIENCE, at};
+use super::peer::{TIMEOUT, at};
 
 /// The server process, which is killed on drop.
 struct Server {
@@ -51,9 +51,9 @@ impl Drop for Server {
 fn plugins_read_replies_of_librouteros() {
     let server = Server::start();
     let replies = at(server.address, async |session| {
-        session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        session.client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         let commands = BUILT_IN.iter().flat_map(Plugin::commands).collect();
-        session.client.call_all(commands, PATIENCE).await
+        session.client.call_all(commands, TIMEOUT).await
     });
     let mut replies = replies.into_iter();
     let codepage = Codepage::named("windows-1252").unwrap();
@@ -112,14 +112,14 @@ fn values_keep_their_bytes_and_traps_are_errors() {
     let server = Server::start();
     at(server.address, async |session| {
         let client = &session.client;
-        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         // The tag is alternately the second word and the last one.
         for _ in 0..2 {
             let reply = session.call("/system/identity/print").await.unwrap();
             assert_eq!(reply.rows[0].get("name"), Some(&b"Lom\xE9"[..]));
         }
         let print = Command::new("/ip/hotspot/user/print").proplist(".id,name");
-        let reply = client.call(print, PATIENCE).await.unwrap();
+        let reply = client.call(print, TIMEOUT).await.unwrap();
         let names: Vec<_> = reply.rows.iter().map(|row| row.get("name").unwrap().to_vec()).collect();
         assert_eq!(names, [&b"default-trial"[..], b"ngozi.okafor", b"a\xEFssatou", b"kofi"]);
         assert!(reply.rows.iter().all(|row| row.attributes().count() == 2), "{:?}", reply.rows);
@@ -142,7 +142,7 @@ fn values_keep_their_bytes_and_traps_are_errors() {
 fn wrong_password_is_an_auth_error() {
     let server = Server::start();
     let error = at(server.address, async |session| {
-        session.client.login("api-user", "wrong", LoginMethod::Plain, PATIENCE).await.unwrap_err()
+        session.client.login("api-user", "wrong", LoginMethod::Plain, TIMEOUT).await.unwrap_err()
     });
     assert_eq!(error.cause, Cause::Auth);
     assert!(error.message.contains("invalid user name or password (6)"), "{error}");

@@ -16,14 +16,14 @@ use phsweb_agent::simulator::{Router, Row, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::agent::{Agent, Given, until};
+use crate::support::agent::{Agent, AgentBuilder, until};
 use crate::support::shipped::{Shipped, catalogue};
 
 /// The scrapes that a series must be part of: about one per second.
 const SCRAPES: usize = 20;
 
 /// Timeout of these scrapes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Attempts to start Prometheus: another program may take the port first.
 const ATTEMPTS: usize = 5;
@@ -83,7 +83,7 @@ impl Prometheus {
         );
         fs::write(path("prometheus.yml"), config).unwrap();
         let address =
-            TcpListener::bind((crate::support::address::own_host(), 0)).unwrap().local_addr().unwrap();
+            TcpListener::bind((crate::support::address::unique_host(), 0)).unwrap().local_addr().unwrap();
         let child = Command::new("prometheus")
             .arg(flag("config.file", &path("prometheus.yml")))
             .arg(flag("storage.tsdb.path", &path("data")))
@@ -166,7 +166,7 @@ fn promtool_accepts_all_metrics() {
         Row::new().id(&format!("*{n}")).with("user", "ada").with("server", *server).with("uptime", "1h")
     });
     router.set_rows("/ip/hotspot/active", rows.collect());
-    let agent = Given::default().site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().site("awka", router.addr(), "").start();
     until("the site is online", || (agent.get("/readyz").status == 200).then_some(()));
     let text = agent.get("/metrics").body;
     assert!(text.contains(r#"server="a \"b\" \\c\nd""#), "{text}");
@@ -205,8 +205,8 @@ fn prometheus_scrapes_without_gaps_or_counter_resets() {
             break scrapes;
         }
         assert!(
-            began.elapsed() < PATIENCE,
-            "expected {SCRAPES} scrapes and a login within {PATIENCE:?}, got {scrapes} and {count}"
+            began.elapsed() < TIMEOUT,
+            "expected {SCRAPES} scrapes and a login within {TIMEOUT:?}, got {scrapes} and {count}"
         );
         thread::sleep(Duration::from_millis(500));
     };
@@ -253,7 +253,7 @@ fn missing_rows_are_zero_and_counters_start_at_zero_in_prometheus() {
         (name: \"things\", kind: Rows, labels: [\"name\"]),
         (name: \"things_bytes_total\", kind: Counter(\"bytes\"), labels: [\"name\"]),
     ]";
-    let given = Given::default().defaults("refresh: \"1s\",").plugin("things", fields);
+    let given = AgentBuilder::default().defaults("refresh: \"1s\",").plugin("things", fields);
     let agent = given.site("awka", router.addr(), "collect: [\"things\"]").start();
     until("the site is online", || (agent.get("/readyz").status == 200).then_some(()));
     let prometheus = Prometheus::scraping(&agent);

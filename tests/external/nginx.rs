@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::address::own_host;
+use crate::support::address::unique_host;
 use crate::support::agent::until;
 use tempfile::TempDir;
 
@@ -21,7 +21,7 @@ impl Nginx {
     #[track_caller]
     pub(crate) fn start(locations: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let address = SocketAddr::from((own_host(), 8443));
+        let address = SocketAddr::from((unique_host(), 8443));
         let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
         let certificates = certificates.display();
         let folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

@@ -42,7 +42,7 @@ fn check(statuses: &[&str], selected: &[&str]) {
     command.env("PHSWEB_ADMIN_TOKEN", TOKEN);
     let agent = Agent::start(command).with_token(TOKEN);
     for site in ["awka", "lagos", "abuja"] {
-        agent.well(site);
+        agent.wait_until_active(site);
     }
     let mut document = agent.json("/openapi.json");
     without_default(&mut document, statuses);

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Timeout of the container in seconds; it takes about 15.
-const PATIENCE: &str = "150";
+const TIMEOUT: &str = "150";
 
 /// Upper bound of the exposure in tenths, as `systemd-analyze security` counts it. It is 11, most of it for the network.
 const EXPOSURE: &str = "12";
@@ -59,7 +59,7 @@ fn debian_package_installs_runs_upgrades_and_purges() {
     assert!(package.exists(), "{} is missing; run cross/build.sh and cross/package.sh", package.display());
     let bind = |from: &Path, to: &str| format!("--bind-ro={}:{to}", from.display());
     let done = Command::new("timeout")
-        .args(["--kill-after=10", PATIENCE, "systemd-nspawn", "--quiet", "--boot", "--directory"])
+        .args(["--kill-after=10", TIMEOUT, "systemd-nspawn", "--quiet", "--boot", "--directory"])
         .arg(root())
         // Writes go to memory.
         .arg("--volatile=overlay")

@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::nginx::{self, Nginx};
-use crate::support::agent::{Agent, Given};
+use crate::support::agent::{Agent, AgentBuilder};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -71,7 +71,7 @@ impl World {
         self.address = agent.address;
         (self.folder, self.file) = (Some(folder), given.text());
         for key in ["awka", "lagos", "back"] {
-            agent.well(key);
+            agent.wait_until_active(key);
         }
         self.agent = Some(agent);
     }
@@ -86,8 +86,8 @@ impl World {
         (self.folder, self.file) = (Some(folder), given.text());
     }
 
-    fn given(&self) -> Given {
-        let mut given = Given::default()
+    fn given(&self) -> AgentBuilder {
+        let mut given = AgentBuilder::default()
             .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
             .argument("run")
             .argument("--listen")
@@ -140,7 +140,7 @@ impl World {
             ("latency", [ms]) => router.set_latency(Duration::from_millis(ms.parse().unwrap())),
             ("fault", ["none"]) => router.set_fault(None),
             ("fault", [name]) => router.set_fault(Some(name.parse().unwrap())),
-            ("wait", [cause]) => drop(self.agent.as_ref().unwrap().fails(key, cause)),
+            ("wait", [cause]) => drop(self.agent.as_ref().unwrap().wait_for_error(key, cause)),
             _ => panic!("{what} {key} {more:?}"),
         }
         Value::Null

@@ -15,7 +15,7 @@ use std::process::Command;
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::{Value, json};
 
-use crate::support::agent::Given;
+use crate::support::agent::AgentBuilder;
 
 /// The path of the compiler, in `NODE_PATH` or above `tests/types`.
 fn compiler() -> String {
@@ -65,10 +65,10 @@ const ROUTER: &str = "AndMore<RouterStatus>";
 #[ignore = "needs node with typescript"]
 fn json_has_the_types_of_the_guide() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
-    let lost = crate::support::router_of_own_host(Settings::default());
-    let never = crate::support::address::nobody();
+    let lost = crate::support::router_on_unique_host(Settings::default());
+    let never = crate::support::address::unused_address();
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1s\", query_timeout: \"60s\",")
         .site("online", router.addr(), "")
@@ -77,11 +77,11 @@ fn json_has_the_types_of_the_guide() {
         .site("connecting", silent.local_addr().unwrap(), "")
         .start()
         .with_token("admin-token-01234");
-    agent.well("online");
-    agent.well("lost");
+    agent.wait_until_active("online");
+    agent.wait_until_active("lost");
     drop(lost);
-    agent.fails("lost", "refused");
-    agent.fails("never", "refused");
+    agent.wait_for_error("lost", "refused");
+    agent.wait_for_error("never", "refused");
     let stats = agent.json("/api/hotspot/stats");
     let people = agent.json("/api/hotspot/online/active");
     let routers = agent.json("/api/routers");

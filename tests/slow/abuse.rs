@@ -21,7 +21,7 @@ use phsweb_agent::timings::TEST_VARIABLE;
 use rustix::net::sockopt::set_socket_linger;
 
 /// Upper bound of the time to load the page during an attack.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Upper bound of the peak memory in bytes. 16 MB is the documented limit of a release build; with debug assertions
 /// code and tables take 8 MB more.
@@ -75,9 +75,9 @@ impl Agent {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect_timeout(&self.address, PATIENCE).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        let stream = TcpStream::connect_timeout(&self.address, TIMEOUT).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         stream
     }
 
@@ -97,7 +97,7 @@ impl Agent {
         let took = began.elapsed();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
         assert!(answer.trim_end().ends_with("</html>"), "{answer:?}");
-        assert!(took < PATIENCE, "expected the page within {PATIENCE:?}, took {took:?}");
+        assert!(took < TIMEOUT, "expected the page within {TIMEOUT:?}, took {took:?}");
         took
     }
 
@@ -285,7 +285,7 @@ fn half_open_requests() {
         let used = agent.descriptors();
         assert!((384..484).contains(&used), "expected 384 to 483 descriptors in use, got {used}");
         // All are closed in the end, and those that held a permit until then get a 408.
-        let answers: Vec<_> = held.iter_mut().map(|stream| read_to_close(stream, 4 * PATIENCE)).collect();
+        let answers: Vec<_> = held.iter_mut().map(|stream| read_to_close(stream, 4 * TIMEOUT)).collect();
         assert!(answers.iter().any(|answer| answer.starts_with(b"HTTP/1.1 408 ")));
         agent.survives("800 half-open requests, closed");
     });

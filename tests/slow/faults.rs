@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::Value;
 
-use super::agent::{Agent, Given, until, until_within};
+use super::agent::{Agent, AgentBuilder, until, until_within};
 use super::router;
 use crate::support::binary::binary;
 
@@ -242,7 +242,7 @@ fn every_fault_shows_in_time_and_recovers_without_a_restart() {
     let _alone = super::alone();
     let lines = Fault::ALL.into_iter().zip(1..).map(|(fault, seed)| Observation::new(fault, seed));
     let mut lines: Vec<Observation> = lines.collect();
-    let given = lines.iter().fold(Given::default().defaults(TIMES), |given, line| {
+    let given = lines.iter().fold(AgentBuilder::default().defaults(TIMES), |given, line| {
         let pin = line.router.fingerprint().map(|pin| format!("tls: Pin(\"{pin}\"),"));
         given.site(&line.site, line.router.addr(), &pin.unwrap_or_default())
     });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::Settings;
 
 use super::router;
-use crate::agent::{Given, Running, program};
+use crate::agent::{AgentBuilder, Running, program};
 
 const USERS: usize = 10_000;
 
@@ -30,11 +30,11 @@ fn each_of_ten_thousand_users_is_listed_once() {
     let address = router.line("127.0.0.1:");
     let address = format!("127.0.0.1:{}", address.split(' ').next().unwrap()).parse().unwrap();
     // A debug build of the router computes for a second per page, and for longer beside other work.
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"25s\",");
     let agent = given.site("awka", address, "").start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let (mut ids, mut after) = (Vec::new(), String::new());
     loop {
         let page = agent.json(&format!("/api/hotspot/awka/users?limit=500{after}"));

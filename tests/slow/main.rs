@@ -20,7 +20,7 @@ mod support;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use support::raw_router as peer;
-use support::{agent, cgroup, hostile, kept, open_files, router};
+use support::{agent, cgroup, hostile, open_files, reloading_agent, router};
 
 /// Locks the machine for one test of this process. nextest, which runs each test in its own process, uses a test
 /// group instead.

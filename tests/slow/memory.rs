@@ -8,7 +8,7 @@ use phsweb_agent::routeros::client::MAX_REPLY;
 use phsweb_agent::routeros::error::{Cause, Error};
 use phsweb_agent::routeros::login::LoginMethod;
 
-use super::peer::{PATIENCE, Peer, Session, sentence, with};
+use super::peer::{Peer, Session, TIMEOUT, sentence, with};
 
 /// Set in the process that is measured.
 const ALONE: &str = "CLIENT_TEST_ALONE";
@@ -40,7 +40,7 @@ fn flooded(
     repeated: impl FnOnce(&str) -> Vec<u8> + Send + 'static,
 ) {
     let script = move |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         let piece = repeated(asked.tag());
         peer.write(first);
         peer.flood(&piece, MAX_SENT / piece.len());
@@ -68,7 +68,7 @@ fn measured(
     }
     // The first connection also takes threads and code, which are not measured.
     let warm_up = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.say(&["!done", asked.tag()]);
     };
     with(warm_up, async |session| session.call("/a").await).unwrap();
@@ -151,11 +151,11 @@ fn endless_traps() {
 fn endless_traps_to_a_login() {
     let _alone = super::alone();
     let script = |peer: &mut Peer| {
-        peer.asked();
+        peer.command();
         let traps = sentence(&["!trap"]).repeat(1000);
         peer.flood(&traps, MAX_SENT / traps.len());
     };
     measured("endless_traps_to_a_login", REPLY, script, async |session| {
-        session.client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await
+        session.client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await
     });
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::memory::TEST_VARIABLE;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::cgroup::Group;
 use super::hostile::{crowded, crowded_by, measured, wordy};
 use super::router;
@@ -42,7 +42,7 @@ fn hostile_routers() -> Vec<(String, Router)> {
 }
 
 /// Starts the agent with a memory budget. In a group the kernel kills it above the limit.
-fn start(given: Given, budget: u64, group: Option<&Group>) -> Agent {
+fn start(given: AgentBuilder, budget: u64, group: Option<&Group>) -> Agent {
     // Like the allocator of the shipped binary: one heap, and freed memory is returned to the system.
     let given = given.variable("MALLOC_ARENA_MAX", "1").variable("MALLOC_TRIM_THRESHOLD_", "65536");
     let given = given.variable("MALLOC_MMAP_THRESHOLD_", "65536");
@@ -54,7 +54,7 @@ fn start(given: Given, budget: u64, group: Option<&Group>) -> Agent {
     }
 }
 
-fn start_in(group: &Group, given: &Given) -> Agent {
+fn start_in(group: &Group, given: &AgentBuilder) -> Agent {
     let (command, folder) = given.command();
     // It has read its file when it serves its page.
     let agent = Agent::start(group.confine(&command));
@@ -66,13 +66,13 @@ fn start_in(group: &Group, given: &Given) -> Agent {
 fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     let good = router(Settings::default());
     let routers = hostile_routers();
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"2s\", query_timeout: \"10s\",")
         .site("good", good.addr(), "");
     let given = routers.iter().fold(given, |given, (key, router)| given.site(key, router.addr(), ""));
     let agent = start(given.timing("retry_max", "2s"), budget, group).with_token("admin-token-01234");
-    agent.well("good");
+    agent.wait_until_active("good");
     let began = Instant::now();
     let mut keys = routers.iter().map(|(key, _)| key).cycle();
     while began.elapsed() < DURATION {
@@ -88,7 +88,7 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
         // The pace of a person, not a wait for a condition.
         thread::sleep(Duration::from_millis(50));
     }
-    let stats = agent.well("good");
+    let stats = agent.wait_until_active("good");
     assert_eq!((&stats["activeUsers"], stats["partial"].is_null()), (&23.into(), true), "{stats}");
     assert!(stats["ageSeconds"].as_u64().unwrap() < 30, "{stats}");
     assert_eq!(good.counters().logins, 1);
@@ -103,7 +103,7 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
 /// Lists the people of a large hotspot. Returns the peak memory in bytes and the number of listed people.
 fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
     let router: Router = crowded(PEOPLE);
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"2s\", query_timeout: \"20s\",")
         .site("awka", router.addr(), "");
@@ -118,7 +118,7 @@ fn serves_a_large_hotspot(budget: u64, group: Option<&Group>) -> (u64, usize) {
         }
         (commands() > before + 4 * 8).then_some(())
     });
-    let stats = agent.well("awka");
+    let stats = agent.wait_until_active("awka");
     assert_eq!(stats["activeUsers"], listed);
     assert_eq!(stats["partial"].is_null(), listed == PEOPLE, "{stats}");
     assert_eq!(router.counters().logins, 1);

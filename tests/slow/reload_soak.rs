@@ -10,8 +10,8 @@ use fastrand::Rng;
 use phsweb_agent::simulator::{Login, Router, Settings};
 use serde_json::Value;
 
-use super::agent::{Given, until};
-use super::kept::{Kept, Way, met};
+use super::agent::{AgentBuilder, until};
+use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
 use super::{open_files, router};
 
 /// All sites, and the number of sites that no file changes.
@@ -62,8 +62,8 @@ impl World {
         Self { rng: Rng::with_seed(seed), changing: changing.collect(), secret_is_right: true }
     }
 
-    fn given(&self, routers: &[Router]) -> Given {
-        let mut given = Given::default().defaults("refresh: \"1s\",");
+    fn given(&self, routers: &[Router]) -> AgentBuilder {
+        let mut given = AgentBuilder::default().defaults("refresh: \"1s\",");
         for (number, router) in routers[..UNCHANGED].iter().enumerate() {
             let fields = format!("hosts: [\"{}\"], password: Plain(\"{RIGHT}\")", router.addr());
             given = given.raw_site(&key(number), &fields);
@@ -102,8 +102,8 @@ impl World {
     }
 
     /// Rewrites a file by a random method, with valid or invalid content.
-    fn rewrite(&mut self, kept: &Kept, routers: &[Router]) {
-        let method = self.rng.choice(Way::ALL).unwrap();
+    fn rewrite(&mut self, kept: &ReloadingAgent, routers: &[Router]) {
+        let method = self.rng.choice(WriteMethod::ALL).unwrap();
         match self.rng.u8(..10) {
             0..=4 => {
                 self.change();
@@ -121,7 +121,7 @@ impl World {
             8 => kept.write("sites.ron", &self.file(routers).replace("refresh:", "refesh:"), method),
             _ => {
                 let text = self.file(routers);
-                kept.write("sites.ron", &text[..text.len() / 2], Way::InPlace);
+                kept.write("sites.ron", &text[..text.len() / 2], WriteMethod::InPlace);
                 thread::sleep(Duration::from_millis(300));
                 kept.write("sites.ron", &text, method);
             }
@@ -138,7 +138,7 @@ fn key(number: usize) -> String {
 }
 
 /// The time of the last refresh of each unchanged site.
-fn refreshed(kept: &Kept) -> BTreeMap<String, f64> {
+fn refreshed(kept: &ReloadingAgent) -> BTreeMap<String, f64> {
     let text = kept.get("/metrics").body;
     let lines = text.lines().filter_map(|line| {
         let rest = line.strip_prefix("mikrotik_last_success_timestamp_seconds{site=\"stays-")?;
@@ -149,7 +149,7 @@ fn refreshed(kept: &Kept) -> BTreeMap<String, f64> {
 }
 
 /// Checks the unchanged sites until `is_over`. Returns the maximum age of figures in seconds.
-fn watch(kept: &Kept, is_over: &AtomicBool) -> f64 {
+fn watch(kept: &ReloadingAgent, is_over: &AtomicBool) -> f64 {
     let mut max_age: f64 = 0.0;
     while !is_over.load(Ordering::SeqCst) {
         // Before the request, so that the time of the response does not count.
@@ -175,12 +175,12 @@ fn watch(kept: &Kept, is_over: &AtomicBool) -> f64 {
 }
 
 /// Open descriptors, threads, and memory in KiB.
-fn resources(kept: &Kept) -> (usize, usize, u64) {
+fn resources(kept: &ReloadingAgent) -> (usize, usize, u64) {
     let threads = fs::read_dir(format!("/proc/{}/task", kept.running.id())).unwrap().count();
     (open_files(kept), threads, kept.running.memory_kib("VmRSS"))
 }
 
-fn are_all_online(kept: &Kept) -> bool {
+fn are_all_online(kept: &ReloadingAgent) -> bool {
     let sites = kept.json("/api/sites");
     sites.as_object().unwrap().values().filter(|site| site["state"] == "online").count() == SITES
 }
@@ -205,8 +205,8 @@ fn unchanged_sites_are_unaffected_by_two_hundred_rewrites_of_the_file() {
         |seed| Settings { seed, logins: vec![Login::new("api-user", RIGHT)], ..Settings::default() };
     let routers: Vec<Router> = (0..SITES as u64).map(|seed| router(settings(seed))).collect();
     let mut world = World::new(seed);
-    let kept = Kept::start_with(&world.given(&routers), &[("secret", RIGHT)]);
-    kept.running.unsaid.add(WRONG);
+    let kept = ReloadingAgent::start_with(&world.given(&routers), &[("secret", RIGHT)]);
+    kept.running.secrets.add(WRONG);
     until("all sites are online", || are_all_online(&kept).then_some(()));
     // The first refreshes and responses allocate memory that stays.
     until("each router has received 60 commands", || {
@@ -229,14 +229,14 @@ fn unchanged_sites_are_unaffected_by_two_hundred_rewrites_of_the_file() {
         watching.join().unwrap()
     });
 
-    kept.write("sites.ron", &world.file(&routers), Way::InPlace);
+    kept.write("sites.ron", &world.file(&routers), WriteMethod::InPlace);
     until("all sites are as configured in the last file", || {
         let shown = kept.json("/api/sites");
         let is_as_configured = |site: &ChangingSite| is_as_configured(&world, site, &shown[key(site.number)]);
         (world.changing.iter().all(is_as_configured) && kept.config()["isCurrent"] == true).then_some(())
     });
     for (number, router) in routers[..UNCHANGED].iter().enumerate() {
-        assert_eq!((met(router), router.counters().open), ((1, 1), 1), "{}", key(number));
+        assert_eq!((logins_and_connections(router), router.counters().open), ((1, 1), 1), "{}", key(number));
     }
     let log = kept.running.err();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("] site=stays-")).collect();
@@ -245,8 +245,8 @@ fn unchanged_sites_are_unaffected_by_two_hundred_rewrites_of_the_file() {
 
     // The first file again, to compare the resources.
     let first = World::new(seed);
-    kept.write("secret", RIGHT, Way::InPlace);
-    kept.write("sites.ron", &first.file(&routers), Way::InPlace);
+    kept.write("secret", RIGHT, WriteMethod::InPlace);
+    kept.write("sites.ron", &first.file(&routers), WriteMethod::InPlace);
     until("all sites are online again", || are_all_online(&kept).then_some(()));
     for router in &routers {
         until("one connection per router is open", || (router.counters().open == 1).then_some(()));
@@ -258,8 +258,8 @@ fn unchanged_sites_are_unaffected_by_two_hundred_rewrites_of_the_file() {
     eprintln!(
         "{} files applied, {} rejected; no figures were older than {max_age:.2} s; descriptors, threads, KiB: {before:?} \
          before, {now:?} after",
-        kept.taken().len(),
-        kept.not_taken().len()
+        kept.applied_files().len(),
+        kept.rejected_files().len()
     );
     assert!(
         now.2 <= before.2 + MAX_GROWTH_KIB,

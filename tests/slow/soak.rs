@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::agent::{Agent, Given, until, until_within};
+use super::agent::{Agent, AgentBuilder, until, until_within};
 use super::{open_files, router};
 
 const ROUTERS: u64 = 20;
@@ -84,9 +84,10 @@ fn twenty_randomly_failing_routers_recover_without_leaks() {
     let settings = |seed| Settings { seed, churn: Duration::from_millis(400), ..Settings::default() };
     let routers: Vec<Router> = (0..ROUTERS).map(|seed| router(settings(seed))).collect();
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    let given = routers.iter().enumerate().fold(Given::default().defaults(times), |given, (n, router)| {
-        given.site(&format!("site-{n}"), router.addr(), "")
-    });
+    let given =
+        routers.iter().enumerate().fold(AgentBuilder::default().defaults(times), |given, (n, router)| {
+            given.site(&format!("site-{n}"), router.addr(), "")
+        });
     let agent = given.start();
     until("all sites are active", || are_all_active(&agent).then_some(()));
     // The first refreshes and responses allocate memory that stays.

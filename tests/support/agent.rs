@@ -19,13 +19,13 @@ use tempfile::TempDir;
 use ureq::http::{Method, Request};
 
 use super::binary::binary;
-use super::unsaid::Unsaid;
+use super::secret_check::SecretCheck;
 
 /// Timeout of each wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(25);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Short intervals, where most tests would have to wait. Intervals that make sure that something does not happen keep
-/// their defaults, unless a test sets them by [`Given::timing`].
+/// their defaults, unless a test sets them by [`AgentBuilder::timing`].
 const TIMINGS: &str = "retry_min=100ms boot_retry=2s failback_probe_min=600ms failback_probe_max=600ms config_poll=500ms wrong_token_delay=1ms";
 
 /// The pause between two checks of a condition.
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Waits until `look` returns something.
 #[track_caller]
 pub(crate) fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    until_within(PATIENCE, what, look)
+    until_within(TIMEOUT, what, look)
 }
 
 /// Waits until `look` returns something, for at most `timeout`.
@@ -68,7 +68,7 @@ pub(crate) fn program<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -
 }
 
 /// The exit code and output of a program.
-pub(crate) struct Ended {
+pub(crate) struct ProgramOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
@@ -76,10 +76,10 @@ pub(crate) struct Ended {
 
 /// Runs a program until it exits.
 #[track_caller]
-pub(crate) fn end_of(mut command: Command) -> Ended {
+pub(crate) fn run_to_end(mut command: Command) -> ProgramOutput {
     let mut running = Running::start(&mut command);
-    let status = running.ended(PATIENCE);
-    Ended { code: status.code(), out: running.out(), err: running.err() }
+    let status = running.wait_for_exit(TIMEOUT);
+    ProgramOutput { code: status.code(), out: running.out(), err: running.err() }
 }
 
 /// A child process with its output so far. It is killed on drop.
@@ -89,7 +89,7 @@ pub(crate) struct Running {
     err: Arc<Mutex<Vec<u8>>>,
     lines: Mutex<mpsc::Receiver<String>>,
     readers: Vec<thread::JoinHandle<()>>,
-    pub(crate) unsaid: Unsaid,
+    pub(crate) secrets: SecretCheck,
 }
 
 impl Running {
@@ -100,7 +100,7 @@ impl Running {
         let mut readers = vec![collect(child.stdout.take().unwrap(), Arc::clone(&out), Some(line))];
         // A test may have redirected stderr.
         readers.extend(child.stderr.take().map(|from| collect(from, Arc::clone(&err), None)));
-        Self { child, out, err, lines: Mutex::new(lines), readers, unsaid: Unsaid::of(command) }
+        Self { child, out, err, lines: Mutex::new(lines), readers, secrets: SecretCheck::of(command) }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -112,9 +112,9 @@ impl Running {
     pub(crate) fn line(&self, start: &str) -> String {
         let began = Instant::now();
         loop {
-            let left = PATIENCE.saturating_sub(began.elapsed());
+            let left = TIMEOUT.saturating_sub(began.elapsed());
             let line = self.lines.lock().unwrap().recv_timeout(left).unwrap_or_else(|_| {
-                panic!("expected a line {start:?}… within {PATIENCE:?}, got:\n{}{}", self.out(), self.err());
+                panic!("expected a line {start:?}… within {TIMEOUT:?}, got:\n{}{}", self.out(), self.err());
             });
             if let Some(rest) = line.strip_prefix(start) {
                 return rest.trim_end().to_string();
@@ -153,7 +153,7 @@ impl Running {
 
     /// Waits until the program exits, and until its output has been read.
     #[track_caller]
-    pub(crate) fn ended(&mut self, timeout: Duration) -> ExitStatus {
+    pub(crate) fn wait_for_exit(&mut self, timeout: Duration) -> ExitStatus {
         let status = until_within(timeout, "the program exits", || self.child.try_wait().unwrap());
         self.read_to_end();
         status
@@ -170,8 +170,8 @@ impl Drop for Running {
             return;
         }
         self.read_to_end();
-        self.unsaid.check("its output", &self.out());
-        self.unsaid.check("its log", &self.err());
+        self.secrets.check("its output", &self.out());
+        self.secrets.check("its log", &self.err());
     }
 }
 
@@ -246,7 +246,7 @@ impl Agent {
             .http_status_as_error(false)
             .proxy(None)
             .max_redirects(0)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .build()
             .into();
         Self { running, address, http, token: None, _folder: None }
@@ -299,7 +299,7 @@ impl Agent {
         let mut answer = answer.unwrap();
         let body = answer.body_mut().read_to_string().unwrap();
         let answer = Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body };
-        self.running.unsaid.check(&format!("the response to {method} {path}"), &format!("{answer:?}"));
+        self.running.secrets.check(&format!("the response to {method} {path}"), &format!("{answer:?}"));
         answer
     }
 
@@ -335,7 +335,7 @@ impl Agent {
 
     /// Waits until a site is `active`. Returns its stats.
     #[track_caller]
-    pub(crate) fn well(&self, site: &str) -> Value {
+    pub(crate) fn wait_until_active(&self, site: &str) -> Value {
         self.stats_when(site, "the site is active", |stats| stats["status"] == "active")
     }
 
@@ -344,11 +344,11 @@ impl Agent {
     pub(crate) fn stats_when(&self, site: &str, what: &str, is_true: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let began = Instant::now();
-        until_within(PATIENCE + LOOK, &format!("{site}: {what}"), || {
+        until_within(TIMEOUT + LOOK, &format!("{site}: {what}"), || {
             last = self.stats(site);
             assert!(
-                began.elapsed() < PATIENCE,
-                "{site}: timed out after {PATIENCE:?} waiting until {what}; last stats: {last:#}"
+                began.elapsed() < TIMEOUT,
+                "{site}: timed out after {TIMEOUT:?} waiting until {what}; last stats: {last:#}"
             );
             is_true(&last).then(|| last.clone())
         })
@@ -356,14 +356,14 @@ impl Agent {
 
     /// Waits until a site has this error cause. Returns its stats.
     #[track_caller]
-    pub(crate) fn fails(&self, site: &str, cause: &str) -> Value {
+    pub(crate) fn wait_for_error(&self, site: &str, cause: &str) -> Value {
         self.stats_when(site, &format!("its error is {cause}"), |stats| stats["error"]["cause"] == cause)
     }
 }
 
 /// Builds a `sites.ron` and the command that runs the agent with it.
 #[derive(Default)]
-pub(crate) struct Given {
+pub(crate) struct AgentBuilder {
     http: String,
     defaults: String,
     sites: String,
@@ -373,7 +373,7 @@ pub(crate) struct Given {
     arguments: Vec<String>,
 }
 
-impl Given {
+impl AgentBuilder {
     /// Adds fields of `http`, which has `listen`.
     pub(crate) fn http(mut self, fields: &str) -> Self {
         self.http += fields;

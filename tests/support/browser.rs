@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::agent::{Agent, Answer, PATIENCE};
+use super::agent::{Agent, Answer, TIMEOUT};
 
 /// Upper bound of the header fields of a response.
 const MAX_FIELDS: usize = 32;
@@ -20,7 +20,7 @@ pub(crate) fn connect_from(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     bind(&socket, &SocketAddr::from((from, 0))).unwrap();
     connect(&socket, &to).unwrap();
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream
 }
 
@@ -48,8 +48,8 @@ pub(crate) fn ask_from(
         bytes.extend(&chunk[..count]);
         // An event stream never ends.
         assert!(
-            began.elapsed() < PATIENCE,
-            "expected the end of the response to {method} {path} within {PATIENCE:?}"
+            began.elapsed() < TIMEOUT,
+            "expected the end of the response to {method} {path} within {TIMEOUT:?}"
         );
     }
 

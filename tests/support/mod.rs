@@ -8,11 +8,11 @@
 //! | `cgroup` | a memory limit that the kernel enforces; needs root |
 //! | `hostile` | routers whose replies are as large as the limits allow |
 //! | `browser` | a client with cookies and forms |
-//! | `kept` | an agent whose `sites.ron` changes while it runs |
+//! | `reloading_agent` | an agent whose `sites.ron` changes while it runs |
 //! | `raw_router` | a router whose bytes a test determines, with the agent's client |
 //! | `scripted_router` | a router whose sentences a test determines, for the agent |
 //! | `shipped` | the shipped `sites.ron` with simulated routers |
-//! | `unsaid` | secrets that no response and no log line may contain |
+//! | `secret_check` | secrets that no response and no log line may contain |
 
 pub(crate) mod address;
 pub(crate) mod agent;
@@ -22,11 +22,11 @@ pub(crate) mod browser;
 #[allow(dead_code)]
 pub(crate) mod cgroup;
 pub(crate) mod hostile;
-pub(crate) mod kept;
 pub(crate) mod raw_router;
+pub(crate) mod reloading_agent;
 pub(crate) mod scripted_router;
+pub(crate) mod secret_check;
 pub(crate) mod shipped;
-pub(crate) mod unsaid;
 
 use phsweb_agent::simulator::{Login, Router, Settings};
 
@@ -36,8 +36,8 @@ pub(crate) fn router(settings: Settings) -> Router {
 }
 
 /// A router on its own address, for a test that needs the port to stay closed once the router is dropped.
-pub(crate) fn router_of_own_host(settings: Settings) -> Router {
-    Router::start((address::own_host(), 0).into(), settings).unwrap()
+pub(crate) fn router_on_unique_host(settings: Settings) -> Router {
+    Router::start((address::unique_host(), 0).into(), settings).unwrap()
 }
 
 /// Settings with this RouterOS version.
@@ -46,7 +46,7 @@ pub(crate) fn version(text: &str) -> Settings {
 }
 
 /// A router where `api-user` has this password.
-pub(crate) fn taking(password: &str) -> Router {
+pub(crate) fn router_with_password(password: &str) -> Router {
     router(Settings { logins: vec![Login::new("api-user", password)], ..Settings::default() })
 }
 

@@ -16,7 +16,7 @@ use smol::channel::{Receiver, bounded};
 use smol::{Timer, future};
 
 /// Timeout of each wait. Long, because a machine with two cores may be busy.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The router's end of one connection.
 pub(crate) struct Peer {
@@ -27,11 +27,11 @@ pub(crate) struct Peer {
 
 /// A command that the router received.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReceivedCommand {
     pub(crate) words: Vec<String>,
 }
 
-impl Asked {
+impl ReceivedCommand {
     /// The `.tag=` word.
     pub(crate) fn tag(&self) -> &str {
         self.words.iter().find(|word| word.starts_with(".tag=")).expect("a tag")
@@ -40,14 +40,14 @@ impl Asked {
 
 impl Peer {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_write_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Self { stream, unread: Vec::new() }
     }
 
     /// The next command; `None` if the client has closed the connection.
-    pub(crate) fn next(&mut self) -> Option<Asked> {
+    pub(crate) fn next(&mut self) -> Option<ReceivedCommand> {
         loop {
             if let Some(asked) = self.take() {
                 return Some(asked);
@@ -59,12 +59,12 @@ impl Peer {
     }
 
     /// The next command, which must arrive.
-    pub(crate) fn asked(&mut self) -> Asked {
+    pub(crate) fn command(&mut self) -> ReceivedCommand {
         self.next().expect("a command")
     }
 
     /// Decodes a command from the received bytes.
-    pub(crate) fn take(&mut self) -> Option<Asked> {
+    pub(crate) fn take(&mut self) -> Option<ReceivedCommand> {
         let mut at = 0;
         let mut words = Vec::new();
         loop {
@@ -78,7 +78,7 @@ impl Peer {
             at = start + length;
             if length == 0 {
                 self.unread.drain(..at);
-                return Some(Asked { words });
+                return Some(ReceivedCommand { words });
             }
             words.push(String::from_utf8(word.to_vec()).unwrap());
         }
@@ -93,7 +93,7 @@ impl Peer {
                 count > 0
             }
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("expected bytes from the client within {PATIENCE:?}: {error}"),
+            Err(error) => panic!("expected bytes from the client within {TIMEOUT:?}: {error}"),
         }
     }
 
@@ -150,7 +150,7 @@ pub(crate) struct Session {
 impl Session {
     /// Sends a command with a long timeout.
     pub(crate) async fn call(&self, path: &str) -> Result<client::Reply, Error> {
-        self.client.call(Command::new(path), PATIENCE).await
+        self.client.call(Command::new(path), TIMEOUT).await
     }
 
     /// Waits until the connection ends. Returns the error.
@@ -161,7 +161,7 @@ impl Session {
 
 /// Connects to an address.
 pub(crate) async fn connect_to(address: SocketAddr) -> Result<(Client, Connection), Error> {
-    connect((&address.ip().to_string(), address.port()), &Tls::Off, PATIENCE).await
+    connect((&address.ip().to_string(), address.port()), &Tls::Off, TIMEOUT).await
 }
 
 /// Runs `act` with a client of `address`, and its connection beside it.
@@ -176,7 +176,7 @@ pub(crate) fn at<T>(address: SocketAddr, act: impl AsyncFnOnce(&Session) -> T) -
         };
         let timeout = async {
             // Longer than each wait of the test, whose own message is more precise.
-            Timer::after(2 * PATIENCE).await;
+            Timer::after(2 * TIMEOUT).await;
             panic!("the test timed out");
         };
         future::or(future::or(running, act(&session)), timeout).await

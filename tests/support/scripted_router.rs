@@ -8,7 +8,7 @@ use std::thread;
 
 use phsweb_agent::routeros::wire::{Decoder, Sentence};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 
 /// A router that accepts every login and then sends scripted replies.
 pub(crate) struct Peer {
@@ -29,11 +29,13 @@ struct Shared {
 impl Peer {
     /// `answer` gets the path and the tag of each command except logins.
     pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
-        Self::asked(move |asked, tag| answer(&String::from_utf8_lossy(asked.first()), tag))
+        Self::replying(move |asked, tag| answer(&String::from_utf8_lossy(asked.first()), tag))
     }
 
     /// `answer` gets each command except logins, and the tag as a word.
-    pub(crate) fn asked(answer: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
+    pub(crate) fn replying(
+        answer: impl Fn(&Sentence, &str) -> Vec<Sentence> + Send + Sync + 'static,
+    ) -> Self {
         let peer = Self::serving(answer);
         peer.set_bad();
         peer
@@ -64,7 +66,7 @@ impl Peer {
     }
 
     pub(crate) fn agent(&self, http: &str) -> Agent {
-        Given::default()
+        AgentBuilder::default()
             .http(http)
             .defaults("refresh: \"1s\",")
             .site("awka", self.address, "collect: [\"resource\"]")
@@ -81,7 +83,7 @@ impl Peer {
 
     /// Waits until it has answered this many further commands.
     #[track_caller]
-    pub(crate) fn asked_again(&self, times: u64) {
+    pub(crate) fn wait_for_commands(&self, times: u64) {
         let asked = || self.shared.commands.load(Ordering::SeqCst);
         let enough = asked() + times;
         until(&format!("the router has answered {times} more commands"), || {

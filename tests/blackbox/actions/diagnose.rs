@@ -7,10 +7,10 @@ use std::time::Duration;
 use phsweb_agent::simulator::Fault;
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Answer, Given, end_of, until};
+use super::agent::{Agent, AgentBuilder, Answer, run_to_end, until};
 use super::refresh::{ADMIN, FRESH, REFRESH, agent, in_parallel, logs, send_request, small};
 use super::{open_files, router};
-use crate::support::address::nobody;
+use crate::support::address::unused_address;
 
 /// Clients that send a request and disconnect.
 const GONE: usize = 500;
@@ -21,14 +21,14 @@ const MORE_KIB: u64 = 4096;
 #[test]
 fn refreshes_of_viewers_do_not_block_the_admin() {
     let (healthy, stalled) = (router(small()), router(small()));
-    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
+    let given = AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"4s\",");
     let agent = given
         .site("healthy", healthy.addr(), "")
         .site("stalled", stalled.addr(), "")
         .start()
         .with_token("admin-token-01234");
     for key in ["healthy", "stalled"] {
-        agent.well(key);
+        agent.wait_until_active(key);
     }
     stalled.set_fault(Some(Fault::HalfOpen));
     thread::sleep(FRESH);
@@ -96,16 +96,19 @@ fn a_connection_test_has_the_steps_of_the_command() {
     no_listen.set_fault(Some(Fault::NoListen));
     no_menu.remove_menu("/ip/hotspot/active");
     let given = || {
-        let given = Given::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"1s\",");
+        let given = AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"1s\",");
         let given = given.site("healthy", healthy.addr(), "").site("closing", closing.addr(), "");
         let given = given.site("silent", silent.addr(), "").site("no-listen", no_listen.addr(), "");
-        let hosts =
-            format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", nobody(), healthy.addr());
+        let hosts = format!(
+            "hosts: [\"{}\", \"{}\"], password: Plain(\"password\")",
+            unused_address(),
+            healthy.addr()
+        );
         given.site("no-menu", no_menu.addr(), "live: false").raw_site("two", &hosts)
     };
     let (command, _folder) = given().argument("test").argument("--json").command();
     let given = given();
-    let expected: Value = serde_json::from_str(&end_of(command).out).unwrap();
+    let expected: Value = serde_json::from_str(&run_to_end(command).out).unwrap();
     let expected = comparable(&expected);
     let agent = given.start().with_token("admin-token-01234");
     for key in ["healthy", "closing", "silent", "no-listen", "no-menu", "two"] {
@@ -170,7 +173,7 @@ fn the_third_simultaneous_connection_test_gets_retry_after() {
 fn only_the_admin_may_test_the_connection() {
     let router = router(small());
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let agent = Given::default().http(tokens).site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().http(tokens).site("awka", router.addr(), "").start();
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     for (sent, status) in [
         ("none", 401),
@@ -197,7 +200,7 @@ fn the_hosts_of_a_site_are_tested_in_parallel() {
     }
     let hosts: Vec<String> = silent.iter().map(|router| format!("\"{}\"", router.addr())).collect();
     let site = format!("hosts: [{}], password: Plain(\"password\")", hosts.join(", "));
-    let given = Given::default().http(ADMIN).defaults("query_timeout: \"2s\",");
+    let given = AgentBuilder::default().http(ADMIN).defaults("query_timeout: \"2s\",");
     let agent = given.raw_site("awka", &site).start().with_token("admin-token-01234");
     let (answer, took) = in_parallel(1, || test(&agent, "awka")).remove(0);
     assert_eq!(answer.status, 200, "{answer:?}");

@@ -8,7 +8,7 @@ use phsweb_agent::simulator::{Fault, Router, Settings};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, TIMEOUT, until};
 use super::{open_files, router};
 
 const MAC: &str = "8C:F5:A3:00:00:01";
@@ -50,19 +50,19 @@ fn shared() -> Router {
 }
 
 /// That router as many sites; the first is awka.
-fn sites_of(router: &Router) -> Given {
+fn sites_of(router: &Router) -> AgentBuilder {
     let keys = (1..ALIKE).map(|n| format!("alike{n}"));
     let more = format!("collect: [\"hotspot\"], name: \"{}\",", "𝄞".repeat(100));
     keys.fold(given(router, &more), |given, key| given.site(&key, router.addr(), &more))
 }
 
-fn given(router: &Router, more: &str) -> Given {
-    Given::default().defaults("refresh: \"1h\",").site("awka", router.addr(), more)
+fn given(router: &Router, more: &str) -> AgentBuilder {
+    AgentBuilder::default().defaults("refresh: \"1h\",").site("awka", router.addr(), more)
 }
 
 fn agent(router: &Router, more: &str) -> Agent {
     let agent = given(router, more).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -94,7 +94,7 @@ impl Page {
 
     #[track_caller]
     fn over(mut stream: TcpStream, method: &str, fields: &str) -> Self {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         let head = format!("{method} /api/events HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut stream = BufReader::new(stream);
@@ -148,7 +148,7 @@ impl Page {
             if let Block::Site(site) = self.next() {
                 return site;
             }
-            assert!(began.elapsed() < PATIENCE, "only comments come");
+            assert!(began.elapsed() < TIMEOUT, "only comments come");
         }
     }
 
@@ -161,7 +161,7 @@ impl Page {
             if site["site"] == key && holds(&site) {
                 return site;
             }
-            assert!(began.elapsed() < PATIENCE, "last event: {site}");
+            assert!(began.elapsed() < TIMEOUT, "last event: {site}");
         }
     }
 }
@@ -172,7 +172,7 @@ fn a_subscriber_gets_the_state_of_all_sites_and_then_each_change() {
     let given = given(&awka, "name: \"Awka\"").site("lagos", lagos.addr(), "live: false");
     let agent = given.start();
     for key in ["awka", "lagos"] {
-        agent.well(key);
+        agent.wait_until_active(key);
     }
     let began = Instant::now();
     let mut page = Page::follow(&agent);
@@ -223,7 +223,7 @@ fn a_subscriber_gets_the_state_of_all_sites_and_then_each_change() {
 fn a_comment_comes_every_fifteen_seconds() {
     let router = router(quiet());
     let agent = given(&router, "").timing("event_comment", "2s").start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let mut page = Page::follow(&agent);
     page.site();
     let comment = |page: &mut Page| {
@@ -338,7 +338,7 @@ fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
     let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
     let agent = sites_of(&router).timing("client_write", &write).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let mut other = Page::follow(&agent);
     other.site();
     let descriptors = open_files(&agent);
@@ -356,7 +356,7 @@ fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
         if open_files(&agent) <= descriptors {
             break;
         }
-        assert!(began.elapsed() < 3 * PATIENCE, "they are still open after {n} changes");
+        assert!(began.elapsed() < 3 * TIMEOUT, "they are still open after {n} changes");
     }
     eprintln!("closed after {:?}, with at most {} KiB more", began.elapsed(), highest.saturating_sub(memory));
     eprintln!("slowest event of another subscriber: {slowest:?}");
@@ -415,7 +415,7 @@ fn shutdown_does_not_wait_for_subscribers() {
         page.site();
     }
     agent.running.signal("TERM");
-    let status = agent.running.ended(SHUTDOWN);
+    let status = agent.running.wait_for_exit(SHUTDOWN);
     assert_eq!(status.code(), Some(0), "{status}");
     for page in &mut pages {
         let mut rest = String::new();

@@ -9,7 +9,7 @@ use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{IdOrder, Router, Row, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Answer, Given, throughout, until, until_within};
+use super::agent::{Agent, AgentBuilder, Answer, throughout, until, until_within};
 use super::peer::Peer;
 use super::{router, version};
 
@@ -30,8 +30,8 @@ pub(super) fn at(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 5, 70, n)
 }
 
-pub(super) fn given(router: &Router, more: &str) -> Given {
-    Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(more).site(
+pub(super) fn given(router: &Router, more: &str) -> AgentBuilder {
+    AgentBuilder::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(more).site(
         "awka",
         router.addr(),
         "",
@@ -40,7 +40,7 @@ pub(super) fn given(router: &Router, more: &str) -> Given {
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
     let agent = given(router, more).start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -213,12 +213,12 @@ fn a_removal_counts_even_if_its_consequences_are_unknown() {
         ]
     });
     each([silent, denied, vanishing], |peer| {
-        let given = Given::default()
+        let given = AgentBuilder::default()
             .http("admin: Token(Plain(\"admin-token-01234\")),")
             .defaults("refresh: \"1h\", query_timeout: \"1s\",")
             .site("awka", peer.address, "");
         let agent = given.start().with_token("admin-token-01234");
-        agent.well("awka");
+        agent.wait_until_active("awka");
         let answer = kicked(&kick(&agent, &json!({ "id": "*1", "user": "ada", "mac": "M" })));
         let removed = answer["removed"].as_array().unwrap();
         assert_eq!((removed.len(), &removed[0]["user"]), (1, &json!("ada")), "{answer}");

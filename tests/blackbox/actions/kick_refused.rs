@@ -6,7 +6,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Login, Policies, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Answer, Given, until};
+use super::agent::{Agent, AgentBuilder, Answer, until};
 use super::kick::{
     MAC, PATH, active, agent, at, body, counts, counts_stay, given, hostile, kick, lines, shown_at,
 };
@@ -96,7 +96,7 @@ fn an_unreachable_router_is_a_502() {
     let agent = agent(&router, "refresh: \"1s\",");
     let person = body(&active(&agent)[0]);
     router.set_fault(Some(Fault::NoService));
-    agent.fails("awka", "refused");
+    agent.wait_for_error("awka", "refused");
     let problem = refused(&kick(&agent, &person), 502);
     assert_eq!(problem["cause"], "refused", "{problem}");
     assert!(problem["detail"].as_str().unwrap().contains("/ip service"), "{problem}");
@@ -210,7 +210,7 @@ fn only_the_admin_may_kick() {
         agent.ask_with("POST", PATH, &[("Authorization", sent)], person.as_bytes()).status
     };
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let given = |http: &str| Given::default().http(http).site("awka", router.addr(), "").start();
+    let given = |http: &str| AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
     let agent = given(tokens);
     let cases = [
         ("none", 401),

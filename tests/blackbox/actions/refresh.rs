@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Login, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Answer, Given, throughout, until};
+use super::agent::{Agent, AgentBuilder, Answer, throughout, until};
 use super::router;
 
 /// Commands of one refresh: four for the hotspot, one each for resource, health and as a heartbeat.
@@ -27,9 +27,9 @@ pub(super) fn small() -> Settings {
 }
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
-    let given = Given::default().http(ADMIN).defaults(more);
+    let given = AgentBuilder::default().http(ADMIN).defaults(more);
     let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -128,14 +128,14 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
         ("stalled", &stalled),
         ("silent", &silent),
     ];
-    let given = Given::default().http(ADMIN).defaults(times);
+    let given = AgentBuilder::default().http(ADMIN).defaults(times);
     let agent = sites
         .iter()
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
         .with_token("admin-token-01234");
     for (key, _) in sites {
-        agent.well(key);
+        agent.wait_until_active(key);
     }
     refusing.set_fault(Some(Fault::NoService));
     closing.set_fault(Some(Fault::Fatal));
@@ -184,10 +184,11 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
 fn a_site_that_exceeds_the_action_timeout_has_failed() {
     let (healthy, stalled) = (router(small()), router(small()));
     stalled.set_fault(Some(Fault::Stall));
-    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("healthy", healthy.addr(), "");
+    let given =
+        AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\",").site("healthy", healthy.addr(), "");
     let given = given.site("stalled", stalled.addr(), "query_timeout: \"60s\"");
     let agent = given.timing("action_timeout", "3s").start();
-    agent.well("healthy");
+    agent.wait_until_active("healthy");
     let mut client = send_request(agent.address, "/api/refresh", "");
     client.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -203,9 +204,9 @@ fn a_site_that_exceeds_the_action_timeout_has_failed() {
 fn viewers_may_refresh() {
     let router = router(small());
     let paths = ["/api/refresh", "/api/sites/awka/refresh"];
-    let open = Given::default().site("awka", router.addr(), "").start();
+    let open = AgentBuilder::default().site("awka", router.addr(), "").start();
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let closed = Given::default().http(tokens).site("awka", router.addr(), "").start();
+    let closed = AgentBuilder::default().http(tokens).site("awka", router.addr(), "").start();
     for agent in [&open, &closed] {
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     }
@@ -249,9 +250,12 @@ fn viewers_may_refresh() {
 fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
     let started = Instant::now();
     let router = router(small());
-    let agent =
-        Given::default().http(ADMIN).defaults("refresh: \"9s\",").site("awka", router.addr(), "").start();
-    agent.well("awka");
+    let agent = AgentBuilder::default()
+        .http(ADMIN)
+        .defaults("refresh: \"9s\",")
+        .site("awka", router.addr(), "")
+        .start();
+    agent.wait_until_active("awka");
     let before = router.counters().commands;
     let mut asked = 0;
     until("an anonymous request or the next refresh asks the router", || {
@@ -276,9 +280,10 @@ fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
 fn anonymous_requests_do_not_shorten_the_backoff_of_an_unreachable_router() {
     let router = router(small());
     router.set_fault(Some(Fault::Refuse));
-    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
+    let given =
+        AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
     let agent = given.timing("retry_min", "1h").timing("retry_max", "2h").start();
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     let before = router.counters().connections;
     throughout(FRESH + FRESH, || {
         let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
@@ -297,13 +302,13 @@ fn sixty_sites_are_refreshed_in_parallel() {
     let routers: Vec<Router> = (0..60)
         .map(|seed| router(Settings { seed, latency: Duration::from_millis(300), ..small() }))
         .collect();
-    let given = Given::default().http(ADMIN).defaults("refresh: \"1h\",");
+    let given = AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\",");
     let key = |n: usize| format!("site-{n:02}");
     let given =
         routers.iter().enumerate().fold(given, |given, (n, router)| given.site(&key(n), router.addr(), ""));
     let agent = given.start().with_token("admin-token-01234");
     for n in 0..60 {
-        agent.well(&key(n));
+        agent.wait_until_active(&key(n));
     }
     thread::sleep(FRESH);
     let before: Vec<u64> = routers.iter().map(|router| router.counters().commands).collect();
@@ -334,7 +339,7 @@ fn refreshes_do_not_cause_more_logins() {
             router
         })
         .into();
-    let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
+    let given = AgentBuilder::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
     let given = given.site("refused", refused.addr(), "").site("fatal", fatal.addr(), "");
     let given = given.site("cut", cut.addr(), "").site("half-open", half_open.addr(), "");
     // If one host is broken and the other refuses the login, the refused login decides.
@@ -344,7 +349,7 @@ fn refreshes_do_not_cause_more_logins() {
     let hosts =
         format!("hosts: [\"{}\", \"{}\"], password: Plain(\"password\")", garbage.addr(), second.addr());
     let agent = given.raw_site("two", &hosts).timing("retry_min", "250ms").start();
-    let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
+    let given = AgentBuilder::default().defaults("refresh: \"1s\", query_timeout: \"300ms\",");
     let given = quiet
         .iter()
         .enumerate()
@@ -381,7 +386,7 @@ fn a_refresh_reconnects_to_a_router_that_is_back() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", connect_timeout: \"1s\",");
     router.set_fault(Some(Fault::NoService));
-    agent.fails("awka", "refused");
+    agent.wait_for_error("awka", "refused");
     // More failures, for a longer backoff than a second or two.
     for _ in 0..4 {
         assert_eq!(refreshed(&agent.post("/api/refresh", ""))["failed"], json!(["awka"]));
@@ -397,7 +402,7 @@ fn a_refresh_waits_for_a_short_backoff_to_end() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     router.reboot();
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     assert_eq!(refreshed(&agent.post("/api/refresh", ""))["refreshed"], json!(["awka"]));
 }
 

@@ -9,7 +9,7 @@ use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::peer::Peer;
 use super::tap::Tap;
 use super::{router, version};
@@ -25,10 +25,11 @@ const MAX_SENT: u64 = 400_000;
 const MAX_RECEIVED: u64 = 3_000;
 
 fn agent_at(address: SocketAddr) -> Agent {
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1h\",");
     let agent = given.site("awka", address, "").start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -275,7 +276,7 @@ fn no_users_are_an_empty_page() {
 /// A scripted router that lists this many ids, and returns only some of these users.
 fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static) -> Peer {
     let sentence = |words: &[&str]| Sentence::from_words(words);
-    Peer::asked(move |asked, tag| {
+    Peer::replying(move |asked, tag| {
         let done = sentence(&["!done", tag]);
         let ids = (1..=count).map(|n| (n, format!("=.id=*{n:X}")));
         match (asked.first(), asked.get(".proplist")) {
@@ -337,7 +338,7 @@ fn errors_of_the_router_are_reported() {
     let away = router(Settings::default());
     away.set_fault(Some(Fault::Refuse));
     let silent = router(Settings::default());
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"3s\",");
     let sites = [("denied", &denied), ("lacking", &lacking), ("away", &away), ("silent", &silent)];
@@ -364,7 +365,7 @@ fn errors_of_the_router_are_reported() {
 fn only_the_admin_sees_users() {
     let router = router(Settings { users: 3, active: 0, ..Settings::default() });
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
     let asked = || router.counters().commands;
     until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     let before = asked();

@@ -8,7 +8,7 @@ use std::thread;
 use phsweb_agent::simulator::{Fault, OnlineSession, Router};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Answer, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, Answer, TIMEOUT, until};
 use super::browser::ask_from;
 use super::openapi::Api;
 use super::world::{SITES, TOKENS, world};
@@ -301,7 +301,7 @@ impl Witness<'_> {
     /// The first events of a stream: the state of all sites.
     fn events(&mut self) {
         let mut stream = TcpStream::connect(self.agent.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream
             .write_all(
                 b"GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer view-token-01234\r\n\r\n",
@@ -374,12 +374,12 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     let mut seen = witness.seen;
 
     // In that world one site never finishes its first attempt.
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(TOKENS)
         .site("awka", world.well.addr(), "")
         .start()
         .with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let mut witness = Witness { agent: &agent, api: &api, seen: BTreeSet::new() };
     witness.ask(("GET", "/readyz"), "/readyz", "", "");
     witness.again("/readyz", "/readyz");

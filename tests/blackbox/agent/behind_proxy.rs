@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Agent, Answer, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, Answer, TIMEOUT, until};
 use super::answers::form_of;
 use super::browser::{Browser, ask_from, connect_from};
 use super::router;
-use crate::support::kept::Kept;
+use crate::support::reloading_agent::ReloadingAgent;
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
@@ -30,8 +30,9 @@ const PUBLIC: [&str; 4] = ["/", "/api/hotspot/stats", "/metrics", "/api/sites/aw
 /// Paths that are protected by their path or by their content.
 const PROTECTED: [&str; 2] = ["/api/hotspot/awka/active", "/api/sites/awka/plugins/hotspot"];
 
-fn given(router: &Router, http: &str) -> Given {
-    let given = Given::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
+fn given(router: &Router, http: &str) -> AgentBuilder {
+    let given =
+        AgentBuilder::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "");
     given.argument("--log").argument("debug")
 }
 
@@ -49,7 +50,7 @@ fn shows_people(router: &Router, answer: &Answer) -> bool {
 fn log(agent: Agent) -> String {
     let mut running = agent.running;
     running.signal("TERM");
-    running.ended(PATIENCE);
+    running.wait_for_exit(TIMEOUT);
     running.err()
 }
 
@@ -304,7 +305,7 @@ fn connections_of_a_trusted_proxy_count_for_its_clients() {
 #[test]
 fn trusted_proxies_apply_from_the_next_request_after_a_reload() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ADMIN));
+    let kept = ReloadingAgent::start(&given(&router, ADMIN));
     let mut connection = Connection::open(PROXY, kept.address);
     for number in 0..10 {
         let bearer = format!("Bearer wrong-{number}");

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, Running, end_of, program, until};
+use super::agent::{Agent, AgentBuilder, Running, program, run_to_end, until};
 
 type Row = BTreeMap<String, String>;
 
@@ -99,8 +99,9 @@ fn every_row_of_a_real_board_is_shown_unchanged() {
         let keys = rows.iter().flatten().flat_map(|row| row.keys().map(String::as_str));
         columns.entry(menu).or_default().extend(keys.filter(|key| !SECRET.contains(key)));
     }
-    let mut given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
+    let mut given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1s\",");
     for (menu, columns) in &columns {
         let columns: Vec<_> = columns.iter().collect();
         given = given.plugin(&plugin(menu), &format!("menu: {menu:?}, columns: {columns:?}, private: true"));
@@ -125,7 +126,7 @@ fn every_row_of_a_real_board_is_shown_unchanged() {
     }
     let agent = given.start().with_token("admin-token-01234");
     for (name, menus) in &boards {
-        agent.well(name);
+        agent.wait_until_active(name);
         let site = until(&format!("all plugins of {name} are read"), || {
             let site = agent.json(&format!("/api/sites/{name}"));
             let is_waiting =
@@ -275,7 +276,7 @@ fn are_users(agent: &Agent, site: &str, rows: &[Row]) {
 
 #[test]
 fn missing_board_file_error_lists_existing_ones() {
-    let ended = end_of(program(["simulate", "--board", &format!("{}/hex.txt", folder())]));
+    let ended = run_to_end(program(["simulate", "--board", &format!("{}/hex.txt", folder())]));
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let mut names: Vec<String> =
@@ -284,7 +285,7 @@ fn missing_board_file_error_lists_existing_ones() {
     let there = format!("examples/boards/{{{}}}.txt", names.join(","));
     assert!(ended.err.contains("hex.txt") && ended.err.contains(&there), "{there}: {}", ended.err);
     let ended =
-        end_of(program(["simulate", "--version", "7.20", "--board", &format!("{}/rb951.txt", folder())]));
+        run_to_end(program(["simulate", "--version", "7.20", "--board", &format!("{}/rb951.txt", folder())]));
     assert_eq!(ended.code, Some(2), "{}", ended.err);
 }
 
@@ -292,7 +293,7 @@ fn missing_board_file_error_lists_existing_ones() {
 fn invalid_board_file_error_names_the_line() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "/system/resource\nversion: 7.4\n").unwrap();
-    let ended = end_of(program(["simulate", "--board", file.path().to_str().unwrap()]));
+    let ended = run_to_end(program(["simulate", "--board", file.path().to_str().unwrap()]));
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     assert!(ended.err.contains("line 2: found \"version: 7.4\""), "{}", ended.err);
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::agent::{Given, end_of, program};
+use super::agent::{AgentBuilder, program, run_to_end};
 use super::router;
 
 #[test]
@@ -34,7 +34,7 @@ fn the_program_and_each_command_have_help() {
         ),
     ];
     for (command, words) in own {
-        let help = end_of(program(command.iter().copied().chain(["--help"])));
+        let help = run_to_end(program(command.iter().copied().chain(["--help"])));
         assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{command:?}");
         assert!(help.out.contains("Usage"), "{command:?}: {}", help.out);
         for word in words {
@@ -42,7 +42,7 @@ fn the_program_and_each_command_have_help() {
         }
         let widest = help.out.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{command:?}: {widest:?} in {}", help.out);
-        assert_eq!(end_of(program(command.iter().copied().chain(["-h"]))).out, help.out, "{command:?}");
+        assert_eq!(run_to_end(program(command.iter().copied().chain(["-h"]))).out, help.out, "{command:?}");
     }
 }
 
@@ -58,7 +58,7 @@ fn help_with_a_closed_output_is_no_failure() {
 fn the_version_is_that_of_the_package_and_names_target_and_features() {
     // `simulate --version V` sets the version of RouterOS.
     for arguments in [&["--version"][..], &["-V"], &["run", "--version"], &["demo", "-V"]] {
-        let ended = end_of(program(arguments));
+        let ended = run_to_end(program(arguments));
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{arguments:?}");
         let lines: Vec<&str> = ended.out.lines().collect();
         let [version, target, features] = lines[..] else { panic!("{arguments:?}: {}", ended.out) };
@@ -93,7 +93,7 @@ fn an_unknown_option_suggests_the_nearest_one() {
         (&["dmo"], "demo"),
         (&["simulte"], "simulate"),
     ] {
-        let ended = end_of(program(arguments));
+        let ended = run_to_end(program(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}{}", ended.out, ended.err);
         let named = ended.err.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == nearest);
         assert!(named, "{arguments:?}: no {nearest} in {}", ended.err);
@@ -119,7 +119,7 @@ fn an_invalid_value_exits_with_the_usage_code() {
         &["--wait=yes"],
         &["--wait", "check"],
     ] {
-        let ended = end_of(program(arguments));
+        let ended = run_to_end(program(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}{}", ended.out, ended.err);
         assert!(ended.err.len() > 10 && !ended.err.contains("panicked"), "{arguments:?}: {}", ended.err);
     }
@@ -129,10 +129,10 @@ fn an_invalid_value_exits_with_the_usage_code() {
 fn a_call_without_arguments_prints_short_help_and_contacts_no_router() {
     let router = router(phsweb_agent::simulator::Settings::default());
     for arguments in [&[][..], &["--log", "debug"]] {
-        let (_, folder) = Given::default().site("awka", router.addr(), "").command();
+        let (_, folder) = AgentBuilder::default().site("awka", router.addr(), "").command();
         let mut command = program(arguments);
         command.current_dir(folder.path()).env("PHSWEB_CONFIG", folder.path().join("sites.ron"));
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
         for example in
             ["demo", "check sites.ron", "test --config sites.ron", "run --config sites.ron", "--help"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, end_of, until};
+use super::agent::{Agent, AgentBuilder, run_to_end, until};
 use super::router;
 
 const MENU: &str = "/test/thing";
@@ -18,13 +18,14 @@ const THINGS: &str = "menu: \"/test/thing\", columns: [\"name\", \"note\"], metr
     (name: \"things_bytes_total\", kind: Counter(\"bytes\"), labels: [\"kind-of\"]),
 ]";
 
-fn given(router: &Router, collect: &str) -> Given {
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
+fn given(router: &Router, collect: &str) -> AgentBuilder {
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1s\",");
     given.site("awka", router.addr(), &format!("collect: [{collect}]"))
 }
 
-fn agent(given: Given) -> Agent {
+fn agent(given: AgentBuilder) -> Agent {
     given.start().with_token("admin-token-01234")
 }
 
@@ -212,13 +213,13 @@ fn missing_menu_is_retried_on_a_new_connection() {
     let known = plugin_when(&agent, "things", "unsupported");
     assert_eq!(known["error"]["cause"], "unsupported");
     assert_eq!(table(&agent, "things")["columns"], json!(["name", "note"]), "expected the declared columns");
-    assert_eq!(agent.well("awka")["error"], Value::Null, "expected no error of the hotspot");
+    assert_eq!(agent.wait_until_active("awka")["error"], Value::Null, "expected no error of the hotspot");
     assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "expected no series for an unknown value");
     router.set_rows(MENU, vec![thing("*1", "yam", "root", "1", 1)]);
     read_again(&agent, "hotspot");
     assert_eq!(table(&agent, "things")["state"], "unsupported");
     router.set_fault(Some(Fault::NoService));
-    agent.fails("awka", "refused");
+    agent.wait_for_error("awka", "refused");
     router.set_fault(None);
     plugin_when(&agent, "things", "ok");
     assert_eq!(table(&agent, "things")["rows"], json!([["yam", null]]));
@@ -306,7 +307,7 @@ fn renamed_rows_always_have_series_and_the_oldest_stale_series_are_evicted() {
         if round == 0 {
             // An unsupported menu is retried on a new connection only.
             router.set_fault(Some(Fault::NoService));
-            agent.fails("awka", "refused");
+            agent.wait_for_error("awka", "refused");
             router.set_fault(None);
         }
         let first = format!("named{{site=\"awka\",name=\"port{round}-0\"}} 1");
@@ -443,7 +444,7 @@ fn connection_test_queries_declared_plugins() {
     let given = given(&router, "\"things\", \"missing\", \"resource\"");
     let (command, _folder) =
         given.argument("test").plugin("things", THINGS).plugin("missing", missing).command();
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     let step = |name: &str| {
         let found = ended.out.lines().find(|line| line.split_whitespace().nth(2) == Some(name));
         found.unwrap_or_else(|| panic!("{name}: {}", ended.out)).to_string()

@@ -39,7 +39,7 @@ fn people_are_online_within_two_seconds_and_counters_grow() {
 fn page_shows_each_site_with_its_figures() {
     let agent = Agent::demo(&[]);
     for key in ["awka", "lagos", "abuja"] {
-        agent.well(key);
+        agent.wait_until_active(key);
     }
     until("page and JSON agree", || {
         // A refresh may happen between the two.
@@ -69,7 +69,7 @@ fn demo_has_the_requested_number_of_sites() {
     let keys = keys(&stats);
     assert_eq!(keys.len(), 7, "{keys:?}");
     for key in keys {
-        agent.well(key);
+        agent.wait_until_active(key);
     }
     assert_eq!(Agent::demo(&["--sites", "1"]).json("/api/sites").as_object().unwrap().len(), 1);
 }
@@ -79,7 +79,7 @@ fn admin_token_in_the_environment_enables_details() {
     let mut command = program(["demo", "--listen", "127.0.0.1:0", "--sites", "1"]);
     command.env("PHSWEB_ADMIN_TOKEN", "open-sesame-01234");
     let agent = Agent::start(command);
-    let online = agent.well("awka")["activeUsers"].as_u64().unwrap();
+    let online = agent.wait_until_active("awka")["activeUsers"].as_u64().unwrap();
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
     let agent = agent.with_token("open-sesame-01234");
     let people = agent.json("/api/hotspot/awka/active").as_array().unwrap().len() as u64;

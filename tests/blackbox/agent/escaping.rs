@@ -4,14 +4,14 @@ use std::net::Ipv4Addr;
 
 use phsweb_agent::simulator::{Router, Row, Settings};
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::router;
 
 /// A user name with markup, quotes and control characters.
 const NASTY: &str = "<script>alert(1)</script>\"'&amp;\n\0\u{202E}\\u0041";
 
 fn agent(router: &Router) -> Agent {
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")), title: \"A <b>title</b> & more\",")
         .defaults("refresh: \"1s\",")
         .site("awka", router.addr(), "name: \"<i>Awka</i> \\\"1\\\"\"")
@@ -45,7 +45,7 @@ fn a_user_name_is_escaped_on_the_page_and_exact_in_the_json() {
     let address = Ipv4Addr::new(10, 5, 70, 1);
     assert!(router.log_in(NASTY, address, "<b>mac</b>").is_some());
     let agent = agent(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let people = agent.json("/api/hotspot/awka/active");
     let person =
         people.as_array().unwrap().iter().find(|person| person["address"] == address.to_string()).unwrap();
@@ -83,7 +83,7 @@ fn resource_and_health_values_are_escaped() {
     let health = Row::new().with("name", bad).with("value", "1").with("type", bad);
     router.set_rows("/system/health", vec![health]);
     let agent = agent(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
         assert!(!page.contains("<img"), "{page}");

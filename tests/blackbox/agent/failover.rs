@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, end_of, program, throughout, until_within};
+use super::agent::{Agent, AgentBuilder, program, run_to_end, throughout, until_within};
 use super::router;
 
 /// Three probes of an earlier host, 600 ms apart, twice over, and a slow machine.
@@ -14,12 +14,12 @@ const RETURN: Duration = Duration::from_secs(40);
 /// Longer than the three probes that the first return takes, and shorter than the six of the second.
 const AFTER_RETURN: Duration = Duration::from_millis(2400);
 
-fn given() -> Given {
-    Given::default().defaults("refresh: \"1s\", query_timeout: \"500ms\", connect_timeout: \"2s\",")
+fn given() -> AgentBuilder {
+    AgentBuilder::default().defaults("refresh: \"1s\", query_timeout: \"500ms\", connect_timeout: \"2s\",")
 }
 
 /// A site with these hosts, in their order.
-fn site(given: Given, key: &str, hosts: [&Router; 2]) -> Given {
+fn site(given: AgentBuilder, key: &str, hosts: [&Router; 2]) -> AgentBuilder {
     let [first, second] = hosts.map(Router::addr);
     given.raw_site(key, &format!("hosts: [\"{first}\", \"{second}\"], password: Plain(\"password\")"))
 }
@@ -68,7 +68,7 @@ fn second_host_is_used_until_the_first_recovers() {
     let (first, second) = (gone(), router(Settings::default()));
     let addresses = [&first, &second].map(|router| router.addr().to_string());
     let agent = site(given(), "awka", [&first, &second]).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let site = well(&agent, "awka");
     assert_eq!(hosts(&site), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
     assert!(site["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{site:#}");
@@ -112,7 +112,7 @@ fn second_host_is_used_until_the_first_recovers() {
 fn failback_needs_three_successful_probes_in_a_row() {
     let (first, second) = (gone(), router(Settings::default()));
     let agent = site(given(), "awka", [&first, &second]).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     first.set_fault(None);
     until_within(RETURN, "it was tried twice", || {
         well(&agent, "awka");
@@ -139,7 +139,7 @@ fn host_without_sessions_does_not_cause_repeated_failback() {
     let given = sites.iter().fold(given, |given, (key, _, first, second)| site(given, key, [first, second]));
     let agent = given.start();
     for (key, fault, first, _) in &sites {
-        agent.well(key);
+        agent.wait_until_active(key);
         first.set_fault(Some(*fault));
     }
     // A failed failback costs the second host one more login.
@@ -166,7 +166,7 @@ fn host_without_sessions_does_not_cause_repeated_failback() {
 fn host_with_short_sessions_is_deprioritized() {
     let [first, second] = [router(Settings::default()), router(Settings::default())];
     let agent = site(given(), "awka", [&first, &second]).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     assert_eq!(first.counters().logins, 1);
     let address = json!(second.addr().to_string());
     first.reboot();
@@ -195,13 +195,13 @@ fn host_with_short_sessions_is_deprioritized() {
 fn second_host_is_used_if_the_first_refuses_the_login() {
     let [first, second] = [gone(), router(Settings::default())];
     let agent = site(given(), "awka", [&first, &second]).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     first.set_fault(Some(Fault::LoginRefused));
     for _ in 0..2 {
         second.reboot();
         let logins = second.counters().logins;
         until_within(RETURN, "the second serves again", || (second.counters().logins > logins).then_some(()));
-        agent.well("awka");
+        agent.wait_until_active("awka");
     }
     assert!(first.counters().logins_refused >= 1, "it was tried");
 }
@@ -222,15 +222,15 @@ fn each_host_can_have_its_own_pin() {
         .fold(given(), |given, (key, pins)| given.raw_site(key, &format!("{hosts}, tls: Pin({pins})")));
     let (command, folder) = given.command();
     let agent = Agent::start(command);
-    agent.well("one");
-    agent.well("both");
+    agent.wait_until_active("one");
+    agent.wait_until_active("both");
     served_by(&agent, "one", &first);
     served_by(&agent, "both", &first);
-    agent.fails("crossed", "tls_pin");
+    agent.wait_for_error("crossed", "tls_pin");
     // Each step of the connection test finds the expected certificate.
     let mut test = program(["test", "both"]);
     test.current_dir(folder.path());
-    let tested = end_of(test);
+    let tested = run_to_end(test);
     assert_eq!(tested.code, Some(0), "{}{}", tested.out, tested.err);
     assert!(pins.iter().all(|pin| tested.out.contains(pin)), "{}", tested.out);
 
@@ -239,7 +239,7 @@ fn each_host_can_have_its_own_pin() {
     until_within(RETURN, "the second serves", || {
         (agent.json("/api/sites/both")["address"] == address).then_some(())
     });
-    agent.fails("one", "tls_pin");
+    agent.wait_for_error("one", "tls_pin");
     first.set_fault(None);
     served_by(&agent, "both", &first);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Given, until, until_within};
+use super::agent::{Agent, AgentBuilder, until, until_within};
 use super::router;
 
 /// The query's 1 s, and a slow machine.
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(6);
 
 fn agent_of(router: &Router) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    Given::default().defaults(times).site("awka", router.addr(), "").start()
+    AgentBuilder::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
 /// From the first connection on, and again in the middle of a good one.
@@ -34,7 +34,7 @@ fn shows(fault: Fault, cause: &str) {
             "{error}"
         );
         router.set_fault(None);
-        let stats = agent.well("awka");
+        let stats = agent.wait_until_active("awka");
         assert_eq!(
             (&stats["activeUsers"], &stats["error"]),
             (&json!(23), &json!(null)),
@@ -63,18 +63,18 @@ fn silence_after_the_login_is_a_query_timeout() {
 fn one_byte_writes_are_read_like_any_reply() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::OneByteWrites));
-    let stats = agent_of(&router).well("awka");
+    let stats = agent_of(&router).wait_until_active("awka");
     assert_eq!((&stats["activeUsers"], &stats["totalUsers"]), (&json!(23), &json!(150)));
 }
 
 #[test]
 fn vanishing_rows_are_reported_as_partial() {
     let router = router(Settings::default());
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .defaults("refresh: \"1s\",")
         .http("admin: Token(Plain(\"admin-token-of-this-test\")),");
     let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-of-this-test");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     assert!(agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].is_null());
     router.set_fault(Some(Fault::Vanish));
     let site = until("the hotspot is partial", || {
@@ -95,7 +95,7 @@ fn vanishing_rows_are_reported_as_partial() {
 fn a_partial_answer_is_logged_once_per_connection() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     for _ in 0..3 {
         for (fault, is_partial) in [(Some(Fault::Vanish), true), (None, false)] {
             router.set_fault(fault);
@@ -113,7 +113,7 @@ fn a_partial_answer_is_logged_once_per_connection() {
 #[test]
 fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     let router = router(Settings::default());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .defaults("refresh: \"1s\", collect: [\"resource\", \"hotspot\"],")
         .timing("row_check", "300ms")
         .site("awka", router.addr(), "")
@@ -123,7 +123,7 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
         let series = "mikrotik_plugin_partial{site=\"awka\",plugin=\"hotspot\"}";
         agent.get("/metrics").body.contains(&format!("{series} {value}\n"))
     };
-    agent.well("awka");
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::OmittedRow));
     until("the hotspot is partial", || partial().is_string().then_some(()));
     assert_eq!(partial(), "22 of 23 rows are listed");
@@ -154,10 +154,10 @@ fn endless_rows_are_a_protocol_error() {
     // The timeout is long, so that the number of rows ends the query.
     let times = "refresh: \"1s\", query_timeout: \"20s\",";
     let agent =
-        Given::default().defaults(times).site("awka", router.addr(), "collect: [\"hotspot\"]").start();
-    agent.well("awka");
+        AgentBuilder::default().defaults(times).site("awka", router.addr(), "collect: [\"hotspot\"]").start();
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::EndlessRows));
-    let stats = agent.fails("awka", "protocol");
+    let stats = agent.wait_for_error("awka", "protocol");
     router.set_fault(None);
     assert!(stats["error"]["hint"].is_string(), "{stats}");
     agent.stats_when("awka", "it is whole again", |stats| {
@@ -182,13 +182,13 @@ fn router_that_never_answers_is_a_query_timeout() {
         }
     });
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .defaults(times)
         .site("full", address, "")
         .raw_site("nowhere", "hosts: [\"router.invalid\"], password: Plain(\"password\")")
         .start();
-    let stats = agent.fails("full", "connect_timeout");
+    let stats = agent.wait_for_error("full", "connect_timeout");
     assert!(stats["error"]["message"].as_str().unwrap().contains(&address.to_string()), "{stats}");
-    let stats = agent.fails("nowhere", "dns");
+    let stats = agent.wait_for_error("nowhere", "dns");
     assert!(stats["error"]["message"].as_str().unwrap().contains("router.invalid"), "{stats}");
 }

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 use phsweb_agent::simulator::{HealthMenu, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::{router, version};
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 
-fn agent(given: Given) -> Agent {
+fn agent(given: AgentBuilder) -> Agent {
     given.http(ADMIN).defaults("refresh: \"1s\",").start().with_token("admin-token-01234")
 }
 
@@ -54,11 +54,12 @@ fn every_routeros_version_is_read_correctly() {
         })
         .collect();
     let given = versions.iter().zip(&routers);
-    let given =
-        given.fold(Given::default(), |given, ((key, _, more), router)| given.site(key, router.addr(), more));
+    let given = given.fold(AgentBuilder::default(), |given, ((key, _, more), router)| {
+        given.site(key, router.addr(), more)
+    });
     let agent = agent(given);
     for ((key, text, _), router) in versions.iter().zip(&routers) {
-        let stats = agent.well(key);
+        let stats = agent.wait_until_active(key);
         let sessions = router.sessions();
         assert_eq!(stats["activeUsers"], sessions.len(), "{key}");
         assert_eq!(stats["totalUsers"], 5 * sessions.len(), "{key}: without default-trial");
@@ -113,14 +114,14 @@ fn health_has_the_format_of_its_version_and_may_be_missing() {
     let missing = router(Settings { health: HealthMenu::Missing, ..Settings::default() });
     let empty = router(Settings { health: HealthMenu::Empty, ..Settings::default() });
     let agent = agent(
-        Given::default()
+        AgentBuilder::default()
             .site("six", v6.addr(), "")
             .site("seven", v7.addr(), "")
             .site("none", missing.addr(), "")
             .site("empty", empty.addr(), ""),
     );
     let table = |site: &str| {
-        agent.well(site);
+        agent.wait_until_active(site);
         agent.json(&format!("/api/sites/{site}/plugins/health"))
     };
     let column = |table: &Value, at: usize| -> Vec<String> {
@@ -156,8 +157,8 @@ fn an_api_user_without_read_policy_is_denied() {
     let policies = Policies { read: false, ..Policies::ALL };
     let logins = vec![Login { policies, ..Login::new("api-user", "password") }];
     let router = router(Settings { logins, ..Settings::default() });
-    let agent = agent(Given::default().site("awka", router.addr(), ""));
-    let stats = agent.fails("awka", "permission");
+    let agent = agent(AgentBuilder::default().site("awka", router.addr(), ""));
+    let stats = agent.wait_for_error("awka", "permission");
     assert_eq!((&stats["status"], &stats["activeUsers"]), (&json!("maintenance"), &json!(0)));
     assert!(stats["error"]["hint"].as_str().unwrap().contains("policy"), "{stats}");
     let site = agent.json("/api/sites/awka");
@@ -174,15 +175,16 @@ fn text_that_is_not_utf8_is_decoded_with_the_sites_codepage() {
         .with("comment", &b"\xC3\xEE\xF1\xF2\xFC, \xEA\xEE\xEC\xED\xE0\xF2\xE0 3"[..]);
     let plain = Row::new().id("*A053203").with("user", "Ngọ́zị");
     router.set_rows("/ip/hotspot/active", vec![guest, plain]);
-    let agent = agent(Given::default().site("cyrillic", router.addr(), "codepage: \"windows-1251\"").site(
-        "western",
-        router.addr(),
-        "",
-    ));
+    let agent =
+        agent(AgentBuilder::default().site("cyrillic", router.addr(), "codepage: \"windows-1251\"").site(
+            "western",
+            router.addr(),
+            "",
+        ));
     for (site, user, comment) in
         [("cyrillic", "гость", "Гость, комната 3"), ("western", "ãîñòü", "Ãîñòü, êîìíàòà 3")]
     {
-        agent.well(site);
+        agent.wait_until_active(site);
         let people = agent.json(&format!("/api/hotspot/{site}/active"));
         assert_eq!((&people[0]["user"], &people[0]["comment"]), (&json!(user), &json!(comment)));
         assert_eq!(people[1]["user"], "Ngọ́zị", "UTF-8 is unchanged");
@@ -194,8 +196,8 @@ fn text_that_is_not_utf8_is_decoded_with_the_sites_codepage() {
 #[test]
 fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     let router = router(Settings::default());
-    let agent = agent(Given::default().site("awka", router.addr(), ""));
-    agent.well("awka");
+    let agent = agent(AgentBuilder::default().site("awka", router.addr(), ""));
+    agent.wait_until_active("awka");
     let logins = |agent: &Agent| -> HashMap<String, (String, u64)> {
         let people = agent.json("/api/hotspot/awka/active");
         let text = |person: &Value, field: &str| person[field].as_str().unwrap().to_string();

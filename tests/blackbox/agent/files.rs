@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use super::agent::{Agent, Ended, Given, end_of, program};
+use super::agent::{Agent, AgentBuilder, ProgramOutput, program, run_to_end};
 use super::router;
 
 /// Marks the position of a problem in a text; it is removed before use.
@@ -29,17 +29,17 @@ fn places(marked: &str) -> (String, Vec<String>) {
     (text, places)
 }
 
-fn run(text: &[u8]) -> Ended {
+fn run(text: &[u8]) -> ProgramOutput {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("sites.ron"), text).unwrap();
     let mut command = program(["run", "--config", "sites.ron", "--listen", "127.0.0.1:0"]);
     command.current_dir(folder.path());
-    end_of(command)
+    run_to_end(command)
 }
 
 /// Checks that the agent did not start, and its error.
 #[track_caller]
-fn refused(ended: &Ended) {
+fn refused(ended: &ProgramOutput) {
     assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
     assert!(!ended.out.contains("The page is at"), "{}", ended.out);
     assert!(!ended.err.contains("panicked"), "{}", ended.err);
@@ -144,14 +144,14 @@ fn missing_file_error_lists_searched_paths_and_alternatives() {
     );
     for arguments in [&["run"][..], &["run", "--simulate"], &["check"], &["test"]] {
         let (command, _folder) = nowhere(arguments);
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         refused(&ended);
         for text in ["sites.ron", "/etc/phsweb-agent/sites.ron", "--config", "PHSWEB_CONFIG", "demo"] {
             assert!(ended.err.contains(text), "{text} in {}", ended.err);
         }
     }
     let (command, _folder) = nowhere(&["--config", "gone.ron"]);
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     refused(&ended);
     assert!(ended.err.contains("gone.ron"), "{}", ended.err);
 }
@@ -159,7 +159,7 @@ fn missing_file_error_lists_searched_paths_and_alternatives() {
 #[test]
 fn file_path_is_from_the_option_the_variable_or_the_default() {
     let file = |key: &str| {
-        let given = Given::default().raw_site(key, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")");
+        let given = AgentBuilder::default().raw_site(key, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")");
         given.text()
     };
     let keys = |command: Command| -> Vec<String> {
@@ -189,16 +189,16 @@ fn address_in_use_error_has_a_hint() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let router = router(phsweb_agent::simulator::Settings::default());
-    let (mut run, _folder) = Given::default().site("awka", router.addr(), "").command();
+    let (mut run, _folder) = AgentBuilder::default().site("awka", router.addr(), "").command();
     run.args(["--listen", &address]);
     for command in [run, program(["demo", "--listen", &address])] {
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         refused(&ended);
         assert!(ended.err.contains(&address) && ended.err.contains("--listen"), "{}", ended.err);
     }
     assert_eq!(router.counters().connections, 0, "no router was bothered");
     let port = taken.local_addr().unwrap().port().to_string();
-    let ended = end_of(program(["simulate", "--port", &port]));
+    let ended = run_to_end(program(["simulate", "--port", &port]));
     refused(&ended);
     assert!(ended.err.contains(&address) && ended.err.contains("--port"), "{}", ended.err);
 }
@@ -207,11 +207,11 @@ fn address_in_use_error_has_a_hint() {
 #[test]
 fn port_variable_with_a_url_is_ignored_and_logged() {
     let router = router(phsweb_agent::simulator::Settings::default());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .site("awka", router.addr(), "")
         .variable("MIKROTIK_AWKA_PORT", "tcp://10.96.0.7:8728")
         .start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let log = agent.running.err();
     assert!(log.contains("site=awka msg=\"MIKROTIK_AWKA_PORT is ignored"), "{log}");
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::Value;
 
-use super::agent::{Given, throughout, until};
+use super::agent::{AgentBuilder, throughout, until};
 use super::router;
 
 const SICK: [(usize, Fault, &str); 3] =
@@ -29,7 +29,7 @@ fn key(number: usize) -> String {
 fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
     let routers: Vec<Router> =
         (0..50).map(|seed| router(Settings { users: 20, active: 5, seed, ..Settings::default() })).collect();
-    let given = Given::default().defaults("refresh: \"1s\", query_timeout: \"2s\",");
+    let given = AgentBuilder::default().defaults("refresh: \"1s\", query_timeout: \"2s\",");
     let given =
         routers.iter().enumerate().fold(given, |given, (n, router)| given.site(&key(n), router.addr(), ""));
     let agent = given.start();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use phsweb_agent::routeros::wire::Sentence;
 use serde_json::Value;
 
-use super::agent::{Given, end_of, program, until};
+use super::agent::{AgentBuilder, program, run_to_end, until};
 use super::peer::Peer;
 
 /// A forged log line, which must not get into the log.
@@ -53,7 +53,7 @@ fn long_router_messages_are_truncated() {
             assert!(answer.body.len() < 64 * 1024, "{path} has {} bytes", answer.body.len());
         }
     };
-    agent.well("awka");
+    agent.wait_until_active("awka");
     ask_all();
     let before = agent.running.memory_kib("VmHWM");
     peer.set_bad();
@@ -64,7 +64,7 @@ fn long_router_messages_are_truncated() {
     is_short_line(&site["plugins"]["resource"]["error"]["message"]);
     for _ in 0..3 {
         ask_all();
-        peer.asked_again(1);
+        peer.wait_for_commands(1);
     }
     assert_eq!(agent.json("/api/sites/awka")["state"], "online", "it answers, though with a refusal");
     let more = agent.running.memory_kib("VmHWM") - before;
@@ -86,9 +86,9 @@ fn line_break_in_a_fatal_reason_does_not_forge_a_log_line() {
     let last = format!("\n{FORGED}\r\n{}", "\"\u{1}".repeat(60_000));
     let peer = Peer::start(move |_| vec![Sentence::from_words(["!fatal", &last])]);
     let agent = peer.agent("");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     peer.set_bad();
-    is_short_line(&agent.fails("awka", "closed")["error"]["message"]);
+    is_short_line(&agent.wait_for_error("awka", "closed")["error"]["message"]);
     let said = until("the log has the line", || {
         let said = agent.running.err();
         said.contains("site=awka state=offline cause=closed ").then_some(said)
@@ -103,7 +103,7 @@ fn timeout_trap_is_a_reply_and_no_query_timeout() {
     peer.set_bad();
     let agent = peer.agent("");
     // The second command is sent after the first reply was handled.
-    peer.asked_again(4);
+    peer.wait_for_commands(4);
     let site = agent.json("/api/sites/awka");
     let plugin = &site["plugins"]["resource"];
     assert_eq!((&site["state"], &plugin["state"]), (&"online".into(), &"failed".into()), "{site}");
@@ -131,7 +131,7 @@ fn messages_about_a_private_menu_are_for_the_admin_only() {
         }
     });
     let collect = "collect: [\"hotspot\", \"leases\"], live: false";
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-of-this-test\")),")
         .defaults("refresh: \"1s\",")
         .plugin("leases", "menu: \"/test/lease\", columns: [\"name\"], private: true")
@@ -175,7 +175,7 @@ fn control_characters_reach_neither_log_nor_terminal() {
         ["no"].into_iter().map(str::to_string).chain(STEERS.map(|c| format!("{c}forged"))).collect();
     let peer = Peer::start(move |tag| traps(tag, [words.as_str()]));
     peer.set_bad();
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-of-this-test\")),")
         .defaults("refresh: \"1s\",")
         .site("awka", peer.address, "name: \"A\u{202e}B\"");
@@ -185,7 +185,7 @@ fn control_characters_reach_neither_log_nor_terminal() {
         command.current_dir(tests.get_current_dir().unwrap());
         command
     };
-    let ended = end_of(tests);
+    let ended = run_to_end(tests);
     let agent = given.start().with_token("admin-token-of-this-test");
     let site = until("the plugin fails", || {
         let site = agent.json("/api/sites/awka");

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, TcpStream};
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Answer, Given, PATIENCE};
+use super::agent::{AgentBuilder, Answer, TIMEOUT};
 use super::browser::ask_from;
 use super::router;
-use crate::support::kept::Kept;
+use crate::support::reloading_agent::ReloadingAgent;
 
 const PATHS: [&str; 9] = [
     "/",
@@ -24,11 +24,11 @@ const PATHS: [&str; 9] = [
 
 const HTML: (&str, &str) = ("Accept", "text/html");
 
-fn given(router: &Router, http: &str) -> Given {
-    Given::default().http(http).site("awka", router.addr(), "")
+fn given(router: &Router, http: &str) -> AgentBuilder {
+    AgentBuilder::default().http(http).site("awka", router.addr(), "")
 }
 
-fn ask(kept: &Kept, method: &str, path: &str, host: &str, more: &[(&str, &str)]) -> Answer {
+fn ask(kept: &ReloadingAgent, method: &str, path: &str, host: &str, more: &[(&str, &str)]) -> Answer {
     let fields = [&[("Host", host)], more].concat();
     ask_from(Ipv4Addr::LOCALHOST, kept.address, (method, path), &fields, "")
 }
@@ -36,8 +36,8 @@ fn ask(kept: &Kept, method: &str, path: &str, host: &str, more: &[(&str, &str)])
 #[test]
 fn unknown_host_name_is_refused_with_an_explanation() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ""));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, ""));
+    kept.wait_until_active("awka");
     for path in PATHS {
         for (method, more) in
             [("GET", &[][..]), ("GET", &[HTML]), ("POST", &[]), ("HEAD", &[]), ("OPTIONS", &[])]
@@ -77,7 +77,7 @@ fn unknown_host_name_is_refused_with_an_explanation() {
 #[test]
 fn host_of_an_absolute_target_overrides_the_header() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ""));
+    let kept = ReloadingAgent::start(&given(&router, ""));
     for (head, status) in [
         ("GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n", "421"),
         ("GET http://localhost/metrics HTTP/1.1\r\nHost: evil.example\r\n", "200"),
@@ -89,7 +89,7 @@ fn host_of_an_absolute_target_overrides_the_header() {
         ("GET /metrics HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\n", "421"),
     ] {
         let mut stream = TcpStream::connect(kept.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "{head}Connection: close\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -100,7 +100,7 @@ fn host_of_an_absolute_target_overrides_the_header() {
 #[test]
 fn configured_names_apply_from_the_next_request() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ""));
+    let kept = ReloadingAgent::start(&given(&router, ""));
     let status = |host: &str| ask(&kept, "GET", "/login", host, &[]).status;
     assert_eq!(status("hotspots.example"), 421);
     kept.save(&given(&router, "hosts: [\"Hotspots.example.\"],"));
@@ -108,7 +108,7 @@ fn configured_names_apply_from_the_next_request() {
     assert_eq!((status("other.example"), status("localhost")), (421, 200));
     // An event stream under a removed name is closed.
     let mut stream = TcpStream::connect(kept.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: hotspots.example\r\n\r\n").unwrap();
     kept.save(&given(&router, "hosts: [\"other.example\"],"));
     let mut events = String::new();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Given, from_root, until};
+use super::agent::{Agent, AgentBuilder, from_root, until};
 use super::router;
 
 const TOKEN: &str = "admin-token-01234";
@@ -26,13 +26,13 @@ const PATHS: [&str; 10] = [
 ];
 
 fn agent(router: &Router, refresh: &str) -> Agent {
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults(&format!("refresh: \"{refresh}\","))
         .site("awka", router.addr(), "")
         .start()
         .with_token(TOKEN);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 

@@ -16,7 +16,7 @@ use futures_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stre
 use rustix::net::{AddressFamily, SocketType};
 use tempfile::TempDir;
 
-use super::agent::{Given, PATIENCE, Running, end_of, throughout, until};
+use super::agent::{AgentBuilder, Running, TIMEOUT, run_to_end, throughout, until};
 use super::tls::{Certificates, NOW};
 
 /// Long enough for two polls of the files.
@@ -31,8 +31,8 @@ fn certificate(name: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_file(kept(&format!("{name}.cert"))).unwrap()
 }
 
-fn given() -> Given {
-    Given::default()
+fn given() -> AgentBuilder {
+    AgentBuilder::default()
         .http("tls: (cert: \"cert.pem\", key: \"key.pem\"), admin: Token(Plain(\"admin-token-01234\")),")
         .raw_site("awka", "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")")
         .argument("--config")
@@ -65,7 +65,7 @@ impl Page {
 
     fn connect(&self) -> Connection {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Connection(StreamOwned::new(session(), stream))
     }
 
@@ -74,7 +74,7 @@ impl Page {
         rustix::net::bind(&stream, &SocketAddrV4::new(host, 0)).unwrap();
         rustix::net::connect(&stream, &self.address).unwrap();
         let stream = TcpStream::from(stream);
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Connection(StreamOwned::new(session(), stream))
     }
 
@@ -269,7 +269,7 @@ fn invalid_certificate_prevents_the_start() {
     let (command, folder) = given().command();
     fs::copy(kept("page.cert"), folder.path().join("cert.pem")).unwrap();
     fs::copy(kept("other.key"), folder.path().join("key.pem")).unwrap();
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
     let error = "sites.ron:2:64: http.tls.key: the file key.pem is not the key of cert.pem";
     assert!(ended.err.contains(error), "{}", ended.err);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use phsweb_agent::routeros::wire::Sentence;
 use serde_json::json;
 
-use super::agent::{Agent, Given, throughout};
+use super::agent::{Agent, AgentBuilder, throughout};
 use super::peer::Peer;
 
 /// Long enough for some refreshes.
@@ -32,7 +32,7 @@ fn other(path: &str, tag: &str) -> Vec<Sentence> {
 
 fn agent(peer: &Peer) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"500ms\",";
-    Given::default().defaults(times).site("awka", peer.address, "collect: [\"hotspot\"]").start()
+    AgentBuilder::default().defaults(times).site("awka", peer.address, "collect: [\"hotspot\"]").start()
 }
 
 /// Waits until the site shows these numbers of sessions, logins and logouts, which must then stay.

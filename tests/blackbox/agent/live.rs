@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until, until_within};
+use super::agent::{Agent, AgentBuilder, until, until_within};
 use super::router;
 
 /// Upper bound of the time from a login on the router to the agent's response.
@@ -28,12 +28,12 @@ fn quiet(settings: Settings) -> Router {
 }
 
 fn agent(router: &Router, times: &str) -> Agent {
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults(times)
         .timing("recheck", "500ms");
     let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -229,7 +229,7 @@ fn outage_loses_only_unobservable_changes() {
     let second = router.log_in("leaves", at(3), "8C:F5:A3:00:00:03").unwrap();
     agent.stats_when("awka", "both are there", |stats| stats["logins"] == 2);
     router.set_fault(Some(Fault::Cut));
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     router.log_out(&second);
     let _ = router.log_in("comes", at(3), "8C:F5:A3:00:00:04").unwrap();
     router.set_fault(None);

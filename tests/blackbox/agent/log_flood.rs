@@ -7,7 +7,7 @@ use std::time::Instant;
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Given, PATIENCE};
+use super::agent::{Agent, AgentBuilder, TIMEOUT};
 use super::browser::connect_from;
 use super::router;
 
@@ -61,12 +61,12 @@ fn kick(agent: &Agent, router: &Router) {
 #[test]
 fn floods_cause_few_lines_and_hide_no_action() {
     let router = router(Settings::default());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(&format!("view: Token(Plain(\"{VIEW}\")), admin: Token(Plain(\"{ADMIN}\")),"))
         .site("awka", router.addr(), "")
         .start()
         .with_token(ADMIN);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let before = agent.running.err().lines().count();
     let began = Instant::now();
     let bearer = |token: &str| format!("Authorization: Bearer {token}");
@@ -81,7 +81,7 @@ fn floods_cause_few_lines_and_hide_no_action() {
 
     let mut running = agent.running;
     running.signal("TERM");
-    running.ended(PATIENCE);
+    running.wait_for_exit(TIMEOUT);
     let log = running.err();
     assert!(log.contains("action=login by=viewer"), "{log}");
     let lines = log.lines().count() - before;

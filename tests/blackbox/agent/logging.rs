@@ -12,7 +12,7 @@ use rustix::io::ioctl_fionbio;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::agent::{Agent, Given, end_of, until};
+use super::agent::{Agent, AgentBuilder, run_to_end, until};
 use super::router;
 
 /// Maximum time for the agent to end.
@@ -42,7 +42,7 @@ fn full_pipe() -> (PipeReader, PipeWriter, usize) {
 
 /// An agent that logs at level trace to this pipe.
 fn agent_of(router: &Router, stderr: impl Into<Stdio>) -> (Agent, TempDir) {
-    let (mut command, folder) = Given::default()
+    let (mut command, folder) = AgentBuilder::default()
         .argument("--log")
         .argument("trace")
         .defaults("refresh: \"1s\",")
@@ -62,22 +62,22 @@ fn flood_log(agent: &Agent) {
 #[track_caller]
 fn ends(agent: &mut Agent) {
     agent.running.signal("TERM");
-    let status = agent.running.ended(END);
+    let status = agent.running.wait_for_exit(END);
     assert_eq!(status.code(), Some(0), "{status}");
 }
 
 /// Checks that the agent refreshes, reconnects, serves all pages, and ends at a signal.
 #[track_caller]
 fn works_and_ends(agent: &mut Agent, router: &Router) {
-    agent.well("awka");
+    agent.wait_until_active("awka");
     // A login, and four commands a refresh.
     until("it has refreshed a few times", || (router.counters().commands >= 17).then_some(()));
     router.set_fault(Some(Fault::Refuse));
     router.reboot();
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     router.set_fault(None);
     let before = router.counters().commands;
-    agent.well("awka");
+    agent.wait_until_active("awka");
     until("it refreshes again", || (router.counters().commands >= before + 9).then_some(()));
     for path in ["/", "/sites/awka", "/api/hotspot/stats", "/api/sites", "/healthz", "/readyz"] {
         assert_eq!(agent.get(path).status, 200, "{path}");
@@ -119,7 +119,7 @@ fn a_full_disk_affects_only_the_log() {
 fn a_long_line_is_truncated_and_later_lines_are_written() {
     let router = router(Settings::default());
     let mut agent =
-        Given::default().argument("--log").argument("trace").site("awka", router.addr(), "").start();
+        AgentBuilder::default().argument("--log").argument("trace").site("awka", router.addr(), "").start();
     let path = format!("/{}", "long/".repeat(1500));
     assert_eq!(agent.get(&path).status, 404);
     ends(&mut agent);
@@ -134,13 +134,13 @@ fn a_long_line_is_truncated_and_later_lines_are_written() {
 fn the_reason_for_the_end_is_the_last_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let (given, _folder) = Given::default().command();
+    let (given, _folder) = AgentBuilder::default().command();
     // So few descriptors that a warning is logged first.
     let mut command = Command::new("sh");
     command.args(["-c", r#"ulimit -n 100; exec "$0" run --listen "$1""#]);
     command.arg(given.get_program()).arg(&address).env_clear();
     command.current_dir(given.get_current_dir().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     let lines: Vec<&str> = ended.err.lines().collect();
     let [warning, error] = &lines[..] else { panic!("{lines:?}") };
@@ -183,7 +183,7 @@ fn lost_lines_are_counted_once_the_log_has_room() {
 fn an_audit_line_is_written_in_spite_of_a_full_queue() {
     let router = router(Settings::default());
     let (reader, writer, filled) = full_pipe();
-    let (mut command, _folder) = Given::default()
+    let (mut command, _folder) = AgentBuilder::default()
         .argument("--log")
         .argument("trace")
         .http("admin: Token(Plain(\"admin-token-of-the-test\")),")
@@ -191,7 +191,7 @@ fn an_audit_line_is_written_in_spite_of_a_full_queue() {
         .command();
     command.stderr(writer);
     let mut agent = Agent::start(command).with_token("admin-token-of-the-test");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     flood_log(&agent);
     let session = router.sessions().remove(0);
     let kick = json!({ "id": session.id, "user": session.user, "mac": session.mac }).to_string();
@@ -213,7 +213,7 @@ fn a_new_reader_of_the_log_gets_later_lines() {
     let writer = File::options().write(true).open(&path).unwrap();
     drop(both);
     let (mut agent, _folder) = agent_of(&router, writer);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let mut reader = File::open(&path).unwrap();
     assert_eq!(agent.get("/api/sites/awka").status, 200);
     ends(&mut agent);
@@ -228,20 +228,20 @@ fn an_outage_is_one_line_in_spite_of_repeated_attempts() {
     let [stalled, half_open, lost] = &routers;
     stalled.set_fault(Some(Fault::Stall));
     half_open.set_fault(Some(Fault::HalfOpen));
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .defaults("refresh: \"1s\", query_timeout: \"200ms\",")
         .site("stalled", stalled.addr(), "")
         .site("half-open", half_open.addr(), "")
         .site("lost", lost.addr(), "")
         .start();
-    agent.well("lost");
+    agent.wait_until_active("lost");
     lost.set_fault(Some(Fault::HalfOpen));
     for (router, connections) in [(stalled, 4), (half_open, 4), (lost, 5)] {
         until("it was tried several times", || (router.counters().connections >= connections).then_some(()));
     }
     let silent = "query_timeout";
     for (site, expected, cause) in [("stalled", 1, silent), ("half-open", 1, silent), ("lost", 2, silent)] {
-        agent.fails(site, "query_timeout");
+        agent.wait_for_error(site, "query_timeout");
         let log = agent.running.err();
         let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("] site={site} "))).collect();
         assert_eq!(lines.len(), expected, "{site}: {log}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Login, Policies, Settings};
 use serde_json::json;
 
-use super::agent::{Given, throughout, until};
+use super::agent::{AgentBuilder, throughout, until};
 use super::{router, version};
 
 /// Long enough for several retries at the rate of other failures.
@@ -23,7 +23,7 @@ fn wrong_password_has_a_hint_and_is_not_retried_at_once() {
         // The same router twice: the second host must not get the same wrong password.
         format!("hosts: [\"{0}\", \"{0}\"], password: Plain(\"mistyped\"), {more}", router.addr())
     };
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .defaults("refresh: \"1s\",")
         .raw_site("plain", &wrong(&plain, ""))
         .raw_site("challenge", &wrong(&challenge, "login: Challenge"))
@@ -31,13 +31,13 @@ fn wrong_password_has_a_hint_and_is_not_retried_at_once() {
         .site("old", old.addr(), "")
         .start();
     for site in ["plain", "challenge", "policy"] {
-        let stats = agent.fails(site, "auth");
+        let stats = agent.wait_for_error(site, "auth");
         let hint = stats["error"]["hint"].as_str().unwrap();
         assert!(hint.contains("api policy") && hint.contains("/user"), "{site}: {hint}");
         assert_eq!(stats["status"], "maintenance");
         assert!(agent.page(&format!("/sites/{site}")).contains("api policy"));
     }
-    let stats = agent.fails("old", "auth");
+    let stats = agent.wait_for_error("old", "auth");
     assert!(stats["error"]["hint"].as_str().unwrap().contains("login: Challenge"), "{stats}");
 
     throughout(WATCHED, || {
@@ -52,8 +52,8 @@ fn wrong_password_has_a_hint_and_is_not_retried_at_once() {
 #[test]
 fn one_login_serves_many_refreshes() {
     let router = router(Settings::default());
-    let agent = Given::default().defaults("refresh: \"1s\",").site("awka", router.addr(), "").start();
-    agent.well("awka");
+    let agent = AgentBuilder::default().defaults("refresh: \"1s\",").site("awka", router.addr(), "").start();
+    agent.wait_until_active("awka");
     until("it was refreshed some times", || (router.counters().commands >= 4 * 4).then_some(()));
     assert_eq!((router.counters().logins, router.counters().connections), (1, 1));
     let usage = until("the agent says what it costs", || {
@@ -77,12 +77,12 @@ fn a_codepage_applies_to_the_user_and_the_password_of_the_one_login() {
         let login = "user: \"менеджер\", password: Plain(\"пароль\"), codepage: \"windows-1251\"";
         format!("hosts: [\"{}\"], {login}, {more}", at.addr())
     };
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .raw_site("plain", &site(&routers[0], ""))
         .raw_site("challenge", &site(&routers[1], "login: Challenge"))
         .start();
     for (site, router) in ["plain", "challenge"].into_iter().zip(&routers) {
-        agent.well(site);
+        agent.wait_until_active(site);
         let counters = router.counters();
         assert_eq!((counters.logins, counters.logins_refused), (1, 0), "{site}: {counters:?}");
     }
@@ -92,7 +92,7 @@ fn a_codepage_applies_to_the_user_and_the_password_of_the_one_login() {
 fn without_a_codepage_the_user_and_the_password_are_sent_in_utf_8() {
     let router = router(Settings { logins: vec![Login::new("é", "ẹ")], ..Settings::default() });
     let site = format!("hosts: [\"{}\"], user: \"é\", password: Plain(\"ẹ\")", router.addr());
-    Given::default().raw_site("awka", &site).start().well("awka");
+    AgentBuilder::default().raw_site("awka", &site).start().wait_until_active("awka");
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn line_ends_and_byte_order_marks_around_a_secret_are_removed() {
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "\u{feff}password\r\n").unwrap();
     let site = |password: &str| format!("hosts: [\"{}\"], password: {password}", router.addr());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("admin: Token(Env(\"TOKEN\")),")
         .raw_site("env", &site("Env(\"PASSWORD\")"))
         .raw_site("file", &site(&format!("File(\"{}\")", secret.path().display())))
@@ -112,7 +112,7 @@ fn line_ends_and_byte_order_marks_around_a_secret_are_removed() {
         .start()
         .with_token("a-token-of-the-admin");
     for site in ["env", "file", "override"] {
-        agent.well(site);
+        agent.wait_until_active(site);
         assert!(agent.json(&format!("/api/hotspot/{site}/active")).is_array(), "the admin's token is taken");
     }
     assert_eq!(router.counters().logins_refused, 0);
@@ -123,7 +123,7 @@ fn refused_login_reports_surrounding_spaces_and_quotes() {
     const HINT: &str = "starts or ends with a space or quote";
     let router = router(Settings::default());
     let site = |login: &str| format!("hosts: [\"{}\"], {login}", router.addr());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .raw_site("quoted", &site("password: Plain(\"\\\"password\\\"\")"))
         .raw_site("spaced", &site("password: Plain(\"password \")"))
         .raw_site("user", &site("user: \"'api-user\", password: Plain(\"password\")"))
@@ -133,7 +133,7 @@ fn refused_login_reports_surrounding_spaces_and_quotes() {
     for (site, is_odd) in
         [("quoted", true), ("spaced", true), ("user", true), ("inside", false), ("empty", false)]
     {
-        let stats = agent.fails(site, "auth");
+        let stats = agent.wait_for_error(site, "auth");
         assert_eq!(stats["error"]["hint"].as_str().unwrap().contains(HINT), is_odd, "{site}: {stats}");
     }
 }

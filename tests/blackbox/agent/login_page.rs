@@ -2,7 +2,7 @@
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Agent, Answer, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, Answer, TIMEOUT, until};
 use super::browser::{Browser, ask_from};
 use super::router;
 
@@ -13,7 +13,7 @@ const HERE: [u8; 4] = [127, 0, 0, 1];
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 2];
 
 fn agent(router: &Router, http: &str) -> Agent {
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(http)
         .defaults("refresh: \"1h\",")
         .site("awka", router.addr(), "")
@@ -35,7 +35,7 @@ fn shows_people(router: &Router, answer: &Answer) -> bool {
 fn log(agent: Agent) -> String {
     let mut running = agent.running;
     running.signal("TERM");
-    running.ended(PATIENCE);
+    running.wait_for_exit(TIMEOUT);
     running.err()
 }
 

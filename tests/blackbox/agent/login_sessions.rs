@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::agent::{Agent, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, TIMEOUT, until};
 use super::answers::form_of;
 use super::browser::{Browser, ask_from, connect_from};
 use super::router;
@@ -17,13 +17,13 @@ const VIEW: &str = "view-token-01234";
 const ADMIN: &str = "admin-token-01234";
 const HERE: [u8; 4] = [127, 0, 0, 1];
 
-fn given(router: &Router) -> Given {
+fn given(router: &Router) -> AgentBuilder {
     // Frequent comments show that a stream is still open.
-    let given = Given::default().http(TOKENS).timing("event_comment", "200ms");
+    let given = AgentBuilder::default().http(TOKENS).timing("event_comment", "200ms");
     given.defaults("refresh: \"1h\",").site("awka", router.addr(), "query_timeout: \"20s\"")
 }
 
-fn ready(given: Given) -> Agent {
+fn ready(given: AgentBuilder) -> Agent {
     let agent = given.start();
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
@@ -63,7 +63,7 @@ impl Tab {
         let began = Instant::now();
         for line in &mut self.0 {
             let line = line.unwrap();
-            assert!(began.elapsed() < PATIENCE, "it goes on: {line}");
+            assert!(began.elapsed() < TIMEOUT, "it goes on: {line}");
         }
     }
 }

@@ -7,7 +7,7 @@ use phsweb_agent::memory::TEST_VARIABLE;
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::Value;
 
-use super::agent::{Agent, Given, PATIENCE, until};
+use super::agent::{Agent, AgentBuilder, TIMEOUT, until};
 use super::hostile::{crowded, measured, wordy};
 use super::router;
 
@@ -27,12 +27,12 @@ fn partial(agent: &Agent, site: &str, plugin: &str) -> (Value, bool) {
 fn long_router_names_do_not_break_shared_responses() {
     let routers: Vec<Router> = (0..12).map(|_| wordy()).collect();
     let good = router(Settings::default());
-    let given = Given::default().defaults(TIMES).site("good", good.addr(), "");
+    let given = AgentBuilder::default().defaults(TIMES).site("good", good.addr(), "");
     let given = routers.iter().enumerate().fold(given, |given, (n, router)| {
         given.site(&format!("wordy{n}"), router.addr(), "collect: [\"resource\"]")
     });
     let agent = given.start();
-    agent.well("good");
+    agent.wait_until_active("good");
     until("every router was read", || {
         let routers = agent.json("/api/routers");
         routers.as_object().unwrap().values().all(|router| router["version"].is_string()).then_some(())
@@ -48,7 +48,7 @@ fn long_router_names_do_not_break_shared_responses() {
     assert_eq!(wordy["cpuLoad"], 7);
 
     let mut stream = TcpStream::connect(agent.address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     write!(stream, "GET /api/events HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
     let events = BufReader::new(stream).lines().map(Result::unwrap);
     let events: Vec<String> = events.filter(|line| line.starts_with("data: ")).take(2 * 13).collect();
@@ -58,7 +58,7 @@ fn long_router_names_do_not_break_shared_responses() {
 #[test]
 fn router_with_thousands_of_sensors_shows_a_hundred() {
     let router = measured(12_000);
-    let agent = Given::default().defaults(TIMES).site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().defaults(TIMES).site("awka", router.addr(), "").start();
     let health = || agent.json("/api/sites/awka/plugins/health")["rows"].as_array().unwrap().len();
     until("the sensors are read", || (health() > 0).then_some(()));
     assert_eq!(health(), 100);
@@ -76,7 +76,7 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
     const PEOPLE: usize = 2400;
     let large = [crowded(PEOPLE), crowded(PEOPLE), crowded(PEOPLE)];
     let small = router(Settings::default());
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults(TIMES)
         // 1.8 MB of it are for what is known, and a session takes some 700 bytes.
@@ -116,7 +116,7 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
         assert_eq!((&stats["status"], &stats["error"]), (&"active".into(), &Value::Null), "{stats}");
     }
     assert_eq!(large[0].counters().logins, 1, "over one connection");
-    let stats = agent.well("small");
+    let stats = agent.wait_until_active("small");
     assert_eq!((&stats["activeUsers"], &stats["partial"]), (&23.into(), &Value::Null), "{stats}");
 
     // When two of them have fewer people, all fit.

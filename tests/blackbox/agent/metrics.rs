@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use phsweb_agent::simulator::{Fault, Router, Row, Settings, Value};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::router;
 
 /// The series of a scrape by their names with labels, each with its value.
@@ -15,7 +15,7 @@ const SITE: &str = "site=\"awka\"";
 
 fn agent(router: &Router) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    Given::default().defaults(times).site("awka", router.addr(), "").start()
+    AgentBuilder::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
 /// A scrape. Each line must have the right format, and each series must be unique.
@@ -183,9 +183,9 @@ fn an_offline_router_has_counters_but_no_gauges() {
 #[test]
 fn a_router_that_never_responded_is_down_and_has_no_other_gauges() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let nobody = crate::support::address::nobody();
-    for (address, is_ready) in [(silent.local_addr().unwrap(), 503), (nobody, 200)] {
-        let agent = Given::default().site("awka", address, "").start();
+    let unused_address = crate::support::address::unused_address();
+    for (address, is_ready) in [(silent.local_addr().unwrap(), 503), (unused_address, 200)] {
+        let agent = AgentBuilder::default().site("awka", address, "").start();
         until("it was tried, or still connects", || (agent.get("/readyz").status == is_ready).then_some(()));
         let series = scrape(&agent);
         let gauges = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
@@ -219,7 +219,7 @@ fn traffic_counters_sum_observed_differences_only() {
         };
         rows(&[("*A", "ada", 1_000_000)]);
         let times = format!("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\", {live}");
-        let agent = Given::default().defaults(&times).site("awka", router.addr(), "").start();
+        let agent = AgentBuilder::default().defaults(&times).site("awka", router.addr(), "").start();
         let mut series = next(&agent, &Series::new(), "it is up", is_up);
         let mut check = |people: &[(&str, &str, u64)], counted: f64| {
             rows(people);
@@ -321,7 +321,7 @@ fn hostile_names_leave_the_text_well_formed_and_bounded() {
 fn a_scrape_needs_the_view_token_and_is_never_cached() {
     let router = router(Settings::default());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
     for (sent, status) in [
         ("", 401),
         ("Bearer wrong", 401),

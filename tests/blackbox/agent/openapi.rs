@@ -6,7 +6,7 @@ use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::Settings;
 use serde_json::Value;
 
-use super::agent::{Agent, Answer, Given};
+use super::agent::{Agent, AgentBuilder, Answer};
 use super::router;
 use super::schema::{check, resolve};
 
@@ -121,7 +121,7 @@ impl Api {
 
 fn agent() -> Agent {
     let router = router(Settings::default());
-    Given::default()
+    AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .site("awka", router.addr(), "")
         .start()

@@ -6,13 +6,13 @@ use std::time::{Duration, SystemTime};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::router;
-use crate::support::address::nobody;
-use crate::support::router_of_own_host;
+use crate::support::address::unused_address;
+use crate::support::router_on_unique_host;
 
 fn agent_of(address: SocketAddr) -> Agent {
-    Given::default().defaults("refresh: \"1s\",").site("awka", address, "name: \"Awka\"").start()
+    AgentBuilder::default().defaults("refresh: \"1s\",").site("awka", address, "name: \"Awka\"").start()
 }
 
 fn date(value: &Value) -> SystemTime {
@@ -22,14 +22,14 @@ fn date(value: &Value) -> SystemTime {
 #[test]
 fn outage_is_reported_and_keeps_last_figures() {
     let began = SystemTime::now() - Duration::from_secs(1);
-    let first = router_of_own_host(Settings::default());
+    let first = router_on_unique_host(Settings::default());
     let address = first.addr();
     let agent = agent_of(address);
-    let online = agent.well("awka");
+    let online = agent.wait_until_active("awka");
     assert_eq!((&online["activeUsers"], &online["totalUsers"]), (&json!(23), &json!(150)));
     drop(first);
 
-    let down = agent.fails("awka", "refused");
+    let down = agent.wait_for_error("awka", "refused");
     for (field, value) in [
         ("activeUsers", json!(0)),
         ("totalUsers", json!(0)),
@@ -80,7 +80,7 @@ fn outage_is_reported_and_keeps_last_figures() {
     }
 
     let second = until("the port is free again", || Router::start(address, Settings::default()).ok());
-    let again = agent.well("awka");
+    let again = agent.wait_until_active("awka");
     assert_eq!((&again["activeUsers"], &again["error"]), (&json!(second.sessions().len()), &Value::Null));
     assert!(again.get("lastKnown").is_none() && again["routerStatus"]["isOnline"] == true, "{again}");
     let history: Vec<Value> = agent.json("/api/sites/awka")["connections"].as_array().unwrap().clone();
@@ -94,7 +94,7 @@ fn outage_is_reported_and_keeps_last_figures() {
 fn site_recovers_after_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(router.addr());
-    let before = agent.well("awka")["routerStatus"]["uptimeSeconds"].as_u64().unwrap();
+    let before = agent.wait_until_active("awka")["routerStatus"]["uptimeSeconds"].as_u64().unwrap();
     router.reboot();
     let stats = agent.stats_when("awka", "the uptime restarted", |stats| {
         stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64().unwrap() < before
@@ -105,8 +105,8 @@ fn site_recovers_after_a_reboot() {
 
 #[test]
 fn router_that_was_never_online_has_no_figures() {
-    let agent = agent_of(nobody());
-    let down = agent.fails("awka", "refused");
+    let agent = agent_of(unused_address());
+    let down = agent.wait_for_error("awka", "refused");
     assert_eq!((&down["lastActivity"], &down["activeUsers"]), (&json!("Connection failed"), &json!(0)));
     assert!(down.get("lastKnown").is_none_or(Value::is_null), "nothing is known: {down}");
     let router = agent.json("/api/routers")["awka"].clone();
@@ -121,8 +121,8 @@ fn router_that_was_never_online_has_no_figures() {
 
 #[test]
 fn unknown_totals_are_absent_not_zero() {
-    let agent = agent_of(nobody());
-    agent.fails("awka", "refused");
+    let agent = agent_of(unused_address());
+    agent.wait_for_error("awka", "refused");
     let page = agent.page("/");
     let totals = page.split("</dl>").next().unwrap();
     assert!(totals.contains("Users online") && totals.contains("Upload"), "{totals}");
@@ -135,7 +135,7 @@ fn unknown_totals_are_absent_not_zero() {
 fn before_the_first_reply_the_site_is_connecting_and_not_ready() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::Stall));
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .defaults("refresh: \"1s\", query_timeout: \"4s\",")
         .site("awka", router.addr(), "")
         .start();
@@ -151,16 +151,16 @@ fn before_the_first_reply_the_site_is_connecting_and_not_ready() {
     assert!(agent.page("/").contains("Connecting"));
     assert_eq!(agent.get("/healthz").status, 200);
 
-    agent.fails("awka", "query_timeout");
+    agent.wait_for_error("awka", "query_timeout");
     assert_eq!(agent.get("/readyz").status, 200, "expected readiness after one failed attempt");
     assert_eq!(agent.stats("awka")["lastActivity"], "Connection failed");
 }
 
 #[test]
 fn second_host_is_used_if_the_first_is_offline() {
-    let (gone, router) = (nobody(), router(Settings::default()));
+    let (gone, router) = (unused_address(), router(Settings::default()));
     let hosts = format!("hosts: [\"{gone}\", \"{}\"], password: Plain(\"password\")", router.addr());
-    let agent = Given::default().raw_site("awka", &hosts).start();
-    assert_eq!(agent.well("awka")["activeUsers"], 23);
+    let agent = AgentBuilder::default().raw_site("awka", &hosts).start();
+    assert_eq!(agent.wait_until_active("awka")["activeUsers"], 23);
     assert_eq!(agent.json("/api/sites/awka")["address"], router.addr().to_string());
 }

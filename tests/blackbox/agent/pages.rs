@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 
-use super::agent::{Agent, Answer, Given, from_root, until};
+use super::agent::{Agent, AgentBuilder, Answer, from_root, until};
 use super::router;
 
 /// The header field of a browser's navigation.
 const BROWSER: [(&str, &str); 1] = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
 
 fn agent(router: &Router) -> Agent {
-    let given = Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").site(
+    let given = AgentBuilder::default().http("admin: Token(Plain(\"admin-token-01234\")),").site(
         "awka",
         router.addr(),
         "name: \"Awka\"",
     );
     let agent = given.start().with_token("admin-token-01234");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     agent
 }
 
@@ -178,7 +178,7 @@ fn a_refusal_is_a_page_with_the_reason() {
     assert!(refused.body.contains("write"), "how to fix it: {}", refused.body);
 
     router.set_fault(Some(Fault::NoService));
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     for (what, answer) in [
         ("The session was not disconnected", agent.post(&path, &body)),
         ("The users are not known", agent.get("/sites/awka/users")),
@@ -196,15 +196,16 @@ fn a_refusal_is_a_page_with_the_reason() {
 fn buttons_refresh_and_test() {
     let (router, offline) = (router(Settings::default()), router(Settings::default()));
     offline.set_fault(Some(Fault::Refuse));
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1h\",");
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1h\",");
     let agent = given
         .site("awka", router.addr(), "")
         .site("away", offline.addr(), "")
         .start()
         .with_token("admin-token-01234");
-    agent.well("awka");
-    agent.fails("away", "closed");
+    agent.wait_until_active("awka");
+    agent.wait_for_error("away", "closed");
     let commands = || agent.json("/api/sites/awka")["usage"]["commands"].as_u64().unwrap();
     let before = commands();
     // At most one refresh a second: the first may be shared with the one at the start.

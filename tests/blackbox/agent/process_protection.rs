@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use phsweb_agent::simulator::Settings;
 use rustix::process::geteuid;
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::router;
 use crate::support::binary::binary;
 
@@ -18,7 +18,7 @@ const USER: u32 = 65_533;
 #[test]
 fn other_processes_of_its_user_cannot_read_its_memory() {
     let router = router(Settings::default());
-    let (given, folder) = Given::default().site("awka", router.addr(), "").command();
+    let (given, folder) = AgentBuilder::default().site("awka", router.addr(), "").command();
     let (program, user) = if geteuid().is_root() {
         // Of root's processes everything is root's. Another user needs a program that it can reach.
         let program = folder.path().join("phsweb-agent");
@@ -37,7 +37,7 @@ fn other_processes_of_its_user_cannot_read_its_memory() {
         command.uid(USER).gid(USER);
     }
     let agent = Agent::start(command);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let process = format!("/proc/{}", agent.running.id());
     let status = fs::read_to_string(format!("{process}/status")).unwrap();
     assert!(status.contains(&format!("\nUid:{0}\n", format!("\t{user}").repeat(4))), "{status}");

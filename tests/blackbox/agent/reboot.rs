@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, throughout, until, until_within};
+use super::agent::{Agent, AgentBuilder, throughout, until, until_within};
 use super::router;
 
 /// Shorter than the least time between logins that a booting router refuses, `boot_retry`: each is a line in its log.
@@ -16,7 +16,7 @@ const HEALED: Duration = Duration::from_secs(20);
 
 fn agent_of(router: &Router) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    Given::default().defaults(times).site("awka", router.addr(), "").start()
+    AgentBuilder::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
 /// The connection events of a site: the cause of each loss, and null for each connect.
@@ -36,15 +36,15 @@ fn refreshed(router: &Router) {
 fn silent_session_is_a_query_timeout_not_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::HalfOpen));
-    let error = agent.fails("awka", "query_timeout")["error"].clone();
+    let error = agent.wait_for_error("awka", "query_timeout")["error"].clone();
     assert!(error["message"].as_str().unwrap().contains("no answer to "), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("query_timeout"), "{error}");
     assert_eq!(causes(&agent)[..2], [Value::Null, json!("query_timeout")]);
     // The router reports whether it rebooted once it answers.
     router.set_fault(None);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     refreshed(&router);
     assert!(!causes(&agent).contains(&json!("rebooting")), "{:?}", causes(&agent));
     assert!(!agent.running.err().contains("was rebooted"), "{}", agent.running.err());
@@ -54,12 +54,12 @@ fn silent_session_is_a_query_timeout_not_a_reboot() {
 fn login_refused_after_an_outage_is_a_reboot_with_slow_retries() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::NoService));
-    agent.fails("awka", "refused");
+    agent.wait_for_error("awka", "refused");
     router.reboot();
     router.set_fault(Some(Fault::LoginRefused));
-    let error = agent.fails("awka", "rebooting")["error"].clone();
+    let error = agent.wait_for_error("awka", "rebooting")["error"].clone();
     assert!(error["message"].as_str().unwrap().contains("while a router boots"), "{error}");
     assert!(error["message"].as_str().unwrap().contains("invalid user name or password"), "{error}");
     let refused = || router.counters().logins_refused;
@@ -86,13 +86,13 @@ fn login_refused_once_without_an_outage_is_retried_soon() {
     let router = router(Settings::default());
     // After the loss, time to set the fault before the next login.
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    let given = Given::default().defaults(times).site("awka", router.addr(), "");
+    let given = AgentBuilder::default().defaults(times).site("awka", router.addr(), "");
     let agent = given.timing("retry_min", "2s").start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::HalfOpen));
-    agent.fails("awka", "query_timeout");
+    agent.wait_for_error("awka", "query_timeout");
     router.set_fault(Some(Fault::LoginRefusedOnce));
-    let error = agent.fails("awka", "auth")["error"].clone();
+    let error = agent.wait_for_error("awka", "auth")["error"].clone();
     assert!(error["hint"].as_str().unwrap().contains("refuses a good login now and then"), "{error}");
     until_within(HEALED, "the site has recovered", || {
         let stats = agent.stats("awka");
@@ -122,7 +122,7 @@ fn login_that_never_worked_is_an_auth_error_not_a_reboot() {
 fn reboot_is_reported_once_and_logs_sessions_out() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
-    let before = agent.well("awka");
+    let before = agent.wait_until_active("awka");
     assert_eq!((&before["logouts"], &before["activeUsers"]), (&json!(0), &json!(23)), "{before}");
     router.reboot();
     let after = agent.stats_when("awka", "the uptime restarted", |stats| {
@@ -152,12 +152,12 @@ fn reboot_is_reported_once_and_logs_sessions_out() {
 fn closed_connection_is_not_a_reboot() {
     let router = router(Settings::default());
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     for (fault, cause) in [(Fault::Cut, "closed"), (Fault::NoService, "refused"), (Fault::Refuse, "closed")] {
         router.set_fault(Some(fault));
-        agent.fails("awka", cause);
+        agent.wait_for_error("awka", cause);
         router.set_fault(None);
-        agent.well("awka");
+        agent.wait_until_active("awka");
     }
     refreshed(&router);
     let stats = agent.stats("awka");

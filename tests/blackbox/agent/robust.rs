@@ -3,11 +3,11 @@
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Row, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::router;
 
-fn given() -> Given {
-    Given::default().defaults("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",")
+fn given() -> AgentBuilder {
+    AgentBuilder::default().defaults("refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",")
 }
 
 fn agent_of(router: &Router) -> Agent {
@@ -68,7 +68,7 @@ fn hotspot_without_user_count_is_partial() {
     let agent =
         given().http("admin: Token(Plain(\"admin-token-of-this-test\")),").site("awka", router.addr(), "");
     let agent = agent.start().with_token("admin-token-of-this-test");
-    let stats = agent.well("awka");
+    let stats = agent.wait_until_active("awka");
     assert_eq!((&stats["activeUsers"], &stats["totalUsers"]), (&json!(23), &json!(0)), "{stats}");
     assert!(stats["partial"].as_str().unwrap().contains("no such command"), "{stats}");
     assert!(stats["error"].is_null(), "{stats}");
@@ -97,7 +97,7 @@ fn missing_read_policy_affects_only_that_site() {
     let blind = router(Settings { logins: vec![login], ..Settings::default() });
     let well = router(Settings::default());
     let agent = given().site("blind", blind.addr(), "").site("well", well.addr(), "").start();
-    let other = agent.well("well");
+    let other = agent.wait_until_active("well");
     let site = online(&agent, "blind");
     for (name, plugin) in site["plugins"].as_object().unwrap() {
         assert_eq!(plugin["state"], "denied", "{name}: {site}");
@@ -133,7 +133,7 @@ fn site_without_plugins_detects_a_dead_connection() {
     until("it is asked again all the same", || (router.counters().commands >= commands + 2).then_some(()));
     assert_eq!(router.counters().logins, 1, "over the same connection");
     router.set_fault(Some(Fault::HalfOpen));
-    let stats = agent.fails("awka", "query_timeout");
+    let stats = agent.wait_for_error("awka", "query_timeout");
     assert_eq!(
         (&stats["status"], &stats["routerStatus"]["isOnline"]),
         (&json!("maintenance"), &json!(false))
@@ -146,7 +146,7 @@ fn site_without_plugins_detects_a_dead_connection() {
     let lost = events[1]["error"]["message"].as_str().unwrap();
     assert!(lost.contains("no answer to /system/resource/print"), "{site}");
     router.set_fault(None);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     assert_eq!(online(&agent, "awka")["plugins"]["missing"]["state"], "unsupported");
 }
 
@@ -157,7 +157,7 @@ fn unknown_sessions_are_a_503_and_stale_ones_have_an_age() {
     let never = router(Settings::default());
     never.set_fault(Some(Fault::Stall));
     let awka = router(Settings::default());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(ADMIN)
         .defaults("refresh: \"1s\", query_timeout: \"3s\",")
         .site("never", never.addr(), "name: \"Never Seen\"")
@@ -177,14 +177,14 @@ fn unknown_sessions_are_a_503_and_stale_ones_have_an_age() {
     for name in ["never", "Never", "awka", &never.addr().to_string()] {
         assert!(!waiting.body.contains(name), "expected no {name} without a token: {waiting:?}");
     }
-    agent.fails("never", "query_timeout");
+    agent.wait_for_error("never", "query_timeout");
     not_known("no answer to /login");
 
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let people = awka.sessions();
     awka.set_fault(Some(Fault::Refuse));
     awka.reboot();
-    agent.fails("awka", "closed");
+    agent.wait_for_error("awka", "closed");
     let last = || agent.json("/api/hotspot/awka/active");
     let ages = |sessions: &Value| -> Vec<u64> {
         sessions.as_array().unwrap().iter().map(|session| session["ageSeconds"].as_u64().unwrap()).collect()
@@ -207,7 +207,7 @@ fn sensor_without_a_value_is_omitted() {
     let heat = Row::new().with("name", "cpu-temperature").with("value", "51").with("type", "C");
     router.set_rows("/system/health", vec![fan, heat]);
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let table = agent.json("/api/sites/awka/plugins/health");
     assert_eq!(table["rows"], json!([["cpu-temperature", "51", "°C"]]), "{table}");
     let page = agent.page("/sites/awka");
@@ -227,7 +227,7 @@ fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let well = router(Settings { active: 5, users: 20, ..Settings::default() });
     let agent = given().site("gone", gone.addr(), "").site("well", well.addr(), "").start();
     for site in ["gone", "well"] {
-        agent.well(site);
+        agent.wait_until_active(site);
     }
     let page = agent.page("/");
     assert_eq!(figure(&page, "Users online"), "28", "{page}");
@@ -235,7 +235,7 @@ fn vanished_hotspot_shows_its_age_and_leaves_totals() {
 
     gone.remove_menu("/ip/hotspot/active");
     gone.remove_menu("/ip/hotspot/user");
-    let stats = agent.fails("gone", "unsupported");
+    let stats = agent.wait_for_error("gone", "unsupported");
     assert_eq!((&stats["status"], &stats["activeUsers"]), (&json!("maintenance"), &json!(0)), "{stats}");
     assert_eq!(stats["lastKnown"]["activeUsers"], 23, "{stats}");
     let age = || agent.stats("gone")["lastKnown"]["ageSeconds"].as_u64();

@@ -9,7 +9,7 @@ use phsweb_agent::http::{ROUTES, Route};
 use phsweb_agent::simulator::{OnlineSession, Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Answer, Given, until};
+use super::agent::{Agent, AgentBuilder, Answer, until};
 use super::answers::form_of;
 use super::browser::ask_from;
 use super::openapi::{Api, Operation};
@@ -200,7 +200,7 @@ fn each_role_has_exactly_its_access() {
     for config in CONFIGS {
         let router = router(Settings::default());
         // No command is sent to the router but those of the requests.
-        let given = Given::default().http(&config.http()).defaults("refresh: \"24h\",");
+        let given = AgentBuilder::default().http(&config.http()).defaults("refresh: \"24h\",");
         let agent = given.site("awka", router.addr(), "").start();
         until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
         let people = router.sessions();

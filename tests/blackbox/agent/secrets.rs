@@ -4,9 +4,9 @@ use std::fs;
 
 use phsweb_agent::simulator::{Login, Settings};
 
-use super::agent::{Agent, Given, end_of, program, until};
+use super::agent::{Agent, AgentBuilder, program, run_to_end, until};
 use super::{router, version};
-use crate::support::kept::{Kept, Way};
+use crate::support::reloading_agent::{ReloadingAgent, WriteMethod};
 
 const PASSWORDS: [&str; 4] = ["pw-plain-7f3a", "pw-env-91bc", "pw-file-55de", "pw-override-0d2e"];
 const VIEW_TOKEN: &str = "tok-view-a81c-5f02";
@@ -28,7 +28,7 @@ fn no_log_line_or_response_contains_a_secret() {
     let secret = tempfile::NamedTempFile::new().unwrap();
     fs::write(secret.path(), PASSWORDS[2]).unwrap();
     let hosts = |router: &phsweb_agent::simulator::Router| format!("hosts: [\"{}\"],", router.addr());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(&format!("view: Token(Plain(\"{VIEW_TOKEN}\")), admin: Token(Env(\"TOKEN\")),"))
         .defaults("refresh: \"1s\",")
         .raw_site("good", &format!("{} password: Plain(\"{}\")", hosts(&good), PASSWORDS[0]))
@@ -42,10 +42,10 @@ fn no_log_line_or_response_contains_a_secret() {
         .argument("trace")
         .start()
         .with_token(ADMIN_TOKEN);
-    agent.well("good");
-    agent.well("old");
-    agent.fails("wrong", "auth");
-    agent.fails("garbage", "protocol");
+    agent.wait_until_active("good");
+    agent.wait_until_active("old");
+    agent.wait_for_error("wrong", "auth");
+    agent.wait_for_error("garbage", "protocol");
     until("the router was asked again", || (good.counters().commands > 8).then_some(()));
 
     let mut said = String::new();
@@ -67,7 +67,7 @@ fn no_log_line_or_response_contains_a_secret() {
     }
     let mut running = agent.running;
     running.signal("TERM");
-    running.ended(super::agent::PATIENCE);
+    running.wait_for_exit(super::agent::TIMEOUT);
     let log = running.err();
     assert!(
         log.contains("site=wrong state=offline") && log.contains("DEBUG"),
@@ -91,7 +91,7 @@ fn none_is_repeated(texts: &[String]) {
         fs::write(folder.path().join("sites.ron"), text.replace("SECRET", SECRET)).unwrap();
         let mut command = program(["run", "--log", "trace"]);
         command.current_dir(folder.path());
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         assert_eq!(ended.code, Some(1), "{text}: {}", ended.err);
         assert!(ended.err.contains("sites.ron:"), "{text}: {}", ended.err);
         if ended.err.contains(SECRET) || ended.out.contains(SECRET) {
@@ -185,9 +185,9 @@ fn no_error_repeats_a_secret_on_its_own_line() {
 #[test]
 fn secret_in_place_of_a_name_is_never_repeated() {
     let router = router(Settings::default());
-    let given = || Given::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
+    let given = || AgentBuilder::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
     let good = given().site("awka", router.addr(), "");
-    let kept = Kept::start(&good);
+    let kept = ReloadingAgent::start(&good);
     let site = format!("hosts: [\"{}\"]", router.addr());
     for (name, secret) in [
         ("Env", "hunter2_e11c"),
@@ -207,12 +207,12 @@ fn secret_in_place_of_a_name_is_never_repeated() {
                 .text(),
             given().site("awka", router.addr(), &format!("tls: Ca(\"{secret}\")")).text(),
         ] {
-            let before = kept.not_taken().len();
-            kept.running.unsaid.add(secret);
-            kept.write("sites.ron", &text, Way::InPlace);
+            let before = kept.rejected_files().len();
+            kept.running.secrets.add(secret);
+            kept.write("sites.ron", &text, WriteMethod::InPlace);
             kept.running.signal("HUP");
-            until("the problem is logged", || (kept.not_taken().len() > before).then_some(()));
-            // The agent's answers and log are searched for it by `unsaid`.
+            until("the problem is logged", || (kept.rejected_files().len() > before).then_some(()));
+            // The agent's answers and log are searched for it by `secrets`.
             for token in ["", "Bearer admin-token-of-this-test"] {
                 for path in ["/api/config", "/", "/sites/awka", "/metrics"] {
                     kept.ask("GET", path, &[("Authorization", token)]);
@@ -225,7 +225,7 @@ fn secret_in_place_of_a_name_is_never_repeated() {
             for command in ["check", "run"] {
                 let mut command = program([command]);
                 command.current_dir(kept.path(""));
-                let ended = end_of(command);
+                let ended = run_to_end(command);
                 assert_eq!(ended.code, Some(1), "{}", ended.err);
                 let said = ended.out + &ended.err;
                 assert!(said.contains("sites.ron:") && !said.contains(secret), "{said}");
@@ -246,7 +246,7 @@ fn missing_variable_is_named_on_a_terminal_only() {
         command
     };
     for arguments in [&["check"][..], &["run"]] {
-        let ended = end_of(command(arguments));
+        let ended = run_to_end(command(arguments));
         let said = ended.out + &ended.err;
         assert!(said.contains("the environment variable AWKA_PASSWORD is not set"), "{said}");
         assert!(said.contains("Env(\"AWKA_PASSWORD\")"), "{said}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use phsweb_agent::simulator::{Fault, Settings};
 
-use super::agent::{Agent, Given, Running, program, until};
+use super::agent::{Agent, AgentBuilder, Running, program, until};
 use super::router;
 
 /// Maximum time for the program to end.
@@ -15,7 +15,7 @@ const END: Duration = Duration::from_secs(2);
 #[track_caller]
 fn ends(running: &mut Running, signal: &str) {
     running.signal(signal);
-    let status = running.ended(END);
+    let status = running.wait_for_exit(END);
     assert_eq!(status.code(), Some(0), "{signal}: {status}\n{}", running.err());
     assert!(!running.err().contains("panicked"), "{}", running.err());
 }
@@ -26,12 +26,12 @@ fn an_agent_ends_while_a_request_is_half_sent_and_a_router_stalls() {
         let router = router(Settings::default());
         let stalled = super::router(Settings::default());
         stalled.set_fault(Some(Fault::Stall));
-        let mut agent = Given::default()
+        let mut agent = AgentBuilder::default()
             .defaults("query_timeout: \"60s\",")
             .site("awka", router.addr(), "")
             .site("stalled", stalled.addr(), "")
             .start();
-        agent.well("awka");
+        agent.wait_until_active("awka");
         until("the other site waits for its router", || (stalled.counters().commands > 0).then_some(()));
         let mut head = TcpStream::connect(agent.address).unwrap();
         head.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Half").unwrap();
@@ -71,14 +71,14 @@ fn sighup_does_not_end_the_agent() {
     let mut agent = Agent::demo(&["--sites", "1"]);
     agent.running.signal("HUP");
     until("it is logged", || agent.running.err().contains("signal=Hup ").then_some(()));
-    agent.well("awka");
+    agent.wait_until_active("awka");
     ends(&mut agent.running, "TERM");
 }
 
 #[test]
 fn a_restarted_command_logs_the_restart_and_ends_at_a_signal_during_the_wait() {
     let router = router(Settings::default());
-    let given = Given::default().site("awka", router.addr(), "");
+    let given = AgentBuilder::default().site("awka", router.addr(), "");
     let (run, _folder) = given.command();
     let commands = [run, program(["demo", "--listen", "127.0.0.1:0"]), program(["simulate", "--port", "0"])];
     for mut command in commands {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use phsweb_agent::simulator::{Fault, Login, Router, Settings};
 use serde_json::json;
 
-use super::agent::{Given, Running, end_of, program};
+use super::agent::{AgentBuilder, Running, program, run_to_end};
 use super::router;
 
 #[test]
@@ -17,7 +17,7 @@ fn simulated_routers_replace_those_of_the_file() {
     let at = real.local_addr().unwrap();
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), "from-a-file\n").unwrap();
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http("title: \"Ours\", view: Public, admin: Token(Env(\"PHSWEB_ADMIN_TOKEN\")), max_connections: 64,")
         .defaults("refresh: \"10s\", connect_timeout: \"10s\", query_timeout: \"5s\", live: true, collect: [\"hotspot\", \"resource\", \"health\"],")
         .variable("PHSWEB_ADMIN_TOKEN", "let-me-in-01234567")
@@ -36,7 +36,7 @@ fn simulated_routers_replace_those_of_the_file() {
         .argument("--simulate")
         .start();
     for site in ["awka", "lagos", "abuja-2"] {
-        let stats = agent.well(site);
+        let stats = agent.wait_until_active(site);
         assert!(stats["activeUsers"].as_u64().unwrap() > 0, "{site}: {stats}");
         let address: SocketAddr =
             agent.json(&format!("/api/sites/{site}"))["address"].as_str().unwrap().parse().unwrap();
@@ -57,7 +57,7 @@ fn environment_overrides_the_file() {
     let settings = Settings { logins: vec![Login::new("other", "better")], ..Settings::default() };
     let (one, two): (Router, Router) = (router(settings.clone()), router(settings));
     let wrong = "hosts: [\"192.0.2.1\"], user: \"nobody\", password: Plain(\"worse\")";
-    let given = Given::default().raw_site("two-b", wrong).raw_site(
+    let given = AgentBuilder::default().raw_site("two-b", wrong).raw_site(
         "one",
         &format!("hosts: [\"{}\"], user: \"other\", password: Plain(\"better\")", one.addr()),
     );
@@ -67,30 +67,31 @@ fn environment_overrides_the_file() {
         .variable("MIKROTIK_TWO_B_USER", "other")
         .variable("MIKROTIK_TWO_B_PASSWORD", "better")
         .start();
-    assert_eq!(agent.well("two-b")["activeUsers"], 23);
+    assert_eq!(agent.wait_until_active("two-b")["activeUsers"], 23);
     assert_eq!(agent.json("/api/sites/two-b")["address"], two.addr().to_string());
-    agent.well("one");
+    agent.wait_until_active("one");
     assert_eq!(agent.json("/api/sites/one")["address"], one.addr().to_string(), "another site keeps its own");
 }
 
 #[test]
 fn environment_completes_the_file() {
     let router = router(Settings::default());
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .raw_site("awka", "name: \"Awka\"")
         .variable("MIKROTIK_AWKA_HOST", "127.0.0.1")
         .variable("MIKROTIK_AWKA_PORT", &router.addr().port().to_string())
         .variable("MIKROTIK_AWKA_PASSWORD", "password")
         .start();
-    assert_eq!(agent.well("awka")["name"], "Awka");
+    assert_eq!(agent.wait_until_active("awka")["name"], "Awka");
 }
 
 #[test]
 fn invalid_override_prevents_the_start() {
     for (name, value) in [("MIKROTIK_AWKA_PORT", "api"), ("MIKROTIK_AWKA_HOST", "not a host")] {
-        let given = Given::default().site("awka", ([127, 0, 0, 1], 9).into(), "").variable(name, value);
+        let given =
+            AgentBuilder::default().site("awka", ([127, 0, 0, 1], 9).into(), "").variable(name, value);
         let (command, _folder) = given.command();
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         assert_eq!(ended.code, Some(1), "{}", ended.err);
         assert!(ended.err.contains(name) && ended.err.contains(value), "{}", ended.err);
     }
@@ -104,12 +105,12 @@ fn simulate_serves_the_requested_number_of_routers() {
     let addresses: Vec<String> =
         (0..3).map(|_| simulated.line("127.0.0.1:").split_whitespace().next().unwrap().to_string()).collect();
     simulated.line("Log in as");
-    let given = addresses.iter().enumerate().fold(Given::default(), |given, (n, port)| {
+    let given = addresses.iter().enumerate().fold(AgentBuilder::default(), |given, (n, port)| {
         given.site(&format!("r{n}"), SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap())), "")
     });
     let agent = given.start();
     for n in 0..3 {
-        let stats = agent.well(&format!("r{n}"));
+        let stats = agent.wait_until_active(&format!("r{n}"));
         assert_eq!(stats["totalUsers"], json!(9));
         // People come and go around four.
         assert!((1..=7).contains(&stats["activeUsers"].as_u64().unwrap()), "{stats}");
@@ -121,7 +122,7 @@ fn simulate_serves_the_requested_number_of_routers() {
 fn simulate_injects_the_requested_fault() {
     let arguments = ["simulate", "--routers", "2", "--port", "0", "--fault", "no-permission"];
     let simulated = Running::start(&mut program(arguments));
-    let given = ["one", "two"].iter().fold(Given::default(), |given, name| {
+    let given = ["one", "two"].iter().fold(AgentBuilder::default(), |given, name| {
         let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
         given.site(name, SocketAddr::from(([127, 0, 0, 1], port)), "")
     });
@@ -132,7 +133,7 @@ fn simulate_injects_the_requested_fault() {
     );
     let agent = given.start();
     for site in ["one", "two"] {
-        agent.fails(site, "permission");
+        agent.wait_for_error(site, "permission");
     }
 }
 
@@ -144,10 +145,13 @@ fn simulate_serves_tls_and_prints_the_pin() {
     // The line as it is printed.
     let pin = format!("tls: {},", simulated.line("tls: "));
     let other = format!("tls: Pin(\"sha256:{}\"),", "0".repeat(64));
-    let agent =
-        Given::default().site("right", at, &pin).site("wrong", at, &other).site("plain", at, "").start();
-    agent.well("right");
-    let stats = agent.fails("wrong", "tls_pin");
+    let agent = AgentBuilder::default()
+        .site("right", at, &pin)
+        .site("wrong", at, &other)
+        .site("plain", at, "")
+        .start();
+    agent.wait_until_active("right");
+    let stats = agent.wait_for_error("wrong", "tls_pin");
     let seen = pin.split('"').nth(1).unwrap();
     assert!(stats["error"]["message"].as_str().unwrap().contains(seen), "{pin}: {stats}");
     agent.stats_when("plain", "it is in error", |stats| !stats["error"].is_null());
@@ -155,7 +159,7 @@ fn simulate_serves_tls_and_prints_the_pin() {
 
 #[test]
 fn help_of_simulate_lists_every_fault() {
-    let help = end_of(program(["simulate", "--help"]));
+    let help = run_to_end(program(["simulate", "--help"]));
     let lines: Vec<&str> = help.out.lines().map(str::trim).collect();
     for fault in Fault::ALL {
         let line = lines.iter().find(|line| line.split_whitespace().next() == Some(fault.name()));
@@ -166,7 +170,7 @@ fn help_of_simulate_lists_every_fault() {
 
 #[test]
 fn unknown_fault_suggests_the_nearest() {
-    let ended = end_of(program(["simulate", "--port", "0", "--fault", "half-opne"]));
+    let ended = run_to_end(program(["simulate", "--port", "0", "--fault", "half-opne"]));
     assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""));
     assert!(ended.err.contains("`half-open`") && !ended.err.contains("stall"), "{}", ended.err);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Given, throughout, until_within};
+use super::agent::{Agent, AgentBuilder, throughout, until_within};
 use super::router;
 
 /// Three periods of a router that is late during half of each.
@@ -20,14 +20,14 @@ const TRICKLED: Duration = Duration::from_secs(20);
 
 fn agent_of(router: &Router) -> Agent {
     let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
-    Given::default().defaults(times).site("awka", router.addr(), "").start()
+    AgentBuilder::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
 #[test]
 fn router_that_is_late_half_of_the_time_stays_online_with_one_login() {
     let router = router(Settings { late_by: LATE_BY, late_every: LATE_EVERY, ..Settings::default() });
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     router.set_fault(Some(Fault::LateAtTimes));
     throughout(PERIODS, || {
         let stats = agent.stats("awka");
@@ -44,7 +44,7 @@ fn a_router_that_is_always_late_is_online_after_one_login() {
     let router = router(Settings { late_by: LATE_BY, ..Settings::default() });
     router.set_fault(Some(Fault::Late));
     let agent = agent_of(&router);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let asked = router.counters().commands;
     until_within(TRICKLED, "it was refreshed again", || {
         (router.counters().commands >= asked + 12).then_some(())
@@ -74,15 +74,15 @@ fn network_that_drops_large_packets_has_its_own_hint() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::LargeLost));
     let agent = agent_of(&router);
-    let error = agent.fails("awka", "query_timeout")["error"].clone();
+    let error = agent.wait_for_error("awka", "query_timeout")["error"].clone();
     let hint = error["hint"].as_str().unwrap();
     for part in ["drop large packets", "MTU", "new-mss=", "query_timeout"] {
         assert!(hint.contains(part), "{part:?} is not in {hint:?}");
     }
     router.set_fault(None);
-    agent.well("awka");
+    agent.wait_until_active("awka");
     // A router that becomes silent after large replies does not get this hint.
     router.set_fault(Some(Fault::HalfOpen));
-    let error = agent.fails("awka", "query_timeout")["error"].clone();
+    let error = agent.wait_for_error("awka", "query_timeout")["error"].clone();
     assert!(!error["hint"].as_str().unwrap().contains("MTU"), "{error}");
 }

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Ended, Given, end_of};
+use super::agent::{AgentBuilder, ProgramOutput, run_to_end};
 use super::router;
-use crate::support::address::nobody;
+use crate::support::address::unused_address;
 
 /// A secret that no output may contain.
 const SECRET: &str = "paSSw0rd-of-the-r0uter";
@@ -19,9 +19,9 @@ const ALL: [&str; 7] = ["resolve", "connect", "login", "hotspot", "listen", "kic
 /// The steps if the hotspot can't be read, so without a listen.
 const UNREAD: [&str; 5] = ["resolve", "connect", "login", "hotspot", "resource"];
 
-fn given() -> Given {
+fn given() -> AgentBuilder {
     let times = "query_timeout: \"1s\", connect_timeout: \"2s\", collect: [\"hotspot\", \"resource\"],";
-    Given::default().argument("test").defaults(times)
+    AgentBuilder::default().argument("test").defaults(times)
 }
 
 /// A router whose password is the secret.
@@ -29,16 +29,16 @@ fn secret_router() -> Router {
     router(Settings { logins: vec![Login::new("api-user", SECRET)], ..Settings::default() })
 }
 
-fn site(given: Given, key: &str, hosts: &[SocketAddr]) -> Given {
+fn site(given: AgentBuilder, key: &str, hosts: &[SocketAddr]) -> AgentBuilder {
     let hosts: Vec<String> = hosts.iter().map(|host| format!("\"{host}\"")).collect();
     given.raw_site(key, &format!("hosts: [{}], password: Plain(\"{SECRET}\")", hosts.join(", ")))
 }
 
 /// Runs the program, whose output must contain no secret.
 #[track_caller]
-fn tested(given: &Given) -> Ended {
+fn tested(given: &AgentBuilder) -> ProgramOutput {
     let (command, _folder) = given.command();
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     assert!(!ended.out.contains(SECRET) && !ended.err.contains(SECRET), "{}{}", ended.out, ended.err);
     assert!(!ended.err.contains("panicked"), "{}", ended.err);
     ended
@@ -46,7 +46,7 @@ fn tested(given: &Given) -> Ended {
 
 /// The steps of `--json`, and the exit code.
 #[track_caller]
-fn steps(given: Given) -> (Vec<Value>, Option<i32>) {
+fn steps(given: AgentBuilder) -> (Vec<Value>, Option<i32>) {
     let ended = tested(&given.argument("--json"));
     let steps: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| {
         panic!("{error}: {}{}", ended.out, ended.err);
@@ -144,7 +144,7 @@ fn wrong_password_is_tried_once_and_has_a_hint() {
 
 #[test]
 fn closed_port_fails_the_connect_step() {
-    let address = nobody();
+    let address = unused_address();
     let (steps, code) = steps(site(given(), "awka", &[address]));
     assert_eq!((each(&steps, "step"), code), (vec!["resolve", "connect"], Some(1)));
     let error = failed(&steps, "connect", "refused");
@@ -234,7 +234,7 @@ fn missing_menu_is_unsupported_and_the_next_plugin_runs() {
 
 #[test]
 fn each_host_of_a_site_is_tested_in_order() {
-    let (gone, first, second) = (nobody(), secret_router(), secret_router());
+    let (gone, first, second) = (unused_address(), secret_router(), secret_router());
     let (steps, code) = steps(site(given(), "awka", &[gone, first.addr(), second.addr()]));
     assert_eq!(code, Some(1), "one of them fails");
     failed(&steps, "connect", "refused");
@@ -297,7 +297,7 @@ fn invalid_file_reports_its_problems_and_tests_nothing() {
 
 #[test]
 fn json_is_one_array_of_steps_each_with_all_its_fields() {
-    let (well, gone) = (secret_router(), nobody());
+    let (well, gone) = (secret_router(), unused_address());
     let given = site(site(given(), "awka", &[well.addr()]), "lagos", &[gone]);
     let (steps, code) = steps(given.argument("--log").argument("trace"));
     assert_eq!((steps.len(), code), (ALL.len() + 2, Some(1)));
@@ -328,7 +328,7 @@ fn sites_are_tested_in_parallel() {
     let routers: Vec<Router> = (0..40).map(|_| router(slow.clone())).collect();
     routers[0].set_fault(Some(Fault::Stall));
     let given = routers.iter().enumerate().fold(
-        Given::default()
+        AgentBuilder::default()
             .argument("test")
             .defaults("query_timeout: \"4s\", collect: [\"hotspot\", \"health\"],"),
         |given, (at, router)| given.site(&format!("site{at:02}"), router.addr(), ""),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::router;
 use phsweb_agent::simulator::Settings;
 
@@ -45,8 +45,8 @@ fn resolve(base: &str, reference: &str) -> String {
 
 fn agent(http: &str) -> (phsweb_agent::simulator::Router, Agent) {
     let router = router(Settings { active: 250, users: 800, ..Settings::default() });
-    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
-    agent.well("awka");
+    let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
+    agent.wait_until_active("awka");
     (router, agent.with_token("admin-token-01234"))
 }
 

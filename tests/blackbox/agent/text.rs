@@ -6,7 +6,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Router, Row, Settings, Value};
 use serde_json::json;
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::peer::Peer;
 use super::router;
 
@@ -37,7 +37,8 @@ const SELDOM: &str = "refresh: \"10m\",";
 
 /// Two sites with one router and different code pages.
 fn agent_of(router: &Router, defaults: &str) -> Agent {
-    let given = Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(defaults);
+    let given =
+        AgentBuilder::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults(defaults);
     let given = given.site("western", router.addr(), "");
     given
         .site("cyrillic", router.addr(), "codepage: \"windows-1251\"")
@@ -85,7 +86,7 @@ fn text_in_any_code_page_is_decoded_from_a_print() {
     router.set_rows("/ip/hotspot/active", rows(1));
     let agent = agent_of(&router, SELDOM);
     for site in ["western", "cyrillic"] {
-        agent.well(site);
+        agent.wait_until_active(site);
     }
     shows(&agent, 1);
     for (site, texts) in [("western", ["café “A” € 5", "cafÃ"]), ("cyrillic", ["Гость № 3", "яюш"])]
@@ -103,7 +104,7 @@ fn text_in_any_code_page_is_decoded_from_a_listen() {
     let router = router(Settings { active: 0, ..Settings::default() });
     let agent = agent_of(&router, SELDOM);
     for site in ["western", "cyrillic"] {
-        assert_eq!(agent.well(site)["activeUsers"], 0);
+        assert_eq!(agent.wait_until_active(site)["activeUsers"], 0);
         until("it is followed", || {
             (agent.json(&format!("/api/sites/{site}"))["plugins"]["hotspot"]["live"] == true).then_some(())
         });
@@ -131,12 +132,13 @@ fn users_and_devices_with_equal_display_text_are_distinct() {
             vec![row.with("address", "10.5.50.2").with("uptime", Value::Since(login)).with(key, bytes)]
         };
         router.set_rows("/ip/hotspot/active", row(ALIKE[0]));
-        let given =
-            Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
+        let given = AgentBuilder::default()
+            .http("admin: Token(Plain(\"admin-token-01234\")),")
+            .defaults("refresh: \"1s\",");
         let given = given.site("awka", router.addr(), &format!("live: {live}"));
         let agent = given.start().with_token("admin-token-01234");
         let field = if key == "user" { "user" } else { "mac" };
-        let stats = agent.well("awka");
+        let stats = agent.wait_until_active("awka");
         assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(1), &json!(0)), "{key}: {stats}");
         assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
         // The same address and id, and another user: the previous one has logged out.
@@ -159,12 +161,13 @@ fn ids_with_equal_display_text_are_distinct_sessions() {
         vec![one, other, Sentence::from_words(["!done", tag])]
     });
     peer.set_bad();
-    let given =
-        Given::default().http("admin: Token(Plain(\"admin-token-01234\")),").defaults("refresh: \"1s\",");
+    let given = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1s\",");
     let given = given.site("awka", peer.address, "collect: [\"hotspot\"], live: false");
     let agent = given.start().with_token("admin-token-01234");
-    assert_eq!(agent.well("awka")["activeUsers"], 2);
-    peer.asked_again(9);
+    assert_eq!(agent.wait_until_active("awka")["activeUsers"], 2);
+    peer.wait_for_commands(9);
     let stats = agent.stats("awka");
     assert_eq!((&stats["activeUsers"], &stats["logins"]), (&json!(2), &json!(0)), "{stats}");
     let people = agent.json("/api/hotspot/awka/active");

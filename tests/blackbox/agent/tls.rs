@@ -23,7 +23,7 @@ use phsweb_agent::simulator::{Router, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::agent::{Given, end_of, until};
+use super::agent::{AgentBuilder, run_to_end, until};
 use super::router;
 
 /// The configuration of openssl, which replaces that of the machine.
@@ -267,16 +267,16 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     let _ = openssl.wait();
 }
 
-fn given(addr: SocketAddr, tls: &str) -> Given {
+fn given(addr: SocketAddr, tls: &str) -> AgentBuilder {
     let times = "refresh: \"1s\", query_timeout: \"2s\", connect_timeout: \"2s\", collect: [\"resource\"],";
-    Given::default().defaults(times).site("awka", addr, tls)
+    AgentBuilder::default().defaults(times).site("awka", addr, tls)
 }
 
 /// The handshake step of `test`.
 #[track_caller]
 fn handshake(addr: SocketAddr, tls: &str) -> Value {
     let (command, _folder) = given(addr, tls).argument("test").argument("--json").command();
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     let steps: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| {
         panic!("{error}: {}{}", ended.out, ended.err);
     });
@@ -297,7 +297,7 @@ fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
 #[track_caller]
 fn serves(secured: &Secured, tls: &str) {
     let agent = given(secured.addr(), tls).start();
-    agent.well("awka");
+    agent.wait_until_active("awka");
     let asked = secured.router.counters().commands;
     until("it was asked again", || (secured.router.counters().commands >= asked + 4).then_some(()));
     assert_eq!(agent.json("/api/routers")["awka"]["version"], "7.20.7");
@@ -403,7 +403,7 @@ fn wrong_pin_error_has_the_fingerprint() {
     assert!(message.contains(&format!("expected sha256:{expected}")), "{message}");
     assert!(hint.contains("/certificate print detail"), "{hint}");
     let agent = given(secured.addr(), &others.pin()).start();
-    agent.fails("awka", "tls_pin");
+    agent.wait_for_error("awka", "tls_pin");
     assert_eq!(secured.router.counters().logins, 0);
 }
 
@@ -442,7 +442,7 @@ fn service_without_a_certificate_has_a_hint() {
         assert!(hint.contains(command), "no {command}: {hint}");
     }
     let agent = given(secured.addr(), &certificates.pin()).start();
-    let stats = agent.fails("awka", "tls_no_certificate");
+    let stats = agent.wait_for_error("awka", "tls_no_certificate");
     assert_eq!(stats["error"]["hint"], hint, "{stats}");
 }
 
@@ -566,7 +566,7 @@ fn tls_and_plain_mismatch_is_reported() {
         (alert.address, "tls: what answers at this port speaks TLS"),
     ] {
         let (command, _folder) = given(address, "").argument("test").command();
-        let ended = end_of(command);
+        let ended = run_to_end(command);
         assert_eq!(ended.code, Some(1), "{}", ended.out);
         let login: Vec<&str> = ended.out.lines().skip_while(|line| !line.contains("  login ")).collect();
         assert!(login[0].contains(text), "{}", ended.out);

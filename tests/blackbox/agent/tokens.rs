@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::json;
 
-use super::agent::{Agent, Given, program, until};
+use super::agent::{Agent, AgentBuilder, program, until};
 use super::browser::{Browser, ask_from, connect_from};
 use super::router;
-use crate::support::agent::end_of;
+use crate::support::agent::run_to_end;
 
 const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 const TOKEN: &str = "admin-token-01234";
@@ -22,11 +22,11 @@ const HERE: Ipv4Addr = Ipv4Addr::LOCALHOST;
 /// Long enough to distinguish a delayed response from a prompt one on a busy machine.
 const DELAY: Duration = Duration::from_secs(4);
 
-fn given(router: &Router, http: &str) -> Given {
-    Given::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "")
+fn given(router: &Router, http: &str) -> AgentBuilder {
+    AgentBuilder::default().http(http).defaults("refresh: \"1h\",").site("awka", router.addr(), "")
 }
 
-fn ready(given: Given) -> Agent {
+fn ready(given: AgentBuilder) -> Agent {
     let agent = given.start();
     until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
@@ -42,7 +42,7 @@ fn short_token_fails_check_and_is_a_warning_at_run_time() {
     let router = router(Settings::default());
     let http = "view: Token(Plain(\"a-viewers-token-01\")), admin: Token(Plain(\"admin-short\")),";
     let agent = ready(given(&router, http)).with_token("admin-short");
-    agent.well("awka");
+    agent.wait_until_active("awka");
     assert_eq!(agent.get(ACTIVE).status, 200, "expected a short token to work after an upgrade");
     let warning = "http.admin: the token has fewer than 16 characters";
     assert_eq!(agent.running.err().matches(warning).count(), 1, "{}", agent.running.err());
@@ -56,7 +56,7 @@ fn short_token_fails_check_and_is_a_warning_at_run_time() {
     drop(command);
     let mut check = program(["check", "sites.ron"]);
     check.current_dir(folder.path());
-    let ended = end_of(check);
+    let ended = run_to_end(check);
     assert_eq!((ended.code, ended.err.as_str()), (Some(1), "1 problem.\n"), "{}", ended.out);
     assert!(ended.out.starts_with(&format!("sites.ron:2:84: {warning}")), "{}", ended.out);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::net::{AddressFamily, SocketType, connect, socket};
 
-use super::agent::{Agent, Given, throughout, until};
+use super::agent::{Agent, AgentBuilder, throughout, until};
 
 /// Upper bounds of the bytes that the kernel buffers for one connection: responses, and requests.
 const MOST_SENT: u64 = 64 * 1024;
@@ -80,7 +80,7 @@ fn kernel_buffers_little_for_clients_that_do_not_read() {
 fn nothing_is_buffered_after_the_close_for_a_client_that_does_not_read() {
     // Some KB of events.
     let sites = ["awka", "lagos", "abuja", "enugu", "jos", "kano"];
-    let given = sites.iter().fold(Given::default(), |given, site| {
+    let given = sites.iter().fold(AgentBuilder::default(), |given, site| {
         given.raw_site(site, "hosts: [\"127.0.0.1:9\"], password: Plain(\"p\")")
     });
     let agent = given.timing("client_write", "300ms").start();

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::agent::{Agent, Given, end_of, program, until};
+use super::agent::{Agent, AgentBuilder, program, run_to_end, until};
 
 /// A site that is never connected.
 const SITE: &str = "hosts: [\"127.0.0.1:9\"], password: File(\"secret\")";
@@ -20,14 +20,14 @@ fn allow(path: &Path, mode: u32) {
 fn check(folder: &Path) -> String {
     let mut command = program(["check"]);
     command.current_dir(folder);
-    let ended = end_of(command);
+    let ended = run_to_end(command);
     assert_eq!(ended.code, Some(0), "{}{}", ended.out, ended.err);
     ended.out
 }
 
 #[test]
 fn world_readable_files_with_secrets_cause_a_warning() {
-    let given = Given::default()
+    let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-of-this-test\")), view: Token(Plain(\"view-token-of-this-test\")),")
         .raw_site("awka", SITE);
     let (command, folder) = given.command();
@@ -55,7 +55,7 @@ fn world_readable_files_with_secrets_cause_a_warning() {
     }
     allow(folder, 0o755);
     let agent = Agent::start(command).with_token("admin-token-of-this-test");
-    agent.running.unsaid.add("a-secret-in-a-file");
+    agent.running.secrets.add("a-secret-in-a-file");
     until("it is logged", || (agent.running.err().matches(OPEN).count() == 2).then_some(()));
     let config = agent.json("/api/config");
     let warnings = config["warnings"].as_array().unwrap();
@@ -103,8 +103,8 @@ fn listen_address_of_the_command_line_causes_that_warning() {
         ("127.0.0.1:0", "0.0.0.0:0", true),
         ("0.0.0.0:0", "0.0.0.0:0", true),
     ] {
-        let given = Given::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
-        let given = ["--listen", argument].into_iter().fold(given, Given::argument);
+        let given = AgentBuilder::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
+        let given = ["--listen", argument].into_iter().fold(given, AgentBuilder::argument);
         let (command, folder) = given.command();
         let text = given.text().replace("127.0.0.1:0", listen);
         fs::write(folder.path().join("sites.ron"), text).unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::browser::ask_from;
 use super::router;
 
@@ -38,7 +38,7 @@ const SENT: [(&str, &str); 8] = [
 ];
 
 fn agent(router: &Router, http: &str) -> Agent {
-    let agent = Given::default().http(http).site("awka", router.addr(), "").start();
+    let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
     // Without a valid token, only readiness shows that the sites were queried.
     super::agent::until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent

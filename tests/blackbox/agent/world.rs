@@ -4,10 +4,10 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use phsweb_agent::simulator::{Fault, Router, Row, Settings};
 
-use super::agent::{Agent, Given};
+use super::agent::{Agent, AgentBuilder};
 use super::{router, version};
-use crate::support::address::nobody;
-use crate::support::router_of_own_host;
+use crate::support::address::unused_address;
+use crate::support::router_on_unique_host;
 
 /// The viewer has the token `view-token-01234`, and the admin `admin-token-01234`.
 pub(super) const TOKENS: &str =
@@ -81,14 +81,14 @@ fn odd() -> Router {
 /// Starts all routers, and waits until each site is in its state.
 pub(super) fn world() -> World {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let nobody = nobody();
+    let unused_address = unused_address();
     let [well, slow] = [(); 2].map(|()| router(Settings::default()));
-    let lost = router_of_own_host(Settings::default());
+    let lost = router_on_unique_host(Settings::default());
     let six = router(version("6.49.10 (stable)"));
     let many = router(Settings { users: 600, active: 2, ..Settings::default() });
     let (hostile, odd) = (hostile(), odd());
     let [denied, nomenu, partial] = [Fault::NoPermission, Fault::NoMenu, Fault::Vanish].map(faulty);
-    let agent = Given::default()
+    let agent = AgentBuilder::default()
         .http(TOKENS)
         .defaults("refresh: \"1s\", query_timeout: \"2s\",")
         .site("well", well.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
@@ -96,14 +96,14 @@ pub(super) fn world() -> World {
         .site("six", six.addr(), "")
         .site("bare", six.addr(), "collect: [\"resource\"]")
         .site("lost", lost.addr(), "")
-        .site("never", nobody, "")
+        .site("never", unused_address, "")
         .site("connecting", silent.local_addr().unwrap(), "query_timeout: \"5m\"")
         .site("denied", denied.addr(), "")
         .site("nomenu", nomenu.addr(), "")
         .site("partial", partial.addr(), "")
         .raw_site(
             "spare",
-            &format!("hosts: [\"{nobody}\", \"{}\"], password: Plain(\"password\")", well.addr()),
+            &format!("hosts: [\"{unused_address}\", \"{}\"], password: Plain(\"password\")", well.addr()),
         )
         .site("hostile", hostile.addr(), "")
         .site("odd", odd.addr(), "")
@@ -111,13 +111,13 @@ pub(super) fn world() -> World {
         .start()
         .with_token("admin-token-01234");
     for site in ["well", "many", "six", "bare", "lost", "partial", "spare", "hostile", "odd", "slow"] {
-        agent.well(site);
+        agent.wait_until_active(site);
     }
     drop(lost);
     for (site, cause) in
         [("lost", "refused"), ("never", "refused"), ("denied", "permission"), ("nomenu", "unsupported")]
     {
-        agent.fails(site, cause);
+        agent.wait_for_error(site, cause);
     }
     assert_eq!(agent.stats("connecting")["lastActivity"], "Connecting");
     let others = vec![six, many, hostile, odd, denied, nomenu, partial];

@@ -9,7 +9,7 @@ use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::peer::{PATIENCE, Peer, at, attributes, connect_to, with};
+use super::peer::{Peer, TIMEOUT, at, attributes, connect_to, with};
 
 /// Long enough for an answer that is sent, short enough to wait for one that is not.
 const SHORT: Duration = Duration::from_millis(150);
@@ -17,14 +17,14 @@ const SHORT: Duration = Duration::from_millis(150);
 #[test]
 fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
     let script = |peer: &mut Peer| {
-        let late = peer.asked();
+        let late = peer.command();
         assert_eq!(late.words[0], "/system/resource/print");
-        let cancel = peer.asked();
+        let cancel = peer.command();
         assert_eq!(cancel.words[0], "/cancel");
         let named = format!("={}", &late.tag()[1..]);
         assert!(cancel.words.contains(&named), "{named:?} is not in {cancel:?}");
         assert_ne!(cancel.tag(), late.tag());
-        let next = peer.asked();
+        let next = peer.command();
         // The documented end of a cancelled command, and a row that was in transit.
         peer.say(&["!re", late.tag(), "=from=late"]);
         peer.say(&["!trap", late.tag(), "=category=2", "=message=interrupted"]);
@@ -49,12 +49,12 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
 #[test]
 fn a_command_without_an_answer_does_not_delay_the_others() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        let asked = [peer.command(), peer.command(), peer.command()];
         for asked in [&asked[2], &asked[1]] {
             peer.say(&["!done", asked.tag(), "=ret=1"]);
         }
         // Then the router closes.
-        assert_eq!(peer.asked().words[0], "/cancel");
+        assert_eq!(peer.command().words[0], "/cancel");
     };
     let commands = ["/silent", "/b", "/c"].map(Command::new).into();
     let replies = with(script, async |session| {
@@ -72,11 +72,11 @@ fn an_answer_that_never_ends_times_out() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         // A router without logins sends nothing in answer to a listen.
         let listen = Command::new("/ip/hotspot/active/listen");
         assert_eq!(client.call(listen, SHORT).await.unwrap_err().cause, Cause::QueryTimeout);
-        let reply = client.call(Command::new("/ip/hotspot/active/print"), PATIENCE).await.unwrap();
+        let reply = client.call(Command::new("/ip/hotspot/active/print"), TIMEOUT).await.unwrap();
         assert_eq!(reply.rows.len(), 3);
     });
 }
@@ -84,8 +84,8 @@ fn an_answer_that_never_ends_times_out() {
 #[test]
 fn a_silent_router_is_probed_and_its_late_answer_is_accepted() {
     let script = |peer: &mut Peer| {
-        let (first, second) = (peer.asked(), peer.asked());
-        let probe = peer.asked();
+        let (first, second) = (peer.command(), peer.command());
+        let probe = peer.command();
         assert_eq!(probe.words[0], "/probe");
         for late in [&first, &second] {
             peer.say(&["!done", late.tag(), "=ret=late"]);
@@ -102,7 +102,7 @@ fn a_silent_router_is_probed_and_its_late_answer_is_accepted() {
 #[test]
 fn one_probe_serves_all_commands() {
     let script = |peer: &mut Peer| {
-        let words: Vec<_> = (0..5).map(|_| peer.asked().words[0].clone()).collect();
+        let words: Vec<_> = (0..5).map(|_| peer.command().words[0].clone()).collect();
         assert_eq!(words, ["/a", "/b", "/probe", "/cancel", "/cancel"]);
     };
     let commands = ["/a", "/b"].map(Command::new).into();
@@ -125,7 +125,7 @@ fn an_answer_that_keeps_arriving_times_out_at_the_upper_bound() {
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         router.set_fault(Some(Fault::Trickle));
         let error = client.call(Command::new("/ip/hotspot/active/print"), SHORT).await.unwrap_err();
         assert_eq!(error.cause, Cause::QueryTimeout);
@@ -146,27 +146,27 @@ fn a_login_without_an_answer_times_out() {
 
 #[test]
 fn a_closed_port_is_refused() {
-    let address = crate::support::address::nobody();
+    let address = crate::support::address::unused_address();
     let error = smol::block_on(connect_to(address)).unwrap_err();
     assert_eq!(error.cause, Cause::Refused, "{error}");
 }
 
 #[test]
 fn a_name_without_an_address_is_a_dns_error() {
-    let error = smol::block_on(connect(("no-such-host.invalid", 8728), &Tls::Off, PATIENCE)).unwrap_err();
+    let error = smol::block_on(connect(("no-such-host.invalid", 8728), &Tls::Off, TIMEOUT)).unwrap_err();
     assert_eq!(error.cause, Cause::Dns, "{error}");
 }
 
 #[test]
 fn a_close_in_the_middle_of_a_word_fails_every_command_in_flight() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        let asked = [peer.command(), peer.command(), peer.command()];
         peer.say(&["!re", asked[0].tag(), "=a=1"]);
         peer.write(b"\x03!r");
     };
     with(script, async |session| {
         let commands = ["/a", "/b", "/c"].map(Command::new).into();
-        let replies = session.client.call_all(commands, PATIENCE).await;
+        let replies = session.client.call_all(commands, TIMEOUT).await;
         let causes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().cause).collect();
         assert_eq!(causes, [Cause::Closed; 3]);
         assert_eq!(session.ended().await.cause, Cause::Closed);
@@ -184,13 +184,13 @@ fn the_reason_of_a_fatal_is_reported() {
         (b"\x06!fatal\x1A=message=session timed out\0", Cause::Closed, "session timed out"),
     ] {
         let script = move |peer: &mut Peer| {
-            peer.asked();
-            peer.asked();
+            peer.command();
+            peer.command();
             peer.write(bytes);
             peer.closed();
         };
         with(script, async |session| {
-            let replies = session.client.call_all(["/a", "/b"].map(Command::new).into(), PATIENCE).await;
+            let replies = session.client.call_all(["/a", "/b"].map(Command::new).into(), TIMEOUT).await;
             for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
                 assert_eq!(error.cause, cause, "{error}");
                 assert!(error.message.ends_with(&format!(" {reason}")), "{error}");
@@ -205,7 +205,7 @@ fn a_router_that_has_stopped_reading_is_detected() {
     let (done, wait) = std::sync::mpsc::channel::<()>();
     let script = move |_: &mut Peer| {
         // Until the test has ended: the error is that the sender is gone.
-        let _ = wait.recv_timeout(2 * PATIENCE);
+        let _ = wait.recv_timeout(2 * TIMEOUT);
     };
     with(script, async |session| {
         // Far more than the sockets of both sides buffer.

@@ -5,14 +5,14 @@ use phsweb_agent::routeros::error::Cause;
 use phsweb_agent::routeros::wire::{MAX_SENTENCE, MAX_WORD, MAX_WORDS};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 
-use super::peer::{PATIENCE, Peer, at, sentence, with};
+use super::peer::{Peer, TIMEOUT, at, sentence, with};
 
 /// Sends two commands at once, and expects both to fail with these figures.
 #[track_caller]
 fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
     with(script, async |session| {
         let commands = ["/a", "/b"].map(Command::new).into();
-        let replies = session.client.call_all(commands, PATIENCE).await;
+        let replies = session.client.call_all(commands, TIMEOUT).await;
         for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
             assert_eq!(error.cause, Cause::Protocol, "{error}");
             for figure in figures {
@@ -25,8 +25,8 @@ fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
 /// Answers the first of two commands with these bytes, and waits until the client closes.
 fn writing(bytes: &'static [u8]) -> impl FnOnce(&mut Peer) + Send {
     move |peer| {
-        peer.asked();
-        peer.asked();
+        peer.command();
+        peer.command();
         peer.write(bytes);
         peer.closed();
     }
@@ -46,8 +46,8 @@ fn a_word_with_too_long_a_length_ends_the_connection() {
 fn a_control_byte_ends_the_connection() {
     for byte in 0xF8..=0xFF_u8 {
         let script = move |peer: &mut Peer| {
-            peer.asked();
-            peer.asked();
+            peer.command();
+            peer.command();
             peer.write(&[3, b'!', b'r', b'e', byte]);
             peer.closed();
         };
@@ -58,8 +58,8 @@ fn a_control_byte_ends_the_connection() {
 #[test]
 fn an_endless_row_ends_the_connection() {
     let script = |peer: &mut Peer| {
-        peer.asked();
-        peer.asked();
+        peer.command();
+        peer.command();
         peer.write(b"\x03!re");
         peer.flood(b"\x04=a=b", 1_000_000);
     };
@@ -69,8 +69,8 @@ fn an_endless_row_ends_the_connection() {
 #[test]
 fn too_long_a_row_ends_the_connection() {
     let script = |peer: &mut Peer| {
-        peer.asked();
-        peer.asked();
+        peer.command();
+        peer.command();
         peer.write(b"\x03!re");
         // 0x10000 bytes, which is C1 00 00.
         let word = [b"\xC1\x00\x00=a=".as_slice(), &vec![b'x'; 0x1_0000 - 3]].concat();
@@ -81,7 +81,7 @@ fn too_long_a_row_ends_the_connection() {
 
 /// Answers the next command with `count` rows.
 fn rows(peer: &mut Peer, count: usize) {
-    let asked = peer.asked();
+    let asked = peer.command();
     let row = sentence(&["!re", asked.tag()]);
     peer.write(&row.repeat(count));
     peer.say(&["!done", asked.tag()]);
@@ -100,8 +100,8 @@ fn the_maximum_number_of_rows_is_accepted() {
 #[test]
 fn too_many_rows_end_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
-        peer.asked();
+        let asked = peer.command();
+        peer.command();
         let row = sentence(&["!re", asked.tag()]);
         peer.flood(&row.repeat(1024), 10_000);
     };
@@ -118,7 +118,7 @@ pub(super) fn long_row(tag: &str) -> Vec<u8> {
 #[test]
 fn an_answer_of_the_maximum_size_is_accepted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         let row = long_row(asked.tag());
         // The words before the values take less than a thousandth.
         for _ in 0..MAX_REPLY / row.len() - 1 {
@@ -134,8 +134,8 @@ fn an_answer_of_the_maximum_size_is_accepted() {
 #[test]
 fn too_long_an_answer_ends_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
-        peer.asked();
+        let asked = peer.command();
+        peer.command();
         let accepted = peer.flood(&long_row(asked.tag()), 100_000);
         assert!(accepted >= 250, "refused after {accepted} rows");
     };
@@ -145,8 +145,8 @@ fn too_long_an_answer_ends_the_connection() {
 #[test]
 fn endless_traps_end_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
-        peer.asked();
+        let asked = peer.command();
+        peer.command();
         let trap = sentence(&["!trap", asked.tag(), "=message=no such command"]);
         peer.flood(&trap.repeat(1024), 10_000);
     };
@@ -157,7 +157,7 @@ fn endless_traps_end_the_connection() {
 fn some_unsolicited_sentences_are_ignored() {
     let script = |peer: &mut Peer| {
         for _ in 0..2 {
-            let asked = peer.asked();
+            let asked = peer.command();
             let unsolicited = sentence(&["!re", ".tag=999"]);
             peer.write(&unsolicited.repeat(MAX_UNSOLICITED));
             peer.say(&["!done", asked.tag()]);
@@ -176,8 +176,8 @@ fn some_unsolicited_sentences_are_ignored() {
 #[test]
 fn endless_unsolicited_sentences_end_the_connection() {
     let script = |peer: &mut Peer| {
-        peer.asked();
-        peer.asked();
+        peer.command();
+        peer.command();
         peer.flood(&sentence(&["!re", ".tag=999"]).repeat(1024), 10_000);
     };
     refused(script, &[&MAX_UNSOLICITED.to_string()]);

@@ -9,7 +9,7 @@ use super::peer::{Peer, attributes, sentence, with};
 #[test]
 fn the_end_of_a_listen_is_reported_after_its_last_change() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         let sentences = [
             sentence(&["!re", asked.tag(), "=.id=*1"]),
             sentence(&["!trap", asked.tag(), "=category=2", "=message=interrupted"]),

@@ -4,7 +4,7 @@ use phsweb_agent::routeros::error::{Cause, Error};
 use phsweb_agent::routeros::login::LoginMethod::{self, Challenge, Plain};
 use phsweb_agent::simulator::{Fault, Login, Policies, Router, Settings};
 
-use super::peer::{PATIENCE, Peer, at, with};
+use super::peer::{Peer, TIMEOUT, at, with};
 
 const BEFORE_6_43: &str = "6.42.12 (long-term)";
 const SINCE: [&str; 3] = ["6.49.10 (stable)", "7.11.2 (stable)", "7.20.7 (long-term)"];
@@ -15,7 +15,7 @@ fn router(version: &str) -> Router {
 }
 
 fn log_in(router: &Router, user: &str, password: &str, method: LoginMethod) -> Result<(), Error> {
-    at(router.addr(), async |session| session.client.login(user, password, method, PATIENCE).await)
+    at(router.addr(), async |session| session.client.login(user, password, method, TIMEOUT).await)
 }
 
 #[test]
@@ -59,30 +59,30 @@ fn the_other_method_is_refused_and_tried_once() {
 #[test]
 fn the_response_to_a_challenge_has_the_documented_form() {
     let script = |peer: &mut Peer| {
-        assert_eq!(peer.asked().words, ["/login"]);
+        assert_eq!(peer.command().words, ["/login"]);
         peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
         assert_eq!(
-            peer.asked().words,
+            peer.command().words,
             ["/login", "=name=admin", "=response=00f0a08bf40926bc843e7e19ac45b567a3"]
         );
         peer.write(b"\x05!done\0");
         peer.closed();
     };
-    with(script, async |session| session.client.login("admin", "passTest", Challenge, PATIENCE).await)
+    with(script, async |session| session.client.login("admin", "passTest", Challenge, TIMEOUT).await)
         .unwrap();
 }
 
 #[test]
 fn a_refused_response_is_not_tried_again() {
     let script = |peer: &mut Peer| {
-        peer.asked();
+        peer.command();
         peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
-        peer.asked();
+        peer.command();
         peer.write(b"\x05!trap\x16=message=cannot log in\0\x05!done\0");
         peer.closed();
     };
     let error =
-        with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await).unwrap_err();
+        with(script, async |session| session.client.login("a", "b", Challenge, TIMEOUT).await).unwrap_err();
     assert_eq!(error.cause, Cause::Auth);
     assert!(error.message.contains("cannot log in"), "{error}");
 }
@@ -108,12 +108,12 @@ fn a_challenge_without_32_digits_is_not_answered() {
         }
         done.push(0);
         let script = move |peer: &mut Peer| {
-            assert_eq!(peer.asked().words, ["/login"]);
+            assert_eq!(peer.command().words, ["/login"]);
             peer.write(&done);
             // Nothing else was sent.
             peer.closed();
         };
-        let error = with(script, async |session| session.client.login("a", "b", Challenge, PATIENCE).await)
+        let error = with(script, async |session| session.client.login("a", "b", Challenge, TIMEOUT).await)
             .unwrap_err();
         assert_eq!(error.cause, Cause::Protocol, "{ret:?}: {error}");
         assert!(error.message.contains("32 hexadecimal digits"), "{ret:?}: {error}");
@@ -124,11 +124,11 @@ fn a_challenge_without_32_digits_is_not_answered() {
 #[test]
 fn a_plain_login_has_the_documented_form() {
     let script = |peer: &mut Peer| {
-        assert_eq!(peer.asked().words, ["/login", "=name=api=user", "=password=pass=word"]);
+        assert_eq!(peer.command().words, ["/login", "=name=api=user", "=password=pass=word"]);
         peer.write(b"\x05!done\0");
         peer.closed();
     };
-    with(script, async |session| session.client.login("api=user", "pass=word", Plain, PATIENCE).await)
+    with(script, async |session| session.client.login("api=user", "pass=word", Plain, TIMEOUT).await)
         .unwrap();
 }
 
@@ -136,12 +136,12 @@ fn a_plain_login_has_the_documented_form() {
 #[test]
 fn a_challenge_in_answer_to_a_plain_login_is_a_refusal() {
     let script = |peer: &mut Peer| {
-        peer.asked();
+        peer.command();
         peer.write(b"\x05!done\x25=ret=ebddd18303a54111e2dea05a92ab46b4\0");
         peer.closed();
     };
     let error =
-        with(script, async |session| session.client.login("a", "b", Plain, PATIENCE).await).unwrap_err();
+        with(script, async |session| session.client.login("a", "b", Plain, TIMEOUT).await).unwrap_err();
     assert_eq!(error.cause, Cause::Auth);
     assert!(error.message.contains("6.43"), "{error}");
 }
@@ -151,7 +151,7 @@ fn the_fifth_refusal_ends_the_session() {
     let router = router(SINCE[2]);
     at(router.addr(), async |session| {
         for attempt in 1..=5 {
-            let error = session.client.login("api-user", "wrong", Plain, PATIENCE).await.unwrap_err();
+            let error = session.client.login("api-user", "wrong", Plain, TIMEOUT).await.unwrap_err();
             assert_eq!(error.cause, Cause::Auth, "{error}");
             assert_eq!(error.message.contains("too many commands before login"), attempt == 5, "{error}");
         }
@@ -178,7 +178,7 @@ fn a_group_without_the_read_policy_logs_in_and_may_not_print() {
     let settings = Settings { logins: vec![login], ..Settings::default() };
     let router = Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
     at(router.addr(), async |session| {
-        session.client.login("api-user", "password", Plain, PATIENCE).await.unwrap();
+        session.client.login("api-user", "password", Plain, TIMEOUT).await.unwrap();
         let error = session.call("/ip/hotspot/active/print").await.unwrap_err();
         assert_eq!(error.cause, Cause::Permission, "{error}");
     });

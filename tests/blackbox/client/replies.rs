@@ -7,12 +7,12 @@ use std::time::Instant;
 use phsweb_agent::routeros::client::{Client, Command};
 use phsweb_agent::routeros::error::Cause;
 
-use super::peer::{PATIENCE, Peer, attributes, sentence, with};
+use super::peer::{Peer, TIMEOUT, attributes, sentence, with};
 
 /// Answers the next command with these sentences, `TAG` in them being its tag.
 fn answer(sentences: &'static [&'static [&'static str]]) -> impl FnOnce(&mut Peer) + Send {
     move |peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         for words in sentences {
             let words: Vec<_> =
                 words.iter().map(|word| if *word == "TAG" { asked.tag() } else { word }).collect();
@@ -25,7 +25,7 @@ fn answer(sentences: &'static [&'static [&'static str]]) -> impl FnOnce(&mut Pee
 #[test]
 fn interleaved_answers_reach_their_commands() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        let asked = [peer.command(), peer.command(), peer.command()];
         let [a, b, c] = [0, 1, 2].map(|n: usize| asked[n].tag());
         assert_eq!(asked[1].words[0], "/b");
         for words in [
@@ -44,7 +44,7 @@ fn interleaved_answers_reach_their_commands() {
         peer.closed();
     };
     let replies = with(script, async |session| {
-        session.client.call_all(["/a", "/b", "/c"].map(Command::new).into(), PATIENCE).await
+        session.client.call_all(["/a", "/b", "/c"].map(Command::new).into(), TIMEOUT).await
     });
     let replies: Vec<_> = replies.into_iter().map(Result::unwrap).collect();
     let rows: Vec<Vec<_>> =
@@ -113,10 +113,10 @@ fn rows_before_a_trap_are_a_partial_answer() {
 #[test]
 fn a_trap_leaves_the_session_usable() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.say(&["!trap", asked.tag(), "=message=not enough permissions (9)"]);
         peer.say(&["!done", asked.tag()]);
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.say(&["!done", asked.tag(), "=ret=ok"]);
         peer.closed();
     };
@@ -137,7 +137,7 @@ fn a_number_in_the_middle_of_a_trap_is_ignored() {
 #[test]
 fn unsolicited_sentences_are_dropped_and_counted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         for words in [
             &["!re", ".tag=999", "=n=1"][..],
             &["!done", ".tag=999"],
@@ -154,7 +154,7 @@ fn unsolicited_sentences_are_dropped_and_counted() {
         peer.say(&["!re", asked.tag(), "=n=4"]);
         peer.say(&["!done", asked.tag()]);
         peer.say(&["!done", asked.tag()]);
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.say(&["!done", asked.tag()]);
         peer.closed();
     };
@@ -172,7 +172,7 @@ fn values_may_contain_any_bytes() {
     let long = [b"\x81\x2F=l=".as_slice(), &[b'=', 0xFF, 0x00].repeat(100)].concat();
     let rest = long.clone();
     let script = move |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         let tag = sentence(&[asked.tag()]);
         let tag = &tag[..tag.len() - 1];
         let words: [&[u8]; 7] = [
@@ -220,7 +220,7 @@ fn whole(tag: &str) -> Vec<u8> {
 
 /// Answers each command with [`whole`], in pieces that the client reads one by one.
 fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(usize) -> Vec<usize>) {
-    let client = client.recv_timeout(PATIENCE).unwrap();
+    let client = client.recv_timeout(TIMEOUT).unwrap();
     let mut sent = 0;
     while let Some(asked) = peer.next() {
         let bytes = whole(asked.tag());
@@ -229,7 +229,7 @@ fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(u
             let (now, later) = rest.split_at(piece);
             peer.write(now);
             (rest, sent) = (later, sent + piece as u64);
-            let until = Instant::now() + PATIENCE;
+            let until = Instant::now() + TIMEOUT;
             while client.usage().received_bytes < sent {
                 assert!(Instant::now() < until, "the client does not read");
                 thread::yield_now();
@@ -244,7 +244,7 @@ fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(u
 }
 
 async fn check(client: &Client, path: &str) {
-    let reply = client.call(Command::new(path), PATIENCE).await.unwrap();
+    let reply = client.call(Command::new(path), TIMEOUT).await.unwrap();
     assert_eq!(reply.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=a=b=c", "=comment=x y"]);
     assert_eq!(reply.traps[0].message, "no such item");
     assert_eq!(reply.ret.as_deref(), Some(&b"1"[..]));
@@ -284,7 +284,7 @@ fn an_answer_may_arrive_one_byte_at_a_time() {
 fn an_answer_that_ends_early_is_an_error() {
     for cut in 0..whole(".tag=1").len() {
         let script = move |peer: &mut Peer| {
-            let asked = peer.asked();
+            let asked = peer.command();
             peer.write(&whole(asked.tag())[..cut]);
         };
         let error = with(script, async |session| session.call("/a").await).unwrap_err();

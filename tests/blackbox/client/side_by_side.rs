@@ -6,7 +6,7 @@ use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::peer::{PATIENCE, Peer, at, with};
+use super::peer::{Peer, TIMEOUT, at, with};
 
 /// More than all plugins send together.
 const MANY: usize = 20;
@@ -26,7 +26,7 @@ fn commands_given_together_arrive_in_one_read() {
     };
     let replies = with(script, async |session| {
         let commands = (0..MANY).map(|n| Command::new(&format!("/menu{n}/print"))).collect();
-        session.client.call_all(commands, PATIENCE).await
+        session.client.call_all(commands, TIMEOUT).await
     });
     let rets = replies.into_iter().map(|reply| String::from_utf8(reply.unwrap().ret.unwrap()).unwrap());
     assert_eq!(rets.collect::<Vec<_>>(), (0..MANY).map(|n| format!("/menu{n}/print")).collect::<Vec<_>>());
@@ -37,7 +37,7 @@ fn a_command_is_sent_unchanged_with_a_tag() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
         let mut bytes = [0; 512];
-        let asked = peer.asked();
+        let asked = peer.command();
         // No word is missing or changed, and only the tag is added.
         let words: Vec<_> = asked.words.iter().map(String::as_str).collect();
         let expected = [
@@ -61,7 +61,7 @@ fn a_command_is_sent_unchanged_with_a_tag() {
         .attribute("empty", "")
         .query("?disabled=false")
         .query("?#!");
-    with(script, async |session| session.client.call(command, PATIENCE).await).unwrap();
+    with(script, async |session| session.client.call(command, TIMEOUT).await).unwrap();
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn many_commands_take_the_time_of_one() {
     let commands = |count| vec![Command::new("/system/resource/print"); count];
     let [one, many] = at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         let mut took = [Duration::ZERO; 2];
         for (took, count) in took.iter_mut().zip([1, MANY]) {
             let began = Instant::now();
-            let replies = client.call_all(commands(count), PATIENCE).await;
+            let replies = client.call_all(commands(count), TIMEOUT).await;
             *took = began.elapsed();
             assert_eq!(replies.len(), count);
             assert!(replies.iter().all(|reply| reply.as_ref().unwrap().rows.len() == 1));
@@ -90,7 +90,7 @@ fn many_commands_take_the_time_of_one() {
 #[test]
 fn usage_is_counted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.say(&["!done", asked.tag()]);
         peer.closed();
     };

@@ -8,7 +8,7 @@ use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{Router, Row, Settings};
 
 use super::limits::long_row;
-use super::peer::{Asked, PATIENCE, Peer, at, attributes, sentence, with};
+use super::peer::{Peer, ReceivedCommand, TIMEOUT, at, attributes, sentence, with};
 
 /// Far more than any answer here has.
 const UNLIMITED: usize = 1 << 30;
@@ -19,8 +19,8 @@ fn limited(path: &str, rows: usize, bytes: usize) -> Command {
 
 /// The `/cancel` of this command, which must come next.
 #[track_caller]
-fn cancelled(peer: &mut Peer, asked: &Asked) -> Asked {
-    let cancel = peer.asked();
+fn cancelled(peer: &mut Peer, asked: &ReceivedCommand) -> ReceivedCommand {
+    let cancel = peer.command();
     let named = format!("={}", &asked.tag()[1..]);
     assert!(cancel.words[0] == "/cancel" && cancel.words.contains(&named), "{named:?}: {cancel:?}");
     cancel
@@ -29,7 +29,7 @@ fn cancelled(peer: &mut Peer, asked: &Asked) -> Asked {
 #[test]
 fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.asked(), peer.asked()];
+        let asked = [peer.command(), peer.command()];
         for n in 0..4 {
             peer.say(&["!re", asked[0].tag(), &format!("=n={n}")]);
         }
@@ -41,7 +41,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
         peer.say(&["!trap", asked[0].tag(), "=category=2", "=message=interrupted"]);
         peer.say(&["!done", cancel.tag()]);
         peer.say(&["!done", asked[0].tag()]);
-        let next = peer.asked();
+        let next = peer.command();
         peer.say(&["!done", next.tag()]);
         // The answer has ended, so these are unsolicited.
         peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_UNSOLICITED + 1));
@@ -49,7 +49,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     };
     with(script, async |session| {
         let commands = vec![limited("/a", 3, UNLIMITED), Command::new("/b")];
-        let replies = session.client.call_all(commands, PATIENCE).await;
+        let replies = session.client.call_all(commands, TIMEOUT).await;
         let [truncated, other] = &replies[..] else { panic!() };
         let (truncated, other) = (truncated.as_ref().unwrap(), other.as_ref().unwrap());
         assert_eq!(truncated.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
@@ -65,12 +65,12 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
 #[test]
 fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         let cancel = cancelled(peer, &asked);
         peer.write(&sentence(&["!re", asked.tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
         peer.say(&["!done", asked.tag()]);
         peer.say(&["!done", cancel.tag()]);
-        let next = peer.asked();
+        let next = peer.command();
         peer.say(&["!done", next.tag()]);
         peer.closed();
     };
@@ -84,13 +84,12 @@ fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
 #[test]
 fn an_answer_of_exactly_the_row_limit_is_whole() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.write(&sentence(&["!re", asked.tag()]).repeat(3));
         peer.say(&["!done", asked.tag()]);
         peer.closed();
     };
-    let reply =
-        with(script, async |session| session.client.call(limited("/a", 3, UNLIMITED), PATIENCE).await);
+    let reply = with(script, async |session| session.client.call(limited("/a", 3, UNLIMITED), TIMEOUT).await);
     let reply = reply.unwrap();
     assert_eq!((reply.rows.len(), reply.is_truncated), (3, false));
 }
@@ -99,14 +98,14 @@ fn an_answer_of_exactly_the_row_limit_is_whole() {
 fn an_answer_is_truncated_at_its_byte_limit() {
     for (kind, fewest) in [("!re", 10), ("!trap", 0)] {
         let script = move |peer: &mut Peer| {
-            let asked = peer.asked();
+            let asked = peer.command();
             let row = sentence(&[kind, asked.tag(), "=message=0123456789"]);
             peer.write(&row.repeat(10_000));
             cancelled(peer, &asked);
             peer.closed();
         };
         let reply =
-            with(script, async |session| session.client.call(limited("/a", UNLIMITED, 8192), PATIENCE).await);
+            with(script, async |session| session.client.call(limited("/a", UNLIMITED, 8192), TIMEOUT).await);
         match reply {
             Ok(reply) => {
                 assert!(
@@ -125,7 +124,7 @@ fn an_answer_is_truncated_at_its_byte_limit() {
 fn an_answer_with_a_limit_makes_room_for_one_without() {
     const ROW: usize = 0x8000;
     let script = |peer: &mut Peer| {
-        let asked: Vec<Asked> = (0..3).map(|_| peer.asked()).collect();
+        let asked: Vec<ReceivedCommand> = (0..3).map(|_| peer.command()).collect();
         // The two with a limit take nearly all of the memory, and the first takes more.
         for _ in 0..MAX_REPLY / ROW / 2 {
             peer.write(&long_row(asked[0].tag()));
@@ -144,7 +143,7 @@ fn an_answer_with_a_limit_makes_room_for_one_without() {
     };
     let commands =
         vec![limited("/a", UNLIMITED, UNLIMITED), limited("/b", UNLIMITED, UNLIMITED), Command::new("/c")];
-    let replies = with(script, async |session| session.client.call_all(commands, PATIENCE).await);
+    let replies = with(script, async |session| session.client.call_all(commands, TIMEOUT).await);
     let is_truncated: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_truncated).collect();
     assert_eq!(is_truncated, [true, false, false]);
     assert_eq!(replies[2].as_ref().unwrap().rows.len(), MAX_REPLY / ROW / 3);
@@ -153,11 +152,11 @@ fn an_answer_with_a_limit_makes_room_for_one_without() {
 #[test]
 fn a_router_that_ignores_the_cancel_is_disconnected() {
     let script = |peer: &mut Peer| {
-        let asked = peer.asked();
+        let asked = peer.command();
         peer.flood(&sentence(&["!re", asked.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
     };
     with(script, async |session| {
-        assert!(session.client.call(limited("/a", 3, UNLIMITED), PATIENCE).await.unwrap().is_truncated);
+        assert!(session.client.call(limited("/a", 3, UNLIMITED), TIMEOUT).await.unwrap().is_truncated);
         let error = session.ended().await;
         assert_eq!(error.cause, Cause::Protocol);
         assert!(error.message.contains(&MAX_DROPPED.to_string()), "{error}");
@@ -171,11 +170,11 @@ fn a_truncated_answer_leaves_the_connection_usable() {
     router.set_rows("/ip/firewall/connection", (0..20_000).map(row).collect());
     at(router.addr(), async |session| {
         let client = &session.client;
-        client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+        client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         for _ in 0..5 {
             let large = limited("/ip/firewall/connection/print", 100, UNLIMITED);
             let replies =
-                client.call_all(vec![large, Command::new("/ip/hotspot/active/print")], PATIENCE).await;
+                client.call_all(vec![large, Command::new("/ip/hotspot/active/print")], TIMEOUT).await;
             let [large, active] = &replies[..] else { panic!() };
             assert_eq!(large.as_ref().unwrap().rows.len(), 100);
             assert_eq!(active.as_ref().unwrap().rows.len(), 23);

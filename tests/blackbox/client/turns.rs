@@ -7,7 +7,7 @@ use phsweb_agent::simulator::{Router, Row, Settings};
 use smol::future::{or, pending, poll_once, yield_now};
 
 use super::limits::long_row;
-use super::peer::{PATIENCE, Peer, at, connect_to, sentence, with};
+use super::peer::{Peer, TIMEOUT, at, connect_to, sentence, with};
 
 const MIB: usize = 1 << 20;
 
@@ -30,13 +30,13 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
     // Half of the memory is for one connection at a time.
     let replies = Replies::new(4 * MIB);
     let script = |peer: &mut Peer| {
-        let asked = [peer.asked(), peer.asked(), peer.asked()];
+        let asked = [peer.command(), peer.command(), peer.command()];
         peer.say(&["!re", asked[1].tag(), "=n=before"]);
         // 3.2 MiB.
         for _ in 0..100 {
             peer.write(&long_row(asked[0].tag()));
         }
-        let cancel = peer.asked();
+        let cancel = peer.command();
         assert_eq!(cancel.words[..2], ["/cancel".to_string(), format!("={}", &asked[0].tag()[1..])]);
         // What the client has of the first answer still takes memory. Small answers always have room.
         for asked in &asked[1..] {
@@ -44,14 +44,14 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
             peer.say(&["!done", asked.tag()]);
         }
         peer.say(&["!done", asked[0].tag()]);
-        let next = peer.asked();
+        let next = peer.command();
         peer.say(&["!done", next.tag()]);
         peer.closed();
     };
     with(script, async |session| {
         session.client.share(&replies);
         let commands = ["/a", "/b", "/c"].map(Command::new).into();
-        let answers = session.client.call_all(commands, PATIENCE).await;
+        let answers = session.client.call_all(commands, TIMEOUT).await;
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         let [truncated, second, third] = &answers[..] else { panic!() };
         assert!(
@@ -83,12 +83,12 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
         };
         let act = async {
             for client in [&first.client, &second] {
-                client.login("api-user", "password", LoginMethod::Plain, PATIENCE).await.unwrap();
+                client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
                 client.share(&replies);
             }
-            let held = first.client.call(large(), PATIENCE).await.unwrap();
+            let held = first.client.call(large(), TIMEOUT).await.unwrap();
             assert_eq!((held.rows.len(), held.is_truncated), (1500, false));
-            let mut waits = Box::pin(second.call(large(), PATIENCE));
+            let mut waits = Box::pin(second.call(large(), TIMEOUT));
             // By then it has the part that needs no turn, and reads no more.
             let received = || second.usage().received_bytes;
             while received() < 100_000 {
@@ -98,7 +98,7 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
             // The time of many round trips, in which the whole answer would arrive.
             for _ in 0..500 {
                 let small = Command::new("/system/resource/print");
-                let answer = first.client.call(small, PATIENCE).await.unwrap();
+                let answer = first.client.call(small, TIMEOUT).await.unwrap();
                 assert_eq!((answer.rows.len(), answer.is_truncated), (1, false), "it does not wait");
                 assert!(poll_once(&mut waits).await.is_none());
             }

@@ -15,26 +15,27 @@ use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::Value;
 use smol::future::FutureExt;
 
-use super::agent::{Given, until, until_within};
-use super::kept::{Kept, Way, met};
-use super::{router, taking};
+use super::agent::{AgentBuilder, until, until_within};
+use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
+use super::{router, router_with_password};
 
 /// Maximum time from a change until the site is online: far less than the shortest wait after a refused login.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 const LOGINS: &str = "mikrotik_hotspot_logins_total{site=\"awka\",server=\"hotspot1\"}";
 
-fn given(hosts: &[SocketAddr], fields: &str) -> Given {
+fn given(hosts: &[SocketAddr], fields: &str) -> AgentBuilder {
     let hosts: Vec<String> = hosts.iter().map(|host| format!("\"{host}\"")).collect();
-    Given::default().raw_site("awka", &format!("refresh: \"1h\", hosts: [{}], {fields}", hosts.join(", ")))
+    AgentBuilder::default()
+        .raw_site("awka", &format!("refresh: \"1h\", hosts: [{}], {fields}", hosts.join(", ")))
 }
 
-fn password(router: &Router, password: &str) -> Given {
+fn password(router: &Router, password: &str) -> AgentBuilder {
     given(&[router.addr()], &format!("password: Plain(\"{password}\")"))
 }
 
 #[track_caller]
-fn online_at_once(kept: &Kept) -> Value {
+fn online_at_once(kept: &ReloadingAgent) -> Value {
     until_within(AT_ONCE, "it is online", || {
         let site = kept.site("awka");
         (site["state"] == "online").then_some(site)
@@ -43,12 +44,12 @@ fn online_at_once(kept: &Kept) -> Value {
 
 #[test]
 fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
-    let router = taking("right-9c1e");
-    let kept = Kept::start(&password(&router, "wrong-77a0"));
-    kept.fails("awka", "auth");
+    let router = router_with_password("right-9c1e");
+    let kept = ReloadingAgent::start(&password(&router, "wrong-77a0"));
+    kept.wait_for_error("awka", "auth");
     kept.save(&password(&router, "right-9c1e"));
     online_at_once(&kept);
-    assert_eq!(met(&router), (1, 2));
+    assert_eq!(logins_and_connections(&router), (1, 2));
     assert_eq!(router.counters().logins_refused, 1);
     let (user, mac) = ("ngozi", "8C:F5:A3:00:00:01");
     assert!(router.log_in(user, [10, 5, 70, 1].into(), mac).is_some());
@@ -67,35 +68,35 @@ fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
     let site = online_at_once(&kept);
     assert_eq!(kept.series(LOGINS), Some(1.0), "the counters stay");
     assert_eq!(site["usage"]["logins"], 2);
-    assert_eq!((met(&router), router.counters().logins_refused), ((2, 4), 2));
+    assert_eq!((logins_and_connections(&router), router.counters().logins_refused), ((2, 4), 2));
 }
 
 #[test]
 fn a_secret_file_is_rotated() {
-    let router = taking("first-5b20");
+    let router = router_with_password("first-5b20");
     let given = given(&[router.addr()], "password: File(\"secret\")");
-    let kept = Kept::start_with(&given, &[("secret", "first-5b20\n")]);
-    kept.running.unsaid.add("other-66f3");
-    kept.well("awka");
-    kept.write("secret", "other-66f3\n", Way::Renamed);
-    kept.fails("awka", "auth");
-    assert_eq!(kept.taken(), ["changed awka"]);
-    for way in Way::ALL {
-        kept.write("secret", "other-66f3\n", Way::InPlace);
+    let kept = ReloadingAgent::start_with(&given, &[("secret", "first-5b20\n")]);
+    kept.running.secrets.add("other-66f3");
+    kept.wait_until_active("awka");
+    kept.write("secret", "other-66f3\n", WriteMethod::Renamed);
+    kept.wait_for_error("awka", "auth");
+    assert_eq!(kept.applied_files(), ["changed awka"]);
+    for way in WriteMethod::ALL {
+        kept.write("secret", "other-66f3\n", WriteMethod::InPlace);
         until("the wrong password is tried", || (kept.site("awka")["state"] == "offline").then_some(()));
         kept.write("secret", "first-5b20\n", way);
         online_at_once(&kept);
     }
     // The same content is no change, however it is written, and an empty secret is not tried.
-    let before = (met(&router), router.counters().logins_refused);
+    let before = (logins_and_connections(&router), router.counters().logins_refused);
     for _ in 0..4 {
-        kept.write("secret", "first-5b20\n", Way::Truncated);
-        kept.write("secret", "first-5b20\n", Way::Removed);
+        kept.write("secret", "first-5b20\n", WriteMethod::Truncated);
+        kept.write("secret", "first-5b20\n", WriteMethod::Removed);
     }
-    kept.write("secret", "\n", Way::InPlace);
-    let message = kept.until_wrong("password: the secret file secret is empty");
+    kept.write("secret", "\n", WriteMethod::InPlace);
+    let message = kept.wait_for_file_error("password: the secret file secret is empty");
     assert!(message.starts_with("sites.ron:"), "{message}");
-    assert_eq!((met(&router), router.counters().logins_refused), before);
+    assert_eq!((logins_and_connections(&router), router.counters().logins_refused), before);
 }
 
 #[test]
@@ -106,22 +107,22 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
     let wrong = format!("sha256:{}", "0".repeat(64));
     let usual = "password: Plain(\"password\")";
     let pinned = |hosts: &[SocketAddr], pin: &str| given(hosts, &format!("{usual}, tls: Pin(\"{pin}\")"));
-    let nobody = crate::support::address::nobody();
-    let kept = Kept::start(&pinned(&[secured.addr()], &pin));
-    kept.well("awka");
+    let unused_address = crate::support::address::unused_address();
+    let kept = ReloadingAgent::start(&pinned(&[secured.addr()], &pin));
+    kept.wait_until_active("awka");
 
     kept.save(&pinned(&[secured.addr()], &wrong));
-    kept.fails("awka", "tls_pin");
+    kept.wait_for_error("awka", "tls_pin");
     kept.save(&pinned(&[secured.addr()], &pin));
     online_at_once(&kept);
     assert_eq!(secured.counters().logins, 2);
-    kept.save(&pinned(&[secured.addr(), nobody], &pin));
+    kept.save(&pinned(&[secured.addr(), unused_address], &pin));
     until("the second host is listed", || {
         let site = kept.site("awka");
         (site["hosts"].as_array().unwrap().len() == 2 && site["state"] == "online").then_some(())
     });
     until("there is another login", || (secured.counters().logins == 3).then_some(()));
-    kept.save(&pinned(&[nobody, secured.addr()], &pin));
+    kept.save(&pinned(&[unused_address, secured.addr()], &pin));
     until("the other host is tried first", || {
         let hosts = kept.site("awka")["hosts"].clone();
         (hosts[0]["error"]["cause"] == "refused" && hosts[1]["inUse"] == true).then_some(())
@@ -136,7 +137,7 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
         (site["usage"]["logins"].as_u64(), site["connections"].as_array().unwrap().len()),
         (Some(1), 1)
     );
-    assert_eq!(met(&other), (1, 1));
+    assert_eq!(logins_and_connections(&other), (1, 1));
     until("the old connection is closed", || (secured.counters().open == 0).then_some(()));
 }
 
@@ -144,12 +145,12 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
 fn a_changed_login_method_and_user_are_used_at_once() {
     let old = Settings { version: "6.42.12 (long-term)".parse().unwrap(), ..Settings::default() };
     let router = router(old);
-    let kept = Kept::start(&password(&router, "password"));
+    let kept = ReloadingAgent::start(&password(&router, "password"));
     until("the site is offline", || (kept.site("awka")["state"] == "offline").then_some(()));
     kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
     online_at_once(&kept);
     kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge, user: \"nobody\""));
-    kept.fails("awka", "auth");
+    kept.wait_for_error("awka", "auth");
     kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
     online_at_once(&kept);
     assert_eq!(router.counters().logins, 2);
@@ -160,8 +161,8 @@ fn a_site_in_backoff_is_tried_at_once_at_a_new_host() {
     let (lost, found) = (router(Settings::default()), router(Settings::default()));
     lost.set_fault(Some(Fault::LoginRefused));
     let usual = "password: Plain(\"password\")";
-    let kept = Kept::start(&given(&[lost.addr()], usual));
-    kept.fails("awka", "auth");
+    let kept = ReloadingAgent::start(&given(&[lost.addr()], usual));
+    kept.wait_for_error("awka", "auth");
     // A changed name triggers no retry: each attempt is a line in the router's log.
     kept.save(&given(&[lost.addr()], &format!("{usual}, name: \"Awka\"")));
     kept.save(&given(&[lost.addr(), found.addr()], usual));
@@ -212,18 +213,18 @@ fn a_replaced_ca_file_is_used() {
     let (address, _served) = secured(&router);
     let authorities = |name: &str| fs::read_to_string(certificate(name)).unwrap();
     let given = given(&[address], "password: Plain(\"password\"), tls: Ca(\"ca.pem\")");
-    let kept = Kept::start_with(&given, &[("ca.pem", &authorities("page.cert"))]);
-    kept.well("awka");
-    kept.write("ca.pem", &authorities("other.cert"), Way::Renamed);
-    kept.fails("awka", "tls");
+    let kept = ReloadingAgent::start_with(&given, &[("ca.pem", &authorities("page.cert"))]);
+    kept.wait_until_active("awka");
+    kept.write("ca.pem", &authorities("other.cert"), WriteMethod::Renamed);
+    kept.wait_for_error("awka", "tls");
     until("the connection is closed", || (router.counters().open == 0).then_some(()));
-    kept.write("ca.pem", &authorities("page.cert"), Way::Renamed);
+    kept.write("ca.pem", &authorities("page.cert"), WriteMethod::Renamed);
     online_at_once(&kept);
-    assert_eq!((router.counters().logins, kept.taken()), (2, vec!["changed awka".to_string(); 2]));
+    assert_eq!((router.counters().logins, kept.applied_files()), (2, vec!["changed awka".to_string(); 2]));
     // With both authorities the certificate stays valid, but the site reconnects.
     let both = authorities("other.cert") + &authorities("page.cert");
-    kept.write("ca.pem", &both, Way::Truncated);
+    kept.write("ca.pem", &both, WriteMethod::Truncated);
     until("there is another login", || (router.counters().logins == 3).then_some(()));
     online_at_once(&kept);
-    assert_eq!(kept.not_taken().len(), 0);
+    assert_eq!(kept.rejected_files().len(), 0);
 }

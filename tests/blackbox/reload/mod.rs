@@ -8,4 +8,4 @@ mod sites;
 mod wait;
 mod written;
 
-use crate::support::{agent, browser, kept, router, taking};
+use crate::support::{agent, browser, reloading_agent, router, router_with_password};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Given, PATIENCE, throughout, until};
+use super::agent::{AgentBuilder, TIMEOUT, throughout, until};
 use super::browser::Browser;
-use super::kept::{Kept, Way, met};
+use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
 use super::router;
 
 const HERE: [u8; 4] = [127, 0, 0, 1];
@@ -18,8 +18,8 @@ const HERE: [u8; 4] = [127, 0, 0, 1];
 /// Longer than the interval between two attempts to bind an address.
 const LOOKS: Duration = Duration::from_secs(4);
 
-fn given(router: &Router, http: &str) -> Given {
-    Given::default().http(http).site("awka", router.addr(), "")
+fn given(router: &Router, http: &str) -> AgentBuilder {
+    AgentBuilder::default().http(http).site("awka", router.addr(), "")
 }
 
 fn tokens(view: &str, admin: &str) -> String {
@@ -27,7 +27,7 @@ fn tokens(view: &str, admin: &str) -> String {
 }
 
 /// The file with another `http.listen`.
-fn at(listen: impl std::fmt::Display, given: &Given) -> String {
+fn at(listen: impl std::fmt::Display, given: &AgentBuilder) -> String {
     given.text().replacen("127.0.0.1:0", &listen.to_string(), 1)
 }
 
@@ -37,7 +37,7 @@ struct Visitor(TcpStream);
 impl Visitor {
     fn at(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self(stream)
     }
 
@@ -68,7 +68,7 @@ fn listener(address: SocketAddr) -> Option<String> {
 #[test]
 fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
+    let kept = ReloadingAgent::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
     let [mut viewer, mut admin] = [Browser::new(HERE), Browser::new(HERE)];
     viewer.log_in(&kept, "view-token-01234-1");
     admin.log_in(&kept, "admin-token-01234-1");
@@ -96,19 +96,19 @@ fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
     let without = given(&router, "view: Public,");
     kept.save_text_as(&without.text(), "");
     assert!(may(&mut viewer, "/") && !may(&mut admin, "/api/hotspot/awka/active"));
-    assert_eq!(kept.taken().iter().filter(|line| *line == "changed http").count(), 3);
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(kept.applied_files().iter().filter(|line| *line == "changed http").count(), 3);
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 /// A stream of events that was opened without a token ends when one is required.
 #[test]
 fn event_streams_end_when_the_required_token_changes() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "view: Public,"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, "view: Public,"));
+    kept.wait_until_active("awka");
     let follow = |token: &str| {
         let mut stream = TcpStream::connect(kept.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
             .unwrap();
         let mut lines = BufReader::new(stream).lines();
@@ -138,8 +138,8 @@ fn event_streams_end_when_the_required_token_changes() {
 fn the_listener_is_rebound_and_connections_stay() {
     let router = router(Settings::default());
     let given = given(&router, "");
-    let mut kept = Kept::start(&given);
-    kept.well("awka");
+    let mut kept = ReloadingAgent::start(&given);
+    kept.wait_until_active("awka");
     let first = kept.address;
     let mut early = Visitor::at(first);
     assert!(early.is_answered());
@@ -150,8 +150,8 @@ fn the_listener_is_rebound_and_connections_stay() {
     // An address in use: the listener stays, and is rebound once the address is free.
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let second = taken.local_addr().unwrap();
-    kept.write("sites.ron", &at(second, &given), Way::InPlace);
-    let message = kept.until_wrong("http.listen: can't listen at");
+    kept.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
+    let message = kept.wait_for_file_error("http.listen: can't listen at");
     assert!(message.contains(&second.to_string()), "{message}");
     assert!(message.contains(&format!("stays at {first}")), "{message}");
     assert!(kept.page("/").contains("has a problem"));
@@ -170,44 +170,44 @@ fn the_listener_is_rebound_and_connections_stay() {
     let mut late = Visitor::at(second);
     assert!(late.is_answered());
     let everywhere = SocketAddr::from(([0, 0, 0, 0], second.port()));
-    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
+    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{everywhere}/"));
     kept.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
     assert_eq!(kept.get("/healthz").status, 200);
     assert!(early.is_answered() && late.is_answered());
     assert!(kept.running.err().contains("the figures are open to everybody"));
-    kept.write("sites.ron", &at(second, &given), Way::InPlace);
+    kept.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
     until("only that address is bound", || TcpStream::connect(kept.address).err());
     assert!(early.is_answered() && late.is_answered());
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 #[test]
 fn the_address_is_not_released_repeatedly_for_one_that_stays_in_use() {
     let router = router(Settings::default());
     let given = given(&router, "");
-    let kept = Kept::start(&given);
+    let kept = ReloadingAgent::start(&given);
     let first = kept.address;
     // Another process blocks the new address, too.
     let other = TcpListener::bind(("127.0.0.2", first.port())).unwrap();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], first.port()));
-    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
-    kept.until_wrong("can't listen at 0.0.0.0");
+    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
+    kept.wait_for_file_error("can't listen at 0.0.0.0");
     let socket = listener(first);
     assert!(socket.is_some());
     throughout(LOOKS, || assert_eq!(listener(first), socket));
     drop(other);
     // A changed file is tried at once.
     kept.save_text(&at(first, &given));
-    kept.write("sites.ron", &at(everywhere, &given), Way::InPlace);
+    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
     kept.running.line(&format!("The page is at http://{everywhere}"));
 }
 
 #[test]
 fn a_changed_connection_limit_applies_at_once() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "max_connections: 64,"));
+    let kept = ReloadingAgent::start(&given(&router, "max_connections: 64,"));
     let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
     assert!(visitors.iter_mut().all(Visitor::is_answered));
     kept.save(&given(&router, "max_connections: 16,"));
@@ -222,8 +222,8 @@ fn a_changed_connection_limit_applies_at_once() {
 #[test]
 fn https_is_switched_on_and_off() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ""));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, ""));
+    kept.wait_until_active("awka");
     let mut early = Visitor::at(kept.address);
     assert!(early.is_answered());
     for (name, file) in [("page.cert", "cert.pem"), ("page.key", "key.pem")] {
@@ -231,26 +231,26 @@ fn https_is_switched_on_and_off() {
         fs::copy(kept_at, kept.path(file)).unwrap();
     }
     let secured = given(&router, "tls: (cert: \"cert.pem\", key: \"key.pem\"),");
-    kept.write("sites.ron", &secured.text(), Way::InPlace);
+    kept.write("sites.ron", &secured.text(), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at https://"), format!("{}/", kept.address));
     until("plain HTTP is refused", || (!Visitor::at(kept.address).is_answered()).then_some(()));
     assert!(early.is_answered(), "an open connection stays");
-    kept.write("sites.ron", &given(&router, "").text(), Way::InPlace);
+    kept.write("sites.ron", &given(&router, "").text(), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{}/", kept.address));
     until("it is plain", || Visitor::at(kept.address).is_answered().then_some(()));
     assert!(early.is_answered());
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 #[test]
 fn the_command_line_overrides_the_file() {
     let router = router(Settings::default());
     let given = |name: &str| {
-        let site = Given::default().site("awka", router.addr(), &format!("name: \"{name}\""));
+        let site = AgentBuilder::default().site("awka", router.addr(), &format!("name: \"{name}\""));
         ["run", "--simulate", "--listen", "127.0.0.1:0"].iter().fold(site, |given, word| given.argument(word))
     };
-    let kept = Kept::start(&given("first"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given("first"));
+    kept.wait_until_active("awka");
     let address = kept.site("awka")["address"].clone();
     kept.save_text(&at("192.0.2.1:80", &given("second")));
     assert_eq!(kept.site("awka")["name"], "second");
@@ -261,13 +261,13 @@ fn the_command_line_overrides_the_file() {
     let more =
         given("second").raw_site("lagos", "hosts: [\"192.0.2.2\"], password: Plain(\"lagos-password\")");
     kept.save_text(&at("192.0.2.1:80", &more));
-    kept.well("lagos");
+    kept.wait_until_active("lagos");
     // The simulated router accepts the password of the current file.
     let other = more.text().replace("lagos-password", "other-password");
     kept.save_text(&at("192.0.2.1:80", &given("second")));
     kept.save_text(&other);
-    kept.well("lagos");
-    assert_eq!(met(&router), (0, 0), "the real router is never contacted");
+    kept.wait_until_active("lagos");
+    assert_eq!(logins_and_connections(&router), (0, 0), "the real router is never contacted");
 }
 
 #[test]
@@ -275,9 +275,9 @@ fn details_of_a_problem_are_for_the_admin_if_there_is_one() {
     let router = router(Settings::default());
     for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-01234-1\")),", false)] {
         let given = given(&router, http).defaults("refresh: \"1s\",");
-        let kept = Kept::start(&given);
-        kept.write("sites.ron", &given.text().replace("refresh:", "refesh:"), Way::InPlace);
-        kept.until_wrong("sites.ron:");
+        let kept = ReloadingAgent::start(&given);
+        kept.write("sites.ron", &given.text().replace("refresh:", "refesh:"), WriteMethod::InPlace);
+        kept.wait_for_file_error("sites.ron:");
         let page = kept.ask("GET", "/", &[]).body;
         assert!(page.contains("sites.ron has a problem"), "{page}");
         assert_eq!(page.contains("refesh"), is_for_all, "{page}");

@@ -5,16 +5,16 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Router, Row, Settings};
 use serde_json::json;
 
-use super::agent::{Given, until};
-use super::kept::{Kept, met};
+use super::agent::{AgentBuilder, until};
+use super::reloading_agent::{ReloadingAgent, logins_and_connections};
 use super::router;
 
 const PATH: &str = "/api/sites/awka/plugins/hives";
 
-fn given(router: &Router, plugin: Option<&str>) -> Given {
+fn given(router: &Router, plugin: Option<&str>) -> AgentBuilder {
     let collect =
         if plugin.is_some() { "collect: [\"hotspot\", \"hives\"]," } else { "collect: [\"hotspot\"]," };
-    let given = Given::default().defaults("refresh: \"1h\",").site("awka", router.addr(), collect);
+    let given = AgentBuilder::default().defaults("refresh: \"1h\",").site("awka", router.addr(), collect);
     plugin.into_iter().fold(given, |given, fields| given.plugin("hives", fields))
 }
 
@@ -29,8 +29,8 @@ fn a_plugin_is_added_changed_and_removed_without_a_new_login() {
         Row::new().id(id).with("kind-of", kind).with("honey", honey).with("queen", "ẹ̀gbẹ́")
     };
     router.set_rows("/bee/hive", vec![hive("*1", "top-bar", "12"), hive("*2", "log", "3")]);
-    let kept = Kept::start(&given(&router, None));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, None));
+    kept.wait_until_active("awka");
     assert_eq!(kept.get(PATH).status, 404);
 
     let rows = "(name: \"bee_hives\", kind: Rows, labels: [\"kind-of\"])";
@@ -60,7 +60,7 @@ fn a_plugin_is_added_changed_and_removed_without_a_new_login() {
     assert_eq!(kept.get(PATH).status, 404);
     assert!(!kept.get("/metrics").body.contains("bee_"));
     assert!(!kept.page("/sites/awka").contains("Bees"));
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 /// The reply to the old query arrives after the plugin got another menu: it must not count for the new one.
@@ -72,8 +72,8 @@ fn a_reply_to_the_old_query_is_discarded() {
         let honey = "metrics: [(name: \"bee_honey_total\", kind: Counter(\"honey\"))]";
         given(&router, Some(&format!("menu: \"{menu}\", columns: [\"honey\"], {honey}")))
     };
-    let kept = Kept::start(&with("/no/menu"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&with("/no/menu"));
+    kept.wait_until_active("awka");
     let state = || kept.json(PATH)["state"].clone();
     until("it has no such menu", || (state() == "unsupported").then_some(()));
     router.set_latency(Duration::from_secs(2));
@@ -85,7 +85,7 @@ fn a_reply_to_the_old_query_is_discarded() {
     until("the new menu is read", || (state() == "ok").then_some(()));
     assert_eq!(kept.json(PATH)["rows"], json!([["12"]]));
     assert_eq!(kept.series("bee_honey_total{site=\"awka\"}"), Some(0.0), "it starts at the first read");
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 /// Another title or column does not reset the plugin's counters.
@@ -97,10 +97,10 @@ fn a_counter_continues_when_its_plugin_is_displayed_differently() {
     hive("100");
     let admin = "admin: Token(Plain(\"admin-token-of-the-test\")),";
     let given = |router: &Router, plugin: Option<&str>| given(router, plugin).http(admin);
-    let mut kept = Kept::start(&given(&router, Some(&hives("\"honey\"", counter))));
+    let mut kept = ReloadingAgent::start(&given(&router, Some(&hives("\"honey\"", counter))));
     // Without a token, refreshes are limited.
     kept.agent = kept.agent.with_token("admin-token-of-the-test");
-    kept.well("awka");
+    kept.wait_until_active("awka");
     let sum = || kept.series("bee_honey_total{site=\"awka\"}");
     until("the counter starts", || (sum() == Some(0.0)).then_some(()));
     // The value falls, as after a reset.
@@ -112,5 +112,5 @@ fn a_counter_continues_when_its_plugin_is_displayed_differently() {
     kept.save(&given(&router, Some(&hives("\"honey\", \"queen\"", counter).replace("Bees", "Hives"))));
     until("it is read again", || (kept.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(()));
     assert_eq!(sum(), Some(5.0));
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }

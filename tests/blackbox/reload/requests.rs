@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use phsweb_agent::simulator::{Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Answer, Given, PATIENCE, until};
-use super::kept::{Kept, met};
+use super::agent::{AgentBuilder, Answer, TIMEOUT, until};
+use super::reloading_agent::{ReloadingAgent, logins_and_connections};
 use super::router;
 
 /// Latency of the router, so that requests are active during the reload.
@@ -25,18 +25,18 @@ const MIN_COMMANDS: u64 = 9;
 /// Maximum time of an answer that does not wait for the router: the next look at the file, and a busy machine.
 const WITHOUT_ROUTER: Duration = Duration::from_secs(3);
 
-fn given(router: &Router, fields: &str) -> Given {
+fn given(router: &Router, fields: &str) -> AgentBuilder {
     // A second site, so that the first one is not the last.
-    Given::default()
+    AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\", query_timeout: \"20s\",")
         .site("awka", router.addr(), fields)
         .site("other", router.addr(), "collect: [\"resource\"]")
 }
 
-fn without_awka(router: &Router) -> Given {
+fn without_awka(router: &Router) -> AgentBuilder {
     let text = "hosts: [\"127.0.0.1:9\"], password: Plain(\"password\")";
-    Given::default()
+    AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\",")
         .raw_site("spare", text)
@@ -45,12 +45,14 @@ fn without_awka(router: &Router) -> Given {
 
 /// The answers of four requests during a change of the file, with their durations.
 #[track_caller]
-fn requests_during(change: impl Fn(&Router) -> Given) -> (Router, Kept, Vec<(Answer, Duration)>) {
+fn requests_during(
+    change: impl Fn(&Router) -> AgentBuilder,
+) -> (Router, ReloadingAgent, Vec<(Answer, Duration)>) {
     let router = router(Settings::default());
-    let mut kept = Kept::start(&given(&router, ""));
+    let mut kept = ReloadingAgent::start(&given(&router, ""));
     kept.agent = kept.agent.with_token("admin-token-01234");
-    kept.well("awka");
-    kept.well("other");
+    kept.wait_until_active("awka");
+    kept.wait_until_active("other");
     let session = kept.json("/api/hotspot/awka/active")[0].clone();
     let kick = json!({ "id": session["id"], "user": session["user"], "mac": session["mac"] }).to_string();
     let requests: [(&str, &str, &[u8]); 4] = [
@@ -93,7 +95,7 @@ fn requests_to_a_renamed_site_succeed() {
     assert_eq!(answers[0].0.json()["removed"].as_array().unwrap().len(), 1);
     assert_eq!(answers[1].0.json()["refreshed"], json!(["awka", "other"]));
     // Two sites use this router, and the connection test has its own login.
-    assert_eq!(met(&router).0, 3);
+    assert_eq!(logins_and_connections(&router).0, 3);
     assert_eq!(kept.site("awka")["name"], "Awka");
 }
 
@@ -118,7 +120,7 @@ fn requests_to_a_removed_site_fail_at_once() {
 fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason() {
     let (router, kept, answers) = requests_during(|router| {
         let hosts = format!("hosts: [\"{}\", \"127.0.0.1:9\"], password: Plain(\"password\")", router.addr());
-        Given::default()
+        AgentBuilder::default()
             .http("admin: Token(Plain(\"admin-token-01234\")),")
             .defaults("refresh: \"1h\", query_timeout: \"20s\",")
             .raw_site("awka", &hosts)
@@ -147,9 +149,9 @@ fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason(
 struct EventStream(BufReader<TcpStream>);
 
 impl EventStream {
-    fn open(kept: &Kept) -> Self {
+    fn open(kept: &ReloadingAgent) -> Self {
         let mut stream = TcpStream::connect(kept.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         Self(BufReader::new(stream))
     }
@@ -184,9 +186,9 @@ impl EventStream {
 #[test]
 fn subscribers_get_an_event_for_each_reload() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, ""));
-    kept.well("awka");
-    kept.well("other");
+    let kept = ReloadingAgent::start(&given(&router, ""));
+    kept.wait_until_active("awka");
+    kept.wait_until_active("other");
     let mut events = EventStream::open(&kept);
     kept.save(&without_awka(&router));
     let config = events.config();
@@ -194,7 +196,7 @@ fn subscribers_get_an_event_for_each_reload() {
         (&config["isCurrent"], &config["sites"], &config["error"]),
         (&json!(true), &json!(2), &Value::Null)
     );
-    kept.write("sites.ron", "(", super::kept::Way::InPlace);
+    kept.write("sites.ron", "(", super::reloading_agent::WriteMethod::InPlace);
     let config = events.config();
     assert_eq!((&config["isCurrent"], &config["sites"]), (&json!(false), &json!(2)));
     // The subscriber may be a viewer, and gets only the place of the problem.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Router, Row, Settings};
 use serde_json::json;
 
-use super::agent::{Given, throughout, until, until_within};
-use super::kept::{Kept, met};
+use super::agent::{AgentBuilder, throughout, until, until_within};
+use super::reloading_agent::{ReloadingAgent, logins_and_connections};
 use super::router;
 
 /// Maximum time from the change to the first figures of a new site, and to the 404 for a removed one.
@@ -15,15 +15,15 @@ const SOON: Duration = Duration::from_secs(3);
 
 const LOGINS: &str = "mikrotik_hotspot_logins_total{site=\"awka\",server=\"hotspot1\"}";
 
-fn given(router: &Router, fields: &str) -> Given {
-    Given::default().site("awka", router.addr(), fields)
+fn given(router: &Router, fields: &str) -> AgentBuilder {
+    AgentBuilder::default().site("awka", router.addr(), fields)
 }
 
 fn at(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 5, 70, n)
 }
 
-fn active(kept: &Kept, site: &str) -> u64 {
+fn active(kept: &ReloadingAgent, site: &str) -> u64 {
     kept.stats(site)["activeUsers"].as_u64().unwrap()
 }
 
@@ -33,10 +33,10 @@ fn changes_that_need_no_new_connection_keep_the_old_one() {
     let given = |router: &Router, fields: &str| {
         given(router, fields).http("admin: Token(Plain(\"admin-token-of-the-test\")),")
     };
-    let mut kept = Kept::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
+    let mut kept = ReloadingAgent::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
     // Without a token, refreshes are limited.
     kept.agent = kept.agent.with_token("admin-token-of-the-test");
-    kept.well("awka");
+    kept.wait_until_active("awka");
     until("`listen` is active", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
 
     kept.save(&given(&router, "name: \"Awka Ọma\", refresh: \"1h\", query_timeout: \"30s\""));
@@ -74,31 +74,32 @@ fn changes_that_need_no_new_connection_keep_the_old_one() {
     let commands = router.counters().commands;
     kept.save(&given(&router, "refresh: \"1s\""));
     until("it is refreshed each second", || (router.counters().commands >= commands + 12).then_some(()));
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
     assert_eq!(kept.series(LOGINS), Some(3.0), "the counters continue");
     assert_eq!(kept.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
     assert_eq!(kept.site("awka")["connections"].as_array().unwrap().len(), 1);
-    assert_eq!(kept.taken().len(), 7, "one line for each reload");
-    assert!(kept.taken().iter().all(|line| line == "changed awka"), "{:?}", kept.taken());
+    assert_eq!(kept.applied_files().len(), 7, "one line for each reload");
+    assert!(kept.applied_files().iter().all(|line| line == "changed awka"), "{:?}", kept.applied_files());
 }
 
 #[test]
 fn sites_are_added_and_removed_while_others_stay() {
     let [stays, goes, comes] = [(); 3].map(|()| router(Settings { active: 5, ..Settings::default() }));
-    let kept =
-        Kept::start(&Given::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
+    let kept = ReloadingAgent::start(
+        &AgentBuilder::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
             "goes",
             goes.addr(),
             "name: \"Who goes\"",
-        ));
-    kept.well("stays");
-    kept.well("goes");
-    let both = Given::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
+        ),
+    );
+    kept.wait_until_active("stays");
+    kept.wait_until_active("goes");
+    let both = AgentBuilder::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
         "comes",
         comes.addr(),
         "",
     );
-    kept.write("sites.ron", &both.text(), super::kept::Way::Renamed);
+    kept.write("sites.ron", &both.text(), super::reloading_agent::WriteMethod::Renamed);
     until_within(SOON, "the new site has its figures", || {
         let answer = kept.get("/api/hotspot/comes");
         (answer.status == 200 && answer.json()["activeUsers"] == 5).then_some(())
@@ -116,18 +117,21 @@ fn sites_are_added_and_removed_while_others_stay() {
     let more = |order: &[&str]| {
         let routers = [("stays", &stays), ("goes", &goes), ("comes", &comes)];
         let find = |key: &&str| routers.iter().find(|(other, _)| other == key).unwrap().1.addr();
-        order
-            .iter()
-            .fold(Given::default().defaults("refresh: \"1s\","), |given, key| given.site(key, find(key), ""))
+        order.iter().fold(AgentBuilder::default().defaults("refresh: \"1s\","), |given, key| {
+            given.site(key, find(key), "")
+        })
     };
     kept.save(&more(&["goes", "stays", "comes"]));
-    assert_eq!(kept.well("goes")["activeUsers"], 5);
+    assert_eq!(kept.wait_until_active("goes")["activeUsers"], 5);
     assert_eq!(kept.site("goes")["connections"].as_array().unwrap().len(), 1);
     kept.save(&more(&["comes", "stays", "goes"]));
     let page = kept.page("/");
     let places = ["comes", "stays", "goes"].map(|key| page.find(&format!("/sites/{key}")).unwrap());
     assert!(places.is_sorted(), "{places:?}");
-    assert_eq!([met(&stays), met(&goes), met(&comes)], [(1, 1), (2, 2), (1, 1)]);
+    assert_eq!(
+        [logins_and_connections(&stays), logins_and_connections(&goes), logins_and_connections(&comes)],
+        [(1, 1), (2, 2), (1, 1)]
+    );
     let logged = ["added comes; removed goes", "added goes", "sites reordered"];
-    assert_eq!(kept.taken(), logged);
+    assert_eq!(kept.applied_files(), logged);
 }

@@ -5,21 +5,21 @@ use std::process::Command;
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Agent, Given, end_of, program, until};
-use super::kept::{Kept, Way, met};
+use super::agent::{Agent, AgentBuilder, program, run_to_end, until};
+use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
 use super::router;
 
-fn waiting(router: &Router) -> Given {
+fn waiting(router: &Router) -> AgentBuilder {
     ["--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]
         .into_iter()
-        .fold(Given::default().site("awka", router.addr(), ""), Given::argument)
+        .fold(AgentBuilder::default().site("awka", router.addr(), ""), AgentBuilder::argument)
 }
 
 #[test]
 fn without_a_file_the_page_shows_what_is_missing() {
     let router = router(Settings::default());
     let given = waiting(&router);
-    let kept = Kept::start_without_file(&given);
+    let kept = ReloadingAgent::start_without_file(&given);
     let page = kept.page("/");
     let file = kept.path("sites.ron");
     let folder = file.parent().unwrap().display();
@@ -40,18 +40,18 @@ fn without_a_file_the_page_shows_what_is_missing() {
     assert_eq!(kept.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
     assert_eq!(kept.running.err().matches("reload=waiting ").count(), 1, "{}", kept.running.err());
 
-    kept.write("sites.ron", &given.text(), Way::InPlace);
-    kept.until_taken(0);
-    kept.well("awka");
+    kept.write("sites.ron", &given.text(), WriteMethod::InPlace);
+    kept.wait_until_applied(0);
+    kept.wait_until_active("awka");
     let page = kept.page("/");
     assert!(!page.contains("Waiting for") && page.contains("data-key=\"awka\""), "{page}");
     until("every site was tried", || (kept.get("/readyz").status == 200).then_some(()));
     assert!(kept.config()["loadedAt"].is_string());
     // If the file is removed later, the agent keeps its content.
     fs::remove_file(&file).unwrap();
-    kept.until_wrong("can't be read");
+    kept.wait_for_file_error("can't be read");
     assert!(kept.page("/").contains("data-key=\"awka\""));
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_file_that_is_invalid_at_the_start_is_reported_and_applied_once_it_is_valid(
     }
     fs::write(&path, given.text()).unwrap();
     until("it is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
-    agent.well("awka");
+    agent.wait_until_active("awka");
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 200);
     assert!(agent.page("/").contains("Ours"));
 }
@@ -146,7 +146,7 @@ fn a_file_from_a_pipe_is_not_waited_for() {
         move || fs::write(pipe, "(").unwrap()
     });
     let pipe = pipe.to_str().unwrap();
-    let ended = end_of(program(["run", "--wait", "--config", pipe, "--listen", "127.0.0.1:0"]));
+    let ended = run_to_end(program(["run", "--wait", "--config", pipe, "--listen", "127.0.0.1:0"]));
     writer.join().unwrap();
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.contains("not RON"), "{}", ended.err);

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use phsweb_agent::simulator::{Router, Settings};
 
-use super::agent::{Given, throughout, until};
-use super::kept::{Kept, Way, met};
+use super::agent::{AgentBuilder, throughout, until};
+use super::reloading_agent::{ReloadingAgent, WriteMethod, logins_and_connections};
 use super::router;
 
 /// Time for several looks at the file.
@@ -21,13 +21,17 @@ const LOOKS: Duration = Duration::from_millis(1500);
 const WRITTEN: Duration = Duration::from_secs(3);
 const PIECES: u32 = 60;
 
-fn given(router: &Router, name: &str) -> Given {
-    Given::default().defaults("refresh: \"1s\",").site("awka", router.addr(), &format!("name: \"{name}\""))
+fn given(router: &Router, name: &str) -> AgentBuilder {
+    AgentBuilder::default().defaults("refresh: \"1s\",").site(
+        "awka",
+        router.addr(),
+        &format!("name: \"{name}\""),
+    )
 }
 
 /// Waits until the site has this name, and checks that no error is reported meanwhile.
 #[track_caller]
-fn named_without_an_error(kept: &Kept, name: &str) {
+fn named_without_an_error(kept: &ReloadingAgent, name: &str) {
     until(&format!("the site is named {name}"), || {
         let config = kept.config();
         assert_eq!(config["isCurrent"], true, "{config}");
@@ -38,27 +42,27 @@ fn named_without_an_error(kept: &Kept, name: &str) {
 #[test]
 fn a_file_is_applied_without_an_error_however_it_is_replaced() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "first"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, "first"));
+    kept.wait_until_active("awka");
     let mut number = 0;
     for _ in 0..3 {
-        for way in Way::ALL {
+        for way in WriteMethod::ALL {
             number += 1;
             let name = format!("number {number} {way:?}");
             kept.write("sites.ron", &given(&router, &name).text(), way);
             named_without_an_error(&kept, &name);
         }
     }
-    assert_eq!(kept.taken().len(), 15, "one line for each reload");
-    assert_eq!((kept.not_taken().len(), met(&router)), (0, (1, 1)));
+    assert_eq!(kept.applied_files().len(), 15, "one line for each reload");
+    assert_eq!((kept.rejected_files().len(), logins_and_connections(&router)), (0, (1, 1)));
 }
 
 #[test]
 fn a_file_written_in_pieces_is_applied_when_it_is_complete() {
     let router = router(Settings::default());
     // Longer than a busy machine takes to write it.
-    let kept = Kept::start(&given(&router, "first").timing("config_settle", "30s"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, "first").timing("config_settle", "30s"));
+    kept.wait_until_active("awka");
     let text = given(&router, "whole").text();
     let mut file = OpenOptions::new().write(true).truncate(true).open(kept.path("sites.ron")).unwrap();
     for piece in text.as_bytes().chunks(text.len().div_ceil(PIECES as usize)) {
@@ -68,14 +72,17 @@ fn a_file_written_in_pieces_is_applied_when_it_is_complete() {
     }
     named_without_an_error(&kept, "whole");
     throughout(LOOKS, || assert_eq!(kept.config()["isCurrent"], true));
-    assert_eq!((kept.taken().len(), kept.not_taken().len(), met(&router)), (1, 0, (1, 1)));
+    assert_eq!(
+        (kept.applied_files().len(), kept.rejected_files().len(), logins_and_connections(&router)),
+        (1, 0, (1, 1))
+    );
 }
 
 #[test]
 fn an_invalid_file_is_reported_once_and_changes_nothing() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "first"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, "first"));
+    kept.wait_until_active("awka");
     let metric = "phsweb_agent_config_last_reload_successful";
     let succeeded = "phsweb_agent_config_last_reload_success_timestamp_seconds";
     let loaded = kept.series(succeeded);
@@ -83,47 +90,50 @@ fn an_invalid_file_is_reported_once_and_changes_nothing() {
     let tag = kept.get("/").field("ETag").to_string();
 
     let bad = given(&router, "bad").text().replace("refresh:", "refesh:");
-    kept.write("sites.ron", &bad, Way::InPlace);
-    let message = kept.until_wrong("`refresh`");
+    kept.write("sites.ron", &bad, WriteMethod::InPlace);
+    let message = kept.wait_for_file_error("`refresh`");
     assert!(message.starts_with("sites.ron:3:"), "{message}");
     let page = kept.get("/");
     assert!(page.body.contains("sites.ron has a problem") && page.field("ETag") != tag, "{}", page.body);
     assert_eq!((kept.series(metric), kept.series(succeeded)), (Some(0.0), loaded));
-    throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
+    throughout(LOOKS, || assert_eq!(kept.rejected_files().len(), 1));
     // The same content is not reported again; another problem is.
-    kept.write("sites.ron", &bad, Way::Renamed);
-    throughout(LOOKS, || assert_eq!(kept.not_taken().len(), 1));
+    kept.write("sites.ron", &bad, WriteMethod::Renamed);
+    throughout(LOOKS, || assert_eq!(kept.rejected_files().len(), 1));
     fs::remove_file(kept.path("sites.ron")).unwrap();
-    kept.until_wrong("can't be read");
-    assert_eq!(kept.not_taken().len(), 2);
+    kept.wait_for_file_error("can't be read");
+    assert_eq!(kept.rejected_files().len(), 2);
     // A million brackets do not exhaust the stack.
-    kept.write("sites.ron", &"(".repeat(1_000_000), Way::InPlace);
-    kept.until_wrong("not RON");
+    kept.write("sites.ron", &"(".repeat(1_000_000), WriteMethod::InPlace);
+    kept.wait_for_file_error("not RON");
     assert_eq!(kept.site("awka")["name"], "first");
 
     kept.save(&given(&router, "fixed"));
     assert_eq!(kept.site("awka")["name"], "fixed");
     assert!(!kept.page("/").contains("sites.ron has a problem"));
     assert_eq!(kept.series(metric), Some(1.0));
-    assert_eq!((kept.taken().len(), kept.not_taken().len(), met(&router)), (1, 3, (1, 1)));
+    assert_eq!(
+        (kept.applied_files().len(), kept.rejected_files().len(), logins_and_connections(&router)),
+        (1, 3, (1, 1))
+    );
 }
 
 #[test]
 fn sighup_reloads_at_once_without_a_second_look() {
     let router = router(Settings::default());
-    let kept = Kept::start(&given(&router, "first"));
-    kept.well("awka");
+    let kept = ReloadingAgent::start(&given(&router, "first"));
+    kept.wait_until_active("awka");
     kept.running.signal("HUP");
-    until("it is read", || (kept.taken() == ["nothing changed"]).then_some(()));
+    until("it is read", || (kept.applied_files() == ["nothing changed"]).then_some(()));
     for n in 1..6 {
         fs::write(kept.path("sites.ron"), "(").unwrap();
         kept.running.signal("HUP");
-        kept.until_wrong("not RON");
-        kept.write("sites.ron", &given(&router, &format!("number {n}")).text(), Way::InPlace);
+        kept.wait_for_file_error("not RON");
+        kept.write("sites.ron", &given(&router, &format!("number {n}")).text(), WriteMethod::InPlace);
         kept.running.signal("HUP");
-        kept.until_taken(n);
+        kept.wait_until_applied(n);
     }
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
 /// If a single file is mounted into a container and replaced by a rename on the host, the path leads to a file without a
@@ -137,8 +147,9 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     let open = fs::File::open(&original).unwrap();
     symlink(format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd()), &mounted).unwrap();
     let site = format!("hosts: [\"{}\"], password: File(\"{}\")", router.addr(), mounted.display());
-    let kept = Kept::start(&Given::default().defaults("refresh: \"1s\",").raw_site("awka", &site));
-    kept.well("awka");
+    let kept =
+        ReloadingAgent::start(&AgentBuilder::default().defaults("refresh: \"1s\",").raw_site("awka", &site));
+    kept.wait_until_active("awka");
     assert_eq!(kept.config()["isCurrent"], true);
 
     fs::write(&new, "another").unwrap();
@@ -159,7 +170,7 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     fs::remove_file(&mounted).unwrap();
     fs::write(&mounted, "password").unwrap();
     until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
-    assert_eq!(met(&router), (1, 1), "the password is the same");
+    assert_eq!(logins_and_connections(&router), (1, 1), "the password is the same");
 }
 
 /// Opening a pipe blocks until a writer opens it, and there is none.
@@ -168,16 +179,16 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
     let router = router(Settings::default());
     let look = "phsweb_agent_config_last_look_timestamp_seconds";
     let site = format!("hosts: [\"{}\"], password: File(\"secret\")", router.addr());
-    let given = Given::default().defaults("refresh: \"1s\",").raw_site("awka", &site);
-    let kept = Kept::start_with(&given, &[("secret", "password")]);
-    kept.well("awka");
+    let given = AgentBuilder::default().defaults("refresh: \"1s\",").raw_site("awka", &site);
+    let kept = ReloadingAgent::start_with(&given, &[("secret", "password")]);
+    kept.wait_until_active("awka");
     for name in ["secret", "sites.ron"] {
         let text = fs::read_to_string(kept.path(name)).unwrap();
         fs::remove_file(kept.path(name)).unwrap();
         let made = Command::new("mkfifo").arg(kept.path(name)).status().unwrap();
         assert!(made.success());
         kept.running.signal("HUP");
-        kept.until_wrong("not a regular file");
+        kept.wait_for_file_error("not a regular file");
         let looked = kept.series(look).unwrap();
         until("the files are looked at again", || (kept.series(look)? > looked).then_some(()));
         assert_eq!(kept.stats("awka")["status"], "active");
@@ -185,5 +196,5 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
         fs::write(kept.path(name), &text).unwrap();
         until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
     }
-    assert_eq!(met(&router), (1, 1));
+    assert_eq!(logins_and_connections(&router), (1, 1));
 }

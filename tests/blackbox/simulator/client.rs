@@ -8,7 +8,7 @@ use phsweb_agent::routeros::wire::{Decoder, Sentence};
 use phsweb_agent::simulator::{Router, Row, Settings};
 
 /// Timeout of each wait.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) const V6_42: &str = "6.42.12 (long-term)";
 pub(super) const V6_49: &str = "6.49.10 (stable)";
@@ -44,12 +44,12 @@ pub(super) fn until(router: &Router, what: &str, is_true: impl Fn(&Router) -> bo
         true
     };
     let timeout = async {
-        smol::Timer::after(PATIENCE).await;
+        smol::Timer::after(TIMEOUT).await;
         false
     };
     assert!(
         smol::block_on(smol::future::or(condition, timeout)),
-        "timed out after {PATIENCE:?} waiting until {what}"
+        "timed out after {TIMEOUT:?} waiting until {what}"
     );
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Client<S = TcpStream> {
 impl Client {
     pub(super) fn connect(router: &Router) -> Self {
         let stream = TcpStream::connect(router.addr()).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self::over(stream)
     }
 
@@ -106,7 +106,7 @@ impl<S: Read + Write> Client<S> {
                 {
                     return None;
                 }
-                Err(error) => panic!("expected a sentence within {PATIENCE:?}: {error}"),
+                Err(error) => panic!("expected a sentence within {TIMEOUT:?}: {error}"),
             }
         }
     }

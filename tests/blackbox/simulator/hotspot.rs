@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use super::client::{Client, PATIENCE, number, show, start, text, until};
+use super::client::{Client, TIMEOUT, number, show, start, text, until};
 use phsweb_agent::simulator::{IdOrder, Settings};
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 5, 99, 7);
@@ -137,7 +137,7 @@ fn counters_and_uptime_grow() {
             );
             break;
         }
-        assert!(began.elapsed() < PATIENCE, "expected growing counters, got {}", show(&row));
+        assert!(began.elapsed() < TIMEOUT, "expected growing counters, got {}", show(&row));
     }
 }
 

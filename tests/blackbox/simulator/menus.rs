@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::client::{Client, PATIENCE, V6_49, V7_11, V7_20, number, show, start, text, version};
+use super::client::{Client, TIMEOUT, V6_49, V7_11, V7_20, number, show, start, text, version};
 use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{Login, Policies, Router, Settings};
 
@@ -27,7 +27,7 @@ fn until_rows(router: &Router, words: &[&str], is_true: impl Fn(&[Sentence]) -> 
             return;
         }
         let shown: Vec<_> = rows.iter().map(show).collect();
-        assert!(began.elapsed() < PATIENCE, "timed out after {PATIENCE:?} with {words:?}: {shown:#?}");
+        assert!(began.elapsed() < TIMEOUT, "timed out after {TIMEOUT:?} with {words:?}: {shown:#?}");
     }
 }
 
@@ -319,10 +319,7 @@ fn services_list_open_connections_from_7_19() {
     drop(other);
     let began = Instant::now();
     while connections(&router) > 1 {
-        assert!(
-            began.elapsed() < PATIENCE,
-            "expected the closed connection to disappear within {PATIENCE:?}"
-        );
+        assert!(began.elapsed() < TIMEOUT, "expected the closed connection to disappear within {TIMEOUT:?}");
     }
     let rows = print(&router, &["/ip/service/print", "?name=api", "?dynamic=true", "?#!"]);
     assert_eq!((rows.len(), text(&rows[0], "port")), (1, "8728".into()));

@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::time::Instant;
 
-use super::client::{Client, PATIENCE, V6_42, V6_49, V7_11, V7_20, start, text, until, version, with_crates};
+use super::client::{Client, TIMEOUT, V6_42, V6_49, V7_11, V7_20, start, text, until, version, with_crates};
 use phsweb_agent::simulator::{Login, Policies, Settings};
 
 const REFUSED: [&str; 2] = ["!trap | =message=invalid user name or password (6)", "!done"];
@@ -169,6 +169,6 @@ fn drop_closes_connections_and_port() {
     assert_eq!(client.next(), "closed");
     let began = Instant::now();
     while TcpStream::connect(addr).is_ok() {
-        assert!(began.elapsed() < PATIENCE, "expected a closed port within {PATIENCE:?}");
+        assert!(began.elapsed() < TIMEOUT, "expected a closed port within {TIMEOUT:?}");
     }
 }

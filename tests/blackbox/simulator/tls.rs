@@ -17,7 +17,7 @@ use futures_rustls::rustls::{
     SupportedProtocolVersion,
 };
 
-use super::client::{Client, PATIENCE, start, until};
+use super::client::{Client, TIMEOUT, start, until};
 use super::faults::LOGIN;
 use phsweb_agent::routeros::wire::Sentence;
 use phsweb_agent::simulator::{Fault, Router, Settings};
@@ -85,7 +85,7 @@ fn handshake(
     let name = ServerName::from(router.addr().ip());
     let connection = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(router.addr()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut tls = StreamOwned::new(connection, stream);
     while tls.conn.is_handshaking() {
         tls.conn.complete_io(&mut tls.sock)?;

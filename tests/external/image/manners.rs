@@ -9,7 +9,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{self, Settings};
 
 use super::AMD64;
-use super::agent::{Given, PATIENCE};
+use super::agent::{AgentBuilder, TIMEOUT};
 use super::cgroup::Group;
 use super::root::Root;
 use super::router;
@@ -49,7 +49,7 @@ struct Client(TcpStream);
 impl Client {
     fn connect(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         Self(stream)
     }
 
@@ -85,7 +85,7 @@ fn is_answer(text: &str) -> bool {
 fn amd64_image_runs_with_minimal_resources() {
     let root = AMD64.unpack();
     let routers = simulator::demo().map(|kind| router(Settings { churn: CHURN, ..kind }));
-    let given = Given::default().defaults("refresh: \"1s\",");
+    let given = AgentBuilder::default().defaults("refresh: \"1s\",");
     let sites = SITES.iter().zip(&routers);
     let given = { sites }.fold(given, |given, (site, router)| given.site(site, router.addr(), ""));
     root.mount("sites.ron", given.text());
@@ -97,7 +97,7 @@ fn amd64_image_runs_with_minimal_resources() {
     let mut agent = Root::start(command);
     assert_confined(agent.running.id());
     for site in SITES {
-        agent.well(site);
+        agent.wait_until_active(site);
     }
 
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::connect(agent.address)).collect();
@@ -118,13 +118,13 @@ fn amd64_image_runs_with_minimal_resources() {
         client.read_until(|text| text.contains("\ndata: "));
     }
     for (site, router) in SITES.iter().zip(&routers) {
-        let stats = agent.well(site);
+        let stats = agent.wait_until_active(site);
         assert!(stats["ageSeconds"].as_u64().unwrap() < 5, "{stats}");
         assert_eq!(router.counters().logins, 1);
     }
     println!("peak resident memory: {} KiB", agent.running.memory_kib("VmHWM"));
     agent.running.signal("TERM");
-    let status = agent.running.ended(PATIENCE);
+    let status = agent.running.wait_for_exit(TIMEOUT);
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }

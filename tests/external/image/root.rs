@@ -66,7 +66,7 @@ impl Root {
     }
 
     /// The files outside the mounted folder.
-    pub(super) fn contents(&self) -> BTreeMap<PathBuf, Kept> {
+    pub(super) fn contents(&self) -> BTreeMap<PathBuf, ReloadingAgent> {
         let (mut found, mut folders) = (BTreeMap::new(), vec![self.path("")]);
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(folder).unwrap() {
@@ -75,7 +75,7 @@ impl Root {
                     continue;
                 }
                 let meta = path.symlink_metadata().unwrap();
-                found.insert(path.clone(), Kept::of(&meta));
+                found.insert(path.clone(), ReloadingAgent::of(&meta));
                 if meta.is_dir() {
                     folders.push(path);
                 }
@@ -93,14 +93,14 @@ impl Root {
 
 /// Metadata that changes when a file is written, or when a folder had a new file for a moment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct ReloadingAgent {
     mode: u32,
     owner: u32,
     size: u64,
     changed: (i64, i64),
 }
 
-impl Kept {
+impl ReloadingAgent {
     fn of(meta: &Metadata) -> Self {
         let changed = (meta.ctime(), meta.ctime_nsec());
         Self { mode: meta.mode(), owner: meta.uid(), size: meta.size(), changed }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use phsweb_agent::simulator::{Login, Router, Settings};
 use serde_json::{Value, json};
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 use super::archive::{Image, output};
 use super::root::{CHROOT, Root};
 use super::router;
@@ -43,10 +43,10 @@ impl Routers {
     }
 
     /// The first three sites.
-    fn given(&self) -> Given {
+    fn given(&self) -> AgentBuilder {
         let pin = |pin: &str| format!("tls: Pin(\"{pin}\")");
         let none = format!("sha256:{}", "0".repeat(64));
-        Given::default()
+        AgentBuilder::default()
             .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
             .defaults("refresh: \"1s\",")
             .site("awka", self.awka.addr(), "")
@@ -55,7 +55,7 @@ impl Routers {
     }
 
     /// All sites.
-    fn given_all(&self) -> Given {
+    fn given_all(&self) -> AgentBuilder {
         let fields = format!("hosts: [\"{}\"], password: File(\"kano.secret\")", self.kano.addr());
         self.given().raw_site("kano", &fields)
     }
@@ -71,7 +71,7 @@ pub(super) fn run_from_start_to_end(image: &Image) {
     command.arg(root.path("")).args(&root.words);
     let agent = Root::start(command);
     for secret in [TOKEN, RIGHT, WRONG] {
-        agent.running.unsaid.add(secret);
+        agent.running.secrets.add(secret);
     }
     assert_waits_for_file(&agent);
 
@@ -80,14 +80,14 @@ pub(super) fn run_from_start_to_end(image: &Image) {
     let agent = agent.with_token(TOKEN);
     assert_shows_router(&agent, "awka", &routers.awka);
     assert_shows_router(&agent, "lagos", &routers.lagos);
-    agent.fails("abuja", "tls_pin");
+    agent.wait_for_error("abuja", "tls_pin");
     assert_eq!(routers.abuja.counters().logins, 0);
     assert_kick_works(&agent, &routers.awka);
 
     root.mount("kano.secret", WRONG);
     root.mount("sites.ron", routers.given_all().text());
     wait_for_site(&agent, "kano");
-    agent.fails("kano", "auth");
+    agent.wait_for_error("kano", "auth");
     root.mount("kano.secret", RIGHT);
     assert_shows_router(&agent, "kano", &routers.kano);
     assert_eq!(routers.awka.counters().logins, 1, "expected an unchanged site to keep its connection");
@@ -126,7 +126,7 @@ fn wait_for_site(agent: &Agent, site: &str) {
 
 /// Checks that a site shows the sessions of its router.
 fn assert_shows_router(agent: &Agent, site: &str, router: &Router) {
-    let stats = agent.well(site);
+    let stats = agent.wait_until_active(site);
     let sessions = router.sessions();
     assert_eq!(agent.json("/api/hotspot/stats")[site]["activeUsers"], sessions.len());
     assert_eq!((&stats["activeUsers"], &stats["totalUsers"]), (&json!(sessions.len()), &json!(150)));
@@ -159,7 +159,7 @@ fn assert_https_and_shutdown(mut agent: Agent, certificate: &Path) {
         output("curl", &["-sS", "--cacert", certificate.to_str().unwrap(), &format!("https://{address}/")]);
     assert!(String::from_utf8_lossy(&page).contains("data-key=\"kano\""));
     agent.running.signal("TERM");
-    let status = agent.running.ended(END);
+    let status = agent.running.wait_for_exit(END);
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }

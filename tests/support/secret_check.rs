@@ -12,24 +12,24 @@ const MIN_LENGTH: usize = 8;
 
 /// The secrets of an agent.
 #[derive(Clone, Default)]
-pub(crate) struct Unsaid(Arc<Mutex<BTreeSet<String>>>);
+pub(crate) struct SecretCheck(Arc<Mutex<BTreeSet<String>>>);
 
-impl Unsaid {
+impl SecretCheck {
     /// The secrets of a command: in its environment, and in the `sites.ron` of its folder.
     pub(crate) fn of(command: &Command) -> Self {
-        let unsaid = Self::default();
+        let secrets = Self::default();
         for (name, value) in command.get_envs() {
             let name = name.to_string_lossy();
             let is_secret = ["PASSWORD", "TOKEN"].iter().any(|end| name.ends_with(end));
             if let Some(value) = value.filter(|_| is_secret) {
-                unsaid.add(&value.to_string_lossy());
+                secrets.add(&value.to_string_lossy());
             }
         }
         let file = command.get_current_dir().map(|folder| std::fs::read(folder.join("sites.ron")));
         if let Some(Ok(text)) = file {
-            unsaid.add_those_of(&String::from_utf8_lossy(&text));
+            secrets.add_secrets_of(&String::from_utf8_lossy(&text));
         }
-        unsaid
+        secrets
     }
 
     /// Adds a secret that the agent gets in another way.
@@ -41,7 +41,7 @@ impl Unsaid {
     }
 
     /// Adds the secrets of a `sites.ron`.
-    pub(crate) fn add_those_of(&self, text: &str) {
+    pub(crate) fn add_secrets_of(&self, text: &str) {
         for rest in text.split("Plain(\"").skip(1) {
             self.add(rest.split('"').next().unwrap());
         }

@@ -11,11 +11,11 @@ use phsweb_agent::simulator::Router;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::agent::{Agent, Given, until};
+use super::agent::{Agent, AgentBuilder, until};
 
 /// The log lines of a file that is applied, and of one that is rejected.
-const TAKEN: &str = "reload=applied ";
-const NOT_TAKEN: &str = "reload=rejected ";
+const APPLIED: &str = "reload=applied ";
+const REJECTED: &str = "reload=rejected ";
 
 /// How long a file is incomplete while it is written, as by an editor on a slow disk: far shorter than the poll
 /// interval.
@@ -23,7 +23,7 @@ const HALF: Duration = Duration::from_millis(100);
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
+pub(crate) enum WriteMethod {
     /// Overwritten.
     InPlace,
     /// Replaced by a rename.
@@ -36,18 +36,18 @@ pub(crate) enum Way {
     Removed,
 }
 
-impl Way {
+impl WriteMethod {
     pub(crate) const ALL: [Self; 5] =
         [Self::InPlace, Self::Renamed, Self::Truncated, Self::Linked, Self::Removed];
 }
 
 /// An agent and the folder with its file.
-pub(crate) struct Kept {
+pub(crate) struct ReloadingAgent {
     pub(crate) agent: Agent,
     folder: TempDir,
 }
 
-impl Deref for Kept {
+impl Deref for ReloadingAgent {
     type Target = Agent;
 
     fn deref(&self) -> &Agent {
@@ -55,29 +55,29 @@ impl Deref for Kept {
     }
 }
 
-impl Kept {
+impl ReloadingAgent {
     #[track_caller]
-    pub(crate) fn start(given: &Given) -> Self {
+    pub(crate) fn start(given: &AgentBuilder) -> Self {
         Self::start_with(given, &[])
     }
 
     /// Starts an agent with further files, which contain secrets.
     #[track_caller]
-    pub(crate) fn start_with(given: &Given, secrets: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(given: &AgentBuilder, secrets: &[(&str, &str)]) -> Self {
         let (command, folder) = given.command();
         for (name, secret) in secrets {
             fs::write(folder.path().join(name), secret).unwrap();
         }
         let kept = Self { agent: Agent::start(command), folder };
         for (_, secret) in secrets {
-            kept.running.unsaid.add(secret);
+            kept.running.secrets.add(secret);
         }
         kept
     }
 
     /// Starts an agent whose file does not exist yet.
     #[track_caller]
-    pub(crate) fn start_without_file(given: &Given) -> Self {
+    pub(crate) fn start_without_file(given: &AgentBuilder) -> Self {
         let (command, folder) = given.command();
         fs::remove_file(folder.path().join("sites.ron")).unwrap();
         Self { agent: Agent::start(command), folder }
@@ -88,22 +88,22 @@ impl Kept {
     }
 
     /// Writes a file in its folder, without waiting for the agent.
-    pub(crate) fn write(&self, name: &str, text: &str, way: Way) {
-        self.running.unsaid.add_those_of(text);
+    pub(crate) fn write(&self, name: &str, text: &str, way: WriteMethod) {
+        self.running.secrets.add_secrets_of(text);
         let path = self.path(name);
         match way {
-            Way::InPlace => fs::write(path, text).unwrap(),
-            Way::Renamed => {
+            WriteMethod::InPlace => fs::write(path, text).unwrap(),
+            WriteMethod::Renamed => {
                 fs::write(self.path("new"), text).unwrap();
                 fs::rename(self.path("new"), path).unwrap();
             }
-            Way::Truncated => {
+            WriteMethod::Truncated => {
                 fs::write(&path, "").unwrap();
                 thread::sleep(HALF);
                 fs::write(path, text).unwrap();
             }
-            Way::Linked => self.switch(name, text),
-            Way::Removed => {
+            WriteMethod::Linked => self.switch(name, text),
+            WriteMethod::Removed => {
                 fs::remove_file(&path).unwrap();
                 thread::sleep(HALF);
                 fs::write(path, text).unwrap();
@@ -128,26 +128,26 @@ impl Kept {
 
     /// Writes its file and waits until it is applied.
     #[track_caller]
-    pub(crate) fn save(&self, given: &Given) {
+    pub(crate) fn save(&self, given: &AgentBuilder) {
         self.save_text(&given.text());
     }
 
     /// Writes this text as its file and waits until it is applied.
     #[track_caller]
     pub(crate) fn save_text(&self, text: &str) {
-        let before = self.taken().len();
-        self.write("sites.ron", text, Way::InPlace);
-        self.until_taken(before);
+        let before = self.applied_files().len();
+        self.write("sites.ron", text, WriteMethod::InPlace);
+        self.wait_until_applied(before);
     }
 
     /// Writes this text as its file and waits until it is applied. With the new file `/api/config` needs this token.
     #[track_caller]
     pub(crate) fn save_text_as(&self, text: &str, token: &str) {
-        let before = self.taken().len();
-        self.write("sites.ron", text, Way::InPlace);
+        let before = self.applied_files().len();
+        self.write("sites.ron", text, WriteMethod::InPlace);
         let bearer = format!("Bearer {token}");
         // Not before the reload: ten wrong tokens cause a delay.
-        until("the file is reloaded", || (self.taken().len() > before).then_some(()));
+        until("the file is reloaded", || (self.applied_files().len() > before).then_some(()));
         until("the file is applied", || {
             let config = self.ask("GET", "/api/config", &[("Authorization", &bearer)]);
             (config.json()["isCurrent"] == true).then_some(())
@@ -156,14 +156,14 @@ impl Kept {
 
     /// Waits until the file was reloaded more than this many times and is applied.
     #[track_caller]
-    pub(crate) fn until_taken(&self, before: usize) {
-        until("the file is reloaded", || (self.taken().len() > before).then_some(()));
+    pub(crate) fn wait_until_applied(&self, before: usize) {
+        until("the file is reloaded", || (self.applied_files().len() > before).then_some(()));
         until("the file is applied", || (self.config()["isCurrent"] == true).then_some(()));
     }
 
     /// Waits until the error of the file contains these words. Returns the error.
     #[track_caller]
-    pub(crate) fn until_wrong(&self, words: &str) -> String {
+    pub(crate) fn wait_for_file_error(&self, words: &str) -> String {
         until(&format!("the error contains {words:?}"), || {
             let error = self.config()["error"]["message"].as_str().unwrap_or_default().to_string();
             error.contains(words).then_some(error)
@@ -175,13 +175,13 @@ impl Kept {
     }
 
     /// The log lines of files that were applied.
-    pub(crate) fn taken(&self) -> Vec<String> {
-        self.log_lines(TAKEN)
+    pub(crate) fn applied_files(&self) -> Vec<String> {
+        self.log_lines(APPLIED)
     }
 
     /// The log lines of files that were rejected.
-    pub(crate) fn not_taken(&self) -> Vec<String> {
-        self.log_lines(NOT_TAKEN)
+    pub(crate) fn rejected_files(&self) -> Vec<String> {
+        self.log_lines(REJECTED)
     }
 
     fn log_lines(&self, words: &str) -> Vec<String> {
@@ -207,7 +207,7 @@ fn message(line: &str) -> String {
 }
 
 /// The logins and connections that a router has counted.
-pub(crate) fn met(router: &Router) -> (u64, u64) {
+pub(crate) fn logins_and_connections(router: &Router) -> (u64, u64) {
     let counters = router.counters();
     (counters.logins, counters.connections)
 }
