@@ -114,9 +114,11 @@ impl Pending {
         self.has_reload |= matches!(event, StoreEvent::ConfigReloaded | StoreEvent::Resync(_));
     }
 
-    fn render(&self, snapshot: &Snapshot) -> Batch {
+    /// Renders the current state of what changed up to this generation. The snapshot may be newer: its further changes
+    /// are in a later batch, which must not have the same generation.
+    fn render(&self, generation: u64, snapshot: &Snapshot) -> Batch {
         let changed = |site: &&Arc<SiteState>| self.sites.contains(&site.key);
-        render(snapshot, snapshot.sites.iter().filter(changed), self.has_reload)
+        render(snapshot, generation, snapshot.sites.iter().filter(changed), self.has_reload)
     }
 }
 
@@ -172,8 +174,11 @@ impl Events {
                 self.publish(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
             if pending.due.is_some_and(|due| now >= due) {
-                let pending = std::mem::take(&mut pending);
-                self.publish(|| pending.render(&self.store.snapshot()));
+                let mut pending = std::mem::take(&mut pending);
+                while let Some(event) = changes.try_next() {
+                    pending.add(&event);
+                }
+                self.publish(|| pending.render(changes.generation(), &self.store.snapshot()));
             }
         }
     }
@@ -186,7 +191,7 @@ impl Events {
         if let Some((_, batch)) = rendered.filter(|(at, batch)| is_current(*at, batch)) {
             return batch;
         }
-        let batch = render(&now, &now.sites, false);
+        let batch = render(&now, now.generation, &now.sites, false);
         self.lock().full_state = Some((Instant::now(), batch.clone()));
         batch
     }
@@ -265,6 +270,7 @@ impl Drop for Subscription {
 /// which a page knows whether it shows them already.
 fn render<'s>(
     snapshot: &Snapshot,
+    generation: u64,
     sites: impl IntoIterator<Item = &'s Arc<SiteState>>,
     has_reload: bool,
 ) -> Batch {
@@ -272,7 +278,7 @@ fn render<'s>(
     let mut text = String::new();
     // Serializing can't fail: all maps have text as keys.
     let mut put = |event: &str, data: serde_json::Result<String>| {
-        let (id, data) = (snapshot.generation.to_string(), data.unwrap_or_default());
+        let (id, data) = (generation.to_string(), data.unwrap_or_default());
         text.extend(["id: ", &id, "\nevent: ", event, "\ndata: ", &data, "\n\n"]);
     };
     if has_reload {
@@ -282,7 +288,7 @@ fn render<'s>(
         let data = SiteData { site: &site.key, stats: api::stats(view, site) };
         put("site", serde_json::to_string(&data));
     }
-    Batch { generation: Some(snapshot.generation), bytes: text.into_bytes().into() }
+    Batch { generation: Some(generation), bytes: text.into_bytes().into() }
 }
 
 #[cfg(test)]
@@ -309,6 +315,23 @@ mod tests {
         events.publish(|| batch(Some(2), "older"));
         events.publish(|| batch(None, "another comment"));
         assert_eq!([next(), next(), next()], ["a comment", "newer", "another comment"]);
+    }
+
+    #[test]
+    fn a_batch_has_the_generation_of_its_last_event_and_not_of_a_newer_snapshot() {
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let site = |key: &str| SiteState::new(key, key, Duration::from_secs(30), [], []).into();
+        store.rearrange(|_| ["awka", "lagos"].map(site).into());
+        let mut changes = store.subscribe();
+        assert!(matches!(changes.try_next(), Some(StoreEvent::Resync(_))));
+        let mut batch = || {
+            let mut pending = Pending::default();
+            pending.add(&changes.try_next().unwrap());
+            pending.render(changes.generation(), &store.snapshot())
+        };
+        store.update("awka", |_| ());
+        store.update("lagos", |_| ());
+        assert_eq!([batch().generation, batch().generation], [Some(2), Some(3)]);
     }
 
     #[test]

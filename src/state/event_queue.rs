@@ -44,19 +44,22 @@ impl EventQueue {
         Self { queued: Mutex::new(queued), ready: Event::new(), max_bytes }
     }
 
-    /// Adds an event. If the queue is full, all events are dropped and the subscriber gets a snapshot instead.
-    pub(super) fn push(&self, generation: u64, event: StoreEvent) {
+    /// Adds the events of one change at once. If the queue is full, all events are dropped and the subscriber gets a
+    /// snapshot instead.
+    pub(super) fn push(&self, generation: u64, events: &[StoreEvent]) {
         let mut queued = self.lock();
-        if queued.needs_snapshot {
-            return;
-        }
-        let cost = event.cost();
-        let is_full = queued.events.len() == MAX_EVENTS || queued.bytes + cost > self.max_bytes;
-        if is_full && !queued.events.is_empty() {
-            *queued = Queued { events: VecDeque::new(), bytes: 0, needs_snapshot: true };
-        } else {
-            queued.bytes += cost;
-            queued.events.push_back((generation, event));
+        for event in events {
+            if queued.needs_snapshot {
+                break;
+            }
+            let cost = event.cost();
+            let is_full = queued.events.len() == MAX_EVENTS || queued.bytes + cost > self.max_bytes;
+            if is_full && !queued.events.is_empty() {
+                *queued = Queued { events: VecDeque::new(), bytes: 0, needs_snapshot: true };
+            } else {
+                queued.bytes += cost;
+                queued.events.push_back((generation, event.clone()));
+            }
         }
         drop(queued);
         self.ready.notify(usize::MAX);
@@ -103,7 +106,7 @@ mod tests {
         let queue = EventQueue::new(100);
         let next = |costs: &[usize]| {
             for cost in costs {
-                queue.push(1, removed(*cost));
+                queue.push(1, &[removed(*cost)]);
             }
             let items = std::iter::from_fn(|| queue.pop());
             items.map(|item| matches!(item, NextEvent::Event(..))).collect::<Vec<_>>()

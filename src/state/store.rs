@@ -26,6 +26,7 @@ pub struct EventReceiver {
     store: Arc<Store>,
     queue: Arc<EventQueue>,
     /// The generation of the last snapshot received. It includes all events up to it.
+    snapshot_generation: u64,
     generation: u64,
 }
 
@@ -68,7 +69,7 @@ impl Store {
         // The old states of one change of each site fit.
         let queue = Arc::new(EventQueue::new(self.budget.kept));
         self.lock().push(Arc::downgrade(&queue));
-        EventReceiver { store: self.clone(), queue, generation: 0 }
+        EventReceiver { store: self.clone(), queue, snapshot_generation: 0, generation: 0 }
     }
 
     /// Changes one site and returns the result of `change`. If the site no longer exists, nothing changes and the
@@ -108,10 +109,9 @@ impl Store {
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
         subscribers.retain(|queue| queue.strong_count() > 0);
         if !subscribers.is_empty() {
-            for event in StoreEvent::between(&old, &new, Moment::now()) {
-                for queue in subscribers.iter().filter_map(Weak::upgrade) {
-                    queue.push(new.generation, event.clone());
-                }
+            let events = StoreEvent::between(&old, &new, Moment::now());
+            for queue in subscribers.iter().filter_map(Weak::upgrade) {
+                queue.push(new.generation, &events);
             }
         }
         Some(result)
@@ -127,26 +127,42 @@ impl EventReceiver {
     pub async fn next(&mut self) -> StoreEvent {
         loop {
             let ready = self.queue.ready();
-            match self.queue.pop() {
-                Some(NextEvent::Snapshot) => {
+            if let Some(event) = self.try_next() {
+                return event;
+            }
+            ready.await;
+        }
+    }
+
+    /// The next event, if there is one. Until there is none, the events of the last change may be incomplete.
+    pub fn try_next(&mut self) -> Option<StoreEvent> {
+        loop {
+            match self.queue.pop()? {
+                NextEvent::Snapshot => {
                     let snapshot = self.store.snapshot();
-                    self.generation = snapshot.generation;
-                    return StoreEvent::Resync(snapshot);
+                    (self.snapshot_generation, self.generation) = (snapshot.generation, snapshot.generation);
+                    return Some(StoreEvent::Resync(snapshot));
                 }
-                Some(NextEvent::Event(generation, event)) if generation > self.generation => return event,
+                NextEvent::Event(generation, event) if generation > self.snapshot_generation => {
+                    self.generation = generation;
+                    return Some(event);
+                }
                 // The last snapshot includes it.
-                Some(NextEvent::Event(..)) => {}
-                None => ready.await,
+                NextEvent::Event(..) => {}
             }
         }
+    }
+
+    /// The generation of the snapshot to which the last event led.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
-
-    use smol::future::poll_once;
 
     use super::*;
     use crate::state::SiteEvent;
@@ -160,8 +176,7 @@ mod tests {
 
     /// The events that are ready, in short.
     fn received(receiver: &mut EventReceiver) -> Vec<String> {
-        let next = || smol::block_on(poll_once(Box::pin(receiver.next())));
-        let events = std::iter::from_fn(next).map(|event| match event {
+        let events = std::iter::from_fn(|| receiver.try_next()).map(|event| match event {
             StoreEvent::SiteAdded(site) => format!("added {}", site.key),
             StoreEvent::SiteRemoved(site) => format!("removed {}", site.key),
             StoreEvent::SiteChanged(change) => format!("changed {}", change.new.key),
