@@ -326,6 +326,14 @@ fn log_in_or_out(router: &Router) {
     }
 }
 
+/// Waits until every site has a connection: from then on, open files and memory change with clients only.
+fn wait_until_all_are_active(agent: &Agent) {
+    until("every site is active", || {
+        let stats = agent.json("/api/hotspot/stats");
+        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
+    });
+}
+
 /// A client with a small receive buffer.
 fn narrow(agent: &Agent) -> Page {
     let stream = TcpStream::connect(agent.address).unwrap();
@@ -338,7 +346,7 @@ fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
     let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
     let agent = sites_of(&router).timing("client_write", &write).start();
-    agent.wait_until_active("awka");
+    wait_until_all_are_active(&agent);
     let mut other = Page::follow(&agent);
     other.site();
     let descriptors = open_files(&agent);
@@ -376,10 +384,7 @@ fn a_lagging_subscriber_gets_the_current_state() {
     let (awka, lagos) = (shared(), router(quiet()));
     // It is not closed meanwhile, however long all the changes take.
     let agent = sites_of(&awka).site("lagos", lagos.addr(), "").timing("client_write", "60s").start();
-    until("all are online", || {
-        let stats = agent.json("/api/hotspot/stats");
-        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
-    });
+    wait_until_all_are_active(&agent);
     let mut page = narrow(&agent);
     page.site_when("lagos", |_| true);
     let mut other = Page::follow(&agent);

@@ -111,17 +111,17 @@ fn the_form_of_the_confirmation_disconnects_a_session() {
     let page = agent.page("/sites/awka?notice=ended");
     assert!(page.contains("Session disconnected."), "{page}");
     assert!(!page.contains(&person.mac), "it is not listed");
-    is_page(&agent.post(&path, &body), 404, "not there any more");
+    is_page(&agent.post(&path, &body), 404, "has already ended");
 
     // The next session at that address belongs to another user.
     assert!(router.log_in("next", person.address, "8C:F5:A3:00:00:01").is_some());
-    is_page(&agent.post(&path, &body), 409, "another one by now");
+    is_page(&agent.post(&path, &body), 409, "now belongs to another session");
     assert_eq!(router.sessions().len(), 23);
     for nothing in ["", "session=", "session=user%3Dada", "id=*A053202&user=x&mac=", "forget=on"] {
         is_page(&agent.post(&path, nothing), 400, "Choose one from the list");
     }
-    is_page(&agent.post(&path, "session=id%3D*1"), 404, "not there any more");
-    is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "not there any more");
+    is_page(&agent.post(&path, "session=id%3D*1"), 404, "has already ended");
+    is_page(&agent.get("/sites/awka/kick?id=*1"), 404, "has already ended");
     redirects_to(&agent.get("/sites/awka/kick?q=x"), "/sites/awka?q=x");
     is_page(&agent.get("/sites/awka/kick?id=*1&user=nobody&mac="), 200, "it may have ended already");
 }
