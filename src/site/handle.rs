@@ -112,7 +112,8 @@ impl SiteHandles {
 
     /// Registers a site, in place of an earlier one with the same key.
     pub(super) fn open(&self, key: &str) -> Mailbox {
-        let (refreshes, incoming) = channel::bounded(MAX_REFRESHES);
+        // A bounded channel would take the memory of all its places for each site.
+        let (refreshes, incoming) = channel::unbounded();
         let (connection_jobs, connection) = channel::bounded(MAX_CONNECTION_JOBS);
         let (separate_jobs, separate) = channel::bounded(MAX_SEPARATE_JOBS);
         let handle = SiteHandle { refreshes, connection_jobs, separate_jobs };
@@ -140,7 +141,13 @@ impl SiteHandles {
     ) -> impl Future<Output = Result<Refreshed, ActionError>> + use<> {
         let (responder, response) = channel::bounded(1);
         let request = RefreshRequest { is_anonymous, responder };
-        let sent = self.handle(key).and_then(|handle| send(&handle.refreshes, request));
+        let sent = self.handle(key).and_then(|handle| {
+            // Requests that are sent by several threads at once may exceed it by their number.
+            if handle.refreshes.len() >= MAX_REFRESHES {
+                return Err(ActionError::Busy);
+            }
+            send(&handle.refreshes, request)
+        });
         self.response(sent, response)
     }
 

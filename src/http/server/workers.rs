@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{Receiver, Sender, bounded, unbounded};
 use smol::lock::Semaphore;
 
 use super::deadline_io::within;
@@ -80,7 +80,8 @@ impl WorkerPool {
         H: Fn(&Request) -> R + Send + Sync + 'static,
         R: Into<HandlerOutput>,
     {
-        let (jobs, waiting) = bounded(MAX_WAITING);
+        // A bounded channel would take the memory of all its places at the start: 600 KB.
+        let (jobs, waiting) = unbounded();
         let handler: Arc<Handler> = Arc::new(move |request: &Request| handler(request).into());
         let count = thread::available_parallelism().map_or(MIN_WORKERS, NonZero::get);
         for _ in 0..count.clamp(MIN_WORKERS, MAX_WORKERS) {
@@ -119,16 +120,17 @@ impl WorkerPool {
     /// Appends a job to the queue and returns whether there was room. If there is none, jobs whose clients have
     /// disconnected are removed: they must not fill the queue for those who stay.
     fn submit(&self, job: Job) -> bool {
-        let Err(full) = self.jobs.try_send(job) else { return true };
-        for _ in 0..self.waiting.len() {
-            if let Ok(job) = self.waiting.try_recv()
-                && !job.output.is_closed()
-            {
-                // There is room: it was just removed.
-                let _ = self.jobs.try_send(job);
+        if self.jobs.len() >= MAX_WAITING {
+            for _ in 0..self.waiting.len() {
+                if let Ok(job) = self.waiting.try_recv()
+                    && !job.output.is_closed()
+                {
+                    // It fails only if no worker is left.
+                    let _ = self.jobs.try_send(job);
+                }
             }
         }
-        self.jobs.try_send(full.into_inner()).is_ok()
+        self.jobs.len() < MAX_WAITING && self.jobs.try_send(job).is_ok()
     }
 }
 
