@@ -5,20 +5,21 @@
 //!
 //! # Map
 //!
-//! In reading order, from the wire up. `docs/architecture.md` follows three requests through these modules.
+//! In reading order, from the wire up. `docs/architecture.md` follows a reply, an edit of the file and an action through
+//! these modules.
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | `net` | resolve, connect, TLS client, deadlines |
+//! | [`net`] | resolve, connect, TLS client, deadlines |
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, and plugins `declared` in the file |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, the store and its events, the last reload. No I/O |
+//! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
+//! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
-//! | [`config`] | `sites.ron`: document, validator, diagnostics with their places, `watch` for changes, `changes` between two configurations |
-//! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `schedule` decides what is due |
-//! | [`http`] | the HTTP server, authentication, the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
+//! | [`http`] | the HTTP server, authentication, dispatch by the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
 //! | [`simulator`] | a simulated router for `demo`, `simulate`, `--simulate` and the tests |
-//! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, signals, restart after a panic |
+//! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, log lines about sites, signals, restart after a panic |
 //! | `cli` | the command line: arguments, help, one file for each command. It belongs to the program, not to this library |
 //! | [`logging`] | log lines through a queue, with rate limits for lines that clients can cause |
 //! | [`clock`] | moments that stay correct when the system clock is set |
@@ -28,32 +29,39 @@
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! main → cli → agent → { http, site } → { action, config, state } → plugin → routeros → net
-//! cli → simulator → routeros::wire
-//! { agent, http } → logging
+//! main → cli → agent → http → action → site → { config, state } → plugin → routeros → net
+//!          └─→ simulator → routeros::wire
 //! ```
 //!
-//! Dependencies point to the right only, and no two files import each other. A test checks both. `http` never sees a
-//! client of a router: it renders a snapshot, and sends a request to the site's task if a router must be asked.
+//! Dependencies point to the right only, and may skip modules. No two files import each other. The last six modules of the
+//! table are used by several others. `tests/blackbox/architecture.rs` lists what each module may use, and checks all of
+//! this. `http` never sees a client of a router: it renders a snapshot, and sends a request to the site's task if a
+//! router must be asked.
 //!
 //! # Data flow
 //!
-//! - Refresh: router → `wire::Decoder` → `Client`, by tag → a plugin's `read` → a new `Arc<Snapshot>` → page, JSON.
-//! - Changes: router → `listen` → `site::listen_tracker` → a plugin, which counts each login once → a new
-//!   `Arc<Snapshot>`.
-//! - Configuration: `sites.ron` → `Watch` → validator → `Changes` → sites, routes and listener. What did not change is not
-//!   touched. An invalid file changes nothing but what the page shows about it.
-//! - Errors: a router's trap → `command::Reply` → `error::Trap` → the plugin's reading, or the site's state.
-//! - GET: client → server, complete requests only → worker → route → response from the latest snapshot.
-//! - POST: route → `SiteHandle` → mailbox → session → action → router → read back → a new `Arc<Snapshot>`, and the response.
-//! - Events: the store compares the old and the new state of a site → `SiteEvent` → log, server-sent events, counters, each
-//!   through a bounded queue.
+//! - Refresh: router → `wire::Decoder` → `Client`, by tag → `SiteSession` → `Plugin::read` → `Reading` → `Store` → a new
+//!   `Arc<Snapshot>` → page, JSON, metrics.
+//! - Changes: router → `listen` → `ListenTracker` → a plugin, which counts each login once → `Store`.
+//! - Configuration: `sites.ron` → `Watch` → validator → `Changes` → sites, dispatcher and listener. What did not change is
+//!   not touched. An invalid file changes nothing but what the page shows about it.
+//! - Errors: a router's trap → `Reply` → `Error` with its cause and hint → the plugin's `Reading`, or the site's
+//!   `ConnectionState`.
+//! - GET: client → server, complete requests only → worker → `Dispatcher` → route → handler → response from the latest
+//!   snapshot.
+//! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
+//!   router → read back → `Store`, and the response.
+//! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
+//!   site → log lines about sites and server-sent events, each through a bounded queue. No other code decides what counts
+//!   as a change.
 //!
 //! # Threads
 //!
-//! The main thread runs the HTTP server. The executor thread runs the sites and the events, and receives signals. Two to
-//! four worker threads render responses, one computes TLS handshakes if the page uses HTTPS, and one writes the log. No
-//! GET waits for a router, and no lock is held during I/O. Responses that may have megabytes are rendered one at a time.
+//! The main thread runs the HTTP server and applies changed configurations. The executor thread runs the sites, the
+//! actions and the events, and receives signals. Two to four worker threads render responses, one computes TLS handshakes
+//! if the page uses HTTPS, and one writes the log. Threads of smol's `blocking` pool, which end when they are idle, read
+//! the files and resolve host names. No GET waits for a router, and no lock is held during I/O. Responses that may have
+//! megabytes are rendered one at a time.
 //!
 //! A panic in any thread is a bug. It is not caught, and nothing unwinds: the program logs its location and replaces itself
 //! in the same process, with the same arguments. It reads the state from the routers again.

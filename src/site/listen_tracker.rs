@@ -139,7 +139,7 @@ impl ListenTracker {
         self.missed += usize::from(missed);
         if self.missed >= MAX_MISSED && self.missed > self.reported {
             log::info!(
-                "{}: the router's listen does not report all changes: it is polled instead",
+                "site={} msg=\"the router's listen does not report all changes: it is polled instead\"",
                 self.site
             );
             self.plugin = None;

@@ -193,7 +193,7 @@ fn silent_listen_is_detected() {
         });
     }
     until("it is polled from then on", || (live(&agent) == false).then_some(()));
-    assert!(agent.running.err().contains("awka: the router's listen does not report all changes"));
+    assert!(agent.running.err().contains("site=awka msg=\"the router's listen does not report all changes"));
 }
 
 /// Discrepancies between prints and listens never cause extra queries.
