@@ -70,20 +70,20 @@ enum Audience {
 }
 
 /// An error is a response, too. It has no `ETag`.
-pub(super) type Now = fn(&Context) -> Result<Response, Response>;
-pub(super) type Later = fn(&Context) -> Result<HandlerOutput, Response>;
+pub(super) type ImmediateHandler = fn(&Context) -> Result<Response, Response>;
+pub(super) type DeferredHandler = fn(&Context) -> Result<HandlerOutput, Response>;
 
 /// What answers a request, by kind of endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Handler {
     /// `GET`: a pure function of the request and the snapshot. The response has an `ETag`.
-    Read(Now),
+    Read(ImmediateHandler),
     /// `GET`: responds after a router has replied, or streams events.
-    Fetch(Later),
+    Fetch(DeferredHandler),
     /// `POST`: an action, mostly a request to a router.
-    Action(Later),
+    Action(DeferredHandler),
     /// A page's form. `GET` shows it, or redirects to the page that contains it; `POST` submits it.
-    Form(Now, Later),
+    Form(ImmediateHandler, DeferredHandler),
 }
 
 impl Route {
