@@ -15,7 +15,7 @@ use crate::memory::Replies;
 use crate::net::connect::{Stream, open, resolve, secure};
 use crate::net::tls::Tls;
 use crate::plugin::hotspot::command::remove_session;
-use crate::plugin::{self, Context, Plugin};
+use crate::plugin::{self, Plugin, ReadContext};
 use crate::routeros::client::{self, Client};
 use crate::routeros::error::{Cause, Error};
 use crate::site::SiteContext;
@@ -225,7 +225,7 @@ async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ())
 /// Queries a plugin's menus and reads the answers as a refresh does.
 async fn read(plugin: &Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let answers = client.call_all(plugin.commands(), config.query_timeout).await;
-    plugin.read(&answers, None, &Context::new(Moment::now(), config.codepage))?;
+    plugin.read(&answers, None, &ReadContext::new(Moment::now(), config.codepage))?;
     // The rows of the first answer are the plugin's own; further answers only complete it.
     let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());
     let part = plugin::partial(&answers).map(|why| format!(", partial: {}", why.message)).unwrap_or_default();

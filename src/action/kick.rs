@@ -9,7 +9,7 @@ use super::{Action, ActionError, JobQueue, ask, cut, quoted};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
-use crate::plugin::{Context, Session};
+use crate::plugin::{ReadContext, Session};
 use crate::routeros::client::Client;
 use crate::routeros::error::Error;
 use crate::routeros::wire::Sentence;
@@ -111,7 +111,7 @@ impl Action for Kick {
         let (at_id, of_user) = (next()?, next()?);
         // By the user, too, for a router that does not look rows up by their id.
         let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
-        let read = |row: &Sentence| Session::read(row, &Context::new(Moment::now(), config.codepage));
+        let read = |row: &Sentence| Session::read(row, &ReadContext::new(Moment::now(), config.codepage));
         let session = read(row);
         self.check(&session, requested_at)?;
 
@@ -290,7 +290,7 @@ mod tests {
             let following = Following::Begun(&[]);
             site.put(reading.after(&answers, now, now, config.codepage, following));
         });
-        let read = |uptime: &str| Session::read(&row(uptime), &Context::new(now, config.codepage));
+        let read = |uptime: &str| Session::read(&row(uptime), &ReadContext::new(now, config.codepage));
         let site = SiteContext::new(config.clone(), store.clone(), Arc::default());
         let seen = || {
             let snapshot = store.snapshot();

@@ -9,9 +9,9 @@ use smol::stream;
 
 use super::auth::{self, AccessError, Identity, Role, SessionEnd};
 use super::context::{Context, Services};
-use super::message::{Field, HandlerOutput, Method, Request, Response};
+use super::message::{HandlerOutput, HeaderField, Method, Request, Response};
 use super::page::{self, AccountMenu, Layout};
-use super::routes::{self, Handler, Now};
+use super::routes::{self, Handler, ImmediateHandler};
 use super::sse::Events;
 use crate::action::SiteHandles;
 use crate::clock::Moment;
@@ -155,9 +155,9 @@ impl Dispatcher {
     }
 
     /// Calls a handler of `GET`, unless the client has the current response already.
-    fn read(&self, handler: Now, context: &Context) -> Result<Response, Response> {
+    fn read(&self, handler: ImmediateHandler, context: &Context) -> Result<Response, Response> {
         let etag = self.etag(context);
-        let tags = context.request.field(Field::IfNoneMatch).unwrap_or_default();
+        let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
         }
@@ -252,7 +252,7 @@ mod tests {
         let dispatcher = Dispatcher::new(store, handles, events, Http::default(), &Timings::default());
         let answer = |method, path: &str| {
             let request =
-                Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(Field::Host, "localhost");
+                Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");
             match dispatcher.answer(&request) {
                 HandlerOutput::Now(response) => response,
                 _ => panic!("not a response at once"),

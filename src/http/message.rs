@@ -44,7 +44,7 @@ impl Method {
 
 /// A request header field that handlers can read; all others are discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum HeaderField {
     /// `Accept`
     Accept,
     /// `Authorization`
@@ -63,7 +63,7 @@ pub enum Field {
     SecFetchSite,
 }
 
-impl Field {
+impl HeaderField {
     /// All fields with their names.
     pub(super) const ALL: [(Self, &'static str); 8] = [
         (Self::Accept, "Accept"),
@@ -103,8 +103,8 @@ pub struct Request {
     pub peer: IpAddr,
     /// Whether the client reached a trusted proxy over HTTPS; `None` if none states the scheme.
     pub is_https: Option<bool>,
-    /// Indexed by `Field as usize`.
-    pub(super) fields: [Option<String>; Field::ALL.len()],
+    /// Indexed by `HeaderField as usize`.
+    pub(super) fields: [Option<String>; HeaderField::ALL.len()],
 }
 
 impl Request {
@@ -125,7 +125,7 @@ impl Request {
 
     /// The same with `field` set to `value`.
     #[must_use]
-    pub fn with(mut self, field: Field, value: impl Into<String>) -> Self {
+    pub fn with(mut self, field: HeaderField, value: impl Into<String>) -> Self {
         self.fields[field as usize] = Some(value.into());
         self
     }
@@ -142,7 +142,7 @@ impl Request {
     /// Whether `Accept` names HTML, as that of a browser does when it opens a page.
     #[must_use]
     pub fn accepts_html(&self) -> bool {
-        let accepted = self.field(Field::Accept).unwrap_or_default().split(',');
+        let accepted = self.field(HeaderField::Accept).unwrap_or_default().split(',');
         let mut kinds = accepted.filter_map(|range| range.split(';').next());
         kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
     }
@@ -150,7 +150,7 @@ impl Request {
     /// A header field's value: ASCII, without surrounding spaces. Other bytes, which none of these fields may have, are
     /// replaced by `?`.
     #[must_use]
-    pub fn field(&self, field: Field) -> Option<&str> {
+    pub fn field(&self, field: HeaderField) -> Option<&str> {
         self.fields[field as usize].as_deref()
     }
 }

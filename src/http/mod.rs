@@ -28,6 +28,8 @@ pub mod server;
 mod sse;
 
 pub use dispatch::Dispatcher;
-pub use message::{EventStream, Field, HandlerOutput, LaterResponse, Method, Request, Response, problem};
+pub use message::{
+    EventStream, HandlerOutput, HeaderField, LaterResponse, Method, Request, Response, problem,
+};
 pub use routes::{ROUTES, Route};
 pub use sse::{Events, Subscription};

@@ -25,9 +25,9 @@ pub static ROUTES: &[Route] = &[
     row("/sites/{site}/test",                   Admin,  People,   Form(site::redirect, diagnosis::submit)),
     row("/login",                               Anyone, People,   Form(account::show_login, account::log_in)),
     row("/logout",                              Anyone, People,   Action(account::log_out)),
-    row("/style.css",                           Anyone, Programs, Read(asset::style)),
-    row("/page.js",                             Anyone, Programs, Read(asset::script)),
-    row("/icon.svg",                            Anyone, Programs, Read(asset::icon)),
+    row("/style.css",                           Anyone, Programs, Read(|_| Ok(asset::style()))),
+    row("/page.js",                             Anyone, Programs, Read(|_| Ok(asset::script()))),
+    row("/icon.svg",                            Anyone, Programs, Read(|_| Ok(asset::icon()))),
     row("/api/hotspot/stats",                   Viewer, Programs, Read(stats::all)),
     row("/api/hotspot/{site}",                  Viewer, Programs, Read(stats::one)),
     row("/api/hotspot/{site}/active",           Admin,  Programs, Read(active::all)),
@@ -70,20 +70,20 @@ enum Audience {
 }
 
 /// An error is a response, too. It has no `ETag`.
-pub(super) type Now = fn(&Context) -> Result<Response, Response>;
-pub(super) type Later = fn(&Context) -> Result<HandlerOutput, Response>;
+pub(super) type ImmediateHandler = fn(&Context) -> Result<Response, Response>;
+pub(super) type DeferredHandler = fn(&Context) -> Result<HandlerOutput, Response>;
 
 /// What answers a request, by kind of endpoint.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Handler {
     /// `GET`: a pure function of the request and the snapshot. The response has an `ETag`.
-    Read(Now),
+    Read(ImmediateHandler),
     /// `GET`: responds after a router has replied, or streams events.
-    Fetch(Later),
+    Fetch(DeferredHandler),
     /// `POST`: an action, mostly a request to a router.
-    Action(Later),
+    Action(DeferredHandler),
     /// A page's form. `GET` shows it, or redirects to the page that contains it; `POST` submits it.
-    Form(Now, Later),
+    Form(ImmediateHandler, DeferredHandler),
 }
 
 impl Route {

@@ -8,7 +8,7 @@ use crate::routeros::wire::Sentence;
 
 /// When and how an answer or changes arrived.
 #[derive(Debug)]
-pub struct Context<'a> {
+pub struct ReadContext<'a> {
     /// When they arrived.
     pub now: Moment,
     /// How long the answer took: its rows may be that old.
@@ -19,7 +19,7 @@ pub struct Context<'a> {
     pub following: Following<'a>,
 }
 
-impl Context<'_> {
+impl ReadContext<'_> {
     /// The context of a first answer that arrived at once.
     #[must_use]
     pub fn new(now: Moment, codepage: &'static Codepage) -> Self {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::context::Context;
+use super::context::ReadContext;
 use super::declared::Listing;
 use super::health::Health;
 use super::hotspot::Hotspot;
@@ -142,7 +142,7 @@ impl Data {
     /// # Errors
     ///
     /// When the data would exceed its limits: the connection is of no use any more.
-    pub fn follow(&self, changes: &[Sentence], context: &Context) -> Result<Option<Self>, Error> {
+    pub fn follow(&self, changes: &[Sentence], context: &ReadContext) -> Result<Option<Self>, Error> {
         let Self::Hotspot(hotspot) = self else { return Ok(None) };
         let mut hotspot = hotspot.clone();
         hotspot.apply(changes, context)?;

@@ -1,7 +1,7 @@
 //! Temperatures, voltages and fans, in the shapes of RouterOS 6 and 7.
 
 use super::answer::{Answer, first};
-use super::context::Context;
+use super::context::ReadContext;
 use super::limits;
 use super::metric::Family;
 use super::table::Table;
@@ -202,7 +202,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Reads the answer to [`command`].
-pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Health, Error> {
+pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Health, Error> {
     let rows = match first(answers) {
         Ok(reply) => reply.rows.as_slice(),
         // A board without sensors lacks the menu, or has it empty, which depends on the version.
@@ -254,7 +254,7 @@ mod tests {
 
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
         let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
-        let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
+        let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
         super::read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap().sensors
     }
 
@@ -348,7 +348,7 @@ mod tests {
         let one = Sentence::from_words(
             std::iter::once("!re".to_string()).chain((0..1000).map(|n| format!("=fan{n}-speed={n}"))),
         );
-        let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
+        let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
         let read = |rows: Vec<Sentence>| {
             let health = super::read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap();
             let why = health.incomplete();

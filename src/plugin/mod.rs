@@ -28,7 +28,7 @@ use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 
 pub use answer::{Answer, Partial, partial};
-pub use context::{Context, Following};
+pub use context::{Following, ReadContext};
 pub use data::Data;
 pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
@@ -128,7 +128,7 @@ impl Plugin {
         &self,
         answers: &[Answer],
         previous: Option<&Data>,
-        context: &Context,
+        context: &ReadContext,
     ) -> Result<Data, Error> {
         Ok(match self {
             Self::Hotspot => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answer::{Answer, first};
-use super::context::Context;
+use super::context::ReadContext;
 use super::limits;
 use super::metric::Family;
 use super::table::Table;
@@ -112,7 +112,7 @@ pub(super) fn command() -> Command {
 }
 
 /// Reads the answer to [`command`].
-pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Resource, Error> {
+pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Resource, Error> {
     let row = first(answers)?.rows.first();
     let raw = |key| row.and_then(|row| row.get(key)).filter(|value: &&[u8]| !value.is_empty());
     let text = |key, most| raw(key).map(|value| value::short_text(value, most, context.codepage));
@@ -146,7 +146,7 @@ mod tests {
     fn read(words: &[&str]) -> Resource {
         let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
         let codepage = Codepage::named("windows-1252").unwrap();
-        super::read(&[Ok(reply)], &Context::new(Moment::now(), codepage)).unwrap()
+        super::read(&[Ok(reply)], &ReadContext::new(Moment::now(), codepage)).unwrap()
     }
 
     #[test]

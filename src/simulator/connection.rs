@@ -15,8 +15,8 @@ use super::fault_injection::{self, Replacement};
 use super::login::{LoginOutcome, LoginState};
 use super::menus::SERVICE;
 use super::output::{MAX_QUEUED_WRITES, ReplyWriter, write};
-use super::pending::{CommandKind, Notice, Pending};
-use super::reply::{CommandReply, Trap, encode, fatal};
+use super::pending::{CommandKind, CommandNotice, Pending};
+use super::reply::{CommandReply, TrapReply, encode, fatal};
 use super::settings::Policies;
 use super::shared::{ConnectionGuard, Shared};
 use crate::executor;
@@ -71,7 +71,7 @@ struct Connection {
 
 enum Event {
     Read(std::io::Result<usize>),
-    Notice(Notice),
+    Notice(CommandNotice),
     TimedOut,
 }
 
@@ -141,14 +141,14 @@ impl Connection {
         }
     }
 
-    async fn handle_notice(&mut self, notice: Notice) -> ControlFlow<()> {
+    async fn handle_notice(&mut self, notice: CommandNotice) -> ControlFlow<()> {
         match notice {
-            Notice::Cancel(command) => {
+            CommandNotice::Cancel(command) => {
                 let sentences = self.pending.cancel(&command).await;
                 self.send(&sentences).await?;
             }
-            Notice::Follows(key) => self.pending.set_endless(key),
-            Notice::Finished(key) => self.pending.finish(key),
+            CommandNotice::Follows(key) => self.pending.set_endless(key),
+            CommandNotice::Finished(key) => self.pending.finish(key),
         }
         Continue(())
     }
@@ -203,7 +203,7 @@ impl Connection {
             (b"/cancel", Some(_)) => {
                 self.pending.start(None, CommandKind::Cancel, 0, |_, notices| async move {
                     Timer::after(latency).await;
-                    let _ = notices.try_send(Notice::Cancel(command));
+                    let _ = notices.try_send(CommandNotice::Cancel(command));
                 });
                 Continue(())
             }
@@ -214,7 +214,7 @@ impl Connection {
     /// Runs a menu's command and sends its reply beside those of other commands.
     async fn start(&mut self, policies: Policies, command: &Sentence, latency: Duration) -> ControlFlow<()> {
         if self.pending.is_full() {
-            let trap = Trap::new("failure: too many commands are under way already");
+            let trap = TrapReply::new("failure: too many commands are under way already");
             return self.reply(CommandReply::traps(&[trap], command.tag())).await;
         }
         let (reply, is_lost) = {
@@ -238,7 +238,7 @@ impl Connection {
         self.pending.start(tag.clone(), kind, cost, |key, notices| async move {
             Timer::after(latency).await;
             let on_follow = || {
-                let _ = notices.try_send(Notice::Follows(key));
+                let _ = notices.try_send(CommandNotice::Follows(key));
             };
             // An error means that the connection is closing, which drops this task.
             let _ = writer.send(tag.as_deref(), on_follow).await;

@@ -2,7 +2,7 @@
 
 use super::command;
 use super::fault::Fault;
-use super::reply::{CommandReply, Trap, encode, fatal, sentence};
+use super::reply::{CommandReply, TrapReply, encode, fatal, sentence};
 use super::settings::Policies;
 use super::state::State;
 use crate::routeros::wire::Sentence;
@@ -76,7 +76,7 @@ pub(super) fn replacement(
 pub(super) fn run(state: &mut State, policies: Policies, command: &Sentence) -> CommandReply {
     let tag = command.tag();
     let refused = match state.fault {
-        Some(Fault::NoPermission) => vec![Trap::not_permitted()],
+        Some(Fault::NoPermission) => vec![TrapReply::not_permitted()],
         Some(Fault::NoMenu) => {
             let path = command::path(command);
             command::unknown_menu(state, path.rsplit_once('/').map_or(path, |(menu, _)| menu))
@@ -150,7 +150,7 @@ fn vanishing(mut reply: CommandReply, tag: Option<&[u8]>) -> CommandReply {
     if rows > 0 {
         reply.sentences.retain(is_row);
         reply.sentences.truncate(rows / 2);
-        reply.sentences.extend(CommandReply::traps(&[Trap::new("no such item")], tag).sentences);
+        reply.sentences.extend(CommandReply::traps(&[TrapReply::new("no such item")], tag).sentences);
     }
     reply
 }

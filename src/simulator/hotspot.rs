@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::devices;
 use super::menus::{ACTIVE, COOKIE, HOTSPOT_NAME, USER};
-use super::reply::Trap;
+use super::reply::TrapReply;
 use super::row::Row;
 use super::settings::IdOrder;
 use super::state::State;
@@ -47,13 +47,13 @@ pub(super) fn sessions(state: &State) -> Vec<OnlineSession> {
 
 /// Adds a configured user with RouterOS's defaults. Returns the row's `.id`. [?]: the words of the traps are
 /// inferred, no trace has them.
-pub(super) fn add_user(state: &mut State, given: Row) -> Result<String, Trap> {
+pub(super) fn add_user(state: &mut State, given: Row) -> Result<String, TrapReply> {
     let name = given.bytes("name");
     if name.is_empty() {
-        return Err(Trap::new("failure: user name is missing"));
+        return Err(TrapReply::new("failure: user name is missing"));
     }
     if state.rows(USER).any(|user| user.bytes("name") == name) {
-        return Err(Trap::new("failure: already have user with this name for this server"));
+        return Err(TrapReply::new("failure: already have user with this name for this server"));
     }
     let row = Row::new().with_fields("server=all name= profile=default");
     let row = with_usage(row, Duration::ZERO, 0, 0).with_fields("dynamic=false disabled=false");
@@ -69,10 +69,10 @@ pub(super) fn log_in(
     mac: &str,
     login_by: &str,
     age: Duration,
-) -> Result<String, Trap> {
+) -> Result<String, TrapReply> {
     let id = session_id(state.settings.id_order, address);
     if state.row(ACTIVE, &id).is_some() {
-        return Err(Trap::new("failure: the address is in use"));
+        return Err(TrapReply::new("failure: the address is in use"));
     }
     let start = state.clock.at().saturating_sub(age);
     // Bytes per second each direction; a packet has somewhat less than 1000 bytes.

@@ -1,6 +1,6 @@
 //! The API's `/login`: with a plain password, and with a challenge before RouterOS 6.43.
 
-use super::reply::Trap;
+use super::reply::TrapReply;
 use super::settings::{Login, Policies};
 use super::state::State;
 use crate::routeros::wire::Sentence;
@@ -21,7 +21,7 @@ pub(super) enum LoginOutcome {
     Accepted(String, Policies),
     /// The challenge in hex, which a second `/login` has to answer.
     Challenge(String),
-    Refused(Trap),
+    Refused(TrapReply),
     /// Refused for the last time: the connection is closed.
     TooManyAttempts,
 }
@@ -55,7 +55,7 @@ impl LoginState {
             return LoginOutcome::TooManyAttempts;
         }
         let message = if by_challenge { "cannot log in" } else { "invalid user name or password (6)" };
-        LoginOutcome::Refused(Trap::new(message))
+        LoginOutcome::Refused(TrapReply::new(message))
     }
 }
 

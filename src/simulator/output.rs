@@ -8,7 +8,7 @@ use smol::io::{AsyncWrite, AsyncWriteExt};
 use smol::{Timer, future};
 
 use super::fault::Fault;
-use super::reply::{CommandReply, Trap, encode};
+use super::reply::{CommandReply, TrapReply, encode};
 use super::shared::Shared;
 use crate::routeros::wire::Sentence;
 
@@ -65,7 +65,7 @@ impl ReplyWriter {
             }
         }
         // The menu dropped the subscriber: the client did not read, or the menu was removed.
-        self.write(&CommandReply::traps(&[Trap::interrupted()], tag).sentences).await
+        self.write(&CommandReply::traps(&[TrapReply::interrupted()], tag).sentences).await
     }
 
     async fn write(&self, sentences: &[Sentence]) -> Result<(), SendError<Vec<u8>>> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use smol::channel::{Receiver, Sender, unbounded};
 use smol::{Task, future};
 
-use super::reply::{Trap, sentence};
+use super::reply::{TrapReply, sentence};
 use crate::executor;
 use crate::routeros::wire::Sentence;
 
@@ -22,7 +22,7 @@ const MAX_CANCELS: usize = 8;
 const MAX_REPLY_BYTES: usize = 16 * 1024 * 1024;
 
 /// A message from a running command to its connection. A command sends at most two, so the queue is short.
-pub(super) enum Notice {
+pub(super) enum CommandNotice {
     Cancel(Sentence),
     /// Only changes of a `listen` remain to be sent.
     Follows(u64),
@@ -52,7 +52,7 @@ struct Command {
 pub(super) struct Pending {
     commands: BTreeMap<u64, Command>,
     last_key: u64,
-    notices: (Sender<Notice>, Receiver<Notice>),
+    notices: (Sender<CommandNotice>, Receiver<CommandNotice>),
 }
 
 impl Pending {
@@ -66,20 +66,20 @@ impl Pending {
         tag: Option<Vec<u8>>,
         kind: CommandKind,
         cost: usize,
-        act: impl FnOnce(u64, Sender<Notice>) -> F,
+        act: impl FnOnce(u64, Sender<CommandNotice>) -> F,
     ) {
         self.last_key += 1;
         let (key, notices) = (self.last_key, self.notices.0.clone());
         let act = act(key, notices.clone());
         let task = executor::spawn(async move {
             act.await;
-            let _ = notices.try_send(Notice::Finished(key));
+            let _ = notices.try_send(CommandNotice::Finished(key));
         });
         self.commands.insert(key, Command { tag, kind, cost, task });
     }
 
     /// The next notice of a command.
-    pub(super) async fn notice(&self) -> Notice {
+    pub(super) async fn notice(&self) -> CommandNotice {
         match self.notices.1.recv().await {
             Ok(notice) => notice,
             // Unreachable: `self` holds a sender.
@@ -139,7 +139,7 @@ impl Pending {
             let Some(Command { tag, task, .. }) = self.commands.remove(&key) else { continue };
             // `Some` means that the command had already ended.
             if task.cancel().await.is_none() {
-                sentences.push(Trap::interrupted().sentence(tag.as_deref()));
+                sentences.push(TrapReply::interrupted().sentence(tag.as_deref()));
                 ends.push(sentence("!done", tag.as_deref()));
             }
         }

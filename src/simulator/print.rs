@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::clock::Now;
 use super::query::Query;
-use super::reply::{Trap, sentence};
+use super::reply::{TrapReply, sentence};
 use super::row::Row;
 use crate::routeros::wire::Sentence;
 
@@ -40,7 +40,7 @@ pub(super) struct Print {
 
 impl Print {
     /// Parses the words of the command.
-    pub(super) fn parse(command: &Sentence) -> Result<Self, Trap> {
+    pub(super) fn parse(command: &Sentence) -> Result<Self, TrapReply> {
         let is_listen = command.first().ends_with(b"/listen");
         let mut print = Self {
             tag: command.tag().map(<[u8]>::to_vec),
@@ -58,7 +58,7 @@ impl Print {
                 b"follow" => print.follow = Follow::After,
                 b"follow-only" => print.follow = Follow::Only,
                 _ if IGNORED.contains(&key) => {}
-                _ => return Err(Trap::unknown_parameter()),
+                _ => return Err(TrapReply::unknown_parameter()),
             }
         }
         Ok(print)

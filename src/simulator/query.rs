@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use super::clock::Now;
-use super::reply::Trap;
+use super::reply::TrapReply;
 use super::row::Row;
 use super::value::duration_seconds;
 
@@ -39,7 +39,7 @@ enum Step {
 
 impl Query {
     /// Parses the `?` words and ignores the other words.
-    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Self, Trap> {
+    pub(super) fn parse<'a>(words: impl Iterator<Item = &'a [u8]>) -> Result<Self, TrapReply> {
         let mut steps = Vec::new();
         for word in words.filter_map(|word| word.strip_prefix(b"?")) {
             match word {
@@ -52,7 +52,7 @@ impl Query {
                 rest => steps.push(comparison(rest, Ordering::Equal)),
             }
             if steps.len() > MAX_STEPS {
-                return Err(Trap::new("query too long"));
+                return Err(TrapReply::new("query too long"));
             }
         }
         Ok(Self(steps))
@@ -98,11 +98,11 @@ fn comparison(word: &[u8], ordering: Ordering) -> Step {
     Step::Compare(word[..at].to_vec(), ordering, value.to_vec())
 }
 
-fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap> {
+fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), TrapReply> {
     let mut index: Option<usize> = None;
     for (i, &byte) in operations.iter().enumerate() {
         if steps.len() > MAX_STEPS {
-            return Err(Trap::new("query too long"));
+            return Err(TrapReply::new("query too long"));
         }
         if byte.is_ascii_digit() {
             let digit = usize::from(byte - b'0');
@@ -118,7 +118,7 @@ fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap
             // A dot only ends an index; after anything else it copies the top.
             b'.' if indexed.is_none() && i > 0 => steps.push(Step::Copy(0)),
             b'.' => {}
-            _ => return Err(Trap::new("bad query operation")),
+            _ => return Err(TrapReply::new("bad query operation")),
         }
     }
     steps.extend(index.map(Step::Keep));

@@ -13,12 +13,12 @@ const INTERRUPTED: u8 = 2;
 
 /// One `!trap`: why a command failed. Like real routers, it often has no category.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trap {
+pub(super) struct TrapReply {
     category: Option<u8>,
     message: String,
 }
 
-impl Trap {
+impl TrapReply {
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { category: None, message: message.into() }
     }
@@ -85,7 +85,7 @@ impl CommandReply {
     }
 
     /// Traps, and the `!done` that follows them.
-    pub(super) fn traps(traps: &[Trap], tag: Option<&[u8]>) -> Self {
+    pub(super) fn traps(traps: &[TrapReply], tag: Option<&[u8]>) -> Self {
         let mut sentences: Vec<_> = traps.iter().map(|trap| trap.sentence(tag)).collect();
         sentences.push(sentence("!done", tag));
         Self::of(sentences)

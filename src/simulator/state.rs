@@ -7,7 +7,7 @@ use super::clock::{Now, RouterClock, unix_s};
 use super::counters::Counters;
 use super::fault::Fault;
 use super::menus::{INTERFACE, LEASE, LOG, MENUS, POOL_USED, PPP, UNRESTRICTED};
-use super::reply::Trap;
+use super::reply::TrapReply;
 use super::row::Row;
 use super::settings::Settings;
 use super::table::{MAX_ROWS, MenuTable};
@@ -85,8 +85,8 @@ impl State {
     }
 
     /// Inserts a row into a menu. Returns its `.id`.
-    pub(super) fn insert(&mut self, menu: &str, row: Row) -> Result<String, Trap> {
-        self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(Trap::no_such_item()))
+    pub(super) fn insert(&mut self, menu: &str, row: Row) -> Result<String, TrapReply> {
+        self.with(menu, |table, now| table.insert(row, now)).unwrap_or_else(|| Err(TrapReply::no_such_item()))
     }
 
     /// Inserts a row into a menu, or replaces the row with the same text of `key`. A full menu drops it.

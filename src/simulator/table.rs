@@ -8,7 +8,7 @@ use smol::channel::{Receiver, Sender, bounded};
 use super::clock::Now;
 use super::menus::Rules;
 use super::print::{Follow, Print};
-use super::reply::{CommandReply, RowChange, Trap, sentence};
+use super::reply::{CommandReply, RowChange, TrapReply, sentence};
 use super::row::Row;
 use super::value::Value;
 use crate::routeros::wire::Sentence;
@@ -95,7 +95,7 @@ impl MenuTable {
         let tag = print.tag.as_deref();
         let exists = |id: &Vec<u8>| std::str::from_utf8(id).is_ok_and(|id| self.positions.contains_key(id));
         if !print.ids().all(exists) {
-            return CommandReply::traps(&[Trap::new("no such item")], tag);
+            return CommandReply::traps(&[TrapReply::new("no such item")], tag);
         }
         let rows = || self.rows().filter(|row| print.matches(row, now));
         if print.count_only {
@@ -120,7 +120,7 @@ impl MenuTable {
     }
 
     /// Inserts a row, or replaces the one with the same `.id`. Returns the `.id`.
-    pub(super) fn insert(&mut self, mut row: Row, now: &Now<'_>) -> Result<String, Trap> {
+    pub(super) fn insert(&mut self, mut row: Row, now: &Now<'_>) -> Result<String, TrapReply> {
         if row.id.is_empty() && !self.rules.single {
             row.id = self.free_id();
         }
@@ -137,7 +137,7 @@ impl MenuTable {
             self.positions.insert(id.clone(), self.last_position);
             self.put(self.last_position, row);
         } else {
-            return Err(Trap::new(format!("failure: the simulated menu is full at {MAX_ROWS} rows")));
+            return Err(TrapReply::new(format!("failure: the simulated menu is full at {MAX_ROWS} rows")));
         }
         Ok(id)
     }

@@ -252,7 +252,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::plugin::{Context, Data, Following, Plugin};
+    use crate::plugin::{Data, Following, Plugin, ReadContext};
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
     use crate::routeros::wire::Sentence;
@@ -469,7 +469,8 @@ mod tests {
         let mut known = site();
         answer(&mut known, &[("*1", "ada", 50), ("*2", "bayo", 40)], 60);
         let row = Sentence::from_words(["!re", "=.id=*1", "=user=ada"]);
-        let ada = Session::read(&row, &Context::new(seconds(60), Codepage::named("windows-1252").unwrap()));
+        let ada =
+            Session::read(&row, &ReadContext::new(seconds(60), Codepage::named("windows-1252").unwrap()));
         let both_gone = |kick: &dyn Fn(&mut SiteState)| {
             let mut before = known.clone();
             kick(&mut before);

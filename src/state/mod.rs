@@ -15,5 +15,5 @@ mod store;
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};
-pub use snapshot::{ConnectionEvent, ConnectionState, Host, SiteState, Snapshot, Usage};
+pub use snapshot::{ConnectionEvent, ConnectionState, HostState, SiteState, Snapshot, Usage};
 pub use store::{EventReceiver, Store};

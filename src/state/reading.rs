@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::{self, Answer, Context, Data, Following, Partial, Plugin};
+use crate::plugin::{self, Answer, Data, Following, Partial, Plugin, ReadContext};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
@@ -112,7 +112,7 @@ impl Reading {
         let took = replies().map(|reply| reply.took).max().unwrap_or_default();
         let at = asked.after(took);
         let previous = self.data.as_deref();
-        let context = Context { took, following, ..Context::new(at, codepage) };
+        let context = ReadContext { took, following, ..ReadContext::new(at, codepage) };
         match self.plugin.read(answers, previous, &context) {
             Ok(data) => {
                 self.is_live = !matches!(following, Following::No);
@@ -145,7 +145,7 @@ impl Reading {
         codepage: &'static Codepage,
     ) -> Result<Self, Error> {
         let following = if self.is_live { Following::On } else { Following::No };
-        let context = Context { following, ..Context::new(now, codepage) };
+        let context = ReadContext { following, ..ReadContext::new(now, codepage) };
         if let Some(previous) = &self.data
             && let Some(data) = previous.follow(changes, &context)?
         {

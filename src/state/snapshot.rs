@@ -53,7 +53,7 @@ pub struct SiteState {
     /// Whether the router answers.
     pub connection: ConnectionState,
     /// The addresses of the router, in the order in which they are tried.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<HostState>,
     /// One for each plugin of the site, in the order of the file.
     pub readings: Vec<Reading>,
     /// The latest connections and losses, newest last.
@@ -80,7 +80,7 @@ struct KickAttempt {
 
 /// An address of a site's router.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
+pub struct HostState {
     /// Name or address, with the port.
     pub address: String,
     /// Why the last attempt failed, if it did.
@@ -160,7 +160,7 @@ impl SiteState {
             name: name.into(),
             refresh,
             connection: ConnectionState::Connecting,
-            hosts: hosts.into_iter().map(|address| Host { address, error: None }).collect(),
+            hosts: hosts.into_iter().map(|address| HostState { address, error: None }).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
             connection_events: VecDeque::new(),
             usage: Usage::default(),

@@ -7,7 +7,7 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::Duration;
 
 use phsweb_agent::clock::Moment;
-use phsweb_agent::plugin::{BUILT_IN, Context, Data, Plugin, Quantity};
+use phsweb_agent::plugin::{BUILT_IN, Data, Plugin, Quantity, ReadContext};
 use phsweb_agent::routeros::client::Command;
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Cause;
@@ -60,7 +60,7 @@ fn plugins_read_replies_of_librouteros() {
     let now = Moment::now();
     let read = BUILT_IN.map(|plugin| {
         let own: Vec<_> = replies.by_ref().take(plugin.commands().len()).collect();
-        plugin.read(&own, None, &Context::new(now, codepage)).unwrap()
+        plugin.read(&own, None, &ReadContext::new(now, codepage)).unwrap()
     });
     let [Data::Hotspot(hotspot), Data::Resource(resource), Data::Health(health)] = read else {
         panic!("{read:?}");

@@ -10,7 +10,7 @@ use super::error::ErrorJson;
 use super::view::View;
 use crate::http::context::Context;
 use crate::http::message::{Response, json};
-use crate::state::{ConnectionEvent, ConnectionState, Host, Reading, SiteState, Usage};
+use crate::state::{ConnectionEvent, ConnectionState, HostState, Reading, SiteState, Usage};
 
 /// One site: its connection, its plugins, and the agent's overhead on its router.
 #[derive(Debug, Serialize)]
@@ -110,7 +110,7 @@ fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
     }
 }
 
-fn host_json(host: &Host, in_use: bool) -> HostJson<'_> {
+fn host_json(host: &HostState, in_use: bool) -> HostJson<'_> {
     HostJson {
         address: &host.address,
         in_use,

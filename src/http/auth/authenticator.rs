@@ -13,7 +13,7 @@ use super::role::Role;
 use super::sessions::{LoginSessions, SessionEnd};
 use crate::clock::Moment;
 use crate::config::{self, Http};
-use crate::http::message::{Field, HandlerOutput, Request, Response};
+use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::AccountMenu;
 use crate::timings::Timings;
 
@@ -242,7 +242,7 @@ pub(super) fn has_tokens(http: &Http) -> bool {
 
 /// The token of an `Authorization` field. The scheme is case-insensitive (RFC 9110, 11.1).
 fn bearer(request: &Request) -> Option<&str> {
-    let (scheme, token) = request.field(Field::Authorization)?.split_once(' ')?;
+    let (scheme, token) = request.field(HeaderField::Authorization)?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 

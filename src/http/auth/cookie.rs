@@ -3,7 +3,7 @@
 use super::host;
 use super::sessions::MAX_AGE;
 use crate::config::Http;
-use crate::http::message::{Field, Request};
+use crate::http::message::{HeaderField, Request};
 
 /// The transport between a browser and the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ fn name(request: &Request, transport: Transport) -> String {
         Transport::Https => "__Host-",
         Transport::HttpsToProxy => "__Secure-",
     };
-    match host::split(request.field(Field::Host).unwrap_or_default()) {
+    match host::split(request.field(HeaderField::Host).unwrap_or_default()) {
         (_, Some(port)) => format!("{prefix}phsweb-{port}"),
         (_, None) => format!("{prefix}phsweb"),
     }
@@ -44,7 +44,7 @@ fn name(request: &Request, transport: Transport) -> String {
 /// The ids in a request. Other hosts of the same domain can set a cookie of this name, which must not hide the agent's.
 pub(super) fn ids(request: &Request, transport: Transport) -> impl Iterator<Item = &str> {
     let name = name(request, transport);
-    let pairs = request.field(Field::Cookie).unwrap_or_default().split(';');
+    let pairs = request.field(HeaderField::Cookie).unwrap_or_default().split(';');
     pairs
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(move |(key, _)| *key == name)
@@ -74,7 +74,7 @@ mod tests {
 
     fn request(host: &str, cookie: &str) -> Request {
         let request = Request::new(Method::Get, "/", Ipv4Addr::LOCALHOST.into());
-        request.with(Field::Host, host).with(Field::Cookie, cookie)
+        request.with(HeaderField::Host, host).with(HeaderField::Cookie, cookie)
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::config::Http;
-use crate::http::message::{Field, Request};
+use crate::http::message::{HeaderField, Request};
 
 /// Suffixes of names that nobody can register: those of home and company networks (RFC 6762, RFC 8375).
 const LOCAL: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
@@ -25,7 +25,7 @@ pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
 
 /// Why a request is refused whose `Host` is not one of the agent's; `None` if it is.
 pub(in crate::http) fn misdirected(request: &Request, http: &Http) -> Option<String> {
-    let name = name_of(request.field(Field::Host).unwrap_or_default());
+    let name = name_of(request.field(HeaderField::Host).unwrap_or_default());
     if is_served(&name, http) {
         return None;
     }
@@ -107,7 +107,8 @@ mod tests {
             ("hotspots.example..", false, false),
             (&long, false, false),
         ] {
-            let request = Request::new(Method::Get, "/", Ipv4Addr::LOCALHOST.into()).with(Field::Host, host);
+            let request =
+                Request::new(Method::Get, "/", Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, host);
             let view = Some(Secret::new("view-token-01234".into()));
             let listed = Http { hosts: vec!["hotspots.example".into()], ..Http::default() };
             for (http, expected) in [

@@ -7,7 +7,7 @@ use super::role::Role;
 use super::sessions::NewSession;
 use crate::clock::Moment;
 use crate::config::{Http, Secret};
-use crate::http::message::{Field, HandlerOutput, Request, Response};
+use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
 /// Longest path that a login redirects to, in bytes: those of pages are under 60, and a long one would not fit into the
@@ -138,6 +138,6 @@ fn local_path(path: Option<String>) -> String {
 }
 
 fn is_form(request: &Request) -> bool {
-    let content_type = request.field(Field::ContentType).unwrap_or_default();
+    let content_type = request.field(HeaderField::ContentType).unwrap_or_default();
     content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
 }

@@ -4,7 +4,7 @@
 //! (RFC 6454, 7). A client that sends neither is a program, which no page controls.
 
 use super::host;
-use crate::http::message::{Field, Request};
+use crate::http::message::{HeaderField, Request};
 
 /// The detail of the error for a request from another origin.
 pub(in crate::http) const CROSS_ORIGIN: &str = "The request came from a page of another origin, and only the agent's \
@@ -14,9 +14,9 @@ pub(in crate::http) const CROSS_ORIGIN: &str = "The request came from a page of 
 
 /// Whether no page of another origin has sent this request.
 pub(in crate::http) fn same_origin(request: &Request) -> bool {
-    match (request.field(Field::SecFetchSite), request.field(Field::Origin)) {
+    match (request.field(HeaderField::SecFetchSite), request.field(HeaderField::Origin)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),
-        (None, Some(origin)) => request.field(Field::Host).is_some_and(|host| is_same(origin, host)),
+        (None, Some(origin)) => request.field(HeaderField::Host).is_some_and(|host| is_same(origin, host)),
         (None, None) => true,
     }
 }
@@ -86,7 +86,8 @@ mod tests {
             ("", "http://agent.example http://evil.example", "agent.example", false),
         ] {
             let mut request = Request::new(Method::Post, "/", Ipv4Addr::LOCALHOST.into());
-            for (field, value) in [(Field::SecFetchSite, site), (Field::Origin, origin), (Field::Host, host)]
+            for (field, value) in
+                [(HeaderField::SecFetchSite, site), (HeaderField::Origin, origin), (HeaderField::Host, host)]
             {
                 if !value.is_empty() {
                     request = request.with(field, value);

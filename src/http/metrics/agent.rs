@@ -1,7 +1,6 @@
 //! Metrics of the agent itself.
 
 use super::process::Process;
-use super::{seconds, truth};
 use crate::clock::{Clock, Moment};
 use crate::plugin::Family;
 use crate::state::Reload;
@@ -16,7 +15,7 @@ pub(super) fn families(
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
         |name: &'static str, help: &'static str, value| Family::counter(name, help).with_value(value);
-    let date = |moment| seconds(clock, moment);
+    let date = |moment| clock.unix(moment).as_secs_f64();
     let mut build = Family::gauge("phsweb_agent_build_info", "Always 1; the label is the agent's version.");
     build.add([("version", env!("CARGO_PKG_VERSION"))], 1.0);
     let valid =
@@ -32,7 +31,7 @@ pub(super) fn families(
     let resident = process.resident_bytes.map(|bytes| bytes as f64);
     [
         build,
-        gauge("phsweb_agent_config_last_reload_successful", valid, Some(truth(reload.is_good()))),
+        gauge("phsweb_agent_config_last_reload_successful", valid, Some(f64::from(reload.is_good()))),
         gauge("phsweb_agent_config_last_reload_success_timestamp_seconds", read, reload.succeeded.map(date)),
         gauge("phsweb_agent_config_last_look_timestamp_seconds", last_look, reload.last_look.get().map(date)),
         counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),

@@ -13,7 +13,6 @@ mod text;
 
 use super::context::Context;
 use super::message::Response;
-use crate::clock::{Clock, Moment};
 use crate::logging;
 use crate::memory::fair_limit;
 use crate::state::Snapshot;
@@ -47,16 +46,6 @@ fn render(snapshot: &Snapshot, process: Process, log_lines_dropped: u64, max_dec
     exposition.text()
 }
 
-/// 1 or 0.
-fn truth(is_so: bool) -> f64 {
-    f64::from(u8::from(is_so))
-}
-
-/// A moment in seconds since 1970.
-fn seconds(clock: Clock, moment: Moment) -> f64 {
-    clock.unix(moment).as_secs_f64()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -64,6 +53,7 @@ mod tests {
 
     use super::site::declared_length;
     use super::*;
+    use crate::clock::{Clock, Moment};
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
         Data, Declaration, Following, Health, Hotspot, Plugin, Quantity, RESERVED, Resource, Sensor, Session,

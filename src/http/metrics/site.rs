@@ -1,6 +1,5 @@
 //! Metrics of a site: its connection, its plugins, and the agent's overhead on its router.
 
-use super::{seconds, truth};
 use crate::clock::Clock;
 use crate::plugin::{Family, MetricKind};
 use crate::state::{Reading, ReadingState, SiteState};
@@ -21,11 +20,11 @@ pub(super) fn families(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Fa
     let logins = "Accepted logins of the agent since its start; the router logs each.";
     let commands = "Commands that the agent sent to the router since the agent's start.";
     let mut families = vec![
-        gauge("mikrotik_up", up, Some(truth(site.is_online()))),
+        gauge("mikrotik_up", up, Some(f64::from(site.is_online()))),
         gauge(
             "mikrotik_last_success_timestamp_seconds",
             timestamp,
-            last_success.map(|at| seconds(clock, at)),
+            last_success.map(|at| clock.unix(at).as_secs_f64()),
         ),
         counter("mikrotik_hotspot_kicks_total", kicks, site.kicks),
         counter("mikrotik_api_sent_bytes_total", sent, usage.sent_bytes),
@@ -56,10 +55,10 @@ fn readings(site: &SiteState, has_room: bool) -> [Family; 3] {
         let plugin = || [("plugin", reading.plugin.name())];
         if site.is_online() && reading.at.is_some() {
             let is_omitted = !has_room && !is_built_in(reading);
-            partial.add(plugin(), truth(reading.partial.is_some() || is_omitted));
+            partial.add(plugin(), f64::from(reading.partial.is_some() || is_omitted));
         }
         if let Some(took) = reading.took {
-            success.add(plugin(), truth(reading.state(site.is_online()) == ReadingState::Ok));
+            success.add(plugin(), f64::from(reading.state(site.is_online()) == ReadingState::Ok));
             duration.add(plugin(), took.as_secs_f64());
         }
     }

@@ -3,7 +3,6 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
-use crate::http::context::Context;
 use crate::http::embedded::{Embedded, embedded};
 use crate::http::message::Response;
 
@@ -27,18 +26,18 @@ pub(super) fn hash() -> &'static str {
 }
 
 /// `/style.css`
-pub(in crate::http) fn style(_: &Context) -> Result<Response, Response> {
-    Ok(response("text/css; charset=utf-8", STYLE))
+pub(in crate::http) fn style() -> Response {
+    response("text/css; charset=utf-8", STYLE)
 }
 
 /// `/page.js`
-pub(in crate::http) fn script(_: &Context) -> Result<Response, Response> {
-    Ok(response("text/javascript; charset=utf-8", SCRIPT))
+pub(in crate::http) fn script() -> Response {
+    response("text/javascript; charset=utf-8", SCRIPT)
 }
 
 /// `/icon.svg`
-pub(in crate::http) fn icon(_: &Context) -> Result<Response, Response> {
-    Ok(response("image/svg+xml", ICON))
+pub(in crate::http) fn icon() -> Response {
+    response("image/svg+xml", ICON)
 }
 
 fn response(content_type: &'static str, file: Embedded) -> Response {

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::error::HttpError;
 use super::limits::MAX_BODY;
-use crate::http::message::{Field, Method, Request};
+use crate::http::message::{HeaderField, Method, Request};
 
 /// Most header fields in one request. Browsers behind two proxies send about 30.
 const MAX_FIELDS: usize = 64;
@@ -97,10 +97,10 @@ pub(super) fn parse(bytes: &[u8], peer: IpAddr) -> Result<Head, HttpError> {
     };
 
     let mut request = Request::new(Method::from_name(method), target, peer);
-    for (field, name) in Field::ALL {
+    for (field, name) in HeaderField::ALL {
         request.fields[field as usize] = match (field, authority) {
-            (Field::Host, Some(authority)) => Some(authority.to_owned()),
-            (Field::Host, None) => host.clone(),
+            (HeaderField::Host, Some(authority)) => Some(authority.to_owned()),
+            (HeaderField::Host, None) => host.clone(),
             _ => fields.joined(name, field.joined_by())?,
         };
     }

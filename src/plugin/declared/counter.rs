@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::declaration::{Metric, number_of};
 use crate::memory::ALLOCATION;
-use crate::plugin::context::Context;
+use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::plugin::metric::Family;
 use crate::routeros::wire::Sentence;
@@ -32,7 +32,13 @@ impl Counter {
 
     /// Adds the increase of these rows. The first complete answer is the baseline and adds nothing, because the router
     /// counted it before the agent's first read.
-    pub(super) fn count(&mut self, column: &str, rows: &[&Sentence], is_complete: bool, context: &Context) {
+    pub(super) fn count(
+        &mut self,
+        column: &str,
+        rows: &[&Sentence],
+        is_complete: bool,
+        context: &ReadContext,
+    ) {
         self.total.next_round();
         let mut seen = HashSet::new();
         for (at, row) in rows.iter().enumerate() {

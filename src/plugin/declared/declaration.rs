@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::plugin::context::Context;
+use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::routeros::client::Command;
 use crate::routeros::value;
@@ -114,7 +114,7 @@ impl Declaration {
 
 impl Metric {
     /// The labels of the series that a row belongs to.
-    pub(super) fn labels_of(&self, row: &Sentence, context: &Context) -> Vec<(String, String)> {
+    pub(super) fn labels_of(&self, row: &Sentence, context: &ReadContext) -> Vec<(String, String)> {
         let value = |property: &str| row.get(property).map(|value| value::text(value, context.codepage));
         let label =
             |property: &String| (label_name(property), value(property).unwrap_or_default().into_owned());

@@ -6,7 +6,7 @@ mod declaration;
 mod tests;
 
 use super::answer::{Answer, first};
-use super::context::Context;
+use super::context::ReadContext;
 use super::limits;
 use super::metric::Family;
 use super::table::Table;
@@ -111,7 +111,7 @@ pub(super) fn read(
     declaration: &Declaration,
     answers: &[Answer],
     previous: Option<&Listing>,
-    context: &Context,
+    context: &ReadContext,
 ) -> Result<Listing, Error> {
     let reply = first(answers)?;
     let (rows, left_out) = limits::usable(&reply.rows);
@@ -150,7 +150,7 @@ pub(super) fn read(
 }
 
 /// Measures these rows. Labels that only an earlier answer had are 0.
-fn measure(gauge: &mut Family, metric: &Metric, rows: &[&Sentence], context: &Context) {
+fn measure(gauge: &mut Family, metric: &Metric, rows: &[&Sentence], context: &ReadContext) {
     gauge.next_round();
     for row in rows {
         let value = metric.measure.column().map_or(Some(1.0), |column| number_of(row, column));

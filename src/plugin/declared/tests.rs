@@ -47,7 +47,7 @@ fn read(reply: Reply, previous: Option<&Data>) -> Data {
 
 fn read_as(declaration: Declaration, reply: Reply, previous: Option<&Data>) -> Data {
     let codepage = Codepage::named("windows-1252").unwrap();
-    let context = Context::new(Moment::now(), codepage);
+    let context = ReadContext::new(Moment::now(), codepage);
     Plugin::Declared(declaration.into()).read(&[Ok(reply)], previous, &context).unwrap()
 }
 
@@ -300,7 +300,7 @@ fn the_help_of_a_metric_is_one_line() {
 
 #[test]
 fn a_failed_answer_is_the_error_of_the_read() {
-    let context = Context::new(Moment::now(), Codepage::named("windows-1252").unwrap());
+    let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
     let refused = Error::new(Cause::Permission, "not enough permissions (9)");
     let error = super::read(&declaration(), &[Err(refused.clone())], None, &context).unwrap_err();
     assert_eq!(error, refused);

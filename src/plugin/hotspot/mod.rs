@@ -8,7 +8,7 @@ mod session;
 mod user;
 
 use super::answer::{Answer, first};
-use super::context::Context;
+use super::context::ReadContext;
 use super::limits;
 use crate::routeros::error::Error;
 use crate::routeros::value;
@@ -23,7 +23,7 @@ pub use user::{Used, User};
 pub(super) fn read(
     answers: &[Answer],
     previous: Option<&Hotspot>,
-    context: &Context,
+    context: &ReadContext,
 ) -> Result<Hotspot, Error> {
     let active = first(answers)?;
     // The sessions are useful without the number of users.
@@ -69,7 +69,7 @@ mod tests {
             Reply { rows: vec![Sentence::from_words(["!re", "=name=default-trial"])], ..Reply::default() };
         let answers = [Ok(Reply { rows, ..Reply::default() }), users, Ok(Reply::default()), Ok(trial)];
         let codepage = Codepage::named("windows-1252").unwrap();
-        super::read(&answers, previous, &Context::new(now, codepage)).unwrap()
+        super::read(&answers, previous, &ReadContext::new(now, codepage)).unwrap()
     }
 
     const CHIDI: &[&str] = &[

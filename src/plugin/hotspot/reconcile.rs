@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use super::data::{Counts, Discrepancy, Hotspot};
 use super::session::Session;
-use crate::plugin::context::{Context, Following};
+use crate::plugin::context::{Following, ReadContext};
 use crate::plugin::limits::MAX_ID;
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
@@ -73,7 +73,7 @@ impl Hotspot {
     pub(in crate::plugin) fn apply(
         &mut self,
         changes: &[Sentence],
-        context: &Context,
+        context: &ReadContext,
     ) -> Result<HashSet<Text>, Error> {
         let mut touched = HashSet::new();
         let mut table = SessionTable::new(self);
@@ -130,7 +130,7 @@ impl Hotspot {
         seen: impl IntoIterator<Item = Session>,
         extent: Extent,
         is_first: bool,
-        context: &Context,
+        context: &ReadContext,
     ) -> Result<(), Error> {
         let is_uncounted = self.is_truncated || extent == Extent::Truncated;
         let asked = context.now.before(context.took);
@@ -219,7 +219,7 @@ impl Hotspot {
 }
 
 impl Discrepancy {
-    fn is_about(&self, seen: Option<&Session>, context: &Context) -> bool {
+    fn is_about(&self, seen: Option<&Session>, context: &ReadContext) -> bool {
         match (self.seen.as_deref(), seen) {
             (Some(before), Some(now)) => before.continues_as(now, context.took),
             (None, None) => true,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Moment;
-use crate::plugin::context::Context;
+use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
@@ -66,7 +66,7 @@ impl Session {
 
     /// The session of a whole row.
     #[must_use]
-    pub fn read(row: &Sentence, context: &Context) -> Self {
+    pub fn read(row: &Sentence, context: &ReadContext) -> Self {
         let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
         let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
@@ -75,7 +75,7 @@ impl Session {
     }
 
     /// Updates the session from a row, except the id, by which it was found. Properties that the row lacks stay.
-    pub(super) fn merge(&mut self, row: &Sentence, context: &Context) {
+    pub(super) fn merge(&mut self, row: &Sentence, context: &ReadContext) {
         for (key, value) in row.attributes() {
             let text = |most| Text::short(value, most, context.codepage);
             let shown = |most| (!value.is_empty()).then(|| value::short_text(value, most, context.codepage));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use phsweb_agent::config::Https;
 use phsweb_agent::http::server::{self, Limits, MAX_BODY, MAX_HEAD, ServerHandle, WorkerPool};
-use phsweb_agent::http::{self, Field, HandlerOutput, Method, Request, Response};
+use phsweb_agent::http::{self, HandlerOutput, HeaderField, Method, Request, Response};
 
 /// Longest wait for anything: only a test that fails comes near it.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -31,8 +31,8 @@ fn route(request: &Request) -> Response {
         (_, "/bad-status") => Response::new(99, "text/plain", ""),
         (_, "/unchanged") => Response::new(304, "", "").with("ETag", "\"1\""),
         (_, "/peer") => text(request.peer.to_string()),
-        (_, "/cookie") => text(request.field(Field::Cookie).unwrap_or("none").to_owned()),
-        (_, "/host") => text(request.field(Field::Host).unwrap_or("none").to_owned()),
+        (_, "/cookie") => text(request.field(HeaderField::Cookie).unwrap_or("none").to_owned()),
+        (_, "/host") => text(request.field(HeaderField::Host).unwrap_or("none").to_owned()),
         (_, path) => text(format!("{path} {}", request.query)),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use phsweb_agent::clock::Moment;
 use phsweb_agent::net::tls::{Authorities, Fingerprint};
-use phsweb_agent::plugin::{Answer, BUILT_IN, Context, Data, Following, Plugin};
+use phsweb_agent::plugin::{Answer, BUILT_IN, Data, Following, Plugin, ReadContext};
 use phsweb_agent::routeros::client::Reply;
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::value;
@@ -79,8 +79,8 @@ fn authorities(text: &[u8]) {
     }
 }
 
-fn context(following: Following) -> Context {
-    Context { following, ..Context::new(Moment::now(), CODEPAGES[0]) }
+fn context(following: Following) -> ReadContext {
+    ReadContext { following, ..ReadContext::new(Moment::now(), CODEPAGES[0]) }
 }
 
 /// Applies these rows to a hotspot as changes, alone and before answers. The sessions are always the earlier ones plus

@@ -18,10 +18,10 @@ fn http(view: Option<&str>, admin: Option<&str>) -> Http {
 }
 
 fn request(method: Method, target: &str) -> Request {
-    Request::new(method, target, Ipv4Addr::LOCALHOST.into()).with(Field::Host, "agent.example:8080")
+    Request::new(method, target, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "agent.example:8080")
 }
 
-fn get(field: Field, value: &str) -> Request {
+fn get(field: HeaderField, value: &str) -> Request {
     request(Method::Get, "/sites/awka").with(field, value)
 }
 
@@ -32,7 +32,7 @@ fn with_body(mut request: Request, body: &str) -> Request {
 
 fn form(body: &str) -> Request {
     let request =
-        request(Method::Post, "/login").with(Field::ContentType, "application/x-www-form-urlencoded");
+        request(Method::Post, "/login").with(HeaderField::ContentType, "application/x-www-form-urlencoded");
     with_body(request, body)
 }
 
@@ -80,7 +80,7 @@ fn log_in(authenticator: &Authenticator, token: &str, http: &Http, now: Moment) 
 #[track_caller]
 fn wrong_tokens(authenticator: &Authenticator, count: u32, http: &Http, now: Moment) {
     for number in 0..count {
-        let request = get(Field::Authorization, &format!("Bearer wrong-{number}"));
+        let request = get(HeaderField::Authorization, &format!("Bearer wrong-{number}"));
         let identity = authenticator.identity(&request, Role::Admin, http, now.after(number * DELAY));
         assert_eq!(identity.credential, Credential::Rejected(AccessError::WrongToken(DELAY)));
     }
@@ -111,7 +111,7 @@ fn a_token_gives_its_role() {
         ),
         ("Bearer ", None, None, Role::Viewer, Credential::Rejected(AccessError::WrongToken(Duration::ZERO))),
     ] {
-        let request = get(Field::Authorization, authorization);
+        let request = get(HeaderField::Authorization, authorization);
         let identity = authenticator().identity(&request, Role::Admin, &http(view, admin), Moment::now());
         assert_eq!(identity, Identity { role: expected, credential }, "{authorization:?} {view:?} {admin:?}");
     }
@@ -146,9 +146,9 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
         ),
         (&admin, "Basic eA==", Role::Admin, Credential::Session),
     ] {
-        let mut request = get(Field::Cookie, cookie);
+        let mut request = get(HeaderField::Cookie, cookie);
         if !authorization.is_empty() {
-            request = request.with(Field::Authorization, authorization);
+            request = request.with(HeaderField::Authorization, authorization);
         }
         let identity = authenticator.identity(&request, Role::Admin, &http, now);
         assert_eq!(identity, Identity { role, credential }, "{cookie:?} {authorization:?}");
@@ -161,7 +161,7 @@ fn a_session_ends_with_its_token() {
     let [viewer, admin] = ["view-token-01234", "admin-token-01234"]
         .map(|token| log_in(&authenticator, token, &http(VIEW, ADMIN), now));
     let role = |cookie: &str, http: &Http| {
-        authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, http, now).role
+        authenticator.identity(&get(HeaderField::Cookie, cookie), Role::Admin, http, now).role
     };
     // Another part of the file changes, or the other token.
     assert_eq!(role(&admin, &Http { title: "New".into(), ..http(VIEW, ADMIN) }), Role::Admin);
@@ -177,14 +177,15 @@ fn a_session_ends_with_its_token() {
 #[test]
 fn logging_out_ends_the_session_and_logging_in_the_one_before() {
     let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
-    let role =
-        |cookie: &str| authenticator.identity(&get(Field::Cookie, cookie), Role::Admin, &http, now).role;
+    let role = |cookie: &str| {
+        authenticator.identity(&get(HeaderField::Cookie, cookie), Role::Admin, &http, now).role
+    };
     let [first, other] = ["view-token-01234"; 2].map(|token| log_in(&authenticator, token, &http, now));
-    let again = form("token=admin-token-01234").with(Field::Cookie, first.as_str());
+    let again = form("token=admin-token-01234").with(HeaderField::Cookie, first.as_str());
     let second = cookie(&ask(&authenticator, &again, &http, now));
     assert_eq!((role(&first), role(&second), role(&other)), (Role::Anyone, Role::Admin, Role::Viewer));
 
-    let logout = request(Method::Post, "/logout").with(Field::Cookie, second.as_str());
+    let logout = request(Method::Post, "/logout").with(HeaderField::Cookie, second.as_str());
     let answer = ask(&authenticator, &logout, &http, now);
     assert_eq!((answer.status, header(&answer, "Location")), (303, "./"));
     assert!(header(&answer, "Set-Cookie").starts_with("phsweb-8080=; Max-Age=0;"), "{answer:?}");
@@ -208,7 +209,7 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
     let later = now.after(Duration::from_millis(10_100));
     let (wait, seconds) = (Duration::from_millis(49_900), "50");
 
-    let guess = get(Field::Authorization, "Bearer another");
+    let guess = get(HeaderField::Authorization, "Bearer another");
     let identity = authenticator.identity(&guess, Role::Admin, &http, later);
     assert_eq!(
         identity,
@@ -221,7 +222,7 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
     assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
     // A token that was counted before is checked as before.
-    let again = get(Field::Authorization, "Bearer wrong-0");
+    let again = get(HeaderField::Authorization, "Bearer wrong-0");
     let identity = authenticator.identity(&again, Role::Admin, &http, later);
     assert_eq!(
         (identity.credential, identity.may(Role::Admin, &http)),
@@ -229,13 +230,14 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
     );
 
     // A correct token, a cookie, and a wrong cookie, which is not a guess.
-    let correct = get(Field::Authorization, "Bearer admin-token-01234");
+    let correct = get(HeaderField::Authorization, "Bearer admin-token-01234");
     let identity = authenticator.identity(&correct, Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Bearer });
     log_in(&authenticator, "admin-token-01234", &http, later);
-    let identity = authenticator.identity(&get(Field::Cookie, &cookie), Role::Admin, &http, later);
+    let identity = authenticator.identity(&get(HeaderField::Cookie, &cookie), Role::Admin, &http, later);
     assert_eq!(identity, Identity { role: Role::Admin, credential: Credential::Session });
-    let identity = authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
+    let identity =
+        authenticator.identity(&get(HeaderField::Cookie, "phsweb-8080=0"), Role::Admin, &http, later);
     assert_eq!(identity.may(Role::Admin, &http), Err(AccessError::MissingToken));
     assert_eq!(ask(&authenticator, &request(Method::Get, "/login"), &http, later).status, 200);
 
@@ -253,12 +255,12 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
 #[test]
 fn a_short_token_is_not_checked_while_its_address_is_throttled() {
     let (http, now, authenticator) = (http(None, Some("short")), Moment::now(), authenticator());
-    let correct = get(Field::Authorization, "Bearer short");
+    let correct = get(HeaderField::Authorization, "Bearer short");
     wrong_tokens(&authenticator, 9, &http, now);
     assert_eq!(authenticator.identity(&correct, Role::Admin, &http, now).role, Role::Admin);
     assert_eq!(ask(&authenticator, &form("token=guess"), &http, now.after(20 * DELAY)).status, 401);
     for token in ["short", "wrong"] {
-        let request = get(Field::Authorization, &format!("Bearer {token}"));
+        let request = get(HeaderField::Authorization, &format!("Bearer {token}"));
         let identity = authenticator.identity(&request, Role::Admin, &http, now);
         assert!(
             matches!(identity.credential, Credential::Rejected(AccessError::TooManyAttempts(_))),
@@ -294,7 +296,7 @@ fn a_wrong_token_for_public_content_changes_nothing_and_has_a_limit_of_its_own()
     let (now, authenticator) = (Moment::now(), authenticator());
     let [long, short] = [ADMIN, Some("short")].map(|admin| http(None, admin));
     let identity = |http: &Http, token: &str, needed, now| {
-        let request = get(Field::Authorization, &format!("Bearer {token}"));
+        let request = get(HeaderField::Authorization, &format!("Bearer {token}"));
         authenticator.identity(&request, needed, http, now)
     };
     let admin = Identity { role: Role::Admin, credential: Credential::Bearer };
@@ -339,7 +341,7 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
     let [viewer, admin] =
         ["view-token-01234", "admin-token-01234"].map(|token| log_in(&authenticator, token, &http, now));
     let identity = |cookie: &str, needed| {
-        let request = get(Field::Cookie, cookie).with(Field::Authorization, "Bearer foreign");
+        let request = get(HeaderField::Cookie, cookie).with(HeaderField::Authorization, "Bearer foreign");
         authenticator.identity(&request, needed, &http, now)
     };
     for _ in 0..20 {
@@ -355,7 +357,7 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
     // It is a guess if the session does not suffice.
     assert_eq!(identity(&viewer, Role::Admin).may(Role::Admin, &http), Err(AccessError::AdminRequired));
     wrong_tokens(&authenticator, 9, &http, now.after(20 * DELAY));
-    let another = get(Field::Cookie, &viewer).with(Field::Authorization, "Bearer another");
+    let another = get(HeaderField::Cookie, &viewer).with(HeaderField::Authorization, "Bearer another");
     let identity = authenticator.identity(&another, Role::Admin, &http, now);
     assert!(matches!(identity.may(Role::Admin, &http), Err(AccessError::TooManyAttempts(_))), "{identity:?}");
 }
@@ -364,14 +366,14 @@ fn a_token_that_the_cookie_makes_needless_does_not_count() {
 fn a_wrong_cookie_and_an_empty_token_do_not_count() {
     let (http, now, authenticator) = (http(VIEW, ADMIN), Moment::now(), authenticator());
     for _ in 0..20 {
-        authenticator.identity(&get(Field::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
-        authenticator.identity(&get(Field::Authorization, "Bearer "), Role::Admin, &http, now);
-        authenticator.identity(&get(Field::Authorization, "Basic eA=="), Role::Admin, &http, now);
+        authenticator.identity(&get(HeaderField::Cookie, "phsweb-8080=0"), Role::Admin, &http, now);
+        authenticator.identity(&get(HeaderField::Authorization, "Bearer "), Role::Admin, &http, now);
+        authenticator.identity(&get(HeaderField::Authorization, "Basic eA=="), Role::Admin, &http, now);
         assert_eq!(ask(&authenticator, &form("token="), &http, now).status, 401);
     }
     assert_eq!(
         authenticator
-            .identity(&get(Field::Authorization, "Bearer admin-token-01234"), Role::Admin, &http, now)
+            .identity(&get(HeaderField::Authorization, "Bearer admin-token-01234"), Role::Admin, &http, now)
             .role,
         Role::Admin
     );
@@ -451,7 +453,8 @@ fn a_browser_gets_the_login_form_with_an_error() {
             (AccessError::AdminRequired, 403),
             (AccessError::AdminDisabled, 403),
         ] {
-            let answer = refuse_page(&get(Field::Accept, accept), refusal, Identity::anonymous(&http), &http);
+            let answer =
+                refuse_page(&get(HeaderField::Accept, accept), refusal, Identity::anonymous(&http), &http);
             assert_eq!(answer.status, status, "{accept}");
             assert_eq!(answer.content_type.starts_with("text/html"), is_browser, "{accept}");
             assert_eq!(header(&answer, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
@@ -473,7 +476,7 @@ fn login_and_logout_answer_with_these_statuses() {
         (form("token=+admin-token-01234%20"), VIEW, ADMIN, 303, "./"),
         (
             form("token=admin-token-01234")
-                .with(Field::ContentType, "Application/X-WWW-Form-URLencoded;charset=UTF-8"),
+                .with(HeaderField::ContentType, "Application/X-WWW-Form-URLencoded;charset=UTF-8"),
             VIEW,
             ADMIN,
             303,
@@ -487,7 +490,7 @@ fn login_and_logout_answer_with_these_statuses() {
         (form("token=b&token=admin-token-01234"), VIEW, ADMIN, 401, ""),
         (form("token=admin-token-01234"), None, None, 403, ""),
         (mistyped.clone(), VIEW, ADMIN, 415, ""),
-        (mistyped.with(Field::ContentType, "application/json"), VIEW, ADMIN, 415, ""),
+        (mistyped.with(HeaderField::ContentType, "application/json"), VIEW, ADMIN, 415, ""),
         (request(get, "/login?to=/sites/awka"), VIEW, ADMIN, 200, ""),
         (request(Method::Head, "/login"), VIEW, ADMIN, 200, ""),
         (request(get, "/login"), None, None, 200, ""),
@@ -569,7 +572,7 @@ fn over_tls_a_cookie_is_secure() {
         // No other program behind the same proxy receives it.
         assert_eq!(set.contains("; Path=/"), name.starts_with("__Host-"), "{set}");
         assert_eq!(set.contains("Path"), name.starts_with("__Host-"), "{set}");
-        let request = from_proxy(get(Field::Cookie, &cookie(&answer)));
+        let request = from_proxy(get(HeaderField::Cookie, &cookie(&answer)));
         let identity = authenticator.identity(&request, Role::Admin, &http, now);
         assert_eq!(identity.role, Role::Admin);
         assert_eq!(super::is_https(&request, &http), name.starts_with("__"));

@@ -42,10 +42,10 @@ impl Scenario {
         self.now = self.now.after(Duration::from_secs(seconds));
     }
 
-    fn change<T>(&mut self, following: Following, act: impl FnOnce(&mut Hotspot, &Context) -> T) -> T {
+    fn change<T>(&mut self, following: Following, act: impl FnOnce(&mut Hotspot, &ReadContext) -> T) -> T {
         let codepage = Codepage::named("windows-1252").unwrap();
         let mut hotspot = self.hotspot.clone().unwrap_or_default();
-        let context = Context { following, ..Context::new(self.now, codepage) };
+        let context = ReadContext { following, ..ReadContext::new(self.now, codepage) };
         let done = act(&mut hotspot, &context);
         self.hotspot = Some(hotspot);
         done
@@ -248,7 +248,7 @@ fn sessions_with_too_long_an_id_are_left_out_and_counted() {
     let long = format!("*{}", "A".repeat(MAX_ID));
     let rows = [("*1", "ada", "M", "1s"), (&*long, "chidi", "M", "1s")].map(|of| row(&of));
     let answers = [Ok(Reply { rows: rows.into(), ..Reply::default() })];
-    let data = Plugin::Hotspot.read(&answers, None, &Context::new(Moment::now(), codepage)).unwrap();
+    let data = Plugin::Hotspot.read(&answers, None, &ReadContext::new(Moment::now(), codepage)).unwrap();
     assert_eq!(
         data.incomplete().as_deref(),
         Some("rows left out because of an .id of more than 32 bytes: 1")
@@ -268,7 +268,7 @@ fn texts_of_a_session_are_shortened() {
     for key in ["server", "address", "login-by", "comment"] {
         row.push_attribute(key.as_bytes(), long.as_bytes());
     }
-    let session = Session::read(&row, &Context::new(Moment::now(), codepage));
+    let session = Session::read(&row, &ReadContext::new(Moment::now(), codepage));
     let texts = [&session.server, &session.address, &session.login_by, &session.comment];
     let texts = texts.map(|text| text.as_deref().unwrap());
     for text in texts.into_iter().chain([&*session.user, session.mac.as_deref().unwrap()]) {
@@ -281,7 +281,7 @@ fn texts_of_a_session_are_shortened() {
     let servers =
         Reply { rows: vec![Sentence::from_words(["!re", &format!("=name={long}")])], ..Reply::default() };
     let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers)];
-    let context = Context::new(Moment::now(), codepage);
+    let context = ReadContext::new(Moment::now(), codepage);
     let hotspot = read(&answers, scenario.hotspot.as_ref(), &context).unwrap();
     assert_eq!(hotspot.servers.len(), 1, "{:?}", hotspot.servers.keys());
 }
