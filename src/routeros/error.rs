@@ -1,4 +1,4 @@
-//! What went wrong with a router, for its operator: a cause, what was found, and what to do about it.
+//! Errors of a connection to a router, for its operator: the cause, a message, and how to fix it.
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ const MAX_QUOTE: usize = 200;
 /// Replaces a message that quotes the router, for viewers who are not the admin.
 pub(super) const HIDDEN_QUOTE: &str = "the router's answer is shown to the admin";
 
-/// Why a router's answer did not come. The names are those of the JSON.
+/// The causes of errors. The JSON has the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The host's name has no address.
     Dns,
     /// The address answers, the port does not.
     Refused,
-    /// There is no route to the address.
+    /// No route leads to the address.
     Unreachable,
     /// Nothing answered within `connect_timeout`.
     ConnectTimeout,
@@ -40,11 +40,11 @@ pub enum Cause {
     Permission,
     /// This router has no such menu or property.
     Unsupported,
-    /// Nothing came from the router for `query_timeout` while a command had no answer.
+    /// The router sent nothing for `query_timeout` while a command waited for its answer.
     QueryTimeout,
     /// The data is not the RouterOS API, or exceeds a limit.
     Protocol,
-    /// The router's uptime shows a reboot, or a login is refused after it refused connections a moment ago.
+    /// The router's uptime shows a reboot, or it refuses a login shortly after it refused connections.
     Rebooting,
 }
 
@@ -70,7 +70,8 @@ impl Cause {
         }
     }
 
-    /// Whether it comes and goes with the link and the router. The others stay until somebody fixes them.
+    /// Whether the cause may disappear on its own, with the state of the link or the router. The others persist until
+    /// somebody fixes them.
     #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
@@ -85,7 +86,7 @@ impl Cause {
         )
     }
 
-    /// What the operator can do, naming the RouterOS command where there is one.
+    /// How to fix it, with the RouterOS command if one exists.
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
@@ -160,11 +161,11 @@ impl Cause {
 pub struct Error {
     /// What kind of failure.
     pub cause: Cause,
-    /// What was found, for a person. Contains no secret.
+    /// The message for people, without secrets.
     pub message: String,
     /// What to do about it.
     pub hint: &'static str,
-    /// What the router answered, if it refused a command. The message repeats it.
+    /// The router's traps, if it refused a command. The message quotes them.
     pub traps: Vec<Trap>,
 }
 
@@ -178,13 +179,13 @@ impl Error {
         Self { hint, ..Self::new(cause, message) }
     }
 
-    /// A connection, secured by `tls`, that could not be made.
+    /// The error of a connection, secured by `tls`, that could not be made.
     #[must_use]
     pub fn connecting(error: net::error::Error, tls: &Tls) -> Self {
         let net::error::Error { cause, mut message } = error;
         let (cause, hint) = match cause {
             NetCause::Dns => (Cause::Dns, None),
-            // The usual hint would turn on the API without TLS.
+            // The usual hint would enable the API without TLS.
             NetCause::Refused if *tls != Tls::Off => (Cause::Refused, Some(HINT_TLS_REFUSED)),
             NetCause::Refused => (Cause::Refused, None),
             NetCause::Unreachable => (Cause::Unreachable, None),
@@ -209,7 +210,7 @@ impl Error {
         Self::with_hint(cause, message, hint.unwrap_or(cause.hint()))
     }
 
-    /// A login that the router refused with this error.
+    /// The error of a login that the router refused with `error`.
     pub(super) fn login_refused(refused: Self, credentials: [&[u8]; 2]) -> Self {
         const HINT: &str = "The user or the password starts or ends with a space or quote. Files of variables may keep \
             their quotes: remove them unless the router has them, too. On the router: /user print detail";
@@ -219,7 +220,7 @@ impl Error {
         Self { cause: Cause::Auth, hint, ..refused }
     }
 
-    /// The router's challenge has another form, and is not answered.
+    /// The error of a challenge in an unknown form, which is not answered.
     pub(super) fn no_challenge() -> Self {
         const HINT: &str = "No password was sent, nor a digest of one. login: Challenge is for RouterOS before 6.43; remove \
             it for later versions. Otherwise something else may answer at this address. On the router: /system resource \
@@ -250,7 +251,7 @@ impl Error {
         self.traps.iter().any(|trap| trap.message.contains("no such item"))
     }
 
-    /// The router answered a login, and nothing larger arrived, as on a path that drops large packets.
+    /// The error if the router answered a login, but no larger answer arrived, as on a path that drops large packets.
     pub(crate) fn only_small_answers(silent: &Self) -> Self {
         const HINT: &str = "The login was answered and nothing after it. If that repeats, the path may drop large packets: \
             lower the MTU of the VPN or the PPPoE link, or on the router: /ip firewall mangle add chain=output \
@@ -258,7 +259,7 @@ impl Error {
         Self { hint: HINT, ..silent.clone() }
     }
 
-    /// The peer of a plain connection sent TLS.
+    /// The error if the peer of a connection without TLS sent TLS.
     pub(super) fn speaks_tls() -> Self {
         const HINT: &str =
             "This is api-ssl. Give the site tls: Pin(…), or the port of api, 8728, under hosts";
@@ -288,8 +289,8 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// What kind of failure it is. The words differ by version, so parts of the text decide, and the number that some of
-    /// them end with.
+    /// The kind of failure. The messages differ by version, so it is detected by parts of the text, and by the number
+    /// at the end of some messages.
     #[must_use]
     pub fn cause(&self) -> Cause {
         const WORDS: [(&str, Cause); 9] = [
@@ -318,19 +319,19 @@ impl From<Vec<Trap>> for Error {
         const HINT: &str =
             "The router refused the command in these words. Its log may say more. On the router: /log print";
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
-        // The router speaks the API, and only refuses this command.
+        // The router speaks the API and refuses only this command.
         let hint = if cause == Cause::Protocol { HINT } else { cause.hint() };
         Self { cause, message: quote(&traps), hint, traps }
     }
 }
 
-/// A message with the router's own words.
+/// An error message that quotes the router's traps.
 pub(super) fn quote(traps: &[Trap]) -> String {
     let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-    format!("the router said: {}", messages.join("; "))
+    format!("the router reports: {}", messages.join("; "))
 }
 
-/// A router's words as an error may repeat them: one line of bounded length.
+/// Sanitizes a router's text for an error: one line of bounded length.
 pub(super) fn sanitize(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { visible(c) });

@@ -214,7 +214,7 @@ impl Connection {
     /// Runs a menu's command and sends its reply beside those of other commands.
     async fn start(&mut self, policies: Policies, command: &Sentence, latency: Duration) -> ControlFlow<()> {
         if self.pending.is_full() {
-            let trap = Trap::new("failure: too many commands are under way already");
+            let trap = Trap::new("failure: too many commands are active");
             return self.reply(CommandReply::traps(&[trap], command.tag())).await;
         }
         let (reply, is_lost) = {

@@ -46,7 +46,7 @@ impl ReplyWriter {
         on_follow: impl FnOnce(),
     ) -> Result<(), SendError<Vec<u8>>> {
         while !self.reply.repeated.is_empty()
-            && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::Stray))
+            && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::UnknownTags))
         {
             self.write(&self.reply.repeated).await?;
             future::yield_now().await;
