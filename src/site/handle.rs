@@ -13,14 +13,14 @@ use super::context::SiteContext;
 use super::refresh_queue::{RefreshRequest, Refreshed};
 use crate::routeros::error::{Cause, Error};
 
-/// Most requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
+/// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
 const MAX_REFRESHES: usize = 256;
 
-/// Most jobs that wait for a site's connection. They run one by one, and each may take some seconds.
+/// Maximum number of jobs that wait for a site's connection. They run one by one, and each may take some seconds.
 const MAX_CONNECTION_JOBS: usize = 8;
 
-/// Most jobs with connections of their own that wait at one site: each logs in to its router, which is a line in the
-/// router's log.
+/// Maximum number of jobs with connections of their own that wait at one site: each logs in to its router, which is a
+/// line in the router's log.
 const MAX_SEPARATE_JOBS: usize = 1;
 
 /// Why an action was not carried out.

@@ -51,7 +51,7 @@ impl ListenTracker {
     }
 
     /// Applies another configuration. Returns whether another plugin is followed, or another `listen` of it: it begins
-    /// with the next refresh. Otherwise what was learnt about the router's `listen` still holds.
+    /// with the next refresh. Otherwise the state of the current `listen` is kept.
     pub(super) fn adopt(&mut self, old: &config::Site, new: &config::Site) -> bool {
         let has_changed = followed(old) != followed(new);
         if has_changed {
@@ -106,7 +106,7 @@ impl ListenTracker {
                 if matches!(error.cause, Cause::Unsupported | Cause::Permission) {
                     self.plugin = None;
                 }
-                log::debug!("{}: the listen has ended: {error}", self.site);
+                log::debug!("site={} msg={:?}", self.site, format!("the listen ended: {error}"));
                 Vec::new()
             }
         }

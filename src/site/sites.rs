@@ -114,8 +114,8 @@ mod tests {
     use crate::simulator::{Fault, Router, Settings};
     use crate::state::Reload;
 
-    /// Longest wait of a test for something that happens at once.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    /// Upper bound of a test's wait for something that normally happens at once.
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn config(router: &Router) -> Arc<config::Site> {
         let host = Host { name: "127.0.0.1".into(), port: router.addr().port() };
@@ -133,7 +133,7 @@ mod tests {
     fn wait(what: &str, holds: impl Fn() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            assert!(began.elapsed() < TIMEOUT, "waited in vain until {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -143,7 +143,7 @@ mod tests {
         let (done, wait) = channel::bounded(1);
         executor::spawn(async move { done.send(()).await }).detach();
         let late = async {
-            Timer::after(PATIENCE).await;
+            Timer::after(TIMEOUT).await;
             false
         };
         smol::block_on(async { wait.recv().await.is_ok() }.or(late))
@@ -188,7 +188,7 @@ mod tests {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(&router);
         let store = store(&config);
-        let handles = SiteHandles::new(PATIENCE);
+        let handles = SiteHandles::new(TIMEOUT);
         let site = RunningSite::start(config, store.clone(), handles.open("awka"), Arc::default());
         wait("it is online", || store.snapshot().sites[0].is_online());
         drop(handles);

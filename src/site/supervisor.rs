@@ -114,8 +114,8 @@ impl Supervisor {
         if login_refused {
             wait = wait.max(site.timings.boot_retry);
         }
-        log::debug!("{}: trying again in {} s", site.key, wait.as_secs());
-        // Each login is a line in the router's log, whoever requests a refresh.
+        log::debug!("site={} retry_s={}", site.key, wait.as_secs());
+        // RouterOS logs each login, also one that a requested refresh causes.
         let least = if login_refused || has_logged_in { wait } else { Duration::ZERO };
         let reconfigured = async {
             site.must_reconnect(config).await;
@@ -130,7 +130,7 @@ impl Supervisor {
         }
     }
 
-    /// Resets what was learnt about the connection after the address or the credentials changed.
+    /// Resets the state of the connection after the address or the credentials changed.
     fn reset(&mut self) {
         *self = Self::new(self.site.clone(), self.refreshes.take());
         self.site.update(SiteState::reset_connection);
@@ -249,11 +249,11 @@ impl Supervisor {
 
 /// One error for the failures of all hosts: the one with the greatest influence on the next attempt, with all messages.
 fn summary(failures: &[Error]) -> Error {
-    // First a refused login, which is not to be repeated soon; then what an operator has to fix; then what may pass by
-    // itself.
+    // A refused login comes first, because it must not be repeated soon; then a cause that an operator has to fix; then a
+    // temporary one.
     let refused = failures.iter().find(|error| error.cause == Cause::Auth);
-    let lasting = || failures.iter().find(|error| !error.cause.is_passing());
-    let Some(error) = refused.or_else(lasting).or(failures.last()) else {
+    let permanent = || failures.iter().find(|error| !error.cause.is_passing());
+    let Some(error) = refused.or_else(permanent).or(failures.last()) else {
         return Error::new(Cause::Dns, "the site has no host");
     };
     let messages: Vec<&str> = failures.iter().map(|error| error.message.as_str()).collect();
