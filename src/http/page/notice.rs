@@ -2,7 +2,7 @@
 
 use crate::http::context::Context;
 
-/// Most sites that a notice names.
+/// Maximum number of sites that a notice names.
 const MAX_NAMED: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
