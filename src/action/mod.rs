@@ -97,22 +97,22 @@ impl<'e> From<&'e Error> for RouterError<'e> {
     }
 }
 
-/// A text of others for a log line or an error: quoted, so that it can't forge a line, and cut. Escaped it may be ten
-/// times as long, and must not displace the rest of the line.
+/// Quotes and truncates a client's or router's text for a log line or an error. The quotes keep it from forging a line.
+/// Escapes can make it ten times as long, so the escaped text is truncated again.
 fn quoted(text: &str) -> String {
-    let cut = cut(text);
-    let mut quoted = format!("{cut:?}");
+    let beginning = truncated(text);
+    let mut quoted = format!("{beginning:?}");
     let is_long = quoted.len() > MAX_ESCAPED;
     let end = (0..=MAX_ESCAPED.min(quoted.len())).rev().find(|&at| quoted.is_char_boundary(at));
     quoted.truncate(end.unwrap_or_default());
-    if is_long || cut.len() < text.len() {
+    if is_long || beginning.len() < text.len() {
         quoted.push('…');
     }
     quoted
 }
 
 /// The first [`MAX_QUOTED`] characters of a text.
-fn cut(text: &str) -> &str {
+fn truncated(text: &str) -> &str {
     text.char_indices().nth(MAX_QUOTED).map_or(text, |(end, _)| &text[..end])
 }
 

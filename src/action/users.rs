@@ -12,11 +12,11 @@ use crate::site::SiteContext;
 /// Users of a page unless the request says how many.
 pub const DEFAULT_LIMIT: usize = 50;
 
-/// Most users of a page: the router is asked for each of them by its id.
+/// Maximum number of users of a page: the router is asked for each of them by its id.
 const MAX_LIMIT: usize = 500;
 
-/// Most users that one command names. How long a query may be is not documented, and the router tries each of its rows
-/// on all of the query.
+/// Maximum number of users that one command names. How long a query may be is not documented, and the router tries each
+/// of its rows on all of the query.
 const MAX_NAMED: usize = 100;
 
 /// Which of the configured users.

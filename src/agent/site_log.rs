@@ -27,7 +27,7 @@ pub(super) fn start(store: &Arc<Store>) -> Task<()> {
 /// Longest text of a router in a line, in characters: five of its traps.
 const MAX_QUOTED: usize = 1000;
 
-type Line = (Level, String);
+type LeveledLine = (Level, String);
 
 /// Renders the lines, and remembers what it must not repeat.
 #[derive(Default)]
@@ -48,7 +48,7 @@ struct Reported {
 }
 
 impl SiteLog {
-    fn lines(&mut self, event: &StoreEvent) -> Vec<Line> {
+    fn lines(&mut self, event: &StoreEvent) -> Vec<LeveledLine> {
         match event {
             StoreEvent::SiteChanged(change) if change.events.is_empty() => Vec::new(),
             StoreEvent::SiteChanged(change) => {
@@ -64,7 +64,7 @@ impl SiteLog {
     }
 
     /// Logs which sites went online or offline while events were lost.
-    fn resync(&mut self, snapshot: &Snapshot) -> Vec<Line> {
+    fn resync(&mut self, snapshot: &Snapshot) -> Vec<LeveledLine> {
         self.sites.retain(|key, _| snapshot.site(key).is_some());
         let mut lines = Vec::new();
         for site in &snapshot.sites {
@@ -83,7 +83,7 @@ impl SiteLog {
 }
 
 impl Reported {
-    fn lines(&mut self, change: &SiteChange) -> Vec<Line> {
+    fn lines(&mut self, change: &SiteChange) -> Vec<LeveledLine> {
         let mut lines = Vec::new();
         let mut booted = None;
         // Plugins that fail with one cause are one line.
@@ -166,13 +166,13 @@ impl Reported {
     }
 }
 
-fn online(site: &SiteState, host: &str, uptime_after_reboot: Option<String>) -> Line {
+fn online(site: &SiteState, host: &str, uptime_after_reboot: Option<String>) -> LeveledLine {
     let reboot = uptime_after_reboot.map(|uptime| format!(" msg=\"the router was rebooted {uptime} ago\""));
     let line = format!("site={} state=online host={host}{}", site.key, reboot.unwrap_or_default());
     (Level::Info, line)
 }
 
-fn offline(site: &SiteState, error: &Error) -> Line {
+fn offline(site: &SiteState, error: &Error) -> LeveledLine {
     let failed = site.hosts.iter().filter(|host| host.error.is_some());
     let hosts: Vec<&str> = failed.map(|host| host.address.as_str()).collect();
     let hosts = hosts.join(",");
@@ -223,7 +223,7 @@ mod tests {
             change(Arc::make_mut(&mut self.site));
             let change = SiteChange::between(old, self.site.clone(), Moment::now());
             let lines = self.log.lines(&StoreEvent::SiteChanged(change.into()));
-            let without_hint = |(_, line): Line| {
+            let without_hint = |(_, line): LeveledLine| {
                 line.split_once(" hint=\"").map(|(line, _)| line.to_string()).unwrap_or(line)
             };
             lines.into_iter().map(without_hint).collect()

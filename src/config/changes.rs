@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::load::Config;
 use super::site::Site;
 
-/// Most sites that a log line names.
+/// Maximum number of sites that a log line names.
 const MAX_NAMED: usize = 10;
 
 /// What a site does to apply a change of its configuration.

@@ -17,7 +17,8 @@ use super::fingerprint::{Fingerprints, is_open_to_all};
 use super::redact::{UNNAMED, described, is_path_like, is_variable_like, is_word, kind};
 use super::syntax::{explain, gap};
 
-/// Most problems that are reported: the rest is reported once these are fixed. The same holds for warnings.
+/// Maximum number of problems that are reported: the rest is reported once these are fixed. The same holds for
+/// warnings.
 const MAX_PROBLEMS: usize = 100;
 
 /// A value in the file: its text, comments and space around it left out.

@@ -24,7 +24,7 @@ pub struct Http {
     pub admin: Option<Secret>,
     /// The page's certificate; `None`: plain HTTP.
     pub tls: Option<Https>,
-    /// Most connections at once.
+    /// Maximum number of connections at once.
     pub max_connections: usize,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are used.
     pub trusted_proxies: Vec<Network>,

@@ -152,7 +152,7 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     let root = check.document.root()?;
     let fields = check.structure(Section::File, "the file", root)?;
     let http = fields.in_file("http").and_then(|value| http::read(check, value.node)).unwrap_or_default();
-    // A misspelt field of the file may be meant to be `http`.
+    // If an unknown field was reported, it may be a misspelt `http`.
     if check.document.count() == 0 {
         *valid_http = Some(http.clone());
     }

@@ -149,7 +149,7 @@ pub(super) const UNNAMED: &str = "…";
 pub(super) fn is_variable_like(text: &str) -> bool {
     /// Longest name and longest word in it, in bytes.
     const LENGTHS: (usize, usize) = (64, 15);
-    /// Most digits at the end of a word.
+    /// Maximum number of digits at the end of a word.
     const DIGITS: usize = 4;
     let is_word = |word: &str| {
         let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());

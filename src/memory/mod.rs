@@ -40,9 +40,9 @@ pub const ALLOCATION: usize = 24;
 /// The memory limit of each purpose.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// Most bytes of the state of all sites.
+    /// Maximum number of bytes of the state of all sites.
     pub kept: usize,
-    /// Most bytes of one HTTP response.
+    /// Maximum number of bytes of one HTTP response.
     pub answer: usize,
     /// Replies that are being received from all routers.
     pub replies: Arc<Replies>,

@@ -11,10 +11,11 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
-/// Most sensors of a router; the largest boards have about 30. Each has a row on the page and a series in `/metrics`.
+/// Maximum number of sensors of a router; the largest boards have about 30. Each has a row on the page and a series in
+/// `/metrics`.
 const MAX_SENSORS: usize = 100;
 
-/// Most states on a card. The largest boards have two power supplies and four fans.
+/// Maximum number of states on a card. The largest boards have two power supplies and four fans.
 const MAX_STATES: usize = 8;
 
 /// States that need no attention: a supply or fan that works, a redundant one on standby, and an empty bay. The other

@@ -6,9 +6,9 @@
 use crate::routeros::client::Limit;
 use crate::routeros::wire::Sentence;
 
-/// Size of a declared plugin's answer. Whoever declares a menu may not know how large it is somewhere (a table of
-/// connections has 50,000 rows), and the rows are held in memory, and in JSON during a request. This many rows of a few
-/// columns each take half of the bytes.
+/// Size limit of a declared plugin's answer. The operator may not know how large a menu is on each router (a connection
+/// table can have 50,000 rows), and the rows are held in memory, and as JSON during a request. At this number of rows,
+/// rows with a few columns take half of the bytes.
 pub(super) const DECLARED: Limit = Limit { rows: 2048, bytes: 1024 * 1024 };
 
 /// `version`: `7.20.7 (long-term)` has 18.
@@ -54,7 +54,7 @@ pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
     (usable, left_out.len())
 }
 
-/// The message about rows that were left out because of their `.id`, if any were.
+/// The message about the rows that were left out because of their `.id`; `None` if there are none.
 pub(super) fn left_out(rows: usize) -> Option<String> {
     (rows > 0).then(|| format!("rows left out because of an .id of more than {MAX_ID} bytes: {rows}"))
 }

@@ -374,7 +374,7 @@ mod tests {
     }
 
     /// A change of a reading, and its event.
-    type Step<'s> = (&'s dyn Fn(&mut Reading), Option<&'s str>);
+    type Change<'s> = (&'s dyn Fn(&mut Reading), Option<&'s str>);
 
     #[test]
     fn a_plugin_is_compared_by_its_cause_and_whether_it_is_partial() {
@@ -387,7 +387,7 @@ mod tests {
         let partial =
             |why: &'static str| move |reading: &mut Reading| reading.partial = Some(why.to_string().into());
         let mut known = site();
-        let steps: [Step; 9] = [
+        let steps: [Change; 9] = [
             (&failed(Cause::QueryTimeout), Some("health failed query_timeout")),
             (&failed(Cause::QueryTimeout), None),
             (&failed(Cause::Permission), Some("health failed permission")),

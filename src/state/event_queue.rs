@@ -7,7 +7,7 @@ use event_listener::{Event, EventListener};
 
 use super::event::StoreEvent;
 
-/// Most events in a queue: one for each of a thousand sites.
+/// Maximum number of events in a queue: one for each of a thousand sites.
 const MAX_EVENTS: usize = 1024;
 
 /// Events that one subscriber has not received yet.
@@ -15,7 +15,7 @@ const MAX_EVENTS: usize = 1024;
 pub(super) struct EventQueue {
     queued: Mutex<Queued>,
     ready: Event,
-    /// Most bytes of memory that the events keep from being freed. A single event may exceed it.
+    /// Maximum number of bytes of memory that the events keep from being freed. A single event may exceed it.
     max_bytes: usize,
 }
 

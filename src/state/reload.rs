@@ -62,7 +62,7 @@ pub struct ReloadDiagnostic {
 }
 
 impl Reload {
-    /// Most problems that are kept: more than a person fixes at once, and about 20 KB.
+    /// Maximum number of problems that are kept: more than a person fixes at once, and about 20 KB.
     const MAX_PROBLEMS: usize = 50;
 
     /// The result of reading this file at the agent's start, with these problems or none.

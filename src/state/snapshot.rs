@@ -10,7 +10,7 @@ use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
 
-/// Most connection events kept per site: about a night on a bad link.
+/// Maximum number of connection events kept per site: about a night on a bad link.
 const MAX_EVENTS: usize = 32;
 
 /// Largest difference between two computed boot times of the same boot: the clocks of router and host drift apart during

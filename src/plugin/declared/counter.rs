@@ -9,8 +9,9 @@ use crate::plugin::limits;
 use crate::plugin::metric::Family;
 use crate::routeros::wire::Sentence;
 
-/// Most rows remembered: as many as two answers have. A row that is missing from an answer is remembered, because it may
-/// reappear: a query excludes a port while its cable is unplugged. Above the limit, missing rows are forgotten.
+/// Maximum number of rows remembered: as many as two answers have. A row that is missing from an answer is remembered,
+/// because it may reappear: a query excludes a port while its cable is unplugged. Above the limit, missing rows are
+/// forgotten.
 const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
 /// The increase of a property of the rows so far. Never decreases.
