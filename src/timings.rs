@@ -155,7 +155,7 @@ impl Timings {
     pub fn with(mut self, text: &str) -> Result<Self, String> {
         for pair in text.split_whitespace() {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let field = self.by_name(name).ok_or_else(|| format!("there is no interval {name:?}"))?;
+            let field = self.by_name(name).ok_or_else(|| format!("unknown interval {name:?}"))?;
             *field = humantime::parse_duration(value).map_err(|error| {
                 format!("{name}: found {value:?}; expected a duration such as 100ms: {error}")
             })?;
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn errors_name_the_pair() {
         for (text, part) in [
-            ("retry=1s", "there is no interval \"retry\""),
+            ("retry=1s", "unknown interval \"retry\""),
             ("retry_min", "retry_min: found \"\""),
             ("retry_min=1", "retry_min: found \"1\"; expected a duration"),
         ] {

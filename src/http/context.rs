@@ -85,7 +85,7 @@ impl<'r> Context<'r> {
     pub(super) fn site(&self) -> Result<&'r SiteState, Response> {
         self.snapshot.site(self.parameters.site).ok_or_else(|| {
             let keys: Vec<&str> = self.snapshot.sites.iter().map(|site| site.key.as_str()).collect();
-            let detail = format!("There is no such site. The sites are: {}.", keys.join(", "));
+            let detail = format!("The site does not exist. The sites are: {}.", keys.join(", "));
             page::not_found(self.is_page, self.request, || self.layout(), &detail)
         })
     }

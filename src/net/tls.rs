@@ -98,7 +98,7 @@ impl Authorities {
     /// The problem of the file, as a message.
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-        let certificates = certificates.map_err(|error| format!("is no PEM file: {error}"))?;
+        let certificates = certificates.map_err(|error| format!("is not a PEM file: {error}"))?;
         if certificates.is_empty() {
             return Err("holds no certificate; expected -----BEGIN CERTIFICATE-----".into());
         }
@@ -153,7 +153,7 @@ where
     // A zone is local to this machine, so no certificate contains it.
     let host = host.split('%').next().unwrap_or_default();
     let name = ServerName::try_from(host.to_string())
-        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is no name that a certificate can have")))?;
+        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is not a name that a certificate can have")))?;
     let stream =
         TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failed(&error))?;
     let (_, session) = stream.get_ref();
@@ -260,7 +260,7 @@ impl fmt::Display for Rejection {
                 write!(f, "the certificate has an RSA key of {bits} bits; expected {MIN_RSA_BITS} or more")
             }
             Self::OtherKey => {
-                f.write_str("the certificate is the right one, but what answers does not hold its key")
+                f.write_str("the certificate is the pinned one, but the peer does not have its key")
             }
         }
     }
@@ -296,9 +296,9 @@ fn failed(error: &rustls::Error) -> Error {
         | rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => Error::new(Cause::OldTls, "what answers at this port speaks no TLS 1.2 or 1.3"),
+        ) => Error::new(Cause::OldTls, "the service at this port does not support TLS 1.2 or 1.3"),
         rustls::Error::InvalidMessage(_) => {
-            Error::new(Cause::NoTls, "what answers at this port speaks no TLS")
+            Error::new(Cause::NoTls, "the service at this port does not use TLS")
         }
         rustls::Error::InvalidCertificate(why) => certificate_error(why),
         other => Error::new(Cause::Tls, format!("the TLS handshake failed: {other}")),
@@ -328,7 +328,7 @@ fn certificate_error(why: &CertificateError) -> Error {
         }
         // The signature of the chain or of the handshake: rustls does not report which.
         Why::BadSignature => "the certificate is signed by another authority of the same name as one in the \
-            Ca file, or its RSA key is under 2048 bits, or what answers does not hold its key"
+            Ca file, or its RSA key is under 2048 bits, or the peer does not have its key"
             .into(),
         Why::ExpiredContext { time, not_after } => {
             format!("the certificate ended at {}, and it is {} here", date(*not_after), date(*time))
@@ -371,7 +371,7 @@ mod tests {
         for (text, words) in [
             ("", "holds no certificate"),
             ("-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n", "can't be read"),
-            ("-----BEGIN CERTIFICATE-----\n", "no PEM file"),
+            ("-----BEGIN CERTIFICATE-----\n", "not a PEM file"),
         ] {
             let error = Authorities::from_pem(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");

@@ -380,7 +380,7 @@ async fn send(
         lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
     }
     // All clients were dropped, so no caller waits for an answer.
-    Err(closed("the connection is not used any more"))
+    Err(closed("the connection is no longer used"))
 }
 
 fn closed(message: &str) -> Error {

@@ -107,7 +107,7 @@ impl Cause {
                  /ip firewall filter print where chain=input"
             }
             Self::Closed => {
-                "If this is at every connection, the service may be limited to other addresses or full, or this is \
+                "If this happens at every connection, the service may be limited to other addresses or full, or this is \
                  the port of api-ssl, which needs tls: Pin(…) in sites.ron. On the router: \
                  /ip service print detail where name~\"api\", and see port, address (available-from from RouterOS \
                  7.24 on) and, from 7.16 on, max-sessions"
@@ -132,8 +132,7 @@ impl Cause {
                  login: Challenge is for RouterOS before 6.43, and for no other"
             }
             Self::Permission => {
-                "The user's group lacks a policy: read to look, write to end a session. Give the agent a group of its \
-                 own. On the router: /user group print, then /user group add name=phsweb-agent policy=api,read \
+                "The user's group lacks a policy: read to look, write to end a session. Give the agent a separate group. On the router: /user group print, then /user group add name=phsweb-agent policy=api,read \
                  (or api,read,write), then /user set USER group=phsweb-agent"
             }
             Self::Unsupported => {
@@ -149,8 +148,7 @@ impl Cause {
                  of api under hosts"
             }
             Self::Rebooting => {
-                "If it does not come back within a few minutes, check its power and its link. Why it rebooted is in \
-                 its log. On the router: /log print where topics~\"system\", and /system resource print shows the uptime"
+                "If it does not come back within a few minutes, check its power and its link. Its log has the reason. On the router: /log print where topics~\"system\", and /system resource print shows the uptime"
             }
         }
     }
@@ -222,7 +220,7 @@ impl Error {
 
     /// The error of a challenge in an unknown form, which is not answered.
     pub(super) fn no_challenge() -> Self {
-        const HINT: &str = "No password was sent, nor a digest of one. login: Challenge is for RouterOS before 6.43; remove \
+        const HINT: &str = "The agent sent neither the password nor a digest of it. login: Challenge is for RouterOS before 6.43; remove \
             it for later versions. Otherwise something else may answer at this address. On the router: /system resource \
             print, /ip service print";
         let message = "the router sent no challenge of 32 hexadecimal digits to respond to";
@@ -253,7 +251,7 @@ impl Error {
 
     /// The error if the router answered a login, but no larger answer arrived, as on a path that drops large packets.
     pub(crate) fn only_small_answers(silent: &Self) -> Self {
-        const HINT: &str = "The login was answered and nothing after it. If that repeats, the path may drop large packets: \
+        const HINT: &str = "The router answered the login and then nothing more. If this repeats, the path may drop large packets: \
             lower the MTU of the VPN or the PPPoE link, or on the router: /ip firewall mangle add chain=output \
             protocol=tcp tcp-flags=syn action=change-mss new-mss=1200. If the router is only slow, raise query_timeout";
         Self { hint: HINT, ..silent.clone() }
@@ -263,7 +261,7 @@ impl Error {
     pub(super) fn speaks_tls() -> Self {
         const HINT: &str =
             "This is api-ssl. Give the site tls: Pin(…), or the port of api, 8728, under hosts";
-        Self::with_hint(Cause::Tls, "what answers at this port speaks TLS", HINT)
+        Self::with_hint(Cause::Tls, "the service at this port uses TLS", HINT)
     }
 }
 
@@ -277,7 +275,7 @@ impl std::error::Error for Error {}
 
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
-        Self::new(Cause::Protocol, format!("the answer is no RouterOS API: {error}"))
+        Self::new(Cause::Protocol, format!("the answer is not the RouterOS API: {error}"))
     }
 }
 
@@ -316,8 +314,7 @@ impl Trap {
 /// The error of a command that the router refused. The first trap decides, because those after it only explain.
 impl From<Vec<Trap>> for Error {
     fn from(traps: Vec<Trap>) -> Self {
-        const HINT: &str =
-            "The router refused the command in these words. Its log may say more. On the router: /log print";
+        const HINT: &str = "The router refused the command with this message. Its log may have more details. On the router: /log print";
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
         // The router speaks the API and refuses only this command.
         let hint = if cause == Cause::Protocol { HINT } else { cause.hint() };
@@ -348,7 +345,7 @@ const HINT_NO_DESCRIPTOR: &str = "Each site and each connection to the page take
 const HINT_OLD_TLS: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
     api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
 
-const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
+const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, does not use TLS; \
     either may be limited to other addresses, or api-ssl be without a certificate. On the router: \
     /ip service print detail where name~\"api\"";
 
@@ -356,7 +353,7 @@ const HINT_TLS_REFUSED: &str = "The service may be off or on another port. On th
     /ip service enable [find name=api-ssl and !dynamic], which needs a certificate: /ip service print detail where name=api-ssl";
 
 const HINT_NO_KEY: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
-    See whose address it is, on the way there and on the router: /ip address print";
+    Check which device has this address, along the path and on the router: /ip address print";
 
 const HINT_WEAK_CERTIFICATE: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
     key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \

@@ -240,7 +240,7 @@ impl Multiplexer {
                 self.usage.unsolicited += 1;
                 self.unsolicited_run += 1;
                 if self.unsolicited_run > MAX_UNSOLICITED {
-                    return Err(protocol(format!("{MAX_UNSOLICITED} sentences answer nothing asked")));
+                    return Err(protocol(format!("{MAX_UNSOLICITED} unsolicited sentences in a row")));
                 }
             }
         }

@@ -55,7 +55,7 @@ impl Notice {
             Self::Ended => "Session disconnected.",
             Self::Forgotten => "Session disconnected. The device must log in again.",
             Self::Back => {
-                "Session disconnected, but the device is online again: it logs in by itself with a cookie. To keep it \
+                "Session disconnected, but the device is online again: it logs in automatically with a cookie. To keep it \
                  out, disconnect it again and have the device forgotten."
             }
             Self::Refreshed => "Refreshed just now.",
