@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) use replies::MAX_WAIT;
 pub use replies::{Account, Held, Replies, Turn};
 
-/// The environment variable that sets the budget in bytes. For tests only, and may change at any time.
+/// The environment variable that sets the budget in bytes. It is for tests only and may change at any time.
 pub const TEST_VARIABLE: &str = "PHSWEB_AGENT_TEST_MEMORY";
 
 /// The budget if the system has no limit: that of the systemd unit.
@@ -34,7 +34,7 @@ const PROGRAM: usize = 9 << 20;
 /// Smallest budget: smaller shares could not hold one hotspot.
 const MIN: usize = 16 << 20;
 
-/// Bytes of an allocation beside its content: header and rounding.
+/// Overhead of an allocation in bytes: header and rounding.
 pub const ALLOCATION: usize = 24;
 
 /// The memory limit of each purpose.

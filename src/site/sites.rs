@@ -1,4 +1,4 @@
-//! The tasks of all sites: starts and stops them as the configuration changes, and leaves unchanged ones alone.
+//! The tasks of all sites: starts and stops them as the configuration changes. Unchanged sites keep running.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// No site yet. Sites write to this store and are reached through these handles.
+    /// Starts without sites. Sites write to this store and are reached through these handles.
     #[must_use]
     pub fn new(store: Arc<Store>, handles: Arc<SiteHandles>, timings: Arc<Timings>) -> Self {
         Self { running: BTreeMap::new(), store, handles, timings }
@@ -37,7 +37,8 @@ impl Sites {
         let ended = changes.removed.iter().copied().chain(replaced.iter().map(|site| site.key.as_str()));
         for key in ended {
             if let Some(site) = self.running.remove(key) {
-                // The connection ends with the task. It must end before its state is removed, or it would write it again.
+                // The connection ends with the task. It must end before its state is removed. Otherwise it would write
+                // the state again.
                 site.task.cancel().await;
             }
         }

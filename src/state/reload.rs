@@ -16,7 +16,7 @@ pub struct Reload {
     pub succeeded: Option<Moment>,
     /// The problems of the last attempt. If there are none, the file is in use.
     pub problems: Arc<[ReloadDiagnostic]>,
-    /// How many problems there are beside those that are kept.
+    /// The number of problems that are not kept.
     pub more_problems: usize,
     /// Warnings about the configuration in use.
     pub warnings: Arc<[ReloadDiagnostic]>,
@@ -25,7 +25,7 @@ pub struct Reload {
 }
 
 /// When the files were last checked for changes. All snapshots share it, because it changes each second: a check that
-/// finds nothing new creates no snapshot. For the same reason any two are equal.
+/// finds nothing new creates no snapshot. For the same reason, all values are equal.
 #[derive(Debug, Clone, Default)]
 pub struct LastLook(Arc<Mutex<Option<Moment>>>);
 
@@ -55,14 +55,14 @@ impl Eq for LastLook {}
 pub struct ReloadDiagnostic {
     /// `sites.ron:12:9`, or the name of a file or variable.
     pub place: String,
-    /// What was found, what was expected and what to do.
+    /// The message: what was found, what was expected, and how to fix it.
     pub message: String,
     /// The line of the file, and below it a caret at the place.
     pub excerpt: Option<String>,
 }
 
 impl Reload {
-    /// Maximum number of problems that are kept: more than a person fixes at once, and about 20 KB.
+    /// Maximum number of problems that are kept: enough for a person to fix at once, and about 20 KB.
     const MAX_PROBLEMS: usize = 50;
 
     /// The result of reading this file at the agent's start, with these problems or none.
