@@ -1,5 +1,4 @@
-//! Explains syntax errors: `ron` reports what it expected, and this module adds which bracket, text or comment is open there
-//! and where it begins.
+//! Explains syntax errors: adds to the error of `ron` which bracket, text or comment is open, and where it begins.
 
 use ron::error::Error;
 

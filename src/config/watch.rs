@@ -1,5 +1,5 @@
-//! Watches the file while the agent runs. A valid file is applied at once; an invalid one is reported if it stays invalid,
-//! because it may be half written.
+//! Watches the file while the agent runs. A valid file is applied at once. An invalid file may be half written, so it
+//! is reported only if it stays invalid.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,17 +9,18 @@ use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe};
 use super::load::{Config, Diagnostics, load_with_fingerprints};
 
-/// Compares the content of the file, and of all secrets and certificates that it names, with the last look.
+/// Compares the content of the file, and of all secrets and certificates that it names, with the last check.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
-    /// The content of the files at the last look.
+    /// The content of the files at the last check.
     fingerprints: Fingerprints,
     /// Problems that were not reported yet, and since when there are problems.
     unreported: Option<(Diagnostics, Instant)>,
     /// Whether the file was a pipe, which can't be read again.
     was_pipe: bool,
-    /// How long a file may have other problems at each look before they are reported: it is being written.
+    /// How long a file may have different problems at each check before they are reported: it is probably being
+    /// written.
     settle: Duration,
 }
 
@@ -49,8 +50,8 @@ impl Watch {
         &self.path
     }
 
-    /// The configuration or its problems, if the files changed since the last look. Problems are reported once a second
-    /// look finds the same ones, or after some seconds.
+    /// The configuration or its problems, if the files changed since the last check. Problems are reported when a
+    /// second check finds the same ones, or after some seconds.
     pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Diagnostics>> {
         if self.was_pipe {
             return None;
@@ -99,7 +100,7 @@ impl Watch {
     }
 
     fn read(&mut self, environment: Environment) -> Result<Config, Diagnostics> {
-        // A file that was replaced by a pipe could block this for ever.
+        // If a file was replaced by a pipe, this could block forever.
         let (config, fingerprints) = load_with_fingerprints(&self.path, environment, self.was_pipe);
         self.fingerprints = fingerprints;
         config

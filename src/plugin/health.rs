@@ -22,7 +22,7 @@ const MAX_STATES: usize = 8;
 /// known states are `fail` and `no-input`, a supply without mains.
 const NORMAL_STATES: [&str; 3] = ["ok", "idle", "not-present"];
 
-/// What a sensor measures.
+/// The quantity that a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// Degrees Celsius.
@@ -60,7 +60,7 @@ impl Quantity {
         }
     }
 
-    /// What a property of the one RouterOS 6 row measures, according to its name.
+    /// The quantity of a property of the single RouterOS 6 row, by its name.
     fn from_name(name: &str) -> Option<Self> {
         // x86 has `cpu-temp`, `temp1`, `fan1`, `3.3v`, `12v` and `core`, in RouterOS 7 too.
         let unnumbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -91,7 +91,7 @@ pub struct Sensor {
     pub name: String,
     /// The value as the router sent it.
     pub value: String,
-    /// What it measures and how much, in its unit; `None` for a state such as `ok`.
+    /// The quantity and its value; `None` for a state such as `ok`.
     pub measure: Option<(Quantity, f64)>,
 }
 
@@ -119,7 +119,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// One family per quantity, and one for states. Of two sensors with the same name the first counts.
+    /// One family per quantity, and one for states. If two sensors have the same name, the first one counts.
     pub(super) fn families(&self) -> Vec<Family> {
         let measured = [
             (
@@ -178,7 +178,7 @@ impl Health {
         Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_truncated: true }
     }
 
-    /// Why sensors are missing, if some are.
+    /// The reason why sensors are missing, if some are.
     pub(super) fn incomplete(&self) -> Option<String> {
         self.is_truncated.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
     }

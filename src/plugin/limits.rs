@@ -1,7 +1,7 @@
-//! How much is kept of what a router sends: the length of texts, in characters, and the size of a declared plugin.
+//! Limits of the data from routers: the length of texts, in characters, and the size of a declared plugin.
 //!
-//! A longer text ends with an ellipsis. The wire allows 128 KiB a word, and what is kept is in every response of the
-//! page and the API, for all sites together.
+//! A longer text ends with an ellipsis. The protocol allows words of 128 KiB, and the page and the API send the kept
+//! texts of all sites in each response.
 
 use crate::routeros::client::Limit;
 use crate::routeros::wire::Sentence;
@@ -46,7 +46,7 @@ pub(super) const CELL: usize = 1000;
 pub const MAX_ID: usize = 32;
 
 /// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
-/// bare `!re`, which is no row.
+/// bare `!re`, which is not a row.
 pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
     let rows = rows.iter().filter(|row| row.attributes().next().is_some());
     let (usable, left_out): (Vec<_>, Vec<_>) =
