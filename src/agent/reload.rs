@@ -14,19 +14,20 @@ use crate::config::{self, Config, Diagnostics, Watch};
 use crate::state::{Reload, ReloadDiagnostic, Store};
 use crate::timings::Timings;
 
-/// Adjusts each configuration before it is applied: what the command line overrides.
+/// Applies the options of the command line that override a configuration.
 pub type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
 
 /// Reads the configuration again when it changes. It reports each problem once in the log, and all of them in the
 /// store, for the page and `/api/config`.
 pub struct ConfigReloader {
-    /// Locked during a look, which runs on another thread.
+    /// Locked while the files are checked, which happens on another thread.
     watch: Arc<Mutex<Watch>>,
     path: String,
     prepare: Prepare,
     /// Problems of the current content of the file.
     invalid: Vec<ReloadDiagnostic>,
-    /// Whether no valid `http` section was read yet. Everybody may open the page then, so it shows nothing private.
+    /// Whether no valid `http` section was read yet. Until then everybody may open the page, so it shows nothing
+    /// private.
     is_unprotected: bool,
     /// Other problems: files that were replaced where they are mounted from, and an address that can't be bound.
     others: Vec<ReloadDiagnostic>,
@@ -35,19 +36,19 @@ pub struct ConfigReloader {
     look: Duration,
 }
 
-/// The result of one look at the files.
+/// The result of one check of the files.
 pub(super) struct Look {
     /// The configuration to apply.
     pub(super) config: Option<Config>,
     /// Whether the files changed, or a reload was requested.
     is_new: bool,
-    /// Whether the look took too long.
+    /// Whether the check took too long.
     was_hanging: bool,
     unlinked: Vec<ReloadDiagnostic>,
 }
 
 impl ConfigReloader {
-    /// Follows the files of `watch`, whose first look found these problems.
+    /// Follows the files of `watch`, whose first check found these problems.
     #[must_use]
     pub fn new(watch: Watch, prepare: Prepare, problems: Option<&Diagnostics>, timings: &Timings) -> Self {
         let path = watch.path().display().to_string();
@@ -67,7 +68,7 @@ impl ConfigReloader {
         }
     }
 
-    /// The result of the first look.
+    /// The result of the first check.
     pub(super) fn first(&self) -> Reload {
         let mut reload = Reload::first(Some(&self.path), self.invalid.clone());
         if self.is_unprotected {
@@ -76,10 +77,10 @@ impl ConfigReloader {
         reload
     }
 
-    /// Looks at the files when the next look is due, or at once on a request.
+    /// Checks the files when the next check is due, or at once on a request.
     pub(super) async fn next(&mut self, requests: &Receiver<()>, store: &Store) -> Look {
         let is_requested = requested_within(requests, self.poll).await;
-        // On another thread: a disk that hangs must not make the clients wait.
+        // This runs on another thread, because a disk that hangs must not block the clients.
         let watch = self.watch.clone();
         let looking = unblock(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +93,7 @@ impl ConfigReloader {
         });
         let (was_hanging, (result, unlinked)) = match within(self.look, looking).await {
             Ok(looked) => (false, looked),
-            // The kernel can't cancel it. No other look starts until it returns.
+            // The kernel can't cancel it. No other check starts until it returns.
             Err(looking) => {
                 self.report_hanging(store);
                 (true, looking.await)
@@ -106,8 +107,7 @@ impl ConfigReloader {
         Look { config, is_new, was_hanging, unlinked }
     }
 
-    /// The configuration to apply. If the file is invalid, that is none, or before the first valid one its `http`
-    /// section alone.
+    /// The configuration to apply. `None` if the file is invalid; before the first valid file, only its `http` section.
     fn prepared(&mut self, result: Result<Config, Diagnostics>, is_first: bool) -> Option<Config> {
         let mut http_only = None;
         let prepared = match result {
@@ -144,7 +144,7 @@ impl ConfigReloader {
         config
     }
 
-    /// Reports the result of a look, after its configuration was applied with these changes.
+    /// Reports the result of a check, after its configuration was applied with these changes.
     pub(super) fn report(
         &mut self,
         look: Look,
@@ -166,7 +166,7 @@ impl ConfigReloader {
         }
     }
 
-    /// Reports that a look takes too long.
+    /// Reports that a check takes too long.
     fn report_hanging(&self, store: &Store) {
         let message = format!(
             "this file, or one that it names, could not be read within {}: its disk or network file system hangs. The \
@@ -195,7 +195,7 @@ impl ConfigReloader {
     }
 }
 
-/// The result of a task within this time, or the task, which continues.
+/// The result of a task if it ends within this time. Otherwise returns the task, which continues.
 async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
     let late = async {
         Timer::after(most).await;
@@ -207,8 +207,8 @@ async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
     }
 }
 
-/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel is no
-/// request: the files would be read without pause.
+/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel does not
+/// count as a request: otherwise the files would be read without pause.
 async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
     let request = async {
         match requests.recv().await {

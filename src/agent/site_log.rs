@@ -1,4 +1,4 @@
-//! Log lines about sites: whether the router answers, and plugins that fail, recover or have only a part of their data.
+//! Log lines about sites: routers that go online or offline, and plugins that fail, recover or have partial data.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,19 +29,19 @@ const MAX_QUOTED: usize = 1000;
 
 type LeveledLine = (Level, String);
 
-/// Renders the lines, and remembers what it must not repeat.
+/// Renders the lines, and remembers which ones it must not repeat.
 #[derive(Default)]
 struct SiteLog {
     sites: BTreeMap<String, Reported>,
 }
 
-/// What the log says about a site.
+/// The state of a site according to the log.
 #[derive(Default)]
 struct Reported {
     /// Whether it is online; `None` before the first line.
     is_online: Option<bool>,
-    /// Each cause with which a plugin failed over this connection, and no cause for a plugin with partial data. Each is
-    /// logged once per connection, however often a router changes its mind.
+    /// Each plugin with a cause of its failures over this connection, or with `None` if its data was partial. Each pair
+    /// is logged once per connection, even if a router alternates between causes.
     plugins: Vec<(String, Option<Cause>)>,
     /// Plugins that were last reported as failed.
     failed: Vec<String>,
@@ -139,7 +139,7 @@ impl Reported {
         lines
     }
 
-    /// Forgets what belongs to the connection before. A failure that continues is not reported again.
+    /// Forgets the reports about the previous connection. A failure that continues is not reported again.
     fn begin_connection(&mut self, change: &SiteChange) {
         self.is_online = Some(true);
         self.failed.clear();
@@ -177,14 +177,14 @@ fn offline(site: &SiteState, error: &Error) -> LeveledLine {
     let hosts: Vec<&str> = failed.map(|host| host.address.as_str()).collect();
     let hosts = hosts.join(",");
     let (key, Error { cause, message, hint, .. }) = (&site.key, error);
-    // The message names the host, too.
+    // The message also names the host.
     let message = quoted(message.strip_prefix(&format!("{hosts}: ")).unwrap_or(message));
     let cause = cause.name();
     let line = format!("site={key} state=offline cause={cause} host={hosts} msg={message} hint={hint:?}");
     (Level::Warn, line)
 }
 
-/// A text in quotes, cut so that the line stays short.
+/// A quoted text, truncated so that the line stays short.
 fn quoted(text: &str) -> String {
     let mut cut: String = text.chars().take(MAX_QUOTED).collect();
     if cut.len() < text.len() {
