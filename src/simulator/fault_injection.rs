@@ -32,7 +32,7 @@ const AWKWARD_COMMENT: &[u8] = b"caf\xE9 = \x93free\x94\r\nfor \x80 0\x00, =.id=
 /// Keys that [`Fault::AwkwardValues`] omits. Some boards and versions lack them.
 const OMITTED_KEYS: [&[u8]; 3] = [b"idle-time", b"server", b"cpu-load"];
 
-/// What a client gets instead of a reply.
+/// The bytes that a client gets instead of a reply.
 pub(super) enum Replacement {
     /// Bytes, possibly none; the connection stays open.
     Bytes(Vec<u8>),
@@ -42,8 +42,8 @@ pub(super) enum Replacement {
     Flood(Vec<u8>, Vec<u8>),
 }
 
-/// What the current fault sends instead of the reply to a command, if it does so. The client has to give the
-/// connection up. `policies` are those of a client that is logged in.
+/// The replacement that the current fault sends for the reply to a command, if any. The client then has to close the
+/// connection. `policies` are those of a client that is logged in.
 pub(super) fn replacement(
     state: &mut State,
     policies: Option<Policies>,
