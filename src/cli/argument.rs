@@ -76,7 +76,7 @@ pub(super) struct Argument {
 #[derive(Debug)]
 pub(super) enum Takes {
     Nothing(fn(&mut Options)),
-    /// The name of the value in the help, and the function that stores it or returns what was expected.
+    /// The name of the value in the help, and the function that stores it or returns the expected form.
     Value(&'static str, fn(&mut Options, &OsStr) -> Result<(), String>),
 }
 

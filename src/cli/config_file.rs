@@ -12,7 +12,7 @@ pub(super) const SYSTEM_FILE: &str = "/etc/phsweb-agent/sites.ron";
 /// Paths at which the file is searched for if no argument or variable names it.
 const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
 
-/// The file that the argument or `$PHSWEB_CONFIG` names, or else the first of the default paths that exists.
+/// The file that the argument or `$PHSWEB_CONFIG` names, or without either, the first default path that exists.
 pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if named.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
         return Err(Failure::Usage("the name of the configuration is empty; expected a file".into()));

@@ -70,7 +70,7 @@ pub(super) struct Document<'f> {
     has_more: bool,
     /// In the order in which they were found.
     warnings: Vec<Diagnostic>,
-    /// The files that were read, this one and those that it names.
+    /// The files that were read: this file and the files that it names.
     pub(super) fingerprints: Fingerprints,
 }
 

@@ -11,7 +11,7 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What variables override for a site.
+/// The values of a site that variables override.
 pub(super) const OVERRIDES: [&str; 4] = ["HOST", "PORT", "USER", "PASSWORD"];
 
 /// The first part of the names of the variables that override a site.

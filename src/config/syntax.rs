@@ -70,7 +70,7 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
 struct Open {
     /// From the outermost to the innermost.
     brackets: Vec<usize>,
-    /// The first text that continues on another line, which is hardly ever intended.
+    /// The first text that continues on another line, which is almost never intended.
     long_text: Option<usize>,
     comment: Option<usize>,
 }

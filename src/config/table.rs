@@ -373,8 +373,8 @@ pub struct FieldReference {
     pub meaning: &'static str,
 }
 
-/// The reference of all fields, in the order of `docs/configuration.md`. What is allowed in `defaults` is also allowed on
-/// a site.
+/// The reference of all fields, in the order of `docs/configuration.md`. Fields that are allowed in `defaults` are also
+/// allowed on a site.
 #[must_use]
 pub fn reference() -> Vec<FieldReference> {
     let reference = |&Row { field, effect, value, meaning }: &Row| FieldReference {

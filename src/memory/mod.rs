@@ -74,7 +74,7 @@ impl Default for Budget {
 }
 
 /// The largest limit per item with which all items together fit into `total`, so that only the largest items are
-/// truncated. `usize::MAX` if no item has to be.
+/// truncated. `usize::MAX` if no item must be truncated.
 #[must_use]
 pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, total: usize) -> usize {
     let mut sizes: Vec<usize> = sizes.into_iter().collect();

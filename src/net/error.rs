@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What kind of failure.
+/// The kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The name has no address.
@@ -42,7 +42,7 @@ pub enum Cause {
 /// The error of a connection that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure.
+    /// The kind of failure.
     pub cause: Cause,
     /// The message for people.
     pub message: String,

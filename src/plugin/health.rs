@@ -217,7 +217,7 @@ pub(super) fn read(answers: &[Answer], context: &Context) -> Result<Health, Erro
             let quantity = row.get("type").and_then(Quantity::from_type);
             vec![sensor(text(name), text(value), quantity)]
         }
-        // A sensor without a value at present.
+        // A sensor that currently has no value.
         (Some(_), None) => Vec::new(),
         (None, _) => properties(row)
             .take(MAX_SENSORS + 1)

@@ -157,11 +157,11 @@ impl Cause {
 /// A failure of a connection or of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure.
+    /// The kind of failure.
     pub cause: Cause,
     /// The message for people, without secrets.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: &'static str,
     /// The router's traps, if it refused a command. The message quotes them.
     pub traps: Vec<Trap>,
@@ -243,7 +243,7 @@ impl Error {
         self.clone()
     }
 
-    /// Whether the item that a command named does not exist (any more).
+    /// Whether the error means that the item of a command does not exist, or no longer exists.
     #[must_use]
     pub fn is_missing_item(&self) -> bool {
         self.traps.iter().any(|trap| trap.message.contains("no such item"))

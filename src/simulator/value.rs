@@ -11,7 +11,7 @@ use super::rng::mix;
 /// [`Router::now`](super::Router::now).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Bytes in whatever code page they were typed in.
+    /// Bytes in the code page in which they were typed.
     Text(Vec<u8>),
     /// A fixed duration, such as the uptime that a user has used up.
     Duration(Duration),

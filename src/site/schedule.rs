@@ -200,7 +200,7 @@ mod tests {
         due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
     }
 
-    /// What is read when in this many seconds.
+    /// The plugins that are read in this many seconds, with the times.
     fn run(schedule: &mut Schedule, from: Instant, seconds: u64) -> Vec<(u64, String)> {
         let mut read = Vec::new();
         while schedule.next() <= from + Duration::from_secs(seconds) {

@@ -275,7 +275,7 @@ impl SiteState {
         }
     }
 
-    /// Records that the router does not answer. Each cause is a connection event once per outage, however often causes
+    /// Records that the router does not answer. Each cause adds one connection event per outage, even if causes
     /// alternate.
     pub fn mark_offline(&mut self, error: &Error, now: Moment) {
         let since = match &self.connection {

@@ -244,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Sessions of so many addresses, one each and a second apart.
+    /// Sessions of this many addresses, one session each, one second apart.
     fn many(sessions: &LoginSessions, role: Role, count: usize, start: Moment) -> Vec<String> {
         let from =
             |number: usize| [10, 0, u8::try_from(number / 256).unwrap(), u8::try_from(number % 256).unwrap()];

@@ -10,7 +10,7 @@ const MAX_FILE: u64 = 16 * 1024;
 /// Maximum number of open descriptors that are counted: more than the HTTP server and any number of sites can have.
 const MAX_FDS: usize = 64 * 1024;
 
-/// Clock ticks per second in `/proc`: a constant of Linux's interface, whatever the kernel uses internally.
+/// Clock ticks per second in `/proc`: a constant of Linux's interface, independent of the kernel's internal ticks.
 const TICKS: f64 = 100.0;
 
 /// The figures of this process; `None` if the system does not provide them.

@@ -122,7 +122,8 @@ fn age(view: View, site: &SiteState) -> Option<String> {
     Some(clock::ago(view.now.since(oldest)))
 }
 
-/// The connection's error, or else the first plugin's. A missing menu is shown as an error only on the site's page.
+/// The connection's error, or if there is none, the first plugin's. A missing menu is shown as an error only on the
+/// site's page.
 fn error(view: View, site: &SiteState) -> Option<CardError> {
     let error = match &site.connection {
         ConnectionState::Offline { error, .. } => Cow::Borrowed(error),

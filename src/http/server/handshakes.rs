@@ -68,7 +68,7 @@ impl HandshakeQueue {
         Self { networks: VecDeque::new(), fresh: 0, waiting: 0, warned: None }
     }
 
-    /// Adds a step. Returns the one that is dropped for it.
+    /// Adds a step. Returns the step that is dropped to make room.
     fn add(&mut self, network: IpAddr, step: HandshakeStep) -> Option<HandshakeStep> {
         let index = self.networks.iter().position(|(waiting, _)| *waiting == network).unwrap_or_else(|| {
             self.networks.insert(self.fresh, (network, VecDeque::new()));

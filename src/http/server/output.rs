@@ -69,7 +69,7 @@ impl ResponseBytes {
         let joined = if response.body.len() <= MAX_JOINED { response.body.len() } else { 0 };
         let room = response.fields().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         let mut first = Vec::with_capacity(HEAD_ROOM + room + joined);
-        // Writing to a Vec can't fail. The threshold prevents chunks, however long the body is.
+        // Writing to a Vec can't fail. The threshold prevents chunks for any length of the body.
         let _ =
             head.with_chunked_threshold(usize::MAX).raw_print(&mut first, HTTPVersion(1, 1), &[], true, None);
         Self { status: response.status, head: first.len(), first, rest: Vec::new() }

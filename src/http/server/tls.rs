@@ -1,4 +1,4 @@
-//! TLS with a client: the handshake, and limits of what is buffered.
+//! TLS with a client: the handshake, and limits of the buffers.
 //!
 //! A silent connection needs 8 KiB more than one without TLS.
 

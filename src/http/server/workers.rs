@@ -60,7 +60,7 @@ struct Job {
     output: Sender<WorkerOutput>,
 }
 
-/// The output of the handler, serialised as far as it is known.
+/// The output of the handler. The known part is serialised.
 enum WorkerOutput {
     /// A response, or with a stream the head before its events.
     Now(ResponseBytes, Option<EventStream>),

@@ -77,8 +77,8 @@ fn row_cost(row: &[Option<String>]) -> usize {
     size_of::<Vec<Option<String>>>() + ALLOCATION + cells.sum::<usize>()
 }
 
-/// What of `listing`, read under an `earlier` declaration, holds for this one: the same rows under other columns. What
-/// is unknown of them stays absent until they are read again.
+/// Converts a `listing` that was read under an `earlier` declaration: the same rows with the columns of this one.
+/// Unknown cells are absent until the next read.
 pub(super) fn inherit(
     declaration: &Declaration,
     listing: &Listing,

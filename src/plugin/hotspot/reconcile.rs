@@ -204,7 +204,7 @@ impl Hotspot {
                 None => {}
             }
         }
-        // The size of an answer is limited already. What does not fit into the memory is truncated later.
+        // The size of an answer is already limited. Sessions that do not fit into the memory are removed later.
         table.finish(usize::MAX)?;
         self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
         Ok(())

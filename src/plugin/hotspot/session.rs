@@ -146,7 +146,7 @@ impl Session {
         }
     }
 
-    /// The upload and download, in bytes, between what was `known` of the session and this row.
+    /// The upload and download, in bytes, between the `known` state of the session and this row.
     ///
     /// A row with a lower age was overtaken by a change, so the known counters stay. A lower counter in an older
     /// session was reset: it counts nothing and is the baseline for what follows. Counting it from zero could count a

@@ -28,7 +28,7 @@ pub(super) struct OpenConnection {
     /// The network that it counts for; `None` while a trusted proxy has sent no request over it.
     pub(super) network: Option<IpAddr>,
     pub(super) phase: Phase,
-    /// When it last had a complete request, or else was admitted.
+    /// When it last received a complete request, or if there was none, when it was admitted.
     pub(super) since: Instant,
     pub(super) unread: UnreadAnswer,
     /// The task that serves it: dropping it closes the connection.
