@@ -91,7 +91,7 @@ timings! {
     /// Time between checks of the file and of the files that it names.
     config_poll: 1000,
     /// How long a check of the files may take before it is reported: a network file system or a disk may hang.
-    config_look: 10_000,
+    config_check_timeout: 10_000,
     /// How long the file may have different problems at each check before they are reported: it is probably being
     /// written.
     config_settle: 5000,
@@ -193,7 +193,7 @@ mod tests {
             plugin_reread: seconds(10),
             row_check: seconds(300),
             config_poll: seconds(1),
-            config_look: seconds(10),
+            config_check_timeout: seconds(10),
             config_settle: seconds(5),
             rebind_retry: seconds(60),
             action_timeout: seconds(25),

@@ -65,13 +65,13 @@ impl Agent {
     /// The main loop: applies each configuration that the reloader finds.
     async fn follow(mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
         loop {
-            let mut look = reloader.next(&requests, &self.store).await;
-            let changes = match look.config.take() {
+            let mut check = reloader.next(&requests, &self.store).await;
+            let changes = match check.config.take() {
                 Some(config) => Some(self.apply_config(config).await),
                 None => None,
             };
             let rebind_error = self.listener.rebind().await.err();
-            reloader.report(look, changes.as_deref(), rebind_error, &self.store);
+            reloader.report(check, changes.as_deref(), rebind_error, &self.store);
         }
     }
 }

@@ -132,12 +132,12 @@ mod tests {
         let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
         fs::write(&a, "one").unwrap();
         fs::write(&b, "long").unwrap();
-        let look = || {
+        let read_all = || {
             let mut contents = Fingerprints::default();
             let read = [&a, &b, &missing].map(|path| contents.read_text(path, 3).is_ok());
             (contents, read)
         };
-        let (before, read) = look();
+        let (before, read) = read_all();
         assert_eq!(read, [true, false, false]);
         assert!(before.are_same());
         for change in [
@@ -148,10 +148,10 @@ mod tests {
             &|| fs::rename(&b, &a).unwrap(),
         ] as [&dyn Fn(); 5]
         {
-            let (before, _) = look();
+            let (before, _) = read_all();
             change();
             assert!(!before.are_same());
-            assert!(look().0.are_same());
+            assert!(read_all().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
         assert_eq!(Fingerprints::default().read_text(&a, 9).unwrap_err(), "can't be read: it is not UTF-8");

@@ -116,8 +116,8 @@ impl<'c> SiteSession<'c> {
                 return Ok(ReadScope::Due);
             }
             let next = self.schedule.next();
-            let look = recheck.map_or(next, |recheck| recheck.min(next));
-            let until = look.min(Instant::now() + site.timings.heartbeat);
+            let next_or_recheck = recheck.map_or(next, |recheck| recheck.min(next));
+            let until = next_or_recheck.min(Instant::now() + site.timings.heartbeat);
             let config = self.config.clone();
             let reconfigured = async {
                 site.config_differs(&config).await;
@@ -140,7 +140,7 @@ impl<'c> SiteSession<'c> {
                 self.refreshes.respond(&Ok(reused));
             } else if now >= next {
                 return Ok(ReadScope::Due);
-            } else if now >= look {
+            } else if now >= next_or_recheck {
                 return Ok(ReadScope::Refresh);
             } else if now >= until {
                 self.ask(vec![heartbeat()]).await?;

@@ -21,15 +21,15 @@ pub struct Reload {
     /// Warnings about the configuration in use.
     pub warnings: Arc<[ReloadDiagnostic]>,
     /// When all files of the configuration were last checked for changes.
-    pub last_look: LastLook,
+    pub last_check: LastCheck,
 }
 
 /// When the files were last checked for changes. All snapshots share it, because it changes each second: a check that
 /// finds nothing new creates no snapshot. For the same reason, all values are equal.
 #[derive(Debug, Clone, Default)]
-pub struct LastLook(Arc<Mutex<Option<Moment>>>);
+pub struct LastCheck(Arc<Mutex<Option<Moment>>>);
 
-impl LastLook {
+impl LastCheck {
     /// Records a complete check.
     pub fn set(&self, at: Moment) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
@@ -42,13 +42,13 @@ impl LastLook {
     }
 }
 
-impl PartialEq for LastLook {
+impl PartialEq for LastCheck {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for LastLook {}
+impl Eq for LastCheck {}
 
 /// An error or a warning about the configuration. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,11 +75,11 @@ impl Reload {
             problems: Vec::new().into(),
             more_problems: 0,
             warnings: Vec::new().into(),
-            last_look: LastLook::default(),
+            last_check: LastCheck::default(),
         };
         reload.note(Moment::START, problems.is_empty(), problems);
         if file.is_some() {
-            reload.last_look.set(Moment::START);
+            reload.last_check.set(Moment::START);
         }
         reload
     }
