@@ -264,7 +264,7 @@ mod tests {
             router.set_latency(Duration::from_millis(100));
             let mut before = Box::pin(list_users(&handles, "awka", page()));
             assert!(poll_once(&mut before).await.is_none());
-            // It waits for the one before it, and then nobody waits for it.
+            // This request waits for the previous one, and its caller is dropped meanwhile.
             assert!(poll_once(Box::pin(run(&handles, "awka", kick.clone()))).await.is_none());
             before.await.unwrap();
             list_users(&handles, "awka", page()).await.unwrap();
@@ -274,7 +274,7 @@ mod tests {
         });
     }
 
-    /// The device is back, as `listen` reported, before the end of the earlier session is recorded.
+    /// `listen` reports the new session of the device before the end of the earlier one is recorded.
     #[test]
     fn only_the_session_that_was_removed_is_recorded_as_ended() {
         let (config, store) = (config(1), store());

@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn fingerprints_are_read_in_both_usual_forms() {
-        // The SHA-256 of nothing.
+        // The SHA-256 of the empty input.
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let fingerprint = Fingerprint::of(b"");
         assert_eq!(fingerprint.to_string(), format!("sha256:{hex}"));

@@ -129,7 +129,7 @@ mod tests {
         store
     }
 
-    /// Waits on this thread, so that a task which keeps the executor for itself is found out.
+    /// Waits on this thread, so that the test detects a task that blocks the executor.
     #[track_caller]
     fn wait(what: &str, holds: impl Fn() -> bool) {
         let began = Instant::now();
@@ -150,7 +150,8 @@ mod tests {
         smol::block_on(async { wait.recv().await.is_ok() }.or(late))
     }
 
-    /// Online and following, and offline between two attempts: each loop of a site's task meets the closed channel.
+    /// The site is online and follows changes, or offline between two attempts: each loop of its task gets the closed
+    /// channel.
     #[test]
     fn closed_channels_keep_no_site_busy() {
         for fault in [None, Some(Fault::Refuse)] {
@@ -183,7 +184,7 @@ mod tests {
         }
     }
 
-    /// As when the handles of a fleet are dropped before its sites.
+    /// This happens if the handles of all sites are dropped before the sites.
     #[test]
     fn a_site_whose_channels_are_all_closed_ends() {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();

@@ -412,7 +412,7 @@ mod tests {
     /// A row of the hotspot: its id, user and uptime in seconds.
     type Row = (&'static str, &'static str, u64);
 
-    /// Brings an answer of the hotspot in.
+    /// Adds an answer of the hotspot.
     fn answer(site: &mut SiteState, rows: &[Row], at: u64) {
         let row = |(id, user, uptime): &Row| {
             let [id, user] = [format!("=.id={id}"), format!("=user={user}")];
@@ -445,7 +445,7 @@ mod tests {
             (&[("*1", "ada", 90), ("*2", "bayo", 80), ("*3", "chidi", 70)], &[]),
             (&[("*3", "chidi", 70), ("*1", "ada", 90)], &["logout bayo 7"]),
             (&[("*1", "ada", 90), ("*2", "bayo", 80), ("*3", "chidi", 70), ("*4", "efe", 1)], &["login efe"]),
-            // The address, and so the id, is another user's.
+            // The address, and therefore the id, belongs to another user.
             (&[("*1", "dayo", 3), ("*2", "bayo", 80), ("*3", "chidi", 70)], &["logout ada 7", "login dayo"]),
             // The same user logged in again.
             (&[("*1", "ada", 3), ("*2", "bayo", 80), ("*3", "chidi", 70)], &["logout ada 7", "login ada"]),

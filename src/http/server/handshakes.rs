@@ -198,7 +198,7 @@ mod tests {
         running.add([(3, 1)]);
         let expected = [(1, 0), (2, 0), (1, 1), (3, 0), (4, 0), (2, 1), (1, 2), (3, 1)];
         assert_eq!(running.run_all(), expected);
-        // However many there are, and each served at once.
+        // The order is the same for any number of networks, each served at once.
         let mut running = Running::new();
         for network in 0..2000 {
             running.add([(network, 0)]);

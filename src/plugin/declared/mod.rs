@@ -135,7 +135,7 @@ pub(super) fn read(
             counter.count(column, &rows, is_complete, context);
             listing.counters.push(counter);
         } else if is_complete {
-            // The sum of a part would be taken for that of the whole.
+            // The sum of a part would look like the sum of the whole.
             let known = before.gauges.iter().find(|family| family.name == metric.name).cloned();
             let mut gauge = known.unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
             gauge.help = help;
