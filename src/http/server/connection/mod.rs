@@ -83,7 +83,7 @@ impl HttpConnection<TcpStream> {
                 HttpConnection::new(stream, socket, peer, permit, context).close(End::Error(error)).await;
             }
             Some(Err(error)) => {
-                log::debug!("peer={peer} error={:?} msg=\"the TLS handshake failed\"", error.to_string())
+                log::debug!("peer={peer} error={:?} msg=\"the TLS handshake failed\"", error.to_string());
             }
             None => log::debug!("peer={peer} msg=\"the TLS handshake timed out\""),
         }
