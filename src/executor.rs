@@ -1,4 +1,4 @@
-//! Runs tasks on one thread that all of them share.
+//! Runs all tasks on one shared thread.
 //!
 //! It replaces `smol::spawn`, whose support of child processes would add 10 KB to the binary. The agent starts none.
 
@@ -13,7 +13,7 @@ static EXECUTOR: Executor<'static> = Executor::new();
 ///
 /// # Panics
 ///
-/// When the system has no thread left for the first task. The program then restarts, and waits before it does so again.
+/// If the system can't start the thread for the first task. The program then restarts, with a growing delay.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     start();
     EXECUTOR.spawn(future)

@@ -50,7 +50,7 @@ pub fn start(level: Option<LevelFilter>) {
         None => writer,
     };
     let max_level = writer.max_level();
-    // Without a descriptor for the log, there is none for anything else either.
+    // If the log can't get a descriptor, the rest of the program can't get one either.
     let Ok(buffer) = StderrBuffer::new().map(|buffer| STDERR.get_or_init(|| buffer)) else { return };
     let write = move || QUEUE.write(&writer, buffer);
     if thread::Builder::new().name("log".into()).stack_size(STACK).spawn(write).is_ok()
@@ -192,7 +192,7 @@ struct StderrBuffer {
 impl StderrBuffer {
     fn new() -> io::Result<Self> {
         let (reader, writer) = pipe()?;
-        // A read returns what is there, without waiting for more.
+        // A read returns the available bytes without waiting.
         ioctl_fionbio(&reader, true)?;
         Ok(Self { writer, reader, stderr: io::stderr().as_fd().try_clone_to_owned()?.into() })
     }
@@ -205,7 +205,7 @@ impl StderrBuffer {
         write();
         self.restore();
         let mut line = Vec::new();
-        // Always ends with the error that nothing more can be read yet.
+        // Always ends with `WouldBlock`, when all available bytes were read.
         let _ = (&self.reader).read_to_end(&mut line);
         let _ = (&self.stderr).write_all(&line);
     }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let result =
         cli::parse(env::args_os().skip(1)).map_err(Failure::Usage).and_then(|invocation| match invocation {
             Invocation::Print(text) => {
-                // A closed output is no failure.
+                // A closed output is not a failure.
                 let _ = writeln!(io::stdout(), "{text}");
                 Ok(())
             }

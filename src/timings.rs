@@ -1,8 +1,8 @@
 //! Intervals of the agent's policies: how long it waits before it retries, polls or gives up.
 //!
-//! They are no settings: operators get [`Timings::default`]. One value holds them all, so that tests can shorten
-//! the intervals they wait for, either in process or through the environment variable [`TEST_VARIABLE`].
-//! What the file sets per site, such as `refresh` and `query_timeout`, is in `config::Site`.
+//! They are not settings: operators use [`Timings::default`]. One value holds them all, so that tests can shorten the
+//! intervals they wait for, either in process or through the environment variable [`TEST_VARIABLE`]. Values that the
+//! file sets per site, such as `refresh` and `query_timeout`, are in `config::Site`.
 
 use std::env;
 use std::time::Duration;
@@ -39,31 +39,31 @@ macro_rules! timings {
 
 timings! {
     // Connecting to a router.
-    /// Shortest wait after a failed connection. It doubles with each failure in a row.
+    /// Shortest wait after a failed connection. It doubles with each consecutive failure.
     retry_min: 1000,
     /// Longest wait after a failed connection.
     retry_max: 60_000,
-    /// Shortest wait after a refused login. Each attempt is a line in the router's log, and a wrong password does
-    /// not correct itself.
+    /// Shortest wait after a refused login. The router logs each attempt, and a wrong password stays wrong until
+    /// somebody changes it.
     auth_retry_min: 60_000,
     /// Longest wait after a refused login.
     auth_retry_max: 900_000,
-    /// A session that lasted this long resets the waits. Shorter ones in a row count as failures, or a router that
-    /// ends each session at once would be logged in to every second.
+    /// A session that lasted this long resets the waits. Consecutive shorter ones count as failures. Otherwise the
+    /// agent would log in every second to a router that ends each session at once.
     retry_reset: 60_000,
-    /// How long a router takes to boot at most. Until then it may refuse logins that are correct: the slowest
-    /// boards take two minutes.
+    /// Maximum time that a router takes to boot. Until then it may refuse correct logins. The slowest boards take two
+    /// minutes.
     boot_window: 180_000,
     /// Shortest wait after a refused login while the router may be booting.
     boot_retry: 30_000,
-    /// A user who asks for a refresh waits this long for the next attempt to connect, at most.
+    /// Maximum time that a requested refresh waits for the next attempt to connect.
     early_retry: 2000,
 
     // Several hosts.
-    /// After a session shorter than this, the site's other hosts are tried first: a link that is lost every few
-    /// minutes is worse than another one.
+    /// After a session shorter than this, the site's other hosts are tried first: another link is preferred to one that
+    /// is lost every few minutes.
     host_trial: 600_000,
-    /// Shortest time between probes of an earlier host. They are as frequent as the site's `refresh` otherwise.
+    /// Shortest time between probes of an earlier host. Otherwise the interval is the site's `refresh`.
     failback_probe_min: 5000,
     /// Longest time between probes of an earlier host.
     failback_probe_max: 60_000,
@@ -75,24 +75,24 @@ timings! {
     heartbeat: 60_000,
     /// Changes from `listen` within this time are applied together.
     change_batch: 200,
-    /// From a reply that contradicts the changes from `listen` to the next read.
+    /// Time from a reply that contradicts the changes from `listen` to the next read.
     recheck: 2500,
     /// A refresh requested within this time after the last one reuses its result.
     refresh_reuse: 1000,
-    /// A requested refresh includes a plugin with an interval of its own this long after its last read, no sooner:
-    /// it may be expensive, and every viewer may request a refresh each second.
+    /// A requested refresh includes a plugin with its own interval only if its last read is at least this long ago: it
+    /// may be expensive, and every viewer may request a refresh each second.
     plugin_reread: 10_000,
 
-    /// From one check that a list has as many rows as the router counts to the next. Missing rows are rare, and last:
-    /// a count every five minutes costs the router next to nothing.
+    /// Time between checks that a list has as many rows as the router counts. Missing rows are rare and permanent, so a
+    /// count every five minutes suffices. It is hardly any load for the router.
     row_check: 300_000,
 
     // The configuration file.
-    /// Time between two looks at the file and at the files it names.
+    /// Time between checks of the file and of the files that it names.
     config_poll: 1000,
-    /// How long a look at the files may take before that is reported: a network file system or a disk may hang.
-    config_look: 10_000,
-    /// How long the file may be invalid in a different way at each look before that is reported: it is being
+    /// How long a check of the files may take before it is reported: a network file system or a disk may hang.
+    config_check_timeout: 10_000,
+    /// How long the file may have different problems at each check before they are reported: it is probably being
     /// written.
     config_settle: 5000,
     /// Shortest time between two attempts to release the address of the listener for a new one: clients are refused
@@ -100,7 +100,7 @@ timings! {
     rebind_retry: 60_000,
 
     // HTTP.
-    /// Longest wait of a request for a site. It is shorter than `client_answer`, so that client and log learn the
+    /// Longest wait of a request for a site. It is shorter than `client_answer`, so that the client and the log get the
     /// reason.
     action_timeout: 25_000,
     /// Changes within this time are sent to event subscribers together.
@@ -108,19 +108,19 @@ timings! {
     /// Time between comments in an event stream. They show both sides that the connection is alive, and keep a
     /// proxy from closing it.
     event_comment: 15_000,
-    /// From the first byte of a request, or for the first one from the start of the connection, to the end of its
-    /// head. The TLS handshake is included.
+    /// Time from the first byte of a request to the end of its head. For the first request it begins with the
+    /// connection. The TLS handshake is included.
     client_head: 10_000,
-    /// From the end of a request's head to the end of its body.
+    /// Time from the end of a request's head to the end of its body.
     client_body: 10_000,
-    /// Without any progress in writing an answer.
+    /// Time without any progress in writing a response.
     client_write: 10_000,
-    /// From an answer to the next request.
+    /// Time from a response to the next request.
     client_idle: 30_000,
-    /// From a complete request to its answer.
+    /// Time from a complete request to its response.
     client_answer: 30_000,
 
-    /// From a request with a wrong token to its refusal.
+    /// Time from a request with a wrong token to its refusal.
     wrong_token_delay: 1000,
     /// A login session that was not used for this long ends: a working day. An open page uses its own.
     session_idle: 43_200_000,
@@ -128,18 +128,18 @@ timings! {
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
-    /// Longest wait before a restart: an operator who fixes the cause looks within a minute.
+    /// Longest wait before a restart: an operator who fixes the cause checks the result within a minute.
     restart_max: 60_000,
-    /// A process that ran this long had started well: its panic counts as the first.
+    /// After running this long, a process counts as successfully started: its panic counts as the first.
     restart_reset: 600_000,
 }
 
 impl Timings {
-    /// The defaults, changed by [`TEST_VARIABLE`] where that is set.
+    /// The defaults, changed by [`TEST_VARIABLE`] if it is set.
     ///
     /// # Errors
     ///
-    /// What is wrong with the variable.
+    /// The problem of the variable.
     pub fn from_environment() -> Result<Self, String> {
         match env::var(TEST_VARIABLE) {
             Ok(text) => Self::default().with(&text).map_err(|error| format!("{TEST_VARIABLE}: {error}")),
@@ -151,11 +151,11 @@ impl Timings {
     ///
     /// # Errors
     ///
-    /// Which pair is not `name=duration`, or names no interval.
+    /// The pair that is not `name=duration`, or whose name is unknown.
     pub fn with(mut self, text: &str) -> Result<Self, String> {
         for pair in text.split_whitespace() {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let field = self.by_name(name).ok_or_else(|| format!("there is no interval {name:?}"))?;
+            let field = self.by_name(name).ok_or_else(|| format!("unknown interval {name:?}"))?;
             *field = humantime::parse_duration(value).map_err(|error| {
                 format!("{name}: found {value:?}; expected a duration such as 100ms: {error}")
             })?;
@@ -168,7 +168,7 @@ impl Timings {
 mod tests {
     use super::*;
 
-    /// What operators get. A change of one of these is a change of behaviour, for the changelog.
+    /// The intervals for operators. A change of one of them is a change of behaviour and belongs in the changelog.
     #[test]
     fn defaults_are_pinned() {
         let seconds = |seconds| Duration::from_secs(seconds);
@@ -193,7 +193,7 @@ mod tests {
             plugin_reread: seconds(10),
             row_check: seconds(300),
             config_poll: seconds(1),
-            config_look: seconds(10),
+            config_check_timeout: seconds(10),
             config_settle: seconds(5),
             rebind_retry: seconds(60),
             action_timeout: seconds(25),
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn errors_name_the_pair() {
         for (text, part) in [
-            ("retry=1s", "there is no interval \"retry\""),
+            ("retry=1s", "unknown interval \"retry\""),
             ("retry_min", "retry_min: found \"\""),
             ("retry_min=1", "retry_min: found \"1\"; expected a duration"),
         ] {

@@ -1,4 +1,4 @@
-//! Connection test: from a site's host names to the answers of its plugins, step by step, each with its duration.
+//! Connection test: the steps from resolving a site's hosts to reading its plugins, each with its duration.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::routeros::client::{self, Client};
 use crate::routeros::error::{Cause, Error};
 use crate::site::SiteContext;
 
-/// The `.id` of a session that no router has: it is the broadcast address, in either byte order.
+/// The `.id` of a session that can't exist on any router: it is the broadcast address, in either byte order.
 const NO_SESSION: &[u8] = b"*FFFFFFFF";
 
 /// One step of a connection test. As JSON it has either a `detail` or an `error`.
@@ -34,7 +34,7 @@ pub struct DiagnosticStep {
     pub name: String,
     /// How long it took.
     pub took: Duration,
-    /// What was found, for a person; or why it failed.
+    /// The result for people, or the error.
     pub outcome: Result<String, Error>,
 }
 
@@ -68,7 +68,7 @@ impl Action for Diagnose {
         format!("tested steps={} failed={failed}", steps.len())
     }
 
-    /// Tests all hosts side by side, so that it takes as long as the slowest of them.
+    /// Tests all hosts concurrently, so the test takes as long as the slowest host.
     async fn job(self, site: Arc<SiteContext>, _: Moment) -> Result<Vec<DiagnosticStep>, ActionError> {
         let config = site.config();
         let test_one = |host: usize| {
@@ -88,8 +88,7 @@ impl Action for Diagnose {
     }
 }
 
-/// Tests each host of a site over a connection of its own and reports each step when it ends. It logs in once to each
-/// host.
+/// Tests each host of a site over a separate connection, with one login, and reports each step when it ends.
 pub async fn diagnose(config: &config::Site, mut report: impl FnMut(DiagnosticStep)) {
     for host in 0..config.hosts.len() {
         Diagnosis::new(config, host, &Arc::default(), &mut report).run().await;
@@ -115,7 +114,7 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
 
     async fn run(&mut self) {
         if let Err(error) = self.connect_and_read().await {
-            // If the connection ended during a step, that step failed, and it is the last.
+            // If the connection ended during a step, this step failed and is the last one.
             self.end_step(Err(error));
         }
     }
@@ -167,7 +166,7 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
         .await?;
         for plugin in &config.plugins {
             let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
-            // A plugin that fails does not keep the next from being read, but is not followed.
+            // If a plugin fails, the next one is still read, but the failed one is not followed.
             if self.step(plugin.name(), read(plugin, client, config)).await.is_err() {
                 continue;
             }
@@ -208,7 +207,7 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
     }
 }
 
-/// Finds out whether the user may end sessions, by removing one that can't exist.
+/// Tests whether the user may end sessions, by removing a session that can't exist.
 async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let detail = match client.call(remove_session(NO_SESSION), config.query_timeout).await {
         Err(error) if error.is_missing_item() => "sessions can be ended".into(),
@@ -226,7 +225,7 @@ async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ())
 async fn read(plugin: &Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
     let answers = client.call_all(plugin.commands(), config.query_timeout).await;
     plugin.read(&answers, None, &ReadContext::new(Moment::now(), config.codepage))?;
-    // The rows of the first answer are the plugin's own; further answers only complete it.
+    // The plugin's rows are in the first answer; further answers only add details.
     let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());
     let part = plugin::partial(&answers).map(|why| format!(", partial: {}", why.message)).unwrap_or_default();
     Ok((format!("{rows} row{}{part}", if rows == 1 { "" } else { "s" }), ()))

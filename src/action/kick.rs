@@ -1,11 +1,11 @@
-//! Kick: ends a session of a hotspot user, if it still is the session that was shown.
+//! Kick: ends a session of a hotspot user, provided that it is still the session that was shown.
 
 use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionError, JobQueue, ask, cut, quoted};
+use super::{Action, ActionError, JobQueue, ask, quoted, truncated};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
@@ -16,7 +16,7 @@ use crate::routeros::wire::Sentence;
 use crate::site::SiteContext;
 use crate::state::SiteState;
 
-/// Most cookies of one device that a kick removes. A device has one for each user that it logged in as.
+/// Maximum number of cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
 
 /// The session has ended already.
@@ -37,19 +37,19 @@ pub struct Kick {
     pub user: String,
     /// Its MAC address, as it was shown; empty if it had none.
     pub mac: String,
-    /// Whether to remove the cookies of that user and device, too, so that it can't log straight back in.
+    /// Whether to remove the cookies of that user and device, too, so that the device can't log in again at once.
     #[serde(default)]
     pub forget: bool,
 }
 
-/// What a kick did.
+/// The outcome of a kick.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kicked {
     /// The session, and others of that user that ended with it.
     removed: Vec<RemovedSession>,
     cookies_removed: usize,
-    /// Whether the device is back already, through a cookie for example. Null if the router did not say.
+    /// Whether the device has logged in again, for example by a cookie. Null if the router did not report it.
     pub logged_back_in: Option<bool>,
 }
 
@@ -63,13 +63,13 @@ struct RemovedSession {
 }
 
 impl Kick {
-    /// The kick that a JSON body asks for.
+    /// Parses the JSON body of a request.
     ///
     /// # Errors
     ///
-    /// What is wrong with the body, and what is expected.
+    /// The problem of the body, and the expected form.
     pub fn parse(body: &[u8]) -> Result<Self, String> {
-        // An array of the fields' values would be accepted, too.
+        // `serde` would also accept an array of the fields' values.
         let is_object = body.trim_ascii_start().starts_with(b"{");
         let parsed = if is_object {
             serde_json::from_slice(body)
@@ -78,7 +78,7 @@ impl Kick {
         };
         parsed.map_err(|error| {
             let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true to remove its cookies, too"#;
-            format!("Invalid body: {}. Expected {expected}.", cut(&error.to_string()))
+            format!("Invalid body: {}. Expected {expected}.", truncated(&error.to_string()))
         })
     }
 }
@@ -99,7 +99,7 @@ impl Action for Kick {
 
     async fn job(self, site: Arc<SiteContext>, requested_at: Moment) -> Result<Kicked, ActionError> {
         let (client, config) = (site.client()?, site.config());
-        // Names as the bytes that the router knows.
+        // The name in the router's original bytes.
         let known = site.hotspot().map(|hotspot| hotspot.sessions).unwrap_or_default();
         let shown = known.iter().find(|known| *known.id == *self.id && *known.user == *self.user);
         let id = shown.map_or(self.id.as_bytes(), |shown| shown.id.bytes());
@@ -109,16 +109,16 @@ impl Action for Kick {
         let mut answers = ask(&client, queries, config.query_timeout).await.into_iter();
         let mut next = || answers.next().unwrap_or_else(|| Ok(Vec::new()));
         let (at_id, of_user) = (next()?, next()?);
-        // By the user, too, for a router that does not look rows up by their id.
+        // Also by the user, for routers that do not look rows up by their id.
         let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
         let read = |row: &Sentence| Session::read(row, &ReadContext::new(Moment::now(), config.codepage));
         let session = read(row);
         self.check(&session, requested_at)?;
 
-        // As the router has them: what is kept of a session may be shortened.
+        // The router's own values, because the texts of a kept session may be shortened.
         let own = |key: &str| row.get(key).unwrap_or_default();
         let (user, device) = (own("user"), own("mac-address"));
-        // Before the session: with a cookie left the device logs straight back in.
+        // Cookies are removed before the session: with a remaining cookie the device would log in again at once.
         let cookies_removed =
             if self.forget { remove_cookies(&client, &config, user, device).await? } else { 0 };
         site.update(|site| site.begin_kick(&session, Moment::now()));
@@ -126,12 +126,12 @@ impl Action for Kick {
             site.update(SiteState::kick_failed);
             return Err(if error.is_missing_item() { GONE } else { error.into() });
         }
-        // The session has ended, whether the router reports the consequences or not.
+        // The session has ended, even if the next query fails.
         let left = client.call(hotspot::sessions_of(user), config.query_timeout).await;
         let left =
             left.ok().filter(|reply| reply.traps.is_empty() && !reply.is_truncated).map(|reply| reply.rows);
         let at = |id: &[u8]| left.iter().flatten().find(|row| row.get(".id") == Some(id));
-        // One removal may have ended all sessions of that user.
+        // The removal of one session may have ended all sessions of that user.
         let is_gone = |other: &[u8]| other != id && left.is_some() && at(other).is_none();
         let others = of_user.iter().filter(|row| row.get(".id").is_some_and(is_gone)).map(read);
         let removed: Vec<Session> = std::iter::once(session.clone()).chain(others).collect();
@@ -150,8 +150,8 @@ impl Kick {
     fn check(&self, session: &Session, requested_at: Moment) -> Result<(), ActionError> {
         let mac = session.mac.as_deref().unwrap_or_default();
         let is_shown = *session.user == *self.user && mac.eq_ignore_ascii_case(&self.mac);
-        // After an earlier kick the same device may be back by itself. A person who logs in takes longer; such a login
-        // may only seem later than the kick, because RouterOS reports whole seconds.
+        // After an earlier kick the same device may log in again automatically. A person takes longer to log in; such a
+        // login may only appear later than the kick, because RouterOS reports whole seconds.
         let is_new_login =
             session.logged_in_automatically() && session.login.is_some_and(|login| login > requested_at);
         if is_shown && !is_new_login { Ok(()) } else { Err(CHANGED) }
@@ -170,7 +170,7 @@ impl From<&Session> for RemovedSession {
     }
 }
 
-/// Removes a user's cookies on a device; returns how many.
+/// Removes a user's cookies on a device and returns their number.
 async fn remove_cookies(
     client: &Client,
     config: &config::Site,
@@ -194,7 +194,8 @@ async fn remove_cookies(
     Ok(count)
 }
 
-/// Records in the site's state that these sessions have ended, and that the first of them is `back`, if it is.
+/// Records in the site's state that these sessions have ended, and `back`, the new session of the first one, if it
+/// exists.
 fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session], back: Option<&Sentence>) {
     let dead = |session: &Session| {
         let mut change = Sentence::from_words(["!re"]);
@@ -205,7 +206,7 @@ fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session]
     site.update(|site| {
         site.kicks += removed.len() as u64;
         let Some(reading) = site.hotspot_reading().cloned() else { return };
-        // `listen` reports the session that is back, and may have done so already.
+        // `listen` reports the new session, and may already have reported it.
         let (first, back) = if reading.is_live { (usize::from(back.is_some()), None) } else { (0, back) };
         let known = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
         let is_known = |session: &&Session| {
@@ -263,7 +264,7 @@ mod tests {
             router.set_latency(Duration::from_millis(100));
             let mut before = Box::pin(list_users(&handles, "awka", page()));
             assert!(poll_once(&mut before).await.is_none());
-            // It waits for the one before it, and then nobody waits for it.
+            // This request waits for the previous one, and its caller is dropped meanwhile.
             assert!(poll_once(Box::pin(run(&handles, "awka", kick.clone()))).await.is_none());
             before.await.unwrap();
             list_users(&handles, "awka", page()).await.unwrap();
@@ -273,7 +274,7 @@ mod tests {
         });
     }
 
-    /// The device is back, as `listen` reported, before the end of the earlier session is recorded.
+    /// `listen` reports the new session of the device before the end of the earlier one is recorded.
     #[test]
     fn only_the_session_that_was_removed_is_recorded_as_ended() {
         let (config, store) = (config(1), store());

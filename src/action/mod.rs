@@ -1,4 +1,4 @@
-//! Actions: what can be requested of a site besides what is known already. One file per action.
+//! Actions: requests that a site's router must carry out or answer. One file per action.
 //!
 //! Each file has the request with its syntax, the job that the site's task runs, the outcome as JSON and in the log, and
 //! the texts of its errors. To add an action, add a file here and a row to the HTTP routes.
@@ -20,32 +20,32 @@ use crate::routeros::wire::Sentence;
 use crate::site::SiteContext;
 pub use crate::site::handle::{ActionError, JobQueue, SiteHandles};
 
-/// Longest text of others in a log line or an error, in characters; a name of 10 KB is cut.
+/// Longest text of a client or router in a log line or an error, in characters. Longer texts are truncated.
 const MAX_QUOTED: usize = 100;
 
-/// The same once it is escaped, in bytes.
+/// Longest such text after escaping, in bytes.
 const MAX_ESCAPED: usize = 4 * MAX_QUOTED + 2;
 
 /// An action on one site that is logged.
 pub trait Action: Send + Sized + 'static {
-    /// What it did.
+    /// The outcome of the action.
     type Outcome: Serialize + Send + 'static;
 
     /// Its name in the log.
     const NAME: &'static str;
 
-    /// Which jobs it waits for.
+    /// The jobs that it waits for.
     const QUEUE: JobQueue;
 
-    /// What it is about, for the log: ` name=value` each.
+    /// The parameters for the log, each as ` name=value`.
     fn arguments(&self) -> String {
         String::new()
     }
 
-    /// What it did, for the log: a word, then ` name=value` each.
+    /// The outcome for the log: a word, then details, each as ` name=value`.
     fn result(outcome: &Self::Outcome) -> String;
 
-    /// Does it. It was requested at this moment, and may have waited since.
+    /// Carries out the action, which may have waited since `requested_at`.
     fn job(
         self,
         site: Arc<SiteContext>,
@@ -53,11 +53,11 @@ pub trait Action: Send + Sized + 'static {
     ) -> impl Future<Output = Result<Self::Outcome, ActionError>> + Send;
 }
 
-/// Has a site's task run an action.
+/// Lets a site's task run an action.
 ///
 /// # Errors
 ///
-/// Why it was not carried out.
+/// The reason why it was not carried out.
 pub async fn run<A: Action>(handles: &SiteHandles, site: &str, action: A) -> Result<A::Outcome, ActionError> {
     let now = Moment::now();
     handles.run(site, A::QUEUE, move |site| action.job(site, now)).await
@@ -97,22 +97,22 @@ impl<'e> From<&'e Error> for RouterError<'e> {
     }
 }
 
-/// A text of others for a log line or an error: quoted, so that it can't forge a line, and cut. Escaped it may be ten
-/// times as long, and must not displace the rest of the line.
+/// Quotes and truncates a client's or router's text for a log line or an error. The quotes keep it from forging a line.
+/// Escapes can make it ten times as long, so the escaped text is truncated again.
 fn quoted(text: &str) -> String {
-    let cut = cut(text);
-    let mut quoted = format!("{cut:?}");
+    let beginning = truncated(text);
+    let mut quoted = format!("{beginning:?}");
     let is_long = quoted.len() > MAX_ESCAPED;
     let end = (0..=MAX_ESCAPED.min(quoted.len())).rev().find(|&at| quoted.is_char_boundary(at));
     quoted.truncate(end.unwrap_or_default());
-    if is_long || cut.len() < text.len() {
+    if is_long || beginning.len() < text.len() {
         quoted.push('…');
     }
     quoted
 }
 
 /// The first [`MAX_QUOTED`] characters of a text.
-fn cut(text: &str) -> &str {
+fn truncated(text: &str) -> &str {
     text.char_indices().nth(MAX_QUOTED).map_or(text, |(end, _)| &text[..end])
 }
 

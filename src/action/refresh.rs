@@ -10,9 +10,9 @@ pub use crate::site::Refreshed;
 /// The outcome at each site, by its key.
 pub type RefreshOutcomes = Vec<(String, Result<Refreshed, ActionError>)>;
 
-/// Refreshes these sites side by side.
+/// Refreshes these sites concurrently.
 pub async fn refresh(handles: &SiteHandles, sites: Vec<String>, is_anonymous: bool) -> RefreshOutcomes {
-    // All are requested before the first is waited for.
+    // All refreshes are requested before this waits for the first.
     let requested: Vec<_> =
         sites.into_iter().map(|site| (handles.refresh(&site, is_anonymous), site)).collect();
     let mut outcomes = Vec::new();
@@ -22,7 +22,7 @@ pub async fn refresh(handles: &SiteHandles, sites: Vec<String>, is_anonymous: bo
     outcomes
 }
 
-/// Which site was refreshed, `*` for several, and the result, for the log. None if no router was queried.
+/// The refreshed site, or `*` for several, and the result, for the log. `None` if no router was queried.
 #[must_use]
 pub fn log_fields(outcomes: &RefreshOutcomes) -> Option<(&str, String)> {
     let asked = outcomes.iter().filter(|(_, outcome)| *outcome != Ok(Refreshed::Recent)).count();
@@ -35,7 +35,7 @@ pub fn log_fields(outcomes: &RefreshOutcomes) -> Option<(&str, String)> {
     (asked > 0).then(|| (site, format!("{result} asked={asked} answered={answered}")))
 }
 
-/// Which sites have answered, now or recently.
+/// The sites that have answered, now or recently.
 #[derive(Debug, Default, Serialize)]
 pub struct RefreshedJson<'o> {
     refreshed: Vec<&'o str>,

@@ -9,22 +9,22 @@ use crate::routeros::client::MAX_ROWS;
 use crate::routeros::error::{Cause, Error};
 use crate::site::SiteContext;
 
-/// Users of a page unless the request says how many.
+/// Default number of users of a page.
 pub const DEFAULT_LIMIT: usize = 50;
 
-/// Most users of a page: the router is asked for each of them by its id.
+/// Maximum number of users of a page: the agent queries each of them by its id.
 const MAX_LIMIT: usize = 500;
 
-/// Most users that one command names. How long a query may be is not documented, and the router tries each of its rows
-/// on all of the query.
+/// Maximum number of users that one command names. The maximum length of a query is not documented, and the router
+/// evaluates the whole query for each row.
 const MAX_NAMED: usize = 100;
 
-/// Which of the configured users.
+/// Selects some of the configured users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// Those after the user of this id; none: from the first on.
+    /// Selects the users after the one with this id; `None`: from the first user on.
     pub after: Option<String>,
-    /// How many at most.
+    /// The maximum number of users.
     pub limit: usize,
 }
 
@@ -33,18 +33,18 @@ pub struct PageRequest {
 pub struct UserPage {
     /// The users, in the order of their ids.
     pub users: Vec<User>,
-    /// How many there are in all.
+    /// The total number of users.
     pub total: usize,
-    /// The id after which the next page begins; none on the last page.
+    /// The id after which the next page begins; `None` on the last page.
     pub next: Option<String>,
 }
 
 impl PageRequest {
-    /// The page that these parameters of a query ask for.
+    /// Parses the parameters of a query.
     ///
     /// # Errors
     ///
-    /// What is wrong with `limit`.
+    /// The problem of `limit`.
     pub fn parse(limit: Option<&str>, after: Option<String>) -> Result<Self, String> {
         let limit = match limit {
             None => DEFAULT_LIMIT,
@@ -62,7 +62,7 @@ impl PageRequest {
 ///
 /// # Errors
 ///
-/// Why they are not known.
+/// The reason why they can't be listed.
 pub async fn list_users(
     handles: &SiteHandles,
     site: &str,
@@ -71,12 +71,13 @@ pub async fn list_users(
     handles.run(site, JobQueue::Connection, move |site| read_page(site, page)).await
 }
 
-/// Reads all ids, which are short, and then the users of the page alone: a list of ten thousand users is megabytes.
+/// Reads all ids, which are short, and then only the users of the page: a list of ten thousand users has several
+/// megabytes.
 async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage, ActionError> {
     let (client, config) = (site.client()?, site.config());
     let known = site.hotspot().and_then(|hotspot| hotspot.configured_users);
     if let Some(count) = known.filter(|&count| count > MAX_ROWS as u64) {
-        // More would end the connection.
+        // A longer answer would end the connection.
         let message = format!("the router has {count} users; up to {MAX_ROWS} are listed");
         let hint = "On the router: /ip hotspot user print";
         return Err(Error { hint, ..Error::new(Cause::Protocol, message) }.into());
@@ -84,9 +85,9 @@ async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage
     let all = client.call(hotspot::user_ids(), config.query_timeout).await.and_then(complete)?;
     let mut ids: Vec<&[u8]> = all.rows.iter().filter_map(|row| row.get(".id")).collect();
     let total = ids.len();
-    // A longer one is not kept whole, so it can't be asked for.
+    // A longer id is not kept completely, so it can't be queried.
     ids.retain(|id| id.len() <= MAX_ID);
-    // Hexadecimal numbers: a longer one is greater. A user that is gone keeps its place in this order.
+    // Ids are hexadecimal numbers, so a longer one is greater. The order also works for an id that was removed.
     let order = |id: &[u8]| (id.len(), id.to_ascii_uppercase());
     ids.sort_by_cached_key(|id| order(id));
     if let Some(after) = &page.after {
@@ -95,7 +96,7 @@ async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage
     }
     let has_more = ids.len() > page.limit;
     ids.truncate(page.limit);
-    // The last id that is asked for: that user may be gone by now, and others may not.
+    // The last id of the query, and not of the answer: some of these users may have been removed meanwhile.
     let last = ids.last().map(|id| String::from_utf8_lossy(id).into_owned());
     let mut users = Vec::new();
     let queries = ids.chunks(MAX_NAMED).map(hotspot::users).collect();

@@ -1,11 +1,11 @@
-//! Why a command failed.
+//! The error of a command.
 
-/// Why a command failed, with a message for its user.
+/// The error of a failed command, with a message for its user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// It can't do what was requested: exit code 1.
+    /// The command failed: exit code 1.
     Failed(String),
-    /// It was called with wrong arguments: exit code 2.
+    /// The arguments are wrong: exit code 2.
     Usage(String),
 }
 

@@ -1,4 +1,4 @@
-//! The address of the page: one listener at a time, which can be rebound while the agent runs.
+//! The listener of the page. It can be bound to another address while the agent runs.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use crate::text::print_line;
 pub(super) struct Listener {
     server_handle: ServerHandle,
     http: Http,
-    /// Where the page is, or was last.
+    /// The bound address, or the last one.
     bound: SocketAddr,
-    /// Whether the listener is open. It is not after both the new and the old address could not be bound.
+    /// Whether the listener is open. It is closed after neither the new nor the old address could be bound.
     is_open: bool,
     /// The configured address for which `bound` was bound. Its port may be 0.
     listen: SocketAddr,
-    /// When the listener was last released for an address that could not be bound then either.
+    /// When the listener was last released for an address that still could not be bound.
     last_release: Option<Instant>,
     /// See `Timings::rebind_retry`.
     rebind_retry: Duration,
@@ -63,8 +63,7 @@ impl Listener {
         }
     }
 
-    /// Binds the configured address if the page is not there yet. The old listener stays open until the new one is
-    /// bound.
+    /// Binds the configured address if it is not bound yet. The old listener stays open until the new one is bound.
     pub(super) async fn rebind(&mut self) -> Result<(), ReloadDiagnostic> {
         if self.is_bound() {
             return Ok(());
@@ -103,7 +102,7 @@ impl Listener {
         self.is_open && [self.bound, self.listen].contains(&self.http.listen)
     }
 
-    /// Whether the current listener may be what blocks the configured address.
+    /// Whether the current listener may block the configured address.
     fn may_block_itself(&self) -> bool {
         let listen = self.http.listen;
         self.is_open

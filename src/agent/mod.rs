@@ -1,4 +1,4 @@
-//! The running agent: its parts wired together, and the main loop that keeps them as the configuration says.
+//! The running agent: connects its parts, and applies each new configuration to them in the main loop.
 
 mod diagnostics;
 mod failure;
@@ -65,13 +65,13 @@ impl Agent {
     /// The main loop: applies each configuration that the reloader finds.
     async fn follow(mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
         loop {
-            let mut look = reloader.next(&requests, &self.store).await;
-            let changes = match look.config.take() {
+            let mut check = reloader.next(&requests, &self.store).await;
+            let changes = match check.config.take() {
                 Some(config) => Some(self.apply_config(config).await),
                 None => None,
             };
             let rebind_error = self.listener.rebind().await.err();
-            reloader.report(look, changes.as_deref(), rebind_error, &self.store);
+            reloader.report(check, changes.as_deref(), rebind_error, &self.store);
         }
     }
 }
@@ -132,7 +132,7 @@ pub fn serve(
         match reloader {
             None => serving.or(signals.until_ended(nothing_to_reload)).await,
             Some(reloader) => {
-                // A request that waits covers the next one.
+                // A pending request covers the next one.
                 let (sender, requests) = channel::bounded(1);
                 let ended = signals.until_ended(|| {
                     let _ = sender.try_send(());
@@ -145,10 +145,10 @@ pub fn serve(
     })
 }
 
-/// Raises the limit of open files to what connections and routers need, as far as the system permits. The usual 1,024
-/// are too few.
+/// Raises the limit of open files to the number that connections and routers need, or to the system's maximum. The
+/// usual 1,024 are too few.
 fn raise_descriptors(config: &Config) {
-    /// For the log, files, and a second connection to some routers.
+    /// Descriptors for the log, files, and second connections to some routers.
     const OTHER: usize = 128;
     let required = (config.http.max_connections + 2 * config.sites.len() + OTHER) as u64;
     let limit = getrlimit(Resource::Nofile);

@@ -14,40 +14,41 @@ use crate::config::{self, Config, Diagnostics, Watch};
 use crate::state::{Reload, ReloadDiagnostic, Store};
 use crate::timings::Timings;
 
-/// Adjusts each configuration before it is applied: what the command line overrides.
+/// Applies the options of the command line that override a configuration.
 pub type Prepare = Box<dyn FnMut(Config) -> Result<Config, Failure>>;
 
 /// Reads the configuration again when it changes. It reports each problem once in the log, and all of them in the
 /// store, for the page and `/api/config`.
 pub struct ConfigReloader {
-    /// Locked during a look, which runs on another thread.
+    /// Locked while the files are checked, which happens on another thread.
     watch: Arc<Mutex<Watch>>,
     path: String,
     prepare: Prepare,
     /// Problems of the current content of the file.
     invalid: Vec<ReloadDiagnostic>,
-    /// Whether no valid `http` section was read yet. Everybody may open the page then, so it shows nothing private.
+    /// Whether no valid `http` section was read yet. Until then everybody may open the page, so it shows nothing
+    /// private.
     is_unprotected: bool,
     /// Other problems: files that were replaced where they are mounted from, and an address that can't be bound.
     others: Vec<ReloadDiagnostic>,
-    /// See `Timings::config_poll` and `Timings::config_look`.
+    /// See `Timings::config_poll` and `Timings::config_check_timeout`.
     poll: Duration,
-    look: Duration,
+    check_timeout: Duration,
 }
 
-/// The result of one look at the files.
-pub(super) struct Look {
+/// The result of one check of the files.
+pub(super) struct FileCheck {
     /// The configuration to apply.
     pub(super) config: Option<Config>,
     /// Whether the files changed, or a reload was requested.
     is_new: bool,
-    /// Whether the look took too long.
-    was_hanging: bool,
+    /// Whether the check took too long.
+    took_too_long: bool,
     unlinked: Vec<ReloadDiagnostic>,
 }
 
 impl ConfigReloader {
-    /// Follows the files of `watch`, whose first look found these problems.
+    /// Follows the files of `watch`, whose first check found these problems.
     #[must_use]
     pub fn new(watch: Watch, prepare: Prepare, problems: Option<&Diagnostics>, timings: &Timings) -> Self {
         let path = watch.path().display().to_string();
@@ -63,11 +64,11 @@ impl ConfigReloader {
             is_unprotected: problems.is_some_and(|problems| problems.http().is_none()),
             others: Vec::new(),
             poll: timings.config_poll,
-            look: timings.config_look,
+            check_timeout: timings.config_check_timeout,
         }
     }
 
-    /// The result of the first look.
+    /// The result of the first check.
     pub(super) fn first(&self) -> Reload {
         let mut reload = Reload::first(Some(&self.path), self.invalid.clone());
         if self.is_unprotected {
@@ -76,38 +77,37 @@ impl ConfigReloader {
         reload
     }
 
-    /// Looks at the files when the next look is due, or at once on a request.
-    pub(super) async fn next(&mut self, requests: &Receiver<()>, store: &Store) -> Look {
+    /// Checks the files when the next check is due, or at once on a request.
+    pub(super) async fn next(&mut self, requests: &Receiver<()>, store: &Store) -> FileCheck {
         let is_requested = requested_within(requests, self.poll).await;
-        // On another thread: a disk that hangs must not make the clients wait.
+        // This runs on another thread, because a disk that hangs must not block the clients.
         let watch = self.watch.clone();
-        let looking = unblock(move || {
+        let checking = unblock(move || {
             let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
             let result = if is_requested {
                 Some(watch.reload(&config::environment))
             } else {
-                watch.look(&config::environment)
+                watch.check(&config::environment)
             };
             (result, public(&watch.unlinked()))
         });
-        let (was_hanging, (result, unlinked)) = match within(self.look, looking).await {
-            Ok(looked) => (false, looked),
-            // The kernel can't cancel it. No other look starts until it returns.
-            Err(looking) => {
+        let (took_too_long, (result, unlinked)) = match within(self.check_timeout, checking).await {
+            Ok(checked) => (false, checked),
+            // The kernel can't cancel it. No other check starts until it returns.
+            Err(checking) => {
                 self.report_hanging(store);
-                (true, looking.await)
+                (true, checking.await)
             }
         };
         let snapshot = store.snapshot();
-        snapshot.reload.last_look.set(Moment::now());
+        snapshot.reload.last_check.set(Moment::now());
         let is_first = snapshot.reload.succeeded.is_none();
         let is_new = result.is_some();
         let config = result.and_then(|result| self.prepared(result, is_first));
-        Look { config, is_new, was_hanging, unlinked }
+        FileCheck { config, is_new, took_too_long, unlinked }
     }
 
-    /// The configuration to apply. If the file is invalid, that is none, or before the first valid one its `http`
-    /// section alone.
+    /// The configuration to apply. `None` if the file is invalid; before the first valid file, only its `http` section.
     fn prepared(&mut self, result: Result<Config, Diagnostics>, is_first: bool) -> Option<Config> {
         let mut http_only = None;
         let prepared = match result {
@@ -144,34 +144,34 @@ impl ConfigReloader {
         config
     }
 
-    /// Reports the result of a look, after its configuration was applied with these changes.
+    /// Reports the result of a check, after its configuration was applied with these changes.
     pub(super) fn report(
         &mut self,
-        look: Look,
+        check: FileCheck,
         changes: Option<&str>,
         rebind_error: Option<ReloadDiagnostic>,
         store: &Store,
     ) {
-        let is_applied = look.is_new && self.invalid.is_empty();
+        let is_applied = check.is_new && self.invalid.is_empty();
         if is_applied && let Some(changes) = changes {
             log::info!("config={} reload=applied msg={changes:?}", self.path);
         }
-        let others: Vec<_> = look.unlinked.into_iter().chain(rebind_error).collect();
+        let others: Vec<_> = check.unlinked.into_iter().chain(rebind_error).collect();
         for problem in others.iter().filter(|problem| !self.others.contains(problem)) {
             self.log(problem);
         }
-        if look.is_new || look.was_hanging || others != self.others {
+        if check.is_new || check.took_too_long || others != self.others {
             self.others = others;
             self.publish(store, is_applied, None);
         }
     }
 
-    /// Reports that a look takes too long.
+    /// Reports that a check takes too long.
     fn report_hanging(&self, store: &Store) {
         let message = format!(
             "this file, or one that it names, could not be read within {}: its disk or network file system hangs. The \
-             agent keeps its configuration, and looks again once the file can be read",
-            humantime::format_duration(self.look)
+             agent keeps its configuration, and checks it again when it can be read",
+            humantime::format_duration(self.check_timeout)
         );
         let problem = ReloadDiagnostic { place: self.path.clone(), message, excerpt: None };
         self.log(&problem);
@@ -195,7 +195,7 @@ impl ConfigReloader {
     }
 }
 
-/// The result of a task within this time, or the task, which continues.
+/// The result of a task if it ends within this time. Otherwise returns the task, which continues.
 async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
     let late = async {
         Timer::after(most).await;
@@ -207,8 +207,8 @@ async fn within<T>(most: Duration, mut task: Task<T>) -> Result<T, Task<T>> {
     }
 }
 
-/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel is no
-/// request: the files would be read without pause.
+/// Waits until a reload is requested, for this long at most, and returns whether it was. A closed channel does not
+/// count as a request: otherwise the files would be read without pause.
 async fn requested_within(requests: &Receiver<()>, most: Duration) -> bool {
     let request = async {
         match requests.recv().await {
@@ -238,14 +238,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_that_takes_too_long_is_handed_back_and_continues() {
+    fn a_check_that_takes_too_long_is_handed_back_and_continues() {
         let (answer, answered) = std::sync::mpsc::channel();
-        let looking = unblock(move || answered.recv().unwrap());
-        let Err(looking) = smol::block_on(within(Duration::from_millis(10), looking)) else {
+        let checking = unblock(move || answered.recv().unwrap());
+        let Err(checking) = smol::block_on(within(Duration::from_millis(10), checking)) else {
             panic!("the task ended before it was answered");
         };
-        answer.send("looked").unwrap();
-        assert_eq!(smol::block_on(looking), "looked");
+        answer.send("checked").unwrap();
+        assert_eq!(smol::block_on(checking), "checked");
         let quick = smol::block_on(within(Duration::from_secs(60), unblock(|| "quick")));
         assert_eq!(quick.ok(), Some("quick"));
     }

@@ -1,8 +1,8 @@
 //! Restarts the program in place after a panic.
 //!
-//! A panic is always a bug of the agent. The panic hook replaces the program by itself with `exec`: the process keeps
-//! its id and its arguments, so that its supervisor sees no restart. The state in memory is lost, and the agent reads
-//! it from the routers again. Nothing unwinds: the code for that would be a sixth of a release binary.
+//! A panic is always a bug of the agent. The panic hook restarts the program with `exec`: the process keeps its id and
+//! its arguments, so that its supervisor sees no restart. The state in memory is lost, and the agent reads it from the
+//! routers again. The stack is not unwound: the code for that would be a sixth of a release binary.
 
 use std::env;
 use std::io::{self, Write};
@@ -27,7 +27,7 @@ pub const RESTARTS: &str = "PHSWEB_AGENT_RESTARTS";
 ///
 /// # Errors
 ///
-/// Those of the command, and if signals can't be received.
+/// The error of the command, or an error if signals can't be received.
 pub fn run_restarting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) -> Result<(), Failure> {
     let timings = Timings::from_environment().map_err(Failure::Usage)?;
     let restarts = env::var(RESTARTS).ok().and_then(|count| count.parse().ok()).unwrap_or_default();
@@ -49,7 +49,7 @@ pub fn run_restarting(command: impl FnOnce(Signals, Timings) -> Result<(), Failu
     command(signals, timings)
 }
 
-/// From now on a panic ends the program: it is ending anyway.
+/// From now on a panic ends the program, because it is shutting down.
 pub fn disarm() {
     drop(panic::take_hook());
 }
@@ -66,7 +66,7 @@ fn wait(timings: &Timings, restarts: u32) -> Duration {
     doublings.map_or(Duration::ZERO, |n| doubled(n).min(timings.restart_max))
 }
 
-/// The panic hook: logs the panic and replaces the program. A panic in here aborts the process.
+/// The panic hook: logs the panic and restarts the program. A panic in this function aborts the process.
 fn restart(panic: &PanicHookInfo<'_>, remaining_wait: Duration, restarts: u32) {
     static HAS_STARTED: AtomicBool = AtomicBool::new(false);
     if HAS_STARTED.swap(true, Ordering::Relaxed) {
@@ -84,8 +84,8 @@ fn restart(panic: &PanicHookInfo<'_>, remaining_wait: Duration, restarts: u32) {
         panic.location().map(ToString::to_string).unwrap_or_default()
     );
     logging::end();
-    // If the panic came before the wait was over, for lack of descriptors or threads. Signals have their default
-    // effect then.
+    // If the panic occurred during the delay of this restart, for lack of descriptors or threads, the rest of it is
+    // waited for here. Signals then have their default effect.
     thread::sleep(remaining_wait);
     let error = replace(restarts);
     // If standard error is closed, the exit code still shows the failure.
@@ -93,8 +93,8 @@ fn restart(panic: &PanicHookInfo<'_>, remaining_wait: Duration, restarts: u32) {
     process::abort();
 }
 
-/// Replaces the program by itself with the same arguments, and returns only if that fails. All descriptors but the
-/// first three are closed by that.
+/// Restarts the program in the same process with the same arguments. Returns only if that fails. All descriptors except
+/// the first three are closed.
 fn replace(restarts: u32) -> io::Error {
     let mut arguments = env::args_os();
     let name = arguments.next().unwrap_or_default();

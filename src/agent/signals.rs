@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP, received from the start of the process on.
+//! Handles SIGTERM, SIGINT and SIGHUP from the start of the process.
 
 use std::process;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::{executor, logging};
 
 /// The signals of a long-running command.
 ///
-/// While the command starts, which may block on a file or wait before a restart, SIGTERM and SIGINT end the process
-/// at once with exit code 0. The first process of a container has no other way to end: the kernel ignores signals
-/// for it that it does not handle.
+/// While the command starts, which may block on a file or wait before a restart, SIGTERM and SIGINT end the process at
+/// once with exit code 0. In a container the agent must handle them, because the kernel ignores signals that the first
+/// process does not handle.
 #[derive(Debug)]
 pub struct Signals {
     /// A message for each SIGHUP. SIGTERM and SIGINT close the channel.
@@ -63,7 +63,7 @@ impl Signals {
     }
 }
 
-/// What SIGHUP does if no configuration file is in use.
+/// Handles SIGHUP if no configuration file is in use.
 pub fn nothing_to_reload() {
     log::info!("signal=Hup msg=\"no configuration file is in use: nothing to reload\"");
 }

@@ -1,4 +1,4 @@
-//! Log lines about sites: whether the router answers, and plugins that fail, recover or have only a part of their data.
+//! Log lines about sites: routers that go online or offline, and plugins that fail, recover or have partial data.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,28 +27,28 @@ pub(super) fn start(store: &Arc<Store>) -> Task<()> {
 /// Longest text of a router in a line, in characters: five of its traps.
 const MAX_QUOTED: usize = 1000;
 
-type Line = (Level, String);
+type LeveledLine = (Level, String);
 
-/// Renders the lines, and remembers what it must not repeat.
+/// Renders the lines, and remembers which ones it must not repeat.
 #[derive(Default)]
 struct SiteLog {
     sites: BTreeMap<String, Reported>,
 }
 
-/// What the log says about a site.
+/// The state of a site according to the log.
 #[derive(Default)]
 struct Reported {
     /// Whether it is online; `None` before the first line.
     is_online: Option<bool>,
-    /// Each cause with which a plugin failed over this connection, and no cause for a plugin with partial data. Each is
-    /// logged once per connection, however often a router changes its mind.
+    /// Each plugin with a cause of its failures over this connection, or with `None` if its data was partial. Each pair
+    /// is logged once per connection, even if a router alternates between causes.
     plugins: Vec<(String, Option<Cause>)>,
     /// Plugins that were last reported as failed.
     failed: Vec<String>,
 }
 
 impl SiteLog {
-    fn lines(&mut self, event: &StoreEvent) -> Vec<Line> {
+    fn lines(&mut self, event: &StoreEvent) -> Vec<LeveledLine> {
         match event {
             StoreEvent::SiteChanged(change) if change.events.is_empty() => Vec::new(),
             StoreEvent::SiteChanged(change) => {
@@ -64,7 +64,7 @@ impl SiteLog {
     }
 
     /// Logs which sites went online or offline while events were lost.
-    fn resync(&mut self, snapshot: &Snapshot) -> Vec<Line> {
+    fn resync(&mut self, snapshot: &Snapshot) -> Vec<LeveledLine> {
         self.sites.retain(|key, _| snapshot.site(key).is_some());
         let mut lines = Vec::new();
         for site in &snapshot.sites {
@@ -83,7 +83,7 @@ impl SiteLog {
 }
 
 impl Reported {
-    fn lines(&mut self, change: &SiteChange) -> Vec<Line> {
+    fn lines(&mut self, change: &SiteChange) -> Vec<LeveledLine> {
         let mut lines = Vec::new();
         let mut booted = None;
         // Plugins that fail with one cause are one line.
@@ -139,7 +139,7 @@ impl Reported {
         lines
     }
 
-    /// Forgets what belongs to the connection before. A failure that continues is not reported again.
+    /// Forgets the reports about the previous connection. A failure that continues is not reported again.
     fn begin_connection(&mut self, change: &SiteChange) {
         self.is_online = Some(true);
         self.failed.clear();
@@ -166,25 +166,25 @@ impl Reported {
     }
 }
 
-fn online(site: &SiteState, host: &str, uptime_after_reboot: Option<String>) -> Line {
+fn online(site: &SiteState, host: &str, uptime_after_reboot: Option<String>) -> LeveledLine {
     let reboot = uptime_after_reboot.map(|uptime| format!(" msg=\"the router was rebooted {uptime} ago\""));
     let line = format!("site={} state=online host={host}{}", site.key, reboot.unwrap_or_default());
     (Level::Info, line)
 }
 
-fn offline(site: &SiteState, error: &Error) -> Line {
+fn offline(site: &SiteState, error: &Error) -> LeveledLine {
     let failed = site.hosts.iter().filter(|host| host.error.is_some());
     let hosts: Vec<&str> = failed.map(|host| host.address.as_str()).collect();
     let hosts = hosts.join(",");
     let (key, Error { cause, message, hint, .. }) = (&site.key, error);
-    // The message names the host, too.
+    // The message also names the host.
     let message = quoted(message.strip_prefix(&format!("{hosts}: ")).unwrap_or(message));
     let cause = cause.name();
     let line = format!("site={key} state=offline cause={cause} host={hosts} msg={message} hint={hint:?}");
     (Level::Warn, line)
 }
 
-/// A text in quotes, cut so that the line stays short.
+/// A quoted text, truncated so that the line stays short.
 fn quoted(text: &str) -> String {
     let mut cut: String = text.chars().take(MAX_QUOTED).collect();
     if cut.len() < text.len() {
@@ -223,7 +223,7 @@ mod tests {
             change(Arc::make_mut(&mut self.site));
             let change = SiteChange::between(old, self.site.clone(), Moment::now());
             let lines = self.log.lines(&StoreEvent::SiteChanged(change.into()));
-            let without_hint = |(_, line): Line| {
+            let without_hint = |(_, line): LeveledLine| {
                 line.split_once(" hint=\"").map(|(line, _)| line.to_string()).unwrap_or(line)
             };
             lines.into_iter().map(without_hint).collect()

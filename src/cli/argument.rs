@@ -18,7 +18,7 @@ pub(crate) struct Options {
     pub(super) help: bool,
     /// Requests the version of the program; `version` is the one of simulated routers.
     pub(super) program_version: bool,
-    /// The configuration; without it `$PHSWEB_CONFIG`, then the usual places.
+    /// The configuration file; without it `$PHSWEB_CONFIG`, then the default paths.
     pub(super) config: Option<PathBuf>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) wait: bool,
@@ -76,7 +76,7 @@ pub(super) struct Argument {
 #[derive(Debug)]
 pub(super) enum Takes {
     Nothing(fn(&mut Options)),
-    /// The name of the value in the help, and the function that stores it or returns what was expected.
+    /// The name of the value in the help, and the function that stores it or returns the expected form.
     Value(&'static str, fn(&mut Options, &OsStr) -> Result<(), String>),
 }
 

@@ -3,7 +3,7 @@
 use super::argument::{HelpList, Subcommand};
 use super::{check, demo, run, simulate, test};
 
-/// What the program does if options are given without a command, and its help.
+/// The definition of the program without a command: its options and its help.
 pub(super) static PROGRAM: Subcommand = Subcommand {
     name: "",
     summary: "",

@@ -1,4 +1,4 @@
-//! Which configuration file a command uses, and errors about an invalid one.
+//! Finds the configuration file of a command, and reports errors about an invalid one.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -9,10 +9,10 @@ use phsweb_agent::config::Diagnostics;
 /// The configuration on a machine with one agent.
 pub(super) const SYSTEM_FILE: &str = "/etc/phsweb-agent/sites.ron";
 
-/// Where the file is searched for if nothing names it.
+/// Paths at which the file is searched for if no argument or variable names it.
 const PLACES: [&str; 2] = ["sites.ron", SYSTEM_FILE];
 
-/// The file that the argument or `$PHSWEB_CONFIG` names, or else the first that exists in one of the usual places.
+/// The file that the argument or `$PHSWEB_CONFIG` names, or without either, the first default path that exists.
 pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     if named.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
         return Err(Failure::Usage("the name of the configuration is empty; expected a file".into()));
@@ -29,7 +29,7 @@ pub(super) fn find(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Why a command does nothing with this file.
+/// The error of a command whose configuration file is invalid.
 pub(super) fn invalid(problems: &Diagnostics, path: &Path, consequence: &str) -> Failure {
     Failure::Failed(format!("{problems}\n{consequence}: fix {} first.", path.display()))
 }

@@ -17,7 +17,7 @@ use super::values::number;
 
 const DEFAULT_SITES: usize = 3;
 
-/// A demo shows something happening.
+/// Short times, so that changes are visible during a demo.
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// The user and the password of the simulated routers.

@@ -7,7 +7,7 @@ use super::argument::{Argument, Subcommand, Takes};
 /// Maximum width of a line, in characters, which are all ASCII.
 const WIDTH: usize = 100;
 
-/// What a call without a command prints.
+/// The output of a call without a command.
 pub(super) const SHORT: &str = "\
 Monitors MikroTik hotspots over the RouterOS API: who is online, and the state of the routers.
 

@@ -10,7 +10,7 @@ use super::commands::{COMMANDS, PROGRAM};
 use super::help;
 use super::values::unexpected;
 
-/// What the command line requests.
+/// The result of parsing the command line.
 #[derive(Debug)]
 pub(crate) enum Invocation {
     /// Print this text: help, or the version.
@@ -94,7 +94,7 @@ impl Parsing {
     fn word(&mut self, word: &OsStr) -> Result<(), String> {
         if self.command.name.is_empty() {
             self.command = command(word)?;
-            // The options before the command were looked up in those of the program.
+            // Options before the command belong to the program without a command.
             return self.names.iter().try_for_each(|name| self.command.option(name).map(drop));
         }
         let result = match &self.command.operand {

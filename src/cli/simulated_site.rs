@@ -1,4 +1,4 @@
-//! A simulated router in place of a site's own.
+//! Replaces a site's router with a simulated one.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! Parsers of values on the command line. Errors say what was found and what was expected.
+//! Parsers of values on the command line. Errors name the value that was found and the expected form.
 
 use std::ffi::OsStr;
 use std::fmt::Display;
@@ -15,7 +15,7 @@ pub(super) fn text(value: &OsStr) -> Result<&str, String> {
     value.to_str().ok_or_else(|| unexpected(value, "UTF-8"))
 }
 
-/// The value as a `T`, whose form `expected` describes.
+/// Parses the value as a `T`; `expected` describes its form.
 pub(super) fn parsed<T: FromStr>(value: &OsStr, expected: &str) -> Result<T, String> {
     value.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| unexpected(value, expected))
 }

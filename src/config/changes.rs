@@ -1,4 +1,4 @@
-//! The difference between two configurations, and what it means for each site.
+//! The difference between two configurations, and how each site applies it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::load::Config;
 use super::site::Site;
 
-/// Most sites that a log line names.
+/// Maximum number of sites that a log line names.
 const MAX_NAMED: usize = 10;
 
-/// What a site does to apply a change of its configuration.
+/// How a site applies a change of its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Keep the connection: another name, refresh time or timeout, other plugins.
@@ -33,7 +33,7 @@ impl Site {
         }
     }
 
-    /// What a connection depends on.
+    /// The fields that a connection depends on.
     fn connection(&self) -> impl PartialEq {
         (&self.hosts, self.credentials(), self.login, &self.tls, &self.pins)
     }

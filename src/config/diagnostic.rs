@@ -12,14 +12,14 @@ use super::redact::{excerpt, printable};
 pub struct Diagnostic {
     /// `sites.ron:12:9`, or the environment variable.
     place: String,
-    /// What was found, what was expected and how to fix it.
+    /// The message: what was found, what was expected, and how to fix it.
     message: String,
     /// The place in the file, in bytes; problems elsewhere come last.
     pub(super) offset: usize,
     /// The line of the file and the column in it, from 1.
     excerpt: Option<(String, usize)>,
     severity: Severity,
-    /// The same without a name that may be a secret in the wrong place, for the network and the log.
+    /// The message for the network and the log, without a name that may be a misplaced secret.
     public: Option<Box<Diagnostic>>,
 }
 
@@ -35,7 +35,7 @@ pub(super) enum Severity {
 }
 
 impl Diagnostic {
-    /// A problem that is not at a place in the file.
+    /// A problem without a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
         Self { place, message, offset: usize::MAX, excerpt: None, severity: Severity::Error, public: None }
@@ -80,8 +80,8 @@ impl Diagnostic {
         Self { public: Some(Box::new(public)), ..self }
     }
 
-    /// The problem as the network and the log may show it: a secret may be where the name of a variable or a file
-    /// belongs.
+    /// The problem for the network and the log. The name of a variable or file is left out, because it may be a
+    /// misplaced secret.
     #[must_use]
     pub fn public(&self) -> &Self {
         self.public.as_deref().unwrap_or(self)
@@ -93,7 +93,7 @@ impl Diagnostic {
         &self.place
     }
 
-    /// What was found, what was expected and how to fix it.
+    /// The message: what was found, what was expected, and how to fix it.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -1,8 +1,7 @@
-//! The file's text, read piece by piece so that every problem is found at once, each with its place.
+//! The file's text, parsed value by value so that all problems are found at once, each with its place.
 //!
-//! `ron` gives each value of a structure as a slice of the text it was given. A slice's
-//! place is where it lies in that text, so a value can be checked on its own, after
-//! parsing, and still be named by line and column.
+//! `ron` returns each value of a structure as a slice of its input. The position of the slice in the input gives line
+//! and column, so each value can be checked separately after parsing.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,10 +16,11 @@ use super::fingerprint::{Fingerprints, is_open_to_all};
 use super::redact::{UNNAMED, described, is_path_like, is_variable_like, is_word, kind};
 use super::syntax::{explain, gap};
 
-/// Most problems that are reported: the rest is reported once these are fixed. The same holds for warnings.
+/// Maximum number of problems that are reported: the rest is reported once these are fixed. The same holds for
+/// warnings.
 const MAX_PROBLEMS: usize = 100;
 
-/// A value in the file: its text, comments and space around it left out.
+/// The text of a value in the file, without surrounding comments and spaces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Node<'f>(&'f str);
 
@@ -34,7 +34,7 @@ impl<'f> Node<'f> {
         Self(raw.trim().get_ron())
     }
 
-    /// The value as it is written.
+    /// The text of the value.
     pub(super) fn source(self) -> &'f str {
         self.0
     }
@@ -70,7 +70,7 @@ pub(super) struct Document<'f> {
     has_more: bool,
     /// In the order in which they were found.
     warnings: Vec<Diagnostic>,
-    /// The files that were read, this one and those that it names.
+    /// The files that were read: this file and the files that it names.
     pub(super) fingerprints: Fingerprints,
 }
 
@@ -86,7 +86,7 @@ impl<'f> Document<'f> {
         }
     }
 
-    /// The problems and the warnings, both in the file's order, and what was read.
+    /// The problems and the warnings, both in the file's order, and the fingerprints of the files.
     pub(super) fn finish(mut self) -> (Vec<Diagnostic>, Vec<Diagnostic>, Fingerprints) {
         self.problems.sort_by_key(|problem| problem.offset);
         self.warnings.sort_by_key(|warning| warning.offset);
@@ -98,7 +98,7 @@ impl<'f> Document<'f> {
         (self.problems, self.warnings, self.fingerprints)
     }
 
-    /// How many problems there are so far.
+    /// The number of problems so far.
     pub(super) fn count(&self) -> usize {
         self.problems.len()
     }
@@ -108,12 +108,12 @@ impl<'f> Document<'f> {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
-    /// Whether every user of this machine can read the file, if it was read from one.
+    /// Whether every user of this machine can read the file; false for text that is not from a file.
     pub(super) fn is_open_to_all(&self) -> bool {
         self.fingerprints.has(&self.path) && is_open_to_all(&self.path)
     }
 
-    /// Reports a problem at `node`, which is no secret.
+    /// Reports a problem at `node`, which is not a secret.
     pub(super) fn report(&mut self, node: Node<'f>, message: &str) {
         self.report_at(self.offset(node.0), node.0.len(), message);
     }
@@ -130,21 +130,21 @@ impl<'f> Document<'f> {
         self.report_at(self.offset(node.0), shown, &format!("{name}: found {found}; expected {expected}"));
     }
 
-    /// The same if `node` is of another kind, so that it may be a secret.
+    /// The same for a `node` of another kind, which may be a secret.
     pub(super) fn reject_kind(&mut self, name: &str, node: Node<'f>, expected: &str) {
         self.report_hidden(node, &format!("{name}: found {}; expected {expected}", kind(node.0)));
     }
 
-    /// Reports a problem at `node` with the variable that is named there, between `before` and `after`. The name may be a
-    /// secret in the wrong place: it is shown on a terminal alone, and only if it looks like the name of a variable.
+    /// Reports a problem at `node` with the name of a variable, between `before` and `after`. The name may be a
+    /// misplaced secret: it is shown only on a terminal, and only if it looks like the name of a variable.
     pub(super) fn report_variable(&mut self, node: Node<'f>, variable: &str, before: &str, after: &str) {
         let named = is_variable_like(variable).then_some(variable);
         let public = self.naming(node, None, before, after);
         self.note(self.naming(node, named, before, after).with_public(public));
     }
 
-    /// The same for a file; `text` is its path in the file, and `path` where it is looked for. It is shown everywhere, but
-    /// only if it looks like a path.
+    /// The same for a file; `text` is its path in the configuration, and `path` the resolved path. It is shown
+    /// everywhere, but only if it looks like a path.
     pub(super) fn report_file(
         &mut self,
         node: Node<'f>,
@@ -157,7 +157,7 @@ impl<'f> Document<'f> {
         self.note(self.naming(node, named, before, after));
     }
 
-    /// A problem at `node` with the name that it contains, or with that left out.
+    /// A problem at `node`, with or without the name that it contains.
     fn naming(&self, node: Node<'f>, named: Option<&str>, before: &str, after: &str) -> Diagnostic {
         let place = self.offset(node.0)..self.offset(node.0) + node.0.len();
         let message = format!("{before} {} {after}", named.unwrap_or(UNNAMED));
@@ -169,7 +169,7 @@ impl<'f> Document<'f> {
         self.problems.push(Diagnostic::elsewhere(place, message));
     }
 
-    /// Warns of something at `node`, whose content may be a secret.
+    /// Adds a warning at `node`, whose content may be a secret.
     pub(super) fn warn(&mut self, node: Node<'f>, severity: Severity, message: &str) {
         if self.warnings.len() < MAX_PROBLEMS {
             let warning = self.located(self.offset(node.0), 0, message).with_severity(severity);
@@ -214,12 +214,12 @@ impl<'f> Document<'f> {
         parsed.ok()
     }
 
-    /// Where a piece begins in the text, in bytes.
+    /// The offset of a piece in the text, in bytes.
     fn offset(&self, piece: &str) -> usize {
         (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
     }
 
-    /// Reports a problem at `offset`, of which the next `shown` bytes may be repeated.
+    /// Reports a problem at `offset`. The message may quote the next `shown` bytes.
     fn report_at(&mut self, offset: usize, shown: usize, message: &str) {
         self.note(self.located(offset, shown, message));
     }
@@ -234,7 +234,7 @@ impl<'f> Document<'f> {
         }
     }
 
-    /// Whether another problem can be reported; if not, remembers that there is one.
+    /// Whether another problem can be reported. If not, records that there are more.
     fn has_room(&mut self) -> bool {
         self.has_more |= self.problems.len() >= MAX_PROBLEMS;
         !self.has_more
@@ -253,7 +253,7 @@ fn options() -> ron::Options {
     ron::Options::default().with_default_extension(Extensions::IMPLICIT_SOME)
 }
 
-/// The fields of a structure as they are written.
+/// The fields of a structure with the texts of their values.
 struct RawFields<'f>(Vec<(&'f str, &'f RawValue)>);
 
 impl<'de> Deserialize<'de> for RawFields<'de> {
@@ -262,7 +262,7 @@ impl<'de> Deserialize<'de> for RawFields<'de> {
     }
 }
 
-/// The entries of a map as they are written.
+/// The entries of a map with the texts of their values.
 struct RawEntries<'f>(Vec<(&'f RawValue, &'f RawValue)>);
 
 impl<'de> Deserialize<'de> for RawEntries<'de> {

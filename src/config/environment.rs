@@ -11,7 +11,7 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// What variables override for a site.
+/// The values of a site that variables override.
 pub(super) const OVERRIDES: [&str; 4] = ["HOST", "PORT", "USER", "PASSWORD"];
 
 /// The first part of the names of the variables that override a site.
@@ -23,7 +23,7 @@ pub(super) fn override_prefix(key: &str) -> String {
 pub(super) fn site_override(environment: Environment, key: &str, what: &str) -> Option<(String, String)> {
     let name = format!("{}_{what}", override_prefix(key));
     let value = trimmed(&environment(&name)?).to_string();
-    // Compose files set a variable to nothing if it is not set outside.
+    // Compose files set a variable to the empty text if it is not set on the host.
     if value.is_empty() {
         return None;
     }

@@ -32,7 +32,7 @@ impl Fingerprints {
     /// Reads a file and keeps its fingerprint.
     pub(super) fn read(&mut self, path: &Path, most: u64) -> Result<Vec<u8>, String> {
         let bytes = read(path, most);
-        // The first content of a file counts: if it is replaced before it is read again, the next look shows that.
+        // The first content of a file counts: if it changes before it is read again, the next check detects this.
         self.0.entry(path.into()).or_insert_with(|| Fingerprint { most, digest: digest_of(&bytes) });
         bytes
     }
@@ -51,25 +51,25 @@ impl Fingerprints {
     /// The files that were unlinked from every folder. If a single file is mounted and then replaced by a rename, its path
     /// still leads to the old one.
     pub(super) fn unlinked(&self) -> impl Iterator<Item = &Path> {
-        // A descriptor that a shell passes may never have had a name.
+        // A descriptor that was passed by a shell may never have had a name.
         let is_descriptor = |path: &Path| path.starts_with("/dev") || path.starts_with("/proc");
         let is_unlinked =
             |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.nlink() == 0);
-        // A file that is replaced at this moment may have no link, but hardly at two checks.
+        // A file that is being replaced may have no link at this moment, but not at two consecutive checks.
         let is_found = move |path: &&Path| !is_descriptor(path) && is_unlinked(path) && is_unlinked(path);
         self.0.keys().map(PathBuf::as_path).filter(is_found)
     }
 }
 
-/// Reads a regular file. Others may block a reader for ever. The check is of the open file, because the path may lead to
-/// another a moment later.
+/// Reads a regular file. Other files may block the reader forever. The open file is checked, because the path may lead
+/// to another file later.
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     // Don't wait for a writer of a pipe, and don't make a terminal the controlling one.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| format!("can't be read: {error}"))?;
     let found = file.metadata().map_err(|error| format!("can't be read: {error}"))?;
-    // Files of /proc claim to be regular, but have no length, and some never end.
+    // Files in /proc are reported as regular, but have no length, and some never end.
     let is_of_proc = || fstatfs(&file).is_ok_and(|system| system.f_type == PROC_SUPER_MAGIC);
     if !found.is_dir() && (!found.is_file() || is_of_proc()) {
         return Err("can't be read: it is not a regular file, but a pipe, a device or a file of /proc".into());
@@ -96,7 +96,7 @@ pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// Reads a pipe to its end, however long its writer takes. A pipe can't be read again.
+/// Reads a pipe to its end, without a timeout. A pipe can't be read again.
 pub(super) fn read_pipe(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     take(File::open(path).map_err(|error| format!("can't be read: {error}"))?, most)
 }
@@ -132,12 +132,12 @@ mod tests {
         let [a, b, missing] = ["a", "b", "missing"].map(|name| folder.path().join(name));
         fs::write(&a, "one").unwrap();
         fs::write(&b, "long").unwrap();
-        let look = || {
+        let read_all = || {
             let mut contents = Fingerprints::default();
             let read = [&a, &b, &missing].map(|path| contents.read_text(path, 3).is_ok());
             (contents, read)
         };
-        let (before, read) = look();
+        let (before, read) = read_all();
         assert_eq!(read, [true, false, false]);
         assert!(before.are_same());
         for change in [
@@ -148,10 +148,10 @@ mod tests {
             &|| fs::rename(&b, &a).unwrap(),
         ] as [&dyn Fn(); 5]
         {
-            let (before, _) = look();
+            let (before, _) = read_all();
             change();
             assert!(!before.are_same());
-            assert!(look().0.are_same());
+            assert!(read_all().0.are_same());
         }
         fs::write(&a, b"\xff").unwrap();
         assert_eq!(Fingerprints::default().read_text(&a, 9).unwrap_err(), "can't be read: it is not UTF-8");

@@ -1,4 +1,4 @@
-//! The section `http`: how the agent itself is reached.
+//! The section `http`: the address, access and certificate of the agent's page.
 
 use std::net::SocketAddr;
 
@@ -24,12 +24,11 @@ pub struct Http {
     pub admin: Option<Secret>,
     /// The page's certificate; `None`: plain HTTP.
     pub tls: Option<Https>,
-    /// Most connections at once.
+    /// Maximum number of connections at once.
     pub max_connections: usize,
     /// The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are used.
     pub trusted_proxies: Vec<Network>,
-    /// The names that the agent is reached by besides addresses and local names, in lower case without a dot at the
-    /// end.
+    /// Names of the agent besides addresses and local names, in lower case without a trailing dot.
     pub hosts: Vec<String>,
 }
 
@@ -61,7 +60,7 @@ impl Default for Http {
     }
 }
 
-/// Reads the section. Problems in it are reported, and the values there are then of no use.
+/// Reads the section. It reports problems; the result is then not used.
 pub(super) fn read<'f>(check: &mut Validator<'f>, node: Node<'f>) -> Option<Http> {
     let fields = check.structure(Section::Http, "http", node)?;
     check.scoped("http", |check| {
@@ -98,7 +97,7 @@ fn from_fields<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Http {
 }
 
 fn parse_listen(text: &str) -> Option<SocketAddr> {
-    // The zone of a link-local address is a number here, and listening fails without one.
+    // The zone of a link-local address is a number here, and is required to listen.
     text.parse().ok().filter(|address| match address {
         SocketAddr::V6(v6) => !v6.ip().is_unicast_link_local() || v6.scope_id() != 0,
         SocketAddr::V4(_) => true,

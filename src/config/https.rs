@@ -19,7 +19,7 @@ use super::fingerprint::{Digest, Fingerprints, is_open_to_all};
 use super::table::Section;
 use super::validator::{FieldValue, Validator};
 
-/// Longest file taken, in bytes: a chain of ten certificates with the longest RSA keys is a third of it.
+/// Maximum size of a file, in bytes: a chain of ten certificates with the longest RSA keys has a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
 
 /// A valid certificate with its key, as their files contained them when they were read.
@@ -42,7 +42,7 @@ enum Part {
     Key,
 }
 
-/// A problem of one of the files, which repeats nothing of its content.
+/// A problem of one of the files. The message does not quote the content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableCertificate {
     part: Part,
@@ -193,7 +193,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(default_provider())
 }
 
-/// The certificates of a PEM file, at least one, of which the first can be read.
+/// The certificates of a PEM file: at least one, and the first one is readable.
 fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     // The error itself would repeat the content of the file.
@@ -244,12 +244,12 @@ fn is_long_rsa(key: &dyn SigningKey) -> bool {
 /// The problem of a certificate's dates by this machine's clock.
 fn out_of_date(leaf: &CertificateDer) -> Option<String> {
     let date = |time: UnixTime| {
-        // To the end of year 9999, the range of the format.
+        // Until the end of year 9999, the range of the format.
         let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
         humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
     };
     let parsed = ParsedCertificate::try_from(leaf).ok()?;
-    // No authority is trusted here, so this fails in any case, but the dates are checked first.
+    // This always fails, because no authority is trusted here. But the dates are checked first.
     let authorities = RootCertStore::empty();
     let verified =
         verify_server_cert_signed_by_trust_anchor(&parsed, &authorities, &[], UnixTime::now(), &[]).err()?;

@@ -15,7 +15,7 @@ use super::site::{self, Site};
 use super::table::Section;
 use super::validator::{Fields, Validator};
 
-/// Longest file taken, in bytes: a thousand sites take a quarter of it.
+/// Maximum size of the file, in bytes: a thousand sites take a quarter of it.
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// A valid `sites.ron`, with defaults filled in and secrets fetched.
@@ -25,12 +25,12 @@ pub struct Config {
     pub http: Http,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
-    /// What is accepted but should be changed, in the file's order.
+    /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl Config {
-    /// Serves the page at another address than the file says.
+    /// Replaces the address of the page.
     pub fn listen_at(&mut self, listen: SocketAddr) {
         self.http.listen = listen;
         let warned = self.warnings.iter().position(|warning| warning.message().ends_with(TOKEN_IN_CLEAR));
@@ -54,14 +54,14 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Each of them.
+    /// All problems.
     #[must_use]
     pub fn all(&self) -> &[Diagnostic] {
         &self.all
     }
 
-    /// The section `http`, or its defaults, if none of the problems concerns it: its tokens and address apply even though
-    /// the rest is rejected.
+    /// The section `http`, or its defaults, unless it has a problem itself: its tokens and address apply although the
+    /// rest is rejected.
     #[must_use]
     pub fn http(&self) -> Option<&Http> {
         self.http.as_deref()
@@ -103,8 +103,8 @@ pub fn parse(path: &Path, text: &str, environment: Environment) -> Result<Config
     parse_with_fingerprints(path, text, environment, Fingerprints::default()).0
 }
 
-/// The same as [`load`], with the fingerprints of all files that were read. `may_be_pipe`: waiting for what comes out of a
-/// pipe is acceptable, because a person named the file just now.
+/// The same as [`load`], with the fingerprints of all files that were read. `may_be_pipe`: reading may block on a pipe,
+/// because a person has just named the file.
 pub(super) fn load_with_fingerprints(
     path: &Path,
     environment: Environment,
@@ -147,16 +147,16 @@ fn parse_with_fingerprints(
     }
 }
 
-/// Reads the whole file. `valid_http` becomes its `http`, or the default, if that has no problem, whatever the rest has.
+/// Reads the whole file. Sets `valid_http` to its `http`, or the default, if this section has no problem.
 fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Config> {
     let root = check.document.root()?;
     let fields = check.structure(Section::File, "the file", root)?;
     let http = fields.in_file("http").and_then(|value| http::read(check, value.node)).unwrap_or_default();
-    // A misspelt field of the file may be meant to be `http`.
+    // If an unknown field was reported, it may be a misspelt `http`.
     if check.document.count() == 0 {
         *valid_http = Some(http.clone());
     }
-    // Plugins come before what collects them.
+    // Plugins are read before the sections that refer to them.
     let plugins = fields.in_file("plugins").map(|value| plugin::read_all(check, value)).unwrap_or_default();
     let defaults = fields.in_file("defaults").and_then(|value| site::read_defaults(check, value, &plugins));
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));

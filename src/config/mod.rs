@@ -1,4 +1,4 @@
-//! `sites.ron`: the routers, how the agent logs in to them, and how the agent itself is reached.
+//! The configuration file `sites.ron`: the routers, the logins to them, and access to the agent itself.
 //!
 //! [`load`] accepts the whole file or returns every problem at once, each with its place, what was found and what was
 //! expected. A [`Watch`] loads it again when it or a file that it names changes, and [`Changes`] is the difference.

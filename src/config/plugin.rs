@@ -1,5 +1,5 @@
-//! The section `plugins`: menus that are read, shown and measured without code. And `collect`, which lists the plugins of
-//! a site.
+//! The section `plugins`, which declares menus to read, show and measure, and the field `collect`, which lists the
+//! plugins of a site.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::plugin::{self, Declaration, Plugin};
 /// Longest word of a query, in bytes: a router compares it with each row.
 const MAX_QUERY_WORD: usize = 200;
 
-/// The plugins that the file declares. One with a problem is there too, so that `collect` knows its name.
+/// The plugins that the file declares. A plugin with a problem is included, so that `collect` accepts its name.
 #[derive(Default)]
 pub(super) struct Plugins {
     declared: Vec<Plugin>,
@@ -66,7 +66,7 @@ pub(super) fn read_all<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> 
                 check.document.report(node, &message);
             }
         }
-        // A plugin is read although its name is wrong, so that all problems are reported at once.
+        // A plugin with a wrong name is read too, so that all problems are reported at once.
         let part = format!("plugins.{}", name.as_deref().unwrap_or("…"));
         let declaration =
             check.scoped(&part, |check| read(check, name.as_deref(), declaration, &mut metrics));
@@ -78,7 +78,7 @@ pub(super) fn read_all<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> 
     plugins
 }
 
-/// Reads one plugin, whose name may be wrong. `metrics` are the names of all metrics so far.
+/// Reads one plugin, even if its name is wrong. `metrics` are the names of all metrics so far.
 fn read<'f>(
     check: &mut Validator<'f>,
     name: Option<&str>,
@@ -140,7 +140,7 @@ fn read_query<'f>(check: &mut Validator<'f>, menu: &str, fields: &Fields<'f>) ->
         if word.is_empty() || word.len() > MAX_QUERY_WORD {
             check.reject(value);
         } else if is_secret(menu, property) {
-            // The value in the word may be the secret, and is shown in the help of the metrics.
+            // The value in the word may be a secret, and the help text of the metrics would show it.
             let message = format!("{property:?} may hold a secret; expected other properties");
             check.report_hidden(value, &message);
         } else if word.starts_with('?') {
@@ -230,7 +230,7 @@ fn read_labels<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, menu: &str, p
     labels
 }
 
-/// Names of properties, none twice and none of a secret, each with its place.
+/// Names of properties, each with its place. Repeated names and names of secrets are rejected.
 fn read_properties<'f>(
     check: &mut Validator<'f>,
     fields: &Fields<'f>,

@@ -13,7 +13,8 @@ pub(super) fn is_property(text: &str) -> bool {
 }
 
 /// Properties that hold secrets in every menu, besides those that [`WORDS`] find. The names are those of MikroTik's
-/// manual: "Router AAA" lists what the policy `sensitive` covers, and the page of each menu has the rest.
+/// manual: "Router AAA" lists the properties that the policy `sensitive` covers; the others are on the pages of the
+/// menus.
 const SECRET: [&str; 32] = [
     // /interface/macsec, /interface/lte.
     "cak",
@@ -66,7 +67,7 @@ const SECRET_IN: [(&str, &str); 13] = [
     ("/container", "cmd"),
     ("/container", "entrypoint"),
     ("/container/envs", "value"),
-    // Options carry whatever a device is given: addresses with a login in them, keys.
+    // Options may contain URLs with a login, or keys.
     ("/ip/dhcp-client/option", "value"),
     ("/ip/dhcp-server/option", "value"),
     ("/ip/dhcp-server/option", "raw-value"),
@@ -87,14 +88,15 @@ const WORDS: &str = "credentials otp passcode passphrase passphrases password pa
 const HARMLESS: [&str; 4] =
     ["always-allow-password-login", "minimum-password-length", "password-authentication", "gre-key"];
 
-/// Whether the values of a menu's property may be secrets. A router gives some of them in clear to who may read.
+/// Whether the values of a menu's property may be secrets. A router sends some of them in clear to every user with the
+/// policy `read`.
 pub(super) fn is_secret(menu: &str, property: &str) -> bool {
     let property = property.to_ascii_lowercase();
-    // There it is the name of a variable.
+    // In this menu it is the name of a variable.
     if (menu, property.as_str()) == ("/container/envs", "key") {
         return false;
     }
-    // Of `security.passphrase` and the like, the last part says what it is.
+    // In names such as `security.passphrase`, the last part decides.
     let last = property.rsplit('.').next().unwrap_or_default();
     if SECRET.contains(&last) || SECRET_IN.contains(&(menu, &property)) {
         return true;
@@ -110,7 +112,7 @@ pub(super) fn is_secret(menu: &str, property: &str) -> bool {
 /// Whether the values of a property identify a person or a device, by the last word of its name. An address, a number or a
 /// key distinguishes devices, and a `target` of `/queue/simple` is an address.
 pub(super) fn is_personal(menu: &str, property: &str) -> bool {
-    /// The other end of a connection, or a session, does so whatever the last word.
+    /// The remote end of a connection, and a session, identify a person with any last word.
     const BEGINS: [&str; 4] = ["remote", "src", "dst", "session"];
     const WHO: &str = "account address addresses agent bssid called caller client comment contact customer device email \
         fingerprint fqdn from host hostname hosts iccid id identifier identity ids imei imsi info ip key \
@@ -142,7 +144,7 @@ pub(super) fn is_about_people(menu: &str) -> bool {
         "/ip/accounting",
         "/ip/arp",
         "/ip/dhcp-server/lease",
-        // What is looked up and visited.
+        // Names that were looked up, and sites that were visited.
         "/ip/dns/cache",
         "/ip/firewall/address-list",
         "/ip/firewall/connection",

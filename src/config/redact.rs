@@ -1,4 +1,4 @@
-//! Keeps secrets out of diagnostics: what of the file's text may be repeated, and in which form.
+//! Redacts secrets in diagnostics: decides which parts of the file's text a message may quote.
 
 use std::ops::Range;
 use std::path::Path;
@@ -9,7 +9,7 @@ use crate::text::visible;
 /// Longest value of the file that an error repeats, in characters.
 const MAX_VALUE: usize = 40;
 
-/// Longest excerpt of a line, in characters: a file may be all in one line.
+/// Longest excerpt of a line, in characters: a file may consist of one line.
 const MAX_EXCERPT: usize = 160;
 
 /// The part of a line around `place` without its secrets, and the column of `place` in it, from 1. The texts in `place`
@@ -22,7 +22,7 @@ pub(super) fn excerpt(line: &str, place: Range<usize>, is_shown: bool) -> (Strin
 /// that hold no secret, and the texts in `place` if `is_shown`. Everything after a word that is not reserved is left out,
 /// because it may be the value of a mistyped field. Also returns the column of `place` in the result, from 1.
 fn masked(line: &str, place: Range<usize>, is_shown: bool) -> (String, usize) {
-    /// In place of any value, so that not even its length shows.
+    /// Replaces any value, and hides its length.
     const MASK: &str = "···";
     let mut shown = String::new();
     let mut column = None;
@@ -81,7 +81,7 @@ impl LineScanner {
     fn may_show(&mut self, piece: &str, rest: &str) -> bool {
         let is_name = rest.trim_start().starts_with(':');
         let first = piece.chars().next().unwrap_or_default();
-        // A bracket after a word opens no tuple.
+        // A bracket after a word does not open a tuple.
         let is_after_word = is_word(std::mem::replace(&mut self.previous, first));
         let is_first = std::mem::take(&mut self.is_first);
         match piece {
@@ -94,7 +94,7 @@ impl LineScanner {
             }
             _ if self.is_lost => return is_reserved(piece),
             _ if piece.starts_with('"') => {
-                // A quote that is missing or too many turns texts inside out.
+                // A missing or additional quote swaps texts and the space between them.
                 self.is_lost = piece.len() < 2
                     || !piece.ends_with('"')
                     || contains_word_of_secret(piece)
@@ -141,15 +141,15 @@ pub(super) fn quoted(rest: &str) -> &str {
     rest
 }
 
-/// Replaces a name that is not repeated.
+/// Replaces a name that must not be shown.
 pub(super) const UNNAMED: &str = "…";
 
-/// Whether a text is the name of a variable and hardly a secret: words in capitals with `_` between them, which may end
-/// with a number. `hunter2` and base32 are neither.
+/// Whether a text is the name of a variable and probably not a secret: words in capitals separated by `_`, perhaps with
+/// a number at the end. `hunter2` and base32 do not match.
 pub(super) fn is_variable_like(text: &str) -> bool {
     /// Longest name and longest word in it, in bytes.
     const LENGTHS: (usize, usize) = (64, 15);
-    /// Most digits at the end of a word.
+    /// Maximum number of digits at the end of a word.
     const DIGITS: usize = 4;
     let is_word = |word: &str| {
         let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -162,8 +162,9 @@ pub(super) fn is_variable_like(text: &str) -> bool {
         && text.split('_').all(is_word)
 }
 
-/// Whether a text is the path of a file and hardly a secret: the file exists, its name ends like that of a certificate or
-/// a secret file, or it is in an existing folder. Base64 has slashes, too, but also capitals.
+/// Whether a text is the path of a file and probably not a secret: the file exists, its name ends like that of a
+/// certificate or a secret file, or it is in an existing folder. Base64 also has slashes, but unlike most paths it has
+/// capitals.
 pub(super) fn is_path_like(text: &str, path: &Path) -> bool {
     const ENDS: [&str; 9] =
         [".cer", ".crt", ".key", ".password", ".pem", ".pwd", ".secret", ".token", ".txt"];
@@ -195,8 +196,8 @@ pub(super) fn kind(value: &str) -> String {
     kind.into()
 }
 
-/// A value that is not accepted: a short text, number or word as it is, and of others only the kind, because a value may be
-/// a secret in the wrong place. An `@`, a `=` or a `?` may separate a secret from its name.
+/// Describes a rejected value: a short text, number or word is quoted, other values only by their kind, because a value
+/// may be a misplaced secret. An `@`, a `=` or a `?` may separate a secret from its name.
 pub(super) fn described(value: &str) -> String {
     let is_text = value.starts_with('"') && quoted(value) == value;
     let is_plain = (is_text && !value.contains(['@', '=', '?', '\n', '\r']))
@@ -210,7 +211,7 @@ pub(super) fn described(value: &str) -> String {
     }
 }
 
-/// The text without characters that control a terminal or end a line of the log, each replaced by one other.
+/// Replaces each character that controls a terminal or ends a line of the log.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c == '\t' { c } else { visible(c) }).collect()
 }

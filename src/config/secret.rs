@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-/// Fewest characters of a token. 16 random letters and digits have over 80 bits, which can't be guessed over a network,
-/// so a correct token is accepted at once however many wrong ones were sent.
+/// Minimum number of characters of a token. 16 random letters and digits have over 80 bits, which can't be guessed over
+/// a network, so a correct token is always accepted at once, also after many wrong ones.
 pub const MIN_TOKEN: usize = 16;
 
 /// The problem of a token that has fewer characters than [`MIN_TOKEN`].

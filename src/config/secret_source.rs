@@ -1,4 +1,4 @@
-//! Where the file says that a secret is (`Plain("…")`, `Env("VARIABLE")`, `File("path")`), and fetching it from there.
+//! The source of a secret (`Plain("…")`, `Env("VARIABLE")`, `File("path")`): parses it and fetches the secret.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::secret::{SHORT_TOKEN, Secret, is_short, trimmed};
 use super::table::SECRET_WORDS;
 use super::validator::{FieldValue, Validator};
 
-/// Longest secret taken from a file, in bytes; a longer file is another file.
+/// Maximum size of a secret's file, in bytes. A larger file is probably the wrong one.
 const MAX_SECRET_FILE: u64 = 4096;
 
 /// The kind of a source, one of [`SECRET_WORDS`], and the secret itself or its place.
@@ -32,7 +32,7 @@ pub(super) fn read<'f>(
     source
 }
 
-/// Reads a token: a secret that is not empty, for an empty one would admit everybody.
+/// Reads a token. An empty one is rejected, because it would admit everybody.
 pub(super) fn token<'f>(
     check: &mut Validator<'f>,
     value: FieldValue<'f>,
@@ -40,7 +40,7 @@ pub(super) fn token<'f>(
 ) -> Option<Secret> {
     let source = read(check, value, argument)?;
     let secret = fetch(check, value, source)?;
-    // Any other token could not be sent behind `Authorization: Bearer`.
+    // Other characters can't be sent after `Authorization: Bearer`.
     let is_sendable =
         !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
     if !is_sendable {
@@ -75,7 +75,7 @@ pub(super) fn fetch<'f>(
 }
 
 fn from_variable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, variable: &str) -> Option<Secret> {
-    // It may be the secret itself, put in the wrong place.
+    // The name may be the misplaced secret itself.
     if !is_variable_name(variable) {
         let message = "the value in Env(…) is not the name of a variable; expected letters, digits and _";
         check.report_hidden(value, message);
@@ -105,7 +105,7 @@ fn from_file<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, path: &str) -
             if !secret.is_empty() {
                 return Some(Secret::new(secret.into()));
             }
-            // A file that is being written is empty for a moment, and would be a wrong password.
+            // A file is empty for a moment while it is written. Its content would be a wrong password.
             "is empty".into()
         }
         Err(error) => error,

@@ -1,4 +1,4 @@
-//! The sections `sites` and `defaults`: the routers, how the agent connects and logs in to them, and what it reads.
+//! The sections `sites` and `defaults`: the routers, their connections and logins, and the plugins to read.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +19,7 @@ use crate::plugin::Plugin;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::login::LoginMethod;
 
-/// Longest file of a CA's certificates taken, in bytes: a bundle of all public ones has a quarter of it.
+/// Maximum size of a file of CA certificates, in bytes: a bundle of all public ones has a quarter of it.
 const MAX_CA_FILE: u64 = 1024 * 1024;
 
 /// One site: a router, by one address or several.
@@ -35,7 +35,7 @@ pub struct Site {
     pub user: String,
     /// Its password.
     pub password: Secret,
-    /// How the router takes the password.
+    /// The login method of the router.
     pub login: LoginMethod,
     /// How the connection is secured.
     pub tls: Tls,
@@ -77,14 +77,14 @@ impl Site {
     #[must_use]
     pub fn credentials(&self) -> [Vec<u8>; 2] {
         [&self.user, self.password.expose()].map(|text| {
-            // The validator rejects what the code page can't encode.
+            // The validator rejects texts that the code page can't encode.
             let encoded = self.login_codepage.and_then(|codepage| codepage.encode(text));
             encoded.unwrap_or_else(|| text.as_bytes().to_vec())
         })
     }
 }
 
-/// Reads `defaults`, whose problems are reported here and not again for each site.
+/// Reads `defaults`. Problems in it are reported once here, not for each site.
 pub(super) fn read_defaults<'f>(
     check: &mut Validator<'f>,
     value: FieldValue<'f>,
@@ -122,7 +122,7 @@ pub(super) fn read_all<'f>(
                 check.document.report_elsewhere(variable, message);
             }
         }
-        // A site is read although its key is wrong, so that all problems are reported at once.
+        // A site with a wrong key is read too, so that all problems are reported at once.
         let part = format!("sites.{}", key.as_deref().unwrap_or("…"));
         let site = check.scoped(&part, |check| read(check, key.as_deref(), site, defaults, plugins));
         sites.extend(site.map(Arc::new));
@@ -130,7 +130,7 @@ pub(super) fn read_all<'f>(
     sites
 }
 
-/// Reads one site, whose key may be wrong.
+/// Reads one site, even if its key is wrong.
 fn read<'f>(
     check: &mut Validator<'f>,
     key: Option<&str>,
@@ -170,8 +170,8 @@ fn read<'f>(
     Some(site)
 }
 
-/// Reads what has no part in finding the router: the optional fields and the user. A value with a problem is replaced,
-/// because the file is rejected anyway.
+/// Reads the fields that are not needed to reach the router: the optional ones and the user. A value with a problem is
+/// replaced by any valid one, because the file is rejected anyway.
 fn from_fields<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, plugins: &Plugins) -> Site {
     let codepage = fields.get("codepage").and_then(|value| check.parsed(value, Codepage::named));
     Site {
@@ -267,7 +267,7 @@ fn read_pins<'f>(check: &mut Validator<'f>, node: Node<'f>) -> Option<(Tls, Vec<
 fn read_hosts<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, default_port: u16) -> Vec<Host> {
     /// A link-local address without its zone is ambiguous.
     const ZONE: &str = "the address with its zone, such as \"[fe80::1%eth0]:8728\"";
-    /// Nothing is repeated of a URL, which may contain a password.
+    /// A URL is not quoted, because it may contain a password.
     const LOGIN: &str = "found an @, but user and password have fields of their own";
     let expected = |text: &str| match Section::Site.field("hosts") {
         Some(hosts) if !lacks_zone(text) => hosts.expected(),
@@ -306,7 +306,8 @@ fn read_hosts<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, def
 
 fn read_password<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>) -> Option<Secret> {
     let value = fields.get("password");
-    // The file's source is validated although the environment overrides it, because elsewhere it may not.
+    // The source in the file is validated although the environment overrides it, because it may be used on another
+    // machine.
     let source = value.map(|value| secret_source::read(check, value, Some(value.node)));
     match site_override(check.environment, key, "PASSWORD") {
         Some((_, password)) => Some(Secret::new(password)),

@@ -1,4 +1,4 @@
-//! Messages about unknown names: which known name was probably intended, or which names there are.
+//! Messages about unknown names: they suggest the most similar known name, or list all of them.
 
 /// `message`, with the known name that `found` resembles, or with all of them.
 #[must_use]

@@ -1,5 +1,4 @@
-//! Explains syntax errors: `ron` reports what it expected, and this module adds which bracket, text or comment is open there
-//! and where it begins.
+//! Explains syntax errors: adds to the error of `ron` which bracket, text or comment is open, and where it begins.
 
 use ron::error::Error;
 
@@ -71,7 +70,7 @@ pub(super) fn explain(text: &str, error: &Error, offset: usize) -> (usize, Strin
 struct Open {
     /// From the outermost to the innermost.
     brackets: Vec<usize>,
-    /// The first text that continues on another line, which is hardly ever intended.
+    /// The first text that continues on another line, which is almost never intended.
     long_text: Option<usize>,
     comment: Option<usize>,
 }

@@ -16,7 +16,7 @@ pub(super) enum Section {
     File,
     Http,
     Https,
-    /// What a site inherits: each field may be set on a site, too.
+    /// The defaults of all sites. Each field can also be set on a site.
     Defaults,
     Site,
     Plugin,
@@ -49,7 +49,7 @@ impl Section {
     }
 }
 
-/// A field, as far as the validator needs it.
+/// The part of a field's row that the validator needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field {
     pub(super) section: Section,
@@ -63,7 +63,7 @@ pub(super) struct Field {
 pub(super) enum Kind {
     /// `true` or `false`.
     Flag,
-    /// The least and the greatest.
+    /// The minimum and the maximum.
     Number(u64, u64),
     /// A duration: the shortest and the longest, in milliseconds.
     Millis(u64, u64),
@@ -77,13 +77,13 @@ pub(super) enum Kind {
     SecretOf(&'static [&'static str], &'static str),
     /// A list: the fewest and the most values, `expected` of the list and of a value.
     List(usize, usize, &'static str, &'static str),
-    /// A section of its own.
+    /// A nested section.
     Structure,
     /// A map of sections: the most entries and an example.
     Map(usize, &'static str),
 }
 
-/// What applies if a field is left out.
+/// The value of an omitted field.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FieldDefault {
     /// The field must be there, as in this example.
@@ -92,11 +92,11 @@ pub(super) enum FieldDefault {
     RequiredOnSite(&'static str),
     /// This value, in RON.
     Ron(&'static str),
-    /// No value that could be written, but what these words describe.
+    /// A value that can't be written in RON; this text describes it.
     Unset(&'static str),
 }
 
-/// What the agent does if a field changes while it runs.
+/// How the running agent applies a change of a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// It applies the new value. All connections stay.
@@ -115,7 +115,8 @@ pub enum Effect {
 struct Row {
     field: Field,
     effect: Effect,
-    /// The type for the reference; if it is empty, it is derived from the kind. Of a list it is the type of the values.
+    /// The type for the reference; if it is empty, it is derived from the kind. For a list it is the type of its
+    /// values.
     value: &'static str,
     meaning: &'static str,
 }
@@ -162,7 +163,7 @@ const ROWS: &[Row] = &[
         InPlace, "path of a PEM file", "the certificate, followed by its chain"),
     row(Https, "key", Path("the path of a PEM file, in quotes"), Required("key: \"key.pem\""),
         InPlace, "path of a PEM file", "its private key"),
-    // Fewer could lock the admin out, and each costs a descriptor.
+    // Fewer connections could lock the admin out; each one needs a descriptor.
     row(Http, "max_connections", Number(16, 65_536), Ron("512"),
         InPlace, "", "maximum number of client connections"),
     // Each request's name is compared with all of them.
@@ -182,8 +183,8 @@ const ROWS: &[Row] = &[
     row(Defaults, "user", Text(1, ANY, "the name of a RouterOS user, in quotes"),
         RequiredOnSite("user: \"…\", here or in defaults"),
         Reconnect, "text", "the RouterOS user; required on a site if it is not set here"),
-    // More than one refresh a second costs a small router more than it shows; the upper ends of all durations only catch
-    // a mistyped unit.
+    // More than one refresh per second is too much load for a small router. The maxima of all durations only detect a
+    // mistyped unit.
     row(Defaults, "refresh", Millis(SECOND, DAY), Ron("\"30s\""),
         InPlace, "", "time between two refreshes"),
     row(Defaults, "connect_timeout", Millis(100, 300 * SECOND), Ron("\"10s\""),
@@ -227,7 +228,7 @@ const ROWS: &[Row] = &[
         Ron("Off"),
         Reconnect, "`Off`, `Pin(\"sha256:…\")`, `Pin([\"sha256:…\", …])` or `Ca(\"ca.pem\")`",
         "[TLS to the router](routers.md#tls); a list has a pin for each of `hosts`"),
-    // Each costs a router a command, and a page a table.
+    // Each plugin causes a command to a router, and a table on a page.
     row(File, "plugins", Map(64, "{ \"leases\": (menu: …) }"), Unset("none"),
         InParts, "plugins",
         "[other menus](plugins.md). A key is like that of a site, and not the name of a built-in plugin"),
@@ -243,7 +244,7 @@ const ROWS: &[Row] = &[
              "a query word of 1 to 200 bytes, such as \"status=bound\""), Ron("[]"),
         InPlace, "query words",
         "which rows: [words of the API](plugins.md#menu-and-query), without their `?`, each up to 200 bytes"),
-    // More can't be read side by side, and each is paid for with every row.
+    // More columns are unreadable in a table, and each one adds to the size of every row.
     row(Plugin, "columns",
         List(1, 32, "at least one property, such as [\"address\"]",
              "a property as RouterOS names it, such as \"mac-address\""),
@@ -273,7 +274,7 @@ const ROWS: &[Row] = &[
         InPlace, "properties", "properties whose values distinguish the series"),
 ];
 
-/// The fields without what only the reference needs, so that the binary does not contain it.
+/// The fields without the columns that only the reference needs, so that the binary does not contain these.
 static FIELDS: [Field; ROWS.len()] = {
     let mut fields = [ROWS[0].field; ROWS.len()];
     let mut at = 1;
@@ -329,7 +330,7 @@ fn duration(millis: u64) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::from_millis(millis))
 }
 
-/// Whether a word is a name or a value that the format defines, and so no secret wherever it is.
+/// Whether the format defines a word as a name or value. Then it is not a secret at any place.
 pub(super) fn is_reserved(word: &str) -> bool {
     SECRET_WORDS.contains(&word)
         || FIELDS.iter().any(|field| field.name == word || field.words().contains(&word))
@@ -366,14 +367,14 @@ pub struct FieldReference {
     pub value: String,
     /// The default, or `required`.
     pub default: String,
-    /// What a change does.
+    /// The effect of a change.
     pub effect: Effect,
-    /// What the field is for.
+    /// The purpose of the field.
     pub meaning: &'static str,
 }
 
-/// The reference of all fields, in the order of `docs/configuration.md`. What is allowed in `defaults` is also allowed on
-/// a site.
+/// The reference of all fields, in the order of `docs/configuration.md`. Fields that are allowed in `defaults` are also
+/// allowed on a site.
 #[must_use]
 pub fn reference() -> Vec<FieldReference> {
     let reference = |&Row { field, effect, value, meaning }: &Row| FieldReference {

@@ -1,4 +1,4 @@
-//! Reads values by the table of fields and reports each one that is not accepted.
+//! Validates values by the table of fields, and reports each value that is not accepted.
 
 use std::path::Path;
 use std::time::Duration;
@@ -23,9 +23,9 @@ pub(super) struct FieldValue<'f> {
 pub(super) struct Fields<'f> {
     section: Section,
     found: Vec<FieldValue<'f>>,
-    /// What applies to fields that are left out, before their defaults.
+    /// The values of omitted fields, which precede their defaults.
     inherited: Vec<FieldValue<'f>>,
-    /// Fields that are not there under their names, but for which a problem was reported.
+    /// Missing fields for which a problem was already reported, such as misspelt ones.
     reported: Vec<&'static str>,
 }
 
@@ -35,7 +35,7 @@ impl<'f> Fields<'f> {
         Self { section, found: Vec::new(), inherited: Vec::new(), reported: Vec::new() }
     }
 
-    /// The same fields over those of `defaults`.
+    /// These fields, with those of `defaults` for omitted ones.
     pub(super) fn inheriting(mut self, defaults: &Self) -> Self {
         self.inherited.clone_from(&defaults.found);
         self.reported.extend(&defaults.reported);
@@ -76,7 +76,7 @@ pub(super) struct Validator<'f> {
     pub(super) environment: Environment<'f>,
     /// The path of the structure that is read, with a point at its end: `sites.awka.`.
     scope: String,
-    /// Whether a warning about secrets in the file itself was given, of which one is enough.
+    /// Whether a warning about secrets in the file itself was already added. One is enough.
     pub(super) has_warned_of_open_file: bool,
 }
 
@@ -92,7 +92,7 @@ impl<'f> Validator<'f> {
         Self { document, environment, scope: String::new(), has_warned_of_open_file: false }
     }
 
-    /// Reads a part of the file, whose name precedes those of its fields in messages.
+    /// Reads a part of the file. Its name precedes the names of its fields in messages.
     pub(super) fn scoped<T>(&mut self, part: &str, read: impl FnOnce(&mut Self) -> T) -> T {
         let outer = self.scope.len();
         self.scope.extend([part, "."]);
@@ -106,7 +106,7 @@ impl<'f> Validator<'f> {
         format!("{}{}", self.scope, value.field.name)
     }
 
-    /// Reports a problem of a field's value, which is no secret.
+    /// Reports a problem of a field's value, which is not a secret.
     pub(super) fn report(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
         self.document.report(value.node, &message);
@@ -123,12 +123,12 @@ impl<'f> Validator<'f> {
         self.reject_expecting(value, &value.field.expected());
     }
 
-    /// Reports that a value is not accepted, and another value that would be.
+    /// Reports that a value is not accepted, and suggests another value.
     pub(super) fn reject_expecting(&mut self, value: FieldValue<'f>, expected: &str) {
         self.document.reject(&self.path_of(value), value.node, expected);
     }
 
-    /// Reports that a value is of another kind, so that it may be a secret.
+    /// Reports that a value is of another kind. It may be a secret.
     pub(super) fn reject_kind(&mut self, value: FieldValue<'f>, expected: &str) {
         self.document.reject_kind(&self.path_of(value), value.node, expected);
     }
@@ -151,7 +151,7 @@ impl<'f> Validator<'f> {
         self.document.warn(value.node, Severity::Warning, &message);
     }
 
-    /// Like [`Validator::warn`], for what earlier versions accepted and `check` does not.
+    /// Like [`Validator::warn`], for values that earlier versions accepted and `check` rejects.
     pub(super) fn deprecate(&mut self, value: FieldValue<'f>, message: &str) {
         let message = format!("{}: {message}", self.path_of(value));
         self.document.warn(value.node, Severity::Deprecation, &message);

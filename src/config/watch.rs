@@ -1,5 +1,5 @@
-//! Watches the file while the agent runs. A valid file is applied at once; an invalid one is reported if it stays invalid,
-//! because it may be half written.
+//! Watches the file while the agent runs. A valid file is applied at once. An invalid file may be half written, so it
+//! is reported only if it stays invalid.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,17 +9,18 @@ use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe};
 use super::load::{Config, Diagnostics, load_with_fingerprints};
 
-/// Compares the content of the file, and of all secrets and certificates that it names, with the last look.
+/// Compares the content of the file, and of all secrets and certificates that it names, with the last check.
 #[derive(Debug)]
 pub struct Watch {
     path: PathBuf,
-    /// The content of the files at the last look.
+    /// The content of the files at the last check.
     fingerprints: Fingerprints,
     /// Problems that were not reported yet, and since when there are problems.
     unreported: Option<(Diagnostics, Instant)>,
     /// Whether the file was a pipe, which can't be read again.
     was_pipe: bool,
-    /// How long a file may have other problems at each look before they are reported: it is being written.
+    /// How long a file may have different problems at each check before they are reported: it is probably being
+    /// written.
     settle: Duration,
 }
 
@@ -49,9 +50,9 @@ impl Watch {
         &self.path
     }
 
-    /// The configuration or its problems, if the files changed since the last look. Problems are reported once a second
-    /// look finds the same ones, or after some seconds.
-    pub fn look(&mut self, environment: Environment) -> Option<Result<Config, Diagnostics>> {
+    /// The configuration or its problems, if the files changed since the last check. Problems are reported when a
+    /// second check finds the same ones, or after some seconds.
+    pub fn check(&mut self, environment: Environment) -> Option<Result<Config, Diagnostics>> {
         if self.was_pipe {
             return None;
         }
@@ -99,7 +100,7 @@ impl Watch {
     }
 
     fn read(&mut self, environment: Environment) -> Result<Config, Diagnostics> {
-        // A file that was replaced by a pipe could block this for ever.
+        // If a file was replaced by a pipe, this could block forever.
         let (config, fingerprints) = load_with_fingerprints(&self.path, environment, self.was_pipe);
         self.fingerprints = fingerprints;
         config
@@ -134,9 +135,9 @@ mod tests {
             fs::write(self.folder.path().join(name), text).unwrap();
         }
 
-        /// The result of a look: nothing, the first site's host and password, or the first problem.
-        fn look(&mut self) -> String {
-            match self.watch.look(&|_| None) {
+        /// The result of a check: nothing, the first site's host and password, or the first problem.
+        fn check(&mut self) -> String {
+            match self.watch.check(&|_| None) {
                 None => String::new(),
                 Some(Ok(config)) => config
                     .sites
@@ -154,44 +155,44 @@ mod tests {
     #[test]
     fn a_valid_change_is_applied_at_once() {
         let mut fixture = Fixture::new();
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "");
         fixture.write("sites.ron", &GOOD.replace("10.0.1.1", "10.0.1.2"));
-        assert_eq!(fixture.look(), "10.0.1.2:8728 one");
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "10.0.1.2:8728 one");
+        assert_eq!(fixture.check(), "");
         fixture.write("secret", "two\n");
-        assert_eq!(fixture.look(), "10.0.1.2:8728 two");
+        assert_eq!(fixture.check(), "10.0.1.2:8728 two");
         // Replaced by another file.
         fixture.write("new", GOOD);
         fs::rename(fixture.folder.path().join("new"), fixture.watch.path()).unwrap();
-        assert_eq!(fixture.look(), "10.0.1.1:8728 two");
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "10.0.1.1:8728 two");
+        assert_eq!(fixture.check(), "");
     }
 
     #[test]
     fn problems_that_stay_are_reported_once() {
         let mut fixture = Fixture::new();
         fixture.write("sites.ron", &GOOD[..40]);
-        assert_eq!(fixture.look(), "", "half of it");
+        assert_eq!(fixture.check(), "", "half of it");
         fixture.write("sites.ron", &GOOD.replace("10.0.1.1", "10.0.1.2"));
-        assert_eq!(fixture.look(), "10.0.1.2:8728 one");
+        assert_eq!(fixture.check(), "10.0.1.2:8728 one");
         fixture.write("sites.ron", &GOOD[..40]);
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "");
         fixture.write("sites.ron", &GOOD[..50]);
-        assert_eq!(fixture.look(), "", "more of it");
-        let reported = fixture.look();
+        assert_eq!(fixture.check(), "", "more of it");
+        let reported = fixture.check();
         assert!(reported.starts_with("sites.ron:1:") && reported.contains("not RON"), "{reported}");
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "");
         fixture.write("sites.ron", GOOD);
-        assert_eq!(fixture.look(), "10.0.1.1:8728 one");
+        assert_eq!(fixture.check(), "10.0.1.1:8728 one");
         // A file that is named but missing is watched, too.
         fs::remove_file(fixture.folder.path().join("secret")).unwrap();
-        assert_eq!(fixture.look(), "");
-        assert!(fixture.look().contains("password: the secret file"));
+        assert_eq!(fixture.check(), "");
+        assert!(fixture.check().contains("password: the secret file"));
         fixture.write("secret", "three");
-        assert_eq!(fixture.look(), "10.0.1.1:8728 three");
+        assert_eq!(fixture.check(), "10.0.1.1:8728 three");
         fs::remove_file(fixture.watch.path()).unwrap();
-        assert_eq!(fixture.look(), "");
-        assert!(fixture.look().starts_with("sites.ron: can't be read"));
+        assert_eq!(fixture.check(), "");
+        assert!(fixture.check().starts_with("sites.ron: can't be read"));
     }
 
     #[test]
@@ -199,11 +200,11 @@ mod tests {
         let mut fixture = Fixture::new();
         let mut reported = String::new();
         fixture.write("sites.ron", "(");
-        assert_eq!(fixture.look(), "");
+        assert_eq!(fixture.check(), "");
         let (_, since) = fixture.watch.unreported.as_mut().unwrap();
         *since -= SETTLE;
         fixture.write("sites.ron", "((");
-        reported += &fixture.look();
+        reported += &fixture.check();
         assert!(reported.contains("not RON"), "{reported}");
     }
 
@@ -220,7 +221,7 @@ mod tests {
         assert!(config.is_ok() && !watch.can_look_again());
         writer.join().unwrap();
         fixture.write("secret", "two");
-        assert!(watch.look(&|_| None).is_none());
+        assert!(watch.check(&|_| None).is_none());
         let problems = watch.reload(&|_| None).unwrap_err().to_string();
         assert!(problems.contains("from a pipe"), "{problems}");
     }
@@ -231,6 +232,6 @@ mod tests {
         assert!(fixture.watch.reload(&|_| None).is_ok(), "though nothing is new");
         fixture.write("sites.ron", "(");
         assert!(fixture.watch.reload(&|_| None).is_err());
-        assert_eq!(fixture.look(), "", "and only once");
+        assert_eq!(fixture.check(), "", "and only once");
     }
 }

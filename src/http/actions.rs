@@ -17,8 +17,8 @@ use crate::executor;
 use crate::logging;
 use crate::routeros::error::{Cause, Error};
 
-/// Most requests for a refresh that wait at once. They are fewer than the answers that the server lets wait: every viewer
-/// may refresh, and the admin's actions have the rest of the places to themselves.
+/// Maximum number of requests for a refresh that wait at once. This is less than the server's limit of waiting
+/// responses, because every viewer may refresh: the remaining places are reserved for the admin's actions.
 pub(super) const MAX_REFRESHES: usize = 192;
 
 /// The client that requested an action, as the log shows it.
@@ -36,7 +36,7 @@ impl fmt::Display for Who {
     }
 }
 
-/// Runs an action to its end and logs it, even if the client disconnects or is disconnected meanwhile.
+/// Runs an action to its end and logs it, even if the connection to the client ends earlier.
 pub(super) async fn run<A: Action>(
     handles: &Arc<SiteHandles>,
     site: &str,
@@ -49,7 +49,7 @@ pub(super) async fn run<A: Action>(
         let what = format!("{} site={site}{}", A::NAME, action.arguments());
         let outcome = action::run(&handles, &site, action).await;
         log_action(who, &what, outcome.as_ref().map(A::result));
-        // It fails if nobody waits any more.
+        // This fails if the caller was dropped.
         let _ = done.try_send(outcome);
     })
     .detach();
@@ -75,12 +75,12 @@ fn log_action(who: Who, what: &str, outcome: Result<String, &ActionError>) {
     }
 }
 
-/// A request that was parsed, or why it can't be.
+/// A parsed request, or the error that parsing it caused.
 pub(super) fn parsed<T>(request: Result<T, String>) -> Result<T, Response> {
     request.map_err(|why| problem(400, "Bad Request", &why))
 }
 
-/// The problem that states why an action was not carried out.
+/// The problem response for an action that was not carried out.
 pub(super) fn refused(error: &ActionError) -> Response {
     refused_as(error, |status, title| match error {
         ActionError::Router(cause) => api::problem_of(status, title, &error.to_string(), cause),
@@ -88,7 +88,7 @@ pub(super) fn refused(error: &ActionError) -> Response {
     })
 }
 
-/// A response of another shape, made of a status and its title, that states why an action was not carried out.
+/// The response for an action that was not carried out, in another format, which is built from a status and its title.
 pub(super) fn refused_as(error: &ActionError, shape: impl FnOnce(u16, &'static str) -> Response) -> Response {
     let (status, title) = match error {
         ActionError::NoSite | ActionError::Gone(_) => (404, "Not Found"),
@@ -104,7 +104,7 @@ pub(super) fn refused_as(error: &ActionError, shape: impl FnOnce(u16, &'static s
     if *error == ActionError::Busy { response.with("Retry-After", "1") } else { response }
 }
 
-/// The outcome of an action in a response, or why it was not carried out.
+/// The outcome of an action in a response, or the error.
 pub(super) fn answer<T>(outcome: &Result<T, ActionError>, shape: impl FnOnce(&T) -> Response) -> Response {
     outcome.as_ref().map_or_else(refused, shape)
 }

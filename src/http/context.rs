@@ -1,4 +1,4 @@
-//! The context of a request: what each handler is given.
+//! The context of a request, which each handler receives.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,14 +19,14 @@ use crate::config::Http;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
-/// What all requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(super) struct Services {
     pub(super) store: Arc<Store>,
     pub(super) handles: Arc<SiteHandles>,
     pub(super) events: Arc<Events>,
     pub(super) authenticator: Authenticator,
-    /// Held while a large response is rendered: several at once would each take megabytes.
+    /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
     /// A permit for each pending request for a refresh.
     refresh_permits: Arc<Semaphore>,
@@ -65,7 +65,7 @@ impl Parameters<'_> {
     }
 }
 
-/// One request, its sender, and what it may use.
+/// One request, its sender, and the resources that it may use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'r> {
     pub(super) services: &'r Services,
@@ -85,7 +85,7 @@ impl<'r> Context<'r> {
     pub(super) fn site(&self) -> Result<&'r SiteState, Response> {
         self.snapshot.site(self.parameters.site).ok_or_else(|| {
             let keys: Vec<&str> = self.snapshot.sites.iter().map(|site| site.key.as_str()).collect();
-            let detail = format!("There is no such site. The sites are: {}.", keys.join(", "));
+            let detail = format!("The site does not exist. The sites are: {}.", keys.join(", "));
             page::not_found(self.is_page, self.request, || self.layout(), &detail)
         })
     }
@@ -115,7 +115,7 @@ impl<'r> Context<'r> {
         Who { role: self.identity.role, peer: self.request.peer, is_anonymous: self.identity.is_anonymous() }
     }
 
-    /// Most bytes of a response within the memory budget.
+    /// Maximum number of bytes of a response within the memory budget.
     pub(super) fn max_response(&self) -> usize {
         self.services.store.budget().answer.min(MAX_ANSWER)
     }
@@ -125,13 +125,13 @@ impl<'r> Context<'r> {
         self.services.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A JSON response that may have megabytes.
+    /// A JSON response that may have several megabytes.
     pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
         let _guard = self.rendering();
         json_within(value, self.max_response())
     }
 
-    /// Refreshes these sites, unless too many requests wait for a refresh already.
+    /// Refreshes these sites, unless too many requests already wait for a refresh.
     pub(super) fn refresh(
         &self,
         sites: Vec<String>,

@@ -19,12 +19,12 @@ use crate::config::Http;
 use crate::state::Store;
 use crate::timings::Timings;
 
-/// Allows only what the agent itself serves: nothing inline, and no framing.
+/// Allows only resources that the agent itself serves, without inline scripts and without framing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Makes browsers use only HTTPS for the host, for as long as a login lasts at most: an operator may return to plain
-/// HTTP, and the host may serve something else on another port.
+/// Makes browsers use only HTTPS for the host, for the maximum time of a login. It is not longer, because an operator
+/// may return to plain HTTP, and the host may serve other content on another port.
 const STRICT_TRANSPORT_SECURITY: &str = "max-age=2592000";
 
 const NO_ROUTE: &str = "There is nothing at this path. The page is at /, the figures at /api/hotspot/stats.";
@@ -55,7 +55,7 @@ impl Dispatcher {
         }
     }
 
-    /// Applies another `http` section from the next request on. A login stays valid for as long as its token does.
+    /// Applies another `http` section from the next request on. A login stays valid as long as its token.
     pub fn configure(&self, http: Http) {
         let mut current = self.http.write().unwrap_or_else(PoisonError::into_inner);
         let access = |http: &Http| (http.view.clone(), http.admin.clone(), http.hosts.clone());
@@ -174,7 +174,8 @@ impl Dispatcher {
     }
 }
 
-/// A reply to a login session: it gets no data after the session's `end`. An action that has begun runs to its end.
+/// A response to a login session. It contains no data from after the session's `end`. An action that has begun still
+/// completes.
 fn until(
     end: SessionEnd,
     reply: HandlerOutput,
@@ -208,8 +209,8 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
     tags.split(',').any(|tag| tag.trim() == etag)
 }
 
-/// Clients may cache a response with a tag, and must revalidate it unless it has its own `Cache-Control`. One that must
-/// not be stored needs no tag.
+/// Clients may cache a response with a tag, and must revalidate it unless it has its own `Cache-Control`. A response
+/// that must not be stored needs no tag.
 fn with_etag(response: Response, etag: &str) -> Response {
     match response.headers.iter().find(|(name, _)| *name == "Cache-Control") {
         Some((_, policy)) if policy == "no-store" => response,

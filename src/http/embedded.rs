@@ -1,6 +1,6 @@
-//! Compressed files in the binary: a router's flash is small.
+//! Compressed files in the binary, because a router's flash is small.
 
-/// Most bytes that a file inflates to: three times the largest.
+/// Maximum number of bytes that a file inflates to: three times the largest.
 const MAX_INFLATED: usize = 128 * 1024;
 
 /// A file that the build script has compressed with DEFLATE (RFC 1951).

@@ -1,4 +1,4 @@
-//! Requests as handlers receive them, and what they return.
+//! Types of requests and responses, as handlers receive and return them.
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -12,7 +12,7 @@ use smol::stream::Stream;
 /// Longest body of a response, in bytes: twice the metrics of a thousand sites.
 pub const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
-/// Most bytes of a response's header fields. The longest is the content security policy.
+/// Maximum number of bytes of a response's header fields. The longest is the content security policy.
 const MAX_FIELDS: usize = 8 * 1024;
 
 /// A request method (RFC 9110, 9).
@@ -98,8 +98,8 @@ pub struct Request {
     pub query: String,
     /// The body; at most [`MAX_BODY`](super::server::MAX_BODY) bytes, any bytes.
     pub body: Vec<u8>,
-    /// The client's address: that of the connection or, if that is a trusted proxy's, the one that it names. IPv4-mapped
-    /// IPv6 is IPv4 here.
+    /// The client's address: the peer of the connection or, if the peer is a trusted proxy, the address that the proxy
+    /// names. IPv4-mapped IPv6 is IPv4 here.
     pub peer: IpAddr,
     /// Whether the client reached a trusted proxy over HTTPS; `None` if none states the scheme.
     pub is_https: Option<bool>,
@@ -139,7 +139,7 @@ impl Request {
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether `Accept` names HTML, as that of a browser does when it opens a page.
+    /// Whether `Accept` contains HTML, as for a browser that opens a page.
     #[must_use]
     pub fn accepts_html(&self) -> bool {
         let accepted = self.field(HeaderField::Accept).unwrap_or_default().split(',');
@@ -183,7 +183,7 @@ impl Response {
         self
     }
 
-    /// The same with a `Cache-Control` that lets no cache store it (RFC 9111, 5.2.2.5).
+    /// The same with a `Cache-Control` that forbids caches to store it (RFC 9111, 5.2.2.5).
     #[must_use]
     pub(super) fn no_store(mut self) -> Self {
         self.headers.retain(|(name, _)| *name != "Cache-Control");
@@ -218,7 +218,7 @@ pub type EventStream = Pin<Box<dyn Stream<Item = Arc<[u8]>> + Send>>;
 /// A response that waits for a router.
 pub type LaterResponse = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// What a handler returns.
+/// The output of a handler.
 pub enum HandlerOutput {
     /// A response.
     Now(Response),
@@ -256,7 +256,7 @@ pub(super) fn json(value: &impl Serialize) -> Response {
     json_within(value, MAX_ANSWER)
 }
 
-/// A response of JSON, or an error if that has more than so many bytes. No more of it is kept in memory.
+/// A response of JSON, or an error if it has more than this many bytes. It is not kept in memory beyond them.
 pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
     let mut body = Body { bytes: Vec::new(), most };
     match serde_json::to_writer(&mut body, value) {

@@ -6,9 +6,9 @@
 //!          sizes, request syntax            threads       request and a snapshot
 //! ```
 //!
-//! Connections are async and belong to clients, however slow or hostile they are. Workers see complete requests only and
-//! produce complete responses, so no client ever occupies one. From one request to the next only `auth` keeps something:
-//! who is logged in, and who sent wrong tokens.
+//! Connections are async, so slow or hostile clients occupy only their own connection. Workers receive only complete
+//! requests and produce complete responses, so a client never occupies a worker. Only `auth` keeps state between
+//! requests: login sessions and counts of wrong tokens.
 
 mod actions;
 #[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]

@@ -1,9 +1,9 @@
-//! The network that a client's address counts for.
+//! The network of a client's address, to which limits apply.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The unit of all limits by address: the address itself, or for IPv6 its /64. A host or network has a whole /64 and can
-/// use any address of it.
+/// The unit of all limits by address: the address itself, or for IPv6 its /64. A host or network usually has a whole
+/// /64 and can use any of its addresses.
 pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),

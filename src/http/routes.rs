@@ -62,7 +62,7 @@ const fn row(path: &'static str, role: Role, audience: Audience, handler: Handle
     Route { path, role, audience, handler }
 }
 
-/// Whom the responses are for: people get HTML errors and a login form where programs get `application/problem+json`.
+/// The audience of the responses: people get HTML errors and a login form, programs get `application/problem+json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Audience {
     People,
@@ -73,7 +73,7 @@ enum Audience {
 pub(super) type ImmediateHandler = fn(&Context) -> Result<Response, Response>;
 pub(super) type DeferredHandler = fn(&Context) -> Result<HandlerOutput, Response>;
 
-/// What answers a request, by kind of endpoint.
+/// The handler of an endpoint, by its kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Handler {
     /// `GET`: a pure function of the request and the snapshot. The response has an `ETag`.
@@ -93,7 +93,7 @@ impl Route {
         self.path
     }
 
-    /// The name of the role that a request needs at least.
+    /// The name of the least role that a request needs.
     #[must_use]
     pub fn role_name(&self) -> &'static str {
         self.role.name()

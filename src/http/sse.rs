@@ -1,8 +1,8 @@
 //! `/api/events`: changes of the sites as server-sent events.
 //!
-//! One task receives the store's events and renders each change once. Every [`Subscription`] sends the same bytes. A new
-//! subscription, and one that was too slow for the backlog, first gets the state of all sites, so no client misses the
-//! last state of a site.
+//! One task receives the store's events and renders each change once. Every [`Subscription`] sends the same bytes. A
+//! new subscription, and one that was too slow for the backlog, first gets the state of all sites, so every client
+//! receives the latest state of each site.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -114,8 +114,8 @@ impl Pending {
         self.has_reload |= matches!(event, StoreEvent::ConfigReloaded | StoreEvent::Resync(_));
     }
 
-    /// Renders the current state of what changed up to this generation. The snapshot may be newer: its further changes
-    /// are in a later batch, which must not have the same generation.
+    /// Renders the current state of everything that changed up to this generation. The snapshot may be newer: its
+    /// further changes are in a later batch, which must not have the same generation.
     fn render(&self, generation: u64, snapshot: &Snapshot) -> Batch {
         let changed = |site: &&Arc<SiteState>| self.sites.contains(&site.key);
         render(snapshot, generation, snapshot.sites.iter().filter(changed), self.has_reload)
@@ -267,7 +267,7 @@ impl Drop for Subscription {
 }
 
 /// Renders the events of these sites, and one for the configuration if it was reloaded. Their id is the generation, by
-/// which a page knows whether it shows them already.
+/// which a page detects events that it already shows.
 fn render<'s>(
     snapshot: &Snapshot,
     generation: u64,

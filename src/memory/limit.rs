@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// Most bytes read of a file: a number, all of `/proc/self/cgroup`, or the first lines of `/proc/meminfo`.
+/// Maximum number of bytes read of a file: a number, all of `/proc/self/cgroup`, or the first lines of `/proc/meminfo`.
 const MAX_FILE: u64 = 16 * 1024;
 
 /// The limit of this process in bytes, if the system whose files are below `root` has one.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub(crate) use replies::MAX_WAIT;
 pub use replies::{Account, Held, Replies, Turn};
 
-/// The environment variable that sets the budget in bytes. For tests only, and may change at any time.
+/// The environment variable that sets the budget in bytes. It is for tests only and may change at any time.
 pub const TEST_VARIABLE: &str = "PHSWEB_AGENT_TEST_MEMORY";
 
 /// The budget if the system has no limit: that of the systemd unit.
@@ -34,15 +34,15 @@ const PROGRAM: usize = 9 << 20;
 /// Smallest budget: smaller shares could not hold one hotspot.
 const MIN: usize = 16 << 20;
 
-/// Bytes of an allocation beside its content: header and rounding.
+/// Overhead of an allocation in bytes: header and rounding.
 pub const ALLOCATION: usize = 24;
 
 /// The memory limit of each purpose.
 #[derive(Debug, Clone)]
 pub struct Budget {
-    /// Most bytes of the state of all sites.
+    /// Maximum number of bytes of the state of all sites.
     pub kept: usize,
-    /// Most bytes of one HTTP response.
+    /// Maximum number of bytes of one HTTP response.
     pub answer: usize,
     /// Replies that are being received from all routers.
     pub replies: Arc<Replies>,
@@ -74,7 +74,7 @@ impl Default for Budget {
 }
 
 /// The largest limit per item with which all items together fit into `total`, so that only the largest items are
-/// truncated. `usize::MAX` if no item has to be.
+/// truncated. `usize::MAX` if no item must be truncated.
 #[must_use]
 pub fn fair_limit(sizes: impl IntoIterator<Item = usize>, total: usize) -> usize {
     let mut sizes: Vec<usize> = sizes.into_iter().collect();

@@ -53,7 +53,7 @@ impl Replies {
         (self.size / 2 / connections).clamp(SMALLEST, SMALL)
     }
 
-    /// Most bytes of all replies together.
+    /// Maximum number of bytes of all replies together.
     #[must_use]
     pub fn size(&self) -> usize {
         self.size

@@ -1,4 +1,4 @@
-//! From a host's name to an open connection: resolve, open, secure.
+//! Connects to a host: resolves its name, opens a TCP connection and secures it with TLS.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,13 +12,13 @@ use super::deadline::within;
 use super::error::{Cause, Error};
 use super::tls::{self, Agreed, Tls};
 
-/// A peer that disappears is noticed by the kernel after a minute and a half of silence:
-/// `KEEPALIVE_IDLE` + 3 × `KEEPALIVE_INTERVAL`.
+/// The kernel detects a vanished peer after a minute and a half of silence: `KEEPALIVE_IDLE` + 3 ×
+/// `KEEPALIVE_INTERVAL`.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 
-/// A stream of bytes in both directions: a socket, TLS over one, or that of a test.
+/// A bidirectional byte stream: a socket, TLS over a socket, or a stream in a test.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug> Stream for S {}
@@ -53,8 +53,8 @@ pub async fn resolve(host: (&str, u16), timeout: Duration) -> Result<Vec<SocketA
     if addresses.is_empty() { Err(no_address()) } else { Ok(addresses) }
 }
 
-/// Opens a TCP connection to the first of these addresses that accepts one. Each gets a share of the time, so that one
-/// that never answers leaves some for those after it.
+/// Opens a TCP connection to the first of these addresses that accepts one. Each address gets a share of the time, so
+/// that an address that never answers leaves time for the next ones.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ pub async fn open(addresses: &[SocketAddr], timeout: Duration) -> Result<TcpStre
         let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         match within(TcpStream::connect(address), share, Cause::Timeout, "nothing answered").await {
             Ok(Ok(stream)) => {
-                prepare(&stream).map_err(|error| Error::lost(&error))?;
+                prepare(&stream).map_err(|error| Error::connection_lost(&error))?;
                 return Ok(stream);
             }
             Ok(Err(error)) => last = Error::connecting(&error),
@@ -81,7 +81,7 @@ fn no_address() -> Error {
     Error::new(Cause::Dns, "the name has no address")
 }
 
-/// Secures a connection to `host`, unless `tls` is off. Returns what the TLS handshake has agreed on.
+/// Secures a connection to `host`, unless `tls` is off. Returns the result of the TLS handshake.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub async fn secure(
     Ok((Box::new(stream), Some(agreed)))
 }
 
-/// Sends at once what is written, and probes an idle peer.
+/// Disables Nagle's algorithm, and enables keepalive probes.
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;

@@ -7,12 +7,12 @@ use smol::future::FutureExt;
 
 use super::error::{Cause, Error};
 
-/// The output of `future`, or an error of this cause if that takes longer than `timeout`. The message is `what`,
+/// The output of `future`, or an error with this cause if it takes longer than `timeout`. The message is `what`,
 /// followed by the time.
 ///
 /// # Errors
 ///
-/// When the time is over.
+/// If the timeout has passed.
 pub(super) async fn within<T>(
     future: impl Future<Output = T>,
     timeout: Duration,

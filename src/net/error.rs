@@ -1,17 +1,17 @@
-//! Why a connection could not be made.
+//! Errors of connections that could not be made.
 
 use std::io;
 
-/// What kind of failure.
+/// The kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// The name has no address.
     Dns,
     /// The address answers, the port does not.
     Refused,
-    /// There is no route to the address.
+    /// No route leads to the address.
     Unreachable,
-    /// This process or the machine has as many files open as it may.
+    /// This process or the machine has reached its limit of open files.
     NoDescriptor,
     /// Nothing answered in time.
     Timeout,
@@ -39,16 +39,17 @@ pub enum Cause {
     Tls,
 }
 
-/// A connection that could not be made.
+/// The error of a connection that could not be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure.
+    /// The kind of failure.
     pub cause: Cause,
-    /// What was found, for a person.
+    /// The message for people.
     pub message: String,
 }
 
-/// What the system returns when this process, or all of them, have as many files open as they may: `EMFILE`, `ENFILE`.
+/// The system's errors if this process, or all processes together, have reached the limit of open files: `EMFILE`,
+/// `ENFILE`.
 const NO_DESCRIPTOR: [i32; 2] = [24, 23];
 
 impl Error {
@@ -56,7 +57,7 @@ impl Error {
         Self { cause, message: message.into() }
     }
 
-    /// A TCP connection that could not be opened.
+    /// The error of a TCP connection that could not be opened.
     pub(super) fn connecting(error: &io::Error) -> Self {
         use io::ErrorKind as Kind;
         if error.raw_os_error().is_some_and(|code| NO_DESCRIPTOR.contains(&code)) {
@@ -71,8 +72,8 @@ impl Error {
         Self::new(cause, error.to_string())
     }
 
-    /// An open connection that failed.
-    pub(super) fn lost(error: &io::Error) -> Self {
+    /// The error of an open connection that failed.
+    pub(super) fn connection_lost(error: &io::Error) -> Self {
         Self::new(Cause::Closed, format!("the connection was lost: {error}"))
     }
 }

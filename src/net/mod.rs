@@ -1,7 +1,7 @@
 //! Outgoing connections: resolve a name, open a TCP connection, secure it with TLS, all within a deadline.
 //!
-//! Nothing here knows who answers at the other end. An [`error::Error`] has a cause and a message; callers add what an
-//! operator can do about it.
+//! This module is independent of RouterOS. An [`error::Error`] has a cause and a message; callers add how an operator
+//! can fix it.
 
 pub mod connect;
 pub mod deadline;

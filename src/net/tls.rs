@@ -1,11 +1,11 @@
 //! A TLS client that trusts a pinned certificate, or those that the operator's CA has signed.
 //!
 //! Routers sign their certificates themselves, without a name that a client could verify, and with a wrong date after
-//! each boot. So a [`Fingerprint`] of the leaf certificate is the usual choice: it stands for name, dates and issuer.
-//! That the peer holds the certificate's key is verified all the same, by its signature in the handshake.
+//! each boot. So a [`Fingerprint`] of the leaf certificate is the usual choice: it replaces the checks of name, dates
+//! and issuer. The signature in the handshake still proves that the peer holds the certificate's key.
 //!
 //! Limits of rustls: no TLS 1.0 and 1.1, no key exchange by DHE or without a certificate (`api-ssl` offers nothing else
-//! until it has one), no RSA keys under 2048 bits, no certificates before X.509 v3. Each has a cause of its own.
+//! until it has one), no RSA keys under 2048 bits, no certificates before X.509 v3. Each case has its own cause.
 
 use std::fmt;
 use std::io;
@@ -38,7 +38,7 @@ const OLD_CERTIFICATE: &str = "UnsupportedCertVersion";
 /// How a connection is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tls {
-    /// Not at all.
+    /// No TLS.
     #[default]
     Off,
     /// By TLS with this certificate.
@@ -95,10 +95,10 @@ impl Authorities {
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The problem of the file, as a message.
     pub fn from_pem(text: &str) -> Result<Self, String> {
         let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-        let certificates = certificates.map_err(|error| format!("is no PEM file: {error}"))?;
+        let certificates = certificates.map_err(|error| format!("is not a PEM file: {error}"))?;
         if certificates.is_empty() {
             return Err("holds no certificate; expected -----BEGIN CERTIFICATE-----".into());
         }
@@ -116,7 +116,7 @@ impl Authorities {
     }
 }
 
-/// What a TLS handshake has agreed on.
+/// The result of a TLS handshake: version and certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
     /// `TLS 1.2` or `TLS 1.3`.
@@ -125,7 +125,7 @@ pub struct Agreed {
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// Does the handshake with the peer that is called `host`.
+/// Performs the handshake with the peer named `host`.
 ///
 /// # Errors
 ///
@@ -150,10 +150,10 @@ where
         }
     };
     let config = Arc::new(config.with_no_client_auth());
-    // A zone is a name of this machine, which no certificate has.
+    // A zone is local to this machine, so no certificate contains it.
     let host = host.split('%').next().unwrap_or_default();
     let name = ServerName::try_from(host.to_string())
-        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is no name that a certificate can have")))?;
+        .map_err(|_| Error::new(Cause::Tls, format!("{host:?} is not a name that a certificate can have")))?;
     let stream =
         TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failed(&error))?;
     let (_, session) = stream.get_ref();
@@ -167,7 +167,7 @@ where
     Ok((stream, agreed))
 }
 
-/// Accepts only the expected certificate, whatever its name, dates and issuer.
+/// Accepts only the expected certificate, and ignores its name, dates and issuer.
 #[derive(Debug)]
 struct Pinned {
     expected: Fingerprint,
@@ -260,7 +260,7 @@ impl fmt::Display for Rejection {
                 write!(f, "the certificate has an RSA key of {bits} bits; expected {MIN_RSA_BITS} or more")
             }
             Self::OtherKey => {
-                f.write_str("the certificate is the right one, but what answers does not hold its key")
+                f.write_str("the certificate is the pinned one, but the peer does not have its key")
             }
         }
     }
@@ -282,7 +282,7 @@ fn handshake_failed(error: &io::Error) -> Error {
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             Error::new(Cause::HandshakeClosed, "the connection was closed in the TLS handshake")
         }
-        None => Error::lost(error),
+        None => Error::connection_lost(error),
     }
 }
 
@@ -296,9 +296,9 @@ fn failed(error: &rustls::Error) -> Error {
         | rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
-        ) => Error::new(Cause::OldTls, "what answers at this port speaks no TLS 1.2 or 1.3"),
+        ) => Error::new(Cause::OldTls, "the service at this port does not support TLS 1.2 or 1.3"),
         rustls::Error::InvalidMessage(_) => {
-            Error::new(Cause::NoTls, "what answers at this port speaks no TLS")
+            Error::new(Cause::NoTls, "the service at this port does not use TLS")
         }
         rustls::Error::InvalidCertificate(why) => certificate_error(why),
         other => Error::new(Cause::Tls, format!("the TLS handshake failed: {other}")),
@@ -308,7 +308,7 @@ fn failed(error: &rustls::Error) -> Error {
 fn certificate_error(why: &CertificateError) -> Error {
     use CertificateError as Why;
     let date = |time: UnixTime| {
-        // To the end of year 9999, the range of the format.
+        // Until the end of year 9999, the range of the format.
         let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
         humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since)
     };
@@ -326,9 +326,9 @@ fn certificate_error(why: &CertificateError) -> Error {
             };
             return Error::new(cause, message);
         }
-        // Either of the chain or of the handshake: rustls does not report which.
+        // The signature of the chain or of the handshake: rustls does not report which.
         Why::BadSignature => "the certificate is signed by another authority of the same name as one in the \
-            Ca file, or its RSA key is under 2048 bits, or what answers does not hold its key"
+            Ca file, or its RSA key is under 2048 bits, or the peer does not have its key"
             .into(),
         Why::ExpiredContext { time, not_after } => {
             format!("the certificate ended at {}, and it is {} here", date(*not_after), date(*time))
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn fingerprints_are_read_in_both_usual_forms() {
-        // The SHA-256 of nothing.
+        // The SHA-256 of the empty input.
         let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let fingerprint = Fingerprint::of(b"");
         assert_eq!(fingerprint.to_string(), format!("sha256:{hex}"));
@@ -371,7 +371,7 @@ mod tests {
         for (text, words) in [
             ("", "holds no certificate"),
             ("-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n", "can't be read"),
-            ("-----BEGIN CERTIFICATE-----\n", "no PEM file"),
+            ("-----BEGIN CERTIFICATE-----\n", "not a PEM file"),
         ] {
             let error = Authorities::from_pem(text).unwrap_err();
             assert!(error.contains(words), "{text:?}: {error}");

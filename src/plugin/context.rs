@@ -1,4 +1,4 @@
-//! When and how rows arrived: what a plugin needs to know besides the rows.
+//! The context of an answer, which a plugin needs besides the rows: when and how they arrived.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::routeros::wire::Sentence;
 pub struct ReadContext<'a> {
     /// When they arrived.
     pub now: Moment,
-    /// How long the answer took: its rows may be that old.
+    /// The duration of the query: the rows may be that old.
     pub took: Duration,
     /// How to decode text that is not UTF-8.
     pub codepage: &'static Codepage,
@@ -30,7 +30,7 @@ impl ReadContext<'_> {
 /// Whether a `listen` reports a menu's changes between the answers.
 #[derive(Debug, Clone, Copy)]
 pub enum Following<'a> {
-    /// No `listen` runs. A row that is missing from an answer is gone.
+    /// No `listen` runs. A row that is missing from an answer was removed.
     No,
     /// The `listen` started just before this answer was requested; these changes arrived until the answer.
     Begun(&'a [Sentence]),

@@ -1,4 +1,4 @@
-//! What a plugin has read, with everything that other modules do with it regardless of the plugin.
+//! The data of any plugin, and all operations on it that do not depend on the plugin.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use super::table::Table;
 use crate::routeros::error::Error;
 use crate::routeros::wire::Sentence;
 
-/// What a plugin has read.
+/// The data of a plugin.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Data {
     /// Sessions and users.
@@ -91,7 +91,7 @@ impl Data {
         }
     }
 
-    /// Why the data is only a part of what the router sent, if it is.
+    /// The reason why the data is partial, if it is.
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
         let left_out = match self {
@@ -141,7 +141,7 @@ impl Data {
     ///
     /// # Errors
     ///
-    /// When the data would exceed its limits: the connection is of no use any more.
+    /// If the data would exceed its limits. The connection is then unusable.
     pub fn follow(&self, changes: &[Sentence], context: &ReadContext) -> Result<Option<Self>, Error> {
         let Self::Hotspot(hotspot) = self else { return Ok(None) };
         let mut hotspot = hotspot.clone();
@@ -155,7 +155,7 @@ impl Data {
         self.hotspot().is_some_and(Hotspot::has_discrepancy)
     }
 
-    /// How many changes a `listen` should have reported and only an answer revealed.
+    /// The number of changes that only an answer revealed, although a `listen` should have reported them.
     #[must_use]
     pub fn missed_events(&self) -> u64 {
         self.hotspot().map_or(0, |hotspot| hotspot.missed_events)

@@ -11,17 +11,18 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
-/// Most sensors of a router; the largest boards have about 30. Each has a row on the page and a series in `/metrics`.
+/// Maximum number of sensors of a router; the largest boards have about 30. Each has a row on the page and a series in
+/// `/metrics`.
 const MAX_SENSORS: usize = 100;
 
-/// Most states on a card. The largest boards have two power supplies and four fans.
+/// Maximum number of states on a card. The largest boards have two power supplies and four fans.
 const MAX_STATES: usize = 8;
 
 /// States that need no attention: a supply or fan that works, a redundant one on standby, and an empty bay. The other
 /// known states are `fail` and `no-input`, a supply without mains.
 const NORMAL_STATES: [&str; 3] = ["ok", "idle", "not-present"];
 
-/// What a sensor measures.
+/// The quantity that a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quantity {
     /// Degrees Celsius.
@@ -59,7 +60,7 @@ impl Quantity {
         }
     }
 
-    /// What a property of the one RouterOS 6 row measures, according to its name.
+    /// The quantity of a property of the single RouterOS 6 row, by its name.
     fn from_name(name: &str) -> Option<Self> {
         // x86 has `cpu-temp`, `temp1`, `fan1`, `3.3v`, `12v` and `core`, in RouterOS 7 too.
         let unnumbered = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -90,7 +91,7 @@ pub struct Sensor {
     pub name: String,
     /// The value as the router sent it.
     pub value: String,
-    /// What it measures and how much, in its unit; `None` for a state such as `ok`.
+    /// The quantity and its value; `None` for a state such as `ok`.
     pub measure: Option<(Quantity, f64)>,
 }
 
@@ -118,7 +119,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// One family per quantity, and one for states. Of two sensors with the same name the first counts.
+    /// One family per quantity, and one for states. If two sensors have the same name, the first one counts.
     pub(super) fn families(&self) -> Vec<Family> {
         let measured = [
             (
@@ -177,7 +178,7 @@ impl Health {
         Self { sensors: memory::first(&self.sensors, Sensor::cost, max_bytes).to_vec(), is_truncated: true }
     }
 
-    /// Why sensors are missing, if some are.
+    /// The reason why sensors are missing, if some are.
     pub(super) fn incomplete(&self) -> Option<String> {
         self.is_truncated.then(|| format!("only the first {} sensors are kept", self.sensors.len()))
     }
@@ -216,7 +217,7 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Health, 
             let quantity = row.get("type").and_then(Quantity::from_type);
             vec![sensor(text(name), text(value), quantity)]
         }
-        // A sensor without a value at present.
+        // A sensor that currently has no value.
         (Some(_), None) => Vec::new(),
         (None, _) => properties(row)
             .take(MAX_SENSORS + 1)

@@ -1,14 +1,14 @@
-//! How much is kept of what a router sends: the length of texts, in characters, and the size of a declared plugin.
+//! Limits of the data from routers: the length of texts, in characters, and the size of a declared plugin.
 //!
-//! A longer text ends with an ellipsis. The wire allows 128 KiB a word, and what is kept is in every response of the
-//! page and the API, for all sites together.
+//! A longer text ends with an ellipsis. The protocol allows words of 128 KiB, and the page and the API send the kept
+//! texts of all sites in each response.
 
 use crate::routeros::client::Limit;
 use crate::routeros::wire::Sentence;
 
-/// Size of a declared plugin's answer. Whoever declares a menu may not know how large it is somewhere (a table of
-/// connections has 50,000 rows), and the rows are held in memory, and in JSON during a request. This many rows of a few
-/// columns each take half of the bytes.
+/// Size limit of a declared plugin's answer. The operator may not know how large a menu is on each router (a connection
+/// table can have 50,000 rows), and the rows are held in memory, and as JSON during a request. At this number of rows,
+/// rows with a few columns take half of the bytes.
 pub(super) const DECLARED: Limit = Limit { rows: 2048, bytes: 1024 * 1024 };
 
 /// `version`: `7.20.7 (long-term)` has 18.
@@ -46,7 +46,7 @@ pub(super) const CELL: usize = 1000;
 pub const MAX_ID: usize = 32;
 
 /// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
-/// bare `!re`, which is no row.
+/// bare `!re`, which is not a row.
 pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
     let rows = rows.iter().filter(|row| row.attributes().next().is_some());
     let (usable, left_out): (Vec<_>, Vec<_>) =
@@ -54,7 +54,7 @@ pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
     (usable, left_out.len())
 }
 
-/// The message about rows that were left out because of their `.id`, if any were.
+/// The message about the rows that were left out because of their `.id`; `None` if there are none.
 pub(super) fn left_out(rows: usize) -> Option<String> {
     (rows > 0).then(|| format!("rows left out because of an .id of more than {MAX_ID} bytes: {rows}"))
 }

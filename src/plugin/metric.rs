@@ -13,8 +13,8 @@ use crate::memory::ALLOCATION;
 /// and boards have names a third as long.
 const MAX_LABEL_VALUE: usize = 64;
 
-/// Most series of one family at one site: one for each row that a declared plugin accepts. A family that would have more
-/// is incomplete and is omitted. Stale series are evicted first, the oldest before others.
+/// Maximum number of series of one family at one site: one for each row that a declared plugin accepts. A family that
+/// would have more is incomplete and is omitted. Stale series are evicted first, the oldest before others.
 const MAX_SERIES: usize = limits::DECLARED.rows;
 
 /// The metrics of the agent itself that have the label `site`. A declared plugin can't use their names.

@@ -1,4 +1,4 @@
-//! Plugins: what to ask a router, how to read the answers, and how to measure them.
+//! Plugins: the commands to a router, and how to read and measure the answers.
 //!
 //! A plugin is a list of commands and a pure function from their answers to [`Data`]. It knows neither connections nor
 //! schedules: a site sends the commands of all its plugins together, and each plugin succeeds or fails on its own.
@@ -41,7 +41,7 @@ pub use table::Table;
 /// The plugins that need no configuration. A site runs these unless the file says otherwise.
 pub const BUILT_IN: [Plugin; 3] = [Plugin::Hotspot, Plugin::Resource, Plugin::Health];
 
-/// What to ask a router and how to read the answers.
+/// The commands to a router, and how to read the answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plugin {
     /// Sessions and users of the hotspot.
@@ -119,11 +119,11 @@ impl Plugin {
     }
 
     /// Reads the answers, in the order of [`Self::commands`], after the `previous` data from this router. An absent or
-    /// malformed property is unknown; it is no reason to fail.
+    /// malformed property is unknown and does not cause an error.
     ///
     /// # Errors
     ///
-    /// That of the answer which the plugin cannot do without.
+    /// The error of the answer that the plugin requires.
     pub fn read(
         &self,
         answers: &[Answer],

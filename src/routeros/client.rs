@@ -1,4 +1,4 @@
-//! One connection to a router: tagged commands side by side, each with its deadline.
+//! One connection to a router: concurrent tagged commands, each with a deadline.
 //!
 //! [`connect`] returns two halves. The [`Connection`] moves bytes and must be polled for anything to happen; it ends when
 //! the connection does, with the reason. The [`Client`] sends commands. One task runs both, so that there is nothing to
@@ -9,12 +9,12 @@
 //! future::or(connection.run(), async { client.login(…).await?; client.call(…).await … }).await
 //! ```
 //!
-//! Commands given together to [`Client::call_all`] are sent in one write, and their answers arrive in whatever order the
-//! router has them ready: one round trip for all. [`Client::listen`](super::listen) follows a menu beside them.
+//! [`Client::call_all`] sends several commands in one write. Their answers arrive in any order, so all of them take one
+//! round trip. [`Client::listen`](super::listen) follows a menu at the same time.
 //!
-//! What a router can make a connection hold is bounded: a sentence by [`wire`](super::wire), everything else by the
-//! multiplexer's limits. Past one of them the connection ends with at most [`MAX_REPLY`] and a sentence or two, except
-//! that an answer to a command with a [`Limit`] is truncated.
+//! The memory of a connection is bounded: a sentence by [`wire`](super::wire), everything else by the multiplexer's
+//! limits. If a limit is exceeded, the connection ends, holding at most [`MAX_REPLY`] and two sentences. Only the
+//! answer to a command with a [`Limit`] is truncated instead.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -38,15 +38,15 @@ use crate::net::connect::{self as net, Stream};
 use crate::net::deadline::exceeded;
 use crate::net::tls::Tls;
 
-/// Bytes read at once: a row or ten, and small enough for fifty routers on a small board.
+/// Bytes read at once: one to ten rows, and small enough for fifty routers on a small board.
 const READ_SIZE: usize = 4 * 1024;
 
 /// An answer may take this many times its timeout while bytes keep arriving: two minutes by the default timeout. 800
 /// sessions over a GPRS link of 24 kbit/s take one.
 const MAX_EXTENSION: u32 = 24;
 
-/// Upper bound of [`MAX_EXTENSION`] for longer timeouts: a router that sends something now and then, and never the end,
-/// must not keep a site from its next refresh for hours.
+/// Upper bound of [`MAX_EXTENSION`] for longer timeouts: a router that sends bytes from time to time but never the end
+/// must not delay a site's next refresh for hours.
 const MAX_EXTENDED: Duration = Duration::from_secs(120);
 
 /// Interval of checks whether waiting for a turn is still worthwhile.
@@ -95,17 +95,16 @@ pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
 }
 
 impl Client {
-    /// Makes the answers of this connection draw on memory that all connections share.
+    /// Counts the answers of this connection in the memory that all connections share.
     pub fn share(&self, replies: &Arc<Replies>) {
         self.multiplexer().account = Account::new(replies.clone());
     }
 
-    /// Logs in by the configured method. There is no second attempt by the other one, because each is a line in the
-    /// router's log.
+    /// Logs in by the configured method. It does not try the other method, because the router logs each attempt.
     ///
     /// # Errors
     ///
-    /// `auth` if the router refused, else what ended the connection, or `query_timeout`.
+    /// `auth` if the router refused, `query_timeout`, or the error that ended the connection.
     pub async fn login(
         &self,
         user: impl AsRef<[u8]>,
@@ -118,7 +117,7 @@ impl Client {
             LoginMethod::Plain => login::plain(user, password),
             LoginMethod::Challenge => Sentence::from_words(["/login"]),
         };
-        // Whatever trap the router refuses a login with, it is refused.
+        // Any trap means that the login is refused.
         let granted = |reply: Reply| {
             reply.unless_refused().map_err(|error| Error::login_refused(error, [user, password]))
         };
@@ -145,7 +144,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The router's refusal, `query_timeout`, or what ended the connection.
+    /// The router's refusal, `query_timeout`, or the error that ended the connection.
     pub async fn call(&self, command: Command, timeout: Duration) -> Answer {
         let answers = self.call_all(vec![command], timeout).await;
         answers.into_iter().next().unwrap_or_else(|| Err(ended()))
@@ -179,20 +178,20 @@ impl Client {
         let began = Instant::now();
         let mut answers = Vec::with_capacity(calls.len());
         for (path, call) in calls {
-            // The calls run side by side, in whatever order they are awaited.
+            // The calls run concurrently, whatever the order in which they are awaited.
             let answer = call.wait(&path, began, timeout, probe.as_ref()).await;
             answers.push(answer.and_then(Reply::unless_refused));
         }
         answers
     }
 
-    /// What this connection has cost so far.
+    /// The usage of this connection so far.
     #[must_use]
     pub fn usage(&self) -> ConnectionUsage {
         self.multiplexer().usage
     }
 
-    /// Queues a sentence to be sent. It is sent whole or not at all, even if the caller stops waiting, because only
+    /// Queues a sentence to be sent. It is sent completely or not at all, even if the caller is dropped, because only
     /// [`Connection::run`] writes.
     fn queue(
         &self,
@@ -207,8 +206,8 @@ impl Client {
         Call { client: self.clone(), tag, answered }
     }
 
-    /// Ends once nothing has arrived for `timeout` since a call `began`, or once the call has taken too long although
-    /// something arrived. Returns which of the two times has passed.
+    /// Waits until nothing has arrived for `timeout` since a call `began`, or until the call has taken too long
+    /// although bytes arrived. Returns the time that has passed.
     async fn silence(&self, began: Instant, timeout: Duration, probe: Option<&Command>) -> Duration {
         let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
         let end = began + longest;
@@ -235,7 +234,7 @@ impl Client {
         }
     }
 
-    /// Asks the router to stop a command that nobody waits for any more, so that it costs nothing more.
+    /// Asks the router to stop a command whose caller was dropped, to save its resources.
     pub(super) fn cancel(&self, tag: u64) {
         self.multiplexer().cancel(tag);
         self.wake();
@@ -246,7 +245,7 @@ impl Client {
     }
 
     pub(super) fn wake(&self) {
-        // If the channel is full, the connection is woken already.
+        // If the channel is full, the connection was already woken.
         let _ = self.wake.try_send(());
     }
 }
@@ -312,9 +311,9 @@ async fn receive(
         take_turn(multiplexer).await;
         let count = match stream.read(&mut bytes).await {
             Ok(count) => count,
-            // What TLS reports when the peer closes without an alert, as RouterOS does.
+            // TLS reports this error if the peer closes without an alert, as RouterOS does.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return Err(lost(&error)),
+            Err(error) => return Err(connection_lost(&error)),
         };
         if count == 0 {
             return Err(closed("the router closed the connection"));
@@ -335,12 +334,12 @@ async fn receive(
         {
             let _ = wake.try_send(());
         }
-        // A router that never pauses must not keep the executor from the others.
+        // A router that sends without pause must not block the executor.
         future::yield_now().await;
     }
 }
 
-/// Waits until a large answer may continue. Nothing is read meanwhile. One that has waited too long is truncated.
+/// Waits until a large answer may continue, without reading. An answer that has waited too long is truncated.
 async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     if !lock(multiplexer).needs_turn() {
         return;
@@ -348,7 +347,7 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     let replies = lock(multiplexer).account.replies();
     let mut turn = pin!(replies.turn());
     let began = Instant::now();
-    // The caller may give up meanwhile.
+    // The caller may be dropped while this waits.
     while lock(multiplexer).needs_turn() {
         lock(multiplexer).received_at = Some(Instant::now());
         let check = async {
@@ -364,7 +363,7 @@ async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
     }
 }
 
-/// Sends until the connection fails or is not used any more.
+/// Sends until the connection fails or all clients are dropped.
 async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
     multiplexer: &Mutex<Multiplexer>,
@@ -374,14 +373,14 @@ async fn send(
         let bytes = std::mem::take(&mut lock(multiplexer).outgoing);
         let sent = async {
             stream.write_all(&bytes).await?;
-            // TLS buffers what is not flushed.
+            // TLS buffers bytes until they are flushed.
             stream.flush().await
         };
-        sent.await.map_err(|error| lost(&error))?;
+        sent.await.map_err(|error| connection_lost(&error))?;
         lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
     }
-    // Every client is gone, so nobody waits for an answer.
-    Err(closed("the connection is not used any more"))
+    // All clients were dropped, so no caller waits for an answer.
+    Err(closed("the connection is no longer used"))
 }
 
 fn closed(message: &str) -> Error {
@@ -392,7 +391,7 @@ fn ended() -> Error {
     closed("the connection has ended")
 }
 
-fn lost(error: &std::io::Error) -> Error {
+fn connection_lost(error: &std::io::Error) -> Error {
     closed(&format!("the connection was lost: {error}"))
 }
 

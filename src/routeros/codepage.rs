@@ -1,6 +1,7 @@
 //! The Windows code pages in which `WinBox` sends text that is not UTF-8.
 //!
-//! Only those with one byte per character: the tables of the East Asian ones would be a sixteenth of the binary.
+//! Only code pages with one byte per character are supported: the tables of the East Asian ones would be a sixteenth of
+//! the binary.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,7 +12,7 @@ use yore::{CodePage, code_pages as pages};
 #[derive(Clone, Copy)]
 pub struct Codepage {
     name: &'static str,
-    /// Decodes bytes. One without a character becomes `�`.
+    /// Decodes bytes. A byte without a character becomes `�`.
     pub(super) decode: fn(&[u8]) -> Cow<'_, str>,
 }
 

@@ -13,12 +13,12 @@ pub struct Command {
     pub(super) limit: Option<Limit>,
 }
 
-/// Where an answer is truncated, so that it takes nothing from others.
+/// The limits at which an answer is truncated, so that it leaves memory for others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {
-    /// Most rows.
+    /// Maximum number of rows.
     pub rows: usize,
-    /// Most memory of the whole answer, in bytes.
+    /// Maximum memory of the whole answer, in bytes.
     pub bytes: usize,
 }
 
@@ -63,7 +63,7 @@ impl Command {
     }
 }
 
-/// A router's reply to a command, or why there is none.
+/// A router's reply to a command, or the error.
 pub type Answer = Result<Reply, Error>;
 
 /// A router's reply to one command.
@@ -73,20 +73,20 @@ pub struct Reply {
     pub rows: Vec<Sentence>,
     /// `=ret=` of the `!done`: a count, a challenge, a new item's id.
     pub ret: Option<Vec<u8>>,
-    /// The router stopped with these after some rows, so that others may be missing.
+    /// The traps that ended the reply after some rows: others may be missing.
     pub traps: Vec<Trap>,
-    /// These are the first rows: there are more than the command's [`Limit`] or the memory allows.
+    /// Whether these are only the first rows: there are more than the command's [`Limit`] or the memory allows.
     pub is_truncated: bool,
-    /// There are more rows than the memory allows.
+    /// Whether there are more rows than the memory allows.
     pub lacks_memory: bool,
     /// From the command to the end of the answer.
     pub took: Duration,
-    /// What it takes of the memory that all connections share.
+    /// Its part of the memory that all connections share.
     pub held: Held,
 }
 
 impl Reply {
-    /// Why the reply is only a part, if it is.
+    /// The reason why the reply is partial, if it is.
     #[must_use]
     pub fn partial(&self) -> Option<Partial> {
         if let Some(first) = self.traps.get(..1) {
@@ -96,7 +96,7 @@ impl Reply {
         self.is_truncated.then(|| format!("only the first {} rows are taken{why}", self.rows.len()).into())
     }
 
-    /// The reply, unless the router refused the command: traps and not one row.
+    /// The reply, unless the router refused the command: it then sends traps and no rows.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Reply {
     }
 }
 
-/// Why data is only a part of what the router has.
+/// The reason why data is partial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partial {
     /// The reason, for a person.
@@ -122,14 +122,14 @@ impl Partial {
     }
 }
 
-/// A reason of the agent's own.
+/// A reason that the agent itself states.
 impl From<String> for Partial {
     fn from(message: String) -> Self {
         Self { message, quotes_router: false }
     }
 }
 
-/// A command of several that failed.
+/// One of several commands that failed.
 impl From<&Error> for Partial {
     fn from(error: &Error) -> Self {
         Self { message: error.message.clone(), quotes_router: error.is_refusal() }

@@ -1,4 +1,4 @@
-//! What went wrong with a router, for its operator: a cause, what was found, and what to do about it.
+//! Errors of a connection to a router, for its operator: the cause, a message, and how to fix it.
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ const MAX_QUOTE: usize = 200;
 /// Replaces a message that quotes the router, for viewers who are not the admin.
 pub(super) const HIDDEN_QUOTE: &str = "the router's answer is shown to the admin";
 
-/// Why a router's answer did not come. The names are those of the JSON.
+/// The causes of errors. The JSON has the same names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// The host's name has no address.
     Dns,
     /// The address answers, the port does not.
     Refused,
-    /// There is no route to the address.
+    /// No route leads to the address.
     Unreachable,
     /// Nothing answered within `connect_timeout`.
     ConnectTimeout,
@@ -40,11 +40,11 @@ pub enum Cause {
     Permission,
     /// This router has no such menu or property.
     Unsupported,
-    /// Nothing came from the router for `query_timeout` while a command had no answer.
+    /// The router sent nothing for `query_timeout` while a command waited for its answer.
     QueryTimeout,
     /// The data is not the RouterOS API, or exceeds a limit.
     Protocol,
-    /// The router's uptime shows a reboot, or a login is refused after it refused connections a moment ago.
+    /// The router's uptime shows a reboot, or it refuses a login shortly after it refused connections.
     Rebooting,
 }
 
@@ -70,7 +70,8 @@ impl Cause {
         }
     }
 
-    /// Whether it comes and goes with the link and the router. The others stay until somebody fixes them.
+    /// Whether the cause may disappear on its own, with the state of the link or the router. The others persist until
+    /// somebody fixes them.
     #[must_use]
     pub fn is_passing(self) -> bool {
         matches!(
@@ -85,7 +86,7 @@ impl Cause {
         )
     }
 
-    /// What the operator can do, naming the RouterOS command where there is one.
+    /// How to fix it, with the RouterOS command if one exists.
     #[must_use]
     pub fn hint(self) -> &'static str {
         match self {
@@ -106,7 +107,7 @@ impl Cause {
                  /ip firewall filter print where chain=input"
             }
             Self::Closed => {
-                "If this is at every connection, the service may be limited to other addresses or full, or this is \
+                "If this happens at every connection, the service may be limited to other addresses or full, or this is \
                  the port of api-ssl, which needs tls: Pin(…) in sites.ron. On the router: \
                  /ip service print detail where name~\"api\", and see port, address (available-from from RouterOS \
                  7.24 on) and, from 7.16 on, max-sessions"
@@ -131,8 +132,7 @@ impl Cause {
                  login: Challenge is for RouterOS before 6.43, and for no other"
             }
             Self::Permission => {
-                "The user's group lacks a policy: read to look, write to end a session. Give the agent a group of its \
-                 own. On the router: /user group print, then /user group add name=phsweb-agent policy=api,read \
+                "The user's group lacks a policy: read to look, write to end a session. Give the agent a separate group. On the router: /user group print, then /user group add name=phsweb-agent policy=api,read \
                  (or api,read,write), then /user set USER group=phsweb-agent"
             }
             Self::Unsupported => {
@@ -148,8 +148,7 @@ impl Cause {
                  of api under hosts"
             }
             Self::Rebooting => {
-                "If it does not come back within a few minutes, check its power and its link. Why it rebooted is in \
-                 its log. On the router: /log print where topics~\"system\", and /system resource print shows the uptime"
+                "If it does not come back within a few minutes, check its power and its link. Its log has the reason. On the router: /log print where topics~\"system\", and /system resource print shows the uptime"
             }
         }
     }
@@ -158,13 +157,13 @@ impl Cause {
 /// A failure of a connection or of one command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure.
+    /// The kind of failure.
     pub cause: Cause,
-    /// What was found, for a person. Contains no secret.
+    /// The message for people, without secrets.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: &'static str,
-    /// What the router answered, if it refused a command. The message repeats it.
+    /// The router's traps, if it refused a command. The message quotes them.
     pub traps: Vec<Trap>,
 }
 
@@ -178,13 +177,13 @@ impl Error {
         Self { hint, ..Self::new(cause, message) }
     }
 
-    /// A connection, secured by `tls`, that could not be made.
+    /// The error of a connection, secured by `tls`, that could not be made.
     #[must_use]
     pub fn connecting(error: net::error::Error, tls: &Tls) -> Self {
         let net::error::Error { cause, mut message } = error;
         let (cause, hint) = match cause {
             NetCause::Dns => (Cause::Dns, None),
-            // The usual hint would turn on the API without TLS.
+            // The usual hint would enable the API without TLS.
             NetCause::Refused if *tls != Tls::Off => (Cause::Refused, Some(HINT_TLS_REFUSED)),
             NetCause::Refused => (Cause::Refused, None),
             NetCause::Unreachable => (Cause::Unreachable, None),
@@ -209,7 +208,7 @@ impl Error {
         Self::with_hint(cause, message, hint.unwrap_or(cause.hint()))
     }
 
-    /// A login that the router refused with this error.
+    /// The error of a login that the router refused with `error`.
     pub(super) fn login_refused(refused: Self, credentials: [&[u8]; 2]) -> Self {
         const HINT: &str = "The user or the password starts or ends with a space or quote. Files of variables may keep \
             their quotes: remove them unless the router has them, too. On the router: /user print detail";
@@ -219,9 +218,9 @@ impl Error {
         Self { cause: Cause::Auth, hint, ..refused }
     }
 
-    /// The router's challenge has another form, and is not answered.
+    /// The error of a challenge in an unknown form, which is not answered.
     pub(super) fn no_challenge() -> Self {
-        const HINT: &str = "No password was sent, nor a digest of one. login: Challenge is for RouterOS before 6.43; remove \
+        const HINT: &str = "The agent sent neither the password nor a digest of it. login: Challenge is for RouterOS before 6.43; remove \
             it for later versions. Otherwise something else may answer at this address. On the router: /system resource \
             print, /ip service print";
         let message = "the router sent no challenge of 32 hexadecimal digits to respond to";
@@ -244,25 +243,25 @@ impl Error {
         self.clone()
     }
 
-    /// Whether the item that a command named does not exist (any more).
+    /// Whether the error means that the item of a command does not exist, or no longer exists.
     #[must_use]
     pub fn is_missing_item(&self) -> bool {
         self.traps.iter().any(|trap| trap.message.contains("no such item"))
     }
 
-    /// The router answered a login, and nothing larger arrived, as on a path that drops large packets.
+    /// The error if the router answered a login, but no larger answer arrived, as on a path that drops large packets.
     pub(crate) fn only_small_answers(silent: &Self) -> Self {
-        const HINT: &str = "The login was answered and nothing after it. If that repeats, the path may drop large packets: \
+        const HINT: &str = "The router answered the login and then nothing more. If this repeats, the path may drop large packets: \
             lower the MTU of the VPN or the PPPoE link, or on the router: /ip firewall mangle add chain=output \
             protocol=tcp tcp-flags=syn action=change-mss new-mss=1200. If the router is only slow, raise query_timeout";
         Self { hint: HINT, ..silent.clone() }
     }
 
-    /// The peer of a plain connection sent TLS.
+    /// The error if the peer of a connection without TLS sent TLS.
     pub(super) fn speaks_tls() -> Self {
         const HINT: &str =
             "This is api-ssl. Give the site tls: Pin(…), or the port of api, 8728, under hosts";
-        Self::with_hint(Cause::Tls, "what answers at this port speaks TLS", HINT)
+        Self::with_hint(Cause::Tls, "the service at this port uses TLS", HINT)
     }
 }
 
@@ -276,7 +275,7 @@ impl std::error::Error for Error {}
 
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
-        Self::new(Cause::Protocol, format!("the answer is no RouterOS API: {error}"))
+        Self::new(Cause::Protocol, format!("the answer is not the RouterOS API: {error}"))
     }
 }
 
@@ -288,8 +287,8 @@ pub struct Trap {
 }
 
 impl Trap {
-    /// What kind of failure it is. The words differ by version, so parts of the text decide, and the number that some of
-    /// them end with.
+    /// The kind of failure. The messages differ by version, so it is detected by parts of the text, and by the number
+    /// at the end of some messages.
     #[must_use]
     pub fn cause(&self) -> Cause {
         const WORDS: [(&str, Cause); 9] = [
@@ -315,22 +314,21 @@ impl Trap {
 /// The error of a command that the router refused. The first trap decides, because those after it only explain.
 impl From<Vec<Trap>> for Error {
     fn from(traps: Vec<Trap>) -> Self {
-        const HINT: &str =
-            "The router refused the command in these words. Its log may say more. On the router: /log print";
+        const HINT: &str = "The router refused the command with this message. Its log may have more details. On the router: /log print";
         let cause = traps.first().map_or(Cause::Protocol, Trap::cause);
-        // The router speaks the API, and only refuses this command.
+        // The router speaks the API and refuses only this command.
         let hint = if cause == Cause::Protocol { HINT } else { cause.hint() };
         Self { cause, message: quote(&traps), hint, traps }
     }
 }
 
-/// A message with the router's own words.
+/// An error message that quotes the router's traps.
 pub(super) fn quote(traps: &[Trap]) -> String {
     let messages: Vec<&str> = traps.iter().map(|trap| trap.message.as_str()).collect();
-    format!("the router said: {}", messages.join("; "))
+    format!("the router reports: {}", messages.join("; "))
 }
 
-/// A router's words as an error may repeat them: one line of bounded length.
+/// Sanitizes a router's text for an error: one line of bounded length.
 pub(super) fn sanitize(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let line = text.chars().map(|c| if c.is_control() { ' ' } else { visible(c) });
@@ -347,7 +345,7 @@ const HINT_NO_DESCRIPTOR: &str = "Each site and each connection to the page take
 const HINT_OLD_TLS: &str = "Upgrade RouterOS: /system package update install. Until then use tls: Off with the plain \
     api over a VPN or a management network. On RouterOS 6: /ip service set api-ssl tls-version=only-1.2";
 
-const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, speaks no TLS; \
+const HINT_NO_TLS: &str = "api-ssl listens at 8729 unless set otherwise, and api, at 8728, does not use TLS; \
     either may be limited to other addresses, or api-ssl be without a certificate. On the router: \
     /ip service print detail where name~\"api\"";
 
@@ -355,7 +353,7 @@ const HINT_TLS_REFUSED: &str = "The service may be off or on another port. On th
     /ip service enable [find name=api-ssl and !dynamic], which needs a certificate: /ip service print detail where name=api-ssl";
 
 const HINT_NO_KEY: &str = "Somebody else may answer at this address with a copy of the router's certificate. \
-    See whose address it is, on the way there and on the router: /ip address print";
+    Check which device has this address, along the path and on the router: /ip address print";
 
 const HINT_WEAK_CERTIFICATE: &str = "Give the router another. On it: /certificate add name=api2 common-name=router \
     key-size=2048 days-valid=3650 key-usage=digital-signature,key-encipherment,tls-server, then \

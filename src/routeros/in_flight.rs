@@ -1,4 +1,4 @@
-//! A command in flight: what has arrived of its answer so far.
+//! A command in flight: the part of its answer that has arrived so far.
 
 use std::time::Instant;
 
@@ -8,13 +8,14 @@ use super::command::{Answer, Limit, Reply};
 use super::error::{Cause, Error, Trap, sanitize};
 use super::wire::Sentence;
 
-/// Most rows of one answer: a few times the largest hotspot known, and as many as still fit a response of the agent.
+/// Maximum number of rows of one answer: a few times the size of the largest known hotspot, and as many rows as fit
+/// into a response of the agent.
 pub const MAX_ROWS: usize = 16_384;
 
-/// Most traps kept of one answer. An unknown menu gives two.
+/// Maximum number of traps kept of one answer. An unknown menu gives two.
 const MAX_TRAPS: usize = 8;
 
-/// What happens to the sentences of an answer.
+/// How the sentences of an answer are handled.
 #[derive(Debug)]
 pub(super) enum InFlight {
     /// They are collected.
@@ -26,7 +27,7 @@ pub(super) enum InFlight {
 }
 
 impl InFlight {
-    /// What has arrived, unless it is dropped.
+    /// The sentences that have arrived, unless they are dropped.
     pub(super) fn reply(&mut self) -> Option<&mut Reply> {
         match self {
             Self::Reply(pending) => Some(&mut pending.reply),
@@ -35,7 +36,7 @@ impl InFlight {
         }
     }
 
-    /// What it takes of the shared memory, in bytes.
+    /// Its part of the shared memory, in bytes.
     pub(super) fn cost(&self) -> usize {
         match self {
             Self::Reply(PendingReply { reply, .. }) | Self::Listen(PendingChanges { reply, .. }) => {
@@ -56,7 +57,7 @@ pub(super) struct PendingReply {
 }
 
 impl PendingReply {
-    /// Whether this sentence would pass the answer's own limit.
+    /// Whether this sentence would exceed the answer's own limit.
     pub(super) fn is_full(&self, sentence: &Sentence) -> bool {
         self.limit.is_some_and(|limit| match sentence.first() {
             b"!done" => false,
@@ -83,9 +84,9 @@ impl PendingReply {
 /// A `listen`, whose changes are the rows of a reply that has not ended.
 #[derive(Debug)]
 pub(super) struct PendingChanges {
-    /// What was not taken yet.
+    /// Changes that were not taken yet.
     pub(super) reply: Reply,
-    /// Why no more changes arrive.
+    /// The reason why no more changes arrive.
     pub(super) ended: Option<Error>,
     pub(super) wake: Sender<()>,
 }
@@ -94,7 +95,7 @@ impl PendingChanges {
     /// Adds a sentence.
     pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
         if collect(&mut self.reply, sentence)? {
-            // A `listen` never ends by itself: without a trap, somebody has cancelled it.
+            // A `listen` does not end on its own: without a trap, it was cancelled on the router.
             let ended = match std::mem::take(&mut self.reply.traps) {
                 traps if traps.is_empty() => Error::new(Cause::Closed, "the router ended the listen"),
                 traps => traps.into(),

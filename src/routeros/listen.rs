@@ -11,8 +11,7 @@ use super::wire::Sentence;
 /// A running `listen`. Dropping it asks the router to stop.
 ///
 /// Each change is a `!re` sentence with an `.id`: a new row with all of its properties; a changed one, perhaps with the
-/// changed properties only; or a removed one with `.dead`. Rows that were there before are not reported, nor are
-/// counters.
+/// changed properties only; or a removed one with `.dead`. Rows that existed before, and counters, are not reported.
 #[derive(Debug)]
 pub struct Listen {
     client: Client,
@@ -39,10 +38,10 @@ impl Client {
 }
 
 impl Listen {
-    /// Waits until something may have changed. Dropping the future loses nothing.
+    /// Waits until there may be changes. Dropping the future does not lose changes.
     pub async fn changed(&self) {
-        // The end of the connection wakes the reader, too, and `take` returns it. A closed channel is no wake-up: a
-        // reader that loops would never let the executor go.
+        // The end of the connection also wakes the reader, and `take` then returns the error. A closed channel must not
+        // wake it: a reader in a loop would block the executor.
         if self.woken.recv().await.is_err() {
             pending::<()>().await;
         }
@@ -52,8 +51,8 @@ impl Listen {
     ///
     /// # Errors
     ///
-    /// Why no more changes arrive, once all have been taken: the router refused or interrupted the `listen`, or the
-    /// connection has ended.
+    /// The reason why no more changes arrive, after all have been taken: the router refused or interrupted the
+    /// `listen`, or the connection has ended.
     pub fn take(&self) -> Result<Vec<Sentence>, Error> {
         self.client.multiplexer().take_changes(self.tag)
     }

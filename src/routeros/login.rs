@@ -24,11 +24,11 @@ pub fn plain(user: &[u8], password: &[u8]) -> Sentence {
     sentence
 }
 
-/// Hexadecimal digits of a challenge. A response to a shorter one, or to none, would be a digest of the password that can
-/// be looked up.
+/// Hexadecimal digits of a challenge. The response to a shorter or empty challenge would be a digest of the password
+/// that can be looked up in a table.
 const CHALLENGE: usize = 32;
 
-/// The second sentence of the login before 6.43: the response to the challenge in `ret`, or `None` if that is no
+/// The second sentence of the login before 6.43: the response to the challenge in `ret`, or `None` if `ret` is not a
 /// challenge.
 #[must_use]
 pub fn respond(user: &[u8], password: &[u8], ret: &[u8]) -> Option<Sentence> {

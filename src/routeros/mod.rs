@@ -1,7 +1,7 @@
 //! The RouterOS API: the protocol and a client, independent of hotspots.
 //!
 //! [`wire`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] builds the sentences of a login,
-//! [`client`] connects and sends commands, [`listen`] follows changes, [`error`] is what can go wrong.
+//! [`client`] connects and sends commands, [`listen`] follows changes, [`error`] defines the errors.
 
 pub mod client;
 pub mod codepage;

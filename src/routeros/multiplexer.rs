@@ -1,10 +1,9 @@
 //! The commands in flight over one connection, and the routing of answers to them by tag.
 //!
-//! No I/O. What a router can make the client hold is bounded: one answer by [`MAX_ROWS`], all answers together by
-//! [`MAX_REPLY`], and answers to nothing asked are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer that passes
-//! its command's own limit, or takes room that others need, is truncated: the router is asked to stop, and the rest of
-//! the answer is dropped. So is any answer that does not fit into the memory which all connections share, see
-//! [`Replies`](crate::memory::Replies).
+//! No I/O. The memory of a connection is bounded: one answer by [`MAX_ROWS`], all answers together by [`MAX_REPLY`].
+//! Unsolicited sentences are dropped, up to [`MAX_UNSOLICITED`] in a row. An answer is truncated if it exceeds its
+//! command's limit, if other answers need its memory, or if it does not fit into the memory that all connections share,
+//! see [`Replies`](crate::memory::Replies). The router is then asked to stop, and the rest of the answer is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -19,27 +18,27 @@ use super::value;
 use super::wire::Sentence;
 use crate::memory::{Account, Held, Turn};
 
-/// Most memory of all answers in flight over one connection, in bytes. 10,000 active users with all their columns take
-/// half of it.
+/// Maximum memory of all answers in flight over one connection, in bytes. 10,000 active users with all their columns
+/// take half of it.
 pub const MAX_REPLY: usize = 8 * 1024 * 1024;
 
-/// Most sentences in a row that answer nothing asked. Some arrive after a `/cancel` or a deadline, as many as the rows
-/// of one answer at most.
+/// Maximum number of unsolicited sentences in a row. After a `/cancel` or a deadline, up to one answer's rows still
+/// arrive.
 pub const MAX_UNSOLICITED: usize = MAX_ROWS;
 
-/// Most sentences dropped of one truncated answer. A router that obeys the `/cancel` has a few thousand in transit; one
-/// that does not has sent its largest menus completely by then.
+/// Maximum number of sentences that are dropped after one answer was truncated. If the router honours the `/cancel`, a
+/// few thousand are in transit. If it ignores it, even its largest menus have been sent completely by then.
 pub const MAX_DROPPED: usize = 262_144;
 
-/// Most truncated answers that have not ended yet. If there are more, the router never ends them, and further sentences
-/// of the oldest answer nothing asked.
+/// Maximum number of truncated answers that have not ended yet. If there are more, the router never ends them, and
+/// further sentences of the oldest count as unsolicited.
 const MAX_TRUNCATED: usize = 64;
 
-/// Most bytes waiting to be sent. Commands are a few hundred bytes; this many wait only if the router has stopped
-/// reading.
+/// Maximum number of bytes waiting to be sent. Commands are a few hundred bytes; this many wait only if the router has
+/// stopped reading.
 const MAX_OUTGOING: usize = 256 * 1024;
 
-/// What a connection has cost so far.
+/// The usage of a connection so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionUsage {
     /// Bytes sent.
@@ -50,7 +49,7 @@ pub struct ConnectionUsage {
     pub commands: u64,
     /// Commands whose answer has ended, including refusals.
     pub answered: u64,
-    /// Sentences that answered nothing asked.
+    /// Unsolicited sentences.
     pub unsolicited: u64,
 }
 
@@ -62,17 +61,17 @@ pub(super) struct Multiplexer {
     in_flight: BTreeMap<Option<u64>, InFlight>,
     /// Bytes to be sent: whole sentences in their order.
     pub(super) outgoing: Vec<u8>,
-    /// Why no more commands are accepted.
+    /// The reason why no more commands are accepted.
     ended: Option<Error>,
-    /// Unsolicited sentences since the last that answered something.
+    /// Unsolicited sentences since the last solicited one.
     unsolicited_run: usize,
-    /// When bytes last arrived from the router, or when it was last not read for lack of a turn, which does not count as
-    /// the router's silence.
+    /// When bytes last arrived from the router, or when the connection last waited for a turn, which does not count as
+    /// silence of the router.
     pub(super) received_at: Option<Instant>,
     /// When the last probe was sent to a silent router, for all commands together.
     pub(super) probed_at: Option<Instant>,
     pub(super) usage: ConnectionUsage,
-    /// What the answers of this connection take of the memory that all connections share.
+    /// The part of the shared memory that the answers of this connection use.
     pub(super) account: Arc<Account>,
     /// The turn of this connection, which lasts until its large answers are dropped.
     turn: Weak<Turn>,
@@ -85,7 +84,7 @@ impl Multiplexer {
         self.last_tag
     }
 
-    /// Queues a command to be sent. `answer` receives its reply, or why there is none.
+    /// Queues a command to be sent. `answer` receives its reply, or the error.
     pub(super) fn call(
         &mut self,
         tag: Option<u64>,
@@ -125,8 +124,8 @@ impl Multiplexer {
         Ok(())
     }
 
-    /// Queues a sentence whose answer is ignored, with a tag of its own. If it can't be queued, the connection has ended
-    /// or the router has stopped reading, so nothing is lost.
+    /// Queues a sentence whose answer is ignored, under a new tag. It can't be queued if the connection has ended or
+    /// the router has stopped reading; then it is not needed.
     fn queue_unanswered(&mut self, mut sentence: Sentence) {
         sentence.push_tag(self.next_tag());
         let _ = self.queue(&sentence);
@@ -137,13 +136,13 @@ impl Multiplexer {
         self.queue_unanswered(Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
     }
 
-    /// Queues a command to a silent router: that anything arrives is the sign of life.
+    /// Queues a probe of a silent router: any bytes that arrive show that it is alive.
     pub(super) fn probe(&mut self, command: Command) {
         self.probed_at = Some(Instant::now());
         self.queue_unanswered(command.sentence);
     }
 
-    /// Forgets a command whose caller is gone. Its answer may have any length if it has a limit.
+    /// Removes a command whose caller was dropped. Its answer is truncated if it has a limit.
     pub(super) fn forget(&mut self, tag: Option<u64>) {
         match self.in_flight.get(&tag) {
             Some(InFlight::Reply(PendingReply { limit: Some(_), .. })) => self.drop_rest(tag),
@@ -164,7 +163,7 @@ impl Multiplexer {
         match &pending.ended {
             Some(error) if pending.reply.rows.is_empty() => Err(error.clone()),
             ended => {
-                // One wake-up may have stood for the last change and the end.
+                // One message may announce both the last change and the end.
                 if ended.is_some() {
                     let _ = pending.wake.try_send(());
                 }
@@ -174,7 +173,7 @@ impl Multiplexer {
         }
     }
 
-    /// Ends a `listen`. Returns whether the router still has to be asked to stop.
+    /// Ends a `listen`. Returns whether the router must still be asked to stop.
     pub(super) fn unlisten(&mut self, tag: u64) -> bool {
         let removed = self.in_flight.remove(&Some(tag));
         matches!(removed, Some(InFlight::Listen(PendingChanges { ended: None, .. })))
@@ -197,7 +196,7 @@ impl Multiplexer {
     ///
     /// # Errors
     ///
-    /// When the router ended the session or passed a limit: the connection is of no use any more.
+    /// If the router ended the session or exceeded a limit. The connection is then unusable.
     pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
         if sentence.first() == b"!fatal" {
             return Err(fatal(&sentence));
@@ -241,7 +240,7 @@ impl Multiplexer {
                 self.usage.unsolicited += 1;
                 self.unsolicited_run += 1;
                 if self.unsolicited_run > MAX_UNSOLICITED {
-                    return Err(protocol(format!("{MAX_UNSOLICITED} sentences answer nothing asked")));
+                    return Err(protocol(format!("{MAX_UNSOLICITED} unsolicited sentences in a row")));
                 }
             }
         }
@@ -269,7 +268,7 @@ impl Multiplexer {
         }
     }
 
-    /// Drops the sentences that still arrive for this tag, however many there are.
+    /// Drops all sentences that still arrive for this tag.
     fn drop_rest(&mut self, tag: Option<u64>) {
         let mut truncated = self.in_flight.iter().filter(|(_, one)| matches!(one, InFlight::Truncated(_)));
         let oldest = truncated.next().map(|(tag, _)| *tag);
@@ -281,8 +280,8 @@ impl Multiplexer {
         self.in_flight.insert(tag, InFlight::Truncated(0));
     }
 
-    /// Holds all that is in flight within [`MAX_REPLY`]: the largest answer with a limit of its own makes room for the
-    /// others. If the shared memory is full, any answer does.
+    /// Keeps all answers in flight within [`MAX_REPLY`]: truncates the largest answer that has its own limit. If the
+    /// shared memory is full, any answer can be truncated.
     fn hold_within_limits(&mut self) -> Result<(), Error> {
         let is_within = self.in_flight.values().map(InFlight::cost).sum::<usize>() <= MAX_REPLY;
         if is_within && !self.account.is_full(self.largest()) || self.truncate_largest(is_within) {
@@ -299,8 +298,8 @@ impl Multiplexer {
         self.in_flight.values().map(InFlight::cost).max().unwrap_or_default()
     }
 
-    /// Truncates the largest answer that has a limit, or if the shared memory is full, the largest of all that are not
-    /// small. A login has no tag and is never truncated. Returns whether there was one.
+    /// Truncates the largest answer that has a limit, or, if the shared memory is full, the largest answer that is not
+    /// small. A login has no tag and is never truncated. Returns whether an answer was truncated.
     pub(super) fn truncate_largest(&mut self, lacks_memory: bool) -> bool {
         let small = self.account.small();
         let candidates = self.in_flight.iter().filter_map(|(tag, in_flight)| {
@@ -319,7 +318,7 @@ impl Multiplexer {
         self.account.needs_turn(self.largest()) && self.turn.strong_count() == 0
     }
 
-    /// Begins a turn, which lasts as long as any of what is in flight now is kept.
+    /// Begins a turn, which lasts until all answers that are in flight now are dropped.
     pub(super) fn begin_turn(&mut self, turn: Turn) {
         let turn = Arc::new(turn);
         self.turn = Arc::downgrade(&turn);

@@ -1,7 +1,7 @@
 //! Parsers of RouterOS's values, which are all text on the wire.
 //!
-//! Nothing is guessed: a value with trailing characters or out of range is `None`, never a zero that would look like an
-//! answer.
+//! They do not guess: a value with trailing characters or out of range is `None`, never a zero, which would look like a
+//! real value.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -18,9 +18,9 @@
 //! assert_eq!(sentence.words().collect::<Vec<_>>(), [&b"/login"[..], b"=name=api-user"]);
 //! ```
 //!
-//! A length is only a claim of the peer, so nothing is allocated for it: memory grows with the bytes that arrive, and a
-//! claim past a limit of this module is an [`Error`] at once. After an error the next sentence boundary is unknown; the
-//! connection must be closed.
+//! A length is only a claim of the peer, so the decoder allocates nothing for it: memory grows with the bytes that
+//! arrive, and a claimed length above a limit of this module is an [`Error`] at once. After an error the next sentence
+//! boundary is unknown; the connection must be closed.
 //!
 //! Source: MikroTik's documentation of the API ("API words", "API sentences").
 
@@ -34,7 +34,7 @@ pub const MAX_WORD: usize = 128 * 1024;
 /// 4 KiB, so two full words and more fit.
 pub const MAX_SENTENCE: usize = 512 * 1024;
 
-/// Most words in one sentence. The widest known row has about 90.
+/// Maximum number of words in one sentence. The widest known row has about 90.
 pub const MAX_WORDS: usize = 1024;
 
 /// Why a stream of bytes is not the RouterOS API.
@@ -115,7 +115,7 @@ impl Sentence {
         std::iter::once(0).chain(ends()).zip(ends()).map(|(start, end)| &self.bytes[start..end])
     }
 
-    /// The first word: the command of a sentence to a router, the kind of one from it.
+    /// The first word: the command of a request, or the kind of a reply such as `!re`.
     #[must_use]
     pub fn first(&self) -> &[u8] {
         self.words().next().unwrap_or_default()
@@ -150,13 +150,13 @@ impl Sentence {
         size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
     }
 
-    /// Whether there is no word.
+    /// Whether the sentence has no words.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Appends the sentence as it is sent, with its end.
+    /// Appends the encoded sentence, including its end.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for word in self.words() {
             encode_length(word.len(), out);
@@ -178,8 +178,8 @@ impl fmt::Debug for Sentence {
     }
 }
 
-/// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a word
-/// of another form is no attribute.
+/// Splits `=key=value` at the second `=`, because a value may contain more of them. `=key` alone has an empty value; a
+/// word of another form is not an attribute.
 #[must_use]
 pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = word.strip_prefix(b"=")?;
@@ -193,7 +193,7 @@ pub fn attribute(word: &[u8]) -> Option<(&[u8], &[u8])> {
 ///
 /// # Panics
 ///
-/// For 4 GiB and more, for which the protocol has no form and no caller has memory.
+/// If the length is 4 GiB or more, which the protocol can't encode.
 fn encode_length(length: usize, out: &mut Vec<u8>) {
     assert!(u32::try_from(length).is_ok(), "a word of {length} bytes has no form on the wire");
     let [.., b3, b2, b1, b0] = length.to_be_bytes();
@@ -226,7 +226,7 @@ fn decode_length(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
 
 /// Decodes sentences from bytes as they arrive.
 ///
-/// It holds at most the current sentence ([`MAX_SENTENCE`]) and what was pushed last.
+/// It holds at most the current sentence ([`MAX_SENTENCE`]) and the bytes of the last push.
 #[derive(Debug, Default)]
 pub struct Decoder {
     /// Bytes that are not decoded yet, from `at` on.

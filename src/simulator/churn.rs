@@ -41,9 +41,9 @@ pub(super) fn open_hotspot(state: &mut State) {
     }
     let mut people: Vec<usize> = (0..users.max(active)).collect();
     state.rng.shuffle(&mut people);
-    // If too few users can log in, more people come on trial.
+    // If too few users can log in, more people use a trial.
     let people = people.into_iter().chain(users.max(active)..).filter(|&n| n >= users || !is_disabled(n));
-    // Searches on from the last address: nobody leaves meanwhile.
+    // The search continues from the last address, because nobody logs out meanwhile.
     let mut address = FIRST_ADDRESS;
     for n in people.take(active) {
         let age = Duration::from_secs(state.rng.u64(5..MAX_AGE_S));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::version::Version;
 
-/// What a value that moves is computed from.
+/// The inputs from which a moving value is computed.
 pub(super) struct Now<'a> {
     /// The time of the router's clock.
     pub(super) at: Duration,

@@ -25,8 +25,8 @@ use crate::routeros::wire::{Decoder, Sentence};
 /// How long a connection may stay open without a login: clients log in first.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long a client that has shut down its side gets the replies to earlier commands. It looks
-/// the same as a client that is gone.
+/// How long a client that has shut down its side gets the replies to earlier commands. It can't be distinguished from a
+/// client that disconnected.
 const HALF_CLOSED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Timeout of the last writes, such as a `!fatal`.
@@ -61,7 +61,7 @@ struct Connection {
     /// The `.id` of the connection in `/ip/service`, if the version lists connections.
     service_id: Option<String>,
     pending: Pending,
-    /// A command that has to wait for others. Nothing more is read until it runs.
+    /// A command that has to wait for others. The connection reads nothing until it runs.
     deferred: Option<Sentence>,
     /// Whether the client has shut down its side.
     is_half_closed: bool,
@@ -211,10 +211,10 @@ impl Connection {
         }
     }
 
-    /// Runs a menu's command and sends its reply beside those of other commands.
+    /// Runs a menu's command and sends its reply concurrently with those of other commands.
     async fn start(&mut self, policies: Policies, command: &Sentence, latency: Duration) -> ControlFlow<()> {
         if self.pending.is_full() {
-            let trap = TrapReply::new("failure: too many commands are under way already");
+            let trap = TrapReply::new("failure: too many commands are active");
             return self.reply(CommandReply::traps(&[trap], command.tag())).await;
         }
         let (reply, is_lost) = {
@@ -246,7 +246,7 @@ impl Connection {
         Continue(())
     }
 
-    /// Sends the replacement of a reply, after which the client has to give the connection up.
+    /// Sends the replacement of a reply, after which the client has to close the connection.
     async fn inject(&mut self, replacement: Replacement) -> ControlFlow<()> {
         self.guard.mark_broken();
         match replacement {
@@ -311,7 +311,7 @@ impl Connection {
         self.send_bytes(encode(sentences)).await
     }
 
-    /// Queues bytes. Breaks if the client is gone.
+    /// Queues bytes. Breaks if the client has disconnected.
     async fn send_bytes(&self, bytes: Vec<u8>) -> ControlFlow<()> {
         // An empty write need not wait for room in the queue.
         if !bytes.is_empty() && self.output.send(bytes).await.is_err() {

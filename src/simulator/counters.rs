@@ -8,9 +8,9 @@ pub struct Counters {
     /// Connections closed at once: above the limit, from an address that is not allowed, by
     /// [`Fault::Refuse`](super::Fault::Refuse), or during a reboot.
     pub refused: u64,
-    /// Connections that the router ended or left without a reply by a fault, a reboot or a refused login:
-    /// those that a client has to give up. Each counts once, and refused ones are included. A client that
-    /// keeps one connection logs in at most once more than this.
+    /// Connections that the router ended or left without a reply by a fault, a reboot or a refused login: those that a
+    /// client has to close. Each counts once, and refused ones are included. A client that keeps one connection logs in
+    /// at most once more than this.
     pub broken: u64,
     /// Open connections.
     pub open: u64,

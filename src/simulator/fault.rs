@@ -83,7 +83,7 @@ faults! {
     /// A print is answered with one sentence whose words never end.
     EndlessWords = "endless-words": "answers a print with one row that never ends",
     /// Sentences with unknown tags precede the reply to a command, for as long as the fault lasts.
-    Stray = "stray": "sends replies with unknown tags without end",
+    UnknownTags = "stray": "sends replies with unknown tags without end",
     /// Rows vanish during a print: half of them are sent, then `no such item`.
     Vanish = "vanish": "loses its rows during a print: sends half of them, then no such item",
     /// The last row of a print of several rows is omitted without a trap. A count is correct.

@@ -16,7 +16,7 @@ const HUGE_LENGTH: [u8; 5] = [0xF0, 0x7F, 0xFF, 0xFF, 0xFF];
 /// Upper bound of a reply that arrives with [`Fault::LargeLost`], in bytes.
 const FULL_PACKET: usize = 1000;
 
-/// Sentences of [`Fault::Stray`] before they repeat, each with its own tag.
+/// Sentences of [`Fault::UnknownTags`] before they repeat, each with its own tag.
 const UNKNOWN_REPLIES: usize = 16;
 
 /// Words of [`Fault::EndlessWords`] in one write: enough that the writes do not dominate the time.
@@ -32,7 +32,7 @@ const AWKWARD_COMMENT: &[u8] = b"caf\xE9 = \x93free\x94\r\nfor \x80 0\x00, =.id=
 /// Keys that [`Fault::AwkwardValues`] omits. Some boards and versions lack them.
 const OMITTED_KEYS: [&[u8]; 3] = [b"idle-time", b"server", b"cpu-load"];
 
-/// What a client gets instead of a reply.
+/// The bytes that a client gets instead of a reply.
 pub(super) enum Replacement {
     /// Bytes, possibly none; the connection stays open.
     Bytes(Vec<u8>),
@@ -42,8 +42,8 @@ pub(super) enum Replacement {
     Flood(Vec<u8>, Vec<u8>),
 }
 
-/// What the current fault sends instead of the reply to a command, if it does so. The client has to give the
-/// connection up. `policies` are those of a client that is logged in.
+/// The replacement that the current fault sends for the reply to a command, if any. The client then has to close the
+/// connection. `policies` are those of a client that is logged in.
 pub(super) fn replacement(
     state: &mut State,
     policies: Option<Policies>,
@@ -65,7 +65,7 @@ pub(super) fn replacement(
         Fault::HalfOpen => Some(Replacement::Bytes(Vec::new())),
         Fault::Fatal => Some(Replacement::Close(encode(&[fatal("session terminated by the router")]))),
         Fault::Cut if name != b"/cancel" => {
-            Some(Replacement::Close(cut(&command::run(state, policies, command))))
+            Some(Replacement::Close(truncated(&command::run(state, policies, command))))
         }
         Fault::EndlessWords if name.ends_with(b"/print") => Some(endless_words(command.tag())),
         _ => None,
@@ -92,7 +92,7 @@ pub(super) fn run(state: &mut State, policies: Policies, command: &Sentence) -> 
     let reply = command::run(state, policies, command);
     match state.fault {
         Some(Fault::EndlessRows) => endless(reply),
-        Some(Fault::Stray) => CommandReply { repeated: unknown_replies(), ..reply },
+        Some(Fault::UnknownTags) => CommandReply { repeated: unknown_replies(), ..reply },
         Some(Fault::Vanish) => vanishing(reply, tag),
         Some(Fault::OmittedRow) => without_last(reply),
         Some(Fault::Trailing) => trailing(reply),
@@ -108,7 +108,7 @@ pub(super) fn drops(state: &State, reply: &CommandReply) -> bool {
 }
 
 /// The bytes of a reply up to the middle of a word in its middle sentence.
-fn cut(reply: &CommandReply) -> Vec<u8> {
+fn truncated(reply: &CommandReply) -> Vec<u8> {
     let half = reply.sentences.iter().take(reply.sentences.len() / 2 + 1);
     let mut bytes = encode(half);
     // Drops the end of the sentence and the last byte of its last word.
@@ -137,7 +137,7 @@ fn endless(mut reply: CommandReply) -> CommandReply {
 fn unknown_replies() -> Vec<Sentence> {
     let reply = |n: usize| {
         let kind = if n.is_multiple_of(4) { "!done" } else { "!re" };
-        let mut reply = sentence(kind, Some(format!("stray-{n}").as_bytes()));
+        let mut reply = sentence(kind, Some(format!("unknown-{n}").as_bytes()));
         reply.push_attribute(b"name", b"nobody");
         reply
     };

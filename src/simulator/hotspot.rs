@@ -17,7 +17,7 @@ const COOKIE_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
 /// The topics of logins and logouts in the log.
 const ACCOUNT_TOPICS: &str = "hotspot,account,info,debug";
 
-/// The limit of a trial session: longer than RouterOS's 30 minutes, so that no session expires by itself.
+/// The limit of a trial session: longer than RouterOS's 30 minutes, so that no session expires on its own.
 const TRIAL_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// A person who is online.
@@ -172,7 +172,7 @@ pub(super) fn kick(state: &mut State, id: &str) -> bool {
     true
 }
 
-/// Ends a session. A person with a cookie may log straight back in, and has the same `.id` again.
+/// Ends a session. A person with a cookie may log in again at once, with the same `.id`.
 fn end_session(state: &mut State, id: &str) {
     let session = state.row(ACTIVE, id).and_then(OnlineSession::of);
     log_out(state, id, "admin reset");
@@ -192,7 +192,7 @@ fn session_id(order: IdOrder, address: Ipv4Addr) -> String {
     }
 }
 
-/// Sets what a user has used, as counters: a `listen` does not report them.
+/// Sets the usage of a user. These are counters, so a `listen` does not report them.
 pub(super) fn with_usage(row: Row, uptime: Duration, upload: u64, download: u64) -> Row {
     let fixed = |from| Value::Count { from, per_second: 0, since: Duration::ZERO };
     row.with("uptime", Value::Duration(uptime))

@@ -15,7 +15,7 @@ use crate::routeros::wire::Sentence;
 /// The delay of [`Fault::LateListen`]: a print that starts after a change ends long before.
 const LISTEN_DELAY: Duration = Duration::from_millis(500);
 
-/// Sentences of one reply per write; between two writes, the replies to other commands get a turn.
+/// Sentences of one reply per write; between two writes, the replies to other commands are sent.
 const SENTENCES_PER_WRITE: usize = 16;
 
 /// The pause before each write of [`Fault::Trickle`].
@@ -24,7 +24,7 @@ const TRICKLE_PAUSE: Duration = Duration::from_millis(50);
 /// Upper bound of the queued writes; commands wait for the client to read when it is reached.
 pub(super) const MAX_QUEUED_WRITES: usize = 16;
 
-/// Timeout of a write: a client that reads nothing for this long is considered gone.
+/// Timeout of a write: a client that reads nothing for this long counts as disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends one reply.
@@ -46,7 +46,7 @@ impl ReplyWriter {
         on_follow: impl FnOnce(),
     ) -> Result<(), SendError<Vec<u8>>> {
         while !self.reply.repeated.is_empty()
-            && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::Stray))
+            && matches!(self.shared.state().fault, Some(Fault::EndlessRows | Fault::UnknownTags))
         {
             self.write(&self.reply.repeated).await?;
             future::yield_now().await;
@@ -80,7 +80,7 @@ impl ReplyWriter {
     }
 }
 
-/// Writes queued bytes until all senders are dropped or the client is gone.
+/// Writes queued bytes until all senders are dropped or the client disconnects.
 pub(super) async fn write(
     shared: Arc<Shared>,
     mut stream: impl AsyncWrite + Unpin,

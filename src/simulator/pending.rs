@@ -14,10 +14,10 @@ use crate::routeros::wire::Sentence;
 /// Further commands wait until one has ended.
 pub const MAX_PENDING: usize = 64;
 
-/// The same for `/cancel`, which runs in addition to those because it may make room.
+/// The same for `/cancel` commands, which are counted separately because they may end others.
 const MAX_CANCELS: usize = 8;
 
-/// Upper bound of the replies held for one connection, in bytes; further commands wait. A print is held whole
+/// Upper bound of the replies held for one connection, in bytes; further commands wait. A print is held completely
 /// until it is written, so one reply may exceed it. Twice a full menu of users.
 const MAX_REPLY_BYTES: usize = 16 * 1024 * 1024;
 
@@ -33,9 +33,9 @@ pub(super) enum CommandNotice {
 pub(super) enum CommandKind {
     /// A `/cancel`, which cancels neither itself nor another one.
     Cancel,
-    /// Ends by itself.
+    /// Ends on its own.
     Short,
-    /// Does not end by itself, such as a `listen`.
+    /// Does not end on its own, such as a `listen`.
     Endless,
 }
 
@@ -60,7 +60,7 @@ impl Pending {
         Self { commands: BTreeMap::new(), last_key: 0, notices: unbounded() }
     }
 
-    /// Runs a command beside the others. `act` gets its key and the sender of its notices.
+    /// Runs a command concurrently with the others. `act` gets its key and the sender of its notices.
     pub(super) fn start<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         tag: Option<Vec<u8>>,
@@ -94,7 +94,7 @@ impl Pending {
         }
     }
 
-    /// Forgets a command that has ended.
+    /// Removes a command that has ended.
     pub(super) fn finish(&mut self, key: u64) {
         self.commands.remove(&key);
     }

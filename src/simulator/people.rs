@@ -32,7 +32,7 @@ const COMMENTS: [&[u8]; 6] = [
     "café Aïssatou".as_bytes(),
 ];
 
-/// A person with a phone, who is a configured user or comes on trial.
+/// A person with a phone, who is a configured user or uses a trial.
 #[derive(Debug, Clone)]
 pub(super) struct Person {
     /// The name of the hotspot user: a name, a telephone number, or the one that RouterOS gives on trial.

@@ -15,10 +15,10 @@ const MAX_STEPS: usize = 256;
 
 /// A parsed query. Without steps every row matches.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Query(Vec<Step>);
+pub(super) struct Query(Vec<Instruction>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+enum Instruction {
     /// `?key`
     Has(Vec<u8>),
     /// `?-key`
@@ -44,11 +44,11 @@ impl Query {
         for word in words.filter_map(|word| word.strip_prefix(b"?")) {
             match word {
                 [b'#', operations @ ..] => parse_operations(operations, &mut steps)?,
-                [b'-', key @ ..] => steps.push(Step::Lacks(key.to_vec())),
+                [b'-', key @ ..] => steps.push(Instruction::Lacks(key.to_vec())),
                 [b'=', rest @ ..] => steps.push(comparison(rest, Ordering::Equal)),
                 [b'<', rest @ ..] => steps.push(comparison(rest, Ordering::Less)),
                 [b'>', rest @ ..] => steps.push(comparison(rest, Ordering::Greater)),
-                key if !key.contains(&b'=') => steps.push(Step::Has(key.to_vec())),
+                key if !key.contains(&b'=') => steps.push(Instruction::Has(key.to_vec())),
                 rest => steps.push(comparison(rest, Ordering::Equal)),
             }
             if steps.len() > MAX_STEPS {
@@ -65,9 +65,9 @@ impl Query {
         for step in &self.0 {
             let mut pop = || stack.pop().unwrap_or(false);
             let value = match step {
-                Step::Has(key) => row.read(key, now).is_some(),
-                Step::Lacks(key) => row.read(key, now).is_none(),
-                Step::Compare(key, ordering, operand) => row.read(key, now).is_some_and(|value| {
+                Instruction::Has(key) => row.read(key, now).is_some(),
+                Instruction::Lacks(key) => row.read(key, now).is_none(),
+                Instruction::Compare(key, ordering, operand) => row.read(key, now).is_some_and(|value| {
                     let is_text = row.get(key).is_none_or(|value| !value.is_counter());
                     if *ordering == Ordering::Equal && is_text {
                         is_same_text(&value, operand)
@@ -75,11 +75,11 @@ impl Query {
                         compare(&value, operand) == *ordering
                     }
                 }),
-                Step::Not => !pop(),
-                Step::And => pop() & pop(),
-                Step::Or => pop() | pop(),
-                Step::Copy(index) => at(&stack, *index),
-                Step::Keep(index) => {
+                Instruction::Not => !pop(),
+                Instruction::And => pop() & pop(),
+                Instruction::Or => pop() | pop(),
+                Instruction::Copy(index) => at(&stack, *index),
+                Instruction::Keep(index) => {
                     let kept = at(&stack, *index);
                     stack.clear();
                     kept
@@ -92,13 +92,13 @@ impl Query {
 }
 
 /// Splits `key=value` at its first `=`.
-fn comparison(word: &[u8], ordering: Ordering) -> Step {
+fn comparison(word: &[u8], ordering: Ordering) -> Instruction {
     let at = word.iter().position(|&byte| byte == b'=').unwrap_or(word.len());
     let value = word.get(at + 1..).unwrap_or_default();
-    Step::Compare(word[..at].to_vec(), ordering, value.to_vec())
+    Instruction::Compare(word[..at].to_vec(), ordering, value.to_vec())
 }
 
-fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), TrapReply> {
+fn parse_operations(operations: &[u8], steps: &mut Vec<Instruction>) -> Result<(), TrapReply> {
     let mut index: Option<usize> = None;
     for (i, &byte) in operations.iter().enumerate() {
         if steps.len() > MAX_STEPS {
@@ -110,18 +110,18 @@ fn parse_operations(operations: &[u8], steps: &mut Vec<Step>) -> Result<(), Trap
             continue;
         }
         let indexed = index.take();
-        steps.extend(indexed.map(Step::Copy));
+        steps.extend(indexed.map(Instruction::Copy));
         match byte {
-            b'!' => steps.push(Step::Not),
-            b'&' => steps.push(Step::And),
-            b'|' => steps.push(Step::Or),
+            b'!' => steps.push(Instruction::Not),
+            b'&' => steps.push(Instruction::And),
+            b'|' => steps.push(Instruction::Or),
             // A dot only ends an index; after anything else it copies the top.
-            b'.' if indexed.is_none() && i > 0 => steps.push(Step::Copy(0)),
+            b'.' if indexed.is_none() && i > 0 => steps.push(Instruction::Copy(0)),
             b'.' => {}
             _ => return Err(TrapReply::new("bad query operation")),
         }
     }
-    steps.extend(index.map(Step::Keep));
+    steps.extend(index.map(Instruction::Keep));
     Ok(())
 }
 

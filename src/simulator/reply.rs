@@ -11,7 +11,7 @@ const MISSING: u8 = 0;
 const ARGUMENT: u8 = 1;
 const INTERRUPTED: u8 = 2;
 
-/// One `!trap`: why a command failed. Like real routers, it often has no category.
+/// One `!trap`: the error of a command. Like real routers, it often has no category.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TrapReply {
     category: Option<u8>,

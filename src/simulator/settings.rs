@@ -58,7 +58,7 @@ pub struct Settings {
     pub latency: Duration,
     /// Whether the API is `api-ssl`: TLS 1.2 and 1.3, with a self-signed certificate.
     pub tls: bool,
-    /// Whether a person whose session was removed logs straight back in with the cookie, if it was not removed.
+    /// Whether a person whose session was removed logs in again at once with the cookie, if it still exists.
     pub cookies_log_back_in: bool,
     /// Whether removing a session ends the user's other sessions too. One issue thread reports this \[I\].
     pub removal_ends_all: bool,

@@ -19,8 +19,8 @@ const MAX_LOG: usize = 1000;
 /// How long connections are closed at once after a reboot: longer than a client's first retry.
 const BOOT_CLOSED: Duration = Duration::from_secs(2);
 
-/// How long logins are refused after that, so that a client sees it between two tries. [?]: that the
-/// service starts before its users are loaded is inferred, not seen.
+/// How long logins are refused after that, so that a client sees it between two attempts. [?]: that the service starts
+/// before its users are loaded is inferred, not seen.
 const BOOT_WITHOUT_USERS: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]

@@ -228,7 +228,7 @@ impl MenuTable {
         receiver
     }
 
-    /// Sends each subscriber its sentence, if it gets one. Drops subscribers that are gone or too slow.
+    /// Sends each subscriber its sentence, if it gets one. Drops subscribers that have ended or are too slow.
     fn publish(&mut self, render: impl Fn(&Print) -> Option<Sentence>) {
         self.subscribers.retain(|subscriber| match render(&subscriber.print) {
             Some(re) => subscriber.changes.try_send((Instant::now(), re)).is_ok(),

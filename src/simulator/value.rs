@@ -11,7 +11,7 @@ use super::rng::mix;
 /// [`Router::now`](super::Router::now).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Bytes in whatever code page they were typed in.
+    /// Bytes in the code page in which they were typed.
     Text(Vec<u8>),
     /// A fixed duration, such as the uptime that a user has used up.
     Duration(Duration),
@@ -232,7 +232,7 @@ fn day_and_time(now: &Now<'_>) -> (String, String) {
     (day.to_string(), time.to_string())
 }
 
-/// What a counter gained between two moments.
+/// The increase of a counter between two moments.
 fn gained(per_second: u64, since: Duration, at: Duration) -> u64 {
     let elapsed_ms = u64::try_from(at.saturating_sub(since).as_millis()).unwrap_or(u64::MAX);
     per_second.saturating_mul(elapsed_ms) / 1000

@@ -1,4 +1,4 @@
-//! What the task of a site and the actions on it share: its configuration, its state and the client in use.
+//! The context of a site, which its task and its actions share: configuration, state and current client.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -50,12 +50,12 @@ impl SiteContext {
         self.config_changed.notify(usize::MAX);
     }
 
-    /// Waits until the configuration differs from `known` in anything.
+    /// Waits until the configuration differs from `known`.
     pub(super) async fn config_differs(&self, known: &Arc<config::Site>) {
         self.config_until(|config| !Arc::ptr_eq(config, known)).await;
     }
 
-    /// Waits until a connection that was made as `known` says must be replaced.
+    /// Waits until a connection that was made with the configuration `known` must be replaced.
     pub(super) async fn must_reconnect(&self, known: &config::Site) {
         let must_reconnect =
             |config: &Arc<_>| matches!(known.change_to(config), Some(Change::Reconnect | Change::Restart));
@@ -76,7 +76,7 @@ impl SiteContext {
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// The reason why the site has none.
     pub fn client(&self) -> Result<Client, Error> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         client.ok_or_else(|| match self.store.snapshot().site(&self.key).map(|site| &site.connection) {
@@ -89,7 +89,7 @@ impl SiteContext {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
-    /// What the hotspot plugin read last.
+    /// The last data of the hotspot plugin.
     #[must_use]
     pub fn hotspot(&self) -> Option<Hotspot> {
         self.store.snapshot().site(&self.key)?.hotspot().cloned()

@@ -12,11 +12,11 @@ use crate::timings::Timings;
 /// Consecutive probes that an earlier host must pass before the first failback.
 const MIN_PROBES: u32 = 3;
 
-/// The same after many failbacks: with a probe a minute, an hour.
+/// Upper bound of that number after many failbacks: with one probe per minute, an hour.
 const MAX_PROBES: u32 = 60;
 
-/// How many consecutive probes an earlier host must pass. Each failback doubles that number, so that the agent does not
-/// keep returning to a host that fails under load.
+/// The number of consecutive probes that an earlier host must pass. Each failback doubles that number, so that the
+/// agent does not keep returning to a host that fails under load.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FailbackPolicy {
     probes: u32,
@@ -40,8 +40,8 @@ impl FailbackPolicy {
         }
     }
 
-    /// Waits until a host before the one `in_use` has passed enough consecutive probes. A probe connects without a login,
-    /// which would be a line in the router's log each time.
+    /// Waits until a host before the one `in_use` has passed enough consecutive probes. A probe connects without a
+    /// login, because the router logs each login.
     pub(super) async fn host_recovered(&self, site: &SiteContext, config: &config::Site, in_use: usize) {
         let earlier = &config.hosts[..in_use];
         if earlier.is_empty() {

@@ -13,30 +13,30 @@ use super::context::SiteContext;
 use super::refresh_queue::{RefreshRequest, Refreshed};
 use crate::routeros::error::{Cause, Error};
 
-/// Most requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
+/// Maximum number of requests for a refresh that wait at one site. They share one refresh, so each takes few bytes.
 const MAX_REFRESHES: usize = 256;
 
-/// Most jobs that wait for a site's connection. They run one by one, and each may take some seconds.
+/// Maximum number of jobs that wait for a site's connection. They run one by one, and each may take some seconds.
 const MAX_CONNECTION_JOBS: usize = 8;
 
-/// Most jobs with connections of their own that wait at one site: each logs in to its router, which is a line in the
-/// router's log.
+/// Maximum number of jobs with connections of their own that wait at one site: each logs in to its router, and the
+/// router logs this.
 const MAX_SEPARATE_JOBS: usize = 1;
 
-/// Why an action was not carried out.
+/// The error of an action that was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionError {
-    /// There is no such site.
+    /// The site does not exist.
     NoSite,
-    /// Too many requests wait at this site already.
+    /// Too many requests already wait at this site.
     Busy,
     /// The site was changed or removed meanwhile, or its task failed.
     Abandoned,
-    /// The object of the action does not exist any more, for the reason that the text states.
+    /// The object of the action no longer exists. The text states the reason.
     Gone(&'static str),
-    /// The object of the action has changed, in the way that the text states.
+    /// The object of the action has changed. The text states how.
     Conflict(&'static str),
-    /// The router can't be reached, or refused.
+    /// The router can't be reached, or refused the action.
     Router(Error),
 }
 
@@ -49,7 +49,7 @@ impl From<Error> for ActionError {
 impl fmt::Display for ActionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoSite => "This site is not configured (any more).",
+            Self::NoSite => "This site is not in the configuration.",
             Self::Abandoned => {
                 "The site was changed or removed in sites.ron meanwhile, or the agent failed: see its log. It is unknown \
                  whether the action was carried out: check, then try again."
@@ -67,17 +67,17 @@ impl fmt::Display for ActionError {
     }
 }
 
-/// Which jobs a job waits for.
+/// The queue of a job: the jobs that it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobQueue {
-    /// For jobs over the site's connection. They run one by one: of two kicks of one session the second finds it gone.
-    /// One that runs while the connection is replaced is abandoned.
+    /// For jobs over the site's connection. They run one at a time, so that the second of two kicks of a session finds
+    /// that it has ended. If the connection is replaced, the running job is abandoned.
     Connection,
-    /// For jobs over connections of their own, one at a time.
+    /// For jobs that open a separate connection, one at a time.
     Separate,
 }
 
-/// What the task of a site runs for a request.
+/// A request that the task of a site runs.
 pub(super) type SiteJob = Box<dyn FnOnce(Arc<SiteContext>) -> Boxed<()> + Send>;
 
 /// The receiving end of a [`SiteHandle`].
@@ -126,14 +126,14 @@ impl SiteHandles {
         self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// Queries a site's router now, whether the returned future is awaited or not. The future ends once the router has
+    /// Queries a site's router now, even if the returned future is dropped. The future ends once the router has
     /// answered. Simultaneous requests share one refresh, and there is at most one a second. Anonymous requests make
     /// the router answer at most once per third of the site's `refresh`.
     ///
     /// # Errors
     ///
-    /// Why the router did not answer. After a login, even a refused one, the error is repeated without another attempt
-    /// until the backoff ends.
+    /// The reason why the router did not answer. After a login, even a refused one, the same error is returned without
+    /// another attempt until the backoff ends.
     pub fn refresh(
         &self,
         key: &str,
@@ -151,11 +151,11 @@ impl SiteHandles {
         self.response(sent, response)
     }
 
-    /// Has a site's task run a job. One that has not begun by the time that the caller stops waiting is dropped.
+    /// Lets a site's task run a job. A job that has not begun when the caller stops waiting is dropped.
     ///
     /// # Errors
     ///
-    /// Why it could not be run, or its own error.
+    /// The reason why it could not be run, or its own error.
     pub async fn run<T: Send + 'static, J: Future<Output = Result<T, ActionError>> + Send + 'static>(
         &self,
         key: &str,
@@ -167,7 +167,7 @@ impl SiteHandles {
             Box::pin(async move {
                 if !responder.is_closed() {
                     let outcome = job(site).await;
-                    // It fails if nobody waits any more.
+                    // This fails if the caller was dropped.
                     let _ = responder.try_send(outcome);
                 }
             })

@@ -9,8 +9,8 @@ use crate::routeros::error::Cause;
 use crate::routeros::listen::Listen;
 use crate::routeros::wire::Sentence;
 
-/// A `listen` is given up after this many answers with changes that it did not report, if it did not report more changes
-/// than that.
+/// A `listen` is stopped after this many answers revealed changes that it had not reported, unless it reported more
+/// changes than that.
 const MAX_MISSED: usize = 3;
 
 /// The `listen` of one connection. It begins just before the plugin is queried, so that there is no gap; its changes
@@ -34,11 +34,11 @@ enum ListenState {
     Begun(Listen),
     /// Changes count as they arrive.
     On(Listen),
-    /// It was on, and the router has ended it.
+    /// The router has ended it.
     Ended,
 }
 
-/// The first of the site's plugins that has a `listen`, if the site is to be followed.
+/// The first of the site's plugins that has a `listen`, if the configuration enables `live`.
 fn followed(config: &config::Site) -> Option<(String, Command)> {
     let listen = |plugin: &Plugin| Some((plugin.name().to_string(), plugin.listen()?));
     config.plugins.iter().filter(|_| config.live).find_map(listen)
@@ -51,7 +51,7 @@ impl ListenTracker {
     }
 
     /// Applies another configuration. Returns whether another plugin is followed, or another `listen` of it: it begins
-    /// with the next refresh. Otherwise what was learnt about the router's `listen` still holds.
+    /// with the next refresh. Otherwise the state of the current `listen` is kept.
     pub(super) fn adopt(&mut self, old: &config::Site, new: &config::Site) -> bool {
         let has_changed = followed(old) != followed(new);
         if has_changed {
@@ -106,7 +106,7 @@ impl ListenTracker {
                 if matches!(error.cause, Cause::Unsupported | Cause::Permission) {
                     self.plugin = None;
                 }
-                log::debug!("{}: the listen has ended: {error}", self.site);
+                log::debug!("site={} msg={:?}", self.site, format!("the listen ended: {error}"));
                 Vec::new()
             }
         }
@@ -122,14 +122,14 @@ impl ListenTracker {
         }
     }
 
-    /// The plugin's query failed. Changes would have nothing to be applied to, and would pile up.
+    /// Records that the plugin's query failed: without data to apply them to, changes would accumulate.
     pub(super) fn unanswered(&mut self) {
         if matches!(self.state, ListenState::Begun(_)) {
             self.state = ListenState::Off;
         }
     }
 
-    /// An answer of the plugin was read; `missed`: with changes that were not reported.
+    /// Records an answer of the plugin; `missed`: it revealed changes that were not reported.
     pub(super) fn answered(&mut self, missed: bool) {
         self.state = match std::mem::replace(&mut self.state, ListenState::Off) {
             ListenState::Begun(listen) => ListenState::On(listen),

@@ -1,8 +1,8 @@
 //! Sites: one task per router, which connects, queries, follows changes and recovers from failures.
 //!
 //! A task holds one connection to one router for days. Each refresh queries all due plugins in one write and puts the
-//! result into the store; between refreshes `listen` reports logins and logouts. A failure is a state of this site and
-//! of no other. The task ends only when its site is removed from the configuration.
+//! result into the store; between refreshes `listen` reports logins and logouts. A failure affects only the state of
+//! this site. The task ends only when its site is removed from the configuration.
 //!
 //! `sites` starts and stops the tasks. In a task, `supervisor` decides which host to use and when to retry, with
 //! `backoff` and `failback`; `session` is one connection, with `schedule`, `listen_tracker` and `row_check`. Everything

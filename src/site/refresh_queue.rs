@@ -1,4 +1,4 @@
-//! Requests for a refresh of one site. All that wait share one refresh.
+//! The requests for a refresh of one site. All waiting requests share one refresh.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ impl RefreshQueue {
         Self { incoming: self.incoming.clone(), waiting: std::mem::take(&mut self.waiting) }
     }
 
-    /// Answers all that wait; a failure also answers the requests that came meanwhile.
+    /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
     pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
         while outcome.is_err()
             && let Ok(request) = self.incoming.try_recv()
@@ -62,14 +62,14 @@ impl RefreshQueue {
             self.waiting.push(request);
         }
         for request in self.waiting.drain(..) {
-            // It fails if nobody waits any more.
+            // This fails if the caller was dropped.
             let _ = request.responder.try_send(outcome.clone());
         }
     }
 }
 
-/// Waits until a refresh is requested, at most until this time. A closed channel is no request: callers loop, and a
-/// wait that ends at once each time would keep the executor's only thread from all sites.
+/// Waits until a refresh is requested, at most until this time. A closed channel does not count as a request: callers
+/// loop, and a wait that always ends at once would block the executor's only thread.
 pub(super) async fn request_before(
     incoming: &Receiver<RefreshRequest>,
     until: Instant,

@@ -1,8 +1,8 @@
 //! Detects lists that lack rows: compares them from time to time with the number of rows that the router counts.
 //!
-//! Users log in and out while rows are sent, so one difference proves nothing. A check fails if the router counts more
-//! rows than it listed, and counts the same number again after the list. Only several consecutive failures are reported.
-//! After the first failure each read is checked until list and count agree.
+//! Users log in and out while rows are sent, so a single difference is not an error. A check fails if the router counts
+//! more rows than it listed, and counts the same number again after the list. Only several consecutive failures are
+//! reported. After the first failure each read is checked until list and count agree.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ impl RowCheck {
     }
 
     /// Compares a list with a count that was queried together with it. Returns the count if rows may be missing: the
-    /// router is to count again, for [`Self::confirm`].
+    /// router must then count again, for [`Self::confirm`].
     pub(super) fn compare(&mut self, list: Option<&Answer>, count: Option<&Answer>) -> Option<u64> {
         self.next = Some(Instant::now() + self.interval);
         let counted = self.counted(count)?;
@@ -56,13 +56,13 @@ impl RowCheck {
         self.misses += u32::from(self.counted(second) == Some(first));
     }
 
-    /// Why a list is partial, if it is.
+    /// The reason why a list is partial, if it is.
     pub(super) fn partial(&self) -> Option<String> {
         self.missing.map(|(listed, counted)| format!("{listed} of {counted} rows are listed"))
     }
 
-    /// Reads a count. A router that refuses to count, or answers with something else, is not asked again over this
-    /// connection.
+    /// Reads a count. If the router refuses to count, or answers in another form, the agent does not ask again over
+    /// this connection.
     fn counted(&mut self, count: Option<&Answer>) -> Option<u64> {
         match count? {
             Ok(reply) => {
@@ -94,7 +94,7 @@ mod tests {
     use crate::routeros::wire::Sentence;
 
     fn list(rows: usize) -> Reply {
-        // RouterOS sends a bare `!re` now and then.
+        // RouterOS occasionally sends a bare `!re`.
         let bare = Sentence::from_words(["!re"]);
         let rows = vec![Sentence::from_words(["!re", "=user=x"]); rows].into_iter().chain([bare]).collect();
         Reply { rows, ..Reply::default() }

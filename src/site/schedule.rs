@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::plugin::Plugin;
 
-/// Refreshes without a token read a plugin at most this many times per interval: visitors of the page make a router answer
-/// at most three times as often as the operator configured.
+/// Refreshes without a token read a plugin at most this many times per interval: visitors of the page can increase the
+/// load of a router to at most three times the configured rate.
 pub(super) const ANONYMOUS_SHARE: u32 = 3;
 
 /// The schedule of one connection. All times lie on one grid, so that a plugin that is read every ten seconds and one that
@@ -16,7 +16,7 @@ pub(super) struct Schedule {
     /// A moment of the grid.
     origin: Instant,
     refresh: Interval,
-    /// When the plugins of the site's refresh were last taken.
+    /// When the plugins of the site's refresh were last read.
     refreshed: Instant,
     entries: Vec<Entry>,
     /// See `Timings::plugin_reread`.
@@ -26,7 +26,7 @@ pub(super) struct Schedule {
 #[derive(Debug)]
 struct Entry {
     plugin: Plugin,
-    /// None if it is read with the site's refresh.
+    /// `None` if it is read with the site's refresh.
     interval: Option<Interval>,
     /// When it was last read over this connection.
     read: Option<Instant>,
@@ -43,17 +43,17 @@ struct Interval {
 pub(super) enum ReadScope {
     /// Those that are due.
     Due,
-    /// These, and all of the site's refresh: changes may have been missed.
+    /// Those that are due, and all of the site's refresh: changes may have been missed.
     Refresh,
     /// Those of the refresh, and all others that were last read a third of their interval ago: a request without a token.
     Anonymous,
-    /// All: a request with a token.
+    /// All plugins: a request with a token.
     All,
 }
 
 impl Schedule {
     /// A schedule in which all plugins are new. `spread`, from 0 to 1, shifts the times, so that sites that connected
-    /// together do not query together for ever.
+    /// at the same time do not always query at the same time.
     pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
         let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
         let refresh = Interval { every: config.refresh, next: origin };
@@ -65,7 +65,7 @@ impl Schedule {
     /// Applies another configuration.
     pub(super) fn adopt(&mut self, config: &config::Site, now: Instant) {
         let origin = self.origin;
-        // A plugin whose interval is the same keeps its times.
+        // A plugin with the same interval keeps its times.
         let interval = |known: Option<Interval>, every| {
             known
                 .filter(|known| known.every == every)
@@ -98,7 +98,7 @@ impl Schedule {
         intervals.fold(self.refresh.next, |next, interval| next.min(interval.next))
     }
 
-    /// How long ago the plugins of the site's refresh were taken.
+    /// The time since the plugins of the site's refresh were last read.
     pub(super) fn since_refresh(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.refreshed)
     }
@@ -108,7 +108,7 @@ impl Schedule {
         self.entries.iter().any(|entry| entry.read.is_none())
     }
 
-    /// Takes the plugins to read now. Missed times are not made up for.
+    /// Returns the plugins to read now, and schedules their next reads. Missed reads are skipped.
     pub(super) fn take(&mut self, now: Instant, scope: ReadScope) -> Vec<Plugin> {
         let refreshes = self.refresh.advance(now) || scope != ReadScope::Due;
         if refreshes {
@@ -148,8 +148,8 @@ impl Interval {
     }
 }
 
-/// The first moment of the grid, a multiple of `every` from `origin`, that is not before `least` if `origin` is later,
-/// and otherwise after `least`.
+/// The first moment of the grid (multiples of `every` from `origin`) after `least`; if `origin` is later than `least`,
+/// `least` itself is allowed.
 fn on_grid(origin: Instant, every: Duration, least: Instant) -> Instant {
     let intervals =
         |apart: Duration| u32::try_from(apart.as_nanos() / every.as_nanos().max(1)).unwrap_or(u32::MAX);
@@ -200,7 +200,7 @@ mod tests {
         due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
     }
 
-    /// What is read when in this many seconds.
+    /// The plugins that are read in this many seconds, with the times.
     fn run(schedule: &mut Schedule, from: Instant, seconds: u64) -> Vec<(u64, String)> {
         let mut read = Vec::new();
         while schedule.next() <= from + Duration::from_secs(seconds) {

@@ -1,4 +1,4 @@
-//! One connection of a site: log in, refresh, follow changes and wait, for as long as the router answers.
+//! One connection of a site: logs in, refreshes and follows changes for as long as the router answers.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -21,7 +21,8 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::state::{Reading, Usage};
 
-/// Bytes of a packet that every path takes: IPv6 requires 1280, less the headers of IP, TCP and TLS.
+/// Payload of a packet that every network path can carry, in bytes: the 1280 that IPv6 requires, less the headers of
+/// IP, TCP and TLS.
 const FULL_PACKET: u64 = 1150;
 
 pub(super) struct SiteSession<'c> {
@@ -32,7 +33,7 @@ pub(super) struct SiteSession<'c> {
     /// Index of the site's host.
     host: usize,
     refreshes: RefreshQueue,
-    /// The part of the connection's usage that the state includes already.
+    /// The part of the connection's usage that the state already includes.
     accounted: ConnectionUsage,
     schedule: Schedule,
     /// Since when the router answers.
@@ -70,8 +71,8 @@ impl<'c> SiteSession<'c> {
         }
     }
 
-    /// Accounts for the rest of the usage. Returns how long the router answered, if it ever did, and the requests for a
-    /// refresh.
+    /// Adds the rest of the usage to the state. Returns how long the router answered, or `None` if it never did, and
+    /// the requests for a refresh.
     pub(super) fn end(mut self) -> (Option<Duration>, RefreshQueue) {
         self.site.set_client(None);
         let usage = self.new_usage();
@@ -98,7 +99,7 @@ impl<'c> SiteSession<'c> {
             }
             recheck = match self.refresh(due).await? {
                 Some(has_discrepancy) => has_discrepancy.then(|| Instant::now() + self.site.timings.recheck),
-                // The plugin that is followed was not read: an earlier recheck stays due, but is not made up for.
+                // The followed plugin was not read: a future recheck stays scheduled, and a missed one is skipped.
                 None => recheck.filter(|at| *at > Instant::now()),
             };
             self.refreshes.respond(&Ok(Refreshed::Asked));
@@ -106,7 +107,7 @@ impl<'c> SiteSession<'c> {
         }
     }
 
-    /// Waits until plugins are due, or until a refresh is requested whose result may not be older than what is known.
+    /// Waits until plugins are due, or until a requested refresh needs newer data than the current ones.
     async fn wait(&mut self, recheck: Option<Instant>, all_read: Instant) -> Result<ReadScope, Error> {
         let (site, incoming) = (self.site.clone(), self.refreshes.incoming.clone());
         loop {
@@ -115,8 +116,8 @@ impl<'c> SiteSession<'c> {
                 return Ok(ReadScope::Due);
             }
             let next = self.schedule.next();
-            let look = recheck.map_or(next, |recheck| recheck.min(next));
-            let until = look.min(Instant::now() + site.timings.heartbeat);
+            let next_or_recheck = recheck.map_or(next, |recheck| recheck.min(next));
+            let until = next_or_recheck.min(Instant::now() + site.timings.heartbeat);
             let config = self.config.clone();
             let reconfigured = async {
                 site.config_differs(&config).await;
@@ -139,7 +140,7 @@ impl<'c> SiteSession<'c> {
                 self.refreshes.respond(&Ok(reused));
             } else if now >= next {
                 return Ok(ReadScope::Due);
-            } else if now >= look {
+            } else if now >= next_or_recheck {
                 return Ok(ReadScope::Refresh);
             } else if now >= until {
                 self.ask(vec![heartbeat()]).await?;
@@ -157,7 +158,7 @@ impl<'c> SiteSession<'c> {
         self.schedule.adopt(&config, Instant::now());
         let listen_changed = self.listen_tracker.adopt(&old, &config);
         if listen_changed || old.codepage != config.codepage {
-            // What is shown is wrong now, however long it is until the next refresh.
+            // The shown data is now wrong, and the next refresh may be far away.
             self.schedule.renew();
         }
     }
@@ -189,8 +190,8 @@ impl<'c> SiteSession<'c> {
         Ok(())
     }
 
-    /// Sends these commands in one write. Fails if not one byte arrives, not even after another command, and if two
-    /// calls in a row get no answer, even if changes from `listen` arrive.
+    /// Sends these commands in one write. Fails if no byte arrives even after another command, or if two calls in a row
+    /// get no answer although changes from `listen` arrive.
     async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
         let (client, timeout) = (self.client, self.config.query_timeout);
         let before = client.usage();
@@ -201,7 +202,7 @@ impl<'c> SiteSession<'c> {
         let was_unanswered = std::mem::replace(&mut self.unanswered, unanswered);
         let silent = now.received_bytes == before.received_bytes || (unanswered && was_unanswered);
         if silent && let Some(Err(error)) = answers.first() {
-            // After less than one full packet, only small ones may arrive.
+            // If less than one full packet has arrived, the path may drop large packets.
             return Err(if error.cause == Cause::QueryTimeout && now.received_bytes < FULL_PACKET {
                 Error::only_small_answers(error)
             } else {
@@ -211,9 +212,9 @@ impl<'c> SiteSession<'c> {
         Ok(answers)
     }
 
-    /// Reads the plugins that are due in one write, with a heartbeat, which even a router that is slow to print
-    /// answers. Only an error of the connection is returned; an error of a plugin goes to its reading. Returns whether
-    /// the plugin that is followed has a discrepancy, if it was read.
+    /// Queries the plugins that are due in one write, together with a heartbeat, which even a router that prints slowly
+    /// answers in time. Only an error of the connection is returned; an error of a plugin goes to its reading. Returns
+    /// whether the plugin that is followed has a discrepancy, if it was read.
     async fn refresh(&mut self, mut due: Vec<Plugin>) -> Result<Option<bool>, Error> {
         let asked_at = Moment::now();
         // A menu that the router lacks is queried again only over a new connection: it may have been upgraded meanwhile.
@@ -239,7 +240,7 @@ impl<'c> SiteSession<'c> {
         for (plugin, commands) in due.iter().zip(queries) {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
-            // It may be declared differently by now; the answers are not for that one.
+            // The declaration may have changed meanwhile. The answers are not valid for the new one.
             let before = self.reading(plugin.name()).filter(|before| before.plugin == *plugin);
             let Some(before) = before else { continue };
             let is_followed = self.listen_tracker.follows(plugin.name());
@@ -259,7 +260,7 @@ impl<'c> SiteSession<'c> {
         Ok(has_discrepancy)
     }
 
-    /// The reading of a plugin after these answers, which were asked for and came at these moments.
+    /// The reading of a plugin after these answers, with the moments of the query and of their arrival.
     fn read(
         &mut self,
         before: &Reading,
@@ -338,7 +339,7 @@ fn heartbeat() -> Command {
     Command::new("/system/resource/print").proplist("uptime")
 }
 
-/// The router's uptime, and when it had it.
+/// The router's uptime, and the moment of that uptime.
 fn uptime_of(heartbeat: &Reply, asked_at: Moment) -> Option<(Duration, Moment)> {
     let uptime = value::duration(heartbeat.rows.first()?.get("uptime")?)?;
     Some((uptime, asked_at.after(heartbeat.took)))

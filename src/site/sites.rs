@@ -1,4 +1,4 @@
-//! The tasks of all sites: starts and stops them as the configuration changes, and leaves unchanged ones alone.
+//! The tasks of all sites: starts and stops them as the configuration changes. Unchanged sites keep running.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub struct Sites {
 }
 
 impl Sites {
-    /// No site yet. Sites write to this store and are reached through these handles.
+    /// Starts without sites. Sites write to this store and are reached through these handles.
     #[must_use]
     pub fn new(store: Arc<Store>, handles: Arc<SiteHandles>, timings: Arc<Timings>) -> Self {
         Self { running: BTreeMap::new(), store, handles, timings }
@@ -37,7 +37,8 @@ impl Sites {
         let ended = changes.removed.iter().copied().chain(replaced.iter().map(|site| site.key.as_str()));
         for key in ended {
             if let Some(site) = self.running.remove(key) {
-                // The connection ends with the task. It must end before its state is removed, or it would write it again.
+                // The connection ends with the task. It must end before its state is removed. Otherwise it would write
+                // the state again.
                 site.task.cancel().await;
             }
         }
@@ -114,8 +115,8 @@ mod tests {
     use crate::simulator::{Fault, Router, Settings};
     use crate::state::Reload;
 
-    /// Longest wait of a test for something that happens at once.
-    const PATIENCE: Duration = Duration::from_secs(10);
+    /// Upper bound of a test's wait for something that normally happens at once.
+    const TIMEOUT: Duration = Duration::from_secs(10);
 
     fn config(router: &Router) -> Arc<config::Site> {
         let host = Host { name: "127.0.0.1".into(), port: router.addr().port() };
@@ -128,12 +129,12 @@ mod tests {
         store
     }
 
-    /// Waits on this thread, so that a task which keeps the executor for itself is found out.
+    /// Waits on this thread, so that the test detects a task that blocks the executor.
     #[track_caller]
     fn wait(what: &str, holds: impl Fn() -> bool) {
         let began = Instant::now();
         while !holds() {
-            assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+            assert!(began.elapsed() < TIMEOUT, "waited in vain until {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -143,13 +144,14 @@ mod tests {
         let (done, wait) = channel::bounded(1);
         executor::spawn(async move { done.send(()).await }).detach();
         let late = async {
-            Timer::after(PATIENCE).await;
+            Timer::after(TIMEOUT).await;
             false
         };
         smol::block_on(async { wait.recv().await.is_ok() }.or(late))
     }
 
-    /// Online and following, and offline between two attempts: each loop of a site's task meets the closed channel.
+    /// The site is online and follows changes, or offline between two attempts: each loop of its task gets the closed
+    /// channel.
     #[test]
     fn closed_channels_keep_no_site_busy() {
         for fault in [None, Some(Fault::Refuse)] {
@@ -182,13 +184,13 @@ mod tests {
         }
     }
 
-    /// As when the handles of a fleet are dropped before its sites.
+    /// This happens if the handles of all sites are dropped before the sites.
     #[test]
     fn a_site_whose_channels_are_all_closed_ends() {
         let router = Router::start(([127, 0, 0, 1], 0).into(), Settings::default()).unwrap();
         let config = config(&router);
         let store = store(&config);
-        let handles = SiteHandles::new(PATIENCE);
+        let handles = SiteHandles::new(TIMEOUT);
         let site = RunningSite::start(config, store.clone(), handles.open("awka"), Arc::default());
         wait("it is online", || store.snapshot().sites[0].is_online());
         drop(handles);

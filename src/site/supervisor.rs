@@ -1,4 +1,4 @@
-//! Keeps one site connected: which host to use, when to retry, and when to fail back.
+//! Keeps one site connected: chooses the host, retries, and fails back.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,18 +18,17 @@ use crate::routeros::client::connect;
 use crate::routeros::error::{Cause, Error};
 use crate::state::SiteState;
 
-/// What to do about a login that worked a moment ago and is refused.
-const HINT_REFUSED_ONCE: &str = "This login worked until a moment ago, and RouterOS refuses a good login now and then: the agent \
-    tries again soon. If it stays refused, check the user and the password. On the router: /user print detail";
+/// The hint for a login that is refused although it worked shortly before.
+const HINT_REFUSED_ONCE: &str = "This login worked a moment ago, and RouterOS occasionally refuses a valid login: the agent retries soon. If the login is still refused, check the user and the password. On the router: /user print detail";
 
-/// Runs a site's task until it is dropped: one connection to its router at a time, and beside its refreshes the jobs in the
-/// mailbox. The commands of a job have tags of their own.
+/// Runs a site's task until it is dropped: it keeps one connection to its router, and concurrently runs the jobs in the
+/// mailbox. The commands of a job have separate tags.
 pub(super) async fn run(site: Arc<SiteContext>, mailbox: Mailbox) {
     let supervisor = Supervisor::new(site.clone(), RefreshQueue::new(mailbox.refreshes));
     let connection_jobs = async {
         while let Ok(job) = mailbox.connection_jobs.recv().await {
             let config = site.config();
-            // A connection that the agent replaces is not an error of the router: the job is abandoned.
+            // If the agent replaces the connection, this is not an error of the router: the job is abandoned.
             site.must_reconnect(&config).or(job(site.clone())).await;
         }
     };
@@ -50,13 +49,13 @@ struct Supervisor {
     last_host: Option<usize>,
     /// A host that refused the login, or whose session was short. It is tried after the others.
     deprioritized: Option<usize>,
-    /// When a session last ended that had answered.
+    /// When the last session that had answered ended.
     last_answer: Option<Instant>,
     /// Whether the host that answered last has refused connections since then.
     turned_away: bool,
 }
 
-/// Why there is no connection any more.
+/// The reason why a connection ended.
 enum Ended {
     /// No host answered, or the session failed.
     Failed {
@@ -103,7 +102,7 @@ impl Supervisor {
     async fn pause(&mut self, config: &config::Site, error: Error, answered: Duration, has_logged_in: bool) {
         let site = self.site.clone();
         let login_refused = error.cause == Cause::Auth;
-        // A login worked until a moment ago: a router that boots may refuse it.
+        // The login worked shortly before: a router that boots may refuse it.
         let has_just_answered = self.last_answer.is_some_and(|at| at.elapsed() < site.timings.boot_window);
         let may_boot = login_refused && has_just_answered;
         let error = if may_boot { self.refused_after_a_loss(error) } else { error };
@@ -114,8 +113,8 @@ impl Supervisor {
         if login_refused {
             wait = wait.max(site.timings.boot_retry);
         }
-        log::debug!("{}: trying again in {} s", site.key, wait.as_secs());
-        // Each login is a line in the router's log, whoever requests a refresh.
+        log::debug!("site={} retry_s={}", site.key, wait.as_secs());
+        // RouterOS logs each login, also one that a requested refresh causes.
         let least = if login_refused || has_logged_in { wait } else { Duration::ZERO };
         let reconfigured = async {
             site.must_reconnect(config).await;
@@ -130,14 +129,15 @@ impl Supervisor {
         }
     }
 
-    /// Resets what was learnt about the connection after the address or the credentials changed.
+    /// Resets the state of the connection after the address or the credentials changed.
     fn reset(&mut self) {
         *self = Self::new(self.site.clone(), self.refreshes.take());
         self.site.update(SiteState::reset_connection);
     }
 
-    /// A login that worked until the connection was lost is refused. A router that boots takes connections before it
-    /// knows its users, and refuses them before that. RouterOS 7 refuses a good login now and then without a reboot.
+    /// The error for a login that worked until the connection was lost and is now refused. A router that boots first
+    /// refuses connections, then accepts them before it has loaded its users. RouterOS 7 occasionally refuses a valid
+    /// login without a reboot.
     fn refused_after_a_loss(&self, error: Error) -> Error {
         if self.turned_away {
             let what = "the login that worked until now is refused, as it is while a router boots";
@@ -225,8 +225,8 @@ impl Supervisor {
         }
     }
 
-    /// Leaves the router alone for `wait`, or until a refresh is requested, but for `least` at least. A request that
-    /// would have to wait long is answered with the error at once.
+    /// Waits for `wait`, or until a refresh is requested, but at least for `least`. A request that would have to wait
+    /// long gets the error at once.
     async fn wait(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
         while let Some(request) = request_before(&self.refreshes.incoming, began + wait).await {
@@ -241,7 +241,7 @@ impl Supervisor {
         }
     }
 
-    /// How often the agent has logged in to the router.
+    /// The number of the agent's logins to the router.
     fn logins(&self) -> u64 {
         self.site.store.snapshot().site(&self.site.key).map_or(0, |site| site.usage.logins)
     }
@@ -249,11 +249,11 @@ impl Supervisor {
 
 /// One error for the failures of all hosts: the one with the greatest influence on the next attempt, with all messages.
 fn summary(failures: &[Error]) -> Error {
-    // First a refused login, which is not to be repeated soon; then what an operator has to fix; then what may pass by
-    // itself.
+    // A refused login comes first, because it must not be repeated soon; then a cause that an operator has to fix; then a
+    // temporary one.
     let refused = failures.iter().find(|error| error.cause == Cause::Auth);
-    let lasting = || failures.iter().find(|error| !error.cause.is_passing());
-    let Some(error) = refused.or_else(lasting).or(failures.last()) else {
+    let permanent = || failures.iter().find(|error| !error.cause.is_passing());
+    let Some(error) = refused.or_else(permanent).or(failures.last()) else {
         return Error::new(Cause::Dns, "the site has no host");
     };
     let messages: Vec<&str> = failures.iter().map(|error| error.message.as_str()).collect();

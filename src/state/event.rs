@@ -1,4 +1,4 @@
-//! Events: what changed from one snapshot to the next.
+//! Events: the changes from one snapshot to the next.
 //!
 //! The log, the event streams and every other consumer of changes receive these from
 //! [`Store::subscribe`](super::Store::subscribe). No other code decides what counts as a change. The comparison is a
@@ -13,7 +13,7 @@ use crate::plugin::Session;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Text;
 
-/// What a subscriber receives.
+/// An event for subscribers.
 #[derive(Debug, Clone)]
 pub enum StoreEvent {
     /// The configuration has a new site.
@@ -38,7 +38,7 @@ pub struct SiteChange {
     pub old: Arc<SiteState>,
     /// The state after.
     pub new: Arc<SiteState>,
-    /// What happened. Empty if only figures, or the configuration of the site, changed.
+    /// The events. Empty if only figures, or the configuration of the site, changed.
     pub events: Vec<SiteEvent>,
 }
 
@@ -54,7 +54,7 @@ pub enum SiteEvent {
     Online {
         /// The address in use.
         host: String,
-        /// When the router answered first.
+        /// When the router first answered.
         since: Moment,
     },
     /// The connection was lost, or the first attempt failed.
@@ -64,8 +64,8 @@ pub enum SiteEvent {
         /// When the outage began.
         since: Moment,
     },
-    /// An outage that seemed to pass by itself needs a fix, or the other way round. A boot or a bad link goes through
-    /// many causes of one kind, which are one [`SiteEvent::Offline`].
+    /// During an outage, the cause changed from a temporary one to one that needs a fix, or the other way round.
+    /// Changes between causes of one kind, as during a boot or on a bad link, cause no event.
     CauseChanged {
         /// The cause of the last attempt.
         error: Error,
@@ -76,7 +76,7 @@ pub enum SiteEvent {
     PluginFailed {
         /// The plugin's name.
         plugin: String,
-        /// Why it fails.
+        /// The error of its last attempt.
         error: Error,
     },
     /// A plugin that failed has data again.
@@ -88,7 +88,7 @@ pub enum SiteEvent {
     PluginPartial {
         /// The plugin's name.
         plugin: String,
-        /// Why it is incomplete.
+        /// The reason why it is incomplete.
         reason: String,
     },
     /// A session began.
@@ -112,7 +112,7 @@ impl SiteChange {
         Self { at, old, new, events }
     }
 
-    /// Bytes that the old state holds beside what it shares with the new one.
+    /// Bytes of the old state that it does not share with the new one.
     fn cost(&self) -> usize {
         let mut cost = 0;
         for reading in &self.old.readings {
@@ -154,7 +154,7 @@ impl StoreEvent {
         events
     }
 
-    /// Bytes of memory that the event keeps from being freed.
+    /// Bytes of memory that can't be freed as long as the event exists.
     pub(super) fn cost(&self) -> usize {
         match self {
             Self::SiteChanged(change) => change.cost(),
@@ -193,7 +193,7 @@ fn connection_events(old: &SiteState, new: &SiteState) -> Vec<SiteEvent> {
 fn plugin_events(old: &SiteState, new: &SiteState, events: &mut Vec<SiteEvent>) {
     for reading in &new.readings {
         let plugin = || reading.plugin.name().to_string();
-        // A plugin that is declared differently starts without a past.
+        // A plugin with a changed declaration starts without earlier data.
         let old = old.reading(reading.plugin.name()).filter(|old| old.plugin == reading.plugin);
         match (old.and_then(|old| old.error.as_ref()), &reading.error) {
             (Some(old), Some(error)) if old.cause == error.cause => {}
@@ -213,8 +213,8 @@ fn plugin_events(old: &SiteState, new: &SiteState, events: &mut Vec<SiteEvent>) 
     }
 }
 
-/// Compares the sessions, if the hotspot counted a login or logout. The first answer and a truncated hotspot count none:
-/// a session that is new to the agent may have been there before. A session that began and ended between two states is
+/// Compares the sessions, if the hotspot counted a login or logout. The first answer and a truncated hotspot count
+/// none, because a session that is new to the agent may be older. A session that began and ended between two states is
 /// counted by the hotspot, but has no events.
 fn session_events(old: &SiteState, new: &SiteState, at: Moment, events: &mut Vec<SiteEvent>) {
     let (Some(before), Some(after)) = (old.hotspot(), new.hotspot()) else { return };
@@ -239,9 +239,9 @@ fn session_events(old: &SiteState, new: &SiteState, at: Moment, events: &mut Vec
     events.extend(after.sessions.iter().filter(is_new).cloned().map(SiteEvent::Login));
 }
 
-/// Whether two states of an id show one session. The id is made from the address, and the same user may come back, so
-/// the login decides. A session keeps its first login, unless a correction makes it earlier: a later one is another
-/// session's.
+/// Whether two states of an id belong to one session. The id is derived from the address, and the same user may log in
+/// again, so the login time decides. A session keeps its first login time, and a correction can only make it earlier: a
+/// later login time means another session.
 fn is_same_session(old: &Arc<Session>, new: &Arc<Session>) -> bool {
     let is_later = old.login.zip(new.login).is_some_and(|(old, new)| new > old);
     Arc::ptr_eq(old, new) || ((&old.user, &old.mac) == (&new.user, &new.mac) && !is_later)
@@ -374,7 +374,7 @@ mod tests {
     }
 
     /// A change of a reading, and its event.
-    type Step<'s> = (&'s dyn Fn(&mut Reading), Option<&'s str>);
+    type Change<'s> = (&'s dyn Fn(&mut Reading), Option<&'s str>);
 
     #[test]
     fn a_plugin_is_compared_by_its_cause_and_whether_it_is_partial() {
@@ -387,7 +387,7 @@ mod tests {
         let partial =
             |why: &'static str| move |reading: &mut Reading| reading.partial = Some(why.to_string().into());
         let mut known = site();
-        let steps: [Step; 9] = [
+        let steps: [Change; 9] = [
             (&failed(Cause::QueryTimeout), Some("health failed query_timeout")),
             (&failed(Cause::QueryTimeout), None),
             (&failed(Cause::Permission), Some("health failed permission")),
@@ -412,7 +412,7 @@ mod tests {
     /// A row of the hotspot: its id, user and uptime in seconds.
     type Row = (&'static str, &'static str, u64);
 
-    /// Brings an answer of the hotspot in.
+    /// Adds an answer of the hotspot.
     fn answer(site: &mut SiteState, rows: &[Row], at: u64) {
         let row = |(id, user, uptime): &Row| {
             let [id, user] = [format!("=.id={id}"), format!("=user={user}")];
@@ -445,7 +445,7 @@ mod tests {
             (&[("*1", "ada", 90), ("*2", "bayo", 80), ("*3", "chidi", 70)], &[]),
             (&[("*3", "chidi", 70), ("*1", "ada", 90)], &["logout bayo 7"]),
             (&[("*1", "ada", 90), ("*2", "bayo", 80), ("*3", "chidi", 70), ("*4", "efe", 1)], &["login efe"]),
-            // The address, and so the id, is another user's.
+            // The address, and therefore the id, belongs to another user.
             (&[("*1", "dayo", 3), ("*2", "bayo", 80), ("*3", "chidi", 70)], &["logout ada 7", "login dayo"]),
             // The same user logged in again.
             (&[("*1", "ada", 3), ("*2", "bayo", 80), ("*3", "chidi", 70)], &["logout ada 7", "login ada"]),

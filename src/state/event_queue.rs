@@ -1,4 +1,4 @@
-//! The queue of one subscriber: bounded, and never waited for.
+//! The queue of one subscriber. It is bounded, and adding an event never blocks.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use event_listener::{Event, EventListener};
 
 use super::event::StoreEvent;
 
-/// Most events in a queue: one for each of a thousand sites.
+/// Maximum number of events in a queue: one for each of a thousand sites.
 const MAX_EVENTS: usize = 1024;
 
 /// Events that one subscriber has not received yet.
@@ -15,16 +15,16 @@ const MAX_EVENTS: usize = 1024;
 pub(super) struct EventQueue {
     queued: Mutex<Queued>,
     ready: Event,
-    /// Most bytes of memory that the events keep from being freed. A single event may exceed it.
+    /// Maximum number of bytes of memory that can't be freed because of the events. A single event may exceed it.
     max_bytes: usize,
 }
 
 #[derive(Debug)]
 struct Queued {
     events: VecDeque<(u64, StoreEvent)>,
-    /// Bytes that `events` keep from being freed.
+    /// Bytes that can't be freed because of `events`.
     bytes: usize,
-    /// Whether the subscriber needs a snapshot first: it has none yet, or events were dropped.
+    /// Whether the subscriber needs a snapshot first: it has received none yet, or events were dropped.
     needs_snapshot: bool,
 }
 

@@ -1,8 +1,8 @@
 //! The state of all sites, and the events of its changes. No I/O.
 //!
-//! A site's task changes its own [`SiteState`] through the [`Store`]. Readers take a [`Snapshot`], which never changes and
-//! for which they never wait; consumers of changes subscribe to [`StoreEvent`]s. Values outlive an outage: a [`Reading`]
-//! keeps its data and the time of that data.
+//! A site's task changes its own [`SiteState`] through the [`Store`]. Readers take a [`Snapshot`], which is immutable
+//! and available without waiting. Consumers of changes subscribe to [`StoreEvent`]s. During an outage, a [`Reading`]
+//! keeps its last data with their time.
 
 mod event;
 mod event_queue;

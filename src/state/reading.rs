@@ -15,15 +15,15 @@ use crate::routeros::wire::Sentence;
 pub struct Reading {
     /// The plugin that reads the data.
     pub plugin: Plugin,
-    /// The last valid data. It stays when later attempts fail.
+    /// The last valid data. Later failures do not remove it.
     pub data: Option<Arc<Data>>,
-    /// When that data arrived.
+    /// When this data arrived.
     pub at: Option<Moment>,
     /// How long the last attempt took.
     pub took: Option<Duration>,
     /// Why the last attempt failed.
     pub error: Option<Error>,
-    /// When the first of the current failures happened.
+    /// When the current series of failures began.
     pub failed_since: Option<Moment>,
     /// Why the data is incomplete.
     pub partial: Option<Partial>,
@@ -82,7 +82,7 @@ impl Reading {
         }
     }
 
-    /// Adopts an older reading of a plugin with the same name, as far as its data is valid for this plugin.
+    /// Adopts those data of an older reading, of a plugin with the same name, that are valid for this plugin.
     #[must_use]
     pub fn inherit(self, old: &Self) -> Self {
         if self.plugin == old.plugin {
@@ -155,7 +155,7 @@ impl Reading {
         Ok(self)
     }
 
-    /// Why the last attempt failed. The router's own words about private data are for the admin only.
+    /// Why the last attempt failed. The router's own texts about private data are for the admin only.
     #[must_use]
     pub fn error_for(&self, is_admin: bool) -> Option<Cow<'_, Error>> {
         let error = self.error.as_ref()?;
@@ -166,7 +166,7 @@ impl Reading {
         })
     }
 
-    /// Why the data is incomplete, with the same rule for the router's words.
+    /// The reason why the data is incomplete. The same rule applies to the router's texts.
     #[must_use]
     pub fn partial_for(&self, is_admin: bool) -> Option<&str> {
         let partial = self.partial.as_ref()?;
@@ -177,7 +177,7 @@ impl Reading {
         is_admin || !self.plugin.private()
     }
 
-    /// Truncates the data to this many bytes, after which it is partial.
+    /// Truncates the data to this many bytes, which makes it partial.
     pub(super) fn truncate(&mut self, max_bytes: usize) {
         let data = self.data.as_ref().filter(|_| self.cost > max_bytes);
         if let Some((data, reason)) = data.and_then(|data| data.truncated(max_bytes)) {

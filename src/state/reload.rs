@@ -16,20 +16,20 @@ pub struct Reload {
     pub succeeded: Option<Moment>,
     /// The problems of the last attempt. If there are none, the file is in use.
     pub problems: Arc<[ReloadDiagnostic]>,
-    /// How many problems there are beside those that are kept.
+    /// The number of problems that are not kept.
     pub more_problems: usize,
     /// Warnings about the configuration in use.
     pub warnings: Arc<[ReloadDiagnostic]>,
     /// When all files of the configuration were last checked for changes.
-    pub last_look: LastLook,
+    pub last_check: LastCheck,
 }
 
 /// When the files were last checked for changes. All snapshots share it, because it changes each second: a check that
-/// finds nothing new creates no snapshot. For the same reason any two are equal.
+/// finds nothing new creates no snapshot. For the same reason, all values are equal.
 #[derive(Debug, Clone, Default)]
-pub struct LastLook(Arc<Mutex<Option<Moment>>>);
+pub struct LastCheck(Arc<Mutex<Option<Moment>>>);
 
-impl LastLook {
+impl LastCheck {
     /// Records a complete check.
     pub fn set(&self, at: Moment) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
@@ -42,27 +42,27 @@ impl LastLook {
     }
 }
 
-impl PartialEq for LastLook {
+impl PartialEq for LastCheck {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for LastLook {}
+impl Eq for LastCheck {}
 
 /// An error or a warning about the configuration. It contains no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReloadDiagnostic {
     /// `sites.ron:12:9`, or the name of a file or variable.
     pub place: String,
-    /// What was found, what was expected and what to do.
+    /// The message: what was found, what was expected, and how to fix it.
     pub message: String,
     /// The line of the file, and below it a caret at the place.
     pub excerpt: Option<String>,
 }
 
 impl Reload {
-    /// Most problems that are kept: more than a person fixes at once, and about 20 KB.
+    /// Maximum number of problems that are kept: enough for a person to fix at once, and about 20 KB.
     const MAX_PROBLEMS: usize = 50;
 
     /// The result of reading this file at the agent's start, with these problems or none.
@@ -75,11 +75,11 @@ impl Reload {
             problems: Vec::new().into(),
             more_problems: 0,
             warnings: Vec::new().into(),
-            last_look: LastLook::default(),
+            last_check: LastCheck::default(),
         };
         reload.note(Moment::START, problems.is_empty(), problems);
         if file.is_some() {
-            reload.last_look.set(Moment::START);
+            reload.last_check.set(Moment::START);
         }
         reload
     }

@@ -6,13 +6,13 @@ use super::snapshot::SiteState;
 use crate::memory::fair_limit;
 
 /// Truncates the largest readings of the largest sites if all sites together take more than `max_bytes`. Truncated
-/// readings are partial from then on; the others stay as they are.
+/// readings become partial; the others do not change.
 pub(super) fn make_room(sites: &mut [Arc<SiteState>], max_bytes: usize) {
     let costs: Vec<usize> = sites.iter().map(|site| site.cost()).collect();
     if costs.iter().sum::<usize>() <= max_bytes {
         return;
     }
-    // An eighth stays free, or each new session would truncate again.
+    // An eighth stays free. Otherwise each new session would cause another truncation.
     let limit = fair_limit(costs.iter().copied(), max_bytes - max_bytes / 8);
     for (site, _) in sites.iter_mut().zip(costs).filter(|(_, cost)| *cost > limit) {
         let site = Arc::make_mut(site);

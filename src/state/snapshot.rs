@@ -10,7 +10,7 @@ use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
 
-/// Most connection events kept per site: about a night on a bad link.
+/// Maximum number of connection events kept per site: enough for about a night on a bad link.
 const MAX_EVENTS: usize = 32;
 
 /// Largest difference between two computed boot times of the same boot: the clocks of router and host drift apart during
@@ -70,7 +70,7 @@ pub struct SiteState {
     pub(super) rebooted: Option<Moment>,
 }
 
-/// A command to end a session, which may have been carried out or not.
+/// A command to end a session, whose result may be unknown.
 #[derive(Debug, Clone)]
 struct KickAttempt {
     id: Text,
@@ -83,14 +83,14 @@ struct KickAttempt {
 pub struct HostState {
     /// Name or address, with the port.
     pub address: String,
-    /// Why the last attempt failed, if it did.
+    /// The error of the last attempt, if it failed.
     pub error: Option<Error>,
 }
 
 /// Whether a site's router answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Unknown: the first attempt has not ended.
+    /// Unknown, because the first attempt has not ended.
     Connecting,
     /// Logged in, and the router answers.
     Online {
@@ -108,12 +108,12 @@ pub enum ConnectionState {
     },
 }
 
-/// A connection established or lost.
+/// A connection that was established or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionEvent {
-    /// When it happened.
+    /// The time of the event.
     pub at: Moment,
-    /// The address, or why the connection was lost or could not be established.
+    /// The address, or the error with which the connection was lost or could not be established.
     pub outcome: Result<String, Error>,
 }
 
@@ -128,7 +128,7 @@ pub struct Usage {
     pub commands: u64,
     /// Logins it accepted. RouterOS logs each.
     pub logins: u64,
-    /// Replies that were late, or that no command asked for.
+    /// Unsolicited replies, including those that arrived too late.
     pub unsolicited_replies: u64,
     /// The duration of the last refresh.
     pub reply_time: Option<Duration>,
@@ -177,8 +177,8 @@ impl SiteState {
         self.readings.iter().map(|reading| reading.cost).sum()
     }
 
-    /// Adopts another configuration, given as the initial state of a site that has it. Readings are kept as far as they
-    /// are valid for it.
+    /// Adopts another configuration, given as the initial state of a site with this configuration. Readings that are
+    /// valid for it are kept.
     pub fn reconfigure(&mut self, new: Self) {
         let old = std::mem::take(&mut self.readings);
         let inherited = |new: Reading| {
@@ -275,7 +275,7 @@ impl SiteState {
         }
     }
 
-    /// Records that the router does not answer. Each cause is a connection event once per outage, however often causes
+    /// Records that the router does not answer. Each cause adds one connection event per outage, even if causes
     /// alternate.
     pub fn mark_offline(&mut self, error: &Error, now: Moment) {
         let since = match &self.connection {
@@ -288,7 +288,7 @@ impl SiteState {
         }
     }
 
-    /// The causes of the current outage; none while the router answers. They are fewer than the events that are kept.
+    /// The causes of the current outage; none while the router answers. There are fewer causes than kept events.
     pub(super) fn outage_causes(&self) -> impl Iterator<Item = Cause> {
         let began = match &self.connection {
             ConnectionState::Offline { since, .. } => Some(*since),
@@ -304,8 +304,8 @@ impl SiteState {
             .map(|(_, error)| error.cause)
     }
 
-    /// Records the router's uptime. Over a `new` connection it may show that the router rebooted: a connection does not
-    /// outlive the boot in which it began.
+    /// Records the router's uptime. Over a `new` connection it may show that the router rebooted: a reboot ends all
+    /// connections.
     pub fn note_uptime(&mut self, uptime: Duration, now: Moment, new: bool) {
         let booted = now.before(uptime);
         let before = self.booted.replace(booted).filter(|_| new);

@@ -14,8 +14,8 @@ use crate::memory::Budget;
 #[derive(Debug)]
 pub struct Store {
     current: RwLock<Arc<Snapshot>>,
-    /// Locked during a change, so that changes and their events have one order. Readers of `current` only wait while
-    /// a pointer is replaced.
+    /// Locked during a change, so that changes and their events have the same order. Readers of `current` wait only
+    /// while a pointer is replaced.
     subscribers: Mutex<Vec<Weak<EventQueue>>>,
     budget: Budget,
 }
@@ -62,8 +62,8 @@ impl Store {
 
     /// Subscribes to all changes. The first event is a [`StoreEvent::Resync`] with the current snapshot.
     ///
-    /// Changes never wait for a subscriber. If one is so slow that its queue overflows, its events are dropped and it
-    /// receives another `Resync`.
+    /// Changes never wait for a subscriber. If its queue overflows because it is too slow, its events are dropped and
+    /// it receives another `Resync`.
     #[must_use]
     pub fn subscribe(self: &Arc<Self>) -> EventReceiver {
         // The old states of one change of each site fit.
@@ -134,7 +134,7 @@ impl EventReceiver {
         }
     }
 
-    /// The next event, if there is one. Until there is none, the events of the last change may be incomplete.
+    /// The next event, or `None`. The events of the last change are complete only after this has returned `None`.
     pub fn try_next(&mut self) -> Option<StoreEvent> {
         loop {
             match self.queue.pop()? {

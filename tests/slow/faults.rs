@@ -65,9 +65,11 @@ fn shown(fault: Fault) -> Shown {
         Fault::NoService => Shown::Cause("refused"),
         Fault::Reboot => Shown::Cause("rebooting"),
         Fault::LoginRefused | Fault::LoginRefusedOnce => Shown::Cause("auth"),
-        Fault::Garbage | Fault::HugeLength | Fault::EndlessRows | Fault::EndlessWords | Fault::Stray => {
-            Shown::Cause("protocol")
-        }
+        Fault::Garbage
+        | Fault::HugeLength
+        | Fault::EndlessRows
+        | Fault::EndlessWords
+        | Fault::UnknownTags => Shown::Cause("protocol"),
         Fault::NoCertificate => Shown::Cause("tls_no_certificate"),
         Fault::OtherCertificate => Shown::Cause("tls_pin"),
         Fault::Vanish | Fault::OmittedRow => Shown::Partial,

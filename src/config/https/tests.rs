@@ -1,4 +1,4 @@
-//! Which certificates and keys are accepted, and the messages about others.
+//! Accepted certificates and keys, and the messages about others.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -6,8 +6,8 @@ use std::path::Path;
 
 use super::*;
 
-// Made once by `openssl genpkey`, `ecparam`, `genrsa` and `ca -selfsign`: for localhost and 127.0.0.1, valid
-// from 2020 to 2120 but for what is named `ended` or `begins`. Everybody has their keys.
+// Made once by `openssl genpkey`, `ecparam`, `genrsa` and `ca -selfsign`: for localhost and 127.0.0.1, valid from 2020
+// to 2120, except for those named `ended` or `begins`. Their keys are public.
 fn pem(name: &str) -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates");
     fs::read(folder.join(format!("{name}.pem"))).unwrap()
@@ -17,7 +17,7 @@ fn join(names: &[&str]) -> Vec<u8> {
     names.iter().flat_map(|name| pem(name)).collect()
 }
 
-/// These contents in files of their own.
+/// Writes each content to a separate file.
 fn load(cert: &[u8], key: &[u8]) -> Result<Https, String> {
     let folder = tempfile::tempdir().unwrap();
     let [cert_path, key_path] = ["cert", "key"].map(|name| folder.path().join(name));
@@ -35,7 +35,7 @@ fn pairs_of_all_usual_forms_are_accepted() {
     let crlf = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace('\n', "\r\n").into_bytes();
     for (cert, key) in [
         (pem("page.cert"), pem("page.key")),
-        // Each in the oldest form of its key.
+        // Each with the oldest format of its key.
         (pem("other.cert"), pem("other.key")),
         (pem("rsa.cert"), pem("rsa.key")),
         // A chain, and both in one file.

@@ -185,7 +185,7 @@ fn secret_files_are_relative_to_the_configuration() {
     );
 }
 
-/// As a re-read may find it while it is written.
+/// The states of the file that a read may find while it is written.
 #[test]
 fn a_truncated_file_is_rejected_and_shows_no_part_of_a_secret() {
     let text = r#"(
@@ -209,7 +209,7 @@ fn no_diagnostic_repeats_a_secret() {
         let problems = parse_with(&AWKA.replace("Plain(\"hunter2\")", broken), &[]).unwrap_err();
         assert!(!problems.contains("hunter2"), "{problems}");
     }
-    // In the place of something else.
+    // A secret in the place of another value.
     for field in ["login", "tls", "user", "name", "refresh", "live", "collect", "hosts", "codepage"] {
         let text = AWKA.replace("user: \"api-user\"", &format!("{field}: Plain(\"hunter2\")"));
         let problems = parse_with(&text, &[]).unwrap_err();

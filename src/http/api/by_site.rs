@@ -14,7 +14,7 @@ use crate::memory::fair_limit;
 use crate::state::{SiteState, Snapshot};
 
 /// An object with one entry for each site. If the response would be too long, the largest entries are replaced by an
-/// error, so that one site does not take the response from the others.
+/// error, so that one site does not make the response fail for the others.
 pub(super) fn by_site<'s, T: Serialize>(
     context: &Context<'s>,
     entry: impl Fn(View<'s>, &'s SiteState) -> T,

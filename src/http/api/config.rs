@@ -16,11 +16,11 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::http) struct ConfigJson<'s> {
-    /// None if there is no file.
+    /// `None` if there is no file.
     file: Option<&'s str>,
     /// Whether the file's current content is in use.
     is_current: bool,
-    /// When the configuration in use was read. None while the agent waits for the first.
+    /// When the configuration in use was read. `None` while the agent waits for the first valid file.
     loaded_at: Option<String>,
     age_seconds: Option<u64>,
     /// When a changed file was last read.
@@ -37,7 +37,7 @@ struct ConfigErrorJson<'s> {
     /// All problems, as `phsweb-agent check` prints them; for viewers only their places.
     message: String,
     problems: Vec<ReloadDiagnosticJson<'s>>,
-    /// How many more there are than those listed.
+    /// The number of problems that are not listed.
     more_problems: usize,
 }
 
@@ -48,7 +48,7 @@ struct ReloadDiagnosticJson<'s> {
     excerpt: Option<&'s str>,
 }
 
-/// What viewers see in place of a problem's message, which may quote the file.
+/// The text that viewers see instead of a problem's message, which may quote the file.
 const HIDDEN: &str = "the file is not accepted; the admin sees why";
 
 /// `is_detailed`: with messages and lines of the file.

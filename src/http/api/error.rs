@@ -8,7 +8,7 @@ use crate::http::message::Response;
 use crate::routeros::error::Error;
 use crate::state::{ConnectionState, Reading, SiteState};
 
-/// An error, since when it lasts, and how to fix it.
+/// An error, when it began, and how to fix it.
 #[derive(Debug, Serialize)]
 pub(super) struct ErrorJson {
     cause: &'static str,

@@ -24,7 +24,7 @@ pub(in crate::http) fn readyz(context: &Context) -> Result<Response, Response> {
     let sites = &context.snapshot.sites;
     match sites.iter().filter(is_untried).count() {
         0 => Ok(Response::new(200, "text/plain; charset=utf-8", "ready\n")),
-        // How many, not which: anyone may ask.
+        // The number of sites, not their names, because anyone may send this request.
         waiting => unavailable(&format!("{waiting} of {} sites have not been tried yet.", sites.len())),
     }
 }

@@ -20,7 +20,7 @@ struct SiteJson<'s> {
     state: &'static str,
     /// The address in use.
     address: Option<&'s str>,
-    /// The router's addresses, in the order of tries.
+    /// The router's addresses, in the order in which they are tried.
     hosts: Vec<HostJson<'s>>,
     /// When this state began.
     since: Option<String>,
@@ -36,7 +36,7 @@ struct SiteJson<'s> {
 struct HostJson<'s> {
     address: &'s str,
     in_use: bool,
-    /// The error of the last try, if it failed.
+    /// The error of the last attempt, if it failed.
     error: Option<ErrorJson>,
 }
 
@@ -71,7 +71,8 @@ struct UsageJson {
     received_bytes: u64,
     commands: u64,
     logins: u64,
-    stray_replies: u64,
+    #[serde(rename = "strayReplies")]
+    unsolicited_replies: u64,
     reply_seconds: Option<f64>,
 }
 
@@ -147,7 +148,7 @@ fn usage(usage: &Usage) -> UsageJson {
         received_bytes: usage.received_bytes,
         commands: usage.commands,
         logins: usage.logins,
-        stray_replies: usage.unsolicited_replies,
+        unsolicited_replies: usage.unsolicited_replies,
         reply_seconds: usage.reply_time.map(seconds),
     }
 }

@@ -1,7 +1,7 @@
 //! `/api/hotspot/stats`: the figures of each site, in the shape that PHSWEB's dashboard expects.
 //!
 //! Its consumers do not handle null or missing values: a router that can't be reached has zeros there and the status
-//! `maintenance`. `error` and `lastKnown` next to them have the real state.
+//! `maintenance`. `error` and `lastKnown` next to them show the real state.
 
 use serde::Serialize;
 
@@ -35,7 +35,7 @@ pub(in crate::http) struct Stats<'s> {
     logins: u64,
     logouts: u64,
     error: Option<ErrorJson>,
-    /// Why the figures are incomplete.
+    /// The reason why the figures are incomplete.
     #[serde(skip_serializing_if = "Option::is_none")]
     partial: Option<&'s str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 use crate::clock::Moment;
 use crate::state::Snapshot;
 
-/// What a response is rendered from.
+/// The data from which a response is rendered.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::http) struct View<'s> {
     pub(in crate::http) snapshot: &'s Snapshot,

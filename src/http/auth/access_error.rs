@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::config::MIN_TOKEN;
 use crate::http::message::{Response, problem};
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum AccessError {
     /// It needs the admin's token, and none is configured.
@@ -50,7 +50,7 @@ impl AccessError {
         self.with_fields(problem(self.status(), title, &(self.notice() + advice)))
     }
 
-    /// What is wrong, also for a person above the login form.
+    /// The message, which is also shown above the login form.
     pub(super) fn notice(self) -> String {
         match self {
             Self::AdminDisabled => "Personal details and actions are disabled.".into(),
@@ -78,7 +78,7 @@ impl AccessError {
     }
 }
 
-/// Rounded up, so that a client that retries then need not wait again.
+/// Rounded up, so that a client that retries after this time does not have to wait again.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

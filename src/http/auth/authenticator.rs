@@ -17,8 +17,8 @@ use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::AccountMenu;
 use crate::timings::Timings;
 
-/// Most errors for wrong tokens that are delayed at once. Together with the refreshes that wait they are fewer than the
-/// responses that may wait in the server, so there is always room for the admin's actions.
+/// Maximum number of errors for wrong tokens that are delayed at once. Together with the waiting refreshes this is less
+/// than the server's limit of waiting responses, so places remain for the admin's actions.
 const MAX_DELAYED: usize = 32;
 
 /// Identifies the clients of requests. It keeps login sessions and wrong tokens; the valid tokens are arguments, because a
@@ -26,8 +26,8 @@ const MAX_DELAYED: usize = 32;
 #[derive(Debug)]
 pub(in crate::http) struct Authenticator {
     throttle: LoginThrottle,
-    /// For wrong tokens of requests that need none. Their limit is separate, so that a token for a proxy in front of the
-    /// agent does not throttle clients that have one of the agent's.
+    /// For wrong tokens of requests that need no token. Their limit is separate, so that a token for a proxy in front
+    /// of the agent does not throttle clients with a token of the agent.
     public_throttle: LoginThrottle,
     /// See [`Timings::wrong_token_delay`].
     delay: Duration,
@@ -36,19 +36,19 @@ pub(in crate::http) struct Authenticator {
     pub(super) sessions: LoginSessions,
 }
 
-/// The role of a request, and what it is based on.
+/// The role of a request, and the credential that it is based on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) struct Identity {
     pub(in crate::http) role: Role,
     credential: Credential,
 }
 
-/// What a request is authenticated by.
+/// The credential of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Credential {
-    /// Nothing, or the cookie of a session that has ended.
+    /// No credential, or the cookie of a session that has ended.
     Missing,
-    /// A token that is wrong or not checked.
+    /// A token that is wrong or was not checked.
     Rejected(AccessError),
     /// A valid token.
     Bearer,
@@ -67,7 +67,7 @@ impl Authenticator {
         }
     }
 
-    /// The identity of a request that needs the role `needed`: by its cookie, and if that does not suffice, by its Bearer
+    /// Identifies a request that needs the role `needed`: by its cookie, or if that does not suffice, by its Bearer
     /// token.
     ///
     /// A wrong token counts against its address. It is ignored if no token is needed, because proxies add tokens of their
@@ -102,7 +102,8 @@ impl Authenticator {
         http: &Http,
         now: Moment,
     ) -> Result<Role, AccessError> {
-        // Not a guess: no token is empty, and without any token, as before the first valid file, programs send theirs.
+        // This does not count as a guess: no token is empty. And if no token is configured, as before the first valid
+        // file, programs still send theirs.
         if token.is_empty() || !has_tokens(http) {
             return Err(AccessError::WrongToken(Duration::ZERO));
         }
@@ -121,7 +122,7 @@ impl Authenticator {
         }
     }
 
-    /// The response to a request that is refused, after `delay`. No thread waits for it.
+    /// The response to a refused request, after `delay`. The delay blocks no thread.
     pub(in crate::http) fn refuse(
         &self,
         error: AccessError,
@@ -158,7 +159,8 @@ impl Authenticator {
         Some(self.sessions.wait_for_end(id.into()))
     }
 
-    /// The identity by the cookie alone. A wrong cookie is not counted: open tabs still send theirs after a restart.
+    /// The identity by the cookie alone. A wrong cookie does not count, because open tabs still send old cookies after
+    /// a restart.
     pub(super) fn browser(&self, request: &Request, http: &Http, now: Moment) -> Identity {
         let role =
             cookie::ids(request, Transport::of(request, http)).find_map(|id| self.role_of(id, http, now));
@@ -202,7 +204,7 @@ impl Identity {
         if let Credential::Rejected(error) = self.credential { error.delay() } else { Duration::ZERO }
     }
 
-    /// Whether its responses may have personal details.
+    /// Whether its responses may contain personal details.
     pub(in crate::http) fn is_admin(&self) -> bool {
         self.role == Role::Admin
     }

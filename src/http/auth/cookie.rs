@@ -26,9 +26,10 @@ impl Transport {
     }
 }
 
-/// The cookie's name. Browsers send a host's cookies to all of its ports, so it contains the port that the browser uses:
-/// otherwise several agents of one host would log each other out. With the prefix `__Host-`, browsers let no other host and
-/// no plain HTTP set it. That requires the path `/`, so behind a proxy it is `__Secure-`, which excludes plain HTTP only.
+/// The cookie's name. Browsers send a host's cookies to all of its ports, so it contains the port that the browser
+/// uses: otherwise several agents on one host would log each other out. With the prefix `__Host-`, browsers reject the
+/// cookie from other hosts and over plain HTTP. That requires the path `/`, so behind a proxy it is `__Secure-`, which
+/// excludes plain HTTP only.
 fn name(request: &Request, transport: Transport) -> String {
     let prefix = match transport {
         Transport::Http => "",
@@ -55,8 +56,8 @@ pub(super) fn ids(request: &Request, transport: Transport) -> impl Iterator<Item
 pub(super) fn set(request: &Request, transport: Transport, id: Option<&str>) -> String {
     let name = name(request, transport);
     let age_s = id.map_or(0, |_| MAX_AGE.as_secs());
-    // Without a path a browser uses the folder of /login, so that no other program behind the same proxy receives it.
-    // The prefix `__Host-` requires a path, and an agent that serves TLS itself is at the root.
+    // Without a path, browsers limit the cookie to the folder of /login, so other programs behind the same proxy do not
+    // receive it. The prefix `__Host-` requires a path, and an agent that serves TLS itself is at the root.
     let scope = match transport {
         Transport::Http => "",
         Transport::Https => "; Secure; Path=/",

@@ -1,14 +1,14 @@
 //! Checks the `Host` of a request against DNS rebinding.
 //!
-//! A foreign page can let its own name resolve to the agent's address. To a browser both are then one origin, so the page
-//! could read the agent's responses. The name in `Host` is still the foreign one.
+//! The owner of another site can make its name resolve to the agent's address. A browser then treats both as one
+//! origin, so a page of that site could read the agent's responses. But `Host` still contains the other site's name.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::config::Http;
 use crate::http::message::{HeaderField, Request};
 
-/// Suffixes of names that nobody can register: those of home and company networks (RFC 6762, RFC 8375).
+/// Suffixes that can't be registered in the public DNS: those of home and company networks (RFC 6762, RFC 8375).
 const LOCAL: [&str; 4] = [".local", ".lan", ".internal", ".home.arpa"];
 
 /// Longest name that the error repeats, in characters.
@@ -23,7 +23,7 @@ pub(super) fn split(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// Why a request is refused whose `Host` is not one of the agent's; `None` if it is.
+/// The error for a request whose `Host` is not a name of the agent; `None` if it is.
 pub(in crate::http) fn misdirected(request: &Request, http: &Http) -> Option<String> {
     let name = name_of(request.field(HeaderField::Host).unwrap_or_default());
     if is_served(&name, http) {
@@ -49,7 +49,8 @@ fn name_of(host: &str) -> String {
 }
 
 /// Whether the agent serves a host of this name: an address, a name that only a local network resolves, or a name in
-/// `http.hosts`. Without that list, if viewers need a token, any name: a foreign page has no token.
+/// `http.hosts`. Without that list, any name is accepted if viewers need a token, because another site's page has no
+/// token.
 fn is_served(name: &str, http: &Http) -> bool {
     let is_address = name.parse::<Ipv4Addr>().is_ok() || name.parse::<Ipv6Addr>().is_ok();
     let is_local = |suffix: &&str| name.len() > suffix.len() && name.ends_with(*suffix);

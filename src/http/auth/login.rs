@@ -10,8 +10,8 @@ use crate::config::{Http, Secret};
 use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::{self, AccountMenu, Layout};
 
-/// Longest path that a login redirects to, in bytes: those of pages are under 60, and a long one would not fit into the
-/// head of a response.
+/// Longest path that a login redirects to, in bytes: paths of pages have fewer than 60, and a long path would not fit
+/// into the head of a response.
 const MAX_PATH: usize = 512;
 
 /// The `Content-Type` of a form.
@@ -58,9 +58,10 @@ impl Authenticator {
         };
         self.end_session(request, http);
         if is_replacement {
-            // It replaces one that has just begun: a burst of logins is logged once.
+            // If the session replaces a new one, this is not logged: a burst of logins is one line.
         } else if role == Role::Admin {
-            // A statement of its own has a rate limit of its own: logins of viewers must not hide one of the admin.
+            // Log lines are rate-limited by statement. A separate statement keeps viewers' logins from hiding the
+            // admin's.
             log::info!("action=login by=admin peer={}", request.peer);
         } else {
             log::info!("action=login by={} peer={}", role.name(), request.peer);
@@ -126,7 +127,7 @@ fn form_value(form: &[u8], name: &str) -> Option<String> {
     form_urlencoded::parse(form).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-/// The path, or the overview's if a browser could take it for another origin's.
+/// The path, or the overview's path if a browser could interpret it as another origin.
 fn local_path(path: Option<String>) -> String {
     let is_local = |path: &String| {
         path.len() <= MAX_PATH

@@ -1,8 +1,8 @@
 //! Delays and limits wrong tokens, by address and in total.
 //!
-//! A correct token of at least [`MIN_TOKEN`](crate::config::MIN_TOKEN) characters is accepted at any time: it can't be
-//! guessed, however often somebody tries. The limits bound what wrong tokens cost. A shorter token, which earlier versions
-//! accepted, is not checked while its address is throttled.
+//! A correct token of at least [`MIN_TOKEN`](crate::config::MIN_TOKEN) characters is accepted at any time, because it
+//! can't be guessed with any number of attempts. The limits bound the resources that wrong tokens use. A shorter token,
+//! which earlier versions accepted, is not checked while its address is throttled.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -13,8 +13,8 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::http::peer;
 
-/// Different wrong tokens of one address within [`WINDOW`] after which further ones are refused: more than anybody
-/// mistypes.
+/// Different wrong tokens of one address within [`WINDOW`] after which further ones are refused. People mistype a token
+/// less often.
 const MAX_WRONG: usize = 10;
 
 /// The same for all addresses together: ten a second, which bounds the delayed responses and the log lines.
@@ -23,15 +23,16 @@ const MAX_WRONG_IN_ALL: usize = 600;
 /// How long a wrong token counts.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Most responses to one address that are delayed at once, each one delay after the one before. A program that still sends
-/// a replaced token has as many requests at once.
+/// Maximum number of responses to one address that are delayed at once, each one delay after the previous one. A
+/// program that still sends a replaced token may send this many concurrent requests.
 const MAX_WAITING: u32 = 4;
 
 /// How often the log reports an address whose wrong tokens came with requests for public content: a proxy may add one
 /// to each request.
 const REPORT_ON_PUBLIC: Duration = Duration::from_secs(24 * 3600);
 
-/// Most addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest is evicted.
+/// Maximum number of addresses that are counted, some 300 bytes each. The one whose last wrong token is the oldest is
+/// evicted.
 const MAX_ADDRESSES: usize = 1024;
 
 /// The addresses that have sent wrong tokens lately.
@@ -40,7 +41,7 @@ pub(super) struct LoginThrottle {
     table: Mutex<Counts>,
     /// Random keys: hashes with them reveal nothing about a token.
     keys: RandomState,
-    /// Whether the tokens came with requests that need none.
+    /// Whether the requests with these tokens need no token.
     is_public: bool,
 }
 
@@ -63,13 +64,13 @@ struct WrongTokens {
 }
 
 impl LoginThrottle {
-    /// For tokens that come with requests that need none.
+    /// For tokens of requests that need no token.
     pub(super) fn on_public_content() -> Self {
         Self { is_public: true, ..Self::default() }
     }
 
-    /// Counts a wrong token; a repeated one counts once. Returns the delay of the response, `delay` or a multiple of it. The
-    /// error is the time for which further ones are refused.
+    /// Counts a wrong token; a repeated one counts once. Returns the delay of the response, `delay` or a multiple of
+    /// it. The error is the time for which further wrong tokens are refused.
     pub(super) fn record(
         &self,
         peer: IpAddr,

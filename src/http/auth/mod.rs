@@ -6,7 +6,7 @@
 //! POST /login → role → a login session → its cookie, or a wrong token as above
 //! ```
 //!
-//! A route gets the [`Identity`] of a request and calls [`Identity::may`]. A POST must pass [`same_origin`] before.
+//! A route gets the [`Identity`] of a request and calls [`Identity::may`]. A POST must first pass [`same_origin`].
 
 mod access_error;
 mod authenticator;

@@ -4,14 +4,14 @@ use constant_time_eq::constant_time_eq;
 
 use crate::config::{Http, Secret};
 
-/// What a request may see and do; each includes those before it.
+/// The permissions of a request; each role includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::http) enum Role {
     /// Whether the agent is alive.
     Anyone,
     /// Figures of sites and routers.
     Viewer,
-    /// People: who is online, from where.
+    /// Personal details: who is online, and from where.
     Admin,
 }
 
@@ -27,7 +27,7 @@ impl Role {
             Some(secret) => constant_time_eq(secret.expose().as_bytes(), token.as_bytes()),
             None => false,
         };
-        // Both are always compared, so that the time reveals nothing.
+        // Both tokens are always compared, so that the duration reveals nothing about them.
         match (is(&http.admin), is(&http.view)) {
             (true, _) => Some(Self::Admin),
             (false, true) => Some(Self::Viewer),

@@ -1,7 +1,7 @@
 //! Protection against cross-site request forgery: a POST must not come from another site's page.
 //!
-//! Current browsers send `Sec-Fetch-Site`, though only to HTTPS and loopback (Fetch Metadata), and `Origin` with every POST
-//! (RFC 6454, 7). A client that sends neither is a program, which no page controls.
+//! Current browsers send `Sec-Fetch-Site`, though only to HTTPS and loopback (Fetch Metadata), and `Origin` with every
+//! POST (RFC 6454, 7). A client that sends neither is not a browser, so no page can control it.
 
 use super::host;
 use crate::http::message::{HeaderField, Request};
@@ -12,7 +12,7 @@ pub(in crate::http) const CROSS_ORIGIN: &str = "The request came from a page of 
     on the browser's, in nginx with `proxy_set_header Host $http_host;`. A program sends neither Origin nor \
     Sec-Fetch-Site.";
 
-/// Whether no page of another origin has sent this request.
+/// Whether the request does not come from a page of another origin.
 pub(in crate::http) fn same_origin(request: &Request) -> bool {
     match (request.field(HeaderField::SecFetchSite), request.field(HeaderField::Origin)) {
         (Some(site), _) => matches!(site, "same-origin" | "none"),

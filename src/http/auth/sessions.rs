@@ -17,19 +17,20 @@ use crate::clock::Moment;
 use crate::config::Secret;
 use crate::http::peer;
 
-/// Most sessions of each role at once. Each holds its token. Viewers evict no session of the admin.
+/// Maximum number of sessions of each role at once. Each holds its token. Viewers evict no session of the admin.
 const MAX_PER_ROLE: usize = 256;
 
-/// Most sessions of a role from one address: an office behind NAT, or a few devices of one person.
+/// Maximum number of sessions of a role from one address: an office behind NAT, or a few devices of one person.
 const MAX_PER_ADDRESS: usize = 16;
 
-/// Most logins of a role from one address within [`LOGIN_WINDOW`] that each add a session. Further ones replace the newest.
+/// Maximum number of logins of a role from one address within [`LOGIN_WINDOW`] that each add a session. Further ones
+/// replace the newest.
 const MAX_LOGINS: usize = 8;
 
 /// See [`MAX_LOGINS`].
 const LOGIN_WINDOW: Duration = Duration::from_secs(60);
 
-/// A session ends at this age even if it is used, which limits the use of a stolen cookie.
+/// Maximum age of a session, even if it is used. It limits the time for which a stolen cookie is valid.
 pub(super) const MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Resolves when a session ends.
@@ -74,7 +75,7 @@ impl fmt::Debug for LoginSessions {
 }
 
 impl LoginSessions {
-    /// An empty table. Each session ends after it was `idle` for so long.
+    /// An empty table. A session ends when it was not used for `idle`.
     pub(super) fn new(idle: Duration) -> Self {
         Self(Arc::new(OpenSessions { open: Mutex::default(), ended: Event::new(), idle }))
     }
@@ -243,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Sessions of so many addresses, one each and a second apart.
+    /// Sessions of this many addresses, one session each, one second apart.
     fn many(sessions: &LoginSessions, role: Role, count: usize, start: Moment) -> Vec<String> {
         let from =
             |number: usize| [10, 0, u8::try_from(number / 256).unwrap(), u8::try_from(number % 256).unwrap()];

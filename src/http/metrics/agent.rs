@@ -21,7 +21,7 @@ pub(super) fn families(
     let valid =
         "1 if the configuration was valid when it was last read, else 0: an earlier version of it is in use.";
     let read = "When the configuration in use was read, in seconds since 1970. Absent before the first.";
-    let last_look = "When all files of the configuration were last read to the end, in seconds since 1970. The agent \
+    let last_check = "When all files of the configuration were last read to the end, in seconds since 1970. The agent \
          reads them each second. Absent if there is no file.";
     let dropped = "Log lines that were left out since the agent's start, because there were too many.";
     let start = "When the agent started, in seconds since 1970.";
@@ -33,7 +33,11 @@ pub(super) fn families(
         build,
         gauge("phsweb_agent_config_last_reload_successful", valid, Some(f64::from(reload.is_good()))),
         gauge("phsweb_agent_config_last_reload_success_timestamp_seconds", read, reload.succeeded.map(date)),
-        gauge("phsweb_agent_config_last_look_timestamp_seconds", last_look, reload.last_look.get().map(date)),
+        gauge(
+            "phsweb_agent_config_last_look_timestamp_seconds",
+            last_check,
+            reload.last_check.get().map(date),
+        ),
         counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),
         gauge("process_start_time_seconds", start, Some(date(Moment::START))),
         counter("process_cpu_seconds_total", cpu, process.cpu_seconds),

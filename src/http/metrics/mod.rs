@@ -1,10 +1,10 @@
 //! `/metrics`: a snapshot for Prometheus.
 //!
 //! Unknown values are absent. A plugin's gauges are present while its last read succeeded and its router responds;
-//! counters stay for as long as the agent runs, so that an outage is not a counter reset. There is no series per user,
-//! and a router can neither create any number of series nor long labels: a family with too many series is omitted, and
-//! `mikrotik_plugin_partial` is 1. If a response has no room for the series of all declared plugins, those of the sites
-//! with most of them are omitted.
+//! counters stay for as long as the agent runs, so that an outage is not a counter reset. Users have no series. A
+//! router can't create an unlimited number of series or long labels: a family with too many series is omitted, and
+//! `mikrotik_plugin_partial` is 1. If the series of all declared plugins do not fit into a response, those of the sites
+//! with the most series are omitted.
 
 mod agent;
 mod process;
@@ -21,7 +21,7 @@ use text::Exposition;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `GET /metrics`. Any two scrapes differ, so none is cached.
+/// `GET /metrics`. It is not cached, because any two scrapes differ.
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let text = render(context.snapshot, Process::now(), logging::dropped(), context.max_response() / 2);

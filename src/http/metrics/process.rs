@@ -3,14 +3,14 @@
 use std::fs::{self, File};
 use std::io::Read;
 
-/// How much of a file in `/proc` is read, in bytes. The values are in the first thousand, or after the groups of the
-/// process, of which there may be hundreds.
+/// Maximum number of bytes read from a file in `/proc`. The values are in the first thousand bytes, or after the list
+/// of the process's groups, which may have hundreds.
 const MAX_FILE: u64 = 16 * 1024;
 
-/// Most open descriptors that are counted: more than the HTTP server and any number of sites can have.
+/// Maximum number of open descriptors that are counted: more than the HTTP server and any number of sites can have.
 const MAX_FDS: usize = 64 * 1024;
 
-/// Clock ticks per second in `/proc`: a constant of Linux's interface, whatever the kernel uses internally.
+/// Clock ticks per second in `/proc`: a constant of Linux's interface, independent of the kernel's internal ticks.
 const TICKS: f64 = 100.0;
 
 /// The figures of this process; `None` if the system does not provide them.

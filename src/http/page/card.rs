@@ -31,9 +31,9 @@ pub(super) struct Card<'p> {
     /// The age of stale figures.
     pub(super) age: Option<String>,
     pub(super) error: Option<CardError>,
-    /// Why another than the first host is in use.
+    /// The reason why the first host is not in use.
     pub(super) fallback: Option<String>,
-    /// Why figures are incomplete.
+    /// The reason why figures are incomplete.
     pub(super) partial: Option<&'p str>,
     /// Whether there are any figures.
     pub(super) is_known: bool,
@@ -101,7 +101,7 @@ fn shown(site: &SiteState) -> impl Iterator<Item = &Reading> {
     site.readings.iter().filter(|reading| reading.plugin.declaration().is_none())
 }
 
-/// Why another than the first of the site's hosts is in use.
+/// The reason why the first of the site's hosts is not in use.
 fn fallback(site: &SiteState) -> Option<String> {
     let ConnectionState::Online { host: 1.., .. } = site.connection else { return None };
     let (first, in_use) = (site.hosts.first()?, site.address()?);
@@ -122,8 +122,8 @@ fn age(view: View, site: &SiteState) -> Option<String> {
     Some(clock::ago(view.now.since(oldest)))
 }
 
-/// The connection's error, or else the first plugin's. A menu that the router never had is an error only on the site's
-/// page.
+/// The connection's error, or if there is none, the first plugin's. A missing menu is shown as an error only on the
+/// site's page.
 fn error(view: View, site: &SiteState) -> Option<CardError> {
     let error = match &site.connection {
         ConnectionState::Offline { error, .. } => Cow::Borrowed(error),

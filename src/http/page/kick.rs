@@ -26,7 +26,7 @@ struct Confirmation<'p> {
     layout: Layout,
     site: &'p SiteState,
     target: &'p KickTarget,
-    /// The session as it is known now, if it is.
+    /// The current data of the session, if it is known.
     known: Option<Facts<'p>>,
     back: String,
 }
@@ -40,7 +40,7 @@ struct KickTarget {
     list: SessionQuery,
 }
 
-/// Why a query does not identify a session.
+/// The reason why a query does not identify a session.
 #[derive(Debug, PartialEq, Eq)]
 enum NoTarget {
     /// It contains no id.

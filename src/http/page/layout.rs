@@ -12,7 +12,7 @@ use crate::state::{Reload, ReloadDiagnostic};
 /// Seconds between reloads of a page in a browser without JavaScript.
 const RELOAD_S: u32 = 30;
 
-/// What all pages have in common.
+/// The data that all pages have in common.
 pub(in crate::http) struct Layout {
     pub(super) title: String,
     /// The relative address of the overview, with which each link begins, see [`root`].
@@ -29,7 +29,7 @@ pub(super) struct Banner {
     pub(super) file: String,
     pub(super) problems: Arc<[ReloadDiagnostic]>,
     pub(super) are_warnings: bool,
-    /// How many more problems there are than those listed.
+    /// The number of problems that are not listed.
     pub(super) more: usize,
     pub(super) is_detailed: bool,
     /// The age of the configuration in use, if there is one.
@@ -38,7 +38,7 @@ pub(super) struct Banner {
 
 /// The user's login state.
 pub(in crate::http) enum AccountMenu {
-    /// Shows nothing: there are no tokens, or the page is the login form.
+    /// Not shown: no tokens are configured, or the page is the login form.
     None,
     /// Not logged in; a link to the login form.
     Unknown { login: String },

@@ -14,7 +14,7 @@ struct Login<'p> {
     is_off: bool,
 }
 
-/// The form that takes a token and leads to `to`. `is_off`: there is no token to log in with.
+/// The login form, which redirects to `to`. `is_off`: no token is configured.
 pub(in crate::http) fn login(layout: Layout, to: &str, notice: Option<String>, is_off: bool) -> Response {
     render(&Login { layout, to, notice, is_off })
 }

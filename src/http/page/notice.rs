@@ -2,7 +2,7 @@
 
 use crate::http::context::Context;
 
-/// Most sites that a notice names.
+/// Maximum number of sites that a notice names.
 const MAX_NAMED: usize = 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Notice {
             Self::Ended => "Session disconnected.",
             Self::Forgotten => "Session disconnected. The device must log in again.",
             Self::Back => {
-                "Session disconnected, but the device is online again: it logs in by itself with a cookie. To keep it \
+                "Session disconnected, but the device is online again: it logs in automatically with a cookie. To keep it \
                  out, disconnect it again and have the device forgotten."
             }
             Self::Refreshed => "Refreshed just now.",

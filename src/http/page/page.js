@@ -28,7 +28,7 @@ function subscribe(onChange) {
     };
     events.onerror = () => {
       onChange({});
-      // The browser reconnects by itself, unless the response was an error.
+      // The browser reconnects automatically, unless the response was an error.
       if (events.readyState !== EventSource.CLOSED) return;
       setTimeout(connect, retry_ms);
       retry_ms = Math.min(2 * retry_ms, IDLE_FETCH_MS);

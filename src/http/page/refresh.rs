@@ -51,7 +51,7 @@ fn overview_query(outcomes: &RefreshOutcomes) -> String {
     }
 }
 
-/// What the page says about a refresh.
+/// The notice about a refresh.
 fn notice(outcomes: &RefreshOutcomes) -> Notice {
     if !outcomes.is_empty() && outcomes.iter().all(|(_, outcome)| *outcome == Ok(Refreshed::Recent)) {
         return Notice::Recent;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::format::{bytes, duration};
 use crate::plugin::Session;
 
-/// Most sessions on a page: some 100 KB of HTML, which is fetched again with each change.
+/// Maximum number of sessions on a page: some 100 KB of HTML, which is fetched again with each change.
 pub(super) const ROWS: usize = 100;
 
 /// Longest search text, in characters: each link on the page repeats it.
@@ -92,7 +92,7 @@ pub(super) struct SessionQuery {
     order: SortOrder,
     /// Text that the user, address, MAC address, server or comment must contain.
     pub(super) search: String,
-    /// How many sessions precede the page.
+    /// The number of sessions before the page.
     from: usize,
 }
 
@@ -100,7 +100,7 @@ pub(super) struct SessionQuery {
 pub(super) struct SessionPage<'s> {
     /// How many sessions match in total.
     pub(super) matching: usize,
-    /// How many of them precede the page.
+    /// The number of them before the page.
     pub(super) from: usize,
     pub(super) sessions: Vec<&'s Session>,
 }
@@ -137,7 +137,7 @@ impl SessionQuery {
     /// The first page sorted by this column, or in reverse if it is sorted by it already.
     pub(super) fn sorted_by(&self, column: &Column) -> Self {
         let order = match (self.order_of(column), &column.value) {
-            // The users with the most traffic are the interesting ones.
+            // People look for the users with the most traffic.
             (Some(SortOrder::Ascending), _) | (None, Value::Bytes(_)) => SortOrder::Descending,
             _ => SortOrder::Ascending,
         };

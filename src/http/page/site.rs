@@ -38,13 +38,13 @@ struct SitePage<'p> {
     hides_several: bool,
 }
 
-/// What one plugin read.
+/// The data of one plugin.
 struct Section<'p> {
     title: &'p str,
     state: &'static str,
     age: Option<String>,
     problem: Option<String>,
-    /// Why the rows are incomplete.
+    /// The reason why the rows are incomplete.
     partial: Option<&'p str>,
     content: Content<'p>,
     more: Option<More>,
@@ -62,7 +62,7 @@ struct More {
     href: String,
 }
 
-/// A connection made or lost.
+/// A connection that was opened or lost.
 struct Event<'p> {
     at: String,
     ago: String,

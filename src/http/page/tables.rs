@@ -1,17 +1,18 @@
-//! A plugin's rows as a table for people: with titles and units, where the JSON has RouterOS's own.
+//! A plugin's rows as a table for people: with titles and units. The JSON has RouterOS's names and values instead.
 
 use super::format::{measured, memory_bytes};
 use super::session_list::shorten;
 use crate::plugin::{Health, Resource, Table};
 use crate::routeros::value;
 
-/// Most rows of a declared plugin on a page, which can't be sorted or searched.
+/// Maximum number of rows of a declared plugin on a page, which can't be sorted or searched.
 const MAX_ROWS: usize = 200;
 
-/// Most text of a declared plugin on a page, in characters: a page with twenty such plugins still fits a response.
+/// Maximum length of the text of a declared plugin on a page, in characters: a page with twenty such plugins still fits
+/// into a response.
 const MAX_TEXT: usize = 32 * 1024;
 
-/// The menu whose newest rows are last, and are the interesting ones.
+/// The menu whose newest rows are last. People want to see these first.
 const LOG: &str = "/log";
 
 /// The first rows of a declared plugin, or those of a log in reverse: the newest first. If not `is_complete`, the newest

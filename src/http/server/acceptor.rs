@@ -19,18 +19,18 @@ use super::control::{ControlMessage, ControlMessages};
 use super::socket::{self, Socket};
 use super::tls;
 
-/// Clients whose TCP handshake the system completes before they are accepted. The usual 128 overflow in a burst, and the
-/// clients left out retry a second later. Linux has an upper limit of its own, which has been this for years.
+/// Clients whose TCP handshake the system completes before they are accepted. The usual 128 overflow in a burst, and
+/// rejected clients retry only a second later. This is also Linux's default upper limit.
 const BACKLOG: i32 = 4096;
 
-/// Most clients accepted before the open connections get their turn.
+/// Maximum number of clients that are accepted before other tasks run.
 const ACCEPTED_AT_ONCE: usize = 16;
 
-/// Wait after a failed `accept`, for descriptors or memory to become free: short enough that a client hardly notices, long
-/// enough to cost nothing.
+/// Pause after a failed `accept`, in which descriptors or memory may become free. It is short enough that clients
+/// hardly notice, and long enough to use little CPU.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
-/// Least time between two log lines about a failed `accept`.
+/// Minimum time between two log lines about a failed `accept`.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) struct Acceptor<'e> {
@@ -68,7 +68,7 @@ impl<'e> Acceptor<'e> {
                 Ok(Err(error)) => {
                     if warned.is_none_or(|at| at.elapsed() > WARN_EVERY) {
                         log::warn!(
-                            "msg=\"can't accept a connection: some of the open ones are closed\" error={error:?}"
+                            "error={error:?} msg=\"can't accept a connection: some of the open ones are closed\""
                         );
                         warned = Some(Instant::now());
                     }
@@ -91,7 +91,7 @@ impl<'e> Acceptor<'e> {
     }
 
     fn admit(&self, stream: TcpStream, peer: IpAddr) {
-        // Only its first request names the client of a proxy's connection.
+        // A proxy's connection is assigned to a client by its first request.
         let client = (!self.context.proxies.contain(peer)).then_some(peer);
         self.admission.admit(client, |permit| {
             let head_by = Instant::now() + self.context.limits.head;
@@ -108,16 +108,16 @@ impl<'e> Acceptor<'e> {
         match message {
             ControlMessage::Listen(listener) => {
                 if let Err(error) = rustix::net::listen(&listener, BACKLOG) {
-                    log::debug!("msg=\"the listener keeps its short backlog\" error={error:?}");
+                    log::debug!("error={error:?} msg=\"the listener keeps its short backlog\"");
                 }
                 socket::limit_buffers(listener.as_fd());
                 self.listener = Some(listener);
             }
-            // Dropping the sender is the answer.
+            // Dropping the sender signals completion.
             ControlMessage::Release(_released) => self.listener = None,
             ControlMessage::Resize(max_connections) => self.admission.resize(max_connections),
             ControlMessage::Trust(proxies) => self.context.proxies.set(proxies),
-            // New settings have a session cache of their own: sessions of the previous certificate are not resumed.
+            // New settings start with an empty session cache: sessions of the previous certificate are not resumed.
             ControlMessage::Secure(https) => self.tls = https.map(|https| tls::settings(https.server())),
         }
     }

@@ -1,6 +1,6 @@
 //! Decodes a chunked request body (RFC 9112, 7.1) as it arrives.
 //!
-//! Proxies send one if they do not know its length. Chunk extensions and trailer fields are discarded.
+//! Proxies send such a body if they do not know its length. Chunk extensions and trailer fields are discarded.
 
 use super::error::HttpError;
 use super::limits::MAX_BODY;
@@ -8,10 +8,10 @@ use super::limits::MAX_BODY;
 /// Longest line with a chunk's size and its extensions, in bytes. No known client sends extensions.
 const MAX_SIZE_LINE: usize = 256;
 
-/// Most bytes of trailer fields.
+/// Maximum number of bytes of trailer fields.
 const MAX_TRAILER: usize = 1024;
 
-/// A body of which a part has arrived.
+/// A partially received body.
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
     /// The part decoded so far, at most [`MAX_BODY`] bytes.

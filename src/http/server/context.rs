@@ -8,11 +8,12 @@ use super::limits::Limits;
 use super::proxies::TrustedProxies;
 use super::workers::WorkerPool;
 
-/// Most request bodies over 4 KiB at once: 2 MiB together. Clients that never complete them could otherwise take all of a
-/// router's memory.
+/// Maximum number of request bodies over 4 KiB at once: 2 MiB together. Without this limit, clients that never complete
+/// a request could use all of a router's memory.
 const MAX_LARGE_BODIES: usize = 32;
 
-/// Most request heads over 8 KiB at once: an office behind single sign-on, each for a moment. All together are 1 MiB.
+/// Maximum number of request heads over 8 KiB at once: enough for an office behind single sign-on, where each is held
+/// briefly. 1 MiB together.
 const MAX_LARGE_HEADS: usize = 64;
 
 #[derive(Debug)]

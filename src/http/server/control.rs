@@ -6,7 +6,7 @@ use smol::future::pending;
 
 use crate::config::{Https, Network};
 
-/// Changes a server. Without a handle left, the server goes on as it is.
+/// Changes a running server. If all handles are dropped, the server continues unchanged.
 #[derive(Debug, Clone)]
 pub struct ServerHandle(Sender<ControlMessage>);
 
@@ -27,7 +27,7 @@ pub(super) enum ControlMessage {
 /// A handle, and the argument of [`serve`](super::serve) that it controls.
 #[must_use]
 pub fn control_channel() -> (ServerHandle, ControlMessages) {
-    // Unbounded, because messages are as rare as changes of a file.
+    // Unbounded, because messages are sent only when the configuration file changes.
     let (sender, receiver) = channel::unbounded();
     (ServerHandle(sender), ControlMessages(receiver))
 }
@@ -42,7 +42,7 @@ impl ServerHandle {
     pub async fn release(&self) {
         let (released, wait) = channel::bounded::<()>(1);
         self.send(ControlMessage::Release(released));
-        // The end of the channel is the answer.
+        // The server drops its end of the channel when it is done.
         let _ = wait.recv().await;
     }
 

@@ -9,7 +9,7 @@ use smol::Timer;
 use smol::future::or;
 use smol::io::AsyncRead;
 
-/// Most bytes of one read. They are read to the stack, so a silent connection has no buffer.
+/// Maximum number of bytes of one read. They are read to the stack, so a silent connection has no buffer.
 pub(super) const CHUNK: usize = 4 * 1024;
 
 /// The output of `future`, or `None` at `deadline`.

@@ -1,8 +1,8 @@
 //! The thread that runs the steps of TLS handshakes, fair by network.
 //!
-//! A step may cost a signature: with an RSA key several milliseconds, which anybody can request by replaying a recorded
-//! `ClientHello`. So no step runs on the server's thread, and each network has a queue of its own: the thread takes one step
-//! from each network in turn, beginning with networks that had none.
+//! A step may cost a signature: with an RSA key several milliseconds, which any client can cause by replaying a
+//! recorded `ClientHello`. So no step runs on the server's thread, and each network has a queue of its own: the thread
+//! takes one step from each network in turn, beginning with networks that had none.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -10,16 +10,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most steps that wait. Each holds 10 KB and a descriptor, even if its client has disconnected meanwhile.
+/// Maximum number of steps that wait. Each holds 10 KB and a descriptor, even if its client has disconnected meanwhile.
 const MAX_WAITING: usize = 256;
 
-/// Most steps of one network that wait. A client that shares its address with an attacker waits for as many signatures.
+/// Maximum number of steps of one network that wait. A client that shares its address with an attacker waits for at
+/// most this many signatures.
 const MAX_WAITING_OF_ONE: usize = 64;
 
-/// Stack of the thread, in bytes: rustls and ring nest little. Only what is touched becomes memory.
+/// Stack of the thread, in bytes: rustls and ring nest little. The system allocates only pages that are used.
 const STACK: usize = 512 * 1024;
 
-/// Least time between two log lines about steps that were dropped.
+/// Minimum time between two log lines about steps that were dropped.
 const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// A part of a handshake that needs only the CPU.
@@ -31,10 +32,10 @@ static QUEUE: Mutex<HandshakeQueue> = Mutex::new(HandshakeQueue::new());
 static ADDED: Condvar = Condvar::new();
 
 struct HandshakeQueue {
-    /// The networks with their steps, the next one first. A network without steps stays for a round: otherwise its next
-    /// step would be first again.
+    /// The networks with their steps, the next one first. A network without steps stays for one round. Otherwise its
+    /// next step would be served first again.
     networks: VecDeque<(IpAddr, VecDeque<HandshakeStep>)>,
-    /// How many networks at the front have not had their turn yet.
+    /// The number of networks at the front that were not served yet.
     fresh: usize,
     /// The number of all steps.
     waiting: usize,
@@ -67,7 +68,7 @@ impl HandshakeQueue {
         Self { networks: VecDeque::new(), fresh: 0, waiting: 0, warned: None }
     }
 
-    /// Adds a step. Returns the one that is dropped for it.
+    /// Adds a step. Returns the step that is dropped to make room.
     fn add(&mut self, network: IpAddr, step: HandshakeStep) -> Option<HandshakeStep> {
         let index = self.networks.iter().position(|(waiting, _)| *waiting == network).unwrap_or_else(|| {
             self.networks.insert(self.fresh, (network, VecDeque::new()));
@@ -83,7 +84,7 @@ impl HandshakeQueue {
         } else {
             return None;
         };
-        // The oldest, whose client is the first to give up.
+        // The oldest step, because its client times out first.
         let dropped = self.networks[longest].1.pop_front();
         self.waiting -= 1;
         if self.networks[longest].1.is_empty() {
@@ -197,7 +198,7 @@ mod tests {
         running.add([(3, 1)]);
         let expected = [(1, 0), (2, 0), (1, 1), (3, 0), (4, 0), (2, 1), (1, 2), (3, 1)];
         assert_eq!(running.run_all(), expected);
-        // However many there are, and each served at once.
+        // The order is the same for any number of networks, each served at once.
         let mut running = Running::new();
         for network in 0..2000 {
             running.add([(network, 0)]);

@@ -8,7 +8,7 @@ use super::error::HttpError;
 use super::limits::MAX_BODY;
 use crate::http::message::{HeaderField, Method, Request};
 
-/// Most header fields in one request. Browsers behind two proxies send about 30.
+/// Maximum number of header fields in one request. Browsers behind two proxies send about 30.
 const MAX_FIELDS: usize = 64;
 
 /// Longest host name with a port: 253 bytes of name and `:65535`, rounded up.
@@ -44,7 +44,7 @@ pub(super) struct Head {
 impl Head {
     /// Method and path for the log. The query may have secrets.
     pub(super) fn summary(&self) -> String {
-        [self.method_name.as_str(), &self.request.path].join(" ")
+        format!("method={} path={:?}", self.method_name, self.request.path)
     }
 }
 
@@ -148,8 +148,8 @@ fn split_target(target: &str) -> Result<(Option<&str>, &str), HttpError> {
     }
 }
 
-/// Whether it has only characters of a host with or without a port: nothing that a log, a page or a comparison of origins
-/// could misinterpret.
+/// Whether it has only characters of a host with an optional port. Other characters could be misinterpreted in a log, a
+/// page or a comparison of origins.
 fn is_host(text: &str) -> bool {
     text.len() <= MAX_HOST
         && text
@@ -157,8 +157,8 @@ fn is_host(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
 }
 
-/// A value as ASCII, with `?` for other bytes. Cookies are shared by all ports of a host, so those of another program may
-/// have any bytes: that is no reason for an error.
+/// A value as ASCII, with `?` for other bytes. All ports of a host share cookies, so a cookie of another program may
+/// have any bytes. It must not cause an error.
 fn ascii(value: &[u8]) -> String {
     value.iter().map(|&b| if b.is_ascii() { char::from(b) } else { '?' }).collect()
 }
@@ -190,7 +190,7 @@ impl<'h> HeaderFields<'h> {
         let length = self.single("Content-Length", "The request has more than one Content-Length.")?;
         let mut encodings = self.all("Transfer-Encoding");
         if let Some(encoding) = encodings.next() {
-            // HTTP/1.0 has no chunks: a proxy for it would find another end of the body.
+            // HTTP/1.0 does not define chunks: a proxy that speaks it would find another end of the body.
             let is_chunked =
                 encoding.eq_ignore_ascii_case(b"chunked") && encodings.next().is_none() && minor == 1;
             return match length {

@@ -18,8 +18,8 @@ pub struct Limits {
     /// Connections at once, at least 1. One address (or IPv6 /64) has three
     /// quarters of them at most, though never fewer than 32.
     pub max_connections: usize,
-    /// Bytes of responses that clients have not read yet, over all connections. Beyond it the connection is closed whose
-    /// response has been held for longest.
+    /// Bytes of responses that clients have not read yet, over all connections. Beyond this limit, the connection whose
+    /// response has been held for longest is closed.
     pub unread: usize,
     /// [`Timings::client_head`].
     pub head: Duration,
@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The limits for so many connections. Unread responses may take as much as the longest one.
+    /// The limits for this many connections. All unread responses together may have the size of the longest response.
     #[must_use]
     pub fn new(max_connections: usize, timings: &Timings) -> Self {
         Self {

@@ -1,8 +1,8 @@
 //! The HTTP server: accepts clients, reads complete requests within limits, and writes the responses.
 //!
 //! ```text
-//! acceptor → tls (handshakes) → connection: read (head, chunked) → workers → write (output)
-//!    ↑ control       ↑ admission: permits, order of eviction, unread answers
+//! acceptor → tls (handshakes) → connection: read (head, chunked) → workers → write (output) ↑ control       ↑
+//! admission: permits, order of eviction, unread responses
 //! ```
 //!
 //! `tiny_http`'s own server waits forever for a head of any length, gives each connection a thread, and stops for good
@@ -45,7 +45,7 @@ pub use crate::http::message::MAX_ANSWER;
 /// Serves clients of `listener` with `workers` until the future is dropped: that closes the listener and every connection
 /// at once. The workers can serve again, or serve two listeners at a time.
 ///
-/// With `https` it serves HTTPS only. What its [`ServerHandle`] changes applies to later connections.
+/// With `https` it serves HTTPS only. Changes by its [`ServerHandle`] apply to later connections.
 pub async fn serve(
     listener: TcpListener,
     workers: WorkerPool,

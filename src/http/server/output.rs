@@ -56,7 +56,7 @@ impl ResponseBytes {
     }
 
     fn head(response: &Response) -> Self {
-        // All fields are valid: the names are constants, and `or_internal_error` has checked the values.
+        // This can't fail: the names are constants, and `or_internal_error` has checked the values.
         let fields = response.fields().filter_map(|(name, value)| Header::from_bytes(name, value).ok());
         let length = Some(response.body.len());
         let head = tiny_http::Response::new(
@@ -69,7 +69,7 @@ impl ResponseBytes {
         let joined = if response.body.len() <= MAX_JOINED { response.body.len() } else { 0 };
         let room = response.fields().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
         let mut first = Vec::with_capacity(HEAD_ROOM + room + joined);
-        // Writing to a Vec can't fail. The threshold prevents chunks, however long the body is.
+        // Writing to a Vec can't fail. The threshold prevents chunks for any length of the body.
         let _ =
             head.with_chunked_threshold(usize::MAX).raw_print(&mut first, HTTPVersion(1, 1), &[], true, None);
         Self { status: response.status, head: first.len(), first, rest: Vec::new() }
@@ -89,8 +89,8 @@ impl ResponseBytes {
         self.first.len() + self.rest.len()
     }
 
-    /// Removes `Content-Length` from the head, which `tiny_http` always writes. With 204 it is not allowed (RFC 9110, 8.6),
-    /// with 304 a cache would take the page for empty, and a stream of events has no length.
+    /// Removes `Content-Length` from the head, which `tiny_http` always writes. With 204 it is not allowed (RFC 9110,
+    /// 8.6), with 304 a cache would assume that the page is empty, and the length of an event stream is unknown.
     fn remove_length(&mut self) {
         let name = b"Content-Length:";
         let lines = self.first.split_inclusive(|&byte| byte == b'\n');

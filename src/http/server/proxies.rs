@@ -6,13 +6,14 @@ use std::sync::{PoisonError, RwLock};
 
 use crate::config::Network;
 
-/// Most addresses of one `X-Forwarded-For` that are checked, from the right: more than there are proxies in a row.
+/// Maximum number of addresses of one `X-Forwarded-For` that are checked, from the right: more than any chain of
+/// proxies has.
 const MAX_FORWARDED: usize = 16;
 
 /// Whether the log has reported a proxy that is not trusted.
 static IS_REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// The proxies that are trusted at present.
+/// The proxies that are currently trusted.
 #[derive(Debug, Default)]
 pub(super) struct TrustedProxies {
     networks: RwLock<Vec<Network>>,

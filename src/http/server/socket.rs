@@ -1,7 +1,7 @@
 //! The kernel's buffers of a client's socket.
 //!
 //! The kernel keeps written bytes until the client has acknowledged them, and received bytes until they are read. By
-//! default it lets both buffers grow to some MB for each connection. None of that counts as memory of the agent.
+//! default it lets both buffers grow to some MB for each connection. This memory does not count as memory of the agent.
 
 use std::io;
 use std::net::TcpStream;
@@ -17,8 +17,8 @@ use smol::Async;
 pub(super) const SEND_BUFFER: usize = 32 * 1024;
 
 /// Bytes that the kernel takes from a client before they are read, doubled in the same way: the longest head twice, the
-/// longest body in few round trips. With half as many, uploads over loopback stall at times, which has segments of up
-/// to 64 KiB.
+/// longest body in few round trips. With half of it, uploads over loopback sometimes stall, because its segments have
+/// up to 64 KiB.
 const RECEIVE_BUFFER: usize = 32 * 1024;
 
 /// The smallest send buffer, which the kernel raises to 4.5 KiB. A socket is writable while less than two thirds of its
@@ -31,7 +31,7 @@ pub(super) fn limit_buffers(socket: BorrowedFd) {
     let limited = set_socket_send_buffer_size(socket, SEND_BUFFER)
         .and_then(|()| set_socket_recv_buffer_size(socket, RECEIVE_BUFFER));
     if let Err(error) = limited {
-        log::debug!("msg=\"a socket keeps its default buffers\" error={error:?}");
+        log::debug!("error={error:?} msg=\"a socket keeps its default buffers\"");
     }
 }
 
@@ -50,9 +50,9 @@ impl Socket {
         // 40 ms.
         if let Err(error) = stream.set_nodelay(true) {
             // The client has disconnected, which the first read will report.
-            log::debug!("msg=\"a socket keeps Nagle's delay\" error={error:?}");
+            log::debug!("error={error:?} msg=\"a socket keeps Nagle's delay\"");
         }
-        // It does not have the listener's limits if it was accepted by the system before these were set.
+        // A socket that the system accepted before the listener's limits were set does not have them.
         limit_buffers(stream.as_fd());
         Self { stream: stream.clone().into(), has_unread: false }
     }
@@ -70,7 +70,7 @@ impl Drop for Socket {
         if self.has_unread
             && let Err(error) = set_socket_linger(&*self.stream, Some(Duration::ZERO))
         {
-            log::debug!("msg=\"the kernel keeps an unread response\" error={error:?}");
+            log::debug!("error={error:?} msg=\"the kernel keeps an unread response\"");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! TLS with a client: the handshake, and limits of what is buffered.
+//! TLS with a client: the handshake, and limits of the buffers.
 //!
 //! A silent connection needs 8 KiB more than one without TLS.
 
@@ -22,21 +22,22 @@ use super::handshakes;
 /// The application protocols (ALPN, RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
-/// Sessions kept for resumption, so that a browser's next connections cost no signature: 40 KiB together.
+/// Sessions kept for resumption, so that a browser's next connections need no signature. 40 KiB together.
 const SESSIONS: usize = 128;
 
 /// Session tickets that a client gets at each handshake. It uses each once.
 const SESSIONS_OFFERED: usize = 1;
 
-/// Most bytes of a response that are encrypted before the socket takes them, and so the longest record. Each connection
-/// whose client does not read holds as much besides the response itself.
+/// Maximum number of bytes of a response that are encrypted before the socket takes them, and so the longest record.
+/// Each connection whose client does not read holds as much besides the response itself.
 const MAX_UNSENT: usize = 8 * 1024;
 
-/// Most bytes of a `ClientHello`: a browser's is 2 KiB. rustls alone would buffer 64 KiB of it for each new connection.
+/// Maximum number of bytes of a `ClientHello`: a browser's is 2 KiB. rustls alone would buffer 64 KiB of it for each
+/// new connection.
 const MAX_HELLO: usize = 8 * 1024;
 
-/// Most bytes received after it without any application data: the end of the handshake, the longest record and one more
-/// read. Otherwise a client could send up to 64 KiB of a handshake message that never ends.
+/// Maximum number of bytes received after it without any application data: the end of the handshake, the longest record
+/// and one more read. Otherwise a client could send up to 64 KiB of a handshake message that never ends.
 const MAX_WITHOUT_DATA: usize = 24 * 1024;
 
 /// Settings for an HTTP server with the certificate of `server`.
@@ -48,7 +49,7 @@ pub(super) fn settings(server: &ServerConfig) -> Arc<ServerConfig> {
     settings.into()
 }
 
-/// The first bytes of a client decide this.
+/// The protocol of a client, detected by its first bytes.
 pub(super) enum Accepted {
     /// The handshake succeeded.
     Tls(TlsConnection),
@@ -75,7 +76,7 @@ pub(super) async fn accept(
     // Boxed: otherwise each connection's task would have room for it several times.
     let mut handshake = Box::new(TlsAcceptor::from(settings).accept_with(socket, limited));
     loop {
-        // It waits for received bytes only: what it writes fits into an empty send buffer.
+        // Only reads can block here: the written bytes fit into an empty send buffer.
         readiness.readable().await?;
         let (sender, done) = bounded(1);
         let step = move || {

@@ -20,21 +20,21 @@ use super::error::HttpError;
 use super::output::ResponseBytes;
 use crate::http::message::{EventStream, HandlerOutput, LaterResponse, Request};
 
-/// Fewest workers: a large page must not delay all small ones.
+/// Minimum number of workers: a large page must not delay all small ones.
 const MIN_WORKERS: usize = 2;
 
-/// Most workers. They never wait for I/O, so a few keep every core busy.
+/// Maximum number of workers. They never wait for I/O, so a few keep every core busy.
 const MAX_WORKERS: usize = 4;
 
-/// Stack of a worker, in bytes: rendering and JSON nest little. Only what is touched becomes memory.
+/// Stack of a worker, in bytes: rendering and JSON nest little. The system allocates only pages that are used.
 const WORKER_STACK: usize = 512 * 1024;
 
-/// Most requests waiting for a worker: those of a thousand pages that all reconnect when the agent restarts, twice. Each
-/// connection has at most one, so with the usual 512 connections none is refused.
+/// Maximum number of requests waiting for a worker: twice the number of a thousand pages that all reconnect when the
+/// agent restarts. Each connection has at most one, so with the usual 512 connections none is refused.
 const MAX_WAITING: usize = 2048;
 
-/// Most responses that wait for a router. Each holds its connection and at most 4 KiB of a request; longer bodies have
-/// permits of their own.
+/// Maximum number of responses that wait for a router. Each holds its connection and at most 4 KiB of a request; longer
+/// bodies have permits of their own.
 const MAX_LATER: usize = 256;
 
 const TOO_LATE: HttpError = HttpError::new(504, "The response took too long.");
@@ -60,7 +60,7 @@ struct Job {
     output: Sender<WorkerOutput>,
 }
 
-/// The output of the handler, serialised as far as it is known.
+/// The output of the handler. The known part is serialised.
 enum WorkerOutput {
     /// A response, or with a stream the head before its events.
     Now(ResponseBytes, Option<EventStream>),
@@ -117,8 +117,8 @@ impl WorkerPool {
         }
     }
 
-    /// Appends a job to the queue and returns whether there was room. If there is none, jobs whose clients have
-    /// disconnected are removed: they must not fill the queue for those who stay.
+    /// Appends a job to the queue and returns whether there was room. If the queue is full, jobs whose clients have
+    /// disconnected are removed first, because they must not block other clients.
     fn submit(&self, job: Job) -> bool {
         if self.jobs.len() >= MAX_WAITING {
             for _ in 0..self.waiting.len() {

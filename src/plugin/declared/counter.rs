@@ -9,13 +9,14 @@ use crate::plugin::limits;
 use crate::plugin::metric::Family;
 use crate::routeros::wire::Sentence;
 
-/// Most rows remembered: as many as two answers have. A row that is missing from an answer is remembered, because it may
-/// reappear: a query excludes a port while its cable is unplugged. Above the limit, missing rows are forgotten.
+/// Maximum number of rows that are remembered: twice those of an answer. A row that is missing from an answer is
+/// remembered, because it may reappear. For example, a query may exclude a port while its cable is unplugged. Above the
+/// limit, missing rows are forgotten.
 const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
 /// The increase of a property of the rows so far. Never decreases.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Counter {
+pub(super) struct RunningTotal {
     pub(super) metric: Metric,
     pub(super) total: Family,
     /// The last value of each row.
@@ -24,7 +25,7 @@ pub(super) struct Counter {
     has_baseline: bool,
 }
 
-impl Counter {
+impl RunningTotal {
     pub(super) fn new(metric: Metric) -> Self {
         let total = Family::counter(metric.name.clone(), "");
         Self { metric, total, rows: HashMap::new(), has_baseline: false }
@@ -78,7 +79,7 @@ impl Counter {
     }
 }
 
-/// What identifies a row: its `.id`, or its position if the menu has only one row without an `.id`.
+/// The identity of a row: its `.id`, or its position if the menu has only one row without an `.id`.
 fn id_of(row: &Sentence, at: usize) -> Box<[u8]> {
     row.get(".id").map_or_else(|| at.to_string().into_bytes().into(), Into::into)
 }

@@ -1,4 +1,4 @@
-//! Plugins that the file declares: any menu, shown and measured without code.
+//! Plugins that `sites.ron` declares, to show and measure any menu.
 
 mod counter;
 mod declaration;
@@ -14,7 +14,7 @@ use crate::memory::{self, ALLOCATION};
 use crate::routeros::error::Error;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
-use counter::Counter;
+use counter::RunningTotal;
 use declaration::number_of;
 pub use declaration::{Declaration, Measure, Metric, label_name};
 
@@ -25,7 +25,7 @@ pub struct Listing {
     pub table: Table,
     /// The gauges of the last complete answer.
     gauges: Vec<Family>,
-    counters: Vec<Counter>,
+    counters: Vec<RunningTotal>,
     /// Whether the gauges are out of date because the last answer is incomplete.
     is_partial: bool,
     /// Rows of the last answer that were left out because of their `.id`.
@@ -49,7 +49,7 @@ impl Listing {
     /// Bytes of memory that its series take.
     fn series_cost(&self) -> usize {
         let gauges = self.gauges.iter().map(Family::cost);
-        gauges.chain(self.counters.iter().map(Counter::cost)).sum()
+        gauges.chain(self.counters.iter().map(RunningTotal::cost)).sum()
     }
 
     /// Bytes of memory that it takes.
@@ -63,7 +63,7 @@ impl Listing {
             Self { table: Table { columns: self.table.columns.clone(), rows: Vec::new() }, ..self.clone() };
         if truncated.series_cost() > max_bytes / 2 {
             truncated.gauges.iter_mut().for_each(Family::clear);
-            truncated.counters.iter_mut().for_each(Counter::clear);
+            truncated.counters.iter_mut().for_each(RunningTotal::clear);
         }
         let room = max_bytes.saturating_sub(truncated.series_cost());
         truncated.table.rows = memory::first(&self.table.rows, |row| row_cost(row), room).to_vec();
@@ -77,8 +77,8 @@ fn row_cost(row: &[Option<String>]) -> usize {
     size_of::<Vec<Option<String>>>() + ALLOCATION + cells.sum::<usize>()
 }
 
-/// What of `listing`, read under an `earlier` declaration, holds for this one: the same rows under other columns. What
-/// is unknown of them stays absent until they are read again.
+/// Converts a `listing` that was read under an `earlier` declaration: the same rows with the columns of this one.
+/// Unknown cells are absent until the next read.
 pub(super) fn inherit(
     declaration: &Declaration,
     listing: &Listing,
@@ -93,7 +93,7 @@ pub(super) fn inherit(
         places.iter().map(|place| place.and_then(|place| row[place].clone())).collect()
     };
     let rows = listing.table.rows.iter().map(cells).collect();
-    let is_kept = |counter: &&Counter| declaration.metrics.contains(&counter.metric);
+    let is_kept = |counter: &&RunningTotal| declaration.metrics.contains(&counter.metric);
     let is_same = |name: &str| {
         declaration.metrics.iter().any(|metric| metric.name == name && earlier.metrics.contains(metric))
     };
@@ -130,12 +130,12 @@ pub(super) fn read(
         let help = declaration.help(metric).into();
         if let Measure::Counter(column) = &metric.measure {
             let known = before.counters.iter().find(|counter| counter.metric == *metric).cloned();
-            let mut counter = known.unwrap_or_else(|| Counter::new(metric.clone()));
+            let mut counter = known.unwrap_or_else(|| RunningTotal::new(metric.clone()));
             counter.total.help = help;
             counter.count(column, &rows, is_complete, context);
             listing.counters.push(counter);
         } else if is_complete {
-            // The sum of a part would be taken for that of the whole.
+            // The sum of a part would look like the sum of the whole.
             let known = before.gauges.iter().find(|family| family.name == metric.name).cloned();
             let mut gauge = known.unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
             gauge.help = help;

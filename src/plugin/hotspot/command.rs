@@ -10,7 +10,7 @@ pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,u
 const USER: &str = ".id,name,server,profile,address,mac-address,comment,limit-uptime,limit-bytes-in,limit-bytes-out,\
     limit-bytes-total,uptime,bytes-in,bytes-out,disabled";
 
-/// A row of `/ip/hotspot/user` that is no configured user: RouterOS keeps the trial's profile in it.
+/// A row of `/ip/hotspot/user` that is not a configured user: RouterOS stores the profile of trials in it.
 pub(super) const TRIAL: &str = "default-trial";
 
 fn print_sessions() -> Command {
@@ -26,9 +26,10 @@ pub(in crate::plugin) fn refresh() -> Vec<Command> {
     vec![
         print_sessions(),
         Command::new("/ip/hotspot/user/print").attribute("count-only", ""),
-        // The servers, so that one without sessions has its series too.
+        // The servers are queried so that a server without sessions also has its series.
         Command::new("/ip/hotspot/print").proplist("name"),
-        // To be left out of the count. RouterOS 6.28 ignores a query on `count-only`, and answers one on rows.
+        // Finds the trial's row, which must not be counted. RouterOS 6.28 ignores queries with `count-only`, but
+        // applies them to rows.
         print_users("name").query_equal("name", TRIAL.as_bytes()),
     ]
 }
@@ -40,7 +41,7 @@ pub(in crate::plugin) fn count_sessions() -> Command {
 
 /// Reports logins, logouts and changes of sessions as they happen.
 pub(in crate::plugin) fn listen() -> Command {
-    // `.dead` marks a session that is gone. It is no property, but some version might leave out what is not listed.
+    // `.dead` marks a session that ended. It is not a property, but some versions might omit it if it is not listed.
     Command::new("/ip/hotspot/active/listen").proplist(&format!("{SESSION},.dead"))
 }
 

@@ -1,4 +1,4 @@
-//! What is known of a hotspot: its sessions, its users, and counts of what happened at its servers.
+//! The data of a hotspot: sessions, users, and counts of events at its servers.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::memory::{self, ALLOCATION};
 use crate::routeros::value::Text;
 
-/// The sessions and users of a hotspot, and counts of what happened since the agent's first read.
+/// The sessions and users of a hotspot, and counts of events since the agent's first read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hotspot {
     /// The active sessions.
@@ -18,25 +18,25 @@ pub struct Hotspot {
     pub configured_users: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
-    /// What happened at each server, by its name, since the agent's first read. The empty name stands for sessions
-    /// without a server, and for servers above the limit.
+    /// The counts of each server, by its name, since the agent's first read. The empty name stands for sessions without
+    /// a server, and for servers above the limit.
     pub servers: BTreeMap<String, Counts>,
     /// Logins and logouts that an answer revealed although a `listen` should have reported them.
     pub missed_events: u64,
     /// Sessions of the last answer that were left out because of their `.id`.
     pub(in crate::plugin) left_out: usize,
-    /// Whether there are sessions that are not kept, so that a new session may have been there before.
+    /// Whether some sessions are not kept. A session that appears may then be older.
     pub is_truncated: bool,
     /// Disagreements between the last answer and the changes, by the session's id.
     pub(super) discrepancies: HashMap<Text, Discrepancy>,
-    /// Whether an answer was complete, so that a new session has logged in since.
+    /// Whether an answer was complete. A session that appears later has then logged in since.
     pub(super) has_baseline: bool,
     /// When the agent itself changed the session at an id while no `listen` ran: an answer that was requested earlier is
     /// too old for it.
     pub(super) changed_at: HashMap<Text, Moment>,
 }
 
-/// What happened at one server, as far as the agent saw it. No count ever decreases.
+/// Counts of the events at one server that the agent saw. They never decrease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Logins.
@@ -101,7 +101,7 @@ impl Hotspot {
 
     /// The names of the columns of [`Session::row`].
     pub(in crate::plugin) fn columns() -> Vec<String> {
-        // The `.id` is of no use to a person.
+        // People do not need the `.id`.
         SESSION.split(',').skip(1).map(Into::into).collect()
     }
 }

@@ -1,22 +1,22 @@
 //! Combines answers and changes: who is online, who logged in, who logged out.
 //!
-//! A print shows who was online at some time while it ran. A `listen` reports logins and logouts since, and either may
-//! overtake the other. While a `listen` runs:
+//! The answer to a print shows the sessions at some moment while it ran. A `listen` reports later logins and logouts.
+//! Either may overtake the other. While a `listen` runs:
 //!
-//! - Changes count in the order in which they arrive. Each login and each logout is counted once, however short its
-//!   session was.
+//! - Changes count in the order in which they arrive. Each login and each logout is counted once, even those of very
+//!   short sessions.
 //! - An answer updates the counters of the sessions. If it disagrees about who is online, a change may be in transit: the
 //!   difference is a [`Discrepancy`]. If a later answer confirms it, and no change of that session arrived meanwhile,
 //!   the `listen` has missed a change, and the difference counts.
 //! - The first answer after the start of a `listen` counts at once, for what happened before, except for sessions with a
 //!   change meanwhile: for these the changes decide.
 //!
-//! Without a `listen`, each answer counts at once by its difference to the previous one, except for what the agent itself
-//! changed after the answer was requested: that is known, and the answer is older.
+//! Without a `listen`, each answer counts at once by its difference to the previous one, except for changes by the
+//! agent itself after the answer was requested: the answer is older than these.
 //!
 //! Traffic is the increase of a session's counters from one row to the next. A new session counts from its first byte,
-//! except for those that were there before the first complete answer without a discrepancy: until then a new session may
-//! be new only to the agent.
+//! except for sessions that appear before the first complete answer without a discrepancy: these may be older than the
+//! agent's first read.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -35,20 +35,20 @@ use crate::routeros::wire::Sentence;
 /// Over one connection that takes some milliseconds; a busy small router may take longer.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(2);
 
-/// Servers with counts of their own; others are counted together. No known hotspot has a tenth of this.
+/// Servers with counts of their own; others are counted together. Known hotspots have less than a tenth of this.
 const MAX_SERVERS: usize = 64;
 
 /// Longest name of a server with counts of its own, in characters: these names are kept as long as the agent runs.
 const MAX_SERVER_NAME: usize = 64;
 
-/// How many of the sessions an answer contains.
+/// The completeness of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     /// All: a session that is missing has ended.
     Whole,
     /// Those before the router stopped: there may be others.
     Part,
-    /// The first of more than are kept: of the others nothing is known.
+    /// The first ones, because there are more than are kept. The others are unknown.
     Truncated,
 }
 
@@ -204,7 +204,7 @@ impl Hotspot {
                 None => {}
             }
         }
-        // The size of an answer is limited already. What does not fit into the memory is truncated later.
+        // The size of an answer is already limited. Sessions that do not fit into the memory are removed later.
         table.finish(usize::MAX)?;
         self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
         Ok(())

@@ -8,7 +8,7 @@ use crate::plugin::limits;
 use crate::routeros::value::{self, Text};
 use crate::routeros::wire::Sentence;
 
-/// `RouterOS` reports a session's age in whole seconds: a login that appears this much later than before is the same one.
+/// `RouterOS` reports a session's age in whole seconds: two login times that differ by up to this are the same login.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
 
 /// The clocks of router and host together gain or lose at most one second in this many: NTP corrects a clock by up to
@@ -39,7 +39,7 @@ pub struct Session {
     pub uptime: Option<Duration>,
     /// Time since the device last sent something.
     pub idle: Option<Duration>,
-    /// How long it may stay; absent if there is no limit.
+    /// The maximum duration; absent if there is no limit.
     pub time_left: Option<Duration>,
     /// `bytes-in`: from the user, so the upload.
     pub bytes_in: u64,
@@ -146,11 +146,11 @@ impl Session {
         }
     }
 
-    /// The upload and download, in bytes, between what was `known` of the session and this row.
+    /// The upload and download, in bytes, between the `known` state of the session and this row.
     ///
-    /// A row with a lower age was overtaken by a change, so the known counters stay. A lower counter in an older session
-    /// was reset: it counts nothing and is the baseline for what follows. Counting it from zero could count a whole
-    /// session twice, which is far worse than missing the traffic between two reads.
+    /// A row with a lower age was overtaken by a change, so the known counters stay. A lower counter in an older
+    /// session was reset: it counts nothing and is the baseline for what follows. Counting it from zero could count a
+    /// whole session twice, which is a larger error than missing the traffic between two reads.
     pub(super) fn traffic_since(&mut self, known: &Self) -> (u64, u64) {
         let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
         let moved = |reported: &mut Option<u64>, known: Option<u64>| {
@@ -171,7 +171,7 @@ impl Session {
         self.continues_as(other, took) && other.continues_as(self, took)
     }
 
-    /// Whether the device logged in without its user, as it may right after a kick.
+    /// Whether the device logged in automatically, as it may do right after a kick.
     #[must_use]
     pub fn logged_in_automatically(&self) -> bool {
         self.login_by.as_deref().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))

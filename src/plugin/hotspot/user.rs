@@ -43,7 +43,7 @@ pub struct User {
     pub is_disabled: bool,
 }
 
-/// What a user has used in total.
+/// The total usage of a user.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
     /// Active sessions.
@@ -57,7 +57,8 @@ pub struct Used {
 }
 
 impl User {
-    /// What it has used, including its active ones of these sessions, which the router adds only when they end.
+    /// The total usage, including the user's active sessions among `sessions`, which the router adds only when they
+    /// end.
     #[must_use]
     pub fn used<'s>(&self, sessions: impl IntoIterator<Item = &'s Session>) -> Used {
         let (uptime, bytes_in, bytes_out) = (self.uptime.unwrap_or_default(), self.bytes_in, self.bytes_out);

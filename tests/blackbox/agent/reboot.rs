@@ -93,7 +93,7 @@ fn login_refused_once_without_an_outage_is_retried_soon() {
     agent.wait_for_error("awka", "query_timeout");
     router.set_fault(Some(Fault::LoginRefusedOnce));
     let error = agent.wait_for_error("awka", "auth")["error"].clone();
-    assert!(error["hint"].as_str().unwrap().contains("refuses a good login now and then"), "{error}");
+    assert!(error["hint"].as_str().unwrap().contains("occasionally refuses a valid login"), "{error}");
     until_within(HEALED, "the site has recovered", || {
         let stats = agent.stats("awka");
         assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");

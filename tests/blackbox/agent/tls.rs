@@ -484,7 +484,7 @@ fn pinned_certificate_without_its_key_is_refused() {
         assert!(step["ok"] == true && step["detail"].as_str().unwrap().starts_with(name), "{step}");
         let thief = served_by("thief.key", version);
         let (message, hint) = refused(thief.address, &certificates.pin(), "tls");
-        assert!(message.contains("what answers does not hold its key"), "{name}: {message}");
+        assert!(message.contains("the peer does not have its key"), "{name}: {message}");
         assert!(hint.contains("Somebody else"), "{name}: {hint}");
     }
 }
@@ -533,7 +533,7 @@ fn tls_and_plain_mismatch_is_reported() {
     let cause = step["error"]["cause"].as_str().unwrap();
     let text = match cause {
         "connect_timeout" | "closed" => "TLS handshake",
-        "tls" => "what answers at this port speaks no TLS",
+        "tls" => "the service at this port does not use TLS",
         _ => panic!("{step}"),
     };
     assert!(step["error"]["message"].as_str().unwrap().contains(text), "{step}");
@@ -563,7 +563,7 @@ fn tls_and_plain_mismatch_is_reported() {
     });
     for (address, text) in [
         (secured.addr(), "closed: the router closed the connection"),
-        (alert.address, "tls: what answers at this port speaks TLS"),
+        (alert.address, "tls: the service at this port uses TLS"),
     ] {
         let (command, _folder) = given(address, "").argument("test").command();
         let ended = run_to_end(command);

@@ -45,11 +45,11 @@ fn fatal_closes_the_connection() {
 
 #[test]
 fn unknown_tags_are_sent_until_the_fault_ends() {
-    let (router, mut client) = faulty(Fault::Stray);
+    let (router, mut client) = faulty(Fault::UnknownTags);
     client.send(&[&PRINT[..], &[".tag=1"]].concat());
     for at in 0..3000 {
         let replies = client.sentence().unwrap();
-        assert!(replies.tag().unwrap().starts_with(b"stray-"), "sentence {at}: {}", show(&replies));
+        assert!(replies.tag().unwrap().starts_with(b"unknown-"), "sentence {at}: {}", show(&replies));
     }
     let other = with_crates(Settings::default());
     assert_eq!(Client::logged_in(&other).ask(&PRINT), ROWS, "expected another router to answer meanwhile");
@@ -57,7 +57,7 @@ fn unknown_tags_are_sent_until_the_fault_ends() {
     let answer =
         ROWS.map(|row| row.replacen("!re", "!re | .tag=1", 1).replacen("!done", "!done | .tag=1", 1));
     let mut replies = client.next();
-    while replies.contains("| .tag=stray-") {
+    while replies.contains("| .tag=unknown-") {
         replies = client.next();
     }
     assert_eq!([replies, client.next(), client.next(), client.next()], answer);

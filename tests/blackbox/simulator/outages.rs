@@ -109,7 +109,7 @@ fn connection_counts_as_broken_once_if_the_client_has_to_give_it_up() {
             | Fault::HalfOpen
             | Fault::EndlessRows
             | Fault::EndlessWords
-            | Fault::Stray => true,
+            | Fault::UnknownTags => true,
             Fault::LoginRefused
             | Fault::LoginRefusedOnce
             | Fault::Late

@@ -52,7 +52,7 @@ fn listens_beyond_the_limit_are_refused() {
         client.send(&["/ip/pool/listen", &format!(".tag={tag}")]);
     }
     // A `listen` never ends by itself, so waiting would take forever.
-    let full = "failure: too many commands are under way already";
+    let full = "failure: too many commands are active";
     assert_eq!(client.next(), format!("!trap | .tag={MAX_PENDING} | =message={full}"));
     assert_eq!(client.next(), format!("!done | .tag={MAX_PENDING}"));
     // `/cancel` makes room, so it is always accepted.

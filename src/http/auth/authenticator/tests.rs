@@ -6,7 +6,7 @@ use crate::config::{Https, Secret};
 use crate::http::auth::refuse_page;
 use crate::http::message::{Method, Response};
 
-/// A delay that hardly takes time.
+/// A very short delay.
 const DELAY: Duration = Duration::from_millis(1);
 
 const VIEW: Option<&str> = Some("view-token-01234");
@@ -76,7 +76,7 @@ fn log_in(authenticator: &Authenticator, token: &str, http: &Http, now: Moment) 
     cookie(&answer)
 }
 
-/// Sends so many different wrong tokens, whose responses are delayed one after the other.
+/// Sends this many different wrong tokens. Each response is delayed after the previous one.
 #[track_caller]
 fn wrong_tokens(authenticator: &Authenticator, count: u32, http: &Http, now: Moment) {
     for number in 0..count {
@@ -101,7 +101,7 @@ fn a_token_gives_its_role() {
         ("Bearer", VIEW, ADMIN, Role::Anyone, Credential::Missing),
         ("Basic a", VIEW, ADMIN, Role::Anyone, Credential::Missing),
         ("admin-token-01234", VIEW, ADMIN, Role::Anyone, Credential::Missing),
-        // Without an admin token nobody is the admin, whatever is sent.
+        // Without an admin token nobody is the admin, with any credential.
         (
             "Bearer admin-token-01234",
             None,
@@ -137,7 +137,7 @@ fn a_cookie_stands_for_the_token_that_logged_in() {
         (&admin, "Bearer wrong", Role::Admin, Credential::Session),
         (&viewer, "Bearer admin-token-01234", Role::Admin, Credential::Bearer),
         (&viewer, "Bearer wrong", Role::Viewer, Credential::Session),
-        // Its error waits for the one before, which the session made needless.
+        // Its error is delayed after the previous one, which the session made needless.
         (
             &format!("{admin}0"),
             "Bearer wrong",
@@ -166,7 +166,7 @@ fn a_session_ends_with_its_token() {
     // Another part of the file changes, or the other token.
     assert_eq!(role(&admin, &Http { title: "New".into(), ..http(VIEW, ADMIN) }), Role::Admin);
     assert_eq!(role(&admin, &http(Some("w"), ADMIN)), Role::Admin);
-    // A token's role is what it is now.
+    // A token has its current role.
     assert_eq!(role(&admin, &http(ADMIN, Some("b"))), Role::Viewer);
     assert_eq!(role(&viewer, &http(None, VIEW)), Role::Admin);
     assert_eq!(role(&viewer, &http(Some("w"), ADMIN)), Role::Anyone);
@@ -190,7 +190,7 @@ fn logging_out_ends_the_session_and_logging_in_the_one_before() {
     assert_eq!((answer.status, header(&answer, "Location")), (303, "./"));
     assert!(header(&answer, "Set-Cookie").starts_with("phsweb-8080=; Max-Age=0;"), "{answer:?}");
     assert_eq!((role(&second), role(&other)), (Role::Anyone, Role::Viewer));
-    // Again, and without a session: that is no error.
+    // A second logout, and one without a session, are not errors.
     assert_eq!(ask(&authenticator, &logout, &http, now).status, 303);
     assert_eq!(ask(&authenticator, &request(Method::Post, "/logout"), &http, now).status, 303);
 }

@@ -3,27 +3,27 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-/// A client needs so long for its first request: a round trip to the far end of a satellite link. A younger connection is
-/// not counted as silent.
+/// The time that a client may need for its first request: a round trip over a satellite link. A younger connection does
+/// not count as silent.
 pub(super) const NEW: Duration = Duration::from_secs(1);
 
-/// One connection in so many may be new without being part of a flood.
+/// New connections count as a flood if they are more than one in this many connections.
 pub(super) const PERMITS_PER_NEW: usize = 16;
 
 /// The activity of a connection. Within a phase the oldest is evicted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http::server) enum Phase {
-    /// It has sent no complete request, or will send no more, and is younger than [`NEW`].
+    /// It has not sent a complete request, or is closing, and is younger than [`NEW`].
     New,
-    /// The same, and older.
+    /// As [`New`](Self::New), but older.
     Silent,
-    /// It has had an answer and may send another request.
+    /// It has received a response and may send another request.
     Idle,
     /// It receives events. Its client reconnects when it is closed.
     Streaming,
-    /// Its answer is being written; its request is younger than [`NEW`].
+    /// Its response is being written, and its request is younger than [`NEW`].
     Reading,
-    /// The same, and older.
+    /// As [`Reading`](Self::Reading), but older.
     Slow,
     /// It has sent a complete request that is not answered yet.
     Requested,
@@ -64,23 +64,25 @@ impl Group {
         phases.iter().map(|phase| self.of(*phase).len()).sum()
     }
 
-    /// The phase, out of these, whose oldest connection is worth least.
+    /// The phase among these whose oldest connection is the least valuable.
     pub(super) fn least_valuable(&self, phases: &[Phase]) -> Option<Phase> {
         let [new, idle, slow] = [Phase::New, Phase::Idle, Phase::Slow].map(|phase| self.of(phase).len());
-        // A few new connections are evicted last. Otherwise, if clients hold all other permits with answers that they do
-        // not read, each new client would evict the one before it could send its request. Many are a flood.
+        // A few new connections are evicted last. Otherwise, if clients that do not read their responses hold all other
+        // permits, each new client would evict the previous one before it could send its request. Many new connections
+        // are a flood.
         let is_few = new <= self.count(phases) / PERMITS_PER_NEW;
         let rank = |phase| match phase {
             Phase::Silent => 0,
             Phase::New if is_few => 6,
             Phase::New => 3,
-            // If idle connections are more than new ones, they are the flood.
+            // If there are more idle connections than new ones, the idle ones are the flood.
             Phase::Idle if is_few || idle > new => 1,
-            // Or slow readers are.
+            // Otherwise, slow readers may be the flood.
             Phase::Slow if slow > new => 2,
             Phase::Idle | Phase::Streaming => 4,
             Phase::Reading | Phase::Slow => 5,
-            // The one that has waited longest is answered next. If all wait, it has to be evicted for a new client.
+            // The connection that has waited longest is answered next. If all connections wait for a response, it must
+            // be evicted for a new client.
             Phase::Requested => 7,
         };
         let oldest = phases.iter().filter_map(|&phase| Some((rank(phase), self.of(phase).first()?.0, phase)));

@@ -20,11 +20,11 @@ use crate::http::peer;
 /// opens six connections, or several of them behind one NAT.
 const MIN_SHARE: usize = 32;
 
-/// How long the limit stays reduced after [`Admission::shrink`]: raising it too early costs clients a few connections,
-/// too late leaves room unused.
+/// How long the limit stays reduced after [`Admission::shrink`]. If it is raised too early, clients lose a few
+/// connections; if too late, permits stay unused.
 const SHRUNK_FOR: Duration = Duration::from_secs(60);
 
-/// All permits. The lock is held for moments and never over I/O.
+/// All permits. The lock is held only briefly, and never during I/O.
 #[derive(Debug)]
 pub(super) struct Admission {
     permits: Mutex<Permits>,
@@ -34,7 +34,7 @@ pub(super) struct Admission {
 struct Permits {
     /// The configured number of connections.
     max: usize,
-    /// The number at present: less than `max` for a while after [`Admission::shrink`].
+    /// The current number: less than `max` for a while after [`Admission::shrink`].
     limit: usize,
     shrunk: Option<Instant>,
     table: ConnectionTable,
@@ -49,7 +49,7 @@ pub(super) struct Permit {
 }
 
 impl Admission {
-    /// Permits for so many connections, at least one, and so many bytes of answers that clients have not read.
+    /// Permits for this many connections, at least one, and this many bytes of responses that clients have not read.
     pub(super) fn new(max_connections: usize, max_unread: usize) -> Self {
         let max = max_connections.max(1);
         let (table, unread) = (ConnectionTable::default(), UnreadAnswers::new(max_unread));
@@ -64,9 +64,9 @@ impl Admission {
         }));
     }
 
-    /// Gives a permit to a connection from `peer`; `start` makes its task. If the address has its share already, another
-    /// connection of it is evicted, and if no permit is free, one of all. Without a `peer` no share applies, see
-    /// [`Permit::assign`].
+    /// Gives a permit to a connection from `peer`; `start` makes its task. If the address already has its share,
+    /// another connection of this address is evicted. If no permit is free, a connection of any address is evicted.
+    /// Without a `peer` no share applies, see [`Permit::assign`].
     pub(super) fn admit(self: &Arc<Self>, peer: Option<IpAddr>, start: impl FnOnce(Permit) -> Task<()>) {
         let network = peer.map(peer::network);
         let (id, evicted) = self.with(|permits| {
@@ -91,9 +91,9 @@ impl Admission {
         });
     }
 
-    /// Reduces the limit for a while to a quarter less than the open connections, because the system has no descriptor
-    /// left. Then the rest of the program has descriptors, and a new client is accepted before another connection is
-    /// evicted for it. No connection with a request or an answer in progress is evicted here.
+    /// Reduces the limit for a while to three quarters of the open connections, because the system has no descriptor
+    /// left. This leaves descriptors to the rest of the program, and lets the server accept a new client before it
+    /// evicts another connection. Connections with a request or a response in progress are not evicted here.
     pub(super) fn shrink(&self) {
         drop(self.with(|permits| {
             let open = permits.table.len();
@@ -115,14 +115,14 @@ impl Permits {
         (self.max, self.limit, self.shrunk) = (max, max, None);
     }
 
-    /// Whether an address has as many connections as one may have: three quarters of all. That suffices for a reverse
-    /// proxy or for everybody behind one NAT, and no single address keeps the others out.
+    /// Whether an address has the maximum number of connections: three quarters of all. That suffices for a reverse
+    /// proxy or for all clients behind one NAT, and one address cannot keep the others out.
     fn has_full_share(&self, network: Option<IpAddr>) -> bool {
         let share = (self.limit - self.limit / 4).max(MIN_SHARE).min(self.limit);
         network.is_some() && self.table.count(network) >= share
     }
 
-    /// Removes the least valuable connection of a network, or with `None` of all, among those in these phases.
+    /// Removes the least valuable connection in these phases, of one network or, with `None`, of all networks.
     fn evict(&mut self, network: Option<IpAddr>, phases: &[Phase]) -> Option<Task<()>> {
         let id = self.table.least_valuable(network, phases)?;
         self.remove(id)
@@ -146,8 +146,8 @@ impl Permits {
 }
 
 impl Permit {
-    /// Assigns the connection to the client of its current request: over a trusted proxy each request may be of another
-    /// client. If the client's address has its share already, another connection of it is evicted.
+    /// Assigns the connection to the client of its current request: behind a trusted proxy, each request may come from
+    /// another client. If the client's address already has its share, another connection of this address is evicted.
     pub(super) fn assign(&self, client: IpAddr) {
         let network = Some(peer::network(client));
         let evicted = self.admission.with(|permits| {
@@ -173,8 +173,9 @@ impl Permit {
         });
     }
 
-    /// Records how many bytes of answers the connection holds for its client, whether other connections may hold the same,
-    /// and how many the kernel holds. If that exceeds a limit, the connections are closed that hold theirs for longest.
+    /// Records how many bytes of responses the connection holds for its client, whether other connections may share
+    /// these bytes, and how many bytes the kernel holds. If a limit is exceeded, the connections that have held their
+    /// response for longest are closed.
     pub(super) fn hold(&self, bytes: usize, shared: Option<&Arc<[u8]>>, queued: usize) {
         let shared = shared.map(|bytes| bytes.as_ptr().addr());
         let mut evicted = Vec::new();
@@ -187,14 +188,14 @@ impl Permit {
             }
         });
         if !evicted.is_empty() {
-            log::debug!("msg=\"too many bytes of answers are unread\" closed={}", evicted.len());
+            log::debug!("closed={} msg=\"too many bytes of responses are unread\"", evicted.len());
         }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // The task is the one that is just ending, or else was evicted.
+        // The removed task is the one that is ending now, unless it was already evicted.
         drop(self.admission.with(|permits| permits.remove(self.id)));
     }
 }

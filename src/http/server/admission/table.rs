@@ -10,8 +10,9 @@ use smol::Task;
 use super::eviction::{Group, NEW, Phase};
 use super::unread::UnreadAnswer;
 
-/// How many of the connections that are evicted next are compared by the number of connections that their networks
-/// have. A flood from many addresses has several of each, so it evicts its own and spares clients with a long round trip.
+/// How many candidates for eviction are compared by the number of connections of their network. A flood from many
+/// addresses has several connections from each, so it evicts its own connections and not those of clients with a long
+/// round trip.
 const COMPARED: usize = 16;
 
 #[derive(Debug, Default)]
@@ -24,10 +25,10 @@ pub(super) struct ConnectionTable {
 
 #[derive(Debug)]
 pub(super) struct OpenConnection {
-    /// The network that it counts for; `None` if it is a trusted proxy's and has sent no request yet.
+    /// The network that it counts for; `None` while a trusted proxy has sent no request over it.
     pub(super) network: Option<IpAddr>,
     pub(super) phase: Phase,
-    /// When it last had a complete request, or else was admitted.
+    /// When it last received a complete request, or if there was none, when it was admitted.
     pub(super) since: Instant,
     pub(super) unread: UnreadAnswer,
     /// The task that serves it: dropping it closes the connection.
@@ -70,15 +71,15 @@ impl ConnectionTable {
         self.connections.remove(&id)
     }
 
-    /// The connection of a network, or with `None` of all, that is evicted first among those in these phases: of the
-    /// least valuable phase the oldest.
+    /// The connection that is evicted first among those in these phases, of one network or, with `None`, of all
+    /// networks: the oldest connection of the least valuable phase.
     pub(super) fn least_valuable(&mut self, network: Option<IpAddr>, phases: &[Phase]) -> Option<u32> {
         self.age();
         let group = self.groups.get(&network)?;
         let phase = group.least_valuable(phases)?;
         let compared = if matches!(phase, Phase::New | Phase::Reading) { COMPARED } else { 1 };
         let oldest = group.of(phase).iter().map(|(_, id)| *id).take(compared);
-        // The first of those that are equal.
+        // The first one, if several are equal.
         oldest.min_by_key(|id| Reverse(self.count_of_same_network(*id, phase)))
     }
 
@@ -88,7 +89,7 @@ impl ConnectionTable {
         network.and_then(|network| self.groups.get(&Some(network))).map_or(0, |group| group.of(phase).len())
     }
 
-    /// Moves connections to their next phase that are no longer [`NEW`]: each once for each request.
+    /// Moves connections that are no longer [`NEW`] to their next phase. This happens once per request.
     fn age(&mut self) {
         for phase in [Phase::New, Phase::Reading] {
             while let Some((since, id)) =

@@ -9,7 +9,7 @@ fn next_id(admission: &Admission) -> u32 {
     admission.with(|permits| permits.table.next_id)
 }
 
-/// Admits so many connections of one address, each in this phase, which began so long ago.
+/// Admits this many connections of one address, each in this phase, which began this long ago.
 fn admit(admission: &Arc<Admission>, count: usize, phase: Phase, for_s: u64) -> Vec<u32> {
     let before = next_id(admission);
     for _ in 0..count {
@@ -50,12 +50,12 @@ fn a_few_new_clients_are_not_evicted_for_those_that_hold_unread_answers() {
     let others = admit(&admission, 34, Phase::New, 0);
     assert_eq!((count_open(&admission, &readers), count_open(&admission, &others)), (40, 34));
     assert_eq!(count_open(&admission, &person), 1);
-    // If new clients are more than slow readers, they evict each other.
+    // If there are more new clients than slow readers, the new clients evict each other.
     admit(&admission, 20, Phase::New, 0);
     assert!(count_open(&admission, &readers) >= 20, "{}", count_open(&admission, &readers));
 }
 
-/// Twice as many connections as there are permits, from so many addresses.
+/// Twice as many connections as there are permits, from this many addresses.
 fn flood(admission: &Arc<Admission>, addresses: u32) {
     let permits = admission.with(|permits| permits.limit);
     for number in 0..u32::try_from(2 * permits).unwrap() {
@@ -102,7 +102,7 @@ fn the_work_of_an_eviction_does_not_grow_with_the_connections() {
     assert!(many < 20 * few, "{few:?} among 512 connections, {many:?} among 65,536");
 }
 
-/// The choice as it is defined, by looking at each connection.
+/// The expected choice, found by comparing all connections.
 fn victim(table: &ConnectionTable) -> Option<u32> {
     let count = |phase| table.connections.values().filter(|connection| connection.phase == phase).count();
     let (new, idle, slow) = (count(Phase::New), count(Phase::Idle), count(Phase::Slow));
@@ -133,7 +133,7 @@ fn the_oldest_connection_of_the_lowest_rank_is_evicted() {
     let phases = [Phase::New, Phase::Idle, Phase::Streaming, Phase::Reading, Phase::Requested];
     let mut random = fastrand::Rng::with_seed(15);
     for _ in 0..50 {
-        // All of one address, whose share is all of them.
+        // All connections are of one address, whose share is all of them.
         let admission = Arc::new(Admission::new(1000, MAX_ANSWER));
         for _ in 0..random.usize(1..60) {
             let seconds = if random.bool() { 0 } else { random.u64(2..9) };

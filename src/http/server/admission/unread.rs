@@ -1,16 +1,16 @@
-//! Counts the bytes of answers that clients have not read yet, in this process and in the kernel.
+//! Counts the bytes of responses that clients have not read yet, in this process and in the kernel.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 use crate::http::server::socket::SEND_BUFFER;
 
-/// Most bytes of answers that the kernel holds for clients, which uses up to twice as much memory for them: the buffers
-/// of the usual 512 connections. A higher `max_connections` shares it. Where little memory is for answers, it is less,
-/// because a container's limit counts the kernel's buffers, too.
+/// Maximum number of bytes of responses that the kernel holds for clients, which uses up to twice as much memory for
+/// them: the buffers of the usual 512 connections. With a higher `max_connections` the limit stays the same. If little
+/// memory is available for responses, the limit is lower, because a container's limit includes the kernel's buffers.
 const MAX_QUEUED: usize = 512 * SEND_BUFFER;
 
-/// The answers of all connections.
+/// The unread responses of all connections.
 #[derive(Debug)]
 pub(super) struct UnreadAnswers {
     /// Bytes that this process holds.
@@ -19,20 +19,20 @@ pub(super) struct UnreadAnswers {
     max_bytes: usize,
     /// Bytes that the kernel holds.
     pub(super) queued: usize,
-    /// How many connections hold the same bytes, by their address in memory: these are counted once.
+    /// The number of connections that share the same bytes, by their address in memory: shared bytes are counted once.
     pub(super) shared: HashMap<usize, usize>,
-    /// Connections with unread answers, by the time since when.
+    /// Connections with unread responses, by the time since when they have been unread.
     pub(super) holders: BTreeSet<(Instant, u32)>,
 }
 
-/// The answer of one connection.
+/// The unread response of one connection.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct UnreadAnswer {
     pub(super) bytes: usize,
     /// The address in memory of these bytes, if other connections may hold the same.
     pub(super) shared: Option<usize>,
     pub(super) queued: usize,
-    /// Since when the connection has held an answer; set by [`UnreadAnswers::replace`].
+    /// When the connection began to hold a response; set by [`UnreadAnswers::replace`].
     pub(super) since: Option<Instant>,
 }
 
@@ -45,12 +45,12 @@ impl UnreadAnswers {
         self.bytes > self.max_bytes || self.queued > MAX_QUEUED.min(2 * self.max_bytes)
     }
 
-    /// The connection whose client has left an answer unread for longest, apart from this one.
+    /// The connection, other than this one, whose client has left a response unread for longest.
     pub(super) fn held_longest_beside(&self, id: u32) -> Option<u32> {
         self.holders.iter().map(|(_, holder)| *holder).find(|holder| *holder != id)
     }
 
-    /// Replaces what a connection holds.
+    /// Replaces the response that a connection holds.
     pub(super) fn replace(&mut self, id: u32, held: &mut UnreadAnswer, new: UnreadAnswer) {
         let UnreadAnswer { bytes, shared, queued, .. } = new;
         let is_last = held.shared.is_none_or(|key| match self.shared.get_mut(&key) {

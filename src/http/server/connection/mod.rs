@@ -31,10 +31,10 @@ use crate::http::message::{EventStream, Method, Request};
 use crate::http::peer;
 
 /// Longest wait, before a close, for the client to read the last response and to close. Closing while the client still
-/// sends would reset the connection, and with that discard the response.
+/// sends would reset the connection and discard the response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Most bytes discarded in that time: four bodies of the largest size.
+/// Maximum number of bytes discarded in that time: four bodies of the largest size.
 const MAX_LINGER: usize = 256 * 1024;
 
 /// One connection, over TCP or TLS.
@@ -43,7 +43,7 @@ pub(super) struct HttpConnection<S> {
     /// The TCP socket of `stream`.
     socket: Socket,
     peer: IpAddr,
-    /// The client of the current request: behind a trusted proxy not the peer.
+    /// The client of the current request. Behind a trusted proxy it differs from the peer.
     client: IpAddr,
     /// The method of the current request, which decides whether an error response has a body.
     method: Method,
@@ -55,7 +55,7 @@ pub(super) struct HttpConnection<S> {
 
 /// Why a connection ends.
 enum End {
-    /// The client has disconnected, or was too slow: nothing more can be sent.
+    /// The client has disconnected or was too slow, so nothing can be sent.
     Gone,
     /// The client is sent an error.
     Error(HttpError),
@@ -82,8 +82,10 @@ impl HttpConnection<TcpStream> {
                 let error = HttpError::new(400, "This port expects HTTPS. Use https:// instead of http://.");
                 HttpConnection::new(stream, socket, peer, permit, context).close(End::Error(error)).await;
             }
-            Some(Err(error)) => log::debug!("peer={peer} msg=\"the TLS handshake failed: {error}\""),
-            None => log::debug!("peer={peer} msg=\"the TLS handshake took too long\""),
+            Some(Err(error)) => {
+                log::debug!("peer={peer} error={:?} msg=\"the TLS handshake failed\"", error.to_string());
+            }
+            None => log::debug!("peer={peer} msg=\"the TLS handshake timed out\""),
         }
     }
 }
@@ -135,7 +137,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         let (status, bytes) = (response.status, response.len());
         self.send(response).await?;
         if let Some(summary) = summary {
-            log::debug!("{} {summary} {status} {bytes} B {:.1?}", self.client, began.elapsed());
+            let ms = began.elapsed().as_millis();
+            log::debug!("peer={} {summary} status={status} bytes={bytes} ms={ms}", self.client);
         }
         if let Some(events) = events
             && self.method != Method::Head
@@ -172,8 +175,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
     async fn close(&mut self, end: End) {
         match end {
             End::Gone => {
-                // A TLS connection that ends without `close_notify` looks cut off by somebody else. It is sent if that
-                // is possible at once.
+                // A TLS connection that ends without `close_notify` looks truncated by an attacker. It is sent only if
+                // that does not block.
                 let _ = poll_once(self.stream.close()).await;
                 return;
             }
@@ -190,7 +193,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         self.linger().await;
     }
 
-    /// Closes so that the client can still read the last response.
+    /// Closes the connection in a way that lets the client read the last response.
     async fn linger(&mut self) {
         // No further request is read.
         self.permit.set_phase(Phase::New);

@@ -12,8 +12,8 @@ use crate::http::server::error::HttpError;
 use crate::http::server::head::{self, Framing, Head};
 use crate::http::server::limits::MAX_HEAD;
 
-/// Most CR and LF before a request: two empty lines. A client that sends nothing else would otherwise be read forever,
-/// while no other connection has its turn.
+/// Maximum number of CR and LF before a request: two empty lines. Without this limit, a client that sends only line
+/// breaks would be read forever, and other connections would starve.
 const MAX_BLANKS: usize = 4;
 
 /// Longest head that needs no permit of [`ServerContext::large_heads`](crate::http::server::context::ServerContext).

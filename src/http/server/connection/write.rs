@@ -9,8 +9,8 @@ use crate::http::server::deadline_io::within;
 use crate::http::server::output::ResponseBytes;
 use crate::http::server::socket::SEND_BUFFER;
 
-/// The slowest client that is served, in bytes per second over a whole response: a poor GPRS link. Without it, a client
-/// could take a byte now and then forever.
+/// The slowest client that is served, in bytes per second over a whole response: a poor GPRS link. Without this limit,
+/// a client could read single bytes forever.
 const SLOWEST_READER: usize = 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
@@ -40,7 +40,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 _ => return Err(End::Gone),
             }
         }
-        // TLS may hold a part of it still.
+        // TLS may still buffer a part of it.
         let deadline = end.min(Instant::now() + stall);
         match within(deadline, self.stream.flush()).await {
             Some(Ok(())) => Ok(end),
@@ -48,8 +48,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         }
     }
 
-    /// Waits until the client has what was written. Otherwise the kernel would take the responses to some hundred
-    /// pipelined requests for a client that reads none.
+    /// Waits until the client has acknowledged what was written. Otherwise the kernel would buffer the responses to
+    /// some hundred pipelined requests of a client that reads none.
     pub(super) async fn wait_acknowledged(&mut self, deadline: Instant) -> Result<(), End> {
         let Some(Ok(())) = within(deadline, self.socket.wait_acknowledged()).await else {
             return Err(End::Gone);
