@@ -61,7 +61,7 @@ fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
         (site["state"] == "offline").then(|| site["error"].clone())
     });
     assert_eq!(error["cause"], "auth", "the password changed, so it is no reboot: {error}");
-    assert_eq!(router.counters().open, 0);
+    until("the connection is closed", || (router.counters().open == 0).then_some(()));
     assert!(kept.stats("awka")["lastKnown"]["activeUsers"].is_u64());
     assert_eq!(kept.series(LOGINS), Some(1.0));
     kept.save(&password(&router, "right-9c1e"));
