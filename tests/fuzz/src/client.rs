@@ -3,7 +3,7 @@
 //! An input is text. Each byte of its first line is an action of the client, see [`act`]; each other line is a step of
 //! the router, see [`step`].
 
-use super::peer::{FOREVER, Peer, Step, drive};
+use super::peer::{FOREVER, Peer, ScriptStep, drive};
 use phsweb_agent::routeros::client::{self, Client, Command, MAX_REPLY, MAX_ROWS, Reply};
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::routeros::value;
@@ -34,7 +34,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut last = Vec::new();
     let peer = Peer::new(lines.map(|line| {
         let step = step(line, &mut last, MAX_STREAM - sent);
-        if let Step::Send(bytes) = &step {
+        if let ScriptStep::Send(bytes) = &step {
             sent += bytes.len();
         }
         step
@@ -60,13 +60,13 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
 /// The step of a line: `?` waits for the client to write, `<3` sends what follows in pieces of 3 bytes, `>3` reads 3 bytes
 /// more, `%` breaks the connection, `*3` sends the last bytes three times more, a line that begins with `!` is a sentence
 /// of the words between its spaces, and any other is sent unchanged.
-fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
+fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> ScriptStep {
     let figure = || value::number(&line[1..]).and_then(|figure| usize::try_from(figure).ok()).unwrap_or(1);
     let mut bytes = match line.first() {
-        Some(b'?') => return Step::Wait,
-        Some(b'<') => return Step::Pieces(figure()),
-        Some(b'>') => return Step::Read(figure()),
-        Some(b'%') => return Step::Break,
+        Some(b'?') => return ScriptStep::Wait,
+        Some(b'<') => return ScriptStep::Pieces(figure()),
+        Some(b'>') => return ScriptStep::Read(figure()),
+        Some(b'%') => return ScriptStep::Break,
         Some(b'*') => last.repeat(figure().min(room / last.len().max(1))),
         Some(b'!') => {
             last.clear();
@@ -80,7 +80,7 @@ fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
         }
     };
     bytes.truncate(room);
-    Step::Send(bytes)
+    ScriptStep::Send(bytes)
 }
 
 /// Performs the client's actions: it logs in by `p`assword or by `c`hallenge, `a`sks the commands, starts to `l`isten,

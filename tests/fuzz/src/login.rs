@@ -2,7 +2,7 @@
 //!
 //! An input is the size of the pieces of the answers, the length of the first of the two answers, and both answers.
 
-use super::peer::{FOREVER, Peer, Step, drive};
+use super::peer::{FOREVER, Peer, ScriptStep, drive};
 use phsweb_agent::routeros::client;
 use phsweb_agent::routeros::login::{self, LoginMethod};
 use phsweb_agent::routeros::wire::{Decoder, Sentence};
@@ -22,11 +22,11 @@ pub fn run(input: &[u8]) {
     let (first, second) = bytes.split_at_checked(usize::from(length)).unwrap_or((bytes, &[]));
     for method in [LoginMethod::Plain, LoginMethod::Challenge] {
         let peer = Peer::new([
-            Step::Pieces(usize::from(piece)),
-            Step::Wait,
-            Step::Send(first.into()),
-            Step::Wait,
-            Step::Send(second.into()),
+            ScriptStep::Pieces(usize::from(piece)),
+            ScriptStep::Wait,
+            ScriptStep::Send(first.into()),
+            ScriptStep::Wait,
+            ScriptStep::Send(second.into()),
         ]);
         let (client, connection) = client::over(Box::new(peer.clone()));
         let logging_in = client.login(USER, PASSWORD, method, FOREVER);
