@@ -114,7 +114,7 @@ struct Kind {
     certificate: Option<&'static str>,
     /// How many addresses of their own the attackers use; 0: the neighbour's.
     addresses: u32,
-    /// How long after the connection the stranger's request arrives, as over a link with this round trip.
+    /// How long after the connection the other person's request arrives, as over a link with this round trip.
     round_trip: Duration,
 }
 
@@ -288,7 +288,7 @@ struct Person {
 const NEIGHBOUR: Person =
     Person { address: Ipv4Addr::LOCALHOST, retries: true, round_trip: Duration::ZERO, uses_tls: false };
 
-const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), retries: false, ..NEIGHBOUR };
+const OTHER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), retries: false, ..NEIGHBOUR };
 
 /// Requests the page as this person's browser does. Returns the time, and the number of connections that were closed.
 fn request_page(agent: &Agent, person: Person) -> (Duration, usize) {
@@ -458,10 +458,10 @@ fn run(kind: &Kind, time: Duration) {
     let uses_tls = kind.certificate.is_some();
     let neighbour = Person { uses_tls, ..NEIGHBOUR };
     let retries = kind.round_trip > Duration::ZERO;
-    let stranger = Person { uses_tls, retries, round_trip: kind.round_trip, ..STRANGER };
+    let distant = Person { uses_tls, retries, round_trip: kind.round_trip, ..OTHER };
     // Warm up: the memory for the first pages is not caused by the attack.
     for _ in 0..20 {
-        request_page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
+        request_page(&agent, Person { round_trip: Duration::ZERO, ..distant });
     }
     let (before, kernel_before) = (agent.memory("VmRSS"), kernel_memory());
     let (lines_before, began) = (agent.lines(), Instant::now());
@@ -469,7 +469,7 @@ fn run(kind: &Kind, time: Duration) {
     let (same, other, kernel) = thread::scope(|scope| {
         let (agent, is_over) = (&agent, &is_over);
         let same = scope.spawn(move || request_pages(agent, neighbour, is_over));
-        let other = scope.spawn(move || request_pages(agent, stranger, is_over));
+        let other = scope.spawn(move || request_pages(agent, distant, is_over));
         let kernel = scope.spawn(move || {
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {

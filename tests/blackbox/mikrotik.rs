@@ -170,7 +170,7 @@ fn no_command_names_a_service_that_it_gets_or_sets() {
 }
 
 #[test]
-fn hints_tell_of_max_sessions_only_where_there_are_any() {
+fn hints_mention_max_sessions_only_for_versions_that_have_it() {
     use phsweb_agent::routeros::error::Cause;
     let hint = Cause::Closed.hint();
     assert!(hint.contains("from 7.16 on, max-sessions") && hint.contains("available-from"), "{hint}");

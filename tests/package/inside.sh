@@ -22,7 +22,7 @@ soon() {
     if "$@"; then return; fi
     sleep 0.1
   done
-  fail "$*${answer:+; it said $answer}"
+  fail "$*${answer:+; it answered $answer}"
 }
 
 property() { systemctl show --value --property "$1" phsweb-agent; }
@@ -150,7 +150,7 @@ soon says / sites.ron:
 cp /tmp/good $folder/sites.ron
 soon is_online
 
-step "Upgraded over itself, it runs anew and the file is as it was"
+step "An upgrade to the same version restarts it and keeps the file"
 pid=$(property MainPID)
 dpkg --install "$package"
 soon is_online

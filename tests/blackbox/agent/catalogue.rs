@@ -150,11 +150,11 @@ fn hotspot_log_shows_only_logins_and_logouts() {
     });
     for (site, _) in shipped.sites() {
         let table = table(&shipped.agent, site, "hotspot-log");
-        let said: Vec<&str> = rows(&table).iter().filter_map(|row| row["message"]).collect();
+        let messages: Vec<&str> = rows(&table).iter().filter_map(|row| row["message"]).collect();
         for line in ["anna (10.5.99.7): trying to log in by http-chap", "anna (10.5.99.7): logged in"] {
-            assert!(said.contains(&line), "{site}: {line} in {said:?}");
+            assert!(messages.contains(&line), "{site}: {line} in {messages:?}");
         }
-        assert!(said.iter().all(|line| line.contains(" log")), "{site}: {said:?}");
+        assert!(messages.iter().all(|line| line.contains(" log")), "{site}: {messages:?}");
     }
 }
 

@@ -49,7 +49,7 @@ fn refused(ended: &ProgramOutput) {
 fn each_problem_has_its_line_and_column() {
     let site = |fields: &str| format!("(\n  sites: {{\n    \"awka\": ({fields}),\n  }},\n)");
     let good = "user: \"u\", password: Plain(\"p\")";
-    for (text, said) in [
+    for (text, message) in [
         ("(\n  sites: {\n    \"awka\": (hosts: [\"r\"] ¤user: \"u\"),\n  },\n)".into(), "not RON"),
         ("(\n  ¤htp: (),\n  sites: {},\n)".into(), "`http`"),
         ("¤(\n  http: (),\n)".into(), "sites"),
@@ -99,7 +99,7 @@ fn each_problem_has_its_line_and_column() {
         refused(&ended);
         let line = ended.err.lines().find(|line| line.starts_with(place.as_str()));
         let line = line.unwrap_or_else(|| panic!("no {place} for {text}: {}", ended.err));
-        assert!(line.contains(said), "{said:?} in {line}");
+        assert!(line.contains(message), "expected {message:?}, got {line}");
     }
 }
 
@@ -112,10 +112,10 @@ fn all_problems_are_reported_in_file_order() {
     );
     let ended = run(text.as_bytes());
     refused(&ended);
-    let said: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("sites.ron:")).collect();
-    assert_eq!(said.len(), places.len(), "{}", ended.err);
-    for (said, place) in said.iter().zip(&places) {
-        assert!(said.starts_with(place), "{said} is not at {place}");
+    let problems: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("sites.ron:")).collect();
+    assert_eq!(problems.len(), places.len(), "{}", ended.err);
+    for (problem, place) in problems.iter().zip(&places) {
+        assert!(problem.starts_with(place), "expected a problem at {place}, got {problem}");
     }
 }
 

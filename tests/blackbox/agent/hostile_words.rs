@@ -70,13 +70,13 @@ fn long_router_messages_are_truncated() {
     let more = agent.running.memory_kib("VmHWM") - before;
     assert!(more < MORE_KIB, "{more} KiB more than {before}");
 
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(log)
     });
-    assert!(said.contains(FORGED), "it is quoted: {said}");
-    for line in said.lines() {
-        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {said}");
+    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
+    for line in log.lines() {
+        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {log}");
         assert!(line.chars().count() < SHORT, "{} characters", line.chars().count());
     }
 }
@@ -89,12 +89,12 @@ fn line_break_in_a_fatal_reason_does_not_forge_a_log_line() {
     agent.wait_until_active("awka");
     peer.set_bad();
     is_short_line(&agent.wait_for_error("awka", "closed")["error"]["message"]);
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("site=awka state=offline cause=closed ").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("site=awka state=offline cause=closed ").then_some(log)
     });
-    assert!(said.contains(FORGED), "it is quoted: {said}");
-    assert!(!said.lines().any(|line| line.starts_with(FORGED)), "{said}");
+    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
+    assert!(!log.lines().any(|line| line.starts_with(FORGED)), "{log}");
 }
 
 #[test]
@@ -145,8 +145,8 @@ fn messages_about_a_private_menu_are_for_the_admin_only() {
         for path in
             ["/", "/sites/awka", "/api/sites", "/api/sites/awka", "/api/hotspot/stats", "/api/hotspot/awka"]
         {
-            let said = |token: &str| agent.ask("GET", path, &[("Authorization", token)]).body;
-            let (viewer, admin) = (said(""), said("Bearer admin-token-of-this-test"));
+            let body = |token: &str| agent.ask("GET", path, &[("Authorization", token)]).body;
+            let (viewer, admin) = (body(""), body("Bearer admin-token-of-this-test"));
             assert!(!viewer.contains("ngozi"), "{part} at {path}: {viewer}");
             assert!(viewer.contains("shown to the admin"), "{part} at {path}: {viewer}");
             assert!(admin.contains("ngozi"), "{part} at {path}: {admin}");
@@ -192,8 +192,8 @@ fn control_characters_reach_neither_log_nor_terminal() {
         site["plugins"]["resource"]["error"].is_object().then_some(site)
     });
     let message = site["plugins"]["resource"]["error"]["message"].as_str().unwrap();
-    for said in [&agent.running.err(), &agent.running.out(), &ended.out, &ended.err, message] {
-        assert!(!said.contains(STEERS), "{said:?}");
+    for text in [&agent.running.err(), &agent.running.out(), &ended.out, &ended.err, message] {
+        assert!(!text.contains(STEERS), "{text:?}");
     }
     assert!(ended.out.contains("no\u{fffd}forged\u{fffd}forged"), "{}", ended.out);
     until("it is logged", || agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(()));

@@ -188,11 +188,11 @@ fn invalid_new_certificate_keeps_the_current_one() {
     page.until_has("other");
     until("the warning is logged", || (page.logged(FOLLOWED) == 1).then_some(()));
     assert_eq!(page.logged(KEPT), 2);
-    let said = page.running.out() + &page.running.err();
+    let output = page.running.out() + &page.running.err();
     for name in ["page.key", "other.key", "page.cert", "other.cert"] {
         let content = fs::read_to_string(kept(name)).unwrap();
         let lines = content.lines().filter(|line| !line.starts_with('-'));
-        lines.for_each(|line| assert!(!said.contains(line), "{name}"));
+        lines.for_each(|line| assert!(!output.contains(line), "{name}"));
     }
 }
 
@@ -287,8 +287,8 @@ fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
     // It may have exited.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
-    let said = [ended.stdout, ended.stderr].concat();
-    (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let output = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8_lossy(&output).into_owned())
 }
 
 #[test]

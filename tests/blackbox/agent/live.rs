@@ -43,21 +43,21 @@ fn live(agent: &Agent) -> Value {
 
 /// Random logins and logouts, and their counts.
 struct Crowd {
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
     logins: u64,
     logouts: u64,
 }
 
 impl Crowd {
     fn new(seed: u64) -> Self {
-        Self { dice: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
+        Self { rng: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
     }
 
     /// Logs a user in at a random address, or the one there out.
     fn act(&mut self, router: &Router) {
-        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.dice.u32(..ADDRESSES));
-        let user = format!("user-{}", self.dice.u32(..50));
-        let mac = format!("8C:F5:A3:00:00:{:02X}", self.dice.u8(..50));
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.rng.u32(..ADDRESSES));
+        let user = format!("user-{}", self.rng.u32(..50));
+        let mac = format!("8C:F5:A3:00:00:{:02X}", self.rng.u8(..50));
         if router.log_in(&user, address, &mac).is_some() {
             self.logins += 1;
         } else {
@@ -68,7 +68,7 @@ impl Crowd {
     }
 
     /// Whether the agent shows the same counts.
-    fn is_told_by(&self, router: &Router, stats: &Value) -> bool {
+    fn matches(&self, router: &Router, stats: &Value) -> bool {
         let figure = |name: &str| stats[name].as_u64().unwrap();
         (figure("activeUsers"), figure("logins"), figure("logouts"))
             == (router.sessions().len() as u64, self.logins, self.logouts)
@@ -87,7 +87,7 @@ fn people(agent: &Agent) -> Vec<(String, String, String)> {
 
 /// Runs this many logins and logouts at this pace, and compares agent and router at each check. Returns the
 /// maximum time until a check matched.
-fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patience: Duration) -> Duration {
+fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, timeout: Duration) -> Duration {
     let mut crowd = Crowd::new(42);
     let mut slowest = Duration::ZERO;
     for _ in 0..actions.div_ceil(BETWEEN_QUIET) {
@@ -97,17 +97,17 @@ fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patie
         }
         let began = Instant::now();
         let mut last = Value::Null;
-        until_within(patience, "the agent says what happened", || {
+        until_within(timeout, "the agent shows the counts of the router", || {
             last = agent.stats("awka");
-            let (is_told, so_far) = (crowd.is_told_by(router, &last), began.elapsed());
+            let (matches, so_far) = (crowd.matches(router, &last), began.elapsed());
             assert!(
-                is_told || so_far + JUST_BEFORE < patience,
-                "{} logins, {} logouts, {} online, and the agent says {last:#}",
+                matches || so_far + JUST_BEFORE < timeout,
+                "{} logins, {} logouts, {} online, but the agent shows {last:#}",
                 crowd.logins,
                 crowd.logouts,
                 router.sessions().len()
             );
-            is_told.then_some(())
+            matches.then_some(())
         });
         slowest = slowest.max(began.elapsed());
         let there = router.sessions().into_iter().map(|person| (person.id, person.user, person.mac));

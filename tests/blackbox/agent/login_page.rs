@@ -234,13 +234,13 @@ fn cross_origin_posts_are_refused() {
     let mut browser = Browser::new(HERE);
     browser.log_in(&agent, "admin-token-01234");
     let own = format!("http://{}", agent.address);
-    let next_door = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
+    let other_port = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
     let forms: [&[(&str, &str)]; 7] = [
         &[("Sec-Fetch-Site", "cross-site")],
         &[("Sec-Fetch-Site", "same-site"), ("Origin", &own)],
         &[("Origin", "https://evil.example")],
         &[("Origin", "null")],
-        &[("Origin", &next_door)],
+        &[("Origin", &other_port)],
         &[("Origin", &own), ("Host", "agent.example")],
         &[("Origin", "https://evil.example"), ("Authorization", "Bearer admin-token-01234")],
     ];

@@ -130,14 +130,14 @@ fn reboot_is_reported_once_and_logs_sessions_out() {
     });
     assert_eq!((&after["logouts"], &after["logins"]), (&json!(23), &json!(0)), "{after}");
     refreshed(&router);
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("rebooted").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("rebooted").then_some(log)
     });
-    let lines: Vec<&str> = said.lines().filter(|line| line.contains("rebooted")).collect();
-    assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].contains("site=awka state=online host="), "{said}");
-    assert!(lines[0].contains(" msg=\"the router was rebooted "), "{said}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("rebooted")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("site=awka state=online host="), "{log}");
+    assert!(lines[0].contains(" msg=\"the router was rebooted "), "{log}");
     let site = agent.json("/api/sites/awka");
     let events = site["connections"].as_array().unwrap();
     let reboots: Vec<&Value> = events.iter().filter(|event| event["error"]["cause"] == "rebooting").collect();

@@ -48,11 +48,11 @@ fn no_log_line_or_response_contains_a_secret() {
     agent.wait_for_error("garbage", "protocol");
     until("the router was asked again", || (good.counters().commands > 8).then_some(()));
 
-    let mut said = String::new();
+    let mut output = String::new();
     for sent in ["", VIEW_TOKEN, ADMIN_TOKEN, GUESSED] {
         let bearer = format!("Bearer {sent}");
         for path in ["/", "/api/hotspot/stats", "/api/routers", "/api/sites", "/readyz", "/nowhere"] {
-            said += &agent.ask("GET", path, &[("Authorization", &bearer)]).body;
+            output += &agent.ask("GET", path, &[("Authorization", &bearer)]).body;
         }
         for site in ["good", "old", "wrong", "garbage"] {
             for path in [
@@ -61,7 +61,7 @@ fn no_log_line_or_response_contains_a_secret() {
                 "/api/hotspot/SITE/active",
                 "/api/sites/SITE/plugins/hotspot",
             ] {
-                said += &agent.ask("GET", &path.replace("SITE", site), &[("Authorization", &bearer)]).body;
+                output += &agent.ask("GET", &path.replace("SITE", site), &[("Authorization", &bearer)]).body;
             }
         }
     }
@@ -73,10 +73,10 @@ fn no_log_line_or_response_contains_a_secret() {
         log.contains("site=wrong state=offline") && log.contains("DEBUG"),
         "the log is a whole one: {log}"
     );
-    said += &log;
-    said += &running.out();
+    output += &log;
+    output += &running.out();
     for secret in PASSWORDS.into_iter().chain([VIEW_TOKEN, ADMIN_TOKEN, GUESSED]) {
-        assert!(!said.contains(secret), "{secret} is in {said}");
+        assert!(!output.contains(secret), "{secret} is in {output}");
     }
 }
 
@@ -227,8 +227,8 @@ fn secret_in_place_of_a_name_is_never_repeated() {
                 command.current_dir(kept.path(""));
                 let ended = run_to_end(command);
                 assert_eq!(ended.code, Some(1), "{}", ended.err);
-                let said = ended.out + &ended.err;
-                assert!(said.contains("sites.ron:") && !said.contains(secret), "{said}");
+                let output = ended.out + &ended.err;
+                assert!(output.contains("sites.ron:") && !output.contains(secret), "{output}");
             }
             kept.save(&good);
         }
@@ -247,14 +247,14 @@ fn missing_variable_is_named_on_a_terminal_only() {
     };
     for arguments in [&["check"][..], &["run"]] {
         let ended = run_to_end(command(arguments));
-        let said = ended.out + &ended.err;
-        assert!(said.contains("the environment variable AWKA_PASSWORD is not set"), "{said}");
-        assert!(said.contains("Env(\"AWKA_PASSWORD\")"), "{said}");
+        let output = ended.out + &ended.err;
+        assert!(output.contains("the environment variable AWKA_PASSWORD is not set"), "{output}");
+        assert!(output.contains("Env(\"AWKA_PASSWORD\")"), "{output}");
     }
     let agent = Agent::start(command(&["run", "--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]));
     let error = "sites.awka.password: the environment variable … is not set";
     until("the error is logged", || agent.running.err().contains(error).then_some(()));
-    for said in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
-        assert!(said.contains(error) && !said.contains("AWKA_PASSWORD"), "{said}");
+    for text in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
+        assert!(text.contains(error) && !text.contains("AWKA_PASSWORD"), "{text}");
     }
 }

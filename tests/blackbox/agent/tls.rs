@@ -135,8 +135,8 @@ impl Certificates {
     /// The fingerprint as openssl prints it.
     #[track_caller]
     fn fingerprint(&self) -> String {
-        let said = self.run("x509 -in router.crt -noout -fingerprint -sha256");
-        let (_, bytes) = said.split_once('=').unwrap();
+        let printed = self.run("x509 -in router.crt -noout -fingerprint -sha256");
+        let (_, bytes) = printed.split_once('=').unwrap();
         format!("sha256:{bytes}")
     }
 
@@ -157,14 +157,14 @@ impl Certificates {
         let (folder, arguments) = (self.0.path().to_path_buf(), arguments.trim().to_string());
         let router = router(Settings::default());
         let plain = router.addr();
-        let front = Front::start(move |client| relay(&folder, &arguments, client, plain));
+        let front = TlsProxy::start(move |client| relay(&folder, &arguments, client, plain));
         Secured { front, router }
     }
 }
 
 /// A simulated router behind openssl.
 struct Secured {
-    front: Front,
+    front: TlsProxy,
     router: Router,
 }
 
@@ -175,12 +175,12 @@ impl Secured {
 }
 
 /// A port that serves each connection in a thread.
-struct Front {
+struct TlsProxy {
     address: SocketAddr,
     ended: Arc<AtomicBool>,
 }
 
-impl Front {
+impl TlsProxy {
     fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -199,7 +199,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for TlsProxy {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         // It may have exited.
@@ -224,7 +224,7 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     let socket = folder.join(socket);
     let secured = until("openssl listens", || UnixStream::connect(&socket).ok());
     let router = TcpStream::connect(plain).unwrap();
-    let (said, asked) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
+    let (received, sent) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
     // Bytes are forwarded in both directions. When one side ends, both do.
     let pass = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>, end: Box<dyn Fn() + Send>| {
         thread::spawn(move || {
@@ -249,13 +249,13 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
             Box::new(move || drop(client.shutdown(Shutdown::Write))),
         ),
         pass(
-            Box::new(said),
+            Box::new(received),
             Box::new(router.try_clone().unwrap()),
             Box::new(move || drop(close_router.shutdown(Shutdown::Both))),
         ),
         pass(
             Box::new(router),
-            Box::new(asked),
+            Box::new(sent),
             Box::new(move || drop(end_of_router.shutdown(Shutdown::Both))),
         ),
     ];
@@ -472,7 +472,7 @@ fn pinned_certificate_without_its_key_is_refused() {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
         let config = Arc::new(config);
-        Front::start(move |mut client| {
+        TlsProxy::start(move |mut client| {
             let mut session = ServerConnection::new(Arc::clone(&config)).unwrap();
             // Until the client has gone, which may be in the handshake.
             while session.complete_io(&mut client).is_ok_and(|(read, _)| read > 0) {}
@@ -539,7 +539,7 @@ fn tls_and_plain_mismatch_is_reported() {
     assert!(step["error"]["message"].as_str().unwrap().contains(text), "{step}");
     helps(step["error"]["hint"].as_str().unwrap());
     for says_nothing in [true, false] {
-        let plain = Front::start(move |mut client| {
+        let plain = TlsProxy::start(move |mut client| {
             let _ = client.read(&mut [0; 64]);
             if says_nothing {
                 // It waits until the client has gone.
@@ -557,7 +557,7 @@ fn tls_and_plain_mismatch_is_reported() {
 
     // One that speaks only TLS ends the connection at once, with an alert or without.
     let secured = certificates.serve("");
-    let alert = Front::start(|mut client| {
+    let alert = TlsProxy::start(|mut client| {
         let _ = client.read(&mut [0; 64]);
         let _ = client.write_all(b"\x15\x03\x01\x00\x02\x02\x46");
     });

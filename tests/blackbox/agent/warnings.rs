@@ -45,9 +45,9 @@ fn world_readable_files_with_secrets_cause_a_warning() {
         for (path, mode) in [folder, &file, &secret].into_iter().zip(modes) {
             allow(path, mode);
         }
-        let said = check(folder);
-        assert_eq!(said.matches(OPEN).count(), warnings, "{modes:?}: {said}");
-        assert_eq!(said.matches(": warning: ").count(), warnings, "{modes:?}: {said}");
+        let output = check(folder);
+        assert_eq!(output.matches(OPEN).count(), warnings, "{modes:?}: {output}");
+        assert_eq!(output.matches(": warning: ").count(), warnings, "{modes:?}: {output}");
     }
 
     for path in [&file, &secret] {
@@ -90,8 +90,8 @@ fn admin_token_without_tls_causes_a_warning() {
         ("listen: \"0.0.0.0:0\"".into(), false),
     ] {
         fs::write(folder.path().join("sites.ron"), format!("(http: ({http}), sites: {{}})")).unwrap();
-        let said = check(folder.path());
-        assert_eq!(said.contains(IN_CLEAR), is_in_clear, "{http}: {said}");
+        let output = check(folder.path());
+        assert_eq!(output.contains(IN_CLEAR), is_in_clear, "{http}: {output}");
     }
 }
 

@@ -61,7 +61,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     });
 }
 
-/// The router was slow to start, and then to obey the `/cancel`.
+/// The router was slow to start, and then to process the `/cancel`.
 #[test]
 fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
     let script = |peer: &mut Peer| {
