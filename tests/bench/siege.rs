@@ -483,7 +483,7 @@ fn run(kind: &Kind, time: Duration) {
                 .args(["-t1", &format!("-c{}", kind.clients), &format!("-d{}s", time.as_secs())])
                 .arg(format!("http://{}/", agent.address))
                 .output()
-                .expect("wrk is installed");
+                .expect("expected wrk");
             let output = String::from_utf8_lossy(&output.stdout).into_owned();
             for line in
                 output.lines().filter(|line| line.contains("Requests/sec") || line.contains("Socket errors"))
@@ -532,13 +532,27 @@ fn run(kind: &Kind, time: Duration) {
         megabytes(kernel)
     );
     if let Attack::Hoards = kind.attack {
-        assert!(kernel < MOST_UNREAD, "{}: the kernel had {:.1} MB", kind.name, megabytes(kernel));
+        assert!(
+            kernel < MOST_UNREAD,
+            "{}: expected less kernel memory than {:.1} MB",
+            kind.name,
+            megabytes(kernel)
+        );
     }
     println!("{:20} log: {lines} lines in {seconds:.1} s", "");
     let most_lines = BURST_OF_LINES as f64 + MOST_LINES as f64 * seconds;
-    assert!(lines as f64 <= most_lines, "{}: it logged {lines} lines in {seconds:.1} s", kind.name);
-    assert!(most < MOST_MEMORY, "{}: it had {:.1} MB", kind.name, megabytes(most));
-    assert!(after < before + MORE_AFTER, "{}: {:.1} MB stay", kind.name, megabytes(after - before));
+    assert!(
+        lines as f64 <= most_lines,
+        "{}: expected fewer log lines than {lines} in {seconds:.1} s",
+        kind.name
+    );
+    assert!(most < MOST_MEMORY, "{}: expected less memory than {:.1} MB", kind.name, megabytes(most));
+    assert!(
+        after < before + MORE_AFTER,
+        "{}: expected the agent to free more, {:.1} MB stayed",
+        kind.name,
+        megabytes(after - before)
+    );
 }
 
 fn main() {
@@ -548,7 +562,7 @@ fn main() {
     let seconds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(30);
     let name = arguments.iter().find(|word| word.parse::<u64>().is_err()).map_or("", String::as_str);
     let chosen: Vec<&Kind> = KINDS.iter().filter(|kind| kind.name.contains(name)).collect();
-    assert!(!chosen.is_empty(), "no attack is called {name}");
+    assert!(!chosen.is_empty(), "unknown attack {name}");
     for kind in chosen {
         run(kind, Duration::from_secs(seconds));
     }

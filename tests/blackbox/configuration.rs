@@ -43,8 +43,8 @@ fn check(path: &Path) -> Output {
 fn each_bad_file_has_the_expected_problems() {
     let folder = folder("bad");
     let files = names(&folder, "ron");
-    assert!(files.len() >= 150, "only {}", files.len());
-    assert_eq!(files, names(&folder, "txt"), "each has a .txt");
+    assert!(files.len() >= 150, "found only {} files", files.len());
+    assert_eq!(files, names(&folder, "txt"), "expected a .txt for each .ron");
     assert!(names(&folder, "env").is_subset(&files));
     let mut wrong = Vec::new();
     for name in files {
@@ -55,7 +55,7 @@ fn each_bad_file_has_the_expected_problems() {
         // A problem's first line is not indented.
         let count = expected.lines().filter(|line| !line.starts_with(' ')).count();
         let counted = format!("{count} problem{}.\n", if count == 1 { "" } else { "s" });
-        assert!(!expected.contains(SECRET), "{name}: a secret is expected");
+        assert!(!expected.contains(SECRET), "{name}: expected no secret in the .txt");
         if printed != expected
             || String::from_utf8_lossy(&output.stderr) != counted
             || output.status.code() != Some(1)
@@ -72,7 +72,7 @@ fn each_good_file_has_no_problem() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = folder("good");
     let files = names(&folder, "ron");
-    assert!(files.len() >= 12, "only {}", files.len());
+    assert!(files.len() >= 12, "found only {} files", files.len());
     assert!(names(&folder, "env").is_subset(&files));
     // No file with secrets is readable for all, so there are no warnings.
     let private = tempfile::tempdir().unwrap();

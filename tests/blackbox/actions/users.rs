@@ -139,9 +139,9 @@ fn a_user_that_stays_is_listed_once_while_others_are_added_and_removed() {
         router.set_rows(USER, rows(&there));
     });
     let seen: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(seen.len(), ids.len(), "no user twice");
+    assert_eq!(seen.len(), ids.len(), "expected each user once");
     for n in (1..=600).filter(|n| !gone.contains(n)) {
-        assert!(seen.contains(format!("*{n:X}").as_str()), "*{n:X} is missing");
+        assert!(seen.contains(format!("*{n:X}").as_str()), "expected *{n:X} in the list");
     }
     assert!(ids.len() > 300 && gone.len() > 100, "{} seen, {} gone", ids.len(), gone.len());
 }
@@ -233,15 +233,20 @@ fn the_usage_of_a_user_includes_active_sessions() {
             user["downloadBytes"].as_u64().unwrap(),
         )
     };
-    assert_eq!(of(0), (2, 1060, 5_000_000_000_800), "at all servers: {}", users[0]);
-    assert_eq!(of(1), (1, 1030, 5_000_000_000_400), "at that one: {}", users[1]);
+    assert_eq!(of(0), (2, 1060, 5_000_000_000_800), "expected the sessions of all servers: {}", users[0]);
+    assert_eq!(of(1), (1, 1030, 5_000_000_000_400), "expected the sessions of that server: {}", users[1]);
     assert_eq!(of(2), (1, 1030, 5_000_000_000_400), "{}", users[2]);
-    assert_eq!(of(3), (0, 1000, 5_000_000_000_000), "displayed alike, but different: {}", users[3]);
+    assert_eq!(
+        of(3),
+        (0, 1000, 5_000_000_000_000),
+        "expected no session of a user with equal display text: {}",
+        users[3]
+    );
     for user in &users {
         assert_eq!(
             (&user["bytesIn"], &user["bytesOut"]),
             (&json!(1000), &json!(5_000_000_000_000_u64)),
-            "RouterOS's own"
+            "expected the counters of RouterOS"
         );
         assert_eq!((&user["uptime"], &user["uptimeSeconds"]), (&json!("1d2h"), &json!(93_600)));
     }
@@ -325,7 +330,7 @@ fn too_many_users_are_an_error_and_keep_the_connection() {
     assert!(detail.contains("17000") && detail.contains("16384"), "{detail}");
     agent.post("/api/refresh", "");
     assert_eq!(agent.stats("awka")["status"], "active");
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
 #[test]
@@ -347,7 +352,7 @@ fn errors_of_the_router_are_reported() {
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
         .with_token("admin-token-01234");
-    until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
+    until("every site was tried", || (agent.get("/readyz").status == 200).then_some(()));
     silent.set_fault(Some(Fault::HalfOpen));
     let causes: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
         ("denied", (403, "permission")),

@@ -53,7 +53,7 @@ impl Witness<'_> {
         let operations = self.api.operations();
         let operation =
             operations.iter().find(|operation| (&*operation.method, operation.path) == (method, path));
-        self.api.describes(operation.unwrap_or_else(|| panic!("no {method} {path}")), answer);
+        self.api.describes(operation.unwrap_or_else(|| panic!("{method} {path} is not described")), answer);
         self.seen.insert((method.into(), path.into(), answer.status));
     }
 

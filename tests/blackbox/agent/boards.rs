@@ -160,7 +160,7 @@ fn every_row_of_a_real_board_is_shown_unchanged() {
                     let left_out: Vec<&str> = SECRET.into_iter().chain(["uptime"]).collect();
                     let shown = without(&shown(&agent, name, &plugin(menu)), &left_out);
                     for row in without(&rows, &left_out) {
-                        assert!(shown.contains(&row), "{name} {menu}: {row:?} is not in {shown:#?}");
+                        assert!(shown.contains(&row), "{name} {menu}: expected {row:?} in {shown:#?}");
                     }
                 }
             }

@@ -32,7 +32,7 @@ fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sent
 #[track_caller]
 fn is_short_line(text: &Value) {
     let text = text.as_str().unwrap();
-    assert!(text.contains("forged"), "{text:?} is not about it");
+    assert!(text.contains("forged"), "expected the message of the router, got {text:?}");
     assert!(text.chars().count() < SHORT, "{} characters", text.chars().count());
     assert!(!text.contains(char::is_control), "{text:?}");
 }
@@ -66,9 +66,9 @@ fn long_router_messages_are_truncated() {
         ask_all();
         peer.wait_for_commands(1);
     }
-    assert_eq!(agent.json("/api/sites/awka")["state"], "online", "it answers, though with a refusal");
+    assert_eq!(agent.json("/api/sites/awka")["state"], "online", "expected the site to stay online");
     let more = agent.running.memory_kib("VmHWM") - before;
-    assert!(more < MORE_KIB, "{more} KiB more than {before}");
+    assert!(more < MORE_KIB, "expected less than {MORE_KIB} KiB above {before}, got {more}");
 
     let log = until("the log has the line", || {
         let log = agent.running.err();
@@ -109,7 +109,7 @@ fn timeout_trap_is_a_reply_and_no_query_timeout() {
     assert_eq!((&site["state"], &plugin["state"]), (&"online".into(), &"failed".into()), "{site}");
     assert_eq!(plugin["error"]["cause"], "query_timeout", "{site}");
     assert!(plugin["error"]["message"].as_str().unwrap().contains("(13)"), "{site}");
-    assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "over one connection: {site}");
+    assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "expected one connection: {site}");
     assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
 }
 
@@ -138,7 +138,7 @@ fn messages_about_a_private_menu_are_for_the_admin_only() {
         .site("awka", peer.address, collect)
         .start();
     for part in ["error", "partial"] {
-        until(&format!("there is a {part}"), || {
+        until(&format!("the site has a {part}"), || {
             let plugins = &agent.json("/api/sites/awka")["plugins"];
             ["hotspot", "leases"].iter().all(|name| !plugins[*name][part].is_null()).then_some(())
         });
@@ -196,5 +196,7 @@ fn control_characters_reach_neither_log_nor_terminal() {
         assert!(!text.contains(STEERS), "{text:?}");
     }
     assert!(ended.out.contains("no\u{fffd}forged\u{fffd}forged"), "{}", ended.out);
-    until("it is logged", || agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(()));
+    until("the message is logged", || {
+        agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(())
+    });
 }

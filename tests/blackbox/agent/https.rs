@@ -169,7 +169,7 @@ fn https_reloads_certificate_files() {
     page.put("key.pem", "page.key");
     page.until_has("page");
     until("each warning is logged", || (page.logged(FOLLOWED) == 2).then_some(()));
-    assert!(early.get("/api/sites").contains("awka"), "who was there stays");
+    assert!(early.get("/api/sites").contains("awka"), "expected the open connection to stay");
     assert_eq!(page.logged(KEPT), 0);
 }
 
@@ -247,7 +247,7 @@ fn handshakes_of_one_address_do_not_delay_another() {
         others.iter().filter(waits).count() > 20
     };
     // This machine may be busy with something else until all are answered.
-    assert!((0..5).any(|_| overtakes()), "all others were answered before");
+    assert!((0..5).any(|_| overtakes()), "expected an answer before those of all others");
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program} can be run: {error}"));
+        .unwrap_or_else(|error| panic!("expected {program}: {error}"));
     // It may have exited.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
@@ -308,7 +308,7 @@ fn openssl_and_curl_connect() {
         let (ok, output) = foreign("openssl", &format!("{connect} {version} -alpn h2,http/1.1"), request);
         assert!(ok && output.contains("\r\n\r\nalive\n"), "{output}");
         for text in [protocol, "Verify return code: 0 (ok)", "ALPN protocol: http/1.1", "depth=1"] {
-            assert!(output.contains(text), "no {text}: {output}");
+            assert!(output.contains(text), "expected {text:?}: {output}");
         }
         // openssl reports an error if the TLS close is missing.
         assert!(!output.contains("unexpected eof"), "{output}");

@@ -43,7 +43,7 @@ fn stays_at(agent: &Agent, figures: (u64, u64, u64)) {
     let counts = |stats: &serde_json::Value| {
         (stats["activeUsers"].clone(), stats["logins"].clone(), stats["logouts"].clone())
     };
-    agent.stats_when("awka", &format!("its figures are {figures:?}"), |stats| counts(stats) == expected);
+    agent.stats_when("awka", &format!("the figures are {figures:?}"), |stats| counts(stats) == expected);
     throughout(WATCHED, || assert_eq!(counts(&agent.stats("awka")), expected));
 }
 

@@ -143,7 +143,7 @@ fn login_between_two_refreshes_shows_at_once() {
         });
         eprintln!("shown after {:?}", began.elapsed());
         assert_eq!(stats["lastActivity"], "just now");
-        assert_eq!(stats["fetchedAt"], before, "without a refresh");
+        assert_eq!(stats["fetchedAt"], before, "expected no refresh");
     }
 }
 
@@ -172,12 +172,12 @@ fn without_listen_the_site_is_polled() {
     let off = quiet(Settings::default());
     for (router, more) in [(refused, ""), (off, "live: false,")] {
         let agent = agent(&router, &format!("refresh: \"1s\", {more}"));
-        until("it polls", || (live(&agent) == false).then_some(()));
+        until("the site polls", || (live(&agent) == false).then_some(()));
         let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
-        agent.stats_when("awka", "the login is polled", |stats| {
+        agent.stats_when("awka", "a poll shows the login", |stats| {
             (&stats["activeUsers"], &stats["logins"]) == (&json!(1), &json!(1))
         });
-        assert_eq!(router.counters().logins, 1, "over the same connection");
+        assert_eq!(router.counters().logins, 1, "expected one connection");
     }
 }
 
@@ -192,7 +192,7 @@ fn silent_listen_is_detected() {
             (&stats["activeUsers"], &stats["logins"]) == (&json!(n - 1), &json!(n - 1))
         });
     }
-    until("it is polled from then on", || (live(&agent) == false).then_some(()));
+    until("the site is polled from then on", || (live(&agent) == false).then_some(()));
     assert!(agent.running.err().contains("awka: the router's listen does not report all changes"));
 }
 
@@ -203,7 +203,7 @@ fn permanent_discrepancy_causes_no_extra_queries() {
     router.set_fault(Some(Fault::SilentListen));
     let agent = agent(&router, "refresh: \"1s\",");
     let mut n = 1;
-    until("it is polled", || {
+    until("the site is polled", || {
         n += 1;
         let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, n), "8C:F5:A3:00:00:01");
         thread::sleep(Duration::from_millis(300));
@@ -211,7 +211,7 @@ fn permanent_discrepancy_causes_no_extra_queries() {
     });
     let before = router.counters().commands;
     let mut seen = BTreeSet::new();
-    until("it was refreshed four times", || {
+    until("the site was refreshed four times", || {
         seen.insert(agent.stats("awka")["fetchedAt"].to_string());
         (seen.len() > 4).then_some(())
     });
@@ -227,7 +227,7 @@ fn outage_loses_only_unobservable_changes() {
     let at = |n: u8| Ipv4Addr::new(10, 5, 50, n);
     let first = router.log_in("stays", at(2), "8C:F5:A3:00:00:02").unwrap();
     let second = router.log_in("leaves", at(3), "8C:F5:A3:00:00:03").unwrap();
-    agent.stats_when("awka", "both are there", |stats| stats["logins"] == 2);
+    agent.stats_when("awka", "both sessions are shown", |stats| stats["logins"] == 2);
     router.set_fault(Some(Fault::Cut));
     agent.wait_for_error("awka", "closed");
     router.log_out(&second);
@@ -236,5 +236,5 @@ fn outage_loses_only_unobservable_changes() {
     let stats = agent.stats_when("awka", "the site has recovered", |stats| stats["logins"] == 3);
     assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(2), &json!(1)), "{stats}");
     router.log_out(&first);
-    agent.stats_when("awka", "it is followed again", |stats| stats["logouts"] == 2);
+    agent.stats_when("awka", "`listen` is active again", |stats| stats["logouts"] == 2);
 }

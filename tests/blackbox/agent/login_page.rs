@@ -20,14 +20,18 @@ fn agent(router: &Router, http: &str) -> Agent {
         .argument("--log")
         .argument("debug")
         .start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
 /// Whether a response contains the users who are online.
 fn shows_people(router: &Router, answer: &Answer) -> bool {
     let shows = router.sessions().iter().filter(|person| answer.body.contains(&person.user)).count();
-    assert!(shows == 0 || shows == router.sessions().len(), "{shows} of them: {}", answer.body);
+    assert!(
+        shows == 0 || shows == router.sessions().len(),
+        "expected all people or none, got {shows}: {}",
+        answer.body
+    );
     shows > 0
 }
 
@@ -206,7 +210,7 @@ fn eleventh_wrong_token_is_throttled_and_a_correct_one_is_not() {
         assert!((1..=60).contains(&wait_s), "{wait_s}");
         assert!(answer.body.contains("Too many wrong tokens") && answer.field("Set-Cookie").is_empty());
     }
-    assert_eq!(people(HERE, "wrong-0").status, 401, "it was counted before");
+    assert_eq!(people(HERE, "wrong-0").status, 401, "expected a repeated token not to count again");
     // Not throttled: a correct token, a cookie, the public page, and other addresses.
     assert!(shows_people(&router, &people(HERE, "admin-token-01234")));
     Browser::new(HERE).log_in(&agent, "admin-token-01234");

@@ -29,7 +29,9 @@ fn causes(agent: &Agent) -> Vec<Value> {
 #[track_caller]
 fn refreshed(router: &Router) {
     let asked = router.counters().commands;
-    until("it was refreshed some times more", || (router.counters().commands >= asked + 12).then_some(()));
+    until("the site was refreshed several times more", || {
+        (router.counters().commands >= asked + 12).then_some(())
+    });
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn login_refused_after_an_outage_is_a_reboot_with_slow_retries() {
     let refused = || router.counters().logins_refused;
     assert_eq!(refused(), 1);
     throughout(BETWEEN_LOGINS, || {
-        assert_eq!(refused(), 1, "each is a line in the router's log");
+        assert_eq!(refused(), 1, "expected no further login, because the router logs each");
         assert_eq!(agent.stats("awka")["error"]["cause"], "rebooting");
     });
     router.set_fault(None);
@@ -110,7 +112,7 @@ fn login_that_never_worked_is_an_auth_error_not_a_reboot() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::LoginRefused));
     let agent = agent_of(&router);
-    agent.stats_when("awka", "it has failed", |stats| {
+    agent.stats_when("awka", "the site has failed", |stats| {
         assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");
         stats["error"]["cause"] == "auth"
     });

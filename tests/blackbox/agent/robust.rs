@@ -17,7 +17,7 @@ fn agent_of(router: &Router) -> Agent {
 /// Waits until a site is online. Returns it.
 #[track_caller]
 fn online(agent: &Agent, site: &str) -> Value {
-    until("it is online", || {
+    until("the site is online", || {
         let site = agent.json(&format!("/api/sites/{site}"));
         (site["state"] == "online").then_some(site)
     })
@@ -81,7 +81,7 @@ fn hotspot_without_user_count_is_partial() {
     assert!(page.contains("Some figures are incomplete: "), "{page}");
     assert!(
         page.contains("<dd>23</dd>") && !page.contains("configured"),
-        "a count not known is no 0: {page}"
+        "expected no 0 for an unknown count: {page}"
     );
 }
 
@@ -130,8 +130,8 @@ fn site_without_plugins_detects_a_dead_connection() {
     let site = online(&agent, "awka");
     assert_eq!(site["plugins"]["missing"]["state"], "unsupported", "{site}");
     let commands = router.counters().commands;
-    until("it is asked again all the same", || (router.counters().commands >= commands + 2).then_some(()));
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    until("the router is queried again", || (router.counters().commands >= commands + 2).then_some(()));
+    assert_eq!(router.counters().logins, 1, "expected one connection");
     router.set_fault(Some(Fault::HalfOpen));
     let stats = agent.wait_for_error("awka", "query_timeout");
     assert_eq!(
@@ -192,7 +192,7 @@ fn unknown_sessions_are_a_503_and_stale_ones_have_an_age() {
     let first = last();
     assert_eq!(ages(&first).len(), 23);
     let age = ages(&first)[0];
-    let later = until("they are older", || (ages(&last())[0] >= age + 2).then(last));
+    let later = until("the figures are older", || (ages(&last())[0] >= age + 2).then(last));
     for (session, person) in later.as_array().unwrap().iter().zip(&people) {
         assert_eq!((&session["user"], &session["mac"]), (&json!(person.user), &json!(person.mac)));
         assert!(session["ageSeconds"].as_u64().unwrap() >= age + 2, "{session}");
@@ -216,8 +216,10 @@ fn sensor_without_a_value_is_omitted() {
 
 /// The figure of this name in the first list of them that has it.
 fn figure<'p>(html: &'p str, name: &str) -> &'p str {
-    let rest =
-        html.split(&format!("<dt>{name}</dt><dd>")).nth(1).unwrap_or_else(|| panic!("{name} in {html}"));
+    let rest = html
+        .split(&format!("<dt>{name}</dt><dd>"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("expected {name} in {html}"));
     rest.split("</dd>").next().unwrap()
 }
 

@@ -46,7 +46,7 @@ fn no_log_line_or_response_contains_a_secret() {
     agent.wait_until_active("old");
     agent.wait_for_error("wrong", "auth");
     agent.wait_for_error("garbage", "protocol");
-    until("the router was asked again", || (good.counters().commands > 8).then_some(()));
+    until("the router was queried again", || (good.counters().commands > 8).then_some(()));
 
     let mut output = String::new();
     for sent in ["", VIEW_TOKEN, ADMIN_TOKEN, GUESSED] {
@@ -71,12 +71,12 @@ fn no_log_line_or_response_contains_a_secret() {
     let log = running.err();
     assert!(
         log.contains("site=wrong state=offline") && log.contains("DEBUG"),
-        "the log is a whole one: {log}"
+        "expected a complete log, got {log}"
     );
     output += &log;
     output += &running.out();
     for secret in PASSWORDS.into_iter().chain([VIEW_TOKEN, ADMIN_TOKEN, GUESSED]) {
-        assert!(!output.contains(secret), "{secret} is in {output}");
+        assert!(!output.contains(secret), "expected no {secret} in {output}");
     }
 }
 

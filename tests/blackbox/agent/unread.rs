@@ -57,7 +57,7 @@ fn kernel_buffers_little_for_clients_that_do_not_read() {
         }
     };
     send();
-    until("each has an answer", || {
+    until("each client has an answer", || {
         (kept_by_kernel(&agent).iter().filter(|(sent, _)| *sent > 0).count() == 20).then_some(())
     });
     throughout(Duration::from_secs(2), || {

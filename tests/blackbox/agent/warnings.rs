@@ -56,7 +56,7 @@ fn world_readable_files_with_secrets_cause_a_warning() {
     allow(folder, 0o755);
     let agent = Agent::start(command).with_token("admin-token-of-this-test");
     agent.running.secrets.add("a-secret-in-a-file");
-    until("it is logged", || (agent.running.err().matches(OPEN).count() == 2).then_some(()));
+    until("the warning is logged", || (agent.running.err().matches(OPEN).count() == 2).then_some(()));
     let config = agent.json("/api/config");
     let warnings = config["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{config}");

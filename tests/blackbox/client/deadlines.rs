@@ -22,7 +22,7 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
         let cancel = peer.command();
         assert_eq!(cancel.words[0], "/cancel");
         let named = format!("={}", &late.tag()[1..]);
-        assert!(cancel.words.contains(&named), "{named:?} is not in {cancel:?}");
+        assert!(cancel.words.contains(&named), "expected {named:?} in {cancel:?}");
         assert_ne!(cancel.tag(), late.tag());
         let next = peer.command();
         // The documented end of a cancelled command, and a row that was in transit.
@@ -38,7 +38,7 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
         let error = session.client.call(Command::new("/system/resource/print"), SHORT).await.unwrap_err();
         assert_eq!(error.cause, Cause::QueryTimeout);
         for part in ["/system/resource/print", "150ms"] {
-            assert!(error.message.contains(part), "{part:?} is not in {:?}", error.message);
+            assert!(error.message.contains(part), "expected {part:?} in {:?}", error.message);
         }
         let reply = session.call("/b").await.unwrap();
         assert_eq!(reply.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=from=next"]);
@@ -218,7 +218,7 @@ fn a_router_that_has_stopped_reading_is_detected() {
             assert_eq!(error.cause, Cause::QueryTimeout, "{error}");
             stopped += usize::from(error.message.contains("stopped reading"));
         }
-        assert!(stopped > 0, "600 commands of 64 KiB were accepted");
+        assert!(stopped > 0, "expected the sockets to be full, but 600 commands of 64 KiB were accepted");
         drop(done);
     });
 }

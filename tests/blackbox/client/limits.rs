@@ -16,7 +16,7 @@ fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
         for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
             assert_eq!(error.cause, Cause::Protocol, "{error}");
             for figure in figures {
-                assert!(error.message.contains(figure), "{figure} is not in {:?}", error.message);
+                assert!(error.message.contains(figure), "expected {figure} in {:?}", error.message);
             }
         }
     });
@@ -137,7 +137,7 @@ fn too_long_an_answer_ends_the_connection() {
         let asked = peer.command();
         peer.command();
         let accepted = peer.flood(&long_row(asked.tag()), 100_000);
-        assert!(accepted >= 250, "refused after {accepted} rows");
+        assert!(accepted >= 250, "expected at least 250 accepted rows, got {accepted}");
     };
     refused(script, &[&MAX_REPLY.to_string()]);
 }

@@ -92,7 +92,7 @@ fn several_traps_are_one_error_with_the_cause_of_the_first() {
     for message in
         ["no such command or directory (active)", "not enough permissions (9)", "no such command prefix"]
     {
-        assert!(error.message.contains(message), "{message:?} is not in {:?}", error.message);
+        assert!(error.message.contains(message), "expected {message:?} in {:?}", error.message);
     }
 }
 

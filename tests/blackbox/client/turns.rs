@@ -99,7 +99,11 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
             for _ in 0..500 {
                 let small = Command::new("/system/resource/print");
                 let answer = first.client.call(small, TIMEOUT).await.unwrap();
-                assert_eq!((answer.rows.len(), answer.is_truncated), (1, false), "it does not wait");
+                assert_eq!(
+                    (answer.rows.len(), answer.is_truncated),
+                    (1, false),
+                    "expected a small answer not to wait"
+                );
                 assert!(poll_once(&mut waits).await.is_none());
             }
             assert!(received() < 1_000_000, "{} bytes arrived meanwhile", received());

@@ -36,7 +36,7 @@ fn password(router: &Router, password: &str) -> AgentBuilder {
 
 #[track_caller]
 fn online_at_once(kept: &ReloadingAgent) -> Value {
-    until_within(AT_ONCE, "it is online", || {
+    until_within(AT_ONCE, "the site is online", || {
         let site = kept.site("awka");
         (site["state"] == "online").then_some(site)
     })
@@ -60,13 +60,13 @@ fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
         let site = kept.site("awka");
         (site["state"] == "offline").then(|| site["error"].clone())
     });
-    assert_eq!(error["cause"], "auth", "the password changed, so it is no reboot: {error}");
+    assert_eq!(error["cause"], "auth", "expected no reboot, because the password changed: {error}");
     until("the connection is closed", || (router.counters().open == 0).then_some(()));
     assert!(kept.stats("awka")["lastKnown"]["activeUsers"].is_u64());
     assert_eq!(kept.series(LOGINS), Some(1.0));
     kept.save(&password(&router, "right-9c1e"));
     let site = online_at_once(&kept);
-    assert_eq!(kept.series(LOGINS), Some(1.0), "the counters stay");
+    assert_eq!(kept.series(LOGINS), Some(1.0), "expected the counters to stay");
     assert_eq!(site["usage"]["logins"], 2);
     assert_eq!((logins_and_connections(&router), router.counters().logins_refused), ((2, 4), 2));
 }
@@ -121,14 +121,14 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
         let site = kept.site("awka");
         (site["hosts"].as_array().unwrap().len() == 2 && site["state"] == "online").then_some(())
     });
-    until("there is another login", || (secured.counters().logins == 3).then_some(()));
+    until("the router has another login", || (secured.counters().logins == 3).then_some(()));
     kept.save(&pinned(&[unused_address, secured.addr()], &pin));
     until("the other host is tried first", || {
         let hosts = kept.site("awka")["hosts"].clone();
         (hosts[0]["error"]["cause"] == "refused" && hosts[1]["inUse"] == true).then_some(())
     });
     assert_eq!(secured.counters().logins, 4);
-    assert_eq!(kept.site("awka")["usage"]["logins"], 4, "it is still the same site");
+    assert_eq!(kept.site("awka")["usage"]["logins"], 4, "expected the same site");
 
     // If all hosts change, it may be another router: the data of the old one is discarded.
     kept.save(&given(&[other.addr()], usual));
@@ -224,7 +224,7 @@ fn a_replaced_ca_file_is_used() {
     // With both authorities the certificate stays valid, but the site reconnects.
     let both = authorities("other.cert") + &authorities("page.cert");
     kept.write("ca.pem", &both, WriteMethod::Truncated);
-    until("there is another login", || (router.counters().logins == 3).then_some(()));
+    until("the router has another login", || (router.counters().logins == 3).then_some(()));
     online_at_once(&kept);
     assert_eq!(kept.rejected_files().len(), 0);
 }

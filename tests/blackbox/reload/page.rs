@@ -83,7 +83,7 @@ fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
     );
     let page = viewer.get(&kept, "/");
     assert!(page.status == 200 && page.body.contains("Ọja") && page.field("ETag") != tag, "{}", page.body);
-    assert!(!may(&mut admin, "/"), "its token was replaced");
+    assert!(!may(&mut admin, "/"), "expected the replaced token to be refused");
     assert!(!may(&mut viewer, "/api/hotspot/awka/active"));
     admin.log_in(&kept, "admin-token-01234-2");
     assert!(may(&mut admin, "/"));
@@ -162,7 +162,7 @@ fn the_listener_is_rebound_and_connections_stay() {
     assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
     assert!(early.is_answered());
     kept.agent.address = second;
-    until("there is no error", || (kept.config()["isCurrent"] == true).then_some(()));
+    until("the error is gone", || (kept.config()["isCurrent"] == true).then_some(()));
     assert!(!kept.page("/").contains("has a problem"));
     until("the old address is released", || TcpStream::connect(first).err());
 
@@ -212,7 +212,7 @@ fn a_changed_connection_limit_applies_at_once() {
     assert!(visitors.iter_mut().all(Visitor::is_answered));
     kept.save(&given(&router, "max_connections: 16,"));
     let stay = visitors.iter_mut().filter_map(|visitor| visitor.is_answered().then_some(())).count();
-    assert!((10..=16).contains(&stay), "{stay} stay");
+    assert!((10..=16).contains(&stay), "expected 10 to 16 open connections, got {stay}");
     drop(visitors);
     kept.save(&given(&router, "max_connections: 64,"));
     let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
@@ -234,10 +234,10 @@ fn https_is_switched_on_and_off() {
     kept.write("sites.ron", &secured.text(), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at https://"), format!("{}/", kept.address));
     until("plain HTTP is refused", || (!Visitor::at(kept.address).is_answered()).then_some(()));
-    assert!(early.is_answered(), "an open connection stays");
+    assert!(early.is_answered(), "expected the open connection to stay");
     kept.write("sites.ron", &given(&router, "").text(), WriteMethod::InPlace);
     assert_eq!(kept.running.line("The page is at http://"), format!("{}/", kept.address));
-    until("it is plain", || Visitor::at(kept.address).is_answered().then_some(()));
+    until("plain HTTP is served", || Visitor::at(kept.address).is_answered().then_some(()));
     assert!(early.is_answered());
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
@@ -267,7 +267,7 @@ fn the_command_line_overrides_the_file() {
     kept.save_text(&at("192.0.2.1:80", &given("second")));
     kept.save_text(&other);
     kept.wait_until_active("lagos");
-    assert_eq!(logins_and_connections(&router), (0, 0), "the real router is never contacted");
+    assert_eq!(logins_and_connections(&router), (0, 0), "expected no connection to the real router");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_plugin_is_added_changed_and_removed_without_a_new_login() {
     let rows = "(name: \"bee_hives\", kind: Rows, labels: [\"kind-of\"])";
     let fields = hives("\"kind-of\", \"honey\"", rows);
     kept.save(&given(&router, Some(&fields)));
-    let table = until("it is read at once", || {
+    let table = until("the plugin is read at once", || {
         let table = kept.json(PATH);
         (table["state"] == "ok").then_some(table)
     });
@@ -75,16 +75,20 @@ fn a_reply_to_the_old_query_is_discarded() {
     let kept = ReloadingAgent::start(&with("/no/menu"));
     kept.wait_until_active("awka");
     let state = || kept.json(PATH)["state"].clone();
-    until("it has no such menu", || (state() == "unsupported").then_some(()));
+    until("the plugin is unsupported", || (state() == "unsupported").then_some(()));
     router.set_latency(Duration::from_secs(2));
     let commands = router.counters().commands;
     kept.save(&with("/no/other"));
-    until("it is queried", || (router.counters().commands > commands).then_some(()));
+    until("the router is queried", || (router.counters().commands > commands).then_some(()));
     router.set_latency(Duration::ZERO);
     kept.save(&with("/bee/hive"));
     until("the new menu is read", || (state() == "ok").then_some(()));
     assert_eq!(kept.json(PATH)["rows"], json!([["12"]]));
-    assert_eq!(kept.series("bee_honey_total{site=\"awka\"}"), Some(0.0), "it starts at the first read");
+    assert_eq!(
+        kept.series("bee_honey_total{site=\"awka\"}"),
+        Some(0.0),
+        "expected the counter to start at the first read"
+    );
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
@@ -110,7 +114,9 @@ fn a_counter_continues_when_its_plugin_is_displayed_differently() {
         (sum() == Some(5.0)).then_some(())
     });
     kept.save(&given(&router, Some(&hives("\"honey\", \"queen\"", counter).replace("Bees", "Hives"))));
-    until("it is read again", || (kept.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(()));
+    until("the plugin is read again", || {
+        (kept.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(())
+    });
     assert_eq!(sum(), Some(5.0));
     assert_eq!(logins_and_connections(&router), (1, 1));
 }

@@ -140,7 +140,7 @@ fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason(
     statuses.sort_unstable();
     assert_eq!(statuses, [502, 503]);
     assert_eq!(refresh.json()["refreshed"], json!(["awka", "other"]), "{refresh:?}");
-    assert_eq!(router.sessions().len(), 23, "nobody was disconnected");
+    assert_eq!(router.sessions().len(), 23, "expected no logout");
     assert_eq!(kept.site("awka")["state"], "online");
     assert_eq!(kept.get("/api/hotspot/awka/users").status, 200);
 }
@@ -173,7 +173,7 @@ impl EventStream {
         let mut event = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended");
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "expected another event, but the stream ended");
             if let Some(name) = line.strip_prefix("event: ") {
                 event = name.trim_end().into();
             } else if let Some(data) = line.strip_prefix("data: ") {
@@ -208,7 +208,7 @@ fn subscribers_get_an_event_for_each_reload() {
     assert!(router.log_in("ada", [10, 5, 70, 1].into(), "8C:F5:A3:00:00:01").is_some());
     loop {
         let (_, site) = events.next();
-        assert_ne!(site["site"], "spare", "the site was removed: {site}");
+        assert_ne!(site["site"], "spare", "expected no event of the removed site: {site}");
         if site["site"] == "awka" && site["logins"] == 1 {
             break;
         }

@@ -44,7 +44,11 @@ fn changes_that_need_no_new_connection_keep_the_old_one() {
     assert!(kept.page("/").contains("Awka Ọma"));
     router.set_latency(Duration::from_secs(1));
     let refreshed = kept.post("/api/sites/awka/refresh", "").json();
-    assert_eq!(refreshed["refreshed"], json!(["awka"]), "the new query_timeout applies: {refreshed}");
+    assert_eq!(
+        refreshed["refreshed"],
+        json!(["awka"]),
+        "expected the new query_timeout to apply: {refreshed}"
+    );
     router.set_latency(Duration::ZERO);
 
     assert!(router.log_in("ngozi", at(1), "").is_some());
@@ -73,12 +77,14 @@ fn changes_that_need_no_new_connection_keep_the_old_one() {
 
     let commands = router.counters().commands;
     kept.save(&given(&router, "refresh: \"1s\""));
-    until("it is refreshed each second", || (router.counters().commands >= commands + 12).then_some(()));
+    until("the site is refreshed each second", || {
+        (router.counters().commands >= commands + 12).then_some(())
+    });
     assert_eq!(logins_and_connections(&router), (1, 1));
-    assert_eq!(kept.series(LOGINS), Some(3.0), "the counters continue");
+    assert_eq!(kept.series(LOGINS), Some(3.0), "expected the counters to continue");
     assert_eq!(kept.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
     assert_eq!(kept.site("awka")["connections"].as_array().unwrap().len(), 1);
-    assert_eq!(kept.applied_files().len(), 7, "one line for each reload");
+    assert_eq!(kept.applied_files().len(), 7, "expected one log line for each reload");
     assert!(kept.applied_files().iter().all(|line| line == "changed awka"), "{:?}", kept.applied_files());
 }
 
@@ -110,7 +116,7 @@ fn sites_are_added_and_removed_while_others_stay() {
     assert_eq!(kept.post("/api/sites/goes/refresh", "").status, 404);
     assert!(!kept.get("/metrics").body.contains("goes"));
     assert!(!kept.page("/").contains("Who goes"));
-    until("its connection is closed", || (goes.counters().open == 0).then_some(()));
+    until("the connection of the removed site is closed", || (goes.counters().open == 0).then_some(()));
     assert_eq!(kept.config()["sites"], 2);
 
     // A site that returns starts without history, and the page follows the order of the file.

@@ -74,7 +74,7 @@ fn a_file_that_is_invalid_at_the_start_is_reported_and_applied_once_it_is_valid(
         assert_eq!(agent.get("/api/hotspot/awka/active").status, 404);
     }
     fs::write(&path, given.text()).unwrap();
-    until("it is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
+    until("the file is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
     agent.wait_until_active("awka");
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 200);
     assert!(agent.page("/").contains("Ours"));
@@ -131,7 +131,7 @@ fn without_a_readable_http_section_no_content_of_the_file_is_shown() {
     for path in ["/", "/api/config", "/api/sites"] {
         let body = agent.get(path).body;
         for private in ["private-key", "private-host"] {
-            assert!(!body.contains(private), "{private} is at {path}: {body}");
+            assert!(!body.contains(private), "expected no {private} at {path}: {body}");
         }
     }
 }

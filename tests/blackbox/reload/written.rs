@@ -53,7 +53,7 @@ fn a_file_is_applied_without_an_error_however_it_is_replaced() {
             named_without_an_error(&kept, &name);
         }
     }
-    assert_eq!(kept.applied_files().len(), 15, "one line for each reload");
+    assert_eq!(kept.applied_files().len(), 15, "expected one log line for each reload");
     assert_eq!((kept.rejected_files().len(), logins_and_connections(&router)), (0, (1, 1)));
 }
 
@@ -124,7 +124,7 @@ fn sighup_reloads_at_once_without_a_second_look() {
     let kept = ReloadingAgent::start(&given(&router, "first"));
     kept.wait_until_active("awka");
     kept.running.signal("HUP");
-    until("it is read", || (kept.applied_files() == ["nothing changed"]).then_some(()));
+    until("the file is read", || (kept.applied_files() == ["nothing changed"]).then_some(()));
     for n in 1..6 {
         fs::write(kept.path("sites.ron"), "(").unwrap();
         kept.running.signal("HUP");
@@ -170,7 +170,11 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     fs::remove_file(&mounted).unwrap();
     fs::write(&mounted, "password").unwrap();
     until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
-    assert_eq!(logins_and_connections(&router), (1, 1), "the password is the same");
+    assert_eq!(
+        logins_and_connections(&router),
+        (1, 1),
+        "expected no reconnection, because the password is the same"
+    );
 }
 
 /// Opening a pipe blocks until a writer opens it, and there is none.
@@ -190,7 +194,7 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
         kept.running.signal("HUP");
         kept.wait_for_file_error("not a regular file");
         let looked = kept.series(look).unwrap();
-        until("the files are looked at again", || (kept.series(look)? > looked).then_some(()));
+        until("the files are polled again", || (kept.series(look)? > looked).then_some(()));
         assert_eq!(kept.stats("awka")["status"], "active");
         fs::remove_file(kept.path(name)).unwrap();
         fs::write(kept.path(name), &text).unwrap();

@@ -222,7 +222,7 @@ fn openssl_accepts_the_handshake_and_certificate() {
     for (flag, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let output = client(flag, &asked, "=name=MikroTik");
         for text in ["CN = router", "2048 bit", version, "=name=MikroTik"] {
-            assert!(output.contains(text), "no {text} in {output}");
+            assert!(output.contains(text), "expected {text:?} in {output}");
         }
     }
     router.set_fault(Some(Fault::NoCertificate));

@@ -43,7 +43,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let before = allocated();
     let within_bounds = || {
         let held = allocated().saturating_sub(before);
-        assert!(held <= MAX_HELD, "it holds {held} bytes; the most is {MAX_HELD}");
+        assert!(held <= MAX_HELD, "expected at most {MAX_HELD} bytes, the client holds {held}");
     };
     let (client, connection) = client::over(Box::new(peer.clone()));
     let acting = act(&client, &acts[..acts.len().min(MAX_ACTS)]);
@@ -118,7 +118,10 @@ async fn act(client: &Client, acts: &[u8]) {
             }
             // The end wakes a waiting reader.
             if listen.take().is_err() {
-                assert!(future::poll_once(listen.changed()).await.is_some(), "its end was not reported");
+                assert!(
+                    future::poll_once(listen.changed()).await.is_some(),
+                    "expected the end of the listen to be reported"
+                );
                 break;
             }
         }
@@ -149,7 +152,7 @@ fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
         match sentence.tag() {
             None => assert_eq!(sentence.first(), b"/login"),
             Some(tag) => {
-                assert!(!tags.contains(&tag.to_vec()), "a tag is used twice");
+                assert!(!tags.contains(&tag.to_vec()), "expected a unique tag");
                 tags.push(tag.to_vec());
             }
         }

@@ -38,7 +38,10 @@ pub fn run(input: &[u8]) {
                 assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"])
             }
             LoginMethod::Challenge => {
-                assert!(!words.iter().any(|word| word.starts_with(b"=password=")), "the password was sent");
+                assert!(
+                    !words.iter().any(|word| word.starts_with(b"=password=")),
+                    "expected the password not to be sent"
+                );
                 // An answer may arrive before the second sentence is sent.
                 assert!(outcome.is_err() || client.usage().commands == 2);
             }
@@ -50,13 +53,13 @@ pub fn run(input: &[u8]) {
 fn asked(written: &[u8]) -> Vec<Sentence> {
     let mut decoder = Decoder::default();
     decoder.push(written);
-    std::iter::from_fn(|| decoder.next().expect("whole sentences")).collect()
+    std::iter::from_fn(|| decoder.next().expect("expected complete sentences")).collect()
 }
 
 /// Responds to these bytes as a challenge, and to their hexadecimal form.
 fn challenge(bytes: &[u8]) {
     let is_challenge = bytes.len() == 32 && bytes.iter().all(u8::is_ascii_hexdigit);
-    let digit = |value| char::from_digit(u32::from(value), 16).expect("four bits");
+    let digit = |value| char::from_digit(u32::from(value), 16).expect("expected four bits");
     let hex: String = bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0F)]).collect();
     for (ret, is_challenge) in [(bytes, is_challenge), (hex.as_bytes(), hex.len() == 32)] {
         let sentence = login::respond(USER.as_bytes(), PASSWORD.as_bytes(), ret);

@@ -85,7 +85,7 @@ impl Peer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic under this lock")
+        self.0.lock().expect("expected no panic under this lock")
     }
 }
 
@@ -181,6 +181,6 @@ pub fn drive<T>(peer: &Peer, work: impl Future<Output = T>, mut rest: impl FnMut
             return result;
         }
         rest();
-        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.end_wait(), "the work is never woken");
+        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.end_wait(), "expected the task to be woken");
     }
 }
