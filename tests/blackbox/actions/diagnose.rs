@@ -47,12 +47,12 @@ fn clients_that_disconnect_while_they_wait_leave_no_resources() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
     let kick = r#"{"id": "*1", "user": "ada", "mac": ""}"#;
-    let asked =
+    let requests =
         [("/api/sites/awka/refresh", ""), ("/api/sites/awka/test", ""), ("/api/hotspot/awka/kick", kick)];
     let vanish = |count: usize| {
         router.set_fault(Some(Fault::HalfOpen));
         for n in 0..count {
-            let (path, body) = asked[n % asked.len()];
+            let (path, body) = requests[n % requests.len()];
             drop(send_request(agent.address, path, body));
             if n % 20 == 0 {
                 assert_eq!(agent.get("/healthz").status, 200);

@@ -54,8 +54,8 @@ pub(super) fn in_parallel(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<
         (ask(), began.elapsed())
     };
     thread::scope(|scope| {
-        let asked: Vec<_> = (0..count).map(|_| scope.spawn(timed)).collect();
-        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        let requests: Vec<_> = (0..count).map(|_| scope.spawn(timed)).collect();
+        requests.into_iter().map(|request| request.join().unwrap()).collect()
     })
 }
 
@@ -94,14 +94,18 @@ fn a_site_is_refreshed_once_a_second_at_most() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     let (began, before) = (Instant::now(), router.counters().commands);
-    let mut asked = 0;
+    let mut requests = 0;
     throughout(Duration::from_secs(4), || {
         refreshed(&agent.post("/api/refresh", ""));
-        asked += 1;
+        requests += 1;
     });
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
     let most = began.elapsed().as_secs() + 1;
-    assert!((3..=most).contains(&refreshes) && asked > 10, "{refreshes} of {asked} in {:?}", began.elapsed());
+    assert!(
+        (3..=most).contains(&refreshes) && requests > 10,
+        "{refreshes} of {requests} in {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -257,17 +261,17 @@ fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
         .start();
     agent.wait_until_active("awka");
     let before = router.counters().commands;
-    let mut asked = 0;
+    let mut requests = 0;
     until("an anonymous request or the next refresh queries the router", || {
         let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
         assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
         assert!(took < Duration::from_secs(5), "{took:?}");
-        asked += 1;
+        requests += 1;
         (router.counters().commands > before).then_some(())
     });
     let after = started.elapsed();
     assert!(after >= Duration::from_secs(3), "queried again after {after:?}");
-    assert!(asked > 10, "got only {asked} requests in {after:?}");
+    assert!(requests > 10, "got only {requests} requests in {after:?}");
     // A request with a token queries the router at once.
     thread::sleep(FRESH);
     let before = router.counters().commands;

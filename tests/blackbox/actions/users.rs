@@ -166,12 +166,12 @@ fn passwords_are_never_requested() {
     assert!(!contains(&sent, b"password"));
     let prints: Vec<Sentence> = tap.sentences();
     let prints: Vec<&Sentence> =
-        prints.iter().filter(|asked| asked.first().starts_with(USER.as_bytes())).collect();
+        prints.iter().filter(|print| print.first().starts_with(USER.as_bytes())).collect();
     assert!(prints.len() >= 7, "{prints:?}");
-    for asked in prints {
-        let properties = asked.get(".proplist").map(|list| String::from_utf8_lossy(list).into_owned());
+    for print in prints {
+        let properties = print.get(".proplist").map(|list| String::from_utf8_lossy(list).into_owned());
         let trimmed = properties.is_some_and(|list| !list.is_empty() && !list.contains("password"));
-        assert!(trimmed || asked.get("count-only").is_some(), "{asked:?}");
+        assert!(trimmed || print.get("count-only").is_some(), "{print:?}");
     }
 }
 
@@ -281,15 +281,15 @@ fn no_users_are_an_empty_page() {
 /// A scripted router that lists this many ids, and returns only some of these users.
 fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static) -> Peer {
     let sentence = |words: &[&str]| Sentence::from_words(words);
-    Peer::replying(move |asked, tag| {
+    Peer::replying(move |command, tag| {
         let done = sentence(&["!done", tag]);
         let ids = (1..=count).map(|n| (n, format!("=.id=*{n:X}")));
-        match (asked.first(), asked.get(".proplist")) {
+        match (command.first(), command.get(".proplist")) {
             (b"/ip/hotspot/user/print", Some(b".id")) => {
                 ids.map(|(_, id)| sentence(&["!re", tag, &id])).chain([done]).collect()
             }
             (b"/ip/hotspot/user/print", Some(_)) => {
-                let requested: BTreeSet<String> = asked
+                let requested: BTreeSet<String> = command
                     .words()
                     .filter_map(|word| word.strip_prefix(b"?.id="))
                     .map(|id| format!("=.id={}", String::from_utf8_lossy(id)))
@@ -371,13 +371,13 @@ fn only_the_admin_sees_users() {
     let router = router(Settings { users: 3, active: 0, ..Settings::default() });
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
-    let asked = || router.counters().commands;
+    let commands = || router.counters().commands;
     until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
-    let before = asked();
+    let before = commands();
     for (sent, status) in [("none", 401), ("Bearer wrong", 401), ("Bearer view-token-01234", 403)] {
         assert_eq!(agent.ask("GET", PATH, &[("Authorization", sent)]).status, status, "{sent}");
     }
-    assert_eq!(asked(), before);
+    assert_eq!(commands(), before);
     assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token-01234")]).status, 200);
 }
 
@@ -388,8 +388,8 @@ fn too_many_requests_at_once_get_retry_after() {
     let agent = agent(&router);
     router.set_latency(Duration::from_millis(100));
     let answers: Vec<(u16, String)> = thread::scope(|scope| {
-        let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| agent.get(PATH))).collect();
-        let joined = asked.into_iter().map(|asked| asked.join().unwrap());
+        let requests: Vec<_> = (0..30).map(|_| scope.spawn(|| agent.get(PATH))).collect();
+        let joined = requests.into_iter().map(|request| request.join().unwrap());
         joined.map(|answer| (answer.status, answer.field("Retry-After").to_string())).collect()
     });
     let served = answers.iter().filter(|(status, _)| *status == 200).count();

@@ -223,9 +223,9 @@ fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     // The slower the answer, the older the uptime in it.
     for latency in [900, 0, 600, 300] {
         router.set_latency(Duration::from_millis(latency));
-        let asked = router.counters().commands;
+        let commands = router.counters().commands;
         // Two refreshes later: the second began after the change.
-        until("the site was refreshed twice", || (router.counters().commands >= asked + 14).then_some(()));
+        until("the site was refreshed twice", || (router.counters().commands >= commands + 14).then_some(()));
         let again = logins(&agent);
         for (id, (login, _)) in &first {
             assert_eq!(&again[id].0, login, "{id} at {latency} ms");

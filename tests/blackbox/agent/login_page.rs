@@ -103,8 +103,8 @@ fn admin_logs_in_sees_people_and_logs_out() {
     assert_eq!(browser.get(&agent, "/").status, 401);
     // The session is closed: an old cookie is worthless.
     for path in ["/sites/awka", "/api/hotspot/awka/active"] {
-        let kept = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
-        assert_eq!(kept.status, 401, "{path}: {}", kept.body);
+        let answer = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
+        assert_eq!(answer.status, 401, "{path}: {}", answer.body);
     }
 
     let log = log(agent);
@@ -134,8 +134,8 @@ fn viewer_sees_figures_only() {
     let viewer = browser.cookies();
     browser.log_in(&agent, "admin-token-01234");
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
-    let kept = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
-    assert_eq!(kept.status, 401);
+    let answer = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
+    assert_eq!(answer.status, 401);
     assert_eq!(lines(&log(agent), "action=login by=viewer peer=127.0.0.1"), 1);
 }
 

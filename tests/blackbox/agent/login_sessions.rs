@@ -48,18 +48,18 @@ impl Tab {
         let (host, cookies) = (agent.address, browser.cookies());
         write!(stream, "GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\n\r\n").unwrap();
         let mut tab = Self(BufReader::new(stream).lines());
-        tab.hears("event: site");
+        tab.wait_for_line("event: site");
         tab
     }
 
     #[track_caller]
-    fn hears(&mut self, line: &str) {
-        assert!(self.0.any(|heard| heard.unwrap() == line), "expected {line:?}, but the stream ended");
+    fn wait_for_line(&mut self, line: &str) {
+        assert!(self.0.any(|received| received.unwrap() == line), "expected {line:?}, but the stream ended");
     }
 
     /// Waits until the stream ends; an open stream would send comments.
     #[track_caller]
-    fn ends(&mut self) {
+    fn wait_for_end(&mut self) {
         let began = Instant::now();
         for line in &mut self.0 {
             let line = line.unwrap();
@@ -107,12 +107,12 @@ fn logout_ends_only_streams_of_its_session() {
     let mut others = Tab::open(&agent, &other);
     one.post(&agent, "/logout", "");
     for tab in &mut tabs {
-        tab.ends();
+        tab.wait_for_end();
     }
     // It receives later events.
-    others.hears(": alive");
+    others.wait_for_line(": alive");
     router.log_out(&router.sessions()[0].id);
-    others.hears("event: site");
+    others.wait_for_line("event: site");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn an_expired_session_ends_its_streams() {
     let router = router(Settings::default());
     let agent = ready(given(&router).timing("session_idle", "3s"));
     let mut browser = logged_in(&agent, HERE, ADMIN);
-    Tab::open(&agent, &browser).ends();
+    Tab::open(&agent, &browser).wait_for_end();
     assert!(!is_open(&agent, &mut browser));
 }
 

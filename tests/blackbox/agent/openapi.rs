@@ -152,12 +152,12 @@ fn every_route_is_described_with_its_methods_and_role_and_no_other() {
     assert_eq!((paths, routed.len()), (routed, ROUTES.len()));
     for route in ROUTES {
         let path = route.path();
-        let asked = path.replace("{site}", "awka").replace("{plugin}", "resource");
-        let answer = agent.ask("OPTIONS", &asked, &[]);
+        let target = path.replace("{site}", "awka").replace("{plugin}", "resource");
+        let answer = agent.ask("OPTIONS", &target, &[]);
         let allowed: BTreeSet<String> = answer.field("Allow").split(", ").map(Into::into).collect();
         assert_eq!((answer.status, answer.body.as_str(), &allowed), (204, "", &described[path]), "{path}");
         assert_eq!(answer.field("Allow"), route.methods(), "{path}");
-        let other = agent.ask("DELETE", &asked, &[]);
+        let other = agent.ask("DELETE", &target, &[]);
         assert_eq!((other.status, other.field("Allow")), (405, answer.field("Allow")), "{path}");
         api.check(api.schema("Problem"), &other.json()).unwrap();
     }

@@ -28,9 +28,9 @@ fn causes(agent: &Agent) -> Vec<Value> {
 /// Waits for some more refreshes.
 #[track_caller]
 fn refreshed(router: &Router) {
-    let asked = router.counters().commands;
+    let commands = router.counters().commands;
     until("the site was refreshed several times more", || {
-        (router.counters().commands >= asked + 12).then_some(())
+        (router.counters().commands >= commands + 12).then_some(())
     });
 }
 

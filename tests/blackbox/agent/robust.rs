@@ -95,9 +95,9 @@ fn missing_read_policy_affects_only_that_site() {
     let login =
         Login { policies: Policies { read: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
     let blind = router(Settings { logins: vec![login], ..Settings::default() });
-    let well = router(Settings::default());
-    let agent = given().site("blind", blind.addr(), "").site("well", well.addr(), "").start();
-    let other = agent.wait_until_active("well");
+    let healthy = router(Settings::default());
+    let agent = given().site("blind", blind.addr(), "").site("healthy", healthy.addr(), "").start();
+    let other = agent.wait_until_active("healthy");
     let site = online(&agent, "blind");
     for (name, plugin) in site["plugins"].as_object().unwrap() {
         assert_eq!(plugin["state"], "denied", "{name}: {site}");
@@ -110,14 +110,14 @@ fn missing_read_policy_affects_only_that_site() {
     assert_eq!(names(&stats), names(&other));
     assert_eq!(names(&stats["routerStatus"]), names(&other["routerStatus"]));
     let sites = agent.json("/api/sites");
-    assert_eq!(names(&sites["blind"]), names(&sites["well"]));
-    assert_eq!(names(&sites["blind"]["plugins"]), names(&sites["well"]["plugins"]));
-    for plugin in sites["well"]["plugins"].as_object().unwrap().values() {
+    assert_eq!(names(&sites["blind"]), names(&sites["healthy"]));
+    assert_eq!(names(&sites["blind"]["plugins"]), names(&sites["healthy"]["plugins"]));
+    for plugin in sites["healthy"]["plugins"].as_object().unwrap().values() {
         assert_eq!(plugin["state"], "ok", "{sites}");
     }
     assert_eq!(other["activeUsers"], 23, "{other}");
     let routers = agent.json("/api/routers");
-    assert_eq!(names(&routers["blind"]), names(&routers["well"]));
+    assert_eq!(names(&routers["blind"]), names(&routers["healthy"]));
     assert!(routers["blind"]["version"].is_null() && routers["blind"]["isOnline"] == true, "{routers}");
 }
 
@@ -226,9 +226,9 @@ fn figure<'p>(html: &'p str, name: &str) -> &'p str {
 #[test]
 fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let gone = router(Settings::default());
-    let well = router(Settings { active: 5, users: 20, ..Settings::default() });
-    let agent = given().site("gone", gone.addr(), "").site("well", well.addr(), "").start();
-    for site in ["gone", "well"] {
+    let healthy = router(Settings { active: 5, users: 20, ..Settings::default() });
+    let agent = given().site("gone", gone.addr(), "").site("healthy", healthy.addr(), "").start();
+    for site in ["gone", "healthy"] {
         agent.wait_until_active(site);
     }
     let page = agent.page("/");
@@ -247,7 +247,7 @@ fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let card = page.split("id=\"site-gone\"").nth(1).unwrap().split("</li>").next().unwrap();
     assert!(card.contains("Online") && card.contains("Figures from"), "{card}");
     assert!(figure(card, "Users online").starts_with("23"), "{card}");
-    let other = page.split("id=\"site-well\"").nth(1).unwrap().split("</li>").next().unwrap();
+    let other = page.split("id=\"site-healthy\"").nth(1).unwrap().split("</li>").next().unwrap();
     assert!(!other.contains("Figures from"), "{other}");
     let site = agent.json("/api/sites/gone");
     assert_eq!(

@@ -127,13 +127,13 @@ struct Setup<'s> {
     router: &'s Router,
     people: Vec<OnlineSession>,
     /// Requests so far. Each comes from its own address, because wrong tokens delay further requests from an address.
-    asked: u16,
+    requests: u16,
 }
 
 impl Setup<'_> {
     fn ask(&mut self, method: &str, path: &str, token: &str) -> Answer {
-        let [high, low] = self.asked.to_be_bytes();
-        self.asked += 1;
+        let [high, low] = self.requests.to_be_bytes();
+        self.requests += 1;
         let bearer = format!("Bearer {token}");
         let fields: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
         let session = &self.people[usize::from(path.starts_with("/api/"))];
@@ -167,11 +167,11 @@ impl Setup<'_> {
                 answer.status == 204 && answer.body.is_empty() && allowed == target.methods
             }
             Some(status) => {
-                let asked = self.router.counters();
+                let after = self.router.counters();
                 answer.status == status
                     && is_problem
                     && (status == 401) == (answer.field("WWW-Authenticate") == "Bearer")
-                    && (asked.commands, asked.logins) == (before.commands, before.logins)
+                    && (after.commands, after.logins) == (before.commands, before.logins)
             }
             None if may => {
                 let as_get = if method == "HEAD" { "GET" } else { method };
@@ -210,7 +210,7 @@ fn each_role_has_exactly_its_access() {
         let api = Api::of(&agent);
         let operations = api.operations();
         let targets = targets(&operations);
-        let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), asked: 0 };
+        let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), requests: 0 };
         let mut violations = Vec::new();
         for token in TOKENS {
             if config.role(token) == Role::Admin {

@@ -187,7 +187,7 @@ fn secret_in_place_of_a_name_is_never_repeated() {
     let router = router(Settings::default());
     let given = || AgentBuilder::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
     let good = given().site("awka", router.addr(), "");
-    let kept = ReloadingAgent::start(&good);
+    let agent = ReloadingAgent::start(&good);
     let site = format!("hosts: [\"{}\"]", router.addr());
     for (name, secret) in [
         ("Env", "hunter2_e11c"),
@@ -207,30 +207,30 @@ fn secret_in_place_of_a_name_is_never_repeated() {
                 .text(),
             given().site("awka", router.addr(), &format!("tls: Ca(\"{secret}\")")).text(),
         ] {
-            let before = kept.rejected_files().len();
-            kept.running.secrets.add(secret);
-            kept.write("sites.ron", &text, WriteMethod::InPlace);
-            kept.running.signal("HUP");
-            until("the problem is logged", || (kept.rejected_files().len() > before).then_some(()));
+            let before = agent.rejected_files().len();
+            agent.running.secrets.add(secret);
+            agent.write("sites.ron", &text, WriteMethod::InPlace);
+            agent.running.signal("HUP");
+            until("the problem is logged", || (agent.rejected_files().len() > before).then_some(()));
             // The agent's answers and log are searched for it by `secrets`.
             for token in ["", "Bearer admin-token-of-this-test"] {
                 for path in ["/api/config", "/", "/sites/awka", "/metrics"] {
-                    kept.ask("GET", path, &[("Authorization", token)]);
+                    agent.ask("GET", path, &[("Authorization", token)]);
                 }
             }
             let admin = ("Authorization", "Bearer admin-token-of-this-test");
-            let problem = kept.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
+            let problem = agent.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
             assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
             assert!(problem["message"].as_str().unwrap().contains('…'), "{problem}");
             for command in ["check", "run"] {
                 let mut command = program([command]);
-                command.current_dir(kept.path(""));
+                command.current_dir(agent.path(""));
                 let ended = run_to_end(command);
                 assert_eq!(ended.code, Some(1), "{}", ended.err);
                 let output = ended.out + &ended.err;
                 assert!(output.contains("sites.ron:") && !output.contains(secret), "{output}");
             }
-            kept.save(&good);
+            agent.save(&good);
         }
     }
 }

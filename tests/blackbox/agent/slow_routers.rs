@@ -45,9 +45,9 @@ fn a_router_that_is_always_late_is_online_after_one_login() {
     router.set_fault(Some(Fault::Late));
     let agent = agent_of(&router);
     agent.wait_until_active("awka");
-    let asked = router.counters().commands;
+    let commands = router.counters().commands;
     until_within(TRICKLED, "the site was refreshed again", || {
-        (router.counters().commands >= asked + 12).then_some(())
+        (router.counters().commands >= commands + 12).then_some(())
     });
     let stats = agent.stats("awka");
     assert_eq!((&stats["activeUsers"], &stats["error"]), (&json!(23), &json!(null)), "{stats}");

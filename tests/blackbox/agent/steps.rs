@@ -297,8 +297,8 @@ fn invalid_file_reports_its_problems_and_tests_nothing() {
 
 #[test]
 fn json_is_one_array_of_steps_each_with_all_its_fields() {
-    let (well, gone) = (secret_router(), unused_address());
-    let given = site(site(given(), "awka", &[well.addr()]), "lagos", &[gone]);
+    let (working, gone) = (secret_router(), unused_address());
+    let given = site(site(given(), "awka", &[working.addr()]), "lagos", &[gone]);
     let (steps, code) = steps(given.argument("--log").argument("trace"));
     assert_eq!((steps.len(), code), (ALL.len() + 2, Some(1)));
     for step in &steps {

@@ -298,8 +298,10 @@ fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
 fn serves(secured: &Secured, tls: &str) {
     let agent = given(secured.addr(), tls).start();
     agent.wait_until_active("awka");
-    let asked = secured.router.counters().commands;
-    until("the router was queried again", || (secured.router.counters().commands >= asked + 4).then_some(()));
+    let commands = secured.router.counters().commands;
+    until("the router was queried again", || {
+        (secured.router.counters().commands >= commands + 4).then_some(())
+    });
     assert_eq!(agent.json("/api/routers")["awka"]["version"], "7.20.7");
     assert_eq!(secured.router.counters().logins, 1);
 }

@@ -26,12 +26,12 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
         assert_ne!(cancel.tag(), late.tag());
         let next = peer.command();
         // The documented end of a cancelled command, and a row that was in transit.
-        peer.say(&["!re", late.tag(), "=from=late"]);
-        peer.say(&["!trap", late.tag(), "=category=2", "=message=interrupted"]);
-        peer.say(&["!done", cancel.tag()]);
-        peer.say(&["!done", late.tag()]);
-        peer.say(&["!re", next.tag(), "=from=next"]);
-        peer.say(&["!done", next.tag()]);
+        peer.send(&["!re", late.tag(), "=from=late"]);
+        peer.send(&["!trap", late.tag(), "=category=2", "=message=interrupted"]);
+        peer.send(&["!done", cancel.tag()]);
+        peer.send(&["!done", late.tag()]);
+        peer.send(&["!re", next.tag(), "=from=next"]);
+        peer.send(&["!done", next.tag()]);
         peer.closed();
     };
     with(script, async |session| {
@@ -49,9 +49,9 @@ fn a_command_without_an_answer_is_cancelled_and_its_late_answer_is_dropped() {
 #[test]
 fn a_command_without_an_answer_does_not_delay_the_others() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.command(), peer.command(), peer.command()];
-        for asked in [&asked[2], &asked[1]] {
-            peer.say(&["!done", asked.tag(), "=ret=1"]);
+        let commands = [peer.command(), peer.command(), peer.command()];
+        for command in [&commands[2], &commands[1]] {
+            peer.send(&["!done", command.tag(), "=ret=1"]);
         }
         // Then the router closes.
         assert_eq!(peer.command().words[0], "/cancel");
@@ -88,7 +88,7 @@ fn a_silent_router_is_probed_and_its_late_answer_is_accepted() {
         let probe = peer.command();
         assert_eq!(probe.words[0], "/probe");
         for late in [&first, &second] {
-            peer.say(&["!done", late.tag(), "=ret=late"]);
+            peer.send(&["!done", late.tag(), "=ret=late"]);
         }
         peer.closed();
     };
@@ -162,8 +162,8 @@ fn a_name_without_an_address_is_a_dns_error() {
 #[test]
 fn a_close_in_the_middle_of_a_word_fails_every_command_in_flight() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.command(), peer.command(), peer.command()];
-        peer.say(&["!re", asked[0].tag(), "=a=1"]);
+        let commands = [peer.command(), peer.command(), peer.command()];
+        peer.send(&["!re", commands[0].tag(), "=a=1"]);
         peer.write(b"\x03!r");
     };
     with(script, async |session| {

@@ -122,9 +122,9 @@ fn listen(served: &TestServer, at: SocketAddr) -> io::Result<SocketAddr> {
 fn a_smaller_limit_closes_the_least_valuable_connections() {
     let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let clients: Vec<Client> = (0..40).map(|_| served.connect()).collect();
-    let mut asked = served.connect();
-    asked.send(get("/"));
-    assert_eq!(asked.answer().status, 200);
+    let mut valuable = served.connect();
+    valuable.send(get("/"));
+    assert_eq!(valuable.answer().status, 200);
     served.handle.resize(16);
     let mut open: Vec<Client> = clients;
     until("at most sixteen connections are open", || {

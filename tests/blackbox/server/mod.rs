@@ -498,8 +498,8 @@ fn large_bodies_are_read_up_to_a_limit() {
 #[test]
 fn half_open_connections_are_evicted_first() {
     let served = TestServer::new(Limits { max_connections: 8, ..Limits::default() });
-    let mut kept = served.connect();
-    assert_eq!(kept.get("/").status, 200);
+    let mut persistent = served.connect();
+    assert_eq!(persistent.get("/").status, 200);
     let mut half_open: Vec<_> = (0..20)
         .map(|_| {
             let mut client = served.connect();
@@ -515,7 +515,7 @@ fn half_open_connections_are_evicted_first() {
     let newest = half_open.last_mut().unwrap();
     newest.send("Host: a\r\n\r\n");
     assert_eq!(newest.answer().status, 200);
-    assert_eq!(kept.get("/").status, 200);
+    assert_eq!(persistent.get("/").status, 200);
 }
 
 #[test]

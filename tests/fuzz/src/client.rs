@@ -54,7 +54,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     assert_eq!(late, Err(why));
     let usage = client.usage();
     assert!(usage.received_bytes <= sent as u64);
-    check_asked(&peer.written(), usage);
+    check_sent(&peer.written(), usage);
 }
 
 /// The step of a line: `?` waits for the client to write, `<3` sends what follows in pieces of 3 bytes, `>3` reads 3 bytes
@@ -141,7 +141,7 @@ fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
 }
 
 /// The client has sent only commands, each with a tag of its own unless it is a login.
-fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
+fn check_sent(written: &[u8], usage: client::ConnectionUsage) {
     let mut decoder = Decoder::default();
     decoder.push(written);
     let mut tags = Vec::new();

@@ -31,8 +31,8 @@ pub fn run(input: &[u8]) {
         let (client, connection) = client::over(Box::new(peer.clone()));
         let logging_in = client.login(USER, PASSWORD, method, FOREVER);
         let (_, outcome) = drive(&peer, future::zip(connection.run(), logging_in), || {});
-        let asked = asked(&peer.written());
-        let words: Vec<&[u8]> = asked.iter().flat_map(Sentence::words).collect();
+        let sentences = sent(&peer.written());
+        let words: Vec<&[u8]> = sentences.iter().flat_map(Sentence::words).collect();
         match method {
             LoginMethod::Plain => {
                 assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"])
@@ -50,7 +50,7 @@ pub fn run(input: &[u8]) {
 }
 
 /// The commands that the client has sent.
-fn asked(written: &[u8]) -> Vec<Sentence> {
+fn sent(written: &[u8]) -> Vec<Sentence> {
     let mut decoder = Decoder::default();
     decoder.push(written);
     std::iter::from_fn(|| decoder.next().expect("expected complete sentences")).collect()
