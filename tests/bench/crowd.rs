@@ -157,6 +157,6 @@ fn main() {
         );
         let more = most.saturating_sub(before);
         println!("memory: {before} B before, at most {more} B more");
-        assert!(more <= MOST_MEMORY, "the load needs {more} B");
+        assert!(more <= MOST_MEMORY, "expected at most {MOST_MEMORY} B for the load, got {more}");
     }));
 }

@@ -114,7 +114,7 @@ struct Kind {
     certificate: Option<&'static str>,
     /// How many addresses of their own the attackers use; 0: the neighbour's.
     addresses: u32,
-    /// How long after the connection the stranger's request arrives, as over a link with this round trip.
+    /// How long after the connection the other person's request arrives, as over a link with this round trip.
     round_trip: Duration,
 }
 
@@ -288,7 +288,7 @@ struct Person {
 const NEIGHBOUR: Person =
     Person { address: Ipv4Addr::LOCALHOST, retries: true, round_trip: Duration::ZERO, uses_tls: false };
 
-const STRANGER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), retries: false, ..NEIGHBOUR };
+const OTHER: Person = Person { address: Ipv4Addr::new(127, 0, 0, 2), retries: false, ..NEIGHBOUR };
 
 /// Requests the page as this person's browser does. Returns the time, and the number of connections that were closed.
 fn request_page(agent: &Agent, person: Person) -> (Duration, usize) {
@@ -458,10 +458,10 @@ fn run(kind: &Kind, time: Duration) {
     let uses_tls = kind.certificate.is_some();
     let neighbour = Person { uses_tls, ..NEIGHBOUR };
     let retries = kind.round_trip > Duration::ZERO;
-    let stranger = Person { uses_tls, retries, round_trip: kind.round_trip, ..STRANGER };
+    let distant = Person { uses_tls, retries, round_trip: kind.round_trip, ..OTHER };
     // Warm up: the memory for the first pages is not caused by the attack.
     for _ in 0..20 {
-        request_page(&agent, Person { round_trip: Duration::ZERO, ..stranger });
+        request_page(&agent, Person { round_trip: Duration::ZERO, ..distant });
     }
     let (before, kernel_before) = (agent.memory("VmRSS"), kernel_memory());
     let (lines_before, began) = (agent.lines(), Instant::now());
@@ -469,7 +469,7 @@ fn run(kind: &Kind, time: Duration) {
     let (same, other, kernel) = thread::scope(|scope| {
         let (agent, is_over) = (&agent, &is_over);
         let same = scope.spawn(move || request_pages(agent, neighbour, is_over));
-        let other = scope.spawn(move || request_pages(agent, stranger, is_over));
+        let other = scope.spawn(move || request_pages(agent, distant, is_over));
         let kernel = scope.spawn(move || {
             let mut most = 0;
             while !is_over.load(Ordering::Relaxed) {
@@ -483,7 +483,7 @@ fn run(kind: &Kind, time: Duration) {
                 .args(["-t1", &format!("-c{}", kind.clients), &format!("-d{}s", time.as_secs())])
                 .arg(format!("http://{}/", agent.address))
                 .output()
-                .expect("wrk is installed");
+                .expect("expected wrk");
             let output = String::from_utf8_lossy(&output.stdout).into_owned();
             for line in
                 output.lines().filter(|line| line.contains("Requests/sec") || line.contains("Socket errors"))
@@ -532,13 +532,27 @@ fn run(kind: &Kind, time: Duration) {
         megabytes(kernel)
     );
     if let Attack::Hoards = kind.attack {
-        assert!(kernel < MOST_UNREAD, "{}: the kernel had {:.1} MB", kind.name, megabytes(kernel));
+        assert!(
+            kernel < MOST_UNREAD,
+            "{}: expected less kernel memory than {:.1} MB",
+            kind.name,
+            megabytes(kernel)
+        );
     }
     println!("{:20} log: {lines} lines in {seconds:.1} s", "");
     let most_lines = BURST_OF_LINES as f64 + MOST_LINES as f64 * seconds;
-    assert!(lines as f64 <= most_lines, "{}: it logged {lines} lines in {seconds:.1} s", kind.name);
-    assert!(most < MOST_MEMORY, "{}: it had {:.1} MB", kind.name, megabytes(most));
-    assert!(after < before + MORE_AFTER, "{}: {:.1} MB stay", kind.name, megabytes(after - before));
+    assert!(
+        lines as f64 <= most_lines,
+        "{}: expected fewer log lines than {lines} in {seconds:.1} s",
+        kind.name
+    );
+    assert!(most < MOST_MEMORY, "{}: expected less memory than {:.1} MB", kind.name, megabytes(most));
+    assert!(
+        after < before + MORE_AFTER,
+        "{}: expected the agent to free more, {:.1} MB stayed",
+        kind.name,
+        megabytes(after - before)
+    );
 }
 
 fn main() {
@@ -548,7 +562,7 @@ fn main() {
     let seconds = arguments.iter().find_map(|word| word.parse().ok()).unwrap_or(30);
     let name = arguments.iter().find(|word| word.parse::<u64>().is_err()).map_or("", String::as_str);
     let chosen: Vec<&Kind> = KINDS.iter().filter(|kind| kind.name.contains(name)).collect();
-    assert!(!chosen.is_empty(), "no attack is called {name}");
+    assert!(!chosen.is_empty(), "unknown attack {name}");
     for kind in chosen {
         run(kind, Duration::from_secs(seconds));
     }

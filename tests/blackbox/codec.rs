@@ -38,7 +38,7 @@ fn sentences() -> impl Strategy<Value = Vec<Vec<Vec<u8>>>> {
 }
 
 /// Encodes a word in the forms of `MikroTik`'s documentation. Its length has a form that is `longer` steps longer than
-/// needed.
+/// necessary.
 fn write(word: &[u8], longer: usize, out: &mut Vec<u8>) {
     let length = u32::try_from(word.len()).unwrap();
     let forms =

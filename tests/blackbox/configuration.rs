@@ -43,25 +43,25 @@ fn check(path: &Path) -> Output {
 fn each_bad_file_has_the_expected_problems() {
     let folder = folder("bad");
     let files = names(&folder, "ron");
-    assert!(files.len() >= 150, "only {}", files.len());
-    assert_eq!(files, names(&folder, "txt"), "each has a .txt");
+    assert!(files.len() >= 150, "found only {} files", files.len());
+    assert_eq!(files, names(&folder, "txt"), "expected a .txt for each .ron");
     assert!(names(&folder, "env").is_subset(&files));
     let mut wrong = Vec::new();
     for name in files {
         let path = folder.join(&name).with_extension("ron");
         let output = check(&path);
-        let said = String::from_utf8(output.stdout).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
         let expected = fs::read_to_string(path.with_extension("txt")).unwrap();
         // A problem's first line is not indented.
         let count = expected.lines().filter(|line| !line.starts_with(' ')).count();
         let counted = format!("{count} problem{}.\n", if count == 1 { "" } else { "s" });
-        assert!(!expected.contains(SECRET), "{name}: a secret is expected");
-        if said != expected
+        assert!(!expected.contains(SECRET), "{name}: expected no secret in the .txt");
+        if printed != expected
             || String::from_utf8_lossy(&output.stderr) != counted
             || output.status.code() != Some(1)
         {
             let err = String::from_utf8_lossy(&output.stderr).into_owned();
-            wrong.push(format!("--- {name}\n{said}{err}--- expected\n{expected}{counted}"));
+            wrong.push(format!("--- {name}\n{printed}{err}--- expected\n{expected}{counted}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -72,7 +72,7 @@ fn each_good_file_has_no_problem() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = folder("good");
     let files = names(&folder, "ron");
-    assert!(files.len() >= 12, "only {}", files.len());
+    assert!(files.len() >= 12, "found only {} files", files.len());
     assert!(names(&folder, "env").is_subset(&files));
     // No file with secrets is readable for all, so there are no warnings.
     let private = tempfile::tempdir().unwrap();
@@ -92,10 +92,10 @@ fn each_good_file_has_no_problem() {
     let files = files.iter().map(|name| folder.join(name).with_extension("ron"));
     for path in files.chain([private.path().join("sites.ron")]) {
         let output = check(&path);
-        let said = String::from_utf8(output.stdout).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
         let name = path.file_name().unwrap().to_str().unwrap();
-        let problems = said.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is valid: "));
-        assert!(problems.is_some() && said.lines().count() == 1, "{said}");
+        let problems = printed.strip_prefix(name).and_then(|rest| rest.strip_prefix(" is valid: "));
+        assert!(problems.is_some() && printed.lines().count() == 1, "{printed}");
         assert!(output.stderr.is_empty() && output.status.success(), "{name}");
     }
 }
@@ -113,12 +113,12 @@ fn a_warning_is_shown_and_check_succeeds() {
     let text = "(\n  http: (tls: (cert: \"page.cert.pem\", key: \"page.key.pem\")),\n  sites: {},\n)\n";
     fs::write(&path, text).unwrap();
     let output = check(&path);
-    let said = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     let expected = "sites.ron:2:44: warning: http.tls.key: every user of this machine can read the key page.key.pem: \
                     chmod 600 it\n      http: (tls: (cert: \"···\", key: \"···\")),\n";
     assert!(
-        said.starts_with(expected) && said.ends_with("\nsites.ron is valid: 0 sites, 1 warning.\n"),
-        "{said}"
+        printed.starts_with(expected) && printed.ends_with("\nsites.ron is valid: 0 sites, 1 warning.\n"),
+        "{printed}"
     );
     assert!(output.stderr.is_empty() && output.status.success());
 }

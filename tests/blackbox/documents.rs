@@ -36,7 +36,7 @@ fn the_first_steps_work() {
 
     let commands = blocks(&read("docs/http-api.md"), "sh");
     let kick = commands.iter().find(|command| command.contains("/kick")).unwrap();
-    assert!(!kick.contains("--json"), "curl has --json only from 7.82 on");
+    assert!(!kick.contains("--json"), "expected no --json, which curl has from 7.82 on only");
     let body = kick.split("-d '").nth(1).unwrap().split('\'').next().unwrap();
     let answer = agent.ask_with(
         "POST",
@@ -151,7 +151,7 @@ fn each_dependency_has_a_row_with_its_purpose() {
     let rows: String = document.lines().filter(|line| line.starts_with("| ")).collect();
     let listed: Vec<&str> = rows.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').collect();
     for name in names {
-        assert!(listed.contains(&name), "{name} has no row in docs/decisions/dependencies.md");
+        assert!(listed.contains(&name), "expected a row for {name} in docs/decisions/dependencies.md");
     }
 }
 
@@ -163,11 +163,11 @@ fn every_path_and_cause_of_openapi_json_is_documented() {
     let code: BTreeSet<&str> =
         code_spans(&document).into_iter().map(|span| span.split('?').next().unwrap()).collect();
     for path in openapi["paths"].as_object().unwrap().keys() {
-        assert!(code.contains(path.as_str()), "{path} is not in docs/http-api.md");
+        assert!(code.contains(path.as_str()), "expected {path} in docs/http-api.md");
     }
     for cause in openapi["components"]["schemas"]["Cause"]["enum"].as_array().unwrap() {
         let cause = cause.as_str().unwrap();
-        assert!(code.contains(cause), "the cause {cause} is not in docs/http-api.md");
+        assert!(code.contains(cause), "expected the cause {cause} in docs/http-api.md");
     }
 }
 
@@ -180,12 +180,12 @@ fn every_metric_is_documented_and_alert_rules_use_no_other() {
     let document = read("docs/metrics.md");
     let code: BTreeSet<&str> = code_spans(&document).into_iter().collect();
     for metric in &metrics {
-        assert!(code.contains(metric), "{metric} is not in docs/metrics.md");
+        assert!(code.contains(metric), "expected {metric} in docs/metrics.md");
     }
     let rules = read("examples/alerts.yml");
     for word in rules.split(|c: char| !c.is_alphanumeric() && c != '_') {
         let is_metric = word.starts_with("mikrotik_") || word.starts_with("phsweb_");
-        assert!(!is_metric || metrics.contains(word), "there is no metric {word}");
+        assert!(!is_metric || metrics.contains(word), "unknown metric {word}");
     }
 }
 
@@ -233,7 +233,7 @@ fn every_option_in_a_document_is_in_the_help() {
                 };
                 for option in options(after) {
                     count += 1;
-                    assert!(has(help, option), "{document}: {command} has no option {option}");
+                    assert!(has(help, option), "{document}: {command} lacks the option {option}");
                 }
             }
             // An option without a command belongs to some command.

@@ -1,5 +1,5 @@
-//! `cross/THIRD-PARTY-LICENSES.txt` covers exactly the crates in the binaries, and none of the crates that a build
-//! needs requires a newer Rust than `rust-version` promises.
+//! Checks that `cross/THIRD-PARTY-LICENSES.txt` covers exactly the crates in the binaries, and that no crate of a build
+//! requires a newer Rust than `rust-version`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -135,9 +135,12 @@ fn notices_name_exactly_the_linked_crates() {
     assert!(linked.iter().any(|name| name.starts_with("smol ")), "smol is not linked: {linked:?}");
     let named: BTreeSet<String> = notices().into_iter().flat_map(|notice| notice.crates).collect();
     let missing: Vec<&String> = linked.difference(&named).collect();
-    assert!(missing.is_empty(), "no notice for {missing:?}; {UPDATE}");
+    assert!(missing.is_empty(), "expected notices for {missing:?}; {UPDATE}");
     let superfluous: Vec<&String> = named.difference(&linked).collect();
-    assert!(superfluous.is_empty(), "notices for {superfluous:?}, which are not linked; {UPDATE}");
+    assert!(
+        superfluous.is_empty(),
+        "expected no notices for {superfluous:?}, which are not linked; {UPDATE}"
+    );
 }
 
 #[test]
@@ -157,7 +160,7 @@ fn every_notice_has_a_licence_and_its_text() {
     }
 }
 
-/// The package's `copyright` sums up what the notices say, which the package has, too.
+/// The package's `copyright` summarizes the notices, which the package contains as well.
 #[test]
 fn debian_copyright_names_every_licence() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cross/debian/copyright");
@@ -196,7 +199,7 @@ fn no_dependency_needs_a_newer_rust() {
     assert!(declared > 50, "only {declared} packages declare a Rust version");
 }
 
-/// Major, minor and patch of a Rust version, of which the last may be left out.
+/// Major, minor and patch of a Rust version; the patch is optional.
 fn rust_version(text: &str) -> [u32; 3] {
     let mut numbers = [0; 3];
     for (number, part) in numbers.iter_mut().zip(text.split('.')) {

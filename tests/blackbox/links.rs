@@ -40,12 +40,12 @@ fn links_and_anchors_resolve() {
     for document in documents() {
         for (path, anchor) in local_links(&document) {
             count += 1;
-            assert!(root().join(&path).exists(), "{document}: there is no {}", path.display());
+            assert!(root().join(&path).exists(), "{document}: {} does not exist", path.display());
             if !anchor.is_empty() {
                 let anchors = anchors(&read(path.to_str().unwrap()));
                 assert!(
                     anchors.contains(&anchor),
-                    "{document}: {} has no #{anchor}: {anchors:?}",
+                    "{document}: {} lacks #{anchor}: {anchors:?}",
                     path.display()
                 );
             }
@@ -66,7 +66,7 @@ fn paths_in_documents_exist() {
                 .any(|folder| path.starts_with(folder));
             if is_path {
                 count += 1;
-                assert!(root().join(path).exists(), "{document}: there is no {path}");
+                assert!(root().join(path).exists(), "{document}: {path} does not exist");
             }
         }
     }

@@ -1,10 +1,9 @@
-//! The agent and its parts from outside: the real binary, real sockets, simulated and scripted routers, and what the
-//! documents say of them.
+//! Black-box tests of the agent and its parts: the real binary, real sockets, simulated and scripted routers, and the
+//! documents.
 //!
-//! These tests run side by side. Those that measure memory or time, or need the machine for themselves, are in
-//! `tests/slow`; those that need other programs are marked `#[ignore = "needs …"]` and run in CI.
+//! These tests run in parallel. Those that measure memory or time, or must run alone, are in `tests/slow`; those that need other programs are marked `#[ignore = "needs …"]` and run in CI.
 
-// Helpers of tests may stop at the first thing that is not as it must be, too.
+// Test helpers may panic, too.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod actions;

@@ -1,4 +1,5 @@
-//! The RouterOS scripts in `cross` hold together, and `docs/install-mikrotik.md` says by hand what they do.
+//! Checks that the RouterOS scripts in `cross` are well formed, and that the manual steps in
+//! `docs/install-mikrotik.md` match them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,11 +13,11 @@ const DOCUMENT: &str = "docs/install-mikrotik.md";
 
 const SCRIPTS: [&str; 2] = ["cross/mikrotik.rsc", "cross/mikrotik-remove.rsc"];
 
-/// What the image starts by itself, and the script says again.
+/// The command line of the image, which the script repeats.
 const ARGUMENTS: &str = "run --wait --config /etc/phsweb-agent/sites.ron --listen 0.0.0.0:8080";
 
-/// A script without its comments, which RouterOS knows at the start of a line only, and the insides of its strings.
-/// All that is opened in it is closed, or this fails.
+/// A script without comments and without the contents of strings. Panics if a bracket or a string is not closed.
+/// RouterOS allows a comment at the start of a line only.
 fn code(script: &str) -> String {
     let (mut code, mut open, mut in_string) = (String::new(), Vec::new(), false);
     for (number, line) in script.lines().enumerate().filter(|(_, line)| !line.starts_with('#')) {
@@ -41,18 +42,18 @@ fn code(script: &str) -> String {
                 code.push(character);
             }
         }
-        assert!(!in_string || line.ends_with('\\'), "line {}: a string is open", number + 1);
+        assert!(!in_string || line.ends_with('\\'), "line {}: expected a closed string", number + 1);
         code.push('\n');
     }
     assert!(open.is_empty() && !in_string, "{open:?}");
     code
 }
 
-/// A script with its lines joined and the values of its variables put in, as it runs on a 32-bit router with RouterOS
-/// 7.21, where every condition that sets one holds.
-fn as_it_runs(script: &str) -> String {
-    let put_in = |values: &BTreeMap<&str, String>, text: &str| {
-        // Backwards, so that of two names that begin alike the longer one comes first.
+/// A script with joined lines and substituted variables, as a 32-bit router with RouterOS 7.21 runs it: there every
+/// condition that sets a variable is true.
+fn expand(script: &str) -> String {
+    let substitute = |values: &BTreeMap<&str, String>, text: &str| {
+        // In reverse order, so that a name comes before its prefixes.
         values
             .iter()
             .rev()
@@ -64,13 +65,13 @@ fn as_it_runs(script: &str) -> String {
         let set = line.strip_prefix(":local ").or_else(|| line.strip_prefix(":set "));
         let set = set.and_then(|rest| rest.strip_suffix('"')?.split_once(" \""));
         if let Some((name, value)) = set.filter(|(_, value)| !value.is_empty()) {
-            values.insert(name, put_in(&values, value));
+            values.insert(name, substitute(&values, value));
         }
     }
-    put_in(&values, &script.replace("\\\n", ""))
+    substitute(&values, &script.replace("\\\n", ""))
 }
 
-/// The commands of a text that add something, each as its words: in which order they come says nothing.
+/// The commands of a text that add something, each as the set of its words, because their order does not matter.
 fn additions(text: &str) -> BTreeSet<BTreeSet<String>> {
     text.lines()
         .filter_map(|line| {
@@ -82,17 +83,17 @@ fn additions(text: &str) -> BTreeSet<BTreeSet<String>> {
 }
 
 #[test]
-fn what_not_every_version_knows_is_parsed_when_its_turn_comes() {
+fn syntax_of_newer_versions_is_inside_strings() {
     for script in SCRIPTS {
         let code = code(&read(script));
-        for late in ["/container", "/file/add", "mounts=", "mountlists=", "memory-high=", "#"] {
-            assert!(!code.contains(late), "{script}: {late} stands outside of a string");
+        for newer in ["/container", "/file/add", "mounts=", "mountlists=", "memory-high=", "#"] {
+            assert!(!code.contains(newer), "{script}: expected {newer} inside a string only");
         }
     }
 }
 
 #[test]
-fn the_password_goes_nowhere_but_to_the_user_and_the_file() {
+fn the_password_is_used_for_the_user_and_the_file_only() {
     let script = read("cross/mikrotik.rsc").replace("$secretFile", "");
     let uses: Vec<&str> = script.lines().map(str::trim).filter(|line| line.contains("$secret")).collect();
     assert_eq!(uses.len(), 4, "{uses:?}");
@@ -103,14 +104,14 @@ fn the_password_goes_nowhere_but_to_the_user_and_the_file() {
 }
 
 #[test]
-fn the_document_does_by_hand_what_the_script_does() {
+fn the_manual_steps_of_the_document_match_the_script() {
     let document = read(DOCUMENT);
     let script = read("cross/mikrotik.rsc");
-    let by_hand = additions(&blocks(&document, "routeros").join("\n"));
-    let mut by_script = additions(&as_it_runs(&script));
-    // By hand files are uploaded.
-    by_script.retain(|words| !words.contains("contents=$text"));
-    assert_eq!(by_hand, by_script);
+    let manual = additions(&blocks(&document, "routeros").join("\n"));
+    let mut scripted = additions(&expand(&script));
+    // The manual steps upload files instead.
+    scripted.retain(|words| !words.contains("contents=$text"));
+    assert_eq!(manual, scripted);
     for words in ["name=phsweb-agent", "list=phsweb-agent", "mounts=phsweb-agent", "mountlists=phsweb-agent"]
     {
         assert!(document.contains(&format!("| `{words}` |")), "{words}");
@@ -119,8 +120,8 @@ fn the_document_does_by_hand_what_the_script_does() {
 }
 
 #[test]
-fn the_agent_takes_the_file_that_the_script_writes() {
-    let script = as_it_runs(&read("cross/mikrotik.rsc"));
+fn the_file_that_the_script_writes_is_valid() {
+    let script = expand(&read("cross/mikrotik.rsc"));
     let line = script.lines().find_map(|line| line.trim().strip_prefix(":local sites (\"")).unwrap();
     let (before, after) = line.strip_suffix("\")").unwrap().split_once("\" . ").unwrap();
     let written = [before, after.trim_start().trim_start_matches('"')].concat();
@@ -135,7 +136,7 @@ fn the_agent_takes_the_file_that_the_script_writes() {
 }
 
 #[test]
-fn names_paths_and_ports_are_those_of_the_image() {
+fn names_paths_and_ports_match_the_image() {
     let document = read(DOCUMENT);
     let script = read("cross/mikrotik.rsc");
     assert!(script.contains(ARGUMENTS) && document.contains(ARGUMENTS));
@@ -143,12 +144,11 @@ fn names_paths_and_ports_are_those_of_the_image() {
         assert!(document.contains(&format!("`phsweb-agent-{image}.tar`")), "{image}");
         assert!(script.contains(image), "{image}");
     }
-    // How the image is made says the same.
-    let making = read("cross/image.sh");
+    let image_script = read("cross/image.sh");
     for word in
         ARGUMENTS.split(' ').chain(["/phsweb-agent", "arm64", "armv7", "armv5", "amd64", "phsweb-agent-"])
     {
-        assert!(making.contains(word), "{word} is not in how the image is made");
+        assert!(image_script.contains(word), "expected {word} in cross/image.sh");
     }
 }
 
@@ -170,7 +170,7 @@ fn no_command_names_a_service_that_it_gets_or_sets() {
 }
 
 #[test]
-fn hints_tell_of_max_sessions_only_where_there_are_any() {
+fn hints_mention_max_sessions_only_for_versions_that_have_it() {
     use phsweb_agent::routeros::error::Cause;
     let hint = Cause::Closed.hint();
     assert!(hint.contains("from 7.16 on, max-sessions") && hint.contains("available-from"), "{hint}");

@@ -1,5 +1,5 @@
-//! The reference of all fields in docs/configuration.md is that of the validator: the same fields, each default the one
-//! that is filled in, each range accepted to its ends and no further, each effect of a change the one that is applied.
+//! Checks the reference of all fields in docs/configuration.md against the validator: fields, defaults, ranges, and the
+//! effects of changes.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use phsweb_agent::config::{self, Change, Changes, Config, Effect, FieldReference
 
 use super::markdown::read;
 
-/// A structure of these fields, one of them with another value, or left out if that is empty.
+/// A structure of these fields. The field `name` has this value, or is omitted if the value is empty.
 fn structure(fields: &[(&str, &str)], name: &str, value: &str) -> String {
     let mut fields: Vec<(&str, &str)> = fields.iter().copied().filter(|(other, _)| *other != name).collect();
     fields.push((name, value));
@@ -16,7 +16,7 @@ fn structure(fields: &[(&str, &str)], name: &str, value: &str) -> String {
     format!("({})", fields.join(", "))
 }
 
-/// The smallest valid file around a field with this value; if that is empty, the field is left out.
+/// The smallest valid file that has a field with this value; an empty value omits the field.
 fn file(field: &str, value: &str) -> String {
     let (part, name) = field.rsplit_once('.').unwrap_or(("", field));
     let of = |this: &str, fields: &[(&str, &str)]| {
@@ -75,7 +75,7 @@ fn the_validator_reads_each_field() {
 }
 
 #[test]
-fn the_defaults_are_those_that_are_filled_in() {
+fn the_documented_defaults_are_applied() {
     let mut literal = 0;
     for FieldReference { path, default, .. } in config::reference() {
         let without = parse(&file(&path, ""));
@@ -95,11 +95,11 @@ fn the_defaults_are_those_that_are_filled_in() {
             assert_eq!(parse(&file(&field, default)).as_ref(), Ok(&without), "{field}: {default}");
         }
     }
-    assert!(literal >= 15, "only {literal}");
+    assert!(literal >= 15, "found only {literal} literal defaults");
 }
 
 #[test]
-fn the_effects_of_changes_are_those_that_are_applied() {
+fn the_effects_of_changes_match_the_reference() {
     let pin = format!("Pin(\"sha256:{}\")", "0".repeat(64));
     let old = parse(&file("", "")).unwrap();
     for FieldReference { path, effect, .. } in config::reference() {
@@ -166,7 +166,7 @@ fn sized(field: &str, kind: &str, size: u64) -> String {
 }
 
 #[test]
-fn the_ranges_are_accepted_to_their_ends_and_no_further() {
+fn values_are_accepted_within_their_ranges_only() {
     let mut ranges = 0;
     for FieldReference { path, value, .. } in config::reference() {
         let Some((kind, range)) = value.split_once(", ") else { continue };
@@ -188,5 +188,5 @@ fn the_ranges_are_accepted_to_their_ends_and_no_further() {
             assert!(names(&problem, &path), "{path}: {problem}");
         }
     }
-    assert!(ranges >= 12, "only {ranges}");
+    assert!(ranges >= 12, "found only {ranges} ranges");
 }

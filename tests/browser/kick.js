@@ -1,17 +1,17 @@
-// kick.js URL OUT TOKEN: ending sessions, with scripts and without.
+// kick.js URL OUT TOKEN: disconnecting sessions, with JavaScript and without.
 "use strict";
 
 const assert = require("node:assert/strict");
 const { have, open, row, run, tab, unexpected, url } = require("./browser.js");
 
-// Most from the click to the row's end on every other page.
-const AT_ONCE_MS = 1000;
+// Longest time from the click until the row disappears on every other page.
+const MAX_DELAY_MS = 1000;
 
 async function users() {
   return (await have("sessions", "awka")).map(({ user }) => user).sort();
 }
 
-// Notes in the page when a row goes.
+// Records in the page when a row disappears.
 function watch(page, user) {
   return page.evaluate((user) => {
     const row = [...document.querySelectorAll("tr[data-key]")].find((row) => row.cells[0].textContent === user);
@@ -23,24 +23,24 @@ function watch(page, user) {
   }, user);
 }
 
-async function aDialogEndsASession(browser) {
-  const { page, said, context } = await open(browser, "/sites/awka?sort=address");
+async function aDialogDisconnectsASession(browser) {
+  const { page, messages, context } = await open(browser, "/sites/awka?sort=address");
   // One of the same browser, which shares what it hears, and one of another.
   const others = [await tab(context, "/sites/awka"), await open(browser, "/sites/awka?q=.&order=desc")];
   const before = await users();
   const user = before[3];
   const there = row(page, user);
   const next = await there.evaluate((row) => (row.nextElementSibling ?? row.previousElementSibling).dataset.key);
-  await there.getByRole("link", { name: "End" }).click();
-  const dialog = page.getByRole("dialog", { name: "End this session?" });
+  await there.getByRole("link", { name: "Disconnect" }).click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
   await dialog.getByText(user, { exact: true }).waitFor();
   for (const other of others) await watch(other.page, user);
   await page.evaluate(() => {
     self.loads = 1;
     document.addEventListener("submit", () => (self.sent = performance.timeOrigin + performance.now()), true);
   });
-  await dialog.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await dialog.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   assert.equal(await there.count(), 0);
   assert.ok(!(await dialog.isVisible()));
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
@@ -51,93 +51,93 @@ async function aDialogEndsASession(browser) {
     await other.page.waitForFunction(() => self.gone);
     const after_ms = (await other.page.evaluate(() => self.gone)) - sent;
     console.log(`gone from another page ${after_ms.toFixed(0)} ms after the click`);
-    assert.ok(after_ms < AT_ONCE_MS, `${after_ms} ms`);
-    assert.deepEqual(other.said, []);
+    assert.ok(after_ms < MAX_DELAY_MS, `${after_ms} ms`);
+    assert.deepEqual(other.messages, []);
   }
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
   assert.equal(new URL(page.url()).search, "?sort=address");
-  assert.deepEqual(said, []);
+  assert.deepEqual(messages, []);
 }
 
 // Some click everything twice, and some routers are slow.
 async function twoClicksEndItOnce(browser) {
-  const { page, said } = await open(browser, "/sites/lagos");
+  const { page, messages } = await open(browser, "/sites/lagos");
   await page.evaluate(() => (self.loads = 1));
   await have("latency", "lagos", "200");
-  await page.locator("a.end").first().click();
-  await page.getByRole("dialog").getByRole("button", { name: "End the session" }).dblclick();
-  await page.getByRole("status").filter({ hasText: "Asking the router" }).waitFor();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await page.locator("a.disconnect").first().click();
+  await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).dblclick();
+  await page.getByRole("status").filter({ hasText: "Querying the router" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   await have("latency", "lagos", "0");
   assert.equal((await have("sessions", "lagos")).length, 8);
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
-  assert.deepEqual(said, []);
+  assert.deepEqual(messages, []);
 }
 
-// By keys alone, and then not after all.
-async function aDialogCanBeLeft(browser) {
-  const { page, said } = await open(browser, "/sites/awka");
+// With the keyboard only.
+async function aDialogCanBeCancelled(browser) {
+  const { page, messages } = await open(browser, "/sites/awka");
   const before = await users();
-  const link = page.locator("a.end").nth(2);
-  for (const leave of [() => page.keyboard.press("Escape"), () => page.getByRole("link", { name: "Back" }).press("Enter")]) {
+  const link = page.locator("a.disconnect").nth(2);
+  for (const cancel of [() => page.keyboard.press("Escape"), () => page.getByRole("link", { name: "Cancel" }).press("Enter")]) {
     await link.press("Enter");
     const dialog = page.getByRole("dialog");
     await dialog.waitFor();
     assert.ok(await dialog.evaluate((box) => box.contains(document.activeElement)));
-    await leave();
+    await cancel();
     await dialog.waitFor({ state: "hidden" });
     assert.ok(await link.evaluate((element) => element === document.activeElement), "the focus is where it was");
   }
   assert.deepEqual(await users(), before);
-  assert.deepEqual(said, []);
+  assert.deepEqual(messages, []);
 }
 
-async function aDialogSaysWhyNot(browser) {
-  const { page, said } = await open(browser, "/sites/awka");
+async function aDialogShowsAFailure(browser) {
+  const { page, messages } = await open(browser, "/sites/awka");
   const [user] = await users();
-  await row(page, user).getByRole("link", { name: "End" }).click();
-  const dialog = page.getByRole("dialog", { name: "End this session?" });
+  await row(page, user).getByRole("link", { name: "Disconnect" }).click();
+  const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
   await dialog.waitFor();
   // Somebody else has that id by the time of the answer.
   await have("replace", "awka", user);
-  await dialog.getByRole("button", { name: "End the session" }).click();
-  const told = page.getByRole("dialog", { name: "The session was not ended" });
-  await told.getByRole("alert").filter({ hasText: "now belongs to another session" }).waitFor();
-  await told.getByRole("link", { name: "Back" }).click();
+  await dialog.getByRole("button", { name: "Disconnect" }).click();
+  const failure = page.getByRole("dialog", { name: "The session was not disconnected" });
+  await failure.getByRole("alert").filter({ hasText: "now belongs to another session" }).waitFor();
+  await failure.getByRole("link", { name: "Back" }).click();
   await row(page, "replaced").waitFor();
   assert.ok((await users()).includes("replaced"));
-  assert.deepEqual(unexpected(said), []);
+  assert.deepEqual(unexpected(messages), []);
 }
 
 async function aDeviceIsForgotten(browser) {
-  const { page, said } = await open(browser, "/sites/back");
-  const end = async (forget, told) => {
-    await page.locator("a.end").first().click();
+  const { page, messages } = await open(browser, "/sites/back");
+  const disconnect = async (forget, notice) => {
+    await page.locator("a.disconnect").first().click();
     const dialog = page.getByRole("dialog");
     if (forget) await dialog.getByLabel("Also forget the device").check();
-    await dialog.getByRole("button", { name: "End the session" }).click();
-    await page.getByRole("status").filter({ hasText: told }).waitFor();
+    await dialog.getByRole("button", { name: "Disconnect" }).click();
+    await page.getByRole("status").filter({ hasText: notice }).waitFor();
     return (await have("sessions", "back")).length;
   };
-  assert.equal(await end(false, "is back already"), 1);
-  // A router tells whole seconds: until the first is over, the login may be one after the click.
+  assert.equal(await disconnect(false, "is online again"), 1);
+  // Routers report whole seconds: in the first, the login may be later than the click.
   while ((await page.locator('td[data-label="Online for"]').textContent()) === "0s") {
     await page.getByRole("button", { name: "Refresh now" }).click();
-    await page.getByRole("status").filter({ hasText: "Asked just now, and answered." }).waitFor();
+    await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
   }
-  assert.equal(await end(true, "must log in again"), 0);
+  assert.equal(await disconnect(true, "must log in again"), 0);
   await page.getByText("Nobody is online.").waitFor();
-  assert.deepEqual(said, []);
+  assert.deepEqual(messages, []);
 }
 
-async function allOfItGoesWithoutScripts(browser) {
-  const { page, said } = await open(browser, "/", { javaScriptEnabled: false });
+async function everythingWorksWithoutJavaScript(browser) {
+  const { page, messages } = await open(browser, "/", { javaScriptEnabled: false });
   assert.equal(await page.locator('meta[http-equiv="refresh"]').getAttribute("content"), "30");
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByRole("status").filter({ hasText: "Asked just now" }).waitFor();
+  await page.getByRole("status").filter({ hasText: /Refreshed just now|sites answered/ }).waitFor();
   await page.getByRole("link", { name: "Awka" }).click();
   await page.getByRole("button", { name: "Refresh now" }).click();
-  await page.getByRole("status").filter({ hasText: "Asked just now, and answered." }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Refreshed just now." }).waitFor();
 
   await page.getByRole("link", { name: "Upload" }).click();
   assert.equal(await page.getByRole("columnheader", { name: "Upload" }).getAttribute("aria-sort"), "descending");
@@ -146,37 +146,37 @@ async function allOfItGoesWithoutScripts(browser) {
   await page.getByRole("searchbox", { name: "Search" }).fill(user);
   await page.getByRole("button", { name: "Search" }).click();
   await page.getByText("1 of").waitFor();
-  await page.getByRole("link", { name: `End the session of ${user}` }).click();
-  assert.equal(await page.locator('meta[http-equiv="refresh"]').count(), 0, "nobody is hurried");
-  await page.getByRole("link", { name: "Back" }).click();
-  await page.getByRole("link", { name: `End the session of ${user}` }).click();
+  await page.getByRole("link", { name: `Disconnect ${user}` }).click();
+  assert.equal(await page.locator('meta[http-equiv="refresh"]').count(), 0, "it does not reload");
+  await page.getByRole("link", { name: "Cancel" }).click();
+  await page.getByRole("link", { name: `Disconnect ${user}` }).click();
   await page.getByText(user, { exact: true }).waitFor();
-  await page.getByRole("button", { name: "End the session" }).click();
-  await page.getByRole("status").filter({ hasText: "The session has ended." }).waitFor();
+  await page.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
   assert.equal(await page.getByRole("searchbox", { name: "Search" }).inputValue(), user, "the same list");
 
-  // Back in history is the question, for a session that is gone.
+  // Back in history is the confirmation, for a session that has ended.
   await page.goBack();
-  await page.getByRole("button", { name: "End the session" }).click();
+  await page.getByRole("button", { name: "Disconnect" }).click();
   await page.getByRole("alert").filter({ hasText: "has already ended" }).waitFor();
   await page.getByRole("link", { name: "Back" }).click();
   await page.getByRole("link", { name: "Configured users" }).click();
   await page.getByRole("link", { name: "Next" }).click();
-  await page.getByRole("link", { name: "Back to the first" }).click();
+  await page.getByRole("link", { name: "First page" }).click();
   await page.getByRole("link", { name: /online|of/ }).first().click();
   assert.match(page.url(), /\/sites\/awka\?q=/);
   await page.goto(`${url}/sites/awka`);
   await page.getByRole("button", { name: "Test the connection" }).click();
-  await page.getByRole("heading", { name: "All of it works" }).waitFor();
-  assert.deepEqual(unexpected(said), []);
+  await page.getByRole("heading", { name: "All steps succeeded" }).waitFor();
+  assert.deepEqual(unexpected(messages), []);
 }
 
 run(
-  aDialogEndsASession,
+  aDialogDisconnectsASession,
   twoClicksEndItOnce,
-  aDialogCanBeLeft,
-  aDialogSaysWhyNot,
+  aDialogCanBeCancelled,
+  aDialogShowsAFailure,
   aDeviceIsForgotten,
-  allOfItGoesWithoutScripts,
+  everythingWorksWithoutJavaScript,
 );

@@ -38,9 +38,9 @@ fn lint(text: &str) -> String {
         .spawn()
         .expect("expected promtool");
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let said = promtool.wait_with_output().unwrap();
-    let out = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert_eq!(said.status.success(), out.is_empty(), "{out}");
+    let ended = promtool.wait_with_output().unwrap();
+    let out = format!("{}{}", String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.success(), out.is_empty(), "{out}");
     out
 }
 
@@ -49,8 +49,8 @@ fn lint(text: &str) -> String {
 fn promtool_accepts_the_example_and_its_alert_rules() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus.yml");
     let checked = Command::new("promtool").args(["check", "config"]).arg(example).output().unwrap();
-    let said = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success() && said.contains("10 rules found"), "{said}{checked:?}");
+    let output = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success() && output.contains("10 rules found"), "{output}{checked:?}");
 }
 
 /// A Prometheus that scrapes the agent. It is killed on drop.

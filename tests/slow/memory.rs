@@ -40,8 +40,8 @@ fn flooded(
     repeated: impl FnOnce(&str) -> Vec<u8> + Send + 'static,
 ) {
     let script = move |peer: &mut Peer| {
-        let asked = peer.command();
-        let piece = repeated(asked.tag());
+        let command = peer.command();
+        let piece = repeated(command.tag());
         peer.write(first);
         peer.flood(&piece, MAX_SENT / piece.len());
     };
@@ -68,8 +68,8 @@ fn measured(
     }
     // The first connection also takes threads and code, which are not measured.
     let warm_up = |peer: &mut Peer| {
-        let asked = peer.command();
-        peer.say(&["!done", asked.tag()]);
+        let command = peer.command();
+        peer.send(&["!done", command.tag()]);
     };
     with(warm_up, async |session| session.call("/a").await).unwrap();
     let before = peak();

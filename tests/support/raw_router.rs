@@ -49,8 +49,8 @@ impl Peer {
     /// The next command; `None` if the client has closed the connection.
     pub(crate) fn next(&mut self) -> Option<ReceivedCommand> {
         loop {
-            if let Some(asked) = self.take() {
-                return Some(asked);
+            if let Some(command) = self.take() {
+                return Some(command);
             }
             if !self.read() {
                 return None;
@@ -98,7 +98,7 @@ impl Peer {
     }
 
     /// Sends a sentence.
-    pub(crate) fn say(&mut self, words: &[&str]) {
+    pub(crate) fn send(&mut self, words: &[&str]) {
         self.write(&sentence(words));
     }
 
@@ -123,8 +123,8 @@ impl Peer {
 
     /// Waits until the client closes the connection, which must send no further command.
     pub(crate) fn closed(&mut self) {
-        if let Some(asked) = self.next() {
-            panic!("expected no further command, got {asked:?}");
+        if let Some(command) = self.next() {
+            panic!("expected no further command, got {command:?}");
         }
     }
 }

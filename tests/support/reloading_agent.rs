@@ -88,10 +88,10 @@ impl ReloadingAgent {
     }
 
     /// Writes a file in its folder, without waiting for the agent.
-    pub(crate) fn write(&self, name: &str, text: &str, way: WriteMethod) {
+    pub(crate) fn write(&self, name: &str, text: &str, method: WriteMethod) {
         self.running.secrets.add_secrets_of(text);
         let path = self.path(name);
-        match way {
+        match method {
             WriteMethod::InPlace => fs::write(path, text).unwrap(),
             WriteMethod::Renamed => {
                 fs::write(self.path("new"), text).unwrap();

@@ -29,7 +29,7 @@ struct Shared {
 impl Peer {
     /// `answer` gets the path and the tag of each command except logins.
     pub(crate) fn answering(answer: impl Fn(&str, &str) -> Vec<Sentence> + Send + Sync + 'static) -> Self {
-        Self::replying(move |asked, tag| answer(&String::from_utf8_lossy(asked.first()), tag))
+        Self::replying(move |command, tag| answer(&String::from_utf8_lossy(command.first()), tag))
     }
 
     /// `answer` gets each command except logins, and the tag as a word.
@@ -84,10 +84,10 @@ impl Peer {
     /// Waits until it has answered this many further commands.
     #[track_caller]
     pub(crate) fn wait_for_commands(&self, times: u64) {
-        let asked = || self.shared.commands.load(Ordering::SeqCst);
-        let enough = asked() + times;
+        let answered = || self.shared.commands.load(Ordering::SeqCst);
+        let enough = answered() + times;
         until(&format!("the router has answered {times} more commands"), || {
-            (asked() >= enough).then_some(())
+            (answered() >= enough).then_some(())
         });
     }
 }
@@ -109,14 +109,14 @@ impl Shared {
         let mut bytes = [0; 4096];
         while let Ok(count @ 1..) = stream.read(&mut bytes) {
             decoder.push(&bytes[..count]);
-            while let Some(asked) = decoder.next().unwrap() {
-                let tag = asked.tag().map(|tag| format!(".tag={}", str::from_utf8(tag).unwrap()));
+            while let Some(command) = decoder.next().unwrap() {
+                let tag = command.tag().map(|tag| format!(".tag={}", str::from_utf8(tag).unwrap()));
                 let tag = tag.unwrap_or_default();
-                let answer = if asked.first() == b"/login" {
+                let answer = if command.first() == b"/login" {
                     self.logins.fetch_add(1, Ordering::SeqCst);
                     vec![Sentence::from_words(["!done"])]
                 } else if self.bad.load(Ordering::SeqCst) {
-                    bad(&asked, &tag)
+                    bad(&command, &tag)
                 } else {
                     vec![
                         Sentence::from_words(["!re", &tag, "=version=7.1"]),
@@ -131,7 +131,7 @@ impl Shared {
                 if stream.write_all(&out).is_err() {
                     return;
                 }
-                if asked.first() != b"/login" {
+                if command.first() != b"/login" {
                     self.commands.fetch_add(1, Ordering::SeqCst);
                 }
             }

@@ -34,7 +34,7 @@ fn refreshes_of_viewers_do_not_block_the_admin() {
     thread::sleep(FRESH);
     let clients: Vec<TcpStream> =
         (0..300).map(|_| send_request(agent.address, "/api/sites/stalled/refresh", "")).collect();
-    until("the router is asked", || (stalled.counters().commands > REFRESH).then_some(()));
+    until("the router is queried", || (stalled.counters().commands > REFRESH).then_some(()));
     for _ in 0..5 {
         let answer = agent.get("/api/hotspot/healthy/users");
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -47,12 +47,12 @@ fn clients_that_disconnect_while_they_wait_leave_no_resources() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\", query_timeout: \"1s\",");
     let kick = r#"{"id": "*1", "user": "ada", "mac": ""}"#;
-    let asked =
+    let requests =
         [("/api/sites/awka/refresh", ""), ("/api/sites/awka/test", ""), ("/api/hotspot/awka/kick", kick)];
     let vanish = |count: usize| {
         router.set_fault(Some(Fault::HalfOpen));
         for n in 0..count {
-            let (path, body) = asked[n % asked.len()];
+            let (path, body) = requests[n % requests.len()];
             drop(send_request(agent.address, path, body));
             if n % 20 == 0 {
                 assert_eq!(agent.get("/healthz").status, 200);
@@ -65,10 +65,12 @@ fn clients_that_disconnect_while_they_wait_leave_no_resources() {
     until("their connections are closed", || (open_files(&agent) < 40).then_some(()));
     let (descriptors, memory) = (open_files(&agent), agent.running.memory_kib("VmRSS"));
     vanish(GONE);
-    until("as many descriptors as before", || (open_files(&agent) <= descriptors + 2).then_some(()));
+    until("no more descriptors than before are open", || {
+        (open_files(&agent) <= descriptors + 2).then_some(())
+    });
     let more = agent.running.memory_kib("VmRSS").saturating_sub(memory);
     eprintln!("{GONE} disconnected clients left {more} KiB");
-    assert!(more < MORE_KIB, "{more} KiB more than {memory}");
+    assert!(more < MORE_KIB, "expected less than {MORE_KIB} KiB above {memory}, got {more}");
     assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }
 
@@ -138,9 +140,9 @@ fn a_connection_test_does_not_disturb_the_connection() {
     for n in 1..4 {
         assert_eq!(test(&agent, "awka").status, 200);
         let counters = router.counters();
-        assert_eq!((counters.logins, counters.broken), (1 + n, 0), "one for each test");
+        assert_eq!((counters.logins, counters.broken), (1 + n, 0), "expected one login for each test");
     }
-    until("its connections are closed", || (router.counters().open == 1).then_some(()));
+    until("the connections of the test are closed", || (router.counters().open == 1).then_some(()));
     let site = agent.json("/api/sites/awka");
     assert_eq!((&site["usage"]["logins"], &site["state"]), (&json!(1), &json!("online")), "{site}");
     assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
@@ -166,7 +168,7 @@ fn the_third_simultaneous_connection_test_gets_retry_after() {
             "{others:?}"
         );
     });
-    assert_eq!(router.counters().logins, 3, "the refused request did not log in");
+    assert_eq!(router.counters().logins, 3, "expected no login by the refused request");
 }
 
 #[test]
@@ -174,7 +176,7 @@ fn only_the_admin_may_test_the_connection() {
     let router = router(small());
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = AgentBuilder::default().http(tokens).site("awka", router.addr(), "").start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     for (sent, status) in [
         ("none", 401),
         ("Bearer wrong", 401),
@@ -208,6 +210,6 @@ fn the_hosts_of_a_site_are_tested_in_parallel() {
     let tested: Vec<&str> =
         steps.as_array().unwrap().iter().map(|step| step["host"].as_str().unwrap()).collect();
     let expected: Vec<String> = silent.iter().flat_map(|router| vec![router.addr().to_string(); 6]).collect();
-    assert_eq!(tested, expected, "in the order of the file: {steps}");
-    assert!(took < Duration::from_secs(22), "as long as one host, not as six: {took:?}");
+    assert_eq!(tested, expected, "expected the order of the file: {steps}");
+    assert!(took < Duration::from_secs(22), "expected the time of one host, not of six: {took:?}");
 }

@@ -100,7 +100,7 @@ impl Page {
         let mut stream = BufReader::new(stream);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert!(stream.read_line(&mut head).unwrap() > 0, "the head ends: {head}");
+            assert!(stream.read_line(&mut head).unwrap() > 0, "expected a complete head, got {head}");
         }
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Self { stream, status, head: head.to_lowercase(), id: 0 }
@@ -119,10 +119,13 @@ impl Page {
         let mut lines = Vec::new();
         loop {
             let mut line = Vec::new();
-            assert!(self.stream.read_until(b'\n', &mut line).unwrap() > 0, "the events end after {lines:?}");
+            assert!(
+                self.stream.read_until(b'\n', &mut line).unwrap() > 0,
+                "expected another event, the stream ended after {lines:?}"
+            );
             assert_eq!(line.pop(), Some(b'\n'));
             let line = String::from_utf8(line).unwrap();
-            assert!(!line.contains('\r'), "a line's end too: {line:?}");
+            assert!(!line.contains('\r'), "expected a complete line, got {line:?}");
             if line.is_empty() {
                 break;
             }
@@ -148,7 +151,7 @@ impl Page {
             if let Block::Site(site) = self.next() {
                 return site;
             }
-            assert!(began.elapsed() < TIMEOUT, "only comments come");
+            assert!(began.elapsed() < TIMEOUT, "expected an event of a site, got comments only");
         }
     }
 
@@ -196,7 +199,7 @@ fn a_subscriber_gets_the_state_of_all_sites_and_then_each_change() {
         for age in ["ageSeconds", "lastActivity"] {
             stats[age] = event[age].clone();
         }
-        assert_eq!(*event, stats, "as in /api/hotspot/{key}");
+        assert_eq!(*event, stats, "expected the stats of /api/hotspot/{key}");
     }
     let mut slowest = Duration::ZERO;
     for n in 1..6_u8 {
@@ -262,7 +265,7 @@ fn head_gets_the_head_and_other_methods_are_refused() {
     assert!(head.head.contains("content-type: text/event-stream"), "{}", head.head);
     let mut rest = Vec::new();
     head.stream.read_to_end(&mut rest).unwrap();
-    assert_eq!(rest, b"", "and the end");
+    assert_eq!(rest, b"", "expected the stream to end");
     for method in ["POST", "PUT", "DELETE"] {
         let answer = agent.ask(method, "/api/events", &[]);
         assert_eq!((answer.status, answer.field("Allow")), (405, "GET, HEAD"), "{method}");
@@ -275,7 +278,7 @@ fn viewers_may_subscribe() {
     let router = router(quiet());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = given(&router, "").http(http).start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     let sent = |token: &str| format!("Authorization: Bearer {token}\r\n");
     for (fields, status) in [
         (String::new(), 401),
@@ -316,7 +319,7 @@ fn each_of_two_hundred_subscribers_gets_each_change() {
         *page = Page::follow(&agent);
         assert_eq!(page.site()["activeUsers"], 5);
     }
-    until("as many descriptors as before", || (open_files(&agent) <= descriptors).then_some(()));
+    until("no more descriptors than before are open", || (open_files(&agent) <= descriptors).then_some(()));
 }
 
 /// Logs a user in, or out again.
@@ -364,11 +367,14 @@ fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
         if open_files(&agent) <= descriptors {
             break;
         }
-        assert!(began.elapsed() < 3 * TIMEOUT, "they are still open after {n} changes");
+        assert!(
+            began.elapsed() < 3 * TIMEOUT,
+            "expected the connections to be closed, still open after {n} changes"
+        );
     }
     eprintln!("closed after {:?}, with at most {} KiB more", began.elapsed(), highest.saturating_sub(memory));
     eprintln!("slowest event of another subscriber: {slowest:?}");
-    assert!(highest < memory + MORE_KIB, "{highest} KiB, {memory} before");
+    assert!(highest < memory + MORE_KIB, "expected less than {MORE_KIB} KiB above {memory}, got {highest}");
     assert!(slowest < MAX_DELAY, "{slowest:?}");
     for mut page in unread {
         let mut rest = Vec::new();
@@ -408,7 +414,10 @@ fn a_lagging_subscriber_gets_the_current_state() {
         }
     }
     eprintln!("a lagging subscriber received {received} of {CHANGES} changes");
-    assert!(received < CHANGES && lagos_is_current, "{received} of {CHANGES}, lagos: {lagos_is_current}");
+    assert!(
+        received < CHANGES && lagos_is_current,
+        "received {received} of {CHANGES} changes, lagos is current: {lagos_is_current}"
+    );
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn a_refresh_in_progress_does_not_restore_a_kicked_session() {
             router.set_latency(Duration::ZERO);
             kicked(&kick(&agent, &person));
             assert_eq!(counts(&agent), (2, 0, 1));
-            assert!(!refresh.is_finished(), "the refresh was slower");
+            assert!(!refresh.is_finished(), "expected the refresh to end after the kick");
             assert_eq!(refresh.join().unwrap().status, 200);
         });
         let _ = router.log_in("ada", at(1), MAC).unwrap();
@@ -316,7 +316,7 @@ fn two_simultaneous_kicks_end_a_session_once() {
             statuses.sort_unstable();
             let second = if cookies { 409 } else { 404 };
             assert_eq!(statuses, [200, second], "round {round}, cookies {cookies}, live {live}");
-            assert_eq!(router.sessions().len(), usize::from(cookies), "once and not twice");
+            assert_eq!(router.sessions().len(), usize::from(cookies), "expected one logout");
             router.log_out(&id);
         }
         // A poll does not see every login between two polls.
@@ -346,7 +346,7 @@ fn one_of_several_sessions_of_a_user_ends_unless_the_router_ends_all() {
         let ids: Vec<&Value> = removed.iter().map(|session| &session["id"]).collect();
         assert_eq!(ids[0], &person["id"], "{answer}");
         assert_eq!(ids.len(), if removal_ends_all { 2 } else { 1 }, "{answer}");
-        assert!(!ids.contains(&&first["id"]), "that one was not kicked: {answer}");
+        assert!(!ids.contains(&&first["id"]), "expected the logout not to count as a kick: {answer}");
         assert_eq!(agent.post("/api/refresh", "").status, 200);
         thread::sleep(Duration::from_secs(1));
         assert_eq!(agent.post("/api/refresh", "").status, 200);
@@ -456,5 +456,5 @@ fn a_kick_succeeds_while_ten_thousand_users_are_listed() {
         }
     });
     counts_stay(&agent, (1, 0, 1));
-    assert_eq!(router.counters().logins, 1, "over one connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }

@@ -124,7 +124,7 @@ fn a_connection_lost_during_a_kick_is_a_502() {
         refused(&kick.join().unwrap(), 502);
     });
     router.set_latency(Duration::ZERO);
-    agent.stats_when("awka", "it is online again", |stats| {
+    agent.stats_when("awka", "the site is online again", |stats| {
         stats["status"] == "active" && stats["activeUsers"] == 0
     });
     counts_stay(&agent, (0, 0, 2));
@@ -205,7 +205,7 @@ fn an_invalid_body_is_a_400_and_sends_no_command() {
 #[test]
 fn only_the_admin_may_kick() {
     let router = router(Settings { active: 1, ..Settings::default() });
-    let asked = |agent: &Agent, sent: &str| {
+    let status_of = |agent: &Agent, sent: &str| {
         let person = json!({ "id": router.sessions()[0].id, "user": "x", "mac": "x" }).to_string();
         agent.ask_with("POST", PATH, &[("Authorization", sent)], person.as_bytes()).status
     };
@@ -218,13 +218,13 @@ fn only_the_admin_may_kick() {
         ("Bearer view-token-01234", 403),
         ("Bearer admin-token-01234", 409),
     ];
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     for (sent, status) in cases {
-        assert_eq!(asked(&agent, sent), status, "{sent}");
+        assert_eq!(status_of(&agent, sent), status, "{sent}");
     }
     let agent = given("");
     for sent in ["none", "Bearer admin-token-01234", "Bearer "] {
-        assert_eq!(asked(&agent, sent), 403, "{sent}: actions are off");
+        assert_eq!(status_of(&agent, sent), 403, "{sent}: expected actions to be off");
     }
     assert_eq!(router.sessions().len(), 1);
 }

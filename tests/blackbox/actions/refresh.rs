@@ -54,8 +54,8 @@ pub(super) fn in_parallel(count: usize, ask: impl Fn() -> Answer + Sync) -> Vec<
         (ask(), began.elapsed())
     };
     thread::scope(|scope| {
-        let asked: Vec<_> = (0..count).map(|_| scope.spawn(timed)).collect();
-        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+        let requests: Vec<_> = (0..count).map(|_| scope.spawn(timed)).collect();
+        requests.into_iter().map(|request| request.join().unwrap()).collect()
     })
 }
 
@@ -86,7 +86,7 @@ fn fifty_simultaneous_requests_share_one_refresh() {
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
     // Requests that arrive after one has begun share the next, and only one is active at a time.
     let most = 2 + began.elapsed().as_millis() / latency.as_millis();
-    assert!(u128::from(refreshes) <= most, "{refreshes} in {:?}", began.elapsed());
+    assert!(u128::from(refreshes) <= most, "got {refreshes} refreshes in {:?}", began.elapsed());
 }
 
 #[test]
@@ -94,14 +94,18 @@ fn a_site_is_refreshed_once_a_second_at_most() {
     let router = router(small());
     let agent = agent(&router, "refresh: \"1h\",");
     let (began, before) = (Instant::now(), router.counters().commands);
-    let mut asked = 0;
+    let mut requests = 0;
     throughout(Duration::from_secs(4), || {
         refreshed(&agent.post("/api/refresh", ""));
-        asked += 1;
+        requests += 1;
     });
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
     let most = began.elapsed().as_secs() + 1;
-    assert!((3..=most).contains(&refreshes) && asked > 10, "{refreshes} of {asked} in {:?}", began.elapsed());
+    assert!(
+        (3..=most).contains(&refreshes) && requests > 10,
+        "{refreshes} of {requests} in {:?}",
+        began.elapsed()
+    );
 }
 
 #[test]
@@ -146,7 +150,7 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
         let all = scope.spawn(|| in_parallel(1, || agent.post("/api/refresh", "")));
         let (answer, took) = in_parallel(1, || agent.post("/api/sites/healthy/refresh", "")).remove(0);
         assert_eq!(refreshed(&answer)["refreshed"], json!(["healthy"]));
-        assert!(!all.is_finished(), "a slow site delays no other: {took:?}");
+        assert!(!all.is_finished(), "expected no delay by a slow site, took {took:?}");
         let (answer, took) = all.join().unwrap().remove(0);
         let json = refreshed(&answer);
         assert_eq!(json["refreshed"], json!(["healthy"]), "{json}");
@@ -162,7 +166,7 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
             );
         }
         assert_eq!(json["errors"]["closing"]["cause"], "closed", "{json}");
-        assert!(took < Duration::from_secs(15), "limited by query_timeout: {took:?}");
+        assert!(took < Duration::from_secs(15), "expected an end within query_timeout, took {took:?}");
     });
     // The same for each site alone, however many requests there are.
     let ask = |key: &str| {
@@ -208,7 +212,7 @@ fn viewers_may_refresh() {
     let tokens = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let closed = AgentBuilder::default().http(tokens).site("awka", router.addr(), "").start();
     for agent in [&open, &closed] {
-        until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+        until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     }
     let status_of =
         |agent: &Agent, path: &str, sent: &str| agent.ask("POST", path, &[("Authorization", sent)]).status;
@@ -257,17 +261,17 @@ fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
         .start();
     agent.wait_until_active("awka");
     let before = router.counters().commands;
-    let mut asked = 0;
-    until("an anonymous request or the next refresh asks the router", || {
+    let mut requests = 0;
+    until("an anonymous request or the next refresh queries the router", || {
         let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);
         assert_eq!(refreshed(&answer), json!({ "refreshed": ["awka"], "failed": [], "errors": {} }));
         assert!(took < Duration::from_secs(5), "{took:?}");
-        asked += 1;
+        requests += 1;
         (router.counters().commands > before).then_some(())
     });
     let after = started.elapsed();
-    assert!(after >= Duration::from_secs(3), "asked again after {after:?}");
-    assert!(asked > 10, "only {asked} requests in {after:?}");
+    assert!(after >= Duration::from_secs(3), "queried again after {after:?}");
+    assert!(requests > 10, "got only {requests} requests in {after:?}");
     // A request with a token queries the router at once.
     thread::sleep(FRESH);
     let before = router.counters().commands;
@@ -316,7 +320,7 @@ fn sixty_sites_are_refreshed_in_parallel() {
     let json = refreshed(&answer);
     let keys: Vec<String> = (0..60).map(key).collect();
     assert_eq!((&json["refreshed"], &json["failed"]), (&json!(keys), &json!([])));
-    assert!(took < Duration::from_secs(15), "in parallel: {took:?}");
+    assert!(took < Duration::from_secs(15), "expected refreshes in parallel, took {took:?}");
     for (router, before) in routers.iter().zip(before) {
         assert_eq!(router.counters().commands - before, REFRESH);
     }
@@ -355,7 +359,7 @@ fn refreshes_do_not_cause_more_logins() {
         .enumerate()
         .fold(given, |given, (n, router)| given.site(&format!("q{n}"), router.addr(), ""));
     let _left_alone = given.timing("retry_min", "250ms").start();
-    until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
+    until("every site was tried", || (agent.get("/readyz").status == 200).then_some(()));
     let mut longest = Duration::ZERO;
     throughout(RESTLESS, || {
         for (answer, took) in in_parallel(2, || agent.post("/api/refresh", "")) {
@@ -377,7 +381,7 @@ fn refreshes_do_not_cause_more_logins() {
         // be dozens.
         assert!(logins <= least + 2, "{name}: {logins} logins, {least} without refreshes");
     }
-    assert!(longest < Duration::from_secs(15), "only a short backoff is waited for: {longest:?}");
+    assert!(longest < Duration::from_secs(15), "expected to wait for a short backoff only, took {longest:?}");
 }
 
 /// A failed connection is no line in the router's log, so a request may retry it early.

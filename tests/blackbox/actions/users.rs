@@ -139,9 +139,9 @@ fn a_user_that_stays_is_listed_once_while_others_are_added_and_removed() {
         router.set_rows(USER, rows(&there));
     });
     let seen: BTreeSet<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(seen.len(), ids.len(), "no user twice");
+    assert_eq!(seen.len(), ids.len(), "expected each user once");
     for n in (1..=600).filter(|n| !gone.contains(n)) {
-        assert!(seen.contains(format!("*{n:X}").as_str()), "*{n:X} is missing");
+        assert!(seen.contains(format!("*{n:X}").as_str()), "expected *{n:X} in the list");
     }
     assert!(ids.len() > 300 && gone.len() > 100, "{} seen, {} gone", ids.len(), gone.len());
 }
@@ -166,12 +166,12 @@ fn passwords_are_never_requested() {
     assert!(!contains(&sent, b"password"));
     let prints: Vec<Sentence> = tap.sentences();
     let prints: Vec<&Sentence> =
-        prints.iter().filter(|asked| asked.first().starts_with(USER.as_bytes())).collect();
+        prints.iter().filter(|print| print.first().starts_with(USER.as_bytes())).collect();
     assert!(prints.len() >= 7, "{prints:?}");
-    for asked in prints {
-        let properties = asked.get(".proplist").map(|list| String::from_utf8_lossy(list).into_owned());
+    for print in prints {
+        let properties = print.get(".proplist").map(|list| String::from_utf8_lossy(list).into_owned());
         let trimmed = properties.is_some_and(|list| !list.is_empty() && !list.contains("password"));
-        assert!(trimmed || asked.get("count-only").is_some(), "{asked:?}");
+        assert!(trimmed || print.get("count-only").is_some(), "{print:?}");
     }
 }
 
@@ -233,15 +233,20 @@ fn the_usage_of_a_user_includes_active_sessions() {
             user["downloadBytes"].as_u64().unwrap(),
         )
     };
-    assert_eq!(of(0), (2, 1060, 5_000_000_000_800), "at all servers: {}", users[0]);
-    assert_eq!(of(1), (1, 1030, 5_000_000_000_400), "at that one: {}", users[1]);
+    assert_eq!(of(0), (2, 1060, 5_000_000_000_800), "expected the sessions of all servers: {}", users[0]);
+    assert_eq!(of(1), (1, 1030, 5_000_000_000_400), "expected the sessions of that server: {}", users[1]);
     assert_eq!(of(2), (1, 1030, 5_000_000_000_400), "{}", users[2]);
-    assert_eq!(of(3), (0, 1000, 5_000_000_000_000), "displayed alike, but different: {}", users[3]);
+    assert_eq!(
+        of(3),
+        (0, 1000, 5_000_000_000_000),
+        "expected no session of a user with equal display text: {}",
+        users[3]
+    );
     for user in &users {
         assert_eq!(
             (&user["bytesIn"], &user["bytesOut"]),
             (&json!(1000), &json!(5_000_000_000_000_u64)),
-            "RouterOS's own"
+            "expected the counters of RouterOS"
         );
         assert_eq!((&user["uptime"], &user["uptimeSeconds"]), (&json!("1d2h"), &json!(93_600)));
     }
@@ -276,15 +281,15 @@ fn no_users_are_an_empty_page() {
 /// A scripted router that lists this many ids, and returns only some of these users.
 fn vanishing(count: u32, is_there: impl Fn(u32) -> bool + Send + Sync + 'static) -> Peer {
     let sentence = |words: &[&str]| Sentence::from_words(words);
-    Peer::replying(move |asked, tag| {
+    Peer::replying(move |command, tag| {
         let done = sentence(&["!done", tag]);
         let ids = (1..=count).map(|n| (n, format!("=.id=*{n:X}")));
-        match (asked.first(), asked.get(".proplist")) {
+        match (command.first(), command.get(".proplist")) {
             (b"/ip/hotspot/user/print", Some(b".id")) => {
                 ids.map(|(_, id)| sentence(&["!re", tag, &id])).chain([done]).collect()
             }
             (b"/ip/hotspot/user/print", Some(_)) => {
-                let requested: BTreeSet<String> = asked
+                let requested: BTreeSet<String> = command
                     .words()
                     .filter_map(|word| word.strip_prefix(b"?.id="))
                     .map(|id| format!("=.id={}", String::from_utf8_lossy(id)))
@@ -325,7 +330,7 @@ fn too_many_users_are_an_error_and_keep_the_connection() {
     assert!(detail.contains("17000") && detail.contains("16384"), "{detail}");
     agent.post("/api/refresh", "");
     assert_eq!(agent.stats("awka")["status"], "active");
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
 #[test]
@@ -347,7 +352,7 @@ fn errors_of_the_router_are_reported() {
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
         .with_token("admin-token-01234");
-    until("all are tried", || (agent.get("/readyz").status == 200).then_some(()));
+    until("every site was tried", || (agent.get("/readyz").status == 200).then_some(()));
     silent.set_fault(Some(Fault::HalfOpen));
     let causes: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
         ("denied", (403, "permission")),
@@ -366,13 +371,13 @@ fn only_the_admin_sees_users() {
     let router = router(Settings { users: 3, active: 0, ..Settings::default() });
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
     let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
-    let asked = || router.counters().commands;
+    let commands = || router.counters().commands;
     until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
-    let before = asked();
+    let before = commands();
     for (sent, status) in [("none", 401), ("Bearer wrong", 401), ("Bearer view-token-01234", 403)] {
         assert_eq!(agent.ask("GET", PATH, &[("Authorization", sent)]).status, status, "{sent}");
     }
-    assert_eq!(asked(), before);
+    assert_eq!(commands(), before);
     assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token-01234")]).status, 200);
 }
 
@@ -383,8 +388,8 @@ fn too_many_requests_at_once_get_retry_after() {
     let agent = agent(&router);
     router.set_latency(Duration::from_millis(100));
     let answers: Vec<(u16, String)> = thread::scope(|scope| {
-        let asked: Vec<_> = (0..30).map(|_| scope.spawn(|| agent.get(PATH))).collect();
-        let joined = asked.into_iter().map(|asked| asked.join().unwrap());
+        let requests: Vec<_> = (0..30).map(|_| scope.spawn(|| agent.get(PATH))).collect();
+        let joined = requests.into_iter().map(|request| request.join().unwrap());
         joined.map(|answer| (answer.status, answer.field("Retry-After").to_string())).collect()
     });
     let served = answers.iter().filter(|(status, _)| *status == 200).count();

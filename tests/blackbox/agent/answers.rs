@@ -44,33 +44,33 @@ impl Witness<'_> {
     #[track_caller]
     fn ask(&mut self, (method, path): (&str, &str), target: &str, token: &str, body: &str) -> Answer {
         let answer = ask(self.agent.address, method, target, token, &[], body);
-        self.sees(method, path, &answer);
+        self.check(method, path, &answer);
         answer
     }
 
     #[track_caller]
-    fn sees(&mut self, method: &str, path: &str, answer: &Answer) {
+    fn check(&mut self, method: &str, path: &str, answer: &Answer) {
         let operations = self.api.operations();
         let operation =
             operations.iter().find(|operation| (&*operation.method, operation.path) == (method, path));
-        self.api.describes(operation.unwrap_or_else(|| panic!("no {method} {path}")), answer);
+        self.api.describes(operation.unwrap_or_else(|| panic!("{method} {path} is not described")), answer);
         self.seen.insert((method.into(), path.into(), answer.status));
     }
 
     /// Requests a path again with its entity tag.
     #[track_caller]
-    fn again(&mut self, path: &str, target: &str) {
+    fn revalidate(&mut self, path: &str, target: &str) {
         // The routers change meanwhile.
         let answer = until(&format!("{target} is the same twice"), || {
             let tag = ask(self.agent.address, "GET", target, "admin", &[], "").field("ETag").to_string();
-            let again = ask(self.agent.address, "GET", target, "admin", &[("If-None-Match", &tag)], "");
-            (again.status == 304).then_some(again)
+            let repeated = ask(self.agent.address, "GET", target, "admin", &[("If-None-Match", &tag)], "");
+            (repeated.status == 304).then_some(repeated)
         });
-        self.sees("GET", path, &answer);
+        self.check("GET", path, &answer);
     }
 
     /// Reads all sites and each site, as admin, as viewer and without a token.
-    fn gets(&mut self) {
+    fn read_sites(&mut self) {
         let api = self.api;
         let operations = api.operations();
         let gets = operations.iter().filter(|operation| operation.method == "GET");
@@ -90,7 +90,7 @@ impl Witness<'_> {
             }
             let is_kept = operation.statuses().any(|status| status == 304);
             if is_kept && path != "/readyz" {
-                self.again(path, &path.replace("{site}", "well").replace("{plugin}", "resource"));
+                self.revalidate(path, &path.replace("{site}", "healthy").replace("{plugin}", "resource"));
             }
         }
     }
@@ -112,8 +112,8 @@ impl Witness<'_> {
         }
     }
 
-    fn kicks(&mut self, well: &Router) {
-        let session = well.sessions().remove(0);
+    fn kicks(&mut self, healthy: &Router) {
+        let session = healthy.sessions().remove(0);
         let body = json!({"id": session.id, "user": session.user, "mac": session.mac});
         let with = |name: &str, value: Value| {
             let mut body = body.clone();
@@ -137,16 +137,16 @@ impl Witness<'_> {
             &body.replacen('{', "{\"id\":\"*1\",", 1),
         ];
         for (site, body, token, status) in
-            malformed.iter().map(|malformed| ("well", *malformed, "admin", 400)).chain([
-                ("well", &*body, "", 401),
-                ("well", &*body, "view", 403),
+            malformed.iter().map(|malformed| ("healthy", *malformed, "admin", 400)).chain([
+                ("healthy", &*body, "", 401),
+                ("healthy", &*body, "view", 403),
                 ("nowhere", &*body, "admin", 404),
                 ("never", &*body, "admin", 502),
                 ("connecting", &*body, "admin", 502),
                 ("denied", &*body, "admin", 403),
-                ("well", &*with("mac", json!("")), "admin", 409),
-                ("well", &*body, "admin", 200),
-                ("well", &*body, "admin", 404),
+                ("healthy", &*with("mac", json!("")), "admin", 409),
+                ("healthy", &*body, "admin", 200),
+                ("healthy", &*body, "admin", 404),
             ])
         {
             let answer = self.ask(("POST", KICK), &KICK.replace("{site}", site), token, body);
@@ -155,12 +155,12 @@ impl Witness<'_> {
     }
 
     /// The confirmation page and its form.
-    fn kicks_by_form(&mut self, well: &Router) {
-        let body = form_of(&well.sessions()[0]);
+    fn kicks_by_form(&mut self, healthy: &Router) {
+        let body = form_of(&healthy.sessions()[0]);
         for (site, query, status) in [
-            ("well", "?id=*1&user=ada&mac=", 200),
-            ("well", "?q=x", 303),
-            ("well", "?id=*1", 404),
+            ("healthy", "?id=*1&user=ada&mac=", 200),
+            ("healthy", "?q=x", 303),
+            ("healthy", "?id=*1", 404),
             ("nowhere", "?id=*1", 404),
         ] {
             let target = format!("/sites/{site}/kick{query}");
@@ -168,17 +168,17 @@ impl Witness<'_> {
             assert_eq!(answer.status, status, "{target}: {answer:?}");
         }
         for (site, body, token, status) in [
-            ("well", "", "admin", 400),
-            ("well", "session=", "admin", 400),
-            ("well", "id=*1", "admin", 400),
-            ("well", &*body, "", 401),
-            ("well", &*body, "view", 403),
+            ("healthy", "", "admin", 400),
+            ("healthy", "session=", "admin", 400),
+            ("healthy", "id=*1", "admin", 400),
+            ("healthy", &*body, "", 401),
+            ("healthy", &*body, "view", 403),
             ("nowhere", &*body, "admin", 404),
             ("never", &*body, "admin", 502),
             ("denied", &*body, "admin", 403),
-            ("well", &*body.replace("%26mac%3D", "%26mac%3Dx"), "admin", 409),
-            ("well", &*body, "admin", 303),
-            ("well", &*body, "admin", 404),
+            ("healthy", &*body.replace("%26mac%3D", "%26mac%3Dx"), "admin", 409),
+            ("healthy", &*body, "admin", 303),
+            ("healthy", &*body, "admin", 404),
         ] {
             let answer = self.ask(("POST", KICK_FORM), &KICK_FORM.replace("{site}", site), token, body);
             assert_eq!(answer.status, status, "{site} {body}: {answer:?}");
@@ -190,8 +190,8 @@ impl Witness<'_> {
             (
                 "/sites/{site}/refresh",
                 vec![
-                    ("well", "", 401),
-                    ("well", "view", 303),
+                    ("healthy", "", 401),
+                    ("healthy", "view", 303),
                     ("never", "view", 303),
                     ("nowhere", "view", 404),
                 ],
@@ -199,8 +199,8 @@ impl Witness<'_> {
             (
                 TEST_FORM,
                 vec![
-                    ("well", "view", 403),
-                    ("well", "admin", 200),
+                    ("healthy", "view", 403),
+                    ("healthy", "admin", 200),
                     ("never", "admin", 200),
                     ("nowhere", "admin", 404),
                 ],
@@ -208,8 +208,8 @@ impl Witness<'_> {
             (
                 "/api/sites/{site}/refresh",
                 vec![
-                    ("well", "", 401),
-                    ("well", "view", 200),
+                    ("healthy", "", 401),
+                    ("healthy", "view", 200),
                     ("never", "view", 200),
                     ("nowhere", "view", 404),
                 ],
@@ -217,9 +217,9 @@ impl Witness<'_> {
             (
                 TEST,
                 vec![
-                    ("well", "", 401),
-                    ("well", "view", 403),
-                    ("well", "admin", 200),
+                    ("healthy", "", 401),
+                    ("healthy", "view", 403),
+                    ("healthy", "admin", 200),
                     ("never", "admin", 200),
                     ("denied", "admin", 200),
                     ("nowhere", "admin", 404),
@@ -260,7 +260,7 @@ impl Witness<'_> {
         ]) {
             let answer = ask_from(from, to, (method, path), fields, body);
             assert_eq!(answer.status, status, "{method} {path} {fields:?} {body}: {answer:?}");
-            self.sees(method, path, &answer);
+            self.check(method, path, &answer);
         }
     }
 
@@ -270,29 +270,29 @@ impl Witness<'_> {
         let session = slow.sessions().remove(0);
         let body = json!({"id": session.id, "user": session.user, "mac": session.mac}).to_string();
         let address = self.agent.address;
-        let asked = |method, path: &'static str, body: &str| {
+        let send = |method, path: &'static str, body: &str| {
             (method, path, ask(address, method, &path.replace("{site}", "slow"), "admin", &[], body))
         };
         let form = form_of(&session);
-        let users = || asked("GET", USERS, &body);
-        let test = || asked("POST", TEST, &body);
-        let kick = || asked("POST", KICK, &body);
-        let users_page = || asked("GET", USERS_PAGE, "");
-        let test_form = || asked("POST", TEST_FORM, "");
-        let kick_form = || asked("POST", KICK_FORM, &form);
+        let users = || send("GET", USERS, &body);
+        let test = || send("POST", TEST, &body);
+        let kick = || send("POST", KICK, &body);
+        let users_page = || send("GET", USERS_PAGE, "");
+        let test_form = || send("POST", TEST_FORM, "");
+        let kick_form = || send("POST", KICK_FORM, &form);
         let mut answers = thread::scope(|scope| {
             let crowd = |_| {
                 let api = [scope.spawn(users), scope.spawn(kick), scope.spawn(test)];
                 let pages = [scope.spawn(users_page), scope.spawn(kick_form), scope.spawn(test_form)];
                 api.into_iter().chain(pages)
             };
-            let asked: Vec<_> = (0..CROWD).flat_map(crowd).collect();
-            asked.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
+            let requests: Vec<_> = (0..CROWD).flat_map(crowd).collect();
+            requests.into_iter().map(|each| each.join().unwrap()).collect::<Vec<_>>()
         });
         // The other requests may fill the queue.
         answers.extend([users(), kick(), users_page(), kick_form()]);
         for (method, path, answer) in answers {
-            self.sees(method, path, &answer);
+            self.check(method, path, &answer);
             let after = if answer.status == 503 { "1" } else { "" };
             assert_eq!(answer.field("Retry-After"), after, "{method} {path}: {answer:?}");
         }
@@ -363,12 +363,12 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     let world = world();
     let api = Api::of(&world.agent);
     let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
-    witness.gets();
+    witness.read_sites();
     witness.users();
     witness.events();
     witness.posts();
-    witness.kicks(&world.well);
-    witness.kicks_by_form(&world.well);
+    witness.kicks(&world.healthy);
+    witness.kicks_by_form(&world.healthy);
     witness.logins();
     witness.crowd(&world.slow);
     let mut seen = witness.seen;
@@ -376,13 +376,13 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     // In that world one site never finishes its first attempt.
     let agent = AgentBuilder::default()
         .http(TOKENS)
-        .site("awka", world.well.addr(), "")
+        .site("awka", world.healthy.addr(), "")
         .start()
         .with_token("admin-token-01234");
     agent.wait_until_active("awka");
     let mut witness = Witness { agent: &agent, api: &api, seen: BTreeSet::new() };
     witness.ask(("GET", "/readyz"), "/readyz", "", "");
-    witness.again("/readyz", "/readyz");
+    witness.revalidate("/readyz", "/readyz");
     for token in ["", "view"] {
         for path in ["/api/refresh", "/refresh"] {
             witness.ask(("POST", path), path, token, "");

@@ -160,7 +160,7 @@ fn every_row_of_a_real_board_is_shown_unchanged() {
                     let left_out: Vec<&str> = SECRET.into_iter().chain(["uptime"]).collect();
                     let shown = without(&shown(&agent, name, &plugin(menu)), &left_out);
                     for row in without(&rows, &left_out) {
-                        assert!(shown.contains(&row), "{name} {menu}: {row:?} is not in {shown:#?}");
+                        assert!(shown.contains(&row), "{name} {menu}: expected {row:?} in {shown:#?}");
                     }
                 }
             }
@@ -252,15 +252,15 @@ fn are_sessions(agent: &Agent, site: &str, rows: &[Row]) {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     };
-    let said = agent.json(&format!("/api/hotspot/{site}/active"));
-    let said: Vec<_> = said
+    let shown = agent.json(&format!("/api/hotspot/{site}/active"));
+    let shown: Vec<_> = shown
         .as_array()
         .unwrap()
         .iter()
         .map(|session| fields.map(|(field, _)| text(&session[field])))
         .collect();
     let expected: Vec<_> = rows.iter().map(|row| fields.map(|(_, key)| row.get(key).cloned())).collect();
-    assert_eq!(said, expected, "{site}");
+    assert_eq!(shown, expected, "{site}");
     assert_eq!(agent.stats(site)["activeUsers"], rows.len(), "{site}");
 }
 

@@ -94,7 +94,7 @@ fn each_entry_has_rows_and_metrics_in_every_version_with_its_menu() {
 fn check(agent: &Agent, site: &str, plugin: &Declaration) {
     let name = plugin.name.as_str();
     // The plugin may be read again between the two requests.
-    let (table, scrape) = until("table and scrape are of one reading", || {
+    let (table, scrape) = until("the table and the scrape are from the same reading", || {
         let read = table(agent, site, name);
         let scrape = agent.get("/metrics").body;
         (table(agent, site, name)["at"] == read["at"]).then_some((read, scrape))
@@ -139,7 +139,7 @@ fn rows_about_people_are_denied_to_a_viewer() {
             .into();
     for session in table(&shipped.agent, "awka", "ppp")["rows"].as_array().unwrap() {
         let name = session[0].as_str().unwrap();
-        assert!(!public.iter().any(|text| text.contains(name)), "{name} in {public:?}");
+        assert!(!public.iter().any(|text| text.contains(name)), "expected no {name} in {public:?}");
     }
 }
 
@@ -150,11 +150,11 @@ fn hotspot_log_shows_only_logins_and_logouts() {
     });
     for (site, _) in shipped.sites() {
         let table = table(&shipped.agent, site, "hotspot-log");
-        let said: Vec<&str> = rows(&table).iter().filter_map(|row| row["message"]).collect();
+        let messages: Vec<&str> = rows(&table).iter().filter_map(|row| row["message"]).collect();
         for line in ["anna (10.5.99.7): trying to log in by http-chap", "anna (10.5.99.7): logged in"] {
-            assert!(said.contains(&line), "{site}: {line} in {said:?}");
+            assert!(messages.contains(&line), "{site}: expected {line:?} in {messages:?}");
         }
-        assert!(said.iter().all(|line| line.contains(" log")), "{site}: {said:?}");
+        assert!(messages.iter().all(|line| line.contains(" log")), "{site}: {messages:?}");
     }
 }
 
@@ -178,7 +178,8 @@ fn unbound_leases_and_disabled_netwatch_hosts_are_omitted() {
 #[test]
 fn plugin_document_lists_every_entry() {
     let lines: Vec<&str> = include_str!("../../../docs/plugins.md").lines().collect();
-    let start = lines.iter().position(|line| line.starts_with("| in `collect` | menu |")).expect("a table");
+    let start =
+        lines.iter().position(|line| line.starts_with("| in `collect` | menu |")).expect("expected a table");
     let listed: Vec<&str> =
         lines[start + 2..].iter().take_while(|line| line.starts_with('|')).copied().collect();
     let catalogue = catalogue();

@@ -38,7 +38,7 @@ fn the_program_and_each_command_have_help() {
         assert_eq!((help.code, help.err.as_str()), (Some(0), ""), "{command:?}");
         assert!(help.out.contains("Usage"), "{command:?}: {}", help.out);
         for word in words {
-            assert!(help.out.contains(word), "{command:?}: no {word} in {}", help.out);
+            assert!(help.out.contains(word), "{command:?}: expected {word} in {}", help.out);
         }
         let widest = help.out.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{command:?}: {widest:?} in {}", help.out);
@@ -96,7 +96,7 @@ fn an_unknown_option_suggests_the_nearest_one() {
         let ended = run_to_end(program(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}{}", ended.out, ended.err);
         let named = ended.err.split(|c: char| !c.is_alphanumeric() && c != '-').any(|word| word == nearest);
-        assert!(named, "{arguments:?}: no {nearest} in {}", ended.err);
+        assert!(named, "{arguments:?}: expected {nearest} in {}", ended.err);
         assert_eq!(ended.out, "", "{arguments:?}");
     }
 }
@@ -139,7 +139,7 @@ fn a_call_without_arguments_prints_short_help_and_contacts_no_router() {
         {
             assert!(ended.out.contains(&format!("phsweb-agent {example}")), "{example}: {}", ended.out);
         }
-        assert!(ended.out.lines().count() < 20, "it is short: {}", ended.out);
+        assert!(ended.out.lines().count() < 20, "expected a short text, got {}", ended.out);
     }
     assert_eq!(router.counters().connections, 0);
 }

@@ -99,7 +99,7 @@ fn declared_menu_is_on_the_page_in_json_and_in_metrics() {
         "<td><bdi>–</bdi></td>",
         "&#60;b&#62;rice",
     ] {
-        assert!(page.contains(shown), "{shown} in {page}");
+        assert!(page.contains(shown), "expected {shown:?} in {page}");
     }
     assert!(!page.contains("never shown") && !page.contains("rows; all are at"), "{page}");
     for (name, value) in [
@@ -115,7 +115,7 @@ fn declared_menu_is_on_the_page_in_json_and_in_metrics() {
     for line in
         ["# HELP things Rows of /test/thing.", "# TYPE things gauge", "# TYPE things_bytes_total counter"]
     {
-        assert!(text.lines().any(|of| of == line), "{line} in\n{text}");
+        assert!(text.lines().any(|of| of == line), "expected {line} in\n{text}");
     }
     assert_eq!(router.counters().logins, 1);
 }
@@ -255,7 +255,7 @@ fn oversized_menu_does_not_affect_the_hotspot() {
     let rest = "200 of 2,048 rows; all are in the <a href=\"../api/sites/awka/plugins/things\">JSON</a>";
     assert!(page.contains(rest) && page.contains("only the first 2048 rows are taken"), "{page}");
     assert_eq!(page.matches("<td><bdi>yam</bdi></td>").count(), 200);
-    assert!(!page.contains("Some figures are incomplete"), "the card's figures are whole: {page}");
+    assert!(!page.contains("Some figures are incomplete"), "expected complete figures on the card: {page}");
     assert_eq!(series(&agent, "things{site=\"awka\"}"), None, "expected no row count for a partial reading");
     let partial = |plugin: &str| {
         series(&agent, &format!("mikrotik_plugin_partial{{site=\"awka\",plugin=\"{plugin}\"}}"))
@@ -263,7 +263,7 @@ fn oversized_menu_does_not_affect_the_hotspot() {
     assert_eq!((partial("things"), partial("hotspot")), (Some("1".into()), Some("0".into())));
     let line = "site=awka plugin=things state=partial";
     let log = agent.running.err();
-    assert_eq!(log.matches(line).count(), 1, "logged once: {log}");
+    assert_eq!(log.matches(line).count(), 1, "expected one log line: {log}");
     let counters = router.counters();
     assert_eq!((counters.logins, counters.connections), (1, 1), "expected one connection");
 }
@@ -322,7 +322,7 @@ fn renamed_rows_always_have_series_and_the_oldest_stale_series_are_evicted() {
             assert_eq!(of(round), PORTS, "{metric} of round {round}");
             assert!((0..=round).map(of).sum::<u64>() <= 2048, "{metric}");
             if round > 0 {
-                assert_eq!(of(round - 1), PORTS, "{metric}: the newest stale series stay");
+                assert_eq!(of(round - 1), PORTS, "{metric}: expected the newest stale series to stay");
             }
         }
     }

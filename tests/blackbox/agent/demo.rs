@@ -29,7 +29,7 @@ fn people_are_online_within_two_seconds_and_counters_grow() {
         assert_eq!(site["routerStatus"]["isOnline"], true, "{key}");
         assert!(site["totalUsers"].as_u64() >= site["activeUsers"].as_u64(), "{key}: {site}");
         let sum = |stats: &Value| stats[key]["totalBytesOut"].as_u64().unwrap();
-        until(&format!("{key}: more is downloaded"), || {
+        until(&format!("{key}: the download grows"), || {
             (sum(&agent.json("/api/hotspot/stats")) > sum(&first)).then_some(())
         });
     }
@@ -57,7 +57,7 @@ fn page_shows_each_site_with_its_figures() {
     });
     let page = agent.page("/");
     for word in ["Awka", "Lagos", "Abuja", "Upload", "Download", "Memory", "Uptime", "CPU", "Online"] {
-        assert!(page.contains(word), "no {word} in {page}");
+        assert!(page.contains(word), "expected {word:?} in {page}");
     }
     assert!(agent.page("/sites/lagos").contains("<h1>Lagos</h1>"));
 }
@@ -83,5 +83,5 @@ fn admin_token_in_the_environment_enables_details() {
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 401);
     let agent = agent.with_token("open-sesame-01234");
     let people = agent.json("/api/hotspot/awka/active").as_array().unwrap().len() as u64;
-    assert!(people > 0 && people.abs_diff(online) < 10, "{people} of {online}");
+    assert!(people > 0 && people.abs_diff(online) < 10, "expected about {online} people, got {people}");
 }

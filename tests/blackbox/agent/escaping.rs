@@ -25,7 +25,7 @@ fn unescaped(html: &str) -> String {
     let mut rest = html;
     while let Some((before, after)) = rest.split_once('&') {
         text += before;
-        let (name, next) = after.split_once(';').expect("an unescaped &");
+        let (name, next) = after.split_once(';').expect("expected an escape after &");
         text.push(match name {
             "lt" | "#60" => '<',
             "gt" | "#62" => '>',
@@ -55,13 +55,15 @@ fn a_user_name_is_escaped_on_the_page_and_exact_in_the_json() {
 
     let page = agent.page("/sites/awka");
     for tag in ["<script>alert", "<b>mac", "<b>title", "<i>Awka"] {
-        assert!(!page.contains(tag), "{tag} is not escaped in {page}");
+        assert!(!page.contains(tag), "expected {tag} to be escaped in {page}");
     }
-    let cell =
-        page.split("data-label=\"User\">").find(|cell| cell.contains("alert(1)")).expect("the user's cell");
+    let cell = page
+        .split("data-label=\"User\">")
+        .find(|cell| cell.contains("alert(1)"))
+        .expect("expected the user's cell");
     // A character that changes the text direction does not affect the text around it.
     let isolated = cell.strip_prefix("<bdi>").and_then(|cell| cell.split_once("</bdi></td>"));
-    let shown = unescaped(isolated.expect("it is isolated").0);
+    let shown = unescaped(isolated.expect("expected an isolated cell").0);
     // HTML can't contain a NUL; everything else is unchanged.
     let plain = |text: &str| text.replace(['\0', '\u{FFFD}'], "");
     assert_eq!(plain(&shown), plain(NASTY));
@@ -87,7 +89,7 @@ fn resource_and_health_values_are_escaped() {
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
         assert!(!page.contains("<img"), "{page}");
-        assert!(page.contains("onerror"), "the text is shown: {page}");
+        assert!(page.contains("onerror"), "expected the text in {page}");
     }
     let routers = agent.json("/api/routers");
     assert_eq!(

@@ -33,7 +33,7 @@ fn gone() -> Router {
 
 /// The site, which must be online without an error.
 #[track_caller]
-fn well(agent: &Agent, key: &str) -> Value {
+fn healthy_site(agent: &Agent, key: &str) -> Value {
     let stats = agent.stats(key);
     assert_eq!((&stats["status"], &stats["error"]), (&json!("active"), &Value::Null), "{stats:#}");
     assert_eq!(stats["routerStatus"]["isOnline"], true, "{stats:#}");
@@ -44,10 +44,10 @@ fn well(agent: &Agent, key: &str) -> Value {
 
 /// Waits until the site uses this router; it must be online all the time.
 #[track_caller]
-fn served_by(agent: &Agent, key: &str, router: &Router) -> Value {
+fn wait_until_used(agent: &Agent, key: &str, router: &Router) -> Value {
     let address = json!(router.addr().to_string());
-    until_within(RETURN, &format!("{key} is served at {address}"), || {
-        let site = well(agent, key);
+    until_within(RETURN, &format!("{key} uses {address}"), || {
+        let site = healthy_site(agent, key);
         (site["address"] == address).then_some(site)
     })
 }
@@ -69,33 +69,37 @@ fn second_host_is_used_until_the_first_recovers() {
     let addresses = [&first, &second].map(|router| router.addr().to_string());
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.wait_until_active("awka");
-    let site = well(&agent, "awka");
+    let site = healthy_site(&agent, "awka");
     assert_eq!(hosts(&site), [(&*addresses[0], false, Some("refused")), (&addresses[1], true, None)]);
     assert!(site["hosts"][0]["error"]["hint"].as_str().unwrap().contains("/ip service"), "{site:#}");
     let detour = format!("Connected to {}, because {} fails: ", addresses[1], addresses[0]);
     for path in ["/", "/sites/awka"] {
         let page = agent.page(path);
-        assert!(page.contains(&detour), "{path}: no {detour:?} in {page}");
+        assert!(page.contains(&detour), "{path}: expected {detour:?} in {page}");
     }
 
     first.set_fault(None);
     let again = format!("{} responds again", addresses[0]);
     let mut seen = [false; 2];
-    until_within(RETURN, "the first serves", || {
+    until_within(RETURN, "the first host is in use", || {
         for (seen, path) in seen.iter_mut().zip(["/", "/sites/awka"]) {
             *seen |= agent.page(path).contains(&again);
         }
-        (well(&agent, "awka")["address"] == addresses[0]).then_some(())
+        (healthy_site(&agent, "awka")["address"] == addresses[0]).then_some(())
     });
     assert_eq!(seen, [true; 2], "expected the recovery to show before the failback");
     let counters = first.counters();
-    assert!(counters.connections >= 4, "three in a row, and the one that serves: {counters:?}");
+    assert!(counters.connections >= 4, "expected three probes and the failback: {counters:?}");
     throughout(Duration::from_millis(1500), || {
-        let site = well(&agent, "awka");
+        let site = healthy_site(&agent, "awka");
         assert_eq!(hosts(&site), [(&*addresses[0], true, None), (&addresses[1], false, None)]);
-        assert_eq!((first.counters().logins, second.counters().logins), (1, 1), "one login each");
+        assert_eq!(
+            (first.counters().logins, second.counters().logins),
+            (1, 1),
+            "expected one login at each host"
+        );
     });
-    assert_eq!(second.counters().open, 0, "one session a site");
+    assert_eq!(second.counters().open, 0, "expected no connection to the second host");
     for path in ["/", "/sites/awka"] {
         assert!(!agent.page(path).contains("Connected to"), "{path}");
     }
@@ -114,20 +118,20 @@ fn failback_needs_three_successful_probes_in_a_row() {
     let agent = site(given(), "awka", [&first, &second]).start();
     agent.wait_until_active("awka");
     first.set_fault(None);
-    until_within(RETURN, "it was tried twice", || {
-        well(&agent, "awka");
+    until_within(RETURN, "the first host was tried twice", || {
+        healthy_site(&agent, "awka");
         (first.counters().connections == 2).then_some(())
     });
     first.set_fault(Some(Fault::NoService));
-    until_within(RETURN, "it is found gone again", || {
-        (hosts(&well(&agent, "awka"))[0].2 == Some("refused")).then_some(())
+    until_within(RETURN, "the first host fails again", || {
+        (hosts(&healthy_site(&agent, "awka"))[0].2 == Some("refused")).then_some(())
     });
     let before = first.counters();
-    assert_eq!((before.connections, before.logins), (2, 0), "it was not gone back to");
+    assert_eq!((before.connections, before.logins), (2, 0), "expected no failback");
     first.set_fault(None);
-    served_by(&agent, "awka", &first);
+    wait_until_used(&agent, "awka", &first);
     let connections = first.counters().connections - before.connections;
-    assert!(connections >= 4, "three more in a row, and the one that serves: {connections}");
+    assert!(connections >= 4, "expected three more probes and the failback: {connections}");
     assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
 }
 
@@ -145,14 +149,14 @@ fn host_without_sessions_does_not_cause_repeated_failback() {
     // A failed failback costs the second host one more login.
     until_within(RETURN, "each host was tried for a failback", || {
         for (key, ..) in &sites {
-            well(&agent, key);
+            healthy_site(&agent, key);
         }
         sites.iter().all(|(.., second)| second.counters().logins == 2).then_some(())
     });
     // The next failback takes six probes; a slow machine may need some to see the first.
     throughout(Duration::from_secs(5), || {
         for (key, _, first, second) in &sites {
-            let site = well(&agent, key);
+            let site = healthy_site(&agent, key);
             assert_eq!(site["address"], second.addr().to_string(), "{site:#}");
             let (first, second) = (first.counters(), second.counters());
             assert!(first.logins + first.logins_refused <= 1, "{key}: {first:?}");
@@ -170,23 +174,23 @@ fn host_with_short_sessions_is_deprioritized() {
     assert_eq!(first.counters().logins, 1);
     let address = json!(second.addr().to_string());
     first.reboot();
-    until_within(RETURN, "the second serves", || {
+    until_within(RETURN, "the second host is in use", || {
         (agent.json("/api/sites/awka")["address"] == address).then_some(())
     });
     assert_eq!((first.counters().logins, second.counters().logins), (1, 1));
     // The failback happens when it has accepted connections for a while.
-    served_by(&agent, "awka", &first);
+    wait_until_used(&agent, "awka", &first);
     first.reboot();
-    until_within(RETURN, "the second serves", || {
+    until_within(RETURN, "the second host is in use", || {
         (agent.json("/api/sites/awka")["address"] == address).then_some(())
     });
     throughout(AFTER_RETURN, || {
-        well(&agent, "awka");
+        healthy_site(&agent, "awka");
     });
     assert_eq!(
         (first.counters().logins, second.counters().logins),
         (2, 2),
-        "twice as long before the next return"
+        "expected twice as many probes before the next failback"
     );
 }
 
@@ -200,10 +204,12 @@ fn second_host_is_used_if_the_first_refuses_the_login() {
     for _ in 0..2 {
         second.reboot();
         let logins = second.counters().logins;
-        until_within(RETURN, "the second serves again", || (second.counters().logins > logins).then_some(()));
+        until_within(RETURN, "the second host is in use again", || {
+            (second.counters().logins > logins).then_some(())
+        });
         agent.wait_until_active("awka");
     }
-    assert!(first.counters().logins_refused >= 1, "it was tried");
+    assert!(first.counters().logins_refused >= 1, "expected the first host to be tried");
 }
 
 /// The two routers of a site have different certificates.
@@ -224,8 +230,8 @@ fn each_host_can_have_its_own_pin() {
     let agent = Agent::start(command);
     agent.wait_until_active("one");
     agent.wait_until_active("both");
-    served_by(&agent, "one", &first);
-    served_by(&agent, "both", &first);
+    wait_until_used(&agent, "one", &first);
+    wait_until_used(&agent, "both", &first);
     agent.wait_for_error("crossed", "tls_pin");
     // Each step of the connection test finds the expected certificate.
     let mut test = program(["test", "both"]);
@@ -236,10 +242,10 @@ fn each_host_can_have_its_own_pin() {
 
     first.set_fault(Some(Fault::NoService));
     let address = second.addr().to_string();
-    until_within(RETURN, "the second serves", || {
+    until_within(RETURN, "the second host is in use", || {
         (agent.json("/api/sites/both")["address"] == address).then_some(())
     });
     agent.wait_for_error("one", "tls_pin");
     first.set_fault(None);
-    served_by(&agent, "both", &first);
+    wait_until_used(&agent, "both", &first);
 }

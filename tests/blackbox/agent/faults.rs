@@ -38,7 +38,7 @@ fn shows(fault: Fault, cause: &str) {
         assert_eq!(
             (&stats["activeUsers"], &stats["error"]),
             (&json!(23), &json!(null)),
-            "{fault} healed {time}"
+            "{fault} ended {time}"
         );
         router.set_fault(Some(fault));
     }
@@ -82,12 +82,12 @@ fn vanishing_rows_are_reported_as_partial() {
         (!site["plugins"]["hotspot"]["partial"].is_null()).then_some(site)
     });
     assert!(site["plugins"]["hotspot"]["partial"].as_str().unwrap().contains("no such item"), "{site}");
-    assert_eq!(site["state"], "online", "one plugin's trouble is not the connection's");
+    assert_eq!(site["state"], "online", "expected a failed plugin not to affect the connection");
     router.set_fault(None);
-    until("it is whole again", || {
+    until("the hotspot is complete again", || {
         agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"].is_null().then_some(())
     });
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
 /// The state may change at each refresh. The page shows it each time, the log once.
@@ -99,7 +99,7 @@ fn a_partial_answer_is_logged_once_per_connection() {
     for _ in 0..3 {
         for (fault, is_partial) in [(Some(Fault::Vanish), true), (None, false)] {
             router.set_fault(fault);
-            until("the hotspot is partial, or whole again", || {
+            until("the hotspot is partial, or complete again", || {
                 let partial = &agent.json("/api/sites/awka")["plugins"]["hotspot"]["partial"];
                 (partial.is_null() != is_partial).then_some(())
             });
@@ -107,7 +107,7 @@ fn a_partial_answer_is_logged_once_per_connection() {
     }
     let log = agent.running.err();
     assert_eq!(log.matches("plugin=hotspot state=partial").count(), 1, "{log}");
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
 #[test]
@@ -135,17 +135,21 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     }
     // It stays so, with one log line.
     let commands = router.counters().commands;
-    until("it was refreshed twice more", || (router.counters().commands >= commands + 14).then_some(()));
+    until("the site was refreshed twice more", || {
+        (router.counters().commands >= commands + 14).then_some(())
+    });
     let lines = || agent.running.err().matches("plugin=hotspot state=partial").count();
     assert_eq!(lines(), 1, "{}", agent.running.err());
     router.set_fault(None);
-    until("it is whole again", || partial().is_null().then_some(()));
+    until("the hotspot is complete again", || partial().is_null().then_some(()));
     assert!(metric("0"), "{}", agent.get("/metrics").body);
     // A correct count never makes the hotspot partial.
     let commands = router.counters().commands;
-    until("it was refreshed four times more", || (router.counters().commands >= commands + 28).then_some(()));
+    until("the site was refreshed four times more", || {
+        (router.counters().commands >= commands + 28).then_some(())
+    });
     assert!(partial().is_null() && lines() == 1, "{}", agent.running.err());
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
 #[test]
@@ -160,7 +164,7 @@ fn endless_rows_are_a_protocol_error() {
     let stats = agent.wait_for_error("awka", "protocol");
     router.set_fault(None);
     assert!(stats["error"]["hint"].is_string(), "{stats}");
-    agent.stats_when("awka", "it is whole again", |stats| {
+    agent.stats_when("awka", "the hotspot is complete again", |stats| {
         stats["activeUsers"] == 23 && stats["error"].is_null() && stats["status"] == "active"
     });
 }

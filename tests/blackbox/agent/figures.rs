@@ -62,7 +62,11 @@ fn every_routeros_version_is_read_correctly() {
         let stats = agent.wait_until_active(key);
         let sessions = router.sessions();
         assert_eq!(stats["activeUsers"], sessions.len(), "{key}");
-        assert_eq!(stats["totalUsers"], 5 * sessions.len(), "{key}: without default-trial");
+        assert_eq!(
+            stats["totalUsers"],
+            5 * sessions.len(),
+            "{key}: expected the count without default-trial"
+        );
         let number = text.split(' ').next().unwrap();
         assert_eq!(stats["routerStatus"]["version"], number, "{key}");
         assert_eq!(stats["routerStatus"]["totalMemory"], 128 << 20, "{key}");
@@ -81,7 +85,7 @@ fn every_routeros_version_is_read_correctly() {
 
         two_sessions(router);
         // The changes arrive one by one: for a moment one of the two is still another user.
-        let stats = agent.stats_when(key, "the two are there", |stats| {
+        let stats = agent.stats_when(key, "both sessions are shown", |stats| {
             stats["activeUsers"] == 2 && stats["totalBytesIn"] == 7_000_000_021u64
         });
         assert_eq!(stats["uploadBytes"], 7_000_000_021u64, "{key}");
@@ -102,7 +106,11 @@ fn every_routeros_version_is_read_correctly() {
         }
     }
     for router in &routers {
-        assert_eq!((router.counters().logins, router.counters().open), (1, 1), "one persistent connection");
+        assert_eq!(
+            (router.counters().logins, router.counters().open),
+            (1, 1),
+            "expected one persistent connection"
+        );
     }
 }
 
@@ -187,7 +195,7 @@ fn text_that_is_not_utf8_is_decoded_with_the_sites_codepage() {
         agent.wait_until_active(site);
         let people = agent.json(&format!("/api/hotspot/{site}/active"));
         assert_eq!((&people[0]["user"], &people[0]["comment"]), (&json!(user), &json!(comment)));
-        assert_eq!(people[1]["user"], "Ngọ́zị", "UTF-8 is unchanged");
+        assert_eq!(people[1]["user"], "Ngọ́zị", "expected UTF-8 to be unchanged");
         let page = agent.page(&format!("/sites/{site}"));
         assert!(page.contains(comment) && page.contains("Ngọ́zị"), "{page}");
     }
@@ -215,9 +223,9 @@ fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     // The slower the answer, the older the uptime in it.
     for latency in [900, 0, 600, 300] {
         router.set_latency(Duration::from_millis(latency));
-        let asked = router.counters().commands;
+        let commands = router.counters().commands;
         // Two refreshes later: the second began after the change.
-        until("it was refreshed twice", || (router.counters().commands >= asked + 14).then_some(()));
+        until("the site was refreshed twice", || (router.counters().commands >= commands + 14).then_some(()));
         let again = logins(&agent);
         for (id, (login, _)) in &first {
             assert_eq!(&again[id].0, login, "{id} at {latency} ms");
@@ -225,9 +233,9 @@ fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     }
     router.set_latency(Duration::ZERO);
     assert!(router.log_in("new.user", Ipv4Addr::new(10, 5, 60, 9), "8C:F5:A3:00:00:09").is_some());
-    let stats = agent.stats_when("awka", "the new session is known", |stats| stats["activeUsers"] == 24);
+    let stats = agent.stats_when("awka", "the new session is shown", |stats| stats["activeUsers"] == 24);
     assert_eq!(stats["lastActivity"], "just now");
     let people = logins(&agent);
     let latest = people.values().map(|(login, _)| login).max().unwrap();
-    assert_eq!(stats["lastActivityAt"], *latest, "lastActivity is the most recent login");
+    assert_eq!(stats["lastActivityAt"], *latest, "expected the most recent login as lastActivity");
 }

@@ -49,7 +49,7 @@ fn refused(ended: &ProgramOutput) {
 fn each_problem_has_its_line_and_column() {
     let site = |fields: &str| format!("(\n  sites: {{\n    \"awka\": ({fields}),\n  }},\n)");
     let good = "user: \"u\", password: Plain(\"p\")";
-    for (text, said) in [
+    for (text, message) in [
         ("(\n  sites: {\n    \"awka\": (hosts: [\"r\"] ¤user: \"u\"),\n  },\n)".into(), "not RON"),
         ("(\n  ¤htp: (),\n  sites: {},\n)".into(), "`http`"),
         ("¤(\n  http: (),\n)".into(), "sites"),
@@ -98,8 +98,8 @@ fn each_problem_has_its_line_and_column() {
         let ended = run(text.as_bytes());
         refused(&ended);
         let line = ended.err.lines().find(|line| line.starts_with(place.as_str()));
-        let line = line.unwrap_or_else(|| panic!("no {place} for {text}: {}", ended.err));
-        assert!(line.contains(said), "{said:?} in {line}");
+        let line = line.unwrap_or_else(|| panic!("expected a problem at {place} for {text}: {}", ended.err));
+        assert!(line.contains(message), "expected {message:?}, got {line}");
     }
 }
 
@@ -112,10 +112,10 @@ fn all_problems_are_reported_in_file_order() {
     );
     let ended = run(text.as_bytes());
     refused(&ended);
-    let said: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("sites.ron:")).collect();
-    assert_eq!(said.len(), places.len(), "{}", ended.err);
-    for (said, place) in said.iter().zip(&places) {
-        assert!(said.starts_with(place), "{said} is not at {place}");
+    let problems: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("sites.ron:")).collect();
+    assert_eq!(problems.len(), places.len(), "{}", ended.err);
+    for (problem, place) in problems.iter().zip(&places) {
+        assert!(problem.starts_with(place), "expected a problem at {place}, got {problem}");
     }
 }
 
@@ -140,14 +140,14 @@ fn nowhere(arguments: &[&str]) -> (Command, tempfile::TempDir) {
 fn missing_file_error_lists_searched_paths_and_alternatives() {
     assert!(
         !std::path::Path::new("/etc/phsweb-agent/sites.ron").exists(),
-        "this machine has a file of its own"
+        "expected no file on this machine"
     );
     for arguments in [&["run"][..], &["run", "--simulate"], &["check"], &["test"]] {
         let (command, _folder) = nowhere(arguments);
         let ended = run_to_end(command);
         refused(&ended);
         for text in ["sites.ron", "/etc/phsweb-agent/sites.ron", "--config", "PHSWEB_CONFIG", "demo"] {
-            assert!(ended.err.contains(text), "{text} in {}", ended.err);
+            assert!(ended.err.contains(text), "expected {text:?} in {}", ended.err);
         }
     }
     let (command, _folder) = nowhere(&["--config", "gone.ron"]);
@@ -196,7 +196,7 @@ fn address_in_use_error_has_a_hint() {
         refused(&ended);
         assert!(ended.err.contains(&address) && ended.err.contains("--listen"), "{}", ended.err);
     }
-    assert_eq!(router.counters().connections, 0, "no router was bothered");
+    assert_eq!(router.counters().connections, 0, "expected no connection to the router");
     let port = taken.local_addr().unwrap().port().to_string();
     let ended = run_to_end(program(["simulate", "--port", &port]));
     refused(&ended);

@@ -51,7 +51,10 @@ fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
                 continue;
             }
             assert_eq!(stats["status"], "active", "{site}: {stats}");
-            assert!(stats["ageSeconds"].as_u64().unwrap() < LATE_S, "{site} is late: {stats}");
+            assert!(
+                stats["ageSeconds"].as_u64().unwrap() < LATE_S,
+                "{site}: expected younger figures: {stats}"
+            );
             let at = stats["fetchedAt"].as_str().unwrap().to_string();
             let fetched = seen.entry(site.clone()).or_default();
             if fetched.last() != Some(&at) {
@@ -73,7 +76,7 @@ fn three_failing_routers_of_fifty_delay_no_other_site_and_recover() {
         let stats = agent.stats(&key(*n));
         let shown = shown.unwrap_or_else(|| panic!("{fault} did not show as {cause}: {stats}"));
         assert!(shown < DEADLINE, "{fault} took {shown:?}");
-        assert_eq!(stats["error"]["cause"], *cause, "it stays, whatever else is tried meanwhile");
+        assert_eq!(stats["error"]["cause"], *cause, "expected the error to stay");
         assert_eq!(
             (stats["status"].as_str(), stats["lastKnown"]["activeUsers"].as_u64()),
             (Some("maintenance"), Some(5))

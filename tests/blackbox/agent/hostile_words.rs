@@ -32,7 +32,7 @@ fn traps<'m>(tag: &str, messages: impl IntoIterator<Item = &'m str>) -> Vec<Sent
 #[track_caller]
 fn is_short_line(text: &Value) {
     let text = text.as_str().unwrap();
-    assert!(text.contains("forged"), "{text:?} is not about it");
+    assert!(text.contains("forged"), "expected the message of the router, got {text:?}");
     assert!(text.chars().count() < SHORT, "{} characters", text.chars().count());
     assert!(!text.contains(char::is_control), "{text:?}");
 }
@@ -66,17 +66,17 @@ fn long_router_messages_are_truncated() {
         ask_all();
         peer.wait_for_commands(1);
     }
-    assert_eq!(agent.json("/api/sites/awka")["state"], "online", "it answers, though with a refusal");
+    assert_eq!(agent.json("/api/sites/awka")["state"], "online", "expected the site to stay online");
     let more = agent.running.memory_kib("VmHWM") - before;
-    assert!(more < MORE_KIB, "{more} KiB more than {before}");
+    assert!(more < MORE_KIB, "expected less than {MORE_KIB} KiB above {before}, got {more}");
 
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(log)
     });
-    assert!(said.contains(FORGED), "it is quoted: {said}");
-    for line in said.lines() {
-        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {said}");
+    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
+    for line in log.lines() {
+        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {log}");
         assert!(line.chars().count() < SHORT, "{} characters", line.chars().count());
     }
 }
@@ -89,12 +89,12 @@ fn line_break_in_a_fatal_reason_does_not_forge_a_log_line() {
     agent.wait_until_active("awka");
     peer.set_bad();
     is_short_line(&agent.wait_for_error("awka", "closed")["error"]["message"]);
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("site=awka state=offline cause=closed ").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("site=awka state=offline cause=closed ").then_some(log)
     });
-    assert!(said.contains(FORGED), "it is quoted: {said}");
-    assert!(!said.lines().any(|line| line.starts_with(FORGED)), "{said}");
+    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
+    assert!(!log.lines().any(|line| line.starts_with(FORGED)), "{log}");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn timeout_trap_is_a_reply_and_no_query_timeout() {
     assert_eq!((&site["state"], &plugin["state"]), (&"online".into(), &"failed".into()), "{site}");
     assert_eq!(plugin["error"]["cause"], "query_timeout", "{site}");
     assert!(plugin["error"]["message"].as_str().unwrap().contains("(13)"), "{site}");
-    assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "over one connection: {site}");
+    assert_eq!((peer.logins(), &site["usage"]["logins"]), (1, &1.into()), "expected one connection: {site}");
     assert_eq!(site["connections"].as_array().unwrap().len(), 1, "{site}");
 }
 
@@ -138,15 +138,15 @@ fn messages_about_a_private_menu_are_for_the_admin_only() {
         .site("awka", peer.address, collect)
         .start();
     for part in ["error", "partial"] {
-        until(&format!("there is a {part}"), || {
+        until(&format!("the site has a {part}"), || {
             let plugins = &agent.json("/api/sites/awka")["plugins"];
             ["hotspot", "leases"].iter().all(|name| !plugins[*name][part].is_null()).then_some(())
         });
         for path in
             ["/", "/sites/awka", "/api/sites", "/api/sites/awka", "/api/hotspot/stats", "/api/hotspot/awka"]
         {
-            let said = |token: &str| agent.ask("GET", path, &[("Authorization", token)]).body;
-            let (viewer, admin) = (said(""), said("Bearer admin-token-of-this-test"));
+            let body = |token: &str| agent.ask("GET", path, &[("Authorization", token)]).body;
+            let (viewer, admin) = (body(""), body("Bearer admin-token-of-this-test"));
             assert!(!viewer.contains("ngozi"), "{part} at {path}: {viewer}");
             assert!(viewer.contains("shown to the admin"), "{part} at {path}: {viewer}");
             assert!(admin.contains("ngozi"), "{part} at {path}: {admin}");
@@ -192,9 +192,11 @@ fn control_characters_reach_neither_log_nor_terminal() {
         site["plugins"]["resource"]["error"].is_object().then_some(site)
     });
     let message = site["plugins"]["resource"]["error"]["message"].as_str().unwrap();
-    for said in [&agent.running.err(), &agent.running.out(), &ended.out, &ended.err, message] {
-        assert!(!said.contains(STEERS), "{said:?}");
+    for text in [&agent.running.err(), &agent.running.out(), &ended.out, &ended.err, message] {
+        assert!(!text.contains(STEERS), "{text:?}");
     }
     assert!(ended.out.contains("no\u{fffd}forged\u{fffd}forged"), "{}", ended.out);
-    until("it is logged", || agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(()));
+    until("the message is logged", || {
+        agent.running.err().contains("no\u{fffd}forged\u{fffd}forged").then_some(())
+    });
 }

@@ -52,7 +52,7 @@ fn unchanged_resource_is_a_304() {
         assert!(tag.trim_start_matches("W/").starts_with('"') && tag.ends_with('"'), "{path}: {tag:?}");
         assert_eq!((again.field("ETag"), again.body.as_str()), (tag, ""), "{path}");
         let listed = format!("\"other\", {tag}");
-        until(&format!("{path} is one of several"), || {
+        until(&format!("{path}: the tag matches as one of several"), || {
             (agent.ask("GET", path, &[("If-None-Match", &listed)]).status == 304).then_some(())
         });
         assert_eq!(agent.ask("GET", path, &[("If-None-Match", "\"other\"")]).status, 200, "{path}");
@@ -124,8 +124,11 @@ fn missing_path_is_a_404_that_lists_existing_ones() {
         problem(&agent, "GET", path, 404);
         problem(&agent, "POST", "/nothing", 404);
     }
-    assert!(agent.get("/api/sites/nowhere").body.contains("awka"), "the sites there are");
-    assert!(agent.get("/api/sites/awka/plugins/leases").body.contains("resource"), "the plugins there are");
+    assert!(agent.get("/api/sites/nowhere").body.contains("awka"), "expected the list of sites");
+    assert!(
+        agent.get("/api/sites/awka/plugins/leases").body.contains("resource"),
+        "expected the list of plugins"
+    );
 }
 
 #[test]

@@ -23,12 +23,12 @@ use super::tls::{Certificates, NOW};
 const LOOKS: Duration = Duration::from_millis(1500);
 
 /// A file of those beside the tests: certificates for localhost and 127.0.0.1, and their keys.
-fn kept(name: &str) -> PathBuf {
+fn certificate_file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/certificates").join(format!("{name}.pem"))
 }
 
 fn certificate(name: &str) -> CertificateDer<'static> {
-    CertificateDer::from_pem_file(kept(&format!("{name}.cert"))).unwrap()
+    CertificateDer::from_pem_file(certificate_file(&format!("{name}.cert"))).unwrap()
 }
 
 fn given() -> AgentBuilder {
@@ -59,8 +59,8 @@ impl Page {
     }
 
     #[track_caller]
-    fn kept(pair: &str) -> Self {
-        Self::start(&kept(&format!("{pair}.cert")), &kept(&format!("{pair}.key")))
+    fn with_certificate(pair: &str) -> Self {
+        Self::start(&certificate_file(&format!("{pair}.cert")), &certificate_file(&format!("{pair}.key")))
     }
 
     fn connect(&self) -> Connection {
@@ -96,7 +96,7 @@ impl Page {
     }
 
     fn put(&self, file: &str, name: &str) {
-        fs::write(self.folder.path().join(file), fs::read(kept(name)).unwrap()).unwrap();
+        fs::write(self.folder.path().join(file), fs::read(certificate_file(name)).unwrap()).unwrap();
     }
 
     /// Replaces a file atomically.
@@ -152,7 +152,7 @@ const KEPT: &str = "config=sites.ron reload=rejected ";
 
 #[test]
 fn https_reloads_certificate_files() {
-    let page = Page::kept("page");
+    let page = Page::with_certificate("page");
     let mut early = page.connect();
     assert!(early.get("/").contains("</html>"));
     assert!(page.has("page"));
@@ -169,13 +169,13 @@ fn https_reloads_certificate_files() {
     page.put("key.pem", "page.key");
     page.until_has("page");
     until("each warning is logged", || (page.logged(FOLLOWED) == 2).then_some(()));
-    assert!(early.get("/api/sites").contains("awka"), "who was there stays");
+    assert!(early.get("/api/sites").contains("awka"), "expected the open connection to stay");
     assert_eq!(page.logged(KEPT), 0);
 }
 
 #[test]
 fn invalid_new_certificate_keeps_the_current_one() {
-    let page = Page::kept("page");
+    let page = Page::with_certificate("page");
     page.put("cert.pem", "other.cert");
     until("the warning is logged", || (page.logged(KEPT) == 1).then_some(()));
     assert_eq!(page.logged("the file key.pem is not the key of cert.pem"), 1);
@@ -188,17 +188,17 @@ fn invalid_new_certificate_keeps_the_current_one() {
     page.until_has("other");
     until("the warning is logged", || (page.logged(FOLLOWED) == 1).then_some(()));
     assert_eq!(page.logged(KEPT), 2);
-    let said = page.running.out() + &page.running.err();
+    let output = page.running.out() + &page.running.err();
     for name in ["page.key", "other.key", "page.cert", "other.cert"] {
-        let content = fs::read_to_string(kept(name)).unwrap();
+        let content = fs::read_to_string(certificate_file(name)).unwrap();
         let lines = content.lines().filter(|line| !line.starts_with('-'));
-        lines.for_each(|line| assert!(!said.contains(line), "{name}"));
+        lines.for_each(|line| assert!(!output.contains(line), "{name}"));
     }
 }
 
 #[test]
 fn browser_logs_in_and_receives_events_over_https() {
-    let page = Page::kept("page");
+    let page = Page::with_certificate("page");
     let form = "token=admin-token-01234";
     let login = format!(
         "POST /login HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccept: text/html\r\n\
@@ -228,7 +228,7 @@ fn browser_logs_in_and_receives_events_over_https() {
 #[test]
 fn handshakes_of_one_address_do_not_delay_another() {
     // Each takes several milliseconds.
-    let page = Page::kept("rsa4096");
+    let page = Page::with_certificate("rsa4096");
     let mut hello = Vec::new();
     session().write_tls(&mut hello).unwrap();
     let overtakes = || {
@@ -247,12 +247,12 @@ fn handshakes_of_one_address_do_not_delay_another() {
         others.iter().filter(waits).count() > 20
     };
     // This machine may be busy with something else until all are answered.
-    assert!((0..5).any(|_| overtakes()), "all others were answered before");
+    assert!((0..5).any(|_| overtakes()), "expected an answer before those of all others");
 }
 
 #[test]
 fn insecure_tls_settings_cause_warnings() {
-    let page = Page::start(&kept("ended.cert"), &kept("page.key"));
+    let page = Page::start(&certificate_file("ended.cert"), &certificate_file("page.key"));
     let ended = "the certificate cert.pem ended at 2021-01-01T00:00:00Z, and it is 2";
     until("the warning is logged", || (page.logged(ended) == 1).then_some(()));
     assert_eq!(page.logged("chmod 600"), 0);
@@ -267,8 +267,8 @@ fn insecure_tls_settings_cause_warnings() {
 #[test]
 fn invalid_certificate_prevents_the_start() {
     let (command, folder) = given().command();
-    fs::copy(kept("page.cert"), folder.path().join("cert.pem")).unwrap();
-    fs::copy(kept("other.key"), folder.path().join("key.pem")).unwrap();
+    fs::copy(certificate_file("page.cert"), folder.path().join("cert.pem")).unwrap();
+    fs::copy(certificate_file("other.key"), folder.path().join("key.pem")).unwrap();
     let ended = run_to_end(command);
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), ""), "{}", ended.err);
     let error = "sites.ron:2:64: http.tls.key: the file key.pem is not the key of cert.pem";
@@ -283,12 +283,12 @@ fn foreign(program: &str, arguments: &str, input: &[u8]) -> (bool, String) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{program} can be run: {error}"));
+        .unwrap_or_else(|error| panic!("expected {program}: {error}"));
     // It may have exited.
     let _ = child.stdin.take().unwrap().write_all(input);
     let ended = child.wait_with_output().unwrap();
-    let said = [ended.stdout, ended.stderr].concat();
-    (ended.status.success(), String::from_utf8_lossy(&said).into_owned())
+    let output = [ended.stdout, ended.stderr].concat();
+    (ended.status.success(), String::from_utf8_lossy(&output).into_owned())
 }
 
 #[test]
@@ -308,7 +308,7 @@ fn openssl_and_curl_connect() {
         let (ok, output) = foreign("openssl", &format!("{connect} {version} -alpn h2,http/1.1"), request);
         assert!(ok && output.contains("\r\n\r\nalive\n"), "{output}");
         for text in [protocol, "Verify return code: 0 (ok)", "ALPN protocol: http/1.1", "depth=1"] {
-            assert!(output.contains(text), "no {text}: {output}");
+            assert!(output.contains(text), "expected {text:?}: {output}");
         }
         // openssl reports an error if the TLS close is missing.
         assert!(!output.contains("unexpected eof"), "{output}");

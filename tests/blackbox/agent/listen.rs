@@ -14,19 +14,19 @@ const WATCHED: std::time::Duration = std::time::Duration::from_secs(5);
 const ACTIVE: &str = "/ip/hotspot/active/print";
 const LISTEN: &str = "/ip/hotspot/active/listen";
 
-fn said(words: &[&str]) -> Sentence {
+fn sentence(words: &[&str]) -> Sentence {
     Sentence::from_words(words)
 }
 
 fn ada(tag: &str, uptime: &str) -> Sentence {
-    said(&["!re", tag, "=.id=*1", "=user=ada", "=mac-address=M", &format!("=uptime={uptime}")])
+    sentence(&["!re", tag, "=.id=*1", "=user=ada", "=mac-address=M", &format!("=uptime={uptime}")])
 }
 
 /// The reply to every command except those of the session menu.
 fn other(path: &str, tag: &str) -> Vec<Sentence> {
     match path {
-        "/ip/hotspot/user/print" => vec![said(&["!done", tag, "=ret=100"])],
-        _ => vec![said(&["!re", tag, "=uptime=5d"]), said(&["!done", tag])],
+        "/ip/hotspot/user/print" => vec![sentence(&["!done", tag, "=ret=100"])],
+        _ => vec![sentence(&["!re", tag, "=uptime=5d"]), sentence(&["!done", tag])],
     }
 }
 
@@ -43,7 +43,7 @@ fn stays_at(agent: &Agent, figures: (u64, u64, u64)) {
     let counts = |stats: &serde_json::Value| {
         (stats["activeUsers"].clone(), stats["logins"].clone(), stats["logouts"].clone())
     };
-    agent.stats_when("awka", &format!("its figures are {figures:?}"), |stats| counts(stats) == expected);
+    agent.stats_when("awka", &format!("the figures are {figures:?}"), |stats| counts(stats) == expected);
     throughout(WATCHED, || assert_eq!(counts(&agent.stats("awka")), expected));
 }
 
@@ -61,14 +61,16 @@ fn listen_interrupted_during_a_print_loses_no_session() {
             let mut prints = prints.lock().unwrap();
             *prints += 1;
             match *prints {
-                1 => vec![said(&["!done", tag])],
+                1 => vec![sentence(&["!done", tag])],
                 2 => {
                     let listen = listen.lock().unwrap();
-                    let ended =
-                        [said(&["!trap", &listen, "=message=interrupted"]), said(&["!done", &listen])];
-                    [vec![ada(&listen, "0s")], ended.to_vec(), vec![said(&["!done", tag])]].concat()
+                    let ended = [
+                        sentence(&["!trap", &listen, "=message=interrupted"]),
+                        sentence(&["!done", &listen]),
+                    ];
+                    [vec![ada(&listen, "0s")], ended.to_vec(), vec![sentence(&["!done", tag])]].concat()
                 }
-                later => vec![ada(tag, &format!("{}s", later - 2)), said(&["!done", tag])],
+                later => vec![ada(tag, &format!("{}s", later - 2)), sentence(&["!done", tag])],
             }
         }
         path => other(path, tag),
@@ -91,7 +93,7 @@ fn changes_before_the_first_print_are_counted_once() {
             *prints += 1;
             match *prints {
                 1..8 => Vec::new(),
-                later => vec![ada(tag, &format!("{later}s")), said(&["!done", tag])],
+                later => vec![ada(tag, &format!("{later}s")), sentence(&["!done", tag])],
             }
         }
         path => other(path, tag),

@@ -43,21 +43,21 @@ fn live(agent: &Agent) -> Value {
 
 /// Random logins and logouts, and their counts.
 struct Crowd {
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
     logins: u64,
     logouts: u64,
 }
 
 impl Crowd {
     fn new(seed: u64) -> Self {
-        Self { dice: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
+        Self { rng: fastrand::Rng::with_seed(seed), logins: 0, logouts: 0 }
     }
 
     /// Logs a user in at a random address, or the one there out.
     fn act(&mut self, router: &Router) {
-        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.dice.u32(..ADDRESSES));
-        let user = format!("user-{}", self.dice.u32(..50));
-        let mac = format!("8C:F5:A3:00:00:{:02X}", self.dice.u8(..50));
+        let address = Ipv4Addr::from_bits(Ipv4Addr::new(10, 5, 50, 2).to_bits() + self.rng.u32(..ADDRESSES));
+        let user = format!("user-{}", self.rng.u32(..50));
+        let mac = format!("8C:F5:A3:00:00:{:02X}", self.rng.u8(..50));
         if router.log_in(&user, address, &mac).is_some() {
             self.logins += 1;
         } else {
@@ -68,7 +68,7 @@ impl Crowd {
     }
 
     /// Whether the agent shows the same counts.
-    fn is_told_by(&self, router: &Router, stats: &Value) -> bool {
+    fn matches(&self, router: &Router, stats: &Value) -> bool {
         let figure = |name: &str| stats[name].as_u64().unwrap();
         (figure("activeUsers"), figure("logins"), figure("logouts"))
             == (router.sessions().len() as u64, self.logins, self.logouts)
@@ -87,7 +87,7 @@ fn people(agent: &Agent) -> Vec<(String, String, String)> {
 
 /// Runs this many logins and logouts at this pace, and compares agent and router at each check. Returns the
 /// maximum time until a check matched.
-fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patience: Duration) -> Duration {
+fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, timeout: Duration) -> Duration {
     let mut crowd = Crowd::new(42);
     let mut slowest = Duration::ZERO;
     for _ in 0..actions.div_ceil(BETWEEN_QUIET) {
@@ -97,17 +97,17 @@ fn follows(router: &Router, agent: &Agent, actions: usize, pace: Duration, patie
         }
         let began = Instant::now();
         let mut last = Value::Null;
-        until_within(patience, "the agent says what happened", || {
+        until_within(timeout, "the agent shows the counts of the router", || {
             last = agent.stats("awka");
-            let (is_told, so_far) = (crowd.is_told_by(router, &last), began.elapsed());
+            let (matches, so_far) = (crowd.matches(router, &last), began.elapsed());
             assert!(
-                is_told || so_far + JUST_BEFORE < patience,
-                "{} logins, {} logouts, {} online, and the agent says {last:#}",
+                matches || so_far + JUST_BEFORE < timeout,
+                "{} logins, {} logouts, {} online, but the agent shows {last:#}",
                 crowd.logins,
                 crowd.logouts,
                 router.sessions().len()
             );
-            is_told.then_some(())
+            matches.then_some(())
         });
         slowest = slowest.max(began.elapsed());
         let there = router.sessions().into_iter().map(|person| (person.id, person.user, person.mac));
@@ -143,7 +143,7 @@ fn login_between_two_refreshes_shows_at_once() {
         });
         eprintln!("shown after {:?}", began.elapsed());
         assert_eq!(stats["lastActivity"], "just now");
-        assert_eq!(stats["fetchedAt"], before, "without a refresh");
+        assert_eq!(stats["fetchedAt"], before, "expected no refresh");
     }
 }
 
@@ -172,12 +172,12 @@ fn without_listen_the_site_is_polled() {
     let off = quiet(Settings::default());
     for (router, more) in [(refused, ""), (off, "live: false,")] {
         let agent = agent(&router, &format!("refresh: \"1s\", {more}"));
-        until("it polls", || (live(&agent) == false).then_some(()));
+        until("the site polls", || (live(&agent) == false).then_some(()));
         let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
-        agent.stats_when("awka", "the login is polled", |stats| {
+        agent.stats_when("awka", "a poll shows the login", |stats| {
             (&stats["activeUsers"], &stats["logins"]) == (&json!(1), &json!(1))
         });
-        assert_eq!(router.counters().logins, 1, "over the same connection");
+        assert_eq!(router.counters().logins, 1, "expected one connection");
     }
 }
 
@@ -192,7 +192,7 @@ fn silent_listen_is_detected() {
             (&stats["activeUsers"], &stats["logins"]) == (&json!(n - 1), &json!(n - 1))
         });
     }
-    until("it is polled from then on", || (live(&agent) == false).then_some(()));
+    until("the site is polled from then on", || (live(&agent) == false).then_some(()));
     assert!(agent.running.err().contains("site=awka msg=\"the router's listen does not report all changes"));
 }
 
@@ -203,7 +203,7 @@ fn permanent_discrepancy_causes_no_extra_queries() {
     router.set_fault(Some(Fault::SilentListen));
     let agent = agent(&router, "refresh: \"1s\",");
     let mut n = 1;
-    until("it is polled", || {
+    until("the site is polled", || {
         n += 1;
         let _ = router.log_in("ada", Ipv4Addr::new(10, 5, 50, n), "8C:F5:A3:00:00:01");
         thread::sleep(Duration::from_millis(300));
@@ -211,7 +211,7 @@ fn permanent_discrepancy_causes_no_extra_queries() {
     });
     let before = router.counters().commands;
     let mut seen = BTreeSet::new();
-    until("it was refreshed four times", || {
+    until("the site was refreshed four times", || {
         seen.insert(agent.stats("awka")["fetchedAt"].to_string());
         (seen.len() > 4).then_some(())
     });
@@ -227,7 +227,7 @@ fn outage_loses_only_unobservable_changes() {
     let at = |n: u8| Ipv4Addr::new(10, 5, 50, n);
     let first = router.log_in("stays", at(2), "8C:F5:A3:00:00:02").unwrap();
     let second = router.log_in("leaves", at(3), "8C:F5:A3:00:00:03").unwrap();
-    agent.stats_when("awka", "both are there", |stats| stats["logins"] == 2);
+    agent.stats_when("awka", "both sessions are shown", |stats| stats["logins"] == 2);
     router.set_fault(Some(Fault::Cut));
     agent.wait_for_error("awka", "closed");
     router.log_out(&second);
@@ -236,5 +236,5 @@ fn outage_loses_only_unobservable_changes() {
     let stats = agent.stats_when("awka", "the site has recovered", |stats| stats["logins"] == 3);
     assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(2), &json!(1)), "{stats}");
     router.log_out(&first);
-    agent.stats_when("awka", "it is followed again", |stats| stats["logouts"] == 2);
+    agent.stats_when("awka", "`listen` is active again", |stats| stats["logouts"] == 2);
 }

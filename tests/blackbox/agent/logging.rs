@@ -71,14 +71,14 @@ fn ends(agent: &mut Agent) {
 fn works_and_ends(agent: &mut Agent, router: &Router) {
     agent.wait_until_active("awka");
     // A login, and four commands a refresh.
-    until("it has refreshed a few times", || (router.counters().commands >= 17).then_some(()));
+    until("the site was refreshed a few times", || (router.counters().commands >= 17).then_some(()));
     router.set_fault(Some(Fault::Refuse));
     router.reboot();
     agent.wait_for_error("awka", "closed");
     router.set_fault(None);
     let before = router.counters().commands;
     agent.wait_until_active("awka");
-    until("it refreshes again", || (router.counters().commands >= before + 9).then_some(()));
+    until("the site is refreshed again", || (router.counters().commands >= before + 9).then_some(()));
     for path in ["/", "/sites/awka", "/api/hotspot/stats", "/api/sites", "/healthz", "/readyz"] {
         assert_eq!(agent.get(path).status, 200, "{path}");
     }
@@ -240,7 +240,9 @@ fn an_outage_is_one_line_in_spite_of_repeated_attempts() {
     agent.wait_until_active("lost");
     lost.set_fault(Some(Fault::HalfOpen));
     for (router, connections) in [(stalled, 4), (half_open, 4), (lost, 5)] {
-        until("it was tried several times", || (router.counters().connections >= connections).then_some(()));
+        until("the host was tried several times", || {
+            (router.counters().connections >= connections).then_some(())
+        });
     }
     let silent = "query_timeout";
     for (site, expected, cause) in [("stalled", 1, silent), ("half-open", 1, silent), ("lost", 2, silent)] {

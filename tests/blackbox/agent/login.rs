@@ -54,9 +54,9 @@ fn one_login_serves_many_refreshes() {
     let router = router(Settings::default());
     let agent = AgentBuilder::default().defaults("refresh: \"1s\",").site("awka", router.addr(), "").start();
     agent.wait_until_active("awka");
-    until("it was refreshed some times", || (router.counters().commands >= 4 * 4).then_some(()));
+    until("the site was refreshed several times", || (router.counters().commands >= 4 * 4).then_some(()));
     assert_eq!((router.counters().logins, router.counters().connections), (1, 1));
-    let usage = until("the agent says what it costs", || {
+    let usage = until("the agent reports its overhead", || {
         let usage = agent.json("/api/sites/awka")["usage"].clone();
         (usage["commands"].as_u64()? >= 4 * 4).then_some(usage)
     });
@@ -113,7 +113,10 @@ fn line_ends_and_byte_order_marks_around_a_secret_are_removed() {
         .with_token("a-token-of-the-admin");
     for site in ["env", "file", "override"] {
         agent.wait_until_active(site);
-        assert!(agent.json(&format!("/api/hotspot/{site}/active")).is_array(), "the admin's token is taken");
+        assert!(
+            agent.json(&format!("/api/hotspot/{site}/active")).is_array(),
+            "expected the admin's token to be accepted"
+        );
     }
     assert_eq!(router.counters().logins_refused, 0);
 }

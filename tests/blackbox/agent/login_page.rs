@@ -20,14 +20,18 @@ fn agent(router: &Router, http: &str) -> Agent {
         .argument("--log")
         .argument("debug")
         .start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
 /// Whether a response contains the users who are online.
 fn shows_people(router: &Router, answer: &Answer) -> bool {
     let shows = router.sessions().iter().filter(|person| answer.body.contains(&person.user)).count();
-    assert!(shows == 0 || shows == router.sessions().len(), "{shows} of them: {}", answer.body);
+    assert!(
+        shows == 0 || shows == router.sessions().len(),
+        "expected all people or none, got {shows}: {}",
+        answer.body
+    );
     shows > 0
 }
 
@@ -99,8 +103,8 @@ fn admin_logs_in_sees_people_and_logs_out() {
     assert_eq!(browser.get(&agent, "/").status, 401);
     // The session is closed: an old cookie is worthless.
     for path in ["/sites/awka", "/api/hotspot/awka/active"] {
-        let kept = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
-        assert_eq!(kept.status, 401, "{path}: {}", kept.body);
+        let answer = ask_from(HERE.into(), agent.address, ("GET", path), &[("Cookie", &cookies)], "");
+        assert_eq!(answer.status, 401, "{path}: {}", answer.body);
     }
 
     let log = log(agent);
@@ -130,8 +134,8 @@ fn viewer_sees_figures_only() {
     let viewer = browser.cookies();
     browser.log_in(&agent, "admin-token-01234");
     assert!(shows_people(&router, &browser.get(&agent, "/sites/awka")));
-    let kept = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
-    assert_eq!(kept.status, 401);
+    let answer = ask_from(HERE.into(), agent.address, ("GET", "/api/routers"), &[("Cookie", &viewer)], "");
+    assert_eq!(answer.status, 401);
     assert_eq!(lines(&log(agent), "action=login by=viewer peer=127.0.0.1"), 1);
 }
 
@@ -206,7 +210,7 @@ fn eleventh_wrong_token_is_throttled_and_a_correct_one_is_not() {
         assert!((1..=60).contains(&wait_s), "{wait_s}");
         assert!(answer.body.contains("Too many wrong tokens") && answer.field("Set-Cookie").is_empty());
     }
-    assert_eq!(people(HERE, "wrong-0").status, 401, "it was counted before");
+    assert_eq!(people(HERE, "wrong-0").status, 401, "expected a repeated token not to count again");
     // Not throttled: a correct token, a cookie, the public page, and other addresses.
     assert!(shows_people(&router, &people(HERE, "admin-token-01234")));
     Browser::new(HERE).log_in(&agent, "admin-token-01234");
@@ -234,13 +238,13 @@ fn cross_origin_posts_are_refused() {
     let mut browser = Browser::new(HERE);
     browser.log_in(&agent, "admin-token-01234");
     let own = format!("http://{}", agent.address);
-    let next_door = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
+    let other_port = format!("http://127.0.0.1:{}", agent.address.port() ^ 1);
     let forms: [&[(&str, &str)]; 7] = [
         &[("Sec-Fetch-Site", "cross-site")],
         &[("Sec-Fetch-Site", "same-site"), ("Origin", &own)],
         &[("Origin", "https://evil.example")],
         &[("Origin", "null")],
-        &[("Origin", &next_door)],
+        &[("Origin", &other_port)],
         &[("Origin", &own), ("Host", "agent.example")],
         &[("Origin", "https://evil.example"), ("Authorization", "Bearer admin-token-01234")],
     ];

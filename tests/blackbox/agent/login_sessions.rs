@@ -25,7 +25,7 @@ fn given(router: &Router) -> AgentBuilder {
 
 fn ready(given: AgentBuilder) -> Agent {
     let agent = given.start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
@@ -48,22 +48,22 @@ impl Tab {
         let (host, cookies) = (agent.address, browser.cookies());
         write!(stream, "GET /api/events HTTP/1.1\r\nHost: {host}\r\nCookie: {cookies}\r\n\r\n").unwrap();
         let mut tab = Self(BufReader::new(stream).lines());
-        tab.hears("event: site");
+        tab.wait_for_line("event: site");
         tab
     }
 
     #[track_caller]
-    fn hears(&mut self, line: &str) {
-        assert!(self.0.any(|heard| heard.unwrap() == line), "the stream ends before {line:?}");
+    fn wait_for_line(&mut self, line: &str) {
+        assert!(self.0.any(|received| received.unwrap() == line), "expected {line:?}, but the stream ended");
     }
 
     /// Waits until the stream ends; an open stream would send comments.
     #[track_caller]
-    fn ends(&mut self) {
+    fn wait_for_end(&mut self) {
         let began = Instant::now();
         for line in &mut self.0 {
             let line = line.unwrap();
-            assert!(began.elapsed() < TIMEOUT, "it goes on: {line}");
+            assert!(began.elapsed() < TIMEOUT, "expected an open stream, got {line}");
         }
     }
 }
@@ -79,9 +79,9 @@ fn viewer_logins_do_not_evict_admin_sessions() {
         logged_in(&agent, HERE, VIEW);
         logged_in(&agent, [127, 0, 3, number], VIEW);
     }
-    assert!(is_open(&agent, &mut admin), "the admin is logged out");
+    assert!(is_open(&agent, &mut admin), "expected the admin to stay logged in");
     assert!(is_open(&agent, &mut logged_in(&agent, HERE, VIEW)));
-    assert!(!is_open(&agent, &mut early), "of 256 viewers the one unused for longest goes first");
+    assert!(!is_open(&agent, &mut early), "expected the session unused for longest to be evicted");
     // Logins above a rate are not logged.
     let lines = agent.running.err().matches("action=login by=viewer peer=127.0.0.1").count();
     assert!((1..=16).contains(&lines), "{lines}");
@@ -93,9 +93,9 @@ fn burst_of_logins_leaves_a_limited_number_of_sessions() {
     let agent = ready(given(&router));
     let mut all: Vec<Browser> = (0..40).map(|_| logged_in(&agent, HERE, ADMIN)).collect();
     let open: Vec<bool> = all.iter_mut().map(|browser| is_open(&agent, browser)).collect();
-    assert!(open[0] && open[39], "the first and the last: {open:?}");
+    assert!(open[0] && open[39], "expected the first and the last session to be open: {open:?}");
     let count = open.iter().filter(|is_open| **is_open).count();
-    assert!(count <= 16, "{count} sessions of one address");
+    assert!(count <= 16, "got {count} sessions of one address");
 }
 
 #[test]
@@ -107,12 +107,12 @@ fn logout_ends_only_streams_of_its_session() {
     let mut others = Tab::open(&agent, &other);
     one.post(&agent, "/logout", "");
     for tab in &mut tabs {
-        tab.ends();
+        tab.wait_for_end();
     }
     // It receives later events.
-    others.hears(": alive");
+    others.wait_for_line(": alive");
     router.log_out(&router.sessions()[0].id);
-    others.hears("event: site");
+    others.wait_for_line("event: site");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn an_expired_session_ends_its_streams() {
     let router = router(Settings::default());
     let agent = ready(given(&router).timing("session_idle", "3s"));
     let mut browser = logged_in(&agent, HERE, ADMIN);
-    Tab::open(&agent, &browser).ends();
+    Tab::open(&agent, &browser).wait_for_end();
     assert!(!is_open(&agent, &mut browser));
 }
 
@@ -138,13 +138,13 @@ fn logout_ends_pending_requests_of_the_session() {
     let commands = router.counters().commands;
     let (answer, took) = thread::scope(|scope| {
         let waiting = scope.spawn(ask);
-        until("the router is asked", || (router.counters().commands > commands).then_some(()));
+        until("the router is queried", || (router.counters().commands > commands).then_some(()));
         let began = Instant::now();
         browser.post(&agent, "/logout", "");
         (waiting.join().unwrap(), began.elapsed())
     });
     assert_eq!(answer.status, 401, "{answer:?}");
-    assert!(took < Duration::from_secs(15), "{took:?}: not before the router's time is over");
+    assert!(took < Duration::from_secs(15), "expected no answer before the router's timeout, took {took:?}");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn admin_pages_are_not_cached() {
         let answer = browser.get(&agent, path);
         assert!(
             answer.body.contains(&session.user) || path.ends_with("/users"),
-            "{path} shows nobody: {answer:?}"
+            "{path}: expected people: {answer:?}"
         );
         answers.push((path.to_string(), answer));
     }

@@ -44,7 +44,7 @@ fn long_router_names_do_not_break_shared_responses() {
     }
     let wordy = &agent.json("/api/routers")["wordy0"];
     let version = wordy["version"].as_str().unwrap();
-    assert!(version.starts_with("vv") && version.ends_with('…'), "it shows that there is more: {version}");
+    assert!(version.starts_with("vv") && version.ends_with('…'), "expected a mark of truncation: {version}");
     assert_eq!(wordy["cpuLoad"], 7);
 
     let mut stream = TcpStream::connect(agent.address).unwrap();
@@ -91,8 +91,10 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
         if answer.status == 200 { answer.json().as_array().unwrap().len() } else { 0 }
     };
     let keys = ["large0", "large1", "large2"];
-    until("all were read", || keys.iter().all(|key| count(key) > 0).then_some(()));
-    until("they are cut", || keys.iter().all(|key| partial(&agent, key, "hotspot").1).then_some(()));
+    until("every site was read", || keys.iter().all(|key| count(key) > 0).then_some(()));
+    until("the large sites are partial", || {
+        keys.iter().all(|key| partial(&agent, key, "hotspot").1).then_some(())
+    });
     let counts = keys.map(count);
     assert!(counts.iter().all(|count| (700..2000).contains(count)), "{counts:?}");
     let (why, _) = partial(&agent, "large0", "hotspot");
@@ -108,14 +110,14 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
 
     // It stays so over more refreshes, with one log line per site and no logins or logouts.
     let commands = large[0].counters().commands;
-    until("they were read again", || (large[0].counters().commands > commands + 15).then_some(()));
+    until("the sites were read again", || (large[0].counters().commands > commands + 15).then_some(()));
     assert_eq!(keys.map(lines), [1; 3], "{}", agent.running.err());
     for key in keys {
         let stats = agent.stats(key);
         assert_eq!((&stats["logins"], &stats["logouts"]), (&0.into(), &0.into()), "{stats}");
         assert_eq!((&stats["status"], &stats["error"]), (&"active".into(), &Value::Null), "{stats}");
     }
-    assert_eq!(large[0].counters().logins, 1, "over one connection");
+    assert_eq!(large[0].counters().logins, 1, "expected one connection");
     let stats = agent.wait_until_active("small");
     assert_eq!((&stats["activeUsers"], &stats["partial"]), (&23.into(), &Value::Null), "{stats}");
 
@@ -123,7 +125,9 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
     for router in &large[1..] {
         router.set_rows("/ip/hotspot/active", Vec::new());
     }
-    until("the other is whole", || (count("large0") == PEOPLE).then_some(()));
-    until("it says so", || partial(&agent, "large0", "hotspot").0.is_null().then_some(()));
+    until("the other site is complete", || (count("large0") == PEOPLE).then_some(()));
+    until("its hotspot is no longer partial", || {
+        partial(&agent, "large0", "hotspot").0.is_null().then_some(())
+    });
     assert_eq!(agent.stats("large0")["logins"], 0);
 }

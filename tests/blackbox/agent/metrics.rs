@@ -41,7 +41,8 @@ fn scrape(agent: &Agent) -> Series {
             continue;
         }
         let (name, value) = line.rsplit_once(' ').unwrap();
-        let labels = name.strip_prefix(family).unwrap_or_else(|| panic!("{line} in the family {family}"));
+        let labels =
+            name.strip_prefix(family).unwrap_or_else(|| panic!("expected {line} in the family {family}"));
         let of_the_agent = family.starts_with("process_") || family.starts_with("phsweb_agent_");
         assert!(of_the_agent || labels.starts_with(&format!("{{{SITE}")), "{line}");
         let value: f64 = value.parse().unwrap();
@@ -153,7 +154,7 @@ fn known_values_of_a_router_are_present() {
     let text = agent.get("/metrics").body;
     for person in &people {
         for detail in [&person.user, &person.mac, &person.id, &person.address.to_string()] {
-            assert!(!text.contains(detail), "{detail} is in\n{text}");
+            assert!(!text.contains(detail), "expected no {detail} in\n{text}");
         }
     }
 }
@@ -186,7 +187,9 @@ fn a_router_that_never_responded_is_down_and_has_no_other_gauges() {
     let unused_address = crate::support::address::unused_address();
     for (address, is_ready) in [(silent.local_addr().unwrap(), 503), (unused_address, 200)] {
         let agent = AgentBuilder::default().site("awka", address, "").start();
-        until("it was tried, or still connects", || (agent.get("/readyz").status == is_ready).then_some(()));
+        until("the site was tried, or is still connecting", || {
+            (agent.get("/readyz").status == is_ready).then_some(())
+        });
         let series = scrape(&agent);
         let gauges = series.keys().filter(|name| name.starts_with("mikrotik_") && !counts(name));
         assert_eq!(gauges.collect::<Vec<_>>(), [&of("up")]);
@@ -303,7 +306,7 @@ fn hostile_names_leave_the_text_well_formed_and_bounded() {
     let series = next(&agent, &Series::new(), "it is up", is_up);
     let there = |name: &str| series.keys().filter(|series| series.starts_with(name)).collect::<Vec<_>>();
     let online: f64 = there("mikrotik_hotspot_active_users").iter().map(|name| series[*name]).sum();
-    assert!((online - 209.0).abs() < 0.5, "each session belongs to a server: {online}");
+    assert!((online - 209.0).abs() < 0.5, "expected a server for each session: {online}");
     for (name, most) in
         [("mikrotik_hotspot_active_users{", 65), ("mikrotik_health_temperature_celsius{", 1_002), ("", 1_500)]
     {
@@ -388,7 +391,7 @@ fn sensor_states_have_metrics_and_abnormal_ones_are_on_the_card() {
         assert_eq!(series.get(&name), Some(&1.0), "{name}");
     }
     let page = agent.page("/");
-    assert!(page.contains("<dd>psu2-state: fail</dd>"), "the others are normal: {page}");
+    assert!(page.contains("<dd>psu2-state: fail</dd>"), "expected normal figures of the others: {page}");
 }
 
 #[test]

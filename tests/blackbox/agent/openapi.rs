@@ -98,7 +98,7 @@ impl Api {
         }
         let sent = answer.field("Content-Type").split(';').next().unwrap();
         let Some(content) = response.get("content").and_then(Value::as_object) else {
-            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", failure("no content is described"));
+            assert_eq!((sent, answer.body.as_str()), ("", ""), "{}", failure("expected no content"));
             return;
         };
         let named = content.iter().find(|(name, _)| name.split(';').next() == Some(sent));
@@ -152,12 +152,12 @@ fn every_route_is_described_with_its_methods_and_role_and_no_other() {
     assert_eq!((paths, routed.len()), (routed, ROUTES.len()));
     for route in ROUTES {
         let path = route.path();
-        let asked = path.replace("{site}", "awka").replace("{plugin}", "resource");
-        let answer = agent.ask("OPTIONS", &asked, &[]);
+        let target = path.replace("{site}", "awka").replace("{plugin}", "resource");
+        let answer = agent.ask("OPTIONS", &target, &[]);
         let allowed: BTreeSet<String> = answer.field("Allow").split(", ").map(Into::into).collect();
         assert_eq!((answer.status, answer.body.as_str(), &allowed), (204, "", &described[path]), "{path}");
         assert_eq!(answer.field("Allow"), route.methods(), "{path}");
-        let other = agent.ask("DELETE", &asked, &[]);
+        let other = agent.ask("DELETE", &target, &[]);
         assert_eq!((other.status, other.field("Allow")), (405, answer.field("Allow")), "{path}");
         api.check(api.schema("Problem"), &other.json()).unwrap();
     }
@@ -185,7 +185,7 @@ fn the_table_in_the_documentation_has_each_endpoint_for_programs_with_its_role()
             None => panic!("{route:?}"),
         }
     }
-    assert!(documented.is_empty(), "no route has these paths: {documented:?}");
+    assert!(documented.is_empty(), "expected a route for each of {documented:?}");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn size_version_roles_and_components_are_consistent() {
     for (kind, parts) in api.document["components"].as_object().unwrap() {
         for name in parts.as_object().unwrap().keys().filter(|_| kind != "securitySchemes") {
             let to = format!("\"#/components/{kind}/{name}\"");
-            assert!(text.contains(&to), "nothing refers to {to}");
+            assert!(text.contains(&to), "expected a reference to {to}");
         }
     }
 }

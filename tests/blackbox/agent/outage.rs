@@ -16,7 +16,8 @@ fn agent_of(address: SocketAddr) -> Agent {
 }
 
 fn date(value: &Value) -> SystemTime {
-    humantime::parse_rfc3339(value.as_str().unwrap_or_else(|| panic!("{value} is no date"))).unwrap()
+    humantime::parse_rfc3339(value.as_str().unwrap_or_else(|| panic!("expected a date, got {value}")))
+        .unwrap()
 }
 
 #[test]
@@ -60,11 +61,14 @@ fn outage_is_reported_and_keeps_last_figures() {
     assert_eq!((&router["isOnline"], &router["version"]), (&json!(false), &json!("7.20.7")));
     assert!(router["ageSeconds"].as_u64().unwrap() >= 3, "{router}");
     for (field, value) in router.as_object().unwrap() {
-        assert!(*value != json!(0) && *value != json!(""), "{field} is a false {value}");
+        assert!(
+            *value != json!(0) && *value != json!(""),
+            "{field}: expected the last known value, got {value}"
+        );
     }
     let site = agent.json("/api/sites/awka");
     assert_eq!((&site["state"], &site["address"]), (&json!("offline"), &Value::Null));
-    assert_eq!(date(&site["error"]["since"]), since, "an outage has one beginning");
+    assert_eq!(date(&site["error"]["since"]), since, "expected one start of the outage");
     for (name, plugin) in site["plugins"].as_object().unwrap() {
         assert_eq!(plugin["state"], "stale", "{name}");
         assert!(plugin["ageSeconds"].as_u64().unwrap() >= 3, "{name}: {plugin}");
@@ -76,7 +80,7 @@ fn outage_is_reported_and_keeps_last_figures() {
         "<dd>23 <small>of 150 configured</small>",
         "/ip service enable [find name=api and !dynamic]",
     ] {
-        assert!(page.contains(text), "no {text:?} in {page}");
+        assert!(page.contains(text), "expected {text:?} in {page}");
     }
 
     let second = until("the port is free again", || Router::start(address, Settings::default()).ok());
@@ -99,7 +103,7 @@ fn site_recovers_after_a_reboot() {
     let stats = agent.stats_when("awka", "the uptime restarted", |stats| {
         stats["status"] == "active" && stats["routerStatus"]["uptimeSeconds"].as_u64().unwrap() < before
     });
-    assert_eq!(stats["activeUsers"], 0, "a true zero, of a router that answers");
+    assert_eq!(stats["activeUsers"], 0, "expected a zero of a router that responds");
     assert_eq!(stats["totalUsers"], 150);
 }
 
@@ -108,7 +112,7 @@ fn router_that_was_never_online_has_no_figures() {
     let agent = agent_of(unused_address());
     let down = agent.wait_for_error("awka", "refused");
     assert_eq!((&down["lastActivity"], &down["activeUsers"]), (&json!("Connection failed"), &json!(0)));
-    assert!(down.get("lastKnown").is_none_or(Value::is_null), "nothing is known: {down}");
+    assert!(down.get("lastKnown").is_none_or(Value::is_null), "expected no figures: {down}");
     let router = agent.json("/api/routers")["awka"].clone();
     for field in ["uptime", "uptimeSeconds", "version", "cpuLoad", "freeMemory", "totalMemory", "ageSeconds"]
     {
@@ -127,7 +131,7 @@ fn unknown_totals_are_absent_not_zero() {
     let totals = page.split("</dl>").next().unwrap();
     assert!(totals.contains("Users online") && totals.contains("Upload"), "{totals}");
     for zero in ["<dt>Users online</dt><dd>0</dd>", "<dd>0 B</dd>"] {
-        assert!(!totals.contains(zero), "{zero} is not known: {totals}");
+        assert!(!totals.contains(zero), "expected no {zero}: {totals}");
     }
 }
 

@@ -27,7 +27,7 @@ fn agent(router: &Router) -> Agent {
 fn is_page(answer: &Answer, status: u16, says: &str) {
     let seen = (answer.status, answer.field("Content-Type"));
     assert_eq!(seen, (status, "text/html; charset=utf-8"), "{}", answer.body);
-    assert!(answer.body.contains(says), "{says:?} is not in {}", answer.body);
+    assert!(answer.body.contains(says), "expected {says:?} in {}", answer.body);
 }
 
 /// Asserts that the answer redirects to this path.
@@ -41,14 +41,15 @@ fn redirects_to(answer: &Answer, path: &str) {
 #[track_caller]
 fn disconnect_link(page: &str) -> String {
     let (_, link) =
-        page.split_once("class=\"disconnect\" href=\"").expect("a link that disconnects a session");
+        page.split_once("class=\"disconnect\" href=\"").expect("expected a link that disconnects a session");
     from_root(&link.split_once('"').unwrap().0.replace("&#38;", "&"))
 }
 
 /// The target and the body of the confirmation's form.
 #[track_caller]
 fn form(page: &str) -> (String, String) {
-    let (_, form) = page.split_once("<form class=\"confirm\" method=\"post\" action=\"").expect("a form");
+    let (_, form) =
+        page.split_once("<form class=\"confirm\" method=\"post\" action=\"").expect("expected a form");
     let (_, session) = form.split_once("name=\"session\" value=\"").unwrap();
     let session = session.split_once('"').unwrap().0.replace("&#38;", "&");
     let body = form_urlencoded(&[("session", &session)]);
@@ -97,20 +98,20 @@ fn the_form_of_the_confirmation_disconnects_a_session() {
     assert!(link.starts_with("/sites/awka/kick?id=*"), "{link}");
     let confirmation = agent.page(&link);
     for shown in [&person.user, &person.mac, &person.address.to_string(), "UTC", "Upload", "hotspot1"] {
-        assert!(confirmation.contains(shown), "{shown} is not in {confirmation}");
+        assert!(confirmation.contains(shown), "expected {shown:?} in {confirmation}");
     }
-    assert!(!confirmation.contains("http-equiv"), "it does not reload: {confirmation}");
+    assert!(!confirmation.contains("http-equiv"), "expected no reload: {confirmation}");
     assert!(
         confirmation.contains(&format!("href=\"../../sites/awka?{}\"", list.replace('&', "&#38;"))),
-        "the link back"
+        "expected the link back"
     );
-    assert_eq!(router.sessions().len(), 23, "the confirmation disconnects nobody");
+    assert_eq!(router.sessions().len(), 23, "expected no logout by the confirmation");
     let (path, body) = form(&confirmation);
     redirects_to(&agent.post(&path, &body), &format!("/sites/awka?notice=ended&{list}"));
     assert!(!router.sessions().contains(&person));
     let page = agent.page("/sites/awka?notice=ended");
     assert!(page.contains("Session disconnected."), "{page}");
-    assert!(!page.contains(&person.mac), "it is not listed");
+    assert!(!page.contains(&person.mac), "expected the session not to be listed");
     is_page(&agent.post(&path, &body), 404, "has already ended");
 
     // The next session at that address belongs to another user.
@@ -131,11 +132,11 @@ fn a_device_is_forgotten_on_request() {
     let router = router(Settings { active: 0, cookies_log_back_in: true, ..Settings::default() });
     let agent = agent(&router);
     let id = router.log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01").unwrap();
-    agent.stats_when("awka", "she is online", |stats| stats["activeUsers"] == 1);
+    agent.stats_when("awka", "the user is online", |stats| stats["activeUsers"] == 1);
     disconnect(&agent, "", "/sites/awka?notice=back");
     assert_eq!(router.sessions().len(), 1);
     disconnect(&agent, "&forget=on", "/sites/awka?notice=forgotten");
-    assert!(router.sessions().is_empty(), "{id} is gone for good");
+    assert!(router.sessions().is_empty(), "expected {id} to stay logged out");
 }
 
 /// Disconnects the only session. Routers report uptimes in whole seconds: in the first second, a login may be later
@@ -160,7 +161,7 @@ fn sessions_with_unusual_user_names_can_be_disconnected() {
     let agent = agent(&router);
     for name in ["\0\r\n\n\r", "a&b=c;d%25+", "<script>\"'", "\u{202E}\u{FEFF}", &"ü".repeat(5 * 1024)] {
         assert!(router.log_in(name, Ipv4Addr::new(10, 5, 50, 2), "<b>mac</b>").is_some());
-        agent.stats_when("awka", "they are online", |stats| stats["activeUsers"] == 1);
+        agent.stats_when("awka", "the user is online", |stats| stats["activeUsers"] == 1);
         disconnect(&agent, "", "/sites/awka?notice=ended");
         assert!(router.sessions().is_empty(), "{:?}", router.sessions());
     }
@@ -175,7 +176,7 @@ fn a_refusal_is_a_page_with_the_reason() {
     let (path, body) = form(&agent.page(&disconnect_link(&agent.page("/sites/awka"))));
     let refused = agent.post(&path, &body);
     is_page(&refused, 403, "The session was not disconnected");
-    assert!(refused.body.contains("write"), "how to fix it: {}", refused.body);
+    assert!(refused.body.contains("write"), "expected a hint: {}", refused.body);
 
     router.set_fault(Some(Fault::NoService));
     agent.wait_for_error("awka", "closed");
@@ -184,8 +185,8 @@ fn a_refusal_is_a_page_with_the_reason() {
         ("The users are not known", agent.get("/sites/awka/users")),
     ] {
         is_page(&answer, 502, what);
-        assert!(answer.body.contains("/ip service"), "how to fix it: {}", answer.body);
-        assert!(answer.body.contains("href=\"../../sites/awka\""), "the link back: {}", answer.body);
+        assert!(answer.body.contains("/ip service"), "expected a hint: {}", answer.body);
+        assert!(answer.body.contains("href=\"../../sites/awka\""), "expected the link back: {}", answer.body);
     }
     is_page(&agent.post("/sites/awka/test", ""), 200, "steps failed");
     redirects_to(&agent.post("/sites/awka/refresh", ""), "/sites/awka?notice=failed");
@@ -250,7 +251,7 @@ fn users_are_listed_in_pages_without_passwords() {
     router.set_rows("/ip/hotspot/user", all.collect());
     let agent = agent(&router);
     assert!(router.log_in("user-0", Ipv4Addr::new(10, 5, 60, 1), "8C:F5:A3:00:00:01").is_some());
-    agent.stats_when("awka", "it is online", |stats| stats["activeUsers"] == 6);
+    agent.stats_when("awka", "the session is shown", |stats| stats["activeUsers"] == 6);
     let mut path = "/sites/awka/users".to_string();
     let mut names = Vec::new();
     for n in 0..3 {
@@ -274,7 +275,7 @@ fn users_are_listed_in_pages_without_passwords() {
         path = next.map(|next| format!("/sites/awka/users?after={next}")).unwrap_or_default();
     }
     let expected: Vec<String> = (0..120).map(|n| format!("user-{n}")).collect();
-    assert_eq!(names, expected, "each once");
+    assert_eq!(names, expected, "expected each user once");
     assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more users."));
 }
 
@@ -289,7 +290,7 @@ fn a_viewer_gets_no_personal_details_and_no_actions() {
     is_page(&page, 200, "Refresh now");
     for hidden in ["<td role", "kick", "/test", "/users", "type=\"search\"", &people[0].user, &people[0].mac]
     {
-        assert!(!page.body.contains(hidden), "{hidden} in {}", page.body);
+        assert!(!page.body.contains(hidden), "expected no {hidden:?} in {}", page.body);
     }
     for path in [&link, "/sites/awka/kick", "/sites/awka/users", "/sites/awka/test", "/sites/nowhere/users"] {
         assert_eq!(agent.ask("GET", path, &viewer).status, 401, "{path}");

@@ -44,7 +44,7 @@ fn other_processes_of_its_user_cannot_read_its_memory() {
     // The owner of these files is the user only while its other processes may read the memory.
     for file in ["environ", "mem", "maps"] {
         let owner = fs::metadata(format!("{process}/{file}")).unwrap().uid();
-        assert_ne!(owner, user, "{file} is the user's");
+        assert_ne!(owner, user, "expected another owner of {file}");
     }
     let metrics = agent.get("/metrics").body;
     for figure in ["process_open_fds ", "process_resident_memory_bytes ", "process_cpu_seconds_total "] {

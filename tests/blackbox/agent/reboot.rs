@@ -28,8 +28,10 @@ fn causes(agent: &Agent) -> Vec<Value> {
 /// Waits for some more refreshes.
 #[track_caller]
 fn refreshed(router: &Router) {
-    let asked = router.counters().commands;
-    until("it was refreshed some times more", || (router.counters().commands >= asked + 12).then_some(()));
+    let commands = router.counters().commands;
+    until("the site was refreshed several times more", || {
+        (router.counters().commands >= commands + 12).then_some(())
+    });
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn login_refused_after_an_outage_is_a_reboot_with_slow_retries() {
     let refused = || router.counters().logins_refused;
     assert_eq!(refused(), 1);
     throughout(BETWEEN_LOGINS, || {
-        assert_eq!(refused(), 1, "each is a line in the router's log");
+        assert_eq!(refused(), 1, "expected no further login, because the router logs each");
         assert_eq!(agent.stats("awka")["error"]["cause"], "rebooting");
     });
     router.set_fault(None);
@@ -110,7 +112,7 @@ fn login_that_never_worked_is_an_auth_error_not_a_reboot() {
     let router = router(Settings::default());
     router.set_fault(Some(Fault::LoginRefused));
     let agent = agent_of(&router);
-    agent.stats_when("awka", "it has failed", |stats| {
+    agent.stats_when("awka", "the site has failed", |stats| {
         assert_ne!(stats["error"]["cause"], "rebooting", "{stats}");
         stats["error"]["cause"] == "auth"
     });
@@ -130,14 +132,14 @@ fn reboot_is_reported_once_and_logs_sessions_out() {
     });
     assert_eq!((&after["logouts"], &after["logins"]), (&json!(23), &json!(0)), "{after}");
     refreshed(&router);
-    let said = until("the log has the line", || {
-        let said = agent.running.err();
-        said.contains("rebooted").then_some(said)
+    let log = until("the log has the line", || {
+        let log = agent.running.err();
+        log.contains("rebooted").then_some(log)
     });
-    let lines: Vec<&str> = said.lines().filter(|line| line.contains("rebooted")).collect();
-    assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].contains("site=awka state=online host="), "{said}");
-    assert!(lines[0].contains(" msg=\"the router was rebooted "), "{said}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("rebooted")).collect();
+    assert_eq!(lines.len(), 1, "{log}");
+    assert!(lines[0].contains("site=awka state=online host="), "{log}");
+    assert!(lines[0].contains(" msg=\"the router was rebooted "), "{log}");
     let site = agent.json("/api/sites/awka");
     let events = site["connections"].as_array().unwrap();
     let reboots: Vec<&Value> = events.iter().filter(|event| event["error"]["cause"] == "rebooting").collect();

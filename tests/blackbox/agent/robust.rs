@@ -17,7 +17,7 @@ fn agent_of(router: &Router) -> Agent {
 /// Waits until a site is online. Returns it.
 #[track_caller]
 fn online(agent: &Agent, site: &str) -> Value {
-    until("it is online", || {
+    until("the site is online", || {
         let site = agent.json(&format!("/api/sites/{site}"));
         (site["state"] == "online").then_some(site)
     })
@@ -81,7 +81,7 @@ fn hotspot_without_user_count_is_partial() {
     assert!(page.contains("Some figures are incomplete: "), "{page}");
     assert!(
         page.contains("<dd>23</dd>") && !page.contains("configured"),
-        "a count not known is no 0: {page}"
+        "expected no 0 for an unknown count: {page}"
     );
 }
 
@@ -95,9 +95,9 @@ fn missing_read_policy_affects_only_that_site() {
     let login =
         Login { policies: Policies { read: false, ..Policies::ALL }, ..Login::new("api-user", "password") };
     let blind = router(Settings { logins: vec![login], ..Settings::default() });
-    let well = router(Settings::default());
-    let agent = given().site("blind", blind.addr(), "").site("well", well.addr(), "").start();
-    let other = agent.wait_until_active("well");
+    let healthy = router(Settings::default());
+    let agent = given().site("blind", blind.addr(), "").site("healthy", healthy.addr(), "").start();
+    let other = agent.wait_until_active("healthy");
     let site = online(&agent, "blind");
     for (name, plugin) in site["plugins"].as_object().unwrap() {
         assert_eq!(plugin["state"], "denied", "{name}: {site}");
@@ -110,14 +110,14 @@ fn missing_read_policy_affects_only_that_site() {
     assert_eq!(names(&stats), names(&other));
     assert_eq!(names(&stats["routerStatus"]), names(&other["routerStatus"]));
     let sites = agent.json("/api/sites");
-    assert_eq!(names(&sites["blind"]), names(&sites["well"]));
-    assert_eq!(names(&sites["blind"]["plugins"]), names(&sites["well"]["plugins"]));
-    for plugin in sites["well"]["plugins"].as_object().unwrap().values() {
+    assert_eq!(names(&sites["blind"]), names(&sites["healthy"]));
+    assert_eq!(names(&sites["blind"]["plugins"]), names(&sites["healthy"]["plugins"]));
+    for plugin in sites["healthy"]["plugins"].as_object().unwrap().values() {
         assert_eq!(plugin["state"], "ok", "{sites}");
     }
     assert_eq!(other["activeUsers"], 23, "{other}");
     let routers = agent.json("/api/routers");
-    assert_eq!(names(&routers["blind"]), names(&routers["well"]));
+    assert_eq!(names(&routers["blind"]), names(&routers["healthy"]));
     assert!(routers["blind"]["version"].is_null() && routers["blind"]["isOnline"] == true, "{routers}");
 }
 
@@ -130,8 +130,8 @@ fn site_without_plugins_detects_a_dead_connection() {
     let site = online(&agent, "awka");
     assert_eq!(site["plugins"]["missing"]["state"], "unsupported", "{site}");
     let commands = router.counters().commands;
-    until("it is asked again all the same", || (router.counters().commands >= commands + 2).then_some(()));
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    until("the router is queried again", || (router.counters().commands >= commands + 2).then_some(()));
+    assert_eq!(router.counters().logins, 1, "expected one connection");
     router.set_fault(Some(Fault::HalfOpen));
     let stats = agent.wait_for_error("awka", "query_timeout");
     assert_eq!(
@@ -192,7 +192,7 @@ fn unknown_sessions_are_a_503_and_stale_ones_have_an_age() {
     let first = last();
     assert_eq!(ages(&first).len(), 23);
     let age = ages(&first)[0];
-    let later = until("they are older", || (ages(&last())[0] >= age + 2).then(last));
+    let later = until("the figures are older", || (ages(&last())[0] >= age + 2).then(last));
     for (session, person) in later.as_array().unwrap().iter().zip(&people) {
         assert_eq!((&session["user"], &session["mac"]), (&json!(person.user), &json!(person.mac)));
         assert!(session["ageSeconds"].as_u64().unwrap() >= age + 2, "{session}");
@@ -216,17 +216,19 @@ fn sensor_without_a_value_is_omitted() {
 
 /// The figure of this name in the first list of them that has it.
 fn figure<'p>(html: &'p str, name: &str) -> &'p str {
-    let rest =
-        html.split(&format!("<dt>{name}</dt><dd>")).nth(1).unwrap_or_else(|| panic!("{name} in {html}"));
+    let rest = html
+        .split(&format!("<dt>{name}</dt><dd>"))
+        .nth(1)
+        .unwrap_or_else(|| panic!("expected {name} in {html}"));
     rest.split("</dd>").next().unwrap()
 }
 
 #[test]
 fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let gone = router(Settings::default());
-    let well = router(Settings { active: 5, users: 20, ..Settings::default() });
-    let agent = given().site("gone", gone.addr(), "").site("well", well.addr(), "").start();
-    for site in ["gone", "well"] {
+    let healthy = router(Settings { active: 5, users: 20, ..Settings::default() });
+    let agent = given().site("gone", gone.addr(), "").site("healthy", healthy.addr(), "").start();
+    for site in ["gone", "healthy"] {
         agent.wait_until_active(site);
     }
     let page = agent.page("/");
@@ -245,7 +247,7 @@ fn vanished_hotspot_shows_its_age_and_leaves_totals() {
     let card = page.split("id=\"site-gone\"").nth(1).unwrap().split("</li>").next().unwrap();
     assert!(card.contains("Online") && card.contains("Figures from"), "{card}");
     assert!(figure(card, "Users online").starts_with("23"), "{card}");
-    let other = page.split("id=\"site-well\"").nth(1).unwrap().split("</li>").next().unwrap();
+    let other = page.split("id=\"site-healthy\"").nth(1).unwrap().split("</li>").next().unwrap();
     assert!(!other.contains("Figures from"), "{other}");
     let site = agent.json("/api/sites/gone");
     assert_eq!(

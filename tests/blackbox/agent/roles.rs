@@ -51,7 +51,7 @@ impl Role {
             "anyone" => Self::Anyone,
             "view" => Self::View,
             "admin" => Self::Admin,
-            other => panic!("there is no role {other}"),
+            other => panic!("unknown role {other}"),
         }
     }
 }
@@ -101,7 +101,7 @@ fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
     for path in ROUTES.iter().map(Route::path) {
         let own: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();
         let roles: BTreeSet<Role> = own.iter().map(|operation| Role::named(operation.role)).collect();
-        assert_eq!(roles.len(), 1, "{path} has one role for all methods");
+        assert_eq!(roles.len(), 1, "{path}: expected one role for all methods");
         let mut methods: BTreeSet<&str> = own.iter().map(|operation| operation.method.as_str()).collect();
         methods.extend(methods.contains("GET").then_some("HEAD"));
         let needs = roles.into_iter().next().unwrap();
@@ -127,13 +127,13 @@ struct Setup<'s> {
     router: &'s Router,
     people: Vec<OnlineSession>,
     /// Requests so far. Each comes from its own address, because wrong tokens delay further requests from an address.
-    asked: u16,
+    requests: u16,
 }
 
 impl Setup<'_> {
     fn ask(&mut self, method: &str, path: &str, token: &str) -> Answer {
-        let [high, low] = self.asked.to_be_bytes();
-        self.asked += 1;
+        let [high, low] = self.requests.to_be_bytes();
+        self.requests += 1;
         let bearer = format!("Bearer {token}");
         let fields: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
         let session = &self.people[usize::from(path.starts_with("/api/"))];
@@ -167,11 +167,11 @@ impl Setup<'_> {
                 answer.status == 204 && answer.body.is_empty() && allowed == target.methods
             }
             Some(status) => {
-                let asked = self.router.counters();
+                let after = self.router.counters();
                 answer.status == status
                     && is_problem
                     && (status == 401) == (answer.field("WWW-Authenticate") == "Bearer")
-                    && (asked.commands, asked.logins) == (before.commands, before.logins)
+                    && (after.commands, after.logins) == (before.commands, before.logins)
             }
             None if may => {
                 let as_get = if method == "HEAD" { "GET" } else { method };
@@ -202,7 +202,7 @@ fn each_role_has_exactly_its_access() {
         // No command is sent to the router but those of the requests.
         let given = AgentBuilder::default().http(&config.http()).defaults("refresh: \"24h\",");
         let agent = given.site("awka", router.addr(), "").start();
-        until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+        until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
         let people = router.sessions();
         assert_eq!(people.len(), 23);
         let own_token = if config.has_view { "view-token-01234" } else { "" };
@@ -210,11 +210,11 @@ fn each_role_has_exactly_its_access() {
         let api = Api::of(&agent);
         let operations = api.operations();
         let targets = targets(&operations);
-        let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), asked: 0 };
+        let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), requests: 0 };
         let mut violations = Vec::new();
         for token in TOKENS {
             if config.role(token) == Role::Admin {
-                assert_eq!(router.sessions(), people, "no other role has disconnected a session");
+                assert_eq!(router.sessions(), people, "expected no disconnected session by another role");
             }
             for target in &targets {
                 violations.extend(METHODS.iter().filter_map(|method| setup.violation(target, method, token)));

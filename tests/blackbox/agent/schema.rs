@@ -37,7 +37,7 @@ impl Names {
 /// Follows `$ref` in this document.
 pub(super) fn resolve<'d>(document: &'d Value, mut part: &'d Value) -> &'d Value {
     while let Some(to) = part.get("$ref").and_then(Value::as_str) {
-        let pointer = to.strip_prefix('#').unwrap_or_else(|| panic!("{to} is external"));
+        let pointer = to.strip_prefix('#').unwrap_or_else(|| panic!("expected a local reference, got {to}"));
         part = document.pointer(pointer).unwrap_or_else(|| panic!("{to} does not exist"));
     }
     part
@@ -68,7 +68,7 @@ impl Schemas<'_> {
 
     /// Checks everything except that each property is described.
     fn apply(&self, schema: &Value, value: &Value, at: &str) -> Result<Names, String> {
-        let keywords = schema.as_object().unwrap_or_else(|| panic!("{at}: {schema} is not a schema"));
+        let keywords = schema.as_object().unwrap_or_else(|| panic!("{at}: expected a schema, got {schema}"));
         let mut names = Names::none();
         for (keyword, says) in keywords {
             let holds = match keyword.as_str() {
@@ -109,7 +109,7 @@ impl Schemas<'_> {
                     _ => true,
                 }),
                 keyword => is_valid(keyword, says, value)
-                    .unwrap_or_else(|| panic!("{at}: the keyword {keyword} is not known to this test")),
+                    .unwrap_or_else(|| panic!("{at}: unknown keyword {keyword}")),
             };
             if !holds {
                 return Err(format!("{at} is {value}, and {keyword} says {says}"));
@@ -175,7 +175,7 @@ fn is_of(kind: &str, value: &Value) -> bool {
         "string" => value.is_string(),
         "array" => value.is_array(),
         "object" => value.is_object(),
-        other => panic!("there is no type {other}"),
+        other => panic!("unknown type {other}"),
     }
 }
 
@@ -189,15 +189,15 @@ fn is_date(text: &str) -> bool {
 }
 
 fn list(says: &Value) -> &[Value] {
-    says.as_array().unwrap_or_else(|| panic!("{says} is not a list"))
+    says.as_array().unwrap_or_else(|| panic!("expected a list, got {says}"))
 }
 
 fn map(says: &Value) -> &Map<String, Value> {
-    says.as_object().unwrap_or_else(|| panic!("{says} is not an object"))
+    says.as_object().unwrap_or_else(|| panic!("expected an object, got {says}"))
 }
 
 fn text(says: &Value) -> &str {
-    says.as_str().unwrap_or_else(|| panic!("{says} is not a text"))
+    says.as_str().unwrap_or_else(|| panic!("expected a text, got {says}"))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "minLength is not known")]
+    #[should_panic(expected = "unknown keyword minLength")]
     fn an_unknown_keyword_fails() {
         let _ = check(&json!({}), &json!({"minLength": 1}), &json!("a"));
     }

@@ -46,13 +46,13 @@ fn no_log_line_or_response_contains_a_secret() {
     agent.wait_until_active("old");
     agent.wait_for_error("wrong", "auth");
     agent.wait_for_error("garbage", "protocol");
-    until("the router was asked again", || (good.counters().commands > 8).then_some(()));
+    until("the router was queried again", || (good.counters().commands > 8).then_some(()));
 
-    let mut said = String::new();
+    let mut output = String::new();
     for sent in ["", VIEW_TOKEN, ADMIN_TOKEN, GUESSED] {
         let bearer = format!("Bearer {sent}");
         for path in ["/", "/api/hotspot/stats", "/api/routers", "/api/sites", "/readyz", "/nowhere"] {
-            said += &agent.ask("GET", path, &[("Authorization", &bearer)]).body;
+            output += &agent.ask("GET", path, &[("Authorization", &bearer)]).body;
         }
         for site in ["good", "old", "wrong", "garbage"] {
             for path in [
@@ -61,7 +61,7 @@ fn no_log_line_or_response_contains_a_secret() {
                 "/api/hotspot/SITE/active",
                 "/api/sites/SITE/plugins/hotspot",
             ] {
-                said += &agent.ask("GET", &path.replace("SITE", site), &[("Authorization", &bearer)]).body;
+                output += &agent.ask("GET", &path.replace("SITE", site), &[("Authorization", &bearer)]).body;
             }
         }
     }
@@ -71,12 +71,12 @@ fn no_log_line_or_response_contains_a_secret() {
     let log = running.err();
     assert!(
         log.contains("site=wrong state=offline") && log.contains("DEBUG"),
-        "the log is a whole one: {log}"
+        "expected a complete log, got {log}"
     );
-    said += &log;
-    said += &running.out();
+    output += &log;
+    output += &running.out();
     for secret in PASSWORDS.into_iter().chain([VIEW_TOKEN, ADMIN_TOKEN, GUESSED]) {
-        assert!(!said.contains(secret), "{secret} is in {said}");
+        assert!(!output.contains(secret), "expected no {secret} in {output}");
     }
 }
 
@@ -187,7 +187,7 @@ fn secret_in_place_of_a_name_is_never_repeated() {
     let router = router(Settings::default());
     let given = || AgentBuilder::default().http("admin: Token(Plain(\"admin-token-of-this-test\")),");
     let good = given().site("awka", router.addr(), "");
-    let kept = ReloadingAgent::start(&good);
+    let agent = ReloadingAgent::start(&good);
     let site = format!("hosts: [\"{}\"]", router.addr());
     for (name, secret) in [
         ("Env", "hunter2_e11c"),
@@ -207,30 +207,30 @@ fn secret_in_place_of_a_name_is_never_repeated() {
                 .text(),
             given().site("awka", router.addr(), &format!("tls: Ca(\"{secret}\")")).text(),
         ] {
-            let before = kept.rejected_files().len();
-            kept.running.secrets.add(secret);
-            kept.write("sites.ron", &text, WriteMethod::InPlace);
-            kept.running.signal("HUP");
-            until("the problem is logged", || (kept.rejected_files().len() > before).then_some(()));
+            let before = agent.rejected_files().len();
+            agent.running.secrets.add(secret);
+            agent.write("sites.ron", &text, WriteMethod::InPlace);
+            agent.running.signal("HUP");
+            until("the problem is logged", || (agent.rejected_files().len() > before).then_some(()));
             // The agent's answers and log are searched for it by `secrets`.
             for token in ["", "Bearer admin-token-of-this-test"] {
                 for path in ["/api/config", "/", "/sites/awka", "/metrics"] {
-                    kept.ask("GET", path, &[("Authorization", token)]);
+                    agent.ask("GET", path, &[("Authorization", token)]);
                 }
             }
             let admin = ("Authorization", "Bearer admin-token-of-this-test");
-            let problem = kept.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
+            let problem = agent.ask("GET", "/api/config", &[admin]).json()["error"]["problems"][0].clone();
             assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
             assert!(problem["message"].as_str().unwrap().contains('…'), "{problem}");
             for command in ["check", "run"] {
                 let mut command = program([command]);
-                command.current_dir(kept.path(""));
+                command.current_dir(agent.path(""));
                 let ended = run_to_end(command);
                 assert_eq!(ended.code, Some(1), "{}", ended.err);
-                let said = ended.out + &ended.err;
-                assert!(said.contains("sites.ron:") && !said.contains(secret), "{said}");
+                let output = ended.out + &ended.err;
+                assert!(output.contains("sites.ron:") && !output.contains(secret), "{output}");
             }
-            kept.save(&good);
+            agent.save(&good);
         }
     }
 }
@@ -247,14 +247,14 @@ fn missing_variable_is_named_on_a_terminal_only() {
     };
     for arguments in [&["check"][..], &["run"]] {
         let ended = run_to_end(command(arguments));
-        let said = ended.out + &ended.err;
-        assert!(said.contains("the environment variable AWKA_PASSWORD is not set"), "{said}");
-        assert!(said.contains("Env(\"AWKA_PASSWORD\")"), "{said}");
+        let output = ended.out + &ended.err;
+        assert!(output.contains("the environment variable AWKA_PASSWORD is not set"), "{output}");
+        assert!(output.contains("Env(\"AWKA_PASSWORD\")"), "{output}");
     }
     let agent = Agent::start(command(&["run", "--wait", "--config", "sites.ron", "--listen", "127.0.0.1:0"]));
     let error = "sites.awka.password: the environment variable … is not set";
     until("the error is logged", || agent.running.err().contains(error).then_some(()));
-    for said in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
-        assert!(said.contains(error) && !said.contains("AWKA_PASSWORD"), "{said}");
+    for text in [agent.get("/api/config").body, agent.page("/"), agent.running.err()] {
+        assert!(text.contains(error) && !text.contains("AWKA_PASSWORD"), "{text}");
     }
 }

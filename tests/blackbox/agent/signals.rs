@@ -70,7 +70,7 @@ fn simulated_routers_end_while_a_client_is_connected() {
 fn sighup_does_not_end_the_agent() {
     let mut agent = Agent::demo(&["--sites", "1"]);
     agent.running.signal("HUP");
-    until("it is logged", || agent.running.err().contains("signal=Hup ").then_some(()));
+    until("the signal is logged", || agent.running.err().contains("signal=Hup ").then_some(()));
     agent.wait_until_active("awka");
     ends(&mut agent.running, "TERM");
 }
@@ -84,7 +84,9 @@ fn a_restarted_command_logs_the_restart_and_ends_at_a_signal_during_the_wait() {
     for mut command in commands {
         for (restarts, is_waiting) in [("1", false), ("100", true)] {
             let mut running = Running::start(command.env("PHSWEB_AGENT_RESTARTS", restarts));
-            until("it is logged", || running.err().contains("restarted after a panic").then_some(()));
+            until("the restart is logged", || {
+                running.err().contains("restarted after a panic").then_some(())
+            });
             if !is_waiting {
                 until("the command runs", || (!running.out().is_empty()).then_some(()));
             }

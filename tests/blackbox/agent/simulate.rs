@@ -42,10 +42,14 @@ fn simulated_routers_replace_those_of_the_file() {
             agent.json(&format!("/api/sites/{site}"))["address"].as_str().unwrap().parse().unwrap();
         assert!(address.ip().is_loopback() && address != at, "{site}: {address}");
     }
-    assert_eq!(real.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the real router was asked");
+    assert_eq!(
+        real.accept().unwrap_err().kind(),
+        ErrorKind::WouldBlock,
+        "expected no connection to the real router"
+    );
     let page = agent.page("/");
     for text in ["Ours", "Awka", "lagos", "abuja-2"] {
-        assert!(page.contains(text), "no {text} in {page}");
+        assert!(page.contains(text), "expected {text:?} in {page}");
     }
     assert_eq!(agent.get("/readyz").status, 200);
     let agent = agent.with_token("let-me-in-01234567");
@@ -70,7 +74,11 @@ fn environment_overrides_the_file() {
     assert_eq!(agent.wait_until_active("two-b")["activeUsers"], 23);
     assert_eq!(agent.json("/api/sites/two-b")["address"], two.addr().to_string());
     agent.wait_until_active("one");
-    assert_eq!(agent.json("/api/sites/one")["address"], one.addr().to_string(), "another site keeps its own");
+    assert_eq!(
+        agent.json("/api/sites/one")["address"],
+        one.addr().to_string(),
+        "expected the other site to keep its values"
+    );
 }
 
 #[test]
@@ -154,7 +162,7 @@ fn simulate_serves_tls_and_prints_the_pin() {
     let stats = agent.wait_for_error("wrong", "tls_pin");
     let seen = pin.split('"').nth(1).unwrap();
     assert!(stats["error"]["message"].as_str().unwrap().contains(seen), "{pin}: {stats}");
-    agent.stats_when("plain", "it is in error", |stats| !stats["error"].is_null());
+    agent.stats_when("plain", "the site has an error", |stats| !stats["error"].is_null());
 }
 
 #[test]
@@ -163,7 +171,7 @@ fn help_of_simulate_lists_every_fault() {
     let lines: Vec<&str> = help.out.lines().map(str::trim).collect();
     for fault in Fault::ALL {
         let line = lines.iter().find(|line| line.split_whitespace().next() == Some(fault.name()));
-        let line = line.unwrap_or_else(|| panic!("no {fault} in {}", help.out));
+        let line = line.unwrap_or_else(|| panic!("expected {fault} in {}", help.out));
         assert!(line.ends_with(fault.description()), "{line}");
     }
 }

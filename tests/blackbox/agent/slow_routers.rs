@@ -34,7 +34,7 @@ fn router_that_is_late_half_of_the_time_stays_online_with_one_login() {
         assert_eq!((&stats["status"], &stats["error"]), (&json!("active"), &json!(null)), "{stats}");
         assert_eq!(stats["activeUsers"], 23, "{stats}");
     });
-    assert_eq!(router.counters().logins, 1, "over the same connection");
+    assert_eq!(router.counters().logins, 1, "expected one connection");
     let slowest = agent.json("/api/sites/awka");
     assert_eq!(slowest["connections"].as_array().unwrap().len(), 1, "{slowest}");
 }
@@ -45,9 +45,9 @@ fn a_router_that_is_always_late_is_online_after_one_login() {
     router.set_fault(Some(Fault::Late));
     let agent = agent_of(&router);
     agent.wait_until_active("awka");
-    let asked = router.counters().commands;
-    until_within(TRICKLED, "it was refreshed again", || {
-        (router.counters().commands >= asked + 12).then_some(())
+    let commands = router.counters().commands;
+    until_within(TRICKLED, "the site was refreshed again", || {
+        (router.counters().commands >= commands + 12).then_some(())
     });
     let stats = agent.stats("awka");
     assert_eq!((&stats["activeUsers"], &stats["error"]), (&json!(23), &json!(null)), "{stats}");
@@ -60,7 +60,7 @@ fn reply_that_trickles_in_longer_than_the_timeout_is_read() {
     let router = router(Settings { trickle: 1500, active: 40, ..Settings::default() });
     router.set_fault(Some(Fault::Trickle));
     let agent = agent_of(&router);
-    let stats = until_within(TRICKLED, "all sessions are there", || {
+    let stats = until_within(TRICKLED, "all sessions are shown", || {
         let stats = agent.stats("awka");
         assert!(stats["error"].is_null(), "{stats}");
         (stats["activeUsers"] == 40).then_some(stats)
@@ -77,7 +77,7 @@ fn network_that_drops_large_packets_has_its_own_hint() {
     let error = agent.wait_for_error("awka", "query_timeout")["error"].clone();
     let hint = error["hint"].as_str().unwrap();
     for part in ["drop large packets", "MTU", "new-mss=", "query_timeout"] {
-        assert!(hint.contains(part), "{part:?} is not in {hint:?}");
+        assert!(hint.contains(part), "expected {part:?} in {hint:?}");
     }
     router.set_fault(None);
     agent.wait_until_active("awka");

@@ -137,7 +137,7 @@ fn wrong_password_is_tried_once_and_has_a_hint() {
         assert!(lines[3].contains("api policy"), "the group may lack it: {}", lines[3]);
     }
     assert_eq!(second.counters().logins, 1, "expected a login at the other host");
-    assert_eq!(lines.len(), 8 + 2 * ALL.len(), "another site is another matter: {}", ended.out);
+    assert_eq!(lines.len(), 8 + 2 * ALL.len(), "expected the other site to succeed: {}", ended.out);
     assert!(lines[8 + ALL.len()..].iter().all(|line| line.starts_with("other  ")), "{}", ended.out);
     assert!(ended.err.contains(&format!("2 steps of {} failed", 6 + 2 * ALL.len())), "{}", ended.err);
 }
@@ -203,7 +203,7 @@ fn closed_connection_fails_the_current_step() {
         let error = failed(&steps, step, cause);
         assert!(error["hint"].as_str().unwrap().len() > 10, "{fault}: {error}");
         let after = each(&steps, "step").into_iter().skip_while(|name| *name != step).skip(1);
-        assert_eq!(after.count(), 0, "{fault}: nothing more can be asked: {steps:?}");
+        assert_eq!(after.count(), 0, "{fault}: expected no further step: {steps:?}");
     }
 }
 
@@ -236,7 +236,7 @@ fn missing_menu_is_unsupported_and_the_next_plugin_runs() {
 fn each_host_of_a_site_is_tested_in_order() {
     let (gone, first, second) = (unused_address(), secret_router(), secret_router());
     let (steps, code) = steps(site(given(), "awka", &[gone, first.addr(), second.addr()]));
-    assert_eq!(code, Some(1), "one of them fails");
+    assert_eq!(code, Some(1), "expected one failed step");
     failed(&steps, "connect", "refused");
     let hosts = each(&steps, "host");
     let expected: Vec<String> = std::iter::repeat_n(gone, 2)
@@ -262,7 +262,7 @@ fn only_named_sites_are_tested() {
     assert_eq!(
         (keys[0], keys[ALL.len()], keys.len()),
         ("abuja", "awka", 2 * ALL.len()),
-        "as named: {keys:?}"
+        "expected the named sites: {keys:?}"
     );
     let logins = routers.map(|(_, router)| router.counters().logins);
     assert_eq!(logins, [1, 0, 1]);
@@ -297,8 +297,8 @@ fn invalid_file_reports_its_problems_and_tests_nothing() {
 
 #[test]
 fn json_is_one_array_of_steps_each_with_all_its_fields() {
-    let (well, gone) = (secret_router(), unused_address());
-    let given = site(site(given(), "awka", &[well.addr()]), "lagos", &[gone]);
+    let (working, gone) = (secret_router(), unused_address());
+    let given = site(site(given(), "awka", &[working.addr()]), "lagos", &[gone]);
     let (steps, code) = steps(given.argument("--log").argument("trace"));
     assert_eq!((steps.len(), code), (ALL.len() + 2, Some(1)));
     for step in &steps {
@@ -369,7 +369,7 @@ fn link_local() -> Option<(Ipv6Addr, u32, String)> {
 #[test]
 #[ignore = "needs an interface with a link-local IPv6 address"]
 fn a_router_answers_at_its_link_local_address() {
-    let (address, index, name) = link_local().expect("an interface has a link-local address");
+    let (address, index, name) = link_local().expect("expected an interface with a link-local address");
     for tls in [false, true] {
         let settings = Settings { logins: vec![Login::new("api-user", SECRET)], tls, ..Settings::default() };
         let router = Router::start(SocketAddrV6::new(address, 0, 0, index).into(), settings).unwrap();
@@ -392,10 +392,10 @@ fn kick_permission_is_tested_without_a_kick() {
     ] {
         let router = router(Settings { logins: vec![login], ..Settings::default() });
         let (steps, code) = steps(site(given(), "awka", &[router.addr()]));
-        assert_eq!(code, Some(0), "a user who may only look is no failure: {steps:?}");
+        assert_eq!(code, Some(0), "expected no failure for a user without the write policy: {steps:?}");
         let kick = steps.iter().find(|step| step["step"] == "kick").unwrap();
         assert_eq!((&kick["ok"], &kick["detail"]), (&json!(true), &json!(detail)));
         let (again, _) = self::steps(site(given(), "awka", &[router.addr()]));
-        assert_eq!(again[3]["detail"], steps[3]["detail"], "as many are online as before");
+        assert_eq!(again[3]["detail"], steps[3]["detail"], "expected the same sessions as before");
     }
 }

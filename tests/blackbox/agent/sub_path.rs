@@ -78,7 +78,7 @@ fn links_stay_below_the_path_of_a_proxy() {
         let answer = agent.ask("GET", &path, &html);
         if answer.status == 303 {
             let to = resolve(&format!("{BELOW}{path}"), answer.field("Location"));
-            waiting.push(to.strip_prefix(BELOW).expect("a redirect leads out of it").into());
+            waiting.push(to.strip_prefix(BELOW).expect("expected a redirect below the path").into());
         }
         if !answer.field("Content-Type").starts_with("text/html") {
             continue;
@@ -96,7 +96,7 @@ fn links_stay_below_the_path_of_a_proxy() {
         }
     }
     for path in ["/", "/login", "/sites/awka", "/sites/awka/users", "/sites/awka/kick", "/sites/awka/test"] {
-        assert!(kinds.contains(path), "{path} was not reached: {kinds:?}");
+        assert!(kinds.contains(path), "expected a link to {path}: {kinds:?}");
     }
 }
 
@@ -105,7 +105,7 @@ fn urls_in_scripts_are_relative_to_the_script() {
     let (_router, agent) = agent("");
     let script = agent.get("/page.js").body;
     assert!(script.contains("new URL(\"api/events\", scriptUrl)"));
-    assert!(!script.contains("\"/"), "an address that begins at the host's root");
+    assert!(!script.contains("\"/"), "expected relative addresses only");
 }
 
 #[test]

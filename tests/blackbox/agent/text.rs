@@ -75,7 +75,7 @@ fn shows(agent: &Agent, comments_from: usize) {
             shown.sort_by_key(|row: &serde_json::Value| row[0].to_string());
             (shown.last().map(|row| &row[3]) == expected.last().map(|row| &row[3])).then_some(())
         };
-        until(&format!("{site}: the last row is there"), &mut look);
+        until(&format!("{site}: the last row is shown"), &mut look);
         assert_eq!(shown, expected, "{site}");
     }
 }
@@ -93,10 +93,10 @@ fn text_in_any_code_page_is_decoded_from_a_print() {
     {
         let page = agent.page(&format!("/sites/{site}"));
         for text in texts {
-            assert!(page.contains(text), "{site}: no {text} in {page}");
+            assert!(page.contains(text), "{site}: expected {text} in {page}");
         }
     }
-    assert_eq!(router.counters().logins, 2, "no connection was lost over it");
+    assert_eq!(router.counters().logins, 2, "expected one login per site");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn text_in_any_code_page_is_decoded_from_a_listen() {
     let agent = agent_of(&router, SELDOM);
     for site in ["western", "cyrillic"] {
         assert_eq!(agent.wait_until_active(site)["activeUsers"], 0);
-        until("it is followed", || {
+        until("`listen` is active", || {
             (agent.json(&format!("/api/sites/{site}"))["plugins"]["hotspot"]["live"] == true).then_some(())
         });
     }
@@ -118,7 +118,7 @@ fn text_in_any_code_page_is_decoded_from_a_listen() {
         let stats = agent.stats(site);
         assert_eq!((&stats["logins"], &stats["logouts"]), (&json!(TEXTS.len()), &json!(0)), "{stats}");
     }
-    assert_eq!(router.counters().logins, 2, "no connection was lost over it");
+    assert_eq!(router.counters().logins, 2, "expected one login per site");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn users_and_devices_with_equal_display_text_are_distinct() {
         assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
         // The same address and id, and another user: the previous one has logged out.
         router.set_rows("/ip/hotspot/active", row(ALIKE[1]));
-        let stats = agent.stats_when("awka", "another one has come", |stats| stats["logins"] == 1);
+        let stats = agent.stats_when("awka", "another user is online", |stats| stats["logins"] == 1);
         assert_eq!((&stats["activeUsers"], &stats["logouts"]), (&json!(1), &json!(1)), "{key}: {stats}");
         assert_eq!(agent.json("/api/hotspot/awka/active")[0][field], "café");
     }

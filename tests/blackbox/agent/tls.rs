@@ -82,7 +82,7 @@ impl Certificates {
 
     /// Runs openssl. Returns its output if it succeeds.
     fn try_run(&self, line: &str) -> Result<String, String> {
-        let ended = self.openssl().args(line.split(' ')).output().expect("openssl can be run");
+        let ended = self.openssl().args(line.split(' ')).output().expect("expected openssl");
         let text = |bytes| String::from_utf8_lossy(bytes).trim().to_string();
         if ended.status.success() { Ok(text(&ended.stdout)) } else { Err(text(&ended.stderr)) }
     }
@@ -135,8 +135,8 @@ impl Certificates {
     /// The fingerprint as openssl prints it.
     #[track_caller]
     fn fingerprint(&self) -> String {
-        let said = self.run("x509 -in router.crt -noout -fingerprint -sha256");
-        let (_, bytes) = said.split_once('=').unwrap();
+        let printed = self.run("x509 -in router.crt -noout -fingerprint -sha256");
+        let (_, bytes) = printed.split_once('=').unwrap();
         format!("sha256:{bytes}")
     }
 
@@ -157,30 +157,30 @@ impl Certificates {
         let (folder, arguments) = (self.0.path().to_path_buf(), arguments.trim().to_string());
         let router = router(Settings::default());
         let plain = router.addr();
-        let front = Front::start(move |client| relay(&folder, &arguments, client, plain));
-        Secured { front, router }
+        let server = TestServer::start(move |client| relay(&folder, &arguments, client, plain));
+        Secured { server, router }
     }
 }
 
 /// A simulated router behind openssl.
 struct Secured {
-    front: Front,
+    server: TestServer,
     router: Router,
 }
 
 impl Secured {
     fn addr(&self) -> SocketAddr {
-        self.front.address
+        self.server.address
     }
 }
 
 /// A port that serves each connection in a thread.
-struct Front {
+struct TestServer {
     address: SocketAddr,
     ended: Arc<AtomicBool>,
 }
 
-impl Front {
+impl TestServer {
     fn start(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -199,7 +199,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for TestServer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
         // It may have exited.
@@ -224,7 +224,7 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
     let socket = folder.join(socket);
     let secured = until("openssl listens", || UnixStream::connect(&socket).ok());
     let router = TcpStream::connect(plain).unwrap();
-    let (said, asked) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
+    let (received, sent) = (openssl.stdout.take().unwrap(), openssl.stdin.take().unwrap());
     // Bytes are forwarded in both directions. When one side ends, both do.
     let pass = |mut from: Box<dyn Read + Send>, mut to: Box<dyn Write + Send>, end: Box<dyn Fn() + Send>| {
         thread::spawn(move || {
@@ -249,13 +249,13 @@ fn relay(folder: &Path, arguments: &str, client: TcpStream, plain: SocketAddr) {
             Box::new(move || drop(client.shutdown(Shutdown::Write))),
         ),
         pass(
-            Box::new(said),
+            Box::new(received),
             Box::new(router.try_clone().unwrap()),
             Box::new(move || drop(close_router.shutdown(Shutdown::Both))),
         ),
         pass(
             Box::new(router),
-            Box::new(asked),
+            Box::new(sent),
             Box::new(move || drop(end_of_router.shutdown(Shutdown::Both))),
         ),
     ];
@@ -281,7 +281,7 @@ fn handshake(addr: SocketAddr, tls: &str) -> Value {
         panic!("{error}: {}{}", ended.out, ended.err);
     });
     let step = steps.as_array().unwrap().iter().find(|step| step["step"] == "tls");
-    step.unwrap_or_else(|| panic!("no handshake: {steps:#}")).clone()
+    step.unwrap_or_else(|| panic!("expected a handshake step: {steps:#}")).clone()
 }
 
 /// Checks that the handshake fails with this message and hint.
@@ -298,8 +298,10 @@ fn refused(addr: SocketAddr, tls: &str, cause: &str) -> (String, String) {
 fn serves(secured: &Secured, tls: &str) {
     let agent = given(secured.addr(), tls).start();
     agent.wait_until_active("awka");
-    let asked = secured.router.counters().commands;
-    until("it was asked again", || (secured.router.counters().commands >= asked + 4).then_some(()));
+    let commands = secured.router.counters().commands;
+    until("the router was queried again", || {
+        (secured.router.counters().commands >= commands + 4).then_some(())
+    });
     assert_eq!(agent.json("/api/routers")["awka"]["version"], "7.20.7");
     assert_eq!(secured.router.counters().logins, 1);
 }
@@ -329,7 +331,7 @@ fn certificate_for_another_name_error_has_the_expected_name() {
     let secured = certificates.serve("");
     let (message, hint) = refused(secured.addr(), &certificates.ca("authority.crt"), "tls");
     for text in ["127.0.0.1", "router.lan"] {
-        assert!(message.contains(text), "no {text}: {message}");
+        assert!(message.contains(text), "expected {text:?}: {message}");
     }
     assert!(hint.contains("subject-alt-name") && hint.contains("Pin("), "{hint}");
     assert_eq!(secured.router.counters().logins, 0);
@@ -439,7 +441,7 @@ fn service_without_a_certificate_has_a_hint() {
         "/certificate sign ",
         "/ip service set [find name=api-ssl and !dynamic] certificate=",
     ] {
-        assert!(hint.contains(command), "no {command}: {hint}");
+        assert!(hint.contains(command), "expected {command:?}: {hint}");
     }
     let agent = given(secured.addr(), &certificates.pin()).start();
     let stats = agent.wait_for_error("awka", "tls_no_certificate");
@@ -472,9 +474,9 @@ fn pinned_certificate_without_its_key_is_refused() {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
         let config = Arc::new(config);
-        Front::start(move |mut client| {
+        TestServer::start(move |mut client| {
             let mut session = ServerConnection::new(Arc::clone(&config)).unwrap();
-            // Until the client has gone, which may be in the handshake.
+            // Until the client disconnects, which may be during the handshake.
             while session.complete_io(&mut client).is_ok_and(|(read, _)| read > 0) {}
         })
     };
@@ -494,7 +496,7 @@ fn pinned_certificate_without_its_key_is_refused() {
 fn certificate_of_version_1_is_reported() {
     let certificates = Certificates::new();
     certificates.key("router", "rsa:2048");
-    // From 3.2 on, version 1 has to be asked for; before, it could not be.
+    // From openssl 3.2 on, version 1 needs an option, which earlier versions lack.
     certificates
         .try_run("req -x509 -x509v1 -key router.key -out router.crt -days 2 -subj /CN=router")
         .or_else(|_| {
@@ -526,8 +528,8 @@ fn short_key_is_reported() {
 fn tls_and_plain_mismatch_is_reported() {
     let certificates = Certificates::new().self_signed();
     let helps = |hint: &str| assert!(hint.contains("8729") && hint.contains("/ip service print"), "{hint}");
-    // It takes the handshake for the beginning of a sentence, in which the random bytes decide: it waits for
-    // the rest, finds a length that is none and closes, or answers in its own way to a word that it does not know.
+    // The router parses the handshake as a sentence. Depending on the random bytes it waits for the rest, closes
+    // because of an invalid length, or replies to an unknown word.
     let plain = router(Settings::default());
     let step = handshake(plain.addr(), &certificates.pin());
     let cause = step["error"]["cause"].as_str().unwrap();
@@ -538,26 +540,26 @@ fn tls_and_plain_mismatch_is_reported() {
     };
     assert!(step["error"]["message"].as_str().unwrap().contains(text), "{step}");
     helps(step["error"]["hint"].as_str().unwrap());
-    for says_nothing in [true, false] {
-        let plain = Front::start(move |mut client| {
+    for is_silent in [true, false] {
+        let plain = TestServer::start(move |mut client| {
             let _ = client.read(&mut [0; 64]);
-            if says_nothing {
-                // It waits until the client has gone.
+            if is_silent {
+                // Until the client disconnects.
                 let _ = client.read_to_end(&mut Vec::new());
             } else {
                 let _ = client.write_all(b"\x06!fatal\x0dnot logged in\x00");
                 let _ = client.read_to_end(&mut Vec::new());
             }
         });
-        let cause = if says_nothing { "connect_timeout" } else { "tls" };
+        let cause = if is_silent { "connect_timeout" } else { "tls" };
         let (message, hint) = refused(plain.address, &certificates.pin(), cause);
         assert!(message.contains("TLS"), "{message}");
         helps(&hint);
     }
 
-    // One that speaks only TLS ends the connection at once, with an alert or without.
+    // A server that speaks only TLS ends the connection at once, with an alert or without.
     let secured = certificates.serve("");
-    let alert = Front::start(|mut client| {
+    let alert = TestServer::start(|mut client| {
         let _ = client.read(&mut [0; 64]);
         let _ = client.write_all(b"\x15\x03\x01\x00\x02\x02\x46");
     });

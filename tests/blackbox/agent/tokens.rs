@@ -28,7 +28,7 @@ fn given(router: &Router, http: &str) -> AgentBuilder {
 
 fn ready(given: AgentBuilder) -> Agent {
     let agent = given.start();
-    until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
@@ -80,7 +80,7 @@ fn wrong_tokens_do_not_throttle_correct_ones_of_the_same_address() {
             });
         }
         let mut guess = 0;
-        until("wrong ones are refused", || {
+        until("wrong tokens are refused", || {
             guess += 1;
             (active(&agent, HERE, &format!("guess-{guess}")) == 429).then_some(())
         });
@@ -136,7 +136,7 @@ fn refusal_of_a_wrong_token_is_delayed_without_a_thread() {
             );
         }
     }
-    assert_eq!(delayed, 32, "the others find no place");
+    assert_eq!(delayed, 32, "expected the others to be refused at once");
     assert!(began.elapsed() >= DELAY, "{:?} for those that are", began.elapsed());
 }
 
@@ -150,7 +150,7 @@ fn all_addresses_share_a_budget_for_wrong_tokens() {
     let last = statuses.pop().unwrap();
     assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
     assert_eq!(last, 429);
-    assert_eq!(active(&agent, from(0), "wrong"), 401, "it was counted before");
+    assert_eq!(active(&agent, from(0), "wrong"), 401, "expected a repeated token not to count again");
     assert_eq!(active(&agent, from(602), TOKEN), 200);
     assert_eq!(agent.running.err().matches("600 wrong tokens within a minute").count(), 1);
 }

@@ -24,12 +24,12 @@ fn connect_small(address: SocketAddr) -> TcpStream {
 
 /// The kernel buffers of each connection of the agent: bytes that its client has not acknowledged, and bytes that
 /// the agent has not read.
-fn kept_by_kernel(agent: &Agent) -> Vec<(u64, u64)> {
+fn kernel_buffers(agent: &Agent) -> Vec<(u64, u64)> {
     const TIME_WAIT: &str = "06";
     const LISTEN: &str = "0A";
     let port = format!(":{:04X}", agent.address.port());
     let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
-    let kept = sockets.lines().filter_map(|line| {
+    let buffers = sockets.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         let (local, _, state, queues) = (words.next()?, words.next()?, words.next()?, words.next()?);
         let number = |text| u64::from_str_radix(text, 16).unwrap();
@@ -37,7 +37,7 @@ fn kept_by_kernel(agent: &Agent) -> Vec<(u64, u64)> {
         (local.ends_with(&port) && ![TIME_WAIT, LISTEN].contains(&state))
             .then(|| (number(sent), number(received)))
     });
-    kept.collect()
+    buffers.collect()
 }
 
 #[test]
@@ -57,12 +57,12 @@ fn kernel_buffers_little_for_clients_that_do_not_read() {
         }
     };
     send();
-    until("each has an answer", || {
-        (kept_by_kernel(&agent).iter().filter(|(sent, _)| *sent > 0).count() == 20).then_some(())
+    until("each client has an answer", || {
+        (kernel_buffers(&agent).iter().filter(|(sent, _)| *sent > 0).count() == 20).then_some(())
     });
     throughout(Duration::from_secs(2), || {
         send();
-        for (sent, received) in kept_by_kernel(&agent) {
+        for (sent, received) in kernel_buffers(&agent) {
             assert!(
                 sent <= MOST_SENT,
                 "expected at most {MOST_SENT} buffered bytes of responses, got {sent}"
@@ -89,8 +89,8 @@ fn nothing_is_buffered_after_the_close_for_a_client_that_does_not_read() {
         let requests = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").repeat(requests);
         client.write_all(requests.as_bytes()).unwrap();
         until("the kernel buffers bytes for the client", || {
-            (kept_by_kernel(&agent).iter().any(|kept| kept.0 > 0)).then_some(())
+            (kernel_buffers(&agent).iter().any(|buffer| buffer.0 > 0)).then_some(())
         });
-        until("the kernel buffers nothing", || kept_by_kernel(&agent).is_empty().then_some(()));
+        until("the kernel buffers nothing", || kernel_buffers(&agent).is_empty().then_some(()));
     }
 }

@@ -45,9 +45,9 @@ fn world_readable_files_with_secrets_cause_a_warning() {
         for (path, mode) in [folder, &file, &secret].into_iter().zip(modes) {
             allow(path, mode);
         }
-        let said = check(folder);
-        assert_eq!(said.matches(OPEN).count(), warnings, "{modes:?}: {said}");
-        assert_eq!(said.matches(": warning: ").count(), warnings, "{modes:?}: {said}");
+        let output = check(folder);
+        assert_eq!(output.matches(OPEN).count(), warnings, "{modes:?}: {output}");
+        assert_eq!(output.matches(": warning: ").count(), warnings, "{modes:?}: {output}");
     }
 
     for path in [&file, &secret] {
@@ -56,7 +56,7 @@ fn world_readable_files_with_secrets_cause_a_warning() {
     allow(folder, 0o755);
     let agent = Agent::start(command).with_token("admin-token-of-this-test");
     agent.running.secrets.add("a-secret-in-a-file");
-    until("it is logged", || (agent.running.err().matches(OPEN).count() == 2).then_some(()));
+    until("the warning is logged", || (agent.running.err().matches(OPEN).count() == 2).then_some(()));
     let config = agent.json("/api/config");
     let warnings = config["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{config}");
@@ -90,8 +90,8 @@ fn admin_token_without_tls_causes_a_warning() {
         ("listen: \"0.0.0.0:0\"".into(), false),
     ] {
         fs::write(folder.path().join("sites.ron"), format!("(http: ({http}), sites: {{}})")).unwrap();
-        let said = check(folder.path());
-        assert_eq!(said.contains(IN_CLEAR), is_in_clear, "{http}: {said}");
+        let output = check(folder.path());
+        assert_eq!(output.contains(IN_CLEAR), is_in_clear, "{http}: {output}");
     }
 }
 

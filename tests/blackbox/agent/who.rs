@@ -40,7 +40,7 @@ const SENT: [(&str, &str); 8] = [
 fn agent(router: &Router, http: &str) -> Agent {
     let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
     // Without a valid token, only readiness shows that the sites were queried.
-    super::agent::until("it is ready", || (agent.get("/readyz").status == 200).then_some(()));
+    super::agent::until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     agent
 }
 
@@ -127,18 +127,18 @@ fn only_the_admin_sees_people() {
     for path in VIEW {
         assert!(
             !shows(&answers(&agent, path, "Bearer view-token-01234", 200)),
-            "{path} shows people to a viewer"
+            "{path}: expected no people for a viewer"
         );
     }
     for path in ADMIN.into_iter().chain(["/sites/awka"]) {
         let body = answers(&agent, path, "Bearer admin-token-01234", 200);
         for person in &people {
-            assert!(body.contains(&person.user) && body.contains(&person.mac), "{path}: no {person:?}");
+            assert!(body.contains(&person.user) && body.contains(&person.mac), "{path}: expected {person:?}");
         }
     }
     let page = answers(&agent, "/sites/awka", "Bearer view-token-01234", 200);
     assert!(page.contains("admin only"), "{page}");
-    assert!(!page.contains("PHSWEB_ADMIN_TOKEN"), "there is an admin already: {page}");
+    assert!(!page.contains("PHSWEB_ADMIN_TOKEN"), "expected no hint about an admin: {page}");
 }
 
 #[test]

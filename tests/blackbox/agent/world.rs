@@ -20,14 +20,14 @@ const NASTY: &str = "<b>\"'&amp;\\u0041\n\0\u{202E}\u{1b}[1m{site}";
 pub(super) struct World {
     pub(super) agent: Agent,
     pub(super) slow: Router,
-    pub(super) well: Router,
+    pub(super) healthy: Router,
     _others: Vec<Router>,
     _silent: TcpListener,
 }
 
 /// The sites, each in another state.
 pub(super) const SITES: [&str; 14] = [
-    "well",
+    "healthy",
     "many",
     "six",
     "bare",
@@ -82,7 +82,7 @@ fn odd() -> Router {
 pub(super) fn world() -> World {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let unused_address = unused_address();
-    let [well, slow] = [(); 2].map(|()| router(Settings::default()));
+    let [healthy, slow] = [(); 2].map(|()| router(Settings::default()));
     let lost = router_on_unique_host(Settings::default());
     let six = router(version("6.49.10 (stable)"));
     let many = router(Settings { users: 600, active: 2, ..Settings::default() });
@@ -91,7 +91,7 @@ pub(super) fn world() -> World {
     let agent = AgentBuilder::default()
         .http(TOKENS)
         .defaults("refresh: \"1s\", query_timeout: \"2s\",")
-        .site("well", well.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
+        .site("healthy", healthy.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
         .site("many", many.addr(), "")
         .site("six", six.addr(), "")
         .site("bare", six.addr(), "collect: [\"resource\"]")
@@ -103,14 +103,14 @@ pub(super) fn world() -> World {
         .site("partial", partial.addr(), "")
         .raw_site(
             "spare",
-            &format!("hosts: [\"{unused_address}\", \"{}\"], password: Plain(\"password\")", well.addr()),
+            &format!("hosts: [\"{unused_address}\", \"{}\"], password: Plain(\"password\")", healthy.addr()),
         )
         .site("hostile", hostile.addr(), "")
         .site("odd", odd.addr(), "")
         .site("slow", slow.addr(), "refresh: \"1h\", query_timeout: \"500ms\"")
         .start()
         .with_token("admin-token-01234");
-    for site in ["well", "many", "six", "bare", "lost", "partial", "spare", "hostile", "odd", "slow"] {
+    for site in ["healthy", "many", "six", "bare", "lost", "partial", "spare", "hostile", "odd", "slow"] {
         agent.wait_until_active(site);
     }
     drop(lost);
@@ -121,5 +121,5 @@ pub(super) fn world() -> World {
     }
     assert_eq!(agent.stats("connecting")["lastActivity"], "Connecting");
     let others = vec![six, many, hostile, odd, denied, nomenu, partial];
-    World { agent, slow, well, _others: others, _silent: silent }
+    World { agent, slow, healthy, _others: others, _silent: silent }
 }

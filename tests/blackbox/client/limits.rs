@@ -16,7 +16,7 @@ fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
         for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
             assert_eq!(error.cause, Cause::Protocol, "{error}");
             for figure in figures {
-                assert!(error.message.contains(figure), "{figure} is not in {:?}", error.message);
+                assert!(error.message.contains(figure), "expected {figure} in {:?}", error.message);
             }
         }
     });
@@ -81,10 +81,10 @@ fn too_long_a_row_ends_the_connection() {
 
 /// Answers the next command with `count` rows.
 fn rows(peer: &mut Peer, count: usize) {
-    let asked = peer.command();
-    let row = sentence(&["!re", asked.tag()]);
+    let command = peer.command();
+    let row = sentence(&["!re", command.tag()]);
     peer.write(&row.repeat(count));
-    peer.say(&["!done", asked.tag()]);
+    peer.send(&["!done", command.tag()]);
 }
 
 #[test]
@@ -100,9 +100,9 @@ fn the_maximum_number_of_rows_is_accepted() {
 #[test]
 fn too_many_rows_end_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
+        let command = peer.command();
         peer.command();
-        let row = sentence(&["!re", asked.tag()]);
+        let row = sentence(&["!re", command.tag()]);
         peer.flood(&row.repeat(1024), 10_000);
     };
     refused(script, &[&MAX_ROWS.to_string()]);
@@ -118,13 +118,13 @@ pub(super) fn long_row(tag: &str) -> Vec<u8> {
 #[test]
 fn an_answer_of_the_maximum_size_is_accepted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        let row = long_row(asked.tag());
+        let command = peer.command();
+        let row = long_row(command.tag());
         // The words before the values take less than a thousandth.
         for _ in 0..MAX_REPLY / row.len() - 1 {
             peer.write(&row);
         }
-        peer.say(&["!done", asked.tag()]);
+        peer.send(&["!done", command.tag()]);
         peer.closed();
     };
     let reply = with(script, async |session| session.call("/a").await).unwrap();
@@ -134,10 +134,10 @@ fn an_answer_of_the_maximum_size_is_accepted() {
 #[test]
 fn too_long_an_answer_ends_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
+        let command = peer.command();
         peer.command();
-        let accepted = peer.flood(&long_row(asked.tag()), 100_000);
-        assert!(accepted >= 250, "refused after {accepted} rows");
+        let accepted = peer.flood(&long_row(command.tag()), 100_000);
+        assert!(accepted >= 250, "expected at least 250 accepted rows, got {accepted}");
     };
     refused(script, &[&MAX_REPLY.to_string()]);
 }
@@ -145,9 +145,9 @@ fn too_long_an_answer_ends_the_connection() {
 #[test]
 fn endless_traps_end_the_connection() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
+        let command = peer.command();
         peer.command();
-        let trap = sentence(&["!trap", asked.tag(), "=message=no such command"]);
+        let trap = sentence(&["!trap", command.tag(), "=message=no such command"]);
         peer.flood(&trap.repeat(1024), 10_000);
     };
     refused(script, &[&MAX_REPLY.to_string()]);
@@ -157,10 +157,10 @@ fn endless_traps_end_the_connection() {
 fn some_unsolicited_sentences_are_ignored() {
     let script = |peer: &mut Peer| {
         for _ in 0..2 {
-            let asked = peer.command();
+            let command = peer.command();
             let unsolicited = sentence(&["!re", ".tag=999"]);
             peer.write(&unsolicited.repeat(MAX_UNSOLICITED));
-            peer.say(&["!done", asked.tag()]);
+            peer.send(&["!done", command.tag()]);
         }
         peer.closed();
     };

@@ -9,11 +9,11 @@ use super::peer::{Peer, attributes, sentence, with};
 #[test]
 fn the_end_of_a_listen_is_reported_after_its_last_change() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
+        let command = peer.command();
         let sentences = [
-            sentence(&["!re", asked.tag(), "=.id=*1"]),
-            sentence(&["!trap", asked.tag(), "=category=2", "=message=interrupted"]),
-            sentence(&["!done", asked.tag()]),
+            sentence(&["!re", command.tag(), "=.id=*1"]),
+            sentence(&["!trap", command.tag(), "=category=2", "=message=interrupted"]),
+            sentence(&["!done", command.tag()]),
         ];
         peer.write(&sentences.concat());
         peer.closed();

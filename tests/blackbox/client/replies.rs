@@ -12,11 +12,11 @@ use super::peer::{Peer, TIMEOUT, attributes, sentence, with};
 /// Answers the next command with these sentences, `TAG` in them being its tag.
 fn answer(sentences: &'static [&'static [&'static str]]) -> impl FnOnce(&mut Peer) + Send {
     move |peer| {
-        let asked = peer.command();
+        let command = peer.command();
         for words in sentences {
             let words: Vec<_> =
-                words.iter().map(|word| if *word == "TAG" { asked.tag() } else { word }).collect();
-            peer.say(&words);
+                words.iter().map(|word| if *word == "TAG" { command.tag() } else { word }).collect();
+            peer.send(&words);
         }
         peer.closed();
     }
@@ -25,9 +25,9 @@ fn answer(sentences: &'static [&'static [&'static str]]) -> impl FnOnce(&mut Pee
 #[test]
 fn interleaved_answers_reach_their_commands() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.command(), peer.command(), peer.command()];
-        let [a, b, c] = [0, 1, 2].map(|n: usize| asked[n].tag());
-        assert_eq!(asked[1].words[0], "/b");
+        let commands = [peer.command(), peer.command(), peer.command()];
+        let [a, b, c] = [0, 1, 2].map(|n: usize| commands[n].tag());
+        assert_eq!(commands[1].words[0], "/b");
         for words in [
             &["!re", c, "=n=c1"][..],
             &["!re", "=n=a1", a],
@@ -39,7 +39,7 @@ fn interleaved_answers_reach_their_commands() {
             &["!re", a, "=n=a3"],
             &["!done", a],
         ] {
-            peer.say(words);
+            peer.send(words);
         }
         peer.closed();
     };
@@ -92,7 +92,7 @@ fn several_traps_are_one_error_with_the_cause_of_the_first() {
     for message in
         ["no such command or directory (active)", "not enough permissions (9)", "no such command prefix"]
     {
-        assert!(error.message.contains(message), "{message:?} is not in {:?}", error.message);
+        assert!(error.message.contains(message), "expected {message:?} in {:?}", error.message);
     }
 }
 
@@ -113,11 +113,11 @@ fn rows_before_a_trap_are_a_partial_answer() {
 #[test]
 fn a_trap_leaves_the_session_usable() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        peer.say(&["!trap", asked.tag(), "=message=not enough permissions (9)"]);
-        peer.say(&["!done", asked.tag()]);
-        let asked = peer.command();
-        peer.say(&["!done", asked.tag(), "=ret=ok"]);
+        let command = peer.command();
+        peer.send(&["!trap", command.tag(), "=message=not enough permissions (9)"]);
+        peer.send(&["!done", command.tag()]);
+        let command = peer.command();
+        peer.send(&["!done", command.tag(), "=ret=ok"]);
         peer.closed();
     };
     with(script, async |session| {
@@ -137,7 +137,7 @@ fn a_number_in_the_middle_of_a_trap_is_ignored() {
 #[test]
 fn unsolicited_sentences_are_dropped_and_counted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
+        let command = peer.command();
         for words in [
             &["!re", ".tag=999", "=n=1"][..],
             &["!done", ".tag=999"],
@@ -149,13 +149,13 @@ fn unsolicited_sentences_are_dropped_and_counted() {
             &[],
             &[],
         ] {
-            peer.say(words);
+            peer.send(words);
         }
-        peer.say(&["!re", asked.tag(), "=n=4"]);
-        peer.say(&["!done", asked.tag()]);
-        peer.say(&["!done", asked.tag()]);
-        let asked = peer.command();
-        peer.say(&["!done", asked.tag()]);
+        peer.send(&["!re", command.tag(), "=n=4"]);
+        peer.send(&["!done", command.tag()]);
+        peer.send(&["!done", command.tag()]);
+        let command = peer.command();
+        peer.send(&["!done", command.tag()]);
         peer.closed();
     };
     with(script, async |session| {
@@ -172,8 +172,8 @@ fn values_may_contain_any_bytes() {
     let long = [b"\x81\x2F=l=".as_slice(), &[b'=', 0xFF, 0x00].repeat(100)].concat();
     let rest = long.clone();
     let script = move |peer: &mut Peer| {
-        let asked = peer.command();
-        let tag = sentence(&[asked.tag()]);
+        let command = peer.command();
+        let tag = sentence(&[command.tag()]);
         let tag = &tag[..tag.len() - 1];
         let words: [&[u8]; 7] = [
             b"\x03!re",
@@ -222,8 +222,8 @@ fn whole(tag: &str) -> Vec<u8> {
 fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(usize) -> Vec<usize>) {
     let client = client.recv_timeout(TIMEOUT).unwrap();
     let mut sent = 0;
-    while let Some(asked) = peer.next() {
-        let bytes = whole(asked.tag());
+    while let Some(command) = peer.next() {
+        let bytes = whole(command.tag());
         let mut rest = bytes.as_slice();
         for piece in pieces(bytes.len()) {
             let (now, later) = rest.split_at(piece);
@@ -237,7 +237,7 @@ fn in_pieces(client: &mpsc::Receiver<Client>, peer: &mut Peer, pieces: impl Fn(u
         }
         assert!(rest.is_empty());
         // This function's own client would keep the connection open after the test has dropped its client.
-        if asked.words[0] == "/last" {
+        if command.words[0] == "/last" {
             break;
         }
     }
@@ -284,8 +284,8 @@ fn an_answer_may_arrive_one_byte_at_a_time() {
 fn an_answer_that_ends_early_is_an_error() {
     for cut in 0..whole(".tag=1").len() {
         let script = move |peer: &mut Peer| {
-            let asked = peer.command();
-            peer.write(&whole(asked.tag())[..cut]);
+            let command = peer.command();
+            peer.write(&whole(command.tag())[..cut]);
         };
         let error = with(script, async |session| session.call("/a").await).unwrap_err();
         assert_eq!(error.cause, Cause::Closed, "cut at {cut}: {error}");

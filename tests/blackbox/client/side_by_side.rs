@@ -15,12 +15,12 @@ const MANY: usize = 20;
 fn commands_given_together_arrive_in_one_read() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
-        let asked: Vec<_> = std::iter::from_fn(|| peer.take()).collect();
-        let paths: Vec<_> = asked.iter().map(|asked| asked.words[0].clone()).collect();
+        let commands: Vec<_> = std::iter::from_fn(|| peer.take()).collect();
+        let paths: Vec<_> = commands.iter().map(|command| command.words[0].clone()).collect();
         assert_eq!(paths, (0..MANY).map(|n| format!("/menu{n}/print")).collect::<Vec<_>>());
         // The last one first, because a router may answer in any order.
-        for asked in asked.iter().rev() {
-            peer.say(&["!done", asked.tag(), &format!("=ret={}", asked.words[0])]);
+        for command in commands.iter().rev() {
+            peer.send(&["!done", command.tag(), &format!("=ret={}", command.words[0])]);
         }
         peer.closed();
     };
@@ -37,9 +37,9 @@ fn a_command_is_sent_unchanged_with_a_tag() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
         let mut bytes = [0; 512];
-        let asked = peer.command();
+        let command = peer.command();
         // No word is missing or changed, and only the tag is added.
-        let words: Vec<_> = asked.words.iter().map(String::as_str).collect();
+        let words: Vec<_> = command.words.iter().map(String::as_str).collect();
         let expected = [
             "/ip/hotspot/user/print",
             "=.proplist=name,profile",
@@ -49,8 +49,8 @@ fn a_command_is_sent_unchanged_with_a_tag() {
             "?#!",
         ];
         assert_eq!(words[..expected.len()], expected);
-        assert_eq!(words[expected.len()..], [asked.tag()]);
-        peer.say(&["!done", asked.tag()]);
+        assert_eq!(words[expected.len()..], [command.tag()]);
+        peer.send(&["!done", command.tag()]);
         peer.stream.set_nonblocking(true).unwrap();
         let more = std::io::Read::read(&mut peer.stream, &mut bytes);
         assert!(!matches!(more, Ok(1..)), "{more:?}");
@@ -90,8 +90,8 @@ fn many_commands_take_the_time_of_one() {
 #[test]
 fn usage_is_counted() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        peer.say(&["!done", asked.tag()]);
+        let command = peer.command();
+        peer.send(&["!done", command.tag()]);
         peer.closed();
     };
     let usage = with(script, async |session| {

@@ -19,9 +19,9 @@ fn limited(path: &str, rows: usize, bytes: usize) -> Command {
 
 /// The `/cancel` of this command, which must come next.
 #[track_caller]
-fn cancelled(peer: &mut Peer, asked: &ReceivedCommand) -> ReceivedCommand {
+fn cancelled(peer: &mut Peer, command: &ReceivedCommand) -> ReceivedCommand {
     let cancel = peer.command();
-    let named = format!("={}", &asked.tag()[1..]);
+    let named = format!("={}", &command.tag()[1..]);
     assert!(cancel.words[0] == "/cancel" && cancel.words.contains(&named), "{named:?}: {cancel:?}");
     cancel
 }
@@ -29,22 +29,22 @@ fn cancelled(peer: &mut Peer, asked: &ReceivedCommand) -> ReceivedCommand {
 #[test]
 fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     let script = |peer: &mut Peer| {
-        let asked = [peer.command(), peer.command()];
+        let commands = [peer.command(), peer.command()];
         for n in 0..4 {
-            peer.say(&["!re", asked[0].tag(), &format!("=n={n}")]);
+            peer.send(&["!re", commands[0].tag(), &format!("=n={n}")]);
         }
-        let cancel = cancelled(peer, &asked[0]);
+        let cancel = cancelled(peer, &commands[0]);
         // What was in transit: more than the limit of unsolicited sentences.
-        peer.write(&sentence(&["!re", asked[0].tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
-        peer.say(&["!re", asked[1].tag(), "=n=other"]);
-        peer.say(&["!done", asked[1].tag()]);
-        peer.say(&["!trap", asked[0].tag(), "=category=2", "=message=interrupted"]);
-        peer.say(&["!done", cancel.tag()]);
-        peer.say(&["!done", asked[0].tag()]);
+        peer.write(&sentence(&["!re", commands[0].tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
+        peer.send(&["!re", commands[1].tag(), "=n=other"]);
+        peer.send(&["!done", commands[1].tag()]);
+        peer.send(&["!trap", commands[0].tag(), "=category=2", "=message=interrupted"]);
+        peer.send(&["!done", cancel.tag()]);
+        peer.send(&["!done", commands[0].tag()]);
         let next = peer.command();
-        peer.say(&["!done", next.tag()]);
+        peer.send(&["!done", next.tag()]);
         // The answer has ended, so these are unsolicited.
-        peer.write(&sentence(&["!re", asked[0].tag()]).repeat(MAX_UNSOLICITED + 1));
+        peer.write(&sentence(&["!re", commands[0].tag()]).repeat(MAX_UNSOLICITED + 1));
         peer.closed();
     };
     with(script, async |session| {
@@ -61,17 +61,17 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     });
 }
 
-/// The router was slow to start, and then to obey the `/cancel`.
+/// The router was slow to start, and then to process the `/cancel`.
 #[test]
 fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        let cancel = cancelled(peer, &asked);
-        peer.write(&sentence(&["!re", asked.tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
-        peer.say(&["!done", asked.tag()]);
-        peer.say(&["!done", cancel.tag()]);
+        let command = peer.command();
+        let cancel = cancelled(peer, &command);
+        peer.write(&sentence(&["!re", command.tag(), "=n=late"]).repeat(2 * MAX_UNSOLICITED));
+        peer.send(&["!done", command.tag()]);
+        peer.send(&["!done", cancel.tag()]);
         let next = peer.command();
-        peer.say(&["!done", next.tag()]);
+        peer.send(&["!done", next.tag()]);
         peer.closed();
     };
     with(script, async |session| {
@@ -84,9 +84,9 @@ fn the_rest_of_an_answer_after_a_timeout_is_dropped() {
 #[test]
 fn an_answer_of_exactly_the_row_limit_is_whole() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        peer.write(&sentence(&["!re", asked.tag()]).repeat(3));
-        peer.say(&["!done", asked.tag()]);
+        let command = peer.command();
+        peer.write(&sentence(&["!re", command.tag()]).repeat(3));
+        peer.send(&["!done", command.tag()]);
         peer.closed();
     };
     let reply = with(script, async |session| session.client.call(limited("/a", 3, UNLIMITED), TIMEOUT).await);
@@ -98,10 +98,10 @@ fn an_answer_of_exactly_the_row_limit_is_whole() {
 fn an_answer_is_truncated_at_its_byte_limit() {
     for (kind, fewest) in [("!re", 10), ("!trap", 0)] {
         let script = move |peer: &mut Peer| {
-            let asked = peer.command();
-            let row = sentence(&[kind, asked.tag(), "=message=0123456789"]);
+            let command = peer.command();
+            let row = sentence(&[kind, command.tag(), "=message=0123456789"]);
             peer.write(&row.repeat(10_000));
-            cancelled(peer, &asked);
+            cancelled(peer, &command);
             peer.closed();
         };
         let reply =
@@ -124,20 +124,20 @@ fn an_answer_is_truncated_at_its_byte_limit() {
 fn an_answer_with_a_limit_makes_room_for_one_without() {
     const ROW: usize = 0x8000;
     let script = |peer: &mut Peer| {
-        let asked: Vec<ReceivedCommand> = (0..3).map(|_| peer.command()).collect();
+        let commands: Vec<ReceivedCommand> = (0..3).map(|_| peer.command()).collect();
         // The two with a limit take nearly all of the memory, and the first takes more.
         for _ in 0..MAX_REPLY / ROW / 2 {
-            peer.write(&long_row(asked[0].tag()));
+            peer.write(&long_row(commands[0].tag()));
         }
         for _ in 0..MAX_REPLY / ROW / 3 {
-            peer.write(&long_row(asked[1].tag()));
+            peer.write(&long_row(commands[1].tag()));
         }
         for _ in 0..MAX_REPLY / ROW / 3 {
-            peer.write(&long_row(asked[2].tag()));
+            peer.write(&long_row(commands[2].tag()));
         }
-        cancelled(peer, &asked[0]);
-        for asked in &asked {
-            peer.say(&["!done", asked.tag()]);
+        cancelled(peer, &commands[0]);
+        for command in &commands {
+            peer.send(&["!done", command.tag()]);
         }
         peer.closed();
     };
@@ -152,8 +152,8 @@ fn an_answer_with_a_limit_makes_room_for_one_without() {
 #[test]
 fn a_router_that_ignores_the_cancel_is_disconnected() {
     let script = |peer: &mut Peer| {
-        let asked = peer.command();
-        peer.flood(&sentence(&["!re", asked.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
+        let command = peer.command();
+        peer.flood(&sentence(&["!re", command.tag()]).repeat(4096), 2 * MAX_DROPPED / 4096 + 100);
     };
     with(script, async |session| {
         assert!(session.client.call(limited("/a", 3, UNLIMITED), TIMEOUT).await.unwrap().is_truncated);

@@ -30,22 +30,22 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
     // Half of the memory is for one connection at a time.
     let replies = Replies::new(4 * MIB);
     let script = |peer: &mut Peer| {
-        let asked = [peer.command(), peer.command(), peer.command()];
-        peer.say(&["!re", asked[1].tag(), "=n=before"]);
+        let commands = [peer.command(), peer.command(), peer.command()];
+        peer.send(&["!re", commands[1].tag(), "=n=before"]);
         // 3.2 MiB.
         for _ in 0..100 {
-            peer.write(&long_row(asked[0].tag()));
+            peer.write(&long_row(commands[0].tag()));
         }
         let cancel = peer.command();
-        assert_eq!(cancel.words[..2], ["/cancel".to_string(), format!("={}", &asked[0].tag()[1..])]);
+        assert_eq!(cancel.words[..2], ["/cancel".to_string(), format!("={}", &commands[0].tag()[1..])]);
         // What the client has of the first answer still takes memory. Small answers always have room.
-        for asked in &asked[1..] {
-            peer.write(&sentence(&["!re", asked.tag(), "=n=after"]).repeat(50));
-            peer.say(&["!done", asked.tag()]);
+        for command in &commands[1..] {
+            peer.write(&sentence(&["!re", command.tag(), "=n=after"]).repeat(50));
+            peer.send(&["!done", command.tag()]);
         }
-        peer.say(&["!done", asked[0].tag()]);
+        peer.send(&["!done", commands[0].tag()]);
         let next = peer.command();
-        peer.say(&["!done", next.tag()]);
+        peer.send(&["!done", next.tag()]);
         peer.closed();
     };
     with(script, async |session| {
@@ -99,7 +99,11 @@ fn large_answers_take_turns_and_small_ones_do_not_wait() {
             for _ in 0..500 {
                 let small = Command::new("/system/resource/print");
                 let answer = first.client.call(small, TIMEOUT).await.unwrap();
-                assert_eq!((answer.rows.len(), answer.is_truncated), (1, false), "it does not wait");
+                assert_eq!(
+                    (answer.rows.len(), answer.is_truncated),
+                    (1, false),
+                    "expected a small answer not to wait"
+                );
                 assert!(poll_once(&mut waits).await.is_none());
             }
             assert!(received() < 1_000_000, "{} bytes arrived meanwhile", received());

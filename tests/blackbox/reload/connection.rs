@@ -35,9 +35,9 @@ fn password(router: &Router, password: &str) -> AgentBuilder {
 }
 
 #[track_caller]
-fn online_at_once(kept: &ReloadingAgent) -> Value {
-    until_within(AT_ONCE, "it is online", || {
-        let site = kept.site("awka");
+fn online_at_once(agent: &ReloadingAgent) -> Value {
+    until_within(AT_ONCE, "the site is online", || {
+        let site = agent.site("awka");
         (site["state"] == "online").then_some(site)
     })
 }
@@ -45,28 +45,28 @@ fn online_at_once(kept: &ReloadingAgent) -> Value {
 #[test]
 fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
     let router = router_with_password("right-9c1e");
-    let kept = ReloadingAgent::start(&password(&router, "wrong-77a0"));
-    kept.wait_for_error("awka", "auth");
-    kept.save(&password(&router, "right-9c1e"));
-    online_at_once(&kept);
+    let agent = ReloadingAgent::start(&password(&router, "wrong-77a0"));
+    agent.wait_for_error("awka", "auth");
+    agent.save(&password(&router, "right-9c1e"));
+    online_at_once(&agent);
     assert_eq!(logins_and_connections(&router), (1, 2));
     assert_eq!(router.counters().logins_refused, 1);
     let (user, mac) = ("ngozi", "8C:F5:A3:00:00:01");
     assert!(router.log_in(user, [10, 5, 70, 1].into(), mac).is_some());
-    until("the login is counted", || (kept.series(LOGINS)? > 0.5).then_some(()));
+    until("the login is counted", || (agent.series(LOGINS)? > 0.5).then_some(()));
 
-    kept.save(&password(&router, "wrong-31d8"));
+    agent.save(&password(&router, "wrong-31d8"));
     let error = until("the site is offline", || {
-        let site = kept.site("awka");
+        let site = agent.site("awka");
         (site["state"] == "offline").then(|| site["error"].clone())
     });
-    assert_eq!(error["cause"], "auth", "the password changed, so it is no reboot: {error}");
-    assert_eq!(router.counters().open, 0);
-    assert!(kept.stats("awka")["lastKnown"]["activeUsers"].is_u64());
-    assert_eq!(kept.series(LOGINS), Some(1.0));
-    kept.save(&password(&router, "right-9c1e"));
-    let site = online_at_once(&kept);
-    assert_eq!(kept.series(LOGINS), Some(1.0), "the counters stay");
+    assert_eq!(error["cause"], "auth", "expected no reboot, because the password changed: {error}");
+    until("the connection is closed", || (router.counters().open == 0).then_some(()));
+    assert!(agent.stats("awka")["lastKnown"]["activeUsers"].is_u64());
+    assert_eq!(agent.series(LOGINS), Some(1.0));
+    agent.save(&password(&router, "right-9c1e"));
+    let site = online_at_once(&agent);
+    assert_eq!(agent.series(LOGINS), Some(1.0), "expected the counters to stay");
     assert_eq!(site["usage"]["logins"], 2);
     assert_eq!((logins_and_connections(&router), router.counters().logins_refused), ((2, 4), 2));
 }
@@ -75,26 +75,26 @@ fn a_wrong_password_is_reported_and_a_correct_one_is_tried_at_once() {
 fn a_secret_file_is_rotated() {
     let router = router_with_password("first-5b20");
     let given = given(&[router.addr()], "password: File(\"secret\")");
-    let kept = ReloadingAgent::start_with(&given, &[("secret", "first-5b20\n")]);
-    kept.running.secrets.add("other-66f3");
-    kept.wait_until_active("awka");
-    kept.write("secret", "other-66f3\n", WriteMethod::Renamed);
-    kept.wait_for_error("awka", "auth");
-    assert_eq!(kept.applied_files(), ["changed awka"]);
-    for way in WriteMethod::ALL {
-        kept.write("secret", "other-66f3\n", WriteMethod::InPlace);
-        until("the wrong password is tried", || (kept.site("awka")["state"] == "offline").then_some(()));
-        kept.write("secret", "first-5b20\n", way);
-        online_at_once(&kept);
+    let agent = ReloadingAgent::start_with(&given, &[("secret", "first-5b20\n")]);
+    agent.running.secrets.add("other-66f3");
+    agent.wait_until_active("awka");
+    agent.write("secret", "other-66f3\n", WriteMethod::Renamed);
+    agent.wait_for_error("awka", "auth");
+    assert_eq!(agent.applied_files(), ["changed awka"]);
+    for method in WriteMethod::ALL {
+        agent.write("secret", "other-66f3\n", WriteMethod::InPlace);
+        until("the wrong password is tried", || (agent.site("awka")["state"] == "offline").then_some(()));
+        agent.write("secret", "first-5b20\n", method);
+        online_at_once(&agent);
     }
     // The same content is no change, however it is written, and an empty secret is not tried.
     let before = (logins_and_connections(&router), router.counters().logins_refused);
     for _ in 0..4 {
-        kept.write("secret", "first-5b20\n", WriteMethod::Truncated);
-        kept.write("secret", "first-5b20\n", WriteMethod::Removed);
+        agent.write("secret", "first-5b20\n", WriteMethod::Truncated);
+        agent.write("secret", "first-5b20\n", WriteMethod::Removed);
     }
-    kept.write("secret", "\n", WriteMethod::InPlace);
-    let message = kept.wait_for_file_error("password: the secret file secret is empty");
+    agent.write("secret", "\n", WriteMethod::InPlace);
+    let message = agent.wait_for_file_error("password: the secret file secret is empty");
     assert!(message.starts_with("sites.ron:"), "{message}");
     assert_eq!((logins_and_connections(&router), router.counters().logins_refused), before);
 }
@@ -108,31 +108,31 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
     let usual = "password: Plain(\"password\")";
     let pinned = |hosts: &[SocketAddr], pin: &str| given(hosts, &format!("{usual}, tls: Pin(\"{pin}\")"));
     let unused_address = crate::support::address::unused_address();
-    let kept = ReloadingAgent::start(&pinned(&[secured.addr()], &pin));
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start(&pinned(&[secured.addr()], &pin));
+    agent.wait_until_active("awka");
 
-    kept.save(&pinned(&[secured.addr()], &wrong));
-    kept.wait_for_error("awka", "tls_pin");
-    kept.save(&pinned(&[secured.addr()], &pin));
-    online_at_once(&kept);
+    agent.save(&pinned(&[secured.addr()], &wrong));
+    agent.wait_for_error("awka", "tls_pin");
+    agent.save(&pinned(&[secured.addr()], &pin));
+    online_at_once(&agent);
     assert_eq!(secured.counters().logins, 2);
-    kept.save(&pinned(&[secured.addr(), unused_address], &pin));
+    agent.save(&pinned(&[secured.addr(), unused_address], &pin));
     until("the second host is listed", || {
-        let site = kept.site("awka");
+        let site = agent.site("awka");
         (site["hosts"].as_array().unwrap().len() == 2 && site["state"] == "online").then_some(())
     });
-    until("there is another login", || (secured.counters().logins == 3).then_some(()));
-    kept.save(&pinned(&[unused_address, secured.addr()], &pin));
+    until("the router has another login", || (secured.counters().logins == 3).then_some(()));
+    agent.save(&pinned(&[unused_address, secured.addr()], &pin));
     until("the other host is tried first", || {
-        let hosts = kept.site("awka")["hosts"].clone();
+        let hosts = agent.site("awka")["hosts"].clone();
         (hosts[0]["error"]["cause"] == "refused" && hosts[1]["inUse"] == true).then_some(())
     });
     assert_eq!(secured.counters().logins, 4);
-    assert_eq!(kept.site("awka")["usage"]["logins"], 4, "it is still the same site");
+    assert_eq!(agent.site("awka")["usage"]["logins"], 4, "expected the same site");
 
     // If all hosts change, it may be another router: the data of the old one is discarded.
-    kept.save(&given(&[other.addr()], usual));
-    let site = online_at_once(&kept);
+    agent.save(&given(&[other.addr()], usual));
+    let site = online_at_once(&agent);
     assert_eq!(
         (site["usage"]["logins"].as_u64(), site["connections"].as_array().unwrap().len()),
         (Some(1), 1)
@@ -145,14 +145,14 @@ fn each_change_of_the_connection_is_one_new_login_and_known_data_stays() {
 fn a_changed_login_method_and_user_are_used_at_once() {
     let old = Settings { version: "6.42.12 (long-term)".parse().unwrap(), ..Settings::default() };
     let router = router(old);
-    let kept = ReloadingAgent::start(&password(&router, "password"));
-    until("the site is offline", || (kept.site("awka")["state"] == "offline").then_some(()));
-    kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
-    online_at_once(&kept);
-    kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge, user: \"nobody\""));
-    kept.wait_for_error("awka", "auth");
-    kept.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
-    online_at_once(&kept);
+    let agent = ReloadingAgent::start(&password(&router, "password"));
+    until("the site is offline", || (agent.site("awka")["state"] == "offline").then_some(()));
+    agent.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
+    online_at_once(&agent);
+    agent.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge, user: \"nobody\""));
+    agent.wait_for_error("awka", "auth");
+    agent.save(&given(&[router.addr()], "password: Plain(\"password\"), login: Challenge"));
+    online_at_once(&agent);
     assert_eq!(router.counters().logins, 2);
 }
 
@@ -161,14 +161,14 @@ fn a_site_in_backoff_is_tried_at_once_at_a_new_host() {
     let (lost, found) = (router(Settings::default()), router(Settings::default()));
     lost.set_fault(Some(Fault::LoginRefused));
     let usual = "password: Plain(\"password\")";
-    let kept = ReloadingAgent::start(&given(&[lost.addr()], usual));
-    kept.wait_for_error("awka", "auth");
+    let agent = ReloadingAgent::start(&given(&[lost.addr()], usual));
+    agent.wait_for_error("awka", "auth");
     // A changed name triggers no retry: each attempt is a line in the router's log.
-    kept.save(&given(&[lost.addr()], &format!("{usual}, name: \"Awka\"")));
-    kept.save(&given(&[lost.addr(), found.addr()], usual));
+    agent.save(&given(&[lost.addr()], &format!("{usual}, name: \"Awka\"")));
+    agent.save(&given(&[lost.addr(), found.addr()], usual));
     until("the login is tried again", || (lost.counters().logins_refused == 2).then_some(()));
-    kept.save(&given(&[found.addr(), lost.addr()], usual));
-    online_at_once(&kept);
+    agent.save(&given(&[found.addr(), lost.addr()], usual));
+    online_at_once(&agent);
     assert_eq!((found.counters().logins, lost.counters().logins_refused), (1, 2));
 }
 
@@ -213,18 +213,18 @@ fn a_replaced_ca_file_is_used() {
     let (address, _served) = secured(&router);
     let authorities = |name: &str| fs::read_to_string(certificate(name)).unwrap();
     let given = given(&[address], "password: Plain(\"password\"), tls: Ca(\"ca.pem\")");
-    let kept = ReloadingAgent::start_with(&given, &[("ca.pem", &authorities("page.cert"))]);
-    kept.wait_until_active("awka");
-    kept.write("ca.pem", &authorities("other.cert"), WriteMethod::Renamed);
-    kept.wait_for_error("awka", "tls");
+    let agent = ReloadingAgent::start_with(&given, &[("ca.pem", &authorities("page.cert"))]);
+    agent.wait_until_active("awka");
+    agent.write("ca.pem", &authorities("other.cert"), WriteMethod::Renamed);
+    agent.wait_for_error("awka", "tls");
     until("the connection is closed", || (router.counters().open == 0).then_some(()));
-    kept.write("ca.pem", &authorities("page.cert"), WriteMethod::Renamed);
-    online_at_once(&kept);
-    assert_eq!((router.counters().logins, kept.applied_files()), (2, vec!["changed awka".to_string(); 2]));
+    agent.write("ca.pem", &authorities("page.cert"), WriteMethod::Renamed);
+    online_at_once(&agent);
+    assert_eq!((router.counters().logins, agent.applied_files()), (2, vec!["changed awka".to_string(); 2]));
     // With both authorities the certificate stays valid, but the site reconnects.
     let both = authorities("other.cert") + &authorities("page.cert");
-    kept.write("ca.pem", &both, WriteMethod::Truncated);
-    until("there is another login", || (router.counters().logins == 3).then_some(()));
-    online_at_once(&kept);
-    assert_eq!(kept.rejected_files().len(), 0);
+    agent.write("ca.pem", &both, WriteMethod::Truncated);
+    until("the router has another login", || (router.counters().logins == 3).then_some(()));
+    online_at_once(&agent);
+    assert_eq!(agent.rejected_files().len(), 0);
 }

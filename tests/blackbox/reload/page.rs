@@ -68,35 +68,35 @@ fn listener(address: SocketAddr) -> Option<String> {
 #[test]
 fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
+    let agent = ReloadingAgent::start(&given(&router, &tokens("view-token-01234-1", "admin-token-01234-1")));
     let [mut viewer, mut admin] = [Browser::new(HERE), Browser::new(HERE)];
-    viewer.log_in(&kept, "view-token-01234-1");
-    admin.log_in(&kept, "admin-token-01234-1");
-    let tag = viewer.get(&kept, "/").field("ETag").to_string();
-    let may = |browser: &mut Browser, path: &str| browser.get(&kept, path).status == 200;
+    viewer.log_in(&agent, "view-token-01234-1");
+    admin.log_in(&agent, "admin-token-01234-1");
+    let tag = viewer.get(&agent, "/").field("ETag").to_string();
+    let may = |browser: &mut Browser, path: &str| browser.get(&agent, path).status == 200;
     assert!(may(&mut admin, "/api/hotspot/awka/active") || may(&mut admin, "/sites/awka"));
 
-    kept.save_text_as(
+    agent.save_text_as(
         &given(&router, &format!("{}title: \"Ọja\",", tokens("view-token-01234-1", "admin-token-01234-2")))
             .text(),
         "admin-token-01234-2",
     );
-    let page = viewer.get(&kept, "/");
+    let page = viewer.get(&agent, "/");
     assert!(page.status == 200 && page.body.contains("Ọja") && page.field("ETag") != tag, "{}", page.body);
-    assert!(!may(&mut admin, "/"), "its token was replaced");
+    assert!(!may(&mut admin, "/"), "expected the replaced token to be refused");
     assert!(!may(&mut viewer, "/api/hotspot/awka/active"));
-    admin.log_in(&kept, "admin-token-01234-2");
+    admin.log_in(&agent, "admin-token-01234-2");
     assert!(may(&mut admin, "/"));
 
-    kept.save_text_as(
+    agent.save_text_as(
         &given(&router, &tokens("view-token-01234-2", "admin-token-01234-2")).text(),
         "view-token-01234-2",
     );
     assert!(!may(&mut viewer, "/") && may(&mut admin, "/"));
     let without = given(&router, "view: Public,");
-    kept.save_text_as(&without.text(), "");
+    agent.save_text_as(&without.text(), "");
     assert!(may(&mut viewer, "/") && !may(&mut admin, "/api/hotspot/awka/active"));
-    assert_eq!(kept.applied_files().iter().filter(|line| *line == "changed http").count(), 3);
+    assert_eq!(agent.applied_files().iter().filter(|line| *line == "changed http").count(), 3);
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
@@ -104,10 +104,10 @@ fn a_changed_title_is_shown_and_a_changed_token_ends_its_sessions() {
 #[test]
 fn event_streams_end_when_the_required_token_changes() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, "view: Public,"));
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start(&given(&router, "view: Public,"));
+    agent.wait_until_active("awka");
     let follow = |token: &str| {
-        let mut stream = TcpStream::connect(kept.address).unwrap();
+        let mut stream = TcpStream::connect(agent.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         write!(stream, "GET /api/events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n")
             .unwrap();
@@ -117,7 +117,7 @@ fn event_streams_end_when_the_required_token_changes() {
     };
     let mut before = follow("");
     assert!(before.any(|line| line.unwrap() == "event: site"));
-    kept.save_text_as(
+    agent.save_text_as(
         &given(&router, "view: Token(Plain(\"view-token-01234-1\")),").text(),
         "view-token-01234-1",
     );
@@ -127,7 +127,7 @@ fn event_streams_end_when_the_required_token_changes() {
     let mut after = follow("view-token-01234-1");
     assert!(after.any(|line| line.unwrap() == "event: site"));
     // A changed title does not end it.
-    kept.save_text_as(
+    agent.save_text_as(
         &given(&router, "title: \"T\", view: Token(Plain(\"view-token-01234-1\")),").text(),
         "view-token-01234-1",
     );
@@ -138,47 +138,47 @@ fn event_streams_end_when_the_required_token_changes() {
 fn the_listener_is_rebound_and_connections_stay() {
     let router = router(Settings::default());
     let given = given(&router, "");
-    let mut kept = ReloadingAgent::start(&given);
-    kept.wait_until_active("awka");
-    let first = kept.address;
+    let mut agent = ReloadingAgent::start(&given);
+    agent.wait_until_active("awka");
+    let first = agent.address;
     let mut early = Visitor::at(first);
     assert!(early.is_answered());
     // The address at which it listens already.
-    kept.save_text(&at(first, &given));
-    assert_eq!(kept.config()["error"], serde_json::Value::Null);
+    agent.save_text(&at(first, &given));
+    assert_eq!(agent.config()["error"], serde_json::Value::Null);
 
     // An address in use: the listener stays, and is rebound once the address is free.
     let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let second = taken.local_addr().unwrap();
-    kept.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
-    let message = kept.wait_for_file_error("http.listen: can't listen at");
+    agent.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
+    let message = agent.wait_for_file_error("http.listen: can't listen at");
     assert!(message.contains(&second.to_string()), "{message}");
     assert!(message.contains(&format!("stays at {first}")), "{message}");
-    assert!(kept.page("/").contains("has a problem"));
+    assert!(agent.page("/").contains("has a problem"));
     throughout(LOOKS, || assert!(early.is_answered()));
-    let lines = |words: &str| kept.running.err().matches(words).count();
+    let lines = |words: &str| agent.running.err().matches(words).count();
     assert_eq!(lines("can't listen at"), 1);
     drop(taken);
-    assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
+    assert_eq!(agent.running.line("The page is at http://"), format!("{second}/"));
     assert!(early.is_answered());
-    kept.agent.address = second;
-    until("there is no error", || (kept.config()["isCurrent"] == true).then_some(()));
-    assert!(!kept.page("/").contains("has a problem"));
+    agent.agent.address = second;
+    until("the error is gone", || (agent.config()["isCurrent"] == true).then_some(()));
+    assert!(!agent.page("/").contains("has a problem"));
     until("the old address is released", || TcpStream::connect(first).err());
 
     // An address that its own listener blocks.
     let mut late = Visitor::at(second);
     assert!(late.is_answered());
     let everywhere = SocketAddr::from(([0, 0, 0, 0], second.port()));
-    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
-    assert_eq!(kept.running.line("The page is at http://"), format!("{everywhere}/"));
-    kept.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
-    assert_eq!(kept.get("/healthz").status, 200);
+    agent.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
+    assert_eq!(agent.running.line("The page is at http://"), format!("{everywhere}/"));
+    agent.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
+    assert_eq!(agent.get("/healthz").status, 200);
     assert!(early.is_answered() && late.is_answered());
-    assert!(kept.running.err().contains("the figures are open to everybody"));
-    kept.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
-    assert_eq!(kept.running.line("The page is at http://"), format!("{second}/"));
-    until("only that address is bound", || TcpStream::connect(kept.address).err());
+    assert!(agent.running.err().contains("the figures are open to everybody"));
+    agent.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
+    assert_eq!(agent.running.line("The page is at http://"), format!("{second}/"));
+    until("only that address is bound", || TcpStream::connect(agent.address).err());
     assert!(early.is_answered() && late.is_answered());
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
@@ -187,57 +187,57 @@ fn the_listener_is_rebound_and_connections_stay() {
 fn the_address_is_not_released_repeatedly_for_one_that_stays_in_use() {
     let router = router(Settings::default());
     let given = given(&router, "");
-    let kept = ReloadingAgent::start(&given);
-    let first = kept.address;
+    let agent = ReloadingAgent::start(&given);
+    let first = agent.address;
     // Another process blocks the new address, too.
     let other = TcpListener::bind(("127.0.0.2", first.port())).unwrap();
     let everywhere = SocketAddr::from(([0, 0, 0, 0], first.port()));
-    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
-    kept.wait_for_file_error("can't listen at 0.0.0.0");
+    agent.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
+    agent.wait_for_file_error("can't listen at 0.0.0.0");
     let socket = listener(first);
     assert!(socket.is_some());
     throughout(LOOKS, || assert_eq!(listener(first), socket));
     drop(other);
     // A changed file is tried at once.
-    kept.save_text(&at(first, &given));
-    kept.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
-    kept.running.line(&format!("The page is at http://{everywhere}"));
+    agent.save_text(&at(first, &given));
+    agent.write("sites.ron", &at(everywhere, &given), WriteMethod::InPlace);
+    agent.running.line(&format!("The page is at http://{everywhere}"));
 }
 
 #[test]
 fn a_changed_connection_limit_applies_at_once() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, "max_connections: 64,"));
-    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
+    let agent = ReloadingAgent::start(&given(&router, "max_connections: 64,"));
+    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(agent.address)).collect();
     assert!(visitors.iter_mut().all(Visitor::is_answered));
-    kept.save(&given(&router, "max_connections: 16,"));
+    agent.save(&given(&router, "max_connections: 16,"));
     let stay = visitors.iter_mut().filter_map(|visitor| visitor.is_answered().then_some(())).count();
-    assert!((10..=16).contains(&stay), "{stay} stay");
+    assert!((10..=16).contains(&stay), "expected 10 to 16 open connections, got {stay}");
     drop(visitors);
-    kept.save(&given(&router, "max_connections: 64,"));
-    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(kept.address)).collect();
+    agent.save(&given(&router, "max_connections: 64,"));
+    let mut visitors: Vec<Visitor> = (0..40).map(|_| Visitor::at(agent.address)).collect();
     assert!(visitors.iter_mut().all(Visitor::is_answered));
 }
 
 #[test]
 fn https_is_switched_on_and_off() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, ""));
-    kept.wait_until_active("awka");
-    let mut early = Visitor::at(kept.address);
+    let agent = ReloadingAgent::start(&given(&router, ""));
+    agent.wait_until_active("awka");
+    let mut early = Visitor::at(agent.address);
     assert!(early.is_answered());
     for (name, file) in [("page.cert", "cert.pem"), ("page.key", "key.pem")] {
         let kept_at = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/certificates/{name}.pem"));
-        fs::copy(kept_at, kept.path(file)).unwrap();
+        fs::copy(kept_at, agent.path(file)).unwrap();
     }
     let secured = given(&router, "tls: (cert: \"cert.pem\", key: \"key.pem\"),");
-    kept.write("sites.ron", &secured.text(), WriteMethod::InPlace);
-    assert_eq!(kept.running.line("The page is at https://"), format!("{}/", kept.address));
-    until("plain HTTP is refused", || (!Visitor::at(kept.address).is_answered()).then_some(()));
-    assert!(early.is_answered(), "an open connection stays");
-    kept.write("sites.ron", &given(&router, "").text(), WriteMethod::InPlace);
-    assert_eq!(kept.running.line("The page is at http://"), format!("{}/", kept.address));
-    until("it is plain", || Visitor::at(kept.address).is_answered().then_some(()));
+    agent.write("sites.ron", &secured.text(), WriteMethod::InPlace);
+    assert_eq!(agent.running.line("The page is at https://"), format!("{}/", agent.address));
+    until("plain HTTP is refused", || (!Visitor::at(agent.address).is_answered()).then_some(()));
+    assert!(early.is_answered(), "expected the open connection to stay");
+    agent.write("sites.ron", &given(&router, "").text(), WriteMethod::InPlace);
+    assert_eq!(agent.running.line("The page is at http://"), format!("{}/", agent.address));
+    until("plain HTTP is served", || Visitor::at(agent.address).is_answered().then_some(()));
     assert!(early.is_answered());
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
@@ -249,25 +249,25 @@ fn the_command_line_overrides_the_file() {
         let site = AgentBuilder::default().site("awka", router.addr(), &format!("name: \"{name}\""));
         ["run", "--simulate", "--listen", "127.0.0.1:0"].iter().fold(site, |given, word| given.argument(word))
     };
-    let kept = ReloadingAgent::start(&given("first"));
-    kept.wait_until_active("awka");
-    let address = kept.site("awka")["address"].clone();
-    kept.save_text(&at("192.0.2.1:80", &given("second")));
-    assert_eq!(kept.site("awka")["name"], "second");
+    let agent = ReloadingAgent::start(&given("first"));
+    agent.wait_until_active("awka");
+    let address = agent.site("awka")["address"].clone();
+    agent.save_text(&at("192.0.2.1:80", &given("second")));
+    assert_eq!(agent.site("awka")["name"], "second");
     assert_eq!(
-        (kept.site("awka")["address"].clone(), kept.site("awka")["usage"]["logins"].clone()),
+        (agent.site("awka")["address"].clone(), agent.site("awka")["usage"]["logins"].clone()),
         (address, 1.into())
     );
     let more =
         given("second").raw_site("lagos", "hosts: [\"192.0.2.2\"], password: Plain(\"lagos-password\")");
-    kept.save_text(&at("192.0.2.1:80", &more));
-    kept.wait_until_active("lagos");
+    agent.save_text(&at("192.0.2.1:80", &more));
+    agent.wait_until_active("lagos");
     // The simulated router accepts the password of the current file.
     let other = more.text().replace("lagos-password", "other-password");
-    kept.save_text(&at("192.0.2.1:80", &given("second")));
-    kept.save_text(&other);
-    kept.wait_until_active("lagos");
-    assert_eq!(logins_and_connections(&router), (0, 0), "the real router is never contacted");
+    agent.save_text(&at("192.0.2.1:80", &given("second")));
+    agent.save_text(&other);
+    agent.wait_until_active("lagos");
+    assert_eq!(logins_and_connections(&router), (0, 0), "expected no connection to the real router");
 }
 
 #[test]
@@ -275,17 +275,17 @@ fn details_of_a_problem_are_for_the_admin_if_there_is_one() {
     let router = router(Settings::default());
     for (http, is_for_all) in [("", true), ("admin: Token(Plain(\"admin-token-01234-1\")),", false)] {
         let given = given(&router, http).defaults("refresh: \"1s\",");
-        let kept = ReloadingAgent::start(&given);
-        kept.write("sites.ron", &given.text().replace("refresh:", "refesh:"), WriteMethod::InPlace);
-        kept.wait_for_file_error("sites.ron:");
-        let page = kept.ask("GET", "/", &[]).body;
+        let agent = ReloadingAgent::start(&given);
+        agent.write("sites.ron", &given.text().replace("refresh:", "refesh:"), WriteMethod::InPlace);
+        agent.wait_for_file_error("sites.ron:");
+        let page = agent.ask("GET", "/", &[]).body;
         assert!(page.contains("sites.ron has a problem"), "{page}");
         assert_eq!(page.contains("refesh"), is_for_all, "{page}");
-        let page = kept.ask("GET", "/", &[("Authorization", "Bearer admin-token-01234-1")]).body;
+        let page = agent.ask("GET", "/", &[("Authorization", "Bearer admin-token-01234-1")]).body;
         assert!(is_for_all || page.contains("refesh"), "{page}");
         // The line of the file may contain hosts and users.
         for (token, is_shown) in [("", is_for_all), ("Bearer admin-token-01234-1", true)] {
-            let answer = kept.ask("GET", "/api/config", &[("Authorization", token)]);
+            let answer = agent.ask("GET", "/api/config", &[("Authorization", token)]);
             let problem = &answer.json()["error"]["problems"][0];
             assert!(problem["place"].as_str().unwrap().starts_with("sites.ron:"), "{problem}");
             assert_eq!(problem["excerpt"].is_string(), is_shown, "{token:?}: {problem}");

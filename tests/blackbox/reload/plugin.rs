@@ -29,37 +29,37 @@ fn a_plugin_is_added_changed_and_removed_without_a_new_login() {
         Row::new().id(id).with("kind-of", kind).with("honey", honey).with("queen", "ẹ̀gbẹ́")
     };
     router.set_rows("/bee/hive", vec![hive("*1", "top-bar", "12"), hive("*2", "log", "3")]);
-    let kept = ReloadingAgent::start(&given(&router, None));
-    kept.wait_until_active("awka");
-    assert_eq!(kept.get(PATH).status, 404);
+    let agent = ReloadingAgent::start(&given(&router, None));
+    agent.wait_until_active("awka");
+    assert_eq!(agent.get(PATH).status, 404);
 
     let rows = "(name: \"bee_hives\", kind: Rows, labels: [\"kind-of\"])";
     let fields = hives("\"kind-of\", \"honey\"", rows);
-    kept.save(&given(&router, Some(&fields)));
-    let table = until("it is read at once", || {
-        let table = kept.json(PATH);
+    agent.save(&given(&router, Some(&fields)));
+    let table = until("the plugin is read at once", || {
+        let table = agent.json(PATH);
         (table["state"] == "ok").then_some(table)
     });
     assert_eq!(table["rows"], json!([["top-bar", "12"], ["log", "3"]]));
-    let page = kept.page("/sites/awka");
+    let page = agent.page("/sites/awka");
     assert!(page.contains("<h2>Bees</h2>") && page.contains("<td><bdi>top-bar</bdi></td>"), "{page}");
-    assert_eq!(kept.series("bee_hives{site=\"awka\",kind_of=\"log\"}"), Some(1.0));
+    assert_eq!(agent.series("bee_hives{site=\"awka\",kind_of=\"log\"}"), Some(1.0));
 
     // Another column and metric: the rows of the old query are discarded.
     let honey = "(name: \"bee_honey\", kind: Gauge(\"honey\"))";
-    kept.save(&given(&router, Some(&hives("\"queen\"", honey))));
+    agent.save(&given(&router, Some(&hives("\"queen\"", honey))));
     until("the new column is read", || {
-        let table = kept.json(PATH);
+        let table = agent.json(PATH);
         (table["rows"] == json!([["ẹ̀gbẹ́"], ["ẹ̀gbẹ́"]])).then_some(table)
     });
-    assert_eq!(kept.series("bee_honey{site=\"awka\"}"), Some(15.0));
-    assert!(!kept.get("/metrics").body.contains("bee_hives"));
-    assert!(!kept.page("/sites/awka").contains("top-bar"));
+    assert_eq!(agent.series("bee_honey{site=\"awka\"}"), Some(15.0));
+    assert!(!agent.get("/metrics").body.contains("bee_hives"));
+    assert!(!agent.page("/sites/awka").contains("top-bar"));
 
-    kept.save(&given(&router, None));
-    assert_eq!(kept.get(PATH).status, 404);
-    assert!(!kept.get("/metrics").body.contains("bee_"));
-    assert!(!kept.page("/sites/awka").contains("Bees"));
+    agent.save(&given(&router, None));
+    assert_eq!(agent.get(PATH).status, 404);
+    assert!(!agent.get("/metrics").body.contains("bee_"));
+    assert!(!agent.page("/sites/awka").contains("Bees"));
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
@@ -72,19 +72,23 @@ fn a_reply_to_the_old_query_is_discarded() {
         let honey = "metrics: [(name: \"bee_honey_total\", kind: Counter(\"honey\"))]";
         given(&router, Some(&format!("menu: \"{menu}\", columns: [\"honey\"], {honey}")))
     };
-    let kept = ReloadingAgent::start(&with("/no/menu"));
-    kept.wait_until_active("awka");
-    let state = || kept.json(PATH)["state"].clone();
-    until("it has no such menu", || (state() == "unsupported").then_some(()));
+    let agent = ReloadingAgent::start(&with("/no/menu"));
+    agent.wait_until_active("awka");
+    let state = || agent.json(PATH)["state"].clone();
+    until("the plugin is unsupported", || (state() == "unsupported").then_some(()));
     router.set_latency(Duration::from_secs(2));
     let commands = router.counters().commands;
-    kept.save(&with("/no/other"));
-    until("it is queried", || (router.counters().commands > commands).then_some(()));
+    agent.save(&with("/no/other"));
+    until("the router is queried", || (router.counters().commands > commands).then_some(()));
     router.set_latency(Duration::ZERO);
-    kept.save(&with("/bee/hive"));
+    agent.save(&with("/bee/hive"));
     until("the new menu is read", || (state() == "ok").then_some(()));
-    assert_eq!(kept.json(PATH)["rows"], json!([["12"]]));
-    assert_eq!(kept.series("bee_honey_total{site=\"awka\"}"), Some(0.0), "it starts at the first read");
+    assert_eq!(agent.json(PATH)["rows"], json!([["12"]]));
+    assert_eq!(
+        agent.series("bee_honey_total{site=\"awka\"}"),
+        Some(0.0),
+        "expected the counter to start at the first read"
+    );
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
@@ -97,20 +101,22 @@ fn a_counter_continues_when_its_plugin_is_displayed_differently() {
     hive("100");
     let admin = "admin: Token(Plain(\"admin-token-of-the-test\")),";
     let given = |router: &Router, plugin: Option<&str>| given(router, plugin).http(admin);
-    let mut kept = ReloadingAgent::start(&given(&router, Some(&hives("\"honey\"", counter))));
+    let mut agent = ReloadingAgent::start(&given(&router, Some(&hives("\"honey\"", counter))));
     // Without a token, refreshes are limited.
-    kept.agent = kept.agent.with_token("admin-token-of-the-test");
-    kept.wait_until_active("awka");
-    let sum = || kept.series("bee_honey_total{site=\"awka\"}");
+    agent.agent = agent.agent.with_token("admin-token-of-the-test");
+    agent.wait_until_active("awka");
+    let sum = || agent.series("bee_honey_total{site=\"awka\"}");
     until("the counter starts", || (sum() == Some(0.0)).then_some(()));
     // The value falls, as after a reset.
     hive("5");
     until("the counter grows", || {
-        assert_eq!(kept.post("/api/refresh", b"").status, 200);
+        assert_eq!(agent.post("/api/refresh", b"").status, 200);
         (sum() == Some(5.0)).then_some(())
     });
-    kept.save(&given(&router, Some(&hives("\"honey\", \"queen\"", counter).replace("Bees", "Hives"))));
-    until("it is read again", || (kept.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(()));
+    agent.save(&given(&router, Some(&hives("\"honey\", \"queen\"", counter).replace("Bees", "Hives"))));
+    until("the plugin is read again", || {
+        (agent.json(PATH)["columns"] == json!(["honey", "queen"])).then_some(())
+    });
     assert_eq!(sum(), Some(5.0));
     assert_eq!(logins_and_connections(&router), (1, 1));
 }

@@ -49,11 +49,11 @@ fn requests_during(
     change: impl Fn(&Router) -> AgentBuilder,
 ) -> (Router, ReloadingAgent, Vec<(Answer, Duration)>) {
     let router = router(Settings::default());
-    let mut kept = ReloadingAgent::start(&given(&router, ""));
-    kept.agent = kept.agent.with_token("admin-token-01234");
-    kept.wait_until_active("awka");
-    kept.wait_until_active("other");
-    let session = kept.json("/api/hotspot/awka/active")[0].clone();
+    let mut agent = ReloadingAgent::start(&given(&router, ""));
+    agent.agent = agent.agent.with_token("admin-token-01234");
+    agent.wait_until_active("awka");
+    agent.wait_until_active("other");
+    let session = agent.json("/api/hotspot/awka/active")[0].clone();
     let kick = json!({ "id": session["id"], "user": session["user"], "mac": session["mac"] }).to_string();
     let requests: [(&str, &str, &[u8]); 4] = [
         ("POST", "/api/hotspot/awka/kick", kick.as_bytes()),
@@ -68,27 +68,27 @@ fn requests_during(
     let barrier = Barrier::new(requests.len() + 1);
     let answers = thread::scope(|scope| {
         let threads = requests.map(|(method, path, body)| {
-            let (kept, barrier) = (&kept, &barrier);
+            let (agent, barrier) = (&agent, &barrier);
             scope.spawn(move || {
                 barrier.wait();
                 let began = Instant::now();
-                (kept.ask_with(method, path, &[], body), began.elapsed())
+                (agent.ask_with(method, path, &[], body), began.elapsed())
             })
         });
         barrier.wait();
         until("all requests are active", || {
             (router.counters().commands >= before + MIN_COMMANDS).then_some(())
         });
-        kept.save(&change(&router));
+        agent.save(&change(&router));
         router.set_latency(Duration::ZERO);
         threads.map(|thread| thread.join().unwrap())
     });
-    (router, kept, answers.into())
+    (router, agent, answers.into())
 }
 
 #[test]
 fn requests_to_a_renamed_site_succeed() {
-    let (router, kept, answers) = requests_during(|router| given(router, "name: \"Awka\""));
+    let (router, agent, answers) = requests_during(|router| given(router, "name: \"Awka\""));
     for (answer, _) in &answers {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
@@ -96,12 +96,12 @@ fn requests_to_a_renamed_site_succeed() {
     assert_eq!(answers[1].0.json()["refreshed"], json!(["awka", "other"]));
     // Two sites use this router, and the connection test has its own login.
     assert_eq!(logins_and_connections(&router).0, 3);
-    assert_eq!(kept.site("awka")["name"], "Awka");
+    assert_eq!(agent.site("awka")["name"], "Awka");
 }
 
 #[test]
 fn requests_to_a_removed_site_fail_at_once() {
-    let (_router, kept, answers) = requests_during(without_awka);
+    let (_router, agent, answers) = requests_during(without_awka);
     let [kick, refresh, test, users] = &answers[..] else { panic!() };
     for (answer, took) in [kick, test, users] {
         assert_eq!((answer.status, answer.json()["status"].clone()), (503, json!(503)), "{answer:?}");
@@ -112,13 +112,13 @@ fn requests_to_a_removed_site_fail_at_once() {
     }
     let refreshed = refresh.0.json();
     assert_eq!((&refreshed["refreshed"], &refreshed["failed"]), (&json!(["other"]), &json!(["awka"])));
-    assert_eq!(kept.get("/api/hotspot/awka/users").status, 404);
-    assert!(!kept.running.err().contains("panicked"), "{}", kept.running.err());
+    assert_eq!(agent.get("/api/hotspot/awka/users").status, 404);
+    assert!(!agent.running.err().contains("panicked"), "{}", agent.running.err());
 }
 
 #[test]
 fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason() {
-    let (router, kept, answers) = requests_during(|router| {
+    let (router, agent, answers) = requests_during(|router| {
         let hosts = format!("hosts: [\"{}\", \"127.0.0.1:9\"], password: Plain(\"password\")", router.addr());
         AgentBuilder::default()
             .http("admin: Token(Plain(\"admin-token-01234\")),")
@@ -140,17 +140,17 @@ fn requests_to_a_reconnecting_site_use_the_new_connection_or_fail_with_a_reason(
     statuses.sort_unstable();
     assert_eq!(statuses, [502, 503]);
     assert_eq!(refresh.json()["refreshed"], json!(["awka", "other"]), "{refresh:?}");
-    assert_eq!(router.sessions().len(), 23, "nobody was disconnected");
-    assert_eq!(kept.site("awka")["state"], "online");
-    assert_eq!(kept.get("/api/hotspot/awka/users").status, 200);
+    assert_eq!(router.sessions().len(), 23, "expected no logout");
+    assert_eq!(agent.site("awka")["state"], "online");
+    assert_eq!(agent.get("/api/hotspot/awka/users").status, 200);
 }
 
 /// A stream of events.
 struct EventStream(BufReader<TcpStream>);
 
 impl EventStream {
-    fn open(kept: &ReloadingAgent) -> Self {
-        let mut stream = TcpStream::connect(kept.address).unwrap();
+    fn open(agent: &ReloadingAgent) -> Self {
+        let mut stream = TcpStream::connect(agent.address).unwrap();
         stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.write_all(b"GET /api/events HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
         Self(BufReader::new(stream))
@@ -173,7 +173,7 @@ impl EventStream {
         let mut event = String::new();
         loop {
             let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended");
+            assert!(self.0.read_line(&mut line).unwrap() > 0, "expected another event, but the stream ended");
             if let Some(name) = line.strip_prefix("event: ") {
                 event = name.trim_end().into();
             } else if let Some(data) = line.strip_prefix("data: ") {
@@ -186,29 +186,29 @@ impl EventStream {
 #[test]
 fn subscribers_get_an_event_for_each_reload() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, ""));
-    kept.wait_until_active("awka");
-    kept.wait_until_active("other");
-    let mut events = EventStream::open(&kept);
-    kept.save(&without_awka(&router));
+    let agent = ReloadingAgent::start(&given(&router, ""));
+    agent.wait_until_active("awka");
+    agent.wait_until_active("other");
+    let mut events = EventStream::open(&agent);
+    agent.save(&without_awka(&router));
     let config = events.config();
     assert_eq!(
         (&config["isCurrent"], &config["sites"], &config["error"]),
         (&json!(true), &json!(2), &Value::Null)
     );
-    kept.write("sites.ron", "(", super::reloading_agent::WriteMethod::InPlace);
+    agent.write("sites.ron", "(", super::reloading_agent::WriteMethod::InPlace);
     let config = events.config();
     assert_eq!((&config["isCurrent"], &config["sites"]), (&json!(false), &json!(2)));
     // The subscriber may be a viewer, and gets only the place of the problem.
     assert_eq!(config["error"]["problems"][0]["place"], "sites.ron:1:2", "{config}");
     assert!(!config.to_string().contains("not RON"), "{config}");
-    kept.save(&given(&router, ""));
+    agent.save(&given(&router, ""));
     let config = events.config();
     assert_eq!((&config["isCurrent"], &config["sites"]), (&json!(true), &json!(2)));
     assert!(router.log_in("ada", [10, 5, 70, 1].into(), "8C:F5:A3:00:00:01").is_some());
     loop {
         let (_, site) = events.next();
-        assert_ne!(site["site"], "spare", "the site was removed: {site}");
+        assert_ne!(site["site"], "spare", "expected no event of the removed site: {site}");
         if site["site"] == "awka" && site["logins"] == 1 {
             break;
         }

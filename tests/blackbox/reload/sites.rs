@@ -23,8 +23,8 @@ fn at(n: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 5, 70, n)
 }
 
-fn active(kept: &ReloadingAgent, site: &str) -> u64 {
-    kept.stats(site)["activeUsers"].as_u64().unwrap()
+fn active(agent: &ReloadingAgent, site: &str) -> u64 {
+    agent.stats(site)["activeUsers"].as_u64().unwrap()
 }
 
 #[test]
@@ -33,85 +33,91 @@ fn changes_that_need_no_new_connection_keep_the_old_one() {
     let given = |router: &Router, fields: &str| {
         given(router, fields).http("admin: Token(Plain(\"admin-token-of-the-test\")),")
     };
-    let mut kept = ReloadingAgent::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
+    let mut agent = ReloadingAgent::start(&given(&router, "refresh: \"1h\", query_timeout: \"500ms\""));
     // Without a token, refreshes are limited.
-    kept.agent = kept.agent.with_token("admin-token-of-the-test");
-    kept.wait_until_active("awka");
-    until("`listen` is active", || (kept.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
+    agent.agent = agent.agent.with_token("admin-token-of-the-test");
+    agent.wait_until_active("awka");
+    until("`listen` is active", || (agent.site("awka")["plugins"]["hotspot"]["live"] == true).then_some(()));
 
-    kept.save(&given(&router, "name: \"Awka Ọma\", refresh: \"1h\", query_timeout: \"30s\""));
-    assert_eq!(kept.site("awka")["name"], "Awka Ọma");
-    assert!(kept.page("/").contains("Awka Ọma"));
+    agent.save(&given(&router, "name: \"Awka Ọma\", refresh: \"1h\", query_timeout: \"30s\""));
+    assert_eq!(agent.site("awka")["name"], "Awka Ọma");
+    assert!(agent.page("/").contains("Awka Ọma"));
     router.set_latency(Duration::from_secs(1));
-    let refreshed = kept.post("/api/sites/awka/refresh", "").json();
-    assert_eq!(refreshed["refreshed"], json!(["awka"]), "the new query_timeout applies: {refreshed}");
+    let refreshed = agent.post("/api/sites/awka/refresh", "").json();
+    assert_eq!(
+        refreshed["refreshed"],
+        json!(["awka"]),
+        "expected the new query_timeout to apply: {refreshed}"
+    );
     router.set_latency(Duration::ZERO);
 
     assert!(router.log_in("ngozi", at(1), "").is_some());
-    until("the login is counted", || (active(&kept, "awka") == 1).then_some(()));
-    kept.save(&given(&router, "refresh: \"1h\", live: false"));
-    until("`listen` is off", || (kept.site("awka")["plugins"]["hotspot"]["live"] == false).then_some(()));
+    until("the login is counted", || (active(&agent, "awka") == 1).then_some(()));
+    agent.save(&given(&router, "refresh: \"1h\", live: false"));
+    until("`listen` is off", || (agent.site("awka")["plugins"]["hotspot"]["live"] == false).then_some(()));
     assert!(router.log_in("ada", at(2), "").is_some());
-    throughout(Duration::from_secs(1), || assert_eq!(active(&kept, "awka"), 1));
-    kept.save(&given(&router, "refresh: \"1h\", live: true"));
-    until("`listen` is active again", || (active(&kept, "awka") == 2).then_some(()));
+    throughout(Duration::from_secs(1), || assert_eq!(active(&agent, "awka"), 1));
+    agent.save(&given(&router, "refresh: \"1h\", live: true"));
+    until("`listen` is active again", || (active(&agent, "awka") == 2).then_some(()));
     assert!(router.log_in("chi", at(3), "").is_some());
-    until("the login is counted again", || (active(&kept, "awka") == 3).then_some(()));
+    until("the login is counted again", || (active(&agent, "awka") == 3).then_some(()));
 
-    kept.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\"]"));
-    assert_eq!(kept.get("/api/sites/awka/plugins/health").status, 404);
-    assert!(!kept.get("/metrics").body.contains("plugin=\"health\""));
-    kept.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\", \"health\"]"));
-    until("the plugin is back", || (kept.site("awka")["plugins"]["health"]["state"] == "ok").then_some(()));
+    agent.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\"]"));
+    assert_eq!(agent.get("/api/sites/awka/plugins/health").status, 404);
+    assert!(!agent.get("/metrics").body.contains("plugin=\"health\""));
+    agent.save(&given(&router, "refresh: \"1h\", collect: [\"hotspot\", \"resource\", \"health\"]"));
+    until("the plugin is back", || (agent.site("awka")["plugins"]["health"]["state"] == "ok").then_some(()));
 
     let board = Row::new().with("uptime", "1h").with("board-name", b"\xd0\xd1".as_slice());
     router.set_rows("/system/resource", vec![board]);
-    kept.save(&given(&router, "refresh: \"1h\", codepage: \"windows-1251\""));
+    agent.save(&given(&router, "refresh: \"1h\", codepage: \"windows-1251\""));
     until("the text is decoded with that code page", || {
-        (kept.json("/api/routers")["awka"]["boardName"] == "РС").then_some(())
+        (agent.json("/api/routers")["awka"]["boardName"] == "РС").then_some(())
     });
 
     let commands = router.counters().commands;
-    kept.save(&given(&router, "refresh: \"1s\""));
-    until("it is refreshed each second", || (router.counters().commands >= commands + 12).then_some(()));
+    agent.save(&given(&router, "refresh: \"1s\""));
+    until("the site is refreshed each second", || {
+        (router.counters().commands >= commands + 12).then_some(())
+    });
     assert_eq!(logins_and_connections(&router), (1, 1));
-    assert_eq!(kept.series(LOGINS), Some(3.0), "the counters continue");
-    assert_eq!(kept.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
-    assert_eq!(kept.site("awka")["connections"].as_array().unwrap().len(), 1);
-    assert_eq!(kept.applied_files().len(), 7, "one line for each reload");
-    assert!(kept.applied_files().iter().all(|line| line == "changed awka"), "{:?}", kept.applied_files());
+    assert_eq!(agent.series(LOGINS), Some(3.0), "expected the counters to continue");
+    assert_eq!(agent.series("mikrotik_api_logins_total{site=\"awka\"}"), Some(1.0));
+    assert_eq!(agent.site("awka")["connections"].as_array().unwrap().len(), 1);
+    assert_eq!(agent.applied_files().len(), 7, "expected one log line for each reload");
+    assert!(agent.applied_files().iter().all(|line| line == "changed awka"), "{:?}", agent.applied_files());
 }
 
 #[test]
 fn sites_are_added_and_removed_while_others_stay() {
     let [stays, goes, comes] = [(); 3].map(|()| router(Settings { active: 5, ..Settings::default() }));
-    let kept = ReloadingAgent::start(
+    let agent = ReloadingAgent::start(
         &AgentBuilder::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
             "goes",
             goes.addr(),
             "name: \"Who goes\"",
         ),
     );
-    kept.wait_until_active("stays");
-    kept.wait_until_active("goes");
+    agent.wait_until_active("stays");
+    agent.wait_until_active("goes");
     let both = AgentBuilder::default().defaults("refresh: \"1s\",").site("stays", stays.addr(), "").site(
         "comes",
         comes.addr(),
         "",
     );
-    kept.write("sites.ron", &both.text(), super::reloading_agent::WriteMethod::Renamed);
+    agent.write("sites.ron", &both.text(), super::reloading_agent::WriteMethod::Renamed);
     until_within(SOON, "the new site has its figures", || {
-        let answer = kept.get("/api/hotspot/comes");
+        let answer = agent.get("/api/hotspot/comes");
         (answer.status == 200 && answer.json()["activeUsers"] == 5).then_some(())
     });
     for path in ["/sites/goes", "/api/hotspot/goes", "/api/sites/goes", "/api/sites/goes/plugins/hotspot"] {
-        assert_eq!(kept.get(path).status, 404, "{path}");
+        assert_eq!(agent.get(path).status, 404, "{path}");
     }
-    assert_eq!(kept.post("/api/sites/goes/refresh", "").status, 404);
-    assert!(!kept.get("/metrics").body.contains("goes"));
-    assert!(!kept.page("/").contains("Who goes"));
-    until("its connection is closed", || (goes.counters().open == 0).then_some(()));
-    assert_eq!(kept.config()["sites"], 2);
+    assert_eq!(agent.post("/api/sites/goes/refresh", "").status, 404);
+    assert!(!agent.get("/metrics").body.contains("goes"));
+    assert!(!agent.page("/").contains("Who goes"));
+    until("the connection of the removed site is closed", || (goes.counters().open == 0).then_some(()));
+    assert_eq!(agent.config()["sites"], 2);
 
     // A site that returns starts without history, and the page follows the order of the file.
     let more = |order: &[&str]| {
@@ -121,11 +127,11 @@ fn sites_are_added_and_removed_while_others_stay() {
             given.site(key, find(key), "")
         })
     };
-    kept.save(&more(&["goes", "stays", "comes"]));
-    assert_eq!(kept.wait_until_active("goes")["activeUsers"], 5);
-    assert_eq!(kept.site("goes")["connections"].as_array().unwrap().len(), 1);
-    kept.save(&more(&["comes", "stays", "goes"]));
-    let page = kept.page("/");
+    agent.save(&more(&["goes", "stays", "comes"]));
+    assert_eq!(agent.wait_until_active("goes")["activeUsers"], 5);
+    assert_eq!(agent.site("goes")["connections"].as_array().unwrap().len(), 1);
+    agent.save(&more(&["comes", "stays", "goes"]));
+    let page = agent.page("/");
     let places = ["comes", "stays", "goes"].map(|key| page.find(&format!("/sites/{key}")).unwrap());
     assert!(places.is_sorted(), "{places:?}");
     assert_eq!(
@@ -133,5 +139,5 @@ fn sites_are_added_and_removed_while_others_stay() {
         [(1, 1), (2, 2), (1, 1)]
     );
     let logged = ["added comes; removed goes", "added goes", "sites reordered"];
-    assert_eq!(kept.applied_files(), logged);
+    assert_eq!(agent.applied_files(), logged);
 }

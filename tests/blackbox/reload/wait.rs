@@ -19,38 +19,38 @@ fn waiting(router: &Router) -> AgentBuilder {
 fn without_a_file_the_page_shows_what_is_missing() {
     let router = router(Settings::default());
     let given = waiting(&router);
-    let kept = ReloadingAgent::start_without_file(&given);
-    let page = kept.page("/");
-    let file = kept.path("sites.ron");
+    let agent = ReloadingAgent::start_without_file(&given);
+    let page = agent.page("/");
+    let file = agent.path("sites.ron");
     let folder = file.parent().unwrap().display();
     for words in ["Waiting for sites.ron", &file.display().to_string(), &format!("dst={folder}\n")] {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert!(page.contains("No such file") && page.contains("starts when this is fixed"));
-    let config = kept.config();
+    let config = agent.config();
     assert_eq!((&config["isCurrent"], &config["loadedAt"]), (&false.into(), &().into()));
-    assert_eq!(kept.get("/healthz").status, 200);
-    let ready = kept.get("/readyz");
+    assert_eq!(agent.get("/healthz").status, 200);
+    let ready = agent.get("/readyz");
     assert_eq!(
         (ready.status, ready.json()["detail"].as_str()),
         (503, Some("There is no configuration yet."))
     );
-    assert_eq!(kept.get("/api/hotspot/stats").json(), serde_json::json!({}));
-    assert_eq!(kept.series("phsweb_agent_config_last_reload_successful"), Some(0.0));
-    assert_eq!(kept.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
-    assert_eq!(kept.running.err().matches("reload=waiting ").count(), 1, "{}", kept.running.err());
+    assert_eq!(agent.get("/api/hotspot/stats").json(), serde_json::json!({}));
+    assert_eq!(agent.series("phsweb_agent_config_last_reload_successful"), Some(0.0));
+    assert_eq!(agent.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
+    assert_eq!(agent.running.err().matches("reload=waiting ").count(), 1, "{}", agent.running.err());
 
-    kept.write("sites.ron", &given.text(), WriteMethod::InPlace);
-    kept.wait_until_applied(0);
-    kept.wait_until_active("awka");
-    let page = kept.page("/");
+    agent.write("sites.ron", &given.text(), WriteMethod::InPlace);
+    agent.wait_until_applied(0);
+    agent.wait_until_active("awka");
+    let page = agent.page("/");
     assert!(!page.contains("Waiting for") && page.contains("data-key=\"awka\""), "{page}");
-    until("every site was tried", || (kept.get("/readyz").status == 200).then_some(()));
-    assert!(kept.config()["loadedAt"].is_string());
+    until("every site was tried", || (agent.get("/readyz").status == 200).then_some(()));
+    assert!(agent.config()["loadedAt"].is_string());
     // If the file is removed later, the agent keeps its content.
     fs::remove_file(&file).unwrap();
-    kept.wait_for_file_error("can't be read");
-    assert!(kept.page("/").contains("data-key=\"awka\""));
+    agent.wait_for_file_error("can't be read");
+    assert!(agent.page("/").contains("data-key=\"awka\""));
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
 
@@ -74,7 +74,7 @@ fn a_file_that_is_invalid_at_the_start_is_reported_and_applied_once_it_is_valid(
         assert_eq!(agent.get("/api/hotspot/awka/active").status, 404);
     }
     fs::write(&path, given.text()).unwrap();
-    until("it is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
+    until("the file is in use", || (agent.json("/api/config")["isCurrent"] == true).then_some(()));
     agent.wait_until_active("awka");
     assert_eq!(agent.get("/api/hotspot/awka/active").status, 200);
     assert!(agent.page("/").contains("Ours"));
@@ -131,7 +131,7 @@ fn without_a_readable_http_section_no_content_of_the_file_is_shown() {
     for path in ["/", "/api/config", "/api/sites"] {
         let body = agent.get(path).body;
         for private in ["private-key", "private-host"] {
-            assert!(!body.contains(private), "{private} is at {path}: {body}");
+            assert!(!body.contains(private), "expected no {private} at {path}: {body}");
         }
     }
 }

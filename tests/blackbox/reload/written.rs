@@ -31,49 +31,49 @@ fn given(router: &Router, name: &str) -> AgentBuilder {
 
 /// Waits until the site has this name, and checks that no error is reported meanwhile.
 #[track_caller]
-fn named_without_an_error(kept: &ReloadingAgent, name: &str) {
+fn named_without_an_error(agent: &ReloadingAgent, name: &str) {
     until(&format!("the site is named {name}"), || {
-        let config = kept.config();
+        let config = agent.config();
         assert_eq!(config["isCurrent"], true, "{config}");
-        (kept.site("awka")["name"] == name).then_some(())
+        (agent.site("awka")["name"] == name).then_some(())
     });
 }
 
 #[test]
 fn a_file_is_applied_without_an_error_however_it_is_replaced() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, "first"));
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start(&given(&router, "first"));
+    agent.wait_until_active("awka");
     let mut number = 0;
     for _ in 0..3 {
-        for way in WriteMethod::ALL {
+        for method in WriteMethod::ALL {
             number += 1;
-            let name = format!("number {number} {way:?}");
-            kept.write("sites.ron", &given(&router, &name).text(), way);
-            named_without_an_error(&kept, &name);
+            let name = format!("number {number} {method:?}");
+            agent.write("sites.ron", &given(&router, &name).text(), method);
+            named_without_an_error(&agent, &name);
         }
     }
-    assert_eq!(kept.applied_files().len(), 15, "one line for each reload");
-    assert_eq!((kept.rejected_files().len(), logins_and_connections(&router)), (0, (1, 1)));
+    assert_eq!(agent.applied_files().len(), 15, "expected one log line for each reload");
+    assert_eq!((agent.rejected_files().len(), logins_and_connections(&router)), (0, (1, 1)));
 }
 
 #[test]
 fn a_file_written_in_pieces_is_applied_when_it_is_complete() {
     let router = router(Settings::default());
     // Longer than a busy machine takes to write it.
-    let kept = ReloadingAgent::start(&given(&router, "first").timing("config_settle", "30s"));
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start(&given(&router, "first").timing("config_settle", "30s"));
+    agent.wait_until_active("awka");
     let text = given(&router, "whole").text();
-    let mut file = OpenOptions::new().write(true).truncate(true).open(kept.path("sites.ron")).unwrap();
+    let mut file = OpenOptions::new().write(true).truncate(true).open(agent.path("sites.ron")).unwrap();
     for piece in text.as_bytes().chunks(text.len().div_ceil(PIECES as usize)) {
         file.write_all(piece).unwrap();
-        assert_eq!(kept.config()["isCurrent"], true);
+        assert_eq!(agent.config()["isCurrent"], true);
         thread::sleep(WRITTEN / PIECES);
     }
-    named_without_an_error(&kept, "whole");
-    throughout(LOOKS, || assert_eq!(kept.config()["isCurrent"], true));
+    named_without_an_error(&agent, "whole");
+    throughout(LOOKS, || assert_eq!(agent.config()["isCurrent"], true));
     assert_eq!(
-        (kept.applied_files().len(), kept.rejected_files().len(), logins_and_connections(&router)),
+        (agent.applied_files().len(), agent.rejected_files().len(), logins_and_connections(&router)),
         (1, 0, (1, 1))
     );
 }
@@ -81,39 +81,39 @@ fn a_file_written_in_pieces_is_applied_when_it_is_complete() {
 #[test]
 fn an_invalid_file_is_reported_once_and_changes_nothing() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, "first"));
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start(&given(&router, "first"));
+    agent.wait_until_active("awka");
     let metric = "phsweb_agent_config_last_reload_successful";
     let succeeded = "phsweb_agent_config_last_reload_success_timestamp_seconds";
-    let loaded = kept.series(succeeded);
-    assert_eq!(kept.series(metric), Some(1.0));
-    let tag = kept.get("/").field("ETag").to_string();
+    let loaded = agent.series(succeeded);
+    assert_eq!(agent.series(metric), Some(1.0));
+    let tag = agent.get("/").field("ETag").to_string();
 
     let bad = given(&router, "bad").text().replace("refresh:", "refesh:");
-    kept.write("sites.ron", &bad, WriteMethod::InPlace);
-    let message = kept.wait_for_file_error("`refresh`");
+    agent.write("sites.ron", &bad, WriteMethod::InPlace);
+    let message = agent.wait_for_file_error("`refresh`");
     assert!(message.starts_with("sites.ron:3:"), "{message}");
-    let page = kept.get("/");
+    let page = agent.get("/");
     assert!(page.body.contains("sites.ron has a problem") && page.field("ETag") != tag, "{}", page.body);
-    assert_eq!((kept.series(metric), kept.series(succeeded)), (Some(0.0), loaded));
-    throughout(LOOKS, || assert_eq!(kept.rejected_files().len(), 1));
+    assert_eq!((agent.series(metric), agent.series(succeeded)), (Some(0.0), loaded));
+    throughout(LOOKS, || assert_eq!(agent.rejected_files().len(), 1));
     // The same content is not reported again; another problem is.
-    kept.write("sites.ron", &bad, WriteMethod::Renamed);
-    throughout(LOOKS, || assert_eq!(kept.rejected_files().len(), 1));
-    fs::remove_file(kept.path("sites.ron")).unwrap();
-    kept.wait_for_file_error("can't be read");
-    assert_eq!(kept.rejected_files().len(), 2);
+    agent.write("sites.ron", &bad, WriteMethod::Renamed);
+    throughout(LOOKS, || assert_eq!(agent.rejected_files().len(), 1));
+    fs::remove_file(agent.path("sites.ron")).unwrap();
+    agent.wait_for_file_error("can't be read");
+    assert_eq!(agent.rejected_files().len(), 2);
     // A million brackets do not exhaust the stack.
-    kept.write("sites.ron", &"(".repeat(1_000_000), WriteMethod::InPlace);
-    kept.wait_for_file_error("not RON");
-    assert_eq!(kept.site("awka")["name"], "first");
+    agent.write("sites.ron", &"(".repeat(1_000_000), WriteMethod::InPlace);
+    agent.wait_for_file_error("not RON");
+    assert_eq!(agent.site("awka")["name"], "first");
 
-    kept.save(&given(&router, "fixed"));
-    assert_eq!(kept.site("awka")["name"], "fixed");
-    assert!(!kept.page("/").contains("sites.ron has a problem"));
-    assert_eq!(kept.series(metric), Some(1.0));
+    agent.save(&given(&router, "fixed"));
+    assert_eq!(agent.site("awka")["name"], "fixed");
+    assert!(!agent.page("/").contains("sites.ron has a problem"));
+    assert_eq!(agent.series(metric), Some(1.0));
     assert_eq!(
-        (kept.applied_files().len(), kept.rejected_files().len(), logins_and_connections(&router)),
+        (agent.applied_files().len(), agent.rejected_files().len(), logins_and_connections(&router)),
         (1, 3, (1, 1))
     );
 }
@@ -121,17 +121,17 @@ fn an_invalid_file_is_reported_once_and_changes_nothing() {
 #[test]
 fn sighup_reloads_at_once_without_a_second_look() {
     let router = router(Settings::default());
-    let kept = ReloadingAgent::start(&given(&router, "first"));
-    kept.wait_until_active("awka");
-    kept.running.signal("HUP");
-    until("it is read", || (kept.applied_files() == ["nothing changed"]).then_some(()));
+    let agent = ReloadingAgent::start(&given(&router, "first"));
+    agent.wait_until_active("awka");
+    agent.running.signal("HUP");
+    until("the file is read", || (agent.applied_files() == ["nothing changed"]).then_some(()));
     for n in 1..6 {
-        fs::write(kept.path("sites.ron"), "(").unwrap();
-        kept.running.signal("HUP");
-        kept.wait_for_file_error("not RON");
-        kept.write("sites.ron", &given(&router, &format!("number {n}")).text(), WriteMethod::InPlace);
-        kept.running.signal("HUP");
-        kept.wait_until_applied(n);
+        fs::write(agent.path("sites.ron"), "(").unwrap();
+        agent.running.signal("HUP");
+        agent.wait_for_file_error("not RON");
+        agent.write("sites.ron", &given(&router, &format!("number {n}")).text(), WriteMethod::InPlace);
+        agent.running.signal("HUP");
+        agent.wait_until_applied(n);
     }
     assert_eq!(logins_and_connections(&router), (1, 1));
 }
@@ -147,15 +147,15 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     let open = fs::File::open(&original).unwrap();
     symlink(format!("/proc/{}/fd/{}", std::process::id(), open.as_raw_fd()), &mounted).unwrap();
     let site = format!("hosts: [\"{}\"], password: File(\"{}\")", router.addr(), mounted.display());
-    let kept =
+    let agent =
         ReloadingAgent::start(&AgentBuilder::default().defaults("refresh: \"1s\",").raw_site("awka", &site));
-    kept.wait_until_active("awka");
-    assert_eq!(kept.config()["isCurrent"], true);
+    agent.wait_until_active("awka");
+    assert_eq!(agent.config()["isCurrent"], true);
 
     fs::write(&new, "another").unwrap();
     fs::rename(&new, &original).unwrap();
     let config = until("the file is reported", || {
-        let config = kept.config();
+        let config = agent.config();
         (config["isCurrent"] == false).then_some(config)
     });
     let problem = &config["error"]["problems"][0];
@@ -163,14 +163,18 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     assert!(problem["message"].as_str().unwrap().contains("mount the folder"), "{config}");
     let refreshed = router.counters().commands;
     until("the site is still refreshed", || (router.counters().commands > refreshed + 4).then_some(()));
-    let log = kept.running.err();
+    let log = agent.running.err();
     assert_eq!(log.matches("was replaced or deleted").count(), 1, "{log}");
 
     // As after a restart of the container.
     fs::remove_file(&mounted).unwrap();
     fs::write(&mounted, "password").unwrap();
-    until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
-    assert_eq!(logins_and_connections(&router), (1, 1), "the password is the same");
+    until("the file is valid again", || (agent.config()["isCurrent"] == true).then_some(()));
+    assert_eq!(
+        logins_and_connections(&router),
+        (1, 1),
+        "expected no reconnection, because the password is the same"
+    );
 }
 
 /// Opening a pipe blocks until a writer opens it, and there is none.
@@ -180,21 +184,21 @@ fn a_pipe_in_the_place_of_a_file_is_reported_and_delays_nothing() {
     let look = "phsweb_agent_config_last_look_timestamp_seconds";
     let site = format!("hosts: [\"{}\"], password: File(\"secret\")", router.addr());
     let given = AgentBuilder::default().defaults("refresh: \"1s\",").raw_site("awka", &site);
-    let kept = ReloadingAgent::start_with(&given, &[("secret", "password")]);
-    kept.wait_until_active("awka");
+    let agent = ReloadingAgent::start_with(&given, &[("secret", "password")]);
+    agent.wait_until_active("awka");
     for name in ["secret", "sites.ron"] {
-        let text = fs::read_to_string(kept.path(name)).unwrap();
-        fs::remove_file(kept.path(name)).unwrap();
-        let made = Command::new("mkfifo").arg(kept.path(name)).status().unwrap();
+        let text = fs::read_to_string(agent.path(name)).unwrap();
+        fs::remove_file(agent.path(name)).unwrap();
+        let made = Command::new("mkfifo").arg(agent.path(name)).status().unwrap();
         assert!(made.success());
-        kept.running.signal("HUP");
-        kept.wait_for_file_error("not a regular file");
-        let looked = kept.series(look).unwrap();
-        until("the files are looked at again", || (kept.series(look)? > looked).then_some(()));
-        assert_eq!(kept.stats("awka")["status"], "active");
-        fs::remove_file(kept.path(name)).unwrap();
-        fs::write(kept.path(name), &text).unwrap();
-        until("the file is valid again", || (kept.config()["isCurrent"] == true).then_some(()));
+        agent.running.signal("HUP");
+        agent.wait_for_file_error("not a regular file");
+        let looked = agent.series(look).unwrap();
+        until("the files are polled again", || (agent.series(look)? > looked).then_some(()));
+        assert_eq!(agent.stats("awka")["status"], "active");
+        fs::remove_file(agent.path(name)).unwrap();
+        fs::write(agent.path(name), &text).unwrap();
+        until("the file is valid again", || (agent.config()["isCurrent"] == true).then_some(()));
     }
     assert_eq!(logins_and_connections(&router), (1, 1));
 }

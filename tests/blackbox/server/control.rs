@@ -69,7 +69,7 @@ fn a_new_certificate_applies_to_new_connections() {
     assert_eq!(before.get("/").status, 200);
 
     served.handle.secure(None);
-    until("a connection is plain", || {
+    until("a connection is without TLS", || {
         let mut client = served.connect();
         client.send(get("/"));
         client.answer().status == 200
@@ -90,7 +90,7 @@ fn a_new_listener_replaces_the_first() {
     assert_eq!(fetch(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
     let refused = TcpStream::connect(served.address).map_err(|error| error.kind());
     assert_eq!(refused.err(), Some(ErrorKind::ConnectionRefused));
-    assert_eq!(fetch(&mut before), 200, "open connections stay open");
+    assert_eq!(fetch(&mut before), 200, "expected open connections to stay open");
 
     // The same port of all addresses can be bound once the first listener is released. A client of another test may use it
     // at another address of this machine: then another port is tried.
@@ -104,7 +104,7 @@ fn a_new_listener_replaces_the_first() {
         }
         is_moved
     });
-    assert!(moved, "a released port can be bound");
+    assert!(moved, "expected to bind a released port");
     assert_eq!(fetch(&mut Client::new(TcpStream::connect(address).unwrap())), 200);
     assert_eq!(fetch(&mut before), 200);
 }
@@ -122,12 +122,12 @@ fn listen(served: &TestServer, at: SocketAddr) -> io::Result<SocketAddr> {
 fn a_smaller_limit_closes_the_least_valuable_connections() {
     let served = TestServer::new(Limits { max_connections: 64, ..Limits::default() });
     let clients: Vec<Client> = (0..40).map(|_| served.connect()).collect();
-    let mut asked = served.connect();
-    asked.send(get("/"));
-    assert_eq!(asked.answer().status, 200);
+    let mut valuable = served.connect();
+    valuable.send(get("/"));
+    assert_eq!(valuable.answer().status, 200);
     served.handle.resize(16);
     let mut open: Vec<Client> = clients;
-    until("no more than sixteen are open", || {
+    until("at most sixteen connections are open", || {
         open.retain(|client| !is_closed(client));
         open.len() < 16
     });

@@ -135,7 +135,11 @@ impl<S: Read + Write> Client<S> {
     fn head(&mut self) -> (u16, String) {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "closed after {head:?}");
+            assert_ne!(
+                self.0.read_line(&mut head).unwrap(),
+                0,
+                "expected a complete head, closed after {head:?}"
+            );
         }
         let status = head.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
         (status, head)
@@ -393,7 +397,7 @@ fn a_connection_with_an_endless_head_is_closed() {
             Ok(count) => sent += count,
             Err(error) => break error.kind(),
         }
-        assert!(sent < 64 * 1024 * 1024, "{sent} bytes of head were read");
+        assert!(sent < 64 * 1024 * 1024, "expected a closed connection, but {sent} bytes of head were read");
     };
     assert!(matches!(ended, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{ended:?}");
     assert_eq!(served.fetch(get("/")).status, 200);
@@ -494,8 +498,8 @@ fn large_bodies_are_read_up_to_a_limit() {
 #[test]
 fn half_open_connections_are_evicted_first() {
     let served = TestServer::new(Limits { max_connections: 8, ..Limits::default() });
-    let mut kept = served.connect();
-    assert_eq!(kept.get("/").status, 200);
+    let mut persistent = served.connect();
+    assert_eq!(persistent.get("/").status, 200);
     let mut half_open: Vec<_> = (0..20)
         .map(|_| {
             let mut client = served.connect();
@@ -511,7 +515,7 @@ fn half_open_connections_are_evicted_first() {
     let newest = half_open.last_mut().unwrap();
     newest.send("Host: a\r\n\r\n");
     assert_eq!(newest.answer().status, 200);
-    assert_eq!(kept.get("/").status, 200);
+    assert_eq!(persistent.get("/").status, 200);
 }
 
 #[test]

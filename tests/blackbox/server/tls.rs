@@ -383,8 +383,8 @@ fn plain_http_gets_an_error_that_names_https() {
 #[test]
 fn half_open_handshakes_are_evicted_first() {
     let served = TestServer::secured(Limits { max_connections: 8, ..Limits::default() });
-    let mut kept = served.secure();
-    assert_eq!(kept.get("/").status, 200);
+    let mut persistent = served.secure();
+    assert_eq!(persistent.get("/").status, 200);
     let mut half_open: Vec<_> = (0..20)
         .map(|_| {
             let (hello, session) = hello();
@@ -401,7 +401,7 @@ fn half_open_handshakes_are_evicted_first() {
     }
     stream.write_all(&hello[100..]).unwrap();
     assert_eq!(secure(session, stream).get("/").status, 200);
-    assert_eq!(kept.get("/").status, 200);
+    assert_eq!(persistent.get("/").status, 200);
 }
 
 /// The first `pieces` of a handshake message of 64 KiB, as `session` would send it.

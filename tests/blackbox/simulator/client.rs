@@ -158,7 +158,8 @@ pub(super) fn show(sentence: &Sentence) -> String {
 }
 
 pub(super) fn text(row: &Sentence, key: &str) -> String {
-    String::from_utf8_lossy(row.get(key).unwrap_or_else(|| panic!("no {key} in {}", show(row)))).into_owned()
+    String::from_utf8_lossy(row.get(key).unwrap_or_else(|| panic!("expected {key} in {}", show(row))))
+        .into_owned()
 }
 
 pub(super) fn number(row: &Sentence, key: &str) -> u64 {

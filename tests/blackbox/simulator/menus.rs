@@ -194,11 +194,11 @@ fn leases_are_waiting_or_bound_and_use_pool_addresses() {
     let interfaces = client.rows(&["/interface/print", "?type=pppoe-in"]);
     assert!(interfaces.iter().any(|row| text(row, "name") == format!("<pppoe-{}>", text(&caller, "name"))));
     let of_address = format!("?address={}", text(&caller, "address"));
-    let asked = ["/ip/pool/used/print", &of_address];
-    let used = client.rows(&asked).remove(0);
+    let query = ["/ip/pool/used/print", &of_address];
+    let used = client.rows(&query).remove(0);
     assert_eq!((text(&used, "owner"), text(&used, "info")), ("PPP".into(), text(&caller, "name")));
     assert_eq!(client.ask(&["/ppp/active/remove", &format!("=.id={}", text(&caller, ".id"))]), ["!done"]);
-    assert!(client.rows(&asked).is_empty(), "expected a free address");
+    assert!(client.rows(&query).is_empty(), "expected a free address");
     let its_interface = format!("?name=<{}-{}>", text(&caller, "service"), text(&caller, "name"));
     assert!(client.rows(&["/interface/print", &its_interface]).is_empty(), "expected no interface");
     let (id, before) = (text(&bound[0], ".id"), text(&bound[0], "expires-after"));

@@ -154,7 +154,7 @@ fn listening(client: &mut Client) {
 }
 
 #[test]
-fn a_silent_listen_tells_nothing() {
+fn a_silent_listen_reports_no_changes() {
     let router = start(Settings::default());
     router.set_rows("/test/crate", crates(&["yam"]));
     let mut client = Client::logged_in(&router);

@@ -193,7 +193,7 @@ fn plain_text_closes_only_its_own_connection() {
 fn openssl_accepts_the_handshake_and_certificate() {
     let router = secure();
     // Runs openssl until its output contains `last`, or it exits.
-    let client = |flag: &str, asked: &[u8], last: &str| {
+    let client = |flag: &str, input: &[u8], last: &str| {
         let address = router.addr().to_string();
         let mut client = Command::new("openssl")
             .args(["s_client", "-ign_eof", "-connect", &address, flag])
@@ -202,7 +202,7 @@ fn openssl_accepts_the_handshake_and_certificate() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        client.stdin.as_mut().unwrap().write_all(asked).unwrap();
+        client.stdin.as_mut().unwrap().write_all(input).unwrap();
         let (mut output, mut buffer) = (Vec::new(), [0; 4096]);
         while !String::from_utf8_lossy(&output).contains(last) {
             match client.stdout.as_mut().unwrap().read(&mut buffer).unwrap() {
@@ -215,14 +215,14 @@ fn openssl_accepts_the_handshake_and_certificate() {
         output.extend(client.wait_with_output().unwrap().stderr);
         String::from_utf8_lossy(&output).into_owned()
     };
-    let mut asked = Vec::new();
+    let mut input = Vec::new();
     for words in [&LOGIN[..], &["/system/identity/print"]] {
-        Sentence::from_words(words).encode(&mut asked);
+        Sentence::from_words(words).encode(&mut input);
     }
     for (flag, version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
-        let output = client(flag, &asked, "=name=MikroTik");
+        let output = client(flag, &input, "=name=MikroTik");
         for text in ["CN = router", "2048 bit", version, "=name=MikroTik"] {
-            assert!(output.contains(text), "no {text} in {output}");
+            assert!(output.contains(text), "expected {text:?} in {output}");
         }
     }
     router.set_fault(Some(Fault::NoCertificate));

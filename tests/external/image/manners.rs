@@ -101,8 +101,8 @@ fn amd64_image_runs_with_minimal_resources() {
     }
 
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| Client::connect(agent.address)).collect();
-    let (followers, others) = clients.split_at_mut(SUBSCRIBERS);
-    for client in followers.iter_mut() {
+    let (subscribers, others) = clients.split_at_mut(SUBSCRIBERS);
+    for client in subscribers.iter_mut() {
         client.ask("/api/events");
     }
     for path in PATHS.iter().cycle().take(ROUNDS * PATHS.len()) {
@@ -114,7 +114,7 @@ fn amd64_image_runs_with_minimal_resources() {
             assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
         }
     }
-    for client in followers {
+    for client in subscribers {
         client.read_until(|text| text.contains("\ndata: "));
     }
     for (site, router) in SITES.iter().zip(&routers) {

@@ -3,7 +3,7 @@
 //! An input is text. Each byte of its first line is an action of the client, see [`act`]; each other line is a step of
 //! the router, see [`step`].
 
-use super::peer::{FOREVER, Peer, Step, drive};
+use super::peer::{FOREVER, Peer, ScriptStep, drive};
 use phsweb_agent::routeros::client::{self, Client, Command, MAX_REPLY, MAX_ROWS, Reply};
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::routeros::value;
@@ -34,7 +34,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut last = Vec::new();
     let peer = Peer::new(lines.map(|line| {
         let step = step(line, &mut last, MAX_STREAM - sent);
-        if let Step::Send(bytes) = &step {
+        if let ScriptStep::Send(bytes) = &step {
             sent += bytes.len();
         }
         step
@@ -43,7 +43,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let before = allocated();
     let within_bounds = || {
         let held = allocated().saturating_sub(before);
-        assert!(held <= MAX_HELD, "it holds {held} bytes; the most is {MAX_HELD}");
+        assert!(held <= MAX_HELD, "expected at most {MAX_HELD} bytes, the client holds {held}");
     };
     let (client, connection) = client::over(Box::new(peer.clone()));
     let acting = act(&client, &acts[..acts.len().min(MAX_ACTS)]);
@@ -54,19 +54,19 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     assert_eq!(late, Err(why));
     let usage = client.usage();
     assert!(usage.received_bytes <= sent as u64);
-    check_asked(&peer.written(), usage);
+    check_sent(&peer.written(), usage);
 }
 
 /// The step of a line: `?` waits for the client to write, `<3` sends what follows in pieces of 3 bytes, `>3` reads 3 bytes
 /// more, `%` breaks the connection, `*3` sends the last bytes three times more, a line that begins with `!` is a sentence
 /// of the words between its spaces, and any other is sent unchanged.
-fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
+fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> ScriptStep {
     let figure = || value::number(&line[1..]).and_then(|figure| usize::try_from(figure).ok()).unwrap_or(1);
     let mut bytes = match line.first() {
-        Some(b'?') => return Step::Wait,
-        Some(b'<') => return Step::Pieces(figure()),
-        Some(b'>') => return Step::Read(figure()),
-        Some(b'%') => return Step::Break,
+        Some(b'?') => return ScriptStep::Wait,
+        Some(b'<') => return ScriptStep::Pieces(figure()),
+        Some(b'>') => return ScriptStep::Read(figure()),
+        Some(b'%') => return ScriptStep::Break,
         Some(b'*') => last.repeat(figure().min(room / last.len().max(1))),
         Some(b'!') => {
             last.clear();
@@ -80,7 +80,7 @@ fn step(line: &[u8], last: &mut Vec<u8>, room: usize) -> Step {
         }
     };
     bytes.truncate(room);
-    Step::Send(bytes)
+    ScriptStep::Send(bytes)
 }
 
 /// Performs the client's actions: it logs in by `p`assword or by `c`hallenge, `a`sks the commands, starts to `l`isten,
@@ -118,7 +118,10 @@ async fn act(client: &Client, acts: &[u8]) {
             }
             // The end wakes a waiting reader.
             if listen.take().is_err() {
-                assert!(future::poll_once(listen.changed()).await.is_some(), "its end was not reported");
+                assert!(
+                    future::poll_once(listen.changed()).await.is_some(),
+                    "expected the end of the listen to be reported"
+                );
                 break;
             }
         }
@@ -138,7 +141,7 @@ fn check_rows<'r>(replies: impl Iterator<Item = &'r Reply>) {
 }
 
 /// The client has sent only commands, each with a tag of its own unless it is a login.
-fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
+fn check_sent(written: &[u8], usage: client::ConnectionUsage) {
     let mut decoder = Decoder::default();
     decoder.push(written);
     let mut tags = Vec::new();
@@ -149,7 +152,7 @@ fn check_asked(written: &[u8], usage: client::ConnectionUsage) {
         match sentence.tag() {
             None => assert_eq!(sentence.first(), b"/login"),
             Some(tag) => {
-                assert!(!tags.contains(&tag.to_vec()), "a tag is used twice");
+                assert!(!tags.contains(&tag.to_vec()), "expected a unique tag");
                 tags.push(tag.to_vec());
             }
         }

@@ -56,11 +56,11 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut expected = sentences.iter();
     let (split_end, held) =
         decode(&allocated, pieces, |sentence| assert_eq!(expected.next(), Some(&sentence)));
-    assert_eq!((expected.next(), split_end), (None, end), "the pieces make a difference");
+    assert_eq!((expected.next(), split_end), (None, end), "expected the same result for any pieces");
     let largest = sizes.into_iter().max().unwrap_or_default();
     // The current sentence, the ends of its words, an incomplete word, the last piece.
     let bound = GROWTH * (MAX_SENTENCE + MAX_WORDS * size_of::<usize>() + MAX_WORD + largest);
-    assert!(held <= bound, "it held {held} bytes; the most is {bound}");
+    assert!(held <= bound, "expected at most {bound} bytes, the decoder held {held}");
 
     let mut encoded = Vec::new();
     for sentence in &sentences {
@@ -69,7 +69,7 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut expected = sentences.iter();
     let (end, _) =
         decode(&allocated, [&encoded[..]], |sentence| assert_eq!(expected.next(), Some(&sentence)));
-    assert_eq!((expected.next(), end), (None, None), "encoding has changed the sentences");
+    assert_eq!((expected.next(), end), (None, None), "expected encoding to keep the sentences");
 }
 
 /// Decodes a stream that arrives in these pieces. Returns the error that ended it, and the most bytes of memory that were
@@ -90,7 +90,7 @@ fn decode<'s>(
                 Ok(None) => break,
                 Err(error) => {
                     decoder.push(b"\0");
-                    assert_eq!(decoder.next(), Err(error), "an error is final");
+                    assert_eq!(decoder.next(), Err(error), "expected the error to be final");
                     return (Some(error), held);
                 }
             }

@@ -21,7 +21,7 @@ const MAX_PIECES: usize = 4096;
 
 /// What the router does next.
 #[derive(Debug)]
-pub enum Step {
+pub enum ScriptStep {
     /// Sends these bytes.
     Send(Vec<u8>),
     /// Sends nothing until the client has written something since the last time.
@@ -40,7 +40,7 @@ pub struct Peer(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    steps: VecDeque<Step>,
+    steps: VecDeque<ScriptStep>,
     /// How much of the first step has been sent.
     sent: usize,
     piece: usize,
@@ -54,7 +54,7 @@ struct State {
 
 impl Peer {
     /// A router with these steps, which sends pieces of any size and reads everything.
-    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+    pub fn new(steps: impl IntoIterator<Item = ScriptStep>) -> Self {
         Self(Arc::new(Mutex::new(State {
             steps: steps.into_iter().collect(),
             sent: 0,
@@ -76,7 +76,7 @@ impl Peer {
     /// Ends the router's current wait. Returns whether there was one.
     fn end_wait(&self) -> bool {
         let mut state = self.state();
-        let waits = matches!(state.steps.front(), Some(Step::Wait)) && state.reader.is_some();
+        let waits = matches!(state.steps.front(), Some(ScriptStep::Wait)) && state.reader.is_some();
         if waits {
             state.steps.pop_front();
             wake(&mut state.reader);
@@ -85,7 +85,7 @@ impl Peer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().expect("no panic under this lock")
+        self.0.lock().expect("expected no panic under this lock")
     }
 }
 
@@ -106,20 +106,20 @@ impl AsyncRead for Peer {
         loop {
             match state.steps.front() {
                 None => return Poll::Ready(Ok(0)),
-                Some(Step::Break) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-                Some(Step::Wait) => {
+                Some(ScriptStep::Break) => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Some(ScriptStep::Wait) => {
                     if !std::mem::take(&mut state.has_written) {
                         state.reader = Some(context.waker().clone());
                         return Poll::Pending;
                     }
                 }
-                Some(Step::Pieces(max)) => state.piece = (*max).max(1),
-                Some(Step::Read(max)) => {
+                Some(ScriptStep::Pieces(max)) => state.piece = (*max).max(1),
+                Some(ScriptStep::Read(max)) => {
                     state.reads = *max;
                     wake(&mut state.writer);
                 }
-                Some(Step::Send(bytes)) if bytes.len() == state.sent => state.sent = 0,
-                Some(Step::Send(bytes)) => {
+                Some(ScriptStep::Send(bytes)) if bytes.len() == state.sent => state.sent = 0,
+                Some(ScriptStep::Send(bytes)) => {
                     let piece = state.piece.saturating_mul(1 + bytes.len() / MAX_PIECES);
                     let rest = &bytes[state.sent..];
                     let count = rest.len().min(piece).min(buffer.len());
@@ -181,6 +181,6 @@ pub fn drive<T>(peer: &Peer, work: impl Future<Output = T>, mut rest: impl FnMut
             return result;
         }
         rest();
-        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.end_wait(), "the work is never woken");
+        assert!(woken.0.swap(false, Ordering::SeqCst) || peer.end_wait(), "expected the task to be woken");
     }
 }

@@ -16,7 +16,7 @@ use phsweb_agent::routeros::wire::{Sentence, attribute};
 /// Some code pages that a site may declare: with undefined bytes and without.
 static CODEPAGES: LazyLock<Vec<&'static Codepage>> = LazyLock::new(|| {
     let names = ["windows-1252", "windows-1251", "windows-1255", "windows-874"];
-    names.map(|name| Codepage::named(name).expect("a known name")).into()
+    names.map(|name| Codepage::named(name).expect("expected a known name")).into()
 });
 
 /// Runs one input.
@@ -45,7 +45,7 @@ fn numbers(text: &[u8]) {
         assert_eq!(value::number(number.to_string().as_bytes()), Some(number));
     }
     if let Some(decimal) = value::decimal(text) {
-        assert!(decimal.is_finite(), "{decimal} is not finite");
+        assert!(decimal.is_finite(), "expected a finite number, got {decimal}");
         assert_eq!(value::decimal(decimal.to_string().as_bytes()), Some(decimal));
     }
     if let Some(boolean) = value::boolean(text) {
@@ -57,7 +57,7 @@ fn texts(text: &[u8]) {
     let utf8 = std::str::from_utf8(text);
     for codepage in &*CODEPAGES {
         let shown = value::text(text, codepage);
-        assert!(utf8.is_err() || utf8 == Ok(&*shown), "UTF-8 is shown unchanged");
+        assert!(utf8.is_err() || utf8 == Ok(&*shown), "expected UTF-8 to be unchanged");
     }
     if let Some((key, value)) = attribute(text) {
         assert!(!key.contains(&b'='));
@@ -87,21 +87,23 @@ fn context(following: Following) -> ReadContext {
 /// logins minus logouts, and no count decreases.
 fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
     let mut before = first;
-    let followed = before.follow(changes, &context(Following::On)).expect("so few are within the limits");
+    let followed = before
+        .follow(changes, &context(Following::On))
+        .expect("expected so few rows to be within the limits");
     let answered = [Following::Begun(changes), Following::On, Following::No].map(Some);
     for following in [None].into_iter().chain(answered) {
         let after = match following {
             None => followed.clone().unwrap_or_else(|| before.clone()),
             Some(following) => plugin
                 .read(answers, Some(&before), &context(following))
-                .expect("an answer can always be read"),
+                .expect("expected every answer to be readable"),
         };
         if let (Data::Hotspot(before), Data::Hotspot(after)) = (&before, &after) {
             let (past, now) = (before.counts(), after.counts());
             let sessions = before.sessions.len() as u64 + now.logins + past.logouts;
             assert_eq!(sessions, after.sessions.len() as u64 + past.logins + now.logouts);
             for (server, past) in &before.servers {
-                let now = after.servers.get(server).expect("a server keeps its counts");
+                let now = after.servers.get(server).expect("expected a server to keep its counts");
                 assert!(now.upload_bytes >= past.upload_bytes && now.download_bytes >= past.download_bytes);
             }
         }
@@ -119,7 +121,7 @@ fn plugins(rows: Vec<Sentence>) {
         let read = |previous| {
             let data = plugin
                 .read(&answers, previous, &context(Following::No))
-                .expect("an answer can always be read");
+                .expect("expected every answer to be readable");
             let columns = data.columns().len();
             assert!(data.rows().all(|row| row.len() == columns));
             assert!(data.families().iter().all(|family| family.series().count() <= 100));
@@ -129,7 +131,7 @@ fn plugins(rows: Vec<Sentence>) {
         match (&first, read(Some(&first))) {
             (Data::Hotspot(first), Data::Hotspot(again)) => {
                 assert_eq!(first.sessions.len(), again.sessions.len());
-                assert!(first.last_login <= again.last_login, "the last login is earlier than before");
+                assert!(first.last_login <= again.last_login, "expected the last login not to move back");
             }
             (first, again) => assert_eq!(*first, again),
         }
