@@ -70,13 +70,13 @@ fn long_router_messages_are_truncated() {
     let more = agent.running.memory_kib("VmHWM") - before;
     assert!(more < MORE_KIB, "expected less than {MORE_KIB} KiB above {before}, got {more}");
 
-    let log = until("the log has the line", || {
-        let log = agent.running.err();
-        log.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(log)
+    let logged = until("the log has the line", || {
+        let logged = agent.running.err();
+        logged.contains("site=awka plugin=resource state=failed cause=protocol ").then_some(logged)
     });
-    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
-    for line in log.lines() {
-        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {log}");
+    assert!(logged.contains(FORGED), "expected {FORGED:?} within a line: {logged}");
+    for line in logged.lines() {
+        assert!(!line.starts_with(FORGED) && !line.contains(char::is_control), "{line:?} in {logged}");
         assert!(line.chars().count() < SHORT, "{} characters", line.chars().count());
     }
 }
@@ -89,12 +89,12 @@ fn line_break_in_a_fatal_reason_does_not_forge_a_log_line() {
     agent.wait_until_active("awka");
     peer.set_bad();
     is_short_line(&agent.wait_for_error("awka", "closed")["error"]["message"]);
-    let log = until("the log has the line", || {
-        let log = agent.running.err();
-        log.contains("site=awka state=offline cause=closed ").then_some(log)
+    let logged = until("the log has the line", || {
+        let logged = agent.running.err();
+        logged.contains("site=awka state=offline cause=closed ").then_some(logged)
     });
-    assert!(log.contains(FORGED), "expected {FORGED:?} within a line: {log}");
-    assert!(!log.lines().any(|line| line.starts_with(FORGED)), "{log}");
+    assert!(logged.contains(FORGED), "expected {FORGED:?} within a line: {logged}");
+    assert!(!logged.lines().any(|line| line.starts_with(FORGED)), "{logged}");
 }
 
 #[test]

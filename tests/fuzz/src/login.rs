@@ -35,7 +35,7 @@ pub fn run(input: &[u8]) {
         let words: Vec<&[u8]> = sentences.iter().flat_map(Sentence::words).collect();
         match method {
             LoginMethod::Plain => {
-                assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"])
+                assert_eq!(words, [&b"/login"[..], b"=name=api-user", b"=password=pass=word"]);
             }
             LoginMethod::Challenge => {
                 assert!(
