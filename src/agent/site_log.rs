@@ -304,7 +304,7 @@ mod tests {
         let mut logged = Logged::new();
         let partial = |reason: Option<&'static str>| {
             move |site: &mut SiteState| {
-                site.readings[1].partial = reason.map(|reason| reason.to_string().into())
+                site.readings[1].partial = reason.map(|reason| reason.to_string().into());
             }
         };
         logged.after(|site| site.connected(0, Moment::START));

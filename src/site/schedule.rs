@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn names(due: &[Plugin]) -> String {
-        due.iter().map(|plugin| plugin.name()).collect::<Vec<_>>().join(" ")
+        due.iter().map(Plugin::name).collect::<Vec<_>>().join(" ")
     }
 
     /// The plugins that are read in this many seconds, with the times.

@@ -19,7 +19,7 @@ const AWKA: &str =
     r#"(sites: {"awka": (hosts: ["10.0.1.1"], user: "api-user", password: Plain("hunter2"))})"#;
 
 fn names(site: &Site) -> Vec<&str> {
-    site.plugins.iter().map(|plugin| plugin.name()).collect()
+    site.plugins.iter().map(crate::plugin::Plugin::name).collect()
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn a_challenge_without_32_digits_is_not_answered() {
             .unwrap_err();
         assert_eq!(error.cause, Cause::Protocol, "{ret:?}: {error}");
         assert!(error.message.contains("32 hexadecimal digits"), "{ret:?}: {error}");
-        assert!(error.hint.contains("No password was sent"), "{ret:?}: {}", error.hint);
+        assert!(error.hint.contains("sent neither the password nor a digest"), "{ret:?}: {}", error.hint);
     }
 }
 
