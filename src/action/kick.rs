@@ -99,7 +99,7 @@ impl Action for Kick {
 
     async fn job(self, site: Arc<SiteContext>, requested_at: Moment) -> Result<Kicked, ActionError> {
         let (client, config) = (site.client()?, site.config());
-        // The name in the router's original bytes.
+        // Id and name in the router's original bytes.
         let known = site.hotspot().map(|hotspot| hotspot.sessions).unwrap_or_default();
         let shown = known.iter().find(|known| *known.id == *self.id && *known.user == *self.user);
         let id = shown.map_or(self.id.as_bytes(), |shown| shown.id.bytes());
@@ -109,7 +109,7 @@ impl Action for Kick {
         let mut answers = ask(&client, queries, config.query_timeout).await.into_iter();
         let mut next = || answers.next().unwrap_or_else(|| Ok(Vec::new()));
         let (at_id, of_user) = (next()?, next()?);
-        // Also by the user, for routers that do not look rows up by their id.
+        // Some routers ignore a query by id, so the row is also searched among the sessions of the user.
         let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
         let read = |row: &Sentence| Session::read(row, &ReadContext::new(Moment::now(), config.codepage));
         let session = read(row);
@@ -150,8 +150,8 @@ impl Kick {
     fn check(&self, session: &Session, requested_at: Moment) -> Result<(), ActionError> {
         let mac = session.mac.as_deref().unwrap_or_default();
         let is_shown = *session.user == *self.user && mac.eq_ignore_ascii_case(&self.mac);
-        // After an earlier kick the same device may log in again automatically. A person takes longer to log in; such a
-        // login may only appear later than the kick, because RouterOS reports whole seconds.
+        // Only automatic logins after the request are refused: a cookie logs a device in again within a second. A person
+        // takes longer; a login by hand only seems to be later than the request, because RouterOS reports whole seconds.
         let is_new_login =
             session.logged_in_automatically() && session.login.is_some_and(|login| login > requested_at);
         if is_shown && !is_new_login { Ok(()) } else { Err(CHANGED) }
@@ -206,7 +206,8 @@ fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session]
     site.update(|site| {
         site.kicks += removed.len() as u64;
         let Some(reading) = site.hotspot_reading().cloned() else { return };
-        // `listen` reports the new session, and may already have reported it.
+        // If `listen` is active, it reports the new session with the same id. The session that was removed is then
+        // skipped, because its id is already that of the new one.
         let (first, back) = if reading.is_live { (usize::from(back.is_some()), None) } else { (0, back) };
         let known = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
         let is_known = |session: &&Session| {

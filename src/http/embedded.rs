@@ -3,7 +3,7 @@
 /// Maximum number of bytes that a file inflates to: three times the largest.
 const MAX_INFLATED: usize = 128 * 1024;
 
-/// A file that the build script has compressed with DEFLATE (RFC 1951).
+/// A file that `build.rs` has compressed with DEFLATE (RFC 1951).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Embedded(pub(super) &'static [u8]);
 

@@ -20,7 +20,7 @@ impl Backoff {
             *self = Self::default();
         }
         let (count, (least, most)) = if cause == Cause::Auth {
-            // The router is reachable if it refuses the login.
+            // A refused login proves that the router is reachable, so other failures start again at the shortest wait.
             self.failures = 0;
             (&mut self.refused_logins, (timings.auth_retry_min, timings.auth_retry_max))
         } else {
@@ -28,7 +28,8 @@ impl Backoff {
         };
         let doubled = least.saturating_mul(2u32.saturating_pow(*count));
         *count = count.saturating_add(1);
-        // Up to a quarter is added, so that sites that were lost together do not reconnect together.
+        // Up to a quarter is added, so that sites that were lost together do not reconnect together. The maximum
+        // includes it.
         doubled.min(most.mul_f64(1.0 / 1.25)).mul_f64(1.0 + fastrand::f64() / 4.0)
     }
 }

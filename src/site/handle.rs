@@ -67,11 +67,12 @@ impl fmt::Display for ActionError {
     }
 }
 
-/// The queue of a job: the jobs that it waits for.
+/// Which jobs run one after another with a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobQueue {
     /// For jobs over the site's connection. They run one at a time, so that the second of two kicks of a session finds
-    /// that it has ended. If the connection is replaced, the running job is abandoned.
+    /// that it has ended. If the configuration requires another
+    /// connection, the running job is abandoned.
     Connection,
     /// For jobs that open a separate connection, one at a time.
     Separate,

@@ -52,7 +52,7 @@ struct Supervisor {
     /// When the last session that had answered ended.
     last_answer: Option<Instant>,
     /// Whether the host that answered last has refused connections since then.
-    turned_away: bool,
+    has_refused_connections: bool,
 }
 
 /// The reason why a connection ended.
@@ -79,7 +79,7 @@ impl Supervisor {
             last_host: None,
             deprioritized: None,
             last_answer: None,
-            turned_away: false,
+            has_refused_connections: false,
         }
     }
 
@@ -104,17 +104,17 @@ impl Supervisor {
         let login_refused = error.cause == Cause::Auth;
         // The login worked shortly before: a router that boots may refuse it.
         let has_just_answered = self.last_answer.is_some_and(|at| at.elapsed() < site.timings.boot_window);
-        let may_boot = login_refused && has_just_answered;
-        let error = if may_boot { self.refused_after_a_loss(error) } else { error };
+        let may_be_booting = login_refused && has_just_answered;
+        let error = if may_be_booting { self.refused_after_a_loss(error) } else { error };
         site.update(|state| state.mark_offline(&error, Moment::now()));
         self.refreshes.respond(&Err(error.clone()));
-        let waits_as = if may_boot { Cause::Rebooting } else { error.cause };
-        let mut wait = self.backoff.next(&site.timings, waits_as, answered);
+        let backoff_cause = if may_be_booting { Cause::Rebooting } else { error.cause };
+        let mut wait = self.backoff.next(&site.timings, backoff_cause, answered);
         if login_refused {
             wait = wait.max(site.timings.boot_retry);
         }
         log::debug!("site={} retry_s={}", site.key, wait.as_secs());
-        // RouterOS logs each login, also one that a requested refresh causes.
+        // Each login attempt is a line in the router's log, so a requested refresh must not shorten this wait.
         let least = if login_refused || has_logged_in { wait } else { Duration::ZERO };
         let reconfigured = async {
             site.must_reconnect(config).await;
@@ -139,7 +139,7 @@ impl Supervisor {
     /// refuses connections, then accepts them before it has loaded its users. RouterOS 7 occasionally refuses a valid
     /// login without a reboot.
     fn refused_after_a_loss(&self, error: Error) -> Error {
-        if self.turned_away {
+        if self.has_refused_connections {
             let what = "the login that worked until now is refused, as it is while a router boots";
             return Error::new(Cause::Rebooting, format!("{what}: {}", error.message));
         }
@@ -167,21 +167,21 @@ impl Supervisor {
             let message = format!("{}: {}", config.hosts[host], error.message);
             let error = Error { message, ..error };
             if let Some(lasted) = answered {
-                (self.last_answer, self.turned_away) = (Some(Instant::now()), false);
+                (self.last_answer, self.has_refused_connections) = (Some(Instant::now()), false);
                 self.failback.record_session(&self.site.timings, lasted);
                 self.last_host = Some(host);
                 self.deprioritized = (lasted < self.site.timings.host_trial).then_some(host);
                 return Ended::Failed { error, answered };
             }
             if self.last_host == Some(host) && self.logins() == logins {
-                self.turned_away |= matches!(error.cause, Cause::Refused | Cause::Closed);
+                self.has_refused_connections |= matches!(error.cause, Cause::Refused | Cause::Closed);
             }
             let refused = error.cause == Cause::Auth;
             failures.push(error);
             if refused {
                 self.deprioritized = Some(host);
-                // The other hosts are the same router: a second refused login only fills its log. But this user may be
-                // allowed to log in only through the host that answered last.
+                // All hosts are addresses of one router, so trying more would only fill its log. Except the address that
+                // worked last: the user may be allowed to log in only there.
                 if self.last_host.is_none_or(|last_host| hosts[..=turn].contains(&last_host)) {
                     break;
                 }
@@ -201,7 +201,7 @@ impl Supervisor {
         let connecting =
             async { Ok(connect((name, *port), &config.tls_of(host), config.connect_timeout).await) };
         let (client, connection) = match connecting.or(async { Err(must_reconnect().await) }).await {
-            Ok(Ok(halves)) => halves,
+            Ok(Ok(connected)) => connected,
             Ok(Err(error)) => return Ended::Failed { error, answered: None },
             Err(reconfigured) => return reconfigured,
         };
@@ -225,8 +225,8 @@ impl Supervisor {
         }
     }
 
-    /// Waits for `wait`, or until a refresh is requested, but at least for `least`. A request that would have to wait
-    /// long gets the error at once.
+    /// Waits for the time `wait`. A requested refresh ends it early, but not before `least` has passed. A request that
+    /// would have to wait long gets the error at once.
     async fn wait(&mut self, wait: Duration, least: Duration, error: &Error) {
         let began = Instant::now();
         while let Some(request) = request_before(&self.refreshes.incoming, began + wait).await {

@@ -38,7 +38,8 @@ pub struct SiteChange {
     pub old: Arc<SiteState>,
     /// The state after.
     pub new: Arc<SiteState>,
-    /// The events. Empty if only figures, or the configuration of the site, changed.
+    /// What happened, for logs and journals. Empty if, for example, only figures changed: a consumer that counts states
+    /// compares `old` and `new`.
     pub events: Vec<SiteEvent>,
 }
 

@@ -17,14 +17,14 @@ use crate::state::{ConnectionState, SiteState};
 /// The sessions of a site when its hotspot plugin last succeeded.
 pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
     let site = context.site()?;
-    let at = site.reading("hotspot").and_then(|reading| reading.at);
+    let at = site.hotspot_reading().and_then(|reading| reading.at);
     let hotspot = site.hotspot().ok_or_else(|| unknown_sessions(site))?;
     Ok(context.large_json(&Sessions { view: context.view(), hotspot, at }))
 }
 
 /// The error while no sessions are known. An empty list would mean that nobody is online.
 fn unknown_sessions(site: &SiteState) -> Response {
-    let Some(reading) = site.reading("hotspot") else { return no_plugin(site) };
+    let Some(reading) = site.hotspot_reading() else { return no_plugin(site) };
     let detail = |reason: &str| format!("The sessions are not known. {reason}");
     match (&site.connection, &reading.error) {
         (ConnectionState::Offline { error, .. }, _) | (_, Some(error)) => {

@@ -39,7 +39,7 @@ pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
 
 fn router_json<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {
     let resource = site.resource();
-    let at = site.reading("resource").and_then(|reading| reading.at);
+    let at = site.resource_reading().and_then(|reading| reading.at);
     let uptime = resource.and_then(|resource| resource.uptime);
     RouterJson {
         name: &site.name,

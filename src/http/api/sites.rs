@@ -1,4 +1,4 @@
-//! `/api/sites`: connections and plugins.
+//! `/api/sites` and `/api/sites/{site}`: connections and plugins.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +27,7 @@ struct SiteJson<'s> {
     error: Option<ErrorJson>,
     refresh_seconds: f64,
     plugins: BTreeMap<&'s str, PluginJson<'s>>,
+    /// The latest connects and losses.
     connections: Vec<EventJson<'s>>,
     usage: UsageJson,
 }

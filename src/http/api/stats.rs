@@ -1,4 +1,4 @@
-//! `/api/hotspot/stats`: the figures of each site, in the shape that PHSWEB's dashboard expects.
+//! `/api/hotspot/stats` and `/api/hotspot/{site}`: the figures of each site, in the shape that PHSWEB's dashboard expects.
 //!
 //! Its consumers do not handle null or missing values: a router that can't be reached has zeros there and the status
 //! `maintenance`. `error` and `lastKnown` next to them show the real state.
@@ -83,7 +83,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
     let reading = site.hotspot_reading();
     let hotspot = site.hotspot();
     let shown = site.hotspot_now();
-    // A site that does not collect the hotspot plugin is active without its figures.
+    // Without the hotspot plugin, a site is active whenever its router is online.
     let active = shown.is_some() || (site.is_online() && reading.is_none());
     let (upload, download) = shown.map_or((0, 0), |hotspot| (hotspot.bytes_in(), hotspot.bytes_out()));
     let at = reading.and_then(|reading| reading.at);

@@ -11,7 +11,7 @@ use crate::routeros::wire::Sentence;
 
 /// Maximum number of rows that are remembered: twice those of an answer. A row that is missing from an answer is
 /// remembered, because it may reappear. For example, a query may exclude a port while its cable is unplugged. Above the
-/// limit, missing rows are forgotten.
+/// limit, all missing rows are forgotten; one that reappears later counts as new, with its whole value.
 const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
 /// The increase of a property of the rows so far. Never decreases.
@@ -21,7 +21,8 @@ pub(super) struct RunningTotal {
     pub(super) total: Family,
     /// The last value of each row.
     rows: HashMap<Box<[u8]>, f64>,
-    /// Whether a complete answer was read. Until then a row that is new to the agent may be old on the router.
+    /// Whether a complete answer was read. Until then, an unknown row may have existed before the agent
+    /// started, so its value is not counted.
     has_baseline: bool,
 }
 
@@ -51,8 +52,9 @@ impl RunningTotal {
             let Some(now) = value.or(before) else { continue };
             let increase = match before {
                 Some(before) if now >= before => now - before,
-                // The router has reset its counter, or the row is new on the router.
+                // The router has reset its counter.
                 Some(_) => now,
+                // The row is new on the router.
                 None if self.has_baseline => now,
                 None => 0.0,
             };
@@ -79,7 +81,7 @@ impl RunningTotal {
     }
 }
 
-/// The identity of a row: its `.id`, or its position if the menu has only one row without an `.id`.
+/// The identity of a row: its `.id`, or else its position. Menus without an `.id` have one row.
 fn id_of(row: &Sentence, at: usize) -> Box<[u8]> {
     row.get(".id").map_or_else(|| at.to_string().into_bytes().into(), Into::into)
 }

@@ -135,7 +135,7 @@ pub(super) fn read(
             counter.count(column, &rows, is_complete, context);
             listing.counters.push(counter);
         } else if is_complete {
-            // The sum of a part would look like the sum of the whole.
+            // A sum over an incomplete answer looks like one over all rows, so gauges are not updated then.
             let known = before.gauges.iter().find(|family| family.name == metric.name).cloned();
             let mut gauge = known.unwrap_or_else(|| Family::gauge(metric.name.clone(), ""));
             gauge.help = help;
@@ -157,7 +157,7 @@ fn measure(gauge: &mut Family, metric: &Metric, rows: &[&Sentence], context: &Re
         let labels = metric.labels_of(row, context);
         match value {
             Some(value) => gauge.add(labels, value),
-            // The row is there, so 0 would be wrong.
+            // The row exists but has no value: the series is left out rather than 0.
             None => gauge.remove_stale(labels),
         }
     }

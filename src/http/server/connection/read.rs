@@ -125,7 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
         self.context.large_bodies.try_acquire_arc().map(Some).ok_or(TOO_MANY_LARGE_BODIES)
     }
 
-    /// Reads until the buffer has at most `most` bytes.
+    /// Reads once, so that the buffer has at most `most` bytes.
     async fn read_more_of_body(&mut self, deadline: Instant, most: usize) -> Result<(), End> {
         match within(deadline, read_more(&mut self.stream, &mut self.buffer, most)).await {
             Some(Ok(1..)) => Ok(()),

@@ -18,7 +18,7 @@ const EMBEDDED: [&str; 4] = [
 const LEVEL: u8 = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=cross/target.rs");
+    println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-env=TARGET={}", var("TARGET").unwrap_or_default());
     println!("cargo::rustc-env=TARGET_CPU={}", required().join(" "));
     let out = var("OUT_DIR")?;
