@@ -425,7 +425,7 @@ fn tls_1_1_is_reported_as_too_old() {
     let certificates = Certificates::new().self_signed();
     let secured = certificates.serve(&format!("-tls1_1 -cipher {ANYTHING}"));
     let (message, hint) = refused(secured.addr(), &certificates.pin(), "tls");
-    assert!(message.contains("no TLS 1.2 or 1.3"), "{message}");
+    assert!(message.contains("does not support TLS 1.2 or 1.3"), "{message}");
     assert!(hint.contains("Upgrade RouterOS"), "{hint}");
 }
 
