@@ -27,6 +27,24 @@ pub fn visible_lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { visible(c) }).collect()
 }
 
+/// At most `max` bytes of a text, to the last whole character.
+#[must_use]
+pub fn shortened(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|&at| text.is_char_boundary(at));
+    &text[..end.unwrap_or_default()]
+}
+
+/// Quotes at most `max` characters of another's text for a log line or an error. The quotes keep it from forging a line.
+/// Escapes can make it ten times as long, so the escaped text is limited to four bytes a character.
+#[must_use]
+pub fn quoted(text: &str, max: usize) -> String {
+    let beginning = text.char_indices().nth(max).map_or(text, |(end, _)| &text[..end]);
+    let escaped = format!("{beginning:?}");
+    let quoted = shortened(&escaped, 4 * max + 2);
+    let is_short = quoted.len() == escaped.len() && beginning.len() == text.len();
+    format!("{quoted}{}", if is_short { "" } else { "…" })
+}
+
 /// Prints a line on standard output. Errors are ignored: a closed output must not end the program.
 pub fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{}", visible_lines(line));
@@ -47,5 +65,14 @@ mod tests {
             assert_eq!(visible_lines(text), text);
         }
         assert_eq!(visible_lines("a\tb\nc\rd"), "a\tb\nc\u{fffd}d");
+    }
+
+    #[test]
+    fn a_quoted_text_is_short_however_it_is_escaped() {
+        assert_eq!(quoted("ada \"x\"", 100), r#""ada \"x\"""#);
+        assert_eq!(quoted(&"é".repeat(101), 100), format!("\"{}\"…", "é".repeat(100)));
+        let escaped = quoted(&"\u{10FFFD}".repeat(100), 100);
+        assert!(escaped.len() <= 402 + '…'.len_utf8() && escaped.ends_with('…'), "{escaped}");
+        assert_eq!((shortened("aé", 2), shortened("aé", 3), shortened("aé", 9)), ("a", "aé", "aé"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use smol::future;
 
-use super::{Action, ActionError, JobQueue, RouterError};
+use super::{Action, ActionError, ErrorJson, JobQueue};
 use crate::clock::Moment;
 use crate::config::{self, Host};
 use crate::executor;
@@ -49,7 +49,7 @@ impl Serialize for DiagnosticStep {
         step.serialize_field("ok", &self.outcome.is_ok())?;
         step.serialize_field("seconds", &seconds)?;
         step.serialize_field("detail", &self.outcome.as_ref().ok())?;
-        step.serialize_field("error", &self.outcome.as_ref().err().map(RouterError::from))?;
+        step.serialize_field("error", &self.outcome.as_ref().err().map(|error| ErrorJson::new(error, None)))?;
         step.end()
     }
 }

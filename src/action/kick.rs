@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, ActionError, JobQueue, ask, quoted, truncated};
+use super::{Action, ActionError, JobQueue, MAX_QUOTED, ask, quoted};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::hotspot::command as hotspot;
@@ -15,6 +15,7 @@ use crate::routeros::error::Error;
 use crate::routeros::wire::Sentence;
 use crate::site::SiteContext;
 use crate::state::SiteState;
+use crate::text::shortened;
 
 /// Maximum number of cookies of one device that a kick removes. A device has one for each user that it logged in as.
 const MAX_COOKIES: usize = 32;
@@ -78,7 +79,7 @@ impl Kick {
         };
         parsed.map_err(|error| {
             let expected = r#"{"id": "*A053202", "user": "…", "mac": "…"}, and "forget": true to remove its cookies, too"#;
-            format!("Invalid body: {}. Expected {expected}.", truncated(&error.to_string()))
+            format!("Invalid body: {}. Expected {expected}.", shortened(&error.to_string(), MAX_QUOTED))
         })
     }
 }

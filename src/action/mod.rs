@@ -19,12 +19,10 @@ use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
 use crate::site::SiteContext;
 pub use crate::site::handle::{ActionError, JobQueue, SiteHandles};
+use crate::text;
 
 /// Longest text of a client or router in a log line or an error, in characters. Longer texts are truncated.
 const MAX_QUOTED: usize = 100;
-
-/// Longest such text after escaping, in bytes.
-const MAX_ESCAPED: usize = 4 * MAX_QUOTED + 2;
 
 /// An action on one site that is logged.
 pub trait Action: Send + Sized + 'static {
@@ -83,48 +81,25 @@ fn complete(reply: Reply) -> Result<Reply, Error> {
     why.map_or(Ok(reply), |why| Err(Error::new(Cause::Protocol, why.message)))
 }
 
-/// An error of a router, as JSON.
+/// An error of a router as JSON: its cause, and how to fix it.
 #[derive(Debug, Serialize)]
-struct RouterError<'e> {
+pub struct ErrorJson {
     cause: &'static str,
-    message: &'e str,
+    message: String,
     hint: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
 }
 
-impl<'e> From<&'e Error> for RouterError<'e> {
-    fn from(error: &'e Error) -> Self {
-        Self { cause: error.cause.name(), message: &error.message, hint: error.hint }
+impl ErrorJson {
+    /// The error, and when it began if it lasts.
+    #[must_use]
+    pub fn new(error: &Error, since: Option<String>) -> Self {
+        Self { cause: error.cause.name(), message: error.message.clone(), hint: error.hint, since }
     }
 }
 
-/// Quotes and truncates a client's or router's text for a log line or an error. The quotes keep it from forging a line.
-/// Escapes can make it ten times as long, so the escaped text is truncated again.
+/// Quotes a client's or router's text for a log line or an error.
 fn quoted(text: &str) -> String {
-    let beginning = truncated(text);
-    let mut quoted = format!("{beginning:?}");
-    let is_long = quoted.len() > MAX_ESCAPED;
-    let end = (0..=MAX_ESCAPED.min(quoted.len())).rev().find(|&at| quoted.is_char_boundary(at));
-    quoted.truncate(end.unwrap_or_default());
-    if is_long || beginning.len() < text.len() {
-        quoted.push('…');
-    }
-    quoted
-}
-
-/// The first [`MAX_QUOTED`] characters of a text.
-fn truncated(text: &str) -> &str {
-    text.char_indices().nth(MAX_QUOTED).map_or(text, |(end, _)| &text[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quoted_text_is_short_however_it_is_escaped() {
-        assert_eq!(quoted("ada \"x\""), r#""ada \"x\"""#);
-        assert_eq!(quoted(&"é".repeat(101)), format!("\"{}\"…", "é".repeat(100)));
-        let escaped = quoted(&"\u{10FFFD}".repeat(100));
-        assert!(escaped.len() <= MAX_ESCAPED + '…'.len_utf8() && escaped.ends_with('…'), "{escaped}");
-    }
+    text::quoted(text, MAX_QUOTED)
 }

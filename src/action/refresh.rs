@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{ActionError, RouterError, SiteHandles};
+use super::{ActionError, ErrorJson, SiteHandles};
 pub use crate::site::Refreshed;
 
 /// The outcome at each site, by its key.
@@ -41,7 +41,7 @@ pub struct RefreshedJson<'o> {
     refreshed: Vec<&'o str>,
     failed: Vec<&'o str>,
     /// The router's error of each failed site that has one.
-    errors: BTreeMap<&'o str, RouterError<'o>>,
+    errors: BTreeMap<&'o str, ErrorJson>,
 }
 
 impl<'o> RefreshedJson<'o> {
@@ -55,7 +55,7 @@ impl<'o> RefreshedJson<'o> {
                 Err(error) => {
                     json.failed.push(site);
                     if let ActionError::Router(error) = error {
-                        json.errors.insert(site, error.into());
+                        json.errors.insert(site, ErrorJson::new(error, None));
                     }
                 }
             }

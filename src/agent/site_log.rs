@@ -10,6 +10,7 @@ use crate::executor;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
 use crate::state::{ConnectionState, SiteChange, SiteEvent, SiteState, Snapshot, Store, StoreEvent};
+use crate::text;
 
 /// Logs what happens to the sites of this store, until the task is dropped.
 pub(super) fn start(store: &Arc<Store>) -> Task<()> {
@@ -186,11 +187,7 @@ fn offline(site: &SiteState, error: &Error) -> LeveledLine {
 
 /// A quoted text, truncated so that the line stays short.
 fn quoted(text: &str) -> String {
-    let mut cut: String = text.chars().take(MAX_QUOTED).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    format!("{cut:?}")
+    text::quoted(text, MAX_QUOTED)
 }
 
 #[cfg(test)]

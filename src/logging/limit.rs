@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use log::Record;
 
-use super::line::{LogLine, truncate};
+use super::line::LogLine;
+use crate::text::shortened;
 
 /// Prefix of the modules whose lines clients can trigger.
 const CLIENT_MODULES: &str = "phsweb_agent::http";
@@ -91,8 +92,8 @@ impl Limiter {
         let due = suppressed.find(|one| one.as_ref().is_some_and(|one| early || one.due() <= now))?;
         let Suppressed { since, count, mut example } = due.take()?;
         let seconds = now.saturating_duration_since(since).as_secs();
-        truncate(&mut example.text, MAX_EXAMPLE);
-        example.text = format!("suppressed={count} seconds={seconds} example={:?}", example.text);
+        let text = shortened(&example.text, MAX_EXAMPLE);
+        example.text = format!("suppressed={count} seconds={seconds} example={text:?}");
         Some(example)
     }
 

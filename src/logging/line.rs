@@ -2,7 +2,7 @@
 
 use log::{Level, Record};
 
-use crate::text::visible;
+use crate::text::{shortened, visible};
 
 /// Maximum length of the text of a line, in bytes; the rest is truncated. With time, level and target it must fit into a
 /// pipe, which has only one page, 4 KiB, for a user with many pipes.
@@ -22,7 +22,9 @@ impl LogLine {
     pub(super) fn of(record: &Record) -> Self {
         // Texts of routers and clients can't start a new line, or imitate one.
         let mut text: String = record.args().to_string().chars().map(visible).collect();
-        if truncate(&mut text, MAX_TEXT) {
+        let length = shortened(&text, MAX_TEXT).len();
+        if length < text.len() {
+            text.truncate(length);
             text.push('…');
         }
         Self { level: record.level(), target: record.target().into(), text }
@@ -36,14 +38,4 @@ impl LogLine {
     pub(super) fn is_limited(&self) -> bool {
         self.level <= Level::Info && !self.is_audit()
     }
-}
-
-/// Truncates a text to at most this many bytes, and returns whether it was longer.
-pub(super) fn truncate(text: &mut String, max: usize) -> bool {
-    let is_long = text.len() > max;
-    if is_long {
-        let end = (0..=max).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
-        text.truncate(end);
-    }
-    is_long
 }

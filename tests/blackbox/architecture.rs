@@ -30,7 +30,10 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ),
     ("config", &["plugin", "routeros::codepage", "routeros::login", "net::tls", "text"]),
     ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
-    ("action", &["clock", "config", "executor", "memory", "net", "plugin", "routeros", "site", "state"]),
+    (
+        "action",
+        &["clock", "config", "executor", "memory", "net", "plugin", "routeros", "site", "state", "text"],
+    ),
     (
         "http",
         &[

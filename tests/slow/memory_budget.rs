@@ -172,7 +172,7 @@ fn hostile_routers_together_stay_within_the_budget() {
     thread::scope(|scope| {
         for budget in [32 << 20, 64 << 20] {
             scope.spawn(move || {
-                assert_within("hostile routers", budget, survives_hostile_routers(budget, None))
+                assert_within("hostile routers", budget, survives_hostile_routers(budget, None));
             });
         }
     });

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::by_site::by_site;
-use super::error::ErrorJson;
+use super::error::connection_error;
 use super::view::View;
+use crate::action::ErrorJson;
 use crate::http::context::Context;
 use crate::http::message::Response;
 use crate::routeros::value;
@@ -57,6 +58,6 @@ fn router_json<'s>(view: View, site: &'s SiteState) -> RouterJson<'s> {
         architecture: resource.and_then(|resource| resource.architecture.as_deref()),
         fetched_at: at.map(|at| view.date(at)),
         age_seconds: at.map(|at| view.age_s(at)),
-        error: ErrorJson::of_connection(view, site),
+        error: connection_error(view, site),
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::by_site::by_site;
-use super::error::ErrorJson;
+use super::error::{connection_error, reading_error};
 use super::view::View;
+use crate::action::ErrorJson;
 use crate::http::context::Context;
 use crate::http::message::{Response, json};
 use crate::state::{ConnectionEvent, ConnectionState, HostState, Reading, SiteState, Usage};
@@ -104,7 +105,7 @@ fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
         address: site.address(),
         hosts: site.hosts.iter().enumerate().map(|(at, host)| host_json(host, in_use == Some(at))).collect(),
         since: since.map(|since| view.date(since)),
-        error: ErrorJson::of_connection(view, site),
+        error: connection_error(view, site),
         refresh_seconds: seconds(site.refresh),
         plugins: readings.map(|reading| (reading.plugin.name(), plugin(view, site, reading))).collect(),
         connections: site.connection_events.iter().map(|event| connection(view, event)).collect(),
@@ -129,7 +130,7 @@ fn plugin<'s>(view: View, site: &SiteState, reading: &'s Reading) -> PluginJson<
         fetched_at: reading.at.map(|at| view.date(at)),
         age_seconds: reading.at.map(|at| view.age_s(at)),
         took_seconds: reading.took.map(seconds),
-        error: ErrorJson::of_reading(view, reading),
+        error: reading_error(view, reading),
         partial: reading.partial_for(view.is_admin),
     }
 }

@@ -6,8 +6,9 @@
 use serde::Serialize;
 
 use super::by_site::by_site;
-use super::error::ErrorJson;
+use super::error::{connection_error, reading_error};
 use super::view::View;
+use crate::action::ErrorJson;
 use crate::clock;
 use crate::http::context::Context;
 use crate::http::message::{Response, json};
@@ -111,7 +112,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
         logins: counts.logins,
         logouts: counts.logouts,
-        error: ErrorJson::of_connection(view, site).or_else(|| ErrorJson::of_reading(view, reading?)),
+        error: connection_error(view, site).or_else(|| reading_error(view, reading?)),
         partial: reading.and_then(|reading| reading.partial_for(view.is_admin)).filter(|_| active),
         last_known: hotspot.filter(|_| !active).map(|hotspot| LastKnown {
             active_users: hotspot.sessions.len(),
