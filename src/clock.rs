@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 /// A moment on the monotonic clock, which includes the time while the host is suspended. It may be before the agent's
 /// start, as a session's login often is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment {
     /// Milliseconds since the agent's start.
     millis: i64,
@@ -126,6 +126,13 @@ fn millis(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Clock {
+        /// A clock that showed these seconds since the Unix epoch at the agent's start.
+        pub(crate) fn starting_at(unix_s: i64) -> Self {
+            Self { start: unix_s * 1000 }
+        }
+    }
 
     #[test]
     fn moments_become_dates() {
