@@ -111,6 +111,18 @@ pub enum ConnectionState {
     },
 }
 
+impl ConnectionState {
+    /// The name in JSON and on the page.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Online { .. } => "online",
+            Self::Offline { .. } => "offline",
+        }
+    }
+}
+
 /// A connection that was established or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionEvent {

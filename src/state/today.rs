@@ -6,6 +6,8 @@
 //! that started in 1970 learns the time, and nothing counts twice when a clock passes midnight again after it was set
 //! back. Otherwise a day keeps its date, so that a small correction around midnight does not move a whole day.
 
+use std::time::Duration;
+
 use crate::clock::{Clock, Moment};
 use crate::plugin::Counts;
 
@@ -23,8 +25,8 @@ pub struct DayTotals {
     pub counts: Counts,
     /// Largest number of users who were online at once.
     pub peak_users: u64,
-    /// When they were first so many, in seconds since the Unix epoch.
-    pub peak_at: u64,
+    /// When they were first so many, since the Unix epoch.
+    pub peak_at: Duration,
 }
 
 /// The time at a site.
@@ -54,13 +56,9 @@ struct Day {
 }
 
 impl LocalTime {
-    fn unix_s(&self, moment: Moment) -> u64 {
-        self.clock.unix(moment).as_secs()
-    }
-
     /// The date at a moment.
     fn day(&self, moment: Moment) -> i64 {
-        let unix_s = i64::try_from(self.unix_s(moment)).unwrap_or(i64::MAX);
+        let unix_s = i64::try_from(self.clock.unix(moment).as_secs()).unwrap_or(i64::MAX);
         unix_s.saturating_add(self.utc_offset_s.unwrap_or(0).into()).div_euclid(DAY_S)
     }
 }
@@ -74,7 +72,7 @@ impl Today {
     /// The totals of the day; unknown if nothing was read since midnight.
     pub(super) fn totals(&self, time: LocalTime) -> Option<DayTotals> {
         let Day { totals, peak, .. } = self.day(time)?;
-        Some(DayTotals { peak_at: peak.map_or(totals.peak_at, |peak| time.unix_s(peak)), ..totals })
+        Some(DayTotals { peak_at: peak.map_or(totals.peak_at, |peak| time.clock.unix(peak)), ..totals })
     }
 
     /// Adds what was counted until a read that found this many users.

@@ -308,7 +308,7 @@ fn the_peak_is_the_first_of_the_highest() {
         scenario.step(Wait(later));
         scenario.today.add(Counts::default(), users, scenario.time);
         let totals = scenario.today.totals(scenario.time).unwrap();
-        (totals.peak_users, totals.peak_at as i64 / 60 - DAY * 24 * HOUR)
+        (totals.peak_users, totals.peak_at.as_secs() as i64 / 60 - DAY * 24 * HOUR)
     };
     assert_eq!(read(1, 0), (0, 1), "nobody was online yet");
     for (later, users, peak) in
@@ -318,7 +318,7 @@ fn the_peak_is_the_first_of_the_highest() {
     }
     // A restored peak keeps its date, whatever the clock; the moment of another follows the clock.
     let mut scenario = Scenario::new(-DAY * 24 * HOUR);
-    let peak_at = (DAY as u64 * 24 + 7) * 3600;
+    let peak_at = Duration::from_secs((DAY as u64 * 24 + 7) * 3600);
     scenario.today.restore(DayTotals { day: DAY, peak_users: 3, peak_at, ..DayTotals::default() });
     scenario.today.add(Counts::default(), 2, scenario.time);
     scenario.step(SetTo(9 * HOUR));
@@ -326,5 +326,5 @@ fn the_peak_is_the_first_of_the_highest() {
     assert_eq!((totals.peak_users, totals.peak_at), (3, peak_at));
     scenario.today.add(Counts::default(), 4, scenario.time);
     let totals = scenario.today.totals(scenario.time).unwrap();
-    assert_eq!((totals.peak_users, totals.peak_at), (4, peak_at + 2 * 3600));
+    assert_eq!((totals.peak_users, totals.peak_at), (4, peak_at + Duration::from_secs(2 * 3600)));
 }
