@@ -12,6 +12,7 @@ mod room;
 mod snapshot;
 mod store;
 mod today;
+mod traffic;
 
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};

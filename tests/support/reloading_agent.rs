@@ -75,10 +75,6 @@ impl ReloadingAgent {
         kept
     }
 
-    pub(crate) fn with_token(self, token: &str) -> Self {
-        Self { agent: self.agent.with_token(token), ..self }
-    }
-
     /// Starts an agent whose file does not exist yet.
     #[track_caller]
     pub(crate) fn start_without_file(given: &AgentBuilder) -> Self {

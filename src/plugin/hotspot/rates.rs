@@ -71,8 +71,9 @@ mod tests {
 
     #[test]
     fn a_rate_spans_at_least_five_seconds() {
-        // Answers as milliseconds since the previous one and bytes of upload; the rate after each, in bit/s.
-        let cases: [(&str, &[(u64, u64, Option<u64>)]); 6] = [
+        /// Answers as milliseconds since the previous one and bytes of upload, and the rate after each in bit/s.
+        type Answers = &'static [(u64, u64, Option<u64>)];
+        let cases: [(&str, Answers); 6] = [
             ("a slow refresh", &[(30_000, 300_000, Some(80_000)), (30_000, 0, Some(0))]),
             (
                 "a fast refresh",

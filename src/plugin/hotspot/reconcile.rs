@@ -208,14 +208,19 @@ impl Hotspot {
         }
         // The size of an answer is already limited. Sessions that do not fit into the memory are removed later.
         table.finish(usize::MAX)?;
+        self.conclude(extent, context.now);
+        Ok(())
+    }
+
+    /// What a whole answer completes: the baseline of the traffic, and the window of the rates.
+    fn conclude(&mut self, extent: Extent, now: Moment) {
         self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
         self.meter = match (self.meter, extent) {
             (_, Extent::Truncated) => None,
             (meter, Extent::Part) => meter,
-            (Some(meter), Extent::Whole) => Some(meter.advance((0, 0), Some(context.now))),
-            (None, Extent::Whole) => Some(Meter::begin(context.now)),
+            (Some(meter), Extent::Whole) => Some(meter.advance((0, 0), Some(now))),
+            (None, Extent::Whole) => Some(Meter::begin(now)),
         };
-        Ok(())
     }
 
     /// The name in `servers` under which a server is counted.

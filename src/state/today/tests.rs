@@ -7,9 +7,9 @@ const DAY: i64 = 20_000;
 
 const HOUR: i64 = 60;
 
-/// A step of a scenario. Times are in minutes.
+/// What happens in a scenario. Times are in minutes.
 #[derive(Clone, Copy)]
-enum Step {
+enum Input {
     /// This much later, a read finds that many more bytes of upload.
     Read(i64, u64),
     /// Time passes.
@@ -24,7 +24,7 @@ enum Step {
     Restore(i64, u64),
 }
 
-use Step::{Offset, Read, Restore, Set, SetTo, Wait};
+use Input::{Offset, Read, Restore, Set, SetTo, Wait};
 
 struct Scenario {
     today: Today,
@@ -43,11 +43,11 @@ impl Scenario {
         Self { today: Today::default(), time, start, minutes: 0 }
     }
 
-    fn step(&mut self, step: Step) {
+    fn input(&mut self, input: Input) {
         let counted = |upload_bytes| Counts { upload_bytes, ..Counts::default() };
-        match step {
+        match input {
             Read(later, bytes) => {
-                self.step(Wait(later));
+                self.input(Wait(later));
                 self.today.add(counted(bytes), 1, self.time);
             }
             Wait(later) => self.minutes += later,
@@ -63,7 +63,7 @@ impl Scenario {
             }
         }
         self.time.clock = Clock::starting_at(self.start * 60);
-        self.time.now = Moment::START.after(Duration::from_secs(self.minutes as u64 * 60));
+        self.time.now = Moment::START.after(Duration::from_secs(self.minutes.unsigned_abs() * 60));
     }
 
     /// The day since [`DAY`], and its upload.
@@ -73,15 +73,15 @@ impl Scenario {
 }
 
 /// The clock at the start in minutes since [`DAY`], and steps with the day and the total after each.
-type Case = (&'static str, i64, &'static [(Step, Option<(i64, u64)>)]);
+type Case = (&'static str, i64, &'static [(Input, Option<(i64, u64)>)]);
 
 #[track_caller]
 fn check(cases: &[Case]) {
     for (case, wall, steps) in cases {
         let mut scenario = Scenario::new(*wall);
         assert_eq!(scenario.total(), None, "{case}: nothing was read yet");
-        for (at, (step, expected)) in steps.iter().enumerate() {
-            scenario.step(*step);
+        for (at, (input, expected)) in steps.iter().enumerate() {
+            scenario.input(*input);
             assert_eq!(scenario.total(), *expected, "{case}, step {at}");
         }
     }
@@ -305,10 +305,10 @@ fn a_restored_day_continues() {
 fn the_peak_is_the_first_of_the_highest() {
     let mut scenario = Scenario::new(0);
     let mut read = |later: i64, users: usize| {
-        scenario.step(Wait(later));
+        scenario.input(Wait(later));
         scenario.today.add(Counts::default(), users, scenario.time);
         let totals = scenario.today.totals(scenario.time).unwrap();
-        (totals.peak_users, totals.peak_at.as_secs() as i64 / 60 - DAY * 24 * HOUR)
+        (totals.peak_users, totals.peak_at.as_secs().cast_signed() / 60 - DAY * 24 * HOUR)
     };
     assert_eq!(read(1, 0), (0, 1), "nobody was online yet");
     for (later, users, peak) in
@@ -318,10 +318,10 @@ fn the_peak_is_the_first_of_the_highest() {
     }
     // A restored peak keeps its date, whatever the clock; the moment of another follows the clock.
     let mut scenario = Scenario::new(-DAY * 24 * HOUR);
-    let peak_at = Duration::from_secs((DAY as u64 * 24 + 7) * 3600);
+    let peak_at = Duration::from_secs((DAY.unsigned_abs() * 24 + 7) * 3600);
     scenario.today.restore(DayTotals { day: DAY, peak_users: 3, peak_at, ..DayTotals::default() });
     scenario.today.add(Counts::default(), 2, scenario.time);
-    scenario.step(SetTo(9 * HOUR));
+    scenario.input(SetTo(9 * HOUR));
     let totals = scenario.today.totals(scenario.time).unwrap();
     assert_eq!((totals.peak_users, totals.peak_at), (3, peak_at));
     scenario.today.add(Counts::default(), 4, scenario.time);

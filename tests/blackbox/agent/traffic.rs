@@ -1,6 +1,7 @@
 //! Traffic rates, and totals since midnight, which never decrease.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use phsweb_agent::simulator::Settings;
@@ -12,7 +13,7 @@ use crate::support::reloading_agent::ReloadingAgent;
 
 const TOKEN: &str = "admin-token-01234";
 
-fn given(at: std::net::SocketAddr, defaults: &str) -> AgentBuilder {
+fn given(at: SocketAddr, defaults: &str) -> AgentBuilder {
     AgentBuilder::default()
         .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
         .defaults(&format!("refresh: \"1s\", {defaults}"))
@@ -51,7 +52,8 @@ impl Watched<'_> {
 fn totals_of_today_never_decrease_and_rates_span_two_reads() {
     let router =
         router(Settings { active: 20, users: 100, churn: Duration::from_millis(50), ..Settings::default() });
-    let agent = ReloadingAgent::start(&given(router.addr(), "")).with_token(TOKEN);
+    let mut agent = ReloadingAgent::start(&given(router.addr(), ""));
+    agent.agent = agent.agent.with_token(TOKEN);
     let first = agent.wait_until_active("awka");
     assert!(first["uploadRate"].is_null(), "expected no rate after one read: {first}");
     assert!(first["today"]["peakUsers"].as_u64() >= Some(1), "{first}");

@@ -3,9 +3,12 @@
 use super::traffic::Next::{self, Answered, Begun, Changed, Polled, PolledInPart, Silence};
 use super::*;
 
-/// Expects these rates in bit/s after each step: the upload of the session `*1`, and that of the hotspot.
+/// Rates in bit/s: the upload of the session `*1`, and that of the hotspot.
+type Shown = (Option<u64>, Option<u64>);
+
+/// Expects these rates after each step.
 #[track_caller]
-fn rates(case: &str, steps: &[(Next, (Option<u64>, Option<u64>))]) {
+fn rates(case: &str, steps: &[(Next, Shown)]) {
     let mut scenario = Scenario::new();
     for (at, (next, expected)) in steps.iter().enumerate() {
         scenario.next(*next);
@@ -22,9 +25,9 @@ fn rates(case: &str, steps: &[(Next, (Option<u64>, Option<u64>))]) {
     }
 }
 
-const NONE: (Option<u64>, Option<u64>) = (None, None);
+const NONE: Shown = (None, None);
 
-fn both(rate: u64) -> (Option<u64>, Option<u64>) {
+fn both(rate: u64) -> Shown {
     (Some(rate), Some(rate))
 }
 
@@ -134,7 +137,7 @@ fn rates_are_unknown_while_sessions_are_not_kept() {
         let is_first = scenario.hotspot.is_none();
         let extent = if is_truncated { Extent::Truncated } else { Extent::Whole };
         scenario.change(Following::No, |hotspot, context| {
-            hotspot.reconcile([], extent, is_first, context).unwrap()
+            hotspot.reconcile([], extent, is_first, context).unwrap();
         });
         let rates = scenario.hotspot.as_ref().and_then(Hotspot::rates);
         assert_eq!(rates.is_some(), !is_first && !is_truncated, "{later}, {is_truncated}");
