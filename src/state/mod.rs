@@ -11,9 +11,12 @@ mod reload;
 mod room;
 mod snapshot;
 mod store;
+mod today;
+mod traffic;
 
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};
 pub use snapshot::{ConnectionEvent, ConnectionState, HostState, SiteState, Snapshot, Usage};
 pub use store::{EventReceiver, Store};
+pub use today::DayTotals;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::today::Today;
 use super::{Reading, ReadingState, Reload};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
@@ -68,6 +69,8 @@ pub struct SiteState {
     booted: Option<Moment>,
     /// The boot that the agent noticed by a shorter uptime: the last reboot.
     pub(super) rebooted: Option<Moment>,
+    /// What was counted since midnight.
+    pub(super) today: Today,
 }
 
 /// A command to end a session, whose result may be unknown.
@@ -106,6 +109,18 @@ pub enum ConnectionState {
         /// When the connection was lost, or the first attempt failed.
         since: Moment,
     },
+}
+
+impl ConnectionState {
+    /// The name in JSON and on the page.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Online { .. } => "online",
+            Self::Offline { .. } => "offline",
+        }
+    }
 }
 
 /// A connection that was established or lost.
@@ -168,6 +183,7 @@ impl SiteState {
             last_kick: None,
             booted: None,
             rebooted: None,
+            today: Today::default(),
         }
     }
 
@@ -216,6 +232,12 @@ impl SiteState {
         let state = self.hotspot_reading()?.state(true);
         let is_current = self.is_online() && matches!(state, ReadingState::Ok | ReadingState::Stale);
         self.hotspot().filter(|_| is_current)
+    }
+
+    /// Seconds that the router's time is ahead of UTC, if known.
+    #[must_use]
+    pub fn utc_offset(&self) -> Option<i32> {
+        None
     }
 
     /// The reading of the hotspot, if the site collects it.

@@ -76,8 +76,11 @@ impl Store {
     /// result is `None`. `change` runs under a lock: it must not do I/O or log.
     pub fn update<T>(&self, key: &str, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
         self.change(|snapshot| {
-            let site = snapshot.sites.iter_mut().find(|site| site.key == key)?;
-            Some(change(Arc::make_mut(site)))
+            let site = Arc::make_mut(snapshot.sites.iter_mut().find(|site| site.key == key)?);
+            let before = site.hotspot_reading().and_then(|reading| reading.data.clone());
+            let result = change(site);
+            site.count_today(before.as_ref(), Moment::now(), snapshot.clock);
+            Some(result)
         })
     }
 
@@ -101,10 +104,10 @@ impl Store {
         let mut subscribers = self.lock();
         let old = self.snapshot();
         let mut new = Snapshot::clone(&old);
+        new.clock = new.clock.follow(Clock::system());
         let result = change(&mut new)?;
         make_room(&mut new.sites, self.budget.kept);
         new.generation += 1;
-        new.clock = new.clock.follow(Clock::system());
         let new = Arc::new(new);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
         subscribers.retain(|queue| queue.strong_count() > 0);

@@ -89,19 +89,15 @@ pub(in crate::http) fn one(context: &Context) -> Result<Response, Response> {
 }
 
 fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
-    let (state, since) = match &site.connection {
-        ConnectionState::Connecting => ("connecting", None),
-        ConnectionState::Online { since, .. } => ("online", Some(*since)),
-        ConnectionState::Offline { since, .. } => ("offline", Some(*since)),
-    };
-    let in_use = match site.connection {
-        ConnectionState::Online { host, .. } => Some(host),
-        ConnectionState::Connecting | ConnectionState::Offline { .. } => None,
+    let (in_use, since) = match site.connection {
+        ConnectionState::Connecting => (None, None),
+        ConnectionState::Online { host, since } => (Some(host), Some(since)),
+        ConnectionState::Offline { since, .. } => (None, Some(since)),
     };
     let readings = site.readings.iter();
     SiteJson {
         name: &site.name,
-        state,
+        state: site.connection.name(),
         address: site.address(),
         hosts: site.hosts.iter().enumerate().map(|(at, host)| host_json(host, in_use == Some(at))).collect(),
         since: since.map(|since| view.date(since)),

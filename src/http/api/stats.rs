@@ -12,9 +12,9 @@ use crate::action::ErrorJson;
 use crate::clock;
 use crate::http::context::Context;
 use crate::http::message::{Response, json};
-use crate::plugin::Hotspot;
+use crate::plugin::{Counts, Hotspot};
 use crate::routeros::value;
-use crate::state::{ConnectionState, SiteState};
+use crate::state::{ConnectionState, DayTotals, SiteState};
 
 /// One site's figures.
 #[derive(Debug, Serialize)]
@@ -28,8 +28,13 @@ pub(in crate::http) struct Stats<'s> {
     last_activity_at: Option<String>,
     status: &'static str,
     name: &'s str,
+    state: &'static str,
     upload_bytes: u64,
     download_bytes: u64,
+    /// Bits per second.
+    upload_rate: Option<u64>,
+    download_rate: Option<u64>,
+    today: Option<TodayJson>,
     fetched_at: Option<String>,
     age_seconds: Option<u64>,
     /// Logins and logouts since the agent first read the sessions.
@@ -42,6 +47,24 @@ pub(in crate::http) struct Stats<'s> {
     #[serde(skip_serializing_if = "Option::is_none")]
     last_known: Option<LastKnown>,
     router_status: RouterStatus<'s>,
+}
+
+/// The totals since midnight at the site.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TodayJson {
+    upload_bytes: u64,
+    download_bytes: u64,
+    logins: u64,
+    peak_users: u64,
+    peak_at: String,
+}
+
+impl From<DayTotals> for TodayJson {
+    fn from(DayTotals { counts, peak_users, peak_at, .. }: DayTotals) -> Self {
+        let Counts { upload_bytes, download_bytes, logins, .. } = counts;
+        Self { upload_bytes, download_bytes, logins, peak_users, peak_at: clock::rfc3339(peak_at) }
+    }
 }
 
 /// The last real figures, while those above are zeros.
@@ -96,6 +119,7 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         (_, Some(login)) => clock::ago(view.now.since(login)),
         _ => "No login seen yet".into(),
     };
+    let rates = site.rates();
     let last_activity_at = last_login.map(|login| view.date(login));
     Stats {
         active_users: shown.map_or(0, |hotspot| hotspot.sessions.len()),
@@ -106,8 +130,12 @@ pub(in crate::http) fn stats<'s>(view: View, site: &'s SiteState) -> Stats<'s> {
         last_activity_at: last_activity_at.clone().filter(|_| active),
         status: if active { "active" } else { "maintenance" },
         name: &site.name,
+        state: site.connection.name(),
         upload_bytes: upload,
         download_bytes: download,
+        upload_rate: rates.map(|rates| rates.upload),
+        download_rate: rates.map(|rates| rates.download),
+        today: view.today(site).map(TodayJson::from),
         fetched_at: at.filter(|_| active).map(|at| view.date(at)),
         age_seconds: at.filter(|_| active).map(|at| view.age_s(at)),
         logins: counts.logins,

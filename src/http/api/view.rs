@@ -1,7 +1,7 @@
 //! A snapshot as seen at one moment, by one role.
 
 use crate::clock::Moment;
-use crate::state::Snapshot;
+use crate::state::{DayTotals, SiteState, Snapshot};
 
 /// The data from which a response is rendered.
 #[derive(Debug, Clone, Copy)]
@@ -15,6 +15,11 @@ pub(in crate::http) struct View<'s> {
 impl View<'_> {
     pub(super) fn date(&self, moment: Moment) -> String {
         self.snapshot.clock.rfc3339(moment)
+    }
+
+    /// What was counted at a site since its midnight, if known.
+    pub(in crate::http) fn today(&self, site: &SiteState) -> Option<DayTotals> {
+        site.today(self.now, self.snapshot.clock)
     }
 
     /// Whole seconds since `moment`.

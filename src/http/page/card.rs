@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::format::{bytes, duration, measured, memory_bytes};
+use super::format::{bits_per_second, bytes, duration, measured, memory_bytes, time_of_day};
 use crate::clock;
 use crate::http::api::View;
-use crate::plugin::{Health, Quantity};
+use crate::plugin::{Counts, Health, Quantity};
 use crate::state::{ConnectionState, Reading, ReadingState, SiteState};
 
 /// A part of a whole, for a meter.
@@ -39,8 +39,13 @@ pub(super) struct Card<'p> {
     pub(super) is_known: bool,
     pub(super) users: Option<usize>,
     pub(super) configured: Option<u64>,
+    /// Rates.
     pub(super) upload: Option<String>,
     pub(super) download: Option<String>,
+    /// Traffic since midnight at the site.
+    pub(super) today: Option<String>,
+    /// The largest number of users since then, and its local time.
+    pub(super) peak: Option<(u64, String)>,
     pub(super) last_login: Option<String>,
     pub(super) uptime: Option<String>,
     pub(super) version: Option<&'p str>,
@@ -57,15 +62,15 @@ impl<'p> Card<'p> {
     pub(super) fn new(view: View, site: &'p SiteState) -> Self {
         let hotspot = site.hotspot();
         let resource = site.resource();
-        let (state, down_for) = match &site.connection {
-            ConnectionState::Connecting => ("connecting", None),
-            ConnectionState::Online { .. } => ("online", None),
-            ConnectionState::Offline { since, .. } => ("offline", Some(duration(view.now.since(*since)))),
+        let (rates, today) = (site.rates(), view.today(site));
+        let down_for = match &site.connection {
+            ConnectionState::Connecting | ConnectionState::Online { .. } => None,
+            ConnectionState::Offline { since, .. } => Some(duration(view.now.since(*since))),
         };
         Self {
             key: &site.key,
             name: &site.name,
-            state,
+            state: site.connection.name(),
             down_for,
             age: age(view, site),
             error: error(view, site),
@@ -77,8 +82,10 @@ impl<'p> Card<'p> {
             configured: hotspot.and_then(|hotspot| {
                 hotspot.configured_users.filter(|users| *users >= 1.max(hotspot.sessions.len() as u64))
             }),
-            upload: hotspot.map(|hotspot| bytes(hotspot.bytes_in())),
-            download: hotspot.map(|hotspot| bytes(hotspot.bytes_out())),
+            upload: rates.map(|rates| bits_per_second(rates.upload)),
+            download: rates.map(|rates| bits_per_second(rates.download)),
+            today: today.map(|today| traffic(today.counts)),
+            peak: today.map(|today| (today.peak_users, time_of_day(today.peak_at, today.utc_offset_s))),
             last_login: hotspot
                 .and_then(|hotspot| hotspot.last_login)
                 .map(|login| clock::ago(view.now.since(login))),
@@ -94,6 +101,11 @@ impl<'p> Card<'p> {
             address: site.address(),
         }
     }
+}
+
+/// Traffic in both directions.
+pub(super) fn traffic(counts: Counts) -> String {
+    format!("↓ {}, ↑ {}", bytes(counts.download_bytes), bytes(counts.upload_bytes))
 }
 
 /// The readings that a card shows. Declared plugins have their own sections.

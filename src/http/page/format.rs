@@ -20,6 +20,19 @@ pub(super) fn bytes(count: u64) -> String {
     scaled(count, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
 }
 
+/// Traffic of a network connection: `12.4 Mbit/s`.
+pub(super) fn bits_per_second(rate: u64) -> String {
+    scaled(rate, 1000.0, &["bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s", "Pbit/s", "Ebit/s"])
+}
+
+/// The time of day at a site that is this many seconds ahead of UTC: `14:05`, or if that is unknown `13:05 UTC`.
+pub(super) fn time_of_day(unix: Duration, utc_offset_s: Option<i32>) -> String {
+    let unix_s = i64::try_from(unix.as_secs()).unwrap_or(i64::MAX);
+    let minutes = unix_s.saturating_add(utc_offset_s.unwrap_or(0).into()).rem_euclid(86_400) / 60;
+    let zone = if utc_offset_s.is_some() { "" } else { " UTC" };
+    format!("{:02}:{:02}{zone}", minutes / 60, minutes % 60)
+}
+
 /// Memory, in binary units.
 pub(super) fn memory_bytes(count: u64) -> String {
     scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
@@ -93,6 +106,29 @@ mod tests {
         {
             assert_eq!(memory_bytes(count), text);
         }
+    }
+
+    #[test]
+    fn rates_have_decimal_units() {
+        for (rate, text) in [
+            (0, "0 bit/s"),
+            (64_000, "64.0 kbit/s"),
+            (12_400_000, "12.4 Mbit/s"),
+            (1_250_000_000, "1.2 Gbit/s"),
+        ] {
+            assert_eq!(bits_per_second(rate), text);
+        }
+    }
+
+    #[test]
+    fn times_of_day_are_those_of_the_site() {
+        let unix = Duration::from_secs(1_780_221_273);
+        for (utc_offset_s, text) in
+            [(None, "09:54 UTC"), (Some(0), "09:54"), (Some(19_800), "15:24"), (Some(-36_000), "23:54")]
+        {
+            assert_eq!(time_of_day(unix, utc_offset_s), text);
+        }
+        assert_eq!(time_of_day(Duration::ZERO, Some(-60)), "23:59");
     }
 
     #[test]

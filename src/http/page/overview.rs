@@ -2,14 +2,15 @@
 
 use askama::Template;
 
-use super::card::Card;
-use super::format::bytes;
+use super::card::{Card, traffic};
+use super::format::bits_per_second;
 use super::layout::{AccountMenu, Layout, render};
 use super::notice;
+use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
-use crate::plugin::Hotspot;
-use crate::state::{ConnectionState, Snapshot};
+use crate::plugin::{Counts, Rates};
+use crate::state::ConnectionState;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -31,36 +32,37 @@ struct NoConfiguration<'p> {
     name: &'p str,
 }
 
-/// All sites together.
+/// All sites together, without those whose figures are unknown.
 struct Totals {
     sites: usize,
     online: usize,
     connecting: usize,
-    /// Absent if no online site has reported its sessions.
     users: Option<usize>,
+    /// Rates.
     upload: Option<String>,
     download: Option<String>,
+    /// Traffic since midnight at each site.
+    today: Option<String>,
 }
 
 impl Totals {
-    fn new(snapshot: &Snapshot) -> Self {
-        let hotspots: Vec<&Hotspot> = snapshot.sites.iter().filter_map(|site| site.hotspot_now()).collect();
-        let known = |bytes_of: fn(&Hotspot) -> u64| {
-            let sum = hotspots.iter().fold(0, |sum: u64, hotspot| sum.saturating_add(bytes_of(hotspot)));
-            (!hotspots.is_empty()).then(|| bytes(sum))
+    fn new(view: View) -> Self {
+        let sites = || view.snapshot.sites.iter();
+        let rates = |of: fn(Rates) -> u64| {
+            sites().filter_map(|site| site.rates()).map(of).reduce(u64::saturating_add).map(bits_per_second)
         };
+        let today = sites().filter_map(|site| view.today(site)).map(|today| today.counts);
         Self {
-            sites: snapshot.sites.len(),
-            online: snapshot.sites.iter().filter(|site| site.is_online()).count(),
-            connecting: snapshot
-                .sites
-                .iter()
-                .filter(|site| site.connection == ConnectionState::Connecting)
-                .count(),
-            users: (!hotspots.is_empty())
-                .then(|| hotspots.iter().map(|hotspot| hotspot.sessions.len()).sum()),
-            upload: known(Hotspot::bytes_in),
-            download: known(Hotspot::bytes_out),
+            sites: sites().count(),
+            online: sites().filter(|site| site.is_online()).count(),
+            connecting: sites().filter(|site| site.connection == ConnectionState::Connecting).count(),
+            users: sites()
+                .filter_map(|site| site.hotspot_now())
+                .map(|hotspot| hotspot.sessions.len())
+                .reduce(usize::saturating_add),
+            upload: rates(|rates| rates.upload),
+            download: rates(|rates| rates.download),
+            today: today.reduce(Counts::plus).map(traffic),
         }
     }
 }
@@ -76,7 +78,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         layout,
         generation: snapshot.generation,
         notice: notice::text(context),
-        totals: Totals::new(snapshot),
+        totals: Totals::new(context.view()),
         cards: snapshot.sites.iter().map(|site| Card::new(context.view(), site)).collect(),
     }))
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::session_query::{self, COLUMNS, MAX_SEARCH, ROWS, SessionQuery, SortOrder};
 use crate::plugin::{Hotspot, Session};
+use crate::state::SiteState;
 
 /// Longest text in a cell, in characters. The confirmation shows all of it.
 const MAX_SHOWN: usize = 200;
@@ -62,7 +63,7 @@ pub(super) struct PageLink {
 }
 
 impl<'p> SessionList<'p> {
-    pub(super) fn new(site: &'p str, hotspot: &'p Hotspot, query: &SessionQuery) -> Self {
+    pub(super) fn new(site: &'p SiteState, hotspot: &'p Hotspot, query: &SessionQuery) -> Self {
         let found = query.find(&hotspot.sessions);
         let headings = COLUMNS.iter().map(|column| Heading {
             title: column.title,
@@ -73,7 +74,7 @@ impl<'p> SessionList<'p> {
             }),
         });
         Self {
-            site,
+            site: &site.key,
             total: hotspot.sessions.len(),
             matching: found.matching,
             first: found.from + 1,
@@ -88,18 +89,24 @@ impl<'p> SessionList<'p> {
     }
 }
 
-fn row<'p>(site: &str, session: &'p Session, list: &str) -> SessionRow<'p> {
+fn row<'p>(site: &SiteState, session: &'p Session, list: &str) -> SessionRow<'p> {
+    let has_rates = site.has_rates();
     let key = Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED);
     let mac = session.mac.as_deref().unwrap_or_default();
     let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
     let cells = COLUMNS.iter().map(|column| Cell {
         title: column.title,
-        text: column.cell(session).map(shorten).unwrap_or_default(),
+        text: column
+            .cell(session)
+            .filter(|_| has_rates || !column.is_rate())
+            .map(shorten)
+            .unwrap_or_default(),
     });
     SessionRow {
         key,
-        disconnect: key
-            .map(|id| format!("sites/{site}/kick?{}", session_query::of_session(id, user_and_mac, list))),
+        disconnect: key.map(|id| {
+            format!("sites/{}/kick?{}", site.key, session_query::of_session(id, user_and_mac, list))
+        }),
         user: shorten(Cow::Borrowed(&session.user)),
         cells: cells.collect(),
     }

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::format::{bytes, duration};
-use crate::plugin::Session;
+use super::format::{bits_per_second, bytes, duration};
+use crate::plugin::{Rates, Session};
 
 /// Maximum number of sessions on a page: some 100 KB of HTML, which is fetched again with each change.
 pub(super) const ROWS: usize = 100;
@@ -32,6 +32,7 @@ enum Value {
     Address(fn(&Session) -> Option<&str>),
     Time(fn(&Session) -> Option<Duration>),
     Bytes(fn(&Session) -> u64),
+    Rate(fn(Rates) -> u64),
 }
 
 /// A sort key.
@@ -42,7 +43,7 @@ enum Key {
     Text(String),
 }
 
-pub(super) static COLUMNS: [Column; 11] = [
+pub(super) static COLUMNS: [Column; 13] = [
     Column { name: "user", title: "User", value: Value::Text(|session| Some(&session.user)) },
     Column { name: "address", title: "Address", value: Value::Address(|session| session.address.as_deref()) },
     Column { name: "mac", title: "MAC address", value: Value::Text(|session| session.mac.as_deref()) },
@@ -53,6 +54,8 @@ pub(super) static COLUMNS: [Column; 11] = [
     Column { name: "left", title: "Time left", value: Value::Time(|session| session.time_left) },
     Column { name: "upload", title: "Upload", value: Value::Bytes(|session| session.bytes_in) },
     Column { name: "download", title: "Download", value: Value::Bytes(|session| session.bytes_out) },
+    Column { name: "upload-rate", title: "Rate ↑", value: Value::Rate(|rates| rates.upload) },
+    Column { name: "download-rate", title: "Rate ↓", value: Value::Rate(|rates| rates.download) },
     Column { name: "comment", title: "Comment", value: Value::Text(|session| session.comment.as_deref()) },
 ];
 
@@ -63,7 +66,13 @@ impl Column {
             Value::Text(of) | Value::Address(of) => of(session).map(Cow::Borrowed),
             Value::Time(of) => of(session).map(duration).map(Cow::Owned),
             Value::Bytes(of) => Some(Cow::Owned(bytes(of(session)))),
+            Value::Rate(of) => session.rates().map(of).map(bits_per_second).map(Cow::Owned),
         }
+    }
+
+    /// Whether its value is a rate, which is unknown while the router does not respond.
+    pub(super) fn is_rate(&self) -> bool {
+        matches!(self.value, Value::Rate(_))
     }
 
     fn key(&self, session: &Session) -> Option<Key> {
@@ -73,6 +82,7 @@ impl Column {
             Value::Address(of) => of(session).map(|ip| ip.parse().map_or_else(|_| text(ip), Key::Address)),
             Value::Time(of) => of(session).map(|time| Key::Number(time.as_millis())),
             Value::Bytes(of) => Some(Key::Number(of(session).into())),
+            Value::Rate(of) => session.rates().map(of).map(|rate| Key::Number(rate.into())),
         }
     }
 }
@@ -138,7 +148,9 @@ impl SessionQuery {
     pub(super) fn sorted_by(&self, column: &Column) -> Self {
         let order = match (self.order_of(column), &column.value) {
             // People look for the users with the most traffic.
-            (Some(SortOrder::Ascending), _) | (None, Value::Bytes(_)) => SortOrder::Descending,
+            (Some(SortOrder::Ascending), _) | (None, Value::Bytes(_) | Value::Rate(_)) => {
+                SortOrder::Descending
+            }
             _ => SortOrder::Ascending,
         };
         let sort = COLUMNS.iter().position(|other| other.name == column.name).unwrap_or(0);

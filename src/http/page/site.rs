@@ -119,7 +119,7 @@ fn hidden_title(reading: &Reading) -> &str {
 fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, query: &SessionQuery) -> Section<'p> {
     let mut more = None;
     let content = match reading.data.as_deref() {
-        Some(Data::Hotspot(hotspot)) => Content::Sessions(SessionList::new(&site.key, hotspot, query)),
+        Some(Data::Hotspot(hotspot)) => Content::Sessions(SessionList::new(site, hotspot, query)),
         Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
         Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
         Some(Data::Listing(listing)) => {

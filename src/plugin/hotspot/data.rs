@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::command::SESSION;
+use super::rates::{Meter, Rates};
 use super::session::Session;
 use crate::clock::Moment;
 use crate::memory::{self, ALLOCATION};
@@ -34,6 +35,8 @@ pub struct Hotspot {
     /// When the agent itself changed the session at an id while no `listen` ran: an answer that was requested earlier is
     /// too old for it.
     pub(super) changed_at: HashMap<Text, Moment>,
+    /// Measures the traffic of `servers`, from the first whole answer on.
+    pub(super) meter: Option<Meter>,
 }
 
 /// Counts of the events at one server that the agent saw. They never decrease.
@@ -47,6 +50,29 @@ pub struct Counts {
     pub upload_bytes: u64,
     /// Bytes that users downloaded, counted likewise.
     pub download_bytes: u64,
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// The increase since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, combine: fn(u64, u64) -> u64) -> Self {
+        Self {
+            logins: combine(self.logins, other.logins),
+            logouts: combine(self.logouts, other.logouts),
+            upload_bytes: combine(self.upload_bytes, other.upload_bytes),
+            download_bytes: combine(self.download_bytes, other.download_bytes),
+        }
+    }
 }
 
 impl Hotspot {
@@ -65,12 +91,14 @@ impl Hotspot {
     /// The counts of all servers together.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.servers.values().fold(Counts::default(), |sum, counts| Counts {
-            logins: sum.logins + counts.logins,
-            logouts: sum.logouts + counts.logouts,
-            upload_bytes: sum.upload_bytes.saturating_add(counts.upload_bytes),
-            download_bytes: sum.download_bytes.saturating_add(counts.download_bytes),
-        })
+        self.servers.values().fold(Counts::default(), |sum, counts| sum.plus(*counts))
+    }
+
+    /// The rates of all traffic, that of sessions that ended included. Unknown until the second whole answer, and while
+    /// some sessions are not kept.
+    #[must_use]
+    pub fn rates(&self) -> Option<Rates> {
+        self.meter.as_ref()?.rates()
     }
 
     /// Whether the last answer and the changes of the `listen` disagree.

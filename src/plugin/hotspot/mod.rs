@@ -3,6 +3,7 @@
 pub mod command;
 mod data;
 mod metrics;
+mod rates;
 mod reconcile;
 mod session;
 mod user;
@@ -15,6 +16,7 @@ use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 use command::TRIAL;
 pub use data::{Counts, Hotspot};
+pub use rates::Rates;
 use reconcile::Extent;
 pub use session::Session;
 pub use user::{Used, User};

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::data::{Counts, Discrepancy, Hotspot};
+use super::rates::Meter;
 use super::session::Session;
+use crate::clock::Moment;
 use crate::plugin::context::{Following, ReadContext};
 use crate::plugin::limits::MAX_ID;
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
@@ -76,7 +78,7 @@ impl Hotspot {
         context: &ReadContext,
     ) -> Result<HashSet<Text>, Error> {
         let mut touched = HashSet::new();
-        let mut table = SessionTable::new(self);
+        let mut table = SessionTable::new(self, context.now, false);
         for change in changes {
             let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
             let id = Text::new(id, context.codepage);
@@ -148,7 +150,7 @@ impl Hotspot {
             Extent::Truncated => true,
         };
         let before = std::mem::take(&mut self.discrepancies);
-        let mut table = SessionTable::new(self);
+        let mut table = SessionTable::new(self, context.now, true);
         // An id is one session, even if an answer repeats it.
         let mut present = HashSet::new();
         let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
@@ -206,8 +208,19 @@ impl Hotspot {
         }
         // The size of an answer is already limited. Sessions that do not fit into the memory are removed later.
         table.finish(usize::MAX)?;
-        self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
+        self.conclude(extent, context.now);
         Ok(())
+    }
+
+    /// What a whole answer completes: the baseline of the traffic, and the window of the rates.
+    fn conclude(&mut self, extent: Extent, now: Moment) {
+        self.has_baseline |= extent == Extent::Whole && self.discrepancies.is_empty();
+        self.meter = match (self.meter, extent) {
+            (_, Extent::Truncated) => None,
+            (meter, Extent::Part) => meter,
+            (Some(meter), Extent::Whole) => Some(meter.advance((0, 0), Some(now))),
+            (None, Extent::Whole) => Some(Meter::begin(now)),
+        };
     }
 
     /// The name in `servers` under which a server is counted.
@@ -233,15 +246,18 @@ struct SessionTable<'h> {
     hotspot: &'h mut Hotspot,
     sessions: Vec<Option<Arc<Session>>>,
     positions: HashMap<Text, usize>,
+    /// When the rows arrived, and whether they answer a query.
+    now: Moment,
+    is_answer: bool,
 }
 
 impl<'h> SessionTable<'h> {
-    fn new(hotspot: &'h mut Hotspot) -> Self {
+    fn new(hotspot: &'h mut Hotspot, now: Moment, is_answer: bool) -> Self {
         let sessions: Vec<_> = std::mem::take(&mut hotspot.sessions).into_iter().map(Some).collect();
         let positions = sessions.iter().enumerate();
         let positions =
             positions.filter_map(|(at, session)| Some((session.as_ref()?.id.clone(), at))).collect();
-        Self { hotspot, sessions, positions }
+        Self { hotspot, sessions, positions, now, is_answer }
     }
 
     fn get(&self, id: &Text) -> Option<&Arc<Session>> {
@@ -254,11 +270,16 @@ impl<'h> SessionTable<'h> {
         let is_corrected = known
             .as_ref()
             .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
-        let (upload, download) = match known {
-            Some(known) => session.traffic_since(&known),
-            None if self.hotspot.has_baseline => session.traffic_since(&Session::zero()),
+        let (upload, download) = match &known {
+            Some(known) => session.traffic_since(known, self.now, self.is_answer),
+            None if self.hotspot.has_baseline => session.traffic_since(&Session::zero(), self.now, false),
             None => (0, 0),
         };
+        if known.is_none() {
+            session.meter = Meter::begin(self.now);
+        }
+        let meter = &mut self.hotspot.meter;
+        *meter = meter.map(|meter| meter.advance((upload, download), None));
         let counts = self.counts(session.server.as_deref());
         counts.upload_bytes = counts.upload_bytes.saturating_add(upload);
         counts.download_bytes = counts.download_bytes.saturating_add(download);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::rates::{Meter, Rates};
 use crate::clock::Moment;
 use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
@@ -49,6 +50,8 @@ pub struct Session {
     pub comment: Option<String>,
     /// The counters up to which its traffic is counted.
     pub(super) reported: Reported,
+    /// Measures this traffic.
+    pub(super) meter: Meter,
 }
 
 /// The last byte counters that the router reported for a session; `None` before the first.
@@ -146,23 +149,35 @@ impl Session {
         }
     }
 
-    /// The upload and download, in bytes, between the `known` state of the session and this row.
+    /// The upload and download, in bytes, between the `known` state of the session and this row, which arrived at `now`
+    /// and `is_answer` to a query, or else a change.
     ///
     /// A row with a lower age was overtaken by a change, so the known counters stay. A lower counter in an older
     /// session was reset: it counts nothing and is the baseline for what follows. Counting it from zero could count a
     /// whole session twice, which is a larger error than missing the traffic between two reads.
-    pub(super) fn traffic_since(&mut self, known: &Self) -> (u64, u64) {
-        let overtaken = self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known);
+    pub(super) fn traffic_since(&mut self, known: &Self, now: Moment, is_answer: bool) -> (u64, u64) {
+        self.meter = known.meter;
+        if self.uptime.zip(known.uptime).is_some_and(|(now, known)| now < known) {
+            self.reported = known.reported;
+            return (0, 0);
+        }
         let moved = |reported: &mut Option<u64>, known: Option<u64>| {
-            if overtaken || reported.is_none() {
-                *reported = known;
-            }
-            reported.zip(known).map_or(0, |(reported, known)| reported.saturating_sub(known))
+            *reported = reported.or(known);
+            (*reported)?.checked_sub(known?)
         };
-        (
-            moved(&mut self.reported.upload, known.reported.upload),
-            moved(&mut self.reported.download, known.reported.download),
-        )
+        let upload = moved(&mut self.reported.upload, known.reported.upload);
+        let download = moved(&mut self.reported.download, known.reported.download);
+        self.meter = match upload.zip(download) {
+            Some(moved) => self.meter.advance(moved, is_answer.then_some(now)),
+            None => Meter::begin(now),
+        };
+        (upload.unwrap_or(0), download.unwrap_or(0))
+    }
+
+    /// The rates of its traffic. Unknown until the second answer, also after its counters were reset.
+    #[must_use]
+    pub fn rates(&self) -> Option<Rates> {
+        self.meter.rates()
     }
 
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.

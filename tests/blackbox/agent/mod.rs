@@ -43,6 +43,7 @@ mod sub_path;
 mod text;
 mod tls;
 mod tokens;
+mod traffic;
 mod unread;
 mod warnings;
 mod who;

@@ -1,5 +1,6 @@
 //! Answers and changes in every order in which they may arrive.
 
+mod rates;
 mod traffic;
 
 use std::collections::BTreeMap;

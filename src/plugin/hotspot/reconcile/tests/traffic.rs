@@ -5,7 +5,7 @@ use super::*;
 /// The next event at a hotspot, a second after the previous one. Rows are `id user mac uptime in/out`, with `-` for an
 /// absent property.
 #[derive(Clone, Copy)]
-enum Next<'t> {
+pub(super) enum Next<'t> {
     /// An answer without a `listen`.
     Polled(&'t [&'t str]),
     /// A part of such an answer.
@@ -38,7 +38,7 @@ fn sentence(text: &str) -> Sentence {
 }
 
 impl Scenario {
-    fn next(&mut self, next: Next) {
+    pub(super) fn next(&mut self, next: Next) {
         let sentences = |rows: &[&str]| rows.iter().map(|row| sentence(row)).collect::<Vec<_>>();
         self.later(1);
         let (following, rows, is_whole) = match next {
