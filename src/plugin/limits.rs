@@ -20,7 +20,10 @@ pub(super) const BOARD: usize = 64;
 /// `architecture-name` and `platform`: `mipsbe`, `MikroTik`.
 pub(super) const ARCHITECTURE: usize = 32;
 
-/// Names of servers and profiles. Labels in `/metrics` have the same limit.
+/// `level` of a license: `p-unlimited` has 11.
+pub(super) const LICENSE_LEVEL: usize = 16;
+
+/// Names of servers, profiles and pools. Labels in `/metrics` have the same limit.
 pub(super) const NAME: usize = 64;
 
 /// `user`: RADIUS limits `User-Name` to 253 bytes (RFC 2865, 5.1).
