@@ -1,6 +1,6 @@
 //! A site's clock and capacity: what the internal plugins know about it. Each figure is absent while it is unknown.
 
-use super::{Reading, ReadingState, SiteState};
+use super::{ConnectionState, Reading, ReadingState, SiteState};
 use crate::clock::Clock;
 use crate::plugin::internal::{InternalData, PoolUse, SystemClock};
 use crate::plugin::{Internal, Plugin};
@@ -76,8 +76,13 @@ impl SiteState {
     }
 
     fn is_current(&self, internal: Internal) -> bool {
-        let reading = self.internal_reading(internal);
-        self.is_online() && reading.is_some_and(|reading| reading.state(true) == ReadingState::Ok)
+        let (ConnectionState::Online { since, .. }, Some(reading)) =
+            (&self.connection, self.internal_reading(internal))
+        else {
+            return false;
+        };
+        // After an outage the router answers before the internal plugins are read again.
+        reading.state(true) == ReadingState::Ok && reading.at.is_some_and(|at| at >= *since)
     }
 
     fn data(&self, internal: Internal) -> Option<&InternalData> {

@@ -1,8 +1,8 @@
 //! The router's clock: its UTC offset, and its difference from the agent's clock.
 
-use super::ONE_ROW;
 use crate::clock::{Clock, Moment};
 use crate::plugin::context::ReadContext;
+use crate::plugin::limits::ONE_ROW;
 use crate::routeros::client::{Command, Reply};
 
 /// Largest UTC offset of any time zone, in hours.

@@ -1,8 +1,7 @@
 //! The router's license, which limits how many hotspot users can be active.
 
-use super::ONE_ROW;
 use crate::plugin::context::ReadContext;
-use crate::plugin::limits;
+use crate::plugin::limits::{self, ONE_ROW};
 use crate::routeros::client::{Command, Reply};
 use crate::routeros::value;
 

@@ -11,14 +11,11 @@ use std::time::Duration;
 
 use super::answer::{Answer, first};
 use super::context::ReadContext;
-use crate::routeros::client::{Command, Limit, Reply};
-use crate::routeros::error::{Cause, Error};
+use crate::routeros::client::Command;
+use crate::routeros::error::Error;
 pub use clock::SystemClock;
 pub use license::License;
 pub use pools::{PoolUse, pool_used};
-
-/// Size limit of the answer of a menu with one row: more must not end the connection, as it would without a limit.
-const ONE_ROW: Limit = Limit { rows: 1, bytes: 16 * 1024 };
 
 /// An internal plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +77,4 @@ impl Internal {
             Self::License => InternalData::License(license::read(first(answers)?, context)),
         })
     }
-}
-
-/// The answer at this index if it has all rows: a part of a list would give a wrong sum.
-fn complete(answers: &[Answer], at: usize) -> Result<&Reply, Error> {
-    let reply = first(answers.get(at..).unwrap_or_default())?;
-    let partial = |partial| Error::new(Cause::Protocol, format!("a list is incomplete: {partial}"));
-    reply.partial().map_or(Ok(reply), |reason| Err(partial(reason.without_quote().to_string())))
 }

@@ -1,14 +1,13 @@
 //! The utilisation of the hotspots' address pools.
 //!
 //! An address of a pool is taken if `/ip/pool/used` lists it, or if a static lease reserves it: MikroTik does not
-//! document whether the router lists those too. So the agent reads addresses, and counts each once. `count-only`, or the
-//! totals that newer versions print, would be shorter, but could not tell.
+//! document whether the router lists those too. So the agent reads the addresses and counts each once. `count-only` and the
+//! totals that newer versions print are shorter, but may omit reserved addresses.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use super::complete;
-use crate::plugin::answer::Answer;
+use crate::plugin::answer::{Answer, complete};
 use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::routeros::client::{Command, Limit};
