@@ -142,17 +142,15 @@ fn error(view: View, site: &SiteState) -> Option<CardError> {
 }
 
 fn capacity(site: &SiteState) -> Vec<(String, Share)> {
-    let share = |ratio: f64, used: u64, size: u64| Share {
-        // A pool with a free address is not shown as full.
-        percent: (ratio * 100.0) as u64,
-        text: format!("{used} of {size}"),
+    let share = |used: u64, size: u64| {
+        // Rounded down: a pool with a free address is not shown as full.
+        let percent = used.saturating_mul(100).checked_div(size)?;
+        Some(Share { percent, text: format!("{used} of {size}") })
     };
     let pools = site.pools().unwrap_or_default().iter();
-    let pools = pools
-        .filter_map(|pool| Some((format!("Pool {}", pool.pool), share(pool.ratio()?, pool.used, pool.size))));
+    let pools = pools.filter_map(|pool| Some((format!("Pool {}", pool.pool), share(pool.used, pool.size)?)));
     let license = site.license().and_then(|license| {
-        let share = share(license.ratio()?, license.used?, license.limit?);
-        Some((format!("License level {}", license.level), share))
+        Some((format!("License level {}", license.level), share(license.used?, license.limit?)?))
     });
     pools.chain(license).collect()
 }

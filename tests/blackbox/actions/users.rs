@@ -29,12 +29,14 @@ fn agent_at(address: SocketAddr) -> Agent {
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"1h\",");
     let agent = given.site("awka", address, "").start().with_token("admin-token-01234");
-    agent.wait_until_all_are_read();
+    agent.wait_until_active("awka");
     agent
 }
 
 fn agent(router: &Router) -> Agent {
-    agent_at(router.addr())
+    let agent = agent_at(router.addr());
+    agent.wait_until_all_are_read();
+    agent
 }
 
 /// A page of this query, and `after` of the next one.

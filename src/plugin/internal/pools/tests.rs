@@ -54,14 +54,16 @@ fn malformed_ranges_are_unknown() {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer may be an error")]
 fn reply(rows: &[&str]) -> Answer {
     let row = |row: &&str| Sentence::from_words(std::iter::once("!re").chain(row.split(' ')));
-    Ok(Reply { rows: rows.iter().map(row).collect(), ..Reply::default() })
+    let rows: Vec<Sentence> = rows.iter().map(row).collect();
+    Ok(Reply { rows, ..Reply::default() })
 }
 
-fn read(answers: [Answer; 4]) -> Result<Vec<(String, u64, u64)>, Error> {
+fn read(answers: &[Answer; 4]) -> Result<Vec<(String, u64, u64)>, Error> {
     let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
-    let pools = super::read(&answers, &context)?;
+    let pools = super::read(answers, &context)?;
     Ok(pools.into_iter().map(|PoolUse { pool, used, size }| (pool, used, size)).collect())
 }
 
@@ -95,10 +97,10 @@ fn pools_of_enabled_hotspots_are_measured_with_the_pools_that_continue_them() {
     // A lease that is also used, one that is not, and one from a pool.
     let leases = reply(&["=address=10.0.1.2", "=address=10.0.3.3", "=address=a"]);
     let expected = |c| vec![("c".to_string(), c, 4), ("a".to_string(), 2, 20)];
-    assert_eq!(read([pools(), hotspots(), used(), leases]), Ok(expected(1)));
+    assert_eq!(read(&[pools(), hotspots(), used(), leases]), Ok(expected(1)));
     let no_dhcp = refusal("no such command prefix");
-    assert_eq!(read([pools(), hotspots(), used(), no_dhcp]), Ok(expected(0)), "without the package dhcp");
-    assert_eq!(read([pools(), reply(&[]), used(), reply(&[])]), Ok(Vec::new()));
+    assert_eq!(read(&[pools(), hotspots(), used(), no_dhcp]), Ok(expected(0)), "without the package dhcp");
+    assert_eq!(read(&[pools(), reply(&[]), used(), reply(&[])]), Ok(Vec::new()));
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn refused_and_incomplete_lists_are_errors() {
         for (answer, cause) in [(cut(), Cause::Protocol), (denied(), Cause::Permission)] {
             let mut answers = [reply(&[]), reply(&[]), reply(&[]), reply(&[])];
             answers[at] = answer;
-            assert_eq!(read(answers).map_err(|error| error.cause), Err(cause), "list {at}");
+            assert_eq!(read(&answers).map_err(|error| error.cause), Err(cause), "list {at}");
         }
     }
 }
@@ -120,7 +122,7 @@ fn too_many_pools_are_an_error() {
     let hotspots: Vec<String> = (0..=MAX_POOLS).map(|n| format!("=address-pool=p{n}")).collect();
     let pools: Vec<&str> = pools.iter().map(String::as_str).collect();
     let hotspots: Vec<&str> = hotspots.iter().map(String::as_str).collect();
-    let read = |count: usize| read([reply(&pools), reply(&hotspots[..count]), reply(&[]), reply(&[])]);
+    let read = |count: usize| read(&[reply(&pools), reply(&hotspots[..count]), reply(&[]), reply(&[])]);
     assert_eq!(read(MAX_POOLS).unwrap().len(), MAX_POOLS);
     assert_eq!(read(MAX_POOLS + 1).unwrap_err().cause, Cause::Protocol);
 }
