@@ -265,7 +265,8 @@ impl<'c> SiteSession<'c> {
         }
         // Publishing may need the memory.
         drop(answers);
-        self.publish(readings, uptime, now, now.since(asked_at));
+        let is_internal = due.first().is_some_and(Plugin::is_internal);
+        self.publish(readings, uptime, now, (!is_internal).then(|| now.since(asked_at)));
         if let Some((count, first)) = unconfirmed {
             let second = self.ask(vec![count]).await?.pop();
             self.row_check.confirm(first, second.as_ref());
@@ -305,7 +306,7 @@ impl<'c> SiteSession<'c> {
         readings: Vec<Reading>,
         uptime: Option<(Duration, Moment)>,
         now: Moment,
-        took: Duration,
+        took: Option<Duration>,
     ) {
         let came_online = self.since.is_none();
         self.since.get_or_insert_with(Instant::now);
@@ -324,7 +325,7 @@ impl<'c> SiteSession<'c> {
                 site.put(reading);
             }
             site.usage.add(usage);
-            site.usage.reply_time = Some(took);
+            site.usage.reply_time = took.or(site.usage.reply_time);
         });
     }
 
