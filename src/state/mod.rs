@@ -4,6 +4,7 @@
 //! and available without waiting. Consumers of changes subscribe to [`StoreEvent`]s. During an outage, a [`Reading`]
 //! keeps its last data with their time.
 
+mod capacity;
 mod event;
 mod event_queue;
 mod reading;
@@ -14,6 +15,7 @@ mod store;
 mod today;
 mod traffic;
 
+pub use capacity::LicenseUse;
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};

@@ -56,6 +56,8 @@ pub(super) struct Card<'p> {
     /// States of power supplies and fans that are not normal.
     pub(super) bad_states: Option<String>,
     pub(super) address: Option<&'p str>,
+    /// The utilisation of each address pool and of the license, with a label.
+    pub(super) capacity: Vec<(String, Share)>,
 }
 
 impl<'p> Card<'p> {
@@ -99,6 +101,7 @@ impl<'p> Card<'p> {
             temperature: temperature(site),
             bad_states: site.health().and_then(Health::bad_states),
             address: site.address(),
+            capacity: capacity(site),
         }
     }
 }
@@ -148,6 +151,20 @@ fn error(view: View, site: &SiteState) -> Option<CardError> {
     };
     let hint = error.hint;
     Some(CardError { message: error.into_owned().message, hint })
+}
+
+fn capacity(site: &SiteState) -> Vec<(String, Share)> {
+    let share = |used: u64, size: u64| {
+        // Rounded down: a pool with a free address is not shown as full.
+        let percent = used.saturating_mul(100).checked_div(size)?;
+        Some(Share { percent, text: format!("{used} of {size}") })
+    };
+    let pools = site.pools().unwrap_or_default().iter();
+    let pools = pools.filter_map(|pool| Some((format!("Pool {}", pool.pool), share(pool.used, pool.size)?)));
+    let license = site.license().and_then(|license| {
+        Some((format!("License level {}", license.level), share(license.used?, license.limit?)?))
+    });
+    pools.chain(license).collect()
 }
 
 fn memory(free: u64, total: u64) -> Option<Share> {

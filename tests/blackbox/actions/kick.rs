@@ -40,7 +40,7 @@ pub(super) fn given(router: &Router, more: &str) -> AgentBuilder {
 
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
     let agent = given(router, more).start().with_token("admin-token-01234");
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     agent
 }
 

@@ -29,7 +29,7 @@ pub(super) fn small() -> Settings {
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
     let given = AgentBuilder::default().http(ADMIN).defaults(more);
     let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     agent
 }
 
@@ -138,9 +138,7 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
         .fold(given, |given, (key, router)| given.site(key, router.addr(), ""))
         .start()
         .with_token("admin-token-01234");
-    for (key, _) in sites {
-        agent.wait_until_active(key);
-    }
+    agent.wait_until_all_are_read();
     refusing.set_fault(Some(Fault::NoService));
     closing.set_fault(Some(Fault::Fatal));
     stalled.set_fault(Some(Fault::Stall));
@@ -259,7 +257,7 @@ fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
         .defaults("refresh: \"9s\",")
         .site("awka", router.addr(), "")
         .start();
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     let before = router.counters().commands;
     let mut requests = 0;
     until("an anonymous request or the next refresh queries the router", || {
@@ -311,9 +309,7 @@ fn sixty_sites_are_refreshed_in_parallel() {
     let given =
         routers.iter().enumerate().fold(given, |given, (n, router)| given.site(&key(n), router.addr(), ""));
     let agent = given.start().with_token("admin-token-01234");
-    for n in 0..60 {
-        agent.wait_until_active(&key(n));
-    }
+    agent.wait_until_all_are_read();
     thread::sleep(FRESH);
     let before: Vec<u64> = routers.iter().map(|router| router.counters().commands).collect();
     let (answer, took) = in_parallel(1, || agent.post("/api/refresh", "")).remove(0);

@@ -34,7 +34,9 @@ fn agent_at(address: SocketAddr) -> Agent {
 }
 
 fn agent(router: &Router) -> Agent {
-    agent_at(router.addr())
+    let agent = agent_at(router.addr());
+    agent.wait_until_all_are_read();
+    agent
 }
 
 /// A page of this query, and `after` of the next one.
@@ -370,7 +372,8 @@ fn errors_of_the_router_are_reported() {
 fn only_the_admin_sees_users() {
     let router = router(Settings { users: 3, active: 0, ..Settings::default() });
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
-    let agent = AgentBuilder::default().http(http).site("awka", router.addr(), "").start();
+    let agent =
+        AgentBuilder::default().http(http).site("awka", router.addr(), "collect: [\"resource\"]").start();
     let commands = || router.counters().commands;
     until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
     let before = commands();

@@ -205,7 +205,7 @@ fn text_that_is_not_utf8_is_decoded_with_the_sites_codepage() {
 fn login_times_are_the_clock_minus_the_uptime_and_do_not_drift() {
     let router = router(Settings::default());
     let agent = agent(AgentBuilder::default().site("awka", router.addr(), ""));
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     let logins = |agent: &Agent| -> HashMap<String, (String, u64)> {
         let people = agent.json("/api/hotspot/awka/active");
         let text = |person: &Value, field: &str| person[field].as_str().unwrap().to_string();

@@ -69,15 +69,15 @@ fn ends(agent: &mut Agent) {
 /// Checks that the agent refreshes, reconnects, serves all pages, and ends at a signal.
 #[track_caller]
 fn works_and_ends(agent: &mut Agent, router: &Router) {
-    agent.wait_until_active("awka");
-    // A login, and four commands a refresh.
-    until("the site was refreshed a few times", || (router.counters().commands >= 17).then_some(()));
+    agent.wait_until_all_are_read();
+    let before = router.counters().commands;
+    until("the site was refreshed a few times", || (router.counters().commands >= before + 12).then_some(()));
     router.set_fault(Some(Fault::Refuse));
     router.reboot();
     agent.wait_for_error("awka", "closed");
     router.set_fault(None);
     let before = router.counters().commands;
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     until("the site is refreshed again", || (router.counters().commands >= before + 9).then_some(()));
     for path in ["/", "/sites/awka", "/api/hotspot/stats", "/api/sites", "/healthz", "/readyz"] {
         assert_eq!(agent.get(path).status, 200, "{path}");

@@ -13,12 +13,12 @@ fn board(version_text: &str, board: &str) -> Settings {
     Settings { board: board.to_string(), ..version(version_text) }
 }
 
-fn print(router: &Router, words: &[&str]) -> Vec<Sentence> {
+pub(super) fn print(router: &Router, words: &[&str]) -> Vec<Sentence> {
     Client::logged_in(router).rows(words)
 }
 
 /// Prints rows until a condition is true, for values that the clock moves.
-fn until_rows(router: &Router, words: &[&str], is_true: impl Fn(&[Sentence]) -> bool) {
+pub(super) fn until_rows(router: &Router, words: &[&str], is_true: impl Fn(&[Sentence]) -> bool) {
     let mut client = Client::logged_in(router);
     let began = Instant::now();
     loop {
@@ -345,6 +345,7 @@ fn license_has_the_level_of_the_board() {
         (V6_49, "RB4011iGS+", "nlevel", "5"),
         (V7_20, "hEX", "level", "4"),
         (V7_20, "x86", "level", "6"),
+        (V7_20, "CHR", "level", "p1"),
     ] {
         let rows = print(&start(board(version_text, name)), &["/system/license/print"]);
         assert_eq!((rows.len(), text(&rows[0], key)), (1, level.into()), "{version_text} {name}");

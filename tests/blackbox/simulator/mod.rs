@@ -10,4 +10,5 @@ mod odd_answers;
 mod outages;
 mod sessions;
 mod side_by_side;
+mod time_and_pool;
 mod tls;
