@@ -8,6 +8,7 @@ use smol::lock::Semaphore;
 use super::actions::{self, Who};
 use super::api::View;
 use super::auth::{Authenticator, Identity, Role};
+use super::csv::{self, Cell};
 use super::message::{Request, Response, json_within};
 use super::page::{self, Layout};
 use super::server::MAX_ANSWER;
@@ -129,6 +130,21 @@ impl<'r> Context<'r> {
     pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
         let _guard = self.rendering();
         json_within(value, self.max_response())
+    }
+
+    /// A response of CSV that may have several megabytes.
+    pub(super) fn large_csv<'c, R: IntoIterator<Item = Cell<'c>>>(
+        &self,
+        columns: &[&str],
+        rows: impl IntoIterator<Item = R>,
+    ) -> Response {
+        let _guard = self.rendering();
+        csv::csv(columns, rows, self.max_response())
+    }
+
+    /// Whether the response is to be CSV.
+    pub(super) fn wants_csv(&self) -> bool {
+        csv::is_requested(self.request)
     }
 
     /// Refreshes these sites, unless too many requests already wait for a refresh.

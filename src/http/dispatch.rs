@@ -169,7 +169,8 @@ impl Dispatcher {
     fn etag(&self, context: &Context) -> String {
         let Context { request, identity, snapshot, .. } = context;
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let of = (snapshot.generation, &request.path, &request.query, identity.tag(), minute);
+        let of =
+            (snapshot.generation, &request.path, &request.query, identity.tag(), minute, context.wants_csv());
         format!("W/\"{:016x}\"", self.etag_key.hash_one(of))
     }
 }
@@ -217,7 +218,7 @@ fn with_etag(response: Response, etag: &str) -> Response {
         Some(_) => response.with("ETag", etag),
         None => {
             let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
-            response.with("Vary", "Authorization, Cookie")
+            response.with("Vary", "Accept, Authorization, Cookie")
         }
     }
 }

@@ -15,6 +15,7 @@ mod actions;
 mod api;
 mod auth;
 mod context;
+mod csv;
 mod dispatch;
 mod embedded;
 mod message;
