@@ -1,4 +1,4 @@
-//! Makes text from routers and clients safe for a terminal or the log.
+//! Makes text from routers and clients safe for a terminal or the log, and searches it.
 
 use std::io::{self, Write};
 
@@ -25,6 +25,12 @@ pub fn visible(c: char) -> char {
 #[must_use]
 pub fn visible_lines(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { visible(c) }).collect()
+}
+
+/// Whether any of these texts contains `search`, which is in lower case, in any case.
+#[must_use]
+pub fn any_contains<'t>(texts: impl IntoIterator<Item = &'t str>, search: &str) -> bool {
+    texts.into_iter().any(|text| text.to_lowercase().contains(search))
 }
 
 /// Prints a line on standard output. Errors are ignored: a closed output must not end the program.

@@ -8,7 +8,7 @@ use smol::lock::Semaphore;
 use super::actions::{self, Who};
 use super::api::View;
 use super::auth::{Authenticator, Identity, Role};
-use super::csv::{self, Cell};
+use super::csv;
 use super::message::{Request, Response, json_within};
 use super::page::{self, Layout};
 use super::server::MAX_ANSWER;
@@ -17,6 +17,7 @@ use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::journal::Journal;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
@@ -26,6 +27,7 @@ pub(super) struct Services {
     pub(super) store: Arc<Store>,
     pub(super) handles: Arc<SiteHandles>,
     pub(super) events: Arc<Events>,
+    pub(super) journal: Arc<Journal>,
     pub(super) authenticator: Authenticator,
     /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
@@ -38,12 +40,14 @@ impl Services {
         store: Arc<Store>,
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
+        journal: Arc<Journal>,
         timings: &Timings,
     ) -> Self {
         Self {
             store,
             handles,
             events,
+            journal,
             authenticator: Authenticator::new(timings),
             rendering: Mutex::default(),
             refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),
@@ -126,20 +130,15 @@ impl<'r> Context<'r> {
         self.services.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A JSON response that may have several megabytes.
-    pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
+    /// A response that may have several megabytes. It must not exceed the bytes that `render` gets.
+    pub(super) fn large(&self, render: impl FnOnce(usize) -> Response) -> Response {
         let _guard = self.rendering();
-        json_within(value, self.max_response())
+        render(self.max_response())
     }
 
-    /// A response of CSV that may have several megabytes.
-    pub(super) fn large_csv<'c, R: IntoIterator<Item = Cell<'c>>>(
-        &self,
-        columns: &[&str],
-        rows: impl IntoIterator<Item = R>,
-    ) -> Response {
-        let _guard = self.rendering();
-        csv::csv(columns, rows, self.max_response())
+    /// A JSON response that may have several megabytes.
+    pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
+        self.large(|most| json_within(value, most))
     }
 
     /// Whether the response is to be CSV.

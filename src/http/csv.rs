@@ -36,6 +36,12 @@ impl From<String> for Cell<'_> {
     }
 }
 
+impl<'c> From<Cow<'c, str>> for Cell<'c> {
+    fn from(text: Cow<'c, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
 impl From<u64> for Cell<'_> {
     fn from(number: u64) -> Self {
         Self::Integer(number)

@@ -26,6 +26,7 @@ mod page;
 mod peer;
 mod routes;
 pub mod server;
+mod sort_key;
 mod sse;
 
 pub use dispatch::Dispatcher;
