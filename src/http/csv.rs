@@ -13,7 +13,7 @@ const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// A cell.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Cell<'c> {
+pub(super) enum CsvCell<'c> {
     /// An unknown value.
     Empty,
     /// Any text.
@@ -24,43 +24,43 @@ pub(super) enum Cell<'c> {
     Decimal(f64),
 }
 
-impl<'c> From<&'c str> for Cell<'c> {
+impl<'c> From<&'c str> for CsvCell<'c> {
     fn from(text: &'c str) -> Self {
         Self::Text(text.into())
     }
 }
 
-impl From<String> for Cell<'_> {
+impl From<String> for CsvCell<'_> {
     fn from(text: String) -> Self {
         Self::Text(text.into())
     }
 }
 
-impl<'c> From<Cow<'c, str>> for Cell<'c> {
+impl<'c> From<Cow<'c, str>> for CsvCell<'c> {
     fn from(text: Cow<'c, str>) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<u64> for Cell<'_> {
+impl From<u64> for CsvCell<'_> {
     fn from(number: u64) -> Self {
         Self::Integer(number)
     }
 }
 
-impl From<f64> for Cell<'_> {
+impl From<f64> for CsvCell<'_> {
     fn from(number: f64) -> Self {
         Self::Decimal(number)
     }
 }
 
-impl<T: Into<Self>> From<Option<T>> for Cell<'_> {
+impl<T: Into<Self>> From<Option<T>> for CsvCell<'_> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Empty, Into::into)
     }
 }
 
-impl fmt::Display for Cell<'_> {
+impl fmt::Display for CsvCell<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
             Self::Empty => return Ok(()),
@@ -89,7 +89,7 @@ pub(super) fn is_requested(request: &Request) -> bool {
 }
 
 /// A response of CSV with these columns, or an error if it has more than `most` bytes.
-pub(super) fn csv<'c, R: IntoIterator<Item = Cell<'c>>>(
+pub(super) fn csv<'c, R: IntoIterator<Item = CsvCell<'c>>>(
     columns: &[&str],
     rows: impl IntoIterator<Item = R>,
     most: usize,
@@ -134,10 +134,10 @@ mod tests {
             ("\r=1".into(), "\"'\r=1\""),
             ("=HYPERLINK(\"http://x\",\"y\")".into(), "\"'=HYPERLINK(\"\"http://x\"\",\"\"y\"\")\""),
             ("1=1".into(), "1=1"),
-            (Cell::from(u64::MAX), "18446744073709551615"),
-            (Cell::from(-2.5), "-2.5"),
-            (Cell::from(None::<u64>), ""),
-            (Cell::from(Some("x")), "x"),
+            (CsvCell::from(u64::MAX), "18446744073709551615"),
+            (CsvCell::from(-2.5), "-2.5"),
+            (CsvCell::from(None::<u64>), ""),
+            (CsvCell::from(Some("x")), "x"),
         ] {
             assert_eq!(cell.to_string(), expected, "{cell:?}");
         }
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_response_has_a_header_and_ends_each_row_with_crlf() {
-        let rows = [[Cell::from("a"), 1.into()], [Cell::Empty, 2.5.into()]];
+        let rows = [[CsvCell::from("a"), 1.into()], [CsvCell::Empty, 2.5.into()]];
         let response = csv(&["name", "count"], rows.clone(), 100);
         assert_eq!(response.body, b"name,count\r\na,1\r\n,2.5\r\n");
         assert_eq!(

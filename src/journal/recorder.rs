@@ -88,7 +88,7 @@ impl Recorder {
         self.sites.insert(site.key.clone(), Known { state: site.clone(), booted: None });
     }
 
-    /// Records the logouts of a change. Several changes at once (not `is_single`) don't tell which sessions were kicked.
+    /// Records the logouts of a change. Several changes at once (not `is_single`) don't show which sessions were kicked.
     fn record(&mut self, change: &SiteChange, is_single: bool) {
         let (old, new) = (&change.old, &change.new);
         let mut booted = self.sites.get(&new.key).and_then(|known| known.booted);

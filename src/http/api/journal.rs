@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::parameters;
 use crate::clock::{self, Clock};
 use crate::http::context::Context;
-use crate::http::csv::{Cell, csv};
+use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{Response, json_within};
 use crate::journal::{FoundEntries, JournalEntry, JournalQuery};
 use crate::state::{Snapshot, device_names};
@@ -134,7 +134,7 @@ fn entry_json(entry: JournalEntry, clock: Clock) -> EntryJson {
 }
 
 /// The cells, in the order of the columns.
-fn cells(entry: JournalEntry, clock: Clock) -> [Cell; COLUMNS.len()] {
+fn cells(entry: JournalEntry, clock: Clock) -> [CsvCell; COLUMNS.len()] {
     let entry = entry_json(entry, clock);
     [
         entry.site.into(),

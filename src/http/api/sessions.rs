@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::parameters;
 use super::view::View;
 use crate::http::context::Context;
-use crate::http::csv::{Cell, csv};
+use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{Response, json_within};
 use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::Session;
@@ -200,7 +200,7 @@ impl<'s> Row<'s> {
     }
 
     /// The cells, in the order of the columns.
-    fn cells(&self, view: View) -> [Cell<'s>; FIELDS.len()] {
+    fn cells(&self, view: View) -> [CsvCell<'s>; FIELDS.len()] {
         let json = self.json(view);
         [
             json.site.into(),
