@@ -1,5 +1,7 @@
 //! The section `journal`: how many ended sessions are kept, and for how long.
 
+use std::time::Duration;
+
 use super::table::Section;
 use super::validator::{FieldValue, Fields, Validator};
 use crate::journal::Retention;
@@ -8,7 +10,7 @@ use crate::journal::Retention;
 pub(super) fn default() -> Retention {
     let fields = Fields::left_out(Section::Journal);
     from_fields(&mut Validator::without_file(), &fields)
-        .unwrap_or(Retention { rows: 0, keep: Default::default() })
+        .unwrap_or(Retention { rows: 0, keep: Duration::ZERO })
 }
 
 /// Reads the section; `None` if it is `Off`, or has a problem, which is reported.

@@ -78,14 +78,11 @@ impl fmt::Display for CsvCell<'_> {
 
 /// Whether a request asks for CSV: by `format=csv`, or by an `Accept` that names `text/csv` before JSON.
 pub(super) fn is_requested(request: &Request) -> bool {
-    match request.parameter("format") {
-        Some(format) => format == "csv",
-        None => {
-            let mut named =
-                request.accepted().filter(|kind| kind == "text/csv" || kind == "application/json");
-            named.next().is_some_and(|kind| kind == "text/csv")
-        }
+    if let Some(format) = request.parameter("format") {
+        return format == "csv";
     }
+    let mut named = request.accepted().filter(|kind| kind == "text/csv" || kind == "application/json");
+    named.next().is_some_and(|kind| kind == "text/csv")
 }
 
 /// A response of CSV with these columns, or an error if it has more than `most` bytes.

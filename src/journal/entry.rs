@@ -228,9 +228,10 @@ fn pack_address(text: &str) -> Option<[u8; 4]> {
 }
 
 /// Appends a number in groups of seven bits, the lowest first (LEB128).
+#[allow(clippy::cast_possible_truncation, reason = "the values have seven bits")]
 fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
+        bytes.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }
     bytes.push(number as u8);
@@ -344,7 +345,7 @@ pub(super) mod tests {
         let moment = entry("chidi", 5000);
         let (start, end) = moment.times(clock);
         let at = clock.unix(Moment::START.after(Duration::from_secs(5)));
-        assert_eq!((start, end), (Some(at - Duration::from_secs(3600)), at));
+        assert_eq!((start, end), (at.checked_sub(Duration::from_secs(3600)), at));
         let dated = moment.dated(clock);
         assert_eq!((dated.end, dated.times(clock).1), (EndTime::Date(millis(at)), at));
     }

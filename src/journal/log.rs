@@ -223,9 +223,9 @@ mod tests {
         assert!(log.cost() <= most, "{} bytes", log.cost());
         let all: usize = log.entries.iter().map(|entry| entry.len() + ALLOCATION).sum();
         assert_eq!(log.cost(), all + log.entries.capacity() * 16);
-        let long = "x".repeat(253);
+        let longest_name = "x".repeat(253);
         for n in 0..3000 {
-            log.insert(&entry(&long, 20_000_000 + n));
+            log.insert(&entry(&longest_name, 20_000_000 + n));
         }
         assert!(log.cost() <= most && log.len() > 3000, "{} bytes, {} entries", log.cost(), log.len());
         for n in 0..3000 {

@@ -209,8 +209,8 @@ mod tests {
     }
 
     fn users(found: &FoundEntries) -> Vec<String> {
-        let user = |bytes: &Box<[u8]>| JournalEntry::decode(bytes).unwrap().user.into_owned();
-        found.entries.iter().map(user).collect()
+        let user = |bytes: &[u8]| JournalEntry::decode(bytes).unwrap().user.into_owned();
+        found.entries.iter().map(|bytes| user(bytes)).collect()
     }
 
     #[test]

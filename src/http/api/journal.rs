@@ -10,7 +10,7 @@ use crate::clock::{self, Clock};
 use crate::http::context::Context;
 use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{Response, json_within};
-use crate::journal::{FoundEntries, JournalEntry, JournalQuery};
+use crate::journal::{FoundEntries, JournalEntry, JournalQuery, Reason};
 use crate::state::{Snapshot, device_names};
 
 /// The columns of the CSV.
@@ -111,8 +111,8 @@ fn devices(snapshot: &Snapshot, search: &str) -> HashSet<(String, String)> {
     let mut found = HashSet::new();
     for site in snapshot.sites.iter().filter(|_| !search.is_empty()) {
         let names = device_names(site).into_iter();
-        let named = names.filter(|(_, name)| name.to_lowercase().contains(search));
-        found.extend(named.map(|(mac, _)| (site.key.clone(), mac)));
+        let matching = names.filter(|(_, name)| name.to_lowercase().contains(search));
+        found.extend(matching.map(|(mac, _)| (site.key.clone(), mac)));
     }
     found
 }
@@ -129,7 +129,7 @@ fn entry_json(entry: JournalEntry, clock: Clock) -> EntryJson {
         end: clock::rfc3339(end),
         upload_bytes: entry.upload_bytes,
         download_bytes: entry.download_bytes,
-        reason: entry.reason.map(|reason| reason.name()),
+        reason: entry.reason.map(Reason::name),
     }
 }
 

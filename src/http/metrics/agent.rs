@@ -7,7 +7,7 @@ use crate::plugin::Family;
 use crate::state::Reload;
 
 /// Figures of the agent that no snapshot has.
-#[derive(Default)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(super) struct OwnFigures {
     pub(super) process: Process,
     pub(super) log_lines_dropped: u64,

@@ -69,13 +69,13 @@ impl Recorded {
         let clock = Clock::system();
         let found = self.journal.search(&query, at(900), clock).unwrap();
         let start = clock.unix(Moment::START);
-        let in_short = |bytes: &Box<[u8]>| {
+        let in_short = |bytes: &[u8]| {
             let entry = JournalEntry::decode(bytes).unwrap();
-            let minute = (entry.end.unix(clock) - start).as_secs() / 60;
+            let minute = entry.end.unix(clock).saturating_sub(start).as_secs() / 60;
             let reason = entry.reason.map_or("-", Reason::name);
             format!("{} {minute} {} {reason}", entry.user, entry.upload_bytes + entry.download_bytes)
         };
-        found.entries.iter().map(in_short).collect()
+        found.entries.iter().map(|bytes| in_short(bytes)).collect()
     }
 }
 

@@ -86,7 +86,9 @@ fn the_journal_and_active_sessions_add_up_to_the_routers_counters() {
     let mut counted = BTreeMap::new();
     traffic(&agent.json("/api/hotspot/awka/users")["users"], &mut counted);
     // What each had used before these sessions.
-    counted.values_mut().for_each(|(upload, _)| *upload -= 500);
+    for (upload, _) in counted.values_mut() {
+        *upload -= 500;
+    }
     assert_eq!(seen, counted);
     let ada = &journal(&agent, "q=ADA")["entries"][0];
     let expected = json!({
