@@ -14,6 +14,7 @@
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |
+//! | [`journal`] | ended sessions: who, when, how much and why, from the store's events. No I/O |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
@@ -29,7 +30,7 @@
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! main → cli → agent → http → action → site → { config, state } → plugin → routeros → net
+//! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
 //!          └─→ simulator → routeros::wire
 //! ```
 //!
@@ -52,8 +53,8 @@
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
-//!   site → log lines about sites and server-sent events, each through a bounded queue. No other code decides what counts
-//!   as a change.
+//!   site → log lines about sites, server-sent events and the journal, each through a bounded queue. No other code decides
+//!   what counts as a change.
 //!
 //! # Threads
 //!
@@ -82,6 +83,7 @@ pub mod clock;
 pub mod config;
 pub mod executor;
 pub mod http;
+pub mod journal;
 pub mod logging;
 pub mod memory;
 pub mod net;

@@ -1,4 +1,4 @@
-//! Makes text from routers and clients safe for a terminal or the log.
+//! Makes text from routers and clients safe for a terminal or the log, and searches it.
 
 use std::io::{self, Write};
 
@@ -43,6 +43,12 @@ pub fn quoted(text: &str, max: usize) -> String {
     let quoted = shortened(&escaped, 4 * max + 2);
     let is_short = quoted.len() == escaped.len() && beginning.len() == text.len();
     format!("{quoted}{}", if is_short { "" } else { "…" })
+}
+
+/// Whether any of these texts contains `search`, which is in lower case, in any case.
+#[must_use]
+pub fn any_contains<'t>(texts: impl IntoIterator<Item = &'t str>, search: &str) -> bool {
+    texts.into_iter().any(|text| text.to_lowercase().contains(search))
 }
 
 /// Prints a line on standard output. Errors are ignored: a closed output must not end the program.

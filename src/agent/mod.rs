@@ -13,13 +13,17 @@ use std::sync::Arc;
 
 use async_net::TcpListener;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use smol::Task;
 use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
+use crate::clock::Moment;
 use crate::config::{Changes, Config};
+use crate::executor;
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
+use crate::journal::{Journal, Recorder};
 use crate::memory::Budget;
 use crate::site::Sites;
 use crate::state::{Reload, Store};
@@ -39,6 +43,7 @@ struct Agent {
     store: Arc<Store>,
     dispatcher: Arc<Dispatcher>,
     sites: Sites,
+    journal: Arc<Journal>,
     listener: Listener,
 }
 
@@ -47,6 +52,9 @@ impl Agent {
     async fn apply_config(&mut self, new: Config) -> String {
         raise_descriptors(&new);
         let changes = Changes::between(&self.config, &new);
+        if changes.journal {
+            self.journal.configure(new.journal, Moment::now(), self.store.snapshot().clock);
+        }
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.dispatcher.configure(new.http.clone());
@@ -93,11 +101,13 @@ pub fn serve(
     let store = Arc::new(Store::new(reload).within(Budget::of_process()));
     let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
+    let journal = Arc::new(Journal::default());
     let http = config.http.clone();
     let dispatcher = Arc::new(Dispatcher::new(
         store.clone(),
         site_handles.clone(),
         events.clone(),
+        journal.clone(),
         http.clone(),
         &timings,
     ));
@@ -120,11 +130,13 @@ pub fn serve(
         let mut agent = Agent {
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), site_handles, timings.clone()),
-            config: Config { http, ..Config::default() },
+            config: Config { http, journal: None, ..Config::default() },
             dispatcher,
+            journal,
             store,
         };
         let _site_log = site_log::start(&agent.store);
+        let _journal = record_journal(agent.store.clone(), agent.journal.clone());
         agent.apply_config(config).await;
         let _events = events.start();
         let serving =
@@ -143,6 +155,12 @@ pub fn serve(
         }
         Ok(())
     })
+}
+
+/// Records ended sessions until the task is dropped.
+fn record_journal(store: Arc<Store>, journal: Arc<Journal>) -> Task<()> {
+    let events = store.subscribe();
+    executor::spawn(async move { Recorder::new(journal).run(&store, events).await })
 }
 
 /// Raises the limit of open files to the number that connections and routers need, or to the system's maximum. The

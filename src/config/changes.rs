@@ -52,6 +52,8 @@ pub struct Changes<'c> {
     pub changed: Vec<(&'c Arc<Site>, Change)>,
     /// Whether the sites in both configurations are in another order.
     pub is_reordered: bool,
+    /// Whether the limits of the journal changed.
+    pub journal: bool,
 }
 
 impl<'c> Changes<'c> {
@@ -70,6 +72,7 @@ impl<'c> Changes<'c> {
             added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
             changed: new.sites.iter().filter_map(change).collect(),
             is_reordered: common(old, new) != common(new, old),
+            journal: old.journal != new.journal,
         }
     }
 }
@@ -89,6 +92,9 @@ impl fmt::Display for Changes<'_> {
         }
         if self.http {
             parts.push("changed http".into());
+        }
+        if self.journal {
+            parts.push("changed journal".into());
         }
         if parts.is_empty() {
             parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());
@@ -174,6 +180,7 @@ mod tests {
                 Config { http: Http { max_connections: 64, ..Http::default() }, ..base.clone() },
                 "changed http",
             ),
+            (Config { journal: None, ..base.clone() }, "changed journal"),
         ] {
             assert_eq!(Changes::between(&base, &new).to_string(), expected);
         }

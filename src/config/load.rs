@@ -10,21 +10,25 @@ use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
 use super::http::{self, Http, TOKEN_IN_CLEAR};
+use super::journal;
 use super::plugin;
 use super::site::{self, Site};
 use super::table::Section;
 use super::validator::{Fields, Validator};
+use crate::journal::Retention;
 
 /// Maximum size of the file, in bytes: a thousand sites take a quarter of it.
 const MAX_FILE: u64 = 1024 * 1024;
 
 /// A valid `sites.ron`, with defaults filled in and secrets fetched.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// How the agent itself is reached.
     pub http: Http,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
+    /// The limits of the journal; `None`: it is disabled.
+    pub journal: Option<Retention>,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
@@ -42,6 +46,17 @@ impl Config {
             }
             (false, Some(at)) => drop(self.warnings.remove(at)),
             _ => {}
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            http: Http::default(),
+            sites: Vec::new(),
+            journal: Some(journal::default()),
+            warnings: Vec::new(),
         }
     }
 }
@@ -156,13 +171,15 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     if check.document.count() == 0 {
         *valid_http = Some(http.clone());
     }
+    let journal = fields.in_file("journal");
+    let journal = journal.map_or_else(|| Some(journal::default()), |value| journal::read(check, value));
     // Plugins are read before the sections that refer to them.
     let plugins = fields.in_file("plugins").map(|value| plugin::read_all(check, value)).unwrap_or_default();
     let defaults = fields.in_file("defaults").and_then(|value| site::read_defaults(check, value, &plugins));
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
     check.require("the file", root, &fields, &|_| false);
     let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
-    Some(Config { http, sites: sites?, warnings: Vec::new() })
+    Some(Config { http, sites: sites?, journal, warnings: Vec::new() })
 }
 
 #[cfg(test)]

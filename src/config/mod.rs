@@ -8,7 +8,7 @@
 //! | `table` | every field: scope, type, range, default, effect of a change, documentation |
 //! | `document`, `syntax` | the text as values with their places, and explanations of text that is not RON |
 //! | `validator` | reads values by the table |
-//! | `load`, `http`, `https`, `site`, `plugin` | one section each, and `load` the whole file |
+//! | `load`, `http`, `https`, `site`, `plugin`, `journal` | one section each, and `load` the whole file |
 //! | `secret`, `secret_source`, `environment` | secrets, and fetching them |
 //! | `host`, `network`, `property` | the formats of some values |
 //! | `diagnostic`, `redact`, `suggestion` | messages, without secrets |
@@ -22,6 +22,7 @@ mod fingerprint;
 mod host;
 mod http;
 mod https;
+mod journal;
 mod load;
 mod network;
 mod plugin;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
-use Section::{Defaults, File, Http, Https, Metric, Plugin, Site};
+use Section::{Defaults, File, Http, Https, Journal, Metric, Plugin, Site};
 
 /// A structure of the file, or the file itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Section {
     Site,
     Plugin,
     Metric,
+    Journal,
 }
 
 impl Section {
@@ -34,6 +35,7 @@ impl Section {
             Site => "sites.*",
             Plugin => "plugins.*",
             Metric => "plugins.*.metrics.*",
+            Journal => "journal",
         }
     }
 
@@ -272,6 +274,11 @@ const ROWS: &[Row] = &[
         List(0, 8, "properties, such as [\"server\"]", "a property as RouterOS names it, such as \"mac-address\""),
         Ron("[]"),
         InPlace, "properties", "properties whose values distinguish the series"),
+    row(File, "journal", Structure, Unset("its defaults"), InParts, "structure or `Off`",
+        "the [journal](operations.md#journal) of ended sessions; `Off` keeps none, and erases those it has"),
+    // An entry takes 118 bytes: the maximum is a tenth of the memory of the systemd unit.
+    row(Journal, "rows", Number(1, 50_000), Ron("10000"), InPlace, "", "maximum number of sessions; the oldest are dropped"),
+    row(Journal, "keep", Millis(60 * SECOND, 3652 * DAY + DAY / 2), Ron("\"90days\""), InPlace, "", "how long a session is kept after its end"),
 ];
 
 /// The fields without the columns that only the reference needs, so that the binary does not contain these.

@@ -8,6 +8,7 @@ use smol::lock::Semaphore;
 use super::actions::{self, Who};
 use super::api::View;
 use super::auth::{Authenticator, Identity, Role};
+use super::csv;
 use super::message::{Request, Response, json_within};
 use super::page::{self, Layout};
 use super::server::MAX_ANSWER;
@@ -16,6 +17,7 @@ use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::journal::Journal;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
@@ -25,6 +27,7 @@ pub(super) struct Services {
     pub(super) store: Arc<Store>,
     pub(super) handles: Arc<SiteHandles>,
     pub(super) events: Arc<Events>,
+    pub(super) journal: Arc<Journal>,
     pub(super) authenticator: Authenticator,
     /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
@@ -37,12 +40,14 @@ impl Services {
         store: Arc<Store>,
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
+        journal: Arc<Journal>,
         timings: &Timings,
     ) -> Self {
         Self {
             store,
             handles,
             events,
+            journal,
             authenticator: Authenticator::new(timings),
             rendering: Mutex::default(),
             refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),
@@ -125,10 +130,20 @@ impl<'r> Context<'r> {
         self.services.rendering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A response that may have several megabytes. It must not exceed the bytes that `render` gets.
+    pub(super) fn large(&self, render: impl FnOnce(usize) -> Response) -> Response {
+        let _guard = self.rendering();
+        render(self.max_response())
+    }
+
     /// A JSON response that may have several megabytes.
     pub(super) fn large_json(&self, value: &impl Serialize) -> Response {
-        let _guard = self.rendering();
-        json_within(value, self.max_response())
+        self.large(|most| json_within(value, most))
+    }
+
+    /// Whether the response is to be CSV.
+    pub(super) fn wants_csv(&self) -> bool {
+        csv::is_requested(self.request)
     }
 
     /// Refreshes these sites, unless too many requests already wait for a refresh.

@@ -16,6 +16,7 @@ use super::sse::Events;
 use crate::action::SiteHandles;
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::journal::Journal;
 use crate::state::Store;
 use crate::timings::Timings;
 
@@ -45,11 +46,12 @@ impl Dispatcher {
         store: Arc<Store>,
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
+        journal: Arc<Journal>,
         http: Http,
         timings: &Timings,
     ) -> Self {
         Self {
-            services: Services::new(store, handles, events, timings),
+            services: Services::new(store, handles, events, journal, timings),
             http: RwLock::new(Arc::new(http)),
             etag_key: RandomState::new(),
         }
@@ -164,13 +166,15 @@ impl Dispatcher {
         handler(context).map(|response| with_etag(response, &etag))
     }
 
-    /// The tag of the response to this request. It changes with each change of the snapshot, and each minute, because
+    /// The tag of the response to this request. It changes with each change of the snapshot or the journal, and each minute, because
     /// responses contain ages.
     fn etag(&self, context: &Context) -> String {
         let Context { request, identity, snapshot, .. } = context;
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let of = (snapshot.generation, &request.path, &request.query, identity.tag(), minute);
-        format!("W/\"{:016x}\"", self.etag_key.hash_one(of))
+        let state = (snapshot.generation, self.services.journal.version(), minute);
+        let of = (state, &request.path, &request.query, identity.tag(), context.wants_csv());
+        let hash = self.etag_key.hash_one(of);
+        format!("W/\"{hash:016x}\"")
     }
 }
 
@@ -217,7 +221,7 @@ fn with_etag(response: Response, etag: &str) -> Response {
         Some(_) => response.with("ETag", etag),
         None => {
             let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
-            response.with("Vary", "Authorization, Cookie")
+            response.with("Vary", "Accept, Authorization, Cookie")
         }
     }
 }
@@ -250,7 +254,8 @@ mod tests {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         let events = Events::new(store.clone(), Arc::default());
         let handles = Arc::new(SiteHandles::new(Duration::ZERO));
-        let dispatcher = Dispatcher::new(store, handles, events, Http::default(), &Timings::default());
+        let (journal, timings) = (Arc::default(), Timings::default());
+        let dispatcher = Dispatcher::new(store, handles, events, journal, Http::default(), &timings);
         let answer = |method, path: &str| {
             let request =
                 Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");

@@ -142,9 +142,14 @@ impl Request {
     /// Whether `Accept` contains HTML, as for a browser that opens a page.
     #[must_use]
     pub fn accepts_html(&self) -> bool {
+        self.accepted().any(|kind| kind == "text/html")
+    }
+
+    /// The media types in `Accept`, in its order, in lower case and without parameters.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = String> {
         let accepted = self.field(HeaderField::Accept).unwrap_or_default().split(',');
-        let mut kinds = accepted.filter_map(|range| range.split(';').next());
-        kinds.any(|kind| kind.trim().eq_ignore_ascii_case("text/html"))
+        let kinds = accepted.filter_map(|range| range.split(';').next());
+        kinds.map(|kind| kind.trim().to_ascii_lowercase())
     }
 
     /// A header field's value: ASCII, without surrounding spaces. Other bytes, which none of these fields may have, are
@@ -261,13 +266,16 @@ pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
     let mut body = Body { bytes: Vec::new(), most };
     match serde_json::to_writer(&mut body, value) {
         Ok(()) => Response::new(200, "application/json", body.bytes),
-        Err(error) if error.is_io() => {
-            let detail = format!("The answer exceeds {most} bytes, the memory that the agent has for it.");
-            problem(503, "Service Unavailable", &detail)
-        }
+        Err(error) if error.is_io() => too_long(most),
         // Impossible: all maps have strings as keys.
         Err(error) => problem(500, "Internal Server Error", &error.to_string()),
     }
+}
+
+/// The error in place of a response of more than this many bytes.
+pub(super) fn too_long(most: usize) -> Response {
+    let detail = format!("The answer exceeds {most} bytes, the memory that the agent has for it.");
+    problem(503, "Service Unavailable", &detail)
 }
 
 /// A body with a limit of its length.

@@ -15,6 +15,7 @@ mod actions;
 mod api;
 mod auth;
 mod context;
+mod csv;
 mod dispatch;
 mod embedded;
 mod message;
@@ -25,6 +26,7 @@ mod page;
 mod peer;
 mod routes;
 pub mod server;
+mod sort_key;
 mod sse;
 
 pub use dispatch::Dispatcher;

@@ -3,7 +3,9 @@
 //! A row names the path, the role that a request needs, and a handler, whose kind determines the methods. Tests check
 //! `/openapi.json`, `docs/http-api.md`, the roles and the methods against [`ROUTES`].
 
-use super::api::{actions, active, config, events, openapi, plugin, probes, routers, sites, stats, users};
+use super::api::{
+    actions, active, config, events, journal, openapi, plugin, probes, routers, sessions, sites, stats, users,
+};
 use super::auth::Role;
 use super::auth::Role::{Admin, Anyone, Viewer};
 use super::context::{Context, Parameters};
@@ -40,6 +42,8 @@ pub static ROUTES: &[Route] = &[
     row("/api/sites/{site}/test",               Admin,  Programs, Action(actions::test)),
     // The rows of a private plugin need `Admin`, see `Parameters::role`.
     row("/api/sites/{site}/plugins/{plugin}",   Viewer, Programs, Read(plugin::rows)),
+    row("/api/sessions",                        Admin,  Programs, Read(sessions::list)),
+    row("/api/journal",                         Admin,  Programs, Read(journal::list)),
     row("/api/routers",                         Viewer, Programs, Read(routers::all)),
     row("/api/config",                          Viewer, Programs, Read(config::show)),
     row("/api/events",                          Viewer, Programs, Fetch(events::stream)),

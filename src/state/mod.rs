@@ -5,6 +5,7 @@
 //! keeps its last data with their time.
 
 mod capacity;
+mod devices;
 mod event;
 mod event_queue;
 mod reading;
@@ -16,6 +17,7 @@ mod today;
 mod traffic;
 
 pub use capacity::LicenseUse;
+pub use devices::device_names;
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};

@@ -35,6 +35,7 @@ fn file(field: &str, value: &str) -> String {
         ("defaults", &of("defaults", &[("collect", &collect)])),
         ("sites", &format!("{{\"a\": {site}}}")),
         ("plugins", &format!("{{\"p\": {plugin}}}")),
+        ("journal", &of("journal", &[])),
     ];
     of("", &parts.map(|(name, value)| (name, value.as_str())))
 }

@@ -380,6 +380,7 @@ pub(crate) struct AgentBuilder {
     defaults: String,
     sites: String,
     plugins: String,
+    journal: String,
     variables: Vec<(String, String)>,
     timings: String,
     arguments: Vec<String>,
@@ -415,6 +416,12 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets `journal`.
+    pub(crate) fn journal(mut self, value: &str) -> Self {
+        self.journal = format!("    journal: {value},\n");
+        self
+    }
+
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self
@@ -432,10 +439,10 @@ impl AgentBuilder {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { http, defaults, sites, plugins, .. } = self;
+        let Self { http, defaults, sites, plugins, journal, .. } = self;
         format!(
             "(\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
-             sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n)\n"
+             sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n{journal})\n"
         )
     }
 

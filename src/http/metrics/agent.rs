@@ -2,16 +2,22 @@
 
 use super::process::Process;
 use crate::clock::{Clock, Moment};
+use crate::journal::JournalStats;
 use crate::plugin::Family;
 use crate::state::Reload;
 
+/// Figures of the agent that no snapshot has.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct OwnFigures {
+    pub(super) process: Process,
+    pub(super) log_lines_dropped: u64,
+    /// `None` if it is disabled.
+    pub(super) journal: Option<JournalStats>,
+}
+
 /// The families of the agent and its process.
-pub(super) fn families(
-    clock: Clock,
-    reload: &Reload,
-    process: Process,
-    log_lines_dropped: u64,
-) -> [Family; 9] {
+pub(super) fn families(clock: Clock, reload: &Reload, own: OwnFigures) -> [Family; 11] {
+    let OwnFigures { process, log_lines_dropped, journal } = own;
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
         |name: &'static str, help: &'static str, value| Family::counter(name, help).with_value(value);
@@ -39,6 +45,16 @@ pub(super) fn families(
             reload.last_check.get().map(date),
         ),
         counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),
+        counter(
+            "phsweb_agent_journal_dropped_total",
+            "Ended sessions that the journal dropped because it had too many. Absent if it is off.",
+            journal.map(|journal| journal.dropped as f64),
+        ),
+        gauge(
+            "phsweb_agent_journal_entries",
+            "Ended sessions that the journal has. Absent if it is off.",
+            journal.map(|journal| journal.entries as f64),
+        ),
         gauge("process_start_time_seconds", start, Some(date(Moment::START))),
         counter("process_cpu_seconds_total", cpu, process.cpu_seconds),
         gauge("process_resident_memory_bytes", memory, resident),

@@ -16,6 +16,7 @@ use super::message::Response;
 use crate::logging;
 use crate::memory::fair_limit;
 use crate::state::Snapshot;
+use agent::OwnFigures;
 use process::Process;
 use text::Exposition;
 
@@ -24,16 +25,18 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// `GET /metrics`. It is not cached, because any two scrapes differ.
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
-    let text = render(context.snapshot, Process::now(), logging::dropped(), context.max_response() / 2);
+    let journal = context.services.journal.stats();
+    let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal };
+    let text = render(context.snapshot, own, context.max_response() / 2);
     Ok(Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store"))
 }
 
 /// `max_declared`: room for the series of declared plugins, in bytes.
-fn render(snapshot: &Snapshot, process: Process, log_lines_dropped: u64, max_declared: usize) -> String {
+fn render(snapshot: &Snapshot, own: OwnFigures, max_declared: usize) -> String {
     let lengths = || snapshot.sites.iter().map(|site| site::declared_length(site));
     let limit = fair_limit(lengths(), max_declared);
     let mut exposition = Exposition::default();
-    for family in agent::families(snapshot.clock, &snapshot.reload, process, log_lines_dropped) {
+    for family in agent::families(snapshot.clock, &snapshot.reload, own) {
         exposition.add(None, &family);
     }
     for (site, length) in snapshot.sites.iter().zip(lengths()) {
@@ -54,6 +57,7 @@ mod tests {
     use super::site::declared_length;
     use super::*;
     use crate::clock::{Clock, Moment};
+    use crate::journal::JournalStats;
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
         Data, Declaration, Following, Health, Hotspot, Internal, Plugin, Quantity, RESERVED, Resource,
@@ -188,7 +192,9 @@ mod tests {
         );
         let snapshot = Snapshot { generation: 0, clock, reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
-        let text = render(&snapshot, process, 12, 0);
+        let journal = Some(JournalStats { entries: 5, dropped: 2, bytes: 600 });
+        let own = OwnFigures { process, log_lines_dropped: 12, journal };
+        let text = render(&snapshot, own, 0);
         let mut expected = include_str!("golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         expected = expected.replace("@CLOCK_ERROR", &clock_error);
         for (place, moment) in [("@START", Moment::START), ("@THEN", minute_one())] {
@@ -227,7 +233,7 @@ mod tests {
         let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
         let rendered = |most: usize| {
-            let text = render(&snapshot, Process::default(), 0, most);
+            let text = render(&snapshot, OwnFigures::default(), most);
             let of = |site: &str| {
                 let series = text.matches(&format!("leases{{site=\"{site}\",")).count();
                 let partial = format!("mikrotik_plugin_partial{{site=\"{site}\",plugin=\"leases\"}} 1\n");
@@ -236,7 +242,7 @@ mod tests {
             [of("small"), of("large")]
         };
         let needed: usize = snapshot.sites.iter().map(|site| declared_length(site)).sum();
-        let written = render(&snapshot, Process::default(), 0, needed).len();
+        let written = render(&snapshot, OwnFigures::default(), needed).len();
         assert!(written < needed + 4096, "{written} bytes, expected at most {needed} and the rest");
         assert_eq!(rendered(needed), [(2, false), (200, false)]);
         assert_eq!(rendered(needed - 1), [(2, false), (0, true)]);
@@ -255,7 +261,7 @@ mod tests {
     fn values_that_the_system_does_not_report_are_absent() {
         let reload = Reload::first(None, Vec::new());
         let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
-        let text = render(&snapshot, Process::default(), 0, 0);
+        let text = render(&snapshot, OwnFigures::default(), 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(
             names.collect::<Vec<_>>(),

@@ -7,6 +7,7 @@ mod action_error;
 pub(super) mod asset;
 mod card;
 pub(super) mod diagnosis;
+mod ended_sessions;
 mod error;
 mod format;
 pub(super) mod kick;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::session_query::{self, COLUMNS, MAX_SEARCH, ROWS, SessionQuery, SortOrder};
+use super::session_query::{self, COLUMNS, MAX_SEARCH, ROWS, SessionQuery};
+use crate::http::sort_key::SortOrder;
 use crate::plugin::{Hotspot, Session};
 use crate::state::SiteState;
 

@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::format::{bits_per_second, bytes, duration};
+use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::{Rates, Session};
+use crate::text;
 
 /// Maximum number of sessions on a page: some 100 KB of HTML, which is fetched again with each change.
 pub(super) const ROWS: usize = 100;
@@ -33,14 +34,6 @@ enum Value {
     Time(fn(&Session) -> Option<Duration>),
     Bytes(fn(&Session) -> u64),
     Rate(fn(Rates) -> u64),
-}
-
-/// A sort key.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    Number(u128),
-    Address(IpAddr),
-    Text(String),
 }
 
 pub(super) static COLUMNS: [Column; 13] = [
@@ -75,23 +68,17 @@ impl Column {
         matches!(self.value, Value::Rate(_))
     }
 
-    fn key(&self, session: &Session) -> Option<Key> {
-        let text = |text: &str| Key::Text(text.to_lowercase());
+    fn key(&self, session: &Session) -> Option<SortKey> {
         match self.value {
-            Value::Text(of) => of(session).map(text),
-            Value::Address(of) => of(session).map(|ip| ip.parse().map_or_else(|_| text(ip), Key::Address)),
-            Value::Time(of) => of(session).map(|time| Key::Number(time.as_millis())),
-            Value::Bytes(of) => Some(Key::Number(of(session).into())),
-            Value::Rate(of) => session.rates().map(of).map(|rate| Key::Number(rate.into())),
+            Value::Text(of) => of(session).map(SortKey::text),
+            Value::Address(of) => of(session).map(SortKey::address),
+            Value::Time(of) => {
+                of(session).and_then(|time| u64::try_from(time.as_millis()).ok()).map(SortKey::Number)
+            }
+            Value::Bytes(of) => Some(SortKey::Number(of(session))),
+            Value::Rate(of) => session.rates().map(of).map(SortKey::Number),
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum SortOrder {
-    #[default]
-    Ascending,
-    Descending,
 }
 
 /// A query of a session read. Invalid parts of it are ignored.
@@ -169,12 +156,7 @@ impl SessionQuery {
         let matching = sessions.iter().map(AsRef::as_ref).filter(|session| matches(session, &search));
         let mut keyed: Vec<_> = matching.map(|session| (column.key(session), session)).collect();
         keyed.sort_by(|(a, one), (b, other)| {
-            let by_key = match (a, b, self.order) {
-                // Unknown values are last in either order.
-                (None, _, _) | (_, None, _) => a.is_none().cmp(&b.is_none()),
-                (_, _, SortOrder::Ascending) => a.cmp(b),
-                (_, _, SortOrder::Descending) => b.cmp(a),
-            };
+            let by_key = self.order.compare(a.as_ref(), b.as_ref());
             by_key.then_with(|| (&*one.user, &*one.id).cmp(&(&*other.user, &*other.id)))
         });
         let matching = keyed.len();
@@ -188,8 +170,8 @@ impl SessionQuery {
 fn matches(session: &Session, search: &str) -> bool {
     let Session { user, address, mac, server, comment, .. } = session;
     let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref()];
-    let mut texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
-    search.is_empty() || texts.any(|text| text.to_lowercase().contains(search))
+    let texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
+    search.is_empty() || text::any_contains(texts, search)
 }
 
 impl fmt::Display for SessionQuery {

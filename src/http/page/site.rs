@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::card::Card;
+use super::ended_sessions::{self, EndedSession};
 use super::format::{bytes, grouped};
 use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice::{self, Notice};
@@ -26,6 +27,7 @@ struct SitePage<'p> {
     /// The query of the session list, which a form keeps.
     session_query: String,
     sections: Vec<Section<'p>>,
+    ended: Vec<EndedSession>,
     events: Vec<Event<'p>>,
     /// The agent's overhead on the router.
     usage: &'p Usage,
@@ -85,6 +87,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         card: Card::new(view, site),
         session_query: query.to_string(),
         sections: shown.into_iter().map(|reading| section(view, site, reading, &query)).collect(),
+        ended: ended_sessions::latest(context, site),
         events: events(view, site),
         usage: &site.usage,
         sent: bytes(site.usage.sent_bytes),

@@ -212,6 +212,8 @@ fn size_version_roles_and_components_are_consistent() {
             "GET /api/hotspot/{site}/active",
             "POST /api/hotspot/{site}/kick",
             "GET /api/hotspot/{site}/users",
+            "GET /api/journal",
+            "GET /api/sessions",
             "POST /api/sites/{site}/test",
             "GET /sites/{site}/kick",
             "POST /sites/{site}/kick",
