@@ -10,10 +10,12 @@ mod reading;
 mod reload;
 mod room;
 mod snapshot;
+mod storage;
 mod store;
 
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};
 pub use snapshot::{ConnectionEvent, ConnectionState, HostState, SiteState, Snapshot, Usage};
+pub use storage::{StorageProblem, StorageState};
 pub use store::{EventReceiver, Store};

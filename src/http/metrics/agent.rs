@@ -1,17 +1,14 @@
 //! Metrics of the agent itself.
 
 use super::process::Process;
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::plugin::Family;
-use crate::state::Reload;
+use crate::state::Snapshot;
 
 /// The families of the agent and its process.
-pub(super) fn families(
-    clock: Clock,
-    reload: &Reload,
-    process: Process,
-    log_lines_dropped: u64,
-) -> [Family; 9] {
+pub(super) fn families(snapshot: &Snapshot, process: Process, log_lines_dropped: u64) -> [Family; 12] {
+    let Snapshot { clock, reload, storage, .. } = snapshot;
+    let stored = |value: f64| storage.directory.is_some().then_some(value);
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
         |name: &'static str, help: &'static str, value| Family::counter(name, help).with_value(value);
@@ -23,6 +20,11 @@ pub(super) fn families(
     let read = "When the configuration in use was read, in seconds since 1970. Absent before the first.";
     let last_check = "When all files of the configuration were last read to the end, in seconds since 1970. The agent \
          reads them each second. Absent if there is no file.";
+    let is_saving = "1 if all data that survives a restart could be stored at the last attempt, else 0. Absent if it is in \
+         memory only.";
+    let saved = "When such data was last written, in seconds since 1970. Absent before the first write.";
+    let errors =
+        "Attempts to write such data that failed since the agent's start. Absent if it is in memory only.";
     let dropped = "Log lines that were left out since the agent's start, because there were too many.";
     let start = "When the agent started, in seconds since 1970.";
     let cpu = "CPU time of the agent, in seconds. Absent if the system does not report it.";
@@ -38,6 +40,9 @@ pub(super) fn families(
             last_check,
             reload.last_check.get().map(date),
         ),
+        gauge("phsweb_agent_state_last_write_successful", is_saving, stored(f64::from(storage.is_saving))),
+        gauge("phsweb_agent_state_last_write_success_timestamp_seconds", saved, storage.written.map(date)),
+        counter("phsweb_agent_state_write_errors_total", errors, stored(storage.errors as f64)),
         counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),
         gauge("process_start_time_seconds", start, Some(date(Moment::START))),
         counter("process_cpu_seconds_total", cpu, process.cpu_seconds),
