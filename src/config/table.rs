@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
+use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect, Restart};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
 use Section::{Defaults, File, Http, Https, Metric, Plugin, Site};
@@ -107,6 +107,8 @@ pub enum Effect {
     Rebind,
     /// It logs out the holders of the old token.
     LogOut,
+    /// It applies the new value when it is started again.
+    Restart,
     /// Each field of the structure, or each entry of the map, has its own effect.
     InParts,
 }
@@ -272,6 +274,8 @@ const ROWS: &[Row] = &[
         List(0, 8, "properties, such as [\"server\"]", "a property as RouterOS names it, such as \"mac-address\""),
         Ron("[]"),
         InPlace, "properties", "properties whose values distinguish the series"),
+    row(File, "state", Path("the path of a folder, in quotes"), Unset("`$STATE_DIRECTORY`, which systemd sets; `/var/lib/phsweb-agent` if it is a mount; else memory only"),
+        Restart, "path of a folder", "where [data that survives a restart](operations.md#stored-data) is"),
 ];
 
 /// The fields without the columns that only the reference needs, so that the binary does not contain these.

@@ -364,6 +364,7 @@ impl Agent {
 /// Builds a `sites.ron` and the command that runs the agent with it.
 #[derive(Default)]
 pub(crate) struct AgentBuilder {
+    file: String,
     http: String,
     defaults: String,
     sites: String,
@@ -374,6 +375,12 @@ pub(crate) struct AgentBuilder {
 }
 
 impl AgentBuilder {
+    /// Adds fields of the file itself.
+    pub(crate) fn file(mut self, fields: &str) -> Self {
+        self.file += fields;
+        self
+    }
+
     /// Adds fields of `http`, which has `listen`.
     pub(crate) fn http(mut self, fields: &str) -> Self {
         self.http += fields;
@@ -420,9 +427,9 @@ impl AgentBuilder {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { http, defaults, sites, plugins, .. } = self;
+        let Self { file, http, defaults, sites, plugins, .. } = self;
         format!(
-            "(\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
+            "({file}\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
              sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n)\n"
         )
     }
