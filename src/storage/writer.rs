@@ -294,6 +294,29 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_hangs_is_reported_until_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let part = Arc::new(Silent::default());
+        let [state_write, state_timeout] = [1, 200].map(Duration::from_millis);
+        let timings = Timings { state_write, state_timeout, ..Timings::default() };
+        let parts = vec![part.clone() as _];
+        let open = Storage::open(folder.path().into(), parts, store.clone(), &timings);
+        let _storage = smol::block_on(open);
+        let state = || store.snapshot().storage.clone();
+        let pause = || std::thread::sleep(Duration::from_millis(1));
+        let hanging = part.0.lock().unwrap();
+        while state().problems.is_empty() {
+            pause();
+        }
+        assert!(!state().is_saving && state().problems[0].message.contains("takes long"), "{:?}", state());
+        drop(hanging);
+        while !state().is_saving || !state().problems.is_empty() {
+            pause();
+        }
+    }
+
+    #[test]
     fn a_directory_that_can_not_be_used_is_reported_until_it_can_be() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("file");
