@@ -16,6 +16,7 @@
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |
 //! | [`journal`] | ended sessions: who, when, how much and why, from the store's events. No I/O |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
+//! | [`storage`] | data that survives a restart: append-only files in one directory, their format and their problems |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
 //! | [`http`] | the HTTP server, authentication, dispatch by the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
@@ -31,6 +32,7 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
+//!          │        │      └─→ storage → state
 //!          └─→ simulator → routeros::wire
 //! ```
 //!
@@ -52,6 +54,7 @@
 //!   snapshot.
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
+//! - Stored data: each `Persist`, such as the login sessions → `Storage` → its file; at the start the file → `Persist`.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
 //!   site → log lines about sites, server-sent events and the journal, each through a bounded queue. No other code decides
 //!   what counts as a change.
@@ -61,11 +64,11 @@
 //! The main thread runs the HTTP server and applies changed configurations. The executor thread runs the sites, the
 //! actions and the events, and receives signals. Two to four worker threads render responses, one computes TLS handshakes
 //! if the page uses HTTPS, and one writes the log. Threads of smol's `blocking` pool, which end when they are idle, read
-//! the files and resolve host names. No GET waits for a router, and no lock is held during I/O. Responses that may have
-//! megabytes are rendered one at a time.
+//! the files, write stored data and resolve host names. No GET waits for a router, and no lock that a request or a site
+//! takes is held during I/O. Responses that may have megabytes are rendered one at a time.
 //!
 //! A panic in any thread is a bug. It is not caught, and nothing unwinds: the program logs its location and replaces itself
-//! in the same process, with the same arguments. It reads the state from the routers again.
+//! in the same process, with the same arguments. It reads the state from the routers again, and stored data.
 //!
 //! # Invariants
 //!
@@ -92,5 +95,6 @@ pub mod routeros;
 pub mod simulator;
 pub mod site;
 pub mod state;
+pub mod storage;
 pub mod text;
 pub mod timings;

@@ -125,6 +125,15 @@ timings! {
     /// A login session that was not used for this long ends: a working day. An open page uses its own.
     session_idle: 43_200_000,
 
+    // Stored data.
+    /// Time between two regular writes of data that survives a restart: flash wears out.
+    state_write: 300_000,
+    /// How long a start waits for the lock of the directory: an agent that is shutting down ends within 2 s.
+    state_lock: 2500,
+    /// How long reading stored data, or a write, may take before it is reported: a network file system or a disk may
+    /// hang.
+    state_timeout: 10_000,
+
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
@@ -206,6 +215,9 @@ mod tests {
             client_answer: seconds(30),
             wrong_token_delay: seconds(1),
             session_idle: seconds(12 * 3600),
+            state_write: seconds(300),
+            state_lock: millis(2500),
+            state_timeout: seconds(10),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

@@ -19,7 +19,7 @@ use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
 use crate::clock::Moment;
-use crate::config::{Changes, Config};
+use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
@@ -27,6 +27,7 @@ use crate::journal::{Journal, Recorder};
 use crate::memory::Budget;
 use crate::site::Sites;
 use crate::state::{Reload, Store};
+use crate::storage::{Persist, Storage};
 use crate::timings::Timings;
 
 pub use failure::Failure;
@@ -45,12 +46,18 @@ struct Agent {
     sites: Sites,
     journal: Arc<Journal>,
     listener: Listener,
+    /// What is stored.
+    parts: Vec<Arc<dyn Persist>>,
+    /// `None` if data is in memory only.
+    storage: Option<Storage>,
+    timings: Arc<Timings>,
 }
 
 impl Agent {
     /// Changes only the parts whose configuration differs from `new`, and returns the changes in words.
-    async fn apply_config(&mut self, new: Config) -> String {
+    async fn apply_config(&mut self, mut new: Config) -> String {
         raise_descriptors(&new);
+        self.open_storage(&mut new).await;
         let changes = Changes::between(&self.config, &new);
         if changes.journal {
             self.journal.configure(new.journal, Moment::now(), self.store.snapshot().clock);
@@ -70,8 +77,29 @@ impl Agent {
         description
     }
 
+    /// Restores stored data if this is the first valid configuration. Another directory is used after a restart only,
+    /// because data can't be restored while it changes.
+    async fn open_storage(&mut self, new: &mut Config) {
+        let current = &self.config.state;
+        if let (StateDirectory::Undecided, StateDirectory::At(directory)) = (current, &new.state) {
+            let mut parts = std::mem::take(&mut self.parts);
+            parts.push(self.dispatcher.persist_logins());
+            let storage = Storage::open(directory.clone(), parts, self.store.clone(), &self.timings);
+            self.storage = Some(storage.await);
+        } else if ![&StateDirectory::Undecided, &new.state].contains(&current) {
+            let stays = match current {
+                StateDirectory::At(directory) => directory.display().to_string(),
+                _ => "in memory only".into(),
+            };
+            let message =
+                format!("the directory changes when the agent is restarted; until then data is {stays}");
+            new.warnings.push(Diagnostic::elsewhere("state", message));
+            new.state = current.clone();
+        }
+    }
+
     /// The main loop: applies each configuration that the reloader finds.
-    async fn follow(mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
+    async fn follow(&mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
         loop {
             let mut check = reloader.next(&requests, &self.store).await;
             let changes = match check.config.take() {
@@ -134,6 +162,9 @@ pub fn serve(
             dispatcher,
             journal,
             store,
+            parts: Vec::new(),
+            storage: None,
+            timings: timings.clone(),
         };
         let _site_log = site_log::start(&agent.store);
         let _journal = record_journal(agent.store.clone(), agent.journal.clone());
@@ -152,6 +183,9 @@ pub fn serve(
                 let following = Box::pin(async { match agent.follow(reloader, requests).await {} });
                 serving.or(following).or(ended).await;
             }
+        }
+        if let Some(storage) = agent.storage.take() {
+            storage.finish().await;
         }
         Ok(())
     })

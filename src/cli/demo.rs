@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phsweb_agent::agent::{Failure, Signals, run_restarting, serve};
-use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, is_short};
+use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, StateDirectory, is_short};
 use phsweb_agent::simulator;
 use phsweb_agent::text::print_line;
 use phsweb_agent::timings::Timings;
@@ -70,7 +70,8 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
         sites.push(Arc::new(at_router(&site, &router)));
         routers.push(router);
     }
-    serve(signals, timings, Config { http, sites, warnings, ..Config::default() }, None)
+    let config = Config { http, sites, state: StateDirectory::Memory, warnings, ..Config::default() };
+    serve(signals, timings, config, None)
 }
 
 fn site(key: &str) -> Site {

@@ -43,7 +43,7 @@ pub use environment::{Environment, environment};
 pub use host::{API_PORT, API_TLS_PORT, Host};
 pub use http::Http;
 pub use https::{Https, UnusableCertificate};
-pub use load::{Config, Diagnostics, load, parse};
+pub use load::{Config, Diagnostics, StateDirectory, load, parse};
 pub use network::Network;
 pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use site::Site;

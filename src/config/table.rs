@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
+use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect, Restart};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
 use Section::{Defaults, File, Http, Https, Journal, Metric, Plugin, Site};
@@ -109,6 +109,8 @@ pub enum Effect {
     Rebind,
     /// It logs out the holders of the old token.
     LogOut,
+    /// It applies the new value when it is started again.
+    Restart,
     /// Each field of the structure, or each entry of the map, has its own effect.
     InParts,
 }
@@ -279,6 +281,8 @@ const ROWS: &[Row] = &[
     // An entry takes 118 bytes: the maximum is a tenth of the memory of the systemd unit.
     row(Journal, "rows", Number(1, 50_000), Ron("10000"), InPlace, "", "maximum number of sessions; the oldest are dropped"),
     row(Journal, "keep", Millis(60 * SECOND, 3652 * DAY + DAY / 2), Ron("\"90days\""), InPlace, "", "how long a session is kept after its end"),
+    row(File, "state", Path("the path of a folder, in quotes"), Unset("`$STATE_DIRECTORY`, which systemd sets; `/var/lib/phsweb-agent` if it is a mount; else memory only"),
+        Restart, "path of a folder", "where [data that survives a restart](operations.md#stored-data) is"),
 ];
 
 /// The fields without the columns that only the reference needs, so that the binary does not contain these.

@@ -18,6 +18,7 @@ use crate::clock::Moment;
 use crate::config::Http;
 use crate::journal::Journal;
 use crate::state::Store;
+use crate::storage::Persist;
 use crate::timings::Timings;
 
 /// Allows only resources that the agent itself serves, without inline scripts and without framing.
@@ -67,6 +68,12 @@ impl Dispatcher {
         if has_changed {
             self.services.events.disconnect_all();
         }
+    }
+
+    /// The login sessions, which are stored from now on.
+    #[must_use]
+    pub fn persist_logins(&self) -> Arc<dyn Persist> {
+        self.services.authenticator.persist_logins()
     }
 
     /// Answers one request.

@@ -137,6 +137,7 @@ fn the_effects_of_changes_are_documented() {
             Effect::Reconnect => "| a site's `user`",
             Effect::Rebind => "| `http.listen`",
             Effect::LogOut => "| `http.view`",
+            Effect::Restart => "| `state`",
             Effect::InPlace | Effect::InParts => continue,
         };
         let name = if is_of_site { path.rsplit('.').next().unwrap() } else { &path };

@@ -13,6 +13,7 @@ mod openapi;
 mod package;
 mod page;
 mod sbom;
+mod storage;
 // This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]

@@ -12,6 +12,7 @@ mod memory;
 mod memory_budget;
 mod reload_soak;
 mod soak;
+mod storage;
 // This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]

@@ -469,3 +469,24 @@ fn a_path_that_may_be_a_secret_is_not_in_the_excerpt() {
         assert!(problems.contains("file … can't be read") && !problems.contains("hunter2"), "{problems}");
     }
 }
+
+#[test]
+fn the_directory_of_stored_data_is_that_of_the_file_or_of_systemd() {
+    let at = |path: &str| StateDirectory::At(path.into());
+    for (field, variable, expected) in [
+        ("", None, StateDirectory::Memory),
+        ("", Some(""), StateDirectory::Memory),
+        ("", Some("/a"), at("/a")),
+        ("", Some("/a:/b"), at("/a")),
+        ("state: \"/c\"", Some("/a"), at("/c")),
+        ("state: \"c\"", None, at("/folder/c")),
+    ] {
+        let text = format!("(sites: {{}}, {field})");
+        let environment = |name: &str| variable.filter(|_| name == "STATE_DIRECTORY").map(String::from);
+        let config = parse(Path::new("/folder/sites.ron"), &text, &environment).unwrap();
+        assert_eq!(config.state, expected, "{field} {variable:?}");
+    }
+    let problem = parse(Path::new("f"), "(sites: {}, state: \"\")", &|_| None).unwrap_err().to_string();
+    assert!(problem.contains("expected the path of a folder, in quotes"), "{problem}");
+    assert!(is_mounted("/proc") && !is_mounted("/pro") && !is_mounted("/proc/self"));
+}

@@ -42,6 +42,8 @@ mod signals;
 mod simulate;
 mod slow_routers;
 mod steps;
+mod storage;
+mod stored_logins;
 mod sub_path;
 mod text;
 mod tls;
