@@ -83,9 +83,7 @@ impl Clock {
     /// The moment as RFC 3339 in UTC, to the second: `2026-05-31T09:54:33Z`.
     #[must_use]
     pub fn rfc3339(self, moment: Moment) -> String {
-        // The format ends with the year 9999.
-        let wall = UNIX_EPOCH + self.unix(moment).min(Duration::from_secs(253_402_300_799));
-        humantime::format_rfc3339_seconds(wall).to_string()
+        rfc3339(self.unix(moment))
     }
 
     /// The time from the Unix epoch to the moment; zero if it is before the epoch.
@@ -94,6 +92,13 @@ impl Clock {
         let millis = self.start.saturating_add(moment.millis);
         Duration::from_millis(u64::try_from(millis).unwrap_or(0))
     }
+}
+
+/// A time since the Unix epoch as RFC 3339 in UTC, to the second.
+#[must_use]
+pub fn rfc3339(unix: Duration) -> String {
+    // The format ends with the year 9999.
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + unix.min(Duration::from_secs(253_402_300_799))).to_string()
 }
 
 /// An age in words: `just now`, `2 minutes ago`, `3 days ago`.
