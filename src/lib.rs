@@ -14,6 +14,7 @@
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, and plugins `declared` in the file |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, the store and its events, the last reload. No I/O |
+//! | [`history`] | figures over time in slots of a minute to a day, recorded from the store's events |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
@@ -29,7 +30,7 @@
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
-//! main → cli → agent → http → action → site → { config, state } → plugin → routeros → net
+//! main → cli → agent → http → { action → site, history } → { config, state } → plugin → routeros → net
 //!          └─→ simulator → routeros::wire
 //! ```
 //!
@@ -52,7 +53,7 @@
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
-//!   site → log lines about sites and server-sent events, each through a bounded queue. No other code decides what counts
+//!   site → log lines about sites, server-sent events and the history, each through a bounded queue. No other code decides what counts
 //!   as a change.
 //!
 //! # Threads
@@ -81,6 +82,7 @@ pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod executor;
+pub mod history;
 pub mod http;
 pub mod logging;
 pub mod memory;

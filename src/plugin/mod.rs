@@ -32,7 +32,7 @@ pub use context::{Following, ReadContext};
 pub use data::Data;
 pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
-pub use hotspot::{Hotspot, Session, Used, User};
+pub use hotspot::{Counts, Hotspot, Session, Used, User};
 pub use limits::MAX_ID;
 pub use metric::{Family, Labels, MetricKind, RESERVED, is_reserved};
 pub use resource::Resource;
