@@ -44,6 +44,8 @@ impl Site {
 pub struct Changes<'c> {
     /// Whether anything in `http` changed.
     pub http: bool,
+    /// Whether anything in `history` changed.
+    pub history: bool,
     /// The keys of removed sites.
     pub removed: Vec<&'c str>,
     /// New sites.
@@ -66,6 +68,7 @@ impl<'c> Changes<'c> {
         let change = |new: &'c Arc<Site>| Some((new, site(old, &new.key)?.change_to(new)?));
         Self {
             http: old.http != new.http,
+            history: old.history != new.history,
             removed: keys(old).filter(|key| site(new, key).is_none()).collect(),
             added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
             changed: new.sites.iter().filter_map(change).collect(),
@@ -87,8 +90,10 @@ impl fmt::Display for Changes<'_> {
                 more => parts.push(format!("{verb} {named} and {more} more")),
             }
         }
-        if self.http {
-            parts.push("changed http".into());
+        for (is_changed, section) in [(self.http, "changed http"), (self.history, "changed history")] {
+            if is_changed {
+                parts.push(section.into());
+            }
         }
         if parts.is_empty() {
             parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());
@@ -102,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Host, Http, Secret};
+    use crate::config::{HistoryConfig, Host, Http, Secret};
     use crate::net::tls::{Fingerprint, Tls};
     use crate::routeros::login::LoginMethod;
 
@@ -174,6 +179,7 @@ mod tests {
                 Config { http: Http { max_connections: 64, ..Http::default() }, ..base.clone() },
                 "changed http",
             ),
+            (Config { history: HistoryConfig { memory: 1 }, ..base.clone() }, "changed history"),
         ] {
             assert_eq!(Changes::between(&base, &new).to_string(), expected);
         }

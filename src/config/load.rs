@@ -9,6 +9,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
+use super::history::{self, HistoryConfig};
 use super::http::{self, Http, TOKEN_IN_CLEAR};
 use super::plugin;
 use super::site::{self, Site};
@@ -25,6 +26,8 @@ pub struct Config {
     pub http: Http,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
+    /// The history of figures.
+    pub history: HistoryConfig,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
@@ -162,7 +165,8 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
     check.require("the file", root, &fields, &|_| false);
     let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
-    Some(Config { http, sites: sites?, warnings: Vec::new() })
+    let history = fields.in_file("history").and_then(|value| history::read(check, value.node));
+    Some(Config { http, sites: sites?, history: history.unwrap_or_default(), warnings: Vec::new() })
 }
 
 #[cfg(test)]

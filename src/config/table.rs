@@ -8,7 +8,7 @@ use std::time::Duration;
 use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
-use Section::{Defaults, File, Http, Https, Metric, Plugin, Site};
+use Section::{Defaults, File, History, Http, Https, Metric, Plugin, Site};
 
 /// A structure of the file, or the file itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Section {
     Site,
     Plugin,
     Metric,
+    History,
 }
 
 impl Section {
@@ -34,6 +35,7 @@ impl Section {
             Site => "sites.*",
             Plugin => "plugins.*",
             Metric => "plugins.*.metrics.*",
+            History => "history",
         }
     }
 
@@ -272,6 +274,9 @@ const ROWS: &[Row] = &[
         List(0, 8, "properties, such as [\"server\"]", "a property as RouterOS names it, such as \"mac-address\""),
         Ron("[]"),
         InPlace, "properties", "properties whose values distinguish the series"),
+    row(File, "history", Structure, Unset("its defaults"), InParts, "structure", "figures over time"),
+    row(History, "memory", Text(0, ANY, "a size from 1MiB to 256MiB, such as \"4MiB\""), Ron("\"4MiB\""),
+        InPlace, "size, 1MiB to 256MiB", "for the [history](operations.md#history) of all sites together"),
 ];
 
 /// The fields without the columns that only the reference needs, so that the binary does not contain these.
