@@ -17,7 +17,9 @@ use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
+use crate::clock::Moment;
 use crate::config::{Changes, Config};
+use crate::history::{self, History};
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
 use crate::memory::Budget;
@@ -37,6 +39,7 @@ use listener::Listener;
 struct Agent {
     config: Config,
     store: Arc<Store>,
+    history: Arc<History>,
     dispatcher: Arc<Dispatcher>,
     sites: Sites,
     listener: Listener,
@@ -47,6 +50,11 @@ impl Agent {
     async fn apply_config(&mut self, new: Config) -> String {
         raise_descriptors(&new);
         let changes = Changes::between(&self.config, &new);
+        let keys = new.sites.iter().map(|site| site.key.as_str());
+        let left_out = self.history.configure(keys, new.history.memory, Moment::now());
+        if left_out > 0 {
+            log::warn!("sites_without_history={left_out} msg=\"raise history.memory\"");
+        }
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.dispatcher.configure(new.http.clone());
@@ -93,11 +101,13 @@ pub fn serve(
     let store = Arc::new(Store::new(reload).within(Budget::of_process()));
     let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
+    let history = Arc::new(History::new(store.snapshot().clock));
     let http = config.http.clone();
     let dispatcher = Arc::new(Dispatcher::new(
         store.clone(),
         site_handles.clone(),
         events.clone(),
+        history.clone(),
         http.clone(),
         &timings,
     ));
@@ -123,8 +133,10 @@ pub fn serve(
             config: Config { http, ..Config::default() },
             dispatcher,
             store,
+            history,
         };
         let _site_log = site_log::start(&agent.store);
+        let _recorder = history::start(&agent.history, &agent.store);
         agent.apply_config(config).await;
         let _events = events.start();
         let serving =

@@ -16,6 +16,7 @@ use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::history::History;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
 
@@ -25,6 +26,7 @@ pub(super) struct Services {
     pub(super) store: Arc<Store>,
     pub(super) handles: Arc<SiteHandles>,
     pub(super) events: Arc<Events>,
+    pub(super) history: Arc<History>,
     pub(super) authenticator: Authenticator,
     /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
@@ -37,12 +39,14 @@ impl Services {
         store: Arc<Store>,
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
+        history: Arc<History>,
         timings: &Timings,
     ) -> Self {
         Self {
             store,
             handles,
             events,
+            history,
             authenticator: Authenticator::new(timings),
             rendering: Mutex::default(),
             refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),

@@ -16,6 +16,7 @@ use super::sse::Events;
 use crate::action::SiteHandles;
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::history::History;
 use crate::state::Store;
 use crate::timings::Timings;
 
@@ -45,11 +46,12 @@ impl Dispatcher {
         store: Arc<Store>,
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
+        history: Arc<History>,
         http: Http,
         timings: &Timings,
     ) -> Self {
         Self {
-            services: Services::new(store, handles, events, timings),
+            services: Services::new(store, handles, events, history, timings),
             http: RwLock::new(Arc::new(http)),
             etag_key: RandomState::new(),
         }
@@ -130,7 +132,11 @@ impl Dispatcher {
             is_page,
         };
         let reply = match route.handler {
-            Handler::Read(handler) => self.read(handler, &context).map(HandlerOutput::Now),
+            Handler::Read(handler) => self.read(handler, &context, 0).map(HandlerOutput::Now),
+            Handler::ReadHistory(handler) => {
+                let revision = self.services.history.revision();
+                self.read(handler, &context, revision).map(HandlerOutput::Now)
+            }
             Handler::Form(show, _) if request.method != Method::Post => {
                 show(&context).map(HandlerOutput::Now)
             }
@@ -154,9 +160,15 @@ impl Dispatcher {
         reply
     }
 
-    /// Calls a handler of `GET`, unless the client has the current response already.
-    fn read(&self, handler: ImmediateHandler, context: &Context) -> Result<Response, Response> {
-        let etag = self.etag(context);
+    /// Calls a handler of `GET`, unless the client has the current response already. `revision` is that of other data
+    /// than the snapshot's.
+    fn read(
+        &self,
+        handler: ImmediateHandler,
+        context: &Context,
+        revision: u64,
+    ) -> Result<Response, Response> {
+        let etag = self.etag(context, revision);
         let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
@@ -164,12 +176,13 @@ impl Dispatcher {
         handler(context).map(|response| with_etag(response, &etag))
     }
 
-    /// The tag of the response to this request. It changes with each change of the snapshot, and each minute, because
+    /// The tag of the response to this request. It changes with each change of the data, and each minute, because
     /// responses contain ages.
-    fn etag(&self, context: &Context) -> String {
+    fn etag(&self, context: &Context, revision: u64) -> String {
         let Context { request, identity, snapshot, .. } = context;
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let of = (snapshot.generation, &request.path, &request.query, identity.tag(), minute);
+        let kind = request.field(HeaderField::Accept);
+        let of = (snapshot.generation, revision, &request.path, &request.query, kind, identity.tag(), minute);
         format!("W/\"{:016x}\"", self.etag_key.hash_one(of))
     }
 }
@@ -228,13 +241,15 @@ fn with_security_fields(response: Response, is_https: bool) -> Response {
     } else {
         response
     };
+    let policy = "Cross-Origin-Resource-Policy";
+    let is_for_others = response.headers.iter().any(|(name, _)| *name == policy);
+    let response = if is_for_others { response } else { response.with(policy, "same-origin") };
     response
         .with("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         .with("X-Content-Type-Options", "nosniff")
         .with("X-Frame-Options", "DENY")
         .with("Referrer-Policy", "same-origin")
         .with("Cross-Origin-Opener-Policy", "same-origin")
-        .with("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 #[cfg(test)]
@@ -249,8 +264,10 @@ mod tests {
     fn login_and_logout_refuse_other_methods() {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         let events = Events::new(store.clone(), Arc::default());
+        let history = Arc::new(History::new(store.snapshot().clock));
         let handles = Arc::new(SiteHandles::new(Duration::ZERO));
-        let dispatcher = Dispatcher::new(store, handles, events, Http::default(), &Timings::default());
+        let dispatcher =
+            Dispatcher::new(store, handles, events, history, Http::default(), &Timings::default());
         let answer = |method, path: &str| {
             let request =
                 Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");

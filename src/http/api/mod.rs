@@ -6,10 +6,13 @@
 
 pub(super) mod actions;
 pub(super) mod active;
+pub(super) mod availability;
+pub(super) mod badge;
 mod by_site;
 pub(super) mod config;
 mod error;
 pub(super) mod events;
+pub(super) mod history;
 pub(super) mod openapi;
 pub(super) mod plugin;
 pub(super) mod probes;

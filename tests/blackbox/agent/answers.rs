@@ -95,6 +95,13 @@ impl Witness<'_> {
         }
     }
 
+    fn ranges(&mut self) {
+        for path in ["/api/sites/{site}/history", "/badge/{site}.svg"] {
+            let target = path.replace("{site}", "healthy") + "?range=1s";
+            assert_eq!(self.ask(("GET", path), &target, "view", "").status, 400, "{target}");
+        }
+    }
+
     fn users(&mut self) {
         let mut next = |query: &str| {
             let answer = self.ask(("GET", USERS), &format!("/api/hotspot/many/users{query}"), "admin", "");
@@ -364,6 +371,7 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     let api = Api::of(&world.agent);
     let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
     witness.read_sites();
+    witness.ranges();
     witness.users();
     witness.events();
     witness.posts();

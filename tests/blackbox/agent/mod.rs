@@ -13,6 +13,7 @@ mod faults;
 mod figures;
 mod files;
 mod fleet;
+mod history;
 mod hostile_words;
 mod hosts;
 mod http;
