@@ -15,6 +15,7 @@
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |
 //! | [`journal`] | ended sessions: who, when, how much and why, from the store's events. No I/O |
+//! | [`history`] | figures over time in slots of a minute to a day, recorded from the store's events |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
 //! | [`storage`] | data that survives a restart: append-only files in one directory, their format and their problems |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
@@ -32,6 +33,7 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
+//!          │        │      ├─→ history → state
 //!          │        │      └─→ storage → state
 //!          └─→ simulator → routeros::wire
 //! ```
@@ -56,8 +58,8 @@
 //!   router → read back → `Store`, and the response.
 //! - Stored data: each `Persist`, such as the login sessions → `Storage` → its file; at the start the file → `Persist`.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
-//!   site → log lines about sites, server-sent events and the journal, each through a bounded queue. No other code decides
-//!   what counts as a change.
+//!   site → log lines about sites, server-sent events, the journal and the history, each through a bounded queue. No
+//!   other code decides what counts as a change.
 //!
 //! # Threads
 //!
@@ -85,6 +87,7 @@ pub mod agent;
 pub mod clock;
 pub mod config;
 pub mod executor;
+pub mod history;
 pub mod http;
 pub mod journal;
 pub mod logging;

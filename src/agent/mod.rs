@@ -21,6 +21,7 @@ use crate::action::SiteHandles;
 use crate::clock::Moment;
 use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
+use crate::history::{self, History};
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
 use crate::journal::{Journal, Recorder};
@@ -42,6 +43,7 @@ use listener::Listener;
 struct Agent {
     config: Config,
     store: Arc<Store>,
+    history: Arc<History>,
     dispatcher: Arc<Dispatcher>,
     sites: Sites,
     journal: Arc<Journal>,
@@ -61,6 +63,11 @@ impl Agent {
         let changes = Changes::between(&self.config, &new);
         if changes.journal {
             self.journal.configure(new.journal, Moment::now(), self.store.snapshot().clock);
+        }
+        let keys = new.sites.iter().map(|site| site.key.as_str());
+        let left_out = self.history.configure(keys, new.history.memory, Moment::now());
+        if left_out > 0 {
+            log::warn!("sites_without_history={left_out} msg=\"raise history.memory\"");
         }
         self.sites.apply(&changes, &new).await;
         if changes.http {
@@ -130,12 +137,14 @@ pub fn serve(
     let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let journal = Arc::new(Journal::default());
+    let history = Arc::new(History::new(store.snapshot().clock));
     let http = config.http.clone();
     let dispatcher = Arc::new(Dispatcher::new(
         store.clone(),
         site_handles.clone(),
         events.clone(),
         journal.clone(),
+        history.clone(),
         http.clone(),
         &timings,
     ));
@@ -162,12 +171,14 @@ pub fn serve(
             dispatcher,
             journal,
             store,
+            history,
             parts: Vec::new(),
             storage: None,
             timings: timings.clone(),
         };
         let _site_log = site_log::start(&agent.store);
         let _journal = record_journal(agent.store.clone(), agent.journal.clone());
+        let _recorder = history::start(&agent.history, &agent.store);
         agent.apply_config(config).await;
         let _events = events.start();
         let serving =

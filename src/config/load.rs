@@ -9,6 +9,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
+use super::history::{self, HistoryConfig};
 use super::http::{self, Http, TOKEN_IN_CLEAR};
 use super::journal;
 use super::plugin;
@@ -31,6 +32,8 @@ pub struct Config {
     pub journal: Option<Retention>,
     /// Where data that survives a restart is.
     pub state: StateDirectory,
+    /// The history of figures.
+    pub history: HistoryConfig,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
@@ -90,6 +93,7 @@ impl Default for Config {
             sites: Vec::new(),
             journal: Some(journal::default()),
             state: StateDirectory::default(),
+            history: HistoryConfig::default(),
             warnings: Vec::new(),
         }
     }
@@ -226,7 +230,15 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
             path.map_or(StateDirectory::Memory, |path| StateDirectory::At(check.document.relative(&path)))
         }
     };
-    Some(Config { http, sites: sites?, state, journal, warnings: Vec::new() })
+    let history = fields.in_file("history").and_then(|value| history::read(check, value.node));
+    Some(Config {
+        http,
+        sites: sites?,
+        state,
+        journal,
+        history: history.unwrap_or_default(),
+        warnings: Vec::new(),
+    })
 }
 
 #[cfg(test)]

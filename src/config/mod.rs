@@ -8,7 +8,7 @@
 //! | `table` | every field: scope, type, range, default, effect of a change, documentation |
 //! | `document`, `syntax` | the text as values with their places, and explanations of text that is not RON |
 //! | `validator` | reads values by the table |
-//! | `load`, `http`, `https`, `site`, `plugin`, `journal` | one section each, and `load` the whole file |
+//! | `load`, `http`, `https`, `site`, `plugin`, `history`, `journal` | one section each, and `load` the whole file |
 //! | `secret`, `secret_source`, `environment` | secrets, and fetching them |
 //! | `host`, `network`, `property` | the formats of some values |
 //! | `diagnostic`, `redact`, `suggestion` | messages, without secrets |
@@ -19,6 +19,7 @@ mod diagnostic;
 mod document;
 mod environment;
 mod fingerprint;
+mod history;
 mod host;
 mod http;
 mod https;
@@ -40,6 +41,7 @@ mod watch;
 pub use changes::{Change, Changes};
 pub use diagnostic::Diagnostic;
 pub use environment::{Environment, environment};
+pub use history::HistoryConfig;
 pub use host::{API_PORT, API_TLS_PORT, Host};
 pub use http::Http;
 pub use https::{Https, UnusableCertificate};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect, Restart};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
-use Section::{Defaults, File, Http, Https, Journal, Metric, Plugin, Site};
+use Section::{Defaults, File, History, Http, Https, Journal, Metric, Plugin, Site};
 
 /// A structure of the file, or the file itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub(super) enum Section {
     Plugin,
     Metric,
     Journal,
+    History,
 }
 
 impl Section {
@@ -36,6 +37,7 @@ impl Section {
             Plugin => "plugins.*",
             Metric => "plugins.*.metrics.*",
             Journal => "journal",
+            History => "history",
         }
     }
 
@@ -283,6 +285,9 @@ const ROWS: &[Row] = &[
     row(Journal, "keep", Millis(60 * SECOND, 3652 * DAY + DAY / 2), Ron("\"90days\""), InPlace, "", "how long a session is kept after its end"),
     row(File, "state", Path("the path of a folder, in quotes"), Unset("`$STATE_DIRECTORY`, which systemd sets; `/var/lib/phsweb-agent` if it is a mount; else memory only"),
         Restart, "path of a folder", "where [data that survives a restart](operations.md#stored-data) is"),
+    row(File, "history", Structure, Unset("its defaults"), InParts, "structure", "figures over time"),
+    row(History, "memory", Text(0, ANY, "a size from 1MiB to 256MiB, such as \"4MiB\""), Ron("\"4MiB\""),
+        InPlace, "size, 1MiB to 256MiB", "for the [history](operations.md#history) of all sites together"),
 ];
 
 /// The fields without the columns that only the reference needs, so that the binary does not contain these.

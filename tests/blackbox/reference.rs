@@ -36,6 +36,7 @@ fn file(field: &str, value: &str) -> String {
         ("sites", &format!("{{\"a\": {site}}}")),
         ("plugins", &format!("{{\"p\": {plugin}}}")),
         ("journal", &of("journal", &[])),
+        ("history", &only(part == "history", of("history", &[]))),
     ];
     of("", &parts.map(|(name, value)| (name, value.as_str())))
 }
@@ -151,6 +152,7 @@ fn sized(field: &str, kind: &str, size: u64) -> String {
         "number" => size.to_string(),
         "text" => format!("\"{}\"", "é".repeat(usize::try_from(size).unwrap())),
         "duration" => format!("\"{size}ms\""),
+        "size" => format!("\"{size}B\""),
         "list" => {
             let element = |n| match field {
                 "http.trusted_proxies" => format!("\"10.0.0.{n}\""),
@@ -176,6 +178,7 @@ fn values_are_accepted_within_their_ranges_only() {
         ranges += 1;
         let size = |end: &str| match kind {
             "duration" => u64::try_from(humantime::parse_duration(end).unwrap().as_millis()).unwrap(),
+            "size" => end.strip_suffix("MiB").unwrap().parse::<u64>().unwrap() * 1024 * 1024,
             _ => end.split(' ').next().unwrap().parse().unwrap(),
         };
         let (least, most) = (size(least), size(most));

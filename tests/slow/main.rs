@@ -7,6 +7,7 @@
 
 mod abuse;
 mod faults;
+mod history;
 mod large_hotspots;
 mod memory;
 mod memory_budget;

@@ -14,6 +14,7 @@ mod faults;
 mod figures;
 mod files;
 mod fleet;
+mod history;
 mod hostile_words;
 mod hosts;
 mod http;
