@@ -119,7 +119,8 @@ impl Agent {
     }
 }
 
-/// Runs the agent with this configuration until a signal ends it. A `reloader` provides the later configurations.
+/// Runs the agent with this configuration until a signal ends it. It continues `history`. A `reloader` provides the later
+/// configurations.
 ///
 /// # Errors
 ///
@@ -128,6 +129,7 @@ pub fn serve(
     signals: Signals,
     timings: Timings,
     config: Config,
+    history: Arc<History>,
     reloader: Option<ConfigReloader>,
 ) -> Result<(), Failure> {
     raise_descriptors(&config);
@@ -137,7 +139,6 @@ pub fn serve(
     let site_handles = Arc::new(SiteHandles::new(timings.action_timeout));
     let events = Events::new(store.clone(), timings.clone());
     let journal = Arc::new(Journal::default());
-    let history = Arc::new(History::new(store.snapshot().clock));
     let http = config.http.clone();
     let dispatcher = Arc::new(Dispatcher::new(
         store.clone(),

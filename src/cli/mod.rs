@@ -8,6 +8,7 @@ mod check;
 mod commands;
 mod config_file;
 mod demo;
+mod demo_history;
 mod help;
 mod parser;
 mod run;

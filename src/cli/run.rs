@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phsweb_agent::agent::{ConfigReloader, Failure, Prepare, Signals, run_restarting, serve};
+use phsweb_agent::clock::Clock;
 use phsweb_agent::config::{self, Config, Site, StateDirectory, Watch};
+use phsweb_agent::history::History;
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{self, BadVersion, Login, Router, Settings};
 use phsweb_agent::timings::Timings;
@@ -86,7 +88,8 @@ fn run(options: Options, signals: Signals, timings: Timings) -> Result<(), Failu
     });
     let config = prepare(config)?;
     let reloader = ConfigReloader::new(watch, prepare, problems.as_ref(), &timings);
-    serve(signals, timings, config, Some(reloader))
+    let history = Arc::new(History::new(Clock::system()));
+    serve(signals, timings, config, history, Some(reloader))
 }
 
 /// Simulated routers for the sites of a file, by key. Each keeps running until the login of its site changes.

@@ -95,6 +95,19 @@ impl Slot {
         Self(fields)
     };
 
+    /// A slot of length `step` in which these series were known all the time.
+    #[must_use]
+    pub fn of(figures: impl IntoIterator<Item = (Series, Figure)>, step: Duration) -> Self {
+        let known_ms = step.as_millis().try_into().unwrap_or(u32::MAX);
+        let values = figures.into_iter().map(|(series, Figure { min, avg, max })| {
+            let sum = if series.is_sum() { avg } else { avg * f64::from(known_ms) };
+            (series, Accumulator { sum, known_ms, min, max })
+        });
+        let mut slot = Self::EMPTY;
+        slot.add(values, step);
+        slot
+    }
+
     /// The slot as bytes, for a file.
     #[must_use]
     pub fn to_bytes(self) -> [u8; Self::SIZE] {

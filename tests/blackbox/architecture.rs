@@ -82,11 +82,13 @@ const MAY_USE: [(&str, &[&str]); 19] = [
 ];
 
 /// What the command line, which belongs to the program, may use of the library.
-const CLI_MAY_USE: [&str; 10] = [
+const CLI_MAY_USE: [&str; 12] = [
     "action",
     "agent",
+    "clock",
     "config",
     "executor",
+    "history",
     "logging",
     "routeros::login",
     "net::tls",

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::card::{Card, traffic};
 use super::format::bits_per_second;
+use super::history::sparkline;
 use super::layout::{AccountMenu, Layout, render};
 use super::notice;
 use crate::http::api::View;
@@ -79,6 +80,10 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         generation: snapshot.generation,
         notice: notice::text(context),
         totals: Totals::new(context.view()),
-        cards: snapshot.sites.iter().map(|site| Card::new(context.view(), site)).collect(),
+        cards: snapshot
+            .sites
+            .iter()
+            .map(|site| Card { sparkline: sparkline(context, site), ..Card::new(context.view(), site) })
+            .collect(),
     }))
 }

@@ -5,6 +5,7 @@ mod behind_proxy;
 mod boards;
 mod capacity;
 mod catalogue;
+mod charts;
 mod command_line;
 mod declared;
 mod demo;
