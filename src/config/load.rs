@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::alerts::AlertsConfig;
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
@@ -25,6 +26,8 @@ pub struct Config {
     pub http: Http,
     /// The sites, in the file's order.
     pub sites: Vec<Arc<Site>>,
+    /// What is reported, and to whom.
+    pub alerts: AlertsConfig,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
@@ -162,7 +165,7 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
     check.require("the file", root, &fields, &|_| false);
     let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
-    Some(Config { http, sites: sites?, warnings: Vec::new() })
+    Some(Config { http, sites: sites?, ..Config::default() })
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@
 //! | `table` | every field: scope, type, range, default, effect of a change, documentation |
 //! | `document`, `syntax` | the text as values with their places, and explanations of text that is not RON |
 //! | `validator` | reads values by the table |
-//! | `load`, `http`, `https`, `site`, `plugin` | one section each, and `load` the whole file |
+//! | `load`, `http`, `https`, `site`, `plugin`, `alerts/` | one section each, and `load` the whole file |
 //! | `secret`, `secret_source`, `environment` | secrets, and fetching them |
 //! | `host`, `network`, `property` | the formats of some values |
 //! | `diagnostic`, `redact`, `suggestion` | messages, without secrets |
 //! | `fingerprint`, `watch`, `changes` | noticing and comparing changed files |
 
+mod alerts;
 mod changes;
 mod diagnostic;
 mod document;
@@ -36,6 +37,10 @@ mod table;
 mod validator;
 mod watch;
 
+pub use alerts::{
+    AlertCondition, AlertRule, AlertsConfig, ChannelConfig, ChannelService, DailyRange, Figure,
+    HeartbeatConfig, ServerTrust, SiteAlerts, Threshold, Weekdays,
+};
 pub use changes::{Change, Changes};
 pub use diagnostic::Diagnostic;
 pub use environment::{Environment, environment};

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerts::SiteAlerts;
 use super::document::Node;
 use super::environment::{OVERRIDES, override_prefix, site_override};
 use super::host::{API_PORT, API_TLS_PORT, Host, lacks_zone};
@@ -55,6 +56,8 @@ pub struct Site {
     pub live: bool,
     /// The plugins to run, in the order of the page.
     pub plugins: Vec<Plugin>,
+    /// What is reported.
+    pub alerts: SiteAlerts,
 }
 
 impl Site {
@@ -190,6 +193,7 @@ fn from_fields<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, pl
         query_timeout: check.duration(fields, "query_timeout").unwrap_or_default(),
         live: check.flag(fields, "live").unwrap_or_default(),
         plugins: plugins.collect(check, fields),
+        alerts: SiteAlerts::Default,
     }
 }
 
