@@ -17,6 +17,7 @@
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
+//! | [`alert`] | rules over the state of all sites: what is worth a message, when it is announced, and when it is resolved. No I/O |
 //! | [`http`] | the HTTP server, authentication, dispatch by the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
 //! | [`simulator`] | a simulated router for `demo`, `simulate`, `--simulate` and the tests |
 //! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, log lines about sites, signals, restart after a panic |
@@ -78,6 +79,7 @@
 
 pub mod action;
 pub mod agent;
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod executor;
