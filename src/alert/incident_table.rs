@@ -147,6 +147,15 @@ impl IncidentTable {
         self.incidents.retain(|_, incidents| !incidents.is_empty());
     }
 
+    /// Ends the incidents of a site whose part no longer exists. Nothing is announced.
+    pub fn retain_of_site(&mut self, site: &str, exists: impl Fn(&Incident) -> bool, now: Now) {
+        for incident in
+            self.incidents.get_mut(site).into_iter().flat_map(|all| all.extract_if(.., |i| !exists(i)))
+        {
+            self.announcer.drop_incident(site, &incident, now);
+        }
+    }
+
     /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
     pub fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
         let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
