@@ -12,7 +12,7 @@
 //! | --- | --- |
 //! | [`net`] | resolve, connect, TLS client, deadlines, a small HTTP client |
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
-//! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, and plugins `declared` in the file |
+//! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, the store and its events, the last reload. No I/O |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::alerts::AlertsConfig;
+use super::alerts::{self, AlertsConfig};
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
@@ -165,7 +165,8 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
     check.require("the file", root, &fields, &|_| false);
     let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
-    Some(Config { http, sites: sites?, ..Config::default() })
+    let alerts = fields.in_file("alerts").map(|value| alerts::read(check, value).unwrap_or_default());
+    Some(Config { http, sites: sites?, alerts: alerts.unwrap_or_default(), warnings: Vec::new() })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `table` | every field: scope, type, range, default, effect of a change, documentation |
+//! | `table`, `fields` | every field: scope, type, range, default, effect of a change, documentation |
 //! | `document`, `syntax` | the text as values with their places, and explanations of text that is not RON |
 //! | `validator` | reads values by the table |
 //! | `load`, `http`, `https`, `site`, `plugin`, `alerts/` | one section each, and `load` the whole file |
@@ -19,6 +19,7 @@ mod changes;
 mod diagnostic;
 mod document;
 mod environment;
+mod fields;
 mod fingerprint;
 mod host;
 mod http;
@@ -44,6 +45,7 @@ pub use alerts::{
 pub use changes::{Change, Changes};
 pub use diagnostic::Diagnostic;
 pub use environment::{Environment, environment};
+pub use fields::{FieldReference, reference};
 pub use host::{API_PORT, API_TLS_PORT, Host};
 pub use http::Http;
 pub use https::{Https, UnusableCertificate};
@@ -52,5 +54,5 @@ pub use network::Network;
 pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use site::Site;
 pub use suggestion::unknown;
-pub use table::{Effect, FieldReference, reference};
+pub use table::Effect;
 pub use watch::Watch;

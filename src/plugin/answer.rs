@@ -12,6 +12,13 @@ pub(super) fn first(answers: &[Answer]) -> Result<&Reply, Error> {
     }
 }
 
+/// The answer at this index if it has all rows: a part of a list would give a wrong sum.
+pub(super) fn complete(answers: &[Answer], at: usize) -> Result<&Reply, Error> {
+    let reply = first(answers.get(at..).unwrap_or_default())?;
+    let partial = |partial| Error::new(Cause::Protocol, format!("a list is incomplete: {partial}"));
+    reply.partial().map_or(Ok(reply), |reason| Err(partial(reason.without_quote().to_string())))
+}
+
 /// The reason why the answers are incomplete, if they are: one is truncated, or one after the first failed. An error of
 /// the first answer does not count here.
 #[must_use]

@@ -6,6 +6,7 @@ use super::context::ReadContext;
 use super::declared::Listing;
 use super::health::Health;
 use super::hotspot::Hotspot;
+use super::internal::InternalData;
 use super::limits;
 use super::metric::Family;
 use super::resource::Resource;
@@ -24,6 +25,8 @@ pub enum Data {
     Health(Health),
     /// The rows of a declared plugin.
     Listing(Listing),
+    /// Figures of an internal plugin, which has no rows and no metrics of its own.
+    Internal(InternalData),
 }
 
 impl Data {
@@ -51,6 +54,12 @@ impl Data {
         if let Self::Listing(listing) = self { Some(listing) } else { None }
     }
 
+    /// The figures, if they are of an internal plugin.
+    #[must_use]
+    pub fn internal(&self) -> Option<&InternalData> {
+        if let Self::Internal(internal) = self { Some(internal) } else { None }
+    }
+
     /// The names of the columns.
     #[must_use]
     pub fn columns(&self) -> Vec<String> {
@@ -59,6 +68,7 @@ impl Data {
             Self::Resource(resource) => resource.table().columns,
             Self::Health(health) => health.table().columns,
             Self::Listing(listing) => listing.table.columns.clone(),
+            Self::Internal(_) => Vec::new(),
         }
     }
 
@@ -71,6 +81,7 @@ impl Data {
             Self::Resource(resource) => made(resource.table()),
             Self::Health(health) => made(health.table()),
             Self::Listing(listing) => Box::new(listing.table.rows.iter().map(Into::into)),
+            Self::Internal(_) => Box::new(std::iter::empty()),
         }
     }
 
@@ -88,6 +99,7 @@ impl Data {
             Self::Resource(resource) => resource.families(),
             Self::Health(health) => health.families(),
             Self::Listing(listing) => listing.families(),
+            Self::Internal(_) => Vec::new(),
         }
     }
 
@@ -98,7 +110,7 @@ impl Data {
             Self::Hotspot(hotspot) => limits::left_out(hotspot.left_out),
             Self::Listing(listing) => limits::left_out(listing.left_out),
             Self::Health(health) => health.incomplete(),
-            Self::Resource(_) => None,
+            Self::Resource(_) | Self::Internal(_) => None,
         };
         left_out.or_else(|| {
             let family = self.families().into_iter().find(Family::is_incomplete)?;
@@ -114,7 +126,7 @@ impl Data {
             Self::Health(health) => health.cost(),
             Self::Listing(listing) => listing.cost(),
             // A few short texts.
-            Self::Resource(_) => 0,
+            Self::Resource(_) | Self::Internal(_) => 0,
         }
     }
 
@@ -125,13 +137,13 @@ impl Data {
             Self::Hotspot(hotspot) => Self::Hotspot(hotspot.truncated(max_bytes)),
             Self::Health(health) => Self::Health(health.truncated(max_bytes)),
             Self::Listing(listing) => Self::Listing(listing.truncated(max_bytes)),
-            Self::Resource(_) => return None,
+            Self::Resource(_) | Self::Internal(_) => return None,
         };
         let rows = |data: &Self| match data {
             Self::Hotspot(hotspot) => hotspot.sessions.len(),
             Self::Health(health) => health.sensors.len(),
             Self::Listing(listing) => listing.table.rows.len(),
-            Self::Resource(_) => 0,
+            Self::Resource(_) | Self::Internal(_) => 0,
         };
         let (kept, all) = (rows(&truncated), rows(self));
         Some((truncated, format!("{kept} of {all} rows are kept: the agent has no memory for more")))

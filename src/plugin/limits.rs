@@ -11,6 +11,9 @@ use crate::routeros::wire::Sentence;
 /// rows with a few columns take half of the bytes.
 pub(super) const DECLARED: Limit = Limit { rows: 2048, bytes: 1024 * 1024 };
 
+/// Size limit of the answer of a menu with one row: more must not end the connection, as it would without a limit.
+pub(super) const ONE_ROW: Limit = Limit { rows: 1, bytes: 16 * 1024 };
+
 /// `version`: `7.20.7 (long-term)` has 18.
 pub(super) const VERSION: usize = 40;
 
@@ -20,7 +23,10 @@ pub(super) const BOARD: usize = 64;
 /// `architecture-name` and `platform`: `mipsbe`, `MikroTik`.
 pub(super) const ARCHITECTURE: usize = 32;
 
-/// Names of servers and profiles. Labels in `/metrics` have the same limit.
+/// `level` of a license: `p-unlimited` has 11.
+pub(super) const LICENSE_LEVEL: usize = 16;
+
+/// Names of servers, profiles and pools. Labels in `/metrics` have the same limit.
 pub(super) const NAME: usize = 64;
 
 /// `user`: RADIUS limits `User-Name` to 253 bytes (RFC 2865, 5.1).

@@ -18,7 +18,7 @@ const MAX_LABEL_VALUE: usize = 64;
 const MAX_SERIES: usize = limits::DECLARED.rows;
 
 /// The metrics of the agent itself that have the label `site`. A declared plugin can't use their names.
-pub const RESERVED: [&str; 25] = [
+pub const RESERVED: [&str; 28] = [
     "mikrotik_api_commands_total",
     "mikrotik_api_logins_total",
     "mikrotik_api_received_bytes_total",
@@ -33,11 +33,14 @@ pub const RESERVED: [&str; 25] = [
     "mikrotik_hotspot_kicks_total",
     "mikrotik_hotspot_logins_total",
     "mikrotik_hotspot_logouts_total",
+    "mikrotik_hotspot_pool_used_ratio",
     "mikrotik_hotspot_upload_bytes_total",
     "mikrotik_last_success_timestamp_seconds",
+    "mikrotik_license_users_used_ratio",
     "mikrotik_plugin_duration_seconds",
     "mikrotik_plugin_partial",
     "mikrotik_plugin_success",
+    "mikrotik_system_clock_error_seconds",
     "mikrotik_system_cpu_load_ratio",
     "mikrotik_system_info",
     "mikrotik_system_memory_free_bytes",

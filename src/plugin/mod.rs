@@ -2,11 +2,12 @@
 //!
 //! A plugin is a list of commands and a pure function from their answers to [`Data`]. It knows neither connections nor
 //! schedules: a site sends the commands of all its plugins together, and each plugin succeeds or fails on its own.
-//! [`BUILT_IN`] needs no configuration; [`declared`] plugins come from `sites.ron`.
+//! [`BUILT_IN`] needs no configuration; [`declared`] plugins come from `sites.ron`; [`internal`] plugins run on their own.
 //!
 //! | file | its subject |
 //! | --- | --- |
 //! | `hotspot/`, `resource`, `health`, `declared/` | one plugin each: its commands, its data, its metrics |
+//! | `internal/` | the internal plugins: clock, address pools, license |
 //! | `data` | the data of any plugin |
 //! | `context`, `answer`, `table`, `metric`, `limits` | what all plugins use |
 
@@ -16,6 +17,7 @@ mod data;
 pub mod declared;
 mod health;
 pub mod hotspot;
+pub mod internal;
 mod limits;
 mod metric;
 mod resource;
@@ -33,6 +35,7 @@ pub use data::Data;
 pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
 pub use hotspot::{Hotspot, Session, Used, User};
+pub use internal::Internal;
 pub use limits::MAX_ID;
 pub use metric::{Family, Labels, MetricKind, RESERVED, is_reserved};
 pub use resource::Resource;
@@ -52,6 +55,8 @@ pub enum Plugin {
     Health,
     /// Any menu, as the file declares it.
     Declared(Arc<Declaration>),
+    /// Figures that need no configuration, and are no plugin of the site.
+    Internal(Internal),
 }
 
 impl Plugin {
@@ -61,6 +66,18 @@ impl Plugin {
         BUILT_IN.into_iter().find(|plugin| plugin.name() == name)
     }
 
+    /// The internal plugins that run besides these plugins of a site.
+    pub fn internal(plugins: &[Self]) -> impl Iterator<Item = Self> {
+        let has_hotspot = plugins.contains(&Self::Hotspot);
+        Internal::ALL.into_iter().filter(move |_| has_hotspot).map(Self::Internal)
+    }
+
+    /// Whether it is an internal plugin.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Internal(_))
+    }
+
     /// The name, the title, and whether the rows are private.
     fn description(&self) -> (&str, &str, bool) {
         match self {
@@ -68,6 +85,10 @@ impl Plugin {
             Self::Resource => ("resource", "Router", false),
             Self::Health => ("health", "Health", false),
             Self::Declared(declared) => (&declared.name, &declared.title, declared.private),
+            Self::Internal(internal) => {
+                let (name, title) = internal.description();
+                (name, title, false)
+            }
         }
     }
 
@@ -92,7 +113,7 @@ impl Plugin {
     /// The interval between reads; `None`: at each of the site's refreshes.
     #[must_use]
     pub fn every(&self) -> Option<Duration> {
-        self.declaration()?.every
+        if let Self::Internal(internal) = self { Some(internal.every()) } else { self.declaration()?.every }
     }
 
     /// The declaration in the file, unless the plugin is built in.
@@ -109,6 +130,7 @@ impl Plugin {
             Self::Resource => vec![resource::command()],
             Self::Health => vec![health::command()],
             Self::Declared(declaration) => vec![declaration.command()],
+            Self::Internal(internal) => internal.commands(),
         }
     }
 
@@ -140,6 +162,7 @@ impl Plugin {
                 let previous = previous.and_then(Data::listing);
                 Data::Listing(declared::read(declaration, answers, previous, context)?)
             }
+            Self::Internal(internal) => Data::Internal(internal.read(answers, context)?),
         })
     }
 

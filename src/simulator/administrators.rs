@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::clock::unix_s;
 use super::menus::{ADMINISTRATOR, SERVICE};
 use super::network::api_service;
 use super::row::Row;
@@ -18,7 +17,7 @@ const ADMINISTRATORS: [(&str, &str, &str, u64); 2] =
 /// Adds the administrators who are logged in at the start.
 pub(super) fn add(state: &mut State) {
     for (name, from, via, age_s) in ADMINISTRATORS {
-        let when = unix_s().saturating_sub(age_s.min(state.uptime().as_secs()));
+        let when = state.clock.unix_s().saturating_sub(age_s.min(state.uptime().as_secs()));
         insert(state, name, from, via, "full", when);
     }
 }
@@ -39,7 +38,7 @@ pub(super) fn log_in(state: &mut State, name: &str, policies: Policies, from: Ip
     state.counters.logins += 1;
     state.log("system,info,account", &format!("user {name} logged in from {from} via api"));
     let group = if policies == Policies::ALL { "full" } else { "read" };
-    insert(state, name, &from.to_string(), "api", group, unix_s())
+    insert(state, name, &from.to_string(), "api", group, state.clock.unix_s())
 }
 
 /// Removes a login over the API from `/user/active`.

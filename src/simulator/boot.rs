@@ -21,7 +21,7 @@ pub(super) fn start(settings: Settings) -> State {
         (SERVICE, vec![network::service(settings, false), network::service(settings, true)]),
         (RESOURCE, vec![hardware::resource(settings, booted)]),
         (IDENTITY, vec![hardware::identity(settings)]),
-        (CLOCK, vec![hardware::clock()]),
+        (CLOCK, vec![hardware::clock(settings)]),
         (LICENSE, vec![hardware::license(settings)]),
         (INTERFACE, hardware::interfaces(settings, booted)),
         (QUEUE, network::queues(booted)),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::devices::{self, free_address};
-use super::hotspot::{self, sessions, with_usage};
+use super::fault::Fault;
+use super::hotspot::{self, LOGIN_TOPICS, sessions, with_usage};
 use super::menus::{HOTSPOT_NAME, USER};
 use super::people::Person;
 use super::row::Row;
@@ -96,11 +97,12 @@ fn is_disabled(n: usize) -> bool {
     n % 25 == 24
 }
 
-/// Connects the `n`th person and logs them in, unless the user is disabled.
+/// Connects the `n`th person and logs them in, unless the user is disabled: the log then has a failed login.
 fn arrive(state: &mut State, n: usize, address: Ipv4Addr, age: Duration) {
     let person = person(state, n);
     if state.find(USER, &[("name", &person.user), ("disabled", "true")]).is_some() {
-        return;
+        let message = format!("{} ({address}): login failed: invalid username or password", person.user);
+        return state.log(LOGIN_TOPICS, &message);
     }
     let login_by = match n % 4 {
         _ if person.is_trial => "trial",
@@ -132,6 +134,9 @@ fn arrive_or_leave(state: &mut State) {
     let tolerance = target / 10 + 2;
     let arrives = online.len() + tolerance <= target
         || (online.len() < target + tolerance && (online.is_empty() || state.rng.bool()));
+    if state.fault == Some(Fault::Pool) {
+        return state.log(LOGIN_TOPICS, &format!("{HOTSPOT_NAME}: address pool exhausted"));
+    }
     if !arrives {
         if let Some(session) = state.rng.choice(&online) {
             hotspot::log_out(state, &session.id, "keepalive timeout");

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::hardware::has_radios;
-use super::menus::{HOST, HOTSPOT_NAME, LEASE, registrations};
+use super::menus::{HOST, HOTSPOT_NAME, HOTSPOT_POOL, LEASE, registrations};
 use super::people::Person;
 use super::row::Row;
 use super::state::State;
@@ -91,7 +91,7 @@ pub(super) fn connect(state: &mut State, address: Ipv4Addr, person: &Person, age
     let lease = lease(&address, &person.mac, "dhcp1", person.host_name);
     let lease = bound(lease, "dhcp1", first).with("dynamic", true);
     state.upsert(LEASE, "address", lease);
-    state.use_address("hs-pool-1", &address, "DHCP", &person.mac);
+    state.use_address(HOTSPOT_POOL, &address, "DHCP", &person.mac);
     let menu = registrations(&state.settings.version);
     let is_full = state.tables.get(menu).is_none_or(|table| table.len() >= MAX_STATIONS);
     if has_radios(&state.settings.board) && !is_full {

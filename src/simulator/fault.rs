@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Defines [`Fault`] from one entry per fault: its documentation, `Variant = name: description`.
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $fault:ident = $name:literal: $description:literal,)*) => {
-        /// A failure of the connection or the replies. It applies to all connections of the router, including
+        /// A failure of the connection, the replies or the router itself. It applies to all connections of the router, including
         /// open ones, until another fault or none is set.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Fault {
@@ -111,6 +111,11 @@ faults! {
     /// New TLS connections get another certificate, and open ones are closed so that the client sees it.
     /// Without TLS it has no effect.
     OtherCertificate = "other-certificate": "changes its TLS certificate",
+    /// The hotspot's pool has no free address: all addresses of its ranges are used, nobody can log in, and nobody
+    /// leaves. A good client tolerates it.
+    Pool = "pool": "has no free address in the hotspot's pool; harmless",
+    /// The date and the time are two hours slow. A good client tolerates it.
+    Clock = "clock": "has a clock that is two hours slow; harmless",
 }
 
 impl fmt::Display for Fault {

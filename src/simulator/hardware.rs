@@ -8,6 +8,9 @@ use super::settings::{Settings, X86};
 use super::value::Value;
 use super::version::Version;
 
+/// The board name of a virtual machine, whose license does not limit hotspot users.
+const CHR: &str = "CHR";
+
 struct Board {
     architecture: &'static str,
     cpu: &'static str,
@@ -16,15 +19,16 @@ struct Board {
     memory_mib: u64,
     flash_mib: u64,
     has_radios: bool,
-    license_level: u64,
+    license_level: &'static str,
 }
 
 fn board(name: &str) -> Board {
     let (architecture, cpu, cores, mhz, memory_mib, flash_mib, has_radios, license_level) = match name {
-        "hAP ac^2" => ("arm", "ARM", 4, 716, 128, 15, true, 4),
-        "RB4011iGS+" => ("arm", "ARM", 4, 1400, 1024, 512, false, 5),
-        X86 => ("x86_64", "Intel(R)", 2, 2400, 1024, 512, false, 6),
-        _ => ("mmips", "MIPS 1004Kc V2.15", 4, 880, 256, 16, false, 4),
+        "hAP ac^2" => ("arm", "ARM", 4, 716, 128, 15, true, "4"),
+        "RB4011iGS+" => ("arm", "ARM", 4, 1400, 1024, 512, false, "5"),
+        CHR => ("x86_64", "QEMU Virtual CPU", 2, 2400, 1024, 128, false, "p1"),
+        X86 => ("x86_64", "Intel(R)", 2, 2400, 1024, 512, false, "6"),
+        _ => ("mmips", "MIPS 1004Kc V2.15", 4, 880, 256, 16, false, "4"),
     };
     Board { architecture, cpu, cores, mhz, memory_mib, flash_mib, has_radios, license_level }
 }
@@ -42,12 +46,17 @@ pub(super) fn identity(settings: &Settings) -> Row {
     Row::new().with("name", settings.identity.as_str())
 }
 
-/// The clock, which is set to UTC.
-pub(super) fn clock() -> Row {
+/// The clock, which shows the local time.
+pub(super) fn clock(settings: &Settings) -> Row {
+    let offset = settings.utc_offset_s;
+    let (sign, minutes) = (if offset < 0 { '-' } else { '+' }, offset.unsigned_abs() / 60);
     Row::new()
         .with("time", Value::TimeOfDay)
         .with("date", Value::Today)
-        .with_fields("time-zone-autodetect=false time-zone-name=UTC gmt-offset=+00:00 dst-active=false")
+        .with("time-zone-autodetect", false)
+        .with("time-zone-name", if offset == 0 { "UTC" } else { "manual" })
+        .with("gmt-offset", format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
+        .with("dst-active", false)
 }
 
 /// The license, which limits the active hotspot users: 200 at level 4, 500 at level 5. RouterOS 6 calls the

@@ -14,6 +14,9 @@ use super::value::Value;
 /// The lifetime of a cookie.
 const COOKIE_LIFETIME: Duration = Duration::from_secs(3 * 86_400);
 
+/// The topics of attempts to log in, in the log.
+pub(super) const LOGIN_TOPICS: &str = "hotspot,info,debug";
+
 /// The topics of logins and logouts in the log.
 const ACCOUNT_TOPICS: &str = "hotspot,account,info,debug";
 
@@ -109,7 +112,7 @@ pub(super) fn log_in(
         let cookie = Row::new().with("user", user).with("mac-address", mac).with("expires-in", expires);
         let _ = state.insert(COOKIE, cookie);
     }
-    state.log("hotspot,info,debug", &format!("{user} ({address}): trying to log in by {login_by}"));
+    state.log(LOGIN_TOPICS, &format!("{user} ({address}): trying to log in by {login_by}"));
     state.log(ACCOUNT_TOPICS, &format!("{user} ({address}): logged in"));
     Ok(id)
 }

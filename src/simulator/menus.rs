@@ -25,6 +25,9 @@ pub(super) const CLOCK: &str = "/system/clock";
 pub(super) const LICENSE: &str = "/system/license";
 pub(super) const HEALTH: &str = "/system/health";
 
+/// The name of the hotspot server's address pool.
+pub(super) const HOTSPOT_POOL: &str = "hs-pool-1";
+
 /// The name of the hotspot server.
 pub(super) const HOTSPOT_NAME: &str = "hotspot1";
 

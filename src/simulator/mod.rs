@@ -171,7 +171,13 @@ impl Router {
     pub fn set_fault(&self, fault: Option<Fault>) {
         {
             let mut state = self.shared.state();
+            let was_exhausted = state.fault == Some(Fault::Pool);
             (state.fault, state.has_refused) = (fault, false);
+            state.clock.set_slow(fault == Some(Fault::Clock));
+            let is_exhausted = fault == Some(Fault::Pool);
+            if was_exhausted != is_exhausted {
+                network::set_exhausted(&mut state, is_exhausted);
+            }
         }
         self.send(ServiceMessage::SetFault(fault));
     }

@@ -1,10 +1,10 @@
 //! The configured network: hotspot server, API services, pools, addresses, queues, neighbors and watched
 //! hosts.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::clock::unix_s;
-use super::menus::NETWATCH;
+use super::menus::{HOTSPOT_POOL, NETWATCH, POOL, POOL_USED};
 use super::rng::mix;
 use super::row::Row;
 use super::settings::Settings;
@@ -13,7 +13,7 @@ use super::value::Value;
 
 /// Name and ranges of each pool.
 const POOLS: [(&str, &str); 3] = [
-    ("hs-pool-1", "10.5.50.2-10.5.57.254"),
+    (HOTSPOT_POOL, "10.5.50.2-10.5.57.254"),
     ("office", "192.168.88.10-192.168.88.254"),
     ("ppp", "10.20.0.11-10.20.0.30"),
 ];
@@ -67,6 +67,20 @@ pub(super) fn service(settings: &Settings, tls: bool) -> Row {
         row.set("max-sessions", max_sessions.to_string().into());
     }
     row
+}
+
+/// Shrinks the hotspot's pool to its used addresses, so that it is exhausted, or restores it.
+pub(super) fn set_exhausted(state: &mut State, is_exhausted: bool) {
+    let used = state.rows(POOL_USED).filter(|row| row.bytes("pool") == HOTSPOT_POOL.as_bytes());
+    let mut used: Vec<Ipv4Addr> = used.filter_map(|row| row.text("address").parse().ok()).collect();
+    used.sort_unstable();
+    let runs = used.chunk_by(|one, next| next.to_bits() - one.to_bits() == 1);
+    let exhausted: Vec<_> =
+        runs.filter_map(|run| Some(format!("{}-{}", run.first()?, run.last()?))).collect();
+    let ranges = if is_exhausted { exhausted.join(",") } else { POOLS[0].1.to_string() };
+    if let Some(id) = state.find(POOL, &[("name", HOTSPOT_POOL)]).map(|row| row.id.clone()) {
+        state.with(POOL, |table, now| table.set(&id, vec![("ranges".to_string(), ranges.into())], now));
+    }
 }
 
 pub(super) fn pools() -> Vec<Row> {
@@ -132,7 +146,7 @@ pub(super) fn neighbors(settings: &Settings, booted: Duration) -> Vec<Row> {
 pub(super) fn watch_hosts(state: &mut State) {
     let uptime_s = state.uptime().as_secs();
     for (host, kind, interval, comment, down_s) in WATCHED {
-        let since = unix_s().saturating_sub(down_s.unwrap_or(uptime_s).min(uptime_s));
+        let since = state.clock.unix_s().saturating_sub(down_s.unwrap_or(uptime_s).min(uptime_s));
         let mut row = Row::new().with("host", host);
         if state.settings.version.has_probe_types() {
             row.set("type", kind.into());

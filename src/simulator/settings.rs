@@ -18,9 +18,11 @@ pub struct Settings {
     pub identity: String,
     /// The RouterOS version.
     pub version: Version,
-    /// The board's name, such as `hAP ac^2`, `RB4011iGS+`, `hEX` or `x86`. Any other
+    /// The board's name, such as `hAP ac^2`, `RB4011iGS+`, `hEX`, `x86` or `CHR`. Any other
     /// name has the hardware of a `hEX`.
     pub board: String,
+    /// Seconds that the router's local time is ahead of UTC.
+    pub utc_offset_s: i32,
     /// The seed of names, addresses and traffic: the same seed gives the same people.
     pub seed: u64,
     /// The users of the API.
@@ -79,6 +81,7 @@ impl Default for Settings {
             identity: "MikroTik".to_string(),
             version: Version::new(7, 20, "7.20.7 (long-term)"),
             board: "hAP ac^2".to_string(),
+            utc_offset_s: 0,
             seed: 1,
             logins: vec![Login::new("api-user", "password")],
             users: 150,
@@ -175,6 +178,8 @@ pub fn demo() -> [Settings; 3] {
         identity: identity.to_string(),
         version,
         board: board.to_string(),
+        // Nigeria's.
+        utc_offset_s: 3600,
         seed,
         users,
         active,

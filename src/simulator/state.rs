@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::clock::{Now, RouterClock, unix_s};
+use super::clock::{Now, RouterClock};
 use super::counters::Counters;
 use super::fault::Fault;
 use super::menus::{INTERFACE, LEASE, LOG, MENUS, POOL_USED, PPP, UNRESTRICTED};
@@ -45,7 +45,7 @@ impl State {
         // One row of the user menu is `default-trial`.
         settings.users = settings.users.min(MAX_ROWS - 1);
         settings.active = settings.active.min(MAX_ROWS - 1);
-        let clock = RouterClock::start();
+        let clock = RouterClock::start(settings.utc_offset_s);
         let mut rng = fastrand::Rng::with_seed(settings.seed);
         let uptime = Duration::from_secs(rng.u64(86_400..40 * 86_400));
         let booted = clock.at().saturating_sub(uptime);
@@ -132,7 +132,7 @@ impl State {
 
     /// Adds an entry to `/log`.
     pub(super) fn log(&mut self, topics: &str, message: &str) {
-        let time = Value::LogTime(unix_s());
+        let time = Value::LogTime(self.clock.unix_s());
         let entry = Row::new().with("time", time).with("topics", topics).with("message", message);
         self.with(LOG, |log, now| {
             if log.len() >= MAX_LOG {

@@ -73,14 +73,14 @@ impl Schedule {
         };
         self.refresh = interval(Some(self.refresh), config.refresh);
         let mut known = std::mem::take(&mut self.entries);
-        for plugin in &config.plugins {
-            let at = known.iter().position(|entry| entry.plugin == *plugin);
+        for plugin in config.plugins.iter().cloned().chain(Plugin::internal(&config.plugins)) {
+            let at = known.iter().position(|entry| entry.plugin == plugin);
             let known = at.map(|at| known.swap_remove(at));
             let known_interval = known.as_ref().and_then(|entry| entry.interval);
             self.entries.push(Entry {
-                plugin: plugin.clone(),
                 interval: plugin.every().map(|every| interval(known_interval, every)),
                 read: known.and_then(|entry| entry.read),
+                plugin,
             });
         }
     }
@@ -213,27 +213,27 @@ mod tests {
     #[test]
     fn plugins_are_read_at_their_own_intervals_and_together_when_they_coincide() {
         let start = Instant::now();
-        let config = site(10, &[("hotspot", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
+        let config = site(10, &[("resource", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
         let mut schedule = Schedule::new(&config, start, 1.0, REREAD);
         assert_eq!(
             names(&schedule.take(start, ReadScope::Due)),
-            "hotspot slow with fast",
+            "resource slow with fast",
             "all of them at first"
         );
         let read = run(&mut schedule, start, 60);
         let expected = [
             (5, "fast"),
-            (10, "hotspot with fast"),
+            (10, "resource with fast"),
             (15, "fast"),
-            (20, "hotspot with fast"),
+            (20, "resource with fast"),
             (25, "fast"),
-            (30, "hotspot with fast"),
+            (30, "resource with fast"),
             (35, "fast"),
-            (40, "hotspot slow with fast"),
+            (40, "resource slow with fast"),
             (45, "fast"),
-            (50, "hotspot with fast"),
+            (50, "resource with fast"),
             (55, "fast"),
-            (60, "hotspot with fast"),
+            (60, "resource with fast"),
         ];
         assert_eq!(read, expected.map(|(at, names)| (at, names.to_string())));
     }
@@ -242,21 +242,21 @@ mod tests {
     fn requested_refreshes_do_not_shift_the_schedule() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(10, &[("hotspot", 0), ("slow", 30)]), start, 0.0, REREAD);
+        let mut schedule = Schedule::new(&site(10, &[("resource", 0), ("slow", 30)]), start, 0.0, REREAD);
         schedule.take(start, ReadScope::Due);
         assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "");
-        assert_eq!(names(&schedule.take(at(1), ReadScope::Refresh)), "hotspot");
+        assert_eq!(names(&schedule.take(at(1), ReadScope::Refresh)), "resource");
         assert_eq!(
             names(&schedule.take(at(1), ReadScope::All)),
-            "hotspot",
+            "resource",
             "the expensive plugin was just read"
         );
         assert_eq!(schedule.next(), at(5));
-        assert_eq!(names(&schedule.take(at(12), ReadScope::All)), "hotspot slow");
-        assert_eq!(names(&schedule.take(at(13), ReadScope::All)), "hotspot");
+        assert_eq!(names(&schedule.take(at(12), ReadScope::All)), "resource slow");
+        assert_eq!(names(&schedule.take(at(13), ReadScope::All)), "resource");
         assert_eq!(schedule.next(), at(15));
         // A refresh that took long.
-        assert_eq!(names(&schedule.take(at(44), ReadScope::Due)), "hotspot slow");
+        assert_eq!(names(&schedule.take(at(44), ReadScope::Due)), "resource slow");
         assert_eq!(schedule.next(), at(45));
     }
 
@@ -264,42 +264,56 @@ mod tests {
     fn anonymous_requests_read_a_plugin_once_per_third_of_its_interval() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let plugins = [("hotspot", 0), ("slow", 3600), ("fast", 12)];
+        let plugins = [("resource", 0), ("slow", 3600), ("fast", 12)];
         let mut schedule = Schedule::new(&site(7200, &plugins), start, 0.0, REREAD);
         schedule.take(start, ReadScope::All);
         assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
-        assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "hotspot fast");
+        assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "resource fast");
         assert_eq!(schedule.since_refresh(at(11)), Duration::ZERO);
         assert_eq!(names(&schedule.take(at(12), ReadScope::Due)), "fast", "its own time");
         assert_eq!(schedule.since_refresh(at(12)), Duration::from_secs(1));
         // Ten seconds at least, though a third of its interval is four.
-        assert_eq!(names(&schedule.take(at(21), ReadScope::Anonymous)), "hotspot");
-        assert_eq!(names(&schedule.take(at(1199), ReadScope::Anonymous)), "hotspot fast");
-        assert_eq!(names(&schedule.take(at(1200), ReadScope::Anonymous)), "hotspot slow fast");
-        assert_eq!(names(&schedule.take(at(1211), ReadScope::All)), "hotspot slow fast", "with a token");
+        assert_eq!(names(&schedule.take(at(21), ReadScope::Anonymous)), "resource");
+        assert_eq!(names(&schedule.take(at(1199), ReadScope::Anonymous)), "resource fast");
+        assert_eq!(names(&schedule.take(at(1200), ReadScope::Anonymous)), "resource slow fast");
+        assert_eq!(names(&schedule.take(at(1211), ReadScope::All)), "resource slow fast", "with a token");
     }
 
     #[test]
     fn a_changed_configuration_keeps_unchanged_times() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(3600, &[("hotspot", 0), ("slow", 60)]), start, 0.0, REREAD);
+        let mut schedule = Schedule::new(&site(3600, &[("resource", 0), ("slow", 60)]), start, 0.0, REREAD);
         schedule.take(start, ReadScope::Due);
         let before = schedule.next();
-        schedule.adopt(&site(3600, &[("slow", 60), ("hotspot", 0), ("new", 600)]), at(1));
+        schedule.adopt(&site(3600, &[("slow", 60), ("resource", 0), ("new", 600)]), at(1));
         assert!(schedule.has_new());
         assert_eq!(schedule.next(), before);
         assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "new");
         assert!(!schedule.has_new());
         // A shorter interval applies soon.
-        schedule.adopt(&site(2, &[("slow", 60), ("hotspot", 0)]), at(2));
+        schedule.adopt(&site(2, &[("slow", 60), ("resource", 0)]), at(2));
         assert!(schedule.next() <= at(5), "{:?}", schedule.next() - start);
         schedule.renew();
         assert!(schedule.has_new());
-        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow hotspot");
+        assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow resource");
         // The same name with another query is another plugin.
         schedule.adopt(&site(2, &[("slow", 30)]), at(2));
         assert_eq!(names(&schedule.take(at(2), ReadScope::Due)), "slow");
+    }
+
+    #[test]
+    fn internal_plugins_are_read_at_first_and_then_at_their_own_intervals() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(&site(30, &[("hotspot", 0)]), start, 1.0, REREAD);
+        let first = names(&schedule.take(start, ReadScope::All));
+        assert_eq!(first, "hotspot clock pools license");
+        let read = run(&mut schedule, start, 3 * 3600);
+        let count = |name: &str| read.iter().filter(|(_, names)| names.contains(name)).count();
+        assert_eq!((count("hotspot"), count("pools"), count("license"), count("clock")), (360, 179, 179, 2));
+        assert!(read.iter().all(|(_, names)| names.starts_with("hotspot")), "all on the grid of the refresh");
+        schedule.adopt(&site(30, &[("resource", 0)]), start);
+        assert_eq!(names(&schedule.take(start, ReadScope::All)), "resource", "without a hotspot");
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct SiteSession<'c> {
     applied: Instant,
     /// Whether none of the last commands was answered.
     unanswered: bool,
+    /// The plugins that the router refused over this connection and with this configuration.
+    refused: Vec<Plugin>,
 }
 
 impl<'c> SiteSession<'c> {
@@ -66,6 +68,7 @@ impl<'c> SiteSession<'c> {
             row_check: RowCheck::new(site.timings.row_check),
             applied: now,
             unanswered: false,
+            refused: Vec::new(),
             site,
             config,
         }
@@ -93,7 +96,8 @@ impl<'c> SiteSession<'c> {
         let mut recheck = None;
         loop {
             let now = Instant::now();
-            let due = self.schedule.take(now, scope);
+            let (internal, due): (Vec<_>, Vec<_>) =
+                self.schedule.take(now, scope).into_iter().partition(Plugin::is_internal);
             if scope == ReadScope::All || due.len() == self.config.plugins.len() {
                 all_read = now;
             }
@@ -103,6 +107,10 @@ impl<'c> SiteSession<'c> {
                 None => recheck.filter(|at| *at > Instant::now()),
             };
             self.refreshes.respond(&Ok(Refreshed::Asked));
+            // Queried on their own, so that a slow answer delays nothing else.
+            if internal.iter().any(|plugin| !self.refused.contains(plugin)) {
+                self.refresh(internal).await?;
+            }
             scope = self.wait(recheck, all_read).await?;
         }
     }
@@ -155,6 +163,7 @@ impl<'c> SiteSession<'c> {
             return;
         }
         let old = std::mem::replace(&mut self.config, config.clone());
+        self.refused.clear();
         self.schedule.adopt(&config, Instant::now());
         let listen_changed = self.listen_tracker.adopt(&old, &config);
         if listen_changed || old.codepage != config.codepage {
@@ -181,7 +190,9 @@ impl<'c> SiteSession<'c> {
     }
 
     fn apply_changes(&mut self) -> Result<(), Error> {
-        let Some(plugin) = self.listen_tracker.applies_to().map(str::to_string) else { return Ok(()) };
+        let Some(plugin) = self.listen_tracker.applies_to().and_then(Plugin::built_in) else {
+            return Ok(());
+        };
         let changes = self.listen_tracker.take();
         let Some(reading) = self.reading(&plugin).filter(|_| !changes.is_empty()) else { return Ok(()) };
         let reading = reading.followed(&changes, Moment::now(), self.config.codepage)?;
@@ -217,8 +228,8 @@ impl<'c> SiteSession<'c> {
     /// whether the plugin that is followed has a discrepancy, if it was read.
     async fn refresh(&mut self, mut due: Vec<Plugin>) -> Result<Option<bool>, Error> {
         let asked_at = Moment::now();
-        // A menu that the router lacks is queried again only over a new connection: it may have been upgraded meanwhile.
-        due.retain(|plugin| self.since.is_none() || !self.is_unsupported(plugin));
+        // A new connection queries them again: the router may have been upgraded meanwhile.
+        due.retain(|plugin| !self.refused.contains(plugin));
         if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
             self.listen_tracker.begin(self.client);
         }
@@ -241,10 +252,12 @@ impl<'c> SiteSession<'c> {
             let (own, others) = rest.split_at(commands.len().min(rest.len()));
             rest = others;
             // The declaration may have changed meanwhile. The answers are not valid for the new one.
-            let before = self.reading(plugin.name()).filter(|before| before.plugin == *plugin);
-            let Some(before) = before else { continue };
+            let Some(before) = self.reading(plugin) else { continue };
             let is_followed = self.listen_tracker.follows(plugin.name());
             let after = self.read(&before, is_followed, own, [asked_at, now]);
+            if after.error.as_ref().is_some_and(|error| refuses(plugin, error.cause)) {
+                self.refused.push(plugin.clone());
+            }
             if is_followed && after.error.is_none() {
                 has_discrepancy = Some(after.data.as_ref().is_some_and(|data| data.has_discrepancy()));
             }
@@ -283,13 +296,8 @@ impl<'c> SiteSession<'c> {
         after
     }
 
-    fn reading(&self, plugin: &str) -> Option<Reading> {
-        self.site.store.snapshot().site(&self.site.key)?.reading(plugin).cloned()
-    }
-
-    fn is_unsupported(&self, plugin: &Plugin) -> bool {
-        let error = self.reading(plugin.name()).and_then(|reading| reading.error);
-        error.is_some_and(|error| error.cause == Cause::Unsupported)
+    fn reading(&self, plugin: &Plugin) -> Option<Reading> {
+        self.site.store.snapshot().site(&self.site.key)?.reading_of(plugin).cloned()
     }
 
     fn publish(
@@ -332,6 +340,11 @@ impl<'c> SiteSession<'c> {
             ..Usage::default()
         }
     }
+}
+
+/// Whether an error of this cause means that the plugin need not be queried again over this connection.
+fn refuses(plugin: &Plugin, cause: Cause) -> bool {
+    cause == Cause::Unsupported || (plugin.is_internal() && cause == Cause::Permission)
 }
 
 /// A command that every router answers at once in one short row, which also reveals a reboot.

@@ -4,6 +4,7 @@
 //! and available without waiting. Consumers of changes subscribe to [`StoreEvent`]s. During an outage, a [`Reading`]
 //! keeps its last data with their time.
 
+mod capacity;
 mod event;
 mod event_queue;
 mod reading;
@@ -12,6 +13,7 @@ mod room;
 mod snapshot;
 mod store;
 
+pub use capacity::LicenseUse;
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};

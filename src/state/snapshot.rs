@@ -56,6 +56,8 @@ pub struct SiteState {
     pub hosts: Vec<HostState>,
     /// One for each plugin of the site, in the order of the file.
     pub readings: Vec<Reading>,
+    /// One for each internal plugin of the site.
+    pub internal: Vec<Reading>,
     /// The latest connections and losses, newest last.
     pub connection_events: VecDeque<ConnectionEvent>,
     /// The agent's overhead on the router since the agent's start.
@@ -155,12 +157,14 @@ impl SiteState {
         hosts: impl IntoIterator<Item = String>,
         plugins: impl IntoIterator<Item = Plugin>,
     ) -> Self {
+        let plugins: Vec<Plugin> = plugins.into_iter().collect();
         Self {
             key: key.into(),
             name: name.into(),
             refresh,
             connection: ConnectionState::Connecting,
             hosts: hosts.into_iter().map(|address| HostState { address, error: None }).collect(),
+            internal: Plugin::internal(&plugins).map(Reading::new).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
             connection_events: VecDeque::new(),
             usage: Usage::default(),
@@ -180,12 +184,14 @@ impl SiteState {
     /// Adopts another configuration, given as the initial state of a site with this configuration. Readings that are
     /// valid for it are kept.
     pub fn reconfigure(&mut self, new: Self) {
-        let old = std::mem::take(&mut self.readings);
-        let inherited = |new: Reading| {
-            let from = old.iter().find(|old| old.plugin.name() == new.plugin.name());
-            from.map_or(new.clone(), |from| new.inherit(from))
-        };
-        self.readings = new.readings.into_iter().map(inherited).collect();
+        for (readings, new) in [(&mut self.readings, new.readings), (&mut self.internal, new.internal)] {
+            let old = std::mem::take(readings);
+            let inherited = |new: Reading| {
+                let from = old.iter().find(|old| old.plugin.name() == new.plugin.name());
+                from.map_or(new.clone(), |from| new.inherit(from))
+            };
+            *readings = new.into_iter().map(inherited).collect();
+        }
         self.name = new.name;
         self.refresh = new.refresh;
         if !self.hosts.iter().map(|host| &host.address).eq(new.hosts.iter().map(|host| &host.address)) {
@@ -204,7 +210,13 @@ impl SiteState {
         matches!(self.connection, ConnectionState::Online { .. })
     }
 
-    /// The reading of the plugin with this name.
+    /// The reading of this plugin, unless the plugin was removed or is declared differently by now.
+    #[must_use]
+    pub fn reading_of(&self, plugin: &Plugin) -> Option<&Reading> {
+        self.readings.iter().chain(&self.internal).find(|reading| reading.plugin == *plugin)
+    }
+
+    /// The reading of the plugin with this name, which is not an internal one.
     #[must_use]
     pub fn reading(&self, plugin: &str) -> Option<&Reading> {
         self.readings.iter().find(|reading| reading.plugin.name() == plugin)
@@ -221,13 +233,13 @@ impl SiteState {
     /// The reading of the hotspot, if the site collects it.
     #[must_use]
     pub fn hotspot_reading(&self) -> Option<&Reading> {
-        self.readings.iter().find(|reading| reading.plugin == Plugin::Hotspot)
+        self.reading_of(&Plugin::Hotspot)
     }
 
     /// The reading of the router's resources, if the site collects them.
     #[must_use]
     pub fn resource_reading(&self) -> Option<&Reading> {
-        self.readings.iter().find(|reading| reading.plugin == Plugin::Resource)
+        self.reading_of(&Plugin::Resource)
     }
 
     /// The hotspot's last data, of any age.
@@ -336,8 +348,9 @@ impl SiteState {
 
     /// Replaces the reading of a plugin, unless the plugin was removed or is declared differently by now.
     pub fn put(&mut self, reading: Reading) {
-        if let Some(at) = self.readings.iter().position(|old| old.plugin == reading.plugin) {
-            self.readings[at] = reading;
+        let mut readings = self.readings.iter_mut().chain(&mut self.internal);
+        if let Some(old) = readings.find(|old| old.plugin == reading.plugin) {
+            *old = reading;
         }
     }
 

@@ -83,7 +83,9 @@ fn shown(fault: Fault) -> Shown {
         | Fault::LateListen
         | Fault::Late
         | Fault::LateAtTimes
-        | Fault::Trickle => Shown::Nothing,
+        | Fault::Trickle
+        | Fault::Pool
+        | Fault::Clock => Shown::Nothing,
     }
 }
 

@@ -339,6 +339,18 @@ impl Agent {
         self.stats_when(site, "the site is active", |stats| stats["status"] == "active")
     }
 
+    /// Waits until all sites with a hotspot are read completely: their internal plugins are last.
+    #[track_caller]
+    pub(crate) fn wait_until_all_are_read(&self) {
+        until("all sites are read", || {
+            let sites = self.json("/api/sites");
+            let is_read = |site: &Value| {
+                site["capacity"]["pools"].is_array() && site["clock"]["utcOffsetSeconds"].is_number()
+            };
+            sites.as_object().unwrap().values().all(is_read).then_some(())
+        });
+    }
+
     /// Waits until the stats of a site fulfil a condition. Returns them.
     #[track_caller]
     pub(crate) fn stats_when(&self, site: &str, what: &str, is_true: impl Fn(&Value) -> bool) -> Value {

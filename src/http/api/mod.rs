@@ -7,6 +7,7 @@
 pub(super) mod actions;
 pub(super) mod active;
 mod by_site;
+mod capacity;
 pub(super) mod config;
 mod error;
 pub(super) mod events;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::by_site::by_site;
+use super::capacity::{self, CapacityJson, ClockJson};
 use super::error::ErrorJson;
 use super::view::View;
 use crate::http::context::Context;
@@ -30,6 +31,8 @@ struct SiteJson<'s> {
     /// The latest connects and losses.
     connections: Vec<EventJson<'s>>,
     usage: UsageJson,
+    clock: ClockJson,
+    capacity: CapacityJson<'s>,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,6 +112,8 @@ fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
         plugins: readings.map(|reading| (reading.plugin.name(), plugin(view, site, reading))).collect(),
         connections: site.connection_events.iter().map(|event| connection(view, event)).collect(),
         usage: usage(&site.usage),
+        clock: capacity::clock(view, site),
+        capacity: capacity::capacity(view, site),
     }
 }
 

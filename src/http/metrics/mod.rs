@@ -56,8 +56,8 @@ mod tests {
     use crate::clock::{Clock, Moment};
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
-        Data, Declaration, Following, Health, Hotspot, Plugin, Quantity, RESERVED, Resource, Sensor, Session,
-        is_reserved,
+        Data, Declaration, Following, Health, Hotspot, Internal, Plugin, Quantity, RESERVED, Resource,
+        Sensor, Session, is_reserved,
     };
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
@@ -80,7 +80,7 @@ mod tests {
             Data::Hotspot(_) => ("hotspot", 9),
             Data::Resource(_) => ("resource", 0),
             Data::Health(_) => ("health", 5),
-            Data::Listing(_) => ("leases", 5),
+            Data::Listing(_) | Data::Internal(_) => unreachable!("not built in"),
         };
         let at = Some(minute_one().before(Duration::from_secs(age_s)));
         let took = Some(Duration::from_millis(250));
@@ -127,6 +127,18 @@ mod tests {
         Data::Health(Health { sensors, ..Health::default() })
     }
 
+    /// The answers to an internal plugin's commands.
+    fn read_internal(site: &mut SiteState, internal: Internal, answers: &[&[&str]]) {
+        let reply = |words: &&[&str]| {
+            let words = std::iter::once(&"!re").chain(*words);
+            Ok(Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() })
+        };
+        let answers: Vec<_> = answers.iter().map(reply).collect();
+        let (codepage, at) = (Codepage::named("windows-1252").unwrap(), minute_one());
+        let reading = Reading::new(Plugin::Internal(internal));
+        site.put(reading.after(&answers, at, at, codepage, Following::No));
+    }
+
     /// A healthy router, one that was lost, one whose API user has few permissions, and one not tried yet.
     fn sites() -> [SiteState; 4] {
         let mut awka = site("awka");
@@ -143,6 +155,12 @@ mod tests {
             ..Resource::default()
         };
         read(&mut awka, Data::Resource(resource.clone()));
+        let clock = ["=date=1970-01-01", "=time=00:00:00", "=gmt-offset=+01:00"];
+        read_internal(&mut awka, Internal::Clock, &[&clock]);
+        let pool = ["=name=a \"b\"", "=ranges=10.0.0.2-10.0.0.9"];
+        let address = ["=address=10.0.0.3"];
+        read_internal(&mut awka, Internal::Pools, &[&pool, &["=address-pool=a \"b\""], &address, &address]);
+        read_internal(&mut awka, Internal::License, &[&["=level=4"]]);
         awka.kicks = 2;
         awka.usage = Usage { sent_bytes: 1, received_bytes: 2, commands: 3, logins: 4, ..Usage::default() };
         let mut lagos = awka.clone();
@@ -159,17 +177,20 @@ mod tests {
 
     #[test]
     fn a_scrape_is_the_golden_text() {
-        let sites = sites().map(Arc::new).into();
+        let sites: Vec<_> = sites().map(Arc::new).into();
+        let clock = Clock::system();
+        let clock_error = sites[0].clock_error(clock).unwrap().to_string();
         let mut reload = Reload::first(Some("sites.ron"), Vec::new());
         reload.note(
             minute_one(),
             true,
             vec![ReloadDiagnostic { place: String::new(), message: String::new(), excerpt: None }],
         );
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
+        let snapshot = Snapshot { generation: 0, clock, reload, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
         let text = render(&snapshot, process, 12, 0);
         let mut expected = include_str!("golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
+        expected = expected.replace("@CLOCK_ERROR", &clock_error);
         for (place, moment) in [("@START", Moment::START), ("@THEN", minute_one())] {
             let date = snapshot.clock.unix(moment).as_secs_f64().to_string();
             expected = expected.replace(place, &date);

@@ -33,7 +33,32 @@ pub(super) fn families(site: &SiteState, clock: Clock, has_room: bool) -> Vec<Fa
         counter("mikrotik_api_commands_total", commands, usage.commands),
     ];
     families.extend(readings(site, has_room));
+    families.extend(capacity(site, clock));
     families
+}
+
+/// The utilisation of the address pools and the license, and the error of the router's clock.
+fn capacity(site: &SiteState, clock: Clock) -> [Family; 3] {
+    let mut pools = Family::gauge(
+        "mikrotik_hotspot_pool_used_ratio",
+        "Used share of the addresses of a hotspot's pool, from 0 to 1. Absent while it is unknown.",
+    );
+    for pool in site.pools().unwrap_or_default() {
+        if let Some(ratio) = pool.ratio() {
+            pools.set_once([("pool", &pool.pool)], ratio);
+        }
+    }
+    let license = Family::gauge(
+        "mikrotik_license_users_used_ratio",
+        "Active hotspot users as a share of the limit of the router's license. Absent while it is unknown, and \
+         if there is no limit.",
+    );
+    let clock_error = Family::gauge(
+        "mikrotik_system_clock_error_seconds",
+        "Seconds that the router's clock is ahead of the agent's, at the last read. Absent while it is unknown.",
+    );
+    let seconds = site.clock_error(clock).map(|seconds| seconds as f64);
+    [pools, license.with_value(site.license_used()), clock_error.with_value(seconds)]
 }
 
 /// The state of each plugin's last read.

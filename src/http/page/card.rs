@@ -51,6 +51,8 @@ pub(super) struct Card<'p> {
     /// States of power supplies and fans that are not normal.
     pub(super) bad_states: Option<String>,
     pub(super) address: Option<&'p str>,
+    /// The utilisation of each address pool and of the license, with a label.
+    pub(super) capacity: Vec<(String, Share)>,
 }
 
 impl<'p> Card<'p> {
@@ -92,6 +94,7 @@ impl<'p> Card<'p> {
             temperature: temperature(site),
             bad_states: site.health().and_then(Health::bad_states),
             address: site.address(),
+            capacity: capacity(site),
         }
     }
 }
@@ -136,6 +139,22 @@ fn error(view: View, site: &SiteState) -> Option<CardError> {
     };
     let hint = error.hint;
     Some(CardError { message: error.into_owned().message, hint })
+}
+
+fn capacity(site: &SiteState) -> Vec<(String, Share)> {
+    let share = |ratio: f64, used: u64, size: u64| Share {
+        // A pool with a free address is not shown as full.
+        percent: (ratio * 100.0) as u64,
+        text: format!("{used} of {size}"),
+    };
+    let pools = site.pools().unwrap_or_default().iter();
+    let pools = pools
+        .filter_map(|pool| Some((format!("Pool {}", pool.pool), share(pool.ratio()?, pool.used, pool.size))));
+    let license = site.license().and_then(|license| {
+        let share = share(license.ratio()?, license.used?, license.limit?);
+        Some((format!("License level {}", license.level), share))
+    });
+    pools.chain(license).collect()
 }
 
 fn memory(free: u64, total: u64) -> Option<Share> {

@@ -130,7 +130,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, query: &Se
             more = (shown < total).then(|| More { shown, total: grouped(total), href: href() });
             Content::Table(table)
         }
-        None => Content::Table(Table::default()),
+        Some(Data::Internal(_)) | None => Content::Table(Table::default()),
     };
     Section {
         title: reading.plugin.title(),

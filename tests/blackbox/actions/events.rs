@@ -329,14 +329,6 @@ fn log_in_or_out(router: &Router) {
     }
 }
 
-/// Waits until every site has a connection: from then on, open files and memory change with clients only.
-fn wait_until_all_are_active(agent: &Agent) {
-    until("every site is active", || {
-        let stats = agent.json("/api/hotspot/stats");
-        stats.as_object().unwrap().values().all(|site| site["status"] == "active").then_some(())
-    });
-}
-
 /// A client with a small receive buffer.
 fn narrow(agent: &Agent) -> Page {
     let stream = TcpStream::connect(agent.address).unwrap();
@@ -349,7 +341,8 @@ fn a_subscriber_that_never_reads_is_closed_and_delays_no_other() {
     let router = shared();
     let write = humantime::format_duration(CLIENT_WRITE).to_string();
     let agent = sites_of(&router).timing("client_write", &write).start();
-    wait_until_all_are_active(&agent);
+    // From then on, open files and memory change with clients only.
+    agent.wait_until_all_are_read();
     let mut other = Page::follow(&agent);
     other.site();
     let descriptors = open_files(&agent);
@@ -390,7 +383,7 @@ fn a_lagging_subscriber_gets_the_current_state() {
     let (awka, lagos) = (shared(), router(quiet()));
     // It is not closed meanwhile, however long all the changes take.
     let agent = sites_of(&awka).site("lagos", lagos.addr(), "").timing("client_write", "60s").start();
-    wait_until_all_are_active(&agent);
+    agent.wait_until_all_are_read();
     let mut page = narrow(&agent);
     page.site_when("lagos", |_| true);
     let mut other = Page::follow(&agent);

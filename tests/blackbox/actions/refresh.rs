@@ -29,7 +29,7 @@ pub(super) fn small() -> Settings {
 pub(super) fn agent(router: &Router, more: &str) -> Agent {
     let given = AgentBuilder::default().http(ADMIN).defaults(more);
     let agent = given.site("awka", router.addr(), "").start().with_token("admin-token-01234");
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     agent
 }
 
@@ -259,7 +259,7 @@ fn anonymous_requests_query_a_router_once_per_third_of_its_refresh() {
         .defaults("refresh: \"9s\",")
         .site("awka", router.addr(), "")
         .start();
-    agent.wait_until_active("awka");
+    agent.wait_until_all_are_read();
     let before = router.counters().commands;
     let mut requests = 0;
     until("an anonymous request or the next refresh queries the router", || {

@@ -3,6 +3,7 @@
 mod answers;
 mod behind_proxy;
 mod boards;
+mod capacity;
 mod catalogue;
 mod command_line;
 mod declared;

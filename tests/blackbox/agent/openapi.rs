@@ -11,7 +11,7 @@ use super::router;
 use super::schema::{check, resolve};
 
 /// Longest document, in bytes: the binary that contains it must fit a router's flash.
-const MAX_BYTES: usize = 36 * 1024;
+const MAX_BYTES: usize = 64 * 1024;
 
 /// The statuses that `default` describes for a route; it also covers refusals of the HTTP server.
 const REFUSALS: [u16; 6] = [401, 403, 405, 415, 421, 429];

@@ -130,7 +130,9 @@ fn connection_counts_as_broken_once_if_the_client_has_to_give_it_up() {
             | Fault::LateListen
             // No effect without TLS.
             | Fault::NoCertificate
-            | Fault::OtherCertificate => false,
+            | Fault::OtherCertificate
+            | Fault::Pool
+            | Fault::Clock => false,
         };
         if must_give_up {
             client.try_print();
