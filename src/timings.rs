@@ -125,6 +125,20 @@ timings! {
     /// A login session that was not used for this long ends: a working day. An open page uses its own.
     session_idle: 43_200_000,
 
+    // Messages about alerts.
+    /// Time to resolve the name of a channel's server, and to connect to it.
+    notify_connect: 10_000,
+    /// Time for all of an attempt to send a message.
+    notify_exchange: 30_000,
+    /// Wait after the first failed attempt. It doubles with each consecutive one.
+    notify_retry_min: 1000,
+    /// Longest wait after a failed attempt, unless the server asks for more: an alert is urgent.
+    notify_retry_max: 60_000,
+    /// Shortest wait after an error that lasts until somebody changes a setting, such as a wrong token.
+    notify_permanent_retry: 300_000,
+    /// Time between the posts of an alert that fires to Alertmanager.
+    notify_resend: 60_000,
+
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
@@ -206,6 +220,12 @@ mod tests {
             client_answer: seconds(30),
             wrong_token_delay: seconds(1),
             session_idle: seconds(12 * 3600),
+            notify_connect: seconds(10),
+            notify_exchange: seconds(30),
+            notify_retry_min: seconds(1),
+            notify_retry_max: seconds(60),
+            notify_permanent_retry: seconds(300),
+            notify_resend: seconds(60),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

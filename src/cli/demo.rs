@@ -70,7 +70,7 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
         sites.push(Arc::new(at_router(&site, &router)));
         routers.push(router);
     }
-    serve(signals, timings, Config { http, sites, warnings }, None)
+    serve(signals, timings, Config { http, sites, warnings, ..Config::default() }, None)
 }
 
 fn site(key: &str) -> Site {

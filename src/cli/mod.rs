@@ -9,6 +9,7 @@ mod commands;
 mod config_file;
 mod demo;
 mod help;
+mod notify;
 mod parser;
 mod run;
 mod simulate;
