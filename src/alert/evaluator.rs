@@ -26,7 +26,7 @@ const LOGIN_WINDOW: Duration = Duration::from_secs(600);
 
 /// The rules, and what they need besides the state of the sites.
 #[derive(Debug, Default)]
-pub struct Evaluator {
+pub(super) struct Evaluator {
     /// The rules of sites without exceptions, and of the agent.
     rules: Arc<[NumberedRule]>,
     /// The rules of each site.
@@ -41,7 +41,7 @@ pub struct Evaluator {
 
 /// The moment of an evaluation.
 #[derive(Debug, Clone, Copy)]
-pub struct EvaluationTime {
+pub(super) struct EvaluationTime {
     /// Its tick and date.
     pub now: Now,
     /// Maps moments to ticks.
@@ -52,7 +52,7 @@ pub struct EvaluationTime {
 
 impl Evaluator {
     /// Adopts a configuration. Alerts whose rule it no longer has end silently.
-    pub fn configure(&mut self, config: &Config, table: &mut IncidentTable, now: Now) {
+    pub(super) fn configure(&mut self, config: &Config, table: &mut IncidentTable, now: Now) {
         self.rules = numbered(&config.alerts.rules);
         let of = |site: &Site| rules_of(&config.alerts.rules, &self.rules, &site.alerts);
         self.of_site = config.sites.iter().map(|site| (site.key.clone(), of(site))).collect();
@@ -69,7 +69,7 @@ impl Evaluator {
     }
 
     /// Evaluates what an event changed.
-    pub fn apply(&mut self, event: &StoreEvent, table: &mut IncidentTable, time: EvaluationTime) {
+    pub(super) fn apply(&mut self, event: &StoreEvent, table: &mut IncidentTable, time: EvaluationTime) {
         match event {
             StoreEvent::SiteAdded(site) => self.evaluate_site(site, table, time),
             StoreEvent::SiteRemoved(site) => table.record_site(&site.key, None, time.now),
@@ -91,7 +91,7 @@ impl Evaluator {
     }
 
     /// Evaluates the rules about the agent itself. To be called at least each few seconds.
-    pub fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: Now) {
+    pub(super) fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: Now) {
         self.utc_offset = most_common_offset(snapshot).unwrap_or_default();
         self.refused_logins.retain(|login| now.tick.since(*login) < LOGIN_WINDOW);
         for rule in self.rules.iter() {
@@ -111,7 +111,7 @@ impl Evaluator {
     }
 
     /// Records that a login as admin was refused.
-    pub fn record_refused_login(&mut self, now: Tick) {
+    pub(super) fn record_refused_login(&mut self, now: Tick) {
         if self.refused_logins.len() >= MANY_LOGINS {
             self.refused_logins.pop_front();
         }
@@ -120,8 +120,7 @@ impl Evaluator {
 
     /// The difference of local time from UTC at most sites, in seconds. Quiet hours follow it, because the machine of the
     /// agent often has no time zone.
-    #[must_use]
-    pub fn utc_offset(&self) -> i32 {
+    pub(super) fn utc_offset(&self) -> i32 {
         self.utc_offset
     }
 
