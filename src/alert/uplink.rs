@@ -21,7 +21,7 @@ const SUSPICIOUS_SHARE: usize = 20;
 
 /// Whether a site is reachable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reachability {
+pub(super) enum Reachability {
     /// The first attempt has not ended.
     Unknown,
     /// The router answers.

@@ -139,7 +139,7 @@ pub fn reference() -> Vec<FieldReference> {
             _ if !value.is_empty() => value.into(),
             Flag => "`true` or `false`".into(),
             Number(least, most) => format!("number, {least} to {most}"),
-            Decimal(least, most) => format!("number, {least} to {most}"),
+            Decimal(least, most) => format!("number from {least} to {most}"),
             Millis(least, most) => format!("duration, {} to {}", duration(least), duration(most)),
             Text(least, most, _) => format!("text, {least} to {most} characters"),
             _ => String::new(),

@@ -17,7 +17,7 @@ pub(super) fn read<'f>(
 ) -> Option<(&'static str, Fields<'f>)> {
     let (word, argument) = value.node.variant();
     let Some((word, required, optional)) = variants.iter().find(|(known, ..)| *known == word) else {
-        if word.is_empty() {
+        if !word.starts_with(|first: char| first.is_ascii_alphabetic()) {
             check.reject_kind(value, &value.field.expected());
         } else {
             let known: Vec<&str> = variants.iter().map(|(known, ..)| *known).collect();
