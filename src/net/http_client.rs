@@ -106,8 +106,8 @@ impl fmt::Display for HttpClientError {
             Self::Redirect { server, status, target } => {
                 write!(f, "{server} redirects ({status})")?;
                 match target {
-                    Some(target) if target != server => write!(f, " to {target}; use the URL there"),
-                    _ => write!(f, " to another path; use the URL that it redirects to"),
+                    Some(target) if target != server => write!(f, " to {target}: configure the URL there"),
+                    _ => write!(f, " to another path: configure the URL with that path"),
                 }
             }
             Self::Response { server, message } => write!(f, "{server}: {message}"),

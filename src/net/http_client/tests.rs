@@ -82,7 +82,10 @@ fn a_request_has_the_fields_that_servers_need() {
 fn errors_name_the_server_and_no_path() {
     let redirect = |location: &str| format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n");
     for (response, part) in [
-        (redirect("https://elsewhere.example/s3cret"), "redirects (302) to https://elsewhere.example; use"),
+        (
+            redirect("https://elsewhere.example/s3cret"),
+            "redirects (302) to https://elsewhere.example: configure",
+        ),
         (redirect("/s3cret"), "redirects (302) to another path"),
         ("220 mail.example ESMTP\r\n".into(), "not HTTP"),
         (String::new(), "closed without a response"),
