@@ -68,7 +68,7 @@ impl Notifier {
     }
 
     /// Starts, changes and ends channels. One that has other settings keeps its messages; the messages of one that was
-    /// removed are dropped.
+    /// removed are dropped. So are the saved messages of channels that the first configuration lacks.
     pub fn configure(&self, config: &AlertsConfig) {
         let mut running = self.lock();
         let mut before = std::mem::take(&mut running.channels);

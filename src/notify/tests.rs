@@ -133,7 +133,7 @@ fn errors_are_retried_when_the_server_permits() {
         (
             "HTTP/1.1 301 Moved\r\nLocation: http://other/s3cret\r\n\r\n",
             60,
-            "redirects (301) to http://other;",
+            "redirects (301) to http://other: configure",
         ),
         ("SSH-2.0\r\n", 10, "not HTTP"),
     ] {
