@@ -31,7 +31,9 @@ impl DeliveryQueue {
     /// Messages that were saved.
     pub(super) fn restored(messages: Vec<Notification>, dropped: u64) -> Self {
         let mut queue = Self { dropped, ..Self::default() };
-        messages.into_iter().for_each(|message| queue.push(Arc::new(message)));
+        for message in messages {
+            queue.push(Arc::new(message));
+        }
         queue
     }
 

@@ -249,7 +249,7 @@ fn heartbeats_are_sent_while_the_agent_is_healthy() {
     let attempts = notifier.heartbeat().unwrap();
     assert_eq!((attempts.delivered, attempts.last.unwrap().result), (1, Err("500 Oops".into())));
     is_healthy.store(false, Ordering::SeqCst);
-    // One may be under way.
+    // One may be in flight.
     let _ = received.recv_timeout(every * 5);
     while received.try_recv().is_ok() {}
     assert!(

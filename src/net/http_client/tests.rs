@@ -21,11 +21,8 @@ fn server(end: &'static str, response: impl Into<Vec<u8>>) -> (SocketAddr, JoinH
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         let mut piece = [0; 1024];
-        loop {
-            match stream.read(&mut piece) {
-                Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
-                _ => break,
-            }
+        while let Ok(read @ 1..) = stream.read(&mut piece) {
+            request.extend_from_slice(&piece[..read]);
             if request.ends_with(end.as_bytes()) {
                 break;
             }
