@@ -139,6 +139,12 @@ timings! {
     /// Time between the posts of an alert that fires to Alertmanager.
     notify_resend: 60_000,
 
+    // Alerts.
+    /// Alerts within this time are one message.
+    alert_group: 20_000,
+    /// Time between two evaluations of what depends on time.
+    alert_tick: 1000,
+
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
@@ -226,6 +232,8 @@ mod tests {
             notify_retry_max: seconds(60),
             notify_permanent_retry: seconds(300),
             notify_resend: seconds(60),
+            alert_group: seconds(20),
+            alert_tick: seconds(1),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

@@ -1,5 +1,6 @@
 //! The running agent: connects its parts, and applies each new configuration to them in the main loop.
 
+mod alerting;
 mod diagnostics;
 mod failure;
 mod listener;
@@ -17,6 +18,7 @@ use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
+use crate::alert::Alerts;
 use crate::config::{Changes, Config};
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
@@ -30,6 +32,7 @@ pub use reload::{ConfigReloader, Prepare};
 pub use restart::{RESTARTS, disarm, run_restarting};
 pub use signals::{Signals, nothing_to_reload};
 
+use alerting::Alerting;
 use diagnostics::{public, summary};
 use listener::Listener;
 
@@ -40,6 +43,7 @@ struct Agent {
     dispatcher: Arc<Dispatcher>,
     sites: Sites,
     listener: Listener,
+    alerting: Alerting,
 }
 
 impl Agent {
@@ -47,6 +51,8 @@ impl Agent {
     async fn apply_config(&mut self, new: Config) -> String {
         raise_descriptors(&new);
         let changes = Changes::between(&self.config, &new);
+        // The rules first, so that they apply to what the sites do next.
+        self.alerting.configure(&new);
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.dispatcher.configure(new.http.clone());
@@ -117,7 +123,9 @@ pub fn serve(
         let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
         let https = http.tls.clone();
         // Leaving this block drops the agent, which ends all of its tasks.
+        let alerts = Arc::new(Alerts::new(timings.alert_group));
         let mut agent = Agent {
+            alerting: Alerting::start(alerts, &store, &timings),
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), site_handles, timings.clone()),
             config: Config { http, ..Config::default() },

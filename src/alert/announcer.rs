@@ -19,7 +19,7 @@ const MAX_MUTES: usize = 1000;
 
 /// Announcements, mutes and past alerts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Announcer {
+pub(super) struct Announcer {
     /// What waits to be sent.
     pub outbox: Outbox,
     /// Alerts that have ended, the newest last.
@@ -46,7 +46,7 @@ pub struct Mute {
 
 impl Announcer {
     /// Mutes a site until a tick, or unmutes it if that has passed.
-    pub fn mute(&mut self, mute: Mute, now: Tick) {
+    pub(super) fn mute(&mut self, mute: Mute, now: Tick) {
         self.mutes.retain(|known| known.site != mute.site && known.until > now);
         if mute.until > now && self.mutes.len() < MAX_MUTES {
             self.mutes.push(mute);
@@ -54,7 +54,7 @@ impl Announcer {
     }
 
     /// The mutes that have not ended.
-    pub fn mutes(&self, now: Tick) -> impl Iterator<Item = &Mute> {
+    pub(super) fn mutes(&self, now: Tick) -> impl Iterator<Item = &Mute> {
         self.mutes.iter().filter(move |mute| mute.until > now)
     }
 
@@ -63,7 +63,7 @@ impl Announcer {
     }
 
     /// The condition has lasted long enough: an alert fires, or the condition proves to be unstable.
-    pub fn fire(&mut self, site: &str, incident: &mut Incident, now: Now) {
+    pub(super) fn fire(&mut self, site: &str, incident: &mut Incident, now: Now) {
         let since = incident.present.unwrap_or(now.tick);
         if incident.record_change(now.tick) {
             self.become_unstable(site, incident, now);
@@ -74,7 +74,7 @@ impl Announcer {
     }
 
     /// Something happened that has no end.
-    pub fn report(&mut self, site: &str, incident: &mut Incident, since: Tick, now: Now) {
+    pub(super) fn report(&mut self, site: &str, incident: &mut Incident, since: Tick, now: Now) {
         let is_unstable = incident.record_change(now.tick);
         if incident.firing.is_some() {
             return;
@@ -97,7 +97,7 @@ impl Announcer {
     }
 
     /// The condition is absent: its alert resolves, unless the condition is or proves to be unstable.
-    pub fn resolve(&mut self, site: &str, incident: &mut Incident, value: Option<f64>, now: Now) {
+    pub(super) fn resolve(&mut self, site: &str, incident: &mut Incident, value: Option<f64>, now: Now) {
         let Some(firing) = incident.firing.as_ref().filter(|firing| !firing.is_unstable) else { return };
         let message = format!("{} after {}", incident.description.recovery, lasting(firing.since, now));
         if incident.record_change(now.tick) {
@@ -108,7 +108,7 @@ impl Announcer {
     }
 
     /// What is due as time passes: the end of a mute or of an unstable phase, or a reminder.
-    pub fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: Now) {
+    pub(super) fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: Now) {
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
         if firing.is_unstable && incident.is_known {
@@ -136,7 +136,7 @@ impl Announcer {
     }
 
     /// The rule or the site was removed from the file: the alert ends, and nothing is announced.
-    pub fn drop_incident(&mut self, site: &str, incident: &Incident, now: Now) {
+    pub(super) fn drop_incident(&mut self, site: &str, incident: &Incident, now: Now) {
         if let Some(firing) = &incident.firing {
             self.outbox.cancel(&firing.id);
             self.keep(AlertRecord { until: Some(now.tick), ..current(site, incident, now) });
@@ -206,7 +206,10 @@ pub(super) fn current(site: &str, incident: &Incident, now: Now) -> AlertRecord 
         )
     } else {
         let cause = incident.description.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-        format!("{problem} for {}{cause}", lasting(firing.since, now))
+        // What has just begun has no duration yet, and what has no `after` often never needs one.
+        let lasted = now.tick.since(firing.since) >= Duration::from_secs(1);
+        let lasting = lasted.then(|| format!(" for {}", lasting(firing.since, now))).unwrap_or_default();
+        format!("{problem}{lasting}{cause}")
     };
     AlertRecord {
         id: firing.id.clone(),

@@ -17,7 +17,7 @@ const CALM: Duration = Duration::from_secs(1800);
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Observation {
+pub(super) enum Observation {
     /// The condition is present, since this tick if that is known.
     Present(Option<Tick>, Description),
     /// A figure is between its limit and the value at which the alert resolves, or it is outside of the rule's hours: it
@@ -31,7 +31,7 @@ pub enum Observation {
 
 /// A condition in words.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Description {
+pub(super) struct Description {
     /// `Awka is offline`: a sentence without its end.
     pub problem: String,
     /// `Awka is online again`: the same when it has ended.
@@ -46,7 +46,7 @@ pub struct Description {
 
 /// What an observation is about: a rule, and where it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subject<'s> {
+pub(super) struct Subject<'s> {
     /// The site's key; empty for the agent itself.
     pub site: &'s str,
     /// The site's name for people.
@@ -63,7 +63,7 @@ pub struct Subject<'s> {
 
 /// The state of one condition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Incident {
+pub(super) struct Incident {
     /// The identifier of the rule.
     pub rule: String,
     /// The part of the site.
@@ -90,7 +90,7 @@ pub struct Incident {
 
 /// A firing alert.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Firing {
+pub(super) struct Firing {
     /// Its identifier.
     pub id: String,
     /// When its condition began.
@@ -107,7 +107,7 @@ pub struct Firing {
 
 impl Incident {
     /// A condition that was absent until now.
-    pub fn new(subject: Subject, now: Tick) -> Self {
+    pub(super) fn new(subject: Subject, now: Tick) -> Self {
         Self {
             rule: subject.rule.into(),
             part: subject.part.into(),
@@ -124,12 +124,12 @@ impl Incident {
     }
 
     /// Whether it is about this subject, if the site is the same.
-    pub fn is_about(&self, subject: Subject) -> bool {
+    pub(super) fn is_about(&self, subject: Subject) -> bool {
         self.rule == subject.rule && self.part == subject.part
     }
 
     /// Forgets what a restart makes uncertain: a condition that was not reported yet begins again.
-    pub fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         self.is_known = false;
         if self.firing.is_none() {
             self.present = None;
@@ -137,7 +137,7 @@ impl Incident {
     }
 
     /// Records that the condition is present, or absent.
-    pub fn set_present(&mut self, present: Option<Tick>, now: Tick) {
+    pub(super) fn set_present(&mut self, present: Option<Tick>, now: Tick) {
         if self.present.is_some() != present.is_some() {
             self.present = present;
             self.last_change = now;
@@ -145,7 +145,7 @@ impl Incident {
     }
 
     /// Records that an alert fires or resolves. Returns whether the condition is unstable.
-    pub fn record_change(&mut self, now: Tick) -> bool {
+    pub(super) fn record_change(&mut self, now: Tick) -> bool {
         self.forget_changes(now);
         self.last_change = now;
         self.changes.push(now);
@@ -153,12 +153,12 @@ impl Incident {
     }
 
     /// The number of changes in the last hour.
-    pub fn change_count(&self) -> usize {
+    pub(super) fn change_count(&self) -> usize {
         self.changes.len()
     }
 
     /// Whether an unstable condition has been calm for long enough. Then its changes are forgotten.
-    pub fn calms_down(&mut self, now: Tick) -> bool {
+    pub(super) fn calms_down(&mut self, now: Tick) -> bool {
         let is_calm = now.since(self.last_change) >= CALM;
         if is_calm {
             self.changes.clear();
@@ -167,7 +167,7 @@ impl Incident {
     }
 
     /// Whether nothing of it needs to be kept.
-    pub fn is_over(&mut self, now: Tick) -> bool {
+    pub(super) fn is_over(&mut self, now: Tick) -> bool {
         self.forget_changes(now);
         self.present.is_none() && self.firing.is_none() && self.changes.is_empty()
     }

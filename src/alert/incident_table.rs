@@ -33,7 +33,7 @@ type Incidents = BTreeMap<String, Vec<Incident>>;
 
 /// All incidents, by site, and what was announced of them.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct IncidentTable {
+pub(super) struct IncidentTable {
     incidents: Incidents,
     /// Announcements, mutes and past alerts.
     pub announcer: Announcer,
@@ -43,18 +43,17 @@ pub struct IncidentTable {
 
 impl IncidentTable {
     /// Forgets what a restart makes uncertain, after the table was restored.
-    pub fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         self.incidents.values_mut().flatten().for_each(Incident::resume);
     }
 
     /// Whether the site has incidents.
-    #[must_use]
-    pub fn has_incidents(&self, site: &str) -> bool {
+    pub(super) fn has_incidents(&self, site: &str) -> bool {
         self.incidents.contains_key(site)
     }
 
     /// Records what an evaluation found.
-    pub fn observe(&mut self, subject: Subject, observation: Observation, now: Now) {
+    pub(super) fn observe(&mut self, subject: Subject, observation: Observation, now: Now) {
         let create = matches!(observation, Observation::Present(..));
         let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
         incident.after = subject.after;
@@ -75,7 +74,7 @@ impl IncidentTable {
     }
 
     /// Records something that happened at a tick and has no end.
-    pub fn report(&mut self, subject: Subject, description: Description, since: Tick, now: Now) {
+    pub(super) fn report(&mut self, subject: Subject, description: Description, since: Tick, now: Now) {
         if let Some(incident) = find(&mut self.incidents, subject, true, now.tick) {
             incident.is_known = true;
             incident.description = description;
@@ -84,7 +83,7 @@ impl IncidentTable {
     }
 
     /// Records the reachability of a site; `None`: it was removed.
-    pub fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: Now) {
+    pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: Now) {
         let is_first = self.uplink.record(site, reachability);
         if is_first
             && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
@@ -98,7 +97,7 @@ impl IncidentTable {
     }
 
     /// Announces what is due, and returns the next notification if there is one. To be called at least each few seconds.
-    pub fn advance(&mut self, is_quiet: bool, now: Now) -> Option<Notification> {
+    pub(super) fn advance(&mut self, is_quiet: bool, now: Now) -> Option<Notification> {
         let mut is_uplink_lost = find(&mut self.incidents, UPLINK, false, now.tick)
             .is_some_and(|incident| incident.present.is_some() && !self.uplink.is_any_reachable());
         let mut lost = None;
@@ -138,7 +137,7 @@ impl IncidentTable {
     }
 
     /// Ends the incidents whose rule, site or part no longer exists. Nothing is announced.
-    pub fn retain(&mut self, is_valid: impl Fn(&str, &Incident) -> bool, now: Now) {
+    pub(super) fn retain(&mut self, is_valid: impl Fn(&str, &Incident) -> bool, now: Now) {
         for (site, incidents) in &mut self.incidents {
             for incident in incidents.extract_if(.., |incident| !is_valid(site, incident)) {
                 self.announcer.drop_incident(site, &incident, now);
@@ -147,15 +146,24 @@ impl IncidentTable {
         self.incidents.retain(|_, incidents| !incidents.is_empty());
     }
 
+    /// Ends the incidents of a site whose part no longer exists. Nothing is announced.
+    pub(super) fn retain_of_site(&mut self, site: &str, exists: impl Fn(&Incident) -> bool, now: Now) {
+        for incident in
+            self.incidents.get_mut(site).into_iter().flat_map(|all| all.extract_if(.., |i| !exists(i)))
+        {
+            self.announcer.drop_incident(site, &incident, now);
+        }
+    }
+
     /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
-    pub fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
+    pub(super) fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
         let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
         let found = firing.filter(|firing| firing.id == id).last();
         found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some()
     }
 
     /// The firing alerts, those of the agent itself first, then by site.
-    pub fn firing(&self, now: Now) -> impl Iterator<Item = AlertRecord> {
+    pub(super) fn firing(&self, now: Now) -> impl Iterator<Item = AlertRecord> {
         let all =
             self.incidents.iter().flat_map(|(site, incidents)| incidents.iter().map(move |i| (site, i)));
         all.filter(|(_, incident)| incident.firing.is_some())

@@ -20,7 +20,7 @@ const MAX_SHOWN: usize = 20;
 
 /// Announcements that wait to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Outbox {
+pub(super) struct Outbox {
     waiting: Vec<Announcement>,
     /// The number that was dropped.
     dropped: u64,
@@ -32,7 +32,7 @@ pub struct Outbox {
 
 /// A change of an alert that is announced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Announcement {
+pub(super) struct Announcement {
     /// Where the condition is: the site, the rule and the part.
     pub place: String,
     /// The alert.
@@ -53,7 +53,7 @@ impl Announcement {
 
 impl Outbox {
     /// Adds an announcement. A resolution joins the announcement that its alert fires, if that was not sent yet.
-    pub fn push(&mut self, new: Announcement, now: Tick) {
+    pub(super) fn push(&mut self, new: Announcement, now: Tick) {
         if let Some(unsent) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == new.alert.id) {
             let is_brief = unsent.is_brief || (unsent.is_firing() && !unsent.is_reminder && !new.is_firing());
             let due = if is_brief { now.after(BRIEF) } else { unsent.due };
@@ -70,21 +70,21 @@ impl Outbox {
 
     /// Takes back the announcements at a place. If one of them is the resolution of an alert that was sent as firing, the
     /// last of these is returned.
-    pub fn withdraw(&mut self, place: &str) -> Option<AlertRecord> {
+    pub(super) fn withdraw(&mut self, place: &str) -> Option<AlertRecord> {
         let withdrawn = self.waiting.extract_if(.., |waiting| waiting.place == place);
         let sent = withdrawn.filter(|waiting| !waiting.is_firing() && !waiting.is_brief).last();
         sent.map(|withdrawn| withdrawn.alert)
     }
 
     /// Takes back the announcement that an alert fires. Returns whether it was not sent yet.
-    pub fn cancel(&mut self, id: &str) -> bool {
+    pub(super) fn cancel(&mut self, id: &str) -> bool {
         let is_it =
             |waiting: &Announcement| waiting.alert.id == id && waiting.is_firing() && !waiting.is_reminder;
         self.waiting.extract_if(.., |waiting| is_it(waiting)).count() > 0
     }
 
     /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
-    pub fn take(&mut self, now: Now, is_quiet: bool) -> Option<Notification> {
+    pub(super) fn take(&mut self, now: Now, is_quiet: bool) -> Option<Notification> {
         let is_empty = self.waiting.is_empty();
         if is_quiet {
             self.waiting.retain(|waiting| !waiting.is_reminder);

@@ -39,7 +39,7 @@ impl Tick {
 }
 
 /// The current moment: its tick, and the system's date.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// On the timeline.
     pub tick: Tick,
@@ -72,34 +72,30 @@ impl Now {
 
 /// Maps the moments of this process to ticks.
 #[derive(Debug, Clone, Copy)]
-pub struct Timeline {
+pub(super) struct Timeline {
     /// The tick of the agent's start.
     start: Tick,
 }
 
 impl Timeline {
     /// A new timeline. Its ticks are the dates of the system's clock at the start of the agent, right or wrong.
-    #[must_use]
-    pub fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self { start: Tick::at(clock.unix(Moment::START)) }
     }
 
     /// The continuation of a timeline, whose last moment is known. If the system's clock is behind that, it is not set
     /// yet: then the time in between is unknown, and counts as none.
-    #[must_use]
-    pub fn resume(last: Now, clock: Clock) -> Self {
+    pub(super) fn resume(last: Now, clock: Clock) -> Self {
         Self { start: last.tick.after(clock.unix(Moment::START).saturating_sub(last.unix)) }
     }
 
     /// The tick of a moment. A moment before the agent's start has an earlier one.
-    #[must_use]
-    pub fn tick(self, moment: Moment) -> Tick {
+    pub(super) fn tick(self, moment: Moment) -> Tick {
         self.start.after(moment.since(Moment::START)).before(Moment::START.since(moment))
     }
 
     /// The tick and the date of a moment.
-    #[must_use]
-    pub fn now(self, moment: Moment, clock: Clock) -> Now {
+    pub(super) fn now(self, moment: Moment, clock: Clock) -> Now {
         Now { tick: self.tick(moment), unix: clock.unix(moment) }
     }
 }

@@ -44,6 +44,8 @@ impl Site {
 pub struct Changes<'c> {
     /// Whether anything in `http` changed.
     pub http: bool,
+    /// Whether anything in `alerts` changed.
+    pub alerts: bool,
     /// The keys of removed sites.
     pub removed: Vec<&'c str>,
     /// New sites.
@@ -66,6 +68,7 @@ impl<'c> Changes<'c> {
         let change = |new: &'c Arc<Site>| Some((new, site(old, &new.key)?.change_to(new)?));
         Self {
             http: old.http != new.http,
+            alerts: old.alerts != new.alerts,
             removed: keys(old).filter(|key| site(new, key).is_none()).collect(),
             added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
             changed: new.sites.iter().filter_map(change).collect(),
@@ -87,8 +90,10 @@ impl fmt::Display for Changes<'_> {
                 more => parts.push(format!("{verb} {named} and {more} more")),
             }
         }
-        if self.http {
-            parts.push("changed http".into());
+        for (section, is_changed) in [("http", self.http), ("alerts", self.alerts)] {
+            if is_changed {
+                parts.push(format!("changed {section}"));
+            }
         }
         if parts.is_empty() {
             parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());

@@ -39,3 +39,6 @@ fn read_quiet<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Vec<DailyRa
     }
     ranges
 }
+
+#[cfg(test)]
+mod tests;
