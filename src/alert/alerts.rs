@@ -10,7 +10,7 @@ use super::evaluator::{EvaluationTime, Evaluator};
 use super::incident_table::IncidentTable;
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::time::{Now, Timeline};
+use super::time::{AlertTime, Timeline};
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, DailyRange};
 use crate::state::{Snapshot, StoreEvent};
@@ -38,7 +38,7 @@ struct Inner {
 #[derive(Serialize, Deserialize)]
 struct StoredAlerts<T> {
     /// When it was stored.
-    now: Now,
+    now: AlertTime,
     table: T,
 }
 
@@ -46,7 +46,7 @@ struct StoredAlerts<T> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertList {
     /// When it was made.
-    pub now: Now,
+    pub now: AlertTime,
     /// Firing alerts.
     pub firing: Vec<AlertRecord>,
     /// Alerts that have ended, the newest first.

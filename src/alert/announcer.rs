@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::incident::{Firing, Incident};
 use super::outbox::{Announcement, Outbox};
 use super::record::AlertRecord;
-use super::time::{Now, Tick};
+use super::time::{AlertTime, Tick};
 use crate::routeros::value::format_duration;
 
 /// Number of past alerts that are kept.
@@ -63,7 +63,7 @@ impl Announcer {
     }
 
     /// The condition has lasted long enough: an alert fires, or the condition proves to be unstable.
-    pub(super) fn fire(&mut self, site: &str, incident: &mut Incident, now: Now) {
+    pub(super) fn fire(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
         let since = incident.present.unwrap_or(now.tick);
         if incident.record_change(now.tick) {
             self.become_unstable(site, incident, now);
@@ -74,7 +74,7 @@ impl Announcer {
     }
 
     /// Something happened that has no end.
-    pub(super) fn report(&mut self, site: &str, incident: &mut Incident, since: Tick, now: Now) {
+    pub(super) fn report(&mut self, site: &str, incident: &mut Incident, since: Tick, now: AlertTime) {
         let is_unstable = incident.record_change(now.tick);
         if incident.firing.is_some() {
             return;
@@ -97,9 +97,15 @@ impl Announcer {
     }
 
     /// The condition is absent: its alert resolves, unless the condition is or proves to be unstable.
-    pub(super) fn resolve(&mut self, site: &str, incident: &mut Incident, value: Option<f64>, now: Now) {
+    pub(super) fn resolve(
+        &mut self,
+        site: &str,
+        incident: &mut Incident,
+        value: Option<f64>,
+        now: AlertTime,
+    ) {
         let Some(firing) = incident.firing.as_ref().filter(|firing| !firing.is_unstable) else { return };
-        let message = format!("{} after {}", incident.description.recovery, lasting(firing.since, now));
+        let message = format!("{} after {}", incident.description.recovery, duration_of(firing.since, now));
         if incident.record_change(now.tick) {
             self.become_unstable(site, incident, now);
         } else {
@@ -108,7 +114,7 @@ impl Announcer {
     }
 
     /// What is due as time passes: the end of a mute or of an unstable phase, or a reminder.
-    pub(super) fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: Now) {
+    pub(super) fn advance(&mut self, site: &str, incident: &mut Incident, is_quiet: bool, now: AlertTime) {
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
         if firing.is_unstable && incident.is_known {
@@ -136,14 +142,14 @@ impl Announcer {
     }
 
     /// The rule or the site was removed from the file: the alert ends, and nothing is announced.
-    pub(super) fn drop_incident(&mut self, site: &str, incident: &Incident, now: Now) {
+    pub(super) fn drop_incident(&mut self, site: &str, incident: &Incident, now: AlertTime) {
         if let Some(firing) = &incident.firing {
             self.outbox.cancel(&firing.id);
             self.keep(AlertRecord { until: Some(now.tick), ..current(site, incident, now) });
         }
     }
 
-    fn become_unstable(&mut self, site: &str, incident: &mut Incident, now: Now) {
+    fn become_unstable(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
         let firing = match self.outbox.withdraw(&place(site, incident)) {
             // The alert whose resolution was taken back continues. A later one was not sent yet.
             Some(sent) => {
@@ -159,7 +165,7 @@ impl Announcer {
         self.announce(site, incident, now);
     }
 
-    fn announce(&mut self, site: &str, incident: &mut Incident, now: Now) {
+    fn announce(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
         firing.is_announced |= !is_muted;
@@ -171,7 +177,14 @@ impl Announcer {
     }
 
     /// Ends a firing alert.
-    fn end(&mut self, site: &str, incident: &mut Incident, message: String, value: Option<f64>, now: Now) {
+    fn end(
+        &mut self,
+        site: &str,
+        incident: &mut Incident,
+        message: String,
+        value: Option<f64>,
+        now: AlertTime,
+    ) {
         let ended = current(site, incident, now);
         let Some(firing) = incident.firing.take() else { return };
         let ended = AlertRecord { until: Some(now.tick), value, message, ..ended };
@@ -188,7 +201,14 @@ impl Announcer {
         self.past.push_back(record);
     }
 
-    fn push(&mut self, site: &str, incident: &Incident, alert: AlertRecord, is_reminder: bool, now: Now) {
+    fn push(
+        &mut self,
+        site: &str,
+        incident: &Incident,
+        alert: AlertRecord,
+        is_reminder: bool,
+        now: AlertTime,
+    ) {
         let due = now.tick.after(self.group);
         let place = place(site, incident);
         self.outbox.push(Announcement { place, alert, is_reminder, due, is_brief: false }, now.tick);
@@ -196,7 +216,7 @@ impl Announcer {
 }
 
 /// A firing alert as it is now.
-pub(super) fn current(site: &str, incident: &Incident, now: Now) -> AlertRecord {
+pub(super) fn current(site: &str, incident: &Incident, now: AlertTime) -> AlertRecord {
     let Some(firing) = &incident.firing else { return record(site, incident) };
     let problem = &incident.description.problem;
     let message = if firing.is_unstable {
@@ -208,8 +228,8 @@ pub(super) fn current(site: &str, incident: &Incident, now: Now) -> AlertRecord 
         let cause = incident.description.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         // What has just begun has no duration yet, and what has no `after` often never needs one.
         let lasted = now.tick.since(firing.since) >= Duration::from_secs(1);
-        let lasting = lasted.then(|| format!(" for {}", lasting(firing.since, now))).unwrap_or_default();
-        format!("{problem}{lasting}{cause}")
+        let duration = lasted.then(|| format!(" for {}", duration_of(firing.since, now))).unwrap_or_default();
+        format!("{problem}{duration}{cause}")
     };
     AlertRecord {
         id: firing.id.clone(),
@@ -236,7 +256,7 @@ fn firing(id: String, since: Tick, now: Tick) -> Firing {
 }
 
 /// The site, the rule, the part and the date: no two alerts at a place begin in the same second.
-fn new_id(site: &str, incident: &Incident, now: Now) -> String {
+fn new_id(site: &str, incident: &Incident, now: AlertTime) -> String {
     let date = now.unix.as_secs().to_string();
     let parts = [site, &incident.rule, &incident.part, &date].into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-")
@@ -246,6 +266,6 @@ fn place(site: &str, incident: &Incident) -> String {
     [site, &incident.rule, &incident.part].join("/")
 }
 
-fn lasting(since: Tick, now: Now) -> String {
+fn duration_of(since: Tick, now: AlertTime) -> String {
     format_duration(now.tick.since(since))
 }

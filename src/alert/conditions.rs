@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::incident::{Description, Observation};
-use super::time::{Now, Timeline};
+use super::time::{AlertTime, Timeline};
 use super::uplink::Reachability;
 use crate::clock::Clock;
 use crate::routeros::error::Error;
@@ -100,7 +100,7 @@ pub(super) fn config_rejected(reload: &Reload) -> Observation {
 }
 
 /// `ends` is since the Unix epoch.
-pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: Now) -> Observation {
+pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: AlertTime) -> Observation {
     let Some(ends) = ends else { return Observation::Absent(None) };
     let left = ends.saturating_sub(now.unix);
     let days = left.as_secs() / 86_400;

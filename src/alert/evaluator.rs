@@ -12,7 +12,7 @@ use super::figures;
 use super::incident::{Description, Incident, Observation};
 use super::incident_table::{AGENT, IncidentTable, SITE_DOWN, UPLINK_LOST};
 use super::rules::{NumberedRule, numbered, rules_of};
-use super::time::{Now, Tick, Timeline};
+use super::time::{AlertTime, Tick, Timeline};
 use crate::clock::Clock;
 use crate::config::{AlertCondition, Config, Https, Site};
 use crate::routeros::value::format_duration;
@@ -43,7 +43,7 @@ pub(super) struct Evaluator {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EvaluationTime {
     /// Its tick and date.
-    pub now: Now,
+    pub now: AlertTime,
     /// Maps moments to ticks.
     pub timeline: Timeline,
     /// The system's clock.
@@ -52,7 +52,7 @@ pub(super) struct EvaluationTime {
 
 impl Evaluator {
     /// Adopts a configuration. Alerts whose rule it no longer has end silently.
-    pub(super) fn configure(&mut self, config: &Config, table: &mut IncidentTable, now: Now) {
+    pub(super) fn configure(&mut self, config: &Config, table: &mut IncidentTable, now: AlertTime) {
         self.rules = numbered(&config.alerts.rules);
         let of = |site: &Site| rules_of(&config.alerts.rules, &self.rules, &site.alerts);
         self.of_site = config.sites.iter().map(|site| (site.key.clone(), of(site))).collect();
@@ -91,7 +91,7 @@ impl Evaluator {
     }
 
     /// Evaluates the rules about the agent itself. To be called at least each few seconds.
-    pub(super) fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: Now) {
+    pub(super) fn evaluate_agent(&mut self, snapshot: &Snapshot, table: &mut IncidentTable, now: AlertTime) {
         self.utc_offset = most_common_offset(snapshot).unwrap_or_default();
         self.refused_logins.retain(|login| now.tick.since(*login) < LOGIN_WINDOW);
         for rule in self.rules.iter() {
@@ -128,7 +128,7 @@ impl Evaluator {
         self.of_site.get(site).cloned().unwrap_or_default()
     }
 
-    fn report_reboot(&self, site: &SiteState, booted: Tick, table: &mut IncidentTable, now: Now) {
+    fn report_reboot(&self, site: &SiteState, booted: Tick, table: &mut IncidentTable, now: AlertTime) {
         let rules = self.rules_of(&site.key);
         for rule in rules.iter().filter(|rule| rule.rule.condition == AlertCondition::Rebooted) {
             let uptime = format_duration(now.tick.since(booted));

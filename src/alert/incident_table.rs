@@ -8,7 +8,7 @@ use super::announcer::{Announcer, current};
 use super::incident::{Description, Incident, Observation, Subject};
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::time::{Now, Tick};
+use super::time::{AlertTime, Tick};
 use super::uplink::{Reachability, Uplink, Verdict};
 
 /// The kind of the rule that reports outages.
@@ -53,7 +53,7 @@ impl IncidentTable {
     }
 
     /// Records what an evaluation found.
-    pub(super) fn observe(&mut self, subject: Subject, observation: Observation, now: Now) {
+    pub(super) fn observe(&mut self, subject: Subject, observation: Observation, now: AlertTime) {
         let create = matches!(observation, Observation::Present(..));
         let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
         incident.after = subject.after;
@@ -74,7 +74,7 @@ impl IncidentTable {
     }
 
     /// Records something that happened at a tick and has no end.
-    pub(super) fn report(&mut self, subject: Subject, description: Description, since: Tick, now: Now) {
+    pub(super) fn report(&mut self, subject: Subject, description: Description, since: Tick, now: AlertTime) {
         if let Some(incident) = find(&mut self.incidents, subject, true, now.tick) {
             incident.is_known = true;
             incident.description = description;
@@ -83,7 +83,7 @@ impl IncidentTable {
     }
 
     /// Records the reachability of a site; `None`: it was removed.
-    pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: Now) {
+    pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: AlertTime) {
         let is_first = self.uplink.record(site, reachability);
         if is_first
             && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
@@ -97,7 +97,7 @@ impl IncidentTable {
     }
 
     /// Announces what is due, and returns the next notification if there is one. To be called at least each few seconds.
-    pub(super) fn advance(&mut self, is_quiet: bool, now: Now) -> Option<Notification> {
+    pub(super) fn advance(&mut self, is_quiet: bool, now: AlertTime) -> Option<Notification> {
         let mut is_uplink_lost = find(&mut self.incidents, UPLINK, false, now.tick)
             .is_some_and(|incident| incident.present.is_some() && !self.uplink.is_any_reachable());
         let mut lost = None;
@@ -123,7 +123,7 @@ impl IncidentTable {
     }
 
     /// Fires the alert of the uplink. It replaces those of sites lost at once that were not sent yet.
-    fn lose_uplink(&mut self, since: Tick, now: Now) {
+    fn lose_uplink(&mut self, since: Tick, now: AlertTime) {
         for incident in self.incidents.values_mut().flatten().filter(|incident| incident.kind == SITE_DOWN) {
             let outbox = &mut self.announcer.outbox;
             incident.firing.take_if(|firing| firing.since >= since && outbox.cancel(&firing.id));
@@ -137,7 +137,7 @@ impl IncidentTable {
     }
 
     /// Ends the incidents whose rule, site or part no longer exists. Nothing is announced.
-    pub(super) fn retain(&mut self, is_valid: impl Fn(&str, &Incident) -> bool, now: Now) {
+    pub(super) fn retain(&mut self, is_valid: impl Fn(&str, &Incident) -> bool, now: AlertTime) {
         for (site, incidents) in &mut self.incidents {
             for incident in incidents.extract_if(.., |incident| !is_valid(site, incident)) {
                 self.announcer.drop_incident(site, &incident, now);
@@ -147,7 +147,7 @@ impl IncidentTable {
     }
 
     /// Ends the incidents of a site whose part no longer exists. Nothing is announced.
-    pub(super) fn retain_of_site(&mut self, site: &str, exists: impl Fn(&Incident) -> bool, now: Now) {
+    pub(super) fn retain_of_site(&mut self, site: &str, exists: impl Fn(&Incident) -> bool, now: AlertTime) {
         for incident in
             self.incidents.get_mut(site).into_iter().flat_map(|all| all.extract_if(.., |i| !exists(i)))
         {
@@ -163,7 +163,7 @@ impl IncidentTable {
     }
 
     /// The firing alerts, those of the agent itself first, then by site.
-    pub(super) fn firing(&self, now: Now) -> impl Iterator<Item = AlertRecord> {
+    pub(super) fn firing(&self, now: AlertTime) -> impl Iterator<Item = AlertRecord> {
         let all =
             self.incidents.iter().flat_map(|(site, incidents)| incidents.iter().map(move |i| (site, i)));
         all.filter(|(_, incident)| incident.firing.is_some())

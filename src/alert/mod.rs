@@ -26,4 +26,4 @@ pub use alerts::{AlertList, Alerts, MAX_MUTE};
 pub use announcer::Mute;
 pub use notification::{Alert, AlertState, Notification};
 pub use record::AlertRecord;
-pub use time::{Now, Tick};
+pub use time::{AlertTime, Tick};

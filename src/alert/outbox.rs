@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::time::{Now, Tick};
+use super::time::{AlertTime, Tick};
 
 /// How long an alert waits for the end of its flapping if it resolved before it was sent. It is sent after that, unless
 /// its condition turns out to be unstable.
@@ -84,7 +84,7 @@ impl Outbox {
     }
 
     /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
-    pub(super) fn take(&mut self, now: Now, is_quiet: bool) -> Option<Notification> {
+    pub(super) fn take(&mut self, now: AlertTime, is_quiet: bool) -> Option<Notification> {
         let is_empty = self.waiting.is_empty();
         if is_quiet {
             self.waiting.retain(|waiting| !waiting.is_reminder);
@@ -104,7 +104,13 @@ impl Outbox {
     }
 }
 
-fn notification(id: u64, taken: &[Announcement], is_digest: bool, dropped: u64, now: Now) -> Notification {
+fn notification(
+    id: u64,
+    taken: &[Announcement],
+    is_digest: bool,
+    dropped: u64,
+    now: AlertTime,
+) -> Notification {
     let firing = taken.iter().filter(|announcement| announcement.is_firing()).count();
     let counted = |count: usize, state: &str| (count > 0).then(|| format!("{count} {state}"));
     let counts = [counted(firing, "firing"), counted(taken.len() - firing, "resolved")];

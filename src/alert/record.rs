@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::notification::{Alert, AlertState};
-use super::time::{Now, Tick};
+use super::time::{AlertTime, Tick};
 
 /// An alert at a moment of its life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub struct AlertRecord {
 impl AlertRecord {
     /// The alert as a notification shows it.
     #[must_use]
-    pub fn alert(&self, now: Now) -> Alert {
+    pub fn alert(&self, now: AlertTime) -> Alert {
         Alert {
             id: self.id.clone(),
             kind: self.kind.clone(),

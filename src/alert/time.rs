@@ -40,14 +40,14 @@ impl Tick {
 
 /// The current moment: its tick, and the system's date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Now {
+pub struct AlertTime {
     /// On the timeline.
     pub tick: Tick,
     /// The time since the Unix epoch, according to the system.
     pub unix: Duration,
 }
 
-impl Now {
+impl AlertTime {
     /// The date of a tick, in RFC 3339.
     #[must_use]
     pub fn date(self, tick: Tick) -> String {
@@ -85,7 +85,7 @@ impl Timeline {
 
     /// The continuation of a timeline, whose last moment is known. If the system's clock is behind that, it is not set
     /// yet: then the time in between is unknown, and counts as none.
-    pub(super) fn resume(last: Now, clock: Clock) -> Self {
+    pub(super) fn resume(last: AlertTime, clock: Clock) -> Self {
         Self { start: last.tick.after(clock.unix(Moment::START).saturating_sub(last.unix)) }
     }
 
@@ -95,8 +95,8 @@ impl Timeline {
     }
 
     /// The tick and the date of a moment.
-    pub(super) fn now(self, moment: Moment, clock: Clock) -> Now {
-        Now { tick: self.tick(moment), unix: clock.unix(moment) }
+    pub(super) fn now(self, moment: Moment, clock: Clock) -> AlertTime {
+        AlertTime { tick: self.tick(moment), unix: clock.unix(moment) }
     }
 }
 
@@ -108,12 +108,12 @@ mod tests {
     fn dates_follow_the_clock_and_ticks_do_not() {
         let tick = Tick::at(Duration::from_secs(1000));
         let later = tick.after(Duration::from_secs(60));
-        let unset = Now { tick: later, unix: Duration::from_secs(100) };
+        let unset = AlertTime { tick: later, unix: Duration::from_secs(100) };
         assert_eq!(unset.date(tick), "1970-01-01T00:00:40Z");
-        let set = Now { unix: Duration::from_secs(1_780_221_273), ..unset };
+        let set = AlertTime { unix: Duration::from_secs(1_780_221_273), ..unset };
         assert_eq!(set.date(tick), "2026-05-31T09:53:33Z");
         assert_eq!(set.date(later.after(Duration::from_secs(7))), "2026-05-31T09:54:40Z");
-        assert_eq!(Now { unix: Duration::ZERO, ..set }.unix_of(tick), Duration::ZERO);
+        assert_eq!(AlertTime { unix: Duration::ZERO, ..set }.unix_of(tick), Duration::ZERO);
         assert_eq!(set.local(3600) - set.local(-3600), Duration::from_secs(7200));
     }
 
@@ -124,7 +124,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let tick = Tick::at(Duration::from_secs(5));
         for (last, expected) in [(unix - hour, tick.after(hour)), (unix + hour, tick)] {
-            let timeline = Timeline::resume(Now { tick, unix: last }, clock);
+            let timeline = Timeline::resume(AlertTime { tick, unix: last }, clock);
             assert_eq!(timeline.tick(Moment::START), expected);
             assert_eq!(timeline.tick(Moment::START.before(hour)), expected.before(hour));
             assert_eq!(timeline.tick(Moment::START.after(hour)), expected.after(hour));

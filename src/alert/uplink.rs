@@ -1,4 +1,4 @@
-//! The agent's own uplink: tells the loss of all sites at once from the loss of single ones.
+//! The agent's own uplink: distinguishes the loss of all sites at once from the loss of single ones.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use super::alerts::rows::{ROWS as ALERT_ROWS, RULE_WORDS, SERVICE_WORDS};
 use super::table::FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use super::table::Kind::{Decimal, Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
 use super::table::Section::{Defaults, File, Site};
-use super::table::{ANY, Effect, Field, ROWS, Row, SECRET_WORDS, Section};
+use super::table::{ANY, Effect, Field, FieldRow, ROWS, SECRET_WORDS, Section};
 
 impl Section {
     /// The fields that are allowed in the section, its own first.
@@ -130,7 +130,7 @@ pub struct FieldReference {
 /// allowed on a site.
 #[must_use]
 pub fn reference() -> Vec<FieldReference> {
-    let reference = |&Row { field, effect, value, meaning }: &Row| FieldReference {
+    let reference = |&FieldRow { field, effect, value, meaning }: &FieldRow| FieldReference {
         path: format!("{}.{}", field.section.path(), field.name).trim_start_matches('.').into(),
         value: match field.kind {
             List(_, ANY, ..) => format!("list of {value}, one or more"),

@@ -115,7 +115,7 @@ pub enum Effect {
 
 /// A row of the table.
 #[derive(Clone, Copy)]
-pub(super) struct Row {
+pub(super) struct FieldRow {
     pub(super) field: Field,
     pub(super) effect: Effect,
     /// The type for the reference; if it is empty, it is derived from the kind. For a list it is the type of its
@@ -132,8 +132,8 @@ pub(super) const fn row(
     effect: Effect,
     value: &'static str,
     meaning: &'static str,
-) -> Row {
-    Row { field: Field { section, name, kind, default }, effect, value, meaning }
+) -> FieldRow {
+    FieldRow { field: Field { section, name, kind, default }, effect, value, meaning }
 }
 
 /// Where a secret is.
@@ -145,7 +145,7 @@ pub(super) const DAY: u64 = 86_400 * SECOND;
 
 // Each row: scope, name, kind and default; then effect, type; then meaning.
 #[rustfmt::skip]
-pub(super) const ROWS: &[Row] = &[
+pub(super) const ROWS: &[FieldRow] = &[
     row(File, "http", Structure, Unset("its defaults"),
         InParts, "structure", "how the agent itself is reached"),
     row(Http, "listen", Text(0, ANY, "an IP address and a port, such as \"127.0.0.1:8080\""), Ron("\"127.0.0.1:8080\""),

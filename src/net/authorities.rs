@@ -9,8 +9,7 @@ use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, Der, TrustAnchor};
 use futures_rustls::rustls::{self, RootCertStore};
 
-/// Where systems keep the authorities that they trust, as one PEM file: Debian, Alpine and OpenWrt; Fedora; openSUSE; and
-/// others.
+/// Where systems keep the authorities that they trust, as one PEM file: Debian and Alpine; Fedora; openSUSE; and others.
 const SYSTEM_FILES: [&str; 4] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",

@@ -1,6 +1,6 @@
 //! A small HTTP/1.1 client: one request on each connection, no redirects, a bounded response, a deadline.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use async_net::TcpStream;
@@ -106,8 +106,8 @@ impl fmt::Display for HttpClientError {
             Self::Redirect { server, status, target } => {
                 write!(f, "{server} redirects ({status})")?;
                 match target {
-                    Some(target) if target != server => write!(f, " to {target}; use the URL there"),
-                    _ => write!(f, " to another path; use the URL that it redirects to"),
+                    Some(target) if target != server => write!(f, " to {target}: configure the URL there"),
+                    _ => write!(f, " to another path: configure the URL with that path"),
                 }
             }
             Self::Response { server, message } => write!(f, "{server}: {message}"),
@@ -134,7 +134,9 @@ impl HttpClient {
     /// If there is no response, or if it is a redirect.
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpClientError> {
         let server = request.url.to_string();
-        let exchange = within(self.exchange(request), self.exchange_timeout, Cause::Timeout, "no response");
+        // Boxed, because a channel is idle most of the time.
+        let exchange =
+            within(Box::pin(self.exchange(request)), self.exchange_timeout, Cause::Timeout, "no response");
         let result = exchange.await;
         let response = result.map_err(|error| connection(&server, error)).and_then(|response| response)?;
         if (300..400).contains(&response.status) {
@@ -230,10 +232,10 @@ fn serialize(request: &HttpRequest, proxy: Option<&HttpUrl>) -> Vec<u8> {
         head += &authorization("Proxy-Authorization", proxy);
     }
     for (name, value) in fields.iter().filter(|(name, value)| is_field(name, value)) {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     if *method != "GET" {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        let _ = write!(head, "Content-Length: {}\r\n", body.len());
     }
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(b"\r\n");

@@ -32,6 +32,11 @@ impl FiringAlerts {
                 self.0.remove(&alert.id);
             } else if self.0.len() < MAX_FIRING || self.0.contains_key(&alert.id) {
                 self.0.insert(alert.id.clone(), alert.clone());
+            } else {
+                log::warn!(
+                    "alert={:?} msg=\"more than {MAX_FIRING} alerts fire, so this one is sent once\"",
+                    alert.id
+                );
             }
         }
     }

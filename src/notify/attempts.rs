@@ -6,7 +6,7 @@ use crate::clock::Moment;
 
 /// The attempts of a channel or of the heartbeat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attempts {
+pub struct DeliveryRecord {
     /// How many succeeded.
     pub delivered: u64,
     /// How many failed.
@@ -24,7 +24,7 @@ pub struct Attempt {
     pub result: Result<String, String>,
 }
 
-impl Attempts {
+impl DeliveryRecord {
     /// Records an attempt, and logs it if its result is new. `target` is the beginning of the line.
     pub(super) fn record(&mut self, target: impl fmt::Display, result: Result<String, String>) {
         let is_new = self.last.as_ref().is_none_or(|last| last.result != result);

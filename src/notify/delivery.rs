@@ -8,7 +8,7 @@ use smol::Timer;
 use smol::future::{self, FutureExt};
 
 use super::alertmanager::FiringAlerts;
-use super::attempts::Attempts;
+use super::attempts::DeliveryRecord;
 use super::channel::Channel;
 use super::endpoint::Outcome;
 use super::queue::DeliveryQueue;
@@ -34,7 +34,7 @@ pub(super) struct ChannelState {
 struct Content {
     queue: DeliveryQueue,
     firing: FiringAlerts,
-    attempts: Attempts,
+    attempts: DeliveryRecord,
     /// Increases with each change that must be saved.
     revision: u64,
 }
@@ -49,7 +49,7 @@ pub struct ChannelStatus {
     /// The number of messages that were dropped: the queue was full, or the server refuses them.
     pub dropped: u64,
     /// The attempts to send one.
-    pub attempts: Attempts,
+    pub attempts: DeliveryRecord,
 }
 
 impl ChannelState {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use smol::Timer;
 use smol::future;
 
-use super::attempts::Attempts;
+use super::attempts::DeliveryRecord;
 use super::endpoint::Endpoint;
 use crate::config::HeartbeatConfig;
 use crate::net::http_client::HttpClient;
@@ -17,7 +17,7 @@ pub(super) async fn beat(
     config: HeartbeatConfig,
     client: HttpClient,
     is_healthy: Arc<dyn Fn() -> bool + Send + Sync>,
-    attempts: Arc<Mutex<Attempts>>,
+    attempts: Arc<Mutex<DeliveryRecord>>,
 ) {
     let record = |result| {
         attempts.lock().unwrap_or_else(PoisonError::into_inner).record("heartbeat", result);

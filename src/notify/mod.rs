@@ -30,7 +30,7 @@ mod template;
 mod tests;
 mod webhook;
 
-pub use attempts::{Attempt, Attempts};
+pub use attempts::{Attempt, DeliveryRecord};
 pub use delivery::ChannelStatus;
 pub use notifier::{HealthCheck, Notifier, http_client, send_once};
 pub use queue::MAX_QUEUED;

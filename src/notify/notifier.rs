@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smol::Task;
 
-use super::attempts::Attempts;
+use super::attempts::DeliveryRecord;
 use super::channel::Channel;
 use super::delivery::{ChannelState, ChannelStatus, deliver};
 use super::heartbeat::beat;
@@ -46,7 +46,7 @@ struct RunningChannel {
 
 struct RunningHeartbeat {
     config: HeartbeatConfig,
-    attempts: Arc<Mutex<Attempts>>,
+    attempts: Arc<Mutex<DeliveryRecord>>,
     _task: Task<()>,
 }
 
@@ -68,7 +68,7 @@ impl Notifier {
     }
 
     /// Starts, changes and ends channels. One that has other settings keeps its messages; the messages of one that was
-    /// removed are dropped.
+    /// removed are dropped. So are the saved messages of channels that the first configuration lacks.
     pub fn configure(&self, config: &AlertsConfig) {
         let mut running = self.lock();
         let mut before = std::mem::take(&mut running.channels);
@@ -98,7 +98,7 @@ impl Notifier {
     }
 
     fn start_heartbeat(&self, config: &HeartbeatConfig) -> RunningHeartbeat {
-        let attempts = Arc::new(Mutex::new(Attempts::default()));
+        let attempts = Arc::new(Mutex::new(DeliveryRecord::default()));
         let beating = beat(config.clone(), self.client.clone(), self.is_healthy.clone(), attempts.clone());
         RunningHeartbeat { config: config.clone(), attempts, _task: executor::spawn(beating) }
     }
@@ -117,7 +117,7 @@ impl Notifier {
 
     /// The attempts to send the heartbeat, if there is one.
     #[must_use]
-    pub fn heartbeat(&self) -> Option<Attempts> {
+    pub fn heartbeat(&self) -> Option<DeliveryRecord> {
         let running = self.lock();
         let heartbeat = running.heartbeat.as_ref()?;
         Some(heartbeat.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone())

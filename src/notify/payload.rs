@@ -41,15 +41,15 @@ pub(super) fn json(value: &impl Serialize) -> Payload {
 
 /// A text of at most `max` units of UTF-16, in which services count. A longer one ends with `…`.
 pub(super) fn truncated(text: &str, max: usize) -> String {
-    cut(text, max, char::len_utf16)
+    shorten(text, max, char::len_utf16)
 }
 
 /// The same in bytes.
 pub(super) fn truncated_bytes(text: &str, max: usize) -> String {
-    cut(text, max, char::len_utf8)
+    shorten(text, max, char::len_utf8)
 }
 
-fn cut(text: &str, max: usize, length: fn(char) -> usize) -> String {
+fn shorten(text: &str, max: usize, length: fn(char) -> usize) -> String {
     if text.chars().map(length).sum::<usize>() <= max {
         return text.into();
     }

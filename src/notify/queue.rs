@@ -8,6 +8,10 @@ use crate::alert::Notification;
 /// Maximum number of messages. The oldest ones are dropped.
 pub const MAX_QUEUED: usize = 64;
 
+/// Maximum size of the texts in a queue, in bytes: 64 messages of 4 KiB, the longest that services show. A longer message
+/// is queued alone.
+const MAX_QUEUED_BYTES: usize = 256 << 10;
+
 /// A bounded queue. Its first messages are tried first, unless the server refuses them.
 ///
 /// A server may refuse one message, which it would do forever, or all of them, because of a wrong setting. The difference
@@ -27,13 +31,17 @@ impl DeliveryQueue {
     /// Messages that were saved.
     pub(super) fn restored(messages: Vec<Notification>, dropped: u64) -> Self {
         let mut queue = Self { dropped, ..Self::default() };
-        messages.into_iter().for_each(|message| queue.push(Arc::new(message)));
+        for message in messages {
+            queue.push(Arc::new(message));
+        }
         queue
     }
 
     pub(super) fn push(&mut self, message: Arc<Notification>) {
         self.messages.push_back(message);
-        if self.messages.len() > MAX_QUEUED {
+        let bytes = |queue: &Self| queue.messages.iter().map(|message| size(message)).sum::<usize>();
+        while self.messages.len() > MAX_QUEUED || (self.messages.len() > 1 && bytes(self) > MAX_QUEUED_BYTES)
+        {
             self.drop_first();
         }
     }
@@ -88,6 +96,15 @@ impl DeliveryQueue {
     }
 }
 
+/// The size of a message's texts, in bytes.
+fn size(message: &Notification) -> usize {
+    let of = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let alerts = message.alerts.iter().map(|alert| {
+        size_of_val(alert) + alert.id.len() + alert.message.len() + of(&alert.name) + of(&alert.hint)
+    });
+    message.title.len() + message.text.len() + alerts.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +144,16 @@ mod tests {
         full.push(Arc::new(message("new", "", vec![])));
         full.delivered(&first);
         assert_eq!((full.messages().len(), full.next().unwrap().title.as_str()), (MAX_QUEUED, "4"));
+    }
+
+    #[test]
+    fn long_messages_are_bounded_by_their_size() {
+        let long = |title: &str| Arc::new(message(title, &"x".repeat(MAX_QUEUED_BYTES / 2), vec![]));
+        let mut some = queue(3);
+        some.push(long("a"));
+        assert_eq!((titles(&some), some.dropped()), (vec!["0", "1", "2", "a"], 0));
+        some.push(long("b"));
+        assert_eq!((titles(&some), some.dropped()), (vec!["b"], 4));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alert::{Alert, Notification};
 
-/// Longest form in bytes. 64 long messages for each of some channels take less.
-const MAX_SAVED: usize = 4 << 20;
+/// Longest form in bytes: the full queues of 16 channels, whose texts may take twice as much in JSON.
+const MAX_SAVED: usize = 8 << 20;
 
 /// The version of the form.
 const VERSION: u8 = 1;

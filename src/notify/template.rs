@@ -17,15 +17,12 @@ pub(super) fn fill(template: &str, message: &Notification) -> String {
         let (before, from_brace) = rest.split_at(at);
         filled += before;
         let name = from_brace[1..].split_once('}').map(|(name, _)| name);
-        match name.and_then(|name| Some((name, value(name, message)?))) {
-            Some((name, value)) => {
-                filled += &value;
-                rest = &from_brace[name.len() + 2..];
-            }
-            None => {
-                filled.push('{');
-                rest = &from_brace[1..];
-            }
+        if let Some((name, value)) = name.and_then(|name| Some((name, value(name, message)?))) {
+            filled += &value;
+            rest = &from_brace[name.len() + 2..];
+        } else {
+            filled.push('{');
+            rest = &from_brace[1..];
         }
     }
     filled + rest

@@ -133,7 +133,7 @@ fn errors_are_retried_when_the_server_permits() {
         (
             "HTTP/1.1 301 Moved\r\nLocation: http://other/s3cret\r\n\r\n",
             60,
-            "redirects (301) to http://other;",
+            "redirects (301) to http://other: configure",
         ),
         ("SSH-2.0\r\n", 10, "not HTTP"),
     ] {
@@ -249,7 +249,7 @@ fn heartbeats_are_sent_while_the_agent_is_healthy() {
     let attempts = notifier.heartbeat().unwrap();
     assert_eq!((attempts.delivered, attempts.last.unwrap().result), (1, Err("500 Oops".into())));
     is_healthy.store(false, Ordering::SeqCst);
-    // One may be under way.
+    // One may be in flight.
     let _ = received.recv_timeout(every * 5);
     while received.try_recv().is_ok() {}
     assert!(

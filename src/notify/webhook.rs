@@ -1,5 +1,7 @@
 //! Messages as the POST of JSON to any server.
 
+use std::fmt::Write as _;
+
 use ring::hmac;
 use serde::Serialize;
 
@@ -35,7 +37,10 @@ pub(super) fn payload(template: Option<&str>, key: Option<&str>, message: &Notif
 /// The HMAC with SHA-256 in hexadecimal digits (RFC 2104).
 fn signature(key: &[u8], body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), body);
-    tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    tag.as_ref().iter().fold(String::new(), |mut digits, byte| {
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Messages to channels, received by Python's HTTP server over TLS.
+//! Messages to channels, received by Python's HTTP server over TLS, and by Alertmanager.
 
 use std::io::{BufRead, BufReader, Lines};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -12,6 +13,9 @@ use phsweb_agent::notify::{http_client, send_once};
 use phsweb_agent::timings::Timings;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use super::agent::until;
+use crate::support::address::unique_host;
 
 /// The key that the receiver checks signatures with.
 const KEY: &str = "hmac-key-0123456789";
@@ -168,4 +172,69 @@ fn telegram_is_reached_through_a_proxy() {
     let error = receiver.send(telegram()).unwrap_err();
     assert!(error.contains("https://api.telegram.org: the certificate is"), "{error}");
     assert!(!error.contains(TOKEN), "{error}");
+}
+
+/// An Alertmanager. It is killed on drop.
+struct Alertmanager {
+    child: Child,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Alertmanager {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alertmanager.yml");
+        std::fs::write(&file, "{route: {receiver: none}, receivers: [{name: none}]}").unwrap();
+        // It does not report which port it chose.
+        let address = TcpListener::bind((unique_host(), 0)).unwrap().local_addr().unwrap();
+        let child = Command::new("prometheus-alertmanager")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.path={}", folder.path().display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--cluster.listen-address=")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("expected prometheus-alertmanager");
+        Self { child, address, _folder: folder }
+    }
+
+    /// The labels of the alerts that fire.
+    fn alerts(&self) -> Option<Value> {
+        let http: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+        let mut answer = http.get(format!("http://{}/api/v2/alerts", self.address)).call().ok()?;
+        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+    }
+}
+
+impl Drop for Alertmanager {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs prometheus-alertmanager"]
+fn alertmanager_shows_and_resolves_alerts() {
+    let alertmanager = Alertmanager::start();
+    until("Alertmanager serves", || alertmanager.alerts());
+    let url = Secret::new(format!("http://{}", alertmanager.address));
+    let service = ChannelService::Alertmanager { url };
+    let channel = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
+    let timings = Timings::default();
+    let client = http_client(&timings, ProxySettings::default());
+    let send = |message: &Notification| smol::block_on(send_once(&channel, &client, message, &timings));
+    let mut message = message();
+    assert_eq!(send(&message), Ok("200 OK".into()));
+    let shown = until("the alert is shown", || {
+        alertmanager.alerts().filter(|alerts| alerts.as_array().is_some_and(|alerts| !alerts.is_empty()))
+    });
+    assert_eq!(shown[0]["labels"]["site"], "awka", "{shown}");
+    assert_eq!(shown[0]["annotations"]["summary"], "Ọ̀ka is down", "{shown}");
+    assert_eq!(shown[0]["startsAt"], "2026-05-31T09:54:33.000Z", "{shown}");
+    message.alerts[0].state = AlertState::Resolved;
+    message.alerts[0].until = Some("2026-05-31T10:00:00Z".into());
+    assert_eq!(send(&message), Ok("200 OK".into()));
+    until("the alert is resolved", || alertmanager.alerts().filter(|alerts| *alerts == json!([])));
 }

@@ -17,10 +17,10 @@ struct Simulation {
     sent: Vec<(u64, Notification)>,
 }
 
-fn now(second: u64) -> Now {
+fn now(second: u64) -> AlertTime {
     // 2026-05-31, 00:00:00 UTC.
     let unix = Duration::from_secs(1_780_185_600 + second);
-    Now { tick: Tick::at(Duration::from_secs(1000 + second)), unix }
+    AlertTime { tick: Tick::at(Duration::from_secs(1000 + second)), unix }
 }
 
 fn subject<'s>(site: &'s str, kind: &'s str, after: u64) -> Subject<'s> {
@@ -50,7 +50,7 @@ impl Simulation {
         self.table.announcer.group = Duration::from_secs(GROUP);
     }
 
-    fn now(&self) -> Now {
+    fn now(&self) -> AlertTime {
         now(self.second)
     }
 

@@ -4,7 +4,7 @@ use crate::config::table::Effect::{InParts, InPlace};
 use crate::config::table::FieldDefault::{Required, Ron, Unset};
 use crate::config::table::Kind::{self, Decimal, List, Map, Millis, OneOf, SecretOf, Structure, Text};
 use crate::config::table::Section::{Alerts, Channel, File, Heartbeat, Quiet, Rule};
-use crate::config::table::{DAY, Row, SECOND, SECRET_WORDS, row};
+use crate::config::table::{DAY, FieldRow, SECOND, SECRET_WORDS, row};
 
 /// The kinds of rules.
 pub(in crate::config) const RULE_WORDS: &[&str] = &[
@@ -36,7 +36,7 @@ const TRUST_VALUE: &str = "`System`, `File(\"ca.pem\")` or `Pin(\"sha256:…\")`
 
 // Each row: scope, name, kind and default; then effect, type; then meaning.
 #[rustfmt::skip]
-pub(in crate::config) const ROWS: &[Row] = &[
+pub(in crate::config) const ROWS: &[FieldRow] = &[
     row(File, "alerts", Structure, Unset("its defaults, without channels"),
         InParts, "structure", "[alerts](alerts.md): what is reported, and to whom"),
     // Each rule is compared with each reading of each site.

@@ -17,7 +17,7 @@ pub struct AlertsConfig {
     pub remind: Option<Duration>,
     /// The quiet hours of each day.
     pub quiet: Vec<DailyRange>,
-    /// The monitor that is told that the agent is alive.
+    /// The monitor that expects a request as long as the agent is alive.
     pub heartbeat: Option<HeartbeatConfig>,
 }
 

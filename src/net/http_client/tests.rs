@@ -21,11 +21,8 @@ fn server(end: &'static str, response: impl Into<Vec<u8>>) -> (SocketAddr, JoinH
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
         let mut piece = [0; 1024];
-        loop {
-            match stream.read(&mut piece) {
-                Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
-                _ => break,
-            }
+        while let Ok(read @ 1..) = stream.read(&mut piece) {
+            request.extend_from_slice(&piece[..read]);
             if request.ends_with(end.as_bytes()) {
                 break;
             }
@@ -82,7 +79,10 @@ fn a_request_has_the_fields_that_servers_need() {
 fn errors_name_the_server_and_no_path() {
     let redirect = |location: &str| format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n\r\n");
     for (response, part) in [
-        (redirect("https://elsewhere.example/s3cret"), "redirects (302) to https://elsewhere.example; use"),
+        (
+            redirect("https://elsewhere.example/s3cret"),
+            "redirects (302) to https://elsewhere.example: configure",
+        ),
         (redirect("/s3cret"), "redirects (302) to another path"),
         ("220 mail.example ESMTP\r\n".into(), "not HTTP"),
         (String::new(), "closed without a response"),

@@ -26,7 +26,7 @@ fn the_rules_of_the_documentation_are_read() {
         to: {
             "ops": Telegram(token: Plain("t"), chat: "-1001234"),
             "phone": Ntfy(url: "https://ntfy.sh/topic", token: Env("KEY"), ca: System),
-            "desk": Webhook(url: "https://desk.example", headers: {"X-Key": Env("KEY"), "X-Text": "t"}, secret: Env("KEY")),
+            "hook": Webhook(url: "https://hook.example", headers: {"X-Key": Env("KEY"), "X-Text": "t"}, secret: Env("KEY")),
             "am": Alertmanager(url: "http://10.0.0.1:9093"),
             "chat": Slack(url: Plain("https://hooks.slack.com/services/T/B/X")),
         },
@@ -46,7 +46,7 @@ fn the_rules_of_the_documentation_are_read() {
     let threshold = Threshold { figure: Figure::Temperature, limit: 60.5, clear: 55.5 };
     assert_eq!(alerts.rules[7].condition, AlertCondition::Above(threshold));
     let names: Vec<&str> = alerts.channels.iter().map(|channel| &*channel.name).collect();
-    assert_eq!(names, ["ops", "phone", "desk", "am", "chat"]);
+    assert_eq!(names, ["ops", "phone", "hook", "am", "chat"]);
     assert_eq!(alerts.channels[1].trust, ServerTrust::System);
     let ChannelService::Webhook { headers, body: None, .. } = &alerts.channels[2].service else { panic!() };
     assert_eq!(headers[0], ("X-Key".to_string(), Secret::new("secret-of-key".into())));
@@ -111,6 +111,6 @@ fn problems_have_their_place_and_say_what_was_expected() {
         assert!(problems.starts_with("sites.ron:1:"), "{problems}");
         assert!(!problems.contains("TOPSECRET"), "{problems}");
     }
-    let warned = load("to: {\"o\": Webhook(url: \"http://desk.example/x\")}", "").unwrap().warnings;
+    let warned = load("to: {\"o\": Webhook(url: \"http://hook.example/x\")}", "").unwrap().warnings;
     assert!(warned[0].message().contains("cross the Internet in clear"), "{warned:?}");
 }
