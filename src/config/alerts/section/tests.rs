@@ -102,7 +102,7 @@ fn problems_have_their_place_and_say_what_was_expected() {
         ),
         (
             "to: {\"o\": Slack(url: \"https://x\", ca: Pin(\"x\"))}",
-            "alerts.to.o.ca: found Pin(\"x\"); expected System",
+            "alerts.to.o.ca: found Pin(…) of another form; expected System",
         ),
         ("heartbeat: (every: \"1m\")", "alerts.heartbeat has no url; expected url:"),
     ] {
