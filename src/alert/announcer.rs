@@ -228,7 +228,8 @@ pub(super) fn current(site: &str, incident: &Incident, now: AlertTime) -> AlertR
         let cause = incident.description.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         // What has just begun has no duration yet, and what has no `after` often never needs one.
         let lasted = now.tick.since(firing.since) >= Duration::from_secs(1);
-        let duration = lasted.then(|| format!(" for {}", duration_of(firing.since, now))).unwrap_or_default();
+        let duration =
+            if lasted { format!(" for {}", duration_of(firing.since, now)) } else { String::new() };
         format!("{problem}{duration}{cause}")
     };
     AlertRecord {

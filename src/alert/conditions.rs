@@ -70,12 +70,12 @@ pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Obser
     if error.unsigned_abs() <= by.as_secs() {
         return Observation::Absent(Some(error as f64));
     }
-    let side = if error > 0 { "ahead" } else { "behind" };
+    let direction = if error > 0 { "ahead" } else { "behind" };
     let apart = format_duration(Duration::from_secs(error.unsigned_abs()));
     Observation::Present(
         None,
         Description {
-            problem: format!("{}: the router's clock is {apart} {side}", site.name),
+            problem: format!("{}: the router's clock is {apart} {direction}", site.name),
             recovery: format!("{}: the router's clock is right again", site.name),
             cause: None,
             hint: Some("On the router: /system ntp client set enabled=yes, /system clock print".into()),

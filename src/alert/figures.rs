@@ -73,11 +73,11 @@ fn description(site: &SiteState, threshold: Threshold, is_above: bool, value: f6
         ),
     };
     let name = &site.name;
-    let (side, back) = if is_above { ("above", "below") } else { ("below", "above") };
+    let (beyond, back) = if is_above { ("above", "below") } else { ("below", "above") };
     let number = |value: f64| (value * 10.0).round() / 10.0;
     let (value, limit, clear) = (number(value), number(limit), number(clear));
     Description {
-        problem: format!("{name}: {what} is {value}{unit}, {side} the limit of {limit}{unit}"),
+        problem: format!("{name}: {what} is {value}{unit}, {beyond} the limit of {limit}{unit}"),
         recovery: format!("{name}: {what} is {back} {clear}{unit} again"),
         cause: None,
         hint: Some(hint.into()),

@@ -32,7 +32,7 @@ fn read_quiet<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Vec<DailyRa
         match DailyRange::parse(&from_text, &to_text) {
             Some(range) => ranges.push(range),
             None if DailyRange::parse(&from_text, "00:00").is_some() || from_text == "00:00" => {
-                check.reject(to)
+                check.reject(to);
             }
             None => check.reject(from),
         }

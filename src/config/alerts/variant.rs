@@ -17,12 +17,12 @@ pub(super) fn read<'f>(
 ) -> Option<(&'static str, Fields<'f>)> {
     let (word, argument) = value.node.variant();
     let Some((word, required, optional)) = variants.iter().find(|(known, ..)| *known == word) else {
-        if !word.starts_with(|first: char| first.is_ascii_alphabetic()) {
-            check.reject_kind(value, &value.field.expected());
-        } else {
+        if word.starts_with(|first: char| first.is_ascii_alphabetic()) {
             let known: Vec<&str> = variants.iter().map(|(known, ..)| *known).collect();
             let message = unknown(&format!("no {what} is named `{word}`"), word, &known);
             check.report_hidden(value, &message);
+        } else {
+            check.reject_kind(value, &value.field.expected());
         }
         return None;
     };
