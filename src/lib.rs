@@ -10,7 +10,7 @@
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | [`net`] | resolve, connect, TLS client, deadlines |
+//! | [`net`] | resolve, connect, TLS client, deadlines, a small HTTP client |
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |
@@ -20,6 +20,8 @@
 //! | [`storage`] | data that survives a restart: append-only files in one directory, their format and their problems |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
+//! | [`alert`] | rules over the state of all sites: what is worth a message, when it is announced, and when it is resolved. No I/O |
+//! | [`notify`] | sends messages about alerts: webhook, Telegram, ntfy, Slack, Discord, Alertmanager; queues, retries; the heartbeat |
 //! | [`http`] | the HTTP server, authentication, dispatch by the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
 //! | [`simulator`] | a simulated router for `demo`, `simulate`, `--simulate` and the tests |
 //! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, log lines about sites, signals, restart after a panic |
@@ -33,8 +35,9 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
-//!          │        │      ├─→ history → state
-//!          │        │      └─→ storage → state
+//!          │     │  │      ├─→ history → state
+//!          │     │  │      └─→ storage → state
+//!          │     │  └─→ notify → alert → { config, state }
 //!          └─→ simulator → routeros::wire
 //! ```
 //!
@@ -84,6 +87,7 @@
 
 pub mod action;
 pub mod agent;
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod executor;
@@ -93,6 +97,7 @@ pub mod journal;
 pub mod logging;
 pub mod memory;
 pub mod net;
+pub mod notify;
 pub mod plugin;
 pub mod routeros;
 pub mod simulator;

@@ -1,5 +1,6 @@
 //! The running agent: connects its parts, and applies each new configuration to them in the main loop.
 
+mod alerting;
 mod diagnostics;
 mod failure;
 mod listener;
@@ -18,6 +19,7 @@ use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
+use crate::alert::Alerts;
 use crate::clock::Moment;
 use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
@@ -36,6 +38,7 @@ pub use reload::{ConfigReloader, Prepare};
 pub use restart::{RESTARTS, disarm, run_restarting};
 pub use signals::{Signals, nothing_to_reload};
 
+use alerting::Alerting;
 use diagnostics::{public, summary};
 use listener::Listener;
 
@@ -48,6 +51,7 @@ struct Agent {
     sites: Sites,
     journal: Arc<Journal>,
     listener: Listener,
+    alerting: Alerting,
     /// What is stored.
     parts: Vec<Arc<dyn Persist>>,
     /// `None` if data is in memory only.
@@ -69,6 +73,8 @@ impl Agent {
         if left_out > 0 {
             log::warn!("sites_without_history={left_out} msg=\"raise history.memory\"");
         }
+        // The rules first, so that they apply to what the sites do next.
+        self.alerting.configure(&new);
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.dispatcher.configure(new.http.clone());
@@ -165,7 +171,9 @@ pub fn serve(
         let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
         let https = http.tls.clone();
         // Leaving this block drops the agent, which ends all of its tasks.
+        let alerts = Arc::new(Alerts::new(timings.alert_group));
         let mut agent = Agent {
+            alerting: Alerting::start(alerts, &store, &timings),
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), site_handles, timings.clone()),
             config: Config { http, journal: None, ..Config::default() },

@@ -10,6 +10,7 @@ mod config_file;
 mod demo;
 mod demo_history;
 mod help;
+mod notify;
 mod parser;
 mod run;
 mod simulate;

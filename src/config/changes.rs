@@ -46,6 +46,8 @@ pub struct Changes<'c> {
     pub http: bool,
     /// Whether anything in `history` changed.
     pub history: bool,
+    /// Whether anything in `alerts` changed.
+    pub alerts: bool,
     /// The keys of removed sites.
     pub removed: Vec<&'c str>,
     /// New sites.
@@ -71,6 +73,7 @@ impl<'c> Changes<'c> {
         Self {
             http: old.http != new.http,
             history: old.history != new.history,
+            alerts: old.alerts != new.alerts,
             removed: keys(old).filter(|key| site(new, key).is_none()).collect(),
             added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
             changed: new.sites.iter().filter_map(change).collect(),
@@ -93,13 +96,16 @@ impl fmt::Display for Changes<'_> {
                 more => parts.push(format!("{verb} {named} and {more} more")),
             }
         }
-        for (is_changed, section) in [(self.http, "changed http"), (self.history, "changed history")] {
+        let sections = [
+            (self.http, "changed http"),
+            (self.alerts, "changed alerts"),
+            (self.history, "changed history"),
+            (self.journal, "changed journal"),
+        ];
+        for (is_changed, section) in sections {
             if is_changed {
                 parts.push(section.into());
             }
-        }
-        if self.journal {
-            parts.push("changed journal".into());
         }
         if parts.is_empty() {
             parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fmt, fs};
 
+use super::alerts::{self, AlertsConfig};
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
@@ -34,6 +35,8 @@ pub struct Config {
     pub state: StateDirectory,
     /// The history of figures.
     pub history: HistoryConfig,
+    /// What is reported, and to whom.
+    pub alerts: AlertsConfig,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
 }
@@ -94,6 +97,7 @@ impl Default for Config {
             journal: Some(journal::default()),
             state: StateDirectory::default(),
             history: HistoryConfig::default(),
+            alerts: AlertsConfig::default(),
             warnings: Vec::new(),
         }
     }
@@ -231,11 +235,13 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
         }
     };
     let history = fields.in_file("history").and_then(|value| history::read(check, value.node));
+    let alerts = fields.in_file("alerts").map(|value| alerts::read(check, value).unwrap_or_default());
     Some(Config {
         http,
         sites: sites?,
         state,
         journal,
+        alerts: alerts.unwrap_or_default(),
         history: history.unwrap_or_default(),
         warnings: Vec::new(),
     })

@@ -9,6 +9,7 @@ mod image;
 mod librouteros;
 mod metrics;
 mod nginx;
+mod notify;
 mod openapi;
 mod package;
 mod page;

@@ -30,6 +30,7 @@ mod login_page;
 mod login_sessions;
 mod memory_budget;
 mod metrics;
+mod notify;
 mod openapi;
 mod outage;
 mod pages;
