@@ -87,9 +87,10 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// What the command line, which belongs to the program, may use of the library.
-const CLI_MAY_USE: [&str; 15] = [
+const CLI_MAY_USE: [&str; 16] = [
     "action",
     "agent",
+    "alert",
     "clock",
     "config",
     "executor",
