@@ -19,6 +19,14 @@ umask 022
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} ||
   missing "git has no date of the commit; set SOURCE_DATE_EPOCH to a time, in seconds since 1970"
 export SOURCE_DATE_EPOCH
+
+# The program itself prints its manual page and completions. They are the same for all boards.
+share=target/cross/share
+mkdir -p "$share"
+program() { cargo run --quiet --locked -- "$@"; }
+program man > "$share/phsweb-agent.1"
+for shell in bash fish zsh; do program completions "$shell" > "$share/phsweb-agent.$shell"; done
+
 export CARGO_TARGET_DIR=target/cross
 for target; do
   binary=$CARGO_TARGET_DIR/$target/release/phsweb-agent

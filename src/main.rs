@@ -32,9 +32,9 @@ fn main() -> ExitCode {
                 let _ = writeln!(io::stdout(), "{text}");
                 Ok(())
             }
-            Invocation::Execute(command, options) => {
+            Invocation::Execute(run, options) => {
                 logging::start(options.log);
-                (command.execute)(options)
+                run(*options)
             }
         });
     logging::end();

@@ -36,13 +36,15 @@ pub struct DiagnosticStep {
     pub took: Duration,
     /// The result for people, or the error.
     pub outcome: Result<String, Error>,
+    /// The result of the step `kick`: whether the agent may end sessions. `None` if unknown, and in other steps.
+    pub may_end_sessions: Option<bool>,
 }
 
 impl Serialize for DiagnosticStep {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // To the microsecond.
         let seconds = (self.took.as_secs_f64() * 1e6).round() / 1e6;
-        let mut step = serializer.serialize_struct("DiagnosticStep", 7)?;
+        let mut step = serializer.serialize_struct("DiagnosticStep", 8)?;
         step.serialize_field("site", &self.site)?;
         step.serialize_field("host", &self.host)?;
         step.serialize_field("step", &self.name)?;
@@ -50,6 +52,7 @@ impl Serialize for DiagnosticStep {
         step.serialize_field("seconds", &seconds)?;
         step.serialize_field("detail", &self.outcome.as_ref().ok())?;
         step.serialize_field("error", &self.outcome.as_ref().err().map(|error| ErrorJson::new(error, None)))?;
+        step.serialize_field("mayEndSessions", &self.may_end_sessions)?;
         step.end()
     }
 }
@@ -115,7 +118,7 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
     async fn run(&mut self) {
         if let Err(error) = self.connect_and_read().await {
             // If the connection ended during a step, this step failed and is the last one.
-            self.end_step(Err(error));
+            self.end_step(Err(error), None);
         }
     }
 
@@ -178,7 +181,9 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
                 let _ = self.step("listen", async { Ok((detail, ())) }).await;
             }
             if *plugin == Plugin::Hotspot {
-                let _ = self.step("kick", try_kick(client, config)).await;
+                self.begin_step("kick");
+                let (outcome, may_end_sessions) = try_kick(client, config).await;
+                self.end_step(outcome, may_end_sessions);
             }
         }
         Ok(())
@@ -189,36 +194,40 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
         name: &str,
         act: impl Future<Output = Result<(String, V), Error>>,
     ) -> Result<V, Error> {
-        self.current = Some((name.to_string(), Instant::now()));
+        self.begin_step(name);
         let (outcome, result) = match act.await {
             Ok((found, value)) => (Ok(found), Ok(value)),
             Err(error) => (Err(error.clone()), Err(error)),
         };
-        self.end_step(outcome);
+        self.end_step(outcome, None);
         result
     }
 
+    fn begin_step(&mut self, name: &str) {
+        self.current = Some((name.to_string(), Instant::now()));
+    }
+
     /// Reports the step in progress, if there is one.
-    fn end_step(&mut self, outcome: Result<String, Error>) {
+    fn end_step(&mut self, outcome: Result<String, Error>, may_end_sessions: Option<bool>) {
         if let Some((name, began)) = self.current.take() {
             let (site, host) = (self.config.key.clone(), self.host.to_string());
-            (self.report)(DiagnosticStep { site, host, name, took: began.elapsed(), outcome });
+            let took = began.elapsed();
+            (self.report)(DiagnosticStep { site, host, name, took, outcome, may_end_sessions });
         }
     }
 }
 
 /// Tests whether the user may end sessions, by removing a session that can't exist.
-async fn try_kick(client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
-    let detail = match client.call(remove_session(NO_SESSION), config.query_timeout).await {
-        Err(error) if error.is_missing_item() => "sessions can be ended".into(),
+async fn try_kick(client: &Client, config: &config::Site) -> (Result<String, Error>, Option<bool>) {
+    match client.call(remove_session(NO_SESSION), config.query_timeout).await {
+        Err(error) if error.is_missing_item() => (Ok("sessions can be ended".into()), Some(true)),
         Err(error) if error.cause == Cause::Permission => {
-            "sessions can't be ended: the user's group lacks the policy write".into()
+            (Ok("sessions can't be ended: the user's group lacks the policy write".into()), Some(false))
         }
-        Err(error) if !error.is_refusal() => return Err(error),
-        Err(error) => format!("whether sessions can be ended is not known: {}", error.message),
-        Ok(_) => "whether sessions can be ended is not known".into(),
-    };
-    Ok((detail, ()))
+        Err(error) if !error.is_refusal() => (Err(error), None),
+        Err(error) => (Ok(format!("whether sessions can be ended is not known: {}", error.message)), None),
+        Ok(_) => (Ok("whether sessions can be ended is not known".into()), None),
+    }
 }
 
 /// Queries a plugin's menus and reads the answers as a refresh does.

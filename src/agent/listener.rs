@@ -131,10 +131,13 @@ impl Listener {
     }
 }
 
-/// Prints the address of the page, and logs a warning if everybody who reaches it sees the figures.
+/// Prints the address of the page, with the login link of a demo, and logs a warning if everybody who reaches it sees the figures.
 fn announce(http: &Http, bound: SocketAddr) {
     let scheme = if http.tls.is_some() { "https" } else { "http" };
     print_line(&format!("The page is at {scheme}://{bound}/"));
+    if let Some(admin) = http.admin.as_ref().filter(|_| http.accepts_login_link) {
+        print_line(&format!("Log in as the admin: {scheme}://{bound}/login?token={}", admin.expose()));
+    }
     if http.view.is_none() && !bound.ip().is_loopback() {
         log::warn!(
             "listen={bound} msg=\"the figures are open to everybody who reaches this address: give viewers a token with \

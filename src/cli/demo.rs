@@ -7,13 +7,14 @@ use std::time::Duration;
 use phsweb_agent::agent::{Failure, Signals, run_restarting, serve};
 use phsweb_agent::clock::{Clock, Moment};
 use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, StateDirectory, is_short};
+use phsweb_agent::executor;
 use phsweb_agent::history::History;
-use phsweb_agent::simulator;
-use phsweb_agent::text::print_line;
+use phsweb_agent::simulator::{self, Fault, Router};
 use phsweb_agent::timings::Timings;
 
-use super::argument::{Argument, HELP, LOG, Options, Subcommand, VERSION, set_listen};
+use super::argument::{Argument, Execute, HELP, LOG, Options, Subcommand, VERSION, set_listen};
 use super::demo_history;
+use super::random::random_secret;
 use super::simulate::MAX_ROUTERS;
 use super::simulated_site::{at_router, start_router};
 use super::values::number;
@@ -26,6 +27,11 @@ const REFRESH: Duration = Duration::from_secs(2);
 /// The user and the password of the simulated routers.
 const LOGIN: (&str, &str) = ("api-user", "password");
 
+/// The sites of `--trouble`: the key, the fault, and how many commands the router answers before it. The first refresh has
+/// about ten, so that a site is online before it fails. Address pools are read rarely.
+const PROBLEMS: [(&str, Fault, u64); 3] =
+    [("enugu", Fault::NoService, 10), ("jos", Fault::Reboot, 10), ("kano", Fault::Pool, 0)];
+
 pub(super) const COMMAND: Subcommand = Subcommand {
     name: "demo",
     summary: "Run the agent with simulated routers; needs no file",
@@ -36,42 +42,54 @@ pub(super) const COMMAND: Subcommand = Subcommand {
             number(value, 1..=MAX_ROUTERS.into()).map(|sites| options.sites = Some(sites))
         })
         .default(|| DEFAULT_SITES.to_string()),
-        Argument::value("--listen", "ADDR", "Where to listen, as ADDRESS:PORT", set_listen)
+        Argument::value("--listen", "ADDR", "Where to listen, as ADDRESS:PORT, :PORT or PORT", set_listen)
             .default(|| Http::default_listen().to_string()),
+        Argument::switch(
+            "--trouble",
+            "Add a site that is down, one that reboots, and one whose address pool is exhausted",
+            |options| options.has_problems = true,
+        ),
         HELP,
         VERSION,
     ],
     operand: None,
     list: None,
-    notes: "PHSWEB_ADMIN_TOKEN in the environment sets the admin token, which enables personal details and \
-            actions.",
-    execute: |options| run_restarting(|signals, timings| demo(&options, signals, timings)),
+    notes: "Prints a link that logs in the admin, who sees personal details and may act. Its random token is \
+            valid until the demo ends. PHSWEB_ADMIN_TOKEN in the environment sets the token instead; then enter \
+            it at /login.",
+    execute: Execute::Run(|options| run_restarting(|signals, timings| demo(&options, signals, timings))),
 };
 
 fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Failure> {
     let listen = options.listen.unwrap_or_else(Http::default_listen);
-    let admin = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty()).map(Secret::new);
+    let named = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
+    let accepts_login_link = named.is_none();
+    let admin = named.map_or_else(random_secret, Ok)?;
     let mut warnings = Vec::new();
-    if admin.as_ref().is_some_and(|token| is_short(token.expose())) {
+    if is_short(&admin) {
         warnings.push(Diagnostic::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
     }
-    if admin.is_none() {
-        print_line("Personal details are off. Set PHSWEB_ADMIN_TOKEN to a token to turn them on.");
-    }
-    let http = Http { listen, title: "PHSWEB hotspots (demo)".into(), admin, ..Http::default() };
+    let (title, admin) = ("PHSWEB hotspots (demo)".into(), Some(Secret::new(admin)));
+    let http = Http { listen, title, admin, accepts_login_link, ..Http::default() };
     let (mut sites, mut users) = (Vec::new(), Vec::new());
-    let mut routers = Vec::new();
+    let (mut routers, mut tasks) = (Vec::new(), Vec::new());
     let kinds = simulator::demo();
-    for (number, kind) in (0..options.sites.unwrap_or(DEFAULT_SITES)).zip(kinds.iter().cycle()) {
-        let key = match number / kinds.len() {
-            0 => kind.identity.clone(),
-            round => format!("{}-{}", kind.identity, round + 1),
+    let count = options.sites.unwrap_or(DEFAULT_SITES);
+    let problems = if options.has_problems { PROBLEMS.as_slice() } else { &[] };
+    for (number, kind) in (0..count + problems.len()).zip(kinds.iter().cycle()) {
+        let problem = number.checked_sub(count).and_then(|number| problems.get(number));
+        let key = match (problem, number / kinds.len()) {
+            (Some((key, ..)), _) => (*key).to_string(),
+            (None, 0) => kind.identity.clone(),
+            (None, round) => format!("{}-{}", kind.identity, round + 1),
         };
         let settings = simulator::Settings { seed: number as u64 + 1, identity: key.clone(), ..kind.clone() };
         let site = site(&key);
         users.push(settings.active);
         let router = start_router(&site, settings)?;
         sites.push(Arc::new(at_router(&site, &router)));
+        let router = Arc::new(router);
+        tasks.extend(problem.map(|&(_, fault, after)| executor::spawn(fail(router.clone(), fault, after))));
         routers.push(router);
     }
     let config = Config { http, sites, state: StateDirectory::Memory, warnings, ..Config::default() };
@@ -89,6 +107,12 @@ fn yesterday(config: &Config, users: &[usize]) -> History {
     }
     history.complete_restored();
     history
+}
+
+/// Injects a fault once the router has answered so many commands.
+async fn fail(router: Arc<Router>, fault: Fault, after: u64) {
+    router.until(|router| router.counters().commands >= after).await;
+    router.set_fault(Some(fault));
 }
 
 fn site(key: &str) -> Site {

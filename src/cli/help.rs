@@ -1,8 +1,9 @@
-//! The texts of `--help` and `--version`.
+//! The texts of `help`, `--help` and `--version`.
 
 use std::iter;
 
-use super::argument::{Argument, Subcommand, Takes};
+use super::argument::{Argument, Execute, HELP, LOG, Subcommand, VERSION};
+use super::values::{text, unexpected};
 
 /// Maximum width of a line, in characters, which are all ASCII.
 const WIDTH: usize = 100;
@@ -15,11 +16,33 @@ Usage: phsweb-agent COMMAND
 
 Examples:
   phsweb-agent demo                       Run the agent with simulated routers; needs no file
+  phsweb-agent init                       Write a sites.ron, and print the commands for its router
   phsweb-agent check sites.ron            Check a configuration; contacts no router
   phsweb-agent test --config sites.ron    Test the connection to each router
   phsweb-agent run --config sites.ron     Run the agent
+  phsweb-agent status                     Show the sites of the running agent
 
-`phsweb-agent --help` lists all commands and options.";
+`phsweb-agent --help` lists all commands and options, `phsweb-agent help COMMAND` describes one.";
+
+pub(super) const COMMAND: Subcommand = Subcommand {
+    name: "help",
+    summary: "Describe the program or a command",
+    about: "Describes the program, or a command with its options.",
+    options: &[LOG, HELP, VERSION],
+    operand: Some(
+        Argument::value("", "COMMAND", "The command to describe", |options, value| {
+            options.keys.push(text(value)?.into());
+            if options.keys.len() > 1 { Err(unexpected(value, "one COMMAND")) } else { Ok(()) }
+        })
+        .choices(|program| program.commands.iter().map(|command| command.name).collect()),
+    ),
+    list: None,
+    notes: "`phsweb-agent COMMAND --help` prints the same.",
+    execute: Execute::Print(|options, program| match options.keys.first() {
+        Some(name) => program.command(name).map(of),
+        None => Ok(of(program.definition)),
+    }),
+};
 
 /// The version, the target and the features.
 pub(super) fn version() -> String {
@@ -51,22 +74,28 @@ pub(super) fn of(command: &Subcommand) -> String {
     parts.join("\n\n")
 }
 
-fn usage(command: &Subcommand) -> String {
+/// The command with its options and operands. `--help` and `--version` are not shown.
+pub(super) fn usage(command: &Subcommand) -> String {
     let Subcommand { name, options, operand, .. } = command;
     let mut words = vec!["phsweb-agent".into(), if name.is_empty() { "[COMMAND]" } else { name }.into()];
-    // Help and version are not shown.
-    let options = options.iter().filter(|option| option.short.is_empty());
+    let options = options.iter().filter(|option| ![HELP.short, VERSION.short].contains(&option.short));
     words.extend(options.chain(operand).map(|argument| format!("[{}]", label(argument))));
     words.join(" ")
 }
 
 /// `--config=FILE`, or the operand.
 fn label(argument: &Argument) -> String {
-    match argument.takes {
-        Takes::Nothing(_) => argument.name.into(),
-        Takes::Value(kind, _) if argument.name.is_empty() => kind.into(),
-        Takes::Value(kind, _) => format!("{}={kind}", argument.name),
+    match argument.value_name() {
+        None => argument.name.into(),
+        Some(kind) if argument.name.is_empty() => kind.into(),
+        Some(kind) => format!("{}={kind}", argument.name),
     }
+}
+
+/// The description of an argument with its default.
+pub(super) fn description(argument: &Argument) -> String {
+    let default = argument.default.map(|default| format!(" [default: {}]", default())).unwrap_or_default();
+    argument.help.to_string() + &default
 }
 
 fn row(argument: &Argument) -> (String, String) {
@@ -74,8 +103,7 @@ fn row(argument: &Argument) -> (String, String) {
         "" => String::new(),
         short => format!("{short}, "),
     };
-    let default = argument.default.map(|default| format!(" [default: {}]", default())).unwrap_or_default();
-    (short + &label(argument), argument.help.to_string() + &default)
+    (short + &label(argument), description(argument))
 }
 
 /// Names, and next to them their descriptions.

@@ -8,12 +8,11 @@ use phsweb_agent::config::{self, ChannelConfig, Config};
 use phsweb_agent::executor;
 use phsweb_agent::net::proxy::ProxySettings;
 use phsweb_agent::notify::{http_client, send_once};
-use phsweb_agent::text::print_line;
 use phsweb_agent::timings::Timings;
 
-use super::argument::{Argument, CONFIG, HELP, LOG, Options, Subcommand, VERSION};
+use super::argument::{Argument, CONFIG, Execute, HELP, LOG, Options, Subcommand, VERSION, set_file_or_name};
 use super::config_file;
-use super::values::text;
+use super::terminal::{Color, OutputLine};
 
 pub(super) const COMMAND: Subcommand = Subcommand {
     name: "notify",
@@ -21,16 +20,11 @@ pub(super) const COMMAND: Subcommand = Subcommand {
     about: "Sends a test message to channels of sites.ron, which are in its section alerts, and prints the \
             response of each server.",
     options: &[LOG, CONFIG, HELP, VERSION],
-    operand: Some(Argument::value(
-        "",
-        "CHANNEL...",
-        "Names of the channels; default all",
-        |options, value| text(value).map(|name| options.keys.push(name.into())),
-    )),
+    operand: Some(Argument::value("", "CHANNEL...", "Names of the channels; default all", set_file_or_name)),
     list: None,
     notes: "Each message is sent once. The variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY name a proxy. The \
             exit code is 1 if any message was not accepted.",
-    execute: notify,
+    execute: Execute::Run(notify),
 };
 
 /// Sends to the channels concurrently, and prints the results in the order of the channels.
@@ -57,14 +51,15 @@ fn notify(options: Options) -> Result<(), Failure> {
     let count = attempts.len();
     let mut failed = 0;
     for (name, attempt) in attempts {
-        let (word, detail) = match smol::block_on(attempt) {
-            Ok(status) => ("ok", status),
+        let (color, word, detail) = match smol::block_on(attempt) {
+            Ok(status) => (Color::Good, "ok", status),
             Err(error) => {
                 failed += 1;
-                ("FAILED", error)
+                (Color::Bad, "FAILED", error)
             }
         };
-        print_line(&format!("{name:width$}  {word:6}  {detail}"));
+        let line = OutputLine::new().text(&format!("{name:width$}  ")).colored(color, &format!("{word:6}"));
+        line.text(&format!("  {detail}")).print();
     }
     if failed > 0 {
         return Err(format!("{failed} of {count} messages failed.").into());

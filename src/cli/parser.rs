@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 
 use lexopt::{Arg, Error, Parser};
-use phsweb_agent::config::unknown;
+use phsweb_agent::agent::Failure;
+use phsweb_agent::config::{nearest, unknown};
 
-use super::argument::{Argument, Options, Subcommand, Takes};
-use super::commands::{COMMANDS, PROGRAM};
+use super::argument::{Argument, Execute, Options, Subcommand, Takes};
+use super::commands::PROGRAM;
 use super::help;
 use super::values::unexpected;
 
@@ -15,7 +16,7 @@ use super::values::unexpected;
 pub(crate) enum Invocation {
     /// Print this text: help, or the version.
     Print(String),
-    Execute(&'static Subcommand, Options),
+    Execute(fn(Options) -> Result<(), Failure>, Box<Options>),
 }
 
 /// Parses the arguments after the name of the program.
@@ -24,8 +25,7 @@ pub(crate) enum Invocation {
 ///
 /// The first error. A request for help or the version succeeds in spite of errors.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, String> {
-    let parser = Parser::from_args(arguments);
-    let mut parsing = Parsing { parser, command: &PROGRAM, options: Options::default(), names: Vec::new() };
+    let mut parsing = Parsing::new(arguments);
     let mut first_error = None;
     loop {
         match parsing.step() {
@@ -45,7 +45,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
     if parsing.command.name.is_empty() && parsing.names.iter().all(|name| *name == "--log") {
         return Ok(Invocation::Print(help::SHORT.into()));
     }
-    Ok(Invocation::Execute(parsing.command, parsing.options))
+    match parsing.command.execute {
+        Execute::Run(run) => Ok(Invocation::Execute(run, Box::new(parsing.options))),
+        Execute::Print(print) => print(&parsing.options, &PROGRAM).map(Invocation::Print),
+    }
 }
 
 /// The state of the parser.
@@ -58,6 +61,11 @@ struct Parsing {
 }
 
 impl Parsing {
+    fn new(arguments: impl Iterator<Item = OsString>) -> Self {
+        let (parser, command) = (Parser::from_args(arguments), PROGRAM.definition);
+        Self { parser, command, options: Options::default(), names: Vec::new() }
+    }
+
     /// Parses the next argument with its value. Returns false at the end.
     fn step(&mut self) -> Result<bool, String> {
         let name = match self.parser.next() {
@@ -93,7 +101,7 @@ impl Parsing {
     /// Parses the command, or after it an operand.
     fn word(&mut self, word: &OsStr) -> Result<(), String> {
         if self.command.name.is_empty() {
-            self.command = command(word)?;
+            self.command = PROGRAM.command(&word.to_string_lossy())?;
             // Options before the command belong to the program without a command.
             return self.names.iter().try_for_each(|name| self.command.option(name).map(drop));
         }
@@ -105,14 +113,6 @@ impl Parsing {
     }
 }
 
-fn command(word: &OsStr) -> Result<&'static Subcommand, String> {
-    let word = word.to_string_lossy();
-    COMMANDS.into_iter().find(|command| command.name == word).ok_or_else(|| {
-        let message = format!("unknown command `{}`", word.escape_debug());
-        unknown(&message, &word, &COMMANDS.map(|command| command.name))
-    })
-}
-
 impl Subcommand {
     /// The option of this name, or an error that suggests one.
     fn option(&self, name: &str) -> Result<&Argument, String> {
@@ -120,13 +120,17 @@ impl Subcommand {
         self.options.iter().find(is_named).ok_or_else(|| {
             let command = if self.name.is_empty() { "phsweb-agent" } else { self.name };
             let message = format!("{command} has no option `{}`", name.escape_debug());
-            let owners = COMMANDS.into_iter().filter(|command| command.options.iter().any(|o| is_named(&o)));
+            let known: Vec<&str> = self.options.iter().map(|option| option.name).collect();
+            let owners =
+                PROGRAM.commands.iter().filter(|command| command.options.iter().any(|o| is_named(&o)));
             let owners: Vec<&str> = owners.map(|command| command.name).collect();
-            if owners.is_empty() {
-                let known: Vec<&str> = self.options.iter().map(|option| option.name).collect();
-                return unknown(&message, name, &known);
+            match owners.split_last() {
+                Some((last, others)) if nearest(name, &known).is_none() => {
+                    let others = if others.is_empty() { String::new() } else { others.join(", ") + " and " };
+                    format!("{message}; it belongs to {others}{last}")
+                }
+                _ => unknown(&message, name, &known),
             }
-            format!("{message}; it belongs to {}", owners.join(" and "))
         })
     }
 }
@@ -161,6 +165,18 @@ mod tests {
             ),
             ("--wait", "", Options { wait: true, ..none() }),
             ("--log Debug check", "check", Options { log: Some(LevelFilter::Debug), ..none() }),
+            ("-c a.ron", "", Options { config: config(), ..none() }),
+            ("run -ca.ron", "run", Options { config: config(), ..none() }),
+            ("run a.ron", "run", Options { config: config(), ..none() }),
+            ("check -c a.ron", "check", Options { config: config(), ..none() }),
+            ("test ./a.ron b", "test", {
+                Options { config: Some("./a.ron".into()), keys: vec!["b".into()], ..none() }
+            }),
+            (
+                "notify -c a.ron ops",
+                "notify",
+                Options { config: config(), keys: vec!["ops".into()], ..none() },
+            ),
             ("check a.ron", "check", Options { config: config(), ..none() }),
             ("check -- --a", "check", Options { config: Some("--a".into()), ..none() }),
             ("check -", "check", Options { config: Some("-".into()), ..none() }),
@@ -180,12 +196,9 @@ mod tests {
                 Options { version: "7.11".parse().ok(), fault: "stall".parse().ok(), ..none() }
             }),
         ] {
-            match parse(words(line)) {
-                Ok(Invocation::Execute(found, options)) => {
-                    assert_eq!((found.name, options), (command, expected), "{line}");
-                }
-                other => panic!("{line}: {other:?}"),
-            }
+            let mut parsing = Parsing::new(words(line));
+            while parsing.step().unwrap() {}
+            assert_eq!((parsing.command.name, parsing.options), (command, expected), "{line}");
         }
     }
 
@@ -195,13 +208,26 @@ mod tests {
             ("--confg x", "phsweb-agent has no option `--confg`; did you mean `--config`?"),
             ("run --simulat", "run has no option `--simulat`; did you mean `--simulate`?"),
             ("demo --sitse=3", "demo has no option `--sitse`; did you mean `--sites`?"),
-            ("demo --config x", "demo has no option `--config`; it belongs to run and test and notify"),
-            ("--config x demo", "demo has no option `--config`; it belongs to run and test and notify"),
+            ("demo --config x", "demo has no option `--config`; it belongs to run, check, test and notify"),
+            ("--config x demo", "demo has no option `--config`; it belongs to run, check, test and notify"),
+            ("simulate --user 3", "simulate has no option `--user`; did you mean `--users`?"),
+            ("help chekc", "unknown command `chekc`; did you mean `check`?"),
+            ("help run check", "help: found \"check\"; expected one COMMAND"),
+            ("completions powershell", "\"powershell\" is not supported; expected one of bash, zsh, fish"),
+            ("completions", "completions: expected a SHELL: bash, zsh or fish"),
             ("--fault stall", "phsweb-agent has no option `--fault`; it belongs to simulate"),
-            ("check -x", "check has no option `-x`; expected one of --log, --help, --version"),
+            (
+                "check -x",
+                "check has no option `-x`; expected one of --log, --config, --json, --help, --version",
+            ),
             ("dmo", "unknown command `dmo`; did you mean `demo`?"),
-            ("status", "unknown command `status`; expected one of run, check, test, notify, demo, simulate"),
-            ("run check", "run: found \"check\"; expected only options"),
+            (
+                "frobnicate",
+                "unknown command `frobnicate`; expected one of run, demo, simulate, init, check, test, status, \
+                 notify, completions, man, help",
+            ),
+            ("demo check", "demo: found \"check\"; expected only options"),
+            ("run a -c b", "--config: found \"b\"; expected one FILE"),
             ("check a b", "check: found \"b\"; expected one FILE"),
             ("--config", "--config has no value; expected --config=FILE"),
             ("--config --wait", "--config has no value; expected --config=FILE"),
@@ -212,7 +238,10 @@ mod tests {
             ("simulate --routers 0", "--routers: found \"0\"; expected a number from 1 to 1000"),
             ("simulate --routers 1001", "--routers: found \"1001\"; expected a number from 1 to 1000"),
             ("simulate --port 65536", "--port: found \"65536\"; expected a number from 0 to 65535"),
-            ("--listen 1", "--listen: found \"1\"; expected ADDRESS:PORT, such as 127.0.0.1:8080"),
+            (
+                "--listen here",
+                "--listen: found \"here\"; expected ADDRESS:PORT, :PORT or PORT, such as 127.0.0.1:8080",
+            ),
             ("--log loud", "--log: found \"loud\"; expected off, error, warn, info, debug or trace"),
             ("--wait=no", "--wait: found \"no\"; expected no value"),
             ("--wait --wait", "--wait is given twice; expected it once"),
@@ -256,6 +285,9 @@ mod tests {
             ("check -h --zzz", "phsweb-agent check"),
             ("test --zzz=1 x --json=2 -hV", "phsweb-agent test"),
             ("--wait demo --help", "phsweb-agent demo"),
+            ("help", "phsweb-agent [COMMAND]"),
+            ("help check", "phsweb-agent check"),
+            ("help --log debug help", "phsweb-agent help"),
             ("run -V --help", "Version: phsweb-agent"),
             ("--zzz --version", "Version: phsweb-agent"),
             ("", "phsweb-agent demo"),

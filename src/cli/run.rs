@@ -13,7 +13,7 @@ use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{self, BadVersion, Login, Router, Settings};
 use phsweb_agent::timings::Timings;
 
-use super::argument::{Argument, CONFIG, HELP, LOG, Options, Subcommand, VERSION, set_listen};
+use super::argument::{Argument, CONFIG, Execute, FILE, HELP, LOG, Options, Subcommand, VERSION, set_listen};
 use super::config_file::{self, SYSTEM_FILE};
 use super::simulated_site::{at_router, start_router};
 
@@ -27,7 +27,8 @@ pub(super) const COMMAND: Subcommand = Subcommand {
         Argument::value(
             "--listen",
             "ADDR",
-            "Where to listen, as ADDRESS:PORT; overrides http.listen of the file",
+            "Where to listen, as ADDRESS:PORT, or as :PORT or PORT for all IPv4 addresses; overrides http.listen of \
+             the file",
             set_listen,
         ),
         Argument::switch(
@@ -44,14 +45,14 @@ pub(super) const COMMAND: Subcommand = Subcommand {
         HELP,
         VERSION,
     ],
-    operand: None,
+    operand: Some(FILE),
     list: None,
     notes: "SIGTERM and SIGINT end it. If the file is invalid at the start, it prints all problems and exits \
             with code 1, unless --wait is given. While it runs it watches the file, and the secrets and \
             certificates that the file names. A valid change is applied within two seconds, or at once on \
             SIGHUP, and affects only what changed. An invalid one changes nothing, and is reported on the page \
             and in the log.",
-    execute: |options| run_restarting(|signals, timings| run(options, signals, timings)),
+    execute: Execute::Run(|options| run_restarting(|signals, timings| run(options, signals, timings))),
 };
 
 fn run(options: Options, signals: Signals, timings: Timings) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use phsweb_agent::config::{API_PORT, API_TLS_PORT};
 use phsweb_agent::simulator::{self, Capture, Fault, Login, Policies, Router, Settings};
 use phsweb_agent::text::print_line;
 
-use super::argument::{Argument, HELP, HelpList, LOG, Options, Subcommand};
+use super::argument::{Argument, Execute, HELP, HelpList, LOG, Options, Subcommand};
 use super::values::{number, text};
 
 const DEFAULT_ROUTERS: u16 = 1;
@@ -86,7 +86,8 @@ pub(super) const COMMAND: Subcommand = Subcommand {
                 let fault = text(value)?.parse();
                 fault.map(|fault| options.fault = Some(fault)).map_err(|unknown| unknown.to_string())
             },
-        ),
+        )
+        .choices(|_| Fault::ALL.map(Fault::name).to_vec()),
         HELP,
     ],
     operand: None,
@@ -96,7 +97,7 @@ pub(super) const COMMAND: Subcommand = Subcommand {
     }),
     notes: "Users: api-user with the password password, reader with the same password and read-only access, \
             and admin with no password, as on a new router. Before RouterOS 6.43 the login uses a challenge.",
-    execute: |options| run_restarting(|signals, _| simulate(&options, signals)),
+    execute: Execute::Run(|options| run_restarting(|signals, _| simulate(&options, signals))),
 };
 
 fn simulate(options: &Options, signals: Signals) -> Result<(), Failure> {

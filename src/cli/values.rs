@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Display;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -28,4 +29,39 @@ where
     let expected = format!("a number from {} to {}", range.start(), range.end());
     let number = parsed(value, &expected)?;
     if range.contains(&number) { Ok(number) } else { Err(unexpected(value, &expected)) }
+}
+
+/// Where to listen. A port without an address means all IPv4 addresses, as in other programs: on a machine without IPv6,
+/// `[::]` fails.
+pub(super) fn listen_address(value: &OsStr) -> Result<SocketAddr, String> {
+    let everywhere = |port: &str| Some(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port.parse().ok()?)));
+    let text = value.to_str().unwrap_or_default();
+    let address = everywhere(text.strip_prefix(':').unwrap_or(text)).or_else(|| text.parse().ok());
+    address.ok_or_else(|| unexpected(value, "ADDRESS:PORT, :PORT or PORT, such as 127.0.0.1:8080"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_without_an_address_means_all_addresses() {
+        for (text, expected) in [
+            ("127.0.0.1:1", Some("127.0.0.1:1")),
+            ("[::]:8080", Some("[::]:8080")),
+            ("[::1]:0", Some("[::1]:0")),
+            (":8080", Some("0.0.0.0:8080")),
+            ("8080", Some("0.0.0.0:8080")),
+            ("0", Some("0.0.0.0:0")),
+            ("", None),
+            (":", None),
+            ("65536", None),
+            ("::8080", None),
+            ("localhost:8080", None),
+            ("127.0.0.1", None),
+        ] {
+            let found = listen_address(OsStr::new(text)).ok().map(|address| address.to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        }
+    }
 }

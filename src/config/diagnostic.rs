@@ -12,6 +12,8 @@ use super::redact::{excerpt, printable};
 pub struct Diagnostic {
     /// `sites.ron:12:9`, or the environment variable.
     place: String,
+    /// Line and column, from 1, which end the place if it is in a file's text.
+    position: Option<(usize, usize)>,
     /// The message: what was found, what was expected, and how to fix it.
     message: String,
     /// The place in the file, in bytes; problems elsewhere come last.
@@ -38,7 +40,15 @@ impl Diagnostic {
     /// A problem without a place in the file.
     pub fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         let (place, message) = (printable(&place.into()), printable(&message.into()));
-        Self { place, message, offset: usize::MAX, excerpt: None, severity: Severity::Error, public: None }
+        Self {
+            place,
+            position: None,
+            message,
+            offset: usize::MAX,
+            excerpt: None,
+            severity: Severity::Error,
+            public: None,
+        }
     }
 
     /// A problem at a place of a file's text. The texts there are repeated in the excerpt only if `is_shown`.
@@ -48,11 +58,32 @@ impl Diagnostic {
         let source = text[start..].lines().next().unwrap_or_default();
         Self {
             place: printable(&format!("{}:{line}:{column}", path.display())),
+            position: Some((line, column)),
             message: printable(message),
             offset: place.start,
             excerpt: Some(excerpt(source, place.start - start..place.end - start, is_shown)),
             severity: Severity::Error,
             public: None,
+        }
+    }
+
+    /// The name of the file or of the environment variable, and in a file the line and the column, from 1.
+    #[must_use]
+    pub fn location(&self) -> (&str, Option<(usize, usize)>) {
+        let position = self.position.and_then(|(line, column)| {
+            let file = self.place.strip_suffix(&format!(":{line}:{column}"))?;
+            Some((file, Some((line, column))))
+        });
+        position.unwrap_or((&self.place, None))
+    }
+
+    /// `error`, `deprecation` or `warning`.
+    #[must_use]
+    pub fn severity(&self) -> &'static str {
+        match self.severity {
+            Severity::Error => "error",
+            Severity::Deprecation => "deprecation",
+            Severity::Warning => "warning",
         }
     }
 
@@ -62,8 +93,7 @@ impl Diagnostic {
     }
 
     /// Whether it is a warning for an existing file only, and a problem in a check.
-    #[must_use]
-    pub fn is_deprecation(&self) -> bool {
+    pub(super) fn is_deprecation(&self) -> bool {
         self.severity == Severity::Deprecation
     }
 

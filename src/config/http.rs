@@ -22,6 +22,9 @@ pub struct Http {
     pub view: Option<Secret>,
     /// The token that the admin must send; `None`: nobody is the admin.
     pub admin: Option<Secret>,
+    /// Whether `/login?token=TOKEN` logs in. An address is kept in the browser's history, so this is for the random token
+    /// of a demo only, and no field of the file.
+    pub accepts_login_link: bool,
     /// The page's certificate; `None`: plain HTTP.
     pub tls: Option<Https>,
     /// Maximum number of connections at once.
@@ -89,6 +92,7 @@ fn from_fields<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Http {
         title: check.text(fields, "title").unwrap_or_default(),
         view: access_token(check, fields, "view"),
         admin: access_token(check, fields, "admin"),
+        accepts_login_link: false,
         tls: fields.in_file("tls").and_then(|value| https::read(check, value)),
         max_connections: usize::try_from(max_connections).unwrap_or(usize::MAX),
         trusted_proxies: proxies.into_iter().filter_map(|value| check.parsed(value, Network::read)).collect(),

@@ -56,6 +56,6 @@ pub use load::{Config, Diagnostics, StateDirectory, load, parse};
 pub use network::Network;
 pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use site::Site;
-pub use suggestion::unknown;
+pub use suggestion::{nearest, unknown};
 pub use table::Effect;
 pub use watch::Watch;

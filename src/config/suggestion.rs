@@ -10,7 +10,8 @@ pub fn unknown(message: &str, found: &str, known: &[&str]) -> String {
 }
 
 /// The known name that `found` abbreviates or mistypes.
-pub(super) fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
+#[must_use]
+pub fn nearest<'k>(found: &str, known: &[&'k str]) -> Option<&'k str> {
     let mut longer = known.iter().filter(|name| name.starts_with(found));
     if let (Some(name), None) = (longer.next(), longer.next()) {
         return Some(name);

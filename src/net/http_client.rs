@@ -133,10 +133,23 @@ impl HttpClient {
     ///
     /// If there is no response, or if it is a redirect.
     pub async fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpClientError> {
+        self.fetch(request, 0).await
+    }
+
+    /// The same, and reads the body of a success, of up to `max_body` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send), and if the body is longer or not complete.
+    pub async fn fetch(
+        &self,
+        request: &HttpRequest,
+        max_body: usize,
+    ) -> Result<HttpResponse, HttpClientError> {
         let server = request.url.to_string();
         // Boxed, because a channel is idle most of the time.
-        let exchange =
-            within(Box::pin(self.exchange(request)), self.exchange_timeout, Cause::Timeout, "no response");
+        let exchange = Box::pin(self.exchange(request, max_body));
+        let exchange = within(exchange, self.exchange_timeout, Cause::Timeout, "no response");
         let result = exchange.await;
         let response = result.map_err(|error| connection(&server, error)).and_then(|response| response)?;
         if (300..400).contains(&response.status) {
@@ -147,7 +160,11 @@ impl HttpClient {
         Ok(response)
     }
 
-    async fn exchange(&self, request: &HttpRequest) -> Result<HttpResponse, HttpClientError> {
+    async fn exchange(
+        &self,
+        request: &HttpRequest,
+        max_body: usize,
+    ) -> Result<HttpResponse, HttpClientError> {
         let url = &request.url;
         let proxy = self.proxies.for_url(url);
         let server = url.to_string();
@@ -168,7 +185,7 @@ impl HttpClient {
             stream.flush().await
         }
         .await;
-        match (http_response::read(&mut stream).await, sent) {
+        match (http_response::read(&mut stream, max_body).await, sent) {
             (Ok(response), _) => Ok(response),
             (Err(_), Err(error)) => Err(connection(&server, Error::connection_lost(&error))),
             (Err(message), Ok(())) => Err(HttpClientError::Response { server, message }),
@@ -210,7 +227,7 @@ async fn tunnel(stream: &mut TcpStream, proxy: &HttpUrl, url: &HttpUrl) -> Resul
     let sent = stream.write_all(head.as_bytes()).await;
     sent.map_err(|error| connection(&server(), Error::connection_lost(&error)))?;
     // The server is silent until the TLS handshake begins, so no byte after the head is lost.
-    let response = http_response::read(stream).await;
+    let response = http_response::read(stream, 0).await;
     let response = response.map_err(|message| HttpClientError::Response { server: server(), message })?;
     if response.is_success() {
         return Ok(());

@@ -12,7 +12,7 @@ const MAX_HEAD: usize = 16 << 10;
 /// Maximum number of header fields. Services behind a content delivery network send about 30.
 const MAX_FIELDS: usize = 100;
 
-/// How many bytes of a body are read. It is needed for an error message only.
+/// How many bytes of the body of an error are read. It is needed for a message only.
 const MAX_BODY: usize = 4 << 10;
 
 /// How long the body is waited for. Without it the message has less details.
@@ -32,7 +32,7 @@ pub struct HttpResponse {
     pub retry_after: Option<Duration>,
     /// The value of `Location`.
     pub location: Option<String>,
-    /// The beginning of the body; empty after a success.
+    /// The beginning of the body of an error. After a success, the body if it was requested.
     pub body: String,
 }
 
@@ -59,12 +59,15 @@ struct ParsedHead {
     length: usize,
 }
 
-/// Reads a response from a stream. The body is read only if it describes an error.
+/// Reads a response from a stream. The body of a success has up to `max_body` bytes; if that is 0, it is not read.
 ///
 /// # Errors
 ///
 /// Why it is no HTTP response, as a message.
-pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<HttpResponse, String> {
+pub(super) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    max_body: usize,
+) -> Result<HttpResponse, String> {
     let mut buffer = Vec::new();
     let mut heads = 0;
     let ParsedHead { mut response, body, length } = loop {
@@ -89,8 +92,8 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<HttpRe
             }
         }
     };
+    let mut raw = buffer.split_off(length);
     if !response.is_success() {
-        let mut raw = buffer.split_off(length);
         let rest = async {
             while raw.len() < MAX_BODY && !is_complete(&raw, body) {
                 // What was read is still useful if the connection is lost.
@@ -105,6 +108,20 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<HttpRe
         rest.or(expired).await;
         raw.truncate(MAX_BODY);
         response.body = String::from_utf8_lossy(&decode(&raw, body)).into_owned();
+    } else if max_body > 0 {
+        while raw.len() <= max_body && !is_complete(&raw, body) {
+            if read_piece(stream, &mut raw).await? == 0 {
+                match body {
+                    BodyLength::UntilClose => break,
+                    _ => return Err("the connection was closed within the body of the response".into()),
+                }
+            }
+        }
+        let content = decode(&raw, body);
+        if content.len() > max_body || !(is_complete(&raw, body) || body == BodyLength::UntilClose) {
+            return Err(format!("the body of the response is longer than {max_body} bytes"));
+        }
+        response.body = String::from_utf8_lossy(&content).into_owned();
     }
     Ok(response)
 }
@@ -131,7 +148,7 @@ fn parse(buffer: &[u8]) -> Result<Option<ParsedHead>, String> {
     };
     let body = match (field("Transfer-Encoding"), field("Content-Length")) {
         (Some(_), _) => BodyLength::Chunked,
-        (None, Some(length)) => BodyLength::Known(length.parse().unwrap_or(MAX_BODY)),
+        (None, Some(length)) => BodyLength::Known(length.parse().unwrap_or(usize::MAX)),
         (None, None) => BodyLength::UntilClose,
     };
     let response = HttpResponse {
@@ -197,7 +214,32 @@ mod tests {
     use super::*;
 
     fn response(text: &str) -> Result<HttpResponse, String> {
-        smol::block_on(read(&mut Cursor::new(text.as_bytes())))
+        smol::block_on(read(&mut Cursor::new(text.as_bytes()), 0))
+    }
+
+    #[test]
+    fn the_requested_body_of_a_success_is_complete() {
+        let long = "a".repeat(10);
+        for (fields, body, expected) in [
+            ("Content-Length: 4", "bodyREST", Ok("body")),
+            ("Content-Length: 0", "REST", Ok("")),
+            ("Content-Length: 10", &long, Ok(long.as_str())),
+            ("X: y", "body", Ok("body")),
+            ("Transfer-Encoding: chunked", "3\r\nbod\r\n1\r\ny\r\n0\r\n\r\n", Ok("body")),
+            ("Content-Length: 5", "body", Err("within the body")),
+            ("Content-Length: x", "body", Err("within the body")),
+            ("Transfer-Encoding: chunked", "3\r\nbod\r\n", Err("within the body")),
+            ("Content-Length: 11", &format!("{long}a"), Err("longer than 10")),
+            ("X: y", &format!("{long}a"), Err("longer than 10")),
+        ] {
+            let text = format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}");
+            let found = smol::block_on(read(&mut Cursor::new(text.as_bytes()), 10));
+            match (&found, expected) {
+                (Ok(response), Ok(expected)) => assert_eq!(response.body, expected, "{fields} {body}"),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{fields} {body}: {error}"),
+                _ => panic!("{fields} {body}: expected {expected:?}, got {found:?}"),
+            }
+        }
     }
 
     #[test]

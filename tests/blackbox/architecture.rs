@@ -87,7 +87,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 ];
 
 /// What the command line, which belongs to the program, may use of the library.
-const CLI_MAY_USE: [&str; 16] = [
+const CLI_MAY_USE: [&str; 14] = [
     "action",
     "agent",
     "alert",
@@ -96,11 +96,9 @@ const CLI_MAY_USE: [&str; 16] = [
     "executor",
     "history",
     "logging",
-    "routeros::login",
-    "net::http_client",
-    "net::proxy",
-    "net::tls",
+    "net",
     "notify",
+    "routeros::login",
     "simulator",
     "text",
     "timings",

@@ -15,6 +15,7 @@ mod package;
 mod page;
 mod sbom;
 mod storage;
+mod terminal;
 // This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]

@@ -71,6 +71,11 @@ licenses=/usr/share/doc/phsweb-agent/THIRD-PARTY-LICENSES.txt
 grep -q '^Crate: ring ' $licenses
 grep -q $licenses /usr/share/doc/phsweb-agent/copyright
 
+step "The manual page and the completions are installed"
+zcat /usr/share/man/man1/phsweb-agent.1.gz | grep -q '^.TH PHSWEB'
+bash -c 'source /usr/share/bash-completion/completions/phsweb-agent && complete -p phsweb-agent'
+for file in fish/vendor_completions.d/phsweb-agent.fish zsh/vendor-completions/_phsweb-agent; do [ -s "/usr/share/$file" ]; done
+
 step "The unit is valid and its hardening is effective"
 [ -z "$(systemd-analyze verify phsweb-agent.service 2>&1)" ]
 pid=$(property MainPID)

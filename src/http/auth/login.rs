@@ -18,10 +18,21 @@ const MAX_PATH: usize = 512;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 impl Authenticator {
-    /// The login form.
+    /// The login form. With the token of a login link, it begins a session.
     pub(in crate::http) fn login_page(&self, request: &Request, http: &Http, now: Moment) -> Response {
-        let to = local_path(form_value(request.query.as_bytes(), "to"));
-        login_page(None, request, &to, self.browser(request, http, now), http)
+        let value = |name| form_value(request.query.as_bytes(), name);
+        let to = local_path(value("to"));
+        let login = value("token").filter(|_| http.accepts_login_link).map(|token| {
+            let role = self.check_token(request, &token, false, http, now)?;
+            Ok(self.begin_session(request, &token, role, &to, http, now))
+        });
+        match login {
+            Some(Ok(response)) => response,
+            login => {
+                let error = login.and_then(Result::err);
+                login_page(error, request, &to, self.browser(request, http, now), http)
+            }
+        }
     }
 
     /// Ends the browser's session.
@@ -45,15 +56,12 @@ impl Authenticator {
         let refused = |error: AccessError| {
             login_page(Some(error), request, &to, self.browser(request, http, now), http)
         };
-        let failed = |status, title, detail: &str| {
-            page::refusal(request, layout(request, http), status, title, detail).no_store().into()
-        };
         if !has_tokens(http) {
             return refused(AccessError::AdminDisabled).into();
         }
         if !is_form(request) {
             let detail = format!("Send a login as {FORM}: token=TOKEN.");
-            return failed(415, "Unsupported Media Type", &detail);
+            return failed(request, http, 415, "Unsupported Media Type", &detail).into();
         }
         let token = form_value(&request.body, "token").unwrap_or_default();
         let token = token.trim();
@@ -61,9 +69,23 @@ impl Authenticator {
             Ok(role) => role,
             Err(error) => return self.refuse(error, error.delay(), refused),
         };
+        self.once_saved(self.begin_session(request, token, role, &to, http, now))
+    }
+
+    /// Begins a session, and redirects to the path `to` with its cookie.
+    fn begin_session(
+        &self,
+        request: &Request,
+        token: &str,
+        role: Role,
+        to: &str,
+        http: &Http,
+        now: Moment,
+    ) -> Response {
         let session = self.sessions.begin(&Secret::new(token.into()), role, request.peer, now);
         let Some(NewSession { id, is_replacement }) = session else {
-            return failed(500, "Internal Server Error", "The system has no random bytes for a session.");
+            let detail = "The system has no random bytes for a session.";
+            return failed(request, http, 500, "Internal Server Error", detail);
         };
         self.end_session(request, http);
         if is_replacement {
@@ -75,7 +97,7 @@ impl Authenticator {
         } else {
             log::info!("action=login by={} peer={}", role.name(), request.peer);
         }
-        self.once_saved(redirect(request, &to, cookie::set(request, Transport::of(request, http), Some(&id))))
+        redirect(request, to, cookie::set(request, Transport::of(request, http), Some(&id)))
     }
 
     /// Ends the session of the request's cookie.
@@ -126,9 +148,10 @@ fn redirect(request: &Request, to: &str, cookie: String) -> Response {
     page::see_other(&request.path, to.trim_start_matches('/')).with("Set-Cookie", cookie)
 }
 
-/// The layout of a page without an account menu.
-fn layout(request: &Request, http: &Http) -> Layout {
-    Layout::new(&http.title, AccountMenu::None, &request.path)
+/// The page of a login that failed for another reason than its token.
+fn failed(request: &Request, http: &Http, status: u16, title: &str, detail: &str) -> Response {
+    let layout = Layout::new(&http.title, AccountMenu::None, &request.path);
+    page::refusal(request, layout, status, title, detail).no_store()
 }
 
 /// The first value of this name in a form or query.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::agent::{Agent, program, until, until_within};
+use super::agent::{Agent, program, run_to_end, until, until_within};
+use super::browser::Browser;
 
 /// Upper bound of the start.
 const START: Duration = Duration::from_secs(2);
@@ -84,4 +85,54 @@ fn admin_token_in_the_environment_enables_details() {
     let agent = agent.with_token("open-sesame-01234");
     let people = agent.json("/api/hotspot/awka/active").as_array().unwrap().len() as u64;
     assert!(people > 0 && people.abs_diff(online) < 10, "expected about {online} people, got {people}");
+}
+
+#[test]
+fn the_printed_link_logs_in_the_admin() {
+    let agent = Agent::demo(&["--sites", "1"]);
+    agent.wait_until_active("awka");
+    let link = agent.running.line("Log in as the admin: ");
+    let path = link.strip_prefix(&format!("http://{}", agent.address)).unwrap().to_string();
+    let token = path.strip_prefix("/login?token=").unwrap().to_string();
+    assert!(token.len() >= 32, "{path}");
+    assert_eq!(agent.get("/api/hotspot/awka/active").status, 401, "expected a viewer without the link");
+    assert_eq!(agent.get(&path.replace(&token, "wrong-token-0123456789")).status, 401);
+
+    let mut browser = Browser::new([127, 0, 0, 1]);
+    let page = browser.get(&agent, &path);
+    assert_eq!((page.status, page.field("Location")), (303, "./"), "{page:?}");
+    assert!(
+        page.field("Set-Cookie").contains("HttpOnly") && page.field("Cache-Control").contains("no-store")
+    );
+    assert_eq!(browser.get(&agent, "/api/hotspot/awka/active").status, 200);
+    assert!(!agent.running.err().contains(&token), "{}", agent.running.err());
+    assert_eq!(agent.with_token(&token).get("/api/hotspot/awka/active").status, 200);
+}
+
+#[test]
+fn a_login_link_is_refused_without_a_demo_token() {
+    let mut command = program(["demo", "--listen", "127.0.0.1:0", "--sites", "1"]);
+    command.env("PHSWEB_ADMIN_TOKEN", "open-sesame-01234");
+    let agent = Agent::start(command);
+    let page = agent.get("/login?token=open-sesame-01234");
+    assert_eq!((page.status, page.field("Set-Cookie")), (200, ""), "{page:?}");
+    assert!(!agent.running.out().contains("/login?"), "{}", agent.running.out());
+}
+
+#[test]
+fn a_demo_with_problems_has_a_site_for_each_problem() {
+    let agent = Agent::demo(&["--sites", "1", "--trouble"]);
+    let site = |key: &str| agent.json(&format!("/api/sites/{key}"));
+    assert_eq!(keys(&agent.json("/api/hotspot/stats")), ["awka", "enugu", "jos", "kano"]);
+    until("enugu is down", || (site("enugu")["state"] == "offline").then_some(()));
+    assert!(agent.json("/api/hotspot/enugu")["lastKnown"]["activeUsers"].as_u64() > Some(0));
+    until("jos reboots", || (site("jos")["error"]["cause"] == "rebooting").then_some(()));
+    until("the pool of kano is exhausted", || {
+        let pools = &site("kano")["capacity"]["pools"];
+        pools.as_array()?.iter().any(|pool| pool["usedRatio"] == 1.0).then_some(())
+    });
+    let url = format!("http://{}", agent.address);
+    let status = run_to_end(program(["status", "--url", &url]));
+    assert_eq!(status.code, Some(1), "{}{}", status.out, status.err);
+    assert!(status.out.lines().any(|line| line.starts_with("enugu  offline")), "{}", status.out);
 }

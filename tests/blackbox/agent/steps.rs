@@ -83,7 +83,8 @@ fn each_step_to_a_working_router_has_a_line() {
         "sessions can be ended",
         "1 row",
     ];
-    assert_eq!(ended.out.lines().count(), ALL.len(), "{}", ended.out);
+    let summary = "awka  all 7 steps ok, may end sessions: yes";
+    assert_eq!(ended.out.lines().skip(ALL.len()).collect::<Vec<_>>(), [summary], "{}", ended.out);
     for ((line, step), found) in ended.out.lines().zip(ALL).zip(found) {
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words[..4], ["awka", &address, step, "ok"], "{line}");
@@ -137,8 +138,14 @@ fn wrong_password_is_tried_once_and_has_a_hint() {
         assert!(lines[3].contains("api policy"), "the group may lack it: {}", lines[3]);
     }
     assert_eq!(second.counters().logins, 1, "expected a login at the other host");
-    assert_eq!(lines.len(), 8 + 2 * ALL.len(), "expected the other site to succeed: {}", ended.out);
+    let (lines, summaries) = lines.split_at(8 + 2 * ALL.len());
     assert!(lines[8 + ALL.len()..].iter().all(|line| line.starts_with("other  ")), "{}", ended.out);
+    let expected = [
+        "wrong  1 of 10 steps failed, may end sessions: yes",
+        "policy  1 of 3 steps failed, may end sessions: unknown",
+        "other  all 7 steps ok, may end sessions: yes",
+    ];
+    assert_eq!(summaries, expected, "{}", ended.out);
     assert!(ended.err.contains(&format!("2 steps of {} failed", 6 + 2 * ALL.len())), "{}", ended.err);
 }
 
@@ -304,7 +311,13 @@ fn json_is_one_array_of_steps_each_with_all_its_fields() {
     for step in &steps {
         let mut fields: Vec<&String> = step.as_object().unwrap().keys().collect();
         fields.sort_unstable();
-        assert_eq!(fields, ["detail", "error", "host", "ok", "seconds", "site", "step"], "{step}");
+        assert_eq!(
+            fields,
+            ["detail", "error", "host", "mayEndSessions", "ok", "seconds", "site", "step"],
+            "{step}"
+        );
+        let may_end_sessions = if step["step"] == "kick" { json!(true) } else { Value::Null };
+        assert_eq!(step["mayEndSessions"], may_end_sessions, "{step}");
         assert!((0.0..5.0).contains(&step["seconds"].as_f64().unwrap()), "{step}");
         if step["ok"] == true {
             assert!(step["detail"].is_string() && step["error"].is_null(), "{step}");
