@@ -7,7 +7,7 @@ use askama::Template;
 use super::asset;
 use crate::clock::{self, Moment};
 use crate::http::message::{Response, problem};
-use crate::state::{Reload, ReloadDiagnostic};
+use crate::state::{ConnectionState, Reload, ReloadDiagnostic, SiteState, Snapshot};
 
 /// Seconds between reloads of a page in a browser without JavaScript.
 const RELOAD_S: u32 = 30;
@@ -22,6 +22,10 @@ pub(in crate::http) struct Layout {
     /// The hash in links to assets.
     pub(super) assets: &'static str,
     pub(super) reload_s: u32,
+    /// The number of sites that are offline, for the title and the icon.
+    pub(super) offline: usize,
+    /// The text in the search field, which is for the admin.
+    pub(super) search: Option<String>,
 }
 
 /// Problems or warnings of the configuration.
@@ -58,7 +62,15 @@ impl Layout {
     /// The layout of the page at `path`, without a banner.
     pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         let (title, root) = (title.into(), root(path));
-        Self { title, root, account, banner: None, assets: asset::hash(), reload_s: RELOAD_S }
+        let (assets, reload_s) = (asset::hash(), RELOAD_S);
+        Self { title, root, account, banner: None, assets, reload_s, offline: 0, search: None }
+    }
+
+    /// Adds the number of sites that are offline, and for the admin the search field.
+    pub(in crate::http) fn with_sites(self, snapshot: &Snapshot, is_admin: bool) -> Self {
+        let is_offline = |site: &&Arc<SiteState>| matches!(site.connection, ConnectionState::Offline { .. });
+        let offline = snapshot.sites.iter().filter(is_offline).count();
+        Self { offline, search: is_admin.then(String::new), ..self }
     }
 
     /// Adds a banner if the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain
