@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 
-use crate::http::context::Context;
 use crate::http::embedded::{Embedded, embedded};
 use crate::http::message::Response;
 
@@ -37,18 +36,18 @@ pub(super) fn hash() -> &'static str {
 }
 
 /// `/style.css`
-pub(in crate::http) fn style(_: &Context) -> Result<Response, Response> {
-    Ok(cached("text/css; charset=utf-8", STYLE.bytes()))
+pub(in crate::http) fn style() -> Response {
+    cached("text/css; charset=utf-8", STYLE.bytes())
 }
 
 /// `/page.js`
-pub(in crate::http) fn script(_: &Context) -> Result<Response, Response> {
-    Ok(cached("text/javascript; charset=utf-8", SCRIPT.bytes()))
+pub(in crate::http) fn script() -> Response {
+    cached("text/javascript; charset=utf-8", SCRIPT.bytes())
 }
 
 /// `/icon.svg`; with `?offline=2`, that number in a red disc.
-pub(in crate::http) fn icon(context: &Context) -> Result<Response, Response> {
-    let offline = context.request.parameter("offline").and_then(|number| number.parse::<usize>().ok());
+pub(in crate::http) fn icon(offline: Option<&str>) -> Response {
+    let offline = offline.and_then(|number| number.parse::<usize>().ok());
     let mut svg = ICON.bytes();
     if let Some(offline) = offline {
         svg.truncate(svg.len().saturating_sub("</svg>\n".len()));
@@ -60,20 +59,20 @@ pub(in crate::http) fn icon(context: &Context) -> Result<Response, Response> {
             .bytes(),
         );
     }
-    Ok(cached("image/svg+xml", svg))
+    cached("image/svg+xml", svg)
 }
 
 /// `/icon.png`
-pub(in crate::http) fn touch_icon(_: &Context) -> Result<Response, Response> {
-    Ok(cached("image/png", TOUCH_ICON.bytes()))
+pub(in crate::http) fn touch_icon() -> Response {
+    cached("image/png", TOUCH_ICON.bytes())
 }
 
 /// `/manifest.webmanifest`: how the page is installed on a phone. Its addresses are relative to itself.
-pub(in crate::http) fn manifest(context: &Context) -> Result<Response, Response> {
+pub(in crate::http) fn manifest(title: &str) -> Response {
     let icon = |file: &str, kind: &str, sizes: &str| json!({ "src": format!("{file}?{}", hash()), "type": kind, "sizes": sizes });
     let manifest = json!({
-        "name": context.http.title,
-        "short_name": context.http.title.chars().take(SHORT_NAME).collect::<String>(),
+        "name": title,
+        "short_name": title.chars().take(SHORT_NAME).collect::<String>(),
         "id": "./",
         "start_url": "./",
         "scope": "./",
@@ -82,7 +81,7 @@ pub(in crate::http) fn manifest(context: &Context) -> Result<Response, Response>
         "theme_color": "#ffffff",
         "icons": [icon("icon.svg", "image/svg+xml", "any"), icon("icon.png", "image/png", "192x192")],
     });
-    Ok(Response::new(200, "application/manifest+json", manifest.to_string()))
+    Response::new(200, "application/manifest+json", manifest.to_string())
 }
 
 fn cached(content_type: &'static str, content: Vec<u8>) -> Response {
