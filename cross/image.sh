@@ -31,9 +31,13 @@ for target; do
   # The root is read-only, so the folders for all mounts must exist.
   install -d "$root"/{dev,etc/phsweb-agent,proc,run,sys} "$image"
   install -d -m 1777 "$root/tmp"
+  install -d -m 700 "$root/var/lib/phsweb-agent"
   install -m 755 "$binary" "$root/phsweb-agent"
   install -D -m 644 --target-directory "$root/usr/share/doc/phsweb-agent" sites.ron cross/THIRD-PARTY-LICENSES.txt
-  archive --file "$work/layer.tar" --directory "$root" .
+  archive --file "$work/layer.tar" --directory "$root" --exclude=./var/lib/phsweb-agent .
+  # Docker gives a new volume to the owner of the folder where it is mounted.
+  tar --append --format=ustar --mtime=@0 --owner=${user%:*} --group=${user#*:} --numeric-owner \
+    --file "$work/layer.tar" --directory "$root" ./var/lib/phsweb-agent
   layer=$(digest "$work/layer.tar")
   install -D -m 644 "$work/layer.tar" "$image/$layer/layer.tar"
   cat > "$work/config.json" <<JSON

@@ -94,12 +94,11 @@ impl Clock {
     }
 }
 
-/// The time since the Unix epoch as RFC 3339 in UTC, to the second.
+/// A time since the Unix epoch as RFC 3339 in UTC, to the second.
 #[must_use]
 pub fn rfc3339(unix: Duration) -> String {
     // The format ends with the year 9999.
-    let wall = UNIX_EPOCH + unix.min(Duration::from_secs(253_402_300_799));
-    humantime::format_rfc3339_seconds(wall).to_string()
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + unix.min(Duration::from_secs(253_402_300_799))).to_string()
 }
 
 /// An age in words: `just now`, `2 minutes ago`, `3 days ago`.

@@ -10,14 +10,18 @@
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | [`net`] | resolve, connect, TLS client, deadlines |
+//! | [`net`] | resolve, connect, TLS client, deadlines, a small HTTP client |
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |
 //! | [`journal`] | ended sessions: who, when, how much and why, from the store's events. No I/O |
+//! | [`history`] | figures over time in slots of a minute to a day, recorded from the store's events |
 //! | [`config`] | `sites.ron`: the field `table`, the document, its validator and diagnostics, `load` for the whole file, `watch` for changes, `changes` between two configurations |
+//! | [`storage`] | data that survives a restart: append-only files in one directory, their format and their problems |
 //! | [`site`] | one task for each site: its `supervisor` chooses a host, connects and backs off, its `session` owns one connection; `handle` is how others reach it, `context` what they share with it |
 //! | [`action`] | actions at a router, one file each: kick, users, refresh, connection test |
+//! | [`alert`] | rules over the state of all sites: what is worth a message, when it is announced, and when it is resolved. No I/O |
+//! | [`notify`] | sends messages about alerts: webhook, Telegram, ntfy, Slack, Discord, Alertmanager; queues, retries; the heartbeat |
 //! | [`http`] | the HTTP server, authentication, dispatch by the route table; JSON in `api`, HTML in `page`, Prometheus text in `metrics`, server-sent events in `sse` |
 //! | [`simulator`] | a simulated router for `demo`, `simulate`, `--simulate` and the tests |
 //! | [`agent`] | the running agent: its parts wired together, configuration reloads, the listener, log lines about sites, signals, restart after a panic |
@@ -31,6 +35,9 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
+//!          │     │  │      ├─→ history → state
+//!          │     │  │      └─→ storage → state
+//!          │     │  └─→ notify → alert → { config, state }
 //!          └─→ simulator → routeros::wire
 //! ```
 //!
@@ -52,20 +59,21 @@
 //!   snapshot.
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
+//! - Stored data: each `Persist`, such as the login sessions → `Storage` → its file; at the start the file → `Persist`.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
-//!   site → log lines about sites, server-sent events and the journal, each through a bounded queue. No other code decides
-//!   what counts as a change.
+//!   site → log lines about sites, server-sent events, the journal and the history, each through a bounded queue. No
+//!   other code decides what counts as a change.
 //!
 //! # Threads
 //!
 //! The main thread runs the HTTP server and applies changed configurations. The executor thread runs the sites, the
 //! actions and the events, and receives signals. Two to four worker threads render responses, one computes TLS handshakes
 //! if the page uses HTTPS, and one writes the log. Threads of smol's `blocking` pool, which end when they are idle, read
-//! the files and resolve host names. No GET waits for a router, and no lock is held during I/O. Responses that may have
-//! megabytes are rendered one at a time.
+//! the files, write stored data and resolve host names. No GET waits for a router, and no lock that a request or a site
+//! takes is held during I/O. Responses that may have megabytes are rendered one at a time.
 //!
 //! A panic in any thread is a bug. It is not caught, and nothing unwinds: the program logs its location and replaces itself
-//! in the same process, with the same arguments. It reads the state from the routers again.
+//! in the same process, with the same arguments. It reads the state from the routers again, and stored data.
 //!
 //! # Invariants
 //!
@@ -79,18 +87,22 @@
 
 pub mod action;
 pub mod agent;
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod executor;
+pub mod history;
 pub mod http;
 pub mod journal;
 pub mod logging;
 pub mod memory;
 pub mod net;
+pub mod notify;
 pub mod plugin;
 pub mod routeros;
 pub mod simulator;
 pub mod site;
 pub mod state;
+pub mod storage;
 pub mod text;
 pub mod timings;

@@ -125,6 +125,34 @@ timings! {
     /// A login session that was not used for this long ends: a working day. An open page uses its own.
     session_idle: 43_200_000,
 
+    // Stored data.
+    /// Time between two regular writes of data that survives a restart: flash wears out.
+    state_write: 300_000,
+    /// How long a start waits for the lock of the directory: an agent that is shutting down ends within 2 s.
+    state_lock: 2500,
+    /// How long reading stored data, or a write, may take before it is reported: a network file system or a disk may
+    /// hang.
+    state_timeout: 10_000,
+    // Messages about alerts.
+    /// Time to resolve the name of a channel's server, and to connect to it.
+    notify_connect: 10_000,
+    /// Time for all of an attempt to send a message.
+    notify_exchange: 30_000,
+    /// Wait after the first failed attempt. It doubles with each consecutive one.
+    notify_retry_min: 1000,
+    /// Longest wait after a failed attempt, unless the server asks for more: an alert is urgent.
+    notify_retry_max: 60_000,
+    /// Shortest wait after an error that lasts until somebody changes a setting, such as a wrong token.
+    notify_permanent_retry: 300_000,
+    /// Time between the posts of an alert that fires to Alertmanager.
+    notify_resend: 60_000,
+
+    // Alerts.
+    /// Alerts within this time are one message.
+    alert_group: 20_000,
+    /// Time between two evaluations of what depends on time.
+    alert_tick: 1000,
+
     // Restart after a panic.
     /// Wait before the second restart in a row. It doubles with each further one.
     restart_min: 1000,
@@ -206,6 +234,17 @@ mod tests {
             client_answer: seconds(30),
             wrong_token_delay: seconds(1),
             session_idle: seconds(12 * 3600),
+            state_write: seconds(300),
+            state_lock: millis(2500),
+            state_timeout: seconds(10),
+            notify_connect: seconds(10),
+            notify_exchange: seconds(30),
+            notify_retry_min: seconds(1),
+            notify_retry_max: seconds(60),
+            notify_permanent_retry: seconds(300),
+            notify_resend: seconds(60),
+            alert_group: seconds(20),
+            alert_tick: seconds(1),
             restart_min: seconds(1),
             restart_max: seconds(60),
             restart_reset: seconds(600),

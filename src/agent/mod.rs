@@ -1,5 +1,6 @@
 //! The running agent: connects its parts, and applies each new configuration to them in the main loop.
 
+mod alerting;
 mod diagnostics;
 mod failure;
 mod listener;
@@ -18,15 +19,18 @@ use smol::channel::{self, Receiver};
 use smol::future::FutureExt;
 
 use crate::action::SiteHandles;
+use crate::alert::Alerts;
 use crate::clock::Moment;
-use crate::config::{Changes, Config};
+use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
+use crate::history::{self, History};
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
 use crate::journal::{Journal, Recorder};
 use crate::memory::Budget;
 use crate::site::Sites;
 use crate::state::{Reload, Store};
+use crate::storage::{Persist, Storage};
 use crate::timings::Timings;
 
 pub use failure::Failure;
@@ -34,6 +38,7 @@ pub use reload::{ConfigReloader, Prepare};
 pub use restart::{RESTARTS, disarm, run_restarting};
 pub use signals::{Signals, nothing_to_reload};
 
+use alerting::Alerting;
 use diagnostics::{public, summary};
 use listener::Listener;
 
@@ -41,20 +46,35 @@ use listener::Listener;
 struct Agent {
     config: Config,
     store: Arc<Store>,
+    history: Arc<History>,
     dispatcher: Arc<Dispatcher>,
     sites: Sites,
     journal: Arc<Journal>,
     listener: Listener,
+    alerting: Alerting,
+    /// What is stored.
+    parts: Vec<Arc<dyn Persist>>,
+    /// `None` if data is in memory only.
+    storage: Option<Storage>,
+    timings: Arc<Timings>,
 }
 
 impl Agent {
     /// Changes only the parts whose configuration differs from `new`, and returns the changes in words.
-    async fn apply_config(&mut self, new: Config) -> String {
+    async fn apply_config(&mut self, mut new: Config) -> String {
         raise_descriptors(&new);
+        self.open_storage(&mut new).await;
         let changes = Changes::between(&self.config, &new);
         if changes.journal {
             self.journal.configure(new.journal, Moment::now(), self.store.snapshot().clock);
         }
+        let keys = new.sites.iter().map(|site| site.key.as_str());
+        let left_out = self.history.configure(keys, new.history.memory, Moment::now());
+        if left_out > 0 {
+            log::warn!("sites_without_history={left_out} msg=\"raise history.memory\"");
+        }
+        // The rules first, so that they apply to what the sites do next.
+        self.alerting.configure(&new);
         self.sites.apply(&changes, &new).await;
         if changes.http {
             self.dispatcher.configure(new.http.clone());
@@ -70,8 +90,29 @@ impl Agent {
         description
     }
 
+    /// Restores stored data if this is the first valid configuration. Another directory is used after a restart only,
+    /// because data can't be restored while it changes.
+    async fn open_storage(&mut self, new: &mut Config) {
+        let current = &self.config.state;
+        if let (StateDirectory::Undecided, StateDirectory::At(directory)) = (current, &new.state) {
+            let mut parts = std::mem::take(&mut self.parts);
+            parts.push(self.dispatcher.persist_logins());
+            let storage = Storage::open(directory.clone(), parts, self.store.clone(), &self.timings);
+            self.storage = Some(storage.await);
+        } else if ![&StateDirectory::Undecided, &new.state].contains(&current) {
+            let stays = match current {
+                StateDirectory::At(directory) => directory.display().to_string(),
+                _ => "in memory only".into(),
+            };
+            let message =
+                format!("the directory changes when the agent is restarted; until then data is {stays}");
+            new.warnings.push(Diagnostic::elsewhere("state", message));
+            new.state = current.clone();
+        }
+    }
+
     /// The main loop: applies each configuration that the reloader finds.
-    async fn follow(mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
+    async fn follow(&mut self, mut reloader: ConfigReloader, requests: Receiver<()>) -> Infallible {
         loop {
             let mut check = reloader.next(&requests, &self.store).await;
             let changes = match check.config.take() {
@@ -84,7 +125,8 @@ impl Agent {
     }
 }
 
-/// Runs the agent with this configuration until a signal ends it. A `reloader` provides the later configurations.
+/// Runs the agent with this configuration until a signal ends it. It continues `history`. A `reloader` provides the later
+/// configurations.
 ///
 /// # Errors
 ///
@@ -93,6 +135,7 @@ pub fn serve(
     signals: Signals,
     timings: Timings,
     config: Config,
+    history: Arc<History>,
     reloader: Option<ConfigReloader>,
 ) -> Result<(), Failure> {
     raise_descriptors(&config);
@@ -108,6 +151,7 @@ pub fn serve(
         site_handles.clone(),
         events.clone(),
         journal.clone(),
+        history.clone(),
         http.clone(),
         &timings,
     ));
@@ -127,16 +171,23 @@ pub fn serve(
         let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
         let https = http.tls.clone();
         // Leaving this block drops the agent, which ends all of its tasks.
+        let alerts = Arc::new(Alerts::new(timings.alert_group));
         let mut agent = Agent {
+            alerting: Alerting::start(alerts, &store, &timings),
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), site_handles, timings.clone()),
             config: Config { http, journal: None, ..Config::default() },
             dispatcher,
             journal,
             store,
+            history,
+            parts: Vec::new(),
+            storage: None,
+            timings: timings.clone(),
         };
         let _site_log = site_log::start(&agent.store);
         let _journal = record_journal(agent.store.clone(), agent.journal.clone());
+        let _recorder = history::start(&agent.history, &agent.store);
         agent.apply_config(config).await;
         let _events = events.start();
         let serving =
@@ -152,6 +203,9 @@ pub fn serve(
                 let following = Box::pin(async { match agent.follow(reloader, requests).await {} });
                 serving.or(following).or(ended).await;
             }
+        }
+        if let Some(storage) = agent.storage.take() {
+            storage.finish().await;
         }
         Ok(())
     })

@@ -24,7 +24,7 @@ pub(crate) struct Options {
     pub(super) wait: bool,
     pub(super) simulate: bool,
     pub(super) json: bool,
-    /// Keys of sites.
+    /// Keys of sites, or names of channels.
     pub(super) keys: Vec<String>,
     /// The number of sites.
     pub(super) sites: Option<usize>,

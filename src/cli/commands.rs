@@ -1,7 +1,7 @@
 //! The list of commands.
 
 use super::argument::{HelpList, Subcommand};
-use super::{check, demo, run, simulate, test};
+use super::{check, demo, notify, run, simulate, test};
 
 /// The definition of the program without a command: its options and its help.
 pub(super) static PROGRAM: Subcommand = Subcommand {
@@ -20,5 +20,5 @@ pub(super) static PROGRAM: Subcommand = Subcommand {
 };
 
 /// All commands, in the order of the help.
-pub(super) static COMMANDS: [&Subcommand; 5] =
-    [&run::COMMAND, &check::COMMAND, &test::COMMAND, &demo::COMMAND, &simulate::COMMAND];
+pub(super) static COMMANDS: [&Subcommand; 6] =
+    [&run::COMMAND, &check::COMMAND, &test::COMMAND, &notify::COMMAND, &demo::COMMAND, &simulate::COMMAND];

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phsweb_agent::agent::{Failure, Signals, run_restarting, serve};
-use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, is_short};
+use phsweb_agent::clock::{Clock, Moment};
+use phsweb_agent::config::{Config, Diagnostic, Http, SHORT_TOKEN, Secret, Site, StateDirectory, is_short};
+use phsweb_agent::history::History;
 use phsweb_agent::simulator;
 use phsweb_agent::text::print_line;
 use phsweb_agent::timings::Timings;
 
 use super::argument::{Argument, HELP, LOG, Options, Subcommand, VERSION, set_listen};
+use super::demo_history;
 use super::simulate::MAX_ROUTERS;
 use super::simulated_site::{at_router, start_router};
 use super::values::number;
@@ -56,7 +59,7 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
         print_line("Personal details are off. Set PHSWEB_ADMIN_TOKEN to a token to turn them on.");
     }
     let http = Http { listen, title: "PHSWEB hotspots (demo)".into(), admin, ..Http::default() };
-    let mut sites = Vec::new();
+    let (mut sites, mut users) = (Vec::new(), Vec::new());
     let mut routers = Vec::new();
     let kinds = simulator::demo();
     for (number, kind) in (0..options.sites.unwrap_or(DEFAULT_SITES)).zip(kinds.iter().cycle()) {
@@ -66,11 +69,26 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
         };
         let settings = simulator::Settings { seed: number as u64 + 1, identity: key.clone(), ..kind.clone() };
         let site = site(&key);
+        users.push(settings.active);
         let router = start_router(&site, settings)?;
         sites.push(Arc::new(at_router(&site, &router)));
         routers.push(router);
     }
-    serve(signals, timings, Config { http, sites, warnings, ..Config::default() }, None)
+    let config = Config { http, sites, state: StateDirectory::Memory, warnings, ..Config::default() };
+    let history = yesterday(&config, &users);
+    serve(signals, timings, config, Arc::new(history), None)
+}
+
+/// A history with a generated day of each site, at which about so many users are online.
+fn yesterday(config: &Config, users: &[usize]) -> History {
+    let (clock, now) = (Clock::system(), Moment::now());
+    let history = History::new(clock);
+    history.configure(config.sites.iter().map(|site| site.key.as_str()), config.history.memory, now);
+    for (site, users) in config.sites.iter().zip(users) {
+        demo_history::generate(&history, &site.key, *users, clock, now);
+    }
+    history.complete_restored();
+    history
 }
 
 fn site(key: &str) -> Site {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phsweb_agent::agent::{ConfigReloader, Failure, Prepare, Signals, run_restarting, serve};
-use phsweb_agent::config::{self, Config, Site, Watch};
+use phsweb_agent::clock::Clock;
+use phsweb_agent::config::{self, Config, Site, StateDirectory, Watch};
+use phsweb_agent::history::History;
 use phsweb_agent::routeros::login::LoginMethod;
 use phsweb_agent::simulator::{self, BadVersion, Login, Router, Settings};
 use phsweb_agent::timings::Timings;
@@ -36,7 +38,7 @@ pub(super) const COMMAND: Subcommand = Subcommand {
         ),
         Argument::switch(
             "--simulate",
-            "Use a simulated router for each site of the file: your configuration, no network",
+            "Use a simulated router for each site of the file: your configuration, no network, nothing stored",
             |options| options.simulate = true,
         ),
         HELP,
@@ -79,12 +81,15 @@ fn run(options: Options, signals: Signals, timings: Timings) -> Result<(), Failu
         }
         if let Some(simulated) = &mut simulated {
             simulated.replace(&mut config.sites)?;
+            // Simulated data must not be mixed with real data.
+            config.state = StateDirectory::Memory;
         }
         Ok(config)
     });
     let config = prepare(config)?;
     let reloader = ConfigReloader::new(watch, prepare, problems.as_ref(), &timings);
-    serve(signals, timings, config, Some(reloader))
+    let history = Arc::new(History::new(Clock::system()));
+    serve(signals, timings, config, history, Some(reloader))
 }
 
 /// Simulated routers for the sites of a file, by key. Each keeps running until the login of its site changes.

@@ -44,6 +44,10 @@ impl Site {
 pub struct Changes<'c> {
     /// Whether anything in `http` changed.
     pub http: bool,
+    /// Whether anything in `history` changed.
+    pub history: bool,
+    /// Whether anything in `alerts` changed.
+    pub alerts: bool,
     /// The keys of removed sites.
     pub removed: Vec<&'c str>,
     /// New sites.
@@ -68,6 +72,8 @@ impl<'c> Changes<'c> {
         let change = |new: &'c Arc<Site>| Some((new, site(old, &new.key)?.change_to(new)?));
         Self {
             http: old.http != new.http,
+            history: old.history != new.history,
+            alerts: old.alerts != new.alerts,
             removed: keys(old).filter(|key| site(new, key).is_none()).collect(),
             added: new.sites.iter().filter(|new| site(old, &new.key).is_none()).collect(),
             changed: new.sites.iter().filter_map(change).collect(),
@@ -90,11 +96,16 @@ impl fmt::Display for Changes<'_> {
                 more => parts.push(format!("{verb} {named} and {more} more")),
             }
         }
-        if self.http {
-            parts.push("changed http".into());
-        }
-        if self.journal {
-            parts.push("changed journal".into());
+        let sections = [
+            (self.http, "changed http"),
+            (self.alerts, "changed alerts"),
+            (self.history, "changed history"),
+            (self.journal, "changed journal"),
+        ];
+        for (is_changed, section) in sections {
+            if is_changed {
+                parts.push(section.into());
+            }
         }
         if parts.is_empty() {
             parts.push(if self.is_reordered { "sites reordered" } else { "nothing changed" }.into());
@@ -108,7 +119,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Host, Http, Secret};
+    use crate::config::{HistoryConfig, Host, Http, Secret};
     use crate::net::tls::{Fingerprint, Tls};
     use crate::routeros::login::LoginMethod;
 
@@ -182,6 +193,7 @@ mod tests {
                 "changed http",
             ),
             (Config { journal: None, ..base.clone() }, "changed journal"),
+            (Config { history: HistoryConfig { memory: 1 }, ..base.clone() }, "changed history"),
         ] {
             assert_eq!(Changes::between(&base, &new).to_string(), expected);
         }

@@ -49,6 +49,16 @@ impl<'f> Node<'f> {
         options().from_str(self.0).ok()
     }
 
+    /// The value of a number that may have a fraction and a sign.
+    pub(super) fn decimal(self) -> Option<f64> {
+        options().from_str(self.0).ok()
+    }
+
+    /// The two texts in round brackets.
+    pub(super) fn text_pair(self) -> Option<(String, String)> {
+        options().from_str(self.0).ok()
+    }
+
     /// A word, and the value in brackets after it: `Off`, `Pin("…")`. Several values, or fields, are returned with their
     /// brackets.
     pub(super) fn variant(self) -> (&'f str, Option<Self>) {

@@ -1,14 +1,16 @@
 //! Loads `sites.ron`: the whole file is accepted, or all of its problems are returned.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs};
 
+use super::alerts::{self, AlertsConfig};
 use super::diagnostic::{Diagnostic, Severity};
 use super::document::Document;
 use super::environment::Environment;
 use super::fingerprint::{Fingerprints, is_pipe, read_pipe};
+use super::history::{self, HistoryConfig};
 use super::http::{self, Http, TOKEN_IN_CLEAR};
 use super::journal;
 use super::plugin;
@@ -29,8 +31,45 @@ pub struct Config {
     pub sites: Vec<Arc<Site>>,
     /// The limits of the journal; `None`: it is disabled.
     pub journal: Option<Retention>,
+    /// Where data that survives a restart is.
+    pub state: StateDirectory,
+    /// The history of figures.
+    pub history: HistoryConfig,
+    /// What is reported, and to whom.
+    pub alerts: AlertsConfig,
     /// The warnings, in the file's order.
     pub warnings: Vec<Diagnostic>,
+}
+
+/// Where data that survives a restart is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum StateDirectory {
+    /// Not known yet, because there is no valid file.
+    #[default]
+    Undecided,
+    /// In memory only.
+    Memory,
+    /// In this directory.
+    At(PathBuf),
+}
+
+/// The variable in which systemd passes the directories of `StateDirectory=`, separated by colons.
+const STATE_VARIABLE: &str = "STATE_DIRECTORY";
+
+/// The directory in a container, which is used if something is mounted there. Otherwise the data would be lost with the
+/// container.
+const MOUNT: &str = "/var/lib/phsweb-agent";
+
+impl StateDirectory {
+    /// The directory of a file that names none.
+    fn from_environment(environment: Environment) -> Self {
+        let variable = environment(STATE_VARIABLE).unwrap_or_default();
+        match variable.split(':').next().unwrap_or_default() {
+            "" if is_mounted(MOUNT) => Self::At(MOUNT.into()),
+            "" => Self::Memory,
+            first => Self::At(first.into()),
+        }
+    }
 }
 
 impl Config {
@@ -56,9 +95,18 @@ impl Default for Config {
             http: Http::default(),
             sites: Vec::new(),
             journal: Some(journal::default()),
+            state: StateDirectory::default(),
+            history: HistoryConfig::default(),
+            alerts: AlertsConfig::default(),
             warnings: Vec::new(),
         }
     }
+}
+
+/// Whether something is mounted at a path.
+fn is_mounted(path: &str) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().any(|mount| mount.split(' ').nth(4) == Some(path))
 }
 
 /// Every problem of a configuration, in the file's order.
@@ -179,7 +227,24 @@ fn read_file(check: &mut Validator, valid_http: &mut Option<Http>) -> Option<Con
     let defaults = defaults.unwrap_or_else(|| Fields::left_out(Section::Defaults));
     check.require("the file", root, &fields, &|_| false);
     let sites = fields.in_file("sites").map(|value| site::read_all(check, value, &defaults, &plugins));
-    Some(Config { http, sites: sites?, journal, warnings: Vec::new() })
+    let state = match fields.in_file("state") {
+        None => StateDirectory::from_environment(check.environment),
+        Some(value) => {
+            let path = check.parsed(value, |text| (!text.is_empty()).then(|| PathBuf::from(text)));
+            path.map_or(StateDirectory::Memory, |path| StateDirectory::At(check.document.relative(&path)))
+        }
+    };
+    let history = fields.in_file("history").and_then(|value| history::read(check, value.node));
+    let alerts = fields.in_file("alerts").map(|value| alerts::read(check, value).unwrap_or_default());
+    Some(Config {
+        http,
+        sites: sites?,
+        state,
+        journal,
+        alerts: alerts.unwrap_or_default(),
+        history: history.unwrap_or_default(),
+        warnings: Vec::new(),
+    })
 }
 
 #[cfg(test)]

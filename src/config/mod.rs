@@ -5,20 +5,23 @@
 //!
 //! | file | its subject |
 //! | --- | --- |
-//! | `table` | every field: scope, type, range, default, effect of a change, documentation |
+//! | `table`, `fields` | every field: scope, type, range, default, effect of a change, documentation |
 //! | `document`, `syntax` | the text as values with their places, and explanations of text that is not RON |
 //! | `validator` | reads values by the table |
-//! | `load`, `http`, `https`, `site`, `plugin`, `journal` | one section each, and `load` the whole file |
+//! | `load`, `http`, `https`, `site`, `plugin`, `history`, `journal`, `alerts/` | one section each, and `load` the whole file |
 //! | `secret`, `secret_source`, `environment` | secrets, and fetching them |
 //! | `host`, `network`, `property` | the formats of some values |
 //! | `diagnostic`, `redact`, `suggestion` | messages, without secrets |
 //! | `fingerprint`, `watch`, `changes` | noticing and comparing changed files |
 
+mod alerts;
 mod changes;
 mod diagnostic;
 mod document;
 mod environment;
+mod fields;
 mod fingerprint;
+mod history;
 mod host;
 mod http;
 mod https;
@@ -37,16 +40,22 @@ mod table;
 mod validator;
 mod watch;
 
+pub use alerts::{
+    AlertCondition, AlertRule, AlertsConfig, ChannelConfig, ChannelService, DailyRange, Figure,
+    HeartbeatConfig, ServerTrust, SiteAlerts, Threshold, Weekdays,
+};
 pub use changes::{Change, Changes};
 pub use diagnostic::Diagnostic;
 pub use environment::{Environment, environment};
+pub use fields::{FieldReference, reference};
+pub use history::HistoryConfig;
 pub use host::{API_PORT, API_TLS_PORT, Host};
 pub use http::Http;
 pub use https::{Https, UnusableCertificate};
-pub use load::{Config, Diagnostics, load, parse};
+pub use load::{Config, Diagnostics, StateDirectory, load, parse};
 pub use network::Network;
 pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use site::Site;
 pub use suggestion::unknown;
-pub use table::{Effect, FieldReference, reference};
+pub use table::Effect;
 pub use watch::Watch;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::table::{contains_word_of_secret, hides_texts, is_reserved};
+use super::fields::{contains_word_of_secret, hides_texts, is_reserved};
 use crate::text::visible;
 
 /// Longest value of the file that an error repeats, in characters.

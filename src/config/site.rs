@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerts::{SiteAlerts, read_site};
 use super::document::Node;
 use super::environment::{OVERRIDES, override_prefix, site_override};
 use super::host::{API_PORT, API_TLS_PORT, Host, lacks_zone};
@@ -57,6 +58,8 @@ pub struct Site {
     pub live: bool,
     /// The plugins to run, in the order of the page.
     pub plugins: Vec<Plugin>,
+    /// What is reported.
+    pub alerts: SiteAlerts,
 }
 
 impl Site {
@@ -193,6 +196,7 @@ fn from_fields<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, pl
         query_timeout: check.duration(fields, "query_timeout").unwrap_or_default(),
         live: check.flag(fields, "live").unwrap_or_default(),
         plugins: plugins.collect(check, fields),
+        alerts: read_site(check, fields),
     }
 }
 
@@ -236,21 +240,26 @@ fn read_tls<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Option<(Tls, 
         }
         ("Ca", Some(argument)) => {
             if let Some(path) = argument.text() {
-                let file = check.document.relative(Path::new(&path));
-                let pem = check.document.fingerprints.read_text(&file, MAX_CA_FILE);
-                return match pem.and_then(|pem| Authorities::from_pem(&pem)) {
-                    Ok(authorities) => Some((Tls::Ca(authorities), Vec::new())),
-                    Err(error) => {
-                        check.report_file(value, (&path, &file), "the Ca file", &error);
-                        None
-                    }
-                };
+                let authorities = read_authorities(check, value, &path)?;
+                return Some((Tls::Ca(authorities), Vec::new()));
             }
         }
         _ => {}
     }
     check.reject(value);
     None
+}
+
+/// Reads the authorities in the PEM file at a path.
+pub(super) fn read_authorities<'f>(
+    check: &mut Validator<'f>,
+    value: FieldValue<'f>,
+    path: &str,
+) -> Option<Authorities> {
+    let file = check.document.relative(Path::new(path));
+    let pem = check.document.fingerprints.read_text(&file, MAX_CA_FILE);
+    let authorities = pem.and_then(|pem| Authorities::from_pem(&pem));
+    authorities.map_err(|error| check.report_file(value, (path, &file), "the Ca file", &error)).ok()
 }
 
 /// Reads a fingerprint, which is for all hosts, or a list of one for each.

@@ -1,14 +1,13 @@
 //! The table of all fields of `sites.ron`: scope, name, type and range, default, effect of a change and documentation.
 //!
-//! A new field takes a row here, and a line in the file of its section where the value is used. The validator, the
-//! defaults, the excerpts in diagnostics and the reference in `docs/configuration.md` follow this table.
+//! A new field takes a row here, and a line in the file of its section where the value is used. Those of alerts are in
+//! `alerts/rows.rs`. The validator, the defaults, the excerpts in diagnostics and the reference in
+//! `docs/configuration.md` follow this table, through `fields`.
 
-use std::time::Duration;
-
-use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect};
+use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect, Restart};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
-use Section::{Defaults, File, Http, Https, Journal, Metric, Plugin, Site};
+use Section::{Defaults, File, History, Http, Https, Journal, Metric, Plugin, Site};
 
 /// A structure of the file, or the file itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +21,14 @@ pub(super) enum Section {
     Plugin,
     Metric,
     Journal,
+    History,
+    Alerts,
+    /// A rule. Its kind decides which of the fields it has.
+    Rule,
+    /// A channel. Its service decides which of the fields it has.
+    Channel,
+    Quiet,
+    Heartbeat,
 }
 
 impl Section {
@@ -36,18 +43,13 @@ impl Section {
             Plugin => "plugins.*",
             Metric => "plugins.*.metrics.*",
             Journal => "journal",
+            History => "history",
+            Self::Alerts => "alerts",
+            Self::Rule => "alerts.on.*",
+            Self::Channel => "alerts.to.*",
+            Self::Quiet => "alerts.quiet.*",
+            Self::Heartbeat => "alerts.heartbeat",
         }
-    }
-
-    /// The fields that are allowed in the section, its own first.
-    pub(super) fn fields(self) -> impl Iterator<Item = &'static Field> {
-        let own = FIELDS.iter().filter(move |field| field.section == self);
-        own.chain(FIELDS.iter().filter(move |field| self == Site && field.section == Defaults))
-    }
-
-    /// The field of this name in the section.
-    pub(super) fn field(self, name: &str) -> Option<&'static Field> {
-        self.fields().find(|field| field.name == name)
     }
 }
 
@@ -67,6 +69,8 @@ pub(super) enum Kind {
     Flag,
     /// The minimum and the maximum.
     Number(u64, u64),
+    /// The minimum and the maximum of a number that may have a fraction and a sign.
+    Decimal(i32, i32),
     /// A duration: the shortest and the longest, in milliseconds.
     Millis(u64, u64),
     /// A text: the fewest and the most characters, and `expected`, which is derived from the range if it is empty.
@@ -109,21 +113,24 @@ pub enum Effect {
     Rebind,
     /// It logs out the holders of the old token.
     LogOut,
+    /// It applies the new value when it is started again.
+    Restart,
     /// Each field of the structure, or each entry of the map, has its own effect.
     InParts,
 }
 
 /// A row of the table.
-struct Row {
-    field: Field,
-    effect: Effect,
+#[derive(Clone, Copy)]
+pub(super) struct FieldRow {
+    pub(super) field: Field,
+    pub(super) effect: Effect,
     /// The type for the reference; if it is empty, it is derived from the kind. For a list it is the type of its
     /// values.
-    value: &'static str,
-    meaning: &'static str,
+    pub(super) value: &'static str,
+    pub(super) meaning: &'static str,
 }
 
-const fn row(
+pub(super) const fn row(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -131,20 +138,20 @@ const fn row(
     effect: Effect,
     value: &'static str,
     meaning: &'static str,
-) -> Row {
-    Row { field: Field { section, name, kind, default }, effect, value, meaning }
+) -> FieldRow {
+    FieldRow { field: Field { section, name, kind, default }, effect, value, meaning }
 }
 
 /// Where a secret is.
 pub(super) const SECRET_WORDS: &[&str] = &["Plain", "Env", "File"];
 
-const ANY: usize = usize::MAX;
-const SECOND: u64 = 1000;
-const DAY: u64 = 86_400 * SECOND;
+pub(super) const ANY: usize = usize::MAX;
+pub(super) const SECOND: u64 = 1000;
+pub(super) const DAY: u64 = 86_400 * SECOND;
 
 // Each row: scope, name, kind and default; then effect, type; then meaning.
 #[rustfmt::skip]
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[FieldRow] = &[
     row(File, "http", Structure, Unset("its defaults"),
         InParts, "structure", "how the agent itself is reached"),
     row(Http, "listen", Text(0, ANY, "an IP address and a port, such as \"127.0.0.1:8080\""), Ron("\"127.0.0.1:8080\""),
@@ -232,6 +239,9 @@ const ROWS: &[Row] = &[
         Ron("Off"),
         Reconnect, "`Off`, `Pin(\"sha256:…\")`, `Pin([\"sha256:…\", …])` or `Ca(\"ca.pem\")`",
         "[TLS to the router](routers.md#tls); a list has a pin for each of `hosts`"),
+    row(Site, "alerts", OneOf(&["Off"], "Off, or a list of rules such as [SiteDown(after: \"10m\")]"), Unset("the rules of `alerts.on`"),
+        InPlace, "`Off`, or a list of rules",
+        "rules that [replace those of the same kind](alerts.md#exceptions-for-a-site) for this site; `Off`: no alerts"),
     // Each plugin causes a command to a router, and a table on a page.
     row(File, "plugins", Map(64, "{ \"leases\": (menu: …) }"), Unset("none"),
         InParts, "plugins",
@@ -281,132 +291,9 @@ const ROWS: &[Row] = &[
     // An entry takes 118 bytes: the maximum is a tenth of the memory of the systemd unit.
     row(Journal, "rows", Number(1, 50_000), Ron("10000"), InPlace, "", "maximum number of sessions; the oldest are dropped"),
     row(Journal, "keep", Millis(60 * SECOND, 3652 * DAY + DAY / 2), Ron("\"90days\""), InPlace, "", "how long a session is kept after its end"),
+    row(File, "state", Path("the path of a folder, in quotes"), Unset("`$STATE_DIRECTORY`, which systemd sets; `/var/lib/phsweb-agent` if it is a mount; else memory only"),
+        Restart, "path of a folder", "where [data that survives a restart](operations.md#stored-data) is"),
+    row(File, "history", Structure, Unset("its defaults"), InParts, "structure", "figures over time"),
+    row(History, "memory", Text(0, ANY, "a size from 1MiB to 256MiB, such as \"4MiB\""), Ron("\"4MiB\""),
+        InPlace, "size, 1MiB to 256MiB", "for the [history](operations.md#history) of all sites together"),
 ];
-
-/// The fields without the columns that only the reference needs, so that the binary does not contain these.
-static FIELDS: [Field; ROWS.len()] = {
-    let mut fields = [ROWS[0].field; ROWS.len()];
-    let mut at = 1;
-    while at < fields.len() {
-        fields[at] = ROWS[at].field;
-        at += 1;
-    }
-    fields
-};
-
-impl Field {
-    /// The words that a value of the field may begin with.
-    fn words(&self) -> &'static [&'static str] {
-        match self.kind {
-            Flag => &["true", "false"],
-            OneOf(words, _) | SecretOf(words, _) => words,
-            _ => &[],
-        }
-    }
-
-    /// How a diagnostic names a value that is accepted; for a list, a value in it.
-    pub(super) fn expected(&self) -> String {
-        match self.kind {
-            Flag => "true or false".into(),
-            Number(least, most) => format!("a number from {least} to {most}"),
-            Millis(least, most) => {
-                format!("a duration from {} to {}, such as \"10s\"", duration(least), duration(most))
-            }
-            Text(0, most, "") => format!("a text of up to {most} characters"),
-            Text(least, most, "") => format!("a text of {least} to {most} characters"),
-            Text(_, _, expected)
-            | Path(expected)
-            | OneOf(_, expected)
-            | SecretOf(_, expected)
-            | List(_, _, _, expected)
-            | Map(_, expected) => expected.into(),
-            Structure => String::new(),
-        }
-    }
-
-    /// Whether a value may be a secret, or be compared with one.
-    fn is_secret(&self) -> bool {
-        matches!(self.kind, SecretOf(..)) || self.name == "query"
-    }
-
-    /// Whether an excerpt may show the texts of a value. A secret may be where the path of a file belongs.
-    fn is_harmless(&self) -> bool {
-        !self.is_secret() && !matches!(self.kind, Path(_) | Structure | Map(..)) && self.name != "metrics"
-    }
-}
-
-fn duration(millis: u64) -> humantime::FormattedDuration {
-    humantime::format_duration(Duration::from_millis(millis))
-}
-
-/// Whether the format defines a word as a name or value. Then it is not a secret at any place.
-pub(super) fn is_reserved(word: &str) -> bool {
-    SECRET_WORDS.contains(&word)
-        || FIELDS.iter().any(|field| field.name == word || field.words().contains(&word))
-}
-
-/// Whether the texts after a reserved word may not be shown in an excerpt. A name in several sections shows them if one of
-/// these does: behind the name of a structure, its fields decide.
-pub(super) fn hides_texts(word: &str) -> bool {
-    let mut fields = FIELDS.iter().filter(|field| field.name == word).peekable();
-    SECRET_WORDS.contains(&word)
-        || ["Token", "Ca"].contains(&word)
-        || (fields.peek().is_some() && !fields.any(Field::is_harmless))
-}
-
-/// Whether a text contains a word that belongs before a secret.
-pub(super) fn contains_word_of_secret(text: &str) -> bool {
-    let words = ["Token", "PRIVATE KEY"].iter().chain(SECRET_WORDS);
-    let names = FIELDS.iter().filter(|field| field.is_secret()).map(|field| &field.name);
-    words.chain(names).any(|word| text.contains(word))
-}
-
-/// The sections that a field belongs in.
-pub(super) fn sections_of(name: &str) -> Vec<&'static str> {
-    let sections = FIELDS.iter().filter(|field| field.name == name).map(|field| field.section);
-    sections.map(|section| if section == File { "the outermost brackets" } else { section.path() }).collect()
-}
-
-/// A row of the reference of all fields.
-#[derive(Debug)]
-pub struct FieldReference {
-    /// The path, such as `sites.*.hosts`.
-    pub path: String,
-    /// Type and range.
-    pub value: String,
-    /// The default, or `required`.
-    pub default: String,
-    /// The effect of a change.
-    pub effect: Effect,
-    /// The purpose of the field.
-    pub meaning: &'static str,
-}
-
-/// The reference of all fields, in the order of `docs/configuration.md`. Fields that are allowed in `defaults` are also
-/// allowed on a site.
-#[must_use]
-pub fn reference() -> Vec<FieldReference> {
-    let reference = |&Row { field, effect, value, meaning }: &Row| FieldReference {
-        path: format!("{}.{}", field.section.path(), field.name).trim_start_matches('.').into(),
-        value: match field.kind {
-            List(_, ANY, ..) => format!("list of {value}, one or more"),
-            List(least, most, ..) => format!("list, {least} to {most} {value}"),
-            Map(most, _) if most < ANY => format!("map, 0 to {most} {value}"),
-            _ if !value.is_empty() => value.into(),
-            Flag => "`true` or `false`".into(),
-            Number(least, most) => format!("number, {least} to {most}"),
-            Millis(least, most) => format!("duration, {} to {}", duration(least), duration(most)),
-            Text(least, most, _) => format!("text, {least} to {most} characters"),
-            _ => String::new(),
-        },
-        default: match field.default {
-            Required(_) => "required".into(),
-            RequiredOnSite(_) => "none".into(),
-            Ron(literal) => format!("`{literal}`"),
-            Unset(words) => words.into(),
-        },
-        effect,
-        meaning,
-    };
-    ROWS.iter().map(reference).collect()
-}

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::diagnostic::Severity;
 use super::document::{Document, Node};
 use super::environment::Environment;
+use super::fields::sections_of;
 use super::suggestion::{nearest, unknown};
-use super::table::{Field, FieldDefault, Kind, Section, sections_of};
+use super::table::{Field, FieldDefault, Kind, Section};
 
 /// Longest key of a site or name of a plugin, in characters.
 pub(super) const MAX_KEY: usize = 40;
@@ -49,7 +50,7 @@ impl<'f> Fields<'f> {
     }
 
     /// Whether a field has no value, and no problem was reported for it.
-    fn lacks(&self, name: &str) -> bool {
+    pub(super) fn lacks(&self, name: &str) -> bool {
         self.get(name).is_none() && !self.reported.contains(&name)
     }
 
@@ -271,6 +272,13 @@ impl<'f> Validator<'f> {
         let value = fields.get(name)?;
         let Kind::Number(least, most) = value.field.kind else { return None };
         let number = value.node.number().filter(|number| (least..=most).contains(number));
+        self.accepted(value, number)
+    }
+
+    pub(super) fn decimal(&mut self, fields: &Fields<'f>, name: &str) -> Option<f64> {
+        let value = fields.get(name)?;
+        let Kind::Decimal(least, most) = value.field.kind else { return None };
+        let number = value.node.decimal().filter(|number| (least.into()..=most.into()).contains(number));
         self.accepted(value, number)
     }
 

@@ -17,6 +17,7 @@ use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::history::History;
 use crate::journal::Journal;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
@@ -28,6 +29,7 @@ pub(super) struct Services {
     pub(super) handles: Arc<SiteHandles>,
     pub(super) events: Arc<Events>,
     pub(super) journal: Arc<Journal>,
+    pub(super) history: Arc<History>,
     pub(super) authenticator: Authenticator,
     /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
@@ -41,6 +43,7 @@ impl Services {
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
         journal: Arc<Journal>,
+        history: Arc<History>,
         timings: &Timings,
     ) -> Self {
         Self {
@@ -48,6 +51,7 @@ impl Services {
             handles,
             events,
             journal,
+            history,
             authenticator: Authenticator::new(timings),
             rendering: Mutex::default(),
             refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),
@@ -113,7 +117,7 @@ impl<'r> Context<'r> {
         let account = self.identity.account(self.http, &self.request.path);
         let layout = Layout::new(&self.http.title, account, &self.request.path);
         layout
-            .with_reload(&self.snapshot.reload, self.now, self.is_detailed())
+            .with_banners(self.snapshot, self.now, self.is_detailed())
             .with_sites(self.snapshot, self.is_admin())
     }
 

@@ -16,8 +16,10 @@ use super::sse::Events;
 use crate::action::SiteHandles;
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::history::History;
 use crate::journal::Journal;
 use crate::state::Store;
+use crate::storage::Persist;
 use crate::timings::Timings;
 
 /// Allows only resources that the agent itself serves, without inline scripts and without framing.
@@ -47,11 +49,12 @@ impl Dispatcher {
         handles: Arc<SiteHandles>,
         events: Arc<Events>,
         journal: Arc<Journal>,
+        history: Arc<History>,
         http: Http,
         timings: &Timings,
     ) -> Self {
         Self {
-            services: Services::new(store, handles, events, journal, timings),
+            services: Services::new(store, handles, events, journal, history, timings),
             http: RwLock::new(Arc::new(http)),
             etag_key: RandomState::new(),
         }
@@ -67,6 +70,12 @@ impl Dispatcher {
         if has_changed {
             self.services.events.disconnect_all();
         }
+    }
+
+    /// The login sessions, which are stored from now on.
+    #[must_use]
+    pub fn persist_logins(&self) -> Arc<dyn Persist> {
+        self.services.authenticator.persist_logins()
     }
 
     /// Answers one request.
@@ -132,7 +141,11 @@ impl Dispatcher {
             is_page,
         };
         let reply = match route.handler {
-            Handler::Read(handler) => self.read(handler, &context).map(HandlerOutput::Now),
+            Handler::Read(handler) => self.read(handler, &context, 0).map(HandlerOutput::Now),
+            Handler::ReadHistory(handler) => {
+                let revision = self.services.history.revision();
+                self.read(handler, &context, revision).map(HandlerOutput::Now)
+            }
             Handler::Form(show, _) if request.method != Method::Post => {
                 show(&context).map(HandlerOutput::Now)
             }
@@ -156,9 +169,15 @@ impl Dispatcher {
         reply
     }
 
-    /// Calls a handler of `GET`, unless the client has the current response already.
-    fn read(&self, handler: ImmediateHandler, context: &Context) -> Result<Response, Response> {
-        let etag = self.etag(context);
+    /// Calls a handler of `GET`, unless the client has the current response already. `revision` is that of other data
+    /// than the snapshot's.
+    fn read(
+        &self,
+        handler: ImmediateHandler,
+        context: &Context,
+        revision: u64,
+    ) -> Result<Response, Response> {
+        let etag = self.etag(context, revision);
         let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
@@ -166,12 +185,12 @@ impl Dispatcher {
         handler(context).map(|response| with_etag(response, &etag))
     }
 
-    /// The tag of the response to this request. It changes with each change of the snapshot or the journal, and each minute, because
+    /// The tag of the response to this request. It changes with each change of the data, and each minute, because
     /// responses contain ages.
-    fn etag(&self, context: &Context) -> String {
+    fn etag(&self, context: &Context, revision: u64) -> String {
         let Context { request, identity, snapshot, .. } = context;
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let state = (snapshot.generation, self.services.journal.version(), minute);
+        let state = (snapshot.generation, self.services.journal.version(), revision, minute);
         let of = (state, &request.path, &request.query, identity.tag(), context.wants_csv());
         let hash = self.etag_key.hash_one(of);
         format!("W/\"{hash:016x}\"")
@@ -232,13 +251,15 @@ fn with_security_fields(response: Response, is_https: bool) -> Response {
     } else {
         response
     };
+    let policy = "Cross-Origin-Resource-Policy";
+    let is_for_others = response.headers.iter().any(|(name, _)| *name == policy);
+    let response = if is_for_others { response } else { response.with(policy, "same-origin") };
     response
         .with("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         .with("X-Content-Type-Options", "nosniff")
         .with("X-Frame-Options", "DENY")
         .with("Referrer-Policy", "same-origin")
         .with("Cross-Origin-Opener-Policy", "same-origin")
-        .with("Cross-Origin-Resource-Policy", "same-origin")
 }
 
 #[cfg(test)]
@@ -253,9 +274,10 @@ mod tests {
     fn login_and_logout_refuse_other_methods() {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         let events = Events::new(store.clone(), Arc::default());
+        let history = Arc::new(History::new(store.snapshot().clock));
         let handles = Arc::new(SiteHandles::new(Duration::ZERO));
         let (journal, timings) = (Arc::default(), Timings::default());
-        let dispatcher = Dispatcher::new(store, handles, events, journal, Http::default(), &timings);
+        let dispatcher = Dispatcher::new(store, handles, events, journal, history, Http::default(), &timings);
         let answer = |method, path: &str| {
             let request =
                 Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");

@@ -4,7 +4,8 @@
 //! `/openapi.json`, `docs/http-api.md`, the roles and the methods against [`ROUTES`].
 
 use super::api::{
-    actions, active, config, events, journal, openapi, plugin, probes, routers, sessions, sites, stats, users,
+    actions, active, availability, badge, config, events, history, journal, openapi, plugin, probes, routers,
+    sessions, sites, stats, users,
 };
 use super::auth::Role;
 use super::auth::Role::{Admin, Anyone, Viewer};
@@ -13,7 +14,7 @@ use super::message::{HandlerOutput, Method, Response};
 use super::metrics;
 use super::page::{account, asset, diagnosis, kick, overview, refresh, search, site, users as users_page};
 use Audience::{People, Programs};
-use Handler::{Action, Fetch, Form, Read};
+use Handler::{Action, Fetch, Form, Read, ReadHistory};
 
 /// All endpoints. If several patterns match a path, the first applies.
 #[rustfmt::skip]
@@ -47,6 +48,9 @@ pub static ROUTES: &[Route] = &[
     row("/api/sites/{site}/plugins/{plugin}",   Viewer, Programs, Read(plugin::rows)),
     row("/api/sessions",                        Admin,  Programs, Read(sessions::list)),
     row("/api/journal",                         Admin,  Programs, Read(journal::list)),
+    row("/api/sites/{site}/history",            Viewer, Programs, ReadHistory(history::show)),
+    row("/api/sites/{site}/availability",       Viewer, Programs, ReadHistory(availability::show)),
+    row("/badge/{site}.svg",                    Viewer, Programs, ReadHistory(badge::show)),
     row("/api/routers",                         Viewer, Programs, Read(routers::all)),
     row("/api/config",                          Viewer, Programs, Read(config::show)),
     row("/api/events",                          Viewer, Programs, Fetch(events::stream)),
@@ -85,6 +89,8 @@ pub(super) type DeferredHandler = fn(&Context) -> Result<HandlerOutput, Response
 pub(super) enum Handler {
     /// `GET`: a pure function of the request and the snapshot. The response has an `ETag`.
     Read(ImmediateHandler),
+    /// `GET`: a pure function of the request, the snapshot and the history.
+    ReadHistory(ImmediateHandler),
     /// `GET`: responds after a router has replied, or streams events.
     Fetch(DeferredHandler),
     /// `POST`: an action, mostly a request to a router.
@@ -116,7 +122,7 @@ impl Route {
     #[must_use]
     pub fn methods(&self) -> &'static str {
         match self.handler {
-            Read(_) | Fetch(_) => "GET, HEAD",
+            Read(_) | ReadHistory(_) | Fetch(_) => "GET, HEAD",
             Action(_) => "POST",
             Form(..) => "GET, HEAD, POST",
         }
@@ -134,6 +140,7 @@ impl Route {
             let segment = segments.next()?;
             match expected {
                 "{site}" => parameters.site = segment,
+                "{site}.svg" => parameters.site = segment.strip_suffix(".svg")?,
                 "{plugin}" => parameters.plugin = segment,
                 _ if expected == segment => {}
                 _ => return None,

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
-use futures_rustls::pki_types::pem::PemObject;
 use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
@@ -28,6 +27,8 @@ use futures_rustls::rustls::{
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::error::{Cause, Error};
+
+pub use super::authorities::Authorities;
 
 /// Length of the shortest RSA key whose signatures rustls accepts.
 const MIN_RSA_BITS: usize = 2048;
@@ -86,36 +87,6 @@ impl FromStr for Fingerprint {
     }
 }
 
-/// Certificates of certificate authorities.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authorities(Vec<CertificateDer<'static>>);
-
-impl Authorities {
-    /// Reads a PEM file's text, which holds at least one certificate.
-    ///
-    /// # Errors
-    ///
-    /// The problem of the file, as a message.
-    pub fn from_pem(text: &str) -> Result<Self, String> {
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-        let certificates = certificates.map_err(|error| format!("is not a PEM file: {error}"))?;
-        if certificates.is_empty() {
-            return Err("holds no certificate; expected -----BEGIN CERTIFICATE-----".into());
-        }
-        let authorities = Self(certificates);
-        authorities.roots().map_err(|error| format!("holds a certificate that can't be read: {error}"))?;
-        Ok(authorities)
-    }
-
-    fn roots(&self) -> Result<RootCertStore, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        for certificate in &self.0 {
-            roots.add(certificate.clone())?;
-        }
-        Ok(roots)
-    }
-}
-
 /// The result of a TLS handshake: version and certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agreed {
@@ -139,9 +110,7 @@ where
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
     let config = match tls {
-        Tls::Ca(authorities) => {
-            config.with_root_certificates(authorities.roots().map_err(|error| failed(&error))?)
-        }
+        Tls::Ca(authorities) => config.with_root_certificates(authorities.roots()),
         // Without an authority, no certificate is trusted.
         Tls::Off => config.with_root_certificates(RootCertStore::empty()),
         Tls::Pin(expected) => {
@@ -327,8 +296,8 @@ fn certificate_error(why: &CertificateError) -> Error {
             return Error::new(cause, message);
         }
         // The signature of the chain or of the handshake: rustls does not report which.
-        Why::BadSignature => "the certificate is signed by another authority of the same name as one in the \
-            Ca file, or its RSA key is under 2048 bits, or the peer does not have its key"
+        Why::BadSignature => "the certificate is signed by another authority of the same name as one that \
+            is trusted, or its RSA key is under 2048 bits, or the peer does not have its key"
             .into(),
         Why::ExpiredContext { time, not_after } => {
             format!("the certificate ended at {}, and it is {} here", date(*not_after), date(*time))
@@ -338,7 +307,7 @@ fn certificate_error(why: &CertificateError) -> Error {
             date(*not_before),
             date(*time)
         ),
-        Why::UnknownIssuer => "the certificate is signed by none of the authorities in the Ca file".into(),
+        Why::UnknownIssuer => "the certificate is signed by none of the authorities that are trusted".into(),
         other => format!("the certificate is not accepted: {other}"),
     };
     Error::new(Cause::Certificate, message)
@@ -363,18 +332,6 @@ mod tests {
         }
         for text in ["", "sha256:", hex, &format!("sha1:{hex}"), &format!("sha256:{hex}0"), "sha256:é"] {
             assert_eq!(text.parse::<Fingerprint>(), Err(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_ca_file_holds_certificates() {
-        for (text, words) in [
-            ("", "holds no certificate"),
-            ("-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n", "can't be read"),
-            ("-----BEGIN CERTIFICATE-----\n", "not a PEM file"),
-        ] {
-            let error = Authorities::from_pem(text).unwrap_err();
-            assert!(error.contains(words), "{text:?}: {error}");
         }
     }
 }

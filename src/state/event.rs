@@ -149,7 +149,7 @@ impl StoreEvent {
             let removed = old.sites.iter().filter(|site| new.site(&site.key).is_none());
             events.extend(removed.cloned().map(Self::SiteRemoved));
         }
-        if old.reload != new.reload {
+        if old.reload != new.reload || old.storage.problems != new.storage.problems {
             events.push(Self::ConfigReloaded);
         }
         events

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::today::Today;
-use super::{Reading, ReadingState, Reload};
+use super::{Reading, ReadingState, Reload, StorageState};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub clock: Clock,
     /// The result of the last reload of the configuration.
     pub reload: Reload,
+    /// Whether data survives a restart.
+    pub storage: StorageState,
     /// The sites, in the order of the file.
     pub sites: Vec<Arc<SiteState>>,
 }

@@ -7,6 +7,7 @@ use super::event_queue::{EventQueue, NextEvent};
 use super::reload::Reload;
 use super::room::make_room;
 use super::snapshot::{SiteState, Snapshot};
+use super::storage::StorageState;
 use crate::clock::{Clock, Moment};
 use crate::memory::Budget;
 
@@ -34,7 +35,13 @@ impl Store {
     /// A store without sites.
     #[must_use]
     pub fn new(reload: Reload) -> Self {
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
+        let snapshot = Snapshot {
+            generation: 0,
+            clock: Clock::system(),
+            reload,
+            storage: StorageState::default(),
+            sites: Vec::new(),
+        };
         Self {
             current: RwLock::new(Arc::new(snapshot)),
             subscribers: Mutex::default(),
@@ -96,6 +103,14 @@ impl Store {
     pub fn note_reload(&self, note: impl FnOnce(&mut Reload)) {
         self.change(|snapshot| {
             note(&mut snapshot.reload);
+            Some(())
+        });
+    }
+
+    /// Replaces the result of the last attempt to store data.
+    pub fn note_storage(&self, storage: StorageState) {
+        self.change(|snapshot| {
+            snapshot.storage = storage;
             Some(())
         });
     }

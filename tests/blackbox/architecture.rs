@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Which modules each module may use besides itself. An entry with `::` permits that submodule only. A `use` outside of
 /// this table is a decision about the architecture: change the map as well.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("clock", &[]),
     ("executor", &[]),
     ("timings", &[]),
@@ -28,6 +28,8 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "routeros::wire",
         ],
     ),
+    ("history", &["clock", "executor", "plugin", "state"]),
+    ("storage", &["clock", "executor", "state", "timings"]),
     ("journal", &["clock", "memory", "plugin", "state", "text"]),
     ("config", &["journal", "plugin", "routeros::codepage", "routeros::login", "net::tls", "text"]),
     ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
@@ -35,6 +37,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
         "action",
         &["clock", "config", "executor", "memory", "net", "plugin", "routeros", "site", "state", "text"],
     ),
+    ("notify", &["alert", "clock", "config", "executor", "net", "text", "timings"]),
     (
         "http",
         &[
@@ -42,6 +45,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "clock",
             "config",
             "executor",
+            "history",
             "journal",
             "logging",
             "memory",
@@ -49,26 +53,33 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "routeros::error",
             "routeros::value",
             "state",
+            "storage",
             "text",
             "timings",
         ],
     ),
+    ("alert", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
     ("simulator", &["executor", "routeros::wire"]),
     (
         "agent",
         &[
             "action",
+            "alert",
             "clock",
             "config",
             "executor",
+            "history",
             "http",
             "journal",
             "logging",
             "memory",
+            "net::proxy",
+            "notify",
             "routeros::error",
             "routeros::value",
             "site",
             "state",
+            "storage",
             "text",
             "timings",
         ],
@@ -76,14 +87,20 @@ const MAY_USE: [(&str, &[&str]); 17] = [
 ];
 
 /// What the command line, which belongs to the program, may use of the library.
-const CLI_MAY_USE: [&str; 10] = [
+const CLI_MAY_USE: [&str; 16] = [
     "action",
     "agent",
+    "clock",
+    "action",
     "config",
     "executor",
+    "history",
     "logging",
     "routeros::login",
+    "net::http_client",
+    "net::proxy",
     "net::tls",
+    "notify",
     "simulator",
     "text",
     "timings",

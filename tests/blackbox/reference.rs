@@ -30,12 +30,38 @@ fn file(field: &str, value: &str) -> String {
     let tls = only(part == "http.tls", of("http.tls", &[("cert", "\"c\""), ("key", "\"k\"")]));
     let collect = only(part.starts_with("plugins"), "[\"p\"]".into());
     let site = of("sites.*", &[("hosts", "[\"h:1\"]"), ("user", "\"u\""), ("password", "Plain(\"\")")]);
+    let variant = |word: &str, part: &str, fields: &[(&str, &str)]| format!("{word}{}", of(part, fields));
+    let rule = match name {
+        "by" => variant("ClockWrong", "alerts.on.*", &[]),
+        "within" => variant("CertificateExpires", "alerts.on.*", &[]),
+        _ if value.is_empty() => "SiteDown".into(),
+        "figure" | "limit" | "clear" => {
+            variant("Above", "alerts.on.*", &[("figure", "CpuLoad"), ("limit", "90")])
+        }
+        _ => variant("SiteDown", "alerts.on.*", &[]),
+    };
+    let (telegram, url) = ([("token", "Plain(\"t\")"), ("chat", "\"c\"")], [("url", "\"https://h\"")]);
+    let channel = match name {
+        "url" if value.is_empty() => structure(&telegram, "", "").replacen('(', "Telegram(", 1),
+        "token" | "chat" if !value.is_empty() => variant("Telegram", "alerts.to.*", &telegram),
+        _ => variant("Webhook", "alerts.to.*", &url),
+    };
+    let hours = of("alerts.quiet.*", &[("from", "\"22:00\""), ("to", "\"07:00\"")]);
+    let alerts = [
+        ("on", only(part == "alerts.on.*", format!("[{rule}]"))),
+        ("to", only(part == "alerts.to.*", format!("{{\"c\": {channel}}}"))),
+        ("quiet", only(part == "alerts.quiet.*", format!("[{hours}]"))),
+        ("heartbeat", only(part == "alerts.heartbeat", of("alerts.heartbeat", &url))),
+    ];
+    let alerts = of("alerts", &alerts.each_ref().map(|(name, value)| (*name, value.as_str())));
     let parts = [
+        ("alerts", &only(part.starts_with("alerts"), alerts)),
         ("http", &of("http", &[("tls", &tls)])),
         ("defaults", &of("defaults", &[("collect", &collect)])),
         ("sites", &format!("{{\"a\": {site}}}")),
         ("plugins", &format!("{{\"p\": {plugin}}}")),
         ("journal", &of("journal", &[])),
+        ("history", &only(part == "history", of("history", &[]))),
     ];
     of("", &parts.map(|(name, value)| (name, value.as_str())))
 }
@@ -114,6 +140,7 @@ fn the_effects_of_changes_match_the_reference() {
             "login" => "Challenge",
             "codepage" => "\"windows-1251\"",
             "tls" => &pin,
+            "alerts" => "Off",
             _ => "\"other\"",
         };
         let new = parse(&file(&format!("sites.*.{name}"), value)).unwrap();
@@ -137,6 +164,7 @@ fn the_effects_of_changes_are_documented() {
             Effect::Reconnect => "| a site's `user`",
             Effect::Rebind => "| `http.listen`",
             Effect::LogOut => "| `http.view`",
+            Effect::Restart => "| `state`",
             Effect::InPlace | Effect::InParts => continue,
         };
         let name = if is_of_site { path.rsplit('.').next().unwrap() } else { &path };
@@ -150,16 +178,24 @@ fn sized(field: &str, kind: &str, size: u64) -> String {
         "number" => size.to_string(),
         "text" => format!("\"{}\"", "é".repeat(usize::try_from(size).unwrap())),
         "duration" => format!("\"{size}ms\""),
+        "size" => format!("\"{size}B\""),
         "list" => {
             let element = |n| match field {
                 "http.trusted_proxies" => format!("\"10.0.0.{n}\""),
                 "plugins.*.metrics" => format!("(name: \"m{n}\", kind: Rows)"),
+                "alerts.on" => "SiteDown".into(),
+                "alerts.on.*.days" => "\"Mon\"".into(),
+                "alerts.quiet" => "(from: \"22:00\", to: \"07:00\")".into(),
                 _ => format!("\"p{n}\""),
             };
             format!("[{}]", (0..size).map(element).collect::<Vec<_>>().join(", "))
         }
         "map" => {
-            let element = |n| format!("\"p{n}\": (menu: \"/a\", columns: [\"b\"])");
+            let element = |n| match field {
+                "alerts.to" => format!("\"p{n}\": Slack(url: \"https://h\")"),
+                "alerts.to.*.headers" => format!("\"p{n}\": \"x\""),
+                _ => format!("\"p{n}\": (menu: \"/a\", columns: [\"b\"])"),
+            };
             format!("{{{}}}", (0..size).map(element).collect::<Vec<_>>().join(", "))
         }
         _ => panic!("{field}: unknown kind {kind}"),
@@ -175,6 +211,7 @@ fn values_are_accepted_within_their_ranges_only() {
         ranges += 1;
         let size = |end: &str| match kind {
             "duration" => u64::try_from(humantime::parse_duration(end).unwrap().as_millis()).unwrap(),
+            "size" => end.strip_suffix("MiB").unwrap().parse::<u64>().unwrap() * 1024 * 1024,
             _ => end.split(' ').next().unwrap().parse().unwrap(),
         };
         let (least, most) = (size(least), size(most));

@@ -9,7 +9,7 @@ const IS_LIVE = () => document.getElementById("live").textContent === "Live.";
 async function changesAreAppliedInPlace(browser) {
   const { page, messages } = await open(browser, "/sites/awka", { viewport: { width: 700, height: 500 } });
   const [first, second, third] = (await have("sessions", "awka")).map(({ user }) => user).sort();
-  await page.locator(".scroll").first().evaluate((region) => (region.scrollLeft = 40));
+  await page.locator("#sessions .scroll").first().evaluate((region) => (region.scrollLeft = 40));
   await page.evaluate(() => scrollTo(0, 300));
   // One row has the focus, another the selection.
   await row(page, first).getByRole("link", { name: "Disconnect" }).evaluate((link) => link.focus({ preventScroll: true }));
@@ -26,7 +26,7 @@ async function changesAreAppliedInPlace(browser) {
   await have("log_out", "awka", "000-newcomer");
   await row(page, "000-newcomer").waitFor({ state: "detached" });
   const after = await page.evaluate(() => ({
-    scrolled: [scrollY, document.querySelector(".scroll").scrollLeft],
+    scrolled: [scrollY, document.querySelector("#sessions .scroll").scrollLeft],
     kept: self.rows.every((row) => row.isConnected),
     selected: getSelection().toString(),
   }));

@@ -61,6 +61,35 @@ async function dialogsAreAccessible(browser) {
   }
 }
 
+// The latest interval is at the right edge of a chart.
+async function chartsShowValuesUnderThePointer(browser) {
+  for (const [width, colorScheme] of [[1200, "light"], [360, "dark"]]) {
+    const name = `charts-${width}-${colorScheme}`;
+    const { page, messages, context } = await open(browser, "/sites/awka?range=3h", {
+      viewport: { width, height: 800 },
+      colorScheme,
+      bypassCSP: true,
+    });
+    const chart = page.getByRole("img", { name: /^Users online/ });
+    const readout = page.locator("[data-key=chart-users] .readout");
+    await chart.scrollIntoViewIfNeeded();
+    const box = await chart.boundingBox();
+    await page.mouse.move(box.x + box.width - 1, box.y + box.height / 2);
+    await readout.filter({ hasText: /^\d+ \w+ \d\d:\d\d: +\d+ users/ }).waitFor();
+    await chart.press("ArrowLeft");
+    await page.keyboard.press("ArrowLeft");
+    await readout.filter({ hasText: "unknown" }).waitFor();
+    await page.mouse.move(0, 0);
+    await readout.filter({ hasText: /^$/ }).waitFor({ state: "attached" });
+    await page.getByText("Values as a table").click();
+    await fits(page, name);
+    await screenshot(page, name);
+    await isAccessible(page, name);
+    assert.deepEqual(messages, [], name);
+    await context.close();
+  }
+}
+
 // A name with markup, and a long one.
 async function namesAreEscaped(browser) {
   const names = await have("nasty");
@@ -91,4 +120,4 @@ async function namesAreEscaped(browser) {
   }
 }
 
-run(everyPageIsAccessible, dialogsAreAccessible, namesAreEscaped);
+run(everyPageIsAccessible, dialogsAreAccessible, chartsShowValuesUnderThePointer, namesAreEscaped);

@@ -9,10 +9,12 @@ mod image;
 mod librouteros;
 mod metrics;
 mod nginx;
+mod notify;
 mod openapi;
 mod package;
 mod page;
 mod sbom;
+mod storage;
 // This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]

@@ -50,7 +50,34 @@ fn promtool_accepts_the_example_and_its_alert_rules() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/prometheus.yml");
     let checked = Command::new("promtool").args(["check", "config"]).arg(example).output().unwrap();
     let output = String::from_utf8_lossy(&checked.stdout);
-    assert!(checked.status.success() && output.contains("10 rules found"), "{output}{checked:?}");
+    assert!(checked.status.success() && output.contains("12 rules found"), "{output}{checked:?}");
+}
+
+#[test]
+#[ignore = "needs promtool and prometheus"]
+fn the_alert_rules_fire_when_they_should() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/external/alerts.test.yml");
+    let tested = Command::new("promtool").args(["test", "rules"]).arg(tests).output().unwrap();
+    assert!(tested.status.success(), "{tested:?}");
+}
+
+#[test]
+#[ignore = "needs promtool and prometheus"]
+fn each_query_of_the_dashboard_has_a_result() {
+    let demo = Agent::demo(&[]);
+    until("every site is online", || (demo.get("/readyz").status == 200).then_some(()));
+    let prometheus = Prometheus::scraping(&demo);
+    let dashboard = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/grafana.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(dashboard).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries: Vec<&str> = targets.map(|target| target["expr"].as_str().unwrap()).collect();
+    assert!(queries.len() > 10, "{queries:?}");
+    for query in queries {
+        // Grafana fills in these variables.
+        let expression = query.replace("$__rate_interval", "1m").replace("$site", ".*");
+        until(&expression, || (!prometheus.query(&expression).is_empty()).then_some(()));
+    }
 }
 
 /// A Prometheus that scrapes the agent. It is killed on drop.

@@ -114,6 +114,11 @@ grep -E '^process_open_fds [0-9]+' <<<"$metrics"
 memory=$(awk '/^process_resident_memory_bytes/ {print $2}' <<<"$metrics")
 [ "$memory" -lt $(($(property MemoryMax) / 2)) ]
 
+step "Its data is in a directory that only the service can read"
+soon says /api/config '"isSaving":true'
+[ "$(stat -c '%A' /var/lib/private/phsweb-agent)" = drwx------ ]
+[ "$(stat -c '%A' /var/lib/private/phsweb-agent/lock)" = -rw------- ]
+
 step "A reload applies a changed file, but a changed secret needs a restart"
 pid=$(property MainPID)
 sites "Awka Hotel" >$folder/sites.ron

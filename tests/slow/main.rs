@@ -7,11 +7,13 @@
 
 mod abuse;
 mod faults;
+mod history;
 mod large_hotspots;
 mod memory;
 mod memory_budget;
 mod reload_soak;
 mod soak;
+mod storage;
 // This target does not use all helpers.
 #[allow(dead_code)]
 #[path = "../support/mod.rs"]

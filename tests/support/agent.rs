@@ -376,17 +376,23 @@ impl Agent {
 /// Builds a `sites.ron` and the command that runs the agent with it.
 #[derive(Default)]
 pub(crate) struct AgentBuilder {
+    file: String,
     http: String,
     defaults: String,
     sites: String,
     plugins: String,
-    journal: String,
     variables: Vec<(String, String)>,
     timings: String,
     arguments: Vec<String>,
 }
 
 impl AgentBuilder {
+    /// Adds fields of the file itself.
+    pub(crate) fn file(mut self, fields: &str) -> Self {
+        self.file += fields;
+        self
+    }
+
     /// Adds fields of `http`, which has `listen`.
     pub(crate) fn http(mut self, fields: &str) -> Self {
         self.http += fields;
@@ -416,12 +422,6 @@ impl AgentBuilder {
         self
     }
 
-    /// Sets `journal`.
-    pub(crate) fn journal(mut self, value: &str) -> Self {
-        self.journal = format!("    journal: {value},\n");
-        self
-    }
-
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.into(), value.into()));
         self
@@ -439,10 +439,10 @@ impl AgentBuilder {
     }
 
     pub(crate) fn text(&self) -> String {
-        let Self { http, defaults, sites, plugins, journal, .. } = self;
+        let Self { file, http, defaults, sites, plugins, .. } = self;
         format!(
-            "(\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
-             sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n{journal})\n"
+            "({file}\n    http: (listen: \"127.0.0.1:0\", {http}),\n    defaults: (user: \"api-user\", {defaults}),\n    \
+             sites: {{\n{sites}    }},\n    plugins: {{\n{plugins}    }},\n)\n"
         )
     }
 

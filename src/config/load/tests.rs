@@ -101,7 +101,7 @@ sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s 
 sites.ron:6:9: the site \"awka\" is repeated; expected each key once
 sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
 sites.ron:6:39: sites.awka.password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
-sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, user, refresh, connect_timeout, query_timeout, live, collect
+sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, alerts, user, refresh, connect_timeout, query_timeout, live, collect
 sites.ron:6:63: sites.awka.name: found \"\"; expected a text of 1 to 100 characters
 ";
     let problems = parse_with(text, &[]).unwrap_err();
@@ -468,4 +468,25 @@ fn a_path_that_may_be_a_secret_is_not_in_the_excerpt() {
         let problems = parse_with(&text, &[]).unwrap_err();
         assert!(problems.contains("file … can't be read") && !problems.contains("hunter2"), "{problems}");
     }
+}
+
+#[test]
+fn the_directory_of_stored_data_is_that_of_the_file_or_of_systemd() {
+    let at = |path: &str| StateDirectory::At(path.into());
+    for (field, variable, expected) in [
+        ("", None, StateDirectory::Memory),
+        ("", Some(""), StateDirectory::Memory),
+        ("", Some("/a"), at("/a")),
+        ("", Some("/a:/b"), at("/a")),
+        ("state: \"/c\"", Some("/a"), at("/c")),
+        ("state: \"c\"", None, at("/folder/c")),
+    ] {
+        let text = format!("(sites: {{}}, {field})");
+        let environment = |name: &str| variable.filter(|_| name == "STATE_DIRECTORY").map(String::from);
+        let config = parse(Path::new("/folder/sites.ron"), &text, &environment).unwrap();
+        assert_eq!(config.state, expected, "{field} {variable:?}");
+    }
+    let problem = parse(Path::new("f"), "(sites: {}, state: \"\")", &|_| None).unwrap_err().to_string();
+    assert!(problem.contains("expected the path of a folder, in quotes"), "{problem}");
+    assert!(is_mounted("/proc") && !is_mounted("/pro") && !is_mounted("/proc/self"));
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::view::View;
 use crate::http::context::Context;
 use crate::http::message::{Response, json};
-use crate::state::ReloadDiagnostic;
+use crate::state::{ReloadDiagnostic, StorageState};
 
 /// The outcome of the last reload.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
@@ -28,7 +28,40 @@ pub(in crate::http) struct ConfigJson<'s> {
     error: Option<ConfigErrorJson<'s>>,
     /// Warnings about the configuration in use; only for the admin.
     warnings: Option<Vec<ReloadDiagnosticJson<'s>>>,
+    /// `None` if no data survives a restart.
+    storage: Option<StorageJson<'s>>,
     sites: usize,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StorageJson<'s> {
+    directory: &'s str,
+    /// Whether all data could be stored at the last attempt.
+    is_saving: bool,
+    written_at: Option<String>,
+    write_errors: u64,
+    problems: Vec<StorageProblemJson<'s>>,
+}
+
+#[derive(Debug, Serialize)]
+struct StorageProblemJson<'s> {
+    place: &'s str,
+    message: &'s str,
+}
+
+fn storage(view: View<'_>) -> Option<StorageJson<'_>> {
+    let StorageState { directory, is_saving, written, errors, problems } = &view.snapshot.storage;
+    let problems = problems
+        .iter()
+        .map(|problem| StorageProblemJson { place: &problem.place, message: &problem.message });
+    Some(StorageJson {
+        directory: directory.as_deref()?,
+        is_saving: *is_saving,
+        written_at: written.map(|at| view.date(at)),
+        write_errors: *errors,
+        problems: problems.collect(),
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -85,6 +118,7 @@ pub(in crate::http) fn config(view: View<'_>, is_detailed: bool) -> ConfigJson<'
         tried_at: view.date(reload.tried),
         error,
         warnings: is_detailed.then(|| listed(&reload.warnings, is_detailed)),
+        storage: storage(view),
         sites: view.snapshot.sites.len(),
     }
 }

@@ -6,11 +6,14 @@
 
 pub(super) mod actions;
 pub(super) mod active;
+pub(super) mod availability;
+pub(super) mod badge;
 mod by_site;
 mod capacity;
 pub(super) mod config;
 mod error;
 pub(super) mod events;
+pub(super) mod history;
 pub(super) mod journal;
 pub(super) mod openapi;
 mod parameters;

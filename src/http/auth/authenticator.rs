@@ -15,6 +15,7 @@ use crate::clock::Moment;
 use crate::config::{self, Http};
 use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
 use crate::http::page::AccountMenu;
+use crate::storage::Persist;
 use crate::timings::Timings;
 
 /// Maximum number of errors for wrong tokens that are delayed at once. Together with the waiting refreshes this is less
@@ -65,6 +66,11 @@ impl Authenticator {
             delayed: Arc::new(Semaphore::new(MAX_DELAYED)),
             sessions: LoginSessions::new(timings.session_idle),
         }
+    }
+
+    /// The login sessions, which are stored from now on.
+    pub(in crate::http) fn persist_logins(&self) -> Arc<dyn Persist> {
+        self.sessions.persist()
     }
 
     /// Identifies a request that needs the role `needed`: by its cookie, or if that does not suffice, by its Bearer
@@ -156,7 +162,7 @@ impl Authenticator {
         }
         let mut ids = cookie::ids(request, Transport::of(request, http));
         let id = ids.find(|id| self.role_of(id, http, now).is_some())?;
-        Some(self.sessions.wait_for_end(id.into()))
+        Some(self.sessions.wait_for_end(id))
     }
 
     /// The identity by the cookie alone. A wrong cookie does not count, because open tabs still send old cookies after
@@ -169,7 +175,7 @@ impl Authenticator {
 
     /// The role of a session. This counts as its use.
     fn role_of(&self, id: &str, http: &Http, now: Moment) -> Option<Role> {
-        self.sessions.find(id, now, |token| Role::of_token(token.expose(), http))
+        self.sessions.find(id, now, |is_token| Role::matching(http, is_token))
     }
 }
 

@@ -25,9 +25,18 @@ impl Authenticator {
     }
 
     /// Ends the browser's session.
-    pub(in crate::http) fn log_out(&self, request: &Request, http: &Http) -> Response {
+    pub(in crate::http) fn log_out(&self, request: &Request, http: &Http) -> HandlerOutput {
         self.end_session(request, http);
-        redirect(request, "/", cookie::set(request, Transport::of(request, http), None))
+        self.once_saved(redirect(request, "/", cookie::set(request, Transport::of(request, http), None)))
+    }
+
+    /// A response that waits until the change of the sessions is on disk.
+    fn once_saved(&self, response: Response) -> HandlerOutput {
+        let Some(saved) = self.sessions.saved() else { return response.into() };
+        HandlerOutput::later(async {
+            saved.await;
+            response
+        })
     }
 
     /// Begins a session with the token of the form.
@@ -52,7 +61,7 @@ impl Authenticator {
             Ok(role) => role,
             Err(error) => return self.refuse(error, error.delay(), refused),
         };
-        let session = self.sessions.begin(Secret::new(token.into()), role, request.peer, now);
+        let session = self.sessions.begin(&Secret::new(token.into()), role, request.peer, now);
         let Some(NewSession { id, is_replacement }) = session else {
             return failed(500, "Internal Server Error", "The system has no random bytes for a session.");
         };
@@ -66,7 +75,7 @@ impl Authenticator {
         } else {
             log::info!("action=login by={} peer={}", role.name(), request.peer);
         }
-        redirect(request, &to, cookie::set(request, Transport::of(request, http), Some(&id))).into()
+        self.once_saved(redirect(request, &to, cookie::set(request, Transport::of(request, http), Some(&id))))
     }
 
     /// Ends the session of the request's cookie.

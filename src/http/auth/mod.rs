@@ -13,6 +13,7 @@ mod authenticator;
 mod cookie;
 mod host;
 mod login;
+mod login_session;
 mod login_throttle;
 mod role;
 mod same_origin;

@@ -23,10 +23,12 @@ impl Role {
 
     /// The role of a token; `None` if it is wrong.
     pub(super) fn of_token(token: &str, http: &Http) -> Option<Self> {
-        let is = |secret: &Option<Secret>| match secret {
-            Some(secret) => constant_time_eq(secret.expose().as_bytes(), token.as_bytes()),
-            None => false,
-        };
+        Self::matching(http, |secret| constant_time_eq(secret.expose().as_bytes(), token.as_bytes()))
+    }
+
+    /// The role of the token for which `is_token` is true; `None` if it is wrong.
+    pub(super) fn matching(http: &Http, is_token: impl Fn(&Secret) -> bool) -> Option<Self> {
+        let is = |secret: &Option<Secret>| secret.as_ref().is_some_and(&is_token);
         // Both tokens are always compared, so that the duration reveals nothing about them.
         match (is(&http.admin), is(&http.view)) {
             (true, _) => Some(Self::Admin),

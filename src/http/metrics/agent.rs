@@ -1,10 +1,10 @@
 //! Metrics of the agent itself.
 
 use super::process::Process;
-use crate::clock::{Clock, Moment};
+use crate::clock::Moment;
 use crate::journal::JournalStats;
 use crate::plugin::Family;
-use crate::state::Reload;
+use crate::state::Snapshot;
 
 /// Figures of the agent that no snapshot has.
 #[derive(Debug, Default, Clone, Copy)]
@@ -16,8 +16,10 @@ pub(super) struct OwnFigures {
 }
 
 /// The families of the agent and its process.
-pub(super) fn families(clock: Clock, reload: &Reload, own: OwnFigures) -> [Family; 11] {
+pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> [Family; 14] {
+    let Snapshot { clock, reload, storage, .. } = snapshot;
     let OwnFigures { process, log_lines_dropped, journal } = own;
+    let stored = |value: f64| storage.directory.is_some().then_some(value);
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
         |name: &'static str, help: &'static str, value| Family::counter(name, help).with_value(value);
@@ -29,6 +31,11 @@ pub(super) fn families(clock: Clock, reload: &Reload, own: OwnFigures) -> [Famil
     let read = "When the configuration in use was read, in seconds since 1970. Absent before the first.";
     let last_check = "When all files of the configuration were last read to the end, in seconds since 1970. The agent \
          reads them each second. Absent if there is no file.";
+    let is_saving = "1 if all data that survives a restart could be stored at the last attempt, else 0. Absent if it is in \
+         memory only.";
+    let saved = "When such data was last written, in seconds since 1970. Absent before the first write.";
+    let errors =
+        "Attempts to write such data that failed since the agent's start. Absent if it is in memory only.";
     let dropped = "Log lines that were left out since the agent's start, because there were too many.";
     let start = "When the agent started, in seconds since 1970.";
     let cpu = "CPU time of the agent, in seconds. Absent if the system does not report it.";
@@ -44,6 +51,9 @@ pub(super) fn families(clock: Clock, reload: &Reload, own: OwnFigures) -> [Famil
             last_check,
             reload.last_check.get().map(date),
         ),
+        gauge("phsweb_agent_state_last_write_successful", is_saving, stored(f64::from(storage.is_saving))),
+        gauge("phsweb_agent_state_last_write_success_timestamp_seconds", saved, storage.written.map(date)),
+        counter("phsweb_agent_state_write_errors_total", errors, stored(storage.errors as f64)),
         counter("phsweb_agent_log_lines_dropped_total", dropped, Some(log_lines_dropped as f64)),
         counter(
             "phsweb_agent_journal_dropped_total",

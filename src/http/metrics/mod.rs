@@ -36,7 +36,7 @@ fn render(snapshot: &Snapshot, own: OwnFigures, max_declared: usize) -> String {
     let lengths = || snapshot.sites.iter().map(|site| site::declared_length(site));
     let limit = fair_limit(lengths(), max_declared);
     let mut exposition = Exposition::default();
-    for family in agent::families(snapshot.clock, &snapshot.reload, own) {
+    for family in agent::families(snapshot, own) {
         exposition.add(None, &family);
     }
     for (site, length) in snapshot.sites.iter().zip(lengths()) {
@@ -67,7 +67,7 @@ mod tests {
     use crate::routeros::codepage::Codepage;
     use crate::routeros::error::{Cause, Error};
     use crate::routeros::wire::Sentence;
-    use crate::state::{Reading, Reload, ReloadDiagnostic, SiteState, Usage};
+    use crate::state::{Reading, Reload, ReloadDiagnostic, SiteState, StorageState, Usage};
 
     /// A minute after the agent's start.
     fn minute_one() -> Moment {
@@ -190,7 +190,13 @@ mod tests {
             true,
             vec![ReloadDiagnostic { place: String::new(), message: String::new(), excerpt: None }],
         );
-        let snapshot = Snapshot { generation: 0, clock, reload, sites };
+        let storage = StorageState {
+            directory: Some("/state".into()),
+            errors: 3,
+            written: Some(minute_one()),
+            ..StorageState::default()
+        };
+        let snapshot = Snapshot { generation: 0, clock, reload, storage, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
         let journal = Some(JournalStats { entries: 5, dropped: 2, bytes: 600 });
         let own = OwnFigures { process, log_lines_dropped: 12, journal };
@@ -231,7 +237,13 @@ mod tests {
         };
         let sites = vec![site("small", 2), site("large", 200)];
         let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites };
+        let snapshot = Snapshot {
+            generation: 0,
+            clock: Clock::system(),
+            reload,
+            storage: StorageState::default(),
+            sites,
+        };
         let rendered = |most: usize| {
             let text = render(&snapshot, OwnFigures::default(), most);
             let of = |site: &str| {
@@ -260,7 +272,13 @@ mod tests {
     #[test]
     fn values_that_the_system_does_not_report_are_absent() {
         let reload = Reload::first(None, Vec::new());
-        let snapshot = Snapshot { generation: 0, clock: Clock::system(), reload, sites: Vec::new() };
+        let snapshot = Snapshot {
+            generation: 0,
+            clock: Clock::system(),
+            reload,
+            storage: StorageState::default(),
+            sites: Vec::new(),
+        };
         let text = render(&snapshot, OwnFigures::default(), 0);
         let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         assert_eq!(

@@ -18,5 +18,5 @@ pub(in crate::http) fn log_in(context: &Context) -> Result<HandlerOutput, Respon
 /// `POST /logout`
 pub(in crate::http) fn log_out(context: &Context) -> Result<HandlerOutput, Response> {
     let Context { services, request, http, .. } = *context;
-    Ok(services.authenticator.log_out(request, http).into())
+    Ok(services.authenticator.log_out(request, http))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::chart::Sparkline;
 use super::format::{bits_per_second, bytes, duration, measured, memory_bytes, time_of_day};
 use crate::clock;
 use crate::http::api::View;
@@ -75,6 +76,8 @@ pub(super) struct Card<'p> {
     pub(super) is_known: bool,
     pub(super) users: Option<usize>,
     pub(super) configured: Option<u64>,
+    /// The users of a day, in the overview.
+    pub(super) sparkline: Option<Sparkline>,
     /// Rates.
     pub(super) upload: Option<String>,
     pub(super) download: Option<String>,
@@ -124,6 +127,7 @@ impl<'p> Card<'p> {
             configured: hotspot.and_then(|hotspot| {
                 hotspot.configured_users.filter(|users| *users >= 1.max(hotspot.sessions.len() as u64))
             }),
+            sparkline: None,
             upload: rates.map(|rates| bits_per_second(rates.upload)),
             download: rates.map(|rates| bits_per_second(rates.download)),
             today: today.map(|today| traffic(today.counts)),

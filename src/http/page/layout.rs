@@ -7,7 +7,7 @@ use askama::Template;
 use super::asset;
 use crate::clock::{self, Moment};
 use crate::http::message::{Response, problem};
-use crate::state::{ConnectionState, Reload, ReloadDiagnostic, SiteState, Snapshot};
+use crate::state::{ConnectionState, ReloadDiagnostic, SiteState, Snapshot, StorageState};
 
 /// Seconds between reloads of a page in a browser without JavaScript.
 const RELOAD_S: u32 = 30;
@@ -19,6 +19,7 @@ pub(in crate::http) struct Layout {
     pub(super) root: String,
     pub(super) account: AccountMenu,
     pub(super) banner: Option<Banner>,
+    pub(super) storage: StorageState,
     /// The hash in links to assets.
     pub(super) assets: &'static str,
     pub(super) reload_s: u32,
@@ -62,8 +63,9 @@ impl Layout {
     /// The layout of the page at `path`, without a banner.
     pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         let (title, root) = (title.into(), root(path));
-        let (assets, reload_s) = (asset::hash(), RELOAD_S);
-        Self { title, root, account, banner: None, assets, reload_s, offline: 0, search: None }
+        let (storage, assets) = (StorageState::default(), asset::hash());
+        let (banner, reload_s, offline, search) = (None, RELOAD_S, 0, None);
+        Self { title, root, account, banner, storage, assets, reload_s, offline, search }
     }
 
     /// Adds the number of sites that are offline, and for the admin the search field.
@@ -73,9 +75,10 @@ impl Layout {
         Self { offline, search: is_admin.then(String::new), ..self }
     }
 
-    /// Adds a banner if the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain
+    /// Adds banners if stored data or the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain
     /// hosts and users, and with warnings.
-    pub(in crate::http) fn with_reload(self, reload: &Reload, now: Moment, is_detailed: bool) -> Self {
+    pub(in crate::http) fn with_banners(self, snapshot: &Snapshot, now: Moment, is_detailed: bool) -> Self {
+        let Snapshot { reload, storage, .. } = snapshot;
         let are_warnings = reload.is_good();
         let is_shown = !are_warnings || (is_detailed && !reload.warnings.is_empty());
         let banner = is_shown.then(|| Banner {
@@ -86,7 +89,7 @@ impl Layout {
             is_detailed,
             since: reload.succeeded.map(|at| clock::ago(now.since(at))),
         });
-        Self { banner, ..self }
+        Self { banner, storage: storage.clone(), ..self }
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::card::{Card, total, traffic};
 use super::format::{bits_per_second, bytes};
+use super::history::sparkline;
 use super::layout::{AccountMenu, Layout, render};
 use super::notice;
 use super::overview_query::{OverviewLayout, OverviewQuery, SITE_COLUMNS, SiteColumn, SiteFilter};
@@ -140,8 +141,8 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let query = OverviewQuery::read(context.request.query.as_bytes());
     let mut sites: Vec<&SiteState> = snapshot.sites.iter().map(AsRef::as_ref).collect();
     query.sort(view, &mut sites);
-    let cards: Vec<(&SiteState, Card)> =
-        sites.into_iter().map(|site| (site, Card::new(view, site))).collect();
+    let card = |site| Card { sparkline: sparkline(context, site), ..Card::new(view, site) };
+    let cards: Vec<(&SiteState, Card)> = sites.into_iter().map(|site| (site, card(site))).collect();
     let (generation, totals) = (snapshot.generation, Totals::new(view));
     let shown = query.layout(cards.len());
     if shown == OverviewLayout::Wall {

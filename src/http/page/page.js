@@ -120,6 +120,7 @@ function runPage() {
   let isFetching = false;
   let fetchedAt = -FETCH_INTERVAL_MS;
   let isLeaving = false; // for another page: a reload would stay on this one
+  let pointed; // the chart and the number of the interval whose values are shown
   let ownLayout, fetchTimer, idleTimer, noticeTimer, typingTimer;
 
   // The page at an address; empty if there is no response.
@@ -169,11 +170,12 @@ function runPage() {
     if (nextIcon && !icon.isEqualNode(nextIcon)) icon.setAttribute("href", nextIcon.getAttribute("href"));
     if (!focused.isConnected) {
       // If its row is gone, the focus goes to the row in its place.
-      const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? main.querySelector(".scroll");
+      const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? (main.querySelector("#sessions .scroll") ?? main.querySelector(".scroll"));
       other?.focus({ preventScroll: true });
     } else if (focused !== document.activeElement) {
       focused.focus({ preventScroll: true });
     }
+    if (pointed) showValues(pointed.chart, pointed.index);
     const changed = states().filter((state) => !before.includes(state));
     if (changed.length) announcement.textContent = changed.join(", ");
     updatedAt = Date.now();
@@ -272,6 +274,44 @@ function runPage() {
     history.replaceState(null, "", location.pathname + `?${query}`.replace(/\?$/, ""));
     fetchNow();
   }
+
+  // Shows the values of a chart in one interval, and no longer those of another.
+  function showValues(chart, at) {
+    pointed?.chart.querySelector(".readout").replaceChildren();
+    pointed?.chart.querySelector(".cursor").removeAttribute("d");
+    pointed = undefined;
+    if (!chart) return;
+    const { from, step, offset, unit } = chart.dataset;
+    const curves = [...chart.querySelectorAll("[data-values]")].map(({ dataset }) => [dataset.name, dataset.values.split(",")]);
+    const index = Math.max(0, Math.min(at, curves[0][1].length - 1));
+    const texts = curves.map(([name, values]) => {
+      const [average, least, most] = values[index].split(" ");
+      return `${name} ${average ? `${average} ${unit}` : "unknown"}${most ? ` (${least} to ${most})` : ""}`;
+    });
+    const time = new Date(1000 * (Number(from) + index * step + Number(offset))).toUTCString();
+    const when = time.slice(5, 11) + (step < 86400 ? time.slice(16, 22) : "");
+    chart.querySelector(".readout").textContent = `${when}: ${texts.join(", ")}`;
+    chart.querySelector(".cursor").setAttribute("d", `M${index} 0v999`);
+    pointed = { chart, index };
+  }
+
+  function onPointer({ target, clientX }) {
+    const chart = target.closest?.(".chart > svg");
+    if (!chart) return pointed && showValues();
+    const { left, right } = chart.getBoundingClientRect();
+    const start = left + parseFloat(getComputedStyle(chart).paddingLeft);
+    const { width } = chart.querySelector(".curves").viewBox.baseVal;
+    showValues(chart.parentNode, Math.floor(((clientX - start) / (right - start)) * width));
+  }
+  document.addEventListener("pointermove", onPointer);
+  document.addEventListener("pointerdown", onPointer);
+
+  main.addEventListener("keydown", ({ target, key }) => {
+    const move = { ArrowLeft: -1, ArrowRight: 1 }[key];
+    if (!move || !target.matches(".chart > svg")) return;
+    const chart = target.parentNode;
+    showValues(chart, pointed?.chart === chart ? pointed.index + move : Infinity);
+  });
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a.disconnect, dialog [data-back]");

@@ -28,7 +28,7 @@ pub(super) struct SessionList<'p> {
     pub(super) search: String,
     pub(super) max_search: usize,
     /// The parameters that a search keeps.
-    pub(super) order_parameters: Vec<(&'static str, &'static str)>,
+    pub(super) kept_parameters: Vec<(&'static str, &'static str)>,
     pub(super) headings: Vec<Heading>,
     pub(super) rows: Vec<SessionRow<'p>>,
     pub(super) pages: Vec<PageLink>,
@@ -79,7 +79,7 @@ impl<'p> SessionList<'p> {
             last: found.from + found.sessions.len(),
             search: query.search.clone(),
             max_search: MAX_SEARCH,
-            order_parameters: query.order_parameters().collect(),
+            kept_parameters: query.kept_parameters().collect(),
             headings: headings.collect(),
             pages: pages(query, found.from, found.matching),
             rows: found.sessions.into_iter().map(|session| row(site, session, &query.to_string())).collect(),

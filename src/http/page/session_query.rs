@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chart_range::ChartRange;
 use super::format::{bits_per_second, bytes, duration};
 use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::{Rates, Session};
@@ -81,7 +82,7 @@ impl Column {
     }
 }
 
-/// A query of a session read. Invalid parts of it are ignored.
+/// The query of a site's page: of its session list, and of its charts. Invalid parts of it are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct SessionQuery {
     /// Index of the sorted column in [`COLUMNS`].
@@ -91,6 +92,8 @@ pub(super) struct SessionQuery {
     pub(super) search: String,
     /// The number of sessions before the page.
     from: usize,
+    /// The range of the charts.
+    pub(super) range: ChartRange,
 }
 
 /// One page of matching sessions.
@@ -112,6 +115,7 @@ impl SessionQuery {
                     read.order = if value == "desc" { SortOrder::Descending } else { SortOrder::Ascending }
                 }
                 "q" => read.search = value.trim().chars().take(MAX_SEARCH).collect(),
+                "range" => read.range = ChartRange::named(&value),
                 "from" => read.from = value.parse().unwrap_or(0),
                 _ => {}
             }
@@ -119,11 +123,12 @@ impl SessionQuery {
         read
     }
 
-    /// The parameters of the sort order.
-    pub(super) fn order_parameters(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+    /// The parameters that a search keeps: the sort order and the range.
+    pub(super) fn kept_parameters(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let sort = (self.sort != 0).then(|| ("sort", COLUMNS[self.sort].name));
         let order = (self.order == SortOrder::Descending).then_some(("order", "desc"));
-        sort.into_iter().chain(order)
+        let range = (self.range != ChartRange::default()).then(|| ("range", self.range.name()));
+        sort.into_iter().chain(order).chain(range)
     }
 
     /// The order of a column, if the list is sorted by it.
@@ -147,6 +152,11 @@ impl SessionQuery {
     /// The page that begins with another session.
     pub(super) fn starting_at(&self, from: usize) -> Self {
         Self { from, ..self.clone() }
+    }
+
+    /// The page with charts of another range.
+    pub(super) fn with_range(&self, range: ChartRange) -> Self {
+        Self { range, ..self.clone() }
     }
 
     /// The page of these sessions.
@@ -178,7 +188,7 @@ impl fmt::Display for SessionQuery {
     /// Leaves out parameters with default values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.order_parameters());
+        query.extend_pairs(self.kept_parameters());
         if !self.search.is_empty() {
             query.append_pair("q", &self.search);
         }

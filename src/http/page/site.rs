@@ -5,6 +5,7 @@ use askama::Template;
 use super::card::Card;
 use super::ended_sessions::{self, EndedSession};
 use super::format::{bytes, grouped};
+use super::history::HistorySection;
 use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice;
 use super::session_list::SessionList;
@@ -26,6 +27,7 @@ struct SitePage<'p> {
     card: Card<'p>,
     /// The query of the session list, which a form keeps.
     session_query: String,
+    history: Option<HistorySection>,
     sections: Vec<Section<'p>>,
     ended: Vec<EndedSession>,
     events: Vec<Event<'p>>,
@@ -86,6 +88,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         notice: notice::text(context),
         card: Card::new(view, site),
         session_query: query.to_string(),
+        history: HistorySection::new(context, site, &query),
         sections: shown.into_iter().map(|reading| section(view, site, reading, &query)).collect(),
         ended: ended_sessions::latest(context, site),
         events: events(view, site),

@@ -7,7 +7,7 @@ use crate::plugin::{Data, Declaration, Listing, Plugin, Table};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::Text;
-use crate::state::{Reading, Reload, Snapshot};
+use crate::state::{Reading, Reload, Snapshot, StorageState};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -223,6 +223,7 @@ fn sessions_that_vanished_while_events_were_lost_are_recorded() {
         generation: 9,
         clock: Clock::system(),
         reload: Reload::first(None, Vec::new()),
+        storage: StorageState::default(),
         sites: vec![site.into()],
     };
     let resync = StoreEvent::Resync(snapshot.into());

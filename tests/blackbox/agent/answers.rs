@@ -95,6 +95,18 @@ impl Witness<'_> {
         }
     }
 
+    fn wrong_parameters(&mut self) {
+        for (path, query) in [
+            ("/api/sites/{site}/history", "?range=1s"),
+            ("/badge/{site}.svg", "?range=1s"),
+            ("/api/sessions", "?limit=0"),
+            ("/api/journal", "?from=x"),
+        ] {
+            let target = path.replace("{site}", "healthy") + query;
+            assert_eq!(self.ask(("GET", path), &target, "admin", "").status, 400, "{target}");
+        }
+    }
+
     fn users(&mut self) {
         let mut next = |query: &str| {
             let answer = self.ask(("GET", USERS), &format!("/api/hotspot/many/users{query}"), "admin", "");
@@ -364,6 +376,7 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     let api = Api::of(&world.agent);
     let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
     witness.read_sites();
+    witness.wrong_parameters();
     witness.users();
     witness.events();
     witness.posts();

@@ -7,14 +7,26 @@ use super::router;
 
 #[test]
 fn the_program_and_each_command_have_help() {
-    let own: [(&[&str], &[&str]); 6] = [
+    let own: [(&[&str], &[&str]); 7] = [
         (
             &[],
-            &["run", "check", "test", "demo", "simulate", "--config", "--wait", "-V, --version", "sites.ron"],
+            &[
+                "run",
+                "check",
+                "test",
+                "notify",
+                "demo",
+                "simulate",
+                "--config",
+                "--wait",
+                "-V, --version",
+                "sites.ron",
+            ],
         ),
         (&["run"], &["--config=FILE", "--listen=ADDR", "--wait", "--simulate", "--log=LEVEL", "-h, --help"]),
         (&["check"], &["[FILE]", "--log", "--version", "$PHSWEB_CONFIG"]),
         (&["test"], &["--config", "--json", "[SITE...]"]),
+        (&["notify"], &["--config", "[CHANNEL...]", "HTTPS_PROXY"]),
         (
             &["demo"],
             &["--sites", "1 to 1000", "[default: 3]", "[default: 127.0.0.1:8080]", "PHSWEB_ADMIN_TOKEN"],

@@ -197,10 +197,10 @@ fn a_reload_lowers_the_limits_and_erases_the_journal() {
         until("the logout is recorded", || (api()["total"] == n).then_some(()));
     }
     assert_eq!(agent.series("phsweb_agent_journal_entries"), Some(2.0));
-    agent.save(&given(&router).journal("(rows: 1)"));
+    agent.save(&given(&router).file("journal: (rows: 1),"));
     until("the oldest is dropped", || (api()["total"] == 1).then_some(()));
     assert_eq!((&api()["entries"][0]["user"], &api()["dropped"]), (&json!("bola"), &json!(1)));
-    agent.save(&given(&router).journal("Off"));
+    agent.save(&given(&router).file("journal: Off,"));
     until("it is erased", || (api()["enabled"] == false).then_some(()));
     assert_eq!((&api()["entries"], &api()["oldest"]), (&json!([]), &Value::Null));
     assert_eq!(agent.series("phsweb_agent_journal_entries"), None);

@@ -18,7 +18,7 @@ const MAX_IMAGE: usize = 2_621_440;
 const MAGIC: (usize, &[u8]) = (257, b"ustar\0");
 
 /// Mode, owner and name of all files, as `tar` lists them.
-const CONTENTS: [&str; 15] = [
+const CONTENTS: [&str; 18] = [
     "drwxr-xr-x 0/0 ./",
     "drwxr-xr-x 0/0 ./dev/",
     "drwxr-xr-x 0/0 ./etc/",
@@ -34,6 +34,10 @@ const CONTENTS: [&str; 15] = [
     "drwxr-xr-x 0/0 ./usr/share/doc/phsweb-agent/",
     "-rw-r--r-- 0/0 ./usr/share/doc/phsweb-agent/THIRD-PARTY-LICENSES.txt",
     "-rw-r--r-- 0/0 ./usr/share/doc/phsweb-agent/sites.ron",
+    "drwxr-xr-x 0/0 ./var/",
+    "drwxr-xr-x 0/0 ./var/lib/",
+    // A new volume that is mounted there belongs to its owner.
+    "drwx------ 65532/65532 ./var/lib/phsweb-agent/",
 ];
 
 /// An image, and the emulator that runs its programs on this machine.

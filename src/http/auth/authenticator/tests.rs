@@ -46,7 +46,7 @@ fn ask(authenticator: &Authenticator, request: &Request, http: &Http, now: Momen
     let output = match (request.path.as_str(), request.method) {
         ("/login", Method::Post) => authenticator.log_in(request, http, now),
         ("/login", Method::Get | Method::Head) => authenticator.login_page(request, http, now).into(),
-        ("/logout", Method::Post) => authenticator.log_out(request, http).into(),
+        ("/logout", Method::Post) => authenticator.log_out(request, http),
         other => panic!("{other:?}"),
     };
     match output {

@@ -1,0 +1,174 @@
+//! The alerts of the running agent, shared by the task that follows the store and by requests.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::announcer::Mute;
+use super::evaluator::{EvaluationTime, Evaluator};
+use super::incident_table::IncidentTable;
+use super::notification::Notification;
+use super::record::AlertRecord;
+use super::time::{AlertTime, Timeline};
+use crate::clock::{Clock, Moment};
+use crate::config::{Config, DailyRange};
+use crate::state::{Snapshot, StoreEvent};
+
+/// Maximum size of the stored state, in bytes: a thousand incidents with their texts.
+const MAX_STATE: usize = 4 * 1024 * 1024;
+
+/// Longest mute: after a month it is probably forgotten.
+pub const MAX_MUTE: Duration = Duration::from_secs(31 * 86_400);
+
+/// The alerts of all sites and of the agent itself.
+#[derive(Debug)]
+pub struct Alerts(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    evaluator: Evaluator,
+    table: IncidentTable,
+    timeline: Timeline,
+    quiet: Vec<DailyRange>,
+    group: Duration,
+}
+
+/// The state as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredAlerts<T> {
+    /// When it was stored.
+    now: AlertTime,
+    table: T,
+}
+
+/// The list of alerts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertList {
+    /// When it was made.
+    pub now: AlertTime,
+    /// Firing alerts.
+    pub firing: Vec<AlertRecord>,
+    /// Alerts that have ended, the newest first.
+    pub past: Vec<AlertRecord>,
+    /// Mutes that have not ended.
+    pub mutes: Vec<Mute>,
+}
+
+impl Alerts {
+    /// No alerts. Those that begin within `group` are one message.
+    #[must_use]
+    pub fn new(group: Duration) -> Self {
+        Self(Mutex::new(Inner {
+            evaluator: Evaluator::default(),
+            table: IncidentTable::default(),
+            timeline: Timeline::new(Clock::system()),
+            quiet: Vec::new(),
+            group,
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adopts the state that an earlier process stored. To be called before [`Alerts::configure`].
+    ///
+    /// # Errors
+    ///
+    /// If it is something else, which may come from a newer version.
+    pub fn restore(&self, stored: &[u8]) -> Result<(), String> {
+        if stored.len() > MAX_STATE {
+            return Err(format!("is longer than {MAX_STATE} bytes"));
+        }
+        let stored: StoredAlerts<IncidentTable> =
+            serde_json::from_slice(stored).map_err(|error| error.to_string())?;
+        let mut inner = self.lock();
+        inner.timeline = Timeline::resume(stored.now, Clock::system());
+        inner.table = stored.table;
+        inner.table.resume();
+        Ok(())
+    }
+
+    /// The state for the next process; `None` if it is too long.
+    #[must_use]
+    pub fn stored(&self) -> Option<Vec<u8>> {
+        let inner = self.lock();
+        let stored = StoredAlerts { now: inner.time().now, table: &inner.table };
+        serde_json::to_vec(&stored).ok().filter(|bytes| bytes.len() <= MAX_STATE)
+    }
+
+    /// Adopts a configuration.
+    pub fn configure(&self, config: &Config) {
+        let mut inner = self.lock();
+        let now = inner.time().now;
+        let Inner { evaluator, table, .. } = &mut *inner;
+        evaluator.configure(config, table, now);
+        inner.table.announcer.group = inner.group;
+        inner.table.announcer.remind = config.alerts.remind;
+        inner.quiet.clone_from(&config.alerts.quiet);
+    }
+
+    /// Evaluates what an event of the store changed.
+    pub fn apply(&self, event: &StoreEvent) {
+        let mut inner = self.lock();
+        let time = inner.time();
+        let Inner { evaluator, table, .. } = &mut *inner;
+        evaluator.apply(event, table, time);
+    }
+
+    /// Evaluates what depends on time, and returns the next notification. To be called about each second.
+    pub fn advance(&self, snapshot: &Snapshot) -> Option<Notification> {
+        let mut inner = self.lock();
+        let now = inner.time().now;
+        let Inner { evaluator, table, quiet, .. } = &mut *inner;
+        evaluator.evaluate_agent(snapshot, table, now);
+        let local = now.local(evaluator.utc_offset());
+        table.advance(quiet.iter().any(|hours| hours.contains(local)), now)
+    }
+
+    /// Records that a login as admin was refused.
+    pub fn record_refused_login(&self) {
+        let mut inner = self.lock();
+        let now = inner.time().now.tick;
+        inner.evaluator.record_refused_login(now);
+    }
+
+    /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
+    pub fn acknowledge(&self, id: &str, by: &str) -> bool {
+        let mut inner = self.lock();
+        let now = inner.time().now.tick;
+        inner.table.acknowledge(id, by, now)
+    }
+
+    /// Mutes a site for a time of at most [`MAX_MUTE`]; `None`: all alerts. No time ends a mute.
+    pub fn mute(&self, site: Option<&str>, time: Duration, by: &str) {
+        let mut inner = self.lock();
+        let now = inner.time().now.tick;
+        let mute = Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
+        inner.table.announcer.mute(mute, now);
+    }
+
+    /// The firing alerts, the past ones and the mutes.
+    #[must_use]
+    pub fn list(&self) -> AlertList {
+        let inner = self.lock();
+        let now = inner.time().now;
+        AlertList {
+            now,
+            firing: inner.table.firing(now).collect(),
+            past: inner.table.announcer.past.iter().rev().cloned().collect(),
+            mutes: inner.table.announcer.mutes(now.tick).cloned().collect(),
+        }
+    }
+}
+
+impl Inner {
+    fn time(&self) -> EvaluationTime {
+        let clock = Clock::system();
+        EvaluationTime { now: self.timeline.now(Moment::now(), clock), timeline: self.timeline, clock }
+    }
+}
+
+#[cfg(test)]
+mod tests;

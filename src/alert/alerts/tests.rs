@@ -1,0 +1,174 @@
+//! From events of the store to notifications.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::config::parse;
+use crate::plugin::{Data, Plugin, Resource};
+use crate::routeros::error::{Cause, Error};
+use crate::state::{Reload, SiteState, Store};
+
+/// A store with the sites `a` and `b`, its alerts, and a file with these alerts and this exception for `b`.
+struct Agent {
+    store: Arc<Store>,
+    events: crate::state::EventReceiver,
+    alerts: Alerts,
+}
+
+fn config(alerts: &str, exception: &str) -> Config {
+    let site = |key: &str, more: &str| {
+        format!(
+            "{key:?}: (name: \"{}\", hosts: [\"h\"], user: \"u\", password: Plain(\"p\"){more})",
+            key.to_uppercase()
+        )
+    };
+    let text = format!("(sites: {{{}, {}}}, alerts: ({alerts}))", site("a", ""), site("b", exception));
+    parse("sites.ron".as_ref(), &text, &|_| None).unwrap()
+}
+
+impl Agent {
+    fn new(config: &Config) -> Self {
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let site = |key: &str| {
+            let hosts = ["h:8728".to_string()];
+            SiteState::new(key, &key.to_uppercase(), Duration::from_secs(30), hosts, [Plugin::Resource])
+        };
+        store.rearrange(|_| ["a", "b"].map(site).map(Arc::new).into());
+        let alerts = Alerts::new(Duration::ZERO);
+        alerts.configure(config);
+        let mut agent = Self { events: store.subscribe(), store, alerts };
+        agent.online("a");
+        agent.online("b");
+        agent
+    }
+
+    fn update(&mut self, key: &str, change: impl FnOnce(&mut SiteState)) {
+        self.store.update(key, change);
+        while let Some(event) = self.events.try_next() {
+            self.alerts.apply(&event);
+        }
+    }
+
+    fn online(&mut self, key: &str) {
+        self.update(key, |site| site.connected(0, Moment::now()));
+    }
+
+    fn offline(&mut self, key: &str) {
+        self.update(key, |site| {
+            let error = Error::new(Cause::Refused, "h:8728: connection refused");
+            site.host_tried(0, Some(error.clone()));
+            site.mark_offline(&error, Moment::now());
+        });
+    }
+
+    fn cpu(&mut self, key: &str, percent: u64) {
+        self.update(key, |site| {
+            let resource = Resource { cpu_load_percent: Some(percent), ..Resource::default() };
+            site.readings[0].data = Some(Arc::new(Data::Resource(resource)));
+            site.readings[0].at = Some(Moment::now());
+        });
+    }
+
+    /// The messages of the next notification.
+    fn messages(&self) -> Vec<String> {
+        let notification = self.alerts.advance(&self.store.snapshot());
+        notification.map(|n| n.alerts.into_iter().map(|alert| alert.message).collect()).unwrap_or_default()
+    }
+}
+
+#[test]
+fn an_outage_is_reported_with_its_cause_and_hint() {
+    let config = config("on: [SiteDown(after: \"0s\")]", "");
+    let mut agent = Agent::new(&config);
+    assert_eq!(agent.messages(), [""; 0]);
+    agent.offline("a");
+    let notification = agent.alerts.advance(&agent.store.snapshot()).unwrap();
+    let alert = &notification.alerts[0];
+    assert_eq!(alert.message, "A is offline: connection refused (h:8728)");
+    assert_eq!(
+        (&*alert.kind, alert.site.as_deref(), alert.name.as_deref()),
+        ("SiteDown", Some("a"), Some("A"))
+    );
+    assert!(alert.hint.as_ref().is_some_and(|hint| hint.contains("/ip service")), "{alert:?}");
+    agent.offline("a");
+    assert_eq!(agent.messages(), [""; 0], "it is already firing");
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    restarted.configure(&config);
+    agent.alerts = restarted;
+    agent.online("a");
+    assert_eq!(agent.messages(), ["A is online again after 0s"]);
+    assert!(agent.alerts.restore(b"{}").is_err());
+}
+
+#[test]
+fn a_noisy_figure_causes_as_many_messages_as_it_crosses_both_limits() {
+    let rules = "on: [Above(figure: CpuLoad, limit: 90, clear: 75, after: \"0s\")]";
+    let mut agent = Agent::new(&config(rules, ""));
+    let mut count = 0;
+    // A day of noise, a reading each 30 s. It is above the limit from the first, and never at `clear`: one message.
+    for reading in 0..2880 {
+        agent.cpu("a", 84 + reading * 7 % 13);
+        count += agent.messages().len();
+    }
+    assert_eq!(count, 1);
+    agent.offline("a");
+    assert_eq!(agent.messages(), [""; 0], "missing data is no recovery");
+    agent.online("a");
+    agent.cpu("a", 75);
+    let resolved = agent.messages();
+    // It was never sent as firing again, so it resolves once.
+    assert_eq!(resolved, ["A: CPU load is below 75 % again after 0s"]);
+}
+
+#[test]
+fn a_site_has_its_own_rules_or_none() {
+    let rules = "on: [SiteDown(after: \"0s\"), Above(figure: CpuLoad, limit: 90, after: \"0s\")]";
+    for (exception, cpu, expected) in [
+        ("", 95, vec!["B: CPU load is 95 %, above the limit of 90 %"]),
+        (", alerts: Off", 95, vec![]),
+        (", alerts: [Above(figure: CpuLoad, limit: 98, after: \"0s\")]", 95, vec![]),
+        (
+            ", alerts: [Above(figure: CpuLoad, limit: 98, after: \"0s\")]",
+            99,
+            vec!["B: CPU load is 99 %, above the limit of 98 %"],
+        ),
+        (", alerts: [SiteDown(after: \"1h\")]", 95, vec!["B: CPU load is 95 %, above the limit of 90 %"]),
+    ] {
+        let mut agent = Agent::new(&config(rules, exception));
+        agent.cpu("b", cpu);
+        assert_eq!(agent.messages(), expected, "{exception}");
+    }
+}
+
+#[test]
+fn a_changed_limit_continues_an_alert_and_a_removed_rule_ends_it() {
+    let above =
+        |limit: u8| config(&format!("on: [Above(figure: CpuLoad, limit: {limit}, after: \"0s\")]"), "");
+    let mut agent = Agent::new(&above(90));
+    agent.cpu("a", 99);
+    assert_eq!(agent.messages().len(), 1);
+    agent.alerts.configure(&above(95));
+    agent.cpu("a", 98);
+    assert_eq!(agent.messages(), [""; 0]);
+    let id = agent.alerts.list().firing[0].id.clone();
+    assert!(agent.alerts.acknowledge(&id, "admin"));
+    agent.alerts.configure(&config("on: []", ""));
+    assert_eq!(agent.messages(), [""; 0]);
+    let list = agent.alerts.list();
+    assert_eq!((list.firing.len(), list.past.len()), (0, 1));
+}
+
+#[test]
+fn many_refused_logins_and_a_rejected_file_are_reported() {
+    let agent = Agent::new(&config("on: [LoginsRefused, ConfigRejected(after: \"0s\")]", ""));
+    (0..19).for_each(|_| agent.alerts.record_refused_login());
+    assert_eq!(agent.messages(), [""; 0]);
+    agent.alerts.record_refused_login();
+    assert_eq!(agent.messages().len(), 1);
+    let problem = crate::state::ReloadDiagnostic { place: "1:1".into(), message: "m".into(), excerpt: None };
+    agent.store.note_reload(|reload| reload.note(Moment::now(), false, vec![problem]));
+    assert_eq!(agent.messages(), ["The configuration file is not in use: it has 1 problem"]);
+    agent.store.note_reload(|reload| reload.note(Moment::now(), true, Vec::new()));
+    assert_eq!(agent.messages().len(), 1);
+}

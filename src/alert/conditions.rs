@@ -1,0 +1,150 @@
+//! The conditions that rules check, besides limits of figures.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::incident::{Description, Observation};
+use super::time::{AlertTime, Timeline};
+use super::uplink::Reachability;
+use crate::clock::Clock;
+use crate::routeros::error::Error;
+use crate::routeros::value::format_duration;
+use crate::state::{ConnectionState, Reading, Reload, SiteState};
+
+/// Longest text of a router in a message, in characters.
+const MAX_CAUSE: usize = 200;
+
+/// Whether a site's router can be reached.
+pub(super) fn reachability(site: &SiteState, timeline: Timeline) -> Reachability {
+    match &site.connection {
+        ConnectionState::Connecting => Reachability::Unknown,
+        ConnectionState::Online { .. } => Reachability::Reachable,
+        ConnectionState::Offline { error, since } if error.cause.is_passing() => {
+            Reachability::Lost(timeline.tick(*since))
+        }
+        ConnectionState::Offline { .. } => Reachability::Refused,
+    }
+}
+
+pub(super) fn site_down(site: &SiteState, timeline: Timeline) -> Observation {
+    let (error, since) = match &site.connection {
+        ConnectionState::Connecting => return Observation::Unknown,
+        ConnectionState::Online { .. } => return Observation::Absent(None),
+        ConnectionState::Offline { error, since } => (error, since),
+    };
+    let hosts: Vec<&str> =
+        site.hosts.iter().filter(|host| host.error.is_some()).map(|host| &*host.address).collect();
+    let hosts = hosts.join(", ");
+    // The message may begin with the host.
+    let message = error.message.strip_prefix(&format!("{hosts}: ")).unwrap_or(&error.message);
+    let at = if hosts.is_empty() { String::new() } else { format!(" ({hosts})") };
+    let description = Description {
+        problem: format!("{} is offline", site.name),
+        recovery: format!("{} is online again", site.name),
+        cause: Some(format!("{}{at}", shortened(message))),
+        hint: hint(error),
+        value: None,
+    };
+    Observation::Present(Some(timeline.tick(*since)), description)
+}
+
+pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: Timeline) -> Observation {
+    if !site.is_online() {
+        return Observation::Unknown;
+    }
+    let (Some(error), Some(since)) = (reading.error_for(false), reading.failed_since) else {
+        return if reading.data.is_some() { Observation::Absent(None) } else { Observation::Unknown };
+    };
+    let (name, plugin) = (&site.name, reading.plugin.name());
+    let description = Description {
+        problem: format!("{name}: the plugin {plugin} has failed"),
+        recovery: format!("{name}: the plugin {plugin} works again"),
+        cause: Some(shortened(&error.message)),
+        hint: hint(&error),
+        value: None,
+    };
+    Observation::Present(Some(timeline.tick(since)), description)
+}
+
+pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Observation {
+    let Some(error) = site.clock_error(clock) else { return Observation::Unknown };
+    if error.unsigned_abs() <= by.as_secs() {
+        return Observation::Absent(Some(error as f64));
+    }
+    let direction = if error > 0 { "ahead" } else { "behind" };
+    let apart = format_duration(Duration::from_secs(error.unsigned_abs()));
+    Observation::Present(
+        None,
+        Description {
+            problem: format!("{}: the router's clock is {apart} {direction}", site.name),
+            recovery: format!("{}: the router's clock is right again", site.name),
+            cause: None,
+            hint: Some("On the router: /system ntp client set enabled=yes, /system clock print".into()),
+            value: Some(error as f64),
+        },
+    )
+}
+
+pub(super) fn config_rejected(reload: &Reload) -> Observation {
+    if reload.is_good() {
+        return Observation::Absent(None);
+    }
+    let count = reload.problems.len() + reload.more_problems;
+    let description = Description {
+        problem: "The configuration file is not in use".into(),
+        recovery: "The configuration file is in use again".into(),
+        cause: Some(format!("it has {count} problem{}", if count == 1 { "" } else { "s" })),
+        hint: Some("phsweb-agent check shows each problem with its place".into()),
+        value: Some(count as f64),
+    };
+    Observation::Present(None, description)
+}
+
+/// `ends` is since the Unix epoch.
+pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: AlertTime) -> Observation {
+    let Some(ends) = ends else { return Observation::Absent(None) };
+    let left = ends.saturating_sub(now.unix);
+    let days = left.as_secs() / 86_400;
+    if left > within {
+        return Observation::Absent(Some(days as f64));
+    }
+    let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + ends);
+    let verb = if left.is_zero() { "ended" } else { "ends" };
+    let description = Description {
+        problem: format!("The certificate of the agent's page {verb} at {date}"),
+        recovery: "The certificate of the agent's page was renewed".into(),
+        cause: None,
+        hint: Some("Renew the files of http.tls. The agent notices the new ones".into()),
+        value: Some(days as f64),
+    };
+    Observation::Present(None, description)
+}
+
+/// `is_many`: whether so many logins were refused that the alert fires.
+pub(super) fn logins_refused(count: usize, is_many: bool) -> Observation {
+    match count {
+        0 => Observation::Absent(None),
+        _ if !is_many => Observation::Hold,
+        _ => Observation::Present(
+            None,
+            Description {
+                problem: "Many logins as admin with a wrong token".into(),
+                recovery: "No more logins as admin with a wrong token".into(),
+                cause: Some(format!("{count} or more in 10 minutes")),
+                hint: Some("The log has their addresses. A browser or a script may have an old token".into()),
+                value: Some(count as f64),
+            },
+        ),
+    }
+}
+
+fn hint(error: &Error) -> Option<String> {
+    (!error.hint.is_empty()).then(|| error.hint.into())
+}
+
+fn shortened(text: &str) -> String {
+    let mut cut: String = text.chars().take(MAX_CAUSE).collect();
+    if cut.len() < text.len() {
+        cut.push('…');
+    }
+    cut
+}

@@ -1,0 +1,86 @@
+//! The figures of a site that rules compare with limits.
+
+use super::incident::{Description, Observation};
+use crate::config::{Figure, Threshold};
+use crate::plugin::{Data, Quantity};
+use crate::state::{ReadingState, SiteState};
+
+/// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
+pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) -> Observation {
+    let Threshold { figure, limit, clear } = threshold;
+    let Some(value) = value(site, figure) else { return Observation::Unknown };
+    let (is_beyond, is_clear) =
+        if is_above { (value > limit, value <= clear) } else { (value < limit, value >= clear) };
+    if is_beyond {
+        return Observation::Present(None, description(site, threshold, is_above, value));
+    }
+    if is_clear { Observation::Absent(Some(value)) } else { Observation::Hold }
+}
+
+/// The current value; `None` while it is unknown.
+fn value(site: &SiteState, figure: Figure) -> Option<f64> {
+    let percent = |ratio: f64| ratio * 100.0;
+    match figure {
+        Figure::CpuLoad => {
+            let load = current(site, Data::resource)?.cpu_load_percent?;
+            (load <= 100).then_some(load as f64)
+        }
+        Figure::MemoryUsed => {
+            let resource = current(site, Data::resource)?;
+            let (free, total) = (resource.free_memory?, resource.total_memory.filter(|total| *total > 0)?);
+            Some(percent(total.saturating_sub(free) as f64 / total as f64))
+        }
+        Figure::Temperature => {
+            let sensors = current(site, Data::health)?.sensors.iter().filter_map(|sensor| sensor.measure);
+            let celsius = sensors.filter(|(quantity, _)| *quantity == Quantity::Temperature);
+            celsius.map(|(_, value)| value).max_by(f64::total_cmp)
+        }
+        Figure::ActiveUsers => {
+            let hotspot = current(site, Data::hotspot).filter(|hotspot| !hotspot.is_truncated)?;
+            Some(hotspot.sessions.len() as f64)
+        }
+        Figure::PoolUsed => site.pool_used().map(percent),
+        Figure::LicenceUsed => site.license_used().map(percent),
+    }
+}
+
+/// The data of a kind, if the router answers and the last read succeeded.
+fn current<'s, T>(site: &'s SiteState, kind: impl Fn(&'s Data) -> Option<&'s T>) -> Option<&'s T> {
+    let readings = site.readings.iter().filter(|reading| reading.state(site.is_online()) == ReadingState::Ok);
+    readings.filter_map(|reading| reading.data.as_deref()).find_map(kind)
+}
+
+fn description(site: &SiteState, threshold: Threshold, is_above: bool, value: f64) -> Description {
+    let Threshold { figure, limit, clear } = threshold;
+    let (what, unit, hint) = match figure {
+        Figure::CpuLoad => ("CPU load", " %", "On the router: /tool profile"),
+        Figure::MemoryUsed => {
+            ("used memory", " %", "A reboot frees it. On the router: /system resource print")
+        }
+        Figure::Temperature => {
+            ("temperature", " °C", "Check its ventilation. On the router: /system health print")
+        }
+        Figure::ActiveUsers => ("number of active users", "", "On the router: /ip hotspot active print"),
+        Figure::PoolUsed => (
+            "used share of the address pool",
+            " %",
+            "Enlarge the pool or shorten the lease time. On the router: /ip pool print, /ip dhcp-server print",
+        ),
+        Figure::LicenceUsed => (
+            "used share of the licence's users",
+            " %",
+            "A higher licence level allows more users. On the router: /system license print",
+        ),
+    };
+    let name = &site.name;
+    let (beyond, back) = if is_above { ("above", "below") } else { ("below", "above") };
+    let number = |value: f64| (value * 10.0).round() / 10.0;
+    let (value, limit, clear) = (number(value), number(limit), number(clear));
+    Description {
+        problem: format!("{name}: {what} is {value}{unit}, {beyond} the limit of {limit}{unit}"),
+        recovery: format!("{name}: {what} is {back} {clear}{unit} again"),
+        cause: None,
+        hint: Some(hint.into()),
+        value: Some(value),
+    }
+}

@@ -1,0 +1,216 @@
+//! The table of incidents: observations and time in, notifications out. A pure state machine.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::announcer::{Announcer, current};
+use super::incident::{Description, Incident, Observation, Subject};
+use super::notification::Notification;
+use super::record::AlertRecord;
+use super::time::{AlertTime, Tick};
+use super::uplink::{Reachability, Uplink, Verdict};
+
+/// The kind of the rule that reports outages.
+pub(super) const SITE_DOWN: &str = "SiteDown";
+
+/// The kind of the alert that replaces those of [`SITE_DOWN`] if all sites are lost at once.
+pub(super) const UPLINK_LOST: &str = "UplinkLost";
+
+/// The key of the agent itself in the table.
+pub(super) const AGENT: &str = "";
+
+const UPLINK: Subject = Subject {
+    site: AGENT,
+    name: None,
+    rule: UPLINK_LOST,
+    kind: UPLINK_LOST,
+    part: "",
+    after: std::time::Duration::ZERO,
+};
+
+type Incidents = BTreeMap<String, Vec<Incident>>;
+
+/// All incidents, by site, and what was announced of them.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct IncidentTable {
+    incidents: Incidents,
+    /// Announcements, mutes and past alerts.
+    pub announcer: Announcer,
+    #[serde(skip)]
+    uplink: Uplink,
+}
+
+impl IncidentTable {
+    /// Forgets what a restart makes uncertain, after the table was restored.
+    pub(super) fn resume(&mut self) {
+        self.incidents.values_mut().flatten().for_each(Incident::resume);
+    }
+
+    /// Whether the site has incidents.
+    pub(super) fn has_incidents(&self, site: &str) -> bool {
+        self.incidents.contains_key(site)
+    }
+
+    /// Records what an evaluation found.
+    pub(super) fn observe(&mut self, subject: Subject, observation: Observation, now: AlertTime) {
+        let create = matches!(observation, Observation::Present(..));
+        let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
+        incident.after = subject.after;
+        incident.is_known = observation != Observation::Unknown;
+        match observation {
+            Observation::Unknown => {}
+            Observation::Hold if incident.firing.is_some() => {}
+            Observation::Hold => incident.set_present(None, now.tick),
+            Observation::Absent(value) => {
+                incident.set_present(None, now.tick);
+                self.announcer.resolve(subject.site, incident, value, now);
+            }
+            Observation::Present(since, description) => {
+                incident.set_present(Some(since.unwrap_or(now.tick)), now.tick);
+                incident.description = description;
+            }
+        }
+    }
+
+    /// Records something that happened at a tick and has no end.
+    pub(super) fn report(&mut self, subject: Subject, description: Description, since: Tick, now: AlertTime) {
+        if let Some(incident) = find(&mut self.incidents, subject, true, now.tick) {
+            incident.is_known = true;
+            incident.description = description;
+            self.announcer.report(subject.site, incident, since, now);
+        }
+    }
+
+    /// Records the reachability of a site; `None`: it was removed.
+    pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: AlertTime) {
+        let is_first = self.uplink.record(site, reachability);
+        if is_first
+            && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
+            && incident.present.is_some()
+        {
+            self.uplink.restore(now.tick);
+            incident.is_known = true;
+            incident.set_present(None, now.tick);
+            self.announcer.resolve(AGENT, incident, None, now);
+        }
+    }
+
+    /// Announces what is due, and returns the next notification if there is one. To be called at least each few seconds.
+    pub(super) fn advance(&mut self, is_quiet: bool, now: AlertTime) -> Option<Notification> {
+        let mut is_uplink_lost = find(&mut self.incidents, UPLINK, false, now.tick)
+            .is_some_and(|incident| incident.present.is_some() && !self.uplink.is_any_reachable());
+        let mut lost = None;
+        for (site, incidents) in &mut self.incidents {
+            for incident in incidents.iter_mut() {
+                match due(incident, &self.uplink, is_uplink_lost, now.tick) {
+                    Some(Verdict::Site) => self.announcer.fire(site, incident, now),
+                    Some(Verdict::Uplink(since)) => {
+                        is_uplink_lost = true;
+                        lost = Some(since);
+                    }
+                    Some(Verdict::Wait) | None => {}
+                }
+                self.announcer.advance(site, incident, is_quiet, now);
+            }
+            incidents.retain_mut(|incident| !incident.is_over(now.tick));
+        }
+        self.incidents.retain(|_, incidents| !incidents.is_empty());
+        if let Some(since) = lost {
+            self.lose_uplink(since, now);
+        }
+        self.announcer.outbox.take(now, is_quiet)
+    }
+
+    /// Fires the alert of the uplink. It replaces those of sites lost at once that were not sent yet.
+    fn lose_uplink(&mut self, since: Tick, now: AlertTime) {
+        for incident in self.incidents.values_mut().flatten().filter(|incident| incident.kind == SITE_DOWN) {
+            let outbox = &mut self.announcer.outbox;
+            incident.firing.take_if(|firing| firing.since >= since && outbox.cancel(&firing.id));
+        }
+        if let Some(incident) = find(&mut self.incidents, UPLINK, true, now.tick) {
+            incident.set_present(Some(since), now.tick);
+            incident.is_known = true;
+            incident.description = uplink_lost(self.uplink.site_count());
+            self.announcer.fire(AGENT, incident, now);
+        }
+    }
+
+    /// Ends the incidents whose rule, site or part no longer exists. Nothing is announced.
+    pub(super) fn retain(&mut self, is_valid: impl Fn(&str, &Incident) -> bool, now: AlertTime) {
+        for (site, incidents) in &mut self.incidents {
+            for incident in incidents.extract_if(.., |incident| !is_valid(site, incident)) {
+                self.announcer.drop_incident(site, &incident, now);
+            }
+        }
+        self.incidents.retain(|_, incidents| !incidents.is_empty());
+    }
+
+    /// Ends the incidents of a site whose part no longer exists. Nothing is announced.
+    pub(super) fn retain_of_site(&mut self, site: &str, exists: impl Fn(&Incident) -> bool, now: AlertTime) {
+        for incident in
+            self.incidents.get_mut(site).into_iter().flat_map(|all| all.extract_if(.., |i| !exists(i)))
+        {
+            self.announcer.drop_incident(site, &incident, now);
+        }
+    }
+
+    /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
+    pub(super) fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
+        let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
+        let found = firing.filter(|firing| firing.id == id).last();
+        found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some()
+    }
+
+    /// The firing alerts, those of the agent itself first, then by site.
+    pub(super) fn firing(&self, now: AlertTime) -> impl Iterator<Item = AlertRecord> {
+        let all =
+            self.incidents.iter().flat_map(|(site, incidents)| incidents.iter().map(move |i| (site, i)));
+        all.filter(|(_, incident)| incident.firing.is_some())
+            .map(move |(site, incident)| current(site, incident, now))
+    }
+}
+
+/// The incident of a subject. It is created only if it is `create`.
+fn find<'i>(
+    incidents: &'i mut Incidents,
+    subject: Subject,
+    create: bool,
+    now: Tick,
+) -> Option<&'i mut Incident> {
+    if create && !incidents.contains_key(subject.site) {
+        incidents.insert(subject.site.into(), Vec::new());
+    }
+    let of_site = incidents.get_mut(subject.site)?;
+    match of_site.iter().position(|incident| incident.is_about(subject)) {
+        Some(at) => of_site.get_mut(at),
+        None if create => {
+            of_site.push(Incident::new(subject, now));
+            of_site.last_mut()
+        }
+        None => None,
+    }
+}
+
+/// What to do if the condition of an incident has lasted long enough, and its alert is not firing.
+fn due(incident: &Incident, uplink: &Uplink, is_uplink_lost: bool, now: Tick) -> Option<Verdict> {
+    let since = incident.present.filter(|_| incident.firing.is_none() && incident.is_known)?;
+    if incident.kind != SITE_DOWN {
+        return (now >= since.after(incident.after)).then_some(Verdict::Site);
+    }
+    let is_due = now >= since.after(incident.after) && now >= uplink.earliest_report(since);
+    (is_due && !is_uplink_lost).then(|| uplink.verdict(since, now))
+}
+
+fn uplink_lost(sites: usize) -> Description {
+    Description {
+        problem: format!("All {sites} sites are unreachable at once"),
+        recovery: "Sites are reachable again".into(),
+        cause: Some("the agent's own network connection is probably down".into()),
+        hint: Some("Check the network and the VPN of the machine on which the agent runs".into()),
+        value: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,470 @@
+//! Days in simulated time: what happens to sites and figures, and the notifications that result.
+
+use std::time::Duration;
+
+use super::*;
+use crate::alert::announcer::Mute;
+use crate::alert::notification::AlertState;
+
+const GROUP: u64 = 20;
+
+/// A table with its clock, and the notifications so far, each with the second in which it was sent.
+struct Simulation {
+    table: IncidentTable,
+    second: u64,
+    after: u64,
+    is_quiet: bool,
+    sent: Vec<(u64, Notification)>,
+}
+
+fn now(second: u64) -> AlertTime {
+    // 2026-05-31, 00:00:00 UTC.
+    let unix = Duration::from_secs(1_780_185_600 + second);
+    AlertTime { tick: Tick::at(Duration::from_secs(1000 + second)), unix }
+}
+
+fn subject<'s>(site: &'s str, kind: &'s str, after: u64) -> Subject<'s> {
+    let name = (!site.is_empty()).then_some(site);
+    Subject { site, name, rule: kind, kind, part: "", after: Duration::from_secs(after) }
+}
+
+fn offline(site: &str) -> Description {
+    Description {
+        problem: format!("{site} is offline"),
+        recovery: format!("{site} is online again"),
+        cause: Some("connection refused".into()),
+        ..Description::default()
+    }
+}
+
+impl Simulation {
+    fn new(sites: &[&str], after: u64) -> Self {
+        let mut simulation =
+            Self { table: IncidentTable::default(), second: 0, after, is_quiet: false, sent: Vec::new() };
+        simulation.configure();
+        sites.iter().for_each(|site| simulation.up(site));
+        simulation
+    }
+
+    fn configure(&mut self) {
+        self.table.announcer.group = Duration::from_secs(GROUP);
+    }
+
+    fn now(&self) -> AlertTime {
+        now(self.second)
+    }
+
+    fn down(&mut self, site: &str) {
+        let since = self.now().tick;
+        self.table.record_site(site, Some(Reachability::Lost(since)), self.now());
+        let observation = Observation::Present(Some(since), offline(site));
+        self.table.observe(subject(site, SITE_DOWN, self.after), observation, self.now());
+    }
+
+    fn up(&mut self, site: &str) {
+        self.table.record_site(site, Some(Reachability::Reachable), self.now());
+        self.table.observe(subject(site, SITE_DOWN, self.after), Observation::Absent(None), self.now());
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let end = self.second + seconds;
+        while self.second < end {
+            // Long times pass in larger steps.
+            self.second += if self.second + 1000 < end && self.second % 10 == 0 { 10 } else { 1 };
+            let sent = self.table.advance(self.is_quiet, self.now());
+            self.sent.extend(sent.map(|notification| (self.second, notification)));
+        }
+    }
+
+    /// What a new process restores.
+    fn restart(&mut self) {
+        let stored = serde_json::to_string(&self.table).unwrap();
+        self.table = serde_json::from_str(&stored).unwrap();
+        self.table.resume();
+        self.configure();
+    }
+
+    /// The titles of the notifications since the last call, with their seconds.
+    fn titles(&mut self) -> Vec<String> {
+        self.sent.drain(..).map(|(second, notification)| format!("{second} {}", notification.title)).collect()
+    }
+}
+
+#[test]
+fn an_outage_is_two_messages_the_second_with_its_duration() {
+    let mut simulation = Simulation::new(&["awka", "lagos"], 90);
+    simulation.pass(10);
+    simulation.down("awka");
+    simulation.pass(600);
+    simulation.up("awka");
+    simulation.pass(7200);
+    let [(_, firing), (_, resolved)] = &simulation.sent[..] else { panic!("{:?}", simulation.sent) };
+    let (first, second) = (&firing.alerts[0], &resolved.alerts[0]);
+    assert_eq!((first.state, second.state), (AlertState::Firing, AlertState::Resolved));
+    assert_eq!(first.id, second.id);
+    assert!(
+        first.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)),
+        "{}",
+        first.id
+    );
+    assert_eq!((&*first.since, &first.until), ("2026-05-31T00:00:10Z", &None));
+    assert_eq!(
+        (&*second.since, second.until.as_deref()),
+        ("2026-05-31T00:00:10Z", Some("2026-05-31T00:10:10Z"))
+    );
+    assert_eq!(
+        simulation.titles(),
+        ["120 awka is offline for 1m30s: connection refused", "630 awka is online again after 10m"]
+    );
+    assert!(!simulation.table.has_incidents("awka"), "nothing is kept after the changes are forgotten");
+}
+
+#[test]
+fn an_outage_shorter_than_after_is_no_message() {
+    let mut simulation = Simulation::new(&["awka", "lagos"], 90);
+    for _ in 0..10 {
+        simulation.down("awka");
+        simulation.pass(89);
+        simulation.up("awka");
+        simulation.pass(300);
+    }
+    assert_eq!(simulation.titles(), [""; 0]);
+}
+
+#[test]
+fn an_outage_slightly_longer_than_after_is_reported_once() {
+    let mut simulation = Simulation::new(&["awka", "lagos"], 90);
+    simulation.down("awka");
+    simulation.pass(100);
+    simulation.up("awka");
+    simulation.pass(3600);
+    assert_eq!(simulation.titles(), ["220 awka is online again after 1m40s"]);
+}
+
+#[test]
+fn flapping_is_at_most_one_message_until_it_is_calm() {
+    for (after, expected) in [(90, 0), (5, 1), (0, 1)] {
+        let mut simulation = Simulation::new(&["awka", "lagos"], after);
+        for _ in 0..30 {
+            simulation.down("awka");
+            simulation.pass(10);
+            simulation.up("awka");
+            simulation.pass(10);
+        }
+        let titles = simulation.titles();
+        assert_eq!(titles.len(), expected, "{titles:?}");
+        assert!(titles.iter().all(|title| title.contains("Unstable")), "{titles:?}");
+        simulation.pass(1700);
+        assert_eq!(simulation.titles(), [""; 0]);
+        simulation.pass(7200);
+        let calm: Vec<&str> = ["2420 awka is online again, and stable for 30m"; 1][..expected].to_vec();
+        let titles = simulation.titles();
+        assert_eq!(titles.len(), calm.len(), "{titles:?}");
+        assert!(
+            titles.iter().all(|title| title.ends_with("awka is online again, and stable for 30m")),
+            "{titles:?}"
+        );
+    }
+}
+
+#[test]
+fn slow_flapping_becomes_one_message_after_four_changes() {
+    let mut simulation = Simulation::new(&["awka", "lagos"], 0);
+    for _ in 0..5 {
+        simulation.down("awka");
+        simulation.pass(300);
+        simulation.up("awka");
+        simulation.pass(300);
+    }
+    simulation.down("awka");
+    simulation.pass(7200);
+    let ids: Vec<&str> = simulation.sent.iter().map(|(_, sent)| &*sent.alerts[0].id).collect();
+    assert_eq!(ids.len(), 6);
+    assert_eq!((ids[0], ids[2], ids[4]), (ids[1], ids[3], ids[5]));
+    let titles = simulation.titles();
+    assert!(titles[4].starts_with("1221 Unstable: \"awka is offline\" changed 5 times"), "{titles:?}");
+    assert_eq!(titles[5], "4820 awka is offline for 30m: connection refused");
+}
+
+#[test]
+fn a_lost_uplink_is_one_message_and_its_return_another() {
+    let keys: Vec<String> = (0..50).map(|n| format!("site{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    for after in [2, 90] {
+        let mut simulation = Simulation::new(&keys, after);
+        simulation.pass(60);
+        // Each loss is noticed within half a minute, and each return within a minute.
+        for (at, key) in keys.iter().enumerate() {
+            simulation.down(key);
+            simulation.pass(u64::from(at % 2 == 1));
+        }
+        simulation.pass(3600);
+        for key in &keys {
+            simulation.up(key);
+            simulation.pass(1);
+        }
+        simulation.pass(7200);
+        let [(_, lost), (_, restored)] = &simulation.sent[..] else { panic!("{:?}", simulation.titles()) };
+        let (lost, restored) = (&lost.alerts[0], &restored.alerts[0]);
+        assert_eq!((&*lost.kind, &lost.site, &lost.name), (UPLINK_LOST, &None, &None));
+        assert_eq!((&*lost.since, &lost.until), ("2026-05-31T00:01:00Z", &None));
+        assert_eq!((&lost.id, &*restored.since), (&restored.id, "2026-05-31T00:01:00Z"));
+        assert_eq!(restored.until.as_deref(), Some("2026-05-31T01:01:25Z"));
+    }
+}
+
+#[test]
+fn sites_that_stay_lost_after_the_uplink_is_restored_are_down() {
+    let mut simulation = Simulation::new(&["a", "b", "c"], 10);
+    ["a", "b", "c"].iter().for_each(|site| simulation.down(site));
+    simulation.pass(600);
+    simulation.up("a");
+    simulation.pass(30);
+    simulation.up("b");
+    simulation.pass(600);
+    let titles = simulation.titles();
+    assert_eq!(
+        titles,
+        [
+            "30 All 3 sites are unreachable at once for 10s: the agent's own network connection is probably down",
+            "620 Sites are reachable again after 10m",
+            "710 c is offline for 11m30s: connection refused"
+        ]
+    );
+}
+
+#[test]
+fn a_single_site_and_sites_lost_one_after_the_other_are_down_themselves() {
+    let mut single = Simulation::new(&["a"], 90);
+    single.down("a");
+    single.pass(600);
+    assert_eq!(single.titles(), ["110 a is offline for 1m30s: connection refused"]);
+    let mut both = Simulation::new(&["a", "b"], 90);
+    both.down("a");
+    both.pass(600);
+    both.down("b");
+    both.pass(600);
+    assert_eq!(both.titles().len(), 2);
+}
+
+#[test]
+fn alerts_within_the_grouping_time_are_one_message() {
+    let keys: Vec<String> = ('a'..='z').chain('A'..='Z').map(String::from).collect();
+    let mut simulation = Simulation::new(&keys.iter().map(String::as_str).collect::<Vec<_>>(), 0);
+    simulation.down("a");
+    simulation.pass(19);
+    simulation.down("b");
+    simulation.pass(60);
+    assert_eq!(simulation.sent[0].1.alerts.len(), 2);
+    assert_eq!(simulation.sent[0].1.text.lines().count(), 2);
+    assert_eq!(simulation.titles(), ["21 2 alerts: 2 firing"]);
+}
+
+#[test]
+fn missing_data_is_no_recovery_and_no_alert() {
+    let cpu = subject("awka", "Above", 600);
+    let high =
+        || Observation::Present(None, Description { problem: "CPU load is 95 %".into(), ..offline("") });
+    let mut simulation = Simulation::new(&[], 0);
+    simulation.table.observe(cpu, high(), now(0));
+    simulation.pass(590);
+    simulation.table.observe(cpu, Observation::Unknown, simulation.now());
+    simulation.pass(3600);
+    assert_eq!(simulation.titles(), [""; 0], "it does not fire without data");
+    simulation.table.observe(cpu, high(), simulation.now());
+    simulation.pass(60);
+    assert_eq!(simulation.titles().len(), 1);
+    simulation.table.observe(cpu, Observation::Unknown, simulation.now());
+    simulation.pass(86_400);
+    assert_eq!(simulation.titles(), [""; 0], "it does not resolve without data");
+    simulation.table.observe(cpu, Observation::Absent(Some(10.0)), simulation.now());
+    simulation.pass(60);
+    assert_eq!(simulation.sent[0].1.alerts[0].value, Some(10.0));
+    assert_eq!(simulation.titles().len(), 1);
+}
+
+#[test]
+fn quiet_hours_end_with_one_digest() {
+    let mut simulation = Simulation::new(&["a", "b", "c", "d"], 90);
+    simulation.table.announcer.remind = Some(Duration::from_secs(3600));
+    simulation.down("a");
+    simulation.pass(600);
+    assert_eq!(simulation.titles().len(), 1);
+    simulation.is_quiet = true;
+    simulation.down("b");
+    simulation.pass(600);
+    simulation.up("a");
+    simulation.up("b");
+    simulation.pass(7200);
+    simulation.down("c");
+    simulation.pass(7200);
+    assert_eq!(simulation.titles(), [""; 0]);
+    simulation.restart();
+    simulation.is_quiet = false;
+    simulation.pass(60);
+    let states = simulation.sent[0].1.alerts.iter().map(|alert| (alert.site.as_deref(), alert.state));
+    assert_eq!(
+        states.collect::<Vec<_>>(),
+        [
+            (Some("b"), AlertState::Resolved),
+            (Some("a"), AlertState::Resolved),
+            (Some("c"), AlertState::Firing)
+        ]
+    );
+    assert_eq!(simulation.titles().len(), 1);
+}
+
+#[test]
+fn firing_alerts_are_repeated_until_they_are_acknowledged() {
+    let mut simulation = Simulation::new(&["a", "b"], 90);
+    simulation.table.announcer.remind = Some(Duration::from_secs(6 * 3600));
+    simulation.down("a");
+    simulation.pass(86_400 / 2 + 200);
+    assert_eq!(simulation.sent[1].1.text.lines().next().unwrap().split(':').next(), Some("Still firing"));
+    let id = simulation.sent[0].1.alerts[0].id.clone();
+    assert_eq!(simulation.titles().len(), 3);
+    assert!(simulation.table.acknowledge(&id, "admin", simulation.now().tick));
+    assert!(!simulation.table.acknowledge("other", "admin", simulation.now().tick));
+    simulation.pass(2 * 86_400);
+    assert_eq!(simulation.titles(), [""; 0]);
+    let firing: Vec<_> = simulation.table.firing(simulation.now()).collect();
+    assert_eq!(firing[0].acknowledged.as_ref().map(|(by, _)| &**by), Some("admin"));
+    simulation.up("a");
+    simulation.pass(60);
+    assert_eq!(simulation.titles().len(), 1, "the resolution is sent");
+}
+
+fn mute(simulation: &mut Simulation, site: &str, seconds: u64) {
+    let until = simulation.now().tick.after(Duration::from_secs(seconds));
+    let mute = Mute { site: Some(site.into()), until, by: "admin".into() };
+    simulation.table.announcer.mute(mute, simulation.now().tick);
+}
+
+#[test]
+fn a_mute_holds_back_new_alerts_and_no_resolutions() {
+    let mut simulation = Simulation::new(&["a", "b", "c", "d"], 90);
+    simulation.down("a");
+    simulation.pass(200);
+    assert_eq!(simulation.titles().len(), 1);
+    ["a", "b", "c"].iter().for_each(|site| mute(&mut simulation, site, 3600));
+    simulation.down("b");
+    simulation.down("c");
+    simulation.pass(300);
+    simulation.up("a");
+    simulation.up("b");
+    simulation.pass(300);
+    assert_eq!(simulation.titles(), ["520 a is online again after 8m20s"]);
+    simulation.restart();
+    simulation.down("c");
+    simulation.pass(3600);
+    assert_eq!(simulation.titles(), ["3820 c is offline for 1h: connection refused"]);
+    assert_eq!(simulation.table.announcer.mutes(simulation.now().tick).count(), 0);
+}
+
+#[test]
+fn a_restart_repeats_nothing_and_loses_no_resolution() {
+    let mut simulation = Simulation::new(&["a", "b", "c"], 90);
+    simulation.down("a");
+    simulation.down("b");
+    simulation.pass(200);
+    assert_eq!(simulation.titles().len(), 1);
+    simulation.restart();
+    simulation.pass(600);
+    simulation.up("c");
+    simulation.down("a");
+    simulation.pass(600);
+    assert_eq!(simulation.titles(), [""; 0], "neither without data, nor with the same");
+    simulation.up("b");
+    // The resolution waits to be sent.
+    simulation.pass(5);
+    simulation.restart();
+    simulation.up("c");
+    simulation.pass(60);
+    assert_eq!(simulation.titles(), ["1420 b is online again after 23m20s"]);
+    simulation.up("a");
+    simulation.pass(60);
+    assert_eq!(simulation.titles().len(), 1);
+    // Without its state, the agent reports what is present once.
+    simulation.down("a");
+    simulation.pass(200);
+    simulation.table = IncidentTable::default();
+    simulation.configure();
+    simulation.titles();
+    simulation.up("c");
+    simulation.down("a");
+    simulation.pass(600);
+    assert_eq!(simulation.titles().len(), 1);
+}
+
+#[test]
+fn a_rule_that_is_removed_ends_its_alerts_silently() {
+    let mut simulation = Simulation::new(&["a", "b"], 90);
+    simulation.down("a");
+    simulation.pass(100);
+    let now = simulation.now();
+    simulation.table.retain(|site, incident| site == "b" || incident.kind != SITE_DOWN, now);
+    simulation.pass(600);
+    assert_eq!(simulation.titles(), [""; 0], "it was not sent yet");
+    let past: Vec<&str> = simulation.table.announcer.past.iter().map(|past| &*past.message).collect();
+    assert_eq!(past, ["a is offline for 1m40s: connection refused"]);
+    assert_eq!(simulation.table.firing(now).count(), 0);
+}
+
+#[test]
+fn a_reboot_is_one_message_and_many_reboots_another() {
+    let rebooted = subject("awka", "Rebooted", 0);
+    let words = Description {
+        problem: "awka rebooted".into(),
+        recovery: "awka does not reboot".into(),
+        ..offline("")
+    };
+    let mut simulation = Simulation::new(&["awka"], 90);
+    for _ in 0..8 {
+        simulation.table.report(rebooted, words.clone(), simulation.now().tick, simulation.now());
+        simulation.pass(300);
+    }
+    let titles = simulation.titles();
+    assert_eq!(titles.len(), 5);
+    assert_eq!(titles[0], "20 awka rebooted");
+    assert!(titles[4].contains("Unstable"), "{titles:?}");
+    simulation.pass(3600);
+    assert_eq!(simulation.titles(), ["3920 awka does not reboot, and stable for 30m"]);
+}
+
+/// Whatever happens, an alert is announced as firing before it resolves, each change once, and its times are in order.
+#[test]
+fn each_alert_fires_and_resolves_at_most_once() {
+    let config = proptest::test_runner::Config { cases: 64, failure_persistence: None, ..Default::default() };
+    proptest::proptest!(config, |(
+        steps in proptest::collection::vec((0..8_u8, 0..4_usize, 1..200_u64), 1..60),
+        after in 0..200_u64,
+    )| {
+        let sites = ["a", "b", "c", "d"];
+        let mut simulation = Simulation::new(&sites, after);
+        for (action, site, seconds) in steps {
+            let site = sites[site];
+            match action {
+                0..=2 => simulation.down(site),
+                3..=5 => simulation.up(site),
+                6 => simulation.is_quiet = !simulation.is_quiet,
+                _ => simulation.restart(),
+            }
+            simulation.pass(seconds);
+        }
+        simulation.is_quiet = false;
+        sites.iter().for_each(|site| simulation.up(site));
+        simulation.pass(7300);
+        proptest::prop_assert_eq!(simulation.table.firing(simulation.now()).count(), 0);
+        let mut states = std::collections::HashMap::new();
+        for (_, notification) in &simulation.sent {
+            for alert in &notification.alerts {
+                proptest::prop_assert!(alert.until.as_ref().is_none_or(|until| *until >= alert.since));
+                let before = states.insert(alert.id.clone(), alert.state);
+                let is_unstable = alert.message.contains("stable") || before == Some(AlertState::Firing) && alert.state == AlertState::Firing;
+                proptest::prop_assert!(before != Some(alert.state) || is_unstable, "{alert:?}");
+                proptest::prop_assert!(before != Some(AlertState::Resolved), "{alert:?} after its resolution");
+            }
+        }
+        proptest::prop_assert!(states.values().all(|state| *state == AlertState::Resolved), "{states:?}");
+    });
+}

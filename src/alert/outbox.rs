@@ -1,0 +1,143 @@
+//! The outbox: groups announcements into notifications, and holds them back in quiet hours.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::notification::Notification;
+use super::record::AlertRecord;
+use super::time::{AlertTime, Tick};
+
+/// How long an alert waits for the end of its flapping if it resolved before it was sent. It is sent after that, unless
+/// its condition turns out to be unstable.
+const BRIEF: Duration = Duration::from_secs(120);
+
+/// Maximum number of announcements that wait: a long night of a large fleet. The oldest are dropped and counted.
+const MAX_WAITING: usize = 1000;
+
+/// Maximum number of alerts in one notification: chat services refuse longer texts. The rest is counted.
+const MAX_SHOWN: usize = 20;
+
+/// Announcements that wait to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Outbox {
+    waiting: Vec<Announcement>,
+    /// The number that was dropped.
+    dropped: u64,
+    /// The identifier of the last notification.
+    last_id: u64,
+    /// Whether the announcements were held back by quiet hours.
+    is_digest: bool,
+}
+
+/// A change of an alert that is announced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Announcement {
+    /// Where the condition is: the site, the rule and the part.
+    pub place: String,
+    /// The alert.
+    pub alert: AlertRecord,
+    /// Whether it repeats an earlier announcement.
+    pub is_reminder: bool,
+    /// When it is sent at the latest, outside of quiet hours.
+    pub due: Tick,
+    /// Whether the alert resolved before it was sent as firing.
+    pub is_brief: bool,
+}
+
+impl Announcement {
+    fn is_firing(&self) -> bool {
+        self.alert.until.is_none()
+    }
+}
+
+impl Outbox {
+    /// Adds an announcement. A resolution joins the announcement that its alert fires, if that was not sent yet.
+    pub(super) fn push(&mut self, new: Announcement, now: Tick) {
+        if let Some(unsent) = self.waiting.iter_mut().find(|waiting| waiting.alert.id == new.alert.id) {
+            let is_brief = unsent.is_brief || (unsent.is_firing() && !unsent.is_reminder && !new.is_firing());
+            let due = if is_brief { now.after(BRIEF) } else { unsent.due };
+            *unsent =
+                Announcement { is_brief, due, is_reminder: unsent.is_reminder && new.is_reminder, ..new };
+            return;
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.waiting.remove(0);
+            self.dropped += 1;
+        }
+        self.waiting.push(new);
+    }
+
+    /// Takes back the announcements at a place. If one of them is the resolution of an alert that was sent as firing, the
+    /// last of these is returned.
+    pub(super) fn withdraw(&mut self, place: &str) -> Option<AlertRecord> {
+        let withdrawn = self.waiting.extract_if(.., |waiting| waiting.place == place);
+        let sent = withdrawn.filter(|waiting| !waiting.is_firing() && !waiting.is_brief).last();
+        sent.map(|withdrawn| withdrawn.alert)
+    }
+
+    /// Takes back the announcement that an alert fires. Returns whether it was not sent yet.
+    pub(super) fn cancel(&mut self, id: &str) -> bool {
+        let is_it =
+            |waiting: &Announcement| waiting.alert.id == id && waiting.is_firing() && !waiting.is_reminder;
+        self.waiting.extract_if(.., |waiting| is_it(waiting)).count() > 0
+    }
+
+    /// The next notification, if one is due. In quiet hours there is none; the first one after them is a digest.
+    pub(super) fn take(&mut self, now: AlertTime, is_quiet: bool) -> Option<Notification> {
+        let is_empty = self.waiting.is_empty();
+        if is_quiet {
+            self.waiting.retain(|waiting| !waiting.is_reminder);
+            self.is_digest |= !is_empty;
+            return None;
+        }
+        let is_digest = self.is_digest && !is_empty;
+        if !is_digest && !self.waiting.iter().any(|waiting| waiting.due <= now.tick) {
+            return None;
+        }
+        self.is_digest = false;
+        let is_taken = |waiting: &mut Announcement| is_digest || !waiting.is_brief || waiting.due <= now.tick;
+        let taken: Vec<Announcement> = self.waiting.extract_if(.., is_taken).collect();
+        self.last_id += 1;
+        let dropped = std::mem::take(&mut self.dropped);
+        Some(notification(self.last_id, &taken, is_digest, dropped, now))
+    }
+}
+
+fn notification(
+    id: u64,
+    taken: &[Announcement],
+    is_digest: bool,
+    dropped: u64,
+    now: AlertTime,
+) -> Notification {
+    let firing = taken.iter().filter(|announcement| announcement.is_firing()).count();
+    let counted = |count: usize, state: &str| (count > 0).then(|| format!("{count} {state}"));
+    let counts = [counted(firing, "firing"), counted(taken.len() - firing, "resolved")];
+    let counts = counts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let title = match taken {
+        [one] if !is_digest => one.alert.message.clone(),
+        _ if is_digest => format!("After quiet hours: {counts}"),
+        _ => format!("{} alerts: {counts}", taken.len()),
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for announcement in taken.iter().take(MAX_SHOWN) {
+        let state = match (announcement.is_firing(), announcement.is_reminder) {
+            (false, _) => "Resolved",
+            (true, true) => "Still firing",
+            (true, false) => "Firing",
+        };
+        let hint = announcement.alert.hint.as_ref().filter(|_| announcement.is_firing());
+        let hint = hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+        lines.push(format!("{state}: {}{hint}", announcement.alert.message));
+    }
+    let more = taken.len().saturating_sub(MAX_SHOWN);
+    if more > 0 {
+        lines.push(format!("And {more} more"));
+    }
+    if dropped > 0 {
+        lines.push(format!("{dropped} earlier messages were dropped, because too many waited"));
+    }
+    let alerts = taken.iter().map(|announcement| announcement.alert.alert(now)).collect();
+    Notification { id, title, text: lines.join("\n"), alerts }
+}

@@ -1,0 +1,133 @@
+//! Time as a value: ticks of a timeline that continues over restarts, and the dates that they stand for.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{Clock, Moment};
+
+/// A moment in milliseconds. The timeline is monotonic: it does not follow when the system's clock is set. With
+/// persistent state, a later process continues it, so stored ticks keep their meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tick(u64);
+
+impl Tick {
+    /// The tick at a time since the Unix epoch, for a new timeline.
+    #[must_use]
+    pub fn at(unix: Duration) -> Self {
+        Self(u64::try_from(unix.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The tick that is `later` after this one.
+    #[must_use]
+    pub fn after(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(Self::at(later).0))
+    }
+
+    /// The tick that is `ago` earlier.
+    #[must_use]
+    pub fn before(self, ago: Duration) -> Self {
+        Self(self.0.saturating_sub(Self::at(ago).0))
+    }
+
+    /// The time from `earlier` to this tick; zero if `earlier` is later.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// The current moment: its tick, and the system's date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertTime {
+    /// On the timeline.
+    pub tick: Tick,
+    /// The time since the Unix epoch, according to the system.
+    pub unix: Duration,
+}
+
+impl AlertTime {
+    /// The date of a tick, in RFC 3339.
+    #[must_use]
+    pub fn date(self, tick: Tick) -> String {
+        // The format ends with the year 9999.
+        let unix = self.unix_of(tick).min(Duration::from_secs(253_402_300_799));
+        humantime::format_rfc3339_seconds(UNIX_EPOCH + unix).to_string()
+    }
+
+    /// The time from the Unix epoch to a tick, by the system's clock as it is now.
+    #[must_use]
+    pub fn unix_of(self, tick: Tick) -> Duration {
+        (self.unix + tick.since(self.tick)).saturating_sub(self.tick.since(tick))
+    }
+
+    /// The local time at a place with this offset from UTC, in seconds.
+    #[must_use]
+    pub fn local(self, utc_offset: i32) -> Duration {
+        let offset = Duration::from_secs(utc_offset.unsigned_abs().into());
+        if utc_offset < 0 { self.unix.saturating_sub(offset) } else { self.unix + offset }
+    }
+}
+
+/// Maps the moments of this process to ticks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeline {
+    /// The tick of the agent's start.
+    start: Tick,
+}
+
+impl Timeline {
+    /// A new timeline. Its ticks are the dates of the system's clock at the start of the agent, right or wrong.
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { start: Tick::at(clock.unix(Moment::START)) }
+    }
+
+    /// The continuation of a timeline, whose last moment is known. If the system's clock is behind that, it is not set
+    /// yet: then the time in between is unknown, and counts as none.
+    pub(super) fn resume(last: AlertTime, clock: Clock) -> Self {
+        Self { start: last.tick.after(clock.unix(Moment::START).saturating_sub(last.unix)) }
+    }
+
+    /// The tick of a moment. A moment before the agent's start has an earlier one.
+    pub(super) fn tick(self, moment: Moment) -> Tick {
+        self.start.after(moment.since(Moment::START)).before(Moment::START.since(moment))
+    }
+
+    /// The tick and the date of a moment.
+    pub(super) fn now(self, moment: Moment, clock: Clock) -> AlertTime {
+        AlertTime { tick: self.tick(moment), unix: clock.unix(moment) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_follow_the_clock_and_ticks_do_not() {
+        let tick = Tick::at(Duration::from_secs(1000));
+        let later = tick.after(Duration::from_secs(60));
+        let unset = AlertTime { tick: later, unix: Duration::from_secs(100) };
+        assert_eq!(unset.date(tick), "1970-01-01T00:00:40Z");
+        let set = AlertTime { unix: Duration::from_secs(1_780_221_273), ..unset };
+        assert_eq!(set.date(tick), "2026-05-31T09:53:33Z");
+        assert_eq!(set.date(later.after(Duration::from_secs(7))), "2026-05-31T09:54:40Z");
+        assert_eq!(AlertTime { unix: Duration::ZERO, ..set }.unix_of(tick), Duration::ZERO);
+        assert_eq!(set.local(3600) - set.local(-3600), Duration::from_secs(7200));
+    }
+
+    #[test]
+    fn a_timeline_continues_after_a_restart() {
+        let clock = Clock::system();
+        let unix = clock.unix(Moment::START);
+        let hour = Duration::from_secs(3600);
+        let tick = Tick::at(Duration::from_secs(5));
+        for (last, expected) in [(unix - hour, tick.after(hour)), (unix + hour, tick)] {
+            let timeline = Timeline::resume(AlertTime { tick, unix: last }, clock);
+            assert_eq!(timeline.tick(Moment::START), expected);
+            assert_eq!(timeline.tick(Moment::START.before(hour)), expected.before(hour));
+            assert_eq!(timeline.tick(Moment::START.after(hour)), expected.after(hour));
+        }
+    }
+}

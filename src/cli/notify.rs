@@ -1,0 +1,101 @@
+//! `notify`: sends a test message to the channels.
+
+use std::time::SystemTime;
+
+use phsweb_agent::agent::Failure;
+use phsweb_agent::alert::{Alert, AlertState, Notification};
+use phsweb_agent::config::{self, ChannelConfig, Config};
+use phsweb_agent::executor;
+use phsweb_agent::net::proxy::ProxySettings;
+use phsweb_agent::notify::{http_client, send_once};
+use phsweb_agent::text::print_line;
+use phsweb_agent::timings::Timings;
+
+use super::argument::{Argument, CONFIG, HELP, LOG, Options, Subcommand, VERSION};
+use super::config_file;
+use super::values::text;
+
+pub(super) const COMMAND: Subcommand = Subcommand {
+    name: "notify",
+    summary: "Send a test message to the channels of the alerts",
+    about: "Sends a test message to channels of sites.ron, which are in its section alerts, and prints the \
+            response of each server.",
+    options: &[LOG, CONFIG, HELP, VERSION],
+    operand: Some(Argument::value(
+        "",
+        "CHANNEL...",
+        "Names of the channels; default all",
+        |options, value| text(value).map(|name| options.keys.push(name.into())),
+    )),
+    list: None,
+    notes: "Each message is sent once. The variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY name a proxy. The \
+            exit code is 1 if any message was not accepted.",
+    execute: notify,
+};
+
+/// Sends to the channels concurrently, and prints the results in the order of the channels.
+fn notify(options: Options) -> Result<(), Failure> {
+    let path = config_file::find(options.config)?;
+    let config = config::load(&path, &config::environment)
+        .map_err(|problems| config_file::invalid(&problems, &path, "Nothing was sent"))?;
+    let channels = selected(&config, &options.keys)?;
+    if channels.is_empty() {
+        let message = format!("{} has no channel: add one in alerts, to: {{…}}", path.display());
+        return Err(Failure::Failed(message));
+    }
+    let timings = Timings::from_environment()?;
+    let client = http_client(&timings, ProxySettings::from_environment(&config::environment)?);
+    let width = channels.iter().map(|channel| channel.name.chars().count()).max().unwrap_or_default();
+    let attempts: Vec<_> = channels
+        .into_iter()
+        .map(|channel| {
+            let (client, timings, name) = (client.clone(), timings.clone(), channel.name.clone());
+            let attempt = async move { send_once(&channel, &client, &test_message(), &timings).await };
+            (name, executor::spawn(attempt))
+        })
+        .collect();
+    let count = attempts.len();
+    let mut failed = 0;
+    for (name, attempt) in attempts {
+        let (word, detail) = match smol::block_on(attempt) {
+            Ok(status) => ("ok", status),
+            Err(error) => {
+                failed += 1;
+                ("FAILED", error)
+            }
+        };
+        print_line(&format!("{name:width$}  {word:6}  {detail}"));
+    }
+    if failed > 0 {
+        return Err(format!("{failed} of {count} messages failed.").into());
+    }
+    Ok(())
+}
+
+/// The channels of these names, each once; without names all channels.
+fn selected(config: &Config, names: &[String]) -> Result<Vec<ChannelConfig>, Failure> {
+    let channels = &config.alerts.channels;
+    if let Some(name) = names.iter().find(|name| !channels.iter().any(|channel| channel.name == **name)) {
+        let known: Vec<&str> = channels.iter().map(|channel| channel.name.as_str()).collect();
+        return Err(Failure::Usage(config::unknown(&format!("no channel is named {name:?}"), name, &known)));
+    }
+    let is_selected = |channel: &&ChannelConfig| names.is_empty() || names.contains(&channel.name);
+    Ok(channels.iter().filter(is_selected).cloned().collect())
+}
+
+fn test_message() -> Notification {
+    let text = "If you read this, alerts of phsweb-agent reach you.".to_string();
+    let alert = Alert {
+        id: "test".into(),
+        kind: "Test".into(),
+        site: None,
+        name: None,
+        state: AlertState::Firing,
+        since: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+        until: None,
+        value: None,
+        message: text.clone(),
+        hint: None,
+    };
+    Notification { id: 0, title: "Test message".into(), text, alerts: vec![alert] }
+}

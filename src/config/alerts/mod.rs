@@ -1,0 +1,17 @@
+//! The section `alerts`: the rules that decide what is reported, and the channels that messages are sent to.
+
+mod channels;
+mod daily_range;
+pub(super) mod rows;
+mod rules;
+mod section;
+mod types;
+mod variant;
+
+pub use daily_range::{DailyRange, Weekdays};
+pub(super) use rules::read_site;
+pub(super) use section::read;
+pub use types::{
+    AlertCondition, AlertRule, AlertsConfig, ChannelConfig, ChannelService, Figure, HeartbeatConfig,
+    ServerTrust, SiteAlerts, Threshold,
+};

@@ -1,0 +1,226 @@
+//! The history of all sites: figures in slots of a minute, five minutes, an hour and a day, and what happened.
+//!
+//! | file | its subject |
+//! | --- | --- |
+//! | `series` | what is recorded |
+//! | `slot`, `accumulator` | the values of one span, packed and while they are added up |
+//! | `ring`, `timeline`, `track` | the slots of one resolution; of one site; and those that are still open |
+//! | `mark` | outages, reboots, changes of the host, starts of the agent |
+//! | `site_history` | one site: observations placed in time |
+//! | `capacity` | how many slots fit the memory |
+//! | `recorder` | observes the store |
+//!
+//! Slots follow the monotonic clock. Their dates are those of the system's clock: if that is set, the slots of this run of
+//! the agent move. A day is one in UTC, so daylight saving time does not exist here.
+
+mod accumulator;
+mod capacity;
+mod mark;
+mod recorder;
+mod ring;
+mod series;
+mod site_history;
+mod slot;
+mod timeline;
+mod track;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::{Clock, Moment};
+
+pub use mark::{Mark, MarkKind};
+pub use recorder::start;
+pub use ring::Resolution;
+pub use series::Series;
+pub use site_history::{Availability, HistoryRange, Observation, StoredSlot};
+pub use slot::{Figure, Slot};
+
+use capacity::capacity;
+use mark::seconds;
+use site_history::SiteHistory;
+
+/// Earliest date that a clock shows once it was set: 2020. A board without a battery starts in 1970.
+const EARLIEST_S: u32 = 1_577_836_800;
+
+/// Bytes that a site takes before it has slots: itself, its key, and its entry in the table.
+const FIXED: usize = size_of::<SiteHistory>() + 160;
+
+/// The history of all sites. It is shared by the recorder and all readers; nobody holds its lock for longer than it takes
+/// to copy the slots of one range.
+#[derive(Debug)]
+pub struct History {
+    sites: Mutex<Sites>,
+    /// Increases with each change.
+    revision: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Sites {
+    by_key: HashMap<String, Box<SiteHistory>>,
+    /// The date of the agent's start, in milliseconds since the Unix epoch.
+    start_ms: i64,
+}
+
+impl History {
+    /// An empty history. Dates are those of this clock until it follows another one.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let sites = Sites { by_key: HashMap::new(), start_ms: start_ms(clock) };
+        Self { sites: Mutex::new(sites), revision: AtomicU64::new(0) }
+    }
+
+    /// Keeps the history of these sites in this many bytes of memory, and forgets other sites. Returns the number of
+    /// sites for which there is no memory.
+    pub fn configure<'s>(
+        &self,
+        keys: impl IntoIterator<Item = &'s str>,
+        memory: usize,
+        now: Moment,
+    ) -> usize {
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let most = keys.len().min(memory / FIXED);
+        let kept: HashSet<&str> = keys[..most].iter().copied().collect();
+        self.change(|sites| {
+            sites.by_key.retain(|key, _| kept.contains(key.as_str()));
+            let Some(capacity) = capacity(memory, most, FIXED) else { return };
+            for site in sites.by_key.values_mut() {
+                site.resize(capacity);
+            }
+            let start_ms = sites.start_ms;
+            for key in kept {
+                let new = || Box::new(SiteHistory::new(capacity, start_ms, now));
+                sites.by_key.entry(key.to_string()).or_insert_with(new);
+            }
+        });
+        keys.len() - most
+    }
+
+    /// The slots of the finest resolution that covers this range up to `now`; `None` if the site has no history.
+    #[must_use]
+    pub fn range(&self, site: &str, range: Duration, now: Moment) -> Option<HistoryRange> {
+        self.read(site, |site| site.range(range, now))
+    }
+
+    /// The availability in this range up to `now`.
+    #[must_use]
+    pub fn availability(&self, site: &str, range: Duration, now: Moment) -> Option<Availability> {
+        self.read(site, |site| site.availability(range, now))
+    }
+
+    /// Slots for the disk: those that start at `since_s` or later, oldest first. There are none before the system's clock
+    /// was set.
+    #[must_use]
+    pub fn stored(&self, site: &str, resolution: Resolution, since_s: u32) -> Vec<StoredSlot> {
+        let since_s = since_s.max(EARLIEST_S);
+        self.read(site, |site| site.stored(resolution, since_s)).unwrap_or_default()
+    }
+
+    /// Marks for the disk: those that reach into the time from `since_s` on, oldest first.
+    #[must_use]
+    pub fn marks(&self, site: &str, since_s: u32) -> Vec<Mark> {
+        let since_s = since_s.max(EARLIEST_S);
+        self.read(site, |site| site.marks(since_s)).unwrap_or_default()
+    }
+
+    /// Restores a slot of an earlier run. It replaces one that was restored before, and is added to what this run
+    /// recorded in that span. A site without history is ignored, and so is a date that can't be right: one from before
+    /// the clock was set, or one after `now`.
+    pub fn restore(&self, site: &str, resolution: Resolution, start_s: u32, slot: Slot, now: Moment) {
+        self.change_site(site, |site| {
+            if is_past(start_s, site, now) {
+                site.restore(resolution, start_s, slot);
+            }
+        });
+    }
+
+    /// Restores a mark of an earlier run; the same applies.
+    pub fn restore_mark(&self, site: &str, mark: Mark, now: Moment) {
+        self.change_site(site, |site| {
+            if is_past(mark.at_s, site, now) {
+                site.restore_mark(mark);
+            }
+        });
+    }
+
+    /// Must be called once after the last [`History::restore`]: computes hours and days that were not finished when the
+    /// agent ended.
+    pub fn complete_restored(&self) {
+        self.change(|sites| sites.by_key.values_mut().for_each(|site| site.complete_restored()));
+    }
+
+    /// A number that changes with each change of the history.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn cost(&self) -> usize {
+        self.lock().by_key.values().map(|site| FIXED + site.cost()).sum()
+    }
+
+    /// Records the state of a site from `at` on, which is not before the last record.
+    pub fn observe(&self, site: &str, at: Moment, observation: &Observation) {
+        self.change_site(site, |site| site.observe(at, observation));
+    }
+
+    fn note_reboot(&self, site: &str, at: Moment) {
+        self.change_site(site, |site| site.note_reboot(at));
+    }
+
+    /// Records that no site has changed until `at`, and follows the system's clock.
+    fn advance(&self, at: Moment, clock: Clock) {
+        self.change(|sites| {
+            sites.start_ms = start_ms(clock);
+            for site in sites.by_key.values_mut() {
+                site.advance(at);
+                site.follow(start_ms(clock));
+            }
+        });
+    }
+
+    /// Records that nothing is known about the time until `at`.
+    fn skip(&self, at: Moment) {
+        self.change(|sites| sites.by_key.values_mut().for_each(|site| site.skip(at)));
+    }
+
+    fn read<T>(&self, site: &str, read: impl FnOnce(&SiteHistory) -> T) -> Option<T> {
+        self.lock().by_key.get(site).map(|site| read(site))
+    }
+
+    fn change_site(&self, site: &str, change: impl FnOnce(&mut SiteHistory)) {
+        self.change(|sites| {
+            if let Some(site) = sites.by_key.get_mut(site) {
+                change(site);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Sites)) {
+        change(&mut self.lock());
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sites> {
+        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an earlier run can have recorded something at this date.
+fn is_past(date_s: u32, site: &SiteHistory, now: Moment) -> bool {
+    let now_s = seconds(site.date_ms(now));
+    date_s >= EARLIEST_S && (date_s <= now_s || now_s < EARLIEST_S)
+}
+
+/// The date of the agent's start, in milliseconds since the Unix epoch.
+fn start_ms(clock: Clock) -> i64 {
+    i64::try_from(clock.unix(Moment::START).as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+#[allow(clippy::float_cmp, reason = "maxima are exact")]
+mod tests;

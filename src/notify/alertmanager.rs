@@ -1,0 +1,153 @@
+//! Alerts for Alertmanager, by `POST /api/v2/alerts`.
+//!
+//! Alertmanager resolves an alert at its `endsAt`. Like Prometheus, the agent sends an alert that fires again and again,
+//! each time with an end that is later: so alerts of an agent that has gone resolve on their own.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json as object};
+
+use super::payload::{Payload, json};
+use crate::alert::{Alert, AlertState, Notification};
+
+/// Maximum number of alerts that are sent again: those of several hundred sites, in about 300 KB.
+const MAX_FIRING: usize = 1000;
+
+/// How often an alert may fail to be sent again before it resolves. It is the factor of Prometheus.
+const MISSED_RESENDS: u32 = 4;
+
+/// The kinds that mean that users can't log in, or that nobody knows.
+const CRITICAL: [&str; 2] = ["SiteDown", "UplinkLost"];
+
+/// The alerts that were announced and have not been resolved.
+#[derive(Debug, Default)]
+pub(super) struct FiringAlerts(BTreeMap<String, Alert>);
+
+impl FiringAlerts {
+    /// Records the alerts of a message that was delivered.
+    pub(super) fn record(&mut self, message: &Notification) {
+        for alert in &message.alerts {
+            if alert.state == AlertState::Resolved {
+                self.0.remove(&alert.id);
+            } else if self.0.len() < MAX_FIRING || self.0.contains_key(&alert.id) {
+                self.0.insert(alert.id.clone(), alert.clone());
+            } else {
+                log::warn!(
+                    "alert={:?} msg=\"more than {MAX_FIRING} alerts fire, so this one is sent once\"",
+                    alert.id
+                );
+            }
+        }
+    }
+
+    /// Alerts that were saved.
+    pub(super) fn restored(alerts: Vec<Alert>) -> Self {
+        let alerts = alerts.into_iter().take(MAX_FIRING);
+        Self(alerts.map(|alert| (alert.id.clone(), alert)).collect())
+    }
+
+    pub(super) fn alerts(&self) -> impl Iterator<Item = &Alert> {
+        self.0.values()
+    }
+
+    /// All of them as a message, unless there is none.
+    pub(super) fn message(&self) -> Option<Notification> {
+        let alerts: Vec<Alert> = self.alerts().cloned().collect();
+        (!alerts.is_empty()).then(|| Notification {
+            id: 0,
+            title: String::new(),
+            text: String::new(),
+            alerts,
+        })
+    }
+}
+
+/// The alerts of a message. Those that fire end after four times the interval between resends.
+pub(super) fn payload(message: &Notification, now: SystemTime, resend: Duration) -> Payload {
+    json(&message.alerts.iter().map(|alert| posted(alert, now, resend)).collect::<Vec<_>>())
+}
+
+fn posted(alert: &Alert, now: SystemTime, resend: Duration) -> Value {
+    let severity = if CRITICAL.contains(&alert.kind.as_str()) { "critical" } else { "warning" };
+    let date = |time| humantime::format_rfc3339_seconds(time).to_string();
+    let end = match (alert.state, &alert.until) {
+        (AlertState::Firing, _) => date(now + resend * MISSED_RESENDS),
+        (AlertState::Resolved, Some(until)) => until.clone(),
+        (AlertState::Resolved, None) => date(now),
+    };
+    let mut posted = object!({
+        "labels": {"alertname": alert.kind, "severity": severity, "id": alert.id},
+        "annotations": {"summary": alert.message},
+        "startsAt": alert.since,
+        "endsAt": end,
+    });
+    for (group, name, value) in [
+        ("labels", "site", alert.site.as_deref()),
+        ("annotations", "name", alert.name.as_deref()),
+        ("annotations", "description", alert.hint.as_deref()),
+    ] {
+        if let Some(value) = value {
+            posted[group][name] = value.into();
+        }
+    }
+    posted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notify::samples::{firing, message, resolved};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn posts(message: &Notification) -> Value {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_221_273);
+        serde_json::from_slice(&payload(message, now, MINUTE).body).unwrap()
+    }
+
+    #[test]
+    fn alerts_have_labels_and_an_end() {
+        let uplink = Alert { site: None, name: None, hint: None, ..firing("UplinkLost", "") };
+        let alerts = vec![firing("PluginFailing", "awka"), resolved("Rebooted", "jos"), uplink];
+        let expected = object!([
+            {
+                "labels": {
+                    "alertname": "PluginFailing", "severity": "warning", "id": "PluginFailing-awka", "site": "awka",
+                },
+                "annotations": {"summary": "Awka is down", "name": "Awka", "description": "check its power"},
+                "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T09:58:33Z",
+            },
+            {
+                "labels": {"alertname": "Rebooted", "severity": "warning", "id": "Rebooted-jos", "site": "jos"},
+                "annotations": {"summary": "Awka is down", "name": "Awka", "description": "check its power"},
+                "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T10:00:00Z",
+            },
+            {
+                "labels": {"alertname": "UplinkLost", "severity": "critical", "id": "UplinkLost-"},
+                "annotations": {"summary": "Awka is down"},
+                "startsAt": "2026-05-31T09:54:33Z", "endsAt": "2026-05-31T09:58:33Z",
+            },
+        ]);
+        assert_eq!(posts(&message("t", "x", alerts)), expected);
+    }
+
+    #[test]
+    fn only_alerts_that_fire_are_sent_again() {
+        let mut alerts = FiringAlerts::default();
+        assert_eq!(alerts.message(), None);
+        alerts.record(&message("t", "x", vec![firing("SiteDown", "awka"), firing("SiteDown", "jos")]));
+        alerts.record(&message("t", "x", vec![resolved("SiteDown", "awka"), resolved("SiteDown", "kano")]));
+        let again = alerts.message().unwrap().alerts;
+        assert_eq!(again, [firing("SiteDown", "jos")]);
+    }
+
+    #[test]
+    fn the_number_of_alerts_is_bounded() {
+        let mut alerts = FiringAlerts::default();
+        for site in 0..=MAX_FIRING {
+            alerts.record(&message("t", "x", vec![firing("SiteDown", &site.to_string())]));
+        }
+        assert_eq!(alerts.message().unwrap().alerts.len(), MAX_FIRING);
+    }
+}

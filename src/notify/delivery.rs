@@ -1,0 +1,201 @@
+//! The task of a channel: sends its messages one after another, and retries.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use event_listener::Event;
+use smol::Timer;
+use smol::future::{self, FutureExt};
+
+use super::alertmanager::FiringAlerts;
+use super::attempts::DeliveryRecord;
+use super::channel::Channel;
+use super::endpoint::Outcome;
+use super::queue::DeliveryQueue;
+use super::saved::SavedChannel;
+use crate::alert::Notification;
+use crate::config::ChannelConfig;
+use crate::net::http_client::HttpClient;
+use crate::timings::Timings;
+
+/// Longest `Retry-After` that is respected: a longer one is probably a mistake, and alerts are urgent.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// What a channel has sent, and what it still has to send. It outlives the task if the channel's settings change.
+#[derive(Debug)]
+pub(super) struct ChannelState {
+    name: String,
+    content: Mutex<Content>,
+    /// Notified of each new message.
+    queued: Event,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    queue: DeliveryQueue,
+    firing: FiringAlerts,
+    attempts: DeliveryRecord,
+    /// Increases with each change that must be saved.
+    revision: u64,
+}
+
+/// A channel as the page, the JSON and the metrics show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelStatus {
+    /// Its name in the file.
+    pub name: String,
+    /// The number of messages that wait.
+    pub queued: usize,
+    /// The number of messages that were dropped: the queue was full, or the server refuses them.
+    pub dropped: u64,
+    /// The attempts to send one.
+    pub attempts: DeliveryRecord,
+}
+
+impl ChannelState {
+    pub(super) fn new(name: &str, saved: SavedChannel) -> Self {
+        let content = Content {
+            queue: DeliveryQueue::restored(saved.queued, saved.dropped),
+            firing: FiringAlerts::restored(saved.firing),
+            ..Content::default()
+        };
+        Self { name: name.into(), content: Mutex::new(content), queued: Event::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, message: Arc<Notification>) {
+        let mut content = self.lock();
+        let dropped = content.queue.dropped();
+        content.queue.push(message);
+        content.revision += 1;
+        if content.queue.dropped() > dropped {
+            log::warn!("channel={} dropped={} msg=\"the queue is full\"", self.name, content.queue.dropped());
+        }
+        drop(content);
+        self.queued.notify(usize::MAX);
+    }
+
+    pub(super) fn status(&self) -> ChannelStatus {
+        let content = self.lock();
+        ChannelStatus {
+            name: self.name.clone(),
+            queued: content.queue.messages().len(),
+            dropped: content.queue.dropped(),
+            attempts: content.attempts.clone(),
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        self.lock().revision
+    }
+
+    pub(super) fn saved(&self) -> SavedChannel {
+        let content = self.lock();
+        SavedChannel {
+            queued: content.queue.messages().map(|message| (**message).clone()).collect(),
+            dropped: content.queue.dropped(),
+            firing: content.firing.alerts().cloned().collect(),
+        }
+    }
+
+    /// Records the outcome of sending a message, and returns the wait that it requires before the next attempt.
+    fn record(&self, message: &Arc<Notification>, outcome: Outcome, retries: &mut Retries) -> Duration {
+        let mut content = self.lock();
+        let target = format!("channel={}", self.name);
+        match outcome {
+            Outcome::Delivered(status) => {
+                content.queue.delivered(message);
+                content.firing.record(message);
+                content.revision += 1;
+                content.attempts.record(target, Ok(status));
+                retries.failures = 0;
+                Duration::ZERO
+            }
+            Outcome::Refused(error) => {
+                if content.queue.refused(message) {
+                    content.revision += 1;
+                    log::warn!("{target} dropped={} msg={error:?}", content.queue.dropped());
+                }
+                content.attempts.record(target, Err(error));
+                retries.next()
+            }
+            Outcome::Failed { error, is_permanent, retry_after } => {
+                content.attempts.record(target, Err(error));
+                let least =
+                    if is_permanent { retries.timings.notify_permanent_retry } else { Duration::ZERO };
+                retries.next().max(least).max(retry_after.min(MAX_RETRY_AFTER))
+            }
+        }
+    }
+}
+
+/// Waits that double with each consecutive failure.
+struct Retries {
+    timings: Arc<Timings>,
+    failures: u32,
+}
+
+impl Retries {
+    fn next(&mut self) -> Duration {
+        let Timings { notify_retry_min, notify_retry_max, .. } = *self.timings;
+        let wait = notify_retry_min.saturating_mul(2u32.saturating_pow(self.failures)).min(notify_retry_max);
+        self.failures = self.failures.saturating_add(1);
+        wait
+    }
+}
+
+/// Sends the messages of a channel until the task is dropped.
+pub(super) async fn deliver(
+    state: Arc<ChannelState>,
+    config: ChannelConfig,
+    client: HttpClient,
+    timings: Arc<Timings>,
+) {
+    let resend = timings.notify_resend;
+    let mut retries = Retries { timings, failures: 0 };
+    let channel = match Channel::new(&config) {
+        Ok(channel) => channel,
+        Err(error) => {
+            state.lock().attempts.record(format!("channel={}", state.name), Err(error.into()));
+            return future::pending().await;
+        }
+    };
+    let mut resend_at = Instant::now() + resend;
+    loop {
+        let queued = state.queued.listen();
+        let message = state.lock().queue.next().cloned();
+        if let Some(message) = message {
+            let outcome = channel.send(&client, &message, resend).await;
+            Timer::after(state.record(&message, outcome, &mut retries)).await;
+        } else if channel.needs_resending() {
+            let is_due = async {
+                Timer::at(resend_at).await;
+                true
+            };
+            if is_due
+                .or(async {
+                    queued.await;
+                    false
+                })
+                .await
+            {
+                resend_at = Instant::now() + resend;
+                send_again(&state, &channel, &client, resend).await;
+            }
+        } else {
+            queued.await;
+        }
+    }
+}
+
+/// Sends the alerts that fire once more. It is not retried, because it is repeated.
+async fn send_again(state: &ChannelState, channel: &Channel, client: &HttpClient, resend: Duration) {
+    let message = state.lock().firing.message();
+    if let Some(message) = message {
+        let result = channel.send(client, &message, resend).await.into_result();
+        state.lock().attempts.record(format!("channel={}", state.name), result);
+    }
+}

@@ -1,0 +1,160 @@
+//! All channels and the heartbeat.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use smol::Task;
+
+use super::attempts::DeliveryRecord;
+use super::channel::Channel;
+use super::delivery::{ChannelState, ChannelStatus, deliver};
+use super::heartbeat::beat;
+use super::saved::SavedMessages;
+use crate::alert::Notification;
+use crate::config::{AlertsConfig, ChannelConfig, HeartbeatConfig};
+use crate::executor;
+use crate::net::http_client::HttpClient;
+use crate::net::proxy::ProxySettings;
+use crate::timings::Timings;
+
+/// Whether the agent is healthy, so that it sends its heartbeat.
+pub type HealthCheck = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Sends messages to all channels.
+pub struct Notifier {
+    client: HttpClient,
+    timings: Arc<Timings>,
+    is_healthy: HealthCheck,
+    running: Mutex<Running>,
+}
+
+#[derive(Default)]
+struct Running {
+    channels: Vec<RunningChannel>,
+    heartbeat: Option<RunningHeartbeat>,
+    /// Messages of channels that are not configured yet.
+    saved: SavedMessages,
+    /// Revisions of channels that were removed.
+    removed: u64,
+}
+
+struct RunningChannel {
+    config: ChannelConfig,
+    state: Arc<ChannelState>,
+    _task: Task<()>,
+}
+
+struct RunningHeartbeat {
+    config: HeartbeatConfig,
+    attempts: Arc<Mutex<DeliveryRecord>>,
+    _task: Task<()>,
+}
+
+impl Notifier {
+    /// A notifier without channels. `saved` are the messages of an earlier process.
+    #[must_use]
+    pub fn new(
+        timings: Arc<Timings>,
+        proxies: ProxySettings,
+        is_healthy: HealthCheck,
+        saved: SavedMessages,
+    ) -> Self {
+        let running = Mutex::new(Running { saved, ..Running::default() });
+        Self { client: http_client(&timings, proxies), timings, is_healthy, running }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts, changes and ends channels. One that has other settings keeps its messages; the messages of one that was
+    /// removed are dropped. So are the saved messages of channels that the first configuration lacks.
+    pub fn configure(&self, config: &AlertsConfig) {
+        let mut running = self.lock();
+        let mut before = std::mem::take(&mut running.channels);
+        for config in &config.channels {
+            let old = before.iter().position(|old| old.config.name == config.name);
+            let channel = match old.map(|at| before.swap_remove(at)) {
+                Some(old) if old.config == *config => old,
+                Some(old) => self.start(config, old.state.clone()),
+                None => {
+                    let saved = running.saved.channels.remove(&config.name).unwrap_or_default();
+                    self.start(config, Arc::new(ChannelState::new(&config.name, saved)))
+                }
+            };
+            running.channels.push(channel);
+        }
+        running.removed += before.iter().map(|old| old.state.revision() + 1).sum::<u64>();
+        running.saved = SavedMessages::default();
+        let is_same = |old: &RunningHeartbeat| Some(&old.config) == config.heartbeat.as_ref();
+        if !running.heartbeat.as_ref().is_some_and(is_same) {
+            running.heartbeat = config.heartbeat.as_ref().map(|config| self.start_heartbeat(config));
+        }
+    }
+
+    fn start(&self, config: &ChannelConfig, state: Arc<ChannelState>) -> RunningChannel {
+        let delivery = deliver(state.clone(), config.clone(), self.client.clone(), self.timings.clone());
+        RunningChannel { config: config.clone(), state, _task: executor::spawn(delivery) }
+    }
+
+    fn start_heartbeat(&self, config: &HeartbeatConfig) -> RunningHeartbeat {
+        let attempts = Arc::new(Mutex::new(DeliveryRecord::default()));
+        let beating = beat(config.clone(), self.client.clone(), self.is_healthy.clone(), attempts.clone());
+        RunningHeartbeat { config: config.clone(), attempts, _task: executor::spawn(beating) }
+    }
+
+    /// Queues a message for all channels.
+    pub fn send(&self, message: Notification) {
+        let message = Arc::new(message);
+        self.lock().channels.iter().for_each(|channel| channel.state.push(message.clone()));
+    }
+
+    /// The channels, in the order of the file.
+    #[must_use]
+    pub fn channels(&self) -> Vec<ChannelStatus> {
+        self.lock().channels.iter().map(|channel| channel.state.status()).collect()
+    }
+
+    /// The attempts to send the heartbeat, if there is one.
+    #[must_use]
+    pub fn heartbeat(&self) -> Option<DeliveryRecord> {
+        let running = self.lock();
+        let heartbeat = running.heartbeat.as_ref()?;
+        Some(heartbeat.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// A number that increases with each change of what [`Notifier::saved`] returns.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        let running = self.lock();
+        running.removed + running.channels.iter().map(|channel| channel.state.revision()).sum::<u64>()
+    }
+
+    /// The messages that wait, for the next process.
+    #[must_use]
+    pub fn saved(&self) -> SavedMessages {
+        let running = self.lock();
+        let of = |channel: &RunningChannel| (channel.config.name.clone(), channel.state.saved());
+        SavedMessages::of(running.channels.iter().map(of).collect::<BTreeMap<_, _>>())
+    }
+}
+
+/// The client for all channels.
+#[must_use]
+pub fn http_client(timings: &Timings, proxies: ProxySettings) -> HttpClient {
+    HttpClient { proxies, connect_timeout: timings.notify_connect, exchange_timeout: timings.notify_exchange }
+}
+
+/// Sends a message to a channel once, and returns the server's status.
+///
+/// # Errors
+///
+/// Why it was not delivered.
+pub async fn send_once(
+    config: &ChannelConfig,
+    client: &HttpClient,
+    message: &Notification,
+    timings: &Timings,
+) -> Result<String, String> {
+    Channel::new(config)?.send(client, message, timings.notify_resend).await.into_result()
+}

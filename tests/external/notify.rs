@@ -1,0 +1,240 @@
+//! Messages to channels, received by Python's HTTP server over TLS, and by Alertmanager.
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use phsweb_agent::alert::{Alert, AlertState, Notification};
+use phsweb_agent::config::{ChannelConfig, ChannelService, Secret, ServerTrust};
+use phsweb_agent::net::proxy::ProxySettings;
+use phsweb_agent::net::tls::Authorities;
+use phsweb_agent::notify::{http_client, send_once};
+use phsweb_agent::timings::Timings;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::agent::until;
+use crate::support::address::unique_host;
+
+/// The key that the receiver checks signatures with.
+const KEY: &str = "hmac-key-0123456789";
+
+const TOKEN: &str = "123456:s3cret-token-of-the-bot";
+
+/// The receiver. It is killed on drop.
+struct Receiver {
+    child: Child,
+    output: Lines<BufReader<ChildStdout>>,
+    port: u16,
+    proxy: u16,
+    authorities: Authorities,
+    _folder: TempDir,
+}
+
+impl Receiver {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
+            .args(["-subj", "/CN=receiver", "-days", "2", "-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-addext", "subjectAltName=DNS:localhost,DNS:api.telegram.org"])
+            .args(["-keyout", &file("key"), "-out", &file("certificate")])
+            .output()
+            .expect("expected openssl");
+        assert!(made.status.success(), "{made:?}");
+        let authorities =
+            Authorities::from_pem(&std::fs::read_to_string(file("certificate")).unwrap()).unwrap();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/alert_receiver.py");
+        let mut child = Command::new("python3")
+            .arg(script)
+            .args([file("certificate"), file("key")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("expected python3");
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ports = output.next().expect("expected the ports").unwrap();
+        let (port, proxy) = ports.split_once(' ').unwrap();
+        let (port, proxy) = (port.parse().unwrap(), proxy.parse().unwrap());
+        Self { child, output, port, proxy, authorities, _folder: folder }
+    }
+
+    fn send(&self, service: ChannelService) -> Result<String, String> {
+        let trust = ServerTrust::Ca(self.authorities.clone());
+        let channel = ChannelConfig { name: "ops".into(), service, trust };
+        let proxy = format!("127.0.0.1:{}", self.proxy);
+        let proxies = ProxySettings::from_environment(&|name| (name == "HTTPS_PROXY").then(|| proxy.clone()));
+        let timings = Timings::default();
+        let client = http_client(&timings, proxies.unwrap());
+        smol::block_on(send_once(&channel, &client, &message(), &timings))
+    }
+
+    fn url(&self, path: &str) -> Secret {
+        Secret::new(format!("https://localhost:{}{path}", self.port))
+    }
+
+    fn received(&mut self) -> Value {
+        serde_json::from_str(&self.output.next().unwrap().unwrap()).unwrap()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        // It may have exited.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn message() -> Notification {
+    let alert = Alert {
+        id: "1".into(),
+        kind: "SiteDown".into(),
+        site: Some("awka".into()),
+        name: Some("Ọ̀ka \"1\"".into()),
+        state: AlertState::Firing,
+        since: "2026-05-31T09:54:33Z".into(),
+        until: None,
+        value: None,
+        message: "Ọ̀ka is down".into(),
+        hint: None,
+    };
+    Notification {
+        id: 1,
+        title: "Ọ̀ka is down: \"1\"".into(),
+        text: "line 1\nline 2".into(),
+        alerts: vec![alert],
+    }
+}
+
+fn body(request: &Value) -> Value {
+    serde_json::from_str(request["body"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+#[ignore = "needs python3 and openssl"]
+fn python_receives_the_messages_of_each_service_over_tls() {
+    let mut receiver = Receiver::start();
+    let webhook = |url, body: Option<&str>| ChannelService::Webhook {
+        url,
+        headers: vec![("X-Key".into(), Secret::new("key-s3cret".into()))],
+        secret: Some(Secret::new(KEY.into())),
+        body: body.map(Into::into),
+    };
+    assert_eq!(receiver.send(webhook(receiver.url("/hook?a=b"), None)), Ok("200 OK".into()));
+    let request = receiver.received();
+    assert_eq!((&request["method"], &request["path"]), (&json!("POST"), &json!("/hook?a=b")));
+    assert_eq!(request["fields"]["x-key"], "key-s3cret");
+    assert_eq!(request["fields"]["x-signature"], request["signature"]);
+    assert_eq!(body(&request)["alerts"][0]["name"], "Ọ̀ka \"1\"");
+
+    receiver.send(webhook(receiver.url("/"), Some(r#"{"t":"{title}","a":{alerts}}"#))).unwrap();
+    let request = receiver.received();
+    assert_eq!(request["fields"]["x-signature"], request["signature"]);
+    assert_eq!(body(&request)["t"], message().title);
+    assert_eq!(body(&request)["a"][0]["until"], Value::Null);
+
+    let token = Some(Secret::new("tk_s3cret".into()));
+    receiver.send(ChannelService::Ntfy { url: receiver.url("/topic"), token }).unwrap();
+    let request = receiver.received();
+    assert_eq!((&request["path"], &request["title"]), (&json!("/topic"), &json!(message().title)));
+    assert_eq!(
+        (&request["body"], &request["fields"]["authorization"]),
+        (&json!("line 1\nline 2"), &json!("Bearer tk_s3cret"))
+    );
+
+    receiver.send(ChannelService::Slack { url: receiver.url("/slack") }).unwrap();
+    assert_eq!(body(&receiver.received())["text"], "Ọ̀ka is down: \"1\"\nline 1\nline 2");
+    receiver.send(ChannelService::Discord { url: receiver.url("/discord") }).unwrap();
+    assert_eq!(body(&receiver.received())["content"], "Ọ̀ka is down: \"1\"\nline 1\nline 2");
+    receiver.send(ChannelService::Alertmanager { url: receiver.url("/prefix/") }).unwrap();
+    let request = receiver.received();
+    assert_eq!(request["path"], "/prefix/api/v2/alerts");
+    assert_eq!(body(&request)[0]["labels"]["alertname"], "SiteDown");
+
+    let error = receiver.send(ChannelService::Slack { url: receiver.url("/refuse-s3cret") }).unwrap_err();
+    assert!(error.starts_with("429 Too Many Requests: ") && !error.contains("s3cret"), "{error}");
+}
+
+#[test]
+#[ignore = "needs python3 and openssl"]
+fn telegram_is_reached_through_a_proxy() {
+    let mut receiver = Receiver::start();
+    let telegram = || ChannelService::Telegram { token: Secret::new(TOKEN.into()), chat: "-1001234".into() };
+    assert_eq!(receiver.send(telegram()), Ok("200 OK".into()));
+    let request = receiver.received();
+    assert_eq!(request["path"], format!("/bot{TOKEN}/sendMessage"));
+    assert_eq!(request["fields"]["host"], "api.telegram.org");
+    assert_eq!(body(&request)["chat_id"], "-1001234");
+    // The built-in authorities did not sign this certificate.
+    receiver.authorities = Authorities::built_in();
+    let error = receiver.send(telegram()).unwrap_err();
+    assert!(error.contains("https://api.telegram.org: the certificate is"), "{error}");
+    assert!(!error.contains(TOKEN), "{error}");
+}
+
+/// An Alertmanager. It is killed on drop.
+struct Alertmanager {
+    child: Child,
+    address: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Alertmanager {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("alertmanager.yml");
+        std::fs::write(&file, "{route: {receiver: none}, receivers: [{name: none}]}").unwrap();
+        // It does not report which port it chose.
+        let address = TcpListener::bind((unique_host(), 0)).unwrap().local_addr().unwrap();
+        let child = Command::new("prometheus-alertmanager")
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.path={}", folder.path().display()))
+            .arg(format!("--web.listen-address={address}"))
+            .arg("--cluster.listen-address=")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("expected prometheus-alertmanager");
+        Self { child, address, _folder: folder }
+    }
+
+    /// The labels of the alerts that fire.
+    fn alerts(&self) -> Option<Value> {
+        let http: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
+        let mut answer = http.get(format!("http://{}/api/v2/alerts", self.address)).call().ok()?;
+        serde_json::from_str(&answer.body_mut().read_to_string().ok()?).ok()
+    }
+}
+
+impl Drop for Alertmanager {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs prometheus-alertmanager"]
+fn alertmanager_shows_and_resolves_alerts() {
+    let alertmanager = Alertmanager::start();
+    until("Alertmanager serves", || alertmanager.alerts());
+    let url = Secret::new(format!("http://{}", alertmanager.address));
+    let service = ChannelService::Alertmanager { url };
+    let channel = ChannelConfig { name: "am".into(), service, trust: ServerTrust::BuiltIn };
+    let timings = Timings::default();
+    let client = http_client(&timings, ProxySettings::default());
+    let send = |message: &Notification| smol::block_on(send_once(&channel, &client, message, &timings));
+    let mut message = message();
+    assert_eq!(send(&message), Ok("200 OK".into()));
+    let shown = until("the alert is shown", || {
+        alertmanager.alerts().filter(|alerts| alerts.as_array().is_some_and(|alerts| !alerts.is_empty()))
+    });
+    assert_eq!(shown[0]["labels"]["site"], "awka", "{shown}");
+    assert_eq!(shown[0]["annotations"]["summary"], "Ọ̀ka is down", "{shown}");
+    assert_eq!(shown[0]["startsAt"], "2026-05-31T09:54:33.000Z", "{shown}");
+    message.alerts[0].state = AlertState::Resolved;
+    message.alerts[0].until = Some("2026-05-31T10:00:00Z".into());
+    assert_eq!(send(&message), Ok("200 OK".into()));
+    until("the alert is resolved", || alertmanager.alerts().filter(|alerts| *alerts == json!([])));
+}

@@ -1,0 +1,177 @@
+//! Kills a process at random moments while it writes stored data, on a normal and on a full file system.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use phsweb_agent::state::{Reload, Store};
+use phsweb_agent::storage::{Persist, Storage};
+use phsweb_agent::timings::Timings;
+
+use super::alone;
+
+/// The variable with the directory of a writing process.
+const VARIABLE: &str = "STORAGE_TEST_DIRECTORY";
+
+/// How many numbers a part keeps.
+const KEPT: usize = 100;
+
+/// How often a process is killed.
+const KILLS: usize = 300;
+
+/// Counts: each time that it is asked for pending records, it has more. It prints the last number on disk.
+#[derive(Default)]
+struct Numbers(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    kept: VecDeque<u64>,
+    next: u64,
+    written: u64,
+    offered: u64,
+}
+
+impl State {
+    fn records(&mut self, from: u64) -> Vec<Vec<u8>> {
+        self.offered = self.next;
+        // Some are short, and some have zeros.
+        let record =
+            |number: &u64| [&number.to_le_bytes()[..], &vec![b'x'; (number % 300) as usize]].concat();
+        self.kept.iter().filter(|number| **number >= from).map(record).collect()
+    }
+}
+
+impl Persist for Numbers {
+    fn name(&self) -> &'static str {
+        "numbers"
+    }
+
+    fn version(&self) -> u16 {
+        1
+    }
+
+    fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
+        let number = u64::from_le_bytes(*record.first_chunk().ok_or("it is short")?);
+        let mut state = self.0.lock().unwrap();
+        if let Some(last) = state.kept.back().filter(|last| **last + 1 != number) {
+            return Err(format!("{number} after {last}"));
+        }
+        state.kept.push_back(number);
+        (state.next, state.written) = (number + 1, number + 1);
+        Ok(())
+    }
+
+    fn pending(&self) -> Vec<Vec<u8>> {
+        let mut state = self.0.lock().unwrap();
+        for _ in 0..fastrand::usize(1..10) {
+            let next = state.next;
+            state.kept.push_back(next);
+            state.next += 1;
+        }
+        let excess = state.kept.len().saturating_sub(KEPT);
+        state.kept.drain(..excess);
+        let written = state.written;
+        state.records(written)
+    }
+
+    fn all(&self) -> Vec<Vec<u8>> {
+        self.0.lock().unwrap().records(0)
+    }
+
+    fn written(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.written = state.offered;
+        println!("written {}", state.written);
+    }
+}
+
+/// Restores from a directory. Returns the next number, and the problems.
+fn restored(directory: &Path) -> (u64, Vec<String>) {
+    let part = Arc::new(Numbers::default());
+    let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+    let timings = Timings { state_write: Duration::from_secs(3600), ..Timings::default() };
+    drop(smol::block_on(Storage::open(directory.into(), vec![part.clone()], store.clone(), &timings)));
+    let problems = store.snapshot().storage.problems.iter().map(|problem| problem.message.clone()).collect();
+    let next = part.0.lock().unwrap().next;
+    (next, problems)
+}
+
+/// Not a test: the process that the tests kill.
+#[test]
+fn writes_until_it_is_killed() {
+    let Some(directory) = std::env::var_os(VARIABLE) else { return };
+    let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+    let timings = Timings { state_write: Duration::ZERO, ..Timings::default() };
+    let parts: Vec<Arc<dyn Persist>> = vec![Arc::new(Numbers::default())];
+    let _storage = smol::block_on(Storage::open(directory.into(), parts, store.clone(), &timings));
+    loop {
+        thread::sleep(Duration::from_millis(1));
+        if store.snapshot().storage.errors > 0 {
+            println!("full");
+        }
+    }
+}
+
+/// Starts the process and kills it after a while. Returns the number that it wrote last, and whether it met a full disk.
+fn run_and_kill(directory: &Path, limit_kib: Option<u64>) -> (u64, bool) {
+    // On a full disk nothing ends the program; the signal of the limit would.
+    let limit = limit_kib.map_or(String::new(), |kib| format!("trap '' XFSZ; ulimit -f {}; ", 2 * kib));
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{limit}exec \"$0\" --exact storage::writes_until_it_is_killed --nocapture")]);
+    command.arg(std::env::current_exe().unwrap()).env(VARIABLE, directory);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reader = thread::spawn(move || {
+        let lines: Vec<String> = lines.map_while(Result::ok).collect();
+        let written = lines.iter().rev().find_map(|line| line.strip_prefix("written ")?.parse().ok());
+        (written.unwrap_or(0), lines.iter().any(|line| line == "full"))
+    });
+    thread::sleep(Duration::from_micros(fastrand::u64(0..40_000)));
+    child.kill().unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended by itself");
+    reader.join().unwrap()
+}
+
+/// Kills the process many times. After each, everything up to the last write is there.
+fn kill_often(limit_kib: impl Fn() -> Option<u64>) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut last, mut full, mut longest) = (0, 0, 0);
+    for round in 0..KILLS {
+        let (written, was_full) = run_and_kill(folder.path(), limit_kib());
+        full += usize::from(was_full);
+        let (next, problems) = restored(folder.path());
+        assert!(next >= written && next >= last, "{round}: {next} of {written}, before {last}");
+        let is_torn = |problem: &String| problem.contains("bytes are incomplete");
+        assert!(problems.iter().all(is_torn), "{round}: {problems:?}");
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            assert!(["lock", "numbers", "numbers.new"].contains(&name.as_str()), "{round}: {name}");
+            longest = longest.max(entry.metadata().unwrap().len());
+        }
+        last = next;
+    }
+    println!("{last} records; the longest file had {longest} bytes; {full} processes met a full disk");
+    assert!(last > 1000, "only {last} records were written");
+    assert!(longest < 150_000, "a file has {longest} bytes");
+    full
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_that_was_written() {
+    let _alone = alone();
+    assert_eq!(kill_often(|| None), 0);
+}
+
+#[test]
+fn a_kill_at_any_moment_on_a_full_disk_loses_nothing_that_was_written() {
+    let _alone = alone();
+    let full = kill_often(|| Some(fastrand::u64(60..140)).filter(|_| fastrand::u8(..4) > 0));
+    assert!(full > 3, "only {full} processes met a full disk");
+}
