@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::card::{Card, total, traffic};
-use super::format::{bits_per_second, bytes};
+use super::card::Card;
+use super::format::{bits_per_second, bytes, grouped};
 use super::history::sparkline;
 use super::layout::{AccountMenu, Layout, render};
 use super::notice;
@@ -86,11 +86,11 @@ struct Totals<'p> {
     online: usize,
     connecting: usize,
     offline: Vec<&'p str>,
-    users: Option<usize>,
+    users: Option<String>,
     /// Rates.
     upload: Option<String>,
     download: Option<String>,
-    /// Traffic since midnight at each site, and by direction.
+    /// Download and upload since midnight at each site.
     today: Option<(String, String)>,
 }
 
@@ -109,10 +109,13 @@ impl<'p> Totals<'p> {
             users: sites()
                 .filter_map(SiteState::hotspot_now)
                 .map(|hotspot| hotspot.sessions.len())
-                .reduce(usize::saturating_add),
+                .reduce(usize::saturating_add)
+                .map(grouped),
             upload: rates(|rates| rates.upload),
             download: rates(|rates| rates.download),
-            today: today.reduce(Counts::plus).map(|counts| (bytes(total(counts)), traffic(counts))),
+            today: today
+                .reduce(Counts::plus)
+                .map(|counts| (bytes(counts.download_bytes), bytes(counts.upload_bytes))),
         }
     }
 

@@ -332,7 +332,7 @@ function runPage() {
 
   document.addEventListener("keydown", (event) => {
     const field = document.getElementById("find");
-    if (event.key !== "/" || !field || dialog.open || event.target.matches("input, textarea, select")) return;
+    if (event.key !== field?.getAttribute("aria-keyshortcuts") || dialog.open || event.target.matches("input, textarea, select")) return;
     event.preventDefault();
     field.select();
   });

@@ -17,6 +17,9 @@ use crate::state::SiteState;
 /// The parameter with which the confirmation of a kick keeps the text of a search.
 pub(super) const FIND: &str = "find";
 
+/// Sites that are listed above the sessions. A text that more names contain is no name.
+const MAX_SITES: usize = 10;
+
 /// The columns after the user and the site.
 const COLUMNS: [&str; 7] = ["Address", "MAC address", "Device", "Comment", "Online for", "Rate ↓", "Rate ↑"];
 
@@ -65,7 +68,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
         notice: notice::text(context),
         matching: found.len(),
         rows: found.iter().take(ROWS).map(|(site, found)| row(site, found, &text)).collect(),
-        sites: sites().filter(is_named).take(ROWS).collect(),
+        sites: sites().filter(is_named).take(MAX_SITES).collect(),
         unknown: unknown.map(|site| site.name.as_str()).collect(),
         text,
     }))
