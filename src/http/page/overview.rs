@@ -121,9 +121,9 @@ impl<'p> Totals<'p> {
 
     /// `Enugu, Jos and 2 more`.
     fn offline_names(&self) -> String {
-        let named = self.offline.len().min(MAX_NAMED);
-        let names = self.offline[..named].join(", ");
-        match self.offline.len() - named {
+        let shown = self.offline.len().min(MAX_NAMED);
+        let names = self.offline[..shown].join(", ");
+        match self.offline.len() - shown {
             0 => names,
             more => format!("{names} and {more} more"),
         }
@@ -150,8 +150,8 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let shown = query.layout(cards.len());
     if shown == OverviewLayout::Wall {
         let size = match cards.len() {
-            0..=LARGE_TILES => "large",
-            ..=MEDIUM_TILES => "medium",
+            count if count <= LARGE_TILES => "large",
+            count if count <= MEDIUM_TILES => "medium",
             _ => "small",
         };
         let mut cards: Vec<Card> = cards.into_iter().map(|(_, card)| card).collect();
