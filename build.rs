@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 
 /// The files that the binary contains in compressed form, see `src/http/embedded.rs`.
-const EMBEDDED: [&str; 4] = [
+const EMBEDDED: [&str; 5] = [
     "src/http/api/openapi.json",
+    "src/http/page/icon.png",
     "src/http/page/icon.svg",
     "src/http/page/page.js",
     "src/http/page/style.css",

@@ -144,6 +144,7 @@ mod tests {
         for (new, expected) in [
             (of.clone(), None),
             (Site { name: "Awka".into(), ..of.clone() }, Some(InPlace)),
+            (Site { group: Some("East".into()), ..of.clone() }, Some(InPlace)),
             (Site { refresh: Duration::from_secs(1), ..of.clone() }, Some(InPlace)),
             (Site { connect_timeout: Duration::from_secs(1), ..of.clone() }, Some(InPlace)),
             (Site { query_timeout: Duration::from_secs(1), ..of.clone() }, Some(InPlace)),

@@ -30,6 +30,8 @@ pub struct Site {
     pub key: String,
     /// The name for people.
     pub name: String,
+    /// The heading under which it is on the page.
+    pub group: Option<String>,
     /// The router's addresses, in the order to try.
     pub hosts: Vec<Host>,
     /// The RouterOS user.
@@ -180,6 +182,7 @@ fn from_fields<'f>(check: &mut Validator<'f>, key: &str, fields: &Fields<'f>, pl
     Site {
         key: key.into(),
         name: fields.get("name").map_or(Some(key.into()), |value| check.text_of(value)).unwrap_or_default(),
+        group: fields.get("group").and_then(|value| check.text_of(value)),
         hosts: Vec::new(),
         user: check.text(fields, "user").unwrap_or_default(),
         password: Secret::new(String::new()),

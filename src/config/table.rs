@@ -214,6 +214,8 @@ pub(super) const ROWS: &[FieldRow] = &[
         "the routers, in the order of the page. A key is 1 to 40 letters, digits, `-` and `_`, and not `stats`"),
     row(Site, "name", Text(1, 100, ""), Unset("its key"),
         InPlace, "", "the name on the page"),
+    row(Site, "group", Text(1, 100, ""), Unset("none"),
+        InPlace, "", "a heading above this site and the others of the group on the page, such as `\"South-East\"`"),
     row(Site, "hosts",
         List(1, ANY, "at least one host, such as [\"10.0.1.1\"]",
              "a host, host:port or [IPv6]:port, such as \"10.0.1.1\" or \"10.0.1.1:8728\""),

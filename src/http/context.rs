@@ -116,7 +116,9 @@ impl<'r> Context<'r> {
     pub(super) fn layout(&self) -> Layout {
         let account = self.identity.account(self.http, &self.request.path);
         let layout = Layout::new(&self.http.title, account, &self.request.path);
-        layout.with_banners(self.snapshot, self.now, self.is_detailed())
+        layout
+            .with_banners(self.snapshot, self.now, self.is_detailed())
+            .with_sites(self.snapshot, self.is_admin())
     }
 
     /// The sender, for the log.

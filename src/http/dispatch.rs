@@ -24,7 +24,7 @@ use crate::timings::Timings;
 
 /// Allows only resources that the agent itself serves, without inline scripts and without framing.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Makes browsers use only HTTPS for the host, for the maximum time of a login. It is not longer, because an operator
 /// may return to plain HTTP, and the host may serve other content on another port.

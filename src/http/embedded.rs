@@ -31,6 +31,7 @@ mod tests {
     fn files_inflate_to_those_of_the_repository() {
         for (file, expected) in [
             (embedded!("openapi.json"), include_bytes!("api/openapi.json").as_slice()),
+            (embedded!("icon.png"), include_bytes!("page/icon.png")),
             (embedded!("icon.svg"), include_bytes!("page/icon.svg")),
             (embedded!("page.js"), include_bytes!("page/page.js")),
             (embedded!("style.css"), include_bytes!("page/style.css")),

@@ -12,7 +12,7 @@ use super::auth::Role::{Admin, Anyone, Viewer};
 use super::context::{Context, Parameters};
 use super::message::{HandlerOutput, Method, Response};
 use super::metrics;
-use super::page::{account, asset, diagnosis, kick, overview, refresh, site, users as users_page};
+use super::page::{account, asset, diagnosis, kick, overview, refresh, search, site, users as users_page};
 use Audience::{People, Programs};
 use Handler::{Action, Fetch, Form, Read, ReadHistory};
 
@@ -20,6 +20,7 @@ use Handler::{Action, Fetch, Form, Read, ReadHistory};
 #[rustfmt::skip]
 pub static ROUTES: &[Route] = &[
     row("/",                                    Viewer, People,   Read(overview::show)),
+    row("/search",                              Admin,  People,   Read(search::show)),
     row("/refresh",                             Viewer, People,   Form(refresh::show, refresh::submit_all)),
     row("/sites/{site}",                        Viewer, People,   Read(site::show)),
     row("/sites/{site}/refresh",                Viewer, People,   Form(site::redirect, refresh::submit)),
@@ -30,7 +31,9 @@ pub static ROUTES: &[Route] = &[
     row("/logout",                              Anyone, People,   Action(account::log_out)),
     row("/style.css",                           Anyone, Programs, Read(|_| Ok(asset::style()))),
     row("/page.js",                             Anyone, Programs, Read(|_| Ok(asset::script()))),
-    row("/icon.svg",                            Anyone, Programs, Read(|_| Ok(asset::icon()))),
+    row("/icon.svg",                            Anyone, Programs, Read(|context| Ok(asset::icon(context.request.parameter("offline").as_deref())))),
+    row("/icon.png",                            Anyone, Programs, Read(|_| Ok(asset::touch_icon()))),
+    row("/manifest.webmanifest",                Anyone, Programs, Read(|context| Ok(asset::manifest(&context.http.title)))),
     row("/api/hotspot/stats",                   Viewer, Programs, Read(stats::all)),
     row("/api/hotspot/{site}",                  Viewer, Programs, Read(stats::one)),
     row("/api/hotspot/{site}/active",           Admin,  Programs, Read(active::all)),

@@ -32,6 +32,14 @@ pub(super) enum SortOrder {
 }
 
 impl SortOrder {
+    /// Its name in `aria-sort`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ascending => "ascending",
+            Self::Descending => "descending",
+        }
+    }
+
     /// Compares two values. Unknown values are last in either order.
     pub(super) fn compare(self, a: Option<&SortKey>, b: Option<&SortKey>) -> Ordering {
         match (a, b, self) {

@@ -100,7 +100,10 @@ fn arrange(known: Vec<Arc<SiteState>>, changes: &Changes, new: &Config) -> Vec<A
 /// The state of a site whose task has not begun.
 fn initial_state(config: &config::Site) -> SiteState {
     let hosts = config.hosts.iter().map(ToString::to_string);
-    SiteState::new(&config.key, &config.name, config.refresh, hosts, config.plugins.iter().cloned())
+    let mut state =
+        SiteState::new(&config.key, &config.name, config.refresh, hosts, config.plugins.iter().cloned());
+    state.group.clone_from(&config.group);
+    state
 }
 
 #[cfg(test)]

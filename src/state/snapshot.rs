@@ -51,6 +51,8 @@ pub struct SiteState {
     pub key: String,
     /// The display name.
     pub name: String,
+    /// The heading under which it is on the page.
+    pub group: Option<String>,
     /// The interval between refreshes.
     pub refresh: Duration,
     /// Whether the router answers.
@@ -178,6 +180,7 @@ impl SiteState {
         Self {
             key: key.into(),
             name: name.into(),
+            group: None,
             refresh,
             connection: ConnectionState::Connecting,
             hosts: hosts.into_iter().map(|address| HostState { address, error: None }).collect(),
@@ -211,6 +214,7 @@ impl SiteState {
             *readings = new.into_iter().map(inherited).collect();
         }
         self.name = new.name;
+        self.group = new.group;
         self.refresh = new.refresh;
         if !self.hosts.iter().map(|host| &host.address).eq(new.hosts.iter().map(|host| &host.address)) {
             self.hosts = new.hosts;
@@ -362,6 +366,13 @@ impl SiteState {
         self.last_kick.as_ref().is_some_and(|kick| {
             (&kick.id, &kick.user) == (&session.id, &session.user) && now.since(kick.at) <= KICK_WINDOW
         })
+    }
+
+    /// The user whose session with this id the admin ended a moment ago.
+    #[must_use]
+    pub fn kicked_user(&self, id: &str, now: Moment) -> Option<&str> {
+        let kick = self.last_kick.as_ref().filter(|kick| *kick.id == *id)?;
+        (now.since(kick.at) <= KICK_WINDOW).then_some(&*kick.user)
     }
 
     /// Replaces the reading of a plugin, unless the plugin was removed or is declared differently by now.

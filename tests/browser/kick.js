@@ -40,7 +40,7 @@ async function aDialogDisconnectsASession(browser) {
     document.addEventListener("submit", () => (self.sent = performance.timeOrigin + performance.now()), true);
   });
   await dialog.getByRole("button", { name: "Disconnect" }).click();
-  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
+  await page.getByRole("status").filter({ hasText: `${user} was disconnected.` }).waitFor();
   assert.equal(await there.count(), 0);
   assert.ok(!(await dialog.isVisible()));
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
@@ -67,7 +67,7 @@ async function twoClicksEndItOnce(browser) {
   await page.locator("a.disconnect").first().click();
   await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).dblclick();
   await page.getByRole("status").filter({ hasText: "Querying the router" }).waitFor();
-  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
+  await page.getByRole("status").filter({ hasText: "was disconnected." }).waitFor();
   await have("latency", "lagos", "0");
   assert.equal((await have("sessions", "lagos")).length, 8);
   assert.equal(await page.evaluate(() => self.loads), 1, "without a reload");
@@ -152,7 +152,7 @@ async function everythingWorksWithoutJavaScript(browser) {
   await page.getByRole("link", { name: `Disconnect ${user}` }).click();
   await page.getByText(user, { exact: true }).waitFor();
   await page.getByRole("button", { name: "Disconnect" }).click();
-  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
+  await page.getByRole("status").filter({ hasText: "was disconnected." }).waitFor();
   assert.deepEqual(await users(), before.filter((other) => other !== user), "on the router");
   assert.equal(await page.getByRole("searchbox", { name: "Search" }).inputValue(), user, "the same list");
 

@@ -83,7 +83,7 @@ async function aRouterGoesOfflineAndOnline(browser) {
   await page.getByRole("status").filter({ hasText: "Lagos: online" }).waitFor({ state: "attached" });
   await have("reboot", "lagos");
   await page.goto(`${url}/sites/lagos`);
-  await page.getByText("rebooted").first().waitFor();
+  await page.locator(".events").getByText("rebooted").first().waitFor();
   assert.deepEqual(messages, []);
 }
 

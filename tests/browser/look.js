@@ -7,6 +7,9 @@ const { fits, hasTouchTargets, have, isAccessible, open, run, screenshot, unexpe
 // Name, address, status and button of each page.
 const PAGES = [
   ["overview", "/"],
+  ["table", "/?view=table&sort=-users"],
+  ["wall", "/?wall"],
+  ["search", "/search?q=10."],
   ["site", "/sites/awka"],
   ["sorted", "/sites/awka?sort=upload&order=desc&q=1#sessions"],
   ["users", "/sites/awka/users"],

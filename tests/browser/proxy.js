@@ -56,7 +56,7 @@ async function withJavaScript(browser) {
   await row(page, "somebody").getByRole("link", { name: "Disconnect" }).click();
   const dialog = page.getByRole("dialog", { name: "Disconnect this session?" });
   await dialog.getByRole("button", { name: "Disconnect" }).click();
-  await page.getByRole("status").filter({ hasText: "Session disconnected." }).waitFor();
+  await page.getByRole("status").filter({ hasText: "was disconnected." }).waitFor();
   assert.ok(!(await users()).includes("somebody"), "on the router");
   await page.getByRole("button", { name: "Refresh now" }).click();
   await page.getByRole("status").filter({ hasText: "Refreshed" }).waitFor();
@@ -77,7 +77,7 @@ async function withoutJavaScript(browser) {
   await row(page, user).getByRole("link", { name: "Disconnect" }).click();
   await below(page, "/sites/awka/kick");
   await page.getByRole("button", { name: "Disconnect" }).click();
-  await page.getByText("Session disconnected.").waitFor();
+  await page.getByText("was disconnected.").waitFor();
   await below(page, "/sites/awka");
   assert.ok(!(await users()).includes(user), "on the router");
   await everyLinkStaysBelow(page);

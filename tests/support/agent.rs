@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use phsweb_agent::timings::TEST_VARIABLE;
 use serde_json::Value;
 use tempfile::TempDir;
-use ureq::http::{Method, Request};
+use ureq::http::{HeaderMap, Method, Request};
 
 use super::binary::binary;
 use super::secret_check::SecretCheck;
@@ -207,7 +207,7 @@ pub(crate) struct Agent {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    pub(crate) head: ureq::http::HeaderMap,
+    pub(crate) head: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -216,6 +216,12 @@ pub(crate) struct Answer {
 pub(crate) fn from_root(relative: &str) -> String {
     assert!(relative.starts_with("./") || relative.starts_with("../"), "{relative:?} is not relative");
     format!("/{}", relative.trim_start_matches("../").trim_start_matches("./"))
+}
+
+/// The body of a response; for an image, only its length.
+pub(crate) fn text_of(head: &HeaderMap, body: Vec<u8>) -> String {
+    let is_image = head.get("Content-Type").is_some_and(|kind| kind == "image/png");
+    if is_image { format!("{} bytes", body.len()) } else { String::from_utf8(body).unwrap() }
 }
 
 impl Answer {
@@ -297,7 +303,8 @@ impl Agent {
             self.http.run(request.body(()).unwrap())
         };
         let mut answer = answer.unwrap();
-        let body = answer.body_mut().read_to_string().unwrap();
+        let body = answer.body_mut().read_to_vec().unwrap();
+        let body = text_of(answer.headers(), body);
         let answer = Answer { status: answer.status().as_u16(), head: answer.headers().clone(), body };
         self.running.secrets.check(&format!("the response to {method} {path}"), &format!("{answer:?}"));
         answer

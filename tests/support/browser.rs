@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use ureq::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::agent::{Agent, Answer, TIMEOUT};
+use super::agent::{Agent, Answer, TIMEOUT, text_of};
 
 /// Upper bound of the header fields of a response.
 const MAX_FIELDS: usize = 32;
@@ -64,7 +64,8 @@ pub(crate) fn ask_from(
             HeaderValue::from_bytes(field.value).unwrap(),
         );
     }
-    Answer { status, head, body: String::from_utf8(bytes[length..].to_vec()).unwrap() }
+    let body = bytes[length..].to_vec();
+    Answer { status, body: text_of(&head, body), head }
 }
 
 /// A browser with one client address. It does not follow redirects.

@@ -101,7 +101,7 @@ sites.ron:5:73: sites.awka.refresh: found \"10ms\"; expected a duration from 1s 
 sites.ron:6:9: the site \"awka\" is repeated; expected each key once
 sites.ron:6:25: sites.awka.hosts: found []; expected at least one host, such as [\"10.0.1.1\"]
 sites.ron:6:39: sites.awka.password: found a number; expected Plain(\"…\"), Env(\"VARIABLE\") or File(\"path\")
-sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, hosts, password, login, codepage, tls, alerts, user, refresh, connect_timeout, query_timeout, live, collect
+sites.ron:6:42: unknown field `colour` in the site \"awka\"; expected one of name, group, hosts, password, login, codepage, tls, alerts, user, refresh, connect_timeout, query_timeout, live, collect
 sites.ron:6:63: sites.awka.name: found \"\"; expected a text of 1 to 100 characters
 ";
     let problems = parse_with(text, &[]).unwrap_err();

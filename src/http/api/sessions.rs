@@ -63,19 +63,21 @@ struct SessionJson<'s> {
     download_rate: Option<u64>,
 }
 
-/// A session and its place in the sorted list.
-struct Row<'s> {
+/// A session that matches a search.
+pub(in crate::http) struct FoundSession<'s> {
     site: &'s str,
-    session: &'s Session,
-    device: Option<&'s str>,
-    rates: Option<Rates>,
+    pub(in crate::http) session: &'s Session,
+    /// The name of its device.
+    pub(in crate::http) device: Option<&'s str>,
+    pub(in crate::http) rates: Option<Rates>,
+    /// Its place in the sorted list.
     key: Option<SortKey>,
 }
 
 /// Each session is converted when it is serialized, because there may be thousands.
 struct Rows<'s> {
     view: View<'s>,
-    rows: &'s [Row<'s>],
+    rows: &'s [FoundSession<'s>],
 }
 
 impl Serialize for Rows<'_> {
@@ -113,9 +115,10 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
         context.snapshot.sites.iter().map(AsRef::as_ref).filter(|of| site.is_none_or(|key| of.key == key));
     let sites: Vec<&SiteState> = sites.filter(|site| site.hotspot_reading().is_some()).collect();
     Ok(context.large(|most| {
-        let mut rows: Vec<Row> = Vec::new();
+        let mut rows: Vec<FoundSession> = Vec::new();
         for site in &sites {
-            rows.extend(rows_of(site, &search, view, page.field));
+            let found = find_sessions(site, &search);
+            rows.extend(found.map(|row| FoundSession { key: row.key(page.field, view), ..row }));
         }
         let total = rows.len();
         rows.sort_by(|a, b| {
@@ -133,7 +136,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
         let json = SessionsJson {
             sessions: Rows { view, rows: shown },
             total,
-            next: shown.last().filter(|_| end < rows.len()).map(Row::cursor),
+            next: shown.last().filter(|_| end < rows.len()).map(FoundSession::cursor),
             unavailable: keys(|site| site.hotspot_now().is_none()),
             partial: keys(is_partial),
         };
@@ -145,34 +148,31 @@ fn is_partial(site: &SiteState) -> bool {
     site.hotspot_now().is_some() && site.hotspot_reading().is_some_and(|reading| reading.partial.is_some())
 }
 
-/// The matching sessions of a site that are known to be active now.
-fn rows_of<'s>(
+/// The sessions of a site that are known to be active now, and that contain a text, which is in lower case.
+pub(in crate::http) fn find_sessions<'s>(
     site: &'s SiteState,
     search: &'s str,
-    view: View<'s>,
-    field: &'static str,
-) -> impl Iterator<Item = Row<'s>> {
+) -> impl Iterator<Item = FoundSession<'s>> {
     let (devices, has_rates) = (device_names(site), site.has_rates());
     let sessions = site.hotspot_now().into_iter().flat_map(|hotspot| &hotspot.sessions);
-    let row = move |session: &'s Session| Row {
+    let row = move |session: &'s Session| FoundSession {
         site: &site.key,
         session,
         device: device(&devices, session),
         rates: session.rates().filter(|_| has_rates),
         key: None,
     };
-    let matching = sessions.map(move |session| row(session)).filter(move |row| row.contains(search));
-    matching.map(move |row| Row { key: row.key(field, view), ..row })
+    sessions.map(move |session| row(session)).filter(|row| row.contains(search))
 }
 
 fn device<'s>(devices: &HashMap<String, &'s str>, session: &Session) -> Option<&'s str> {
     devices.get(&session.mac.as_ref()?.to_ascii_uppercase()).copied()
 }
 
-impl<'s> Row<'s> {
+impl<'s> FoundSession<'s> {
     fn contains(&self, search: &str) -> bool {
-        let Session { user, mac, address, .. } = self.session;
-        let texts = [Some(&**user), mac.as_deref(), address.as_deref(), self.device];
+        let Session { user, mac, address, comment, .. } = self.session;
+        let texts = [Some(&**user), mac.as_deref(), address.as_deref(), self.device, comment.as_deref()];
         search.is_empty() || text::any_contains(texts.into_iter().flatten(), search)
     }
 
@@ -263,7 +263,7 @@ impl Page {
     }
 
     /// Whether a session is before the page.
-    fn precedes(&self, row: &Row) -> bool {
+    fn precedes(&self, row: &FoundSession) -> bool {
         self.after.as_ref().is_some_and(|after| {
             let row = (row.key.as_ref(), row.site, &*row.session.id);
             self.compare(row, (after.key.as_ref(), &after.site, &after.id)) != Ordering::Greater

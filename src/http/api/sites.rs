@@ -19,6 +19,7 @@ use crate::state::{ConnectionEvent, ConnectionState, HostState, Reading, SiteSta
 #[serde(rename_all = "camelCase")]
 struct SiteJson<'s> {
     name: &'s str,
+    group: Option<&'s str>,
     state: &'static str,
     /// The address in use.
     address: Option<&'s str>,
@@ -100,6 +101,7 @@ fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
     let readings = site.readings.iter();
     SiteJson {
         name: &site.name,
+        group: site.group.as_deref(),
         state: site.connection.name(),
         address: site.address(),
         hosts: site.hosts.iter().enumerate().map(|(at, host)| host_json(host, in_use == Some(at))).collect(),

@@ -6,8 +6,9 @@ use super::chart::Sparkline;
 use super::format::{bits_per_second, bytes, duration, measured, memory_bytes, time_of_day};
 use crate::clock;
 use crate::http::api::View;
-use crate::plugin::{Counts, Health, Quantity};
-use crate::state::{ConnectionState, Reading, ReadingState, SiteState};
+use crate::plugin::{Counts, Health, Quantity, Resource};
+use crate::routeros::error::Cause;
+use crate::state::{ConnectionEvent, ConnectionState, Reading, ReadingState, SiteState};
 
 /// A part of a whole, for a meter.
 pub(super) struct Share {
@@ -21,12 +22,47 @@ pub(super) struct CardError {
     pub(super) hint: &'static str,
 }
 
+/// How well a site works, the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum SiteHealth {
+    Offline,
+    /// The router answers, but a plugin fails, a power supply or a fan does, or addresses run out.
+    Degraded,
+    Fine,
+}
+
+impl SiteHealth {
+    pub(super) fn is_problem(self) -> bool {
+        self != Self::Fine
+    }
+}
+
+/// The last reboot or loss of the connection.
+pub(super) struct LastProblem {
+    pub(super) cause: String,
+    pub(super) at: String,
+    pub(super) ago: String,
+}
+
+/// From this CPU load on, in percent, a router is busy. It is that of the red part of the meter.
+const BUSY_CPU: u64 = 85;
+
+/// The same for memory.
+const BUSY_MEMORY: u64 = 90;
+
+/// The share of used addresses or licensed users, in percent, that is worth a look.
+const BUSY_CAPACITY: u64 = 80;
+
+/// The share of used addresses or licensed users, in percent, from which on new users may be refused soon.
+const DEGRADED_CAPACITY: u64 = 95;
+
 /// One site's figures. If the router does not respond, they are the last known, with their age.
 pub(super) struct Card<'p> {
     pub(super) key: &'p str,
     pub(super) name: &'p str,
     /// `online`, `offline` or `connecting`.
     pub(super) state: &'static str,
+    pub(super) health: SiteHealth,
     /// How long it has been offline.
     pub(super) down_for: Option<String>,
     /// The age of stale figures.
@@ -47,6 +83,8 @@ pub(super) struct Card<'p> {
     pub(super) download: Option<String>,
     /// Traffic since midnight at the site.
     pub(super) today: Option<String>,
+    /// The same in both directions together.
+    pub(super) today_total: Option<String>,
     /// The largest number of users since then, and its local time.
     pub(super) peak: Option<(u64, String)>,
     pub(super) last_login: Option<String>,
@@ -61,6 +99,7 @@ pub(super) struct Card<'p> {
     pub(super) address: Option<&'p str>,
     /// The utilisation of each address pool and of the license, with a label.
     pub(super) capacity: Vec<(String, Share)>,
+    pub(super) last_problem: Option<LastProblem>,
 }
 
 impl<'p> Card<'p> {
@@ -72,10 +111,11 @@ impl<'p> Card<'p> {
             ConnectionState::Connecting | ConnectionState::Online { .. } => None,
             ConnectionState::Offline { since, .. } => Some(duration(view.now.since(*since))),
         };
-        Self {
+        let card = Self {
             key: &site.key,
             name: &site.name,
             state: site.connection.name(),
+            health: SiteHealth::Fine,
             down_for,
             age: age(view, site),
             error: error(view, site),
@@ -91,6 +131,7 @@ impl<'p> Card<'p> {
             upload: rates.map(|rates| bits_per_second(rates.upload)),
             download: rates.map(|rates| bits_per_second(rates.download)),
             today: today.map(|today| traffic(today.counts)),
+            today_total: today.map(|today| bytes(total(today.counts))),
             peak: today.map(|today| (today.peak_users, time_of_day(today.peak_at, today.utc_offset_s))),
             last_login: hotspot
                 .and_then(|hotspot| hotspot.last_login)
@@ -101,16 +142,78 @@ impl<'p> Card<'p> {
             cpu: resource
                 .and_then(|resource| resource.cpu_load_percent)
                 .map(|percent| Share { percent: percent.min(100), text: format!("{percent} %") }),
-            memory: resource.and_then(|resource| memory(resource.free_memory?, resource.total_memory?)),
+            memory: resource.and_then(memory),
             temperature: temperature(site),
             bad_states: site.health().and_then(Health::bad_states),
             address: site.address(),
             capacity: capacity(site),
+            last_problem: last_problem(site).and_then(|problem| {
+                let error = problem.outcome.as_ref().err()?;
+                let (at, ago) =
+                    (view.snapshot.clock.rfc3339(problem.at), clock::ago(view.now.since(problem.at)));
+                let cause = match error.cause {
+                    Cause::Rebooting => "rebooted".into(),
+                    cause => cause.name().replace('_', " "),
+                };
+                Some(LastProblem { cause, at, ago })
+            }),
+        };
+        let health = match site.connection {
+            ConnectionState::Offline { .. } => SiteHealth::Offline,
+            ConnectionState::Online { .. } if card.is_degraded() => SiteHealth::Degraded,
+            _ => SiteHealth::Fine,
+        };
+        Self { health, ..card }
+    }
+
+    fn is_degraded(&self) -> bool {
+        self.error.is_some() || self.bad_states.is_some() || self.is_capacity_over(DEGRADED_CAPACITY)
+    }
+
+    fn is_capacity_over(&self, percent: u64) -> bool {
+        self.capacity.iter().any(|(_, share)| share.percent > percent)
+    }
+
+    /// Whether load, memory, addresses or the license are nearly used up.
+    pub(super) fn is_busy(&self) -> bool {
+        let is_over =
+            |share: &Option<Share>, limit| share.as_ref().is_some_and(|share| share.percent >= limit);
+        is_over(&self.cpu, BUSY_CPU)
+            || is_over(&self.memory, BUSY_MEMORY)
+            || self.is_capacity_over(BUSY_CAPACITY)
+    }
+
+    /// Its class: the connection's state, or that it is degraded.
+    pub(super) fn class(&self) -> &'static str {
+        if self.health == SiteHealth::Degraded { "degraded" } else { self.state }
+    }
+
+    /// What needs attention, in one sentence.
+    pub(super) fn reason(&self) -> String {
+        match (&self.error, &self.bad_states) {
+            (Some(error), _) => format!("{}. {}", error.message, error.hint),
+            (None, Some(states)) => states.clone(),
+            (None, None) => {
+                let fullest = self.capacity.iter().max_by_key(|(_, share)| share.percent);
+                fullest
+                    .map(|(of, share)| format!("{of}: {} % used, {}", share.percent, share.text))
+                    .unwrap_or_default()
+            }
         }
     }
 }
 
-/// Traffic in both directions.
+/// The last reboot or loss of the connection, if the agent still knows it.
+pub(super) fn last_problem(site: &SiteState) -> Option<&ConnectionEvent> {
+    site.connection_events.iter().rev().find(|event| event.outcome.is_err())
+}
+
+/// Traffic in both directions together.
+pub(super) fn total(counts: Counts) -> u64 {
+    counts.download_bytes.saturating_add(counts.upload_bytes)
+}
+
+/// Traffic in each direction.
 pub(super) fn traffic(counts: Counts) -> String {
     format!("↓ {}, ↑ {}", bytes(counts.download_bytes), bytes(counts.upload_bytes))
 }
@@ -171,7 +274,9 @@ fn capacity(site: &SiteState) -> Vec<(String, Share)> {
     pools.chain(license).collect()
 }
 
-fn memory(free: u64, total: u64) -> Option<Share> {
+/// Memory in use.
+pub(super) fn memory(resource: &Resource) -> Option<Share> {
+    let (free, total) = (resource.free_memory?, resource.total_memory?);
     let used = total.checked_sub(free)?;
     let percent = used.checked_mul(100)?.checked_div(total)?;
     Some(Share { percent, text: format!("{} of {}", memory_bytes(used), memory_bytes(total)) })
@@ -192,6 +297,9 @@ mod tests {
 
     #[test]
     fn memory_in_use_is_a_share_of_the_total() {
+        let memory = |free, total| {
+            memory(&Resource { free_memory: Some(free), total_memory: Some(total), ..Resource::default() })
+        };
         let share = memory(30, 120).unwrap();
         assert_eq!((share.percent, share.text.as_str()), (75, "90 B of 120 B"));
         assert!(memory(0, 0).is_none() && memory(2, 1).is_none());

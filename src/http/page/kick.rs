@@ -6,9 +6,9 @@ use askama::Template;
 
 use super::format::bytes;
 use super::layout::{AccountMenu, Layout, render, see_other};
-use super::notice::Notice;
+use super::notice::{self, Notice};
 use super::session_query::{self, SessionQuery};
-use super::{action_error, error, site};
+use super::{action_error, error, search, site};
 use crate::action::kick::{GONE, Kick};
 use crate::clock;
 use crate::http::actions;
@@ -37,7 +37,39 @@ struct KickTarget {
     id: String,
     user: String,
     mac: String,
-    list: SessionQuery,
+    origin: Origin,
+}
+
+/// The list from which the session was chosen.
+#[derive(Debug, PartialEq, Eq)]
+enum Origin {
+    /// That of its site.
+    Site(SessionQuery),
+    /// A search at all sites.
+    Search(String),
+}
+
+impl Origin {
+    fn read(query: &[u8]) -> Self {
+        let text = form_urlencoded::parse(query).find(|(name, _)| name == search::FIND);
+        text.map_or_else(|| Self::Site(SessionQuery::read(query)), |(_, text)| Self::Search(text.into()))
+    }
+
+    /// The path back to it, relative to the root.
+    fn path(&self, site: &str, notice: Option<String>) -> String {
+        match self {
+            Self::Site(query) => site::path(site, query, notice),
+            Self::Search(text) => search::path(text, notice),
+        }
+    }
+
+    /// Its part of the query of a target.
+    fn query(&self) -> String {
+        match self {
+            Self::Site(query) => query.to_string(),
+            Self::Search(text) => search::origin(text),
+        }
+    }
 }
 
 /// The reason why a query does not identify a session.
@@ -52,7 +84,7 @@ enum NoTarget {
 /// `GET /sites/{site}/kick`: the confirmation.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (site, query) = (context.site()?, context.request.query.as_bytes());
-    let (layout, back) = (context.layout(), site::path(&site.key, &SessionQuery::read(query), None));
+    let (layout, back) = (context.layout(), Origin::read(query).path(&site.key, None));
     match KickTarget::read(query, sessions(site)) {
         Ok(target) => {
             let known = Facts::new(context.view(), &target, sessions(site));
@@ -70,7 +102,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     let (site, layout) = (context.site()?, context.layout());
     let field = |name: &str| form_urlencoded::parse(&context.request.body).find(|(its, _)| its == name);
     let query = field("session").map(|(_, query)| query).unwrap_or_default();
-    let KickTarget { id, user, mac, list } = match KickTarget::read(query.as_bytes(), sessions(site)) {
+    let KickTarget { id, user, mac, origin } = match KickTarget::read(query.as_bytes(), sessions(site)) {
         Ok(target) => target,
         Err(why) => return Ok(why.page(layout, &format!("sites/{}", site.key)).into()),
     };
@@ -78,7 +110,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     let (key, path) = (site.key.clone(), context.request.path.clone());
     let (handles, who) = (context.services.handles.clone(), context.who());
     Ok(HandlerOutput::later(async move {
-        let forget = kick.forget;
+        let (forget, id) = (kick.forget, kick.id.clone());
         match actions::run(&handles, &key, kick, who).await {
             Ok(kicked) => {
                 let notice = match (kicked.logged_back_in, forget) {
@@ -86,9 +118,9 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
                     (_, true) => Notice::Forgotten,
                     (_, false) => Notice::Ended,
                 };
-                see_other(&path, &site::path(&key, &list, Some(notice)))
+                see_other(&path, &origin.path(&key, Some(notice::kicked_query(notice, &key, &id))))
             }
-            Err(error) => action_error::page(layout, &error, FAILED, &site::path(&key, &list, None)),
+            Err(error) => action_error::page(layout, &error, FAILED, &origin.path(&key, None)),
         }
     }))
 }
@@ -118,11 +150,11 @@ impl KickTarget {
         let user = value("user").or_else(|| current.map(|session| session.user.to_string()));
         let user = user.ok_or(NoTarget::Gone)?;
         let mac = value("mac").or_else(|| current?.mac.as_ref().map(ToString::to_string)).unwrap_or_default();
-        Ok(Self { id, user, mac, list: SessionQuery::read(query) })
+        Ok(Self { id, user, mac, origin: Origin::read(query) })
     }
 
     fn query(&self) -> String {
-        session_query::of_session(&self.id, Some((&self.user, &self.mac)), &self.list.to_string())
+        session_query::of_session(&self.id, Some((&self.user, &self.mac)), &self.origin.query())
     }
 
     /// The current session of this id, user and MAC address.
@@ -181,8 +213,11 @@ mod tests {
         assert_eq!(read("id=&user=ada&mac="), Err(NoTarget::Unnamed));
         assert_eq!(read("id=*2"), Err(NoTarget::Gone));
         let named = read("id=*2&user=ada&mac=&q=x&from=100").unwrap();
-        assert_eq!((&*named.user, &*named.mac, &*named.list.to_string()), ("ada", "", "q=x&from=100"));
+        assert_eq!((&*named.user, &*named.mac, &*named.origin.query()), ("ada", "", "q=x&from=100"));
         assert_eq!(named.find(&current), None);
+        let found = read("id=*2&user=ada&mac=&find=a%26b").unwrap();
+        assert_eq!(found.origin.path("awka", Some("notice=ended".into())), "search?notice=ended&q=a%26b");
+        assert_eq!(read(&found.query()).as_ref(), Ok(&found));
         let by_id = read("id=*1").unwrap();
         assert_eq!((&*by_id.user, &*by_id.mac), ("a\r\n\0b", "AA:BB"));
         // Any characters in a name survive.

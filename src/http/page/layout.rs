@@ -7,7 +7,7 @@ use askama::Template;
 use super::asset;
 use crate::clock::{self, Moment};
 use crate::http::message::{Response, problem};
-use crate::state::{ReloadDiagnostic, Snapshot, StorageState};
+use crate::state::{ConnectionState, ReloadDiagnostic, SiteState, Snapshot, StorageState};
 
 /// Seconds between reloads of a page in a browser without JavaScript.
 const RELOAD_S: u32 = 30;
@@ -23,6 +23,10 @@ pub(in crate::http) struct Layout {
     /// The hash in links to assets.
     pub(super) assets: &'static str,
     pub(super) reload_s: u32,
+    /// The number of sites that are offline, for the title and the icon.
+    pub(super) offline: usize,
+    /// The text in the search field, which is for the admin.
+    pub(super) search: Option<String>,
 }
 
 /// Problems or warnings of the configuration.
@@ -59,8 +63,16 @@ impl Layout {
     /// The layout of the page at `path`, without a banner.
     pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         let (title, root) = (title.into(), root(path));
-        let storage = StorageState::default();
-        Self { title, root, account, banner: None, storage, assets: asset::hash(), reload_s: RELOAD_S }
+        let (storage, assets) = (StorageState::default(), asset::hash());
+        let (banner, reload_s, offline, search) = (None, RELOAD_S, 0, None);
+        Self { title, root, account, banner, storage, assets, reload_s, offline, search }
+    }
+
+    /// Adds the number of sites that are offline, and for the admin the search field.
+    pub(in crate::http) fn with_sites(self, snapshot: &Snapshot, is_admin: bool) -> Self {
+        let is_offline = |site: &&Arc<SiteState>| matches!(site.connection, ConnectionState::Offline { .. });
+        let offline = snapshot.sites.iter().filter(is_offline).count();
+        Self { offline, search: is_admin.then(String::new), ..self }
     }
 
     /// Adds banners if stored data or the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain

@@ -1,5 +1,6 @@
 //! Notices about the action that led to a page. The query selects one by a code; text from the query is never shown.
 
+use super::session_list::shorten;
 use crate::http::context::Context;
 
 /// Maximum number of sites that a notice names.
@@ -46,17 +47,27 @@ impl Notice {
         }
     }
 
+    /// The query that selects it.
+    pub(super) fn query(self) -> String {
+        format!("notice={}", self.code())
+    }
+
     fn of(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|notice| notice.code() == code)
     }
 
     fn text(self, context: &Context) -> String {
+        let disconnected = || {
+            kicked_user(context)
+                .map_or("Session disconnected".into(), |user| format!("{user} was disconnected"))
+        };
         match self {
-            Self::Ended => "Session disconnected.",
-            Self::Forgotten => "Session disconnected. The device must log in again.",
+            Self::Ended => return disconnected() + ".",
+            Self::Forgotten => return disconnected() + ". The device must log in again.",
             Self::Back => {
-                "Session disconnected, but the device is online again: it logs in automatically with a cookie. To keep it \
-                 out, disconnect it again and have the device forgotten."
+                return disconnected()
+                    + ", but the device is online again: it logs in automatically with a cookie. To keep it out, \
+                       disconnect it again and have the device forgotten.";
             }
             Self::Refreshed => "Refreshed just now.",
             Self::Recent => "Not refreshed: the figures are recent.",
@@ -66,6 +77,27 @@ impl Notice {
         }
         .into()
     }
+}
+
+/// A path with a query and a notice's query.
+pub(super) fn path(path: &str, query: String, notice: Option<String>) -> String {
+    let parts: Vec<String> = notice.into_iter().chain([query]).filter(|part| !part.is_empty()).collect();
+    let mark = if parts.is_empty() { "" } else { "?" };
+    format!("{path}{mark}{}", parts.join("&"))
+}
+
+/// The query of a notice about a session that was disconnected.
+pub(super) fn kicked_query(notice: Notice, site: &str, id: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("notice", notice.code()).append_pair("on", site).append_pair("kicked", id).finish()
+}
+
+/// The user whose session the query names, if it was disconnected a moment ago: for the admin.
+fn kicked_user(context: &Context) -> Option<String> {
+    let parameter = |name| context.request.parameter(name);
+    let site = context.snapshot.site(&parameter("on")?).filter(|_| context.is_admin())?;
+    let user = site.kicked_user(&parameter("kicked")?, context.now)?;
+    Some(shorten(user.into()).into())
 }
 
 /// The query of [`Notice::PartlyRefreshed`], with the keys of failed sites.

@@ -59,6 +59,15 @@ function removeAndGetNext(node) {
   return next;
 }
 
+// Shows times in the zone of the browser: an age gets the time as its title.
+function localize(page) {
+  for (const time of page.querySelectorAll("time[datetime]")) {
+    const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+    if (/\d{4}-\d\d/.test(time.textContent)) time.textContent = local;
+    else time.title = local;
+  }
+}
+
 // Makes a node equal to another, changing only what differs. Children with a key are matched by it.
 function morph(node, next) {
   if (node.nodeType !== Node.ELEMENT_NODE) {
@@ -102,6 +111,7 @@ function runPage() {
   );
   // Who is logged in, and the version of the assets.
   const layoutOf = (page) => ["header", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
+  const icon = document.querySelector("link[rel=icon]");
   const states = () => [...main.querySelectorAll("[data-state]")].map(({ dataset }) => `${dataset.name}: ${dataset.state}`);
   let updatedAt = Date.now();
   let isLost = false;
@@ -153,7 +163,11 @@ function runPage() {
     const row = focused.closest("tr");
     const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
     const before = states();
+    localize(page);
     morph(main, page.getElementById("main"));
+    document.title = page.title;
+    const nextIcon = page.querySelector("link[rel=icon]");
+    if (nextIcon && !icon.isEqualNode(nextIcon)) icon.setAttribute("href", nextIcon.getAttribute("href"));
     if (!focused.isConnected) {
       // If its row is gone, the focus goes to the row in its place.
       const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? (main.querySelector("#sessions .scroll") ?? main.querySelector(".scroll"));
@@ -212,6 +226,7 @@ function runPage() {
 
   // Shows a page in the dialog. Its links are relative to its own address, not to this page's.
   function openDialog(page, url) {
+    localize(page);
     for (const name of ["href", "action"]) {
       for (const node of page.querySelectorAll(`main [${name}]`)) {
         node.setAttribute(name, new URL(node.getAttribute(name), url));
@@ -315,16 +330,31 @@ function runPage() {
     else submit(form);
   });
 
+  document.addEventListener("keydown", (event) => {
+    const field = document.getElementById("find");
+    if (event.key !== field?.getAttribute("aria-keyshortcuts") || dialog.open || event.target.matches("input, textarea, select")) return;
+    event.preventDefault();
+    field.select();
+  });
+
   main.addEventListener("input", ({ target }) => {
     if (target.name !== "q") return;
     clearTimeout(typingTimer);
     typingTimer = setTimeout(search, TYPING_DELAY_MS, target.form);
   });
 
+  if (document.body.matches(".wall")) {
+    // The browser releases the lock when the page is hidden.
+    const stayAwake = () => document.hidden || navigator.wakeLock?.request("screen").catch(() => {});
+    stayAwake();
+    document.addEventListener("visibilitychange", stayAwake);
+    document.addEventListener("click", () => document.documentElement.requestFullscreen?.().catch(() => {}));
+  }
+  localize(document);
   if (notice.textContent) {
     // A later fetch must not show the notice again.
     const address = new URL(location);
-    for (const name of ["notice", "answered", "failed"]) address.searchParams.delete(name);
+    for (const name of ["notice", "answered", "failed", "on", "kicked"]) address.searchParams.delete(name);
     history.replaceState(null, "", address);
     showNotice(notice.textContent);
   }

@@ -2,6 +2,7 @@
 
 use super::layout::see_other;
 use super::notice::{self, Notice};
+use super::overview_query::OverviewQuery;
 use super::session_query::SessionQuery;
 use super::site;
 use crate::action::ActionError;
@@ -14,16 +15,14 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     Ok(see_other(&context.request.path, ""))
 }
 
-/// `POST /refresh`
+/// `POST /refresh`, with the query of the overview, to which it redirects.
 pub(in crate::http) fn submit_all(context: &Context) -> Result<HandlerOutput, Response> {
     let path = context.request.path.clone();
+    let query = OverviewQuery::read(context.request.query.as_bytes());
+    let overview = move |notice| see_other(&path, &notice::path("", query.to_string(), Some(notice)));
     Ok(match context.refresh(context.all_sites()) {
-        Ok(outcomes) => {
-            HandlerOutput::later(
-                async move { see_other(&path, &format!("?{}", overview_query(&outcomes.await))) },
-            )
-        }
-        Err(_) => see_other(&path, &format!("?notice={}", Notice::Busy.code())).into(),
+        Ok(outcomes) => HandlerOutput::later(async move { overview(overview_notice(&outcomes.await)) }),
+        Err(_) => overview(Notice::Busy.query()).into(),
     })
 }
 
@@ -32,22 +31,22 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     let (key, path) = (context.site()?.key.clone(), context.request.path.clone());
     let query = SessionQuery::read(context.request.query.as_bytes());
     let outcomes = context.refresh(vec![key.clone()]);
-    let site = move |notice: Notice| see_other(&path, &site::path(&key, &query, Some(notice)));
+    let site = move |notice: Notice| see_other(&path, &site::path(&key, &query, Some(notice.query())));
     Ok(match outcomes {
         Ok(outcomes) => HandlerOutput::later(async move { site(notice(&outcomes.await)) }),
         Err(_) => site(Notice::Busy).into(),
     })
 }
 
-/// The query of the overview after a refresh of all sites.
-fn overview_query(outcomes: &RefreshOutcomes) -> String {
+/// The query of the notice after a refresh of all sites.
+fn overview_notice(outcomes: &RefreshOutcomes) -> String {
     match notice(outcomes) {
         Notice::PartlyRefreshed => {
             let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_err());
             let failed: Vec<&str> = failed.map(|(key, _)| key.as_str()).collect();
             notice::failed_query(outcomes.len() - failed.len(), &failed)
         }
-        notice => format!("notice={}", notice.code()),
+        notice => notice.query(),
     }
 }
 
@@ -94,6 +93,6 @@ mod tests {
             assert_eq!(notice(&outcomes), expected, "{outcomes:?}");
         }
         let outcomes = [("a", asked()), ("b", away()), ("c", busy())].map(|(key, of)| (key.to_string(), of));
-        assert_eq!(overview_query(&outcomes.into()), "notice=partly&answered=1&failed=b,c");
+        assert_eq!(overview_notice(&outcomes.into()), "notice=partly&answered=1&failed=b,c");
     }
 }

@@ -69,10 +69,7 @@ impl<'p> SessionList<'p> {
         let headings = COLUMNS.iter().map(|column| Heading {
             title: column.title,
             href: href(&query.sorted_by(column)),
-            sorted: query.order_of(column).map(|order| match order {
-                SortOrder::Ascending => "ascending",
-                SortOrder::Descending => "descending",
-            }),
+            sorted: query.order_of(column).map(SortOrder::name),
         });
         Self {
             site: &site.key,
@@ -92,9 +89,6 @@ impl<'p> SessionList<'p> {
 
 fn row<'p>(site: &SiteState, session: &'p Session, list: &str) -> SessionRow<'p> {
     let has_rates = site.has_rates();
-    let key = Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED);
-    let mac = session.mac.as_deref().unwrap_or_default();
-    let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
     let cells = COLUMNS.iter().map(|column| Cell {
         title: column.title,
         text: column
@@ -104,13 +98,23 @@ fn row<'p>(site: &SiteState, session: &'p Session, list: &str) -> SessionRow<'p>
             .unwrap_or_default(),
     });
     SessionRow {
-        key,
-        disconnect: key.map(|id| {
-            format!("sites/{}/kick?{}", site.key, session_query::of_session(id, user_and_mac, list))
-        }),
+        key: linked_id(session),
+        disconnect: kick_path(site, session, list),
         user: shorten(Cow::Borrowed(&session.user)),
         cells: cells.collect(),
     }
+}
+
+fn linked_id(session: &Session) -> Option<&str> {
+    Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED)
+}
+
+/// The path, relative to the root, of the confirmation that disconnects a session. `list`: the query of its list.
+pub(super) fn kick_path(site: &SiteState, session: &Session, list: &str) -> Option<String> {
+    let mac = session.mac.as_deref().unwrap_or_default();
+    let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
+    let query = session_query::of_session(linked_id(session)?, user_and_mac, list);
+    Some(format!("sites/{}/kick?{query}", site.key))
 }
 
 /// A text, truncated for a cell.

@@ -7,7 +7,7 @@ use super::ended_sessions::{self, EndedSession};
 use super::format::{bytes, grouped};
 use super::history::HistorySection;
 use super::layout::{AccountMenu, Layout, render, see_other};
-use super::notice::{self, Notice};
+use super::notice;
 use super::session_list::SessionList;
 use super::session_query::SessionQuery;
 use super::tables;
@@ -103,12 +103,8 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
 }
 
 /// The path, relative to the root, of a site's page with this query of sessions, and with a notice.
-pub(super) fn path(key: &str, query: &SessionQuery, notice: Option<Notice>) -> String {
-    let notice = notice.map(|notice| format!("notice={}", notice.code()));
-    let query: Vec<String> =
-        notice.into_iter().chain([query.to_string()]).filter(|part| !part.is_empty()).collect();
-    let mark = if query.is_empty() { "" } else { "?" };
-    format!("sites/{key}{mark}{}", query.join("&"))
+pub(super) fn path(key: &str, query: &SessionQuery, notice: Option<String>) -> String {
+    notice::path(&format!("sites/{key}"), query.to_string(), notice)
 }
 
 /// `GET` of a form's path, as after a login or by a reload: redirects to the site's page, which contains the form.

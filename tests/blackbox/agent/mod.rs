@@ -7,6 +7,7 @@ mod capacity;
 mod catalogue;
 mod charts;
 mod command_line;
+mod console;
 mod declared;
 mod demo;
 mod escaping;

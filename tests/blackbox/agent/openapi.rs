@@ -215,6 +215,7 @@ fn size_version_roles_and_components_are_consistent() {
             "GET /api/journal",
             "GET /api/sessions",
             "POST /api/sites/{site}/test",
+            "GET /search",
             "GET /sites/{site}/kick",
             "POST /sites/{site}/kick",
             "GET /sites/{site}/test",

@@ -37,6 +37,15 @@ fn redirects_to(answer: &Answer, path: &str) {
     assert_eq!(answer.location(), path);
 }
 
+/// The location after a session was disconnected, without the id that names it.
+#[track_caller]
+fn after_kick(answer: &Answer) -> String {
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let location = answer.location();
+    let (before, id) = location.split_once("&on=awka&kicked=*").expect("expected the session's id");
+    before.to_string() + id.trim_start_matches(|c: char| c.is_ascii_hexdigit())
+}
+
 /// The target of the first link of a page that disconnects a session.
 #[track_caller]
 fn disconnect_link(page: &str) -> String {
@@ -107,10 +116,13 @@ fn the_form_of_the_confirmation_disconnects_a_session() {
     );
     assert_eq!(router.sessions().len(), 23, "expected no logout by the confirmation");
     let (path, body) = form(&confirmation);
-    redirects_to(&agent.post(&path, &body), &format!("/sites/awka?notice=ended&{list}"));
+    let answer = agent.post(&path, &body);
+    assert_eq!(after_kick(&answer), format!("/sites/awka?notice=ended&{list}"));
     assert!(!router.sessions().contains(&person));
-    let page = agent.page("/sites/awka?notice=ended");
-    assert!(page.contains("Session disconnected."), "{page}");
+    let page = agent.page(&answer.location());
+    assert!(page.contains(&format!("{} was disconnected.", person.user)), "{page}");
+    let other = agent.page("/sites/awka?notice=ended&on=awka&kicked=*1");
+    assert!(other.contains("Session disconnected."), "expected no name for another session: {other}");
     let (active, ended) = page.split_once("<section id=\"ended\">").expect("the ended session");
     assert!(!active.contains(&person.mac), "expected the session not to be listed as active");
     assert!(ended.contains(&person.user), "expected the session to be listed as ended: {ended}");
@@ -153,7 +165,7 @@ fn disconnect(agent: &Agent, more: &str, to: &str) {
         assert!(link.len() < 4096, "{} bytes do not fit a request's head", link.len());
         let (path, body) = form(&agent.page(&link));
         let answer = agent.post(&path, &(body + more));
-        (answer.status != 409).then(|| redirects_to(&answer, to))
+        (answer.status != 409).then(|| assert_eq!(after_kick(&answer), to))
     });
 }
 
