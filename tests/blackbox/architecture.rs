@@ -91,8 +91,8 @@ const MAY_USE: [(&str, &[&str]); 21] = [
 const CLI_MAY_USE: [&str; 16] = [
     "action",
     "agent",
+    "alert",
     "clock",
-    "action",
     "config",
     "executor",
     "history",

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::net::proxy::ProxySettings;
 
 /// The records of a state of this many bytes.
 fn records(state: &mut StateRecords, revision: u64, bytes: usize) -> Vec<Vec<u8>> {
@@ -51,4 +54,43 @@ fn records_that_are_not_a_state_are_bounded() {
         state.restore(1, [place, u16::MAX], &[0; 100]);
     }
     assert_eq!((state.parts.len(), state.restored()), (0, None));
+}
+
+/// The storage of a process that has read this file.
+fn started(file: &[Vec<u8>]) -> AlertStorage {
+    let notifier = Notifier::new(Arc::default(), ProxySettings::default(), Arc::new(|| true));
+    let storage = AlertStorage::new(Arc::new(Alerts::new(Duration::ZERO)), Arc::new(notifier));
+    for record in file {
+        storage.restore(record, 1).unwrap();
+    }
+    storage.restored().unwrap();
+    storage
+}
+
+#[test]
+fn a_mute_is_written_at_once_and_survives_a_restart() {
+    let storage = started(&[]);
+    assert!(storage.all().is_empty(), "there is nothing to store");
+    storage.alerts.mute(Some("awka"), Duration::from_secs(3600), "admin");
+    smol::block_on(storage.urgent());
+    let file = storage.pending();
+    assert_eq!(storage.pending().len(), file.len(), "what is not written stays pending");
+    storage.written();
+    assert!(storage.pending().is_empty());
+    let restarted = started(&file);
+    assert_eq!(restarted.alerts.list().mutes, storage.alerts.list().mutes);
+    assert_eq!(restarted.alerts.list().mutes.len(), 1);
+    assert!(restarted.pending().is_empty(), "it is on disk");
+    assert_eq!(restarted.all().len(), 1, "a file that is replaced still has it");
+}
+
+#[test]
+fn other_bytes_are_refused() {
+    let storage = started(&[]);
+    for record in [&b""[..], &[1; 8], &[2, 0, 0, 0, 0, 0, 0, 1, 0]] {
+        assert!(storage.restore(record, 1).is_err(), "{record:?}");
+    }
+    let damaged = [&[1, 0, 0, 0, 0, 0, 0, 1, 0][..], b"{\"now\":"].concat();
+    storage.restore(&damaged, 1).unwrap();
+    assert!(storage.restored().is_err());
 }

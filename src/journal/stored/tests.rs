@@ -144,3 +144,11 @@ fn other_bytes_are_refused() {
     let undated = [&[0; 4][..], &entry("ada", 10).encode()].concat();
     assert!(journal.restore(&undated, 1).is_err());
 }
+
+#[test]
+fn a_typical_record_is_small() {
+    let journal = journal(10);
+    record(&journal, "voucher-1234", 10);
+    let bytes = written(&journal)[0].len();
+    assert!(bytes <= 80, "docs/operations.md states the size of the file: {bytes}");
+}

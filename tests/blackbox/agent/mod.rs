@@ -46,6 +46,8 @@ mod simulate;
 mod slow_routers;
 mod steps;
 mod storage;
+mod stored_alerts;
+mod stored_data;
 mod stored_logins;
 mod sub_path;
 mod text;
