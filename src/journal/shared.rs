@@ -22,13 +22,13 @@ const MAX_EARLY: usize = 1000;
 /// Ended sessions, or nothing if the configuration disables it.
 #[derive(Debug, Default)]
 pub struct Journal {
-    state: Mutex<State>,
+    state: Mutex<JournalState>,
     /// Notified when the entries on disk must be erased.
     pub(super) erased: Event,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct JournalState {
     /// `None`: disabled.
     pub(super) log: Option<EntryLog>,
     pub(super) on_disk: OnDisk,
@@ -90,7 +90,7 @@ impl Journal {
     /// Records a session whose end was noticed `now`. Its reason may be in a line of the router's log that was read before.
     pub(super) fn record(&self, mut entry: JournalEntry, now: Moment) {
         let mut state = self.lock();
-        let State { log: Some(log), early, version, .. } = &mut *state else { return };
+        let JournalState { log: Some(log), early, version, .. } = &mut *state else { return };
         early.retain(|(_, until)| *until >= now);
         if let Some((logout, _)) = early.iter().rfind(|(logout, _)| logout.is_of(&entry)) {
             let reason = logout.reason;
@@ -108,7 +108,7 @@ impl Journal {
     /// about sessions that have not ended yet are kept `until` then.
     pub(super) fn explain(&self, logouts: Vec<LoggedLogout>, since: Moment, until: Moment) {
         let mut state = self.lock();
-        let State { log: Some(log), on_disk, early, version } = &mut *state else { return };
+        let JournalState { log: Some(log), on_disk, early, version } = &mut *state else { return };
         let since = EndTime::of(since);
         // By address, the newest last.
         let mut recent: HashMap<String, Vec<(Position, JournalEntry)>> = HashMap::new();
@@ -174,7 +174,7 @@ impl Journal {
         Some(found)
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, JournalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

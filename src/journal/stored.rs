@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use super::entry::{EndTime, JournalEntry};
-use super::shared::{Journal, State};
+use super::log::EntryLog;
+use super::shared::{Journal, JournalState};
 use crate::clock::{Clock, Moment};
 use crate::storage::Persist;
 
@@ -16,7 +17,7 @@ impl Journal {
         let (clock, now) = (Clock::system(), Moment::now());
         self.expire(now, clock);
         let mut state = self.lock();
-        let State { log, on_disk, .. } = &mut *state;
+        let JournalState { log, on_disk, .. } = &mut *state;
         let (mut entries, mut oldest): (Vec<(u32, Vec<u8>)>, Option<Duration>) = (Vec::new(), None);
         let all = log.iter().flat_map(|log| log.before(None));
         for (at, bytes) in all.filter(|(at, _)| is_all || on_disk.lacks(at.number)) {
@@ -27,7 +28,7 @@ impl Journal {
             entries.push((at.number, entry.dated(clock).encode()));
         }
         let next =
-            if clock.is_set() { log.as_ref().map_or(0, |log| log.next_number()) } else { on_disk.next() };
+            if clock.is_set() { log.as_ref().map_or(0, EntryLog::next_number) } else { on_disk.next() };
         on_disk.offer(next, oldest, is_all);
         // In the order in which they are restored fastest.
         entries.sort_unstable_by_key(|(number, _)| *number);
@@ -51,7 +52,7 @@ impl Persist for Journal {
         });
         let (number, entry) = entry.ok_or("it is not an entry of the journal")?;
         let mut state = self.lock();
-        let State { log, on_disk, version, .. } = &mut *state;
+        let JournalState { log, on_disk, version, .. } = &mut *state;
         if let Some(log) = log {
             on_disk.found(entry.end.unix(Clock::system()));
             log.restore(number, &entry);
@@ -65,7 +66,7 @@ impl Persist for Journal {
 
     fn restored(&self) -> Result<(), String> {
         let mut state = self.lock();
-        let State { log: Some(log), on_disk, .. } = &mut *state else { return Ok(()) };
+        let JournalState { log: Some(log), on_disk, .. } = &mut *state else { return Ok(()) };
         log.restored(Moment::now(), Clock::system());
         on_disk.restored(log);
         Ok(())

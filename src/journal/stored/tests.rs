@@ -77,7 +77,7 @@ fn a_reason_that_is_learned_later_replaces_the_entry() {
     let mut file = written(&journal);
     {
         let mut state = journal.lock();
-        let State { log: Some(log), on_disk, .. } = &mut *state else { panic!() };
+        let JournalState { log: Some(log), on_disk, .. } = &mut *state else { panic!() };
         let at = log.before(None).nth(1).unwrap().0;
         log.set_reason(at, Reason::Idle);
         on_disk.change(at.number);
@@ -119,7 +119,7 @@ fn a_disabled_journal_is_erased_from_the_file_at_once() {
 #[test]
 fn expired_entries_leave_the_file() {
     let journal = journal(10);
-    let date = Clock::system().unix(Moment::now()) - KEEP - Duration::from_secs(2 * 86_400);
+    let date = Clock::system().unix(Moment::now().before(KEEP + Duration::from_secs(2 * 86_400)));
     let old = JournalEntry { end: EndTime::Date(date.as_millis().try_into().unwrap()), ..entry("old", 0) };
     let record = [&7_u32.to_le_bytes()[..], &old.encode()].concat();
     journal.restore(&record, 1).unwrap();
