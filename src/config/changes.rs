@@ -40,6 +40,7 @@ impl Site {
 }
 
 /// The difference between two configurations.
+#[expect(clippy::struct_excessive_bools, reason = "one for each section of the file")]
 #[derive(Debug, PartialEq)]
 pub struct Changes<'c> {
     /// Whether anything in `http` changed.

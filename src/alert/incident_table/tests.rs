@@ -42,7 +42,9 @@ impl Simulation {
         let mut simulation =
             Self { table: IncidentTable::default(), second: 0, after, is_quiet: false, sent: Vec::new() };
         simulation.configure();
-        sites.iter().for_each(|site| simulation.up(site));
+        for site in sites {
+            simulation.up(site);
+        }
         simulation
     }
 
@@ -70,7 +72,7 @@ impl Simulation {
         let end = self.second + seconds;
         while self.second < end {
             // Long times pass in larger steps.
-            self.second += if self.second + 1000 < end && self.second % 10 == 0 { 10 } else { 1 };
+            self.second += if self.second + 1000 < end && self.second.is_multiple_of(10) { 10 } else { 1 };
             let sent = self.table.advance(self.is_quiet, self.now());
             self.sent.extend(sent.map(|notification| (self.second, notification)));
         }
@@ -216,7 +218,9 @@ fn a_lost_uplink_is_one_message_and_its_return_another() {
 #[test]
 fn sites_that_stay_lost_after_the_uplink_is_restored_are_down() {
     let mut simulation = Simulation::new(&["a", "b", "c"], 10);
-    ["a", "b", "c"].iter().for_each(|site| simulation.down(site));
+    for site in ["a", "b", "c"] {
+        simulation.down(site);
+    }
     simulation.pass(600);
     simulation.up("a");
     simulation.pass(30);
@@ -346,7 +350,9 @@ fn a_mute_holds_back_new_alerts_and_no_resolutions() {
     simulation.down("a");
     simulation.pass(200);
     assert_eq!(simulation.titles().len(), 1);
-    ["a", "b", "c"].iter().for_each(|site| mute(&mut simulation, site, 3600));
+    for site in ["a", "b", "c"] {
+        mute(&mut simulation, site, 3600);
+    }
     simulation.down("b");
     simulation.down("c");
     simulation.pass(300);
@@ -452,7 +458,7 @@ fn each_alert_fires_and_resolves_at_most_once() {
             simulation.pass(seconds);
         }
         simulation.is_quiet = false;
-        sites.iter().for_each(|site| simulation.up(site));
+        for site in sites { simulation.up(site); }
         simulation.pass(7300);
         proptest::prop_assert_eq!(simulation.table.firing(simulation.now()).count(), 0);
         let mut states = std::collections::HashMap::new();

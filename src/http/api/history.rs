@@ -92,10 +92,10 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let range = range(context, Duration::from_secs(86_400))?;
     parameters::check_format(context)?;
     let history = context.services.history.range(key, range, context.now).ok_or_else(no_history)?;
-    Ok(match context.wants_csv() {
-        true => table(&series, &history, context.max_response()),
-        false => json(&history_json(&series, &history)),
-    })
+    if context.wants_csv() {
+        return Ok(table(&series, &history, context.max_response()));
+    }
+    Ok(json(&history_json(&series, &history)))
 }
 
 /// The range of the request.

@@ -52,7 +52,7 @@ fn shared() -> Router {
 /// That router as many sites; the first is awka.
 fn sites_of(router: &Router) -> AgentBuilder {
     let keys = (1..ALIKE).map(|n| format!("alike{n}"));
-    let more = format!("collect: [\"hotspot\"], name: \"{}\",", "𝄞".repeat(100));
+    let more = format!("collect: [\"hotspot\"], name: \"{}\",", "𝄞".repeat(60));
     keys.fold(given(router, &more), |given, key| given.site(&key, router.addr(), &more))
 }
 

@@ -111,7 +111,9 @@ fn the_form_of_the_confirmation_disconnects_a_session() {
     assert!(!router.sessions().contains(&person));
     let page = agent.page("/sites/awka?notice=ended");
     assert!(page.contains("Session disconnected."), "{page}");
-    assert!(!page.contains(&person.mac), "expected the session not to be listed");
+    let (active, ended) = page.split_once("<section id=\"ended\">").expect("the ended session");
+    assert!(!active.contains(&person.mac), "expected the session not to be listed as active");
+    assert!(ended.contains(&person.user), "expected the session to be listed as ended: {ended}");
     is_page(&agent.post(&path, &body), 404, "has already ended");
 
     // The next session at that address belongs to another user.

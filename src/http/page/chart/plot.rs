@@ -182,7 +182,7 @@ fn title(kind: MarkKind) -> &'static str {
     match kind {
         MarkKind::Offline => "Offline",
         MarkKind::Reboot => "Router rebooted",
-        MarkKind::HostChange => "Connected to another host",
+        MarkKind::HostChange => "Changed to another host",
         MarkKind::AgentStart => "Agent started",
     }
 }
