@@ -66,6 +66,15 @@ impl Clock {
     /// correction, the dates on the page would keep changing.
     const SLACK: Duration = Duration::from_secs(2);
 
+    /// Earliest date that a clock shows once it was set, in seconds since the Unix epoch: 2020.
+    pub const EARLIEST_S: u32 = 1_577_836_800;
+
+    /// Whether the system's clock was set.
+    #[must_use]
+    pub fn is_set(self) -> bool {
+        self.unix(Moment::now()).as_secs() >= Self::EARLIEST_S.into()
+    }
+
     /// The clock according to the system.
     #[must_use]
     pub fn system() -> Self {

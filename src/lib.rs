@@ -35,8 +35,7 @@
 //!
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
-//!          │     │  │      ├─→ history → state
-//!          │     │  │      └─→ storage → state
+//!          │     │  │      └─→ { history, journal } → storage → state
 //!          │     │  └─→ notify → alert → { config, state }
 //!          └─→ simulator → routeros::wire
 //! ```
@@ -59,7 +58,8 @@
 //!   snapshot.
 //! - POST: client → server → worker → `Dispatcher` → route → handler → `SiteHandles` → mailbox → the site's task → action →
 //!   router → read back → `Store`, and the response.
-//! - Stored data: each `Persist`, such as the login sessions → `Storage` → its file; at the start the file → `Persist`.
+//! - Stored data: each `Persist`, such as the login sessions, the history and the alerts → `Storage` → its file; at the start
+//!   the file → `Persist`, before the sites start.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
 //!   site → log lines about sites, server-sent events, the journal and the history, each through a bounded queue. No
 //!   other code decides what counts as a change.

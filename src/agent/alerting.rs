@@ -7,12 +7,14 @@ use smol::future::race;
 use smol::stream::StreamExt;
 use smol::{Task, Timer};
 
+use super::alert_storage::AlertStorage;
 use crate::alert::Alerts;
 use crate::config::{AlertsConfig, Config, environment};
 use crate::executor;
 use crate::net::proxy::ProxySettings;
-use crate::notify::{Notifier, SavedMessages};
+use crate::notify::Notifier;
 use crate::state::Store;
+use crate::storage::Persist;
 use crate::timings::Timings;
 
 /// The alerts and their channels.
@@ -21,7 +23,8 @@ pub(super) struct Alerting {
     notifier: Arc<Notifier>,
     /// The settings that the channels have.
     configured: AlertsConfig,
-    _task: Task<()>,
+    storage: Arc<AlertStorage>,
+    task: Task<()>,
 }
 
 impl Alerting {
@@ -33,11 +36,22 @@ impl Alerting {
         });
         // The heartbeat is sent by the executor that also runs the sites: if it is sent, that works.
         let is_healthy = Arc::new(|| true);
-        let notifier = Notifier::new(timings.clone(), proxies, is_healthy, SavedMessages::default());
-        let notifier = Arc::new(notifier);
+        let notifier = Arc::new(Notifier::new(timings.clone(), proxies, is_healthy));
+        let storage = Arc::new(AlertStorage::new(alerts.clone(), notifier.clone()));
         let task =
-            executor::spawn(follow(alerts.clone(), store.clone(), notifier.clone(), timings.alert_tick));
-        Self { alerts, notifier, configured: AlertsConfig::default(), _task: task }
+            executor::spawn(follow(alerts.clone(), store.clone(), storage.clone(), timings.alert_tick));
+        Self { alerts, notifier, configured: AlertsConfig::default(), storage, task }
+    }
+
+    /// What of it is stored.
+    pub(super) fn persist(&self) -> Arc<dyn Persist> {
+        self.storage.clone()
+    }
+
+    /// Sends nothing more, so that what is stored next stays true.
+    pub(super) async fn stop(self) {
+        self.task.cancel().await;
+        self.notifier.stop().await;
     }
 
     /// Adopts a configuration. Alerts and channels that it does not change continue.
@@ -50,7 +64,7 @@ impl Alerting {
     }
 }
 
-async fn follow(alerts: Arc<Alerts>, store: Arc<Store>, notifier: Arc<Notifier>, tick: Duration) {
+async fn follow(alerts: Arc<Alerts>, store: Arc<Store>, storage: Arc<AlertStorage>, tick: Duration) {
     let mut events = store.subscribe();
     // An interval does not starve while events arrive all the time.
     let mut ticks = Timer::interval(tick);
@@ -62,12 +76,7 @@ async fn follow(alerts: Arc<Alerts>, store: Arc<Store>, notifier: Arc<Notifier>,
         };
         match race(event, passed).await {
             Some(event) => alerts.apply(&event),
-            None => {
-                if let Some(notification) = alerts.advance(&store.snapshot()) {
-                    log::info!("alerts={} msg={:?}", notification.alerts.len(), notification.title);
-                    notifier.send(notification);
-                }
-            }
+            None => storage.advance(&store.snapshot()),
         }
     }
 }

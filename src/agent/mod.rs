@@ -1,5 +1,6 @@
 //! The running agent: connects its parts, and applies each new configuration to them in the main loop.
 
+mod alert_storage;
 mod alerting;
 mod diagnostics;
 mod failure;
@@ -8,6 +9,7 @@ mod reload;
 mod restart;
 mod signals;
 mod site_log;
+mod totals_storage;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use crate::alert::Alerts;
 use crate::clock::Moment;
 use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
-use crate::history::{self, History};
+use crate::history::{self, History, StoredHistory};
 use crate::http::server::{self, WorkerPool};
 use crate::http::{Dispatcher, Events};
 use crate::journal::{Journal, Recorder};
@@ -41,6 +43,7 @@ pub use signals::{Signals, nothing_to_reload};
 use alerting::Alerting;
 use diagnostics::{public, summary};
 use listener::Listener;
+use totals_storage::TotalsStorage;
 
 /// The parts that depend on the configuration.
 struct Agent {
@@ -52,8 +55,7 @@ struct Agent {
     journal: Arc<Journal>,
     listener: Listener,
     alerting: Alerting,
-    /// What is stored.
-    parts: Vec<Arc<dyn Persist>>,
+    totals: Arc<TotalsStorage>,
     /// `None` if data is in memory only.
     storage: Option<Storage>,
     timings: Arc<Timings>,
@@ -63,9 +65,7 @@ impl Agent {
     /// Changes only the parts whose configuration differs from `new`, and returns the changes in words.
     async fn apply_config(&mut self, mut new: Config) -> String {
         raise_descriptors(&new);
-        self.open_storage(&mut new).await;
-        let changes = Changes::between(&self.config, &new);
-        if changes.journal {
+        if self.config.journal != new.journal {
             self.journal.configure(new.journal, Moment::now(), self.store.snapshot().clock);
         }
         let keys = new.sites.iter().map(|site| site.key.as_str());
@@ -73,9 +73,13 @@ impl Agent {
         if left_out > 0 {
             log::warn!("sites_without_history={left_out} msg=\"raise history.memory\"");
         }
+        // What is restored needs the limits of the journal and the sites of the history.
+        self.open_storage(&mut new).await;
+        let changes = Changes::between(&self.config, &new);
         // The rules first, so that they apply to what the sites do next.
         self.alerting.configure(&new);
         self.sites.apply(&changes, &new).await;
+        self.totals.give_to_sites();
         if changes.http {
             self.dispatcher.configure(new.http.clone());
             self.listener.configure(new.http.clone());
@@ -95,8 +99,14 @@ impl Agent {
     async fn open_storage(&mut self, new: &mut Config) {
         let current = &self.config.state;
         if let (StateDirectory::Undecided, StateDirectory::At(directory)) = (current, &new.state) {
-            let mut parts = std::mem::take(&mut self.parts);
-            parts.push(self.dispatcher.persist_logins());
+            let history = Arc::new(StoredHistory::new(self.history.clone()));
+            let parts: Vec<Arc<dyn Persist>> = vec![
+                self.dispatcher.persist_logins(),
+                history,
+                self.totals.clone(),
+                self.journal.clone(),
+                self.alerting.persist(),
+            ];
             let storage = Storage::open(directory.clone(), parts, self.store.clone(), &self.timings);
             self.storage = Some(storage.await);
         } else if ![&StateDirectory::Undecided, &new.state].contains(&current) {
@@ -179,9 +189,9 @@ pub fn serve(
             config: Config { http, journal: None, ..Config::default() },
             dispatcher,
             journal,
+            totals: Arc::new(TotalsStorage::new(store.clone())),
             store,
             history,
-            parts: Vec::new(),
             storage: None,
             timings: timings.clone(),
         };
@@ -205,6 +215,7 @@ pub fn serve(
             }
         }
         if let Some(storage) = agent.storage.take() {
+            agent.alerting.stop().await;
             storage.finish().await;
         }
         Ok(())

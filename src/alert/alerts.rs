@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use event_listener::{Event, EventListener};
 use serde::{Deserialize, Serialize};
 
 use super::announcer::Mute;
@@ -23,7 +24,11 @@ pub const MAX_MUTE: Duration = Duration::from_secs(31 * 86_400);
 
 /// The alerts of all sites and of the agent itself.
 #[derive(Debug)]
-pub struct Alerts(Mutex<Inner>);
+pub struct Alerts {
+    inner: Mutex<Inner>,
+    /// Notified of each change that must be stored soon.
+    changed: Event,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -59,17 +64,40 @@ impl Alerts {
     /// No alerts. Those that begin within `group` are one message.
     #[must_use]
     pub fn new(group: Duration) -> Self {
-        Self(Mutex::new(Inner {
+        let inner = Mutex::new(Inner {
             evaluator: Evaluator::default(),
             table: IncidentTable::default(),
             timeline: Timeline::new(Clock::system()),
             quiet: Vec::new(),
             group,
-        }))
+        });
+        Self { inner, changed: Event::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A number that increases when an alert is announced, resolved, acknowledged or muted, and when a notification is
+    /// taken.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.lock().table.announcer.revision
+    }
+
+    /// Resolves when [`Alerts::revision`] has increased after this call.
+    pub fn changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.lock();
+        let before = inner.table.announcer.revision;
+        let result = change(&mut inner);
+        if inner.table.announcer.revision != before {
+            self.changed.notify(usize::MAX);
+        }
+        result
     }
 
     /// Adopts the state that an earlier process stored. To be called before [`Alerts::configure`].
@@ -100,31 +128,34 @@ impl Alerts {
 
     /// Adopts a configuration.
     pub fn configure(&self, config: &Config) {
-        let mut inner = self.lock();
-        let now = inner.time().now;
-        let Inner { evaluator, table, .. } = &mut *inner;
-        evaluator.configure(config, table, now);
-        inner.table.announcer.group = inner.group;
-        inner.table.announcer.remind = config.alerts.remind;
-        inner.quiet.clone_from(&config.alerts.quiet);
+        self.change(|inner| {
+            let now = inner.time().now;
+            let Inner { evaluator, table, .. } = inner;
+            evaluator.configure(config, table, now);
+            inner.table.announcer.group = inner.group;
+            inner.table.announcer.remind = config.alerts.remind;
+            inner.quiet.clone_from(&config.alerts.quiet);
+        });
     }
 
     /// Evaluates what an event of the store changed.
     pub fn apply(&self, event: &StoreEvent) {
-        let mut inner = self.lock();
-        let time = inner.time();
-        let Inner { evaluator, table, .. } = &mut *inner;
-        evaluator.apply(event, table, time);
+        self.change(|inner| {
+            let time = inner.time();
+            let Inner { evaluator, table, .. } = inner;
+            evaluator.apply(event, table, time);
+        });
     }
 
     /// Evaluates what depends on time, and returns the next notification. To be called about each second.
     pub fn advance(&self, snapshot: &Snapshot) -> Option<Notification> {
-        let mut inner = self.lock();
-        let now = inner.time().now;
-        let Inner { evaluator, table, quiet, .. } = &mut *inner;
-        evaluator.evaluate_agent(snapshot, table, now);
-        let local = now.local(evaluator.utc_offset());
-        table.advance(quiet.iter().any(|hours| hours.contains(local)), now)
+        self.change(|inner| {
+            let now = inner.time().now;
+            let Inner { evaluator, table, quiet, .. } = inner;
+            evaluator.evaluate_agent(snapshot, table, now);
+            let local = now.local(evaluator.utc_offset());
+            table.advance(quiet.iter().any(|hours| hours.contains(local)), now)
+        })
     }
 
     /// Records that a login as admin was refused.
@@ -136,17 +167,20 @@ impl Alerts {
 
     /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
     pub fn acknowledge(&self, id: &str, by: &str) -> bool {
-        let mut inner = self.lock();
-        let now = inner.time().now.tick;
-        inner.table.acknowledge(id, by, now)
+        self.change(|inner| {
+            let now = inner.time().now.tick;
+            inner.table.acknowledge(id, by, now)
+        })
     }
 
     /// Mutes a site for a time of at most [`MAX_MUTE`]; `None`: all alerts. No time ends a mute.
     pub fn mute(&self, site: Option<&str>, time: Duration, by: &str) {
-        let mut inner = self.lock();
-        let now = inner.time().now.tick;
-        let mute = Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
-        inner.table.announcer.mute(mute, now);
+        self.change(|inner| {
+            let now = inner.time().now.tick;
+            let mute =
+                Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
+            inner.table.announcer.mute(mute, now);
+        });
     }
 
     /// The firing alerts, the past ones and the mutes.

@@ -31,6 +31,9 @@ pub(super) struct Announcer {
     /// The time between reminders.
     #[serde(skip)]
     pub remind: Option<Duration>,
+    /// See [`Alerts::revision`](super::Alerts::revision).
+    #[serde(skip)]
+    pub revision: u64,
 }
 
 /// A site whose alerts are not announced for a time.
@@ -47,6 +50,7 @@ pub struct Mute {
 impl Announcer {
     /// Mutes a site until a tick, or unmutes it if that has passed.
     pub(super) fn mute(&mut self, mute: Mute, now: Tick) {
+        self.revision += 1;
         self.mutes.retain(|known| known.site != mute.site && known.until > now);
         if mute.until > now && self.mutes.len() < MAX_MUTES {
             self.mutes.push(mute);
@@ -166,6 +170,7 @@ impl Announcer {
     }
 
     fn announce(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
+        self.revision += 1;
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
         firing.is_announced |= !is_muted;
@@ -195,6 +200,7 @@ impl Announcer {
     }
 
     fn keep(&mut self, record: AlertRecord) {
+        self.revision += 1;
         if self.past.len() >= MAX_PAST {
             self.past.pop_front();
         }
@@ -209,6 +215,7 @@ impl Announcer {
         is_reminder: bool,
         now: AlertTime,
     ) {
+        self.revision += 1;
         let due = now.tick.after(self.group);
         let place = place(site, incident);
         self.outbox.push(Announcement { place, alert, is_reminder, due, is_brief: false }, now.tick);

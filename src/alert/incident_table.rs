@@ -119,7 +119,9 @@ impl IncidentTable {
         if let Some(since) = lost {
             self.lose_uplink(since, now);
         }
-        self.announcer.outbox.take(now, is_quiet)
+        let notification = self.announcer.outbox.take(now, is_quiet);
+        self.announcer.revision += u64::from(notification.is_some());
+        notification
     }
 
     /// Fires the alert of the uplink. It replaces those of sites lost at once that were not sent yet.
@@ -157,6 +159,7 @@ impl IncidentTable {
 
     /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
     pub(super) fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
+        self.announcer.revision += 1;
         let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
         let found = firing.filter(|firing| firing.id == id).last();
         found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some()

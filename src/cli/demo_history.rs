@@ -41,8 +41,8 @@ pub(super) fn generate(history: &History, key: &str, users: usize, clock: Clock,
         }
     }
     let [offline, booted] = [day.offline, day.booted].map(|minute| minute * MINUTE_S);
-    history.restore_mark(key, Mark::restored(MarkKind::Offline, offline, Some(booted)), now);
-    history.restore_mark(key, Mark::restored(MarkKind::Reboot, booted, None), now);
+    let outage = Mark::restored(MarkKind::Offline, offline, Some(booted));
+    history.restore_marks(key, &[outage, Mark::restored(MarkKind::Reboot, booted, None)], now);
 }
 
 /// The figures of a site by minutes since the Unix epoch.

@@ -16,6 +16,9 @@ pub enum MarkKind {
 }
 
 impl MarkKind {
+    /// All kinds. In a file, a kind is its place here, so new ones are added at the end.
+    pub(super) const ALL: [Self; 4] = [Self::Offline, Self::Reboot, Self::HostChange, Self::AgentStart];
+
     /// The name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -79,12 +82,15 @@ impl Marks {
         self.insert(self.marks.len(), Mark { kind, at_s, until_s: None, is_live: true });
     }
 
-    /// Adds a mark of an earlier run. An outage that had not ended ends with this run, which started at `start_s`.
-    pub(super) fn restore(&mut self, mark: Mark, start_s: u32) {
-        let is_open = mark.kind == MarkKind::Offline && mark.until_s.is_none();
-        let until_s = if is_open { Some(start_s.max(mark.at_s)) } else { mark.until_s };
-        let place = self.marks.partition_point(|other| !other.is_live && other.at_s <= mark.at_s);
-        self.insert(place, Mark { until_s, ..mark });
+    /// Replaces the marks of earlier runs. An outage that had not ended ends with this run, which started at `start_s`.
+    pub(super) fn restore(&mut self, marks: &[Mark], start_s: u32) {
+        self.marks.retain(|mark| mark.is_live);
+        for mark in marks {
+            let is_open = mark.kind == MarkKind::Offline && mark.until_s.is_none();
+            let until_s = if is_open { Some(start_s.max(mark.at_s)) } else { mark.until_s };
+            let place = self.marks.partition_point(|other| !other.is_live && other.at_s <= mark.at_s);
+            self.insert(place, Mark { until_s, ..*mark });
+        }
     }
 
     /// Ends the current outage.

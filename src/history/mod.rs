@@ -9,6 +9,7 @@
 //! | `site_history` | one site: observations placed in time |
 //! | `capacity` | how many slots fit the memory |
 //! | `recorder` | observes the store |
+//! | `stored` | the slots and marks in the state directory |
 //!
 //! Slots follow the monotonic clock. Their dates are those of the system's clock: if that is set, the slots of this run of
 //! the agent move. A day is one in UTC, so daylight saving time does not exist here.
@@ -21,6 +22,7 @@ mod ring;
 mod series;
 mod site_history;
 mod slot;
+mod stored;
 mod timeline;
 mod track;
 
@@ -37,13 +39,14 @@ pub use ring::Resolution;
 pub use series::Series;
 pub use site_history::{Availability, HistoryRange, Observation, StoredSlot};
 pub use slot::{Figure, Slot};
+pub use stored::StoredHistory;
 
 use capacity::capacity;
 use mark::seconds;
 use site_history::SiteHistory;
 
-/// Earliest date that a clock shows once it was set: 2020. A board without a battery starts in 1970.
-const EARLIEST_S: u32 = 1_577_836_800;
+/// See [`Clock::EARLIEST_S`].
+const EARLIEST_S: u32 = Clock::EARLIEST_S;
 
 /// Bytes that a site takes before it has slots: itself, its key, and its entry in the table.
 const FIXED: usize = size_of::<SiteHistory>() + 160;
@@ -62,13 +65,15 @@ struct Sites {
     by_key: HashMap<String, Box<SiteHistory>>,
     /// The date of the agent's start, in milliseconds since the Unix epoch.
     start_ms: i64,
+    /// How often slots were moved because the system's clock was set.
+    moves: u64,
 }
 
 impl History {
     /// An empty history. Dates are those of this clock until it follows another one.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        let sites = Sites { by_key: HashMap::new(), start_ms: start_ms(clock) };
+        let sites = Sites { by_key: HashMap::new(), start_ms: start_ms(clock), moves: 0 };
         Self { sites: Mutex::new(sites), revision: AtomicU64::new(0) }
     }
 
@@ -136,12 +141,12 @@ impl History {
         });
     }
 
-    /// Restores a mark of an earlier run; the same applies.
-    pub fn restore_mark(&self, site: &str, mark: Mark, now: Moment) {
+    /// Restores the marks of earlier runs; the same applies. They replace all that were restored before.
+    pub fn restore_marks(&self, site: &str, marks: &[Mark], now: Moment) {
         self.change_site(site, |site| {
-            if is_past(mark.at_s, site, now) {
-                site.restore_mark(mark);
-            }
+            let past: Vec<Mark> =
+                marks.iter().filter(|mark| is_past(mark.at_s, site, now)).copied().collect();
+            site.restore_marks(&past);
         });
     }
 
@@ -178,7 +183,7 @@ impl History {
             sites.start_ms = start_ms(clock);
             for site in sites.by_key.values_mut() {
                 site.advance(at);
-                site.follow(start_ms(clock));
+                sites.moves += u64::from(site.follow(start_ms(clock)));
             }
         });
     }
@@ -186,6 +191,10 @@ impl History {
     /// Records that nothing is known about the time until `at`.
     fn skip(&self, at: Moment) {
         self.change(|sites| sites.by_key.values_mut().for_each(|site| site.skip(at)));
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.lock().by_key.keys().cloned().collect()
     }
 
     fn read<T>(&self, site: &str, read: impl FnOnce(&SiteHistory) -> T) -> Option<T> {

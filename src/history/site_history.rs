@@ -155,15 +155,16 @@ impl SiteHistory {
         self.marks.add(MarkKind::Reboot, seconds(self.date_ms(at)));
     }
 
-    /// Follows the system's clock, according to which the agent started at `start_ms`.
-    pub(super) fn follow(&mut self, start_ms: i64) {
+    /// Follows the system's clock, according to which the agent started at `start_ms`. Returns whether slots moved.
+    pub(super) fn follow(&mut self, start_ms: i64) -> bool {
         let by_ms = start_ms.saturating_sub(self.start_ms);
         if by_ms == 0 {
-            return;
+            return false;
         }
         self.presence.close(&mut self.timeline);
         self.traffic.close(&mut self.timeline);
-        if by_ms.abs() >= LEAST_SHIFT_MS {
+        let is_move = by_ms.abs() >= LEAST_SHIFT_MS;
+        if is_move {
             self.marks.shift(by_ms);
             if let Some(began_ms) = self.began_ms {
                 self.timeline.shift(began_ms, by_ms);
@@ -173,6 +174,7 @@ impl SiteHistory {
         self.traffic.shift(by_ms);
         self.began_ms = self.began_ms.map(|began_ms| began_ms.saturating_add(by_ms));
         self.start_ms = start_ms;
+        is_move
     }
 
     /// Restores a slot of an earlier run.
@@ -181,9 +183,9 @@ impl SiteHistory {
         self.timeline.restore(resolution, index, slot);
     }
 
-    /// Restores a mark of an earlier run.
-    pub(super) fn restore_mark(&mut self, mark: Mark) {
-        self.marks.restore(mark, seconds(self.start_ms));
+    /// Restores the marks of earlier runs. They replace those that were restored before.
+    pub(super) fn restore_marks(&mut self, marks: &[Mark]) {
+        self.marks.restore(marks, seconds(self.start_ms));
     }
 
     /// Computes coarse slots that an earlier run did not finish.

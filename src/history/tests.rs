@@ -368,9 +368,14 @@ fn restored_slots_are_completed_and_merged_with_those_of_this_run() {
             after.restore(resolution, stored.start_s, Slot::from_bytes(stored.slot.to_bytes()));
         }
     }
-    for mark in before.marks(0) {
-        after.restore_mark(Mark::restored(mark.kind, mark.at_s, mark.until_s));
-    }
+    let marks = before
+        .marks(0)
+        .iter()
+        .map(|mark| Mark::restored(mark.kind, mark.at_s, mark.until_s))
+        .collect::<Vec<_>>();
+    // The last record of them counts.
+    after.restore_marks(&marks[..1]);
+    after.restore_marks(&marks);
     after.complete_restored();
     after.observe(hours(0), &online(20.0));
     after.advance(hours(4));

@@ -58,6 +58,10 @@ impl EntryLog {
         self.drop_oldest();
     }
 
+    pub(super) fn retention(&self) -> Retention {
+        self.retention
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -71,10 +75,38 @@ impl EntryLog {
         self.bytes + self.entries.capacity() * size_of::<Box<[u8]>>()
     }
 
+    /// The number of the next entry.
+    pub(super) fn next_number(&self) -> u32 {
+        self.next
+    }
+
+    /// Inserts an entry of an earlier run, with its number. It replaces an entry that has that number.
+    pub(super) fn restore(&mut self, number: u32, entry: &JournalEntry) {
+        let is_it = |bytes: &[u8]| position(bytes).number == number;
+        // The numbers ascend in a file, so most are new.
+        if number < self.next
+            && let Some(place) = self.entries.iter().rposition(|bytes| is_it(bytes))
+            && let Some(old) = self.entries.remove(place)
+        {
+            self.bytes -= old.len() + ALLOCATION;
+        }
+        self.insert_numbered(number, entry);
+    }
+
+    /// Must be called after the last [`EntryLog::restore`].
+    pub(super) fn restored(&mut self, now: Moment, clock: Clock) {
+        self.expire(now, clock);
+        self.dropped = 0;
+    }
+
     /// Inserts an entry in the order of the ends. The oldest are dropped if there are too many.
     pub(super) fn insert(&mut self, entry: &JournalEntry) {
-        let mut bytes = self.next.to_le_bytes().to_vec();
-        self.next = self.next.wrapping_add(1);
+        self.insert_numbered(self.next, entry);
+    }
+
+    fn insert_numbered(&mut self, number: u32, entry: &JournalEntry) {
+        let mut bytes = number.to_le_bytes().to_vec();
+        self.next = self.next.max(number.wrapping_add(1));
         bytes.extend(entry.encode());
         let bytes = bytes.into_boxed_slice();
         if self.entries.len() == self.entries.capacity() {

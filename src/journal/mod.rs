@@ -11,14 +11,17 @@
 //! | `shared` | the journal that the recorder and the readers share |
 //! | `router_log` | reasons in the lines of a router's log |
 //! | `recorder` | from events to entries |
+//! | `stored`, `on_disk` | the entries in the state directory, and which of them are in its file |
 
 mod entry;
 mod log;
+mod on_disk;
 mod query;
 mod reason;
 mod recorder;
 mod router_log;
 mod shared;
+mod stored;
 
 pub use entry::{EndTime, JournalEntry};
 pub use log::Retention;

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use event_listener::Event;
+
 use super::entry::{EndTime, JournalEntry};
 use super::log::{EntryLog, Retention};
+use super::on_disk::OnDisk;
 use super::query::{FoundEntries, JournalQuery, Position};
 use super::reason::Reason;
 use super::router_log::LoggedLogout;
@@ -19,18 +22,21 @@ const MAX_EARLY: usize = 1000;
 /// Ended sessions, or nothing if the configuration disables it.
 #[derive(Debug, Default)]
 pub struct Journal {
-    state: Mutex<State>,
+    state: Mutex<JournalState>,
+    /// Notified when the entries on disk must be erased.
+    pub(super) erased: Event,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct JournalState {
     /// `None`: disabled.
-    log: Option<EntryLog>,
+    pub(super) log: Option<EntryLog>,
+    pub(super) on_disk: OnDisk,
     /// Logouts in routers' logs that were read before the agent noticed the end of the session, with the time until which
     /// they are kept. They contain names, so they are erased with the log.
     early: Vec<(LoggedLogout, Moment)>,
     /// Increases with each change.
-    version: u64,
+    pub(super) version: u64,
 }
 
 /// What the journal has.
@@ -51,8 +57,11 @@ impl Journal {
         match (retention, &mut state.log) {
             (Some(retention), Some(log)) => log.limit(retention, now, clock),
             (Some(retention), log) => *log = Some(EntryLog::new(retention)),
-            (None, _) => {
-                state.log = None;
+            (None, log) => {
+                if log.take().is_some() {
+                    state.on_disk.erase();
+                    self.erased.notify(usize::MAX);
+                }
                 state.early = Vec::new();
             }
         }
@@ -81,7 +90,7 @@ impl Journal {
     /// Records a session whose end was noticed `now`. Its reason may be in a line of the router's log that was read before.
     pub(super) fn record(&self, mut entry: JournalEntry, now: Moment) {
         let mut state = self.lock();
-        let State { log: Some(log), early, version } = &mut *state else { return };
+        let JournalState { log: Some(log), early, version, .. } = &mut *state else { return };
         early.retain(|(_, until)| *until >= now);
         if let Some((logout, _)) = early.iter().rfind(|(logout, _)| logout.is_of(&entry)) {
             let reason = logout.reason;
@@ -99,7 +108,7 @@ impl Journal {
     /// about sessions that have not ended yet are kept `until` then.
     pub(super) fn explain(&self, logouts: Vec<LoggedLogout>, since: Moment, until: Moment) {
         let mut state = self.lock();
-        let State { log: Some(log), early, version } = &mut *state else { return };
+        let JournalState { log: Some(log), on_disk, early, version } = &mut *state else { return };
         let since = EndTime::of(since);
         // By address, the newest last.
         let mut recent: HashMap<String, Vec<(Position, JournalEntry)>> = HashMap::new();
@@ -127,6 +136,7 @@ impl Journal {
         *version += u64::from(!reasons.is_empty());
         for (at, reason) in reasons {
             log.set_reason(at, reason);
+            on_disk.change(at.number);
         }
         early.extend(unmatched.into_iter().rev());
         early.drain(..early.len().saturating_sub(MAX_EARLY));
@@ -164,7 +174,7 @@ impl Journal {
         Some(found)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, JournalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,6 +28,8 @@ pub(super) struct ChannelState {
     content: Mutex<Content>,
     /// Notified of each new message.
     queued: Event,
+    /// Notified of each change that must be saved.
+    changed: Arc<Event>,
 }
 
 #[derive(Debug, Default)]
@@ -53,13 +55,13 @@ pub struct ChannelStatus {
 }
 
 impl ChannelState {
-    pub(super) fn new(name: &str, saved: SavedChannel) -> Self {
+    pub(super) fn new(name: &str, saved: SavedChannel, changed: Arc<Event>) -> Self {
         let content = Content {
             queue: DeliveryQueue::restored(saved.queued, saved.dropped),
             firing: FiringAlerts::restored(saved.firing),
             ..Content::default()
         };
-        Self { name: name.into(), content: Mutex::new(content), queued: Event::new() }
+        Self { name: name.into(), content: Mutex::new(content), queued: Event::new(), changed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Content> {
@@ -76,6 +78,7 @@ impl ChannelState {
         }
         drop(content);
         self.queued.notify(usize::MAX);
+        self.changed.notify(usize::MAX);
     }
 
     pub(super) fn status(&self) -> ChannelStatus {
@@ -110,6 +113,7 @@ impl ChannelState {
                 content.queue.delivered(message);
                 content.firing.record(message);
                 content.revision += 1;
+                self.changed.notify(usize::MAX);
                 content.attempts.record(target, Ok(status));
                 retries.failures = 0;
                 Duration::ZERO
@@ -117,6 +121,7 @@ impl ChannelState {
             Outcome::Refused(error) => {
                 if content.queue.refused(message) {
                     content.revision += 1;
+                    self.changed.notify(usize::MAX);
                     log::warn!("{target} dropped={} msg={error:?}", content.queue.dropped());
                 }
                 content.attempts.record(target, Err(error));

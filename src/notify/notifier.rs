@@ -1,8 +1,8 @@
 //! All channels and the heartbeat.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use event_listener::{Event, EventListener};
 use smol::Task;
 
 use super::attempts::DeliveryRecord;
@@ -26,6 +26,8 @@ pub struct Notifier {
     timings: Arc<Timings>,
     is_healthy: HealthCheck,
     running: Mutex<Running>,
+    /// Notified of each change that must be saved.
+    changed: Arc<Event>,
 }
 
 #[derive(Default)]
@@ -41,7 +43,8 @@ struct Running {
 struct RunningChannel {
     config: ChannelConfig,
     state: Arc<ChannelState>,
-    _task: Task<()>,
+    /// `None` once it was stopped.
+    task: Option<Task<()>>,
 }
 
 struct RunningHeartbeat {
@@ -51,16 +54,25 @@ struct RunningHeartbeat {
 }
 
 impl Notifier {
-    /// A notifier without channels. `saved` are the messages of an earlier process.
+    /// A notifier without channels.
     #[must_use]
-    pub fn new(
-        timings: Arc<Timings>,
-        proxies: ProxySettings,
-        is_healthy: HealthCheck,
-        saved: SavedMessages,
-    ) -> Self {
-        let running = Mutex::new(Running { saved, ..Running::default() });
-        Self { client: http_client(&timings, proxies), timings, is_healthy, running }
+    pub fn new(timings: Arc<Timings>, proxies: ProxySettings, is_healthy: HealthCheck) -> Self {
+        let (client, running, changed) = (http_client(&timings, proxies), Mutex::default(), Arc::default());
+        Self { client, timings, is_healthy, running, changed }
+    }
+
+    /// Adopts the messages of an earlier process. To be called before [`Notifier::configure`].
+    pub fn restore(&self, saved: SavedMessages) {
+        self.lock().saved = saved;
+    }
+
+    /// Ends all attempts to send messages. Those that were not delivered stay queued.
+    pub async fn stop(&self) {
+        let tasks: Vec<Task<()>> =
+            self.lock().channels.iter_mut().filter_map(|channel| channel.task.take()).collect();
+        for task in tasks {
+            task.cancel().await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Running> {
@@ -79,7 +91,7 @@ impl Notifier {
                 Some(old) => self.start(config, old.state.clone()),
                 None => {
                     let saved = running.saved.channels.remove(&config.name).unwrap_or_default();
-                    self.start(config, Arc::new(ChannelState::new(&config.name, saved)))
+                    self.start(config, Arc::new(ChannelState::new(&config.name, saved, self.changed.clone())))
                 }
             };
             running.channels.push(channel);
@@ -94,7 +106,7 @@ impl Notifier {
 
     fn start(&self, config: &ChannelConfig, state: Arc<ChannelState>) -> RunningChannel {
         let delivery = deliver(state.clone(), config.clone(), self.client.clone(), self.timings.clone());
-        RunningChannel { config: config.clone(), state, _task: executor::spawn(delivery) }
+        RunningChannel { config: config.clone(), state, task: Some(executor::spawn(delivery)) }
     }
 
     fn start_heartbeat(&self, config: &HeartbeatConfig) -> RunningHeartbeat {
@@ -130,12 +142,19 @@ impl Notifier {
         running.removed + running.channels.iter().map(|channel| channel.state.revision()).sum::<u64>()
     }
 
+    /// Resolves when a message was queued, delivered or dropped after this call.
+    pub fn changed(&self) -> EventListener {
+        self.changed.listen()
+    }
+
     /// The messages that wait, for the next process.
     #[must_use]
     pub fn saved(&self) -> SavedMessages {
         let running = self.lock();
         let of = |channel: &RunningChannel| (channel.config.name.clone(), channel.state.saved());
-        SavedMessages::of(running.channels.iter().map(of).collect::<BTreeMap<_, _>>())
+        let mut channels = running.saved.channels.clone();
+        channels.extend(running.channels.iter().map(of));
+        SavedMessages::of(channels)
     }
 }
 

@@ -81,7 +81,9 @@ fn timings() -> Arc<Timings> {
 }
 
 fn notifier(saved: SavedMessages) -> Notifier {
-    Notifier::new(timings(), ProxySettings::default(), Arc::new(|| true), saved)
+    let notifier = Notifier::new(timings(), ProxySettings::default(), Arc::new(|| true));
+    notifier.restore(saved);
+    notifier
 }
 
 fn titled(title: &str) -> Notification {
@@ -238,7 +240,7 @@ fn heartbeats_are_sent_while_the_agent_is_healthy() {
         let is_healthy = is_healthy.clone();
         Arc::new(move || is_healthy.load(Ordering::SeqCst))
     };
-    let notifier = Notifier::new(timings(), ProxySettings::default(), check, SavedMessages::default());
+    let notifier = Notifier::new(timings(), ProxySettings::default(), check);
     let url = Secret::new(format!("http://{address}/ping/s3cret"));
     let every = Duration::from_millis(10);
     let heartbeat = Some(HeartbeatConfig { url, every, trust: ServerTrust::BuiltIn });

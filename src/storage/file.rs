@@ -77,6 +77,12 @@ impl StateFile {
                 reason.get_or_insert(why);
             }
         })?;
+        if !is_late.load(Ordering::SeqCst)
+            && let Err(why) = part.restored()
+        {
+            rejected += 1;
+            reason = Some(why);
+        }
         let Scan { is_own, is_of_program, length, intact, damaged } = scan;
         (self.length, self.intact) = (length, intact);
         if is_newer || (is_of_program && !is_own) {
@@ -125,6 +131,7 @@ impl StateFile {
             }
             Some(_) => {}
         }
+        self.needs_rewrite |= self.part.needs_rewrite();
         let mut pending = self.part.pending();
         if pending.is_empty() && !self.needs_rewrite {
             return Ok(false);

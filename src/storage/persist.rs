@@ -21,6 +21,15 @@ pub trait Persist: Send + Sync {
     /// The reason in words. The record is skipped and counted.
     fn restore(&self, record: &[u8], version: u16) -> Result<(), String>;
 
+    /// The last record was given to [`Persist::restore`].
+    ///
+    /// # Errors
+    ///
+    /// The reason in words why what was restored can't be used.
+    fn restored(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     /// The records since the last call of `written`, each of at most [`MAX_RECORD`] bytes.
     fn pending(&self) -> Vec<Vec<u8>>;
 
@@ -29,6 +38,14 @@ pub trait Persist: Send + Sync {
 
     /// What the last call of `pending` or `all` returned is on disk.
     fn written(&self);
+
+    /// Whether the next write replaces the file, because it contains what must not stay there.
+    fn needs_rewrite(&self) -> bool {
+        false
+    }
+
+    /// The agent ends: the next write is the last one.
+    fn finish(&self) {}
 
     /// Resolves when its pending records must be written before the next regular write.
     fn urgent(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

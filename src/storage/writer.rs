@@ -75,6 +75,7 @@ impl Storage {
                 self.directory.display()
             );
         };
+        self.writer.parts.iter().for_each(|part| part.finish());
         self.writer.write(None).or(timeout).await;
     }
 }

@@ -50,6 +50,8 @@ mod slow_routers;
 mod status;
 mod steps;
 mod storage;
+mod stored_alerts;
+mod stored_data;
 mod stored_logins;
 mod sub_path;
 mod text;
