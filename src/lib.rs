@@ -37,7 +37,7 @@
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
 //!          │     │  │      ├─→ history → state
 //!          │     │  │      └─→ storage → state
-//!          │     │  └─→ notify → alert → { config, state }
+//!          │     │  └─┴─→ notify → alert → { config, state }
 //!          └─→ simulator → routeros::wire
 //! ```
 //!

@@ -89,7 +89,16 @@ fn problems_have_their_place_and_say_what_was_expected() {
         ("remind: \"1s\"", "alerts.remind: found \"1s\"; expected a duration from 1m"),
         ("to: {\"o\": Teams(url: \"https://x\")}", "no service is named `Teams`"),
         ("to: {\"o\": Telegram(token: Plain(\"t\"))}", "Telegram has no chat; expected"),
-        ("to: {\"o\": Slack(url: \"hooks.slack.com/TOPSECRET\")}", "alerts.to.o.url: the value is not a URL"),
+        (
+            "to: {\"o\": Slack(url: \"hooks.slack.com/TOPSECRET\")}",
+            "alerts.to.o.url: the URL does not begin with https",
+        ),
+        ("to: {\"o\": Slack(url: \"https://a/b c\")}", "alerts.to.o.url: the URL has a space"),
+        ("to: {\"o\": Webhook(url: \"https://a:0/\")}", "alerts.to.o.url: the URL has no valid port"),
+        (
+            "to: {\"o\": Telegram(token: Plain(\"a b\"), chat: \"1\")}",
+            "alerts.to.o.token: the token has characters",
+        ),
         (
             "to: {\"o\": Slack(\"https://hooks.slack.com/TOPSECRET\")}",
             "expected a structure in round brackets",
