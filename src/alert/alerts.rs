@@ -1,5 +1,6 @@
 //! The alerts of the running agent, shared by the task that follows the store and by requests.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::evaluator::{EvaluationTime, Evaluator};
 use super::incident_table::IncidentTable;
 use super::notification::Notification;
 use super::record::AlertRecord;
+use super::rules::KINDS;
 use super::time::{AlertTime, Timeline};
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, DailyRange};
@@ -32,6 +34,8 @@ struct Inner {
     timeline: Timeline,
     quiet: Vec<DailyRange>,
     group: Duration,
+    /// The number of events and configurations that were applied.
+    applied: u64,
 }
 
 /// The state as it is stored.
@@ -65,6 +69,7 @@ impl Alerts {
             timeline: Timeline::new(Clock::system()),
             quiet: Vec::new(),
             group,
+            applied: 0,
         }))
     }
 
@@ -107,6 +112,7 @@ impl Alerts {
         inner.table.announcer.group = inner.group;
         inner.table.announcer.remind = config.alerts.remind;
         inner.quiet.clone_from(&config.alerts.quiet);
+        inner.applied += 1;
     }
 
     /// Evaluates what an event of the store changed.
@@ -115,6 +121,7 @@ impl Alerts {
         let time = inner.time();
         let Inner { evaluator, table, .. } = &mut *inner;
         evaluator.apply(event, table, time);
+        inner.applied += 1;
     }
 
     /// Evaluates what depends on time, and returns the next notification. To be called about each second.
@@ -147,6 +154,20 @@ impl Alerts {
         let now = inner.time().now.tick;
         let mute = Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
         inner.table.announcer.mute(mute, now);
+    }
+
+    /// A number that changes with each change of the list, apart from the passing of time.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        let inner = self.lock();
+        inner.applied + inner.table.announcer.changes
+    }
+
+    /// The number of firing alerts of each kind.
+    #[must_use]
+    pub fn count_firing(&self) -> BTreeMap<&'static str, usize> {
+        let inner = self.lock();
+        KINDS.into_iter().map(|kind| (kind, inner.table.count_firing(kind))).collect()
     }
 
     /// The firing alerts, the past ones and the mutes.

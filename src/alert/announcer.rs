@@ -25,6 +25,9 @@ pub(super) struct Announcer {
     /// Alerts that have ended, the newest last.
     pub past: VecDeque<AlertRecord>,
     mutes: Vec<Mute>,
+    /// The number of changes in this process: alerts that fired or ended, acknowledgements and mutes.
+    #[serde(skip)]
+    pub changes: u64,
     /// The time in which alerts are grouped.
     #[serde(skip)]
     pub group: Duration,
@@ -51,6 +54,7 @@ impl Announcer {
         if mute.until > now && self.mutes.len() < MAX_MUTES {
             self.mutes.push(mute);
         }
+        self.changes += 1;
     }
 
     /// The mutes that have not ended.
@@ -166,6 +170,7 @@ impl Announcer {
     }
 
     fn announce(&mut self, site: &str, incident: &mut Incident, now: AlertTime) {
+        self.changes += 1;
         let is_muted = self.is_muted(site, now.tick);
         let Some(firing) = &mut incident.firing else { return };
         firing.is_announced |= !is_muted;
@@ -195,6 +200,7 @@ impl Announcer {
     }
 
     fn keep(&mut self, record: AlertRecord) {
+        self.changes += 1;
         if self.past.len() >= MAX_PAST {
             self.past.pop_front();
         }

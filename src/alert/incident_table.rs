@@ -12,10 +12,10 @@ use super::time::{AlertTime, Tick};
 use super::uplink::{Reachability, Uplink, Verdict};
 
 /// The kind of the rule that reports outages.
-pub(super) const SITE_DOWN: &str = "SiteDown";
+pub const SITE_DOWN: &str = "SiteDown";
 
 /// The kind of the alert that replaces those of [`SITE_DOWN`] if all sites are lost at once.
-pub(super) const UPLINK_LOST: &str = "UplinkLost";
+pub const UPLINK_LOST: &str = "UplinkLost";
 
 /// The key of the agent itself in the table.
 pub(super) const AGENT: &str = "";
@@ -85,14 +85,14 @@ impl IncidentTable {
     /// Records the reachability of a site; `None`: it was removed.
     pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: AlertTime) {
         let is_first = self.uplink.record(site, reachability);
-        if is_first
-            && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
-            && incident.present.is_some()
-        {
-            self.uplink.restore(now.tick);
+        if is_first && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick) {
+            // Also if it is unstable and ended before a restart.
             incident.is_known = true;
-            incident.set_present(None, now.tick);
-            self.announcer.resolve(AGENT, incident, None, now);
+            if incident.present.is_some() {
+                self.uplink.restore(now.tick);
+                incident.set_present(None, now.tick);
+                self.announcer.resolve(AGENT, incident, None, now);
+            }
         }
     }
 
@@ -159,7 +159,16 @@ impl IncidentTable {
     pub(super) fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
         let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
         let found = firing.filter(|firing| firing.id == id).last();
-        found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some()
+        let is_found =
+            found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some();
+        self.announcer.changes += u64::from(is_found);
+        is_found
+    }
+
+    /// The number of firing alerts of a kind.
+    pub(super) fn count_firing(&self, kind: &str) -> usize {
+        let all = self.incidents.values().flatten();
+        all.filter(|incident| incident.firing.is_some() && incident.kind == kind).count()
     }
 
     /// The firing alerts, those of the agent itself first, then by site.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::incident::Subject;
-use super::incident_table::SITE_DOWN;
+use super::incident_table::{SITE_DOWN, UPLINK_LOST};
 use crate::config::{AlertCondition, AlertRule, Figure, SiteAlerts};
 
 /// A rule and its identifier.
@@ -25,6 +25,20 @@ impl NumberedRule {
         Subject { site, name, rule: &self.id, kind: self.kind(), part, after: self.rule.after }
     }
 }
+
+/// The kinds of all rules, and of the alert about the uplink.
+pub(super) const KINDS: [&str; 10] = [
+    SITE_DOWN,
+    UPLINK_LOST,
+    "Rebooted",
+    "PluginFailing",
+    "Above",
+    "Below",
+    "ClockWrong",
+    "CertificateExpires",
+    "ConfigRejected",
+    "LoginsRefused",
+];
 
 /// The word of a condition in the file, and the word of its figure.
 fn kind(condition: &AlertCondition) -> (&'static str, Option<&'static str>) {
@@ -78,6 +92,19 @@ pub(super) fn rules_of(
             let is_replaced =
                 |rule: &&AlertRule| own.iter().any(|own| kind(&own.condition) == kind(&rule.condition));
             numbered(rules.iter().filter(|rule| !is_replaced(rule)).chain(own))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AlertsConfig;
+
+    #[test]
+    fn the_kind_of_each_rule_is_counted() {
+        for rule in AlertsConfig::default().rules {
+            assert!(KINDS.contains(&kind(&rule.condition).0), "{rule:?}");
         }
     }
 }

@@ -437,6 +437,30 @@ fn a_reboot_is_one_message_and_many_reboots_another() {
     assert_eq!(simulation.titles(), ["3920 awka does not reboot, and stable for 30m"]);
 }
 
+#[test]
+fn an_unstable_uplink_that_ended_before_a_restart_resolves() {
+    let sites = ["a", "b"];
+    let mut simulation = Simulation::new(&sites, 0);
+    for _ in 0..4 {
+        for site in sites {
+            simulation.down(site);
+        }
+        simulation.pass(30);
+        for site in sites {
+            simulation.up(site);
+        }
+        simulation.pass(30);
+    }
+    let uplink: Vec<_> = simulation.table.firing(simulation.now()).map(|alert| alert.kind).collect();
+    assert_eq!(uplink, [UPLINK_LOST]);
+    simulation.restart();
+    for site in sites {
+        simulation.up(site);
+    }
+    simulation.pass(7300);
+    assert_eq!(simulation.table.firing(simulation.now()).count(), 0);
+}
+
 /// Whatever happens, an alert is announced as firing before it resolves, each change once, and its times are in order.
 #[test]
 fn each_alert_fires_and_resolves_at_most_once() {
