@@ -1,6 +1,7 @@
 //! All channels and the heartbeat.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smol::Task;
@@ -26,6 +27,12 @@ pub struct Notifier {
     timings: Arc<Timings>,
     is_healthy: HealthCheck,
     running: Mutex<Running>,
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]
@@ -121,6 +128,15 @@ impl Notifier {
         let running = self.lock();
         let heartbeat = running.heartbeat.as_ref()?;
         Some(heartbeat.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// A number that changes with what [`Notifier::channels`] and [`Notifier::heartbeat`] return.
+    #[must_use]
+    pub fn activity(&self) -> u64 {
+        let heartbeat = self.heartbeat().map_or(0, |attempts| attempts.count());
+        let running = self.lock();
+        let channels = running.channels.iter().map(|channel| channel.state.activity());
+        running.removed + heartbeat + channels.sum::<u64>()
     }
 
     /// A number that increases with each change of what [`Notifier::saved`] returns.
