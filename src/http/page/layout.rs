@@ -18,6 +18,8 @@ pub(in crate::http) struct Layout {
     /// The relative address of the overview, with which each link begins, see [`root`].
     pub(super) root: String,
     pub(super) account: AccountMenu,
+    /// The number of firing alerts; `None`: the bell is not shown.
+    pub(super) bell: Option<usize>,
     pub(super) banner: Option<Banner>,
     pub(super) storage: StorageState,
     /// The hash in links to assets.
@@ -60,7 +62,21 @@ impl Layout {
     pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         let (title, root) = (title.into(), root(path));
         let storage = StorageState::default();
-        Self { title, root, account, banner: None, storage, assets: asset::hash(), reload_s: RELOAD_S }
+        Self {
+            title,
+            root,
+            account,
+            bell: None,
+            banner: None,
+            storage,
+            assets: asset::hash(),
+            reload_s: RELOAD_S,
+        }
+    }
+
+    /// Adds the number of firing alerts.
+    pub(in crate::http) fn with_bell(self, firing: usize) -> Self {
+        Self { bell: Some(firing), ..self }
     }
 
     /// Adds banners if stored data or the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain

@@ -101,7 +101,7 @@ function runPage() {
     (id) => document.getElementById(id),
   );
   // Who is logged in, and the version of the assets.
-  const layoutOf = (page) => ["header", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
+  const layoutOf = (page) => ["#account", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
   const states = () => [...main.querySelectorAll("[data-state]")].map(({ dataset }) => `${dataset.name}: ${dataset.state}`);
   let updatedAt = Date.now();
   let isLost = false;
@@ -153,7 +153,7 @@ function runPage() {
     const row = focused.closest("tr");
     const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
     const before = states();
-    morph(main, page.getElementById("main"));
+    for (const part of ["bell", "main"]) morph(document.getElementById(part), page.getElementById(part));
     if (!focused.isConnected) {
       // If its row is gone, the focus goes to the row in its place.
       const other = neighbours.find((row) => row?.isConnected)?.querySelector("a") ?? (main.querySelector("#sessions .scroll") ?? main.querySelector(".scroll"));
