@@ -36,7 +36,7 @@
 //! ```text
 //! main → cli → agent → http → action → site → config → journal → state → plugin → routeros → net
 //!          │     │  │      └─→ { history, journal } → storage → state
-//!          │     │  └─→ notify → alert → { config, state }
+//!          │     │  └─┴─→ notify → alert → { config, state }
 //!          └─→ simulator → routeros::wire
 //! ```
 //!

@@ -27,16 +27,25 @@ pub(super) struct Alerting {
     task: Task<()>,
 }
 
+/// A notifier without channels yet.
+pub(super) fn notifier(timings: &Arc<Timings>) -> Arc<Notifier> {
+    let proxies = ProxySettings::from_environment(&environment).unwrap_or_else(|error| {
+        log::warn!("proxy=unused msg={error:?}");
+        ProxySettings::default()
+    });
+    // The heartbeat is sent by the executor that also runs the sites: if it is sent, that works.
+    let is_healthy = Arc::new(|| true);
+    Arc::new(Notifier::new(timings.clone(), proxies, is_healthy))
+}
+
 impl Alerting {
     /// Follows the store until it is dropped. There are no rules yet.
-    pub(super) fn start(alerts: Arc<Alerts>, store: &Arc<Store>, timings: &Arc<Timings>) -> Self {
-        let proxies = ProxySettings::from_environment(&environment).unwrap_or_else(|error| {
-            log::warn!("proxy=unused msg={error:?}");
-            ProxySettings::default()
-        });
-        // The heartbeat is sent by the executor that also runs the sites: if it is sent, that works.
-        let is_healthy = Arc::new(|| true);
-        let notifier = Arc::new(Notifier::new(timings.clone(), proxies, is_healthy));
+    pub(super) fn start(
+        alerts: Arc<Alerts>,
+        notifier: Arc<Notifier>,
+        store: &Arc<Store>,
+        timings: &Timings,
+    ) -> Self {
         let storage = Arc::new(AlertStorage::new(alerts.clone(), notifier.clone()));
         let task =
             executor::spawn(follow(alerts.clone(), store.clone(), storage.clone(), timings.alert_tick));

@@ -27,7 +27,7 @@ use crate::config::{Changes, Config, Diagnostic, StateDirectory};
 use crate::executor;
 use crate::history::{self, History, StoredHistory};
 use crate::http::server::{self, WorkerPool};
-use crate::http::{Dispatcher, Events};
+use crate::http::{Dependencies, Dispatcher, Events};
 use crate::journal::{Journal, Recorder};
 use crate::memory::Budget;
 use crate::site::Sites;
@@ -156,15 +156,18 @@ pub fn serve(
     let events = Events::new(store.clone(), timings.clone());
     let journal = Arc::new(Journal::default());
     let http = config.http.clone();
-    let dispatcher = Arc::new(Dispatcher::new(
-        store.clone(),
-        site_handles.clone(),
-        events.clone(),
-        journal.clone(),
-        history.clone(),
-        http.clone(),
-        &timings,
-    ));
+    let alerts = Arc::new(Alerts::new(timings.alert_group));
+    let notifier = alerting::notifier(&timings);
+    let dependencies = Dependencies {
+        store: store.clone(),
+        handles: site_handles.clone(),
+        events: events.clone(),
+        journal: journal.clone(),
+        history: history.clone(),
+        alerts: alerts.clone(),
+        notifier: notifier.clone(),
+    };
+    let dispatcher = Arc::new(Dispatcher::new(dependencies, http.clone(), &timings));
     let workers = WorkerPool::start({
         let dispatcher = dispatcher.clone();
         move |request| dispatcher.answer(request)
@@ -181,9 +184,8 @@ pub fn serve(
         let limits = server::Limits { unread, ..server::Limits::new(http.max_connections, &timings) };
         let https = http.tls.clone();
         // Leaving this block drops the agent, which ends all of its tasks.
-        let alerts = Arc::new(Alerts::new(timings.alert_group));
         let mut agent = Agent {
-            alerting: Alerting::start(alerts, &store, &timings),
+            alerting: Alerting::start(alerts, notifier, &store, &timings),
             listener: Listener::new(server_handle, http.clone(), bound, timings.rebind_retry),
             sites: Sites::new(store.clone(), site_handles, timings.clone()),
             config: Config { http, journal: None, ..Config::default() },

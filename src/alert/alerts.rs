@@ -1,5 +1,6 @@
 //! The alerts of the running agent, shared by the task that follows the store and by requests.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use super::evaluator::{EvaluationTime, Evaluator};
 use super::incident_table::IncidentTable;
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::time::{AlertTime, Timeline};
+use super::rules::KINDS;
+use super::time::{AlertClock, AlertTime};
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, DailyRange};
 use crate::state::{Snapshot, StoreEvent};
@@ -34,9 +36,11 @@ pub struct Alerts {
 struct Inner {
     evaluator: Evaluator,
     table: IncidentTable,
-    timeline: Timeline,
+    timeline: AlertClock,
     quiet: Vec<DailyRange>,
     group: Duration,
+    /// The number of events and configurations that were applied.
+    applied: u64,
 }
 
 /// The state as it is stored.
@@ -67,9 +71,10 @@ impl Alerts {
         let inner = Mutex::new(Inner {
             evaluator: Evaluator::default(),
             table: IncidentTable::default(),
-            timeline: Timeline::new(Clock::system()),
+            timeline: AlertClock::new(Clock::system()),
             quiet: Vec::new(),
             group,
+            applied: 0,
         });
         Self { inner, changed: Event::new() }
     }
@@ -112,7 +117,7 @@ impl Alerts {
         let stored: StoredAlerts<IncidentTable> =
             serde_json::from_slice(stored).map_err(|error| error.to_string())?;
         let mut inner = self.lock();
-        inner.timeline = Timeline::resume(stored.now, Clock::system());
+        inner.timeline = AlertClock::resume(stored.now, Clock::system());
         inner.table = stored.table;
         inner.table.resume();
         Ok(())
@@ -135,6 +140,7 @@ impl Alerts {
             inner.table.announcer.group = inner.group;
             inner.table.announcer.remind = config.alerts.remind;
             inner.quiet.clone_from(&config.alerts.quiet);
+            inner.applied += 1;
         });
     }
 
@@ -144,6 +150,7 @@ impl Alerts {
             let time = inner.time();
             let Inner { evaluator, table, .. } = inner;
             evaluator.apply(event, table, time);
+            inner.applied += 1;
         });
     }
 
@@ -181,6 +188,20 @@ impl Alerts {
                 Mute { site: site.map(Into::into), until: now.after(time.min(MAX_MUTE)), by: by.into() };
             inner.table.announcer.mute(mute, now);
         });
+    }
+
+    /// A number that changes with each change of the list, apart from the passing of time.
+    #[must_use]
+    pub fn activity(&self) -> u64 {
+        let inner = self.lock();
+        inner.applied + inner.table.announcer.revision
+    }
+
+    /// The number of firing alerts of each kind.
+    #[must_use]
+    pub fn count_firing(&self) -> BTreeMap<&'static str, usize> {
+        let inner = self.lock();
+        KINDS.into_iter().map(|kind| (kind, inner.table.count_firing(kind))).collect()
     }
 
     /// The firing alerts, the past ones and the mutes.

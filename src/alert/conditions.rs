@@ -2,8 +2,8 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::incident::{Description, Observation};
-use super::time::{AlertTime, Timeline};
+use super::incident::{Description, Evaluation};
+use super::time::{AlertClock, AlertTime};
 use super::uplink::Reachability;
 use crate::clock::Clock;
 use crate::routeros::error::Error;
@@ -14,7 +14,7 @@ use crate::state::{ConnectionState, Reading, Reload, SiteState};
 const MAX_CAUSE: usize = 200;
 
 /// Whether a site's router can be reached.
-pub(super) fn reachability(site: &SiteState, timeline: Timeline) -> Reachability {
+pub(super) fn reachability(site: &SiteState, timeline: AlertClock) -> Reachability {
     match &site.connection {
         ConnectionState::Connecting => Reachability::Unknown,
         ConnectionState::Online { .. } => Reachability::Reachable,
@@ -25,10 +25,10 @@ pub(super) fn reachability(site: &SiteState, timeline: Timeline) -> Reachability
     }
 }
 
-pub(super) fn site_down(site: &SiteState, timeline: Timeline) -> Observation {
+pub(super) fn site_down(site: &SiteState, timeline: AlertClock) -> Evaluation {
     let (error, since) = match &site.connection {
-        ConnectionState::Connecting => return Observation::Unknown,
-        ConnectionState::Online { .. } => return Observation::Absent(None),
+        ConnectionState::Connecting => return Evaluation::Unknown,
+        ConnectionState::Online { .. } => return Evaluation::Absent(None),
         ConnectionState::Offline { error, since } => (error, since),
     };
     let hosts: Vec<&str> =
@@ -44,15 +44,15 @@ pub(super) fn site_down(site: &SiteState, timeline: Timeline) -> Observation {
         hint: hint(error),
         value: None,
     };
-    Observation::Present(Some(timeline.tick(*since)), description)
+    Evaluation::Present(Some(timeline.tick(*since)), description)
 }
 
-pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: Timeline) -> Observation {
+pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: AlertClock) -> Evaluation {
     if !site.is_online() {
-        return Observation::Unknown;
+        return Evaluation::Unknown;
     }
     let (Some(error), Some(since)) = (reading.error_for(false), reading.failed_since) else {
-        return if reading.data.is_some() { Observation::Absent(None) } else { Observation::Unknown };
+        return if reading.data.is_some() { Evaluation::Absent(None) } else { Evaluation::Unknown };
     };
     let (name, plugin) = (&site.name, reading.plugin.name());
     let description = Description {
@@ -62,17 +62,17 @@ pub(super) fn plugin_failing(site: &SiteState, reading: &Reading, timeline: Time
         hint: hint(&error),
         value: None,
     };
-    Observation::Present(Some(timeline.tick(since)), description)
+    Evaluation::Present(Some(timeline.tick(since)), description)
 }
 
-pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Observation {
-    let Some(error) = site.clock_error(clock) else { return Observation::Unknown };
+pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Evaluation {
+    let Some(error) = site.clock_error(clock) else { return Evaluation::Unknown };
     if error.unsigned_abs() <= by.as_secs() {
-        return Observation::Absent(Some(error as f64));
+        return Evaluation::Absent(Some(error as f64));
     }
     let direction = if error > 0 { "ahead" } else { "behind" };
     let apart = format_duration(Duration::from_secs(error.unsigned_abs()));
-    Observation::Present(
+    Evaluation::Present(
         None,
         Description {
             problem: format!("{}: the router's clock is {apart} {direction}", site.name),
@@ -84,9 +84,9 @@ pub(super) fn clock_wrong(site: &SiteState, by: Duration, clock: Clock) -> Obser
     )
 }
 
-pub(super) fn config_rejected(reload: &Reload) -> Observation {
+pub(super) fn config_rejected(reload: &Reload) -> Evaluation {
     if reload.is_good() {
-        return Observation::Absent(None);
+        return Evaluation::Absent(None);
     }
     let count = reload.problems.len() + reload.more_problems;
     let description = Description {
@@ -96,16 +96,16 @@ pub(super) fn config_rejected(reload: &Reload) -> Observation {
         hint: Some("phsweb-agent check shows each problem with its place".into()),
         value: Some(count as f64),
     };
-    Observation::Present(None, description)
+    Evaluation::Present(None, description)
 }
 
 /// `ends` is since the Unix epoch.
-pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: AlertTime) -> Observation {
-    let Some(ends) = ends else { return Observation::Absent(None) };
+pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: AlertTime) -> Evaluation {
+    let Some(ends) = ends else { return Evaluation::Absent(None) };
     let left = ends.saturating_sub(now.unix);
     let days = left.as_secs() / 86_400;
     if left > within {
-        return Observation::Absent(Some(days as f64));
+        return Evaluation::Absent(Some(days as f64));
     }
     let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + ends);
     let verb = if left.is_zero() { "ended" } else { "ends" };
@@ -116,15 +116,15 @@ pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now:
         hint: Some("Renew the files of http.tls. The agent notices the new ones".into()),
         value: Some(days as f64),
     };
-    Observation::Present(None, description)
+    Evaluation::Present(None, description)
 }
 
 /// `is_many`: whether so many logins were refused that the alert fires.
-pub(super) fn logins_refused(count: usize, is_many: bool) -> Observation {
+pub(super) fn logins_refused(count: usize, is_many: bool) -> Evaluation {
     match count {
-        0 => Observation::Absent(None),
-        _ if !is_many => Observation::Hold,
-        _ => Observation::Present(
+        0 => Evaluation::Absent(None),
+        _ if !is_many => Evaluation::Hold,
+        _ => Evaluation::Present(
             None,
             Description {
                 problem: "Many logins as admin with a wrong token".into(),

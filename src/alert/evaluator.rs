@@ -9,10 +9,10 @@ use super::conditions::{
     site_down,
 };
 use super::figures;
-use super::incident::{Description, Incident, Observation};
+use super::incident::{Description, Evaluation, Incident};
 use super::incident_table::{AGENT, IncidentTable, SITE_DOWN, UPLINK_LOST};
 use super::rules::{NumberedRule, numbered, rules_of};
-use super::time::{AlertTime, Tick, Timeline};
+use super::time::{AlertClock, AlertTime, Tick};
 use crate::clock::Clock;
 use crate::config::{AlertCondition, Config, Https, Site};
 use crate::routeros::value::format_duration;
@@ -45,7 +45,7 @@ pub(super) struct EvaluationTime {
     /// Its tick and date.
     pub now: AlertTime,
     /// Maps moments to ticks.
-    pub timeline: Timeline,
+    pub timeline: AlertClock,
     /// The system's clock.
     pub clock: Clock,
 }
@@ -149,9 +149,9 @@ impl Evaluator {
         for rule in self.rules_of(&site.key).iter() {
             let is_in_hours =
                 rule.rule.between.is_none_or(|hours| hours.contains(local)) && rule.rule.days.contains(local);
-            let mut observe = |part: &str, observation: Observation| {
-                let is_held = matches!(observation, Observation::Present(..)) && !is_in_hours;
-                let observation = if is_held { Observation::Hold } else { observation };
+            let mut observe = |part: &str, observation: Evaluation| {
+                let is_held = matches!(observation, Evaluation::Present(..)) && !is_in_hours;
+                let observation = if is_held { Evaluation::Hold } else { observation };
                 table.observe(rule.subject(&site.key, Some(&site.name), part), observation, now);
             };
             match rule.rule.condition {

@@ -1,46 +1,46 @@
 //! The figures of a site that rules compare with limits.
 
-use super::incident::{Description, Observation};
-use crate::config::{Figure, Threshold};
+use super::incident::{Description, Evaluation};
+use crate::config::{AlertFigure, Threshold};
 use crate::plugin::{Data, Quantity};
 use crate::state::{ReadingState, SiteState};
 
 /// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
-pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) -> Observation {
+pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) -> Evaluation {
     let Threshold { figure, limit, clear } = threshold;
-    let Some(value) = value(site, figure) else { return Observation::Unknown };
+    let Some(value) = value(site, figure) else { return Evaluation::Unknown };
     let (is_beyond, is_clear) =
         if is_above { (value > limit, value <= clear) } else { (value < limit, value >= clear) };
     if is_beyond {
-        return Observation::Present(None, description(site, threshold, is_above, value));
+        return Evaluation::Present(None, description(site, threshold, is_above, value));
     }
-    if is_clear { Observation::Absent(Some(value)) } else { Observation::Hold }
+    if is_clear { Evaluation::Absent(Some(value)) } else { Evaluation::Hold }
 }
 
 /// The current value; `None` while it is unknown.
-fn value(site: &SiteState, figure: Figure) -> Option<f64> {
+fn value(site: &SiteState, figure: AlertFigure) -> Option<f64> {
     let percent = |ratio: f64| ratio * 100.0;
     match figure {
-        Figure::CpuLoad => {
+        AlertFigure::CpuLoad => {
             let load = current(site, Data::resource)?.cpu_load_percent?;
             (load <= 100).then_some(load as f64)
         }
-        Figure::MemoryUsed => {
+        AlertFigure::MemoryUsed => {
             let resource = current(site, Data::resource)?;
             let (free, total) = (resource.free_memory?, resource.total_memory.filter(|total| *total > 0)?);
             Some(percent(total.saturating_sub(free) as f64 / total as f64))
         }
-        Figure::Temperature => {
+        AlertFigure::Temperature => {
             let sensors = current(site, Data::health)?.sensors.iter().filter_map(|sensor| sensor.measure);
             let celsius = sensors.filter(|(quantity, _)| *quantity == Quantity::Temperature);
             celsius.map(|(_, value)| value).max_by(f64::total_cmp)
         }
-        Figure::ActiveUsers => {
+        AlertFigure::ActiveUsers => {
             let hotspot = current(site, Data::hotspot).filter(|hotspot| !hotspot.is_truncated)?;
             Some(hotspot.sessions.len() as f64)
         }
-        Figure::PoolUsed => site.pool_used().map(percent),
-        Figure::LicenceUsed => site.license_used().map(percent),
+        AlertFigure::PoolUsed => site.pool_used().map(percent),
+        AlertFigure::LicenceUsed => site.license_used().map(percent),
     }
 }
 
@@ -53,20 +53,20 @@ fn current<'s, T>(site: &'s SiteState, kind: impl Fn(&'s Data) -> Option<&'s T>)
 fn description(site: &SiteState, threshold: Threshold, is_above: bool, value: f64) -> Description {
     let Threshold { figure, limit, clear } = threshold;
     let (what, unit, hint) = match figure {
-        Figure::CpuLoad => ("CPU load", " %", "On the router: /tool profile"),
-        Figure::MemoryUsed => {
+        AlertFigure::CpuLoad => ("CPU load", " %", "On the router: /tool profile"),
+        AlertFigure::MemoryUsed => {
             ("used memory", " %", "A reboot frees it. On the router: /system resource print")
         }
-        Figure::Temperature => {
+        AlertFigure::Temperature => {
             ("temperature", " °C", "Check its ventilation. On the router: /system health print")
         }
-        Figure::ActiveUsers => ("number of active users", "", "On the router: /ip hotspot active print"),
-        Figure::PoolUsed => (
+        AlertFigure::ActiveUsers => ("number of active users", "", "On the router: /ip hotspot active print"),
+        AlertFigure::PoolUsed => (
             "used share of the address pool",
             " %",
             "Enlarge the pool or shorten the lease time. On the router: /ip pool print, /ip dhcp-server print",
         ),
-        Figure::LicenceUsed => (
+        AlertFigure::LicenceUsed => (
             "used share of the licence's users",
             " %",
             "A higher licence level allows more users. On the router: /system license print",

@@ -17,7 +17,7 @@ const CALM: Duration = Duration::from_secs(1800);
 
 /// What an evaluation found.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Observation {
+pub(super) enum Evaluation {
     /// The condition is present, since this tick if that is known.
     Present(Option<Tick>, Description),
     /// A figure is between its limit and the value at which the alert resolves, or it is outside of the rule's hours: it

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::announcer::{Announcer, current};
-use super::incident::{Description, Incident, Observation, Subject};
+use super::incident::{Description, Evaluation, Incident, Subject};
 use super::notification::Notification;
 use super::record::AlertRecord;
 use super::time::{AlertTime, Tick};
 use super::uplink::{Reachability, Uplink, Verdict};
 
 /// The kind of the rule that reports outages.
-pub(super) const SITE_DOWN: &str = "SiteDown";
+pub const SITE_DOWN: &str = "SiteDown";
 
 /// The kind of the alert that replaces those of [`SITE_DOWN`] if all sites are lost at once.
-pub(super) const UPLINK_LOST: &str = "UplinkLost";
+pub const UPLINK_LOST: &str = "UplinkLost";
 
 /// The key of the agent itself in the table.
 pub(super) const AGENT: &str = "";
@@ -53,20 +53,20 @@ impl IncidentTable {
     }
 
     /// Records what an evaluation found.
-    pub(super) fn observe(&mut self, subject: Subject, observation: Observation, now: AlertTime) {
-        let create = matches!(observation, Observation::Present(..));
+    pub(super) fn observe(&mut self, subject: Subject, observation: Evaluation, now: AlertTime) {
+        let create = matches!(observation, Evaluation::Present(..));
         let Some(incident) = find(&mut self.incidents, subject, create, now.tick) else { return };
         incident.after = subject.after;
-        incident.is_known = observation != Observation::Unknown;
+        incident.is_known = observation != Evaluation::Unknown;
         match observation {
-            Observation::Unknown => {}
-            Observation::Hold if incident.firing.is_some() => {}
-            Observation::Hold => incident.set_present(None, now.tick),
-            Observation::Absent(value) => {
+            Evaluation::Unknown => {}
+            Evaluation::Hold if incident.firing.is_some() => {}
+            Evaluation::Hold => incident.set_present(None, now.tick),
+            Evaluation::Absent(value) => {
                 incident.set_present(None, now.tick);
                 self.announcer.resolve(subject.site, incident, value, now);
             }
-            Observation::Present(since, description) => {
+            Evaluation::Present(since, description) => {
                 incident.set_present(Some(since.unwrap_or(now.tick)), now.tick);
                 incident.description = description;
             }
@@ -85,14 +85,14 @@ impl IncidentTable {
     /// Records the reachability of a site; `None`: it was removed.
     pub(super) fn record_site(&mut self, site: &str, reachability: Option<Reachability>, now: AlertTime) {
         let is_first = self.uplink.record(site, reachability);
-        if is_first
-            && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick)
-            && incident.present.is_some()
-        {
-            self.uplink.restore(now.tick);
+        if is_first && let Some(incident) = find(&mut self.incidents, UPLINK, false, now.tick) {
+            // Also if it is unstable and ended before a restart.
             incident.is_known = true;
-            incident.set_present(None, now.tick);
-            self.announcer.resolve(AGENT, incident, None, now);
+            if incident.present.is_some() {
+                self.uplink.restore(now.tick);
+                incident.set_present(None, now.tick);
+                self.announcer.resolve(AGENT, incident, None, now);
+            }
         }
     }
 
@@ -159,10 +159,18 @@ impl IncidentTable {
 
     /// Records who acknowledged a firing alert. Returns whether there is one with this identifier.
     pub(super) fn acknowledge(&mut self, id: &str, by: &str, now: Tick) -> bool {
-        self.announcer.revision += 1;
         let firing = self.incidents.values_mut().flatten().filter_map(|incident| incident.firing.as_mut());
         let found = firing.filter(|firing| firing.id == id).last();
-        found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some()
+        let is_found =
+            found.map(|firing| firing.acknowledged.get_or_insert_with(|| (by.into(), now))).is_some();
+        self.announcer.revision += u64::from(is_found);
+        is_found
+    }
+
+    /// The number of firing alerts of a kind.
+    pub(super) fn count_firing(&self, kind: &str) -> usize {
+        let all = self.incidents.values().flatten();
+        all.filter(|incident| incident.firing.is_some() && incident.kind == kind).count()
     }
 
     /// The firing alerts, those of the agent itself first, then by site.

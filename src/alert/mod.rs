@@ -24,6 +24,7 @@ mod uplink;
 
 pub use alerts::{AlertList, Alerts, MAX_MUTE};
 pub use announcer::Mute;
+pub use incident_table::{SITE_DOWN, UPLINK_LOST};
 pub use notification::{Alert, AlertState, Notification};
 pub use record::AlertRecord;
 pub use time::{AlertTime, Tick};

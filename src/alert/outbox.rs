@@ -15,7 +15,8 @@ const BRIEF: Duration = Duration::from_secs(120);
 /// Maximum number of announcements that wait: a long night of a large fleet. The oldest are dropped and counted.
 const MAX_WAITING: usize = 1000;
 
-/// Maximum number of alerts in one notification: chat services refuse longer texts. The rest is counted.
+/// Maximum number of alerts in the text of a notification: chat services refuse longer ones. The rest is counted. Its
+/// list has all alerts, which are at most [`MAX_WAITING`].
 const MAX_SHOWN: usize = 20;
 
 /// Announcements that wait to be sent.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::incident::Subject;
-use super::incident_table::SITE_DOWN;
-use crate::config::{AlertCondition, AlertRule, Figure, SiteAlerts};
+use super::incident_table::{SITE_DOWN, UPLINK_LOST};
+use crate::config::{AlertCondition, AlertFigure, AlertRule, SiteAlerts};
 
 /// A rule and its identifier.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,20 @@ impl NumberedRule {
     }
 }
 
+/// The kinds of all rules, and of the alert about the uplink.
+pub(super) const KINDS: [&str; 10] = [
+    SITE_DOWN,
+    UPLINK_LOST,
+    "Rebooted",
+    "PluginFailing",
+    "Above",
+    "Below",
+    "ClockWrong",
+    "CertificateExpires",
+    "ConfigRejected",
+    "LoginsRefused",
+];
+
 /// The word of a condition in the file, and the word of its figure.
 fn kind(condition: &AlertCondition) -> (&'static str, Option<&'static str>) {
     match condition {
@@ -41,14 +55,14 @@ fn kind(condition: &AlertCondition) -> (&'static str, Option<&'static str>) {
     }
 }
 
-fn figure(figure: Figure) -> &'static str {
+fn figure(figure: AlertFigure) -> &'static str {
     match figure {
-        Figure::CpuLoad => "CpuLoad",
-        Figure::MemoryUsed => "MemoryUsed",
-        Figure::Temperature => "Temperature",
-        Figure::ActiveUsers => "ActiveUsers",
-        Figure::PoolUsed => "PoolUsed",
-        Figure::LicenceUsed => "LicenceUsed",
+        AlertFigure::CpuLoad => "CpuLoad",
+        AlertFigure::MemoryUsed => "MemoryUsed",
+        AlertFigure::Temperature => "Temperature",
+        AlertFigure::ActiveUsers => "ActiveUsers",
+        AlertFigure::PoolUsed => "PoolUsed",
+        AlertFigure::LicenceUsed => "LicenceUsed",
     }
 }
 
@@ -78,6 +92,19 @@ pub(super) fn rules_of(
             let is_replaced =
                 |rule: &&AlertRule| own.iter().any(|own| kind(&own.condition) == kind(&rule.condition));
             numbered(rules.iter().filter(|rule| !is_replaced(rule)).chain(own))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AlertsConfig;
+
+    #[test]
+    fn the_kind_of_each_rule_is_counted() {
+        for rule in AlertsConfig::default().rules {
+            assert!(KINDS.contains(&kind(&rule.condition).0), "{rule:?}");
         }
     }
 }

@@ -72,12 +72,12 @@ impl AlertTime {
 
 /// Maps the moments of this process to ticks.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Timeline {
+pub(super) struct AlertClock {
     /// The tick of the agent's start.
     start: Tick,
 }
 
-impl Timeline {
+impl AlertClock {
     /// A new timeline. Its ticks are the dates of the system's clock at the start of the agent, right or wrong.
     pub(super) fn new(clock: Clock) -> Self {
         Self { start: Tick::at(clock.unix(Moment::START)) }
@@ -124,7 +124,7 @@ mod tests {
         let hour = Duration::from_secs(3600);
         let tick = Tick::at(Duration::from_secs(5));
         for (last, expected) in [(unix.saturating_sub(hour), tick.after(hour)), (unix + hour, tick)] {
-            let timeline = Timeline::resume(AlertTime { tick, unix: last }, clock);
+            let timeline = AlertClock::resume(AlertTime { tick, unix: last }, clock);
             assert_eq!(timeline.tick(Moment::START), expected);
             assert_eq!(timeline.tick(Moment::START.before(hour)), expected.before(hour));
             assert_eq!(timeline.tick(Moment::START.after(hour)), expected.after(hour));

@@ -41,7 +41,7 @@ mod validator;
 mod watch;
 
 pub use alerts::{
-    AlertCondition, AlertRule, AlertsConfig, ChannelConfig, ChannelService, DailyRange, Figure,
+    AlertCondition, AlertFigure, AlertRule, AlertsConfig, ChannelConfig, ChannelService, DailyRange,
     HeartbeatConfig, ServerTrust, SiteAlerts, Threshold, Weekdays,
 };
 pub use changes::{Change, Changes};

@@ -65,7 +65,8 @@ pub(super) async fn refresh(handles: &SiteHandles, sites: Vec<String>, who: Who)
     outcomes
 }
 
-fn log_action(who: Who, what: &str, outcome: Result<String, &ActionError>) {
+/// Logs an action: its name and parameters, and its result.
+pub(super) fn log_action(who: Who, what: &str, outcome: Result<String, &ActionError>) {
     match outcome {
         Ok(result) => log::info!(target: logging::AUDIT, "action={what} {who} result={result}"),
         Err(error) => {

@@ -1,5 +1,7 @@
 //! The context of a request, which each handler receives.
 
+use std::hash::Hash;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -15,21 +17,45 @@ use super::server::MAX_ANSWER;
 use super::sse::Events;
 use crate::action::refresh::RefreshOutcomes;
 use crate::action::{ActionError, SiteHandles};
+use crate::alert::Alerts;
 use crate::clock::Moment;
 use crate::config::Http;
 use crate::history::History;
 use crate::journal::Journal;
+use crate::notify::Notifier;
 use crate::state::{SiteState, Snapshot, Store};
 use crate::timings::Timings;
+
+/// The parts of the agent that requests read or use.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// The state of all sites.
+    pub store: Arc<Store>,
+    /// The sites' tasks.
+    pub handles: Arc<SiteHandles>,
+    /// Server-sent events.
+    pub events: Arc<Events>,
+    /// Ended sessions.
+    pub journal: Arc<Journal>,
+    /// Figures over time.
+    pub history: Arc<History>,
+    /// Alerts.
+    pub alerts: Arc<Alerts>,
+    /// The channels of alerts.
+    pub notifier: Arc<Notifier>,
+}
+
+impl Dependencies {
+    /// The revisions of all data that no snapshot has.
+    pub(super) fn revisions(&self) -> impl Hash + use<> {
+        (self.journal.version(), self.history.revision(), self.alerts.activity(), self.notifier.activity())
+    }
+}
 
 /// The state that all requests share.
 #[derive(Debug)]
 pub(super) struct Services {
-    pub(super) store: Arc<Store>,
-    pub(super) handles: Arc<SiteHandles>,
-    pub(super) events: Arc<Events>,
-    pub(super) journal: Arc<Journal>,
-    pub(super) history: Arc<History>,
+    dependencies: Dependencies,
     pub(super) authenticator: Authenticator,
     /// Held while a large response is rendered, because each one takes megabytes.
     rendering: Mutex<()>,
@@ -37,22 +63,19 @@ pub(super) struct Services {
     refresh_permits: Arc<Semaphore>,
 }
 
+impl Deref for Services {
+    type Target = Dependencies;
+
+    fn deref(&self) -> &Dependencies {
+        &self.dependencies
+    }
+}
+
 impl Services {
-    pub(super) fn new(
-        store: Arc<Store>,
-        handles: Arc<SiteHandles>,
-        events: Arc<Events>,
-        journal: Arc<Journal>,
-        history: Arc<History>,
-        timings: &Timings,
-    ) -> Self {
+    pub(super) fn new(dependencies: Dependencies, timings: &Timings) -> Self {
         Self {
-            store,
-            handles,
-            events,
-            journal,
-            history,
-            authenticator: Authenticator::new(timings),
+            authenticator: Authenticator::new(timings, dependencies.alerts.clone()),
+            dependencies,
             rendering: Mutex::default(),
             refresh_permits: Arc::new(Semaphore::new(actions::MAX_REFRESHES)),
         }
@@ -64,6 +87,7 @@ impl Services {
 pub(super) struct Parameters<'r> {
     pub(super) site: &'r str,
     pub(super) plugin: &'r str,
+    pub(super) alert: &'r str,
 }
 
 impl Parameters<'_> {
@@ -116,9 +140,10 @@ impl<'r> Context<'r> {
     pub(super) fn layout(&self) -> Layout {
         let account = self.identity.account(self.http, &self.request.path);
         let layout = Layout::new(&self.http.title, account, &self.request.path);
-        layout
-            .with_banners(self.snapshot, self.now, self.is_detailed())
-            .with_sites(self.snapshot, self.is_admin())
+        let layout = layout.with_banners(self.snapshot, self.now, self.is_detailed());
+        let layout = layout.with_sites(self.snapshot, self.is_admin());
+        let firing = self.services.alerts.count_firing().into_values().sum();
+        if self.identity.role >= Role::Viewer { layout.with_bell(firing) } else { layout }
     }
 
     /// The sender, for the log.

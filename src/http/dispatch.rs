@@ -8,17 +8,12 @@ use smol::future::{FutureExt, poll_once};
 use smol::stream;
 
 use super::auth::{self, AccessError, Identity, Role, SessionEnd};
-use super::context::{Context, Services};
+use super::context::{Context, Dependencies, Services};
 use super::message::{HandlerOutput, HeaderField, Method, Request, Response};
 use super::page::{self, AccountMenu, Layout};
 use super::routes::{self, Handler, ImmediateHandler};
-use super::sse::Events;
-use crate::action::SiteHandles;
 use crate::clock::Moment;
 use crate::config::Http;
-use crate::history::History;
-use crate::journal::Journal;
-use crate::state::Store;
 use crate::storage::Persist;
 use crate::timings::Timings;
 
@@ -42,19 +37,11 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher for this store and these sites.
+    /// A dispatcher for these parts of the agent.
     #[must_use]
-    pub fn new(
-        store: Arc<Store>,
-        handles: Arc<SiteHandles>,
-        events: Arc<Events>,
-        journal: Arc<Journal>,
-        history: Arc<History>,
-        http: Http,
-        timings: &Timings,
-    ) -> Self {
+    pub fn new(dependencies: Dependencies, http: Http, timings: &Timings) -> Self {
         Self {
-            services: Services::new(store, handles, events, journal, history, timings),
+            services: Services::new(dependencies, timings),
             http: RwLock::new(Arc::new(http)),
             etag_key: RandomState::new(),
         }
@@ -141,11 +128,7 @@ impl Dispatcher {
             is_page,
         };
         let reply = match route.handler {
-            Handler::Read(handler) => self.read(handler, &context, 0).map(HandlerOutput::Now),
-            Handler::ReadHistory(handler) => {
-                let revision = self.services.history.revision();
-                self.read(handler, &context, revision).map(HandlerOutput::Now)
-            }
+            Handler::Read(handler) => self.read(handler, &context).map(HandlerOutput::Now),
             Handler::Form(show, _) if request.method != Method::Post => {
                 show(&context).map(HandlerOutput::Now)
             }
@@ -169,15 +152,9 @@ impl Dispatcher {
         reply
     }
 
-    /// Calls a handler of `GET`, unless the client has the current response already. `revision` is that of other data
-    /// than the snapshot's.
-    fn read(
-        &self,
-        handler: ImmediateHandler,
-        context: &Context,
-        revision: u64,
-    ) -> Result<Response, Response> {
-        let etag = self.etag(context, revision);
+    /// Calls a handler of `GET`, unless the client has the current response already.
+    fn read(&self, handler: ImmediateHandler, context: &Context) -> Result<Response, Response> {
+        let etag = self.etag(context);
         let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
@@ -187,10 +164,10 @@ impl Dispatcher {
 
     /// The tag of the response to this request. It changes with each change of the data, and each minute, because
     /// responses contain ages.
-    fn etag(&self, context: &Context, revision: u64) -> String {
+    fn etag(&self, context: &Context) -> String {
         let Context { request, identity, snapshot, .. } = context;
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let state = (snapshot.generation, self.services.journal.version(), revision, minute);
+        let state = (snapshot.generation, self.services.revisions(), minute);
         let of = (state, &request.path, &request.query, identity.tag(), context.wants_csv());
         let hash = self.etag_key.hash_one(of);
         format!("W/\"{hash:016x}\"")
@@ -268,16 +245,28 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::state::Reload;
+    use crate::action::SiteHandles;
+    use crate::alert::Alerts;
+    use crate::history::History;
+    use crate::http::Events;
+    use crate::net::proxy::ProxySettings;
+    use crate::notify::Notifier;
+    use crate::state::{Reload, Store};
 
     #[test]
     fn login_and_logout_refuse_other_methods() {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
-        let events = Events::new(store.clone(), Arc::default());
-        let history = Arc::new(History::new(store.snapshot().clock));
-        let handles = Arc::new(SiteHandles::new(Duration::ZERO));
-        let (journal, timings) = (Arc::default(), Timings::default());
-        let dispatcher = Dispatcher::new(store, handles, events, journal, history, Http::default(), &timings);
+        let proxies = ProxySettings::default();
+        let dependencies = Dependencies {
+            handles: Arc::new(SiteHandles::new(Duration::ZERO)),
+            events: Events::new(store.clone(), Arc::default()),
+            journal: Arc::default(),
+            history: Arc::new(History::new(store.snapshot().clock)),
+            alerts: Arc::new(Alerts::new(Duration::ZERO)),
+            notifier: Arc::new(Notifier::new(Arc::default(), proxies, Arc::new(|| true))),
+            store,
+        };
+        let dispatcher = Dispatcher::new(dependencies, Http::default(), &Timings::default());
         let answer = |method, path: &str| {
             let request =
                 Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");

@@ -11,6 +11,7 @@
 //! requests: login sessions and counts of wrong tokens.
 
 mod actions;
+mod alert_actions;
 #[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod api;
 mod auth;
@@ -29,6 +30,7 @@ pub mod server;
 mod sort_key;
 mod sse;
 
+pub use context::Dependencies;
 pub use dispatch::Dispatcher;
 pub use message::{
     EventStream, HandlerOutput, HeaderField, LaterResponse, Method, Request, Response, problem,

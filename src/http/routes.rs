@@ -4,17 +4,20 @@
 //! `/openapi.json`, `docs/http-api.md`, the roles and the methods against [`ROUTES`].
 
 use super::api::{
-    actions, active, availability, badge, config, events, history, journal, openapi, plugin, probes, routers,
-    sessions, sites, stats, users,
+    actions, active, alerts, availability, badge, config, events, history, journal, openapi, plugin, probes,
+    routers, sessions, sites, stats, users,
 };
 use super::auth::Role;
 use super::auth::Role::{Admin, Anyone, Viewer};
 use super::context::{Context, Parameters};
 use super::message::{HandlerOutput, Method, Response};
 use super::metrics;
-use super::page::{account, asset, diagnosis, kick, overview, refresh, search, site, users as users_page};
+use super::page::{
+    account, alerts as alerts_page, asset, diagnosis, kick, overview, refresh, search, site,
+    users as users_page,
+};
 use Audience::{People, Programs};
-use Handler::{Action, Fetch, Form, Read, ReadHistory};
+use Handler::{Action, Fetch, Form, Read};
 
 /// All endpoints. If several patterns match a path, the first applies.
 #[rustfmt::skip]
@@ -27,6 +30,9 @@ pub static ROUTES: &[Route] = &[
     row("/sites/{site}/users",                  Admin,  People,   Fetch(users_page::show)),
     row("/sites/{site}/kick",                   Admin,  People,   Form(kick::show, kick::submit)),
     row("/sites/{site}/test",                   Admin,  People,   Form(site::redirect, diagnosis::submit)),
+    row("/alerts",                              Viewer, People,   Read(alerts_page::show)),
+    row("/alerts/acknowledge",                  Admin,  People,   Form(alerts_page::redirect, alerts_page::acknowledge)),
+    row("/alerts/mute",                         Admin,  People,   Form(alerts_page::redirect, alerts_page::mute)),
     row("/login",                               Anyone, People,   Form(account::show_login, account::log_in)),
     row("/logout",                              Anyone, People,   Action(account::log_out)),
     row("/style.css",                           Anyone, Programs, Read(|_| Ok(asset::style()))),
@@ -48,9 +54,12 @@ pub static ROUTES: &[Route] = &[
     row("/api/sites/{site}/plugins/{plugin}",   Viewer, Programs, Read(plugin::rows)),
     row("/api/sessions",                        Admin,  Programs, Read(sessions::list)),
     row("/api/journal",                         Admin,  Programs, Read(journal::list)),
-    row("/api/sites/{site}/history",            Viewer, Programs, ReadHistory(history::show)),
-    row("/api/sites/{site}/availability",       Viewer, Programs, ReadHistory(availability::show)),
-    row("/badge/{site}.svg",                    Viewer, Programs, ReadHistory(badge::show)),
+    row("/api/sites/{site}/history",            Viewer, Programs, Read(history::show)),
+    row("/api/sites/{site}/availability",       Viewer, Programs, Read(availability::show)),
+    row("/badge/{site}.svg",                    Viewer, Programs, Read(badge::show)),
+    row("/api/alerts",                          Viewer, Programs, Read(alerts::list)),
+    row("/api/alerts/mute",                     Admin,  Programs, Action(alerts::mute)),
+    row("/api/alerts/{id}/acknowledge",         Admin,  Programs, Action(alerts::acknowledge)),
     row("/api/routers",                         Viewer, Programs, Read(routers::all)),
     row("/api/config",                          Viewer, Programs, Read(config::show)),
     row("/api/events",                          Viewer, Programs, Fetch(events::stream)),
@@ -60,7 +69,7 @@ pub static ROUTES: &[Route] = &[
     row("/readyz",                              Anyone, Programs, Read(probes::readyz)),
 ];
 
-/// One endpoint. In its path, `{site}` and `{plugin}` stand for one segment each.
+/// One endpoint. In its path, `{site}`, `{plugin}` and `{id}` stand for one segment each.
 #[derive(Debug)]
 pub struct Route {
     path: &'static str,
@@ -87,10 +96,9 @@ pub(super) type DeferredHandler = fn(&Context) -> Result<HandlerOutput, Response
 /// The handler of an endpoint, by its kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Handler {
-    /// `GET`: a pure function of the request and the snapshot. The response has an `ETag`.
+    /// `GET`: a pure function of the request, the snapshot, and the data of [`Dependencies`](super::context::Dependencies).
+    /// The response has an `ETag`.
     Read(ImmediateHandler),
-    /// `GET`: a pure function of the request, the snapshot and the history.
-    ReadHistory(ImmediateHandler),
     /// `GET`: responds after a router has replied, or streams events.
     Fetch(DeferredHandler),
     /// `POST`: an action, mostly a request to a router.
@@ -100,7 +108,7 @@ pub(super) enum Handler {
 }
 
 impl Route {
-    /// The path, with `{site}` and `{plugin}` as placeholders.
+    /// The path, with its placeholders.
     #[must_use]
     pub fn path(&self) -> &'static str {
         self.path
@@ -122,7 +130,7 @@ impl Route {
     #[must_use]
     pub fn methods(&self) -> &'static str {
         match self.handler {
-            Read(_) | ReadHistory(_) | Fetch(_) => "GET, HEAD",
+            Read(_) | Fetch(_) => "GET, HEAD",
             Action(_) => "POST",
             Form(..) => "GET, HEAD, POST",
         }
@@ -142,6 +150,7 @@ impl Route {
                 "{site}" => parameters.site = segment,
                 "{site}.svg" => parameters.site = segment.strip_suffix(".svg")?,
                 "{plugin}" => parameters.plugin = segment,
+                "{id}" => parameters.alert = segment,
                 _ if expected == segment => {}
                 _ => return None,
             }
@@ -162,7 +171,8 @@ mod tests {
     #[test]
     fn every_row_is_reached_by_a_path_of_its_pattern() {
         for route in ROUTES {
-            let path = route.path().replace("{site}", "awka").replace("{plugin}", "leases");
+            let path =
+                route.path().replace("{site}", "awka").replace("{plugin}", "leases").replace("{id}", "a");
             assert_eq!(find(&path).unwrap().0.path(), route.path());
         }
     }

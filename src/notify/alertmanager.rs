@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json as object};
 
 use super::payload::{Payload, json};
-use crate::alert::{Alert, AlertState, Notification};
+use crate::alert::{Alert, AlertState, Notification, SITE_DOWN, UPLINK_LOST};
 
 /// Maximum number of alerts that are sent again: those of several hundred sites, in about 300 KB.
 const MAX_FIRING: usize = 1000;
@@ -18,7 +18,7 @@ const MAX_FIRING: usize = 1000;
 const MISSED_RESENDS: u32 = 4;
 
 /// The kinds that mean that users can't log in, or that nobody knows.
-const CRITICAL: [&str; 2] = ["SiteDown", "UplinkLost"];
+const CRITICAL: [&str; 2] = [SITE_DOWN, UPLINK_LOST];
 
 /// The alerts that were announced and have not been resolved.
 #[derive(Debug, Default)]

@@ -25,6 +25,11 @@ pub struct Attempt {
 }
 
 impl DeliveryRecord {
+    /// The number of attempts.
+    pub(super) fn count(&self) -> u64 {
+        self.delivered + self.failed
+    }
+
     /// Records an attempt, and logs it if its result is new. `target` is the beginning of the line.
     pub(super) fn record(&mut self, target: impl fmt::Display, result: Result<String, String>) {
         let is_new = self.last.as_ref().is_none_or(|last| last.result != result);

@@ -10,6 +10,7 @@ use smol::future::{self, FutureExt};
 use super::alertmanager::FiringAlerts;
 use super::attempts::DeliveryRecord;
 use super::channel::Channel;
+use super::delivery_log::{AlertDelivery, DeliveryLog, DeliveryResult};
 use super::endpoint::Outcome;
 use super::queue::DeliveryQueue;
 use super::saved::SavedChannel;
@@ -37,6 +38,7 @@ struct Content {
     queue: DeliveryQueue,
     firing: FiringAlerts,
     attempts: DeliveryRecord,
+    log: DeliveryLog,
     /// Increases with each change that must be saved.
     revision: u64,
 }
@@ -52,15 +54,18 @@ pub struct ChannelStatus {
     pub dropped: u64,
     /// The attempts to send one.
     pub attempts: DeliveryRecord,
+    /// What became of the latest messages, since the agent's start.
+    pub deliveries: Vec<AlertDelivery>,
 }
 
 impl ChannelState {
     pub(super) fn new(name: &str, saved: SavedChannel, changed: Arc<Event>) -> Self {
-        let content = Content {
+        let mut content = Content {
             queue: DeliveryQueue::restored(saved.queued, saved.dropped),
             firing: FiringAlerts::restored(saved.firing),
             ..Content::default()
         };
+        content.queue.messages().for_each(|message| content.log.record(message, DeliveryResult::Queued));
         Self { name: name.into(), content: Mutex::new(content), queued: Event::new(), changed }
     }
 
@@ -70,10 +75,13 @@ impl ChannelState {
 
     pub(super) fn push(&self, message: Arc<Notification>) {
         let mut content = self.lock();
-        let dropped = content.queue.dropped();
-        content.queue.push(message);
+        content.log.record(&message, DeliveryResult::Queued);
+        let dropped = content.queue.push(message);
         content.revision += 1;
-        if content.queue.dropped() > dropped {
+        for message in &dropped {
+            content.log.record(message, DeliveryResult::Dropped);
+        }
+        if !dropped.is_empty() {
             log::warn!("channel={} dropped={} msg=\"the queue is full\"", self.name, content.queue.dropped());
         }
         drop(content);
@@ -88,7 +96,14 @@ impl ChannelState {
             queued: content.queue.messages().len(),
             dropped: content.queue.dropped(),
             attempts: content.attempts.clone(),
+            deliveries: content.log.entries().cloned().collect(),
         }
+    }
+
+    /// A number that increases with each attempt, and with each message that is queued or dropped.
+    pub(super) fn activity(&self) -> u64 {
+        let content = self.lock();
+        content.revision + content.attempts.count()
     }
 
     pub(super) fn revision(&self) -> u64 {
@@ -111,6 +126,7 @@ impl ChannelState {
         match outcome {
             Outcome::Delivered(status) => {
                 content.queue.delivered(message);
+                content.log.record(message, DeliveryResult::Delivered);
                 content.firing.record(message);
                 content.revision += 1;
                 self.changed.notify(usize::MAX);
@@ -120,6 +136,7 @@ impl ChannelState {
             }
             Outcome::Refused(error) => {
                 if content.queue.refused(message) {
+                    content.log.record(message, DeliveryResult::Dropped);
                     content.revision += 1;
                     self.changed.notify(usize::MAX);
                     log::warn!("{target} dropped={} msg={error:?}", content.queue.dropped());

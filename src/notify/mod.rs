@@ -8,7 +8,7 @@
 //! | `delivery`, `queue`, `saved` | the task of a channel, the messages that wait, and their form in the state directory |
 //! | `channel`, `endpoint` | a message to a service; a request to a URL and its outcome, without secrets |
 //! | `webhook`, `template`, `chat`, `ntfy`, `alertmanager`, `payload` | what each service gets |
-//! | `attempts` | results for the page, the metrics and the log |
+//! | `attempts`, `delivery_log` | results for the page, the metrics and the log; what became of the messages about each alert |
 //! | `heartbeat` | the GET at each interval |
 
 mod alertmanager;
@@ -16,6 +16,7 @@ mod attempts;
 mod channel;
 mod chat;
 mod delivery;
+mod delivery_log;
 mod endpoint;
 mod heartbeat;
 mod notifier;
@@ -32,6 +33,7 @@ mod webhook;
 
 pub use attempts::{Attempt, DeliveryRecord};
 pub use delivery::ChannelStatus;
+pub use delivery_log::{AlertDelivery, DeliveryResult};
 pub use notifier::{HealthCheck, Notifier, http_client, send_once};
 pub use queue::MAX_QUEUED;
 pub use saved::SavedMessages;

@@ -1,5 +1,6 @@
 //! All channels and the heartbeat.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use event_listener::{Event, EventListener};
@@ -28,6 +29,12 @@ pub struct Notifier {
     running: Mutex<Running>,
     /// Notified of each change that must be saved.
     changed: Arc<Event>,
+}
+
+impl fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").finish_non_exhaustive()
+    }
 }
 
 #[derive(Default)]
@@ -133,6 +140,15 @@ impl Notifier {
         let running = self.lock();
         let heartbeat = running.heartbeat.as_ref()?;
         Some(heartbeat.attempts.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// A number that changes with what [`Notifier::channels`] and [`Notifier::heartbeat`] return.
+    #[must_use]
+    pub fn activity(&self) -> u64 {
+        let heartbeat = self.heartbeat().map_or(0, |attempts| attempts.count());
+        let running = self.lock();
+        let channels = running.channels.iter().map(|channel| channel.state.activity());
+        running.removed + heartbeat + channels.sum::<u64>()
     }
 
     /// A number that increases with each change of what [`Notifier::saved`] returns.

@@ -37,13 +37,16 @@ impl DeliveryQueue {
         queue
     }
 
-    pub(super) fn push(&mut self, message: Arc<Notification>) {
+    /// Adds a message. Returns those that are dropped because the queue is full.
+    pub(super) fn push(&mut self, message: Arc<Notification>) -> Vec<Arc<Notification>> {
         self.messages.push_back(message);
+        let mut dropped = Vec::new();
         let bytes = |queue: &Self| queue.messages.iter().map(|message| size(message)).sum::<usize>();
         while self.messages.len() > MAX_QUEUED || (self.messages.len() > 1 && bytes(self) > MAX_QUEUED_BYTES)
         {
-            self.drop_first();
+            dropped.extend(self.drop_first());
         }
+        dropped
     }
 
     /// The message to try next.
@@ -84,10 +87,10 @@ impl DeliveryQueue {
         }
     }
 
-    fn drop_first(&mut self) {
-        self.messages.pop_front();
+    fn drop_first(&mut self) -> Option<Arc<Notification>> {
         self.next = self.next.saturating_sub(1);
         self.dropped += 1;
+        self.messages.pop_front()
     }
 
     /// Where a message is, unless it was dropped meanwhile.

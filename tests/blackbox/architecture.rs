@@ -31,7 +31,19 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("history", &["clock", "executor", "plugin", "state", "storage"]),
     ("storage", &["clock", "executor", "state", "timings"]),
     ("journal", &["clock", "memory", "plugin", "state", "storage", "text"]),
-    ("config", &["journal", "plugin", "routeros::codepage", "routeros::login", "net::tls", "text"]),
+    (
+        "config",
+        &[
+            "journal",
+            "net::http_client",
+            "net::tls",
+            "net::url",
+            "plugin",
+            "routeros::codepage",
+            "routeros::login",
+            "text",
+        ],
+    ),
     ("site", &["clock", "config", "executor", "plugin", "routeros", "state", "timings"]),
     (
         "action",
@@ -42,6 +54,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
         "http",
         &[
             "action",
+            "alert",
             "clock",
             "config",
             "executor",
@@ -49,6 +62,8 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "journal",
             "logging",
             "memory",
+            "net::proxy",
+            "notify",
             "plugin",
             "routeros::error",
             "routeros::value",

@@ -59,13 +59,13 @@ impl Simulation {
     fn down(&mut self, site: &str) {
         let since = self.now().tick;
         self.table.record_site(site, Some(Reachability::Lost(since)), self.now());
-        let observation = Observation::Present(Some(since), offline(site));
+        let observation = Evaluation::Present(Some(since), offline(site));
         self.table.observe(subject(site, SITE_DOWN, self.after), observation, self.now());
     }
 
     fn up(&mut self, site: &str) {
         self.table.record_site(site, Some(Reachability::Reachable), self.now());
-        self.table.observe(subject(site, SITE_DOWN, self.after), Observation::Absent(None), self.now());
+        self.table.observe(subject(site, SITE_DOWN, self.after), Evaluation::Absent(None), self.now());
     }
 
     fn pass(&mut self, seconds: u64) {
@@ -268,20 +268,20 @@ fn alerts_within_the_grouping_time_are_one_message() {
 fn missing_data_is_no_recovery_and_no_alert() {
     let cpu = subject("awka", "Above", 600);
     let high =
-        || Observation::Present(None, Description { problem: "CPU load is 95 %".into(), ..offline("") });
+        || Evaluation::Present(None, Description { problem: "CPU load is 95 %".into(), ..offline("") });
     let mut simulation = Simulation::new(&[], 0);
     simulation.table.observe(cpu, high(), now(0));
     simulation.pass(590);
-    simulation.table.observe(cpu, Observation::Unknown, simulation.now());
+    simulation.table.observe(cpu, Evaluation::Unknown, simulation.now());
     simulation.pass(3600);
     assert_eq!(simulation.titles(), [""; 0], "it does not fire without data");
     simulation.table.observe(cpu, high(), simulation.now());
     simulation.pass(60);
     assert_eq!(simulation.titles().len(), 1);
-    simulation.table.observe(cpu, Observation::Unknown, simulation.now());
+    simulation.table.observe(cpu, Evaluation::Unknown, simulation.now());
     simulation.pass(86_400);
     assert_eq!(simulation.titles(), [""; 0], "it does not resolve without data");
-    simulation.table.observe(cpu, Observation::Absent(Some(10.0)), simulation.now());
+    simulation.table.observe(cpu, Evaluation::Absent(Some(10.0)), simulation.now());
     simulation.pass(60);
     assert_eq!(simulation.sent[0].1.alerts[0].value, Some(10.0));
     assert_eq!(simulation.titles().len(), 1);
@@ -435,6 +435,30 @@ fn a_reboot_is_one_message_and_many_reboots_another() {
     assert!(titles[4].contains("Unstable"), "{titles:?}");
     simulation.pass(3600);
     assert_eq!(simulation.titles(), ["3920 awka does not reboot, and stable for 30m"]);
+}
+
+#[test]
+fn an_unstable_uplink_that_ended_before_a_restart_resolves() {
+    let sites = ["a", "b"];
+    let mut simulation = Simulation::new(&sites, 0);
+    for _ in 0..4 {
+        for site in sites {
+            simulation.down(site);
+        }
+        simulation.pass(30);
+        for site in sites {
+            simulation.up(site);
+        }
+        simulation.pass(30);
+    }
+    let uplink: Vec<_> = simulation.table.firing(simulation.now()).map(|alert| alert.kind).collect();
+    assert_eq!(uplink, [UPLINK_LOST]);
+    simulation.restart();
+    for site in sites {
+        simulation.up(site);
+    }
+    simulation.pass(7300);
+    assert_eq!(simulation.table.firing(simulation.now()).count(), 0);
 }
 
 /// Whatever happens, an alert is announced as firing before it resolves, each change once, and its times are in order.

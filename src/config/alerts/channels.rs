@@ -11,13 +11,14 @@ use crate::config::secret_source;
 use crate::config::site::read_authorities;
 use crate::config::table::Section;
 use crate::config::validator::{FieldValue, Fields, Validator};
+use crate::net::http_client::is_field;
+use crate::net::url::HttpUrl;
 
 /// Maximum length of a URL or a header, in bytes: servers refuse longer ones.
 const MAX_TEXT: usize = 4096;
 
-/// Headers that the client sends itself.
-const OWN_HEADERS: [&str; 6] =
-    ["connection", "content-length", "content-type", "host", "transfer-encoding", "x-signature"];
+/// Maximum length of the name of a header, in bytes.
+const MAX_NAME: usize = 100;
 
 /// The services with their fields.
 const SERVICES: &[Variant] = &[
@@ -63,7 +64,17 @@ fn read<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> Option<(Channel
             let secret = fields.get("secret").and_then(|value| read_secret(check, value));
             ChannelService::Webhook { url: url?, headers, secret, body }
         }
-        "Telegram" => ChannelService::Telegram { chat: check.text(&fields, "chat")?, token: token? },
+        "Telegram" => {
+            // The token becomes a part of a URL.
+            let is_url = |token: &Secret| HttpUrl::parse(&format!("https://host/{}", token.expose())).is_ok();
+            if let Some(value) = fields.get("token").filter(|_| token.as_ref().is_some_and(|t| !is_url(t))) {
+                check.report_hidden(
+                    value,
+                    "the token has characters that no token has; expected the one from @BotFather",
+                );
+            }
+            ChannelService::Telegram { chat: check.text(&fields, "chat")?, token: token? }
+        }
         "Ntfy" => ChannelService::Ntfy { url: url?, token },
         "Slack" => ChannelService::Slack { url: url? },
         "Discord" => ChannelService::Discord { url: url? },
@@ -112,31 +123,18 @@ fn sendable<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, secret: Secret
 
 fn read_url<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> Option<Secret> {
     let url = read_text(check, value)?;
-    let Some((is_secure, host)) = host_of(url.expose()) else {
-        check.report_hidden(
-            value,
-            "the value is not a URL; expected https://host/path, or http:// in the own network",
-        );
-        return None;
+    let parsed = match HttpUrl::parse(url.expose()) {
+        Ok(parsed) => parsed,
+        Err(problem) => {
+            let expected = "expected https://host/path, or http:// in the own network";
+            check.report_hidden(value, &format!("{problem}; {expected}"));
+            return None;
+        }
     };
-    if !is_secure && !is_local(host) {
+    if !parsed.is_https && !is_local(&parsed.host) {
         check.warn(value, "messages and tokens cross the Internet in clear; expected https://");
     }
     Some(url)
-}
-
-/// Whether a URL is of HTTPS, and its host, without brackets; `None` if it is not a URL.
-fn host_of(url: &str) -> Option<(bool, &str)> {
-    let (scheme, rest) = url.split_once("://")?;
-    let is_secure = scheme.eq_ignore_ascii_case("https");
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(v6) => v6.split_once(']')?,
-        None => authority.find(':').map_or((authority, ""), |at| authority.split_at(at)),
-    };
-    let has_port = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-    let is_url = (is_secure || scheme.eq_ignore_ascii_case("http")) && has_port && !url.contains([' ', '@']);
-    Some((is_secure, host)).filter(|_| is_url && !host.is_empty())
 }
 
 /// Whether a host is this machine or in a private network.
@@ -155,8 +153,7 @@ fn read_headers<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Vec<(Stri
     let Some(value) = fields.get("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for (key, node) in check.map(value) {
-        let is_own = |name: &str| OWN_HEADERS.contains(&name.to_ascii_lowercase().as_str());
-        let name = key.text().filter(|name| is_header(name) && !is_own(name));
+        let name = key.text().filter(|name| name.len() <= MAX_NAME && is_field(name, ""));
         if name.is_none() {
             let expected = "the name of a header that the agent does not send itself, such as \"X-Key\"";
             check.document.reject("header", key, expected);
@@ -168,11 +165,6 @@ fn read_headers<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Vec<(Stri
 
 fn read_header<'f>(check: &mut Validator<'f>, value: FieldValue<'f>, node: Node<'f>) -> Option<Secret> {
     read_text(check, FieldValue { node, ..value })
-}
-
-fn is_header(name: &str) -> bool {
-    (1..=100).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn read_trust<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> ServerTrust {

@@ -12,6 +12,6 @@ pub use daily_range::{DailyRange, Weekdays};
 pub(super) use rules::read_site;
 pub(super) use section::read;
 pub use types::{
-    AlertCondition, AlertRule, AlertsConfig, ChannelConfig, ChannelService, Figure, HeartbeatConfig,
+    AlertCondition, AlertFigure, AlertRule, AlertsConfig, ChannelConfig, ChannelService, HeartbeatConfig,
     ServerTrust, SiteAlerts, Threshold,
 };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::daily_range::{DailyRange, Weekdays};
 use super::rows::FIGURE_WORDS;
-use super::types::{AlertCondition, AlertRule, AlertsConfig, Figure, SiteAlerts, Threshold};
+use super::types::{AlertCondition, AlertFigure, AlertRule, AlertsConfig, SiteAlerts, Threshold};
 use super::variant::{self, Variant};
 use crate::config::table::Section;
 use crate::config::validator::{FieldValue, Fields, Validator};
@@ -35,10 +35,10 @@ pub(super) fn defaults() -> Vec<AlertRule> {
         (SiteDown, 0),
         (Rebooted, 0),
         (PluginFailing, 0),
-        (above(Figure::PoolUsed, 90.0, 80.0), 5),
-        (above(Figure::LicenceUsed, 90.0, 80.0), 5),
-        (above(Figure::CpuLoad, 90.0, 75.0), 15),
-        (above(Figure::Temperature, 75.0, 70.0), 15),
+        (above(AlertFigure::PoolUsed, 90.0, 80.0), 5),
+        (above(AlertFigure::LicenceUsed, 90.0, 80.0), 5),
+        (above(AlertFigure::CpuLoad, 90.0, 75.0), 15),
+        (above(AlertFigure::Temperature, 75.0, 70.0), 15),
         (ClockWrong(DEFAULT_BY), 0),
         (CertificateExpires(DEFAULT_WITHIN), 0),
         (ConfigRejected, 0),
@@ -144,7 +144,8 @@ fn read_days<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Weekdays {
 fn read_threshold<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, is_above: bool) -> Option<Threshold> {
     let (limit, clear) = (check.decimal(fields, "limit"), check.decimal(fields, "clear"));
     let figure = fields.get("figure")?;
-    let known = Figure::ALL.into_iter().zip(FIGURE_WORDS).find(|(_, word)| **word == figure.node.source());
+    let known =
+        AlertFigure::ALL.into_iter().zip(FIGURE_WORDS).find(|(_, word)| **word == figure.node.source());
     let Some((known, _)) = known else {
         check.reject(figure);
         return None;
@@ -157,8 +158,8 @@ fn read_threshold<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, is_above: 
         check.report(value, &format!("found {limit}; expected a percentage from 0 to 100"));
     }
     let distance = match known {
-        Figure::Temperature => 5.0,
-        Figure::ActiveUsers => (limit / 10.0).floor(),
+        AlertFigure::Temperature => 5.0,
+        AlertFigure::ActiveUsers => (limit / 10.0).floor(),
         _ => 10.0,
     };
     let clear =

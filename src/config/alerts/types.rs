@@ -61,7 +61,7 @@ pub enum AlertCondition {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Threshold {
     /// The figure.
-    pub figure: Figure,
+    pub figure: AlertFigure,
     /// The alert fires beyond this value.
     pub limit: f64,
     /// The alert resolves at this value or on its other side.
@@ -70,7 +70,7 @@ pub struct Threshold {
 
 /// A figure of a site that a rule compares with a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Figure {
+pub enum AlertFigure {
     /// Load of the router's CPU, in percent.
     CpuLoad,
     /// Used memory of the router, in percent.
@@ -85,7 +85,7 @@ pub enum Figure {
     LicenceUsed,
 }
 
-impl Figure {
+impl AlertFigure {
     /// All figures, in the order of the field table.
     pub const ALL: [Self; 6] = [
         Self::CpuLoad,

@@ -6,6 +6,7 @@
 
 pub(super) mod actions;
 pub(super) mod active;
+pub(super) mod alerts;
 pub(super) mod availability;
 pub(super) mod badge;
 mod by_site;

@@ -11,6 +11,7 @@ use super::cookie::{self, Transport};
 use super::login_throttle::LoginThrottle;
 use super::role::Role;
 use super::sessions::{LoginSessions, SessionEnd};
+use crate::alert::Alerts;
 use crate::clock::Moment;
 use crate::config::{self, Http};
 use crate::http::message::{HandlerOutput, HeaderField, Request, Response};
@@ -26,6 +27,8 @@ const MAX_DELAYED: usize = 32;
 /// reload can change them.
 #[derive(Debug)]
 pub(in crate::http) struct Authenticator {
+    /// They count refused logins.
+    alerts: Arc<Alerts>,
     throttle: LoginThrottle,
     /// For wrong tokens of requests that need no token. Their limit is separate, so that a token for a proxy in front
     /// of the agent does not throttle clients with a token of the agent.
@@ -58,8 +61,9 @@ enum Credential {
 }
 
 impl Authenticator {
-    pub(in crate::http) fn new(timings: &Timings) -> Self {
+    pub(in crate::http) fn new(timings: &Timings, alerts: Arc<Alerts>) -> Self {
         Self {
+            alerts,
             throttle: LoginThrottle::default(),
             public_throttle: LoginThrottle::on_public_content(),
             delay: timings.wrong_token_delay,
@@ -122,9 +126,15 @@ impl Authenticator {
                 .map_or(Ok(role), |wait| Err(AccessError::TooManyAttempts(wait))),
             // Only a short token could be guessed this way.
             None if is_public && !has_short_token(http) => Err(AccessError::WrongToken(Duration::ZERO)),
-            None => Err(throttle
-                .record(request.peer, token, delay, now)
-                .map_or_else(AccessError::TooManyAttempts, AccessError::WrongToken)),
+            None => {
+                // A proxy may add its own token to each request for public content.
+                if !is_public {
+                    self.alerts.record_refused_login();
+                }
+                Err(throttle
+                    .record(request.peer, token, delay, now)
+                    .map_or_else(AccessError::TooManyAttempts, AccessError::WrongToken))
+            }
         }
     }
 

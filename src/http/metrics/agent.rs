@@ -7,18 +7,20 @@ use crate::plugin::Family;
 use crate::state::Snapshot;
 
 /// Figures of the agent that no snapshot has.
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Default)]
 pub(super) struct OwnFigures {
     pub(super) process: Process,
     pub(super) log_lines_dropped: u64,
     /// `None` if it is disabled.
     pub(super) journal: Option<JournalStats>,
+    /// The families of alerts and their channels.
+    pub(super) alerts: Vec<Family>,
 }
 
 /// The families of the agent and its process.
-pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> [Family; 14] {
+pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> impl Iterator<Item = Family> {
     let Snapshot { clock, reload, storage, .. } = snapshot;
-    let OwnFigures { process, log_lines_dropped, journal } = own;
+    let OwnFigures { process, log_lines_dropped, journal, alerts } = own;
     let stored = |value: f64| storage.directory.is_some().then_some(value);
     let gauge = |name: &'static str, help: &'static str, value| Family::gauge(name, help).with_value(value);
     let counter =
@@ -42,7 +44,7 @@ pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> [Family; 14] {
     let memory = "Resident memory of the agent, in bytes. Absent if the system does not report it.";
     let open = "Open files and connections of the agent. Absent if the system does not report them.";
     let resident = process.resident_bytes.map(|bytes| bytes as f64);
-    [
+    let families = [
         build,
         gauge("phsweb_agent_config_last_reload_successful", valid, Some(f64::from(reload.is_good()))),
         gauge("phsweb_agent_config_last_reload_success_timestamp_seconds", read, reload.succeeded.map(date)),
@@ -69,5 +71,6 @@ pub(super) fn families(snapshot: &Snapshot, own: OwnFigures) -> [Family; 14] {
         counter("process_cpu_seconds_total", cpu, process.cpu_seconds),
         gauge("process_resident_memory_bytes", memory, resident),
         gauge("process_open_fds", open, process.open_fds.map(|fds| fds as f64)),
-    ]
+    ];
+    families.into_iter().chain(alerts)
 }

@@ -7,6 +7,7 @@
 //! with the most series are omitted.
 
 mod agent;
+mod alerts;
 mod process;
 mod site;
 mod text;
@@ -26,7 +27,9 @@ const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let journal = context.services.journal.stats();
-    let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal };
+    let alerts =
+        alerts::families(&context.services.alerts.count_firing(), &context.services.notifier.channels());
+    let own = OwnFigures { process: Process::now(), log_lines_dropped: logging::dropped(), journal, alerts };
     let text = render(context.snapshot, own, context.max_response() / 2);
     Ok(Response::new(200, CONTENT_TYPE, text).with("Cache-Control", "no-store"))
 }
@@ -58,6 +61,7 @@ mod tests {
     use super::*;
     use crate::clock::{Clock, Moment};
     use crate::journal::JournalStats;
+    use crate::notify::{ChannelStatus, DeliveryRecord};
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
         Data, Declaration, Following, Health, Hotspot, Internal, Plugin, Quantity, RESERVED, Resource,
@@ -199,7 +203,12 @@ mod tests {
         let snapshot = Snapshot { generation: 0, clock, reload, storage, sites };
         let process = Process { resident_bytes: Some(5_562_368), cpu_seconds: Some(1.5), open_fds: Some(30) };
         let journal = Some(JournalStats { entries: 5, dropped: 2, bytes: 600 });
-        let own = OwnFigures { process, log_lines_dropped: 12, journal };
+        let attempts = DeliveryRecord { delivered: 7, failed: 2, last: None };
+        let ops =
+            ChannelStatus { name: "ops".into(), queued: 4, dropped: 1, attempts, deliveries: Vec::new() };
+        let firing = [("Rebooted", 0), ("SiteDown", 3)].into();
+        let alerts = alerts::families(&firing, &[ops]);
+        let own = OwnFigures { process, log_lines_dropped: 12, journal, alerts };
         let text = render(&snapshot, own, 0);
         let mut expected = include_str!("golden.txt").replace("VERSION", env!("CARGO_PKG_VERSION"));
         expected = expected.replace("@CLOCK_ERROR", &clock_error);

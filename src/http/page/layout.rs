@@ -18,6 +18,8 @@ pub(in crate::http) struct Layout {
     /// The relative address of the overview, with which each link begins, see [`root`].
     pub(super) root: String,
     pub(super) account: AccountMenu,
+    /// The number of firing alerts; `None`: the bell is not shown.
+    pub(super) bell: Option<usize>,
     pub(super) banner: Option<Banner>,
     pub(super) storage: StorageState,
     /// The hash in links to assets.
@@ -64,8 +66,8 @@ impl Layout {
     pub(in crate::http) fn new(title: &str, account: AccountMenu, path: &str) -> Self {
         let (title, root) = (title.into(), root(path));
         let (storage, assets) = (StorageState::default(), asset::hash());
-        let (banner, reload_s, offline, search) = (None, RELOAD_S, 0, None);
-        Self { title, root, account, banner, storage, assets, reload_s, offline, search }
+        let (bell, banner, reload_s, offline, search) = (None, None, RELOAD_S, 0, None);
+        Self { title, root, account, bell, banner, storage, assets, reload_s, offline, search }
     }
 
     /// Adds the number of sites that are offline, and for the admin the search field.
@@ -73,6 +75,11 @@ impl Layout {
         let is_offline = |site: &&Arc<SiteState>| matches!(site.connection, ConnectionState::Offline { .. });
         let offline = snapshot.sites.iter().filter(is_offline).count();
         Self { offline, search: is_admin.then(String::new), ..self }
+    }
+
+    /// Adds the number of firing alerts.
+    pub(in crate::http) fn with_bell(self, firing: usize) -> Self {
+        Self { bell: Some(firing), ..self }
     }
 
     /// Adds banners if stored data or the configuration has problems, or warnings. `is_detailed`: with each problem, which may contain

@@ -4,6 +4,7 @@
 
 pub(super) mod account;
 mod action_error;
+pub(super) mod alerts;
 pub(super) mod asset;
 mod card;
 mod chart;

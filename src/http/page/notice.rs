@@ -19,10 +19,14 @@ pub(super) enum Notice {
     PartlyRefreshed,
     NotRefreshed,
     Busy,
+    Acknowledged,
+    NotFiring,
+    MuteChanged,
+    NotMuted,
 }
 
 impl Notice {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 12] = [
         Self::Ended,
         Self::Forgotten,
         Self::Back,
@@ -31,6 +35,10 @@ impl Notice {
         Self::PartlyRefreshed,
         Self::NotRefreshed,
         Self::Busy,
+        Self::Acknowledged,
+        Self::NotFiring,
+        Self::MuteChanged,
+        Self::NotMuted,
     ];
 
     /// Its code in the query.
@@ -44,6 +52,10 @@ impl Notice {
             Self::PartlyRefreshed => "partly",
             Self::NotRefreshed => "failed",
             Self::Busy => "busy",
+            Self::Acknowledged => "acknowledged",
+            Self::NotFiring => "not-firing",
+            Self::MuteChanged => "mute",
+            Self::NotMuted => "not-muted",
         }
     }
 
@@ -74,6 +86,10 @@ impl Notice {
             Self::PartlyRefreshed => return failed_sites(context),
             Self::NotRefreshed => "No answer. The last known figures are shown.",
             Self::Busy => "Too many requests at once. Try again in a moment.",
+            Self::Acknowledged => "Acknowledged. There are no more reminders of this alert.",
+            Self::NotFiring => "Not acknowledged: the alert has ended.",
+            Self::MuteChanged => "The mute is changed.",
+            Self::NotMuted => "Not muted: choose a site of the list and a time.",
         }
         .into()
     }

@@ -110,7 +110,7 @@ function runPage() {
     (id) => document.getElementById(id),
   );
   // Who is logged in, and the version of the assets.
-  const layoutOf = (page) => ["header", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
+  const layoutOf = (page) => ["#account", "script"].map((part) => page.querySelector(part)?.outerHTML).join();
   const icon = document.querySelector("link[rel=icon]");
   const states = () => [...main.querySelectorAll("[data-state]")].map(({ dataset }) => `${dataset.name}: ${dataset.state}`);
   let updatedAt = Date.now();
@@ -164,7 +164,7 @@ function runPage() {
     const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
     const before = states();
     localize(page);
-    morph(main, page.getElementById("main"));
+    for (const part of ["bell", "main"]) morph(document.getElementById(part), page.getElementById(part));
     document.title = page.title;
     const nextIcon = page.querySelector("link[rel=icon]");
     if (nextIcon && !icon.isEqualNode(nextIcon)) icon.setAttribute("href", nextIcon.getAttribute("href"));

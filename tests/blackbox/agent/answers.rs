@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::agent::{Agent, AgentBuilder, Answer, TIMEOUT, until};
 use super::browser::ask_from;
 use super::openapi::Api;
-use super::world::{SITES, TOKENS, world};
+use super::world::{SITES, TOKENS, firing_alert, world};
 
 /// More requests and tests than the queue of a site holds, so some are refused.
 const CROWD: usize = 20;
@@ -105,6 +105,34 @@ impl Witness<'_> {
             let target = path.replace("{site}", "healthy") + query;
             assert_eq!(self.ask(("GET", path), &target, "admin", "").status, 400, "{target}");
         }
+    }
+
+    fn alerts(&mut self) {
+        const ACKNOWLEDGE: &str = "/api/alerts/{id}/acknowledge";
+        let firing = firing_alert(self.agent);
+        for (id, token, status) in
+            [("none", "admin", 404), (&*firing, "view", 403), (&*firing, "", 401), (&*firing, "admin", 200)]
+        {
+            let answer = self.ask(("POST", ACKNOWLEDGE), &ACKNOWLEDGE.replace("{id}", id), token, "");
+            assert_eq!(answer.status, status, "{id} by {token:?}: {answer:?}");
+        }
+        for (body, token, status) in [
+            ("", "admin", 400),
+            ("{}", "admin", 400),
+            ("{\"for\":\"soon\"}", "admin", 400),
+            ("{\"for\":\"32days\"}", "admin", 400),
+            ("{\"site\":\"nowhere\",\"for\":\"1h\"}", "admin", 400),
+            ("{\"for\":\"1h\"}", "view", 403),
+            ("{\"site\":\"healthy\",\"for\":\"1h\"}", "admin", 200),
+            ("{\"site\":null,\"for\":\"0s\"}", "admin", 200),
+        ] {
+            let answer = self.ask(("POST", "/api/alerts/mute"), "/api/alerts/mute", token, body);
+            assert_eq!(answer.status, status, "{body} by {token:?}: {answer:?}");
+        }
+        for path in ["/alerts/acknowledge", "/alerts/mute"] {
+            assert_eq!(self.ask(("POST", path), path, "admin", "for=soon&id=none").status, 303, "{path}");
+        }
+        self.ask(("GET", "/api/alerts"), "/api/alerts", "view", "");
     }
 
     fn users(&mut self) {
@@ -377,6 +405,7 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
     let mut witness = Witness { agent: &world.agent, api: &api, seen: BTreeSet::new() };
     witness.read_sites();
     witness.wrong_parameters();
+    witness.alerts();
     witness.users();
     witness.events();
     witness.posts();

@@ -1,5 +1,6 @@
 //! Black-box tests of the agent: the real binary, real sockets, simulated routers.
 
+mod alerts;
 mod answers;
 mod behind_proxy;
 mod boards;

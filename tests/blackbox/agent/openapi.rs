@@ -209,6 +209,12 @@ fn size_version_roles_and_components_are_consistent() {
     assert_eq!(
         admin,
         [
+            "GET /alerts/acknowledge",
+            "POST /alerts/acknowledge",
+            "GET /alerts/mute",
+            "POST /alerts/mute",
+            "POST /api/alerts/mute",
+            "POST /api/alerts/{id}/acknowledge",
             "GET /api/hotspot/{site}/active",
             "POST /api/hotspot/{site}/kick",
             "GET /api/hotspot/{site}/users",

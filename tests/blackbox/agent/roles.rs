@@ -14,6 +14,7 @@ use super::answers::form_of;
 use super::browser::ask_from;
 use super::openapi::{Api, Operation};
 use super::router;
+use super::world::{ALWAYS_FIRING, firing_alert};
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"];
 
@@ -96,7 +97,7 @@ struct Target<'d> {
 }
 
 /// The targets of all routes. Their roles are those that `/openapi.json` describes.
-fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
+fn targets<'d>(operations: &'d [Operation<'d>], alert: &str) -> Vec<Target<'d>> {
     let mut all = Vec::new();
     for path in ROUTES.iter().map(Route::path) {
         let own: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();
@@ -106,7 +107,7 @@ fn targets<'d>(operations: &'d [Operation<'d>]) -> Vec<Target<'d>> {
         methods.extend(methods.contains("GET").then_some("HEAD"));
         let needs = roles.into_iter().next().unwrap();
         let mut add = |plugin, content_needs| {
-            let path = path.replace("{site}", "awka").replace("{plugin}", plugin);
+            let path = path.replace("{site}", "awka").replace("{plugin}", plugin).replace("{id}", alert);
             assert!(!path.contains('{'), "{path}");
             let (methods, operations) = (methods.clone(), own.clone());
             all.push(Target { path, needs, content_needs, methods, operations });
@@ -137,7 +138,9 @@ impl Setup<'_> {
         let bearer = format!("Bearer {token}");
         let fields: &[(&str, &str)] = if token.is_empty() { &[] } else { &[("Authorization", &bearer)] };
         let session = &self.people[usize::from(path.starts_with("/api/"))];
-        let body = if path.starts_with("/api/") {
+        let body = if path == "/api/alerts/mute" {
+            json!({"for": "0s"}).to_string()
+        } else if path.starts_with("/api/") {
             json!({"id": session.id, "user": session.user, "mac": session.mac}).to_string()
         } else {
             form_of(session)
@@ -200,7 +203,8 @@ fn each_role_has_exactly_its_access() {
     for config in CONFIGS {
         let router = router(Settings::default());
         // No command is sent to the router but those of the requests.
-        let given = AgentBuilder::default().http(&config.http()).defaults("refresh: \"24h\",");
+        let given =
+            AgentBuilder::default().file(ALWAYS_FIRING).http(&config.http()).defaults("refresh: \"24h\",");
         let agent = given.site("awka", router.addr(), "").start();
         until("the agent is ready", || (agent.get("/readyz").status == 200).then_some(()));
         let people = router.sessions();
@@ -209,7 +213,7 @@ fn each_role_has_exactly_its_access() {
         let agent = agent.with_token(own_token);
         let api = Api::of(&agent);
         let operations = api.operations();
-        let targets = targets(&operations);
+        let targets = targets(&operations, &firing_alert(&agent));
         let mut setup = Setup { config, agent: &agent, router: &router, people: people.clone(), requests: 0 };
         let mut violations = Vec::new();
         for token in TOKENS {

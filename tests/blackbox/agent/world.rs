@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use phsweb_agent::simulator::{Fault, Router, Row, Settings};
 
-use super::agent::{Agent, AgentBuilder};
+use super::agent::{Agent, AgentBuilder, until};
 use super::{router, version};
 use crate::support::address::unused_address;
 use crate::support::router_on_unique_host;
@@ -12,6 +12,10 @@ use crate::support::router_on_unique_host;
 /// The viewer has the token `view-token-01234`, and the admin `admin-token-01234`.
 pub(super) const TOKENS: &str =
     "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";
+
+/// A rule that fires at each site with users.
+pub(super) const ALWAYS_FIRING: &str =
+    "alerts: (on: [Above(figure: ActiveUsers, limit: 0, clear: 0, after: \"1s\")]),";
 
 /// Text with special characters of HTML, JSON, terminals and logs.
 const NASTY: &str = "<b>\"'&amp;\\u0041\n\0\u{202E}\u{1b}[1m{site}";
@@ -78,6 +82,12 @@ fn odd() -> Router {
     router
 }
 
+/// Waits until an alert fires. Returns its identifier.
+#[track_caller]
+pub(super) fn firing_alert(agent: &Agent) -> String {
+    until("an alert fires", || agent.json("/api/alerts")["firing"][0]["id"].as_str().map(Into::into))
+}
+
 /// Starts all routers, and waits until each site is in its state.
 pub(super) fn world() -> World {
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -90,6 +100,7 @@ pub(super) fn world() -> World {
     let [denied, nomenu, partial] = [Fault::NoPermission, Fault::NoMenu, Fault::Vanish].map(faulty);
     let agent = AgentBuilder::default()
         .http(TOKENS)
+        .file(ALWAYS_FIRING)
         .defaults("refresh: \"1s\", query_timeout: \"2s\",")
         .site("healthy", healthy.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
         .site("many", many.addr(), "")

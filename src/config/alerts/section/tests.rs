@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::{
-    AlertCondition, ChannelService, Config, Figure, Secret, ServerTrust, SiteAlerts, Threshold, parse,
+    AlertCondition, AlertFigure, ChannelService, Config, Secret, ServerTrust, SiteAlerts, Threshold, parse,
 };
 
 fn load(alerts: &str, site: &str) -> Result<Config, String> {
@@ -38,12 +38,12 @@ fn the_rules_of_the_documentation_are_read() {
     let config = config.unwrap();
     assert_eq!(config.warnings, []);
     let alerts = config.alerts;
-    let threshold = Threshold { figure: Figure::CpuLoad, limit: 90.0, clear: 75.0 };
+    let threshold = Threshold { figure: AlertFigure::CpuLoad, limit: 90.0, clear: 75.0 };
     assert_eq!(alerts.rules[3].condition, AlertCondition::Above(threshold));
-    let threshold = Threshold { figure: Figure::ActiveUsers, limit: 1.0, clear: 1.0 };
+    let threshold = Threshold { figure: AlertFigure::ActiveUsers, limit: 1.0, clear: 1.0 };
     assert_eq!(alerts.rules[4].condition, AlertCondition::Below(threshold));
     assert_eq!(alerts.rules[6].after, Duration::from_secs(90));
-    let threshold = Threshold { figure: Figure::Temperature, limit: 60.5, clear: 55.5 };
+    let threshold = Threshold { figure: AlertFigure::Temperature, limit: 60.5, clear: 55.5 };
     assert_eq!(alerts.rules[7].condition, AlertCondition::Above(threshold));
     let names: Vec<&str> = alerts.channels.iter().map(|channel| &*channel.name).collect();
     assert_eq!(names, ["ops", "phone", "hook", "am", "chat"]);
@@ -89,7 +89,16 @@ fn problems_have_their_place_and_say_what_was_expected() {
         ("remind: \"1s\"", "alerts.remind: found \"1s\"; expected a duration from 1m"),
         ("to: {\"o\": Teams(url: \"https://x\")}", "no service is named `Teams`"),
         ("to: {\"o\": Telegram(token: Plain(\"t\"))}", "Telegram has no chat; expected"),
-        ("to: {\"o\": Slack(url: \"hooks.slack.com/TOPSECRET\")}", "alerts.to.o.url: the value is not a URL"),
+        (
+            "to: {\"o\": Slack(url: \"hooks.slack.com/TOPSECRET\")}",
+            "alerts.to.o.url: the URL does not begin with https",
+        ),
+        ("to: {\"o\": Slack(url: \"https://a/b c\")}", "alerts.to.o.url: the URL has a space"),
+        ("to: {\"o\": Webhook(url: \"https://a:0/\")}", "alerts.to.o.url: the URL has no valid port"),
+        (
+            "to: {\"o\": Telegram(token: Plain(\"a b\"), chat: \"1\")}",
+            "alerts.to.o.token: the token has characters",
+        ),
         (
             "to: {\"o\": Slack(\"https://hooks.slack.com/TOPSECRET\")}",
             "expected a structure in round brackets",

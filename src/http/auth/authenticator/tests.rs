@@ -37,7 +37,8 @@ fn form(body: &str) -> Request {
 }
 
 fn authenticator() -> Authenticator {
-    Authenticator::new(&Timings { wrong_token_delay: DELAY, ..Timings::default() })
+    let timings = Timings { wrong_token_delay: DELAY, ..Timings::default() };
+    Authenticator::new(&timings, Arc::new(Alerts::new(Duration::ZERO)))
 }
 
 /// The response of `/login` or `/logout`, delayed or not.
