@@ -70,10 +70,12 @@ async function aSearchUpdatesWhileTyping(browser) {
 }
 
 async function aRouterGoesOfflineAndOnline(browser) {
-  const { page, messages } = await open(browser, "/");
+  const { page, messages, context } = await open(browser, "/");
+  const wall = await tab(context, "/?wall");
   const card = page.locator("#site-lagos");
   await have("fault", "lagos", "no-service");
   await card.locator(".state.offline").waitFor();
+  await wall.page.locator("#site-lagos.offline").waitFor();
   await page.getByRole("status").filter({ hasText: "Lagos: offline" }).waitFor({ state: "attached" });
   await screenshot(page, "router-down");
   await page.getByRole("button", { name: "Refresh now" }).click();
@@ -83,8 +85,9 @@ async function aRouterGoesOfflineAndOnline(browser) {
   await page.getByRole("status").filter({ hasText: "Lagos: online" }).waitFor({ state: "attached" });
   await have("reboot", "lagos");
   await page.goto(`${url}/sites/lagos`);
-  await page.locator(".events").getByText("rebooted").first().waitFor();
-  assert.deepEqual(messages, []);
+  const connections = page.locator("section").filter({ has: page.getByRole("heading", { name: "Connections" }) });
+  await connections.getByText("rebooted").first().waitFor();
+  assert.deepEqual([...messages, ...wall.messages], []);
 }
 
 async function theConnectionIsLostAndRestored(browser) {
@@ -158,7 +161,7 @@ async function anotherLayoutReloadsThePage(browser) {
     await page.route(`${url}/`, answer, { times: 1 });
     await have("log_out", "awka", "makes-it-fetch");
     await page.waitForFunction(() => !self.isOld);
-    assert.ok(await page.getByRole("heading", { name: "Sites" }).isVisible(), what);
+    assert.ok(await page.getByRole("heading", { name: "Sites", exact: true }).isVisible(), what);
   };
   await reloads("other assets", async (route) => {
     const answer = await route.fetch();

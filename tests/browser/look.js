@@ -10,6 +10,7 @@ const PAGES = [
   ["table", "/?view=table&sort=-users"],
   ["wall", "/?wall"],
   ["search", "/search?q=10."],
+  ["alerts", "/alerts"],
   ["site", "/sites/awka"],
   ["sorted", "/sites/awka?sort=upload&order=desc&q=1#sessions"],
   ["users", "/sites/awka/users"],

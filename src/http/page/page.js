@@ -164,7 +164,8 @@ function runPage() {
     const neighbours = [row?.nextElementSibling, row?.previousElementSibling];
     const before = states();
     localize(page);
-    for (const part of ["bell", "main"]) morph(document.getElementById(part), page.getElementById(part));
+    // The wall has no bell.
+    for (const part of document.querySelectorAll("#bell, #main")) morph(part, page.getElementById(part.id));
     document.title = page.title;
     const nextIcon = page.querySelector("link[rel=icon]");
     if (nextIcon && !icon.isEqualNode(nextIcon)) icon.setAttribute("href", nextIcon.getAttribute("href"));

@@ -42,7 +42,7 @@ impl HeatMap {
         let scale = ValueScale::new(ChartUnit::Users, most);
         let cell = |average: Option<f64>| Cell {
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // From 0 to `SHADES`.
-            shade: average.map_or(0, |average| (SHADES * average / most.max(1.0)).ceil() as u8),
+            shade: average.map_or(0, |average| (SHADES * (average / most.max(1.0))).ceil() as u8),
             text: average.map(|average| format!("{average:.0}")).unwrap_or_default(),
         };
         let days =
@@ -80,6 +80,8 @@ mod tests {
         assert_eq!(shown(1, 0), (5, "15".into()));
         assert_eq!(shown(0, 4), (1, "3".into()));
         assert_eq!(shown(0, 5), (0, String::new()));
+        // Five times this, divided by it, is more than five.
+        assert_eq!(HeatMap::new(&curve(MONDAY, 3600, "1.96"), UtcOffset(0)).unwrap().days[0].1[0].shade, 5);
         assert!(HeatMap::new(&curve(MONDAY, 3600, "- -"), UtcOffset(0)).is_none());
         assert_eq!(HeatMap::new(&curve(MONDAY, 3600, "0"), UtcOffset(0)).unwrap().days[0].1[0].shade, 0);
     }
