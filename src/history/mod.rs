@@ -27,7 +27,7 @@ mod timeline;
 mod track;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,8 +56,8 @@ const FIXED: usize = size_of::<SiteHistory>() + 160;
 #[derive(Debug)]
 pub struct History {
     sites: Mutex<Sites>,
-    /// Increases with each change.
-    revision: AtomicU64,
+    /// Changes with each change of the data; it may wrap. The smallest boards have no atomic numbers of 64 bits.
+    revision: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl History {
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         let sites = Sites { by_key: HashMap::new(), start_ms: start_ms(clock), moves: 0 };
-        Self { sites: Mutex::new(sites), revision: AtomicU64::new(0) }
+        Self { sites: Mutex::new(sites), revision: AtomicUsize::new(0) }
     }
 
     /// Keeps the history of these sites in this many bytes of memory, and forgets other sites. Returns the number of
@@ -158,7 +158,7 @@ impl History {
 
     /// A number that changes with each change of the history.
     #[must_use]
-    pub fn revision(&self) -> u64 {
+    pub fn revision(&self) -> usize {
         self.revision.load(Ordering::Acquire)
     }
 

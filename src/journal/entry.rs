@@ -104,7 +104,7 @@ impl<'e> JournalEntry<'e> {
         Self { end: EndTime::Date(millis(self.end.unix(clock))), ..self }
     }
 
-    /// The bytes of the entry. Longer texts than [`MAX_TEXT`] are cut.
+    /// The bytes of the entry. Texts are limited to `MAX_TEXT` bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mac = self.mac.as_deref().map(|mac| pack_mac(mac).ok_or(mac));
