@@ -355,6 +355,12 @@ fn errors_of_the_router_are_reported() {
         .start()
         .with_token("admin-token-01234");
     until("every site was tried", || (agent.get("/readyz").status == 200).then_some(()));
+    // Otherwise a query of the agent's own may time out first, which closes the connection.
+    until("the silent site was read completely", || {
+        let site = agent.json("/api/sites/silent");
+        let is_read = !site["clock"]["utcOffsetSeconds"].is_null() && !site["capacity"]["license"].is_null();
+        (is_read && !site["capacity"]["pools"].is_null()).then_some(())
+    });
     silent.set_fault(Some(Fault::HalfOpen));
     let causes: BTreeMap<&str, (u16, &str)> = BTreeMap::from([
         ("denied", (403, "permission")),
