@@ -19,7 +19,7 @@ use super::router;
 use crate::support::binary::is_release;
 
 /// The additional memory of a build with debug assertions.
-const DEBUG_EXTRA: u64 = 10 << 20;
+const DEBUG_EXTRA: u64 = 14 << 20;
 
 /// Upper bound of the time with hostile routers.
 const MAX_DURATION: Duration = Duration::from_secs(180);
@@ -181,15 +181,11 @@ fn hostile_routers_together_stay_within_the_budget() {
 #[test]
 fn hotspot_of_sixteen_thousand_people_stays_within_the_budget() {
     let _alone = super::alone();
-    thread::scope(|scope| {
-        for (budget, min) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
-            scope.spawn(move || {
-                let (used, listed) = serves_a_large_hotspot(budget, None);
-                assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
-                assert!(listed >= min, "expected at least {min} people, listed {listed}");
-            });
-        }
-    });
+    for (budget, min) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
+        let (used, listed) = serves_a_large_hotspot(budget, None);
+        assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
+        assert!(listed >= min, "expected at least {min} people, listed {listed}");
+    }
 }
 
 #[test]
