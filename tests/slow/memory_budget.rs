@@ -49,8 +49,15 @@ fn hostile_routers() -> Vec<(String, Router)> {
 
 /// Whether the router with this key sends nothing that could take memory. A round with it takes two timeouts.
 fn is_silent(key: &str) -> bool {
-    const SILENT: [Fault; 5] =
-        [Fault::HalfOpen, Fault::LoginRefused, Fault::LoginRefusedOnce, Fault::NoService, Fault::Stall];
+    const SILENT: [Fault; 6] = [
+        Fault::HalfOpen,
+        Fault::LoginRefused,
+        Fault::LoginRefusedOnce,
+        Fault::NoService,
+        // The agent waits for minutes if a login is refused during a boot.
+        Fault::Reboot,
+        Fault::Stall,
+    ];
     SILENT.iter().any(|fault| fault.name() == key)
 }
 

@@ -19,7 +19,7 @@ pub(in crate::http) fn all(context: &Context) -> Result<Response, Response> {
     let site = context.site()?;
     let at = site.hotspot_reading().and_then(|reading| reading.at);
     let hotspot = site.hotspot().ok_or_else(|| unknown_sessions(site))?;
-    Ok(context.large_json(&Sessions { view: context.view(), hotspot, at, has_rates: site.has_rates() }))
+    Ok(context.large_json(&Sessions { view: context.view(), hotspot, at }))
 }
 
 /// The error while no sessions are known. An empty list would mean that nobody is online.
@@ -50,9 +50,6 @@ struct SessionJson<'s> {
     bytes_out: u64,
     upload_bytes: u64,
     download_bytes: u64,
-    /// Bits per second.
-    upload_rate: Option<u64>,
-    download_rate: Option<u64>,
     login_by: Option<&'s str>,
     uptime_seconds: Option<u64>,
     idle: Option<String>,
@@ -70,8 +67,6 @@ struct Sessions<'s> {
     view: View<'s>,
     hotspot: &'s Hotspot,
     at: Option<Moment>,
-    /// Whether the rates are current.
-    has_rates: bool,
 }
 
 impl Serialize for Sessions<'_> {
@@ -81,8 +76,7 @@ impl Serialize for Sessions<'_> {
 }
 
 fn session<'s>(all: &Sessions, session: &'s Session) -> SessionJson<'s> {
-    let Sessions { view, at, has_rates, .. } = *all;
-    let rates = session.rates().filter(|_| has_rates);
+    let Sessions { view, at, .. } = *all;
     let human = |duration: Option<Duration>| duration.map(value::format_duration);
     let whole = |duration: Option<Duration>| duration.map(|duration| duration.as_secs());
     SessionJson {
@@ -97,8 +91,6 @@ fn session<'s>(all: &Sessions, session: &'s Session) -> SessionJson<'s> {
         bytes_out: session.bytes_out,
         upload_bytes: session.bytes_in,
         download_bytes: session.bytes_out,
-        upload_rate: rates.map(|rates| rates.upload),
-        download_rate: rates.map(|rates| rates.download),
         login_by: session.login_by.as_deref(),
         uptime_seconds: whole(session.uptime),
         idle: human(session.idle),

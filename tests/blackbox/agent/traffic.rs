@@ -80,8 +80,8 @@ fn totals_of_today_never_decrease_and_rates_span_two_reads() {
         assert!(page.contains(shown), "expected {shown:?} in {page}");
     }
     let active = until("a session has rates", || {
-        let active = agent.json("/api/hotspot/awka/active");
-        active.as_array()?.iter().find(|session| !session["uploadRate"].is_null()).cloned()
+        let active = agent.json("/api/sessions");
+        active["sessions"].as_array()?.iter().find(|session| !session["uploadRate"].is_null()).cloned()
     });
     // The simulated users download between 9 and 400 kB/s.
     let rate = active["downloadRate"].as_u64().unwrap();
