@@ -11,11 +11,14 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::agent::{Agent, program};
 
 const TOKEN: &str = "open-sesame-01234";
+
+/// The sites of the demo.
+const SITES: [&str; 3] = ["awka", "lagos", "abuja"];
 
 /// Requests for each operation and generation method. The environment variable `SCHEMATHESIS_EXAMPLES` overrides it.
 const EXAMPLES: &str = "40";
@@ -41,11 +44,12 @@ fn check(statuses: &[&str], selected: &[&str]) {
     let mut command = program(["demo", "--listen", "127.0.0.1:0"]);
     command.env("PHSWEB_ADMIN_TOKEN", TOKEN);
     let agent = Agent::start(command).with_token(TOKEN);
-    for site in ["awka", "lagos", "abuja"] {
+    for site in SITES {
         agent.wait_until_active(site);
     }
     let mut document = agent.json("/openapi.json");
     without_default(&mut document, statuses);
+    with_examples(&mut document);
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("openapi.json"), document.to_string()).unwrap();
     let url = format!("http://{}", agent.address);
@@ -69,6 +73,20 @@ fn check(statuses: &[&str], selected: &[&str]) {
         "expected at least one passed case: {output}"
     );
     assert_eq!(agent.json("/api/sites").as_object().unwrap().len(), 3, "expected a running agent");
+}
+
+/// Replaces what JSON Schema can't describe exactly by some values that this agent accepts: the keys of its sites, durations,
+/// and lists of names.
+fn with_examples(document: &mut Value) {
+    document["components"]["schemas"]["SiteKey"] = json!({"enum": SITES});
+    document["components"]["parameters"]["Range"]["schema"] = json!({"enum": ["1h", "24h", "400days"]});
+    document["components"]["parameters"]["AfterRow"]["schema"] = json!({"enum": [""]});
+    let mute =
+        &mut document["paths"]["/api/alerts/mute"]["post"]["requestBody"]["content"]["application/json"];
+    mute["schema"]["properties"]["for"] = json!({"enum": ["0s", "1h"]});
+    let series = &mut document["paths"]["/api/sites/{site}/history"]["get"]["parameters"][0];
+    assert_eq!(series["name"], "series");
+    series["schema"] = json!({"enum": ["users", "users,upload"]});
 }
 
 /// The paths for browsers, except the login.
