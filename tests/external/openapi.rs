@@ -81,6 +81,10 @@ fn with_examples(document: &mut Value) {
     document["components"]["schemas"]["SiteKey"] = json!({"enum": SITES});
     document["components"]["parameters"]["Range"]["schema"] = json!({"enum": ["1h", "24h", "400days"]});
     document["components"]["parameters"]["AfterRow"]["schema"] = json!({"enum": [""]});
+    let journal = document["paths"]["/api/journal"]["get"]["parameters"].as_array_mut().unwrap();
+    for parameter in journal.iter_mut().filter(|one| one["name"] == "from" || one["name"] == "to") {
+        parameter["schema"] = json!({"enum": ["", "2026-11-30T18:00:00Z"]});
+    }
     let mute =
         &mut document["paths"]["/api/alerts/mute"]["post"]["requestBody"]["content"]["application/json"];
     mute["schema"]["properties"]["for"] = json!({"enum": ["0s", "1h"]});
