@@ -130,10 +130,12 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
     assert_eq!((&stats["activeUsers"], stats["partial"].is_null()), (&23.into(), true), "{stats}");
     assert!(stats["ageSeconds"].as_u64().unwrap() < 30, "{stats}");
     assert_eq!(good.counters().logins, 1);
-    let log = agent.running.err();
     for key in ["crowded-0", "measured-0", "wide-0"] {
-        assert!(log.contains(&format!("site={key} plugin=")), "expected {key} in the log: {log}");
+        until(&format!("{key} is in the log"), || {
+            agent.running.err().contains(&format!("site={key} plugin=")).then_some(())
+        });
     }
+    let log = agent.running.err();
     assert!(!log.contains("panicked"), "{log}");
     agent.running.memory_kib("VmHWM") * 1024
 }
