@@ -78,15 +78,6 @@ impl AlertStorage {
     fn revisions(&self) -> (u64, u64) {
         (self.notifier.revision(), self.alerts.revision())
     }
-
-    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
-        let mut progress = self.lock();
-        let Progress { messages, alerts, .. } = &mut *progress;
-        let (messages_revision, alerts_revision) = self.revisions();
-        let mut records = messages.records(0, messages_revision, is_all, || self.notifier.saved().encode());
-        records.extend(alerts.records(1, alerts_revision, is_all, || self.alerts.stored()));
-        records
-    }
 }
 
 impl StateRecords {
@@ -147,10 +138,6 @@ impl Persist for AlertStorage {
         "alerts"
     }
 
-    fn version(&self) -> u16 {
-        1
-    }
-
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
         let (&[kind, a, b, c, d, place_low, place_high, count_low, count_high], part) =
             record.split_first_chunk().ok_or("it is not of the alerts")?;
@@ -175,12 +162,13 @@ impl Persist for AlertStorage {
         messages.and(alerts)
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
-        self.records(false)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.records(true)
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
+        let mut progress = self.lock();
+        let Progress { messages, alerts, .. } = &mut *progress;
+        let (messages_revision, alerts_revision) = self.revisions();
+        let mut records = messages.records(0, messages_revision, is_all, || self.notifier.saved().encode());
+        records.extend(alerts.records(1, alerts_revision, is_all, || self.alerts.stored()));
+        records
     }
 
     fn written(&self) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::{Clock, Moment};
 use crate::plugin::Counts;
 use crate::state::{DayTotals, Store};
-use crate::storage::Persist;
+use crate::storage::{Persist, key_prefix, split_key};
 
 /// Totals by the key of the site.
 type Totals = HashMap<String, DayTotals>;
@@ -52,8 +52,22 @@ impl TotalsStorage {
             }
         }
     }
+}
 
-    /// The totals of the sites that are not on disk, or all. There are none of a day before the system's clock was set.
+impl Persist for TotalsStorage {
+    fn name(&self) -> &'static str {
+        "today"
+    }
+
+    fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
+        let (key, totals) = decode(record).ok_or("it is not a day's totals")?;
+        let mut progress = self.lock();
+        progress.restored.insert(key.into(), totals);
+        progress.on_disk.insert(key.into(), totals);
+        Ok(())
+    }
+
+    // The totals of the sites that are not on disk, or all. There are none of a day before the system's clock was set.
     fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
         let mut progress = self.lock();
         let snapshot = self.store.snapshot();
@@ -69,32 +83,6 @@ impl TotalsStorage {
         progress.offered = offered;
         records
     }
-}
-
-impl Persist for TotalsStorage {
-    fn name(&self) -> &'static str {
-        "today"
-    }
-
-    fn version(&self) -> u16 {
-        1
-    }
-
-    fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
-        let (key, totals) = decode(record).ok_or("it is not a day's totals")?;
-        let mut progress = self.lock();
-        progress.restored.insert(key.into(), totals);
-        progress.on_disk.insert(key.into(), totals);
-        Ok(())
-    }
-
-    fn pending(&self) -> Vec<Vec<u8>> {
-        self.records(false)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.records(true)
-    }
 
     fn written(&self) {
         let mut progress = self.lock();
@@ -107,9 +95,7 @@ fn encode(key: &str, totals: &DayTotals) -> Vec<u8> {
     let offset = utc_offset_s.map_or(i64::MIN, Into::into);
     let peak_at = u64::try_from(peak_at.as_millis()).unwrap_or(u64::MAX);
     let Counts { logins, logouts, upload_bytes, download_bytes } = *counts;
-    // A key has at most 40 bytes.
-    let length = u8::try_from(key.len()).unwrap_or(u8::MAX);
-    let mut record = [&[length], key.as_bytes()].concat();
+    let mut record = key_prefix(key);
     let numbers = [
         day.cast_unsigned(),
         offset.cast_unsigned(),
@@ -125,8 +111,7 @@ fn encode(key: &str, totals: &DayTotals) -> Vec<u8> {
 }
 
 fn decode(record: &[u8]) -> Option<(&str, DayTotals)> {
-    let (length, rest) = record.split_first()?;
-    let (key, numbers) = rest.split_at_checked((*length).into())?;
+    let (key, numbers) = split_key(record)?;
     let (numbers, rest) = numbers.as_chunks();
     let numbers: Vec<u64> = numbers.iter().copied().map(u64::from_le_bytes).collect();
     let &[day, offset, upload_bytes, download_bytes, logins, logouts, peak_users, peak_at] = &*numbers else {
@@ -139,7 +124,7 @@ fn decode(record: &[u8]) -> Option<(&str, DayTotals)> {
         peak_users,
         peak_at: Duration::from_millis(peak_at),
     };
-    rest.is_empty().then_some((std::str::from_utf8(key).ok()?, totals))
+    rest.is_empty().then_some((key, totals))
 }
 
 #[cfg(test)]

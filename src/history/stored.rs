@@ -19,7 +19,7 @@ use super::site_history::StoredSlot;
 use super::slot::Slot;
 use super::{EARLIEST_S, History};
 use crate::clock::Moment;
-use crate::storage::Persist;
+use crate::storage::{Persist, key_prefix, split_key};
 
 /// The kind of a record with marks.
 const MARKS: u8 = 4;
@@ -67,44 +67,11 @@ impl StoredHistory {
     fn lock(&self) -> MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The records of what is not on disk, or of everything.
-    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
-        let mut progress = self.lock();
-        let moves = self.history.lock().moves;
-        let has_open = is_all || progress.is_ending;
-        let (mut records, mut sites) = (Vec::new(), HashMap::new());
-        for key in self.history.keys() {
-            let written = if is_all { None } else { progress.written.sites.get(&key) };
-            let mut site = written.copied().unwrap_or_default();
-            for (resolution, next_s) in Resolution::ALL.into_iter().zip(&mut site.next_s) {
-                let slots = self.history.stored(&key, resolution, *next_s);
-                let finished = slots.iter().rfind(|slot| slot.is_finished);
-                *next_s = finished.map_or(*next_s, |last| end_s(last, resolution));
-                let slots: Vec<_> = slots.into_iter().filter(|slot| has_open || slot.is_finished).collect();
-                records.extend(runs(&slots, resolution).map(|run| encode_slots(&key, resolution, run)));
-            }
-            let marks = encode_marks(&key, &self.history.marks(&key, 0));
-            let mut hasher = DefaultHasher::new();
-            marks.hash(&mut hasher);
-            if hasher.finish() != site.marks {
-                site.marks = hasher.finish();
-                records.push(marks);
-            }
-            sites.insert(key, site);
-        }
-        progress.offered = OnDisk { sites, moves };
-        records
-    }
 }
 
 impl Persist for StoredHistory {
     fn name(&self) -> &'static str {
         "history"
-    }
-
-    fn version(&self) -> u16 {
-        1
     }
 
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
@@ -134,12 +101,33 @@ impl Persist for StoredHistory {
         Ok(())
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
-        self.records(false)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.records(true)
+    // The records of what is not on disk, or of everything.
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
+        let mut progress = self.lock();
+        let moves = self.history.lock().moves;
+        let has_open = is_all || progress.is_ending;
+        let (mut records, mut sites) = (Vec::new(), HashMap::new());
+        for key in self.history.keys() {
+            let written = if is_all { None } else { progress.written.sites.get(&key) };
+            let mut site = written.copied().unwrap_or_default();
+            for (resolution, next_s) in Resolution::ALL.into_iter().zip(&mut site.next_s) {
+                let slots = self.history.stored(&key, resolution, *next_s);
+                let finished = slots.iter().rfind(|slot| slot.is_finished);
+                *next_s = finished.map_or(*next_s, |last| end_s(last, resolution));
+                let slots: Vec<_> = slots.into_iter().filter(|slot| has_open || slot.is_finished).collect();
+                records.extend(runs(&slots, resolution).map(|run| encode_slots(&key, resolution, run)));
+            }
+            let marks = encode_marks(&key, &self.history.marks(&key, 0));
+            let mut hasher = DefaultHasher::new();
+            marks.hash(&mut hasher);
+            if hasher.finish() != site.marks {
+                site.marks = hasher.finish();
+                records.push(marks);
+            }
+            sites.insert(key, site);
+        }
+        progress.offered = OnDisk { sites, moves };
+        records
     }
 
     fn written(&self) {
@@ -179,9 +167,7 @@ fn runs(slots: &[StoredSlot], resolution: Resolution) -> impl Iterator<Item = &[
 }
 
 fn head(kind: u8, site: &str) -> Vec<u8> {
-    // A key has at most 40 bytes.
-    let length = u8::try_from(site.len()).unwrap_or(u8::MAX);
-    [&[kind, length], site.as_bytes()].concat()
+    [vec![kind], key_prefix(site)].concat()
 }
 
 fn encode_slots(site: &str, resolution: Resolution, slots: &[StoredSlot]) -> Vec<u8> {
@@ -205,9 +191,8 @@ fn encode_marks(site: &str, marks: &[Mark]) -> Vec<u8> {
 
 /// The site and the content of a record; `None` if it is something else.
 fn decode(record: &[u8]) -> Option<(&str, Content)> {
-    let (&[kind, length], rest) = record.split_first_chunk()?;
-    let (site, rest) = rest.split_at_checked(length.into())?;
-    let site = std::str::from_utf8(site).ok()?;
+    let (&kind, rest) = record.split_first()?;
+    let (site, rest) = split_key(rest)?;
     if kind == MARKS {
         let (marks, rest) = rest.as_chunks::<9>();
         let marks = marks.iter().map(decode_mark).collect::<Option<_>>()?;

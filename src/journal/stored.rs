@@ -10,39 +10,9 @@ use super::shared::{Journal, JournalState};
 use crate::clock::{Clock, Moment};
 use crate::storage::Persist;
 
-impl Journal {
-    /// The records of the entries that are not on disk, or of all. An entry of this run has no date before the system's
-    /// clock is set.
-    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
-        let (clock, now) = (Clock::system(), Moment::now());
-        self.expire(now, clock);
-        let mut state = self.lock();
-        let JournalState { log, on_disk, .. } = &mut *state;
-        let (mut entries, mut oldest): (Vec<(u32, Vec<u8>)>, Option<Duration>) = (Vec::new(), None);
-        let all = log.iter().flat_map(|log| log.before(None));
-        for (at, bytes) in all.filter(|(at, _)| is_all || on_disk.lacks(at.number)) {
-            let has_date = clock.is_set() || matches!(at.end, EndTime::Date(_));
-            let Some(entry) = JournalEntry::decode(bytes).filter(|_| has_date) else { continue };
-            let end = entry.end.unix(clock);
-            oldest = Some(oldest.map_or(end, |oldest| oldest.min(end)));
-            entries.push((at.number, entry.dated(clock).encode()));
-        }
-        let next =
-            if clock.is_set() { log.as_ref().map_or(0, EntryLog::next_number) } else { on_disk.next() };
-        on_disk.offer(next, oldest, is_all);
-        // In the order in which they are restored fastest.
-        entries.sort_unstable_by_key(|(number, _)| *number);
-        entries.into_iter().map(|(number, entry)| [&number.to_le_bytes()[..], &entry].concat()).collect()
-    }
-}
-
 impl Persist for Journal {
     fn name(&self) -> &'static str {
         "journal"
-    }
-
-    fn version(&self) -> u16 {
-        1
     }
 
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
@@ -72,12 +42,28 @@ impl Persist for Journal {
         Ok(())
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
-        self.records(false)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.records(true)
+    // The records of the entries that are not on disk, or of all. An entry of this run has no date before the system's
+    // clock is set.
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
+        let (clock, now) = (Clock::system(), Moment::now());
+        self.expire(now, clock);
+        let mut state = self.lock();
+        let JournalState { log, on_disk, .. } = &mut *state;
+        let (mut entries, mut oldest): (Vec<(u32, Vec<u8>)>, Option<Duration>) = (Vec::new(), None);
+        let all = log.iter().flat_map(|log| log.before(None));
+        for (at, bytes) in all.filter(|(at, _)| is_all || on_disk.lacks(at.number)) {
+            let has_date = clock.is_set() || matches!(at.end, EndTime::Date(_));
+            let Some(entry) = JournalEntry::decode(bytes).filter(|_| has_date) else { continue };
+            let end = entry.end.unix(clock);
+            oldest = Some(oldest.map_or(end, |oldest| oldest.min(end)));
+            entries.push((at.number, entry.dated(clock).encode()));
+        }
+        let next =
+            if clock.is_set() { log.as_ref().map_or(0, EntryLog::next_number) } else { on_disk.next() };
+        on_disk.offer(next, oldest, is_all);
+        // In the order in which they are restored fastest.
+        entries.sort_unstable_by_key(|(number, _)| *number);
+        entries.into_iter().map(|(number, entry)| [&number.to_le_bytes()[..], &entry].concat()).collect()
     }
 
     fn written(&self) {

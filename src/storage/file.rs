@@ -132,13 +132,13 @@ impl StateFile {
             Some(_) => {}
         }
         self.needs_rewrite |= self.part.needs_rewrite();
-        let mut pending = self.part.pending();
+        let mut pending = self.part.records(false);
         if pending.is_empty() && !self.needs_rewrite {
             return Ok(false);
         }
         let mut rewritten = Ok(());
         if self.needs_rewrite || self.intact > self.check_above {
-            let all = self.part.all();
+            let all = self.part.records(true);
             if all.is_empty() && length.is_none() {
                 self.part.written();
                 return Ok(false);
@@ -157,7 +157,7 @@ impl StateFile {
                 }
             }
             // A full disk may still have room for these.
-            pending = self.part.pending();
+            pending = self.part.records(false);
         }
         self.append(&self.encode(Vec::new(), pending))?;
         self.part.written();

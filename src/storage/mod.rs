@@ -18,4 +18,5 @@ mod record;
 mod writer;
 
 pub use persist::{MAX_RECORD, Persist};
+pub(crate) use persist::{key_prefix, split_key};
 pub use writer::Storage;

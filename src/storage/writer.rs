@@ -250,20 +250,12 @@ mod tests {
             "silent"
         }
 
-        fn version(&self) -> u16 {
-            1
-        }
-
         fn restore(&self, _: &[u8], _: u16) -> Result<(), String> {
             Ok(())
         }
 
-        fn pending(&self) -> Vec<Vec<u8>> {
-            *self.0.lock().unwrap() += 1;
-            Vec::new()
-        }
-
-        fn all(&self) -> Vec<Vec<u8>> {
+        fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
+            *self.0.lock().unwrap() += usize::from(!is_all);
             Vec::new()
         }
 

@@ -51,10 +51,6 @@ impl Persist for Numbers {
         "numbers"
     }
 
-    fn version(&self) -> u16 {
-        1
-    }
-
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
         let number = u64::from_le_bytes(*record.first_chunk().ok_or("it is short")?);
         let mut state = self.0.lock().unwrap();
@@ -66,8 +62,11 @@ impl Persist for Numbers {
         Ok(())
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
         let mut state = self.0.lock().unwrap();
+        if is_all {
+            return state.records(0);
+        }
         for _ in 0..fastrand::usize(1..10) {
             let next = state.next;
             state.kept.push_back(next);
@@ -77,10 +76,6 @@ impl Persist for Numbers {
         state.kept.drain(..excess);
         let written = state.written;
         state.records(written)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.0.lock().unwrap().records(0)
     }
 
     fn written(&self) {

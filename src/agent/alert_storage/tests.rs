@@ -70,18 +70,18 @@ fn started(file: &[Vec<u8>]) -> AlertStorage {
 #[test]
 fn a_mute_is_written_at_once_and_survives_a_restart() {
     let storage = started(&[]);
-    assert!(storage.all().is_empty(), "there is nothing to store");
+    assert!(storage.records(true).is_empty(), "there is nothing to store");
     storage.alerts.mute(Some("awka"), Duration::from_secs(3600), "admin");
     smol::block_on(storage.urgent());
-    let file = storage.pending();
-    assert_eq!(storage.pending().len(), file.len(), "what is not written stays pending");
+    let file = storage.records(false);
+    assert_eq!(storage.records(false).len(), file.len(), "what is not written stays pending");
     storage.written();
-    assert!(storage.pending().is_empty());
+    assert!(storage.records(false).is_empty());
     let restarted = started(&file);
     assert_eq!(restarted.alerts.list().mutes, storage.alerts.list().mutes);
     assert_eq!(restarted.alerts.list().mutes.len(), 1);
-    assert!(restarted.pending().is_empty(), "it is on disk");
-    assert_eq!(restarted.all().len(), 1, "a file that is replaced still has it");
+    assert!(restarted.records(false).is_empty(), "it is on disk");
+    assert_eq!(restarted.records(true).len(), 1, "a file that is replaced still has it");
 }
 
 #[test]

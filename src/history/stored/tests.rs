@@ -59,14 +59,14 @@ fn known(agent: &StoredHistory) -> [(f64, f64); 4] {
 fn finished_slots_are_written_once_and_open_ones_at_the_end() {
     let agent = agent();
     observe(&agent, 0..91, 7.0);
-    let mut file = agent.pending();
+    let mut file = agent.records(false);
     agent.written();
-    assert!(agent.pending().is_empty(), "everything is on disk");
+    assert!(agent.records(false).is_empty(), "everything is on disk");
     observe(&agent, 91..121, 9.0);
-    let more = agent.pending();
+    let more = agent.records(false);
     let bytes = |records: &[Vec<u8>]| records.iter().map(Vec::len).sum::<usize>();
     assert!(bytes(&more) < 40 * Slot::SIZE, "{} bytes", bytes(&more));
-    assert_eq!(agent.pending(), more, "what is not written stays pending");
+    assert_eq!(agent.records(false), more, "what is not written stays pending");
     file.extend(more);
     agent.written();
     // Killed: what was finished is there, and the hours and days follow from the minutes.
@@ -76,9 +76,9 @@ fn finished_slots_are_written_once_and_open_ones_at_the_end() {
         assert_eq!(users.to_bits(), 9.0_f64.to_bits());
     }
     agent.finish();
-    file.extend(agent.pending());
+    file.extend(agent.records(false));
     assert_eq!(known(&restarted(&file)), expected);
-    assert_eq!(known(&restarted(&agent.all())), expected);
+    assert_eq!(known(&restarted(&agent.records(true))), expected);
 }
 
 #[test]
@@ -86,14 +86,14 @@ fn an_open_slot_that_is_finished_later_counts_once() {
     let first = agent();
     observe(&first, 0..31, 7.0);
     first.finish();
-    let mut file = first.pending();
+    let mut file = first.records(false);
     let second = restarted(&file);
     observe(&second, 40..130, 8.0);
     let expected = known(&second);
     second.finish();
-    file.extend(second.pending());
+    file.extend(second.records(false));
     assert_eq!(known(&restarted(&file)), expected);
-    file.extend(second.all());
+    file.extend(second.records(true));
     assert_eq!(known(&restarted(&file)), expected, "nothing counts twice");
     assert!((expected[0].0 - (30.0 + 89.0)).abs() < 0.2, "{expected:?}");
 }
@@ -104,12 +104,12 @@ fn marks_are_written_when_they_change() {
     let marks = |agent: &StoredHistory| {
         agent.history.marks("a", 0).iter().map(|mark| mark.kind.name()).collect::<Vec<_>>()
     };
-    let mut file = agent.pending();
+    let mut file = agent.records(false);
     agent.written();
-    assert!(agent.pending().is_empty());
+    assert!(agent.records(false).is_empty());
     let offline = Observation { connection: Some((false, at(60))), ..Observation::default() };
     agent.history.observe("a", at(60), &offline);
-    let changed = agent.pending();
+    let changed = agent.records(false);
     assert_eq!(changed.iter().filter(|record| record[0] == MARKS).count(), 1, "those of the other site stay");
     file.extend(changed);
     assert_eq!(marks(&restarted(&file)), ["agent_start", "agent_start", "offline"]);
@@ -122,7 +122,7 @@ fn slots_that_moved_with_the_clock_replace_the_file() {
     assert!(!agent.needs_rewrite());
     agent.history.lock().moves += 1;
     assert!(agent.needs_rewrite());
-    agent.all();
+    agent.records(true);
     agent.written();
     assert!(!agent.needs_rewrite());
 }
@@ -137,7 +137,7 @@ fn nothing_is_stored_before_the_clock_is_set() {
     }
     observe(&agent, 0..200, 7.0);
     agent.finish();
-    let records = agent.all();
+    let records = agent.records(true);
     assert!(records.iter().all(|record| record.len() == 3 && record[0] == MARKS), "{records:?}");
 }
 
@@ -145,7 +145,7 @@ fn nothing_is_stored_before_the_clock_is_set() {
 fn other_bytes_are_refused() {
     let agent = agent();
     observe(&agent, 0..10, 7.0);
-    let records = agent.all();
+    let records = agent.records(true);
     assert!(records.len() > 4);
     for record in &records {
         assert!(decode(record).is_some());

@@ -271,10 +271,6 @@ impl Persist for OpenSessions {
         "logins"
     }
 
-    fn version(&self) -> u16 {
-        1
-    }
-
     fn restore(&self, record: &[u8], _: u16) -> Result<(), String> {
         let now = Moment::now();
         let (key, session) = decode(record, Clock::system(), now).ok_or("it is not a login")?;
@@ -290,18 +286,17 @@ impl Persist for OpenSessions {
         Ok(())
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
         let mut table = self.lock();
+        if is_all {
+            return table.records(|_| true);
+        }
         let ended = table.ended.iter().map(|key| encode(key, None, Clock::system()));
         let mut records: Vec<_> = ended.collect();
         let is_new =
             |session: &LoginSession| session.saved.is_none_or(|used| session.used.since(used) >= SAVED_USE);
         records.extend(table.records(is_new));
         records
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        self.lock().records(|_| true)
     }
 
     fn written(&self) {

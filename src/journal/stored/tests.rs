@@ -38,7 +38,7 @@ fn restarted(rows: usize, file: &[Vec<u8>]) -> Journal {
 }
 
 fn written(journal: &Journal) -> Vec<Vec<u8>> {
-    let records = journal.pending();
+    let records = journal.records(false);
     journal.written();
     records
 }
@@ -55,17 +55,17 @@ fn entries_are_written_once_and_restored_within_the_limits() {
     let mut file = written(&first);
     assert_eq!((file.len(), written(&first).len()), (2, 0));
     record(&first, "chidi", 15);
-    assert_eq!(first.pending(), first.pending(), "what is not written stays pending");
+    assert_eq!(first.records(false), first.records(false), "what is not written stays pending");
     file.extend(written(&first));
     let second = restarted(10, &file);
     assert_eq!(users(&second), ["bola", "chidi", "ada"]);
-    assert!(second.pending().is_empty(), "what was restored is on disk");
+    assert!(second.records(false).is_empty(), "what was restored is on disk");
     record(&second, "dayo", 30);
     file.extend(written(&second));
     assert_eq!(users(&restarted(10, &file)), ["dayo", "bola", "chidi", "ada"]);
     let few = restarted(2, &file);
     assert_eq!((users(&few), few.stats().unwrap().dropped), (vec!["dayo".into(), "bola".into()], 0));
-    let all = few.all();
+    let all = few.records(true);
     assert_eq!(users(&restarted(10, &all)), ["dayo", "bola"]);
 }
 
@@ -98,7 +98,7 @@ fn a_disabled_journal_is_erased_from_the_file_at_once() {
         let file = written(&journal);
         journal.configure(None, Moment::START, Clock::system());
         smol::block_on(journal.urgent());
-        assert!(journal.needs_rewrite() && journal.all().is_empty());
+        assert!(journal.needs_rewrite() && journal.records(true).is_empty());
         journal.written();
         assert!(!journal.needs_rewrite());
         file
@@ -108,12 +108,12 @@ fn a_disabled_journal_is_erased_from_the_file_at_once() {
     journal.restore(&file[0], 1).unwrap();
     journal.restored().unwrap();
     smol::block_on(journal.urgent());
-    assert!(journal.needs_rewrite() && journal.all().is_empty());
+    assert!(journal.needs_rewrite() && journal.records(true).is_empty());
     // It is enabled before the file could be replaced.
     journal.configure(Some(Retention { rows: 10, keep: KEEP }), Moment::START, Clock::system());
     record(&journal, "bola", 10);
     assert!(journal.needs_rewrite());
-    assert_eq!(users(&restarted(10, &journal.all())), ["bola"]);
+    assert_eq!(users(&restarted(10, &journal.records(true))), ["bola"]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn expired_entries_leave_the_file() {
     journal.restore(&record, 1).unwrap();
     journal.restored().unwrap();
     assert!(users(&journal).is_empty() && journal.needs_rewrite());
-    assert!(journal.all().is_empty());
+    assert!(journal.records(true).is_empty());
     journal.written();
     assert!(!journal.needs_rewrite());
 }

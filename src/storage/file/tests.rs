@@ -25,7 +25,7 @@ impl Texts {
         self.texts().push(text.into());
     }
 
-    fn records(&self, from: usize) -> Vec<Vec<u8>> {
+    fn records_from(&self, from: usize) -> Vec<Vec<u8>> {
         let texts = self.texts();
         self.counts.lock().unwrap().1 = texts.len();
         texts[from..].iter().map(|text| text.clone().into_bytes()).collect()
@@ -49,14 +49,13 @@ impl Persist for Texts {
         Ok(())
     }
 
-    fn pending(&self) -> Vec<Vec<u8>> {
-        let written = self.counts.lock().unwrap().0;
-        self.records(written)
-    }
-
-    fn all(&self) -> Vec<Vec<u8>> {
-        let count = self.texts().len();
-        self.records(if self.most == 0 { 0 } else { count.saturating_sub(self.most) })
+    fn records(&self, is_all: bool) -> Vec<Vec<u8>> {
+        let (written, count) = (self.counts.lock().unwrap().0, self.texts().len());
+        self.records_from(match (is_all, self.most) {
+            (false, _) => written,
+            (true, 0) => 0,
+            (true, most) => count.saturating_sub(most),
+        })
     }
 
     fn written(&self) {

@@ -175,7 +175,7 @@ fn debug_output_has_no_ids() {
 
 /// Another table with what the first one has stored.
 fn restarted(from: &LoginSessions, files: &mut Vec<Vec<u8>>) -> LoginSessions {
-    files.extend(from.0.pending());
+    files.extend(from.0.records(false));
     from.0.written();
     let sessions = sessions();
     for record in files.iter() {
@@ -193,7 +193,7 @@ fn sessions_and_their_ends_survive_a_restart() {
     for (id, expected) in [(&open, "a"), (&ended, "a"), (&revoked, "b")] {
         assert_eq!(token(&second, id, now).as_deref(), Some(expected));
     }
-    assert_eq!(second.0.pending(), [[0u8; 0]; 0], "nothing is new");
+    assert_eq!(second.0.records(false), [[0u8; 0]; 0], "nothing is new");
     second.end(&ended);
     second.find(&revoked, now, |_| None::<()>);
     let third = restarted(&second, &mut file);
@@ -201,7 +201,7 @@ fn sessions_and_their_ends_survive_a_restart() {
     assert_eq!([&open, &ended, &revoked].map(|id| token(&third, id, now).is_some()), [true, false, false]);
     // A file that is rewritten has open sessions only.
     let fourth = sessions();
-    for record in third.0.all() {
+    for record in third.0.records(true) {
         fourth.0.restore(&record, 1).unwrap();
     }
     assert_eq!([&open, &ended, &revoked].map(|id| token(&fourth, id, now).is_some()), [true, false, false]);
@@ -212,7 +212,7 @@ fn sessions_and_their_ends_survive_a_restart() {
 fn a_session_that_ends_while_it_is_written_does_not_come_back() {
     let (first, now) = (sessions(), Moment::now());
     let id = begin(&first, "a", now);
-    let mut file = first.0.pending();
+    let mut file = first.0.records(false);
     first.end(&id);
     first.0.written();
     let second = restarted(&first, &mut file);
@@ -223,7 +223,7 @@ fn a_session_that_ends_while_it_is_written_does_not_come_back() {
 fn a_session_that_could_not_be_written_is_offered_again() {
     let (first, now, mut file) = (sessions(), Moment::now(), Vec::new());
     let id = begin(&first, "a", now);
-    assert_eq!(first.0.pending().len(), 1);
+    assert_eq!(first.0.records(false).len(), 1);
     // Nothing was written.
     assert_eq!(token(&restarted(&first, &mut file), &id, now).as_deref(), Some("a"));
     assert_eq!(file.len(), 1);
@@ -248,7 +248,7 @@ fn the_use_of_a_session_is_written_once_an_hour() {
     let id = begin(&sessions, "a", now);
     let writes = (0..240).filter(|minute| {
         token(&sessions, &id, now.after(Duration::from_secs(minute * 60))).unwrap();
-        let is_written = !sessions.0.pending().is_empty();
+        let is_written = !sessions.0.records(false).is_empty();
         sessions.0.written();
         is_written
     });
@@ -268,7 +268,7 @@ fn a_login_is_urgent_and_waited_for_until_it_is_on_disk() {
             assert!(poll_once(part.urgent()).await.is_none(), "once for each change");
             let mut saved = std::pin::pin!(sessions.saved().unwrap());
             assert!(poll_once(&mut saved).await.is_none());
-            part.pending();
+            part.records(false);
             part.written();
             saved.await;
             sessions.end(&id);
