@@ -3,7 +3,7 @@
 use super::incident::{Description, Evaluation};
 use crate::config::{AlertFigure, Threshold};
 use crate::plugin::{Data, Quantity};
-use crate::state::{ReadingState, SiteState};
+use crate::state::SiteState;
 
 /// Compares a figure with its limits. `is_above`: the alert fires above the limit, else below it.
 pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) -> Evaluation {
@@ -21,33 +21,24 @@ pub(super) fn compare(site: &SiteState, threshold: Threshold, is_above: bool) ->
 fn value(site: &SiteState, figure: AlertFigure) -> Option<f64> {
     let percent = |ratio: f64| ratio * 100.0;
     match figure {
-        AlertFigure::CpuLoad => {
-            let load = current(site, Data::resource)?.cpu_load_percent?;
-            (load <= 100).then_some(load as f64)
-        }
+        AlertFigure::CpuLoad => site.current(Data::resource)?.cpu_load().map(|load| load as f64),
         AlertFigure::MemoryUsed => {
-            let resource = current(site, Data::resource)?;
+            let resource = site.current(Data::resource)?;
             let (free, total) = (resource.free_memory?, resource.total_memory.filter(|total| *total > 0)?);
             Some(percent(total.saturating_sub(free) as f64 / total as f64))
         }
         AlertFigure::Temperature => {
-            let sensors = current(site, Data::health)?.sensors.iter().filter_map(|sensor| sensor.measure);
+            let sensors = site.current(Data::health)?.sensors.iter().filter_map(|sensor| sensor.measure);
             let celsius = sensors.filter(|(quantity, _)| *quantity == Quantity::Temperature);
             celsius.map(|(_, value)| value).max_by(f64::total_cmp)
         }
         AlertFigure::ActiveUsers => {
-            let hotspot = current(site, Data::hotspot).filter(|hotspot| !hotspot.is_truncated)?;
+            let hotspot = site.current(Data::hotspot).filter(|hotspot| !hotspot.is_truncated)?;
             Some(hotspot.sessions.len() as f64)
         }
         AlertFigure::PoolUsed => site.pool_used().map(percent),
         AlertFigure::LicenceUsed => site.license_used().map(percent),
     }
-}
-
-/// The data of a kind, if the router answers and the last read succeeded.
-fn current<'s, T>(site: &'s SiteState, kind: impl Fn(&'s Data) -> Option<&'s T>) -> Option<&'s T> {
-    let readings = site.readings.iter().filter(|reading| reading.state(site.is_online()) == ReadingState::Ok);
-    readings.filter_map(|reading| reading.data.as_deref()).find_map(kind)
 }
 
 fn description(site: &SiteState, threshold: Threshold, is_above: bool, value: f64) -> Description {

@@ -10,8 +10,8 @@ use super::History;
 use super::site_history::Observation;
 use crate::clock::{Clock, Moment};
 use crate::executor;
-use crate::plugin::Hotspot;
-use crate::state::{ConnectionState, ReadingState, SiteEvent, SiteState, Store, StoreEvent};
+use crate::plugin::{Data, Hotspot, Resource};
+use crate::state::{ConnectionState, SiteEvent, SiteState, Store, StoreEvent};
 
 /// How often the history advances if nothing happens.
 const TICK: Duration = Duration::from_secs(10);
@@ -91,13 +91,7 @@ impl Recorder {
 
 /// The figures of a site. Those of a plugin that failed are unknown.
 fn observation(site: &SiteState) -> Observation<'_> {
-    let is_online = site.is_online();
-    let hotspot_reading =
-        site.hotspot_reading().filter(|reading| reading.state(is_online) == ReadingState::Ok);
-    let hotspot = hotspot_reading.and_then(|_| site.hotspot());
-    let is_current =
-        site.resource_reading().is_some_and(|reading| reading.state(is_online) == ReadingState::Ok);
-    let resource = site.resource().filter(|_| is_current);
+    let (hotspot, resource) = (site.current(Data::hotspot), site.current(Data::resource));
     let memory = resource.and_then(|resource| resource.free_memory.zip(resource.total_memory));
     let used =
         |(free, total): (u64, u64)| (total > 0 && free <= total).then(|| 1.0 - free as f64 / total as f64);
@@ -110,19 +104,16 @@ fn observation(site: &SiteState) -> Observation<'_> {
         host: site.address(),
         // The number of sessions is unknown if some are left out.
         users: hotspot.filter(|hotspot| !hotspot.is_truncated).map(|hotspot| hotspot.sessions.len() as f64),
-        cpu: resource
-            .and_then(|resource| resource.cpu_load_percent)
-            .filter(|load| *load <= 100)
-            .map(|load| load as f64),
+        cpu: resource.and_then(Resource::cpu_load).map(|load| load as f64),
         memory: memory.and_then(used).map(|part| part * 100.0),
-        counts: hotspot.map(Hotspot::counts).zip(hotspot_reading.and_then(|reading| reading.at)),
+        counts: hotspot.map(Hotspot::counts).zip(site.hotspot_reading().and_then(|reading| reading.at)),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugin::{Data, Plugin, Resource};
+    use crate::plugin::Plugin;
     use crate::routeros::error::{Cause, Error};
 
     fn at(seconds: u64) -> Moment {

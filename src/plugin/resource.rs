@@ -43,6 +43,12 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The load over all cores in percent, unless the router sends nonsense.
+    #[must_use]
+    pub fn cpu_load(&self) -> Option<u64> {
+        self.cpu_load_percent.filter(|percent| *percent <= 100)
+    }
+
     /// The known properties, in base units.
     pub(super) fn families(&self) -> Vec<Family> {
         let mut info = Family::gauge(
@@ -55,7 +61,7 @@ impl Resource {
         if names.iter().any(|(_, text)| text.is_some()) {
             info.add(names.map(|(name, text)| (name, text.as_deref().unwrap_or_default())), 1.0);
         }
-        let load = self.cpu_load_percent.filter(|percent| *percent <= 100);
+        let load = self.cpu_load();
         let bytes = |count: Option<u64>| count.map(|count| count as f64);
         vec![
             info,

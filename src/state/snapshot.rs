@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::today::Today;
 use super::{Reading, ReadingState, Reload, StorageState};
 use crate::clock::{Clock, Moment};
-use crate::plugin::{Health, Hotspot, Plugin, Resource, Session};
+use crate::plugin::{Data, Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value::{self, Text};
 
@@ -226,6 +226,12 @@ impl SiteState {
         self.connection = ConnectionState::Connecting;
     }
 
+    /// Whether the router can't be reached, or refuses the login.
+    #[must_use]
+    pub fn is_offline(&self) -> bool {
+        matches!(self.connection, ConnectionState::Offline { .. })
+    }
+
     /// Whether the router answers.
     #[must_use]
     pub fn is_online(&self) -> bool {
@@ -262,6 +268,14 @@ impl SiteState {
     #[must_use]
     pub fn resource_reading(&self) -> Option<&Reading> {
         self.reading_of(&Plugin::Resource)
+    }
+
+    /// The data of a kind, if the router answers and the last read succeeded.
+    #[must_use]
+    pub fn current<'s, T>(&'s self, kind: impl Fn(&'s Data) -> Option<&'s T>) -> Option<&'s T> {
+        let readings =
+            self.readings.iter().filter(|reading| reading.state(self.is_online()) == ReadingState::Ok);
+        readings.filter_map(|reading| reading.data.as_deref()).find_map(kind)
     }
 
     /// The hotspot's last data, of any age.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::reading::ReadingState;
 use super::snapshot::SiteState;
 use super::today::{DayTotals, LocalTime};
 use crate::clock::{Clock, Moment};
@@ -12,13 +11,13 @@ impl SiteState {
     /// The hotspot's traffic rates, if the last refresh succeeded.
     #[must_use]
     pub fn rates(&self) -> Option<Rates> {
-        self.has_rates().then(|| self.hotspot()?.rates())?
+        self.current(Data::hotspot)?.rates()
     }
 
     /// Whether the last refresh of the hotspot succeeded, so that its rates and those of its sessions are current.
     #[must_use]
     pub fn has_rates(&self) -> bool {
-        self.hotspot_reading().is_some_and(|reading| reading.state(self.is_online()) == ReadingState::Ok)
+        self.current(Data::hotspot).is_some()
     }
 
     /// The hotspot's totals since midnight at the site; unknown if it was not read since then.

@@ -7,7 +7,7 @@ use askama::Template;
 use super::asset;
 use crate::clock::{self, Moment};
 use crate::http::message::{Response, problem};
-use crate::state::{ConnectionState, ReloadDiagnostic, SiteState, Snapshot, StorageState};
+use crate::state::{ReloadDiagnostic, Snapshot, StorageState};
 
 /// Seconds between reloads of a page in a browser without JavaScript.
 const RELOAD_S: u32 = 30;
@@ -72,8 +72,7 @@ impl Layout {
 
     /// Adds the number of sites that are offline, and for the admin the search field.
     pub(in crate::http) fn with_sites(self, snapshot: &Snapshot, is_admin: bool) -> Self {
-        let is_offline = |site: &&Arc<SiteState>| matches!(site.connection, ConnectionState::Offline { .. });
-        let offline = snapshot.sites.iter().filter(is_offline).count();
+        let offline = snapshot.sites.iter().filter(|site| site.is_offline()).count();
         Self { offline, search: is_admin.then(String::new), ..self }
     }
 

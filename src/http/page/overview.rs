@@ -105,7 +105,7 @@ impl<'p> Totals<'p> {
             sites: sites().count(),
             online: sites().filter(|site| site.is_online()).count(),
             connecting: sites().filter(|site| site.connection == ConnectionState::Connecting).count(),
-            offline: sites().filter(|site| is_offline(site)).map(|site| site.name.as_str()).collect(),
+            offline: sites().filter(|site| site.is_offline()).map(|site| site.name.as_str()).collect(),
             users: sites()
                 .filter_map(SiteState::hotspot_now)
                 .map(|hotspot| hotspot.sessions.len())
@@ -130,10 +130,6 @@ impl<'p> Totals<'p> {
     }
 }
 
-fn is_offline(site: &SiteState) -> bool {
-    matches!(site.connection, ConnectionState::Offline { .. })
-}
-
 /// `GET /`: before there is a configuration, how to provide one.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (snapshot, layout, view) = (context.snapshot, context.layout(), context.view());
@@ -144,10 +140,14 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let query = OverviewQuery::read(context.request.query.as_bytes());
     let mut sites: Vec<&SiteState> = snapshot.sites.iter().map(AsRef::as_ref).collect();
     query.sort(view, &mut sites);
-    let card = |site| Card { sparkline: sparkline(context, site), ..Card::new(view, site) };
-    let cards: Vec<(&SiteState, Card)> = sites.into_iter().map(|site| (site, card(site))).collect();
     let (generation, totals) = (snapshot.generation, Totals::new(view));
-    let shown = query.layout(cards.len());
+    let shown = query.layout(sites.len());
+    let has_sparkline = |card: &Card| shown != OverviewLayout::Wall && query.filter.shows(card);
+    let card = |site| {
+        let card = Card::new(view, site);
+        (site, Card { sparkline: has_sparkline(&card).then(|| sparkline(context, site)).flatten(), ..card })
+    };
+    let cards: Vec<(&SiteState, Card)> = sites.into_iter().map(card).collect();
     if shown == OverviewLayout::Wall {
         let size = match cards.len() {
             count if count <= LARGE_TILES => "large",
