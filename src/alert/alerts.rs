@@ -12,7 +12,7 @@ use super::evaluator::{EvaluationTime, Evaluator};
 use super::incident_table::IncidentTable;
 use super::notification::Notification;
 use super::record::AlertRecord;
-use super::rules::KINDS;
+use super::rules::kinds;
 use super::time::{AlertClock, AlertTime};
 use crate::clock::{Clock, Moment};
 use crate::config::{Config, DailyRange};
@@ -201,7 +201,13 @@ impl Alerts {
     #[must_use]
     pub fn count_firing(&self) -> BTreeMap<&'static str, usize> {
         let inner = self.lock();
-        KINDS.into_iter().map(|kind| (kind, inner.table.count_firing(kind))).collect()
+        let mut counts: BTreeMap<_, _> = kinds().map(|kind| (kind, 0)).collect();
+        for kind in inner.table.firing_kinds() {
+            if let Some(count) = counts.get_mut(kind) {
+                *count += 1;
+            }
+        }
+        counts
     }
 
     /// The firing alerts, the past ones and the mutes.

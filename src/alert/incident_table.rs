@@ -167,10 +167,10 @@ impl IncidentTable {
         is_found
     }
 
-    /// The number of firing alerts of a kind.
-    pub(super) fn count_firing(&self, kind: &str) -> usize {
+    /// The kind of each firing alert.
+    pub(super) fn firing_kinds(&self) -> impl Iterator<Item = &str> {
         let all = self.incidents.values().flatten();
-        all.filter(|incident| incident.firing.is_some() && incident.kind == kind).count()
+        all.filter(|incident| incident.firing.is_some()).map(|incident| incident.kind.as_str())
     }
 
     /// The firing alerts, those of the agent itself first, then by site.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::alerts::rows::{ROWS as ALERT_ROWS, RULE_WORDS, SERVICE_WORDS};
+use super::alerts::rows::{ROWS as ALERT_ROWS, RULES, SERVICES};
 use super::table::FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use super::table::Kind::{Decimal, Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
 use super::table::Section::{Defaults, File, Site};
@@ -84,7 +84,8 @@ fn duration(millis: u64) -> humantime::FormattedDuration {
 
 /// Whether the format defines a word as a name or value. Then it is not a secret at any place.
 pub(super) fn is_reserved(word: &str) -> bool {
-    [SECRET_WORDS, RULE_WORDS, SERVICE_WORDS].iter().any(|words| words.contains(&word))
+    SECRET_WORDS.contains(&word)
+        || RULES.iter().chain(SERVICES).any(|(known, ..)| *known == word)
         || FIELDS.iter().any(|field| field.name == word || field.words().contains(&word))
 }
 
@@ -93,7 +94,7 @@ pub(super) fn is_reserved(word: &str) -> bool {
 pub(super) fn hides_texts(word: &str) -> bool {
     let mut fields = FIELDS.iter().filter(|field| field.name == word).peekable();
     SECRET_WORDS.contains(&word)
-        || SERVICE_WORDS.contains(&word)
+        || SERVICES.iter().any(|(service, ..)| *service == word)
         || ["Token", "Ca"].contains(&word)
         || (fields.peek().is_some() && !fields.any(Field::is_harmless))
 }

@@ -42,7 +42,7 @@ mod watch;
 
 pub use alerts::{
     AlertCondition, AlertFigure, AlertRule, AlertsConfig, ChannelConfig, ChannelService, DailyRange,
-    HeartbeatConfig, ServerTrust, SiteAlerts, Threshold, Weekdays,
+    HeartbeatConfig, ServerTrust, SiteAlerts, Threshold, Weekdays, rule_words,
 };
 pub use changes::{Change, Changes};
 pub use diagnostic::Diagnostic;

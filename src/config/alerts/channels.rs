@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use super::rows::SERVICES;
 use super::types::{ChannelConfig, ChannelService, HeartbeatConfig, ServerTrust};
-use super::variant::{self, Variant};
+use super::variant;
 use crate::config::document::Node;
 use crate::config::secret::Secret;
 use crate::config::secret_source;
@@ -19,16 +20,6 @@ const MAX_TEXT: usize = 4096;
 
 /// Maximum length of the name of a header, in bytes.
 const MAX_NAME: usize = 100;
-
-/// The services with their fields.
-const SERVICES: &[Variant] = &[
-    ("Webhook", &["url"], &["headers", "secret", "body", "ca"]),
-    ("Telegram", &["token", "chat"], &["ca"]),
-    ("Ntfy", &["url"], &["token", "ca"]),
-    ("Slack", &["url"], &["ca"]),
-    ("Discord", &["url"], &["ca"]),
-    ("Alertmanager", &["url"], &["ca"]),
-];
 
 /// Reads `alerts.to`.
 pub(super) fn read_all<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Vec<ChannelConfig> {

@@ -10,6 +10,7 @@ mod variant;
 
 pub use daily_range::{DailyRange, Weekdays};
 pub(super) use rules::read_site;
+pub use rules::rule_words;
 pub(super) use section::read;
 pub use types::{
     AlertCondition, AlertFigure, AlertRule, AlertsConfig, ChannelConfig, ChannelService, HeartbeatConfig,

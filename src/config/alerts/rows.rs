@@ -1,31 +1,48 @@
 //! The rows of the field table for alerts.
 
+use super::types::AlertFigure;
 use crate::config::table::Effect::{InParts, InPlace};
 use crate::config::table::FieldDefault::{Required, Ron, Unset};
 use crate::config::table::Kind::{self, Decimal, List, Map, Millis, OneOf, SecretOf, Structure, Text};
 use crate::config::table::Section::{Alerts, Channel, File, Heartbeat, Quiet, Rule};
 use crate::config::table::{DAY, FieldRow, SECOND, SECRET_WORDS, row};
 
-/// The kinds of rules.
-pub(in crate::config) const RULE_WORDS: &[&str] = &[
-    "SiteDown",
-    "Rebooted",
-    "PluginFailing",
-    "Above",
-    "Below",
-    "ClockWrong",
-    "CertificateExpires",
-    "ConfigRejected",
-    "LoginsRefused",
+/// A word, the fields that it requires, and those that it allows.
+pub(in crate::config) type Variant = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+/// The kinds of rules with their fields.
+pub(in crate::config) const RULES: &[Variant] = &[
+    ("SiteDown", &[], &["after", "between", "days"]),
+    ("Rebooted", &[], &[]),
+    ("PluginFailing", &[], &["after", "between", "days"]),
+    ("Above", &["figure", "limit"], &["clear", "after", "between", "days"]),
+    ("Below", &["figure", "limit"], &["clear", "after", "between", "days"]),
+    ("ClockWrong", &[], &["by", "after", "between", "days"]),
+    ("CertificateExpires", &[], &["within"]),
+    ("ConfigRejected", &[], &["after"]),
+    ("LoginsRefused", &[], &[]),
 ];
 
-/// The services of channels.
-pub(in crate::config) const SERVICE_WORDS: &[&str] =
-    &["Webhook", "Telegram", "Ntfy", "Slack", "Discord", "Alertmanager"];
+/// The services of channels with their fields.
+pub(in crate::config) const SERVICES: &[Variant] = &[
+    ("Webhook", &["url"], &["headers", "secret", "body", "ca"]),
+    ("Telegram", &["token", "chat"], &["ca"]),
+    ("Ntfy", &["url"], &["token", "ca"]),
+    ("Slack", &["url"], &["ca"]),
+    ("Discord", &["url"], &["ca"]),
+    ("Alertmanager", &["url"], &["ca"]),
+];
 
-/// The figures of a site that a rule can compare with a limit.
-pub(in crate::config) const FIGURE_WORDS: &[&str] =
-    &["CpuLoad", "MemoryUsed", "Temperature", "ActiveUsers", "PoolUsed", "LicenceUsed"];
+/// The words of the figures.
+const FIGURE_WORDS: &[&str] = &{
+    let mut words = [""; AlertFigure::ALL.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = AlertFigure::ALL[at].word();
+        at += 1;
+    }
+    words
+};
 
 const URL: Kind = SecretOf(
     SECRET_WORDS,

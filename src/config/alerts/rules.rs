@@ -3,26 +3,18 @@
 use std::time::Duration;
 
 use super::daily_range::{DailyRange, Weekdays};
-use super::rows::FIGURE_WORDS;
+use super::rows::RULES;
 use super::types::{AlertCondition, AlertFigure, AlertRule, AlertsConfig, SiteAlerts, Threshold};
-use super::variant::{self, Variant};
+use super::variant;
 use crate::config::table::Section;
 use crate::config::validator::{FieldValue, Fields, Validator};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The kinds of rules with their fields.
-const RULES: &[Variant] = &[
-    ("SiteDown", &[], &["after", "between", "days"]),
-    ("Rebooted", &[], &[]),
-    ("PluginFailing", &[], &["after", "between", "days"]),
-    ("Above", &["figure", "limit"], &["clear", "after", "between", "days"]),
-    ("Below", &["figure", "limit"], &["clear", "after", "between", "days"]),
-    ("ClockWrong", &[], &["by", "after", "between", "days"]),
-    ("CertificateExpires", &[], &["within"]),
-    ("ConfigRejected", &[], &["after"]),
-    ("LoginsRefused", &[], &[]),
-];
+/// The words of all kinds of rules.
+pub fn rule_words() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|(word, ..)| *word)
+}
 
 /// The rules of a file without `on`.
 pub(super) fn defaults() -> Vec<AlertRule> {
@@ -144,9 +136,7 @@ fn read_days<'f>(check: &mut Validator<'f>, fields: &Fields<'f>) -> Weekdays {
 fn read_threshold<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, is_above: bool) -> Option<Threshold> {
     let (limit, clear) = (check.decimal(fields, "limit"), check.decimal(fields, "clear"));
     let figure = fields.get("figure")?;
-    let known =
-        AlertFigure::ALL.into_iter().zip(FIGURE_WORDS).find(|(_, word)| **word == figure.node.source());
-    let Some((known, _)) = known else {
+    let Some(known) = AlertFigure::ALL.into_iter().find(|known| known.word() == figure.node.source()) else {
         check.reject(figure);
         return None;
     };

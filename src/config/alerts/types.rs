@@ -96,6 +96,19 @@ impl AlertFigure {
         Self::LicenceUsed,
     ];
 
+    /// Its word in the file.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::CpuLoad => "CpuLoad",
+            Self::MemoryUsed => "MemoryUsed",
+            Self::Temperature => "Temperature",
+            Self::ActiveUsers => "ActiveUsers",
+            Self::PoolUsed => "PoolUsed",
+            Self::LicenceUsed => "LicenceUsed",
+        }
+    }
+
     /// Whether it is from 0 to 100.
     #[must_use]
     pub fn is_percentage(self) -> bool {

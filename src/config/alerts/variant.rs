@@ -1,11 +1,9 @@
 //! A word with fields, such as `SiteDown(after: "90s")`: the word decides which fields are allowed.
 
+use super::rows::Variant;
 use crate::config::suggestion::unknown;
 use crate::config::table::Section;
 use crate::config::validator::{FieldValue, Fields, Validator};
-
-/// A word, the fields that it requires, and those that it allows.
-pub(super) type Variant = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 /// Reads a value that is one of these variants, which messages call `what`. The fields belong to `section`.
 pub(super) fn read<'f>(
