@@ -14,7 +14,6 @@ use phsweb_agent::timings::Timings;
 
 use super::argument::{Argument, Execute, HELP, LOG, Options, Subcommand, VERSION, set_listen};
 use super::demo_history;
-use super::random::random_secret;
 use super::simulate::MAX_ROUTERS;
 use super::simulated_site::{at_router, start_router};
 use super::values::number;
@@ -64,12 +63,12 @@ fn demo(options: &Options, signals: Signals, timings: Timings) -> Result<(), Fai
     let listen = options.listen.unwrap_or_else(Http::default_listen);
     let named = env::var("PHSWEB_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
     let accepts_login_link = named.is_none();
-    let admin = named.map_or_else(random_secret, Ok)?;
+    let admin = named.map_or_else(Secret::random, |named| Ok(Secret::new(named)))?;
     let mut warnings = Vec::new();
-    if is_short(&admin) {
+    if is_short(admin.expose()) {
         warnings.push(Diagnostic::elsewhere("PHSWEB_ADMIN_TOKEN", SHORT_TOKEN));
     }
-    let (title, admin) = ("PHSWEB hotspots (demo)".into(), Some(Secret::new(admin)));
+    let (title, admin) = ("PHSWEB hotspots (demo)".into(), Some(admin));
     let http = Http { listen, title, admin, accepts_login_link, ..Http::default() };
     let (mut sites, mut users) = (Vec::new(), Vec::new());
     let (mut routers, mut tasks) = (Vec::new(), Vec::new());

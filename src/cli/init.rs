@@ -7,11 +7,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use phsweb_agent::agent::Failure;
-use phsweb_agent::config::{self, API_PORT, Host};
+use phsweb_agent::config::{self, API_PORT, Host, Secret};
 use phsweb_agent::text::print_line;
 
 use super::argument::{Argument, Execute, HELP, LOG, Options, Subcommand, VERSION};
-use super::random::random_secret;
 use super::values::text;
 
 const DEFAULT_OUTPUT: &str = "sites.ron";
@@ -90,8 +89,8 @@ fn init(options: Options) -> Result<(), Failure> {
     let site = NewSite { name, host, address, user };
     let key = key(&site.name);
     let secret_file = output.with_file_name(format!("{key}.password"));
-    let password = random_secret()?;
-    create(&secret_file, &format!("{password}\n"), 0o600)?;
+    let password = Secret::random()?;
+    create(&secret_file, &format!("{}\n", password.expose()), 0o600)?;
     let written = create(&output, &document(&key, &site), 0o666).and_then(|()| check(&output));
     if let Err(error) = written {
         // Nothing remains of a failed attempt, so that the next one succeeds.
@@ -106,7 +105,7 @@ fn init(options: Options) -> Result<(), Failure> {
         output.display(),
         secret_file.display(),
         site.host.name,
-        commands(&site, &password, agent_address(&site.host)),
+        commands(&site, password.expose(), agent_address(&site.host)),
         output = argument(&output),
     ));
     Ok(())

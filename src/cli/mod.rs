@@ -15,7 +15,6 @@ mod init;
 mod man;
 mod notify;
 mod parser;
-mod random;
 mod run;
 mod simulate;
 mod simulated_site;

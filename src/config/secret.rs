@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::text::hex;
+
 /// Minimum number of characters of a token. 16 random letters and digits have over 80 bits, which can't be guessed over
 /// a network, so a correct token is always accepted at once, also after many wrong ones.
 pub const MIN_TOKEN: usize = 16;
@@ -30,6 +34,17 @@ impl Secret {
     #[must_use]
     pub fn new(secret: String) -> Self {
         Self(secret)
+    }
+
+    /// 128 random bits as hexadecimal digits, which need no quotes in a file, a URL or a command.
+    ///
+    /// # Errors
+    ///
+    /// If the system has no random bytes, as a message.
+    pub fn random() -> Result<Self, String> {
+        let mut bytes = [0; 16];
+        SystemRandom::new().fill(&mut bytes).map_err(|_| "the system has no random bytes")?;
+        Ok(Self(hex(&bytes)))
     }
 
     /// The secret itself, for a login or a comparison.

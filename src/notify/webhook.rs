@@ -1,13 +1,12 @@
 //! Messages as the POST of JSON to any server.
 
-use std::fmt::Write as _;
-
 use ring::hmac;
 use serde::Serialize;
 
 use super::payload::{Payload, json};
 use super::template;
 use crate::alert::{Alert, Notification};
+use crate::text::hex;
 
 /// The version of the JSON. It changes if a field is removed or changes its meaning.
 const VERSION: u8 = 1;
@@ -37,10 +36,7 @@ pub(super) fn payload(template: Option<&str>, key: Option<&str>, message: &Notif
 /// The HMAC with SHA-256 in hexadecimal digits (RFC 2104).
 fn signature(key: &[u8], body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), body);
-    tag.as_ref().iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
+    hex(tag.as_ref())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::reply::TrapReply;
 use super::settings::{Login, Policies};
 use super::state::State;
 use crate::routeros::wire::Sentence;
+use crate::text::hex;
 
 /// The number of refused logins at which RouterOS closes a connection.
 const MAX_REFUSED: u8 = 5;
@@ -63,10 +64,6 @@ impl LoginState {
 fn challenge_response(password: &[u8], challenge: &[u8]) -> String {
     let hashed = md5::compute([&[0], password, challenge].concat());
     format!("00{hashed:x}")
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::{Timer, future};
 
 use super::fault::Fault;
-use super::login::hex;
 use super::shared::{ConnectionGuard, Shared};
+use crate::text::hex;
 
 /// Handshake timeout. Clients give up after a few seconds.
 const HANDSHAKE_WAIT: Duration = Duration::from_secs(30);

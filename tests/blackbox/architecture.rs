@@ -74,7 +74,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
         ],
     ),
     ("alert", &["clock", "config", "plugin", "routeros::error", "routeros::value", "state"]),
-    ("simulator", &["executor", "routeros::wire"]),
+    ("simulator", &["executor", "routeros::wire", "text"]),
     (
         "agent",
         &[

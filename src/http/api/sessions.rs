@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use serde::{Serialize, Serializer};
 
@@ -280,12 +279,7 @@ impl Cursor {
             Some(SortKey::Address(address)) => format!("a{address}"),
             Some(SortKey::Text(text)) => format!("t{text}"),
         };
-        let mut encoded = String::new();
-        for byte in format!("{}\n{}\n{key}", self.site, self.id).bytes() {
-            // Writing to a `String` never fails.
-            let _ = write!(encoded, "{byte:02x}");
-        }
-        encoded
+        text::hex(format!("{}\n{}\n{key}", self.site, self.id).as_bytes())
     }
 
     fn decode(text: &str) -> Option<Self> {

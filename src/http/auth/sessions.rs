@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use event_listener::Event;
-use ring::rand::{SecureRandom, SystemRandom};
 use smol::Timer;
 use smol::future::FutureExt;
 
@@ -102,14 +101,12 @@ impl LoginSessions {
         }))
     }
 
-    /// Begins a session for `token`. Its id has 128 random bits in hex. `None` if the system has no random bytes.
+    /// Begins a session for `token`, with a random id. `None` if the system has no random bytes.
     ///
     /// If a limit is reached, another session ends: never one of another role, and one of another address only if the role
     /// has too many.
     pub(super) fn begin(&self, token: &Secret, role: Role, peer: IpAddr, now: Moment) -> Option<NewSession> {
-        let mut bytes = [0; 16];
-        SystemRandom::new().fill(&mut bytes).ok()?;
-        let id = format!("{:032x}", u128::from_ne_bytes(bytes));
+        let id = Secret::random().ok()?.expose().to_string();
         let from = peer::network(peer);
         let mut table = self.0.lock();
         table.end_all(|session| self.0.remaining(session, now).is_none());
