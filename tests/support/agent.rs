@@ -107,6 +107,17 @@ impl Running {
         self.child.id()
     }
 
+    /// Waits until standard error has `words` exactly `count` times, because a thread of its own writes the log.
+    #[track_caller]
+    pub(crate) fn assert_logged(&self, words: &str, count: usize) {
+        until(&format!("{words:?} is in the log {count} times"), || {
+            let log = self.err();
+            let found = log.matches(words).count();
+            assert!(found <= count, "{words:?} is in the log {found} times instead of {count}:\n{log}");
+            (found == count).then_some(())
+        });
+    }
+
     /// Waits for the next line on stdout with this prefix. Returns the rest of the line.
     #[track_caller]
     pub(crate) fn line(&self, start: &str) -> String {

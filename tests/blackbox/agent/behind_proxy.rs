@@ -318,5 +318,5 @@ fn trusted_proxies_apply_from_the_next_request_after_a_reload() {
     kept.save(&given(&router, ADMIN));
     assert_eq!(connection.status(PROTECTED[0], "192.0.2.2"), Some(429));
     // The missing setting is reported once.
-    assert_eq!(kept.running.err().matches("http.trusted_proxies").count(), 1, "{}", kept.running.err());
+    kept.running.assert_logged("http.trusted_proxies", 1);
 }

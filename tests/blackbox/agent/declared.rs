@@ -200,7 +200,8 @@ fn rows_about_people_are_private_by_default() {
         "{config}"
     );
     assert_eq!((&config["isCurrent"], &config["error"]), (&json!(true), &Value::Null));
-    assert!(agent.page("/").contains(warning_text) && agent.running.err().contains(warning_text));
+    assert!(agent.page("/").contains(warning_text));
+    agent.running.assert_logged(warning_text, 1);
     let viewer = [("Authorization", "")];
     assert!(agent.ask("GET", "/api/config", &viewer).json()["warnings"].is_null());
     assert!(!agent.ask("GET", "/", &viewer).body.contains(warning_text));
@@ -262,8 +263,7 @@ fn oversized_menu_does_not_affect_the_hotspot() {
     };
     assert_eq!((partial("things"), partial("hotspot")), (Some("1".into()), Some("0".into())));
     let line = "site=awka plugin=things state=partial";
-    let log = agent.running.err();
-    assert_eq!(log.matches(line).count(), 1, "expected one log line: {log}");
+    agent.running.assert_logged(line, 1);
     let counters = router.counters();
     assert_eq!((counters.logins, counters.connections), (1, 1), "expected one connection");
 }

@@ -105,8 +105,7 @@ fn a_partial_answer_is_logged_once_per_connection() {
             });
         }
     }
-    let log = agent.running.err();
-    assert_eq!(log.matches("plugin=hotspot state=partial").count(), 1, "{log}");
+    agent.running.assert_logged("plugin=hotspot state=partial", 1);
     assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 
@@ -138,8 +137,8 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     until("the site was refreshed twice more", || {
         (router.counters().commands >= commands + 14).then_some(())
     });
-    let lines = || agent.running.err().matches("plugin=hotspot state=partial").count();
-    assert_eq!(lines(), 1, "{}", agent.running.err());
+    let line = "plugin=hotspot state=partial";
+    agent.running.assert_logged(line, 1);
     router.set_fault(None);
     until("the hotspot is complete again", || partial().is_null().then_some(()));
     assert!(metric("0"), "{}", agent.get("/metrics").body);
@@ -148,7 +147,8 @@ fn a_row_that_stays_missing_makes_the_hotspot_partial() {
     until("the site was refreshed four times more", || {
         (router.counters().commands >= commands + 28).then_some(())
     });
-    assert!(partial().is_null() && lines() == 1, "{}", agent.running.err());
+    assert!(partial().is_null());
+    agent.running.assert_logged(line, 1);
     assert_eq!(router.counters().logins, 1, "expected one connection");
 }
 

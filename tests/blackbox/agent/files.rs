@@ -212,6 +212,5 @@ fn port_variable_with_a_url_is_ignored_and_logged() {
         .variable("MIKROTIK_AWKA_PORT", "tcp://10.96.0.7:8728")
         .start();
     agent.wait_until_active("awka");
-    let log = agent.running.err();
-    assert!(log.contains("site=awka msg=\"MIKROTIK_AWKA_PORT is ignored"), "{log}");
+    agent.running.assert_logged("site=awka msg=\"MIKROTIK_AWKA_PORT is ignored", 1);
 }

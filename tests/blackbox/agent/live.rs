@@ -193,7 +193,7 @@ fn silent_listen_is_detected() {
         });
     }
     until("the site is polled from then on", || (live(&agent) == false).then_some(()));
-    assert!(agent.running.err().contains("site=awka msg=\"the router's listen does not report all changes"));
+    agent.running.assert_logged("site=awka msg=\"the router's listen does not report all changes", 1);
 }
 
 /// Discrepancies between prints and listens never cause extra queries.

@@ -247,13 +247,8 @@ fn an_outage_is_one_line_in_spite_of_repeated_attempts() {
     let silent = "query_timeout";
     for (site, expected, cause) in [("stalled", 1, silent), ("half-open", 1, silent), ("lost", 2, silent)] {
         agent.wait_for_error(site, "query_timeout");
-        let log = agent.running.err();
-        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&format!("] site={site} "))).collect();
-        assert_eq!(lines.len(), expected, "{site}: {log}");
-        assert!(
-            lines[expected - 1].contains(&format!("] site={site} state=offline cause={cause} ")),
-            "{log}"
-        );
+        agent.running.assert_logged(&format!("] site={site} state=offline cause={cause} "), 1);
+        agent.running.assert_logged(&format!("] site={site} "), expected);
     }
-    assert!(agent.running.err().contains("] site=lost state=online host="), "{}", agent.running.err());
+    agent.running.assert_logged("] site=lost state=online host=", 1);
 }

@@ -35,7 +35,7 @@ fn wait_for_problem(agent: &Agent, words: &str) {
     let page = agent.page("/");
     assert!(page.contains("New data is not stored.") && page.contains(words), "{page}");
     assert!(metrics(agent).contains("phsweb_agent_state_last_write_successful 0\n"));
-    assert_eq!(agent.running.err().matches(words).count(), 1, "{words:?} is not in the log once");
+    agent.running.assert_logged(words, 1);
 }
 
 #[track_caller]
@@ -143,7 +143,7 @@ fn damage_is_reported_and_repaired() {
     let statuses = cookies.each_ref().map(|cookie| status_with(&agent, cookie));
     assert_eq!(statuses.iter().filter(|status| **status == OPEN).count(), 2, "{statuses:?}");
     assert!(agent.page("/").contains("Some stored data could not be read."));
-    assert!(agent.running.err().contains("bytes are damaged"));
+    agent.running.assert_logged("bytes are damaged", 1);
     until("it is written", || (!storage(&agent)["writtenAt"].is_null()).then_some(()));
     assert_eq!(storage(&agent)["isSaving"], true);
     agent.running.signal("KILL");

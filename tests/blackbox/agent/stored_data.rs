@@ -102,7 +102,7 @@ fn the_history_of_earlier_runs_stays_with_a_gap_of_unknown_time() {
     fs::write(&path, bytes).unwrap();
     let agent = given().start();
     assert!(agent.page("/").contains("Some stored data could not be read."));
-    assert!(agent.running.err().contains("bytes are damaged; everything else was restored"));
+    agent.running.assert_logged("bytes are damaged; everything else was restored", 1);
     assert_eq!(history(&agent).1, marks(3), "one record is lost, which has slots");
 }
 

@@ -45,7 +45,7 @@ fn short_token_fails_check_and_is_a_warning_at_run_time() {
     agent.wait_until_active("awka");
     assert_eq!(agent.get(ACTIVE).status, 200, "expected a short token to work after an upgrade");
     let warning = "http.admin: the token has fewer than 16 characters";
-    assert_eq!(agent.running.err().matches(warning).count(), 1, "{}", agent.running.err());
+    agent.running.assert_logged(warning, 1);
     let warnings = agent.json("/api/config")["warnings"].clone();
     assert!(warnings[0]["message"].as_str().unwrap().starts_with(warning), "{warnings}");
     assert!(agent.page("/").contains(warning), "expected the warning on the admin's page");
@@ -95,12 +95,7 @@ fn wrong_tokens_do_not_throttle_correct_ones_of_the_same_address() {
         is_over.store(true, Ordering::Relaxed);
     });
     // It is logged once.
-    assert_eq!(
-        agent.running.err().matches("wrong tokens within a minute").count(),
-        1,
-        "{}",
-        agent.running.err()
-    );
+    agent.running.assert_logged("wrong tokens within a minute", 1);
 }
 
 #[test]
@@ -152,5 +147,5 @@ fn all_addresses_share_a_budget_for_wrong_tokens() {
     assert_eq!(last, 429);
     assert_eq!(active(&agent, from(0), "wrong"), 401, "expected a repeated token not to count again");
     assert_eq!(active(&agent, from(602), TOKEN), 200);
-    assert_eq!(agent.running.err().matches("600 wrong tokens within a minute").count(), 1);
+    agent.running.assert_logged("600 wrong tokens within a minute", 1);
 }

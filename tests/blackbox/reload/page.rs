@@ -156,8 +156,7 @@ fn the_listener_is_rebound_and_connections_stay() {
     assert!(message.contains(&format!("stays at {first}")), "{message}");
     assert!(agent.page("/").contains("has a problem"));
     throughout(LOOKS, || assert!(early.is_answered()));
-    let lines = |words: &str| agent.running.err().matches(words).count();
-    assert_eq!(lines("can't listen at"), 1);
+    agent.running.assert_logged("can't listen at", 1);
     drop(taken);
     assert_eq!(agent.running.line("The page is at http://"), format!("{second}/"));
     assert!(early.is_answered());
@@ -175,7 +174,7 @@ fn the_listener_is_rebound_and_connections_stay() {
     agent.agent.address = SocketAddr::from(([127, 0, 0, 2], second.port()));
     assert_eq!(agent.get("/healthz").status, 200);
     assert!(early.is_answered() && late.is_answered());
-    assert!(agent.running.err().contains("the figures are open to everybody"));
+    agent.running.assert_logged("the figures are open to everybody", 1);
     agent.write("sites.ron", &at(second, &given), WriteMethod::InPlace);
     assert_eq!(agent.running.line("The page is at http://"), format!("{second}/"));
     until("only that address is bound", || TcpStream::connect(agent.address).err());

@@ -38,7 +38,7 @@ fn without_a_file_the_page_shows_what_is_missing() {
     assert_eq!(agent.get("/api/hotspot/stats").json(), serde_json::json!({}));
     assert_eq!(agent.series("phsweb_agent_config_last_reload_successful"), Some(0.0));
     assert_eq!(agent.series("phsweb_agent_config_last_reload_success_timestamp_seconds"), None);
-    assert_eq!(agent.running.err().matches("reload=waiting ").count(), 1, "{}", agent.running.err());
+    agent.running.assert_logged("reload=waiting ", 1);
 
     agent.write("sites.ron", &given.text(), WriteMethod::InPlace);
     agent.wait_until_applied(0);

@@ -96,13 +96,13 @@ fn an_invalid_file_is_reported_once_and_changes_nothing() {
     let page = agent.get("/");
     assert!(page.body.contains("sites.ron has a problem") && page.field("ETag") != tag, "{}", page.body);
     assert_eq!((agent.series(metric), agent.series(succeeded)), (Some(0.0), loaded));
-    throughout(LOOKS, || assert_eq!(agent.rejected_files().len(), 1));
+    until("the error is logged", || (agent.rejected_files().len() == 1).then_some(()));
     // The same content is not reported again; another problem is.
     agent.write("sites.ron", &bad, WriteMethod::Renamed);
     throughout(LOOKS, || assert_eq!(agent.rejected_files().len(), 1));
     fs::remove_file(agent.path("sites.ron")).unwrap();
     agent.wait_for_file_error("can't be read");
-    assert_eq!(agent.rejected_files().len(), 2);
+    until("the error is logged", || (agent.rejected_files().len() == 2).then_some(()));
     // A million brackets do not exhaust the stack.
     agent.write("sites.ron", &"(".repeat(1_000_000), WriteMethod::InPlace);
     agent.wait_for_file_error("not RON");
@@ -163,8 +163,7 @@ fn a_mounted_file_that_is_replaced_by_a_rename_is_reported() {
     assert!(problem["message"].as_str().unwrap().contains("mount the folder"), "{config}");
     let refreshed = router.counters().commands;
     until("the site is still refreshed", || (router.counters().commands > refreshed + 4).then_some(()));
-    let log = agent.running.err();
-    assert_eq!(log.matches("was replaced or deleted").count(), 1, "{log}");
+    agent.running.assert_logged("was replaced or deleted", 1);
 
     // As after a restart of the container.
     fs::remove_file(&mounted).unwrap();

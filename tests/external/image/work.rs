@@ -115,7 +115,7 @@ fn assert_waits_for_file(agent: &Agent) {
         assert!(page.contains(words), "{words}: {page}");
     }
     assert_eq!((agent.get("/healthz").status, agent.get("/readyz").status), (200, 503));
-    assert_eq!(agent.running.err().matches("reload=waiting ").count(), 1, "{}", agent.running.err());
+    agent.running.assert_logged("reload=waiting ", 1);
 }
 
 /// Waits until the file with this site is applied.
