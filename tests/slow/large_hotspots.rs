@@ -24,7 +24,7 @@ fn simulator_starts_a_large_hotspot_within_seconds() {
 
 #[test]
 fn each_of_ten_thousand_users_is_listed_once() {
-    let _alone = super::alone();
+    let _shared = super::beside_others();
     let users = format!("--users={USERS}");
     let router = Running::start(&mut program(["simulate", "--routers=1", &users, "--active=5", "--port=0"]));
     let address = router.line("127.0.0.1:");

@@ -1,4 +1,4 @@
-//! Tests that measure memory or time, or load the machine. Each runs alone, see [`alone`].
+//! Tests that measure memory or time, or load the machine. Those that measure time run alone, see [`alone`].
 //!
 //! Those marked `#[ignore = "takes …"]` run before a release.
 
@@ -19,15 +19,21 @@ mod storage;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use support::raw_router as peer;
 use support::{agent, cgroup, hostile, open_files, reloading_agent, router};
 
-/// Locks the machine for one test of this process. nextest, which runs each test in its own process, uses a test
-/// group instead.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Locks the machine for one test of this process. For nextest, which runs each test in its own process, its
+/// configuration says the same.
+fn alone() -> RwLockWriteGuard<'static, ()> {
     // A failed test leaves nothing behind that affects the next one.
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets other tests run that measure no time.
+fn beside_others() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
 }

@@ -95,7 +95,11 @@ fn survives_hostile_routers(budget: u64, group: Option<&Group>) -> u64 {
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults("refresh: \"2s\", query_timeout: \"10s\",")
         .site("good", good.addr(), "");
-    let given = routers.iter().fold(given, |given, (key, router)| given.site(key, router.addr(), ""));
+    let given = routers.iter().fold(given, |given, (key, router)| {
+        // Some faults last until the timeout.
+        let is_fault = Fault::ALL.iter().any(|fault| fault.name() == key);
+        given.site(key, router.addr(), if is_fault { "query_timeout: \"3s\"," } else { "" })
+    });
     let agent = start(given.timing("retry_max", "2s"), budget, group).with_token("admin-token-01234");
     agent.wait_until_active("good");
     let began = Instant::now();
@@ -174,37 +178,41 @@ fn assert_within(what: &str, budget: u64, used: u64) {
     assert!(used <= limit, "{what}: expected at most {limit} bytes, used {used}");
 }
 
-#[test]
-fn hostile_routers_together_stay_within_the_budget() {
-    let _alone = super::alone();
-    // Each agent has a process of its own, so that both can run at the same time.
+/// Runs these cases at the same time: each agent has a process of its own.
+fn at_once<T: Send>(cases: [T; 2], run: impl Fn(T) + Sync) {
     thread::scope(|scope| {
-        for budget in [32 << 20, 64 << 20] {
-            scope.spawn(move || {
-                assert_within("hostile routers", budget, survives_hostile_routers(budget, None));
-            });
+        for case in cases {
+            scope.spawn(|| run(case));
         }
     });
 }
 
 #[test]
+fn hostile_routers_together_stay_within_the_budget() {
+    let _shared = super::beside_others();
+    at_once([32 << 20, 64 << 20], |budget| {
+        assert_within("hostile routers", budget, survives_hostile_routers(budget, None));
+    });
+}
+
+#[test]
 fn hotspot_of_sixteen_thousand_people_stays_within_the_budget() {
-    let _alone = super::alone();
-    for (budget, min) in [(32 << 20, 8000), (64 << 20, PEOPLE)] {
+    let _shared = super::beside_others();
+    at_once([(32 << 20, 8000), (64 << 20, PEOPLE)], |(budget, min)| {
         let (used, listed) = serves_a_large_hotspot(budget, None);
         assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
         assert!(listed >= min, "expected at least {min} people, listed {listed}");
-    }
+    });
 }
 
 #[test]
 #[ignore = "needs root and a memory cgroup"]
 fn kernel_does_not_kill_the_agent_with_hostile_routers_or_a_large_hotspot() {
-    let _alone = super::alone();
-    for budget in [32 << 20, 64 << 20] {
+    let _shared = super::beside_others();
+    at_once([32 << 20, 64 << 20], |budget| {
         let group = Group::new(budget + if is_release() { 0 } else { DEBUG_EXTRA });
         assert_within("hostile routers", budget, survives_hostile_routers(budget, Some(&group)));
         let (used, listed) = serves_a_large_hotspot(budget, Some(&group));
         assert_within(&format!("{listed} of {PEOPLE} people"), budget, used);
-    }
+    });
 }

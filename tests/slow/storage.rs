@@ -13,7 +13,7 @@ use phsweb_agent::state::{Reload, Store};
 use phsweb_agent::storage::{Persist, Storage};
 use phsweb_agent::timings::Timings;
 
-use super::alone;
+use super::beside_others;
 
 /// The variable with the directory of a writing process.
 const VARIABLE: &str = "STORAGE_TEST_DIRECTORY";
@@ -160,13 +160,13 @@ fn kill_often(limit_kib: impl Fn() -> Option<u64>) -> usize {
 
 #[test]
 fn a_kill_at_any_moment_loses_nothing_that_was_written() {
-    let _alone = alone();
+    let _shared = beside_others();
     assert_eq!(kill_often(|| None), 0);
 }
 
 #[test]
 fn a_kill_at_any_moment_on_a_full_disk_loses_nothing_that_was_written() {
-    let _alone = alone();
+    let _shared = beside_others();
     let full = kill_often(|| Some(fastrand::u64(60..140)).filter(|_| fastrand::u8(..4) > 0));
     assert!(full > 3, "only {full} processes met a full disk");
 }

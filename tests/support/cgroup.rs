@@ -11,7 +11,7 @@ pub(crate) struct Group(PathBuf);
 impl Group {
     /// A group with a limit in bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        let name = format!("phsweb-agent-test-{}", process::id());
+        let name = format!("phsweb-agent-test-{}-{bytes}", process::id());
         let all = Path::new("/sys/fs/cgroup");
         let controllers = fs::read_to_string(all.join("cgroup.controllers")).unwrap_or_default();
         let (path, limit, swap) = if controllers.contains("memory") {
