@@ -54,12 +54,15 @@ impl RefreshQueue {
         Self { incoming: self.incoming.clone(), waiting: std::mem::take(&mut self.waiting) }
     }
 
+    /// Lets all requests that have arrived wait for the refresh that begins now.
+    pub(super) fn gather(&mut self) {
+        self.waiting.extend(std::iter::from_fn(|| self.incoming.try_recv().ok()));
+    }
+
     /// Answers all waiting requests. A failure also answers the requests that arrived during the refresh.
     pub(super) fn respond(&mut self, outcome: &Result<Refreshed, Error>) {
-        while outcome.is_err()
-            && let Ok(request) = self.incoming.try_recv()
-        {
-            self.waiting.push(request);
+        if outcome.is_err() {
+            self.gather();
         }
         for request in self.waiting.drain(..) {
             // This fails if the caller was dropped.

@@ -136,14 +136,16 @@ impl<'c> SiteSession<'c> {
             let now = Instant::now();
             if let Some(request) = request {
                 let reuse = request.reuse(self.config.refresh, &site.timings);
-                let (age, scope, reused) = if request.is_anonymous {
-                    (self.schedule.since_refresh(now), ReadScope::Anonymous, Refreshed::Recent)
+                let (age, reused) = if request.is_anonymous {
+                    (self.schedule.since_refresh(now), Refreshed::Recent)
                 } else {
-                    (now.saturating_duration_since(all_read), ReadScope::All, Refreshed::Asked)
+                    (now.saturating_duration_since(all_read), Refreshed::Asked)
                 };
                 self.refreshes.waiting.push(request);
                 if age >= reuse {
-                    return Ok(scope);
+                    self.refreshes.gather();
+                    let are_anonymous = self.refreshes.waiting.iter().all(|request| request.is_anonymous);
+                    return Ok(if are_anonymous { ReadScope::Anonymous } else { ReadScope::All });
                 }
                 self.refreshes.respond(&Ok(reused));
             } else if now >= next {

@@ -97,7 +97,7 @@ fn a_connection_test_has_the_steps_of_the_command() {
     no_listen.set_fault(Some(Fault::NoListen));
     no_menu.remove_menu("/ip/hotspot/active");
     let given = || {
-        let given = AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"1s\",");
+        let given = AgentBuilder::default().http(ADMIN).defaults("refresh: \"1h\", query_timeout: \"2s\",");
         let given = given.site("healthy", healthy.addr(), "").site("closing", closing.addr(), "");
         let given = given.site("silent", silent.addr(), "").site("no-listen", no_listen.addr(), "");
         let hosts = format!(

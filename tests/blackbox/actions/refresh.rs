@@ -78,13 +78,14 @@ fn fifty_simultaneous_requests_share_one_refresh() {
     // A slow one is shared, too.
     let latency = Duration::from_millis(1500);
     router.set_latency(latency);
+    thread::sleep(FRESH);
     let (began, before) = (Instant::now(), router.counters().commands);
     for (answer, took) in in_parallel(50, || agent.post("/api/refresh", "")) {
         assert_eq!(refreshed(&answer)["refreshed"], json!(["awka"]));
         assert!(took < Duration::from_secs(15), "{took:?}");
     }
     let refreshes = (router.counters().commands - before).div_ceil(REFRESH);
-    // Requests that arrive after one has begun share the next, and only one is active at a time.
+    // Requests that arrive after one has begun share the next.
     let most = 2 + began.elapsed().as_millis() / latency.as_millis();
     assert!(u128::from(refreshes) <= most, "got {refreshes} refreshes in {:?}", began.elapsed());
 }
@@ -166,9 +167,9 @@ fn failed_sites_are_reported_with_their_errors_and_delay_no_other() {
         assert_eq!(json["errors"]["closing"]["cause"], "closed", "{json}");
         assert!(took < Duration::from_secs(15), "expected an end within query_timeout, took {took:?}");
     });
-    // The same for each site alone, however many requests there are.
+    // The same for each site alone, with nearly as many requests as may wait: 192 in all.
     let ask = |key: &str| {
-        for (answer, took) in in_parallel(50, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
+        for (answer, took) in in_parallel(45, || agent.post(&format!("/api/sites/{key}/refresh"), "")) {
             let json = refreshed(&answer);
             assert_eq!((&json["refreshed"], &json["failed"]), (&json!([]), &json!([key])), "{json}");
             assert!(json["errors"][key]["cause"].is_string(), "{json}");

@@ -390,7 +390,7 @@ fn only_the_admin_sees_users() {
     assert_eq!(agent.ask("GET", PATH, &[("Authorization", "Bearer admin-token-01234")]).status, 200);
 }
 
-/// Eight requests wait and one runs; more are refused rather than queued without end.
+/// Eight requests wait; more are refused rather than queued without end.
 #[test]
 fn too_many_requests_at_once_get_retry_after() {
     let router = router(Settings { users: 20, active: 0, ..Settings::default() });
@@ -402,7 +402,8 @@ fn too_many_requests_at_once_get_retry_after() {
         joined.map(|answer| (answer.status, answer.field("Retry-After").to_string())).collect()
     });
     let served = answers.iter().filter(|(status, _)| *status == 200).count();
-    assert!(served >= 9, "{answers:?}");
+    // All may come before the site takes the first one.
+    assert!(served >= 8, "{answers:?}");
     assert!(
         answers.iter().all(|answer| *answer == (200, String::new()) || *answer == (503, "1".to_string())),
         "{answers:?}"

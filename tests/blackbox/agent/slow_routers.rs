@@ -9,17 +9,17 @@ use super::agent::{Agent, AgentBuilder, throughout, until_within};
 use super::router;
 
 /// Three periods of a router that is late during half of each.
-const LATE_EVERY: Duration = Duration::from_secs(4);
-const PERIODS: Duration = Duration::from_secs(12);
+const LATE_EVERY: Duration = Duration::from_secs(6);
+const PERIODS: Duration = Duration::from_secs(18);
 
 /// Later than `query_timeout`.
-const LATE_BY: Duration = Duration::from_millis(1400);
+const LATE_BY: Duration = Duration::from_millis(2400);
 
 /// Some seconds of bytes, and a slow machine.
-const TRICKLED: Duration = Duration::from_secs(20);
+const TRICKLED: Duration = Duration::from_secs(40);
 
 fn agent_of(router: &Router) -> Agent {
-    let times = "refresh: \"1s\", query_timeout: \"1s\", connect_timeout: \"1s\",";
+    let times = "refresh: \"1s\", query_timeout: \"2s\", connect_timeout: \"1s\",";
     AgentBuilder::default().defaults(times).site("awka", router.addr(), "").start()
 }
 
@@ -56,8 +56,8 @@ fn a_router_that_is_always_late_is_online_after_one_login() {
 
 #[test]
 fn reply_that_trickles_in_longer_than_the_timeout_is_read() {
-    // Five kilobytes, for more than three seconds.
-    let router = router(Settings { trickle: 1500, active: 40, ..Settings::default() });
+    // Five kilobytes, for more than six seconds.
+    let router = router(Settings { trickle: 800, active: 40, ..Settings::default() });
     router.set_fault(Some(Fault::Trickle));
     let agent = agent_of(&router);
     let stats = until_within(TRICKLED, "all sessions are shown", || {

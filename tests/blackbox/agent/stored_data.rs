@@ -1,6 +1,6 @@
 //! The history, today's totals and the journal after a restart.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use phsweb_agent::simulator::Settings;
 use phsweb_agent::state::{Reload, Store};
 use phsweb_agent::storage::Storage;
 use phsweb_agent::timings::Timings;
+use rustix::fs::{FlockOperation, flock};
 use serde_json::{Value, json};
 
 use super::agent::{Agent, AgentBuilder, until};
@@ -51,6 +52,9 @@ fn write_history(directory: &Path) {
         let storage = Storage::open(directory.into(), parts, store, &Timings::default()).await;
         storage.finish().await;
     });
+    // A process that another test has just forked holds the lock until it runs its program.
+    let lock = File::open(directory.join("lock")).unwrap();
+    until("the directory is free", || flock(&lock, FlockOperation::NonBlockingLockExclusive).ok());
 }
 
 /// The users of each minute of three hours, and the names of the marks.

@@ -14,6 +14,8 @@ use phsweb_agent::config::Https;
 use phsweb_agent::http::server::{self, Limits, MAX_BODY, MAX_HEAD, ServerHandle, WorkerPool};
 use phsweb_agent::http::{self, HandlerOutput, HeaderField, Method, Request, Response};
 
+use crate::support::address::unique_host;
+
 /// Longest wait for anything: only a test that fails comes near it.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -684,7 +686,7 @@ fn a_response_that_takes_too_long_is_discarded() {
 
 #[test]
 fn a_dropped_server_closes_everything_and_frees_its_address() {
-    let served = TestServer::new(Limits::default());
+    let served = TestServer::with(workers(), (unique_host(), 0).into(), Limits::default());
     let address = served.address;
     let (mut idle, mut half_open) = (served.connect(), served.connect());
     assert_eq!(idle.get("/").status, 200);
