@@ -30,7 +30,7 @@
 //! | [`clock`] | moments that stay correct when the system clock is set |
 //! | [`memory`] | the memory budget: how much of the routers' replies may be held for all sites together |
 //! | [`executor`] | the thread that runs all tasks |
-//! | [`text`] | makes text from routers and clients safe for a terminal or the log |
+//! | [`text`] | makes text from routers and clients safe for a terminal or the log, and short; hexadecimal digits |
 //! | [`timings`] | the intervals of all policies, which tests shorten |
 //!
 //! ```text
@@ -61,8 +61,8 @@
 //! - Stored data: each `Persist`, such as the login sessions, the history and the alerts → `Storage` → its file; at the start
 //!   the file → `Persist`, before the sites start.
 //! - Events: `Store` compares the old and the new snapshot → `StoreEvent`s, which contain the `SiteEvent`s of each changed
-//!   site → log lines about sites, server-sent events, the journal and the history, each through a bounded queue. No
-//!   other code decides what counts as a change.
+//!   site → log lines about sites, server-sent events, the journal, the history and the alerts, each through a bounded
+//!   queue. No other code decides what counts as a change.
 //!
 //! # Threads
 //!
