@@ -22,6 +22,7 @@ struct Setup<'p> {
     /// The file's name in that folder.
     name: &'p str,
     fields: Vec<Field>,
+    is_submitted: bool,
     finished: Option<Finished>,
 }
 
@@ -45,7 +46,7 @@ struct Finished {
 /// The page, if there was no valid configuration yet.
 pub(super) fn waiting(context: &Context) -> Option<Response> {
     let defaults = NewSite::FIELDS.map(|field| field.default.unwrap_or_default().into());
-    page(context, fields(defaults, |_, _| true), None)
+    page(context, fields(defaults, |_, _| true), false, None)
 }
 
 /// `GET /setup`: redirects to the overview, which contains the form.
@@ -70,7 +71,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
         None => None,
     };
     // A configuration may have been applied meanwhile.
-    let shown = page(context, fields, finished).unwrap_or_else(|| see_other(&context.request.path, ""));
+    let shown = page(context, fields, true, finished).unwrap_or_else(|| see_other(&context.request.path, ""));
     Ok(shown.no_store().into())
 }
 
@@ -98,9 +99,14 @@ fn fields(answers: [String; 3], is_valid: impl Fn(&NewSiteField, &str) -> bool) 
     rows.map(field).collect()
 }
 
-fn page(context: &Context, fields: Vec<Field>, finished: Option<Finished>) -> Option<Response> {
+fn page(
+    context: &Context,
+    fields: Vec<Field>,
+    is_submitted: bool,
+    finished: Option<Finished>,
+) -> Option<Response> {
     let reload = &context.snapshot.reload;
     let file = reload.file.as_deref().filter(|_| reload.succeeded.is_none())?;
     let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
-    Some(render(&Setup { layout: context.layout(), file, folder, name, fields, finished }))
+    Some(render(&Setup { layout: context.layout(), file, folder, name, fields, is_submitted, finished }))
 }
