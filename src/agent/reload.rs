@@ -24,6 +24,7 @@ pub struct ConfigReloader {
     watch: Arc<Mutex<Watch>>,
     path: String,
     prepare: Prepare,
+    is_missing: bool,
     /// Problems of the current content of the file.
     invalid: Vec<ReloadDiagnostic>,
     /// Whether no valid `http` section was read yet. Until then everybody may open the page, so it shows nothing
@@ -57,6 +58,7 @@ impl ConfigReloader {
             log::warn!("config={path} reload=waiting problems={} msg={:?}", invalid.len(), summary(&invalid));
         }
         Self {
+            is_missing: !watch.path().exists(),
             watch: Arc::new(Mutex::new(watch)),
             path,
             prepare,
@@ -71,6 +73,7 @@ impl ConfigReloader {
     /// The result of the first check.
     pub(super) fn first(&self) -> Reload {
         let mut reload = Reload::first(Some(&self.path), self.invalid.clone());
+        reload.is_missing = self.is_missing;
         if self.is_unprotected {
             reload.withhold(is_harmless);
         }
@@ -89,9 +92,10 @@ impl ConfigReloader {
             } else {
                 watch.check(&config::environment)
             };
-            (result, public(&watch.unlinked()))
+            (result, public(&watch.unlinked()), !watch.path().exists())
         });
-        let (took_too_long, (result, unlinked)) = match within(self.check_timeout, checking).await {
+        let (took_too_long, (result, unlinked, is_missing)) = match within(self.check_timeout, checking).await
+        {
             Ok(checked) => (false, checked),
             // The kernel can't cancel it. No other check starts until it returns.
             Err(checking) => {
@@ -103,6 +107,7 @@ impl ConfigReloader {
         snapshot.reload.last_check.set(Moment::now());
         let is_first = snapshot.reload.succeeded.is_none();
         let is_new = result.is_some();
+        self.is_missing = is_missing;
         let config = result.and_then(|result| self.prepared(result, is_first));
         FileCheck { config, is_new, took_too_long, unlinked }
     }
@@ -188,6 +193,7 @@ impl ConfigReloader {
             self.invalid.iter().cloned().chain(hanging).chain(self.others.iter().cloned()).collect();
         store.note_reload(|reload| {
             reload.note(Moment::now(), is_applied, problems);
+            reload.is_missing = self.is_missing;
             if self.is_unprotected {
                 reload.withhold(is_harmless);
             }

@@ -13,7 +13,7 @@ use super::context::{Context, Parameters};
 use super::message::{HandlerOutput, Method, Response};
 use super::metrics;
 use super::page::{
-    account, alerts as alerts_page, asset, diagnosis, kick, overview, refresh, search, site,
+    account, alerts as alerts_page, asset, diagnosis, kick, overview, refresh, search, setup, site,
     users as users_page,
 };
 use Audience::{People, Programs};
@@ -24,6 +24,7 @@ use Handler::{Action, Fetch, Form, Read};
 pub static ROUTES: &[Route] = &[
     row("/",                                    Viewer, People,   Read(overview::show)),
     row("/search",                              Admin,  People,   Read(search::show)),
+    row("/setup",                               Viewer, People,   Form(setup::redirect, setup::submit)),
     row("/refresh",                             Viewer, People,   Form(refresh::show, refresh::submit_all)),
     row("/sites/{site}",                        Viewer, People,   Read(site::show)),
     row("/sites/{site}/refresh",                Viewer, People,   Form(site::redirect, refresh::submit)),

@@ -10,6 +10,8 @@ use crate::clock::Moment;
 pub struct Reload {
     /// The path of the file; `None` for an agent without a file.
     pub file: Option<Arc<str>>,
+    /// Whether the file does not exist.
+    pub is_missing: bool,
     /// When a changed file was last read.
     pub tried: Moment,
     /// When the configuration in use was read. `None` while the agent waits for its first valid file.
@@ -70,6 +72,7 @@ impl Reload {
     pub fn first(file: Option<&str>, problems: Vec<ReloadDiagnostic>) -> Self {
         let mut reload = Self {
             file: file.map(Into::into),
+            is_missing: false,
             tried: Moment::START,
             succeeded: None,
             problems: Vec::new().into(),

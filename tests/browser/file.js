@@ -71,6 +71,17 @@ async function thePageWaitsForTheFirstFile(browser) {
       await fits(page, `waiting-${width}-${colorScheme}`);
       await isAccessible(page, `waiting-${width}-${colorScheme}`);
       await screenshot(page, `waiting-${width}-${colorScheme}`);
+      await page.getByLabel("Name of the site").fill("Awka");
+      await page.getByLabel("Address of its router").fill("no address");
+      await page.getByRole("button", { name: "Show the commands and the file" }).click();
+      await page.getByText("Expected a host name or an address").waitFor();
+      await isAccessible(page, `setup-error-${width}-${colorScheme}`);
+      await page.getByLabel("Address of its router").fill("10.0.1.1");
+      await page.getByRole("button", { name: "Show the commands and the file" }).click();
+      await page.getByRole("region", { name: "RouterOS commands" }).getByText("/user add name=api-user").waitFor();
+      await fits(page, `setup-${width}-${colorScheme}`);
+      await isAccessible(page, `setup-${width}-${colorScheme}`);
+      await screenshot(page, `setup-${width}-${colorScheme}`);
       assert.deepEqual(messages, []);
     }
   }

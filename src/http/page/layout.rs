@@ -86,7 +86,9 @@ impl Layout {
     pub(in crate::http) fn with_banners(self, snapshot: &Snapshot, now: Moment, is_detailed: bool) -> Self {
         let Snapshot { reload, storage, .. } = snapshot;
         let are_warnings = reload.is_good();
-        let is_shown = !are_warnings || (is_detailed && !reload.warnings.is_empty());
+        // Before the first file nothing is wrong: the page asks for it.
+        let is_awaited = reload.is_missing && reload.succeeded.is_none();
+        let is_shown = !is_awaited && (!are_warnings || (is_detailed && !reload.warnings.is_empty()));
         let banner = is_shown.then(|| Banner {
             file: reload.file.as_deref().unwrap_or("the configuration").into(),
             problems: if are_warnings { &reload.warnings } else { &reload.problems }.clone(),

@@ -24,6 +24,7 @@ pub(super) mod refresh;
 pub(super) mod search;
 mod session_list;
 mod session_query;
+pub(super) mod setup;
 pub(super) mod site;
 mod tables;
 pub(super) mod users;

@@ -8,6 +8,7 @@ use super::history::sparkline;
 use super::layout::{AccountMenu, Layout, render};
 use super::notice;
 use super::overview_query::{OverviewLayout, OverviewQuery, SITE_COLUMNS, SiteColumn, SiteFilter};
+use super::setup;
 use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
@@ -47,16 +48,6 @@ struct Wall<'p> {
     cards: Vec<Card<'p>>,
     /// `large`, `medium` or `small` tiles.
     size: &'static str,
-}
-
-#[derive(Template)]
-#[template(path = "no_configuration.html")]
-struct NoConfiguration<'p> {
-    layout: Layout,
-    file: &'p str,
-    folder: &'p str,
-    /// The file's name in that folder.
-    name: &'p str,
 }
 
 /// A link that changes the query.
@@ -133,9 +124,8 @@ impl<'p> Totals<'p> {
 /// `GET /`: before there is a configuration, how to provide one.
 pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (snapshot, layout, view) = (context.snapshot, context.layout(), context.view());
-    if let (None, Some(file)) = (snapshot.reload.succeeded, snapshot.reload.file.as_deref()) {
-        let (folder, name) = file.rsplit_once('/').unwrap_or((".", file));
-        return Ok(render(&NoConfiguration { layout, file, folder, name }));
+    if let Some(page) = setup::waiting(context) {
+        return Ok(page);
     }
     let query = OverviewQuery::read(context.request.query.as_bytes());
     let mut sites: Vec<&SiteState> = snapshot.sites.iter().map(AsRef::as_ref).collect();

@@ -430,6 +430,14 @@ fn every_response_matches_openapi_and_every_described_response_occurs() {
             witness.ask(("POST", path), path, token, "");
         }
     }
+    witness.ask(("POST", "/setup"), "/setup", "admin", "");
+    seen.append(&mut witness.seen);
+
+    // Another agent waits for its first file.
+    let arguments = ["--wait", "--config", "no-such.ron", "--listen", "127.0.0.1:0"];
+    let agent = arguments.into_iter().fold(AgentBuilder::default(), AgentBuilder::argument).start();
+    let mut witness = Witness { agent: &agent, api: &api, seen: BTreeSet::new() };
+    witness.ask(("POST", "/setup"), "/setup", "", "");
     seen.append(&mut witness.seen);
 
     let described: BTreeSet<_> = api

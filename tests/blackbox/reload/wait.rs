@@ -26,7 +26,7 @@ fn without_a_file_the_page_shows_what_is_missing() {
     for words in ["Waiting for sites.ron", &file.display().to_string(), &format!("dst={folder}\n")] {
         assert!(page.contains(words), "{words}: {page}");
     }
-    assert!(page.contains("No such file") && page.contains("starts when this is fixed"));
+    assert!(!page.contains("id=\"config\""), "no file yet is no error: {page}");
     let config = agent.config();
     assert_eq!((&config["isCurrent"], &config["loadedAt"]), (&false.into(), &().into()));
     assert_eq!(agent.get("/healthz").status, 200);
@@ -52,6 +52,54 @@ fn without_a_file_the_page_shows_what_is_missing() {
     agent.wait_for_file_error("can't be read");
     assert!(agent.page("/").contains("data-key=\"awka\""));
     assert_eq!(logins_and_connections(&router), (1, 1));
+}
+
+/// The first text in this region of the page.
+fn region<'p>(page: &'p str, label: &str) -> &'p str {
+    let (_, region) = page.split_once(&format!("aria-label=\"{label}\">")).expect("expected the region");
+    region.split_once("</pre>").unwrap().0
+}
+
+#[test]
+fn the_form_of_the_waiting_page_leads_to_a_site_that_works() {
+    let router = router(Settings::default());
+    let agent = ReloadingAgent::start_without_file(&waiting(&router));
+    let send = |form: &str| agent.post("/setup", form);
+    assert_eq!(agent.get("/setup").status, 303);
+    for (form, expected) in [
+        ("name=&address=10.0.1.1&user=u", "Expected a name."),
+        ("name=Awka&address=a+b&user=u", "Expected a host name or an address"),
+        ("", "Expected a name."),
+    ] {
+        let page = send(form);
+        assert!(page.status == 200 && page.body.contains(expected), "{form}: {}", page.body);
+        assert!(!page.body.contains("RouterOS commands"), "{form}");
+    }
+    let awkward = send("name=%22%3Cb%3E%5C&address=10.0.1.1&user=ada+%24o").body;
+    assert!(!awkward.contains("<b>") && region(&awkward, "RouterOS commands").contains("\\$o"), "{awkward}");
+
+    let answer = send(&format!("name=Awka+One&address={}&user=api-user", router.addr()));
+    assert_eq!(answer.field("Cache-Control"), "no-store");
+    let page = answer.body;
+    let commands = region(&page, "RouterOS commands");
+    let (_, password) = commands.split_once(" password=").unwrap();
+    let password = password.split_whitespace().next().unwrap();
+    let document =
+        region(&page, "sites.ron").replace("&#34;", "\"").replace("&#60;", "<").replace("&#62;", ">");
+    assert!(document.contains(&format!("password: Plain(\"{password}\")")), "{document}");
+    let (_, token) = document.split_once("admin: Token(Plain(\"").unwrap();
+    let token = token.split_once('"').unwrap().0;
+    assert!(page.contains(&format!("<code>{token}</code>")) && token != password, "{page}");
+    // The simulated router has another password.
+    let document = document.replace(password, "password");
+    agent.write("sites.ron", &document, WriteMethod::InPlace);
+    agent.wait_until_applied(0);
+    agent.wait_until_active("awka-one");
+    let bearer = format!("Bearer {token}");
+    let sessions = agent.ask("GET", "/api/hotspot/awka-one/active", &[("Authorization", &bearer)]);
+    assert_eq!(sessions.status, 200);
+    // From then on there is a configuration.
+    assert_eq!(send("name=Awka&address=10.0.1.1&user=u").status, 303);
 }
 
 #[test]
