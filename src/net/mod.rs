@@ -6,6 +6,7 @@
 
 mod authorities;
 pub mod base64;
+pub mod chunked;
 pub mod connect;
 pub mod deadline;
 pub mod error;
