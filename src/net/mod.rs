@@ -1,5 +1,5 @@
 //! Outgoing connections: resolve a name, open a TCP connection, secure it with TLS, all within a deadline;
-//! and a small HTTP client.
+//! and a small HTTP client, whose decoder of chunked bodies the HTTP server uses, too.
 //!
 //! This module is independent of RouterOS. An [`error::Error`] has a cause and a message; callers add how an operator
 //! can fix it.
