@@ -10,7 +10,7 @@
 //!
 //! | module | subject |
 //! | --- | --- |
-//! | [`net`] | resolve, connect, TLS client, deadlines, a small HTTP client |
+//! | [`net`] | resolve, connect, TLS client, deadlines, a small HTTP client, chunked bodies of client and server |
 //! | [`routeros`] | the RouterOS API, without hotspots: wire format, values, code pages, login, the client with its multiplexer, errors |
 //! | [`plugin`] | what to query, how to interpret it and how to measure it: `hotspot`, `resource`, `health`, plugins `declared` in the file, and `internal` ones for the clock and the capacity |
 //! | [`state`] | what is known, and since when: readings, the snapshot of all sites, totals of today, the store and its events, the last reload. No I/O |

@@ -33,9 +33,7 @@ pub(super) fn notifier(timings: &Arc<Timings>) -> Arc<Notifier> {
         log::warn!("proxy=unused msg={error:?}");
         ProxySettings::default()
     });
-    // The heartbeat is sent by the executor that also runs the sites: if it is sent, that works.
-    let is_healthy = Arc::new(|| true);
-    Arc::new(Notifier::new(timings.clone(), proxies, is_healthy))
+    Arc::new(Notifier::new(timings.clone(), proxies))
 }
 
 impl Alerting {

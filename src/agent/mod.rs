@@ -216,6 +216,7 @@ pub fn serve(
                 serving.or(following).or(ended).await;
             }
         }
+        agent.sites.stop().await;
         if let Some(storage) = agent.storage.take() {
             agent.alerting.stop().await;
             storage.finish().await;

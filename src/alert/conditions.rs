@@ -1,11 +1,11 @@
 //! The conditions that rules check, besides limits of figures.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::incident::{Description, Evaluation};
 use super::time::{AlertClock, AlertTime};
 use super::uplink::Reachability;
-use crate::clock::Clock;
+use crate::clock::{Clock, rfc3339};
 use crate::routeros::error::Error;
 use crate::routeros::value::format_duration;
 use crate::state::{ConnectionState, Reading, Reload, SiteState};
@@ -99,21 +99,46 @@ pub(super) fn config_rejected(reload: &Reload) -> Evaluation {
     Evaluation::Present(None, description)
 }
 
-/// `ends` is since the Unix epoch.
-pub(super) fn certificate_expires(ends: Option<Duration>, within: Duration, now: AlertTime) -> Evaluation {
+/// The certificate of the agent's page, which ends then, since the Unix epoch.
+pub(super) fn page_certificate_expires(
+    ends: Option<Duration>,
+    within: Duration,
+    now: AlertTime,
+) -> Evaluation {
     let Some(ends) = ends else { return Evaluation::Absent(None) };
+    let hint = "Renew the files of http.tls. The agent notices the new ones";
+    certificate_expires("The certificate of the agent's page", ends, within, now, hint)
+}
+
+/// The certificate of a router.
+pub(super) fn router_certificate_expires(site: &SiteState, within: Duration, now: AlertTime) -> Evaluation {
+    let Some(ends) = site.certificate_ends else {
+        return if site.is_online() { Evaluation::Absent(None) } else { Evaluation::Unknown };
+    };
+    let hint = "Renew it on the router, and with tls: Pin(…) put its new fingerprint into the file. On the router: \
+                /certificate print detail";
+    certificate_expires(&format!("{}: the certificate of the router", site.name), ends, within, now, hint)
+}
+
+fn certificate_expires(
+    what: &str,
+    ends: Duration,
+    within: Duration,
+    now: AlertTime,
+    hint: &str,
+) -> Evaluation {
     let left = ends.saturating_sub(now.unix);
     let days = left.as_secs() / 86_400;
     if left > within {
         return Evaluation::Absent(Some(days as f64));
     }
-    let date = humantime::format_rfc3339_seconds(UNIX_EPOCH + ends);
+    let date = rfc3339(ends);
     let verb = if left.is_zero() { "ended" } else { "ends" };
     let description = Description {
-        problem: format!("The certificate of the agent's page {verb} at {date}"),
-        recovery: "The certificate of the agent's page was renewed".into(),
+        problem: format!("{what} {verb} at {date}"),
+        recovery: format!("{what} was renewed"),
         cause: None,
-        hint: Some("Renew the files of http.tls. The agent notices the new ones".into()),
+        hint: Some(hint.into()),
         value: Some(days as f64),
     };
     Evaluation::Present(None, description)

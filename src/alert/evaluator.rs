@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conditions::{
-    certificate_expires, clock_wrong, config_rejected, logins_refused, plugin_failing, reachability,
-    site_down,
+    clock_wrong, config_rejected, logins_refused, page_certificate_expires, plugin_failing, reachability,
+    router_certificate_expires, site_down,
 };
 use super::figures;
 use super::incident::{Description, Evaluation, Incident};
@@ -98,7 +98,7 @@ impl Evaluator {
             let observation = match rule.rule.condition {
                 AlertCondition::ConfigRejected => config_rejected(&snapshot.reload),
                 AlertCondition::CertificateExpires(within) => {
-                    certificate_expires(self.certificate_ends, within, now)
+                    page_certificate_expires(self.certificate_ends, within, now)
                 }
                 AlertCondition::LoginsRefused => {
                     let count = self.refused_logins.len();
@@ -168,10 +168,11 @@ impl Evaluator {
                     observe("", figures::compare(site, threshold, false));
                 }
                 AlertCondition::ClockWrong(by) => observe("", clock_wrong(site, by, time.clock)),
-                AlertCondition::Rebooted
-                | AlertCondition::CertificateExpires(_)
-                | AlertCondition::ConfigRejected
-                | AlertCondition::LoginsRefused => {}
+                AlertCondition::CertificateExpires(within) => {
+                    observe("", router_certificate_expires(site, within, now));
+                }
+                AlertCondition::Rebooted | AlertCondition::ConfigRejected | AlertCondition::LoginsRefused => {
+                }
             }
         }
         if table.has_incidents(&site.key) {

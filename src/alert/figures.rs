@@ -22,11 +22,7 @@ fn value(site: &SiteState, figure: AlertFigure) -> Option<f64> {
     let percent = |ratio: f64| ratio * 100.0;
     match figure {
         AlertFigure::CpuLoad => site.current(Data::resource)?.cpu_load().map(|load| load as f64),
-        AlertFigure::MemoryUsed => {
-            let resource = site.current(Data::resource)?;
-            let (free, total) = (resource.free_memory?, resource.total_memory.filter(|total| *total > 0)?);
-            Some(percent(total.saturating_sub(free) as f64 / total as f64))
-        }
+        AlertFigure::MemoryUsed => site.current(Data::resource)?.used_memory_percent(),
         AlertFigure::Temperature => {
             let sensors = site.current(Data::health)?.sensors.iter().filter_map(|sensor| sensor.measure);
             let celsius = sensors.filter(|(quantity, _)| *quantity == Quantity::Temperature);

@@ -1,10 +1,10 @@
 //! Time as a value: ticks of a timeline that continues over restarts, and the dates that they stand for.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::{Clock, Moment};
+use crate::clock::{Clock, Moment, rfc3339};
 
 /// A moment in milliseconds. The timeline is monotonic: it does not follow when the system's clock is set. With
 /// persistent state, a later process continues it, so stored ticks keep their meaning.
@@ -51,9 +51,7 @@ impl AlertTime {
     /// The date of a tick, in RFC 3339.
     #[must_use]
     pub fn date(self, tick: Tick) -> String {
-        // The format ends with the year 9999.
-        let unix = self.unix_of(tick).min(Duration::from_secs(253_402_300_799));
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + unix).to_string()
+        rfc3339(self.unix_of(tick))
     }
 
     /// The time from the Unix epoch to a tick, by the system's clock as it is now.

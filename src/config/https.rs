@@ -3,27 +3,24 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use futures_rustls::pki_types::pem::{self, PemObject};
 use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use futures_rustls::rustls::crypto::CryptoProvider;
 use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported_type};
 use futures_rustls::rustls::server::ParsedCertificate;
 use futures_rustls::rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
-use futures_rustls::rustls::{CertificateError, Error, RootCertStore, ServerConfig, SignatureAlgorithm};
+use futures_rustls::rustls::{CertificateError, ServerConfig, SignatureAlgorithm};
 use ring::digest::{Context, SHA256};
 
 use super::fingerprint::{Digest, Fingerprints, is_open_to_all};
 use super::table::Section;
 use super::validator::{FieldValue, Validator};
+use crate::net::tls::{certificate_date as date, certificate_ends, date_error};
 
 /// Maximum size of a file, in bytes: a chain of ten certificates with the longest RSA keys has a third of it.
 const MAX_PEM_FILE: u64 = 64 * 1024;
-
-/// The end of the range of RFC 3339, since the Unix epoch.
-const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// A valid certificate with its key, as their files contained them when they were read.
 #[derive(Clone)]
@@ -133,12 +130,7 @@ impl Https {
     /// When the certificate ends, since the Unix epoch; `None` if its dates can't be read.
     #[must_use]
     pub fn ends(&self) -> Option<Duration> {
-        match date_error(&self.leaf, UnixTime::since_unix_epoch(END_OF_9999))? {
-            CertificateError::ExpiredContext { not_after, .. } => {
-                Some(Duration::from_secs(not_after.as_secs()))
-            }
-            _ => None,
-        }
+        certificate_ends(&self.leaf)
     }
 
     /// Problems that do not prevent its use.
@@ -255,23 +247,8 @@ fn is_long_rsa(key: &dyn SigningKey) -> bool {
         && key.public_key().is_some_and(|public| public.as_ref().len() > OF_2048_BITS + 4)
 }
 
-/// The error of a certificate at a time, which is about its dates if these are not valid then.
-fn date_error(leaf: &CertificateDer, time: UnixTime) -> Option<CertificateError> {
-    let parsed = ParsedCertificate::try_from(leaf).ok()?;
-    // This always fails, because no authority is trusted here. But the dates are checked first.
-    let authorities = RootCertStore::empty();
-    match verify_server_cert_signed_by_trust_anchor(&parsed, &authorities, &[], time, &[]).err()? {
-        Error::InvalidCertificate(why) => Some(why),
-        _ => None,
-    }
-}
-
 /// The problem of a certificate's dates by this machine's clock.
 fn out_of_date(leaf: &CertificateDer) -> Option<String> {
-    let date = |time: UnixTime| {
-        let since = Duration::from_secs(time.as_secs()).min(END_OF_9999);
-        humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
-    };
     match date_error(leaf, UnixTime::now())? {
         CertificateError::ExpiredContext { time, not_after } => {
             Some(format!("ended at {}, and it is {} here", date(not_after), date(time)))

@@ -92,9 +92,6 @@ impl Recorder {
 /// The figures of a site. Those of a plugin that failed are unknown.
 fn observation(site: &SiteState) -> Observation<'_> {
     let (hotspot, resource) = (site.current(Data::hotspot), site.current(Data::resource));
-    let memory = resource.and_then(|resource| resource.free_memory.zip(resource.total_memory));
-    let used =
-        |(free, total): (u64, u64)| (total > 0 && free <= total).then(|| 1.0 - free as f64 / total as f64);
     Observation {
         connection: match &site.connection {
             ConnectionState::Connecting => None,
@@ -105,7 +102,7 @@ fn observation(site: &SiteState) -> Observation<'_> {
         // The number of sessions is unknown if some are left out.
         users: hotspot.filter(|hotspot| !hotspot.is_truncated).map(|hotspot| hotspot.sessions.len() as f64),
         cpu: resource.and_then(Resource::cpu_load).map(|load| load as f64),
-        memory: memory.and_then(used).map(|part| part * 100.0),
+        memory: resource.and_then(Resource::used_memory_percent),
         counts: hotspot.map(Hotspot::counts).zip(site.hotspot_reading().and_then(|reading| reading.at)),
     }
 }

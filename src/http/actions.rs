@@ -36,7 +36,8 @@ impl fmt::Display for Who {
     }
 }
 
-/// Runs an action to its end and logs it, even if the connection to the client ends earlier.
+/// Runs an action to its end and logs it, even if the connection to the client ends earlier. Shutting down interrupts
+/// it, and waits for its log line.
 pub(super) async fn run<A: Action>(
     handles: &Arc<SiteHandles>,
     site: &str,
@@ -45,10 +46,12 @@ pub(super) async fn run<A: Action>(
 ) -> Result<A::Outcome, ActionError> {
     let (handles, site) = (handles.clone(), site.to_owned());
     let (done, outcome) = bounded(1);
+    let guard = handles.begin_action();
     executor::spawn(async move {
         let what = format!("{} site={site}{}", A::NAME, action.arguments());
         let outcome = action::run(&handles, &site, action).await;
         log_action(who, &what, outcome.as_ref().map(A::result));
+        drop(guard);
         // This fails if the caller was dropped.
         let _ = done.try_send(outcome);
     })
@@ -94,7 +97,7 @@ pub(super) fn refused_as(error: &ActionError, shape: impl FnOnce(u16, &'static s
     let (status, title) = match error {
         ActionError::NoSite | ActionError::Gone(_) => (404, "Not Found"),
         ActionError::Conflict(_) => (409, "Conflict"),
-        ActionError::Busy | ActionError::Abandoned => (503, "Service Unavailable"),
+        ActionError::Busy | ActionError::Abandoned | ActionError::Stopping => (503, "Service Unavailable"),
         ActionError::Router(Error { cause: Cause::QueryTimeout | Cause::ConnectTimeout, .. }) => {
             (504, "Gateway Timeout")
         }

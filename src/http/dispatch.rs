@@ -263,7 +263,7 @@ mod tests {
             journal: Arc::default(),
             history: Arc::new(History::new(store.snapshot().clock)),
             alerts: Arc::new(Alerts::new(Duration::ZERO)),
-            notifier: Arc::new(Notifier::new(Arc::default(), proxies, Arc::new(|| true))),
+            notifier: Arc::new(Notifier::new(Arc::default(), proxies)),
             store,
         };
         let dispatcher = Dispatcher::new(dependencies, Http::default(), &Timings::default());

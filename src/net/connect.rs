@@ -23,7 +23,8 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin + fmt::Debug> Stream for S {}
 
-/// Opens a connection to the first address of `host` that accepts one, and secures it.
+/// Opens a connection to the first address of `host` that accepts one, and secures it. Returns the result of the TLS
+/// handshake, too.
 ///
 /// # Errors
 ///
@@ -32,13 +33,12 @@ pub async fn connect(
     (host, port): (&str, u16),
     tls: &Tls,
     timeout: Duration,
-) -> Result<Box<dyn Stream>, Error> {
+) -> Result<(Box<dyn Stream>, Option<Agreed>), Error> {
     let began = Instant::now();
     let left = || timeout.saturating_sub(began.elapsed());
     let addresses = resolve((host, port), timeout).await?;
     let stream = open(&addresses, left()).await?;
-    let (stream, _) = secure(stream, host, tls, left()).await?;
-    Ok(stream)
+    secure(stream, host, tls, left()).await
 }
 
 /// The addresses of a host.

@@ -6,6 +6,8 @@ use smol::Timer;
 use smol::future::FutureExt;
 use smol::io::{AsyncRead, AsyncReadExt};
 
+use super::chunked::Chunked;
+
 /// Maximum size of the heads of a response, interim ones included, in bytes. Servers themselves accept 8 KB.
 const MAX_HEAD: usize = 16 << 10;
 
@@ -92,38 +94,61 @@ pub(super) async fn read(
             }
         }
     };
-    let mut raw = buffer.split_off(length);
+    buffer.drain(..length);
+    let mut content = Vec::new();
     if !response.is_success() {
-        let rest = async {
-            while raw.len() < MAX_BODY && !is_complete(&raw, body) {
-                // What was read is still useful if the connection is lost.
-                if read_piece(stream, &mut raw).await.unwrap_or(0) == 0 {
-                    break;
-                }
-            }
-        };
+        let rest = read_body(stream, body, &mut buffer, &mut content, MAX_BODY);
         let expired = async {
             Timer::after(BODY_TIMEOUT).await;
+            Ok(())
         };
-        rest.or(expired).await;
-        raw.truncate(MAX_BODY);
-        response.body = String::from_utf8_lossy(&decode(&raw, body)).into_owned();
+        // What was read is still useful if the rest is not.
+        let _ = rest.or(expired).await;
+        content.truncate(MAX_BODY);
     } else if max_body > 0 {
-        while raw.len() <= max_body && !is_complete(&raw, body) {
-            if read_piece(stream, &mut raw).await? == 0 {
-                match body {
-                    BodyLength::UntilClose => break,
-                    _ => return Err("the connection was closed within the body of the response".into()),
-                }
+        read_body(stream, body, &mut buffer, &mut content, max_body).await?;
+    }
+    response.body = String::from_utf8_lossy(&content).into_owned();
+    Ok(response)
+}
+
+/// Reads a body of up to `max_body` bytes into `content`, and first the bytes of it that are in the `buffer`.
+async fn read_body(
+    stream: &mut (impl AsyncRead + Unpin),
+    length: BodyLength,
+    buffer: &mut Vec<u8>,
+    content: &mut Vec<u8>,
+    max_body: usize,
+) -> Result<(), String> {
+    // The caller's limit counts what arrives, not what is announced.
+    let mut chunked = Chunked::new(usize::MAX);
+    loop {
+        let is_complete = match length {
+            BodyLength::Chunked => {
+                let decoded = chunked.decode(buffer, content);
+                decoded.map_err(|_| "the body of the response has malformed chunks")?
             }
-        }
-        let content = decode(&raw, body);
-        if content.len() > max_body || !(is_complete(&raw, body) || body == BodyLength::UntilClose) {
+            BodyLength::Known(length) => {
+                content.append(buffer);
+                content.truncate(length);
+                content.len() == length
+            }
+            BodyLength::UntilClose => {
+                content.append(buffer);
+                false
+            }
+        };
+        if content.len() > max_body {
             return Err(format!("the body of the response is longer than {max_body} bytes"));
         }
-        response.body = String::from_utf8_lossy(&content).into_owned();
+        if is_complete {
+            return Ok(());
+        }
+        if read_piece(stream, buffer).await? == 0 {
+            let message = "the connection was closed within the body of the response";
+            return if length == BodyLength::UntilClose { Ok(()) } else { Err(message.into()) };
+        }
     }
-    Ok(response)
 }
 
 async fn read_piece(stream: &mut (impl AsyncRead + Unpin), buffer: &mut Vec<u8>) -> Result<usize, String> {
@@ -167,46 +192,6 @@ fn retry_after(value: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-fn is_complete(raw: &[u8], length: BodyLength) -> bool {
-    match length {
-        BodyLength::Known(length) => raw.len() >= length,
-        BodyLength::Chunked => chunks(raw).1,
-        BodyLength::UntilClose => false,
-    }
-}
-
-fn decode(raw: &[u8], length: BodyLength) -> Vec<u8> {
-    match length {
-        BodyLength::Known(length) => raw[..length.min(raw.len())].to_vec(),
-        BodyLength::Chunked => chunks(raw).0,
-        BodyLength::UntilClose => raw.to_vec(),
-    }
-}
-
-/// The content of the chunks at the start of a body, and whether nothing of interest follows: the last chunk was read, or
-/// one that is malformed.
-fn chunks(raw: &[u8]) -> (Vec<u8>, bool) {
-    let mut content = Vec::new();
-    let mut rest = raw;
-    loop {
-        match httparse::parse_chunk_size(rest) {
-            Ok(httparse::Status::Complete((head, size))) => {
-                rest = &rest[head..];
-                let size = usize::try_from(size).unwrap_or(usize::MAX);
-                content.extend_from_slice(&rest[..size.min(rest.len())]);
-                // The content is followed by CR LF.
-                match rest.get(size.saturating_add(2)..) {
-                    _ if size == 0 => return (content, true),
-                    Some(after) => rest = after,
-                    None => return (content, false),
-                }
-            }
-            Ok(httparse::Status::Partial) => return (content, false),
-            Err(_) => return (content, true),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use smol::io::Cursor;
@@ -229,6 +214,9 @@ mod tests {
             ("Content-Length: 5", "body", Err("within the body")),
             ("Content-Length: x", "body", Err("within the body")),
             ("Transfer-Encoding: chunked", "3\r\nbod\r\n", Err("within the body")),
+            ("Transfer-Encoding: chunked", "3\r\nbodyREST\r\n0\r\n\r\n", Err("malformed chunks")),
+            ("Transfer-Encoding: chunked", "8\r\nbody", Err("within the body")),
+            ("Transfer-Encoding: chunked", "6\r\nbodies\r\n5\r\n12345", Err("longer than 10")),
             ("Content-Length: 11", &format!("{long}a"), Err("longer than 10")),
             ("X: y", &format!("{long}a"), Err("longer than 10")),
         ] {
@@ -251,7 +239,7 @@ mod tests {
             ("X: y", "nope", "nope"),
             ("Transfer-Encoding: chunked", "3\r\nnop\r\n1;x=y\r\ne\r\n0\r\n\r\nREST", "nope"),
             ("Transfer-Encoding: chunked", "3\r\nnop\r\nzz\r\nREST", "nop"),
-            ("Transfer-Encoding: chunked", "fffffffffffffff\r\nnope", "nope"),
+            ("Transfer-Encoding: chunked", "7fffffff\r\nnope", "nope"),
             ("Transfer-Encoding: chunked", "0\r\n\r\n", ""),
         ] {
             let found = response(&format!("HTTP/1.1 500 Oh no\r\n{fields}\r\n\r\n{body}")).unwrap();

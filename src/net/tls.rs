@@ -11,7 +11,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures_rustls::TlsConnector;
 use futures_rustls::client::TlsStream;
@@ -19,7 +19,9 @@ use futures_rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use futures_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
+use futures_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use futures_rustls::rustls::crypto::{self, CryptoProvider, ring as provider};
+use futures_rustls::rustls::server::ParsedCertificate;
 use futures_rustls::rustls::{
     self, AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError,
     PeerIncompatible, RootCertStore, SignatureScheme,
@@ -27,6 +29,7 @@ use futures_rustls::rustls::{
 use smol::io::{AsyncRead, AsyncWrite};
 
 use super::error::{Cause, Error};
+use crate::text::hex;
 
 pub use super::authorities::Authorities;
 
@@ -35,6 +38,9 @@ const MIN_RSA_BITS: usize = 2048;
 
 /// The text of rustls's error for a certificate before X.509 v3, whose type is private.
 const OLD_CERTIFICATE: &str = "UnsupportedCertVersion";
+
+/// The end of the range of RFC 3339, since the Unix epoch.
+const END_OF_9999: Duration = Duration::from_secs(253_402_300_799);
 
 /// How a connection is secured.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -65,8 +71,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "sha256:{}", hex(&self.0))
     }
 }
 
@@ -94,6 +99,36 @@ pub struct Agreed {
     pub version: &'static str,
     /// The peer's certificate.
     pub fingerprint: Option<Fingerprint>,
+    /// When that ends, see [`certificate_ends`].
+    pub ends: Option<Duration>,
+}
+
+/// When a certificate ends, since the Unix epoch; `None` if its dates can't be read.
+#[must_use]
+pub fn certificate_ends(certificate: &CertificateDer) -> Option<Duration> {
+    match date_error(certificate, UnixTime::since_unix_epoch(END_OF_9999))? {
+        CertificateError::ExpiredContext { not_after, .. } => Some(Duration::from_secs(not_after.as_secs())),
+        _ => None,
+    }
+}
+
+/// The error of a certificate at a time, which is about its dates if these are not valid then.
+#[must_use]
+pub fn date_error(certificate: &CertificateDer, time: UnixTime) -> Option<CertificateError> {
+    let parsed = ParsedCertificate::try_from(certificate).ok()?;
+    // This always fails, because no authority is trusted here. But the dates are checked first.
+    let authorities = RootCertStore::empty();
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &authorities, &[], time, &[]).err()? {
+        rustls::Error::InvalidCertificate(why) => Some(why),
+        _ => None,
+    }
+}
+
+/// A time of a certificate as a date.
+#[must_use]
+pub fn certificate_date(time: UnixTime) -> impl fmt::Display {
+    let since = Duration::from_secs(time.as_secs()).min(END_OF_9999);
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since)
 }
 
 /// Performs the handshake with the peer named `host`.
@@ -126,12 +161,14 @@ where
     let stream =
         TlsConnector::from(config).connect(name, stream).await.map_err(|error| handshake_failed(&error))?;
     let (_, session) = stream.get_ref();
+    let leaf = session.peer_certificates().and_then(<[_]>::first);
     let agreed = Agreed {
         version: match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLS 1.3",
             _ => "TLS 1.2",
         },
-        fingerprint: session.peer_certificates().and_then(<[_]>::first).map(|leaf| Fingerprint::of(leaf)),
+        fingerprint: leaf.map(|leaf| Fingerprint::of(leaf)),
+        ends: leaf.and_then(certificate_ends),
     };
     Ok((stream, agreed))
 }
@@ -276,11 +313,7 @@ fn failed(error: &rustls::Error) -> Error {
 
 fn certificate_error(why: &CertificateError) -> Error {
     use CertificateError as Why;
-    let date = |time: UnixTime| {
-        // Until the end of year 9999, the range of the format.
-        let since = Duration::from_secs(time.as_secs().min(253_402_300_799));
-        humantime::format_rfc3339_seconds(std::time::UNIX_EPOCH + since)
-    };
+    let date = certificate_date;
     let message = match why {
         Why::Other(OtherError(other)) => {
             let message = other.to_string();
@@ -315,7 +348,18 @@ fn certificate_error(why: &CertificateError) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use futures_rustls::pki_types::pem::PemObject;
+
     use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let ends = |pem: &[u8]| certificate_ends(&CertificateDer::from_pem_slice(pem).unwrap());
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!(ends(include_bytes!("../../tests/certificates/ended.cert.pem")), seconds(1_609_459_200));
+        assert_eq!(ends(include_bytes!("../../tests/certificates/page.cert.pem")), seconds(4_733_510_400));
+        assert_eq!(certificate_ends(&CertificateDer::from(vec![1, 2, 3])), None);
+    }
 
     #[test]
     fn fingerprints_are_read_in_both_usual_forms() {

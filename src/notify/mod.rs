@@ -34,7 +34,7 @@ mod webhook;
 pub use attempts::{Attempt, DeliveryRecord};
 pub use delivery::ChannelStatus;
 pub use delivery_log::{AlertDelivery, DeliveryResult};
-pub use notifier::{HealthCheck, Notifier, http_client, send_once};
+pub use notifier::{Notifier, http_client, send_once};
 pub use queue::MAX_QUEUED;
 pub use saved::SavedMessages;
 pub use template::PLACEHOLDERS;

@@ -18,14 +18,10 @@ use crate::net::http_client::HttpClient;
 use crate::net::proxy::ProxySettings;
 use crate::timings::Timings;
 
-/// Whether the agent is healthy, so that it sends its heartbeat.
-pub type HealthCheck = Arc<dyn Fn() -> bool + Send + Sync>;
-
 /// Sends messages to all channels.
 pub struct Notifier {
     client: HttpClient,
     timings: Arc<Timings>,
-    is_healthy: HealthCheck,
     running: Mutex<Running>,
     /// Notified of each change that must be saved.
     changed: Arc<Event>,
@@ -63,9 +59,9 @@ struct RunningHeartbeat {
 impl Notifier {
     /// A notifier without channels.
     #[must_use]
-    pub fn new(timings: Arc<Timings>, proxies: ProxySettings, is_healthy: HealthCheck) -> Self {
+    pub fn new(timings: Arc<Timings>, proxies: ProxySettings) -> Self {
         let (client, running, changed) = (http_client(&timings, proxies), Mutex::default(), Arc::default());
-        Self { client, timings, is_healthy, running, changed }
+        Self { client, timings, running, changed }
     }
 
     /// Adopts the messages of an earlier process. To be called before [`Notifier::configure`].
@@ -118,7 +114,7 @@ impl Notifier {
 
     fn start_heartbeat(&self, config: &HeartbeatConfig) -> RunningHeartbeat {
         let attempts = Arc::new(Mutex::new(DeliveryRecord::default()));
-        let beating = beat(config.clone(), self.client.clone(), self.is_healthy.clone(), attempts.clone());
+        let beating = beat(config.clone(), self.client.clone(), attempts.clone());
         RunningHeartbeat { config: config.clone(), attempts, _task: executor::spawn(beating) }
     }
 

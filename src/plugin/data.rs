@@ -108,7 +108,7 @@ impl Data {
     pub fn incomplete(&self) -> Option<String> {
         let left_out = match self {
             Self::Hotspot(hotspot) => limits::left_out(hotspot.left_out),
-            Self::Listing(listing) => limits::left_out(listing.left_out),
+            Self::Listing(listing) => listing.incomplete(),
             Self::Health(health) => health.incomplete(),
             Self::Resource(_) | Self::Internal(_) => None,
         };

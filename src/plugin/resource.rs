@@ -49,6 +49,19 @@ impl Resource {
         self.cpu_load_percent.filter(|percent| *percent <= 100)
     }
 
+    /// Bytes of memory in use, and of all memory, unless the router sends nonsense.
+    #[must_use]
+    pub fn used_memory(&self) -> Option<(u64, u64)> {
+        let total = self.total_memory.filter(|total| *total > 0)?;
+        Some((total.checked_sub(self.free_memory?)?, total))
+    }
+
+    /// Memory in use in percent.
+    #[must_use]
+    pub fn used_memory_percent(&self) -> Option<f64> {
+        self.used_memory().map(|(used, total)| used as f64 * 100.0 / total as f64)
+    }
+
     /// The known properties, in base units.
     pub(super) fn families(&self) -> Vec<Family> {
         let mut info = Family::gauge(
@@ -179,6 +192,17 @@ mod tests {
             let text = text.unwrap();
             assert!(text.chars().count() == most && text.ends_with("é…"), "{text}");
         }
+    }
+
+    #[test]
+    fn memory_in_use_is_unknown_if_the_router_sends_nonsense() {
+        for (free, total, used) in
+            [(30, 120, Some(75.0)), (0, 8, Some(100.0)), (8, 8, Some(0.0)), (0, 0, None), (2, 1, None)]
+        {
+            let words = [format!("=free-memory={free}"), format!("=total-memory={total}")];
+            assert_eq!(read(&["!re", &words[0], &words[1]]).used_memory_percent(), used, "{free} of {total}");
+        }
+        assert_eq!(read(&["!re", "=free-memory=1"]).used_memory_percent(), None);
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub struct Connection {
     woken: Receiver<()>,
     /// Weak, because the connection ends when the last client is dropped.
     wake: WeakSender<()>,
+    /// When the certificate of the router ends, since the Unix epoch; `None` without TLS, or if it is unknown.
+    pub certificate_ends: Option<Duration>,
 }
 
 /// Connects to a router, secured by `tls`, within `timeout`.
@@ -80,8 +82,11 @@ pub struct Connection {
 ///
 /// `dns`, `refused`, `unreachable`, `connect_timeout`, `closed`, or those of TLS.
 pub async fn connect(host: (&str, u16), tls: &Tls, timeout: Duration) -> Result<(Client, Connection), Error> {
-    let stream = net::connect(host, tls, timeout).await;
-    stream.map(over).map_err(|error| Error::connecting(error, tls))
+    let connected = net::connect(host, tls, timeout).await;
+    let (stream, agreed) = connected.map_err(|error| Error::connecting(error, tls))?;
+    let (client, mut connection) = over(stream);
+    connection.certificate_ends = agreed.and_then(|agreed| agreed.ends);
+    Ok((client, connection))
 }
 
 /// A connection over an open stream of bytes.
@@ -91,7 +96,7 @@ pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
     let (wake, woken) = channel::bounded(1);
     let weak = wake.downgrade();
     let client = Client { multiplexer: multiplexer.clone(), wake };
-    (client, Connection { reader, writer, multiplexer, woken, wake: weak })
+    (client, Connection { reader, writer, multiplexer, woken, wake: weak, certificate_ends: None })
 }
 
 impl Client {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use smol::Timer;
 use smol::channel::{self, Receiver, Sender, TrySendError};
-use smol::future::{Boxed, FutureExt};
+use smol::future::{Boxed, FutureExt, zip};
+use smol::lock::{self, RwLockReadGuardArc};
 
 use super::context::SiteContext;
 use super::refresh_queue::{RefreshRequest, Refreshed};
@@ -23,6 +24,10 @@ const MAX_CONNECTION_JOBS: usize = 8;
 /// router logs this.
 const MAX_SEPARATE_JOBS: usize = 1;
 
+/// How long shutting down waits until interrupted actions are logged. It happens at once unless the machine is
+/// overloaded, and the agent must end within 2 s.
+const LAST_ACTIONS: Duration = Duration::from_millis(500);
+
 /// The error of an action that was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActionError {
@@ -32,6 +37,8 @@ pub enum ActionError {
     Busy,
     /// The site was changed or removed meanwhile, or its task failed.
     Abandoned,
+    /// The agent is shutting down.
+    Stopping,
     /// The object of the action no longer exists. The text states the reason.
     Gone(&'static str),
     /// The object of the action has changed. The text states how.
@@ -53,6 +60,9 @@ impl fmt::Display for ActionError {
             Self::Abandoned => {
                 "The site was changed or removed in sites.ron meanwhile, or the agent failed: see its log. It is unknown \
                  whether the action was carried out: check, then try again."
+            }
+            Self::Stopping => {
+                "The agent is shutting down. It is unknown whether the action was carried out: check, then try again."
             }
             Self::Busy => "Too many requests for this site: try again in a moment.",
             Self::Gone(text) | Self::Conflict(text) => text,
@@ -102,13 +112,15 @@ pub struct SiteHandles {
     handles: RwLock<BTreeMap<String, SiteHandle>>,
     /// Longest wait for a response of a site.
     timeout: Duration,
+    /// Read by each action until it is logged. Written once the agent shuts down.
+    actions: Arc<lock::RwLock<()>>,
 }
 
 impl SiteHandles {
     /// A registry without sites. A request to a site fails after `timeout`.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
-        Self { handles: RwLock::default(), timeout }
+        Self { handles: RwLock::default(), timeout, actions: Arc::default() }
     }
 
     /// Registers a site, in place of an earlier one with the same key.
@@ -125,6 +137,22 @@ impl SiteHandles {
     /// Removes a site.
     pub(super) fn close(&self, key: &str) {
         self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Keeps the agent running until the guard is dropped, so that an action that shutting down interrupts is logged.
+    #[must_use]
+    pub fn begin_action(&self) -> Option<RwLockReadGuardArc<()>> {
+        self.actions.try_read_arc()
+    }
+
+    /// Ends the sites by `end`, and waits until all actions are logged.
+    pub(super) async fn stop(&self, end: impl FnOnce()) {
+        // Waiting to write is polled first, so `is_stopping` holds before the first action is interrupted.
+        let logged = zip(self.actions.write(), async { end() });
+        let late = async {
+            Timer::after(LAST_ACTIONS).await;
+        };
+        async { drop(logged.await) }.or(late).await;
     }
 
     /// Queries a site's router now, even if the returned future is dropped. The future ends once the router has
@@ -181,6 +209,9 @@ impl SiteHandles {
     }
 
     fn handle(&self, key: &str) -> Result<SiteHandle, ActionError> {
+        if is_stopping(&self.actions) {
+            return Err(ActionError::Stopping);
+        }
         let handles = self.handles.read().unwrap_or_else(PoisonError::into_inner);
         handles.get(key).cloned().ok_or(ActionError::NoSite)
     }
@@ -191,11 +222,11 @@ impl SiteHandles {
         sent: Result<(), ActionError>,
         response: Receiver<Result<T, E>>,
     ) -> impl Future<Output = Result<T, ActionError>> + use<T, E> {
-        let (timeout, began) = (self.timeout, Instant::now());
+        let (timeout, began, actions) = (self.timeout, Instant::now(), self.actions.clone());
         async move {
             sent?;
-            let response =
-                async { response.recv().await.map_err(|_| ActionError::Abandoned)?.map_err(E::into) };
+            let lost = |_| if is_stopping(&actions) { ActionError::Stopping } else { ActionError::Abandoned };
+            let response = async { response.recv().await.map_err(lost)?.map_err(E::into) };
             let late = async {
                 Timer::at(began + timeout).await;
                 let message =
@@ -205,6 +236,10 @@ impl SiteHandles {
             response.or(late).await
         }
     }
+}
+
+fn is_stopping(actions: &lock::RwLock<()>) -> bool {
+    actions.try_read().is_none()
 }
 
 fn send<T>(mailbox: &Sender<T>, request: T) -> Result<(), ActionError> {

@@ -32,6 +32,8 @@ pub(super) struct SiteSession<'c> {
     client: &'c Client,
     /// Index of the site's host.
     host: usize,
+    /// When the certificate of the router ends, since the Unix epoch.
+    pub(super) certificate_ends: Option<Duration>,
     refreshes: RefreshQueue,
     /// The part of the connection's usage that the state already includes.
     accounted: ConnectionUsage,
@@ -60,6 +62,7 @@ impl<'c> SiteSession<'c> {
         Self {
             client,
             host,
+            certificate_ends: None,
             refreshes,
             accounted: ConnectionUsage::default(),
             schedule: Schedule::new(&config, now, fastrand::f64(), site.timings.plugin_reread),
@@ -315,13 +318,14 @@ impl<'c> SiteSession<'c> {
         if came_online {
             self.site.set_client(Some(self.client.clone()));
         }
-        let (usage, host) = (self.new_usage(), self.host);
+        let (usage, host, certificate_ends) = (self.new_usage(), self.host, self.certificate_ends);
         self.site.update(|site| {
             if let Some((uptime, at)) = uptime {
                 site.note_uptime(uptime, at, came_online);
             }
             if came_online {
                 site.connected(host, now);
+                site.certificate_ends = certificate_ends;
             }
             for reading in readings {
                 site.put(reading);

@@ -61,6 +61,12 @@ impl Sites {
             self.running.insert(site.key.clone(), running);
         }
     }
+
+    /// Ends all sites, and waits until the actions that this interrupts are logged.
+    pub async fn stop(&mut self) {
+        let running = std::mem::take(&mut self.running);
+        self.handles.stop(|| drop(running)).await;
+    }
 }
 
 /// A site with its task. Dropping it ends the task and its connection.

@@ -208,6 +208,7 @@ impl Supervisor {
         client.share(&site.store.budget().replies);
         let mut session =
             SiteSession::new(site.clone(), config.clone(), &client, host, self.refreshes.take());
+        session.certificate_ends = connection.certificate_ends;
         let host_recovered = async {
             self.failback.host_recovered(&site, config, host).await;
             Ended::FailBack

@@ -63,6 +63,8 @@ pub struct SiteState {
     pub readings: Vec<Reading>,
     /// One for each internal plugin of the site.
     pub internal: Vec<Reading>,
+    /// When the certificate of the router ends, since the Unix epoch: that of the last connection over TLS.
+    pub certificate_ends: Option<Duration>,
     /// The latest connections and losses, newest last.
     pub connection_events: VecDeque<ConnectionEvent>,
     /// The agent's overhead on the router since the agent's start.
@@ -186,6 +188,7 @@ impl SiteState {
             hosts: hosts.into_iter().map(|address| HostState { address, error: None }).collect(),
             internal: Plugin::internal(&plugins).map(Reading::new).collect(),
             readings: plugins.into_iter().map(Reading::new).collect(),
+            certificate_ends: None,
             connection_events: VecDeque::new(),
             usage: Usage::default(),
             kicks: 0,

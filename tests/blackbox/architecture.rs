@@ -62,6 +62,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
             "journal",
             "logging",
             "memory",
+            "net::chunked",
             "net::proxy",
             "notify",
             "plugin",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod clock;
+mod examples;
 mod foreign_clients;
 mod image;
 mod librouteros;

@@ -58,7 +58,7 @@ fn records_that_are_not_a_state_are_bounded() {
 
 /// The storage of a process that has read this file.
 fn started(file: &[Vec<u8>]) -> AlertStorage {
-    let notifier = Notifier::new(Arc::default(), ProxySettings::default(), Arc::new(|| true));
+    let notifier = Notifier::new(Arc::default(), ProxySettings::default());
     let storage = AlertStorage::new(Arc::new(Alerts::new(Duration::ZERO)), Arc::new(notifier));
     for record in file {
         storage.restore(record, 1).unwrap();

@@ -160,6 +160,35 @@ fn a_changed_limit_continues_an_alert_and_a_removed_rule_ends_it() {
 }
 
 #[test]
+fn a_router_whose_certificate_ends_soon_is_reported_until_it_is_renewed() {
+    let config = config("on: [CertificateExpires(within: \"14days\")]", "");
+    let mut agent = Agent::new(&config);
+    let day = Duration::from_secs(86_400);
+    let today = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let ends = |agent: &mut Agent, ends| {
+        agent.update("a", |site| site.certificate_ends = ends);
+        agent.messages()
+    };
+    assert_eq!(ends(&mut agent, None), [""; 0]);
+    assert_eq!(ends(&mut agent, Some(today + 15 * day)), [""; 0]);
+    let messages = ends(&mut agent, Some(today + 13 * day));
+    assert!(messages[0].starts_with("A: the certificate of the router ends at 20"), "{messages:?}");
+    assert_eq!(agent.alerts.list().firing[0].site.as_deref(), Some("a"));
+    // After a restart it is unknown until the router is connected.
+    let restarted = Alerts::new(Duration::ZERO);
+    restarted.restore(&agent.alerts.stored().unwrap()).unwrap();
+    restarted.configure(&config);
+    agent.alerts = restarted;
+    agent.offline("a");
+    assert_eq!(ends(&mut agent, None), [""; 0], "missing data is no recovery");
+    assert_eq!(ends(&mut agent, Some(today.saturating_sub(day))), [""; 0], "it is already firing");
+    assert_eq!(
+        ends(&mut agent, Some(today + 300 * day)),
+        ["A: the certificate of the router was renewed after 0s"]
+    );
+}
+
+#[test]
 fn many_refused_logins_and_a_rejected_file_are_reported() {
     let agent = Agent::new(&config("on: [LoginsRefused, ConfigRejected(after: \"0s\")]", ""));
     (0..19).for_each(|_| agent.alerts.record_refused_login());

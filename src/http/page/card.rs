@@ -276,10 +276,9 @@ fn capacity(site: &SiteState) -> Vec<(String, Share)> {
 
 /// Memory in use.
 pub(super) fn memory(resource: &Resource) -> Option<Share> {
-    let (free, total) = (resource.free_memory?, resource.total_memory?);
-    let used = total.checked_sub(free)?;
-    let percent = used.checked_mul(100)?.checked_div(total)?;
-    Some(Share { percent, text: format!("{} of {}", memory_bytes(used), memory_bytes(total)) })
+    let (used, total) = resource.used_memory()?;
+    let text = format!("{} of {}", memory_bytes(used), memory_bytes(total));
+    Some(Share { percent: used.saturating_mul(100) / total, text })
 }
 
 /// The hottest sensor.

@@ -1,7 +1,7 @@
 //! The HTTP server: accepts clients, reads complete requests within limits, and writes the responses.
 //!
 //! ```text
-//! acceptor → tls (handshakes) → connection: read (head, chunked) → workers → write (output) ↑ control       ↑
+//! acceptor → tls (handshakes) → connection: read (head, body) →   workers → write (output) ↑ control       ↑
 //! admission: permits, order of eviction, unread responses
 //! ```
 //!
@@ -12,7 +12,6 @@
 
 mod acceptor;
 mod admission;
-mod chunked;
 mod connection;
 mod context;
 mod control;

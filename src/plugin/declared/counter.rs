@@ -11,7 +11,8 @@ use crate::routeros::wire::Sentence;
 
 /// Maximum number of rows that are remembered: twice those of an answer. A row that is missing from an answer is
 /// remembered, because it may reappear. For example, a query may exclude a port while its cable is unplugged. Above the
-/// limit, all missing rows are forgotten; one that reappears later counts as new, with its whole value.
+/// limit, all missing rows are forgotten, and the answer counts as partial; one that reappears later counts as new, with
+/// its whole value.
 const MAX_REMEMBERED: usize = 2 * limits::DECLARED.rows;
 
 /// The increase of a property of the rows so far. Never decreases.
@@ -24,12 +25,14 @@ pub(super) struct RunningTotal {
     /// Whether a complete answer was read. Until then, an unknown row may have existed before the agent
     /// started, so its value is not counted.
     has_baseline: bool,
+    /// How many missing rows the last answer made it forget.
+    forgotten: usize,
 }
 
 impl RunningTotal {
     pub(super) fn new(metric: Metric) -> Self {
         let total = Family::counter(metric.name.clone(), "");
-        Self { metric, total, rows: HashMap::new(), has_baseline: false }
+        Self { metric, total, rows: HashMap::new(), has_baseline: false, forgotten: 0 }
     }
 
     /// Adds the increase of these rows. The first complete answer is the baseline and adds nothing, because the router
@@ -62,9 +65,19 @@ impl RunningTotal {
             self.rows.insert(id, now);
         }
         self.has_baseline |= is_complete;
-        if self.rows.len() > MAX_REMEMBERED {
+        let known = self.rows.len();
+        if known > MAX_REMEMBERED {
             self.rows.retain(|id, _| seen.contains(id));
         }
+        self.forgotten = known - self.rows.len();
+    }
+
+    /// The message about the rows that the last answer made it forget; `None` if there are none.
+    pub(super) fn forgotten(&self) -> Option<String> {
+        (self.forgotten > 0).then(|| {
+            let (name, rows) = (&self.total.name, self.forgotten);
+            format!("{name} remembers {MAX_REMEMBERED} rows: it has forgotten {rows} that were missing")
+        })
     }
 
     /// Bytes of memory that it takes.

@@ -29,10 +29,16 @@ pub struct Listing {
     /// Whether the gauges are out of date because the last answer is incomplete.
     is_partial: bool,
     /// Rows of the last answer that were left out because of their `.id`.
-    pub(in crate::plugin) left_out: usize,
+    left_out: usize,
 }
 
 impl Listing {
+    /// The reason why the data is partial, if it is.
+    pub(in crate::plugin) fn incomplete(&self) -> Option<String> {
+        let forgotten = || self.counters.iter().find_map(RunningTotal::forgotten);
+        limits::left_out(self.left_out).or_else(forgotten)
+    }
+
     /// The metrics.
     #[must_use]
     pub fn families(&self) -> Vec<Family> {

@@ -195,16 +195,22 @@ fn a_truncated_answer_counts_and_has_no_gauges() {
     // A row that was missing only from the truncated answer is not new.
     let again = read(reply(&[".id=*1 bytes=12", ".id=*2 bytes=6"]), Some(&part));
     assert_eq!(counted(&again), ["bytes_total{parent_queue=} 3"]);
-    // The number of remembered rows is limited.
+    // The number of remembered rows is limited, which the answer that exceeds it shows.
     let mut last = again;
+    let mut forgotten = Vec::new();
     for round in 0..8 {
         let rows: Vec<String> = (0..2000).map(|n| format!(".id=*{round}-{n} bytes=1")).collect();
         last = read(cut(&rows.iter().map(String::as_str).collect::<Vec<_>>()), Some(&last));
+        forgotten.extend(last.incomplete());
     }
+    let message =
+        |rows| format!("bytes_total remembers 4096 rows: it has forgotten {rows} that were missing");
+    assert_eq!(forgotten, [message(4002), message(4000), message(4000)]);
     assert_eq!(counted(&last), ["bytes_total{parent_queue=} 16003"]);
     for (id, total) in [("*7-0", 16_003), ("*0-0", 16_004)] {
         last = read(reply(&[&format!(".id={id} bytes=1")]), Some(&last));
         assert_eq!(counted(&last), [format!("bytes_total{{parent_queue=}} {total}")], "{id}");
+        assert_eq!(last.incomplete(), None, "{id}");
     }
 }
 

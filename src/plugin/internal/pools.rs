@@ -81,36 +81,49 @@ fn bounds(range: &str) -> Option<(u32, u32)> {
     (first <= last).then_some((first, last))
 }
 
-/// The pools, the hotspot servers, the used addresses, and the static leases.
+/// The pools, the hotspot servers, the used addresses, the static leases, and the DHCP servers.
 pub(super) fn commands() -> Vec<Command> {
     let print = |menu, properties| Command::new(menu).proplist(properties).at_most(LIST);
     vec![
         print("/ip/pool/print", "name,ranges,next-pool"),
-        print("/ip/hotspot/print", "address-pool,disabled"),
+        print("/ip/hotspot/print", "interface,address-pool,disabled"),
         print("/ip/pool/used/print", "address"),
         print("/ip/dhcp-server/lease/print", "address")
             .query_equal("dynamic", b"false")
             .query_equal("disabled", b"false"),
+        print("/ip/dhcp-server/print", "interface,address-pool,disabled"),
     ]
 }
 
-/// Reads the answers to [`commands`]. A pool that does not exist or is malformed is left out.
+/// Reads the answers to [`commands`]. A hotspot server without a pool translates no addresses: its clients have those of
+/// the DHCP server at the same interface. A pool that does not exist or is malformed is left out.
 pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Vec<PoolUse>, Error> {
     let (pools, hotspots) = (complete(answers, 0)?, complete(answers, 1)?);
-    let leases = match complete(answers, 3) {
-        // A router without the package `dhcp` has no leases.
-        Err(error) if error.cause == Cause::Unsupported => None,
-        leases => Some(leases?),
+    // A router without the package `dhcp` has neither leases nor servers.
+    let dhcp = |at| match complete(answers, at) {
+        Err(error) if error.cause == Cause::Unsupported => Ok(&[][..]),
+        reply => reply.map(|reply| &reply.rows[..]),
     };
-    let rows = [Some(complete(answers, 2)?), leases].into_iter().flatten().flat_map(|reply| &reply.rows);
+    let (leases, servers) = (dhcp(3)?, dhcp(4)?);
+    let rows = complete(answers, 2)?.rows.iter().chain(leases);
     // A static lease may have the name of a pool in place of an address.
     let address = |row: &Sentence| std::str::from_utf8(row.get("address")?).ok()?.parse().ok();
     let addresses: Vec<Ipv4Addr> = rows.filter_map(address).collect();
     let pools: HashMap<&[u8], &Sentence> =
         pools.rows.iter().filter_map(|row| Some((row.get("name")?, row))).collect();
     let mut names: Vec<&[u8]> = Vec::new();
-    for hotspot in hotspots.rows.iter().filter(|row| !is_true(row, "disabled")) {
-        let name = hotspot.get("address-pool").filter(|name| pools.contains_key(name));
+    let is_enabled = |row: &&Sentence| row.get("disabled").and_then(value::boolean) != Some(true);
+    let exists = |name: &&[u8]| pools.contains_key(name);
+    for hotspot in hotspots.rows.iter().filter(is_enabled) {
+        let interface = hotspot.get("interface");
+        let is_here = |server: &&Sentence| interface.is_some() && server.get("interface") == interface;
+        let name = match hotspot.get("address-pool") {
+            None | Some(b"none") => {
+                let servers = servers.iter().filter(is_enabled).filter(is_here);
+                servers.filter_map(|server| server.get("address-pool")).find(exists)
+            }
+            name => name.filter(exists),
+        };
         names.extend(name.filter(|name| !names.contains(name)));
         if names.len() > MAX_POOLS {
             let message = format!("the hotspot servers use more than {MAX_POOLS} address pools");
@@ -136,10 +149,6 @@ fn chained_ranges(pools: &HashMap<&[u8], &Sentence>, name: &[u8]) -> Option<Stri
         }
     }
     Some(ranges)
-}
-
-fn is_true(row: &Sentence, key: &str) -> bool {
-    row.get(key).and_then(value::boolean) == Some(true)
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ const ADMIN: &str = "admin: Token(Plain(\"admin-token-01234\")),";
 /// Commands of one refresh of `hotspot`, `resource` and `health`, with a heartbeat.
 const REFRESH: u64 = 7;
 
-/// Commands of one minute: four for the pools, one for the license, and a heartbeat.
-const EACH_MINUTE: u64 = 6;
+/// Commands of one minute: five for the pools, one for the license, and a heartbeat.
+const EACH_MINUTE: u64 = 7;
 
 fn builder() -> AgentBuilder {
     AgentBuilder::default()
@@ -91,6 +91,23 @@ fn capacity_is_in_json_metrics_and_page() {
     }
     assert!(!agent.page("/").contains("hs-pool-1"), "expected no pool on a card while it has free addresses");
     assert!(!page.contains("<h2>Clock") && !page.contains("<h2>License"), "{page}");
+}
+
+#[test]
+fn a_hotspot_without_a_pool_has_that_of_its_dhcp_server() {
+    let router = router(Settings::default());
+    let server = |interface: &str, pool: &str| {
+        Row::new().with("interface", interface).with("address-pool", pool).with("disabled", false)
+    };
+    router.set_rows("/ip/hotspot", vec![server("bridge-hotspot", "none")]);
+    let servers = vec![server("ether2", "office"), server("bridge-hotspot", "hs-pool-1")];
+    router.set_rows("/ip/dhcp-server", servers);
+    let agent = agent(&router, "");
+    let pools = site_with_capacity(&agent, "awka")["capacity"]["pools"].clone();
+    assert_eq!(
+        (&pools[0]["pool"], &pools[0]["size"], &pools[1]),
+        (&json!("hs-pool-1"), &json!(2045), &Value::Null)
+    );
 }
 
 #[test]

@@ -116,6 +116,80 @@ fn the_journal_and_active_sessions_add_up_to_the_routers_counters() {
 }
 
 #[test]
+fn users_who_come_and_go_are_each_counted_once() {
+    const ROUNDS: usize = 12;
+    const USERS: u64 = 6;
+    let router = router(Settings { users: 0, active: 0, ..Settings::default() });
+    let user = |n| {
+        let row = Row::new().id(&format!("*{n}")).with("name", format!("user-{n}")).with("server", "all");
+        row.with("bytes-in", "0").with("bytes-out", "0").with("uptime", "0s")
+    };
+    router.set_rows(USER, (0..USERS).map(user).collect());
+    // Without the router's log, so that the reason is the agent's own.
+    let agent = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("refresh: \"1s\",")
+        .site("awka", router.addr(), "")
+        .start()
+        .with_token("admin-token-01234");
+    agent.wait_until_active("awka");
+    let mut random = fastrand::Rng::with_seed(7);
+    // The body of a kick of each session, whether it is at its time limit, and its row.
+    let mut online: Vec<(Value, bool, Row)> = Vec::new();
+    let mut expected = BTreeMap::from([("kicked", 0_usize), ("time_limit", 0), ("other", 0)]);
+    for round in 0..ROUNDS {
+        for _ in 0..3 {
+            // An address, and so its `.id`, is used again by the next user.
+            let is_free = |n: &u8| online.iter().all(|(kick, ..)| kick["id"] != format!("*A0546{n:02X}"));
+            let address = (1..=u8::MAX).find(is_free).unwrap();
+            let (id, mac) =
+                (format!("*A0546{address:02X}"), format!("8C:F5:A3:00:{round:02X}:{address:02X}"));
+            let user = format!("user-{}", random.u64(..USERS));
+            let row = Row::new().id(&id).with("server", "hotspot1").with("user", user.as_str());
+            let row = row.with("address", format!("10.5.70.{address}")).with("mac-address", mac.as_str());
+            let row = row.with("uptime", "1h").with("bytes-in", random.u64(..1 << 40).to_string());
+            let row = row.with("bytes-out", random.u64(..1 << 40).to_string());
+            let is_limited = random.bool();
+            let row = if is_limited { row.with("session-time-left", "2s") } else { row };
+            online.push((json!({ "id": id, "user": user, "mac": mac }), is_limited, row));
+        }
+        router.set_rows(ACTIVE, online.iter().map(|(.., row)| row.clone()).collect());
+        let count = online.len();
+        agent.stats_when("awka", "all are online", |stats| stats["activeUsers"] == count);
+        for n in 0..random.usize(1..=3) {
+            let (kick, is_limited, _) = online.swap_remove(random.usize(..online.len()));
+            if n == 0 {
+                assert_eq!(agent.post("/api/hotspot/awka/kick", kick.to_string()).status, 200);
+                *expected.get_mut("kicked").unwrap() += 1;
+            } else {
+                router.log_out(kick["id"].as_str().unwrap());
+                *expected.get_mut(if is_limited { "time_limit" } else { "other" }).unwrap() += 1;
+            }
+        }
+    }
+    let ended: usize = expected.values().sum();
+    let all = until("all ends are recorded", || {
+        let all = journal(&agent, "limit=1000");
+        (all["total"].as_u64() >= Some(ended as u64)).then_some(all)
+    });
+    let sessions =
+        agent.stats_when("awka", "the rest is online", |stats| stats["activeUsers"] == online.len());
+    assert_eq!((&sessions["logins"], &sessions["logouts"]), (&json!(3 * ROUNDS), &json!(ended)));
+    let mut found = BTreeMap::from([("kicked", 0_usize), ("time_limit", 0), ("other", 0)]);
+    for entry in all["entries"].as_array().unwrap() {
+        *found.get_mut(entry["reason"].as_str().unwrap_or("other")).unwrap() += 1;
+    }
+    assert_eq!(found, expected, "{all:#}");
+    let (mut seen, mut counted) = (BTreeMap::new(), BTreeMap::new());
+    traffic(&all["entries"], &mut seen);
+    traffic(&agent.json("/api/sessions")["sessions"], &mut seen);
+    // The router's own counters, which have ended sessions, and its sessions.
+    traffic(&agent.json("/api/hotspot/awka/users?limit=100")["users"], &mut counted);
+    counted.retain(|_, sum| *sum != (0, 0));
+    assert_eq!(seen, counted);
+}
+
+#[test]
 fn the_journal_is_searched_and_paged() {
     let router = router_with_people();
     let agent = given(&router).start().with_token("admin-token-01234");

@@ -25,6 +25,7 @@ mod http;
 mod https;
 mod init;
 mod journal;
+mod kills;
 mod listen;
 mod live;
 mod log_flood;

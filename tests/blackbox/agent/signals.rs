@@ -46,6 +46,33 @@ fn an_agent_ends_while_a_request_is_half_sent_and_a_router_stalls() {
 }
 
 #[test]
+fn an_action_that_a_signal_interrupts_is_logged() {
+    let router = router(Settings::default());
+    let mut agent = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .defaults("query_timeout: \"60s\", refresh: \"1h\",")
+        .site("awka", router.addr(), "")
+        .start()
+        .with_token("admin-token-01234");
+    agent.wait_until_all_are_read();
+    let before = router.counters().commands;
+    router.set_fault(Some(Fault::Stall));
+    let mut kick = TcpStream::connect(agent.address).unwrap();
+    let body = r#"{"id":"*1","user":"ada","mac":"8C:F5:A3:00:00:01"}"#;
+    let head =
+        "POST /api/hotspot/awka/kick HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer admin-token-01234";
+    write!(kick, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    until("the router has the command of the kick", || (router.counters().commands > before).then_some(()));
+    ends(&mut agent.running, "TERM");
+    let log = agent.running.err();
+    let line =
+        log.lines().find(|line| line.contains("action=kick site=awka")).unwrap_or_else(|| panic!("{log}"));
+    for part in ["by=admin", "result=failed", "The agent is shutting down. It is unknown"] {
+        assert!(line.contains(part), "expected {part} in {line}");
+    }
+}
+
+#[test]
 fn a_demo_ends_at_a_signal() {
     for signal in ["TERM", "INT"] {
         let mut agent = Agent::demo(&[]);

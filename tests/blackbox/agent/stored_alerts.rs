@@ -10,10 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use phsweb_agent::simulator::{Router, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::agent::{Agent, AgentBuilder, TIMEOUT, throughout, until};
 use super::storage;
+use super::stored_logins::ADMIN;
+use crate::support::reloading_agent::ReloadingAgent;
 use crate::support::router_on_unique_host;
 
 /// A server for webhooks.
@@ -159,4 +161,52 @@ fn queued_messages_are_delivered_once_after_a_restart() {
         agent.wait_until_active("awka");
         throughout(Duration::from_millis(200), || assert_eq!(receiver.states().len(), 2, "{signal}"));
     }
+}
+
+#[test]
+fn acknowledgements_and_mutes_survive_a_reload_and_restarts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (receiver, at) = Receiver::start();
+    let router = router_on_unique_host(Settings::default());
+    let address = router.addr();
+    let given = || given(folder.path(), address, at);
+    let bearer = format!("Bearer {ADMIN}");
+    let kept = |agent: &Agent| {
+        let alerts = agent.ask("GET", "/api/alerts", &[("Authorization", &bearer)]).json();
+        (alerts["firing"][0]["acknowledged"].clone(), alerts["mutes"].clone())
+    };
+    let reloading = ReloadingAgent::start(&given());
+    reloading.wait_until_active("awka");
+    drop(router);
+    receiver.wait_for(&["SiteDown firing"]);
+    let post = |path: &str, body: &str| {
+        reloading.ask_with("POST", path, &[("Authorization", &bearer)], body.as_bytes()).status
+    };
+    let id = reloading.json("/api/alerts")["firing"][0]["id"].as_str().unwrap().to_string();
+    assert_eq!(post(&format!("/api/alerts/{id}/acknowledge"), ""), 200);
+    assert_eq!(post("/api/alerts/mute", r#"{"site": "awka", "for": "1h"}"#), 200);
+    let before = kept(&reloading);
+    assert_eq!((&before.0["by"], &before.1[0]["site"]), (&json!("admin"), &json!("awka")), "{before:?}");
+    reloading.save(&given().http("title: \"Another\","));
+    assert_eq!(kept(&reloading), before, "after a reload");
+    until("both are on disk", || {
+        let file = fs::read(folder.path().join("alerts")).unwrap();
+        let has = |words: &[u8]| file.windows(words.len()).any(|bytes| bytes == words);
+        (has(br#""acknowledged":["admin""#) && has(br#""mutes":[{"#)).then_some(())
+    });
+    let ReloadingAgent { mut agent, .. } = reloading;
+    for signal in ["KILL", "TERM"] {
+        end(agent, signal);
+        agent = given().start();
+        agent.wait_for_error("awka", "refused");
+        assert_eq!(kept(&agent), before, "after {signal}");
+    }
+    // What was announced resolves, and what is new is held back.
+    let router = Router::start(address, Settings::default()).unwrap();
+    receiver.wait_for(&["SiteDown firing", "SiteDown resolved"]);
+    drop(router);
+    until("the next outage is an alert", || {
+        (agent.json("/api/alerts")["firing"].as_array().unwrap().len() == 1).then_some(())
+    });
+    throughout(Duration::from_millis(200), || assert_eq!(receiver.states().len(), 2));
 }

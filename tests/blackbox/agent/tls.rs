@@ -20,7 +20,7 @@ use futures_rustls::rustls::crypto::ring::{default_provider, sign::any_supported
 use futures_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use futures_rustls::rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion, version};
 use phsweb_agent::simulator::{Router, Settings};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::agent::{AgentBuilder, run_to_end, until};
@@ -407,6 +407,20 @@ fn wrong_pin_error_has_the_fingerprint() {
     let agent = given(secured.addr(), &others.pin()).start();
     agent.wait_for_error("awka", "tls_pin");
     assert_eq!(secured.router.counters().logins, 0);
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn a_certificate_that_ends_soon_is_an_alert_of_the_site() {
+    // It is valid for two days.
+    let certificates = Certificates::new().self_signed();
+    let secured = certificates.serve("");
+    let agent = given(secured.addr(), &certificates.pin()).start();
+    let alert = until("the alert fires", || {
+        let firing = agent.json("/api/alerts")["firing"].clone();
+        firing.as_array().unwrap().iter().find(|alert| alert["kind"] == "CertificateExpires").cloned()
+    });
+    assert_eq!((&alert["site"], &alert["value"]), (&json!("awka"), &json!(1.0)), "{alert}");
 }
 
 #[test]

@@ -6,11 +6,11 @@ use smol::io::{AsyncRead, AsyncWrite};
 use smol::lock::SemaphoreGuardArc;
 
 use super::{End, HttpConnection};
-use crate::http::server::chunked::Chunked;
 use crate::http::server::deadline_io::{CHUNK, read_more, within};
 use crate::http::server::error::HttpError;
 use crate::http::server::head::{self, Framing, Head};
-use crate::http::server::limits::MAX_HEAD;
+use crate::http::server::limits::{MAX_BODY, MAX_HEAD};
+use crate::net::chunked::Chunked;
 
 /// Maximum number of CR and LF before a request: two empty lines. Without this limit, a client that sends only line
 /// breaks would be read forever, and other connections would starve.
@@ -104,15 +104,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> HttpConnection<S> {
                 if head.expects_continue && self.buffer.is_empty() {
                     self.write(CONTINUE).await?;
                 }
-                let (mut chunked, mut large_body) = (Chunked::default(), None);
-                while !chunked.decode(&mut self.buffer)? {
+                let (mut chunked, mut body, mut large_body) = (Chunked::new(MAX_BODY), Vec::new(), None);
+                while !chunked.decode(&mut self.buffer, &mut body).map_err(HttpError::from)? {
                     if large_body.is_none() {
-                        large_body = self.large_body(chunked.body.len())?;
+                        large_body = self.large_body(body.len())?;
                     }
                     self.read_more_of_body(deadline, self.buffer.len() + CHUNK).await?;
                 }
                 self.consume(0);
-                Ok((chunked.body, large_body))
+                Ok((body, large_body))
             }
         }
     }

@@ -61,7 +61,7 @@ fn reply(rows: &[&str]) -> Answer {
     Ok(Reply { rows, ..Reply::default() })
 }
 
-fn read(answers: &[Answer; 4]) -> Result<Vec<(String, u64, u64)>, Error> {
+fn read(answers: &[Answer; 5]) -> Result<Vec<(String, u64, u64)>, Error> {
     let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
     let pools = super::read(answers, &context)?;
     Ok(pools.into_iter().map(|PoolUse { pool, used, size }| (pool, used, size)).collect())
@@ -88,7 +88,7 @@ fn pools_of_enabled_hotspots_are_measured_with_the_pools_that_continue_them() {
             "=address-pool=a =disabled=false",
             "=address-pool=a",
             "=address-pool=office =disabled=true",
-            "=address-pool=none",
+            "=address-pool=none =interface=lan",
             "=address-pool=odd",
             "=name=without",
         ])
@@ -97,19 +97,51 @@ fn pools_of_enabled_hotspots_are_measured_with_the_pools_that_continue_them() {
     // A lease that is also used, one that is not, and one from a pool.
     let leases = reply(&["=address=10.0.1.2", "=address=10.0.3.3", "=address=a"]);
     let expected = |c| vec![("c".to_string(), c, 4), ("a".to_string(), 2, 20)];
-    assert_eq!(read(&[pools(), hotspots(), used(), leases]), Ok(expected(1)));
-    let no_dhcp = refusal("no such command prefix");
-    assert_eq!(read(&[pools(), hotspots(), used(), no_dhcp]), Ok(expected(0)), "without the package dhcp");
-    assert_eq!(read(&[pools(), reply(&[]), used(), reply(&[])]), Ok(Vec::new()));
+    assert_eq!(read(&[pools(), hotspots(), used(), leases, reply(&[])]), Ok(expected(1)));
+    let no_dhcp = || refusal("no such command prefix");
+    let without = [pools(), hotspots(), used(), no_dhcp(), no_dhcp()];
+    assert_eq!(read(&without), Ok(expected(0)), "without the package dhcp");
+    assert_eq!(read(&[pools(), reply(&[]), used(), reply(&[]), reply(&[])]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_hotspot_without_a_pool_uses_that_of_the_dhcp_server_at_its_interface() {
+    let pools = |hotspot: &str, servers: &[&str]| {
+        let pools = reply(&["=name=a =ranges=10.0.0.2-10.0.0.9", "=name=b =ranges=10.0.1.2-10.0.1.9"]);
+        let answers = [pools, reply(&[hotspot]), reply(&["=address=10.0.0.2"]), reply(&[]), reply(servers)];
+        read(&answers)
+            .unwrap()
+            .into_iter()
+            .map(|(pool, used, _)| format!("{pool}:{used}"))
+            .collect::<Vec<_>>()
+    };
+    let server = "=interface=lan =address-pool=a =disabled=false";
+    for (hotspot, servers, expected) in [
+        ("=interface=lan =address-pool=none", &[server][..], Some("a:1")),
+        ("=interface=lan", &[server], Some("a:1")),
+        ("=interface=lan =address-pool=b", &[server], Some("b:0")),
+        ("=interface=lan =address-pool=missing", &[server], None),
+        ("=interface=wifi =address-pool=none", &[server], None),
+        (
+            "=interface=lan =address-pool=none",
+            &["=interface=lan =address-pool=static-only", server],
+            Some("a:1"),
+        ),
+        ("=interface=lan =address-pool=none", &["=interface=lan =address-pool=a =disabled=true"], None),
+        ("=address-pool=none", &["=address-pool=a"], None),
+        ("=interface=lan =address-pool=none", &[], None),
+    ] {
+        assert_eq!(pools(hotspot, servers), Vec::from_iter(expected), "{hotspot} {servers:?}");
+    }
 }
 
 #[test]
 fn refused_and_incomplete_lists_are_errors() {
     let cut = || Ok(Reply { is_truncated: true, ..Reply::default() });
     let denied = || refusal("not enough permissions (9)");
-    for at in 0..4 {
+    for at in 0..5 {
         for (answer, cause) in [(cut(), Cause::Protocol), (denied(), Cause::Permission)] {
-            let mut answers = [reply(&[]), reply(&[]), reply(&[]), reply(&[])];
+            let mut answers = [(); 5].map(|()| reply(&[]));
             answers[at] = answer;
             assert_eq!(read(&answers).map_err(|error| error.cause), Err(cause), "list {at}");
         }
@@ -122,7 +154,8 @@ fn too_many_pools_are_an_error() {
     let hotspots: Vec<String> = (0..=MAX_POOLS).map(|n| format!("=address-pool=p{n}")).collect();
     let pools: Vec<&str> = pools.iter().map(String::as_str).collect();
     let hotspots: Vec<&str> = hotspots.iter().map(String::as_str).collect();
-    let read = |count: usize| read(&[reply(&pools), reply(&hotspots[..count]), reply(&[]), reply(&[])]);
+    let read =
+        |count: usize| read(&[reply(&pools), reply(&hotspots[..count]), reply(&[]), reply(&[]), reply(&[])]);
     assert_eq!(read(MAX_POOLS).unwrap().len(), MAX_POOLS);
     assert_eq!(read(MAX_POOLS + 1).unwrap_err().cause, Cause::Protocol);
 }
