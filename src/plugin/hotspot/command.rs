@@ -1,10 +1,10 @@
 //! The commands for a hotspot: those of a refresh, and those of an action.
 
-use crate::routeros::client::Command;
+use crate::routeros::client::{Command, Limit};
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,uptime,idle-time,session-time-left,\
-    bytes-in,bytes-out,comment";
+    bytes-in,bytes-out,comment,limit-bytes-in,limit-bytes-out,limit-bytes-total";
 
 /// Properties of a user that are shown. `password` is never among them, because a router sends it in clear.
 const USER: &str = ".id,name,server,profile,address,mac-address,comment,limit-uptime,limit-bytes-in,limit-bytes-out,\
@@ -79,6 +79,12 @@ pub fn remove_cookie(id: &[u8]) -> Command {
 #[must_use]
 pub fn user_ids() -> Command {
     print_users(".id").query_equal("name", TRIAL.as_bytes()).query("?#!")
+}
+
+/// All configured users, without the trial's row.
+#[must_use]
+pub fn all_users(limit: Limit) -> Command {
+    print_users(USER).query_equal("name", TRIAL.as_bytes()).query("?#!").at_most(limit)
 }
 
 /// The users with these ids.
