@@ -38,4 +38,4 @@ pub use message::{
     EventStream, HandlerOutput, HeaderField, LaterResponse, Method, Request, Response, problem,
 };
 pub use routes::{ROUTES, Route};
-pub use sse::{Events, Subscription};
+pub use sse::{EventData, Events, Subscription};
