@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::nginx::{self, Nginx};
-use crate::support::agent::{Agent, AgentBuilder};
+use crate::support::agent::{Agent, AgentBuilder, until};
 use phsweb_agent::simulator::{Fault, Router, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -272,7 +272,7 @@ fn login_and_logout_work() {
 fn open_overview_of_busy_sites_has_low_traffic() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let agent = Agent::demo(&["--sites", "30"]);
-    agent.wait_until_all_are_read();
+    until("all sites were tried", || (agent.get("/readyz").status == 200).then_some(()));
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/traffic.js");
     let url = format!("http://{}", agent.address);
     let status = Command::new("node").arg(script).arg(url).stdin(Stdio::null()).status().unwrap();
