@@ -144,12 +144,12 @@ mod tests {
     fn a_response_has_a_header_and_ends_each_row_with_crlf() {
         let rows = [[CsvCell::from("a"), 1.into()], [CsvCell::Empty, 2.5.into()]];
         let response = csv(&["name", "count"], rows.clone(), 100);
-        assert_eq!(response.body, b"name,count\r\na,1\r\n,2.5\r\n");
+        assert_eq!(**response.body, *b"name,count\r\na,1\r\n,2.5\r\n");
         assert_eq!(
             (response.status, response.content_type),
             (200, "text/csv; charset=utf-8; header=present")
         );
-        assert_eq!(csv(&["name", "count"], [[]; 0], 100).body, b"name,count\r\n");
+        assert_eq!(**csv(&["name", "count"], [[]; 0], 100).body, *b"name,count\r\n");
         assert_eq!(csv(&["name", "count"], rows, 15).status, 503);
     }
 

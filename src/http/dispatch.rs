@@ -9,11 +9,14 @@ use smol::stream;
 
 use super::auth::{self, AccessError, Identity, Role, SessionEnd};
 use super::context::{Context, Dependencies, Services};
+use super::gzip;
 use super::message::{HandlerOutput, HeaderField, Method, Request, Response};
 use super::page::{self, AccountMenu, Layout};
+use super::render_cache::{REUSE_FOR, RenderCache, RenderKey};
 use super::routes::{self, Handler, ImmediateHandler};
 use crate::clock::Moment;
 use crate::config::Http;
+use crate::state::Snapshot;
 use crate::storage::Persist;
 use crate::timings::Timings;
 
@@ -31,9 +34,22 @@ const NO_ROUTE: &str = "There is nothing at this path. The page is at /, the fig
 #[derive(Debug)]
 pub struct Dispatcher {
     services: Services,
-    http: RwLock<Arc<Http>>,
+    settings: RwLock<Arc<HttpSettings>>,
     /// The key of the hash in entity tags. It differs between runs, because generations start again with each.
     etag_key: RandomState,
+}
+
+/// The `http` section, and what was rendered with it. Responses of one section are never sent with another.
+#[derive(Debug)]
+struct HttpSettings {
+    http: Http,
+    rendered: RenderCache,
+}
+
+impl HttpSettings {
+    fn new(http: Http) -> Arc<Self> {
+        Arc::new(Self { http, rendered: RenderCache::new(REUSE_FOR) })
+    }
 }
 
 impl Dispatcher {
@@ -42,17 +58,17 @@ impl Dispatcher {
     pub fn new(dependencies: Dependencies, http: Http, timings: &Timings) -> Self {
         Self {
             services: Services::new(dependencies, timings),
-            http: RwLock::new(Arc::new(http)),
+            settings: RwLock::new(HttpSettings::new(http)),
             etag_key: RandomState::new(),
         }
     }
 
     /// Applies another `http` section from the next request on. A login stays valid as long as its token.
     pub fn configure(&self, http: Http) {
-        let mut current = self.http.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         let access = |http: &Http| (http.view.clone(), http.admin.clone(), http.hosts.clone());
-        let has_changed = access(&http) != access(&current);
-        *current = Arc::new(http);
+        let has_changed = access(&http) != access(&current.http);
+        *current = HttpSettings::new(http);
         drop(current);
         if has_changed {
             self.services.events.disconnect_all();
@@ -68,13 +84,14 @@ impl Dispatcher {
     /// Answers one request.
     #[must_use]
     pub fn answer(&self, request: &Request) -> HandlerOutput {
-        let http = self.http.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let is_https = auth::is_https(request, &http);
-        let reply = self.respond(request, &http).unwrap_or_else(HandlerOutput::Now);
+        let settings = self.settings.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_https = auth::is_https(request, &settings.http);
+        let reply = self.respond(request, &settings).unwrap_or_else(HandlerOutput::Now);
         reply.map(move |response| with_security_fields(response, is_https))
     }
 
-    fn respond(&self, request: &Request, http: &Http) -> Result<HandlerOutput, Response> {
+    fn respond(&self, request: &Request, settings: &HttpSettings) -> Result<HandlerOutput, Response> {
+        let HttpSettings { http, rendered } = settings;
         let now = Moment::now();
         let layout = || Layout::new(&http.title, AccountMenu::None, &request.path);
         // Probes may use any host name.
@@ -128,7 +145,7 @@ impl Dispatcher {
             is_page,
         };
         let reply = match route.handler {
-            Handler::Read(handler) => self.read(handler, &context).map(HandlerOutput::Now),
+            Handler::Read(handler) => self.read(handler, &context, rendered).map(HandlerOutput::Now),
             Handler::Form(show, _) if request.method != Method::Post => {
                 show(&context).map(HandlerOutput::Now)
             }
@@ -152,24 +169,38 @@ impl Dispatcher {
         reply
     }
 
-    /// Calls a handler of `GET`, unless the client has the current response already.
-    fn read(&self, handler: ImmediateHandler, context: &Context) -> Result<Response, Response> {
-        let etag = self.etag(context);
+    /// The response of a handler of `GET`, which is called unless the client has the current response already, or the
+    /// agent has.
+    fn read(
+        &self,
+        handler: ImmediateHandler,
+        context: &Context,
+        rendered: &RenderCache,
+    ) -> Result<Response, Response> {
+        let Request { path, query, .. } = context.request;
+        let key = RenderKey {
+            path: path.clone(),
+            query: query.clone(),
+            audience: context.identity.tag(),
+            is_csv: context.wants_csv(),
+            is_gzip: gzip::is_accepted(context.request),
+        };
+        let (etag, is_gzip) = (self.etag(context.snapshot, &key), key.is_gzip);
         let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
         }
-        handler(context).map(|response| with_etag(response, &etag))
+        rendered.get_or_render(key, &etag, || {
+            let response = with_etag(handler(context)?, &etag);
+            Ok(if is_gzip { gzip::compressed(response) } else { response })
+        })
     }
 
     /// The tag of the response to this request. It changes with each change of the data, and each minute, because
     /// responses contain ages.
-    fn etag(&self, context: &Context) -> String {
-        let Context { request, identity, snapshot, .. } = context;
+    fn etag(&self, snapshot: &Snapshot, key: &RenderKey) -> String {
         let minute = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 60;
-        let state = (snapshot.generation, self.services.revisions(), minute);
-        let of = (state, &request.path, &request.query, identity.tag(), context.wants_csv());
-        let hash = self.etag_key.hash_one(of);
+        let hash = self.etag_key.hash_one((snapshot.generation, self.services.revisions(), minute, key));
         format!("W/\"{hash:016x}\"")
     }
 }
@@ -214,10 +245,10 @@ fn matches_etag(tags: &str, etag: &str) -> bool {
 fn with_etag(response: Response, etag: &str) -> Response {
     match response.headers.iter().find(|(name, _)| *name == "Cache-Control") {
         Some((_, policy)) if policy == "no-store" => response,
-        Some(_) => response.with("ETag", etag),
+        Some(_) => response.with("ETag", etag).with("Vary", "Accept-Encoding"),
         None => {
             let response = response.with("ETag", etag).with("Cache-Control", "private, no-cache");
-            response.with("Vary", "Accept, Authorization, Cookie")
+            response.with("Vary", "Accept, Accept-Encoding, Authorization, Cookie")
         }
     }
 }
@@ -247,15 +278,14 @@ mod tests {
     use super::*;
     use crate::action::SiteHandles;
     use crate::alert::Alerts;
+    use crate::config::Secret;
     use crate::history::History;
     use crate::http::Events;
     use crate::net::proxy::ProxySettings;
     use crate::notify::Notifier;
     use crate::state::{Reload, Store};
 
-    #[test]
-    fn login_and_logout_refuse_other_methods() {
-        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+    fn dispatcher(store: Arc<Store>, http: Http) -> Dispatcher {
         let proxies = ProxySettings::default();
         let dependencies = Dependencies {
             handles: Arc::new(SiteHandles::new(Duration::ZERO)),
@@ -266,15 +296,56 @@ mod tests {
             notifier: Arc::new(Notifier::new(Arc::default(), proxies)),
             store,
         };
-        let dispatcher = Dispatcher::new(dependencies, Http::default(), &Timings::default());
-        let answer = |method, path: &str| {
-            let request =
-                Request::new(method, path, Ipv4Addr::LOCALHOST.into()).with(HeaderField::Host, "localhost");
-            match dispatcher.answer(&request) {
-                HandlerOutput::Now(response) => response,
-                _ => panic!("not a response at once"),
-            }
+        Dispatcher::new(dependencies, http, &Timings::default())
+    }
+
+    fn answer(dispatcher: &Dispatcher, method: Method, path: &str, token: &str) -> Response {
+        let request = Request::new(method, path, Ipv4Addr::LOCALHOST.into());
+        let request = request.with(HeaderField::Host, "localhost");
+        let request = request.with(HeaderField::Authorization, format!("Bearer {token}"));
+        match dispatcher.answer(&request) {
+            HandlerOutput::Now(response) => response,
+            _ => panic!("not a response at once"),
+        }
+    }
+
+    #[test]
+    fn clients_of_one_role_share_a_response_until_the_data_changes() {
+        let token = "admin-token-01234";
+        let http = Http { admin: Some(Secret::new(token.into())), ..Http::default() };
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let dispatcher = dispatcher(store.clone(), http.clone());
+        let body = |path: &str, token: &str| answer(&dispatcher, Method::Get, path, token).body;
+        // A machine may be so busy that a second passes between two.
+        let share = |one: &dyn Fn() -> Arc<Vec<u8>>, other: &dyn Fn() -> Arc<Vec<u8>>| {
+            (0..10).any(|_| Arc::ptr_eq(&one(), &other()))
         };
+        for path in ["/", "/api/sites", "/metrics"] {
+            let viewer = || body(path, "");
+            assert!(share(&viewer, &viewer), "{path}");
+            assert!(!share(&viewer, &|| body(path, token)), "{path}: another role");
+            assert!(!share(&viewer, &|| body(&format!("{path}?a"), "")), "{path}: another query");
+            let changed = || {
+                store.note_reload(|_| ());
+                viewer()
+            };
+            assert!(!share(&viewer, &changed), "{path}: other data");
+            let settings = || {
+                dispatcher.configure(http.clone());
+                viewer()
+            };
+            assert!(!share(&viewer, &settings), "{path}: another configuration");
+        }
+        for path in ["/nothing", "/login"] {
+            assert!(!share(&|| body(path, ""), &|| body(path, "")), "{path}");
+        }
+    }
+
+    #[test]
+    fn login_and_logout_refuse_other_methods() {
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        let dispatcher = dispatcher(store, Http::default());
+        let answer = |method, path: &str| answer(&dispatcher, method, path, "");
         for (method, path) in
             [(Method::Other, "/login"), (Method::Get, "/logout"), (Method::Other, "/logout")]
         {

@@ -47,6 +47,8 @@ impl Method {
 pub enum HeaderField {
     /// `Accept`
     Accept,
+    /// `Accept-Encoding`
+    AcceptEncoding,
     /// `Authorization`
     Authorization,
     /// `Content-Type`
@@ -65,8 +67,9 @@ pub enum HeaderField {
 
 impl HeaderField {
     /// All fields with their names.
-    pub(super) const ALL: [(Self, &'static str); 8] = [
+    pub(super) const ALL: [(Self, &'static str); 9] = [
         (Self::Accept, "Accept"),
+        (Self::AcceptEncoding, "Accept-Encoding"),
         (Self::Authorization, "Authorization"),
         (Self::ContentType, "Content-Type"),
         (Self::Cookie, "Cookie"),
@@ -80,7 +83,7 @@ impl HeaderField {
     /// is repeated, the request is ambiguous.
     pub(super) fn joined_by(self) -> Option<&'static str> {
         match self {
-            Self::Accept | Self::IfNoneMatch => Some(", "),
+            Self::Accept | Self::AcceptEncoding | Self::IfNoneMatch => Some(", "),
             Self::Cookie => Some("; "),
             _ => None,
         }
@@ -170,15 +173,15 @@ pub struct Response {
     /// More header fields. The server adds `Content-Length`, `Connection` and `Date`.
     pub headers: Vec<(&'static str, String)>,
     /// The body; for `HEAD` the one of `GET`. If it exceeds [`MAX_ANSWER`] bytes, the client
-    /// gets a 500.
-    pub body: Vec<u8>,
+    /// gets a 500. Clones share it.
+    pub body: Arc<Vec<u8>>,
 }
 
 impl Response {
     /// A response with no header fields but its content type.
     #[must_use]
     pub fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, content_type, headers: Vec::new(), body: body.into() }
+        Self { status, content_type, headers: Vec::new(), body: Arc::new(body.into()) }
     }
 
     /// The same with one more header field. If its value is not printable ASCII, the client gets a 500.

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Connections are async, so slow or hostile clients occupy only their own connection. Workers receive only complete
-//! requests and produce complete responses, so a client never occupies a worker. Only `auth` keeps state between
-//! requests: login sessions and counts of wrong tokens.
+//! requests and produce complete responses, so a client never occupies a worker. Only two modules keep state between
+//! requests: `auth` login sessions and counts of wrong tokens, and `render_cache` responses of the last second.
 
 mod actions;
 mod alert_actions;
@@ -19,12 +19,14 @@ mod context;
 mod csv;
 mod dispatch;
 mod embedded;
+mod gzip;
 mod message;
 #[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod metrics;
 #[allow(clippy::unnecessary_wraps, reason = "all handlers have one signature")]
 mod page;
 mod peer;
+mod render_cache;
 mod routes;
 pub mod server;
 mod sort_key;
@@ -37,4 +39,4 @@ pub use message::{
     EventStream, HandlerOutput, HeaderField, LaterResponse, Method, Request, Response, problem,
 };
 pub use routes::{ROUTES, Route};
-pub use sse::{Events, Subscription};
+pub use sse::{EventData, Events, Subscription};

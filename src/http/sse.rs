@@ -3,6 +3,8 @@
 //! One task receives the store's events and renders each change once. Every [`Subscription`] sends the same bytes. A
 //! new subscription, and one that was too slow for the backlog, first gets the state of all sites, so every client
 //! receives the latest state of each site.
+//!
+//! The page needs no figures, because it fetches itself: it subscribes to the keys of changed sites alone.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,12 +30,26 @@ const MAX_BACKLOG: usize = 256 * 1024;
 /// reconnect at once, it is rendered and held once.
 const REUSE_FOR: Duration = Duration::from_secs(1);
 
+/// The data of the events of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventData {
+    /// An event for each site with its figures, and one for the configuration.
+    Figures,
+    /// One event with the keys of all changed sites: a twentieth of the bytes. That for the configuration is empty.
+    Keys,
+}
+
+impl EventData {
+    const ALL: [Self; 2] = [Self::Figures, Self::Keys];
+}
+
 /// Publishes changes to all subscriptions.
 #[derive(Debug)]
 pub struct Events {
     store: Arc<Store>,
     timings: Arc<Timings>,
-    backlog: Mutex<Backlog>,
+    figures: Mutex<Backlog>,
+    keys: Mutex<Backlog>,
     more: Event,
 }
 
@@ -77,6 +93,7 @@ impl Backlog {
 #[derive(Debug)]
 pub struct Subscription {
     events: Arc<Events>,
+    data: EventData,
     /// The number of the next batch; `None` before the state of all sites is sent.
     next: Option<u64>,
     /// The last generation that was sent.
@@ -116,9 +133,9 @@ impl Pending {
 
     /// Renders the current state of everything that changed up to this generation. The snapshot may be newer: its
     /// further changes are in a later batch, which must not have the same generation.
-    fn render(&self, generation: u64, snapshot: &Snapshot) -> Batch {
+    fn render(&self, data: EventData, generation: u64, snapshot: &Snapshot) -> Batch {
         let changed = |site: &&Arc<SiteState>| self.sites.contains(&site.key);
-        render(snapshot, generation, snapshot.sites.iter().filter(changed), self.has_reload)
+        render(data, snapshot, generation, snapshot.sites.iter().filter(changed), self.has_reload)
     }
 }
 
@@ -126,7 +143,8 @@ impl Events {
     /// A publisher of this store's changes.
     #[must_use]
     pub fn new(store: Arc<Store>, timings: Arc<Timings>) -> Arc<Self> {
-        Arc::new(Self { store, timings, backlog: Mutex::default(), more: Event::new() })
+        let [figures, keys] = [Mutex::default(), Mutex::default()];
+        Arc::new(Self { store, timings, figures, keys, more: Event::new() })
     }
 
     /// Publishes changes until the task is dropped.
@@ -137,18 +155,20 @@ impl Events {
 
     /// Adds a subscription.
     #[must_use]
-    pub fn subscribe(self: &Arc<Self>) -> Subscription {
-        let mut backlog = self.lock();
+    pub fn subscribe(self: &Arc<Self>, data: EventData) -> Subscription {
+        let mut backlog = self.lock(data);
         backlog.subscribers += 1;
         let disconnects = backlog.disconnects;
         drop(backlog);
-        Subscription { events: self.clone(), next: None, generation: None, disconnects }
+        Subscription { events: self.clone(), data, next: None, generation: None, disconnects }
     }
 
     /// Ends all current subscriptions, because the access rules changed. Clients may reconnect and are authenticated
     /// then.
     pub(super) fn disconnect_all(&self) {
-        self.lock().disconnects += 1;
+        for data in EventData::ALL {
+            self.lock(data).disconnects += 1;
+        }
         self.more.notify(usize::MAX);
     }
 
@@ -171,43 +191,46 @@ impl Events {
             let now = Instant::now();
             if now >= comment_at {
                 comment_at += self.timings.event_comment;
-                self.publish(|| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
+                self.publish(|_| Batch { generation: None, bytes: b": alive\n\n".as_slice().into() });
             }
             if pending.due.is_some_and(|due| now >= due) {
                 let mut pending = std::mem::take(&mut pending);
                 while let Some(event) = changes.try_next() {
                     pending.add(&event);
                 }
-                self.publish(|| pending.render(changes.generation(), &self.store.snapshot()));
+                let snapshot = self.store.snapshot();
+                self.publish(|data| pending.render(data, changes.generation(), &snapshot));
             }
         }
     }
 
     /// The state of all sites: `rendered` if that is still current.
-    fn full_state(&self, rendered: Option<(Instant, Batch)>) -> Batch {
+    fn full_state(&self, data: EventData, rendered: Option<(Instant, Batch)>) -> Batch {
         let now = self.store.snapshot();
         let is_current =
             |at: Instant, batch: &Batch| batch.generation == Some(now.generation) && at.elapsed() < REUSE_FOR;
         if let Some((_, batch)) = rendered.filter(|(at, batch)| is_current(*at, batch)) {
             return batch;
         }
-        let batch = render(&now, now.generation, &now.sites, false);
-        self.lock().full_state = Some((Instant::now(), batch.clone()));
+        let batch = render(data, &now, now.generation, &now.sites, false);
+        self.lock(data).full_state = Some((Instant::now(), batch.clone()));
         batch
     }
 
-    /// Publishes a batch, which is rendered only if there are subscriptions.
-    fn publish(&self, batch: impl FnOnce() -> Batch) {
-        if self.lock().subscribers == 0 {
-            return;
+    /// Publishes a batch, which is rendered only with the data that there are subscriptions to.
+    fn publish(&self, batch: impl Fn(EventData) -> Batch) {
+        for data in EventData::ALL {
+            if self.lock(data).subscribers > 0 {
+                let batch = batch(data);
+                self.lock(data).push(batch);
+            }
         }
-        let batch = batch();
-        self.lock().push(batch);
         self.more.notify(usize::MAX);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Backlog> {
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, data: EventData) -> MutexGuard<'_, Backlog> {
+        let backlog = if data == EventData::Keys { &self.keys } else { &self.figures };
+        backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -224,7 +247,7 @@ impl Subscription {
     pub(super) async fn next(&mut self) -> Option<Arc<[u8]>> {
         loop {
             let more = self.events.more.listen();
-            if self.events.lock().disconnects != self.disconnects {
+            if self.events.lock(self.data).disconnects != self.disconnects {
                 return None;
             }
             while let Some(Batch { generation, bytes }) = self.ready_batch() {
@@ -240,13 +263,13 @@ impl Subscription {
 
     /// The next batch, if there is one. If the backlog no longer has it, the state of all sites.
     fn ready_batch(&mut self) -> Option<Batch> {
-        let backlog = self.events.lock();
+        let backlog = self.events.lock(self.data);
         let place = self.next.and_then(|next| next.checked_sub(backlog.first));
         let Some(place) = place.and_then(|place| usize::try_from(place).ok()) else {
             self.next = Some(backlog.next());
             let rendered = backlog.full_state.clone();
             drop(backlog);
-            return Some(self.events.full_state(rendered));
+            return Some(self.events.full_state(self.data, rendered));
         };
         let batch = backlog.batches.get(place)?.clone();
         self.next = self.next.map(|next| next + 1);
@@ -256,7 +279,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut backlog = self.events.lock();
+        let mut backlog = self.events.lock(self.data);
         backlog.subscribers -= 1;
         if backlog.subscribers == 0 {
             backlog.first = backlog.next();
@@ -269,6 +292,7 @@ impl Drop for Subscription {
 /// Renders the events of these sites, and one for the configuration if it was reloaded. Their id is the generation, by
 /// which a page detects events that it already shows.
 fn render<'s>(
+    data: EventData,
     snapshot: &Snapshot,
     generation: u64,
     sites: impl IntoIterator<Item = &'s Arc<SiteState>>,
@@ -281,12 +305,19 @@ fn render<'s>(
         let (id, data) = (generation.to_string(), data.unwrap_or_default());
         text.extend(["id: ", &id, "\nevent: ", event, "\ndata: ", &data, "\n\n"]);
     };
+    let has_figures = data == EventData::Figures;
     if has_reload {
-        put("config", serde_json::to_string(&api::config(view, false)));
+        let config = has_figures.then(|| api::config(view, false));
+        put("config", config.map_or_else(|| Ok("{}".into()), |config| serde_json::to_string(&config)));
     }
-    for site in sites {
-        let data = SiteData { site: &site.key, stats: api::stats(view, site) };
-        put("site", serde_json::to_string(&data));
+    if has_figures {
+        for site in sites {
+            let data = SiteData { site: &site.key, stats: api::stats(view, site) };
+            put("site", serde_json::to_string(&data));
+        }
+    } else {
+        let keys: Vec<&str> = sites.into_iter().map(|site| site.key.as_str()).collect();
+        put("sites", serde_json::to_string(&keys));
     }
     Batch { generation: Some(generation), bytes: text.into_bytes().into() }
 }
@@ -302,18 +333,18 @@ mod tests {
         let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
-        let mut subscription = events.subscribe();
+        let mut subscription = events.subscribe(EventData::Figures);
         let mut next = || {
             let bytes = smol::block_on(subscription.next()).unwrap();
             String::from_utf8_lossy(&bytes).lines().next().map(str::to_string).unwrap_or_default()
         };
         let batch = |generation: Option<u64>, text: &str| Batch { generation, bytes: text.as_bytes().into() };
         assert_eq!(next(), "id: 1", "the state of all sites, though none was tried yet");
-        events.publish(|| batch(Some(1), "older"));
-        events.publish(|| batch(None, "a comment"));
-        events.publish(|| batch(Some(3), "newer"));
-        events.publish(|| batch(Some(2), "older"));
-        events.publish(|| batch(None, "another comment"));
+        events.publish(|_| batch(Some(1), "older"));
+        events.publish(|_| batch(None, "a comment"));
+        events.publish(|_| batch(Some(3), "newer"));
+        events.publish(|_| batch(Some(2), "older"));
+        events.publish(|_| batch(None, "another comment"));
         assert_eq!([next(), next(), next()], ["a comment", "newer", "another comment"]);
     }
 
@@ -327,7 +358,7 @@ mod tests {
         let mut batch = || {
             let mut pending = Pending::default();
             pending.add(&changes.try_next().unwrap());
-            pending.render(changes.generation(), &store.snapshot())
+            pending.render(EventData::Figures, changes.generation(), &store.snapshot())
         };
         store.update("awka", |_| ());
         store.update("lagos", |_| ());
@@ -335,15 +366,35 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_published_without_figures() {
+        let site = |key: &str| SiteState::new(key, key, Duration::from_secs(30), [], []).into();
+        let store = Arc::new(Store::new(Reload::first(None, Vec::new())));
+        store.rearrange(|_| ["awka", "lagos"].map(site).into());
+        let events = Events::new(store.clone(), Arc::default());
+        let mut subscription = events.subscribe(EventData::Keys);
+        let mut next = || String::from_utf8_lossy(&smol::block_on(subscription.next()).unwrap()).into_owned();
+        assert_eq!(next(), "id: 1\nevent: sites\ndata: [\"awka\",\"lagos\"]\n\n", "all sites first");
+        store.update("lagos", |_| ());
+        let pending = Pending { sites: ["lagos".into()].into(), has_reload: true, ..Pending::default() };
+        let snapshot = store.snapshot();
+        events.publish(|data| {
+            assert_eq!(data, EventData::Keys, "nobody subscribes to figures");
+            pending.render(data, snapshot.generation, &snapshot)
+        });
+        let expected = "id: 2\nevent: config\ndata: {}\n\nid: 2\nevent: sites\ndata: [\"lagos\"]\n\n";
+        assert_eq!(next(), expected);
+    }
+
+    #[test]
     fn disconnected_subscriptions_receive_nothing_more() {
         let events = Events::new(Arc::new(Store::new(Reload::first(None, Vec::new()))), Arc::default());
-        let mut before = events.subscribe();
+        let mut before = events.subscribe(EventData::Figures);
         assert!(smol::block_on(before.next()).is_some());
         events.disconnect_all();
-        let mut after = events.subscribe();
+        let mut after = events.subscribe(EventData::Figures);
         assert!(smol::block_on(after.next()).is_some());
         assert!(smol::block_on(before.next()).is_none());
-        events.publish(|| Batch { generation: None, bytes: b"more".as_slice().into() });
+        events.publish(|_| Batch { generation: None, bytes: b"more".as_slice().into() });
         assert!(smol::block_on(after.next()).is_some() && smol::block_on(before.next()).is_none());
     }
 
@@ -354,16 +405,16 @@ mod tests {
         store.rearrange(|_| vec![site.into()]);
         let events = Events::new(store.clone(), Arc::default());
         let next = |subscription: &mut Subscription| smol::block_on(subscription.next()).unwrap();
-        let [mut first, mut second, mut third] = [(); 3].map(|()| events.subscribe());
+        let [mut first, mut second, mut third] = [(); 3].map(|()| events.subscribe(EventData::Figures));
         let all = next(&mut first);
-        events.publish(|| Batch { generation: None, bytes: b"a comment".as_slice().into() });
+        events.publish(|_| Batch { generation: None, bytes: b"a comment".as_slice().into() });
         assert!(Arc::ptr_eq(&next(&mut second), &all), "the same bytes");
         store.update("awka", |site| site.name = "Akwa".into());
         let changed = next(&mut third);
         assert!(String::from_utf8_lossy(&changed).contains("Akwa") && !Arc::ptr_eq(&changed, &all));
         assert_eq!(*next(&mut first), *b"a comment");
         drop((first, second, third));
-        let backlog = events.lock();
+        let backlog = events.lock(EventData::Figures);
         assert!(backlog.batches.is_empty() && backlog.full_state.is_none(), "no subscription is left");
     }
 }

@@ -287,3 +287,15 @@ fn page_works_behind_a_proxy_with_default_headers() {
 fn login_and_logout_work() {
     run("login.js");
 }
+
+#[test]
+#[ignore = "needs chromium, and node with playwright-core and axe-core"]
+fn open_overview_of_busy_sites_has_low_traffic() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let agent = Agent::demo(&["--sites", "30"]);
+    until("all sites were tried", || (agent.get("/readyz").status == 200).then_some(()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/traffic.js");
+    let url = format!("http://{}", agent.address);
+    let status = Command::new("node").arg(script).arg(url).stdin(Stdio::null()).status().unwrap();
+    assert!(status.success(), "traffic.js failed, see its output above");
+}

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::binary::{binary, is_release};
-use crate::support::open_files_in;
+use crate::support::{open_files_in, unshared_metrics};
 use phsweb_agent::timings::TEST_VARIABLE;
 use rustix::net::sockopt::set_socket_linger;
 
@@ -123,7 +123,7 @@ impl Agent {
     }
 
     fn descriptors(&self) -> usize {
-        open_files_in(&self.get("/metrics"))
+        open_files_in(&self.get(&unshared_metrics()))
     }
 
     /// Checks that the page still loads and that the peak memory is within the limit.

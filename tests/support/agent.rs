@@ -229,8 +229,16 @@ pub(crate) fn from_root(relative: &str) -> String {
     format!("/{}", relative.trim_start_matches("../").trim_start_matches("./"))
 }
 
-/// The body of a response; for an image, only its length.
-pub(crate) fn text_of(head: &HeaderMap, body: Vec<u8>) -> String {
+/// The body of a response, decompressed; for an image, only its length.
+pub(crate) fn text_of(head: &HeaderMap, mut body: Vec<u8>) -> String {
+    if head.contains_key("Content-Encoding") && !body.is_empty() {
+        // Between the header and the checksum with the length (RFC 1952).
+        let deflated = &body[10..body.len() - 8];
+        let inflated = miniz_oxide::inflate::decompress_to_vec(deflated).unwrap();
+        let length = u32::try_from(inflated.len()).unwrap();
+        assert_eq!(body[body.len() - 4..], length.to_le_bytes(), "the length in the trailer");
+        body = inflated;
+    }
     let is_image = head.get("Content-Type").is_some_and(|kind| kind == "image/png");
     if is_image { format!("{} bytes", body.len()) } else { String::from_utf8(body).unwrap() }
 }

@@ -28,6 +28,8 @@ pub(crate) mod scripted_router;
 pub(crate) mod secret_check;
 pub(crate) mod shipped;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use phsweb_agent::simulator::{Login, Router, Settings};
 
 /// A router in this process, on a free port.
@@ -53,7 +55,13 @@ pub(crate) fn router_with_password(password: &str) -> Router {
 /// The open descriptors of an agent, from its metrics: only root may read them from `/proc`.
 #[track_caller]
 pub(crate) fn open_files(agent: &agent::Agent) -> usize {
-    open_files_in(&agent.get("/metrics").body)
+    open_files_in(&agent.get(&unshared_metrics()).body)
+}
+
+/// `/metrics` with a query of its own: requests for the same address share a response for up to a second.
+pub(crate) fn unshared_metrics() -> String {
+    static REQUESTS: AtomicUsize = AtomicUsize::new(0);
+    format!("/metrics?{}", REQUESTS.fetch_add(1, Ordering::Relaxed))
 }
 
 /// The open descriptors in a scrape of `/metrics`.

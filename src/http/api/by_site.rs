@@ -31,12 +31,12 @@ fn within<'s, T: Serialize>(
     let rendered = |site: &'s Arc<SiteState>| {
         let entry = json_within(&entry(site), max_bytes);
         // Any other status means that the entry alone is too large.
-        (site.key.as_str(), if entry.status == 200 { entry.body } else { Vec::new() })
+        (site.key.as_str(), if entry.status == 200 { entry.body } else { Arc::default() })
     };
-    let entries: BTreeMap<&str, Vec<u8>> = snapshot.sites.iter().map(rendered).collect();
+    let entries: BTreeMap<&str, Arc<Vec<u8>>> = snapshot.sites.iter().map(rendered).collect();
     // `"key":,` around each entry, and the brackets.
     let overhead: usize = entries.keys().map(|key| key.len() + 4).sum();
-    let limit = fair_limit(entries.values().map(Vec::len), max_bytes.saturating_sub(overhead + 2));
+    let limit = fair_limit(entries.values().map(|entry| entry.len()), max_bytes.saturating_sub(overhead + 2));
     let mut body = Vec::new();
     for (key, entry) in entries {
         // A key consists of letters, digits, `-` and `_`.
@@ -93,6 +93,6 @@ mod tests {
             assert!(message.contains("the state of site a is too large"), "{message}");
         }
         let empty = Store::new(Reload::first(None, Vec::new())).snapshot();
-        assert_eq!(within(&empty, entry, 10).body, b"{}");
+        assert_eq!(**within(&empty, entry, 10).body, *b"{}");
     }
 }

@@ -23,7 +23,8 @@ use text::Exposition;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// `GET /metrics`. It is not cached, because any two scrapes differ.
+/// `GET /metrics`. Clients must not cache it, because figures of the process change at any time. Here they may be as old
+/// as a shared response: a second.
 pub(super) fn scrape(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let journal = context.services.journal.stats();

@@ -2,12 +2,14 @@
 // that scroll position, focus, selection and input stay. Without JavaScript, links and forms do everything and the page
 // reloads.
 //
-// The script runs in each page, and in a SharedWorker that subscribes for all of them: a browser opens at most six
+// The script runs in each page, and in a SharedWorker that subscribes for all visible ones: a browser opens at most six
 // connections to a server, so that six tabs with subscriptions of their own would block any other request.
 "use strict";
 
-const FETCH_INTERVAL_MS = 500; // at least, between fetches
+const SITE_INTERVAL_MS = 500; // at least, between fetches of a site's page
+const INTERVAL_MS = 5000; // of others, because some site always changes
 const IDLE_FETCH_MS = 30000; // without events, because ages change
+const HIDDEN_FETCH_MS = 300000; // while hidden: the title counts offline sites
 const PAGE_TIMEOUT_MS = 10000;
 const ACTION_TIMEOUT_MS = 35000;
 const TYPING_DELAY_MS = 200;
@@ -16,12 +18,12 @@ const NOTICE_MS = 20000;
 // The path below which the agent is served is that of its script.
 const scriptUrl = self.document?.currentScript.src ?? self.location.href;
 
-// Reports which site changed, with the generation; without them, anything may have changed.
+// Reports which sites changed, with the generation; without them, anything may have changed.
 function subscribe(onChange) {
-  let events;
+  let events, retryTimer;
   let retry_ms = 1000;
   (function connect() {
-    events = new EventSource(new URL("api/events", scriptUrl));
+    events = new EventSource(new URL("api/events?data=keys", scriptUrl));
     events.onopen = () => {
       retry_ms = 1000;
       onChange({});
@@ -30,24 +32,32 @@ function subscribe(onChange) {
       onChange({});
       // The browser reconnects automatically, unless the response was an error.
       if (events.readyState !== EventSource.CLOSED) return;
-      setTimeout(connect, retry_ms);
+      retryTimer = setTimeout(connect, retry_ms);
       retry_ms = Math.min(2 * retry_ms, IDLE_FETCH_MS);
     };
-    events.addEventListener("site", ({ data, lastEventId }) => {
-      onChange({ site: JSON.parse(data).site, generation: Number(lastEventId) });
+    events.addEventListener("sites", ({ data, lastEventId }) => {
+      onChange({ sites: JSON.parse(data), generation: Number(lastEventId) });
     });
     events.addEventListener("config", () => onChange({}));
   })();
-  return () => events.readyState === EventSource.OPEN;
+  return () => {
+    clearTimeout(retryTimer);
+    events.close();
+  };
 }
 
-function runWorker() {
-  const pages = [];
-  const isOpen = subscribe((change) => pages.forEach((page) => page.postMessage(change)));
-  self.onconnect = ({ ports: [page] }) => {
-    pages.push(page);
-    // It missed all events since it was loaded.
-    if (isOpen()) page.postMessage({});
+// Subscribes while a page is visible. The result handles the event with a page's port, which reports that.
+function publisher() {
+  const pages = new Set();
+  let unsubscribe;
+  return ({ ports: [page] }) => {
+    page.onmessage = ({ data: isVisible }) => {
+      pages[isVisible ? "add" : "delete"](page);
+      if (!pages.size) unsubscribe = unsubscribe?.();
+      else if (!unsubscribe) unsubscribe = subscribe((change) => pages.forEach((page) => page.postMessage(change)));
+      // It missed all events before.
+      else if (isVisible) page.postMessage({});
+    };
   };
 }
 
@@ -116,10 +126,10 @@ function runPage() {
   let newestGeneration = 0; // of all events
   let mustFetch = false; // whatever the generation
   let isFetching = false;
-  let fetchedAt = -FETCH_INTERVAL_MS;
+  let fetchedAt = -Infinity;
   let isLeaving = false; // for another page: a reload would stay on this one
   let pointed; // the chart and the number of the interval whose values are shown
-  let ownLayout, fetchTimer, idleTimer, noticeTimer, typingTimer;
+  let ownLayout, port, fetchTimer, idleTimer, noticeTimer, typingTimer;
 
   // The page at an address; empty if there is no response.
   async function load(address, timeout_ms, options) {
@@ -183,7 +193,7 @@ function runPage() {
 
   function scheduleFetch() {
     clearTimeout(fetchTimer);
-    const delay_ms = fetchedAt + FETCH_INTERVAL_MS - performance.now();
+    const delay_ms = fetchedAt + (main.dataset.site ? SITE_INTERVAL_MS : INTERVAL_MS) - performance.now();
     if (isFetching) return;
     if (delay_ms > 0) fetchTimer = setTimeout(fetchPage, delay_ms);
     else fetchPage();
@@ -191,8 +201,13 @@ function runPage() {
 
   function fetchNow() {
     mustFetch = true;
-    fetchedAt = -FETCH_INTERVAL_MS;
+    fetchedAt = -Infinity;
     scheduleFetch();
+  }
+
+  function fetchWhenIdle() {
+    clearTimeout(idleTimer);
+    idleTimer = setTimeout(fetchNow, document.hidden ? HIDDEN_FETCH_MS : IDLE_FETCH_MS);
   }
 
   async function fetchPage() {
@@ -207,21 +222,40 @@ function runPage() {
     else if (!ok) location.reload();
     // A search may have changed the address meanwhile.
     else if (address === location.href) update(page);
-    clearTimeout(idleTimer);
-    idleTimer = setTimeout(fetchNow, IDLE_FETCH_MS);
+    fetchWhenIdle();
     if (mustFetch || (!isLost && newestGeneration > main.dataset.generation)) scheduleFetch();
   }
 
-  function onChange({ site, generation }) {
-    if (!site) {
-      mustFetch = true;
+  function onChange({ sites, generation }) {
+    const { site } = main.dataset;
+    if (!sites) {
       // After a restart of the agent generations start again.
       newestGeneration = 0;
-    } else if (!main.dataset.site || main.dataset.site === site) {
+      fetchNow();
+    } else if (!site || sites.includes(site)) {
       newestGeneration = Math.max(newestGeneration, generation);
+      if (newestGeneration > main.dataset.generation) scheduleFetch();
     }
-    if (mustFetch || newestGeneration > main.dataset.generation) scheduleFetch();
   }
+
+  function connect(to) {
+    port = to;
+    port.onmessage = ({ data }) => onChange(data);
+    port.postMessage(!document.hidden);
+  }
+
+  function subscribeAlone() {
+    const { port1, port2 } = new MessageChannel();
+    publisher()({ ports: [port2] });
+    connect(port1);
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    port.postMessage(!document.hidden);
+    clearTimeout(fetchTimer);
+    if (document.hidden) fetchWhenIdle();
+    else fetchNow();
+  });
 
   // Shows a page in the dialog. Its links are relative to its own address, not to this page's.
   function openDialog(page, url) {
@@ -359,15 +393,15 @@ function runPage() {
   }
   showConnection("Live.", false);
   setInterval(showAge, 1000);
-  fetchNow();
+  fetchWhenIdle();
   try {
     const worker = new SharedWorker(scriptUrl);
-    worker.onerror = () => subscribe(onChange);
-    worker.port.onmessage = ({ data }) => onChange(data);
+    worker.onerror = subscribeAlone;
+    connect(worker.port);
   } catch {
-    subscribe(onChange);
+    subscribeAlone();
   }
 }
 
 if (self.document) runPage();
-else runWorker();
+else addEventListener("connect", publisher());

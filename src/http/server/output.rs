@@ -1,6 +1,7 @@
 //! Serialises a response. `tiny_http` writes the head.
 
 use std::io;
+use std::sync::Arc;
 
 use tiny_http::{HTTPVersion, Header, StatusCode};
 
@@ -22,7 +23,7 @@ pub(super) struct ResponseBytes {
     /// The head, and the body if that is small.
     pub(super) first: Vec<u8>,
     /// The body, unless it is in `first`.
-    pub(super) rest: Vec<u8>,
+    pub(super) rest: Arc<Vec<u8>>,
 }
 
 impl ResponseBytes {
@@ -35,7 +36,7 @@ impl ResponseBytes {
         } else if method == Method::Head {
             // The head states the length of the body that GET has (RFC 9110, 9.3.2).
         } else if response.body.len() <= MAX_JOINED {
-            bytes.first.extend(response.body);
+            bytes.first.extend_from_slice(&response.body);
         } else {
             bytes.rest = response.body;
         }
@@ -72,7 +73,7 @@ impl ResponseBytes {
         // Writing to a Vec can't fail. The threshold prevents chunks for any length of the body.
         let _ =
             head.with_chunked_threshold(usize::MAX).raw_print(&mut first, HTTPVersion(1, 1), &[], true, None);
-        Self { status: response.status, head: first.len(), first, rest: Vec::new() }
+        Self { status: response.status, head: first.len(), first, rest: Arc::default() }
     }
 
     /// Adds the field `Connection`, which only the connection knows and `tiny_http` refuses.

@@ -274,6 +274,25 @@ fn head_gets_the_head_and_other_methods_are_refused() {
 }
 
 #[test]
+fn a_client_may_subscribe_to_the_keys_of_changed_sites_alone() {
+    let router = router(quiet());
+    let agent = agent(&router, "");
+    let mut stream = TcpStream::connect(agent.address).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream.write_all(b"GET /api/events?data=keys HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
+    let mut next = || {
+        lines.find(|line| line.is_empty()).unwrap();
+        [(); 3].map(|()| lines.next().unwrap())[1..].to_vec()
+    };
+    let event = ["event: sites", "data: [\"awka\"]"];
+    assert_eq!(next(), event, "expected all sites at first");
+    router.log_in("ada", at(1), MAC).unwrap();
+    assert_eq!(next(), event, "expected the changed site");
+    assert_eq!(agent.get("/api/events?data=figures").status, 400);
+}
+
+#[test]
 fn viewers_may_subscribe() {
     let router = router(quiet());
     let http = "view: Token(Plain(\"view-token-01234\")), admin: Token(Plain(\"admin-token-01234\")),";

@@ -64,6 +64,51 @@ fn unchanged_resource_is_a_304() {
 }
 
 #[test]
+fn large_responses_are_compressed_for_clients_that_accept_it() {
+    let router = router(Settings::default());
+    let agent = agent(&router, "1h");
+    let gzip = |method: &str, path: &str, tag: &str| {
+        agent.ask(method, path, &[("Accept-Encoding", "deflate, gzip"), ("If-None-Match", tag)])
+    };
+    for path in PATHS.into_iter().chain(["/style.css", "/page.js", "/openapi.json", "/healthz"]) {
+        let (plain, packed, head) = until(&format!("{path} has the same content"), || {
+            let (plain, packed) = (agent.get(path), gzip("GET", path, "\"\""));
+            let head = gzip("HEAD", path, "\"\"");
+            // Ages are in seconds.
+            let is_same =
+                plain.body == packed.body && head.field("Content-Length") == packed.field("Content-Length");
+            is_same.then_some((plain, packed, head))
+        });
+        let length: usize = packed.field("Content-Length").parse().unwrap();
+        let is_compressed = length < plain.body.len();
+        assert_eq!(is_compressed, plain.body.len() >= 1024, "{path}: {length} of {} bytes", plain.body.len());
+        let coding = if is_compressed { "gzip" } else { "" };
+        for (answer, coding) in [(&plain, ""), (&packed, coding), (&head, coding)] {
+            assert_eq!((answer.status, answer.field("Content-Encoding")), (200, coding), "{path}");
+        }
+        assert!(head.body.is_empty(), "{path}");
+        if !plain.field("ETag").is_empty() {
+            assert!(packed.field("Vary").contains("Accept-Encoding"), "{path}: {packed:?}");
+        }
+    }
+    let stats = agent.get("/api/hotspot/awka/active");
+    until("the tag of the compressed form matches", || {
+        let tag = gzip("GET", "/openapi.json", "\"\"").field("ETag").to_string();
+        let unchanged = gzip("GET", "/openapi.json", &tag);
+        (unchanged.status == 304 && unchanged.field("Content-Encoding").is_empty()).then_some(())
+    });
+    // What is shared between requests is not shared between roles.
+    let user = stats.json()[0]["user"].as_str().unwrap().to_string();
+    for token in ["none", TOKEN, "none", TOKEN] {
+        let field = format!("Bearer {token}");
+        let page = agent.ask("GET", "/sites/awka", &[("Authorization", &field), ("Accept-Encoding", "gzip")]);
+        assert_eq!(page.body.contains(&user), token == TOKEN, "{token}");
+        let active = agent.ask("GET", "/api/hotspot/awka/active", &[("Authorization", &field)]);
+        assert_eq!(active.status, if token == TOKEN { 200 } else { 401 }, "{token}");
+    }
+}
+
+#[test]
 fn changed_resource_is_a_200() {
     let router = router(Settings::default());
     let agent = agent(&router, "1s");

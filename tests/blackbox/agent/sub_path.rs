@@ -104,7 +104,7 @@ fn links_stay_below_the_path_of_a_proxy() {
 fn urls_in_scripts_are_relative_to_the_script() {
     let (_router, agent) = agent("");
     let script = agent.get("/page.js").body;
-    assert!(script.contains("new URL(\"api/events\", scriptUrl)"));
+    assert!(script.contains("new URL(\"api/events?data=keys\", scriptUrl)"));
     assert!(!script.contains("\"/"), "expected relative addresses only");
 }
 

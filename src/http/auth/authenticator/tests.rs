@@ -221,7 +221,7 @@ fn wrong_tokens_are_delayed_and_limited_and_correct_ones_are_always_accepted() {
     let answer = ask(&authenticator, &form("token=another"), &http, later);
     assert_eq!((answer.status, header(&answer, "Retry-After")), (429, seconds));
     assert_eq!((header(&answer, "Set-Cookie"), header(&answer, "Cache-Control")), ("", "no-store"));
-    assert!(String::from_utf8(answer.body).unwrap().contains("again in 50 seconds"));
+    assert!(String::from_utf8(answer.body.to_vec()).unwrap().contains("again in 50 seconds"));
     // A token that was counted before is checked as before.
     let again = get(HeaderField::Authorization, "Bearer wrong-0");
     let identity = authenticator.identity(&again, Role::Admin, &http, later);
@@ -459,7 +459,7 @@ fn a_browser_gets_the_login_form_with_an_error() {
             assert_eq!(answer.status, status, "{accept}");
             assert_eq!(answer.content_type.starts_with("text/html"), is_browser, "{accept}");
             assert_eq!(header(&answer, "WWW-Authenticate"), if status == 401 { "Bearer" } else { "" });
-            let body = String::from_utf8(answer.body).unwrap();
+            let body = String::from_utf8(answer.body.to_vec()).unwrap();
             let has_form = is_browser && refusal != AccessError::AdminDisabled;
             assert_eq!(body.contains("name=\"token\""), has_form, "{body}");
             assert_eq!(body.contains("value=\"/sites/awka\""), has_form, "{body}");
@@ -537,7 +537,7 @@ fn a_login_redirects_to_the_agents_own_pages_only() {
         assert_eq!((answer.status, header(&answer, "Location")), (303, location.as_str()), "{to:?}");
         // And the form passes the same path on.
         let page = ask(&authenticator, &request(Method::Get, &format!("/login?{sent}")), &http, now);
-        let page = String::from_utf8(page.body).unwrap();
+        let page = String::from_utf8(page.body.to_vec()).unwrap();
         let shown = format!("type=\"hidden\" value=\"{}\"", expected.replace('&', "&#38;"));
         assert!(page.contains(&shown), "{to:?}: {page}");
     }
