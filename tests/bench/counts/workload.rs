@@ -131,7 +131,7 @@ fn parts() -> (Arc<Store>, Dispatcher) {
         journal: Arc::default(),
         history: Arc::new(History::new(store.snapshot().clock)),
         alerts: Arc::new(Alerts::new(Duration::ZERO)),
-        notifier: Arc::new(Notifier::new(timings.clone(), ProxySettings::default(), Arc::new(|| true))),
+        notifier: Arc::new(Notifier::new(timings.clone(), ProxySettings::default())),
         store: store.clone(),
     };
     (store, Dispatcher::new(dependencies, Http::default(), &timings))
