@@ -30,7 +30,7 @@ pub(in crate::http) fn rows(context: &Context) -> Result<Response, Response> {
     let reading = site.reading(context.parameters.plugin).ok_or_else(|| no_plugin(site))?;
     let data = reading.data.as_deref();
     // The columns of a declared plugin are known before its first success.
-    let declared = || reading.plugin.declaration().map(|declaration| declaration.columns.clone());
+    let declared = || reading.plugin.declaration().map(|declaration| declaration.column_names());
     Ok(context.large_json(&TableJson {
         columns: data.map_or_else(|| declared().unwrap_or_default(), Data::columns),
         rows: Rows(data),
