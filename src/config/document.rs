@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ron::extensions::Extensions;
 use ron::value::RawValue;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::fingerprint::{Fingerprints, is_open_to_all};
@@ -73,7 +73,10 @@ impl<'f> Node<'f> {
 /// Reads one file and keeps its problems and warnings.
 pub(super) struct Document<'f> {
     path: PathBuf,
+    /// The text that is parsed: see [`with_commas`](super::syntax::with_commas).
     text: &'f str,
+    /// The text of the file, which excerpts show.
+    original: &'f str,
     /// In the order in which they were found.
     problems: Vec<Diagnostic>,
     /// Whether there are more than are reported.
@@ -85,10 +88,11 @@ pub(super) struct Document<'f> {
 }
 
 impl<'f> Document<'f> {
-    pub(super) fn new(path: &Path, text: &'f str, fingerprints: Fingerprints) -> Self {
+    pub(super) fn new(path: &Path, [original, text]: [&'f str; 2], fingerprints: Fingerprints) -> Self {
         Self {
             path: path.into(),
             text,
+            original,
             problems: Vec::new(),
             has_more: false,
             warnings: Vec::new(),
@@ -171,7 +175,7 @@ impl<'f> Document<'f> {
     fn naming(&self, node: Node<'f>, named: Option<&str>, before: &str, after: &str) -> Diagnostic {
         let place = self.offset(node.0)..self.offset(node.0) + node.0.len();
         let message = format!("{before} {} {after}", named.unwrap_or(UNNAMED));
-        Diagnostic::at(&self.path, self.text, place, named.is_some(), &message)
+        Diagnostic::at(&self.path, self.original, place, named.is_some(), &message)
     }
 
     /// Reports a problem that is not in the file.
@@ -192,8 +196,28 @@ impl<'f> Document<'f> {
         self.parse::<&RawValue>(self.text).map(Node::of_raw)
     }
 
-    /// The fields of a structure in the file's order, known or not.
+    /// The value that precedes the fields of a structure such as `("rx-byte", title: "Received")`.
+    pub(super) fn first(&mut self, node: Node<'f>) -> Option<Node<'f>> {
+        if !has_first(node) {
+            return None;
+        }
+        self.parse::<RawTuple>(node.0)?.0.first().map(|raw| Node::of_raw(raw))
+    }
+
+    /// The fields of a structure in the file's order, known or not. A value that precedes them is left out.
     pub(super) fn fields(&mut self, node: Node<'f>) -> Option<Vec<(&'f str, Node<'f>)>> {
+        if has_first(node) {
+            let values = self.parse::<RawTuple>(node.0)?.0;
+            let field = |pair: &[&'f RawValue]| match pair {
+                [name, value] if self.is_name(name) => Some((name.trim().get_ron(), Node::of_raw(value))),
+                _ => None,
+            };
+            let fields: Option<_> = values.get(1..)?.chunks(2).map(field).collect();
+            if fields.is_none() {
+                self.report_hidden(node, "expected a name and a colon before each value but the first");
+            }
+            return fields;
+        }
         let fields = self.parse::<RawFields>(node.0)?.0;
         Some(fields.into_iter().map(|(name, raw)| (name, Node::of_raw(raw))).collect())
     }
@@ -224,6 +248,13 @@ impl<'f> Document<'f> {
         parsed.ok()
     }
 
+    /// Whether a colon follows a piece in the file.
+    fn is_name(&self, piece: &RawValue) -> bool {
+        let piece = piece.trim().get_ron();
+        let rest = self.original.get(self.offset(piece) + piece.len()..).unwrap_or_default();
+        rest[gap(rest)..].starts_with(':')
+    }
+
     /// The offset of a piece in the text, in bytes.
     fn offset(&self, piece: &str) -> usize {
         (piece.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize).min(self.text.len())
@@ -238,7 +269,7 @@ impl<'f> Document<'f> {
     }
 
     fn located(&self, offset: usize, shown: usize, message: &str) -> Diagnostic {
-        Diagnostic::at(&self.path, self.text, offset..offset + shown, true, message)
+        Diagnostic::at(&self.path, self.original, offset..offset + shown, true, message)
     }
 
     fn note(&mut self, problem: Diagnostic) {
@@ -252,6 +283,11 @@ impl<'f> Document<'f> {
         self.has_more |= self.problems.len() >= MAX_PROBLEMS;
         !self.has_more
     }
+}
+
+/// Whether a text precedes the fields of a structure.
+fn has_first(node: Node) -> bool {
+    node.0.strip_prefix('(').is_some_and(|inside| inside[gap(inside)..].starts_with('"'))
 }
 
 /// The offset in bytes of a line and a column in characters, both from 1.
@@ -272,6 +308,30 @@ struct RawFields<'f>(Vec<(&'f str, &'f RawValue)>);
 impl<'de> Deserialize<'de> for RawFields<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_struct("", &[], Pairs(PhantomData)).map(Self)
+    }
+}
+
+/// The texts of the values of a tuple.
+struct RawTuple<'f>(Vec<&'f RawValue>);
+
+impl<'de> Deserialize<'de> for RawTuple<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_tuple(0, Values).map(Self)
+    }
+}
+
+/// Collects the values of a tuple.
+struct Values;
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self::Value, A::Error> {
+        std::iter::from_fn(|| values.next_element().transpose()).collect()
     }
 }
 

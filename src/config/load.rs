@@ -15,6 +15,7 @@ use super::http::{self, Http, TOKEN_IN_CLEAR};
 use super::journal;
 use super::plugin;
 use super::site::{self, Site};
+use super::syntax::with_commas;
 use super::table::Section;
 use super::validator::{Fields, Validator};
 use crate::journal::Retention;
@@ -195,7 +196,8 @@ fn parse_with_fingerprints(
 ) -> (Result<Config, Diagnostics>, Fingerprints) {
     // Some editors begin a file with a byte order mark, and some don't end its last line.
     let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
-    let mut check = Validator::new(Document::new(path, &text, fingerprints), environment);
+    let parsed = with_commas(&text);
+    let mut check = Validator::new(Document::new(path, [&text, &parsed], fingerprints), environment);
     let mut http = None;
     let config = read_file(&mut check, &mut http);
     let (mut problems, mut warnings, fingerprints) = check.document.finish();

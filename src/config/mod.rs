@@ -56,6 +56,7 @@ pub use https::{Https, UnusableCertificate};
 pub use load::{Config, Diagnostics, StateDirectory, load, parse};
 pub use network::Network;
 pub use new_site::{NewSite, NewSiteField};
+pub use plugin::catalogue;
 pub use secret::{MIN_TOKEN, SHORT_TOKEN, Secret, is_short};
 pub use site::Site;
 pub use suggestion::{nearest, unknown};

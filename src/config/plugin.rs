@@ -2,17 +2,36 @@
 //! plugins of a site.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use super::document::Node;
+use super::document::{Document, Node};
+use super::fingerprint::Fingerprints;
 use super::property::{is_about_people, is_personal, is_property, is_secret};
-use super::suggestion::unknown;
+use super::suggestion::nearest;
+use super::syntax::with_commas;
 use super::table::Section;
 use super::validator::{FieldValue, Fields, Validator, is_name};
 use crate::plugin::declared::{Measure, Metric, label_name};
-use crate::plugin::{self, Declaration, Plugin};
+use crate::plugin::{self, Declaration, Plugin, Property, Unit};
 
 /// Longest word of a query, in bytes: a router compares it with each row.
 const MAX_QUERY_WORD: usize = 200;
+
+/// The plugins that `collect` may name although the file does not declare them.
+static CATALOGUE: LazyLock<Vec<Plugin>> = LazyLock::new(|| {
+    let text = include_str!("catalogue.ron");
+    let parsed = with_commas(text);
+    let document = Document::new("".as_ref(), [text, &parsed], Fingerprints::default());
+    let mut check = Validator::new(document, &|_| None);
+    let root = check.document.root().zip(Section::File.field("plugins"));
+    root.map(|(node, field)| read_all(&mut check, FieldValue { field, node })).unwrap_or_default().declared
+});
+
+/// The plugins of the catalogue.
+#[must_use]
+pub fn catalogue() -> &'static [Plugin] {
+    &CATALOGUE
+}
 
 /// The plugins that the file declares. A plugin with a problem is included, so that `collect` accepts its name.
 #[derive(Default)]
@@ -21,13 +40,26 @@ pub(super) struct Plugins {
 }
 
 impl Plugins {
-    fn find(&self, name: &str) -> Option<Plugin> {
-        let declared = self.declared.iter().find(|plugin| plugin.name() == name).cloned();
-        Plugin::built_in(name).or(declared)
+    fn declared(&self, name: &str) -> Option<Plugin> {
+        self.declared.iter().find(|plugin| plugin.name() == name).cloned()
     }
 
-    fn names(&self) -> Vec<&str> {
-        plugin::BUILT_IN.iter().chain(&self.declared).map(Plugin::name).collect()
+    /// The plugin of the catalogue with this name. A metric of it that the file also has is a problem.
+    fn from_catalogue<'f>(
+        &self,
+        check: &mut Validator<'f>,
+        value: FieldValue<'f>,
+        name: &str,
+    ) -> Option<Plugin> {
+        let found = catalogue().iter().find(|plugin| plugin.name() == name)?;
+        for metric in metric_names(found) {
+            let has = |plugin: &&Plugin| metric_names(plugin).any(|name| name == metric);
+            if let Some(twin) = self.declared.iter().find(has).map(Plugin::name) {
+                let message = format!("{name:?} has the metric {metric:?}, and so does the plugin {twin:?}");
+                check.report(value, &format!("{message}; expected another name of the metric in the file"));
+            }
+        }
+        Some(found.clone())
     }
 
     /// Reads `collect`.
@@ -37,9 +69,15 @@ impl Plugins {
             let Some(name) = check.parsed(value, |text| is_name(text).then(|| text.to_string())) else {
                 continue;
             };
-            let Some(found) = self.find(&name) else {
-                let message = format!("no plugin is named {name:?}");
-                check.report(value, &unknown(&message, &name, &self.names()));
+            let own = Plugin::built_in(&name).or_else(|| self.declared(&name));
+            let Some(found) = own.or_else(|| self.from_catalogue(check, value, &name)) else {
+                let all = plugin::BUILT_IN.iter().chain(&self.declared).chain(catalogue());
+                let mut known: Vec<&str> = Vec::new();
+                all.map(Plugin::name).for_each(|name| known.extend((!known.contains(&name)).then_some(name)));
+                let similar = nearest(&name, &known).map(|name| format!("did you mean `{name}`? "));
+                let (similar, known) = (similar.unwrap_or_default(), known.join(", "));
+                let message = format!("no plugin is named {name:?}; {similar}expected one of {known}");
+                check.report(value, &format!("{message}, or a declaration in `plugins`"));
                 continue;
             };
             if plugins.contains(&found) {
@@ -49,6 +87,10 @@ impl Plugins {
         }
         plugins
     }
+}
+
+fn metric_names(plugin: &Plugin) -> impl Iterator<Item = &str> {
+    plugin.declaration().into_iter().flat_map(|its| &its.metrics).map(|metric| metric.name.as_str())
 }
 
 /// Reads `plugins`.
@@ -61,7 +103,7 @@ pub(super) fn read_all<'f>(check: &mut Validator<'f>, value: FieldValue<'f>) -> 
             if Plugin::built_in(name).is_some() {
                 let message = format!("the plugin {name:?} is built in; expected another name");
                 check.document.report(node, &message);
-            } else if plugins.find(name).is_some() {
+            } else if plugins.declared(name).is_some() {
                 let message = format!("the plugin {name:?} is repeated; expected each name once");
                 check.document.report(node, &message);
             }
@@ -91,14 +133,14 @@ fn read<'f>(
     check.require(&of, node, &fields, &|_| false);
     let menu = fields.get("menu").and_then(|value| read_menu(check, value)).unwrap_or_default();
     let private = read_private(check, &menu, &fields);
-    let columns = read_properties(check, &fields, "columns", &menu);
+    let columns = read_columns(check, &of, &fields, &menu);
     let of = format!("a metric of {of}");
     let values = check.list(&fields, "metrics");
     Some(Declaration {
         name: name.into(),
         title: check.text(&fields, "title").unwrap_or_else(|| name.into()),
         query: read_query(check, &menu, &fields),
-        columns: columns.into_iter().map(|(_, column)| column).collect(),
+        columns,
         every: check.duration(&fields, "every"),
         private,
         metrics: check.scoped("metrics", |check| {
@@ -202,7 +244,9 @@ fn read_measure<'f>(check: &mut Validator<'f>, menu: &str, value: FieldValue<'f>
 
 fn read_labels<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, menu: &str, private: bool) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
-    for (value, property) in read_properties(check, fields, "labels", menu) {
+    for value in check.list(fields, "labels") {
+        let is_repeated = |name: &str| labels.iter().any(|label| label == name);
+        let Some(property) = read_property(check, value, menu, is_repeated) else { continue };
         let label = label_name(&property);
         let problem = if label == "site" {
             Some("becomes the label `site`, which every series has; expected another property".to_string())
@@ -230,25 +274,56 @@ fn read_labels<'f>(check: &mut Validator<'f>, fields: &Fields<'f>, menu: &str, p
     labels
 }
 
-/// Names of properties, each with its place. Repeated names and names of secrets are rejected.
-fn read_properties<'f>(
-    check: &mut Validator<'f>,
-    fields: &Fields<'f>,
-    name: &str,
-    menu: &str,
-) -> Vec<(FieldValue<'f>, String)> {
-    let mut properties: Vec<(FieldValue<'f>, String)> = Vec::new();
-    for value in check.list(fields, name) {
-        let property = check.parsed(value, |text| is_property(text).then(|| text.to_string()));
-        let Some(property) = property else { continue };
-        if properties.iter().any(|(_, before)| *before == property) {
-            check.report(value, &format!("{property:?} is repeated; expected it once"));
-        } else if is_secret(menu, &property) {
-            check.report(value, &shows_a_secret(&property));
+/// Reads the columns, each of which is a property, or one with a heading and a unit.
+fn read_columns<'f>(check: &mut Validator<'f>, of: &str, fields: &Fields<'f>, menu: &str) -> Vec<Property> {
+    let mut columns: Vec<Property> = Vec::new();
+    for value in check.list(fields, "columns") {
+        let is_long = value.node.source().starts_with('(');
+        let name = if is_long { check.document.first(value.node) } else { Some(value.node) };
+        let Some(node) = name else {
+            check.reject_kind(value, &value.field.expected());
+            continue;
+        };
+        let is_repeated = |name: &str| columns.iter().any(|column| column.name == name);
+        let Some(name) = read_property(check, FieldValue { node, ..value }, menu, is_repeated) else {
+            continue;
+        };
+        let mut column = Property::from(name.as_str());
+        if is_long {
+            check.scoped("columns", |check| read_format(check, of, value.node, &mut column));
         }
-        properties.push((value, property));
+        columns.push(column);
     }
-    properties
+    columns
+}
+
+/// Reads the heading and the unit of a column.
+fn read_format<'f>(check: &mut Validator<'f>, of: &str, node: Node<'f>, column: &mut Property) {
+    let Some(fields) = check.structure(Section::Column, &format!("a column of {of}"), node) else { return };
+    if let Some(title) = check.text(&fields, "title") {
+        column.title = title;
+    }
+    let Some(value) = fields.get("unit") else { return };
+    match Unit::ALL.into_iter().find(|(name, _)| *name == value.node.source()) {
+        Some((_, unit)) => column.unit = unit,
+        None => check.reject(value),
+    }
+}
+
+/// Reads the name of a property. One that is repeated, or that of a secret, is a problem.
+fn read_property<'f>(
+    check: &mut Validator<'f>,
+    value: FieldValue<'f>,
+    menu: &str,
+    is_repeated: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let property = check.parsed(value, |text| is_property(text).then(|| text.to_string()))?;
+    if is_repeated(&property) {
+        check.report(value, &format!("{property:?} is repeated; expected it once"));
+    } else if is_secret(menu, &property) {
+        check.report(value, &shows_a_secret(&property));
+    }
+    Some(property)
 }
 
 fn shows_a_secret(property: &str) -> String {

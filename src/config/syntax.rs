@@ -75,6 +75,38 @@ struct Open {
     comment: Option<usize>,
 }
 
+/// Makes RON of values with a name before their fields, such as `("rx-byte", title: "Received")`: replaces the colons by
+/// commas. All other places stay the same, so that diagnostics can show the original.
+pub(super) fn with_commas(text: &str) -> String {
+    let mut replaced = String::with_capacity(text.len());
+    // The first character in each open bracket.
+    let mut open: Vec<(char, Option<char>)> = Vec::new();
+    while let Some(first) = text[replaced.len()..].chars().next() {
+        // After a comment that is not closed, `ron` reports an error.
+        let at = replaced.len();
+        let length = token_length(text, at).unwrap_or(text.len() - at);
+        let token = &text[at..at + length];
+        let is_after_name = || replaced.trim_end().ends_with(is_word);
+        if first == ':' && open.last() == Some(&('(', Some('"'))) && is_after_name() {
+            replaced.push(',');
+            continue;
+        }
+        replaced += token;
+        if first.is_whitespace() || token.starts_with("//") || token.starts_with("/*") {
+            continue;
+        }
+        if let Some((_, inside)) = open.last_mut() {
+            inside.get_or_insert(first);
+        }
+        match first {
+            '(' | '[' | '{' => open.push((first, None)),
+            ')' | ']' | '}' => drop(open.pop()),
+            _ => {}
+        }
+    }
+    replaced
+}
+
 impl Open {
     /// Scans up to a place before which `ron` found no error, so that brackets match.
     fn at(text: &str, place: usize) -> Self {
@@ -84,17 +116,11 @@ impl Open {
             && let Some(first) = text[at..].chars().next()
         {
             let rest = &text[at..];
-            let mut length = first.len_utf8();
+            let Some(length) = token_length(text, at) else {
+                open.comment = Some(at);
+                return open;
+            };
             match first {
-                '"' => length = quoted(rest).len(),
-                'r' if !text[..at].ends_with(is_word) => length = raw_text(rest).unwrap_or(length),
-                '/' => {
-                    let Some(comment) = comment(rest) else {
-                        open.comment = Some(at);
-                        return open;
-                    };
-                    length = comment.max(length);
-                }
                 '(' | '[' | '{' if at < place => open.brackets.push(at),
                 ')' | ']' | '}' if at < place => {
                     open.brackets.pop();
@@ -108,6 +134,18 @@ impl Open {
         }
         open
     }
+}
+
+/// The length of the text in quotes, comment or character at a place; `None` if the comment is not closed.
+fn token_length(text: &str, at: usize) -> Option<usize> {
+    let rest = &text[at..];
+    let length = rest.chars().next().map_or(0, char::len_utf8);
+    Some(match rest.as_bytes().first() {
+        Some(b'"') => quoted(rest).len(),
+        Some(b'r') if !text[..at].ends_with(is_word) => raw_text(rest).unwrap_or(length),
+        Some(b'/') => comment(rest)?.max(length),
+        _ => length,
+    })
 }
 
 fn closing(text: &str, bracket: usize) -> &'static str {
@@ -161,4 +199,30 @@ fn raw_text(rest: &str) -> Option<usize> {
     let begin = rest.len() - inside.len();
     let end = format!("\"{hashes}");
     Some(inside.find(&end).map_or(rest.len(), |at| begin + at + end.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colons_after_a_first_text_become_commas_and_no_others() {
+        for (text, expected) in [
+            (r#"("a", title: "b: c", unit :X)"#, r#"("a", title, "b: c", unit ,X)"#),
+            (
+                r#"( /* : */ "a", // (":
+              t: (x: 1))"#,
+                r#"( /* : */ "a", // (":
+              t, (x: 1))"#,
+            ),
+            (r#"(a: "b", c: ["d", ("e", f: 1)])"#, r#"(a: "b", c: ["d", ("e", f, 1)])"#),
+            (r##"{"a": (b: r#"(":"#), "c": ("d")}"##, r##"{"a": (b: r#"(":"#), "c": ("d")}"##),
+            (r#"("a": (b: 1))"#, r#"("a": (b: 1))"#),
+            (r#"(["a", b: 1])"#, r#"(["a", b: 1])"#),
+            ("/* (", "/* ("),
+            ("(\"a", "(\"a"),
+        ] {
+            assert_eq!(with_commas(text), expected);
+        }
+    }
 }

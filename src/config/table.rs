@@ -7,7 +7,7 @@
 use Effect::{InParts, InPlace, LogOut, Rebind, Reconnect, Restart};
 use FieldDefault::{Required, RequiredOnSite, Ron, Unset};
 use Kind::{Flag, List, Map, Millis, Number, OneOf, Path, SecretOf, Structure, Text};
-use Section::{Defaults, File, History, Http, Https, Journal, Metric, Plugin, Site};
+use Section::{Column, Defaults, File, History, Http, Https, Journal, Metric, Plugin, Site};
 
 /// A structure of the file, or the file itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub(super) enum Section {
     Defaults,
     Site,
     Plugin,
+    /// A column, whose name is before its fields.
+    Column,
     Metric,
     Journal,
     History,
@@ -41,6 +43,7 @@ impl Section {
             Defaults => "defaults",
             Site => "sites.*",
             Plugin => "plugins.*",
+            Column => "plugins.*.columns.*",
             Metric => "plugins.*.metrics.*",
             Journal => "journal",
             History => "history",
@@ -245,7 +248,8 @@ pub(super) const ROWS: &[FieldRow] = &[
     // Each plugin causes a command to a router, and a table on a page.
     row(File, "plugins", Map(64, "{ \"leases\": (menu: …) }"), Unset("none"),
         InParts, "plugins",
-        "[other menus](plugins.md). A key is like that of a site, and not the name of a built-in plugin"),
+        "[other menus](plugins.md). A key is like that of a site, and not the name of a built-in plugin; \
+         one of the [catalogue](plugins.md#catalogue) is overridden"),
     row(Plugin, "title", Text(1, 100, ""), Unset("its key"),
         InPlace, "", "the heading on the page"),
     // The longest menu of RouterOS has half of this.
@@ -261,9 +265,17 @@ pub(super) const ROWS: &[FieldRow] = &[
     // More columns are unreadable in a table, and each one adds to the size of every row.
     row(Plugin, "columns",
         List(1, 32, "at least one property, such as [\"address\"]",
-             "a property as RouterOS names it, such as \"mac-address\""),
+             "a property as RouterOS names it, such as \"mac-address\", or (\"rx-byte\", title: \"Received\", unit: Bytes)"),
         Required("columns: [\"address\", \"mac-address\"]"),
-        InPlace, "properties", "what is shown, in this order"),
+        InParts, "properties, or `(\"property\", title: …, unit: …)`", "what is shown, in this order"),
+    row(Column, "title", Text(1, 100, ""), Unset("the property's name as words"),
+        InPlace, "", "the heading on the page"),
+    row(Column, "unit",
+        OneOf(&["Text", "Number", "Bytes", "BitsPerSecond", "Percent", "Dbm", "Duration", "Flag"],
+              "Text, Number, Bytes, BitsPerSecond, Percent, Dbm, Duration or Flag"),
+        Unset("[by the property's name](plugins.md#columns)"),
+        InPlace, "`Text`, `Number`, `Bytes`, `BitsPerSecond`, `Percent`, `Dbm`, `Duration` or `Flag`",
+        "what the values are: [how they are shown, and their type in JSON](plugins.md#columns)"),
     row(Plugin, "every", Millis(SECOND, DAY), Unset("each refresh"),
         InPlace, "", "how often it is read"),
     row(Plugin, "private", Flag, Unset("true for [menus about people](plugins.md#private-plugins), else false"),

@@ -7,6 +7,7 @@ use super::diagnostic::Severity;
 use super::document::{Document, Node};
 use super::environment::Environment;
 use super::fields::sections_of;
+use super::fingerprint::Fingerprints;
 use super::suggestion::{nearest, unknown};
 use super::table::{Field, FieldDefault, Kind, Section};
 
@@ -84,7 +85,7 @@ pub(super) struct Validator<'f> {
 impl Validator<'static> {
     /// Reads defaults without a file.
     pub(super) fn without_file() -> Self {
-        Self::new(Document::new("".as_ref(), "", super::fingerprint::Fingerprints::default()), &|_| None)
+        Self::new(Document::new("".as_ref(), [""; 2], Fingerprints::default()), &|_| None)
     }
 }
 

@@ -104,7 +104,10 @@ impl Dispatcher {
             return Err(page::refusal(request, layout(), 403, "Cross-Origin", auth::CROSS_ORIGIN));
         }
         let (route, parameters) =
-            routes::find(&request.path).ok_or_else(|| page::not_found(true, request, layout, NO_ROUTE))?;
+            routes::find(&request.path).ok_or_else(|| match routes::without_slash(&request.path) {
+                Some(path) => page::moved(request, path),
+                None => page::not_found(true, request, layout, NO_ROUTE),
+            })?;
         if request.method == Method::Options {
             return Err(page::not_allowed(request, layout(), route.methods()));
         }
@@ -355,6 +358,9 @@ mod tests {
             assert_eq!((values("Allow"), values("Set-Cookie")), (1, 0), "{path}");
             assert!(response.headers.contains(&("Cache-Control", "no-store".into())), "{path}");
         }
-        assert_eq!(answer(Method::Get, "/login/").status, 404);
+        assert_eq!(answer(Method::Get, "/logins").status, 404);
+        let moved = answer(Method::Get, "/api/alerts/?b=1");
+        assert_eq!(moved.status, 308);
+        assert!(moved.headers.contains(&("Location", "../../api/alerts?b=1".into())), "{:?}", moved.headers);
     }
 }

@@ -13,8 +13,8 @@ use super::context::{Context, Parameters};
 use super::message::{HandlerOutput, Method, Response};
 use super::metrics;
 use super::page::{
-    account, alerts as alerts_page, asset, diagnosis, kick, overview, refresh, search, setup, site,
-    users as users_page,
+    account, alerts as alerts_page, api as api_page, asset, diagnosis, kick, overview, refresh, search,
+    setup, site, users as users_page,
 };
 use Audience::{People, Programs};
 use Handler::{Action, Fetch, Form, Read};
@@ -40,7 +40,9 @@ pub static ROUTES: &[Route] = &[
     row("/page.js",                             Anyone, Programs, Read(|_| Ok(asset::script()))),
     row("/icon.svg",                            Anyone, Programs, Read(|context| Ok(asset::icon(context.request.parameter("offline").as_deref())))),
     row("/icon.png",                            Anyone, Programs, Read(|_| Ok(asset::touch_icon()))),
+    row("/favicon.ico",                         Anyone, Programs, Read(|_| Ok(asset::touch_icon()))),
     row("/manifest.webmanifest",                Anyone, Programs, Read(|context| Ok(asset::manifest(&context.http.title)))),
+    row("/api",                                 Viewer, People,   Read(api_page::show)),
     row("/api/hotspot/stats",                   Viewer, Programs, Read(stats::all)),
     row("/api/hotspot/{site}",                  Viewer, Programs, Read(stats::one)),
     row("/api/hotspot/{site}/active",           Admin,  Programs, Read(active::all)),
@@ -55,6 +57,7 @@ pub static ROUTES: &[Route] = &[
     row("/api/sites/{site}/plugins/{plugin}",   Viewer, Programs, Read(plugin::rows)),
     row("/api/sessions",                        Admin,  Programs, Read(sessions::list)),
     row("/api/journal",                         Admin,  Programs, Read(journal::list)),
+    row("/api/sites/{site}/sessions",           Admin,  Programs, Read(sessions::list)),
     row("/api/sites/{site}/history",            Viewer, Programs, Read(history::show)),
     row("/api/sites/{site}/availability",       Viewer, Programs, Read(availability::show)),
     row("/badge/{site}.svg",                    Viewer, Programs, Read(badge::show)),
@@ -148,7 +151,7 @@ impl Route {
         for expected in self.path.split('/') {
             let segment = segments.next()?;
             match expected {
-                "{site}" => parameters.site = segment,
+                "{site}" if !segment.is_empty() => parameters.site = segment,
                 "{site}.svg" => parameters.site = segment.strip_suffix(".svg")?,
                 "{plugin}" => parameters.plugin = segment,
                 "{id}" => parameters.alert = segment,
@@ -163,6 +166,11 @@ impl Route {
 /// The route of this path, and the values of its placeholders.
 pub(super) fn find(path: &str) -> Option<(&'static Route, Parameters<'_>)> {
     ROUTES.iter().find_map(|route| Some((route, route.matches(path)?)))
+}
+
+/// The path with a route that this one is without its slash at the end.
+pub(super) fn without_slash(path: &str) -> Option<&str> {
+    path.strip_suffix('/').filter(|path| find(path).is_some())
 }
 
 #[cfg(test)]
@@ -182,15 +190,27 @@ mod tests {
     fn placeholders_match_one_segment_each() {
         for (path, pattern, site, plugin) in [
             ("/sites/awka", "/sites/{site}", "awka", ""),
-            ("/sites/", "/sites/{site}", "", ""),
             ("/api/hotspot/stats", "/api/hotspot/stats", "", ""),
             ("/api/sites/a/plugins/b", "/api/sites/{site}/plugins/{plugin}", "a", "b"),
         ] {
             let (route, parameters) = find(path).unwrap();
             assert_eq!((route.path(), parameters.site, parameters.plugin), (pattern, site, plugin), "{path}");
         }
-        for path in ["//", "/sites", "/sites/awka/", "/sites/a/b", "/style.css/", "/api", "", "/nothing"] {
+        for path in
+            ["//", "/sites", "/sites/", "/sites/awka/", "/sites/a/b", "/style.css/", "/api/", "", "/nothing"]
+        {
             assert!(find(path).is_none(), "{path}");
+        }
+        for (path, other) in [
+            ("/api/sites/", Some("/api/sites")),
+            ("/sites/awka/", Some("/sites/awka")),
+            ("/", None),
+            ("//", None),
+            ("/sites/", None),
+            ("/api/sites//", None),
+            ("//evil.example/", None),
+        ] {
+            assert_eq!(without_slash(path), other, "{path}");
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `hotspot/`, `resource`, `health`, `declared/` | one plugin each: its commands, its data, its metrics |
 //! | `internal/` | the internal plugins: clock, address pools, license |
 //! | `data` | the data of any plugin |
-//! | `context`, `answer`, `table`, `metric`, `limits` | what all plugins use |
+//! | `context`, `answer`, `table`, `property`, `metric`, `limits` | what all plugins use |
 
 mod answer;
 mod context;
@@ -20,6 +20,7 @@ pub mod hotspot;
 pub mod internal;
 mod limits;
 mod metric;
+mod property;
 mod resource;
 mod table;
 
@@ -38,6 +39,7 @@ pub use hotspot::{Counts, Hotspot, Quota, Rates, Session, Used, User};
 pub use internal::Internal;
 pub use limits::MAX_ID;
 pub use metric::{Family, Labels, MetricKind, RESERVED, is_reserved};
+pub use property::{Property, Typed, Unit};
 pub use resource::Resource;
 pub use table::Table;
 
@@ -120,6 +122,14 @@ impl Plugin {
     #[must_use]
     pub fn declaration(&self) -> Option<&Declaration> {
         if let Self::Declared(declaration) = self { Some(declaration) } else { None }
+    }
+
+    /// A column of its rows, as declared or as the name suggests.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Property {
+        let declared =
+            self.declaration().and_then(|its| its.columns.iter().find(|column| column.name == name));
+        declared.cloned().unwrap_or_else(|| name.into())
     }
 
     /// The commands of one refresh, which are sent in one write.

@@ -1,8 +1,9 @@
 //! The menus that a router has at the start, and what a reboot changes.
 
 use super::menus::{
-    ACTIVE, ADDRESS, ADMINISTRATOR, CLOCK, HEALTH, HOST, HOTSPOT, IDENTITY, INTERFACE, LICENSE, LOG,
-    NEIGHBOR, NETWATCH, POOL, PPP, QUEUE, READ_ONLY, REMOVE_ONLY, RESOURCE, SERVICE, SINGLE, registrations,
+    ACTIVE, ADDRESS, ADMINISTRATOR, CLOCK, DHCP_SERVER, FIREWALL, HEALTH, HOST, HOTSPOT, IDENTITY, INTERFACE,
+    LICENSE, LOG, NEIGHBOR, NETWATCH, POOL, PPP, QUEUE, READ_ONLY, REMOVE_ONLY, RESOURCE, ROUTERBOARD,
+    SERVICE, SINGLE, registrations,
 };
 use super::settings::{HealthMenu, Settings, X86};
 use super::state::State;
@@ -28,6 +29,9 @@ pub(super) fn start(settings: Settings) -> State {
         (POOL, network::pools()),
         (ADDRESS, network::addresses(settings)),
         (NEIGHBOR, network::neighbors(settings, booted)),
+        (DHCP_SERVER, network::dhcp_servers()),
+        (FIREWALL, network::firewall(booted)),
+        (ROUTERBOARD, vec![hardware::routerboard(settings)]),
     ];
     for (menu, rows) in menus {
         state.set_rows(menu, rows);
@@ -67,7 +71,7 @@ pub(super) fn reboot(state: &mut State) {
         state.with(menu, |table, _| table.clear());
     }
     state.booted = state.clock.at();
-    for menu in [INTERFACE, QUEUE] {
+    for menu in [INTERFACE, QUEUE, FIREWALL] {
         state.with(menu, |table, now| table.restart_counters(now.at));
     }
     let uptime = Value::Since(state.booted);

@@ -70,6 +70,20 @@ pub(super) fn license(settings: &Settings) -> Row {
         .with("features", "")
 }
 
+/// The board's model and firmware, which a virtual machine and a PC lack.
+pub(super) fn routerboard(settings: &Settings) -> Row {
+    let has_board = ![X86, CHR].contains(&settings.board.as_str());
+    let row = Row::new().with("routerboard", has_board);
+    if !has_board {
+        return row;
+    }
+    let firmware = settings.version.to_string();
+    let firmware = firmware.split(' ').next().unwrap_or_default();
+    row.with("model", settings.board.as_str())
+        .with("current-firmware", firmware)
+        .with("upgrade-firmware", firmware)
+}
+
 pub(super) fn resource(settings: &Settings, booted: Duration) -> Row {
     let board = board(&settings.board);
     let (memory, flash) = (board.memory_mib << 20, board.flash_mib << 20);

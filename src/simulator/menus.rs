@@ -8,6 +8,8 @@ pub(super) const HOST: &str = "/ip/hotspot/host";
 pub(super) const COOKIE: &str = "/ip/hotspot/cookie";
 pub(super) const HOTSPOT: &str = "/ip/hotspot";
 pub(super) const LEASE: &str = "/ip/dhcp-server/lease";
+pub(super) const DHCP_SERVER: &str = "/ip/dhcp-server";
+pub(super) const FIREWALL: &str = "/ip/firewall/filter";
 pub(super) const INTERFACE: &str = "/interface";
 pub(super) const QUEUE: &str = "/queue/simple";
 pub(super) const PPP: &str = "/ppp/active";
@@ -23,6 +25,7 @@ pub(super) const RESOURCE: &str = "/system/resource";
 pub(super) const IDENTITY: &str = "/system/identity";
 pub(super) const CLOCK: &str = "/system/clock";
 pub(super) const LICENSE: &str = "/system/license";
+pub(super) const ROUTERBOARD: &str = "/system/routerboard";
 pub(super) const HEALTH: &str = "/system/health";
 
 /// The name of the hotspot server's address pool.
@@ -101,7 +104,7 @@ impl Rules {
 }
 
 /// The menus of every board and version; [`HEALTH`] and [`registrations`] depend on them.
-pub(super) const MENUS: [(&str, Rules); 21] = [
+pub(super) const MENUS: [(&str, Rules); 24] = [
     (ACTIVE, REMOVE_ONLY),
     (
         USER,
@@ -130,4 +133,7 @@ pub(super) const MENUS: [(&str, Rules); 21] = [
     (POOL, Rules::editable("name ranges next-pool comment")),
     (ADDRESS, Rules::editable("address network interface comment disabled")),
     (NEIGHBOR, READ_ONLY),
+    (DHCP_SERVER, READ_ONLY),
+    (FIREWALL, READ_ONLY),
+    (ROUTERBOARD, SINGLE),
 ];

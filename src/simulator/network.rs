@@ -25,6 +25,17 @@ const QUEUES: [(&str, &str, &str, bool, u64, u64); 3] = [
     ("<pppoe-cybercafe>", "<pppoe-cybercafe>", "4000000/8000000", true, 30_000, 210_000),
 ];
 
+/// Name, interface and pool of each DHCP server.
+const DHCP_SERVERS: [(&str, &str, &str); 2] =
+    [("dhcp1", "bridge-hotspot", HOTSPOT_POOL), ("dhcp2", "ether2", "office")];
+
+/// Chain, action, comment and bytes per second of each rule.
+const FILTER_RULES: [(&str, &str, &str, u64); 3] = [
+    ("input", "accept", "established", 4_000),
+    ("input", "drop", "all other from the internet", 900),
+    ("forward", "drop", "guests to the office", 300),
+];
+
 /// Identity, interface, address, MAC address and board of each neighbor.
 const NEIGHBORS: [(&str, &str, &str, &str, &str); 2] = [
     ("tower-ap", "bridge-hotspot", "10.5.49.2", "DC:2C:6E:4A:11:02", "RBGrooveA-52HPn"),
@@ -124,6 +135,30 @@ pub(super) fn queues(booted: Duration) -> Vec<Row> {
             ))
     };
     QUEUES.map(queue).to_vec()
+}
+
+pub(super) fn dhcp_servers() -> Vec<Row> {
+    let server = |(name, interface, pool)| {
+        Row::new().with_fields(&format!(
+            "name={name} interface={interface} address-pool={pool} lease-time=1h invalid=false disabled=false"
+        ))
+    };
+    DHCP_SERVERS.map(server).to_vec()
+}
+
+/// Rules of the filter, with their traffic.
+pub(super) fn firewall(booted: Duration) -> Vec<Row> {
+    let rule = |(chain, action, comment, per_second): (&str, &str, &str, u64)| {
+        let count = |per_second| Value::Count { from: mix(per_second) >> 40, per_second, since: booted };
+        Row::new()
+            .with("chain", chain)
+            .with("action", action)
+            .with("bytes", count(per_second))
+            .with("packets", count(per_second / 100))
+            .with("comment", comment)
+            .with_fields("invalid=false disabled=false")
+    };
+    FILTER_RULES.map(rule).to_vec()
 }
 
 pub(super) fn neighbors(settings: &Settings, booted: Duration) -> Vec<Row> {

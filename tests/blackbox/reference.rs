@@ -26,7 +26,9 @@ fn file(field: &str, value: &str) -> String {
     let only = |is_needed: bool, value: String| if is_needed { value } else { String::new() };
     let metric = of("plugins.*.metrics.*", &[("name", "\"m\""), ("kind", "Rows")]);
     let metrics = only(part == "plugins.*.metrics.*", format!("[{metric}]"));
-    let plugin = of("plugins.*", &[("menu", "\"/a\""), ("columns", "[\"b\"]"), ("metrics", &metrics)]);
+    let column = of("plugins.*.columns.*", &[]).replacen('(', "(\"b\", ", 1);
+    let columns = if part == "plugins.*.columns.*" { format!("[{column}]") } else { "[\"b\"]".into() };
+    let plugin = of("plugins.*", &[("menu", "\"/a\""), ("columns", &columns), ("metrics", &metrics)]);
     let tls = only(part == "http.tls", of("http.tls", &[("cert", "\"c\""), ("key", "\"k\"")]));
     let collect = only(part.starts_with("plugins"), "[\"p\"]".into());
     let site = of("sites.*", &[("hosts", "[\"h:1\"]"), ("user", "\"u\""), ("password", "Plain(\"\")")]);

@@ -1,13 +1,10 @@
-//! The shipped `sites.ron` with all plugins of its catalogue enabled, and simulated routers of different versions.
+//! The shipped `sites.ron` with all plugins of the catalogue enabled, and simulated routers of different versions.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use phsweb_agent::config;
-use phsweb_agent::plugin::Declaration;
+use phsweb_agent::plugin::{Declaration, Plugin};
 use phsweb_agent::simulator::{Login, Router, Settings};
-use ron::value::RawValue;
-use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::agent::{Agent, program, until};
@@ -57,19 +54,11 @@ impl Shipped {
     }
 }
 
-fn file() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap()
-}
-
-/// The file with all its plugins enabled, and an admin.
+/// The file with all plugins of the catalogue enabled, and an admin.
 fn collecting() -> String {
-    #[derive(Deserialize)]
-    struct File {
-        plugins: BTreeMap<String, Box<RawValue>>,
-    }
-    let file = file();
-    let names = ron::from_str::<File>(&file).unwrap().plugins.into_keys();
-    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    let file = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sites.ron")).unwrap();
+    let names: Vec<String> =
+        config::catalogue().iter().map(|plugin| format!("{:?}", plugin.name())).collect();
     let with = |file: &str, found: &str, instead: &str| {
         assert_eq!(file.matches(found).count(), 1, "{found}");
         file.replace(found, instead)
@@ -80,11 +69,7 @@ fn collecting() -> String {
 
 /// The declarations of the catalogue.
 pub(crate) fn catalogue() -> Vec<Declaration> {
-    let token = |name: &str| (name == "PHSWEB_ADMIN_TOKEN").then(|| "admin-token-01234".to_string());
-    let config = config::parse(Path::new("sites.ron"), &collecting(), &token);
-    let config = config.unwrap_or_else(|problems| panic!("{problems}"));
-    let declared: Vec<Declaration> =
-        config.sites[0].plugins.iter().filter_map(|plugin| plugin.declaration().cloned()).collect();
-    assert!(declared.len() >= 11, "{declared:?}");
+    let declared = config::catalogue().iter().filter_map(Plugin::declaration).cloned().collect::<Vec<_>>();
+    assert_eq!(declared.len(), 16, "{declared:?}");
     declared
 }

@@ -64,7 +64,7 @@ fn a_declaration_is_read_with_its_defaults() {
         title: "DHCP leases".into(),
         menu: "/ip/dhcp-server/lease".into(),
         query: texts(&["status=bound", "#!"]),
-        columns: texts(&["address", "mac-address"]),
+        columns: ["address", "mac-address"].map(Property::from).into(),
         every: Some(Duration::from_secs(60)),
         private: true,
         metrics: vec![
@@ -78,7 +78,7 @@ fn a_declaration_is_read_with_its_defaults() {
         title: "b_2".into(),
         menu: "/ppp/active".into(),
         query: Vec::new(),
-        columns: texts(&["service"]),
+        columns: vec!["service".into()],
         every: None,
         // A menu about people.
         private: true,
@@ -321,4 +321,80 @@ fn names_and_labels_of_metrics_are_valid_and_unique() {
         |name: &str| LEASES.replace("leases", name).replace("])", "], metrics: [(name: \"m\", kind: Rows)])");
     let message = parse_file(&format!("{},\n{}", metric("a"), metric("b")), "\"a\"").unwrap_err();
     assert!(message.starts_with("f:4:"), "not even in two plugins: {message}");
+}
+
+#[test]
+fn a_column_may_have_a_heading_and_a_unit() {
+    let columns = r#"["name", ("rx-byte", title: "Received: all"), (  /* c */ "age" , unit: Duration, title : "Age",)]"#;
+    let plugin = format!("\"p\": (menu: \"/a\", columns: {columns})");
+    let config = parse_file(&plugin, "\"p\"").unwrap();
+    let shown = |column: &Property| (column.name.clone(), column.title.clone(), column.unit);
+    let columns: Vec<_> = declared(&config)[0].columns.iter().map(shown).collect();
+    let column = |name: &str, title: &str, unit| (name.to_string(), title.to_string(), unit);
+    assert_eq!(
+        columns,
+        [
+            column("name", "Name", Unit::Text),
+            column("rx-byte", "Received: all", Unit::Bytes),
+            column("age", "Age", Unit::Duration),
+        ]
+    );
+    for (column, expected) in [
+        ("(\"a\", unit: Octets)", "columns.unit: found Octets; expected Text, Number, Bytes"),
+        ("(\"a\", title: 5)", "columns.title: found 5; expected a text of 1 to 100 characters"),
+        ("(\"a\", \"b\")", "expected a name and a colon before each value but the first"),
+        ("(\"a\", title, \"b\")", "expected a name and a colon before each value but the first"),
+        ("(title: \"b\")", "columns: found a structure; expected a property as RouterOS names it"),
+        (
+            "(\"a\", titel: \"b\")",
+            "unknown field `titel` in a column of the plugin \"p\"; did you mean `title`?",
+        ),
+        ("(\"password\", title: \"b\")", "columns: \"password\" may hold a secret"),
+        ("(\"a\", unit: Bytes), \"a\"", "columns: \"a\" is repeated"),
+    ] {
+        let problems = problems(&format!("menu: \"/a\", columns: [{column}]"));
+        assert_eq!(problems.len(), 1, "{column}: {problems:?}");
+        assert!(problems[0].contains(expected), "{column}: {problems:?}");
+    }
+    // The excerpt shows the file's own text.
+    let text = parse_file("\"p\": (menu: \"/a\", columns: [(\"a\", title: \"\", unit: Bytes)])", "\"p\"")
+        .unwrap_err();
+    assert!(text.contains("title: \"\""), "{text}");
+}
+
+#[test]
+fn the_catalogue_needs_no_declaration_and_is_overridden_by_one() {
+    let titles = |plugins: &str| {
+        let config = parse_file(plugins, "\"leases\", \"interfaces\"").unwrap();
+        declared(&config).into_iter().map(|plugin| plugin.title).collect::<Vec<_>>()
+    };
+    assert_eq!(titles(""), ["DHCP leases", "Interfaces"]);
+    assert_eq!(titles(LEASES), ["leases", "Interfaces"]);
+    let message = parse_file(LEASES, "\"lease\"").unwrap_err();
+    assert!(
+        message.contains("no plugin is named \"lease\"; did you mean `leases`? expected one of hotspot,"),
+        "{message}"
+    );
+    assert_eq!(message.matches("leases,").count(), 1, "{message}");
+    let metric = "(name: \"mikrotik_dhcp_leases\", kind: Rows)";
+    let twin = format!("\"mine\": (menu: \"/a\", columns: [\"b\"], metrics: [{metric}])");
+    let message = parse_file(&twin, "\"leases\"").unwrap_err();
+    assert!(message.contains("\"mikrotik_dhcp_leases\", and so does the plugin \"mine\""), "{message}");
+    assert!(parse_file(&twin, "\"interfaces\"").is_ok());
+}
+
+#[test]
+fn the_entries_of_the_catalogue_are_valid() {
+    let text = include_str!("../catalogue.ron");
+    let file =
+        format!("(sites: {{\"a\": (hosts: [\"r\"], user: \"u\", password: Plain(\"\"))}},\nplugins: {text})");
+    let config = parse(Path::new("f"), &file, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+    let warnings: Vec<_> =
+        config.warnings.iter().filter(|warning| warning.message().contains("plugins")).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    for plugin in catalogue() {
+        let Some(declaration) = plugin.declaration() else { panic!("{plugin:?}") };
+        assert!(declaration.every.is_some(), "{}", declaration.name);
+        assert!(declaration.private || !is_about_people(&declaration.menu), "{}", declaration.name);
+    }
 }

@@ -1,6 +1,5 @@
-//! A JSON object with one entry for each site.
+//! A JSON object with one entry for each site, in the order of the file.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -33,10 +32,11 @@ fn within<'s, T: Serialize>(
         // Any other status means that the entry alone is too large.
         (site.key.as_str(), if entry.status == 200 { entry.body } else { Arc::default() })
     };
-    let entries: BTreeMap<&str, Arc<Vec<u8>>> = snapshot.sites.iter().map(rendered).collect();
+    let entries: Vec<(&str, Arc<Vec<u8>>)> = snapshot.sites.iter().map(rendered).collect();
     // `"key":,` around each entry, and the brackets.
-    let overhead: usize = entries.keys().map(|key| key.len() + 4).sum();
-    let limit = fair_limit(entries.values().map(|entry| entry.len()), max_bytes.saturating_sub(overhead + 2));
+    let overhead: usize = entries.iter().map(|(key, _)| key.len() + 4).sum();
+    let limit =
+        fair_limit(entries.iter().map(|(_, entry)| entry.len()), max_bytes.saturating_sub(overhead + 2));
     let mut body = Vec::new();
     for (key, entry) in entries {
         // A key consists of letters, digits, `-` and `_`.
@@ -79,8 +79,9 @@ mod tests {
             serde_json::from_slice(&response.body).unwrap()
         };
         let all = rendered(10_000);
-        let keys: Vec<&String> = all.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["a", "b", "c", "d"]);
+        let body = String::from_utf8(within(&snapshot, entry, 10_000).body.to_vec()).unwrap();
+        let places = ["b", "a", "c", "d"].map(|key| body.find(&format!("\"{key}\":")).unwrap());
+        assert!(places.is_sorted(), "expected the order of the file in {body}");
         // The first is too large for a response with all sites, and for one of its own.
         for max_bytes in [2100, 1000] {
             let part = rendered(max_bytes);

@@ -1,4 +1,4 @@
-//! `/api/sessions`: active sessions of all sites.
+//! `/api/sessions` and `/api/sites/{site}/sessions`: active sessions of all sites, or of one.
 
 use std::cmp::Ordering;
 
@@ -105,7 +105,10 @@ struct Cursor {
 pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
     parameters::check_format(context)?;
     let is_site = |key: &str| context.snapshot.site(key).map(|site| site.key.as_str());
-    let site = parameters::value(context, "site", &parameters::expected_site(context), is_site)?;
+    let site = match context.parameters.site {
+        "" => parameters::value(context, "site", &parameters::expected_site(context), is_site)?,
+        _ => Some(context.site()?.key.as_str()),
+    };
     let page = Page::read(context)?;
     let search = parameters::search(context);
     let view = context.view();

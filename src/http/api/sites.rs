@@ -1,9 +1,8 @@
 //! `/api/sites` and `/api/sites/{site}`: connections and plugins.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::by_site::by_site;
 use super::capacity::{self, CapacityJson, ClockJson};
@@ -29,7 +28,8 @@ struct SiteJson<'s> {
     since: Option<String>,
     error: Option<ErrorJson>,
     refresh_seconds: f64,
-    plugins: BTreeMap<&'s str, PluginJson<'s>>,
+    #[serde(serialize_with = "in_order")]
+    plugins: Vec<(&'s str, PluginJson<'s>)>,
     /// The latest connects and losses.
     connections: Vec<EventJson<'s>>,
     usage: UsageJson,
@@ -114,6 +114,11 @@ fn site_json<'s>(view: View, site: &'s SiteState) -> SiteJson<'s> {
         clock: capacity::clock(view, site),
         capacity: capacity::capacity(view, site),
     }
+}
+
+/// An object with these fields, in the order of `collect`.
+fn in_order<S: Serializer>(fields: &[(&str, PluginJson)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter().map(|(name, plugin)| (name, plugin)))
 }
 
 fn host_json(host: &HostState, in_use: bool) -> HostJson<'_> {

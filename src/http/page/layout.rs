@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::asset;
 use crate::clock::{self, Moment};
-use crate::http::message::{Response, problem};
+use crate::http::message::{Request, Response, problem};
 use crate::state::{ReloadDiagnostic, Snapshot, StorageState};
 
 /// Seconds between reloads of a page in a browser without JavaScript.
@@ -113,6 +113,13 @@ fn root(path: &str) -> String {
 /// A redirect by `GET` from the request's `path` to the page at `to`, relative to the root. It must not be cached.
 pub(in crate::http) fn see_other(path: &str, to: &str) -> Response {
     Response::new(303, "", "").with("Location", root(path) + to).no_store()
+}
+
+/// A redirect of any method to `path`, with the request's query.
+pub(in crate::http) fn moved(request: &Request, path: &str) -> Response {
+    let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+    let to = format!("{}{query}", path.trim_start_matches('/'));
+    Response { status: 308, ..see_other(&request.path, &to) }
 }
 
 /// Renders a page.

@@ -5,6 +5,7 @@
 pub(super) mod account;
 mod action_error;
 pub(super) mod alerts;
+pub(super) mod api;
 pub(super) mod asset;
 mod card;
 mod chart;
@@ -30,7 +31,7 @@ mod tables;
 pub(super) mod users;
 
 pub(super) use error::{not_allowed, not_found, refusal};
-pub(super) use layout::{AccountMenu, Layout, see_other};
+pub(super) use layout::{AccountMenu, Layout, moved, see_other};
 pub(super) use login::login;
 
 /// A session with these attributes, separated by spaces; `id` is sent as `.id`.

@@ -10,13 +10,13 @@ use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice;
 use super::session_list::SessionList;
 use super::session_query::SessionQuery;
-use super::tables;
+use super::tables::{self, ShownTable};
 use crate::clock;
 use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
 use crate::journal::{FailedLogin, failed_logins};
-use crate::plugin::{Data, Table};
+use crate::plugin::Data;
 use crate::state::{ConnectionEvent, Reading, ReadingState, SiteState, Usage};
 
 /// Failed logins on the page. The router's log has more.
@@ -65,7 +65,7 @@ struct Section<'p> {
 
 enum Content<'p> {
     Sessions(SessionList<'p>),
-    Table(Table),
+    Table(ShownTable),
 }
 
 /// A link to all rows, if the page shows only some.
@@ -139,14 +139,13 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, query: &Se
         Some(Data::Resource(resource)) => Content::Table(tables::properties(resource)),
         Some(Data::Health(health)) => Content::Table(tables::sensors(health)),
         Some(Data::Listing(listing)) => {
-            let menu = reading.plugin.declaration().map_or("", |declaration| &declaration.menu);
-            let table = tables::rows(menu, &listing.table, reading.partial.is_none());
+            let table = tables::rows(&reading.plugin, &listing.table, reading.partial.is_none());
             let (shown, total) = (table.rows.len(), listing.table.rows.len());
             let href = || format!("api/sites/{}/plugins/{}", site.key, reading.plugin.name());
             more = (shown < total).then(|| More { shown, total: grouped(total), href: href() });
             Content::Table(table)
         }
-        Some(Data::Internal(_)) | None => Content::Table(Table::default()),
+        Some(Data::Internal(_)) | None => Content::Table(ShownTable::default()),
     };
     Section {
         name: reading.plugin.name(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
+use crate::plugin::property::Property;
 use crate::routeros::client::Command;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
@@ -20,7 +21,7 @@ pub struct Declaration {
     /// Query words, without their question marks.
     pub query: Vec<String>,
     /// The properties that are shown, in this order.
-    pub columns: Vec<String>,
+    pub columns: Vec<Property>,
     /// The interval between reads; `None`: at each of the site's refreshes.
     pub every: Option<Duration>,
     /// Whether the rows are for the admin only.
@@ -69,6 +70,12 @@ pub fn label_name(property: &str) -> String {
 }
 
 impl Declaration {
+    /// The names of the columns.
+    #[must_use]
+    pub fn column_names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
+    }
+
     /// The properties to request. Metrics that count need the `.id`: without it a row with none of the other properties
     /// would be empty, and rows could not be recognized in the next answer.
     fn properties(&self) -> Vec<&str> {
@@ -79,7 +86,7 @@ impl Declaration {
             .iter()
             .flat_map(|metric| metric.labels.iter().map(String::as_str).chain(metric.measure.column()));
         let mut properties: Vec<&str> = Vec::new();
-        for property in self.columns.iter().map(String::as_str).chain(measured).chain(id) {
+        for property in self.columns.iter().map(|column| column.name.as_str()).chain(measured).chain(id) {
             if !properties.contains(&property) {
                 properties.push(property);
             }

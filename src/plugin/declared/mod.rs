@@ -93,8 +93,9 @@ pub(super) fn inherit(
     if (&declaration.menu, &declaration.query) != (&earlier.menu, &earlier.query) {
         return None;
     }
+    let columns = declaration.column_names();
     let place = |column: &String| listing.table.columns.iter().position(|known| known == column);
-    let places: Vec<_> = declaration.columns.iter().map(place).collect();
+    let places: Vec<_> = columns.iter().map(place).collect();
     let cells = |row: &Vec<Option<String>>| {
         places.iter().map(|place| place.and_then(|place| row[place].clone())).collect()
     };
@@ -104,7 +105,7 @@ pub(super) fn inherit(
         declaration.metrics.iter().any(|metric| metric.name == name && earlier.metrics.contains(metric))
     };
     Some(Listing {
-        table: Table { columns: declaration.columns.clone(), rows },
+        table: Table { columns, rows },
         gauges: listing.gauges.iter().filter(|family| is_same(&family.name)).cloned().collect(),
         counters: listing.counters.iter().filter(is_kept).cloned().collect(),
         is_partial: listing.is_partial,
@@ -122,12 +123,12 @@ pub(super) fn read(
     let reply = first(answers)?;
     let (rows, left_out) = limits::usable(&reply.rows);
     let is_complete = reply.partial().is_none() && left_out == 0;
+    let columns = declaration.column_names();
     let shown = |value: &[u8]| value::short_text(value, limits::CELL, context.codepage);
-    let cells =
-        |row: &&Sentence| declaration.columns.iter().map(|column| row.get(column).map(shown)).collect();
+    let cells = |row: &&Sentence| columns.iter().map(|column| row.get(column).map(shown)).collect();
     let before = previous.cloned().unwrap_or_default();
     let mut listing = Listing {
-        table: Table { columns: declaration.columns.clone(), rows: rows.iter().map(cells).collect() },
+        table: Table { rows: rows.iter().map(cells).collect(), columns },
         is_partial: !is_complete,
         left_out,
         ..Listing::default()

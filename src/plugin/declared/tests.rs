@@ -19,7 +19,7 @@ fn declaration() -> Declaration {
         title: "Queues".into(),
         menu: "/queue/simple".into(),
         query: texts(&["disabled=false", "-comment"]),
-        columns: texts(&["name", "rate-limit"]),
+        columns: vec!["name".into(), "rate-limit".into()],
         every: None,
         private: false,
         metrics: vec![
@@ -269,7 +269,7 @@ fn a_changed_declaration_inherits_data_that_still_holds() {
     assert_eq!(same, Some(before.clone()));
     let (other, moved) = with(&|other| other.columns = vec!["new".into(), columns[0].clone()]);
     let Some(Data::Listing(listing)) = &moved else { panic!() };
-    assert_eq!(listing.table.columns, other.columns);
+    assert_eq!(listing.table.columns, other.column_names());
     assert_eq!(listing.table.rows[1], [None, old.table.rows[1][0].clone()]);
     let now = read_as(other, reply(&[".id=*1 bytes=11", ".id=*2 bytes=5"]), moved.as_ref());
     assert_eq!(counted(&now), ["bytes_total{parent_queue=} 1"]);

@@ -25,6 +25,7 @@ const GUESSES: [&str; 10] = [
 const USERS: &str = "/api/hotspot/{site}/users";
 const KICK: &str = "/api/hotspot/{site}/kick";
 const TEST: &str = "/api/sites/{site}/test";
+const PLUGIN: &str = "/api/sites/{site}/plugins/{plugin}";
 
 /// The paths of people.
 const USERS_PAGE: &str = "/sites/{site}/users";
@@ -100,10 +101,16 @@ impl Witness<'_> {
             ("/api/sites/{site}/history", "?range=1s"),
             ("/badge/{site}.svg", "?range=1s"),
             ("/api/sessions", "?limit=0"),
+            ("/api/sites/{site}/sessions", "?limit=0"),
+            (PLUGIN, "?form=x"),
             ("/api/journal", "?from=x"),
         ] {
-            let target = path.replace("{site}", "healthy") + query;
+            let target = path.replace("{site}", "healthy").replace("{plugin}", "leases") + query;
             assert_eq!(self.ask(("GET", path), &target, "admin", "").status, 400, "{target}");
+        }
+        for plugin in ["hotspot", "resource", "health", "leases"] {
+            let target = format!("/api/sites/healthy/plugins/{plugin}?form=objects");
+            assert_eq!(self.ask(("GET", PLUGIN), &target, "admin", "").status, 200, "{target}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod answers;
+mod api;
 mod behind_proxy;
 mod boards;
 mod capacity;

@@ -196,8 +196,13 @@ fn size_version_roles_and_components_are_consistent() {
     assert!(text.len() < MAX_BYTES, "{} bytes", text.len());
     assert_eq!(api.document["openapi"].as_str(), Some("3.1.0"));
     assert_eq!(api.document["info"]["version"].as_str(), Some(env!("CARGO_PKG_VERSION")));
+    let mut ids = BTreeSet::new();
     for operation in api.operations() {
         assert_eq!(operation.secured_for(&api.document), operation.role, "{operation:?}");
+        let id = operation.description["operationId"].as_str().unwrap_or_default();
+        let is_camel_case = id.starts_with(|c: char| c.is_ascii_lowercase())
+            && id.bytes().all(|byte| byte.is_ascii_alphabetic());
+        assert!(is_camel_case && ids.insert(id), "expected a unique operationId: {operation:?}");
     }
     // The operations with personal details or actions.
     let admin: Vec<String> = api
@@ -220,6 +225,7 @@ fn size_version_roles_and_components_are_consistent() {
             "GET /api/hotspot/{site}/users",
             "GET /api/journal",
             "GET /api/sessions",
+            "GET /api/sites/{site}/sessions",
             "POST /api/sites/{site}/test",
             "GET /search",
             "GET /sites/{site}/kick",

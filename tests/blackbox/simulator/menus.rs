@@ -95,6 +95,8 @@ fn rows_have_the_keys_of_real_routers() {
             (&["/ip/pool/used/print"], 32, "pool address owner info"),
             (&["/ip/address/print"], 3, address),
             (&["/ip/neighbor/print"], 2, &neighbor),
+            (&["/ip/dhcp-server/print"], 2, "name interface address-pool lease-time invalid disabled"),
+            (&["/ip/firewall/filter/print"], 3, "chain action bytes packets comment invalid disabled"),
             (&["/user/active/print", "?via=winbox"], 1, "when name address via group radius"),
             (&["/log/print", "?message=router rebooted"], 1, "time topics message"),
             (&[stations], 25, &station),
