@@ -1,7 +1,6 @@
 //! `/api/hotspot/{site}/users`: configured users, queried on request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,7 +10,7 @@ use crate::http::actions;
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response, json};
 use crate::plugin::{Session, User};
-use crate::routeros::value::{self, Text};
+use crate::routeros::value;
 
 /// One page of the users.
 pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response> {
@@ -64,12 +63,12 @@ struct UserJson<'u> {
 }
 
 /// `sessions` are those of all users.
-fn users_json<'u>(users: &'u UserPage, sessions: &[Arc<Session>]) -> UsersJson<'u> {
-    let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
+fn users_json<'u>(users: &'u UserPage, sessions: &[Session]) -> UsersJson<'u> {
+    let mut by_user: HashMap<&[u8], Vec<&Session>> = HashMap::new();
     for session in sessions {
-        by_user.entry(&session.user).or_default().push(session);
+        by_user.entry(session.user_bytes()).or_default().push(session);
     }
-    let of = |user: &User| by_user.get(&user.name).map_or(&[][..], Vec::as_slice);
+    let of = |user: &User| by_user.get(user.name.bytes()).map_or(&[][..], Vec::as_slice);
     UsersJson {
         users: users.users.iter().map(|each| user_json(each, of(each))).collect(),
         total: users.total,

@@ -100,19 +100,19 @@ fn row<'p>(site: &SiteState, session: &'p Session, list: &str) -> SessionRow<'p>
     SessionRow {
         key: linked_id(session),
         disconnect: kick_path(site, session, list),
-        user: shorten(Cow::Borrowed(&session.user)),
+        user: shorten(Cow::Borrowed(session.user())),
         cells: cells.collect(),
     }
 }
 
 fn linked_id(session: &Session) -> Option<&str> {
-    Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED)
+    Some(session.id()).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED)
 }
 
 /// The path, relative to the root, of the confirmation that disconnects a session. `list`: the query of its list.
 pub(super) fn kick_path(site: &SiteState, session: &Session, list: &str) -> Option<String> {
-    let mac = session.mac.as_deref().unwrap_or_default();
-    let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
+    let mac = session.mac().unwrap_or_default();
+    let user_and_mac = (session.user().len() + mac.len() <= MAX_LINKED).then_some((session.user(), mac));
     let query = session_query::of_session(linked_id(session)?, user_and_mac, list);
     Some(format!("sites/{}/kick?{query}", site.key))
 }

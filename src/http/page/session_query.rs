@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::chart_range::ChartRange;
@@ -38,19 +37,19 @@ enum Value {
 }
 
 pub(super) static COLUMNS: [Column; 13] = [
-    Column { name: "user", title: "User", value: Value::Text(|session| Some(&session.user)) },
-    Column { name: "address", title: "Address", value: Value::Address(|session| session.address.as_deref()) },
-    Column { name: "mac", title: "MAC address", value: Value::Text(|session| session.mac.as_deref()) },
-    Column { name: "server", title: "Server", value: Value::Text(|session| session.server.as_deref()) },
-    Column { name: "by", title: "Login by", value: Value::Text(|session| session.login_by.as_deref()) },
-    Column { name: "online", title: "Online for", value: Value::Time(|session| session.uptime) },
-    Column { name: "idle", title: "Idle for", value: Value::Time(|session| session.idle) },
-    Column { name: "left", title: "Time left", value: Value::Time(|session| session.time_left) },
-    Column { name: "upload", title: "Upload", value: Value::Bytes(|session| session.bytes_in) },
-    Column { name: "download", title: "Download", value: Value::Bytes(|session| session.bytes_out) },
+    Column { name: "user", title: "User", value: Value::Text(|session| Some(session.user())) },
+    Column { name: "address", title: "Address", value: Value::Address(Session::address) },
+    Column { name: "mac", title: "MAC address", value: Value::Text(Session::mac) },
+    Column { name: "server", title: "Server", value: Value::Text(Session::server) },
+    Column { name: "by", title: "Login by", value: Value::Text(Session::login_by) },
+    Column { name: "online", title: "Online for", value: Value::Time(Session::uptime) },
+    Column { name: "idle", title: "Idle for", value: Value::Time(Session::idle) },
+    Column { name: "left", title: "Time left", value: Value::Time(Session::time_left) },
+    Column { name: "upload", title: "Upload", value: Value::Bytes(Session::bytes_in) },
+    Column { name: "download", title: "Download", value: Value::Bytes(Session::bytes_out) },
     Column { name: "upload-rate", title: "Rate ↑", value: Value::Rate(|rates| rates.upload) },
     Column { name: "download-rate", title: "Rate ↓", value: Value::Rate(|rates| rates.download) },
-    Column { name: "comment", title: "Comment", value: Value::Text(|session| session.comment.as_deref()) },
+    Column { name: "comment", title: "Comment", value: Value::Text(Session::comment) },
 ];
 
 impl Column {
@@ -160,14 +159,14 @@ impl SessionQuery {
     }
 
     /// The page of these sessions.
-    pub(super) fn find<'s>(&self, sessions: &'s [Arc<Session>]) -> SessionPage<'s> {
+    pub(super) fn find<'s>(&self, sessions: &'s [Session]) -> SessionPage<'s> {
         let search = self.search.to_lowercase();
         let column = &COLUMNS[self.sort];
-        let matching = sessions.iter().map(AsRef::as_ref).filter(|session| matches(session, &search));
+        let matching = sessions.iter().filter(|session| matches(session, &search));
         let mut keyed: Vec<_> = matching.map(|session| (column.key(session), session)).collect();
         keyed.sort_by(|(a, one), (b, other)| {
             let by_key = self.order.compare(a.as_ref(), b.as_ref());
-            by_key.then_with(|| (&*one.user, &*one.id).cmp(&(&*other.user, &*other.id)))
+            by_key.then_with(|| (one.user(), one.id()).cmp(&(other.user(), other.id())))
         });
         let matching = keyed.len();
         // Sessions end, so the page may no longer exist: then the last one is shown.
@@ -178,9 +177,8 @@ impl SessionQuery {
 }
 
 fn matches(session: &Session, search: &str) -> bool {
-    let Session { user, address, mac, server, comment, .. } = session;
-    let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref()];
-    let texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
+    let rest = [session.address(), session.mac(), session.server(), session.comment()];
+    let texts = std::iter::once(session.user()).chain(rest.into_iter().flatten());
     search.is_empty() || text::any_contains(texts, search)
 }
 
@@ -215,7 +213,7 @@ mod tests {
     use super::*;
     use crate::http::page::session;
 
-    fn people() -> Vec<Arc<Session>> {
+    fn people() -> Vec<Session> {
         vec![
             session("id=*3 user=Chidi address=10.0.0.10 mac-address=AA:BB session-time-left=9s bytes-in=50"),
             session("id=*1 user=ada address=10.0.0.9 comment=ÀGBÈ bytes-in=7"),
@@ -228,7 +226,7 @@ mod tests {
         let people = people();
         let found = SessionQuery::read(query.as_bytes()).find(&people);
         assert_eq!(found.matching, found.sessions.len());
-        found.sessions.iter().map(|session| &session.id[1..]).collect()
+        found.sessions.iter().map(|session| &session.id()[1..]).collect()
     }
 
     #[test]
@@ -270,7 +268,7 @@ mod tests {
             ("-1", 0, "*000", ROWS),
         ] {
             let found = SessionQuery::read(format!("from={from}").as_bytes()).find(&many);
-            let seen = (found.from, &*found.sessions[0].id, found.sessions.len(), found.matching);
+            let seen = (found.from, found.sessions[0].id(), found.sessions.len(), found.matching);
             assert_eq!(seen, (begins, first, rows, many.len()), "{from}");
         }
         assert_eq!(SessionQuery::read(b"from=100").find(&[]).from, 0);

@@ -1,7 +1,6 @@
 //! The page of a site's configured users: limits and usage.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use askama::Template;
 
@@ -73,7 +72,7 @@ struct UserRow<'p> {
 }
 
 impl<'p> UserList<'p> {
-    fn new(site: &str, users: &'p UserPage, sessions: &[Arc<Session>]) -> Self {
+    fn new(site: &str, users: &'p UserPage, sessions: &[Session]) -> Self {
         Self {
             total: users.total,
             rows: users.users.iter().map(|user| row(site, user, sessions)).collect(),
@@ -82,8 +81,8 @@ impl<'p> UserList<'p> {
     }
 }
 
-fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> UserRow<'p> {
-    let usage = user.used(sessions.iter().map(AsRef::as_ref));
+fn row<'p>(site: &str, user: &'p User, sessions: &[Session]) -> UserRow<'p> {
+    let usage = user.used(sessions);
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
     let total = usage.bytes_in.saturating_add(usage.bytes_out);

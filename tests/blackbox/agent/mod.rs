@@ -14,6 +14,7 @@ mod demo;
 mod escaping;
 mod failover;
 mod faults;
+mod figure_reads;
 mod figures;
 mod files;
 mod fleet;
