@@ -82,6 +82,9 @@ timings! {
     /// A requested refresh includes a plugin with its own interval only if its last read is at least this long ago: it
     /// may be expensive, and every viewer may request a refresh each second.
     plugin_reread: 10_000,
+    /// Time between two reads of all properties of the sessions while a `listen` reports changes: a change that it does not
+    /// report, such as of a comment, shows after this time. Reads in between only query the figures.
+    whole_read: 600_000,
 
     /// Time between checks that a list has as many rows as the router counts. Missing rows are rare and permanent, so a
     /// count every five minutes suffices. It is hardly any load for the router.
@@ -219,6 +222,7 @@ mod tests {
             recheck: millis(2500),
             refresh_reuse: seconds(1),
             plugin_reread: seconds(10),
+            whole_read: seconds(600),
             row_check: seconds(300),
             config_poll: seconds(1),
             config_check_timeout: seconds(10),

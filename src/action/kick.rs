@@ -101,10 +101,10 @@ impl Action for Kick {
     async fn job(self, site: Arc<SiteContext>, requested_at: Moment) -> Result<Kicked, ActionError> {
         let (client, config) = (site.client()?, site.config());
         // Id and name in the router's original bytes.
-        let known = site.hotspot().map(|hotspot| hotspot.sessions).unwrap_or_default();
-        let shown = known.iter().find(|known| *known.id == *self.id && *known.user == *self.user);
-        let id = shown.map_or(self.id.as_bytes(), |shown| shown.id.bytes());
-        let user = shown.map_or(self.user.as_bytes(), |shown| shown.user.bytes());
+        let is_shown = |known: &&Session| known.id() == self.id && known.user() == self.user;
+        let known = site.hotspot(|hotspot| hotspot.sessions.iter().find(is_shown).cloned()).flatten();
+        let id = known.as_ref().map_or(self.id.as_bytes(), Session::id_bytes);
+        let user = known.as_ref().map_or(self.user.as_bytes(), Session::user_bytes);
 
         let queries = vec![hotspot::session_at(id), hotspot::sessions_of(user)];
         let mut answers = ask(&client, queries, config.query_timeout).await.into_iter();
@@ -149,8 +149,8 @@ impl Action for Kick {
 impl Kick {
     /// Checks that a session is the one that was shown when the kick was requested.
     fn check(&self, session: &Session, requested_at: Moment) -> Result<(), ActionError> {
-        let mac = session.mac.as_deref().unwrap_or_default();
-        let is_shown = *session.user == *self.user && mac.eq_ignore_ascii_case(&self.mac);
+        let mac = session.mac().unwrap_or_default();
+        let is_shown = session.user() == self.user && mac.eq_ignore_ascii_case(&self.mac);
         // Only automatic logins after the request are refused: a cookie logs a device in again within a second. A person
         // takes longer; a login by hand only seems to be later than the request, because RouterOS reports whole seconds.
         let is_new_login =
@@ -162,11 +162,11 @@ impl Kick {
 impl From<&Session> for RemovedSession {
     fn from(session: &Session) -> Self {
         Self {
-            id: session.id.to_string(),
-            user: session.user.to_string(),
-            mac: session.mac.as_deref().unwrap_or_default().into(),
-            address: session.address.clone().unwrap_or_default(),
-            server: session.server.clone().unwrap_or_default(),
+            id: session.id().into(),
+            user: session.user().into(),
+            mac: session.mac().unwrap_or_default().into(),
+            address: session.address().unwrap_or_default().into(),
+            server: session.server().unwrap_or_default().into(),
         }
     }
 }
@@ -200,7 +200,7 @@ async fn remove_cookies(
 fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session], back: Option<&Sentence>) {
     let dead = |session: &Session| {
         let mut change = Sentence::from_words(["!re"]);
-        change.push_attribute(b".id", session.id.bytes());
+        change.push_attribute(b".id", session.id_bytes());
         change.push_attribute(b".dead", b"true");
         change
     };
@@ -212,7 +212,8 @@ fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session]
         let (first, back) = if reading.is_live { (usize::from(back.is_some()), None) } else { (0, back) };
         let known = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
         let is_known = |session: &&Session| {
-            known.iter().any(|known| known.id == session.id && known.is_same(session, config.query_timeout))
+            let at_id = known.iter().find(|known| known.id_bytes() == session.id_bytes());
+            at_id.is_some_and(|known| known.is_same(session, config.query_timeout))
         };
         let gone = removed[first..].iter().filter(is_known).map(dead);
         let changes: Vec<Sentence> = gone.chain(back.cloned()).collect();

@@ -102,7 +102,7 @@ async fn read_all(site: Arc<SiteContext>) -> Result<Vec<User>, ActionError> {
 /// megabytes.
 async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage, ActionError> {
     let (client, config) = (site.client()?, site.config());
-    let known = site.hotspot().and_then(|hotspot| hotspot.configured_users);
+    let known = site.hotspot(|hotspot| hotspot.configured_users).flatten();
     if let Some(count) = known.filter(|&count| count > MAX_ROWS as u64) {
         // A longer answer would end the connection.
         let message = format!("the router has {count} users; up to {MAX_ROWS} are listed");

@@ -6,7 +6,6 @@ use super::sort_key::{SortKey, SortOrder};
 use crate::action::users::{PageRequest, all_users, list_users};
 use crate::action::{ActionError, SiteHandles};
 use crate::plugin::{Session, Used, User};
-use crate::routeros::value::Text;
 use crate::state::Store;
 use crate::text;
 
@@ -145,12 +144,12 @@ impl UserQuery {
 fn with_usage(users: Vec<User>, store: &Store, site: &str) -> Vec<ListedUser> {
     let snapshot = store.snapshot();
     let hotspot = snapshot.site(site).and_then(|site| site.hotspot());
-    let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
+    let mut by_user: HashMap<&[u8], Vec<&Session>> = HashMap::new();
     for session in hotspot.map_or(&[][..], |hotspot| &hotspot.sessions) {
-        by_user.entry(&session.user).or_default().push(session);
+        by_user.entry(session.user_bytes()).or_default().push(session);
     }
     let listed = |user: User| {
-        let sessions = by_user.get(&user.name).map_or(&[][..], Vec::as_slice);
+        let sessions = by_user.get(user.name.bytes()).map_or(&[][..], Vec::as_slice);
         ListedUser { used: user.used(sessions.iter().copied()), user }
     };
     users.into_iter().map(listed).collect()
@@ -180,6 +179,7 @@ impl ListedUser {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routeros::value::Text;
 
     fn users() -> Vec<ListedUser> {
         let user = |id: &str, name: &str, bytes_out, limit_bytes_out, is_disabled| {

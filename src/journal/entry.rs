@@ -79,14 +79,14 @@ impl<'e> JournalEntry<'e> {
     pub fn of(site: &'e str, session: &'e Session, end: Moment, reason: Option<Reason>) -> Self {
         Self {
             site: site.into(),
-            user: (*session.user).into(),
-            mac: session.mac.as_deref().map(Cow::from),
-            address: session.address.as_deref().map(Cow::from),
-            server: session.server.as_deref().map(Cow::from),
+            user: session.user().into(),
+            mac: session.mac().map(Cow::from),
+            address: session.address().map(Cow::from),
+            server: session.server().map(Cow::from),
             end: EndTime::of(end),
             length: session.login.map(|login| end.since(login)),
-            upload_bytes: session.bytes_in,
-            download_bytes: session.bytes_out,
+            upload_bytes: session.bytes_in(),
+            download_bytes: session.bytes_out(),
             reason,
         }
     }

@@ -140,7 +140,7 @@ fn reason(
     end: Moment,
     noticed: Moment,
 ) -> Option<Reason> {
-    let limit = || Some(session.login?.after(session.uptime?).after(session.time_left?));
+    let limit = || Some(session.login?.after(session.uptime()?).after(session.time_left()?));
     if is_kick {
         Some(Reason::Kicked)
     } else if booted.is_some_and(|booted| session.login.is_none_or(|login| login < booted) && end < booted) {

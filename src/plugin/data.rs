@@ -107,7 +107,8 @@ impl Data {
     #[must_use]
     pub fn incomplete(&self) -> Option<String> {
         let left_out = match self {
-            Self::Hotspot(hotspot) => limits::left_out(hotspot.left_out),
+            // Servers above a limit share a series, so none is missing.
+            Self::Hotspot(hotspot) => return limits::left_out(hotspot.left_out),
             Self::Listing(listing) => listing.incomplete(),
             Self::Health(health) => health.incomplete(),
             Self::Resource(_) | Self::Internal(_) => None,

@@ -144,14 +144,30 @@ impl Plugin {
         }
     }
 
+    /// The commands of a refresh after this data, while a `listen` reports changes: those for the figures that it does not
+    /// report. `None` if everything must be queried.
+    #[must_use]
+    pub fn figures(&self, previous: &Data) -> Option<Vec<Command>> {
+        previous
+            .hotspot()
+            .filter(|hotspot| hotspot.is_complete())
+            .map(|_| hotspot::command::refresh_figures())
+    }
+
+    /// The command for what the answers to [`Self::figures`] lack.
+    #[must_use]
+    pub fn missing(&self, answers: &[Answer], previous: &Data, context: &ReadContext) -> Option<Command> {
+        hotspot::missing(answers, previous.hotspot()?, context)
+    }
+
     /// The command that counts the rows of the first of [`Self::commands`], where a check of that list is worthwhile.
     #[must_use]
     pub fn count(&self) -> Option<Command> {
         (*self == Self::Hotspot).then(hotspot::command::count_sessions)
     }
 
-    /// Reads the answers, in the order of [`Self::commands`], after the `previous` data from this router. An absent or
-    /// malformed property is unknown and does not cause an error.
+    /// Reads the answers, in the order of [`Self::commands`], or of [`Self::figures`] and [`Self::missing`], after the
+    /// `previous` data from this router. An absent or malformed property is unknown and does not cause an error.
     ///
     /// # Errors
     ///

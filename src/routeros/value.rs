@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -114,7 +113,23 @@ pub fn text<'v>(value: &'v [u8], codepage: &'static Codepage) -> Cow<'v, str> {
 /// [`text`] of at most `max_chars` characters: a longer one ends with an ellipsis.
 #[must_use]
 pub fn short_text(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> String {
-    Text::short(value, max_chars, codepage).shown
+    shown(value, max_chars, codepage).0.into_owned()
+}
+
+/// [`text`] of at most `max_chars` characters, and the original bytes if they differ. Those of a shortened text are its own:
+/// the ellipsis keeps it from being the value of another item.
+#[must_use]
+pub fn shown<'v>(
+    value: &'v [u8],
+    max_chars: usize,
+    codepage: &'static Codepage,
+) -> (Cow<'v, str>, Option<&'v [u8]>) {
+    let shown = text(value, codepage);
+    if let Some(short) = shortened(&shown, max_chars) {
+        return (Cow::Owned(short), None);
+    }
+    let original = matches!(shown, Cow::Owned(_)).then_some(value);
+    (shown, original)
 }
 
 /// The text with an ellipsis as the last of `max_chars` characters, if it has more.
@@ -134,29 +149,11 @@ pub struct Text {
 }
 
 impl Text {
-    /// A text of these bytes.
-    #[must_use]
-    pub fn new(value: &[u8], codepage: &'static Codepage) -> Self {
-        let shown = text(value, codepage);
-        let raw = matches!(shown, Cow::Owned(_)).then(|| value.into());
-        Self { shown: shown.into_owned(), raw }
-    }
-
-    /// A text of at most `max_chars` characters. A longer one is shortened, and its bytes are those of the short form: the
-    /// ellipsis keeps it from being the value of another item.
+    /// A text of at most `max_chars` characters, see [`shown`].
     #[must_use]
     pub fn short(value: &[u8], max_chars: usize, codepage: &'static Codepage) -> Self {
-        let text = Self::new(value, codepage);
-        match shortened(&text.shown, max_chars) {
-            Some(shown) => Self { shown, raw: None },
-            None => text,
-        }
-    }
-
-    /// Bytes of memory that it takes on the heap.
-    #[must_use]
-    pub fn cost(&self) -> usize {
-        self.shown.len() + self.raw.as_ref().map_or(0, |raw| raw.len())
+        let (shown, raw) = shown(value, max_chars, codepage);
+        Self { shown: shown.into_owned(), raw: raw.map(Into::into) }
     }
 
     /// The original bytes.
@@ -183,12 +180,6 @@ impl fmt::Display for Text {
 impl PartialEq for Text {
     fn eq(&self, other: &Self) -> bool {
         self.bytes() == other.bytes()
-    }
-}
-
-impl Hash for Text {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bytes().hash(state);
     }
 }
 
@@ -326,7 +317,7 @@ mod tests {
         let (long, other) = ([b"a".repeat(300), b"b".to_vec()].concat(), b"a".repeat(300));
         assert_ne!(
             Text::short(&long, 255, latin),
-            Text::new(&other[..254], latin),
+            Text::short(&other[..254], 400, latin),
             "it is not equal to another value"
         );
     }
@@ -338,11 +329,11 @@ mod tests {
         for (bytes, shown) in
             [(&b"caf\xe9"[..], "café"), ("café".as_bytes(), "café"), (b"", ""), (b"\xff", "ÿ")]
         {
-            let text = Text::new(bytes, latin);
+            let text = Text::short(bytes, 400, latin);
             assert_eq!((&*text, text.bytes()), (shown, bytes));
         }
-        let typed = Text::new(b"caf\xe9", latin);
-        assert_ne!(typed, Text::new("café".as_bytes(), latin), "displayed alike, and not equal");
-        assert_eq!(typed, Text::new(b"caf\xe9", cyrillic), "however it is displayed");
+        let typed = Text::short(b"caf\xe9", 400, latin);
+        assert_ne!(typed, Text::short("café".as_bytes(), 400, latin), "displayed alike, and not equal");
+        assert_eq!(typed, Text::short(b"caf\xe9", 400, cyrillic), "however it is displayed");
     }
 }

@@ -89,10 +89,9 @@ impl SiteContext {
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client;
     }
 
-    /// The last data of the hotspot plugin.
-    #[must_use]
-    pub fn hotspot(&self) -> Option<Hotspot> {
-        self.store.snapshot().site(&self.key)?.hotspot().cloned()
+    /// Something in the last data of the hotspot plugin.
+    pub fn hotspot<T>(&self, of: impl FnOnce(&Hotspot) -> T) -> Option<T> {
+        self.store.snapshot().site(&self.key)?.hotspot().map(of)
     }
 
     /// Changes its state, unless the site was removed.

@@ -42,6 +42,8 @@ pub(super) struct SiteSession<'c> {
     since: Option<Instant>,
     listen_tracker: ListenTracker,
     row_check: RowCheck,
+    /// When the followed plugin is read with all properties again.
+    whole_due: Instant,
     /// When changes from `listen` were applied last.
     applied: Instant,
     /// Whether none of the last commands was answered.
@@ -69,6 +71,7 @@ impl<'c> SiteSession<'c> {
             since: None,
             listen_tracker: ListenTracker::new(&config),
             row_check: RowCheck::new(site.timings.row_check),
+            whole_due: now,
             applied: now,
             unanswered: false,
             refused: Vec::new(),
@@ -238,18 +241,19 @@ impl<'c> SiteSession<'c> {
         if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
             self.listen_tracker.begin(self.client);
         }
-        let queries: Vec<Vec<Command>> = due.iter().map(Plugin::commands).collect();
+        let mut queries: Vec<Vec<Command>> = due.iter().map(|plugin| self.commands(plugin)).collect();
         let mut counts = due.iter().enumerate().filter_map(|(at, plugin)| Some((at, plugin.count()?)));
         let count = if self.row_check.is_due() { counts.next() } else { None };
         let more = count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]);
         let mut answers = self.ask(queries.iter().flatten().cloned().chain(more).collect()).await?;
-        let now = Moment::now();
         let uptime = answers.pop().and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
         let unconfirmed = count.and_then(|(at, count)| {
             let counted = answers.pop();
             let list = answers.get(queries.iter().take(at).map(Vec::len).sum::<usize>());
             Some((count, self.row_check.compare(list, counted.as_ref())?))
         });
+        self.complete(&due, &mut queries, &mut answers, asked_at).await?;
+        let now = Moment::now();
         let mut rest = answers.as_slice();
         let mut readings = Vec::new();
         let mut has_discrepancy = None;
@@ -277,6 +281,48 @@ impl<'c> SiteSession<'c> {
             self.row_check.confirm(first, second.as_ref());
         }
         Ok(has_discrepancy)
+    }
+
+    /// The commands of a refresh. While a `listen` reports changes, they are only for the figures that it does not report.
+    fn commands(&mut self, plugin: &Plugin) -> Vec<Command> {
+        let now = Instant::now();
+        let is_live = self.listen_tracker.applies_to() == Some(plugin.name());
+        let reading = self.reading(plugin).filter(|_| is_live && now < self.whole_due);
+        reading.and_then(|reading| reading.figures()).unwrap_or_else(|| {
+            if self.listen_tracker.follows(plugin.name()) {
+                self.whole_due = now + self.site.timings.whole_read;
+            }
+            plugin.commands()
+        })
+    }
+
+    /// Queries what the answers lack in which the router sent only figures.
+    async fn complete(
+        &mut self,
+        due: &[Plugin],
+        queries: &mut [Vec<Command>],
+        answers: &mut Vec<Answer>,
+        asked_at: Moment,
+    ) -> Result<(), Error> {
+        let mut end = 0;
+        for (plugin, commands) in due.iter().zip(queries) {
+            let start = end;
+            end += commands.len();
+            let (reading, own) = (self.reading(plugin), answers.get(start..end).unwrap_or_default());
+            let missing = reading.and_then(|reading| reading.missing(own, asked_at, self.config.codepage));
+            let Some(command) = missing else { continue };
+            let waited = Moment::now().since(asked_at);
+            let mut more = self.ask(vec![command.clone()]).await?;
+            for reply in more.iter_mut().flatten() {
+                reply.took += waited;
+            }
+            answers.splice(end..end, more);
+            commands.push(command);
+            end += 1;
+            // A change was missed: there may be others, which the figures do not reveal.
+            self.whole_due = Instant::now();
+        }
+        Ok(())
     }
 
     /// The reading of a plugin after these answers, with the moments of the query and of their arrival.

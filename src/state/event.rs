@@ -11,7 +11,6 @@ use super::snapshot::{ConnectionState, SiteState, Snapshot};
 use crate::clock::Moment;
 use crate::plugin::Session;
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::Text;
 
 /// An event for subscribers.
 #[derive(Debug, Clone)]
@@ -93,11 +92,11 @@ pub enum SiteEvent {
         reason: String,
     },
     /// A session began.
-    Login(Arc<Session>),
+    Login(Session),
     /// A session ended.
     Logout {
         /// The session with its last counters.
-        session: Arc<Session>,
+        session: Session,
         /// Whether the admin ended it through this agent.
         is_kick: bool,
     },
@@ -226,26 +225,26 @@ fn session_events(old: &SiteState, new: &SiteState, at: Moment, events: &mut Vec
     if (old_counts.logins, old_counts.logouts) == (new_counts.logins, new_counts.logouts) {
         return;
     }
-    let mut new_sessions: HashMap<&Text, &Arc<Session>> =
-        after.sessions.iter().map(|session| (&session.id, session)).collect();
+    let mut new_sessions: HashMap<&[u8], &Session> =
+        after.sessions.iter().map(|session| (session.id_bytes(), session)).collect();
     for session in &before.sessions {
-        if new_sessions.get(&session.id).is_some_and(|now| is_same_session(session, now)) {
-            new_sessions.remove(&session.id);
+        if new_sessions.get(session.id_bytes()).is_some_and(|now| is_same_session(session, now)) {
+            new_sessions.remove(session.id_bytes());
         } else {
             let is_kick = new.kicks > old.kicks || new.is_kicked(session, at);
             events.push(SiteEvent::Logout { session: session.clone(), is_kick });
         }
     }
-    let is_new = |session: &&Arc<Session>| new_sessions.contains_key(&session.id);
+    let is_new = |session: &&Session| new_sessions.contains_key(session.id_bytes());
     events.extend(after.sessions.iter().filter(is_new).cloned().map(SiteEvent::Login));
 }
 
 /// Whether two states of an id belong to one session. The id is derived from the address, and the same user may log in
 /// again, so the login time decides. A session keeps its first login time, and a correction can only make it earlier: a
 /// later login time means another session.
-fn is_same_session(old: &Arc<Session>, new: &Arc<Session>) -> bool {
+fn is_same_session(old: &Session, new: &Session) -> bool {
     let is_later = old.login.zip(new.login).is_some_and(|(old, new)| new > old);
-    Arc::ptr_eq(old, new) || ((&old.user, &old.mac) == (&new.user, &new.mac) && !is_later)
+    old.is_same_user(new) && !is_later
 }
 
 #[cfg(test)]
@@ -293,13 +292,13 @@ mod tests {
             SiteEvent::PluginFailed { plugin, error } => format!("{plugin} failed {}", error.cause.name()),
             SiteEvent::PluginRecovered { plugin } => format!("{plugin} recovered"),
             SiteEvent::PluginPartial { plugin, reason } => format!("{plugin} partial {reason}"),
-            SiteEvent::Login(session) => format!("login {}", &*session.user),
+            SiteEvent::Login(session) => format!("login {}", session.user()),
             SiteEvent::Logout { session, is_kick } => {
                 format!(
                     "{} {} {}",
                     if *is_kick { "kick" } else { "logout" },
-                    &*session.user,
-                    session.bytes_in
+                    session.user(),
+                    session.bytes_in()
                 )
             }
         };

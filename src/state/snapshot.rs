@@ -9,7 +9,7 @@ use super::{Reading, ReadingState, Reload, StorageState};
 use crate::clock::{Clock, Moment};
 use crate::plugin::{Data, Health, Hotspot, Plugin, Resource, Session};
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::{self, Text};
+use crate::routeros::value;
 
 /// Maximum number of connection events kept per site: enough for about a night on a bad link.
 const MAX_EVENTS: usize = 32;
@@ -84,8 +84,7 @@ pub struct SiteState {
 /// A command to end a session, whose result may be unknown.
 #[derive(Debug, Clone)]
 struct KickAttempt {
-    id: Text,
-    user: Text,
+    session: Session,
     at: Moment,
 }
 
@@ -370,7 +369,7 @@ impl SiteState {
     /// Records that the router is about to receive the command to end this session, so that its logout counts as a
     /// kick even if the router reports it before it confirms the command.
     pub fn begin_kick(&mut self, session: &Session, now: Moment) {
-        self.last_kick = Some(KickAttempt { id: session.id.clone(), user: session.user.clone(), at: now });
+        self.last_kick = Some(KickAttempt { session: session.clone(), at: now });
     }
 
     /// Records that the router refused the last command to end a session.
@@ -381,15 +380,16 @@ impl SiteState {
     /// Whether the admin ended this session, which logged out at `now`.
     pub(super) fn is_kicked(&self, session: &Session, now: Moment) -> bool {
         self.last_kick.as_ref().is_some_and(|kick| {
-            (&kick.id, &kick.user) == (&session.id, &session.user) && now.since(kick.at) <= KICK_WINDOW
+            let is_same = |of: fn(&Session) -> &[u8]| of(&kick.session) == of(session);
+            is_same(Session::id_bytes) && is_same(Session::user_bytes) && now.since(kick.at) <= KICK_WINDOW
         })
     }
 
     /// The user whose session with this id the admin ended a moment ago.
     #[must_use]
     pub fn kicked_user(&self, id: &str, now: Moment) -> Option<&str> {
-        let kick = self.last_kick.as_ref().filter(|kick| *kick.id == *id)?;
-        (now.since(kick.at) <= KICK_WINDOW).then_some(&*kick.user)
+        let kick = self.last_kick.as_ref().filter(|kick| kick.session.id() == id)?;
+        (now.since(kick.at) <= KICK_WINDOW).then_some(kick.session.user())
     }
 
     /// Replaces the reading of a plugin, unless the plugin was removed or is declared differently by now.

@@ -123,7 +123,7 @@ pub(in crate::http) fn list(context: &Context) -> Result<Response, Response> {
         }
         let total = rows.len();
         rows.sort_by(|a, b| {
-            page.compare((a.key.as_ref(), a.site, &a.session.id), (b.key.as_ref(), b.site, &b.session.id))
+            page.compare((a.key.as_ref(), a.site, a.session.id()), (b.key.as_ref(), b.site, b.session.id()))
         });
         let start = rows.partition_point(|row| page.precedes(row));
         let end = rows.len().min(start.saturating_add(page.limit));
@@ -159,17 +159,17 @@ pub(in crate::http) fn find_sessions<'s>(
     let row = move |session: &'s Session| FoundSession {
         site: &site.key,
         session,
-        device: device_of(&devices, session.mac.as_deref()),
+        device: device_of(&devices, session.mac()),
         rates: session.rates().filter(|_| has_rates),
         key: None,
     };
-    sessions.map(move |session| row(session)).filter(|row| row.contains(search))
+    sessions.map(row).filter(|row| row.contains(search))
 }
 
 impl<'s> FoundSession<'s> {
     fn contains(&self, search: &str) -> bool {
-        let Session { user, mac, address, comment, .. } = self.session;
-        let texts = [Some(&**user), mac.as_deref(), address.as_deref(), self.device, comment.as_deref()];
+        let session = self.session;
+        let texts = [Some(session.user()), session.mac(), session.address(), self.device, session.comment()];
         search.is_empty() || text::any_contains(texts.into_iter().flatten(), search)
     }
 
@@ -177,16 +177,16 @@ impl<'s> FoundSession<'s> {
         let session = self.session;
         SessionJson {
             site: self.site,
-            id: &session.id,
-            user: &session.user,
-            mac: session.mac.as_deref(),
-            address: session.address.as_deref(),
+            id: session.id(),
+            user: session.user(),
+            mac: session.mac(),
+            address: session.address(),
             device: self.device,
-            server: session.server.as_deref(),
+            server: session.server(),
             login_time: session.login.map(|login| view.date(login)),
-            uptime_seconds: session.uptime.map(|uptime| uptime.as_secs()),
-            upload_bytes: session.bytes_in,
-            download_bytes: session.bytes_out,
+            uptime_seconds: session.uptime().map(|uptime| uptime.as_secs()),
+            upload_bytes: session.bytes_in(),
+            download_bytes: session.bytes_out(),
             upload_rate: self.rates.map(|rates| rates.upload),
             download_rate: self.rates.map(|rates| rates.download),
         }
@@ -218,23 +218,23 @@ impl<'s> FoundSession<'s> {
         let millis = |login| u64::try_from(view.snapshot.clock.unix(login).as_millis()).ok();
         match field {
             "site" => Some(SortKey::text(self.site)),
-            "id" => Some(SortKey::text(&session.id)),
-            "user" => Some(SortKey::text(&session.user)),
-            "mac" => session.mac.as_deref().map(SortKey::text),
-            "address" => session.address.as_deref().map(SortKey::address),
+            "id" => Some(SortKey::text(session.id())),
+            "user" => Some(SortKey::text(session.user())),
+            "mac" => session.mac().map(SortKey::text),
+            "address" => session.address().map(SortKey::address),
             "device" => self.device.map(SortKey::text),
-            "server" => session.server.as_deref().map(SortKey::text),
+            "server" => session.server().map(SortKey::text),
             "loginTime" => session.login.and_then(millis).map(SortKey::Number),
-            "uptimeSeconds" => session.uptime.map(|uptime| SortKey::Number(uptime.as_secs())),
-            "uploadBytes" => Some(SortKey::Number(session.bytes_in)),
-            "downloadBytes" => Some(SortKey::Number(session.bytes_out)),
+            "uptimeSeconds" => session.uptime().map(|uptime| SortKey::Number(uptime.as_secs())),
+            "uploadBytes" => Some(SortKey::Number(session.bytes_in())),
+            "downloadBytes" => Some(SortKey::Number(session.bytes_out())),
             "uploadRate" => self.rates.map(|rates| SortKey::Number(rates.upload)),
             _ => self.rates.map(|rates| SortKey::Number(rates.download)),
         }
     }
 
     fn cursor(&self) -> String {
-        Cursor { key: self.key.clone(), site: self.site.into(), id: self.session.id.to_string() }.encode()
+        Cursor { key: self.key.clone(), site: self.site.into(), id: self.session.id().into() }.encode()
     }
 }
 
@@ -262,7 +262,7 @@ impl Page {
     /// Whether a session is before the page.
     fn precedes(&self, row: &FoundSession) -> bool {
         self.after.as_ref().is_some_and(|after| {
-            let row = (row.key.as_ref(), row.site, &*row.session.id);
+            let row = (row.key.as_ref(), row.site, row.session.id());
             self.compare(row, (after.key.as_ref(), &after.site, &after.id)) != Ordering::Greater
         })
     }

@@ -65,8 +65,8 @@ mod tests {
     use crate::notify::{ChannelStatus, DeliveryRecord};
     use crate::plugin::declared::{Measure, Metric};
     use crate::plugin::{
-        Data, Declaration, Following, Health, Hotspot, Internal, Plugin, Quantity, RESERVED, Resource,
-        Sensor, Session, is_reserved,
+        Data, Declaration, Following, Health, Hotspot, Internal, Plugin, Quantity, RESERVED, ReadContext,
+        Resource, Sensor, Session, is_reserved,
     };
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
@@ -113,9 +113,9 @@ mod tests {
             let counts = hotspot.servers.entry((*server).into()).or_default();
             (counts.logins, counts.logouts) = (n, 10 * n);
             (counts.upload_bytes, counts.download_bytes) = (100 * n, u64::MAX);
-            let mut session = Session::default();
-            session.server = Some((*server).into());
-            hotspot.sessions.push(Arc::new(session));
+            let row = Sentence::from_words(["!re", &format!("=server={server}")]);
+            let context = ReadContext::new(minute_one(), Codepage::named("windows-1252").unwrap());
+            hotspot.sessions.push(Session::read(&row, &context));
         }
         hotspot.servers.entry("empty".into()).or_default();
         hotspot.configured_users = Some(150);

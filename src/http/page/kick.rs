@@ -1,7 +1,5 @@
 //! Disconnecting a user: the confirmation and its form.
 
-use std::sync::Arc;
-
 use askama::Template;
 
 use super::format::{Date, bytes, date};
@@ -125,7 +123,7 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
     }))
 }
 
-fn sessions(site: &SiteState) -> &[Arc<Session>] {
+fn sessions(site: &SiteState) -> &[Session] {
     site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions)
 }
 
@@ -142,14 +140,14 @@ impl NoTarget {
 
 impl KickTarget {
     /// Reads a query. If it has an id but no user, user and MAC address are those of the session with that id.
-    fn read(query: &[u8], sessions: &[Arc<Session>]) -> Result<Self, NoTarget> {
+    fn read(query: &[u8], sessions: &[Session]) -> Result<Self, NoTarget> {
         let value = |name: &str| form_urlencoded::parse(query).find(|(its, _)| its == name);
         let value = |name: &str| value(name).map(|(_, value)| value.into_owned());
         let id = value("id").filter(|id| !id.is_empty()).ok_or(NoTarget::Unnamed)?;
-        let current = sessions.iter().find(|session| *session.id == *id);
-        let user = value("user").or_else(|| current.map(|session| session.user.to_string()));
+        let current = sessions.iter().find(|session| session.id() == id);
+        let user = value("user").or_else(|| current.map(|session| session.user().into()));
         let user = user.ok_or(NoTarget::Gone)?;
-        let mac = value("mac").or_else(|| current?.mac.as_ref().map(ToString::to_string)).unwrap_or_default();
+        let mac = value("mac").or_else(|| current?.mac().map(String::from)).unwrap_or_default();
         Ok(Self { id, user, mac, origin: Origin::read(query) })
     }
 
@@ -158,12 +156,12 @@ impl KickTarget {
     }
 
     /// The current session of this id, user and MAC address.
-    fn find<'s>(&self, sessions: &'s [Arc<Session>]) -> Option<&'s Session> {
-        let is_target = |session: &&Arc<Session>| {
-            let mac = session.mac.as_deref().unwrap_or_default();
-            (&*session.id, &*session.user) == (&self.id, &self.user) && mac.eq_ignore_ascii_case(&self.mac)
+    fn find<'s>(&self, sessions: &'s [Session]) -> Option<&'s Session> {
+        let is_target = |session: &&Session| {
+            let mac = session.mac().unwrap_or_default();
+            (session.id(), session.user()) == (&*self.id, &*self.user) && mac.eq_ignore_ascii_case(&self.mac)
         };
-        sessions.iter().find(is_target).map(AsRef::as_ref)
+        sessions.iter().find(is_target)
     }
 }
 
@@ -185,11 +183,11 @@ impl<'p> Facts<'p> {
             (at, clock::ago(view.now.since(login)))
         };
         Some(Self {
-            address: session.address.as_deref().unwrap_or("–"),
-            server: session.server.as_deref().unwrap_or("–"),
+            address: session.address().unwrap_or("–"),
+            server: session.server().unwrap_or("–"),
             since: session.login.map(since),
-            upload: bytes(session.bytes_in),
-            download: bytes(session.bytes_out),
+            upload: bytes(session.bytes_in()),
+            download: bytes(session.bytes_out()),
         })
     }
 }

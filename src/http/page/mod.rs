@@ -36,7 +36,7 @@ pub(super) use login::login;
 
 /// A session with these attributes, separated by spaces; `id` is sent as `.id`.
 #[cfg(test)]
-fn session(attributes: &str) -> std::sync::Arc<crate::plugin::Session> {
+fn session(attributes: &str) -> crate::plugin::Session {
     use crate::plugin::{ReadContext, Session};
     use crate::routeros::{codepage::Codepage, wire::Sentence};
 
@@ -47,5 +47,5 @@ fn session(attributes: &str) -> std::sync::Arc<crate::plugin::Session> {
     let words: Vec<String> = std::iter::once("!re".into()).chain(words).collect();
     let codepage = Codepage::named("windows-1252").unwrap();
     let context = ReadContext::new(crate::clock::Moment::now(), codepage);
-    Session::read(&Sentence::from_words(words.iter().map(String::as_str)), &context).into()
+    Session::read(&Sentence::from_words(words.iter().map(String::as_str)), &context)
 }

@@ -60,7 +60,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let _guard = context.rendering();
     let mut found: Vec<(&SiteState, FoundSession)> =
         sites().flat_map(|site| find_sessions(site, &search).map(move |session| (site, session))).collect();
-    found.sort_by_cached_key(|(site, found)| (found.session.user.to_lowercase(), &site.name));
+    found.sort_by_cached_key(|(site, found)| (found.session.user().to_lowercase(), &site.name));
     let unknown = sites().filter(|site| site.hotspot_reading().is_some() && site.hotspot_now().is_none());
     Ok(render(&SearchPage {
         layout: Layout { search: Some(text.clone()), ..context.layout() },
@@ -94,14 +94,14 @@ fn row<'p>(site: &'p SiteState, found: &FoundSession<'p>, text: &str) -> FoundRo
     let rate = |rate: Option<u64>| rate.map(bits_per_second).unwrap_or_default().into();
     FoundRow {
         site,
-        session_id: &session.id,
-        user: shorten(Cow::Borrowed(&session.user)),
+        session_id: session.id(),
+        user: shorten(Cow::Borrowed(session.user())),
         cells: [
-            shown(session.address.as_deref()),
-            shown(session.mac.as_deref()),
+            shown(session.address()),
+            shown(session.mac()),
             shown(found.device),
-            shown(session.comment.as_deref()),
-            session.uptime.map(duration).unwrap_or_default().into(),
+            shown(session.comment()),
+            session.uptime().map(duration).unwrap_or_default().into(),
             rate(found.rates.map(|rates| rates.download)),
             rate(found.rates.map(|rates| rates.upload)),
         ],

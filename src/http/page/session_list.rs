@@ -90,7 +90,7 @@ impl<'p> SessionList<'p> {
         let (devices, has_rates) = (device_names(site), site.has_rates());
         let found = query.find(hotspot.sessions.iter().map(|session| ListedSession {
             session,
-            device: device_of(&devices, session.mac.as_deref()),
+            device: device_of(&devices, session.mac()),
             rates: session.rates().filter(|_| has_rates),
         }));
         let heading = |column: &Column| Heading {
@@ -117,13 +117,13 @@ impl<'p> SessionList<'p> {
 }
 
 fn top(hotspot: &Hotspot) -> Vec<TopSession<'_>> {
-    let traffic = |session: &Session| session.bytes_in.saturating_add(session.bytes_out);
+    let traffic = |session: &Session| session.bytes_in().saturating_add(session.bytes_out());
     let all = hotspot.bytes_in().saturating_add(hotspot.bytes_out());
-    let mut sessions: Vec<&Session> = hotspot.sessions.iter().map(AsRef::as_ref).collect();
+    let mut sessions: Vec<&Session> = hotspot.sessions.iter().collect();
     sessions.sort_by_key(|session| std::cmp::Reverse(traffic(session)));
     let with_traffic = sessions.into_iter().take(TOP).filter(|session| traffic(session) > 0);
     let top = with_traffic.map(|session| TopSession {
-        user: shorten(Cow::Borrowed(&session.user)),
+        user: shorten(Cow::Borrowed(session.user())),
         traffic: bytes(traffic(session)),
         percent: (traffic(session) as f64 / all as f64 * 100.0) as u64,
     });
@@ -150,19 +150,19 @@ fn row<'p>(site: &SiteState, listed: ListedSession<'p>, list: &str) -> SessionRo
     SessionRow {
         key: linked_id(session),
         disconnect: kick_path(site, session, list),
-        user: shorten(Cow::Borrowed(&session.user)),
+        user: shorten(Cow::Borrowed(session.user())),
         cells: cells.collect(),
     }
 }
 
 fn linked_id(session: &Session) -> Option<&str> {
-    Some(&*session.id).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED)
+    Some(session.id()).filter(|id| !id.is_empty() && id.len() <= MAX_LINKED)
 }
 
 /// The path, relative to the root, of the confirmation that disconnects a session. `list`: the query of its list.
 pub(super) fn kick_path(site: &SiteState, session: &Session, list: &str) -> Option<String> {
-    let mac = session.mac.as_deref().unwrap_or_default();
-    let user_and_mac = (session.user.len() + mac.len() <= MAX_LINKED).then_some((&*session.user, mac));
+    let mac = session.mac().unwrap_or_default();
+    let user_and_mac = (session.user().len() + mac.len() <= MAX_LINKED).then_some((session.user(), mac));
     let query = session_query::of_session(linked_id(session)?, user_and_mac, list);
     Some(format!("sites/{}/kick?{query}", site.key))
 }

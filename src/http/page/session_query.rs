@@ -64,21 +64,21 @@ const fn second(
 }
 
 pub(super) static COLUMNS: [Column; 15] = [
-    column("user", "User", Value::Text(|listed| Some(&listed.session.user))),
+    column("user", "User", Value::Text(|listed| Some(listed.session.user()))),
     second("device", "Device", ("", ""), Value::Text(|listed| listed.device)),
-    second("comment", "Comment", ("", ""), Value::Text(|listed| listed.session.comment.as_deref())),
+    second("comment", "Comment", ("", ""), Value::Text(|listed| listed.session.comment())),
     column("download-rate", "Rate ↓", Value::Rate(|rates| rates.download)),
     column("upload-rate", "Rate ↑", Value::Rate(|rates| rates.upload)),
-    column("download", "Download", Value::Bytes(|session| session.bytes_out)),
-    column("upload", "Upload", Value::Bytes(|session| session.bytes_in)),
+    column("download", "Download", Value::Bytes(Session::bytes_out)),
+    column("upload", "Upload", Value::Bytes(Session::bytes_in)),
     column("quota", "Quota", Value::Quota),
-    second("left", "Time left", ("", " left"), Value::Time(|session| session.time_left)),
-    column("online", "Online for", Value::Time(|session| session.uptime)),
-    second("idle", "Idle for", ("idle ", ""), Value::Time(|session| session.idle)),
-    column("address", "Address", Value::Address(|session| session.address.as_deref())),
-    second("mac", "MAC address", ("", ""), Value::Text(|listed| listed.session.mac.as_deref())),
-    column("by", "Login by", Value::Text(|listed| listed.session.login_by.as_deref())),
-    second("server", "Server", ("", ""), Value::Text(|listed| listed.session.server.as_deref())),
+    second("left", "Time left", ("", " left"), Value::Time(Session::time_left)),
+    column("online", "Online for", Value::Time(Session::uptime)),
+    second("idle", "Idle for", ("idle ", ""), Value::Time(Session::idle)),
+    column("address", "Address", Value::Address(Session::address)),
+    second("mac", "MAC address", ("", ""), Value::Text(|listed| listed.session.mac())),
+    column("by", "Login by", Value::Text(|listed| listed.session.login_by())),
+    second("server", "Server", ("", ""), Value::Text(|listed| listed.session.server())),
 ];
 
 /// The index in [`COLUMNS`] of the column by which the list is sorted at first: the busiest are what operators look for.
@@ -244,7 +244,7 @@ impl SessionQuery {
         keyed.sort_by(|(a, one), (b, other)| {
             let by_key = self.order.compare(a.as_ref(), b.as_ref());
             let (one, other) = (one.session, other.session);
-            by_key.then_with(|| (&*one.user, &*one.id).cmp(&(&*other.user, &*other.id)))
+            by_key.then_with(|| (one.user(), one.id()).cmp(&(other.user(), other.id())))
         });
         let matching = keyed.len();
         // Sessions end, so the page may no longer exist: then the last one is shown.
@@ -255,9 +255,9 @@ impl SessionQuery {
 }
 
 fn matches(listed: ListedSession, search: &str) -> bool {
-    let Session { user, address, mac, server, comment, .. } = listed.session;
-    let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref(), listed.device];
-    let texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
+    let session = listed.session;
+    let rest = [session.address(), session.mac(), session.server(), session.comment(), listed.device];
+    let texts = std::iter::once(session.user()).chain(rest.into_iter().flatten());
     search.is_empty() || text::any_contains(texts, search)
 }
 
@@ -289,12 +289,10 @@ pub(super) fn of_session(id: &str, user_and_mac: Option<(&str, &str)>, list: &st
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::http::page::session;
 
-    fn people() -> Vec<Arc<Session>> {
+    fn people() -> Vec<Session> {
         vec![
             session("id=*3 user=Chidi address=10.0.0.10 mac-address=AA:BB session-time-left=9s bytes-in=50"),
             session("id=*1 user=ada address=10.0.0.9 comment=ÀGBÈ bytes-in=7"),
@@ -304,10 +302,10 @@ mod tests {
     }
 
     /// Sessions with a device's name for `*2`, and a rate that falls with each.
-    fn listed(sessions: &[Arc<Session>]) -> impl Iterator<Item = ListedSession<'_>> {
+    fn listed(sessions: &[Session]) -> impl Iterator<Item = ListedSession<'_>> {
         (0..).zip(sessions).map(|(n, session)| {
             let rates = Some(Rates { download: 1000 - n, upload: n });
-            ListedSession { session, device: (*session.id == *"*2").then_some("Galaxy"), rates }
+            ListedSession { session, device: (session.id() == "*2").then_some("Galaxy"), rates }
         })
     }
 
@@ -315,7 +313,7 @@ mod tests {
         let people = people();
         let found = SessionQuery::read(query.as_bytes()).find(listed(&people));
         assert_eq!(found.matching, found.sessions.len());
-        found.sessions.iter().map(|listed| &listed.session.id[1..]).collect()
+        found.sessions.iter().map(|listed| &listed.session.id()[1..]).collect()
     }
 
     #[test]
@@ -362,7 +360,7 @@ mod tests {
             ("-1", 0, "*000", ROWS),
         ] {
             let found = SessionQuery::read(format!("sort=user&from={from}").as_bytes()).find(listed(&many));
-            let seen = (found.from, &*found.sessions[0].session.id, found.sessions.len(), found.matching);
+            let seen = (found.from, found.sessions[0].session.id(), found.sessions.len(), found.matching);
             assert_eq!(seen, (begins, first, rows, many.len()), "{from}");
         }
         assert_eq!(SessionQuery::read(b"from=100").find(listed(&[])).from, 0);

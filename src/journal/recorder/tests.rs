@@ -3,10 +3,10 @@
 use super::*;
 use crate::clock::Clock;
 use crate::journal::{JournalQuery, Retention};
-use crate::plugin::{Data, Declaration, Listing, Plugin, Table};
+use crate::plugin::{Data, Declaration, Listing, Plugin, ReadContext, Table};
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::Text;
+use crate::routeros::wire::Sentence;
 use crate::state::{Reading, Reload, Snapshot, StorageState};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -16,17 +16,21 @@ fn at(minute: u32) -> Moment {
     Moment::START.after(minute * MINUTE)
 }
 
-fn text(text: &str) -> Text {
-    Text::new(text.as_bytes(), Codepage::named("windows-1252").unwrap())
-}
-
 /// The session of a user who logged in at this minute. Its id and address belong to the user.
 fn session(user: &str, login: u32, uptime: u32) -> Session {
-    let mut session = Session::default();
-    (session.id, session.user) = (text(&format!("*{user}")), text(user));
-    session.address = Some(format!("10.0.0.{}", user.len()));
-    (session.login, session.uptime) = (Some(at(login)), Some(uptime * MINUTE));
-    (session.bytes_in, session.bytes_out) = (u64::from(uptime), 10 * u64::from(uptime));
+    session_with(user, login, uptime, "none")
+}
+
+/// The same with this time left; `none` if it has no limit.
+fn session_with(user: &str, login: u32, uptime: u32, left: &str) -> Session {
+    let address = user.len();
+    let row = format!(
+        "!re =.id=*{user} =user={user} =address=10.0.0.{address} =uptime={uptime}m =session-time-left={left} \
+         =bytes-in={uptime} =bytes-out={uptime}0"
+    );
+    let context = ReadContext::new(at(0), Codepage::named("windows-1252").unwrap());
+    let mut session = Session::read(&Sentence::from_words(row.split(' ')), &context);
+    session.login = Some(at(login));
     session
 }
 
@@ -85,7 +89,7 @@ fn read(site: &mut SiteState, sessions: &[Session], answer: Option<u32>) {
     let mut hotspot = site.hotspot().cloned().unwrap_or_default();
     let counts = hotspot.servers.entry(String::new()).or_default();
     counts.logouts += 1;
-    hotspot.sessions = sessions.iter().cloned().map(Arc::new).collect();
+    hotspot.sessions = sessions.to_vec();
     let at = answer.map(at).or(reading.at);
     site.put(Reading { data: Some(Data::Hotspot(hotspot).into()), at, error: None, ..reading });
 }
@@ -158,8 +162,7 @@ fn a_reboot_is_the_reason_even_if_the_hotspot_answers_later() {
 
 #[test]
 fn a_session_that_ended_during_an_outage_was_last_seen_before_it() {
-    let mut limited = session("ada", 0, 1);
-    limited.time_left = Some(2 * MINUTE);
+    let limited = session_with("ada", 0, 1, "2m");
     let mut recorded = Recorded::new(&[limited, session("chidi", 0, 1)]);
     recorded.change(5, |site| site.mark_offline(&Error::new(Cause::Closed, ""), at(5)));
     recorded.change(9, |site| {
@@ -173,9 +176,7 @@ fn a_session_that_ended_during_an_outage_was_last_seen_before_it() {
 #[test]
 fn a_session_whose_time_was_used_up_has_that_reason() {
     for (left, expected) in [(2, "time_limit"), (3, "time_limit"), (4, "-")] {
-        let mut limited = session("ada", 0, 1);
-        limited.time_left = Some(left * MINUTE);
-        let mut recorded = Recorded::new(&[limited]);
+        let mut recorded = Recorded::new(&[session_with("ada", 0, 1, &format!("{left}m"))]);
         recorded.change(4, |site| read(site, &[], None));
         assert_eq!(recorded.entries(), [format!("ada 4 11 {expected}")], "{left} minutes left");
     }

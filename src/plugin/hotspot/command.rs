@@ -6,15 +6,22 @@ use crate::routeros::client::{Command, Limit};
 pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,uptime,idle-time,session-time-left,\
     bytes-in,bytes-out,comment,limit-bytes-in,limit-bytes-out,limit-bytes-total";
 
+/// Properties of an active session that change all the time, without a change that a `listen` reports: less than half of
+/// the bytes. The time left follows from the uptime.
+pub(super) const FIGURES: &str = ".id,uptime,idle-time,bytes-in,bytes-out";
+
 /// Properties of a user that are shown. `password` is never among them, because a router sends it in clear.
 const USER: &str = ".id,name,server,profile,address,mac-address,comment,limit-uptime,limit-bytes-in,limit-bytes-out,\
     limit-bytes-total,uptime,bytes-in,bytes-out,disabled";
 
+/// Sessions that are queried by their ids: as many whole rows as one packet has.
+const MAX_QUERIED: usize = 8;
+
 /// A row of `/ip/hotspot/user` that is not a configured user: RouterOS stores the profile of trials in it.
 pub(super) const TRIAL: &str = "default-trial";
 
-fn print_sessions() -> Command {
-    Command::new("/ip/hotspot/active/print").proplist(SESSION)
+fn print_sessions(properties: &str) -> Command {
+    Command::new("/ip/hotspot/active/print").proplist(properties)
 }
 
 fn print_users(properties: &str) -> Command {
@@ -24,14 +31,29 @@ fn print_users(properties: &str) -> Command {
 /// The commands of a refresh: sessions, the number of users, servers, and the trial's row.
 pub(in crate::plugin) fn refresh() -> Vec<Command> {
     vec![
-        print_sessions(),
-        Command::new("/ip/hotspot/user/print").attribute("count-only", ""),
+        print_sessions(SESSION),
+        count_users(),
         // The servers are queried so that a server without sessions also has its series.
         Command::new("/ip/hotspot/print").proplist("name"),
         // Finds the trial's row, which must not be counted. RouterOS 6.28 ignores queries with `count-only`, but
         // applies them to rows.
         print_users("name").query_equal("name", TRIAL.as_bytes()),
     ]
+}
+
+/// The commands of a refresh between two whole ones, while a `listen` reports logins and logouts.
+pub(in crate::plugin) fn refresh_figures() -> Vec<Command> {
+    vec![print_sessions(FIGURES), count_users()]
+}
+
+fn count_users() -> Command {
+    Command::new("/ip/hotspot/user/print").attribute("count-only", "")
+}
+
+/// The whole rows of the sessions at these ids, or of all if there are many.
+pub(super) fn sessions_at(ids: &[&[u8]]) -> Command {
+    let all = print_sessions(SESSION);
+    if ids.len() > MAX_QUERIED { all } else { with_any_of(all, ids) }
 }
 
 /// Counts the active sessions.
@@ -48,13 +70,13 @@ pub(in crate::plugin) fn listen() -> Command {
 /// The sessions of a user, by the bytes of its name.
 #[must_use]
 pub fn sessions_of(user: &[u8]) -> Command {
-    print_sessions().query_equal("user", user)
+    print_sessions(SESSION).query_equal("user", user)
 }
 
 /// The session with this `.id`, whichever user it belongs to.
 #[must_use]
 pub fn session_at(id: &[u8]) -> Command {
-    print_sessions().query_equal(".id", id)
+    sessions_at(&[id])
 }
 
 /// Ends a session.
@@ -90,8 +112,13 @@ pub fn all_users(limit: Limit) -> Command {
 /// The users with these ids.
 #[must_use]
 pub fn users(ids: &[&[u8]]) -> Command {
+    with_any_of(print_users(USER), ids)
+}
+
+/// Selects the rows with these ids.
+fn with_any_of(print: Command, ids: &[&[u8]]) -> Command {
     // Each query but the first is combined with those before it.
-    ids.iter().enumerate().fold(print_users(USER), |command, (at, id)| {
+    ids.iter().enumerate().fold(print, |command, (at, id)| {
         let command = command.query_equal(".id", id);
         if at == 0 { command } else { command.query("?#|") }
     })

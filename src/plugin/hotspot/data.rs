@@ -1,22 +1,22 @@
 //! The data of a hotspot: sessions, users, and counts of events at its servers.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use super::command::SESSION;
 use super::rates::{Meter, Rates};
 use super::session::Session;
 use crate::clock::Moment;
 use crate::memory::{self, ALLOCATION};
-use crate::routeros::value::Text;
 
 /// The sessions and users of a hotspot, and counts of events since the agent's first read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hotspot {
-    /// The active sessions.
-    pub sessions: Vec<Arc<Session>>,
+    /// The active sessions. What changes is inline, and what stays is shared, so a copy of the list is cheap.
+    pub sessions: Vec<Session>,
     /// How many users are configured, without the trial's row.
     pub configured_users: Option<u64>,
+    /// How many rows of users are that of the trial. It rarely changes, so it is only read with whole rows.
+    pub(super) trial_rows: Option<u64>,
     /// The most recent login seen, though its session may have ended since.
     pub last_login: Option<Moment>,
     /// The counts of each server, by its name, since the agent's first read. The empty name stands for sessions without
@@ -29,12 +29,12 @@ pub struct Hotspot {
     /// Whether some sessions are not kept. A session that appears may then be older.
     pub is_truncated: bool,
     /// Disagreements between the last answer and the changes, by the session's id.
-    pub(super) discrepancies: HashMap<Text, Discrepancy>,
+    pub(super) discrepancies: HashMap<Vec<u8>, Discrepancy>,
     /// Whether an answer was complete. A session that appears later has then logged in since.
     pub(super) has_baseline: bool,
     /// When the agent itself changed the session at an id while no `listen` ran: an answer that was requested earlier is
     /// too old for it.
-    pub(super) changed_at: HashMap<Text, Moment>,
+    pub(super) changed_at: HashMap<Vec<u8>, Moment>,
     /// Measures the traffic of `servers`, from the first whole answer on.
     pub(super) meter: Option<Meter>,
 }
@@ -79,13 +79,13 @@ impl Hotspot {
     /// Bytes uploaded by the active sessions.
     #[must_use]
     pub fn bytes_in(&self) -> u64 {
-        self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_in))
+        self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_in()))
     }
 
     /// Bytes downloaded by the active sessions.
     #[must_use]
     pub fn bytes_out(&self) -> u64 {
-        self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_out))
+        self.sessions.iter().fold(0, |sum, session| sum.saturating_add(session.bytes_out()))
     }
 
     /// The counts of all servers together.
@@ -107,19 +107,25 @@ impl Hotspot {
         !self.discrepancies.is_empty()
     }
 
+    /// Whether the next refresh may query figures only: all sessions are known.
+    pub(in crate::plugin) fn is_complete(&self) -> bool {
+        self.has_baseline && !self.is_truncated && !self.has_discrepancy()
+    }
+
     /// Bytes of memory that it takes.
     pub(in crate::plugin) fn cost(&self) -> usize {
-        self.sessions.iter().map(session_cost).sum::<usize>()
+        self.sessions.iter().map(Session::cost).sum::<usize>()
             + self.discrepancies.values().map(Discrepancy::cost).sum::<usize>()
     }
 
     /// The same with the first sessions only, up to `max_bytes` bytes.
     pub(in crate::plugin) fn truncated(&self, max_bytes: usize) -> Self {
         Self {
-            sessions: memory::first(&self.sessions, session_cost, max_bytes).to_vec(),
+            sessions: memory::first(&self.sessions, Session::cost, max_bytes).to_vec(),
             servers: self.servers.clone(),
             is_truncated: true,
             configured_users: self.configured_users,
+            trial_rows: self.trial_rows,
             last_login: self.last_login,
             missed_events: self.missed_events,
             left_out: self.left_out,
@@ -134,21 +140,16 @@ impl Hotspot {
     }
 }
 
-fn session_cost(session: &Arc<Session>) -> usize {
-    // Its entry in the list, the counters of the `Arc`, and up to eight texts.
-    session.cost() + 9 * ALLOCATION
-}
-
 /// An answer that disagrees with the changes that a `listen` has reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Discrepancy {
     /// The session that the answer has at this id.
-    pub(super) seen: Option<Arc<Session>>,
+    pub(super) seen: Option<Session>,
     pub(super) since: Moment,
 }
 
 impl Discrepancy {
     fn cost(&self) -> usize {
-        self.seen.as_ref().map_or(0, |session| session.cost()) + size_of::<(Text, Self)>() * 2
+        self.seen.as_ref().map_or(0, Session::cost) + size_of::<(Vec<u8>, Self)>() * 2 + ALLOCATION
     }
 }

@@ -1,5 +1,7 @@
 //! The metrics of a hotspot: one series per server, none per user.
 
+use std::collections::BTreeMap;
+
 use super::data::Hotspot;
 use crate::plugin::metric::Family;
 
@@ -12,8 +14,12 @@ impl Hotspot {
             "Active sessions of a hotspot server. Absent while the hotspot can't be read. The empty server stands \
              for sessions that name none.",
         );
+        let mut sessions: BTreeMap<&str, u32> = BTreeMap::new();
         for session in &self.sessions {
-            active.add([("server", self.server_key(session.server.as_deref()))], 1.0);
+            *sessions.entry(self.server_key(session.server())).or_default() += 1;
+        }
+        for (server, count) in sessions {
+            active.add([("server", server)], count.into());
         }
         let configured = Family::gauge(
             "mikrotik_hotspot_configured_users",

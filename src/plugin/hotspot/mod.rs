@@ -2,26 +2,34 @@
 
 pub mod command;
 mod data;
+mod lookup;
 mod metrics;
 mod rates;
 mod reconcile;
 mod session;
+mod texts;
 mod user;
 
 use super::answer::{Answer, first};
 use super::context::ReadContext;
 use super::limits;
+use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 use command::TRIAL;
 pub use data::{Counts, Hotspot};
+use lookup::Lookup;
 pub use rates::Rates;
 use reconcile::Extent;
+use session::RowKind;
 pub use session::{Quota, Session};
 pub use user::{Used, User};
 
-/// Reads the answers to [`command::refresh`].
+/// The number of commands in [`command::refresh`]. A refresh of figures has fewer.
+const WHOLE_REFRESH: usize = 4;
+
+/// Reads the answers to [`command::refresh`], or those to [`command::refresh_figures`] and to what is [`missing`] in them.
 pub(super) fn read(
     answers: &[Answer],
     previous: Option<&Hotspot>,
@@ -33,22 +41,67 @@ pub(super) fn read(
     let mut hotspot = previous.cloned().unwrap_or_default();
     let (rows, left_out) = limits::usable(&active.rows);
     hotspot.left_out = left_out;
-    let sessions = rows.iter().map(|row| Session::read(row, context));
+    let has_figures_only = answers.len() < WHOLE_REFRESH;
+    let missing = reply(2).filter(|_| has_figures_only).map_or(&[][..], |reply| &reply.rows);
+    let rows = limits::usable(missing).0.into_iter().chain(rows);
+    let sessions = sessions(rows, &hotspot, has_figures_only, context);
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
-    let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
-    for name in names {
-        let name = hotspot.server_key(Some(&value::short_text(name, limits::NAME, context.codepage)));
-        // The empty name stands for servers above the limit.
-        if !name.is_empty() {
-            hotspot.servers.entry(name).or_default();
-        }
-    }
     let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
-    hotspot.configured_users = users.zip(reply(3)).map(|(users, trial)| {
+    if !has_figures_only {
+        let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
+        for name in names.map(|name| value::short_text(name, limits::NAME, context.codepage)) {
+            // The empty name stands for servers above the limit.
+            if !hotspot.server_key(Some(&name)).is_empty() {
+                hotspot.servers.entry(name).or_default();
+            }
+        }
         let is_trial = |row: &&Sentence| row.get("name") == Some(TRIAL.as_bytes());
-        users.saturating_sub(trial.rows.iter().filter(is_trial).count() as u64)
-    });
+        hotspot.trial_rows = reply(3).map(|reply| reply.rows.iter().filter(is_trial).count() as u64);
+    }
+    hotspot.configured_users =
+        users.zip(hotspot.trial_rows).map(|(users, trial)| users.saturating_sub(trial));
     Ok(hotspot)
+}
+
+/// The command for the whole rows of those sessions of which an answer with figures does not show enough: they are
+/// unknown, or may be other sessions than the known ones.
+pub(super) fn missing(answers: &[Answer], known: &Hotspot, context: &ReadContext) -> Option<Command> {
+    let figures = first(answers).ok().filter(|_| answers.len() < WHOLE_REFRESH)?;
+    let mut lookup = Lookup::default();
+    let is_missing = |row: &&Sentence| {
+        let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
+        !is_whole(row) && at.is_none_or(|at| known.sessions[at].is_doubtful(row, context))
+    };
+    let rows = limits::usable(&figures.rows).0;
+    let ids: Vec<&[u8]> = rows.into_iter().filter(is_missing).filter_map(|row| row.get(".id")).collect();
+    (!ids.is_empty()).then(|| command::sessions_at(&ids))
+}
+
+/// Whether a row in an answer with figures has all properties, because it was queried so, or because the router ignores
+/// the list of properties.
+fn is_whole(row: &Sentence) -> bool {
+    row.get("user").is_some()
+}
+
+/// The sessions of these rows. Of rows with figures, those of unknown sessions and of others than the known ones are left
+/// out: the next whole answer has them.
+fn sessions<'r>(
+    rows: impl Iterator<Item = &'r Sentence>,
+    known: &Hotspot,
+    has_figures_only: bool,
+    context: &ReadContext,
+) -> Vec<Session> {
+    let (mut lookup, unknown) = (Lookup::default(), Session::default());
+    let session = |row: &Sentence| {
+        let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
+        let known = at.map(|at| &known.sessions[at]);
+        if !has_figures_only || is_whole(row) {
+            return Some(known.unwrap_or(&unknown).after(row, RowKind::Whole, context));
+        }
+        let session = known?.after(row, RowKind::Figures, context);
+        known?.continues_as(&session, context.took).then_some(session)
+    };
+    rows.filter_map(session).collect()
 }
 
 #[cfg(test)]
@@ -57,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Moment;
+    use crate::plugin::Following;
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
@@ -90,8 +144,8 @@ mod tests {
         assert_eq!(hotspot.configured_users, Some(150));
         assert_eq!(hotspot.sessions.len(), 1, "a bare !re is not a session");
         let session = &hotspot.sessions[0];
-        assert_eq!((&*session.user, session.address.as_deref()), ("chidi", None));
-        assert_eq!((session.bytes_in, session.bytes_out), (100, 2000));
+        assert_eq!((session.user(), session.address()), ("chidi", None));
+        assert_eq!((session.bytes_in(), session.bytes_out()), (100, 2000));
         assert_eq!(session.login, Some(now.before(Duration::from_secs(3720))));
         assert_eq!(hotspot.last_login, session.login);
     }
@@ -170,7 +224,80 @@ mod tests {
     fn unknown_properties_are_absent() {
         let hotspot = read(&[&["=user=x", "=uptime=soon", "=server="]], None, Moment::now(), None);
         let session = &hotspot.sessions[0];
-        assert_eq!((session.login, session.uptime, &session.server), (None, None, &None));
+        assert_eq!((session.login, session.uptime(), session.server()), (None, None, None));
         assert_eq!(hotspot.configured_users, None);
+    }
+
+    /// The answers to a refresh of figures, with rows of words.
+    fn figures(rows: &[&str]) -> Vec<Answer> {
+        let row = |row: &&str| Sentence::from_words(std::iter::once("!re").chain(row.split(' ')));
+        let rows = rows.iter().map(row).collect();
+        vec![
+            Ok(Reply { rows, ..Reply::default() }),
+            Ok(Reply { ret: Some(b"151".to_vec()), ..Reply::default() }),
+        ]
+    }
+
+    /// Chidi's session with a limit, and the context of a refresh 30 s later.
+    fn known() -> (Hotspot, ReadContext<'static>) {
+        let now = Moment::now();
+        let row = [CHIDI, &["=session-time-left=10m", "=idle-time=7s", "=comment=a"]].concat();
+        let hotspot = read(&[&row], Some("151"), now.before(Duration::from_secs(30)), None);
+        let context = ReadContext::new(now, Codepage::named("windows-1252").unwrap());
+        (hotspot, ReadContext { following: Following::On, ..context })
+    }
+
+    #[test]
+    fn figures_of_a_known_session_change_and_the_rest_stays() {
+        let (known, context) = known();
+        let unknown = "=.id=*A0A0002 =uptime=1s";
+        let answers = figures(&["=.id=*A0A0001 =uptime=1h2m30s =bytes-in=300 =bytes-out=2000", unknown]);
+        let hotspot = super::read(&answers, Some(&known), &context).unwrap();
+        assert_eq!(hotspot.sessions.len(), 1, "a session without a user is not known");
+        let (session, before) = (&hotspot.sessions[0], &known.sessions[0]);
+        assert_eq!((session.user(), session.comment(), session.login), ("chidi", Some("a"), before.login));
+        let left = Some(Duration::from_secs(570));
+        assert_eq!((session.bytes_in(), session.idle(), session.time_left()), (300, None, left));
+        assert_eq!((hotspot.configured_users, hotspot.counts().upload_bytes), (Some(150), 200));
+    }
+
+    #[test]
+    fn whole_rows_are_queried_of_unknown_and_of_doubtful_sessions() {
+        let (known, context) = known();
+        for (row, is_missing) in [
+            ("=.id=*A0A0001 =uptime=1h2m30s =bytes-in=100", false),
+            // The answer was a little late.
+            ("=.id=*A0A0001 =uptime=1h2m28s =bytes-in=100", false),
+            ("=.id=*A0A0001 =uptime=1h2m27s =bytes-in=100", true),
+            ("=.id=*A0A0001 =uptime=29s =bytes-in=100", true),
+            ("=.id=*A0A0001 =bytes-in=100", true),
+            ("=.id=*A0A0001 =uptime=1h2m30s =bytes-in=99", true),
+            ("=.id=*A0A0001 =uptime=1h2m30s =bytes-out=1999", true),
+            // No time is left, and the session goes on.
+            ("=.id=*A0A0001 =uptime=1h12m", true),
+            ("=.id=*A0A0001 =uptime=29s =bytes-in=0 =user=bola", false),
+        ] {
+            let expected = is_missing.then(|| command::session_at(b"*A0A0001"));
+            assert_eq!(missing(&figures(&[row]), &known, &context), expected, "{row}");
+        }
+        let rows: Vec<String> = (2..=20).map(|n| format!("=.id=*{n} =uptime=1s")).collect();
+        let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+        for (count, commands) in
+            [(2, command::sessions_at(&[b"*2", b"*3"])), (19, command::refresh().swap_remove(0))]
+        {
+            assert_eq!(missing(&figures(&rows[..count]), &known, &context), Some(commands));
+        }
+    }
+
+    #[test]
+    fn the_whole_row_of_a_session_counts_and_not_its_figures() {
+        let (known, context) = known();
+        let figures_row = "=.id=*A0A0001 =uptime=29s =bytes-in=7";
+        let mut answers = figures(&[figures_row]);
+        answers.extend(figures(&["=.id=*A0A0001 =user=bola =uptime=29s =bytes-in=7"]).into_iter().take(1));
+        let context = ReadContext { following: Following::No, ..context };
+        let hotspot = super::read(&answers, Some(&known), &context).unwrap();
+        assert_eq!(hotspot.sessions.iter().map(Session::user).collect::<Vec<_>>(), ["bola"]);
+        assert_eq!((hotspot.counts().logins, hotspot.counts().logouts), (1, 1));
     }
 }

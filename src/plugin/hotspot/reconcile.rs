@@ -18,19 +18,19 @@
 //! except for sessions that appear before the first complete answer without a discrepancy: these may be older than the
 //! agent's first read.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::data::{Counts, Discrepancy, Hotspot};
+use super::lookup::Lookup;
 use super::rates::Meter;
-use super::session::Session;
+use super::session::{RowKind, Session};
 use crate::clock::Moment;
 use crate::plugin::context::{Following, ReadContext};
 use crate::plugin::limits::MAX_ID;
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::value::{self, Text};
+use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
 /// How long a discrepancy must last until it counts: a change may arrive this much later than the answer that overtook it.
@@ -39,9 +39,6 @@ const CONFIRMED_AFTER: Duration = Duration::from_secs(2);
 
 /// Servers with counts of their own; others are counted together. Known hotspots have less than a tenth of this.
 const MAX_SERVERS: usize = 64;
-
-/// Longest name of a server with counts of its own, in characters: these names are kept as long as the agent runs.
-const MAX_SERVER_NAME: usize = 64;
 
 /// The completeness of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,46 +73,40 @@ impl Hotspot {
         &mut self,
         changes: &[Sentence],
         context: &ReadContext,
-    ) -> Result<HashSet<Text>, Error> {
+    ) -> Result<HashSet<Vec<u8>>, Error> {
         let mut touched = HashSet::new();
         let mut table = SessionTable::new(self, context.now, false);
         for change in changes {
             let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
-            let id = Text::new(id, context.codepage);
             let is_dead = change.get(".dead").is_some_and(|dead| value::boolean(dead) != Some(false));
-            match table.get(&id) {
-                Some(_) if is_dead => table.record_logout(&id),
+            let (at, has_user) = (table.find(id), change.get("user").is_some());
+            match at.map(|at| table.hotspot.sessions[at].clone()) {
+                Some(_) if is_dead => table.record_logout(id),
                 Some(known) => {
-                    let known = known.clone();
-                    let mut now = Session::clone(&known);
-                    now.merge(change, context);
+                    let now = known.after(change, RowKind::Change, context);
                     if known.continues_as(&now, context.took) {
                         let login = now.login_after(&known, context.took);
-                        table.update(Session { login, ..now });
+                        table.update(at, Session { login, ..now });
                     } else {
                         // The router did not report the logout of the previous session.
-                        table.record_logout(&id);
-                        let mut next = Session::read(change, context);
-                        // The id is derived from the address, so the next session has the same address and server.
-                        next.server = next.server.or_else(|| known.server.clone());
-                        next.address = next.address.or_else(|| known.address.clone());
-                        table.record_login(next);
+                        table.record_logout(id);
+                        if has_user {
+                            table.record_login(Session::read(change, context));
+                        }
                     }
                 }
                 // It may have been there before.
                 None if table.hotspot.is_truncated => continue,
-                None if !is_dead && change.get("user").is_some() => {
-                    table.record_login(Session::read(change, context));
-                }
+                None if !is_dead && has_user => table.record_login(Session::read(change, context)),
                 None if is_dead => {}
                 // A change of an unknown session has too few properties; the next answer has them.
                 None => continue,
             }
-            table.hotspot.discrepancies.remove(&id);
+            table.hotspot.discrepancies.remove(id);
             if matches!(context.following, Following::No) {
-                table.hotspot.changed_at.insert(id.clone(), context.now);
+                table.hotspot.changed_at.insert(id.to_vec(), context.now);
             }
-            touched.insert(id);
+            touched.insert(id.to_vec());
         }
         table.finish(MAX_REPLY)?;
         Ok(touched)
@@ -151,35 +142,37 @@ impl Hotspot {
         };
         let before = std::mem::take(&mut self.discrepancies);
         let mut table = SessionTable::new(self, context.now, true);
-        // An id is one session, even if an answer repeats it.
-        let mut present = HashSet::new();
-        let mut differing: Vec<(Text, Option<Session>)> = Vec::new();
+        let mut is_present = vec![false; table.hotspot.sessions.len()];
+        let (mut new, mut differing) = (HashSet::new(), Vec::new());
         for session in seen {
-            if !present.insert(session.id.clone()) {
+            let at = table.find(session.id_bytes());
+            // An id is one session, even if an answer repeats it.
+            let is_repeated = match at {
+                Some(at) => std::mem::replace(&mut is_present[at], true),
+                None => !new.insert(session.id_bytes().to_vec()),
+            };
+            if is_repeated {
                 continue;
             }
-            match table.get(&session.id) {
+            match at.map(|at| &table.hotspot.sessions[at]) {
                 Some(known) if known.continues_as(&session, context.took) => {
                     let login = session.login_after(known, context.took);
                     let reported_login = session.reported_login.or(known.reported_login);
-                    table.update(Session { login, reported_login, ..session });
+                    table.update(at, Session { login, reported_login, ..session });
                 }
-                _ => differing.push((session.id.clone(), Some(session))),
+                _ => differing.push((session.id_bytes().to_vec(), Some(session))),
             }
         }
-        let gone: Vec<Text> = if extent == Extent::Part {
-            Vec::new()
-        } else {
-            table.positions.keys().filter(|id| !present.contains(*id)).cloned().collect()
-        };
-        drop(present);
+        let is_gone = |(_, is_present): &(_, &bool)| !**is_present && extent != Extent::Part;
+        let gone = table.hotspot.sessions.iter().zip(&is_present).filter(is_gone);
+        let gone: Vec<_> = gone.map(|(session, _)| (session.id_bytes().to_vec(), None)).collect();
         // The traffic of a session that was not kept is unknown.
         table.hotspot.has_baseline &= !is_uncounted;
-        for (id, seen) in gone.into_iter().map(|id| (id, None)).chain(differing) {
+        for (id, seen) in gone.into_iter().chain(differing) {
             if is_uncounted {
                 table.remove(&id);
                 if let Some(session) = seen {
-                    table.update(session);
+                    table.update(None, session);
                 }
                 continue;
             }
@@ -190,18 +183,16 @@ impl Hotspot {
                 Following::On => context.now.since(since) >= CONFIRMED_AFTER,
             };
             if !counts {
-                table.hotspot.discrepancies.insert(id, Discrepancy { seen: seen.map(Arc::new), since });
+                table.hotspot.discrepancies.insert(id, Discrepancy { seen, since });
                 continue;
             }
             if matches!(context.following, Following::On) {
                 table.hotspot.missed_events += 1;
             }
-            if table.get(&id).is_some() {
-                table.record_logout(&id);
-            }
+            table.record_logout(&id);
             match seen {
                 // A session in the first answer logged in before the agent counted.
-                Some(session) if is_first => table.update(session),
+                Some(session) if is_first => table.update(None, session),
                 Some(session) => table.record_login(session),
                 None => {}
             }
@@ -224,16 +215,15 @@ impl Hotspot {
     }
 
     /// The name in `servers` under which a server is counted.
-    pub(super) fn server_key(&self, server: Option<&str>) -> String {
-        let name: String = server.unwrap_or_default().chars().take(MAX_SERVER_NAME).collect();
-        let has_own = self.servers.contains_key(&name) || self.servers.len() < MAX_SERVERS;
-        if has_own { name } else { String::new() }
+    pub(super) fn server_key<'s>(&self, server: Option<&'s str>) -> &'s str {
+        let has_own = |name: &&str| self.servers.contains_key(*name) || self.servers.len() < MAX_SERVERS;
+        server.filter(has_own).unwrap_or_default()
     }
 }
 
 impl Discrepancy {
     fn is_about(&self, seen: Option<&Session>, context: &ReadContext) -> bool {
-        match (self.seen.as_deref(), seen) {
+        match (self.seen.as_ref(), seen) {
             (Some(before), Some(now)) => before.continues_as(now, context.took),
             (None, None) => true,
             _ => false,
@@ -241,11 +231,10 @@ impl Discrepancy {
     }
 }
 
-/// The sessions of a hotspot, indexed by id while they change.
+/// The sessions of a hotspot while they change.
 struct SessionTable<'h> {
     hotspot: &'h mut Hotspot,
-    sessions: Vec<Option<Arc<Session>>>,
-    positions: HashMap<Text, usize>,
+    lookup: Lookup,
     /// When the rows arrived, and whether they answer a query.
     now: Moment,
     is_answer: bool,
@@ -253,24 +242,19 @@ struct SessionTable<'h> {
 
 impl<'h> SessionTable<'h> {
     fn new(hotspot: &'h mut Hotspot, now: Moment, is_answer: bool) -> Self {
-        let sessions: Vec<_> = std::mem::take(&mut hotspot.sessions).into_iter().map(Some).collect();
-        let positions = sessions.iter().enumerate();
-        let positions =
-            positions.filter_map(|(at, session)| Some((session.as_ref()?.id.clone(), at))).collect();
-        Self { hotspot, sessions, positions, now, is_answer }
+        Self { hotspot, lookup: Lookup::default(), now, is_answer }
     }
 
-    fn get(&self, id: &Text) -> Option<&Arc<Session>> {
-        self.sessions[*self.positions.get(id)?].as_ref()
+    fn find(&mut self, id: &[u8]) -> Option<usize> {
+        self.lookup.find(&self.hotspot.sessions, id)
     }
 
-    /// Inserts or replaces a session, and counts its traffic since it was known.
-    fn update(&mut self, mut session: Session) {
-        let known = self.get(&session.id).cloned();
-        let is_corrected = known
-            .as_ref()
-            .is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
-        let (upload, download) = match &known {
+    /// Replaces the session at a position or inserts a new one, and counts its traffic since it was known.
+    fn update(&mut self, at: Option<usize>, mut session: Session) {
+        let known = at.map(|at| &self.hotspot.sessions[at]);
+        let is_corrected =
+            known.is_some_and(|known| known.login != session.login && known.login == self.hotspot.last_login);
+        let (upload_bytes, download_bytes) = match known {
             Some(known) => session.traffic_since(known, self.now, self.is_answer),
             None if self.hotspot.has_baseline => session.traffic_since(&Session::zero(), self.now, false),
             None => (0, 0),
@@ -279,52 +263,58 @@ impl<'h> SessionTable<'h> {
             session.meter = Meter::begin(self.now);
         }
         let meter = &mut self.hotspot.meter;
-        *meter = meter.map(|meter| meter.advance((upload, download), None));
-        let counts = self.counts(session.server.as_deref());
-        counts.upload_bytes = counts.upload_bytes.saturating_add(upload);
-        counts.download_bytes = counts.download_bytes.saturating_add(download);
+        *meter = meter.map(|meter| meter.advance((upload_bytes, download_bytes), None));
+        self.count(session.server(), Counts { upload_bytes, download_bytes, ..Counts::default() });
         let login = session.login;
-        let session = Arc::new(session);
-        if let Some(&at) = self.positions.get(&session.id) {
-            self.sessions[at] = Some(session);
+        let sessions = &mut self.hotspot.sessions;
+        if let Some(at) = at {
+            sessions[at] = session;
         } else {
-            self.positions.insert(session.id.clone(), self.sessions.len());
-            self.sessions.push(Some(session));
+            self.lookup.insert(session.id_bytes(), sessions.len());
+            sessions.push(session);
         }
         let last = &mut self.hotspot.last_login;
         *last = if is_corrected {
-            self.sessions.iter().flatten().filter_map(|session| session.login).max()
+            sessions.iter().filter_map(|session| session.login).max()
         } else {
             (*last).max(login)
         };
     }
 
+    /// Inserts a session and counts its login.
     fn record_login(&mut self, session: Session) {
-        self.counts(session.server.as_deref()).logins += 1;
-        self.update(session);
+        self.count(session.server(), Counts { logins: 1, ..Counts::default() });
+        self.update(None, session);
     }
 
-    fn record_logout(&mut self, id: &Text) {
-        if let Some(session) = self.remove(id) {
-            self.counts(session.server.as_deref()).logouts += 1;
+    /// Removes a session, if it is there, and counts its logout.
+    fn record_logout(&mut self, id: &[u8]) {
+        if let Some(at) = self.remove(id) {
+            let session = self.hotspot.sessions[at].clone();
+            self.count(session.server(), Counts { logouts: 1, ..Counts::default() });
         }
     }
 
     /// Removes a session without counting it.
-    fn remove(&mut self, id: &Text) -> Option<Arc<Session>> {
-        self.positions.remove(id).and_then(|at| self.sessions[at].take())
+    fn remove(&mut self, id: &[u8]) -> Option<usize> {
+        self.lookup.remove(&self.hotspot.sessions, id)
     }
 
-    fn counts(&mut self, server: Option<&str>) -> &mut Counts {
+    fn count(&mut self, server: Option<&str>, more: Counts) {
         let server = self.hotspot.server_key(server);
-        self.hotspot.servers.entry(server).or_default()
+        if let Some(counts) = self.hotspot.servers.get_mut(server) {
+            *counts = counts.plus(more);
+        } else {
+            self.hotspot.servers.insert(server.into(), more);
+        }
     }
 
-    /// Returns the sessions to the hotspot.
+    /// Removes what was removed from the list.
     fn finish(self, max_bytes: usize) -> Result<(), Error> {
-        self.hotspot.sessions = self.sessions.into_iter().flatten().collect();
-        let sessions = &self.hotspot.sessions;
-        let cost: usize = sessions.iter().map(|session| session.cost()).sum();
+        let sessions = &mut self.hotspot.sessions;
+        let mut at = 0..;
+        sessions.retain(|_| at.next().is_some_and(|at| !self.lookup.removed.contains(&at)));
+        let cost: usize = sessions.iter().map(Session::cost).sum();
         if sessions.len() > MAX_ROWS || cost > max_bytes {
             let message = format!(
                 "the router reports {} sessions that take {cost} bytes; the limits are {MAX_ROWS} and {max_bytes}",

@@ -1,12 +1,13 @@
 //! One active session, as a row of `/ip/hotspot/active` describes it.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::rates::{Meter, Rates};
+use super::texts::{self, Part, RowTexts, Texts};
 use crate::clock::Moment;
 use crate::plugin::context::ReadContext;
-use crate::plugin::limits;
-use crate::routeros::value::{self, Text};
+use crate::routeros::value;
 use crate::routeros::wire::Sentence;
 
 /// `RouterOS` reports a session's age in whole seconds: two login times that differ by up to this are the same login.
@@ -16,44 +17,28 @@ const LOGIN_SLACK: Duration = Duration::from_secs(5);
 /// 500 ppm.
 const SECONDS_PER_DRIFT_SECOND: u32 = 2000;
 
+/// How much later than expected a login may appear in a short row until the row is read in full: an uptime is a whole
+/// second, and clocks drift.
+const UPTIME_SLACK: Duration = Duration::from_secs(2);
+
 /// One session: a device that is logged in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Session {
-    /// The router's `.id`. It is derived from the address, so the next session at the address has it again.
-    pub id: Text,
-    /// Name of the hotspot server.
-    pub server: Option<String>,
-    /// The user's name.
-    pub user: Text,
-    /// The device's IP address.
-    pub address: Option<String>,
-    /// The device's MAC address.
-    pub mac: Option<Text>,
-    /// How it logged in: `http-chap`, `cookie`, `trial`, …
-    pub login_by: Option<String>,
+    pub(super) texts: Texts,
     /// When it logged in: the time of the answer minus the uptime. Keeps its first value, unless a later row differs by
     /// more than clock drift explains.
     pub login: Option<Moment>,
     /// The same according to the last row: the clocks of router and host drift apart over days.
     pub(super) reported_login: Option<Moment>,
-    /// How long it has been online.
-    pub uptime: Option<Duration>,
-    /// Time since the device last sent something.
-    pub idle: Option<Duration>,
-    /// The maximum duration; absent if there is no limit.
-    pub time_left: Option<Duration>,
-    /// `bytes-in`: from the user, so the upload.
-    pub bytes_in: u64,
-    /// `bytes-out`: to the user, so the download.
-    pub bytes_out: u64,
-    /// The comment on the user.
-    pub comment: Option<String>,
-    /// Bytes that it may still upload, download, and transfer in total; absent if there is no limit.
-    pub bytes_left: [Option<u64>; 3],
-    /// The counters up to which its traffic is counted.
+    /// The byte counters up to which its traffic is counted.
     pub(super) reported: Reported,
     /// Measures this traffic.
     pub(super) meter: Meter,
+    pub(super) uptime: Seconds,
+    pub(super) idle: Seconds,
+    pub(super) time_left: Seconds,
+    /// Bytes that it may upload, download, and transfer in total since its login. Most sessions have no limit.
+    pub(super) byte_limits: Option<Box<[Option<u64>; 3]>>,
 }
 
 /// A limit of a user or a session, and how much of it is used.
@@ -82,11 +67,33 @@ impl Quota {
     }
 }
 
+/// A number of seconds, plus one to take no space for `None`.
+pub(super) type Seconds = Option<NonZeroU32>;
+
+fn seconds(duration: Duration) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(u32::try_from(duration.as_secs()).unwrap_or(u32::MAX))
+}
+
+fn duration(seconds: Seconds) -> Option<Duration> {
+    seconds.map(|seconds| Duration::from_secs(u64::from(seconds.get()) - 1))
+}
+
 /// The last byte counters that the router reported for a session; `None` before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reported {
     upload: Option<u64>,
     download: Option<u64>,
+}
+
+/// What a row says about the properties that it lacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowKind {
+    /// All properties: others are absent.
+    Whole,
+    /// The figures that change, see [`FIGURES`](super::command::FIGURES): texts stay, and the time left passes.
+    Figures,
+    /// Some changed properties: the others stay.
+    Change,
 }
 
 impl Session {
@@ -98,68 +105,220 @@ impl Session {
     /// The session of a whole row.
     #[must_use]
     pub fn read(row: &Sentence, context: &ReadContext) -> Self {
-        let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
-        let mut session = Self { id, ..Self::default() };
-        session.merge(row, context);
-        session.login = session.reported_login;
-        session
+        Self::default().after(row, RowKind::Whole, context)
     }
 
-    /// Updates the session from a row, except the id, by which it was found. Properties that the row lacks stay.
-    pub(super) fn merge(&mut self, row: &Sentence, context: &ReadContext) {
+    /// This session after a row with its id.
+    pub(super) fn after(&self, row: &Sentence, kind: RowKind, context: &ReadContext) -> Self {
+        let mut session = match kind {
+            RowKind::Whole => Self::default(),
+            RowKind::Figures => Self { uptime: None, idle: None, ..self.clone() },
+            RowKind::Change => self.clone(),
+        };
+        let mut texts = RowTexts::default();
+        let mut bytes_left = [None; 3];
+        let seconds_of = |value| value::duration(value).map(seconds);
+        let (mut has_uptime, mut has_time_left) = (false, kind == RowKind::Whole);
         for (key, value) in row.attributes() {
-            let text = |most| Text::short(value, most, context.codepage);
-            let shown = |most| (!value.is_empty()).then(|| value::short_text(value, most, context.codepage));
             match key {
-                b"user" => self.user = text(limits::USER),
-                b"mac-address" => self.mac = (!value.is_empty()).then(|| text(limits::ADDRESS)),
-                b"server" => self.server = shown(limits::NAME),
-                b"address" => self.address = shown(limits::ADDRESS),
-                b"login-by" => self.login_by = shown(limits::LOGIN_BY),
-                b"comment" => self.comment = shown(limits::COMMENT),
                 b"uptime" => {
-                    self.uptime = value::duration(value);
-                    self.reported_login = self.uptime.map(|uptime| context.now.before(uptime));
+                    session.uptime = seconds_of(value);
+                    session.reported_login = session.uptime().map(|uptime| context.now.before(uptime));
+                    has_uptime = true;
                 }
-                b"idle-time" => self.idle = value::duration(value),
-                b"session-time-left" => self.time_left = value::duration(value),
-                b"limit-bytes-in" => self.bytes_left[0] = value::number(value),
-                b"limit-bytes-out" => self.bytes_left[1] = value::number(value),
-                b"limit-bytes-total" => self.bytes_left[2] = value::number(value),
-                b"bytes-in" => {
-                    self.reported.upload = value::number(value).or(self.reported.upload);
-                    self.bytes_in = self.reported.upload.unwrap_or_default();
-                }
+                b"idle-time" => session.idle = seconds_of(value),
+                b"session-time-left" => (session.time_left, has_time_left) = (seconds_of(value), true),
+                b"bytes-in" => session.reported.upload = value::number(value).or(session.reported.upload),
                 b"bytes-out" => {
-                    self.reported.download = value::number(value).or(self.reported.download);
-                    self.bytes_out = self.reported.download.unwrap_or_default();
+                    session.reported.download = value::number(value).or(session.reported.download);
                 }
-                _ => {}
+                b"limit-bytes-in" => bytes_left[0] = value::number(value),
+                b"limit-bytes-out" => bytes_left[1] = value::number(value),
+                b"limit-bytes-total" => bytes_left[2] = value::number(value),
+                // If a text is repeated, the first counts.
+                key => {
+                    if let Some(at) = texts::index_of(key) {
+                        texts[at].get_or_insert(value);
+                    }
+                }
             }
         }
+        // A row reports what remains, and no limit as zero.
+        if bytes_left.iter().flatten().any(|&left| left > 0) {
+            let limit =
+                |(used, left): (u64, Option<u64>)| Some(left.filter(|&left| left > 0)?.saturating_add(used));
+            let [upload, download, both] = session.used_bytes();
+            let [left_upload, left_download, left_both] = bytes_left;
+            session.byte_limits =
+                Some([(upload, left_upload), (download, left_download), (both, left_both)].map(limit).into());
+        }
+        if has_uptime && !has_time_left {
+            let end = self.time_left().zip(self.uptime()).map(|(left, uptime)| left.saturating_add(uptime));
+            let left = end.zip(session.uptime()).map(|(end, uptime)| end.saturating_sub(uptime));
+            session.time_left = left.map(seconds);
+        }
+        if kind == RowKind::Whole {
+            (session.login, texts) = (session.reported_login, texts.map(|text| text.or(Some(b""))));
+        }
+        Self { texts: self.texts.with(&texts, context.codepage), ..session }
+    }
+
+    /// Whether a row with figures only may belong to another session than this one: the uptime or a counter fell, or the
+    /// uptime increased too little. A session without any time left has a new limit, or ends.
+    pub(super) fn is_doubtful(&self, row: &Sentence, context: &ReadContext) -> bool {
+        let now = self.after(row, RowKind::Figures, context);
+        let is_younger = match (self.reported_login, now.reported_login) {
+            (Some(known), Some(login)) => {
+                now.uptime < self.uptime || login.since(known) > UPTIME_SLACK + context.took
+            }
+            (known, login) => known != login,
+        };
+        let fell = |known: Option<u64>, now: Option<u64>| now < known;
+        is_younger
+            || fell(self.reported.upload, now.reported.upload)
+            || fell(self.reported.download, now.reported.download)
+            || now.time_left() == Some(Duration::ZERO)
+    }
+
+    /// The router's `.id`. It is derived from the address, so the next session at the address has it again.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        self.texts.get(Part::Id)
+    }
+
+    /// The original bytes of the `.id`.
+    #[must_use]
+    pub fn id_bytes(&self) -> &[u8] {
+        self.texts.original(Part::Id)
+    }
+
+    /// The user's name.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        self.texts.get(Part::User)
+    }
+
+    /// The original bytes of the user's name.
+    #[must_use]
+    pub fn user_bytes(&self) -> &[u8] {
+        self.texts.original(Part::User)
+    }
+
+    /// The device's MAC address.
+    #[must_use]
+    pub fn mac(&self) -> Option<&str> {
+        self.text(Part::Mac)
+    }
+
+    /// The device's IP address.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.text(Part::Address)
+    }
+
+    /// Name of the hotspot server.
+    #[must_use]
+    pub fn server(&self) -> Option<&str> {
+        self.text(Part::Server)
+    }
+
+    /// How it logged in: `http-chap`, `cookie`, `trial`, …
+    #[must_use]
+    pub fn login_by(&self) -> Option<&str> {
+        self.text(Part::LoginBy)
+    }
+
+    /// The comment on the user.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.text(Part::Comment)
+    }
+
+    fn text(&self, part: Part) -> Option<&str> {
+        Some(self.texts.get(part)).filter(|text| !text.is_empty())
+    }
+
+    /// How long it has been online.
+    #[must_use]
+    pub fn uptime(&self) -> Option<Duration> {
+        duration(self.uptime)
+    }
+
+    /// Time since the device last sent something.
+    #[must_use]
+    pub fn idle(&self) -> Option<Duration> {
+        duration(self.idle)
+    }
+
+    /// The maximum duration from now on; absent if there is no limit.
+    #[must_use]
+    pub fn time_left(&self) -> Option<Duration> {
+        duration(self.time_left)
+    }
+
+    /// `bytes-in`: from the user, so the upload.
+    #[must_use]
+    pub fn bytes_in(&self) -> u64 {
+        self.reported.upload.unwrap_or_default()
+    }
+
+    /// `bytes-out`: to the user, so the download.
+    #[must_use]
+    pub fn bytes_out(&self) -> u64 {
+        self.reported.download.unwrap_or_default()
+    }
+
+    /// Bytes of upload, of download, and of both.
+    fn used_bytes(&self) -> [u64; 3] {
+        let [upload, download] = [self.bytes_in(), self.bytes_out()];
+        [upload, download, upload.saturating_add(download)]
+    }
+
+    /// The bytes and limits of upload, download, and both.
+    fn byte_quotas(&self) -> [(u64, Option<u64>); 3] {
+        let limits = self.byte_limits.as_deref().copied().unwrap_or_default();
+        let [upload, download, both] = self.used_bytes();
+        [(upload, limits[0]), (download, limits[1]), (both, limits[2])]
+    }
+
+    /// The limit of which this session has used the largest share.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        let uptime = self.uptime().unwrap_or_default();
+        let time = self.time_left().filter(|_| self.uptime.is_some()).map(|left| uptime.saturating_add(left));
+        let [upload, download, both] = self.byte_quotas().map(|(used, limit)| (used, limit, false));
+        let time = time.map(|limit| limit.as_secs()).filter(|&limit| limit > 0);
+        Quota::largest([(uptime.as_secs(), time, true), upload, download, both])
     }
 
     /// The cells, in the order of the columns.
     pub(in crate::plugin) fn row(&self) -> Vec<Option<String>> {
-        let duration = |d: Option<Duration>| d.map(value::format_duration);
+        let shown = |time: Option<Duration>| time.map(value::format_duration);
+        let text = |text: Option<&str>| text.map(String::from);
         let [upload_left, download_left, total_left] =
-            self.bytes_left.map(|left| left.map(|bytes| bytes.to_string()));
+            self.byte_quotas().map(|(used, limit)| limit.map(|limit| limit.saturating_sub(used).to_string()));
         vec![
-            Some(self.user.to_string()),
-            self.address.clone(),
-            self.mac.as_ref().map(ToString::to_string),
-            self.server.clone(),
-            self.login_by.clone(),
-            duration(self.uptime),
-            duration(self.idle),
-            duration(self.time_left),
-            Some(self.bytes_in.to_string()),
-            Some(self.bytes_out.to_string()),
-            self.comment.clone(),
+            Some(self.user().into()),
+            text(self.address()),
+            text(self.mac()),
+            text(self.server()),
+            text(self.login_by()),
+            shown(self.uptime()),
+            shown(self.idle()),
+            shown(self.time_left()),
+            Some(self.bytes_in().to_string()),
+            Some(self.bytes_out().to_string()),
+            text(self.comment()),
             upload_left,
             download_left,
             total_left,
         ]
+    }
+
+    /// Whether the user and the device are the same.
+    #[must_use]
+    pub fn is_same_user(&self, other: &Self) -> bool {
+        self.texts.is_same_user(&other.texts)
     }
 
     /// Whether a later row with this id, `other`, is the same session. The next user at the address has the same id, and
@@ -171,14 +330,14 @@ impl Session {
             (Some(one), Some(other)) => other.since(one) <= LOGIN_SLACK + took,
             _ => true,
         };
-        (&self.user, &self.mac) == (&other.user, &other.mac) && login
+        self.is_same_user(other) && login
     }
 
     /// The login time of this session, which was `known` before this row: the first value, so that it does not change
     /// with each row, unless drift and an answer that `took` long don't explain the difference. Then one of the clocks
     /// was wrong, and the latest row is right.
     pub(super) fn login_after(&self, known: &Self, took: Duration) -> Option<Moment> {
-        let slack = LOGIN_SLACK + took + self.uptime.unwrap_or_default() / SECONDS_PER_DRIFT_SECOND;
+        let slack = LOGIN_SLACK + took + self.uptime().unwrap_or_default() / SECONDS_PER_DRIFT_SECOND;
         match (known.login, self.reported_login) {
             (Some(first), Some(now)) if now.apart(first) <= slack => Some(first),
             (first, now) => now.or(first),
@@ -216,24 +375,6 @@ impl Session {
         self.meter.rates()
     }
 
-    /// The limit of which this session has used the largest share. Limits report what remains, and none as zero.
-    #[must_use]
-    pub fn quota(&self) -> Option<Quota> {
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
-        let total = self.bytes_in.saturating_add(self.bytes_out);
-        let [upload, download, both] = self.bytes_left;
-        let limit = |used: u64, left: Option<u64>| {
-            left.filter(|&left| left > 0).map(|left| used.saturating_add(left))
-        };
-        let used_time = seconds(self.uptime).unwrap_or_default();
-        Quota::largest([
-            (used_time, limit(used_time, seconds(self.time_left.filter(|_| self.uptime.is_some()))), true),
-            (self.bytes_in, limit(self.bytes_in, upload), false),
-            (self.bytes_out, limit(self.bytes_out, download), false),
-            (total, limit(total, both), false),
-        ])
-    }
-
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.
     #[must_use]
     pub fn is_same(&self, other: &Self, took: Duration) -> bool {
@@ -243,13 +384,11 @@ impl Session {
     /// Whether the device logged in automatically, as it may do right after a kick.
     #[must_use]
     pub fn logged_in_automatically(&self) -> bool {
-        self.login_by.as_deref().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))
+        self.login_by().is_some_and(|by| ["cookie", "mac-cookie", "mac"].contains(&by))
     }
 
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
-        let texts = [&self.server, &self.address, &self.login_by, &self.comment].into_iter().flatten();
-        let kept = [Some(&self.id), Some(&self.user), self.mac.as_ref()].into_iter().flatten();
-        size_of::<Self>() + texts.map(String::len).sum::<usize>() + kept.map(Text::cost).sum::<usize>()
+        size_of::<Self>() + self.texts.cost() + self.byte_limits.as_deref().map_or(0, size_of_val)
     }
 }

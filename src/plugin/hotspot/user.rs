@@ -64,16 +64,16 @@ impl User {
         let (uptime, bytes_in, bytes_out) = (self.uptime.unwrap_or_default(), self.bytes_in, self.bytes_out);
         let mut used = Used { sessions: 0, uptime, bytes_in, bytes_out };
         // Users of other servers may have the same name.
-        let is_own = |session: &&Session| match (&self.server, &session.server) {
-            _ if session.user != self.name => false,
+        let is_own = |session: &&Session| match (self.server.as_deref(), session.server()) {
+            _ if session.user_bytes() != self.name.bytes() => false,
             (Some(own), Some(at)) => own == "all" || own == at,
             _ => true,
         };
         for session in sessions.into_iter().filter(is_own) {
             used.sessions += 1;
-            used.uptime = used.uptime.saturating_add(session.uptime.unwrap_or_default());
-            used.bytes_in = used.bytes_in.saturating_add(session.bytes_in);
-            used.bytes_out = used.bytes_out.saturating_add(session.bytes_out);
+            used.uptime = used.uptime.saturating_add(session.uptime().unwrap_or_default());
+            used.bytes_in = used.bytes_in.saturating_add(session.bytes_in());
+            used.bytes_out = used.bytes_out.saturating_add(session.bytes_out());
         }
         used
     }

@@ -55,9 +55,10 @@ impl Internal {
     /// The interval between reads.
     pub(super) fn every(self) -> Duration {
         Duration::from_secs(match self {
-            // The offset changes twice a year.
-            Self::Clock => 3600,
-            Self::Pools | Self::License => 60,
+            // The offset changes twice a year, and a license hardly ever.
+            Self::Clock | Self::License => 3600,
+            // The list of used addresses is a third as long as that of the sessions.
+            Self::Pools => 300,
         })
     }
 

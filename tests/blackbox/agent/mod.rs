@@ -15,6 +15,7 @@ mod demo;
 mod escaping;
 mod failover;
 mod faults;
+mod figure_reads;
 mod figures;
 mod files;
 mod fleet;

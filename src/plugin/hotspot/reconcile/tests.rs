@@ -73,7 +73,7 @@ impl Scenario {
     #[track_caller]
     fn check(&self, users: &str, logins: u64, logouts: u64) {
         let Some(hotspot) = &self.hotspot else { panic!("no answer yet") };
-        let there: Vec<&str> = hotspot.sessions.iter().map(|session| &*session.user).collect();
+        let there: Vec<&str> = hotspot.sessions.iter().map(Session::user).collect();
         assert_eq!(there.join(" "), users);
         assert_eq!(hotspot.counts(), Counts { logins, logouts, ..Counts::default() });
     }
@@ -270,9 +270,9 @@ fn texts_of_a_session_are_shortened() {
         row.push_attribute(key.as_bytes(), long.as_bytes());
     }
     let session = Session::read(&row, &ReadContext::new(Moment::now(), codepage));
-    let texts = [&session.server, &session.address, &session.login_by, &session.comment];
-    let texts = texts.map(|text| text.as_deref().unwrap());
-    for text in texts.into_iter().chain([&*session.user, session.mac.as_deref().unwrap()]) {
+    let texts = [session.server(), session.address(), session.login_by(), session.comment(), session.mac()];
+    for text in texts.into_iter().chain([Some(session.user())]) {
+        let text = text.unwrap();
         assert!(text.chars().count() <= 253 && text.ends_with("é…"), "{text}");
     }
     assert!(session.cost() < 3000, "{}", session.cost());
@@ -281,7 +281,7 @@ fn texts_of_a_session_are_shortened() {
     scenario.report(&[row]);
     let servers =
         Reply { rows: vec![Sentence::from_words(["!re", &format!("=name={long}")])], ..Reply::default() };
-    let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers)];
+    let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers), Ok(Reply::default())];
     let context = ReadContext::new(Moment::now(), codepage);
     let hotspot = read(&answers, scenario.hotspot.as_ref(), &context).unwrap();
     assert_eq!(hotspot.servers.len(), 1, "{:?}", hotspot.servers.keys());

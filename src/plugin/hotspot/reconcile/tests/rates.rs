@@ -14,8 +14,8 @@ fn rates(case: &str, steps: &[(Next, Shown)]) {
         scenario.next(*next);
         let hotspot = scenario.hotspot.as_ref();
         let session =
-            hotspot.and_then(|hotspot| hotspot.sessions.iter().find(|session| &*session.id == "*1"));
-        let session = session.and_then(|session| session.rates());
+            hotspot.and_then(|hotspot| hotspot.sessions.iter().find(|session| session.id() == "*1"));
+        let session = session.and_then(Session::rates);
         let all = hotspot.and_then(Hotspot::rates);
         assert_eq!(
             (session.map(|rates| rates.upload), all.map(|rates| rates.upload)),
