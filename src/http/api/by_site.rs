@@ -1,6 +1,5 @@
 //! A JSON object with one entry for each site.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -20,23 +19,25 @@ pub(super) fn by_site<'s, T: Serialize>(
     entry: impl Fn(View<'s>, &'s SiteState) -> T,
 ) -> Result<Response, Response> {
     let view = context.view();
-    Ok(within(context.snapshot, |site| entry(view, site), MAX_ANSWER))
+    Ok(within(context.snapshot, &|site| json_within(&entry(view, site), MAX_ANSWER), MAX_ANSWER))
 }
 
-fn within<'s, T: Serialize>(
+fn within<'s>(
     snapshot: &'s Snapshot,
-    entry: impl Fn(&'s SiteState) -> T,
+    entry: &dyn Fn(&'s SiteState) -> Response,
     max_bytes: usize,
 ) -> Response {
     let rendered = |site: &'s Arc<SiteState>| {
-        let entry = json_within(&entry(site), max_bytes);
+        let entry = entry(site);
         // Any other status means that the entry alone is too large.
         (site.key.as_str(), if entry.status == 200 { entry.body } else { Vec::new() })
     };
-    let entries: BTreeMap<&str, Vec<u8>> = snapshot.sites.iter().map(rendered).collect();
+    let mut entries: Vec<(&str, Vec<u8>)> = snapshot.sites.iter().map(rendered).collect();
+    entries.sort_unstable_by_key(|(key, _)| *key);
     // `"key":,` around each entry, and the brackets.
-    let overhead: usize = entries.keys().map(|key| key.len() + 4).sum();
-    let limit = fair_limit(entries.values().map(Vec::len), max_bytes.saturating_sub(overhead + 2));
+    let overhead: usize = entries.iter().map(|(key, _)| key.len() + 4).sum();
+    let limit =
+        fair_limit(entries.iter().map(|(_, entry)| entry.len()), max_bytes.saturating_sub(overhead + 2));
     let mut body = Vec::new();
     for (key, entry) in entries {
         // A key consists of letters, digits, `-` and `_`.
@@ -60,6 +61,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::http::message::json as json_response;
     use crate::state::{Reload, Store};
 
     #[test]
@@ -74,7 +76,7 @@ mod tests {
             json!({ "text": "x".repeat(length) })
         };
         let rendered = |max_bytes: usize| -> serde_json::Value {
-            let response = within(&snapshot, entry, max_bytes);
+            let response = within(&snapshot, &|site| json_within(&entry(site), max_bytes), max_bytes);
             assert_eq!(response.status, 200);
             serde_json::from_slice(&response.body).unwrap()
         };
@@ -93,6 +95,6 @@ mod tests {
             assert!(message.contains("the state of site a is too large"), "{message}");
         }
         let empty = Store::new(Reload::first(None, Vec::new())).snapshot();
-        assert_eq!(within(&empty, entry, 10).body, b"{}");
+        assert_eq!(within(&empty, &|site| json_response(&entry(site)), 10).body, b"{}");
     }
 }
