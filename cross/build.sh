@@ -46,11 +46,15 @@ for target; do
     has_debian || missing "no standard library for $target;" \
       "rustup target add $target, or on Debian 12: apt-get install rustc-web cargo-web rust-web-src"
     cargo=debian options=(-Z build-std=std,panic_abort -Z build-std-features=optimize_for_size)
+    # The place of a panic is known for this crate, also if it called a dependency wrongly, but not within dependencies.
+    options+=(-Z profile-rustflags --config 'profile.release.package."*".rustflags=["-Zlocation-detail=none"]')
   fi
 
   # Nothing unwinds, so no table for it is needed.
   flags=(-C target-feature=+crt-static -C relocation-model=static -C link-self-contained=no
     -C force-unwind-tables=no -C llvm-args=-enable-machine-outliner=always)
+  # Equal ends of blocks are merged also if they are short, and in functions with many.
+  flags+=(-C llvm-args=-tail-merge-size=2 -C llvm-args=-tail-merge-threshold=2000)
   # Derived Debug prints only the names of types and variants: nothing prints the fields, so their code is left out.
   [ "$cargo" != debian ] || flags+=(-Z fmt-debug=shallow)
   for flag in $zig; do flags+=(-C "link-arg=$flag"); done

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """cross/weigh.py BINARY: the weight of the crates of docs/decisions/dependencies.md in an unstripped release binary.
 
-    CARGO_PROFILE_RELEASE_STRIP=none cross/build.sh aarch64-unknown-linux-musl
-    cross/weigh.py target/cross/aarch64-unknown-linux-musl/release/phsweb-agent
-    cross/build.sh aarch64-unknown-linux-musl       # restores the shipped binary
+    CARGO_PROFILE_RELEASE_STRIP=none cross/build.sh x86_64-unknown-linux-musl
+    cross/weigh.py target/cross/x86_64-unknown-linux-musl/release/phsweb-agent
+    cross/build.sh x86_64-unknown-linux-musl       # restores the shipped binary
 
 prints that table with new values in its last column: code and named constants. A function counts for the last crate in
 its name that is not Rust's standard library, so generic code counts for the crate that uses it. Crates without a row

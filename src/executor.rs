@@ -5,18 +5,21 @@
 use std::sync::Once;
 use std::thread;
 
-use smol::{Executor, Task, block_on, future};
+use smol::future::{self, FutureExt};
+use smol::{Executor, Task, block_on};
 
 static EXECUTOR: Executor<'static> = Executor::new();
 
 /// Runs a future on the thread of all tasks, until it ends or the task is dropped.
+///
+/// It is boxed, so that the code of a task exists once for all types of futures.
 ///
 /// # Panics
 ///
 /// If the system can't start the thread for the first task. The program then restarts, with a growing delay.
 pub fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> Task<T> {
     start();
-    EXECUTOR.spawn(future)
+    EXECUTOR.spawn(future.boxed())
 }
 
 /// Starts the thread, the first time.

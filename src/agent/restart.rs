@@ -29,6 +29,12 @@ pub const RESTARTS: &str = "PHSWEB_AGENT_RESTARTS";
 ///
 /// The error of the command, or an error if signals can't be received.
 pub fn run_restarting(command: impl FnOnce(Signals, Timings) -> Result<(), Failure>) -> Result<(), Failure> {
+    let (signals, timings) = prepare()?;
+    command(signals, timings)
+}
+
+/// Restarts the program at each panic from now on, and waits if it has just been restarted.
+fn prepare() -> Result<(Signals, Timings), Failure> {
     let timings = Timings::from_environment().map_err(Failure::Usage)?;
     let restarts = env::var(RESTARTS).ok().and_then(|count| count.parse().ok()).unwrap_or_default();
     let started_at = Instant::now();
@@ -46,7 +52,7 @@ pub fn run_restarting(command: impl FnOnce(Signals, Timings) -> Result<(), Failu
         );
         thread::sleep(wait);
     }
-    command(signals, timings)
+    Ok((signals, timings))
 }
 
 /// From now on a panic ends the program, because it is shutting down.

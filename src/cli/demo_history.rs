@@ -110,8 +110,12 @@ impl GeneratedDay {
 /// The share of the busiest time's users: a quiet night, a plateau in the afternoon, and a peak in the evening.
 fn rhythm(minute: u32) -> f32 {
     let turn = ((minute + LOCAL) % DAY) as f32 / DAY as f32 - 20.0 / 24.0;
-    let wave = |times: f32| (turn * times * std::f32::consts::TAU).cos();
-    0.53 + 0.32 * wave(1.0) + 0.15 * wave(2.0)
+    // Nearly a cosine, without the 5 KB that it takes in the C library.
+    let wave = |turn: f32| {
+        let height = 1.0 - 4.0 * (turn - turn.round()).abs();
+        height * (1.5 - 0.5 * height * height)
+    };
+    0.53 + 0.32 * wave(turn) + 0.15 * wave(2.0 * turn)
 }
 
 /// A curve between 0 and 1 that goes through another random value every `period` minutes.

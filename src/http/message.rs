@@ -267,12 +267,8 @@ pub(super) fn json(value: &impl Serialize) -> Response {
 /// A response of JSON, or an error if it has more than this many bytes. It is not kept in memory beyond them.
 pub(super) fn json_within(value: &impl Serialize, most: usize) -> Response {
     let mut body = Body { bytes: Vec::new(), most };
-    match serde_json::to_writer(&mut body, value) {
-        Ok(()) => Response::new(200, "application/json", body.bytes),
-        Err(error) if error.is_io() => too_long(most),
-        // Impossible: all maps have strings as keys.
-        Err(error) => problem(500, "Internal Server Error", &error.to_string()),
-    }
+    let written = serde_json::to_writer(&mut body, value);
+    body.response(written)
 }
 
 /// The error in place of a response of more than this many bytes.
@@ -285,6 +281,17 @@ pub(super) fn too_long(most: usize) -> Response {
 struct Body {
     bytes: Vec<u8>,
     most: usize,
+}
+
+impl Body {
+    fn response(self, written: serde_json::Result<()>) -> Response {
+        match written {
+            Ok(()) => Response::new(200, "application/json", self.bytes),
+            Err(error) if error.is_io() => too_long(self.most),
+            // Impossible: all maps have strings as keys.
+            Err(error) => problem(500, "Internal Server Error", &error.to_string()),
+        }
+    }
 }
 
 impl Write for Body {

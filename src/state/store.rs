@@ -10,6 +10,7 @@ use super::snapshot::{SiteState, Snapshot};
 use super::storage::StorageState;
 use crate::clock::{Clock, Moment};
 use crate::memory::Budget;
+use crate::plugin::Data;
 
 /// The current snapshot, and the subscribers that receive each change.
 #[derive(Debug)]
@@ -83,10 +84,10 @@ impl Store {
     /// result is `None`. `change` runs under a lock: it must not do I/O or log.
     pub fn update<T>(&self, key: &str, change: impl FnOnce(&mut SiteState) -> T) -> Option<T> {
         self.change(|snapshot| {
-            let site = Arc::make_mut(snapshot.sites.iter_mut().find(|site| site.key == key)?);
-            let before = site.hotspot_reading().and_then(|reading| reading.data.clone());
+            let clock = snapshot.clock;
+            let (site, before) = site_and_data(snapshot, key)?;
             let result = change(site);
-            site.count_today(before.as_ref(), Moment::now(), snapshot.clock);
+            site.count_today(before.as_ref(), Moment::now(), clock);
             Some(result)
         })
     }
@@ -115,29 +116,55 @@ impl Store {
         });
     }
 
+    /// Only this part exists once for each kind of change.
     fn change<T>(&self, change: impl FnOnce(&mut Snapshot) -> Option<T>) -> Option<T> {
-        let mut subscribers = self.lock();
+        let subscribers = self.lock();
+        let (old, mut new) = self.next();
+        let result = change(&mut new)?;
+        self.publish(subscribers, &old, new);
+        Some(result)
+    }
+
+    /// The current snapshot, and a copy of it to be changed.
+    fn next(&self) -> (Arc<Snapshot>, Snapshot) {
         let old = self.snapshot();
         let mut new = Snapshot::clone(&old);
         new.clock = new.clock.follow(Clock::system());
-        let result = change(&mut new)?;
+        (old, new)
+    }
+
+    fn publish(
+        &self,
+        mut subscribers: MutexGuard<'_, Vec<Weak<EventQueue>>>,
+        old: &Arc<Snapshot>,
+        mut new: Snapshot,
+    ) {
         make_room(&mut new.sites, self.budget.kept);
         new.generation += 1;
         let new = Arc::new(new);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new.clone();
         subscribers.retain(|queue| queue.strong_count() > 0);
         if !subscribers.is_empty() {
-            let events = StoreEvent::between(&old, &new, Moment::now());
+            let events = StoreEvent::between(old, &new, Moment::now());
             for queue in subscribers.iter().filter_map(Weak::upgrade) {
                 queue.push(new.generation, &events);
             }
         }
-        Some(result)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<EventQueue>>> {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A site to be changed, and the data of its plugin `hotspot` before that.
+fn site_and_data<'s>(
+    snapshot: &'s mut Snapshot,
+    key: &str,
+) -> Option<(&'s mut SiteState, Option<Arc<Data>>)> {
+    let site = Arc::make_mut(snapshot.sites.iter_mut().find(|site| site.key == key)?);
+    let data = site.hotspot_reading().and_then(|reading| reading.data.clone());
+    Some((site, data))
 }
 
 impl EventReceiver {

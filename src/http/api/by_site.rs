@@ -19,16 +19,16 @@ pub(super) fn by_site<'s, T: Serialize>(
     entry: impl Fn(View<'s>, &'s SiteState) -> T,
 ) -> Result<Response, Response> {
     let view = context.view();
-    Ok(within(context.snapshot, |site| entry(view, site), MAX_ANSWER))
+    Ok(within(context.snapshot, &|site| json_within(&entry(view, site), MAX_ANSWER), MAX_ANSWER))
 }
 
-fn within<'s, T: Serialize>(
+fn within<'s>(
     snapshot: &'s Snapshot,
-    entry: impl Fn(&'s SiteState) -> T,
+    entry: &dyn Fn(&'s SiteState) -> Response,
     max_bytes: usize,
 ) -> Response {
     let rendered = |site: &'s Arc<SiteState>| {
-        let entry = json_within(&entry(site), max_bytes);
+        let entry = entry(site);
         // Any other status means that the entry alone is too large.
         (site.key.as_str(), if entry.status == 200 { entry.body } else { Arc::default() })
     };
@@ -60,6 +60,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::http::message::json as json_response;
     use crate::state::{Reload, Store};
 
     #[test]
@@ -74,12 +75,14 @@ mod tests {
             json!({ "text": "x".repeat(length) })
         };
         let rendered = |max_bytes: usize| -> serde_json::Value {
-            let response = within(&snapshot, entry, max_bytes);
+            let response = within(&snapshot, &|site| json_within(&entry(site), max_bytes), max_bytes);
             assert_eq!(response.status, 200);
             serde_json::from_slice(&response.body).unwrap()
         };
         let all = rendered(10_000);
-        let body = String::from_utf8(within(&snapshot, entry, 10_000).body.to_vec()).unwrap();
+        let body =
+            String::from_utf8(within(&snapshot, &|site| json_response(&entry(site)), 10_000).body.to_vec())
+                .unwrap();
         let places = ["b", "a", "c", "d"].map(|key| body.find(&format!("\"{key}\":")).unwrap());
         assert!(places.is_sorted(), "expected the order of the file in {body}");
         // The first is too large for a response with all sites, and for one of its own.
@@ -94,6 +97,6 @@ mod tests {
             assert!(message.contains("the state of site a is too large"), "{message}");
         }
         let empty = Store::new(Reload::first(None, Vec::new())).snapshot();
-        assert_eq!(**within(&empty, entry, 10).body, *b"{}");
+        assert_eq!(within(&empty, &|site| json_response(&entry(site)), 10).body.as_slice(), b"{}");
     }
 }

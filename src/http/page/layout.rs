@@ -124,7 +124,11 @@ pub(in crate::http) fn moved(request: &Request, path: &str) -> Response {
 
 /// Renders a page.
 pub(super) fn render(page: &impl Template) -> Response {
-    match page.render() {
+    response(page.render())
+}
+
+fn response(rendered: askama::Result<String>) -> Response {
+    match rendered {
         Ok(html) => Response::new(200, "text/html; charset=utf-8", html),
         // Only possible if the `Display` of a value fails.
         Err(error) => problem(500, "Internal Server Error", &error.to_string()),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_net::{TcpListener, TcpStream};
 use futures_rustls::rustls::ServerConfig;
-use smol::future::{or, pending, yield_now};
+use smol::future::{FutureExt, or, pending, yield_now};
 use smol::{Executor, Timer};
 
 use super::admission::Admission;
@@ -97,10 +97,11 @@ impl<'e> Acceptor<'e> {
             let head_by = Instant::now() + self.context.limits.head;
             let socket = Socket::new(&stream);
             let connection = HttpConnection::new(stream, socket, peer, permit, self.context.clone());
-            match &self.tls {
-                Some(tls) => self.executor.spawn(connection.run_tls(tls.clone(), head_by)),
-                None => self.executor.spawn(connection.run(head_by)),
-            }
+            // Boxed, so that the code of a task exists once.
+            self.executor.spawn(match &self.tls {
+                Some(tls) => connection.run_tls(tls.clone(), head_by).boxed(),
+                None => connection.run(head_by).boxed(),
+            })
         });
     }
 
