@@ -17,18 +17,21 @@
 //! answer to a command with a [`Limit`] is truncated instead.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::ops::Range;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
 use smol::channel::{self, Receiver, Sender, WeakSender};
 use smol::future::{self, FutureExt};
-use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 pub use super::command::{Answer, Command, Limit, Partial, Reply};
 use super::error::{Cause, Error};
 pub use super::in_flight::MAX_ROWS;
+use super::in_flight::TaggedAnswer;
 use super::login::{self, LoginMethod};
 use super::multiplexer::Multiplexer;
 pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
@@ -38,8 +41,8 @@ use crate::net::connect::{self as net, Stream};
 use crate::net::deadline::exceeded;
 use crate::net::tls::Tls;
 
-/// Bytes read at once: one to ten rows, and small enough for fifty routers on a small board.
-const READ_SIZE: usize = 4 * 1024;
+/// Bytes read at once: about fifty rows. The buffer is on the stack, and only while bytes are read.
+const READ_SIZE: usize = 16 * 1024;
 
 /// An answer may take this many times its timeout while bytes keep arriving: two minutes by the default timeout. 800
 /// sessions over a GPRS link of 24 kbit/s take one.
@@ -121,11 +124,11 @@ impl Client {
         let granted = |reply: Reply| {
             reply.unless_refused().map_err(|error| Error::login_refused(error, [user, password]))
         };
-        let attempt = async |sentence: &Sentence| {
-            let call = self.queue(&mut self.multiplexer(), None, sentence, None);
-            granted(call.wait("/login", Instant::now(), timeout, None).await?)
+        let attempt = async |sentence: Sentence| {
+            let command = [Command { sentence, limit: None }];
+            granted(only(Calls::start(self, &command, false).wait(timeout, None).await)?)
         };
-        let reply = attempt(&first).await?;
+        let reply = attempt(first).await?;
         match (method, reply.ret) {
             (LoginMethod::Plain, None) => Ok(()),
             (LoginMethod::Plain, Some(_)) => Err(Error::new(
@@ -135,7 +138,7 @@ impl Client {
             (LoginMethod::Challenge, ret) => {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));
                 let response = response.ok_or_else(Error::no_challenge)?;
-                attempt(&response).await.map(drop)
+                attempt(response).await.map(drop)
             }
         }
     }
@@ -146,13 +149,12 @@ impl Client {
     ///
     /// The router's refusal, `query_timeout`, or the error that ended the connection.
     pub async fn call(&self, command: Command, timeout: Duration) -> Answer {
-        let answers = self.call_all(vec![command], timeout).await;
-        answers.into_iter().next().unwrap_or_else(|| Err(ended()))
+        only(self.call_all(&[command], timeout).await)
     }
 
     /// Sends all commands in one write and waits for every answer, each until nothing has arrived from the router for
     /// `timeout`. The answers are in the order of the commands.
-    pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Answer> {
+    pub async fn call_all(&self, commands: &[Command], timeout: Duration) -> Vec<Answer> {
         self.call_all_probing(commands, timeout, None).await
     }
 
@@ -160,50 +162,18 @@ impl Client {
     /// same connection and waits as long again: an answer may be late, or lost on a path that works again.
     pub async fn call_all_probing(
         &self,
-        commands: Vec<Command>,
+        commands: &[Command],
         timeout: Duration,
-        probe: Option<Command>,
+        probe: Option<&Command>,
     ) -> Vec<Answer> {
-        let mut calls: Vec<(String, Call)> = Vec::with_capacity(commands.len());
-        {
-            // Under one lock, so that they are sent together.
-            let mut multiplexer = self.multiplexer();
-            for Command { mut sentence, limit } in commands {
-                let path = String::from_utf8_lossy(sentence.first()).into_owned();
-                let tag = multiplexer.next_tag();
-                sentence.push_tag(tag);
-                calls.push((path, self.queue(&mut multiplexer, Some(tag), &sentence, limit)));
-            }
-        }
-        let began = Instant::now();
-        let mut answers = Vec::with_capacity(calls.len());
-        for (path, call) in calls {
-            // The calls run concurrently, whatever the order in which they are awaited.
-            let answer = call.wait(&path, began, timeout, probe.as_ref()).await;
-            answers.push(answer.and_then(Reply::unless_refused));
-        }
-        answers
+        let answers = Calls::start(self, commands, true).wait(timeout, probe).await;
+        answers.into_iter().map(|answer| answer.and_then(Reply::unless_refused)).collect()
     }
 
     /// The usage of this connection so far.
     #[must_use]
     pub fn usage(&self) -> ConnectionUsage {
         self.multiplexer().usage
-    }
-
-    /// Queues a sentence to be sent. It is sent completely or not at all, even if the caller is dropped, because only
-    /// [`Connection::run`] writes.
-    fn queue(
-        &self,
-        multiplexer: &mut Multiplexer,
-        tag: Option<u64>,
-        sentence: &Sentence,
-        limit: Option<Limit>,
-    ) -> Call {
-        let (answer, answered) = channel::bounded(1);
-        multiplexer.call(tag, sentence, limit, answer);
-        self.wake();
-        Call { client: self.clone(), tag, answered }
     }
 
     /// Waits until nothing has arrived for `timeout` since a call `began`, or until the call has taken too long
@@ -225,7 +195,7 @@ impl Client {
             }
             match probe {
                 Some(probe) if received.is_none() && probed.is_none() && until < end => {
-                    self.multiplexer().probe(probe.clone());
+                    self.multiplexer().probe(probe);
                     self.wake();
                 }
                 _ if until == end => return longest,
@@ -250,34 +220,81 @@ impl Client {
     }
 }
 
-/// A command in flight. Dropping it forgets the command: a late answer is ignored.
-struct Call {
-    client: Client,
-    tag: Option<u64>,
-    answered: Receiver<Answer>,
+/// Commands in flight that were sent together. Dropping them forgets the commands: late answers are ignored.
+struct Calls<'c> {
+    client: &'c Client,
+    commands: &'c [Command],
+    /// Their tags, in their order. A login is sent alone, and without its tag.
+    tags: Range<u64>,
+    is_tagged: bool,
+    began: Instant,
+    answered: Receiver<TaggedAnswer>,
 }
 
-impl Call {
-    async fn wait(self, path: &str, began: Instant, timeout: Duration, probe: Option<&Command>) -> Answer {
-        let answered = async {
-            // The sender is dropped only with the connection, which sends the reason first.
-            self.answered.recv().await.unwrap_or_else(|_| Err(ended()))
-        };
-        let late = async {
-            let waited = self.client.silence(began, timeout, probe).await;
-            if let Some(tag) = self.tag {
-                self.client.cancel(tag);
+impl<'c> Calls<'c> {
+    /// Queues the commands to be sent. Each is sent completely or not at all, even if the caller is dropped, because only
+    /// [`Connection::run`] writes.
+    fn start(client: &'c Client, commands: &'c [Command], is_tagged: bool) -> Self {
+        let (answer, answered) = channel::bounded(commands.len().max(1));
+        let began = Instant::now();
+        // Under one lock, so that they are sent together.
+        let mut multiplexer = client.multiplexer();
+        let tags = multiplexer.next_tags(commands.len());
+        for (tag, command) in tags.clone().zip(commands) {
+            multiplexer.call(is_tagged.then_some(tag), command, answer.clone());
+        }
+        drop(multiplexer);
+        client.wake();
+        Self { client, commands, tags, is_tagged, began, answered }
+    }
+
+    /// Waits for all answers. The commands run concurrently, so one deadline covers them all.
+    async fn wait(self, timeout: Duration, probe: Option<&Command>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = self.commands.iter().map(|_| None).collect();
+        let mut late = pin!(self.client.silence(self.began, timeout, probe));
+        while answers.iter().any(Option::is_none) {
+            // The senders are dropped only with the connection, which sends the reason first.
+            let answered = async { Ok(self.answered.recv().await) };
+            match answered.or(async { Err(late.as_mut().await) }).await {
+                Ok(Ok((tag, answer))) => {
+                    let at =
+                        tag.map_or(0, |tag| usize::try_from(tag - self.tags.start).unwrap_or(usize::MAX));
+                    if let Some(place) = answers.get_mut(at) {
+                        *place = Some(answer);
+                    }
+                }
+                Ok(Err(_)) => break,
+                Err(waited) => {
+                    for ((answer, command), tag) in
+                        answers.iter_mut().zip(self.commands).zip(self.tags.clone())
+                    {
+                        if answer.is_none() {
+                            if self.is_tagged {
+                                self.client.cancel(tag);
+                            }
+                            let what = format!("no answer to {}", command.path());
+                            *answer = Some(Err(Error::new(Cause::QueryTimeout, exceeded(&what, waited))));
+                        }
+                    }
+                }
             }
-            Err(Error::new(Cause::QueryTimeout, exceeded(&format!("no answer to {path}"), waited)))
-        };
-        answered.or(late).await
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(ended()))).collect()
     }
 }
 
-impl Drop for Call {
+impl Drop for Calls<'_> {
     fn drop(&mut self) {
-        self.client.multiplexer().forget(self.tag);
+        let mut multiplexer = self.client.multiplexer();
+        for tag in self.tags.clone() {
+            multiplexer.forget(self.is_tagged.then_some(tag));
+        }
     }
+}
+
+/// The only answer.
+fn only(answers: Vec<Answer>) -> Answer {
+    answers.into_iter().next().unwrap_or_else(|| Err(ended()))
 }
 
 impl Connection {
@@ -305,33 +322,39 @@ async fn receive(
     wake: &WeakSender<()>,
 ) -> Result<Infallible, Error> {
     let mut decoder = Decoder::default();
-    let mut bytes = vec![0; READ_SIZE];
     let mut is_first = true;
     loop {
         take_turn(multiplexer).await;
-        let count = match stream.read(&mut bytes).await {
-            Ok(count) => count,
-            // TLS reports this error if the peer closes without an alert, as RouterOS does.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return Err(connection_lost(&error)),
+        let count = future::poll_fn(|context| {
+            let mut bytes = [0; READ_SIZE];
+            let count = match ready!(Pin::new(&mut *stream).poll_read(context, &mut bytes)) {
+                Ok(count) => count,
+                // TLS reports this error if the peer closes without an alert, as RouterOS does.
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
+                Err(error) => return Poll::Ready(Err(connection_lost(&error))),
+            };
+            if count == 0 {
+                return Poll::Ready(Err(closed("the router closed the connection")));
+            }
+            if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
+                return Poll::Ready(Err(Error::speaks_tls()));
+            }
+            decoder.push(&bytes[..count]);
+            Poll::Ready(Ok(count))
+        });
+        let count = count.await?;
+        let has_outgoing = {
+            let mut multiplexer = lock(multiplexer);
+            multiplexer.usage.received_bytes += count as u64;
+            multiplexer.received_at = Some(Instant::now());
+            while let Some(sentence) = decoder.next()? {
+                multiplexer.receive(sentence)?;
+            }
+            multiplexer.end_long_turn();
+            // It may have queued a `/cancel`.
+            !multiplexer.outgoing.is_empty()
         };
-        if count == 0 {
-            return Err(closed("the router closed the connection"));
-        }
-        if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
-            return Err(Error::speaks_tls());
-        }
-        decoder.push(&bytes[..count]);
-        lock(multiplexer).usage.received_bytes += count as u64;
-        lock(multiplexer).received_at = Some(Instant::now());
-        while let Some(sentence) = decoder.next()? {
-            lock(multiplexer).receive(sentence)?;
-        }
-        lock(multiplexer).end_long_turn();
-        // The multiplexer may have queued a `/cancel`.
-        if !lock(multiplexer).outgoing.is_empty()
-            && let Some(wake) = wake.upgrade()
-        {
+        if has_outgoing && let Some(wake) = wake.upgrade() {
             let _ = wake.try_send(());
         }
         // A router that sends without pause must not block the executor.

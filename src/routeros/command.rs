@@ -1,9 +1,11 @@
 //! A command to a router, and the reply to it.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::error::{self, Error, Trap, quote};
-use super::wire::Sentence;
+use super::rows::Rows;
+use super::wire::{Sentence, SentenceRef};
 use crate::memory::Held;
 
 /// A command with its attributes and queries.
@@ -29,6 +31,11 @@ impl Command {
         Self { sentence: Sentence::from_words([path]), limit: None }
     }
 
+    /// Its path, as text for a message.
+    pub(super) fn path(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.sentence.first())
+    }
+
     /// Truncates the answer at this limit. Without one, an answer that is too long ends the connection.
     #[must_use]
     pub fn at_most(self, limit: Limit) -> Self {
@@ -52,7 +59,7 @@ impl Command {
     /// Adds `?key=value`: only rows for which it is true. The value is sent as these bytes.
     #[must_use]
     pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
-        self.sentence.push(&[b"?", key.as_bytes(), b"=", value].concat());
+        self.sentence.push_word([b"?", key.as_bytes(), b"=", value]);
         self
     }
 
@@ -70,7 +77,7 @@ pub type Answer = Result<Reply, Error>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The `!re` sentences in their order.
-    pub rows: Vec<Sentence>,
+    pub rows: Rows,
     /// `=ret=` of the `!done`: a count, a challenge, a new item's id.
     pub ret: Option<Vec<u8>>,
     /// The traps that ended the reply after some rows: others may be missing.
@@ -94,6 +101,11 @@ impl Reply {
         }
         let why = if self.lacks_memory { ": the agent has no memory for more" } else { "" };
         self.is_truncated.then(|| format!("only the first {} rows are taken{why}", self.rows.len()).into())
+    }
+
+    /// Bytes of memory that it takes more once this sentence is added. Traps are counted as if they were kept.
+    pub(super) fn growth(&self, sentence: SentenceRef) -> usize {
+        if sentence.first() == b"!re" { self.rows.growth(sentence) } else { sentence.encoded().len() }
     }
 
     /// The reply, unless the router refused the command: it then sends traps and no rows.

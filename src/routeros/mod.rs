@@ -1,6 +1,6 @@
 //! The RouterOS API: the protocol and a client, independent of hotspots.
 //!
-//! [`wire`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] builds the sentences of a login,
+//! [`wire`], [`rows`], [`value`] and [`codepage`] are pure functions of bytes, [`login`] builds the sentences of a login,
 //! [`client`] connects and sends commands, [`listen`] follows changes, [`error`] defines the errors.
 
 pub mod client;
@@ -11,5 +11,6 @@ mod in_flight;
 pub mod listen;
 pub mod login;
 mod multiplexer;
+pub mod rows;
 pub mod value;
 pub mod wire;

@@ -13,7 +13,7 @@ use super::context::ReadContext;
 use super::limits;
 use crate::routeros::error::Error;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 use command::TRIAL;
 pub use data::{Counts, Hotspot};
 pub use rates::Rates;
@@ -33,9 +33,9 @@ pub(super) fn read(
     let mut hotspot = previous.cloned().unwrap_or_default();
     let (rows, left_out) = limits::usable(&active.rows);
     hotspot.left_out = left_out;
-    let sessions = rows.iter().map(|row| Session::read(row, context));
+    let sessions = rows.iter().map(|row| Session::read(*row, context));
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
-    let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
+    let names = reply(2).into_iter().flat_map(|reply| reply.rows.iter()).filter_map(|row| row.get("name"));
     for name in names {
         let name = hotspot.server_key(Some(&value::short_text(name, limits::NAME, context.codepage)));
         // The empty name stands for servers above the limit.
@@ -45,7 +45,7 @@ pub(super) fn read(
     }
     let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
     hotspot.configured_users = users.zip(reply(3)).map(|(users, trial)| {
-        let is_trial = |row: &&Sentence| row.get("name") == Some(TRIAL.as_bytes());
+        let is_trial = |row: &SentenceRef| row.get("name") == Some(TRIAL.as_bytes());
         users.saturating_sub(trial.rows.iter().filter(is_trial).count() as u64)
     });
     Ok(hotspot)
@@ -60,6 +60,7 @@ mod tests {
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
+    use crate::routeros::wire::Sentence;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Hotspot>) -> Hotspot {
         let rows = rows.iter().map(|row| Sentence::from_words(std::iter::once(&"!re").chain(*row))).collect();
@@ -67,8 +68,10 @@ mod tests {
             Some(ret) => Ok(Reply { ret: Some(ret.as_bytes().to_vec()), ..Reply::default() }),
             None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
         };
-        let trial =
-            Reply { rows: vec![Sentence::from_words(["!re", "=name=default-trial"])], ..Reply::default() };
+        let trial = Reply {
+            rows: [Sentence::from_words(["!re", "=name=default-trial"])].into_iter().collect(),
+            ..Reply::default()
+        };
         let answers = [Ok(Reply { rows, ..Reply::default() }), users, Ok(Reply::default()), Ok(trial)];
         let codepage = Codepage::named("windows-1252").unwrap();
         super::read(&answers, previous, &ReadContext::new(now, codepage)).unwrap()

@@ -7,7 +7,7 @@ use crate::clock::Moment;
 use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::routeros::value::{self, Text};
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// `RouterOS` reports a session's age in whole seconds: two login times that differ by up to this are the same login.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
@@ -69,7 +69,8 @@ impl Session {
 
     /// The session of a whole row.
     #[must_use]
-    pub fn read(row: &Sentence, context: &ReadContext) -> Self {
+    pub fn read<'r>(row: impl Into<SentenceRef<'r>>, context: &ReadContext) -> Self {
+        let row = row.into();
         let id = Text::new(row.get(".id").unwrap_or_default(), context.codepage);
         let mut session = Self { id, ..Self::default() };
         session.merge(row, context);
@@ -78,7 +79,7 @@ impl Session {
     }
 
     /// Updates the session from a row, except the id, by which it was found. Properties that the row lacks stay.
-    pub(super) fn merge(&mut self, row: &Sentence, context: &ReadContext) {
+    pub(super) fn merge(&mut self, row: SentenceRef, context: &ReadContext) {
         for (key, value) in row.attributes() {
             let text = |most| Text::short(value, most, context.codepage);
             let shown = |most| (!value.is_empty()).then(|| value::short_text(value, most, context.codepage));

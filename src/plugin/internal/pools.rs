@@ -13,7 +13,7 @@ use crate::plugin::limits;
 use crate::routeros::client::{Command, Limit};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// Size limit of each list: the addresses of a router with 8000 devices. A longer list is incomplete, and the figures
 /// are unknown.
@@ -102,14 +102,15 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Vec<Pool
         Err(error) if error.cause == Cause::Unsupported => None,
         leases => Some(leases?),
     };
-    let rows = [Some(complete(answers, 2)?), leases].into_iter().flatten().flat_map(|reply| &reply.rows);
+    let rows =
+        [Some(complete(answers, 2)?), leases].into_iter().flatten().flat_map(|reply| reply.rows.iter());
     // A static lease may have the name of a pool in place of an address.
-    let address = |row: &Sentence| std::str::from_utf8(row.get("address")?).ok()?.parse().ok();
+    let address = |row: SentenceRef| std::str::from_utf8(row.get("address")?).ok()?.parse().ok();
     let addresses: Vec<Ipv4Addr> = rows.filter_map(address).collect();
-    let pools: HashMap<&[u8], &Sentence> =
+    let pools: HashMap<&[u8], SentenceRef> =
         pools.rows.iter().filter_map(|row| Some((row.get("name")?, row))).collect();
     let mut names: Vec<&[u8]> = Vec::new();
-    for hotspot in hotspots.rows.iter().filter(|row| !is_true(row, "disabled")) {
+    for hotspot in hotspots.rows.iter().filter(|row| !is_true(*row, "disabled")) {
         let name = hotspot.get("address-pool").filter(|name| pools.contains_key(name));
         names.extend(name.filter(|name| !names.contains(name)));
         if names.len() > MAX_POOLS {
@@ -125,7 +126,7 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Vec<Pool
 }
 
 /// The ranges of a pool and of those that it continues with when it is exhausted.
-fn chained_ranges(pools: &HashMap<&[u8], &Sentence>, name: &[u8]) -> Option<String> {
+fn chained_ranges(pools: &HashMap<&[u8], SentenceRef>, name: &[u8]) -> Option<String> {
     let mut chain = vec![name];
     let mut ranges = String::new();
     while let Some(pool) = chain.last().and_then(|name| pools.get(name)) {
@@ -138,7 +139,7 @@ fn chained_ranges(pools: &HashMap<&[u8], &Sentence>, name: &[u8]) -> Option<Stri
     Some(ranges)
 }
 
-fn is_true(row: &Sentence, key: &str) -> bool {
+fn is_true(row: SentenceRef, key: &str) -> bool {
     row.get(key).and_then(value::boolean) == Some(true)
 }
 
