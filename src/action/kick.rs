@@ -217,7 +217,9 @@ fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session]
         };
         let gone = removed[first..].iter().filter(is_known).map(dead);
         let mut changes: Rows = gone.collect();
-        back.into_iter().for_each(|back| changes.push(back));
+        if let Some(back) = back {
+            changes.push(back);
+        }
         if let Ok(reading) = reading.followed(&changes, Moment::now(), config.codepage) {
             site.put(reading);
         }

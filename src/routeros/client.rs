@@ -16,33 +16,29 @@
 //! limits. If a limit is exceeded, the connection ends, holding at most [`MAX_REPLY`] and two sentences. Only the
 //! answer to a command with a [`Limit`] is truncated instead.
 
-use std::convert::Infallible;
 use std::ops::Range;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, ready};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::{self, Receiver, Sender, WeakSender};
-use smol::future::{self, FutureExt};
-use smol::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use smol::channel::{self, Receiver, Sender};
+use smol::future::FutureExt;
 
 pub use super::command::{Answer, Command, Limit, Partial, Reply};
+pub use super::connection::Connection;
+use super::connection::{ended, lock};
 use super::error::{Cause, Error};
 pub use super::in_flight::MAX_ROWS;
 use super::in_flight::TaggedAnswer;
 use super::login::{self, LoginMethod};
 use super::multiplexer::Multiplexer;
 pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
-use super::wire::{Decoder, Sentence};
-use crate::memory::{Account, MAX_WAIT, Replies};
+use super::wire::Sentence;
+use crate::memory::{Account, Replies};
 use crate::net::connect::{self as net, Stream};
 use crate::net::deadline::exceeded;
 use crate::net::tls::Tls;
-
-/// Bytes read at once: about fifty rows. The buffer is on the stack, and only while bytes are read.
-const READ_SIZE: usize = 16 * 1024;
 
 /// An answer may take this many times its timeout while bytes keep arriving: two minutes by the default timeout. 800
 /// sessions over a GPRS link of 24 kbit/s take one.
@@ -52,29 +48,11 @@ const MAX_EXTENSION: u32 = 24;
 /// must not delay a site's next refresh for hours.
 const MAX_EXTENDED: Duration = Duration::from_secs(120);
 
-/// Interval of checks whether waiting for a turn is still worthwhile.
-const TURN_CHECK: Duration = Duration::from_millis(100);
-
-/// First bytes of a TLS alert. No answer of the API begins like this: its second byte belongs to a word and is `!`.
-const TLS_ALERT: [u8; 2] = [0x15, 0x03];
-
 /// Sends commands to one router. A clone is another handle on the same connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     multiplexer: Arc<Mutex<Multiplexer>>,
     wake: Sender<()>,
-}
-
-/// The bytes of one connection, in both directions.
-#[derive(Debug)]
-#[must_use = "nothing is sent or received until this runs"]
-pub struct Connection {
-    reader: ReadHalf<Box<dyn Stream>>,
-    writer: WriteHalf<Box<dyn Stream>>,
-    multiplexer: Arc<Mutex<Multiplexer>>,
-    woken: Receiver<()>,
-    /// Weak, because the connection ends when the last client is dropped.
-    wake: WeakSender<()>,
 }
 
 /// Connects to a router, secured by `tls`, within `timeout`.
@@ -89,12 +67,10 @@ pub async fn connect(host: (&str, u16), tls: &Tls, timeout: Duration) -> Result<
 
 /// A connection over an open stream of bytes.
 pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
-    let (reader, writer) = smol::io::split(stream);
     let multiplexer = Arc::new(Mutex::new(Multiplexer::default()));
     let (wake, woken) = channel::bounded(1);
-    let weak = wake.downgrade();
-    let client = Client { multiplexer: multiplexer.clone(), wake };
-    (client, Connection { reader, writer, multiplexer, woken, wake: weak })
+    let connection = Connection::new(stream, multiplexer.clone(), woken, wake.downgrade());
+    (Client { multiplexer, wake }, connection)
 }
 
 impl Client {
@@ -176,34 +152,6 @@ impl Client {
         self.multiplexer().usage
     }
 
-    /// Waits until nothing has arrived for `timeout` since a call `began`, or until the call has taken too long
-    /// although bytes arrived. Returns the time that has passed.
-    async fn silence(&self, began: Instant, timeout: Duration, probe: Option<&Command>) -> Duration {
-        let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
-        let end = began + longest;
-        loop {
-            let (received, probed) = {
-                let multiplexer = self.multiplexer();
-                let since = |at: Option<Instant>| at.filter(|at| *at > began);
-                (since(multiplexer.received_at), since(multiplexer.probed_at))
-            };
-            let last = received.max(probed).unwrap_or(began);
-            let until = (last + timeout).min(end);
-            if Instant::now() < until {
-                Timer::at(until).await;
-                continue;
-            }
-            match probe {
-                Some(probe) if received.is_none() && probed.is_none() && until < end => {
-                    self.multiplexer().probe(probe);
-                    self.wake();
-                }
-                _ if until == end => return longest,
-                _ => return timeout,
-            }
-        }
-    }
-
     /// Asks the router to stop a command whose caller was dropped, to save its resources.
     pub(super) fn cancel(&self, tag: u64) {
         self.multiplexer().cancel(tag);
@@ -249,37 +197,62 @@ impl<'c> Calls<'c> {
     }
 
     /// Waits for all answers. The commands run concurrently, so one deadline covers them all.
-    async fn wait(self, timeout: Duration, probe: Option<&Command>) -> Vec<Answer> {
+    async fn wait(&self, timeout: Duration, probe: Option<&Command>) -> Vec<Answer> {
         let mut answers: Vec<Option<Answer>> = self.commands.iter().map(|_| None).collect();
-        let mut late = pin!(self.client.silence(self.began, timeout, probe));
+        let mut late = pin!(self.silence(timeout, probe));
         while answers.iter().any(Option::is_none) {
             // The senders are dropped only with the connection, which sends the reason first.
             let answered = async { Ok(self.answered.recv().await) };
             match answered.or(async { Err(late.as_mut().await) }).await {
                 Ok(Ok((tag, answer))) => {
-                    let at =
-                        tag.map_or(0, |tag| usize::try_from(tag - self.tags.start).unwrap_or(usize::MAX));
-                    if let Some(place) = answers.get_mut(at) {
-                        *place = Some(answer);
+                    if let Some(at) = self.tags.clone().position(|own| tag.is_none_or(|tag| tag == own)) {
+                        answers[at] = Some(answer);
                     }
                 }
                 Ok(Err(_)) => break,
                 Err(waited) => {
-                    for ((answer, command), tag) in
-                        answers.iter_mut().zip(self.commands).zip(self.tags.clone())
-                    {
-                        if answer.is_none() {
-                            if self.is_tagged {
-                                self.client.cancel(tag);
-                            }
-                            let what = format!("no answer to {}", command.path());
-                            *answer = Some(Err(Error::new(Cause::QueryTimeout, exceeded(&what, waited))));
+                    let calls = answers.iter_mut().zip(self.commands).zip(self.tags.clone());
+                    for ((answer, command), tag) in calls.filter(|((answer, _), _)| answer.is_none()) {
+                        if self.is_tagged {
+                            self.client.cancel(tag);
                         }
+                        let path = String::from_utf8_lossy(command.sentence.first());
+                        let message = exceeded(&format!("no answer to {path}"), waited);
+                        *answer = Some(Err(Error::new(Cause::QueryTimeout, message)));
                     }
                 }
             }
         }
         answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(ended()))).collect()
+    }
+
+    /// Waits until nothing has arrived for `timeout` since the calls began, or until they have taken too long
+    /// although bytes arrived. Returns the time that has passed.
+    async fn silence(&self, timeout: Duration, probe: Option<&Command>) -> Duration {
+        let (client, began) = (self.client, self.began);
+        let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
+        let end = began + longest;
+        loop {
+            let (received, probed) = {
+                let multiplexer = client.multiplexer();
+                let since = |at: Option<Instant>| at.filter(|at| *at > began);
+                (since(multiplexer.received_at), since(multiplexer.probed_at))
+            };
+            let last = received.max(probed).unwrap_or(began);
+            let until = (last + timeout).min(end);
+            if Instant::now() < until {
+                Timer::at(until).await;
+                continue;
+            }
+            match probe {
+                Some(probe) if received.is_none() && probed.is_none() && until < end => {
+                    client.multiplexer().probe(probe);
+                    client.wake();
+                }
+                _ if until == end => return longest,
+                _ => return timeout,
+            }
+        }
     }
 }
 
@@ -295,130 +268,4 @@ impl Drop for Calls<'_> {
 /// The only answer.
 fn only(answers: Vec<Answer>) -> Answer {
     answers.into_iter().next().unwrap_or_else(|| Err(ended()))
-}
-
-impl Connection {
-    /// Moves bytes until the connection ends, and returns the reason. Every command without an answer gets the same
-    /// error.
-    pub async fn run(mut self) -> Error {
-        let receiving = receive(&mut self.reader, &self.multiplexer, &self.wake);
-        let sending = send(&mut self.writer, &self.multiplexer, &self.woken);
-        let Err(error) = future::or(receiving, sending).await;
-        lock(&self.multiplexer).end(&error);
-        error
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        lock(&self.multiplexer).end(&ended());
-    }
-}
-
-/// Receives until the connection fails.
-async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
-    multiplexer: &Mutex<Multiplexer>,
-    wake: &WeakSender<()>,
-) -> Result<Infallible, Error> {
-    let mut decoder = Decoder::default();
-    let mut is_first = true;
-    loop {
-        take_turn(multiplexer).await;
-        let count = future::poll_fn(|context| {
-            let mut bytes = [0; READ_SIZE];
-            let count = match ready!(Pin::new(&mut *stream).poll_read(context, &mut bytes)) {
-                Ok(count) => count,
-                // TLS reports this error if the peer closes without an alert, as RouterOS does.
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-                Err(error) => return Poll::Ready(Err(connection_lost(&error))),
-            };
-            if count == 0 {
-                return Poll::Ready(Err(closed("the router closed the connection")));
-            }
-            if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
-                return Poll::Ready(Err(Error::speaks_tls()));
-            }
-            decoder.push(&bytes[..count]);
-            Poll::Ready(Ok(count))
-        });
-        let count = count.await?;
-        let has_outgoing = {
-            let mut multiplexer = lock(multiplexer);
-            multiplexer.usage.received_bytes += count as u64;
-            multiplexer.received_at = Some(Instant::now());
-            while let Some(sentence) = decoder.next()? {
-                multiplexer.receive(sentence)?;
-            }
-            multiplexer.end_long_turn();
-            // It may have queued a `/cancel`.
-            !multiplexer.outgoing.is_empty()
-        };
-        if has_outgoing && let Some(wake) = wake.upgrade() {
-            let _ = wake.try_send(());
-        }
-        // A router that sends without pause must not block the executor.
-        future::yield_now().await;
-    }
-}
-
-/// Waits until a large answer may continue, without reading. An answer that has waited too long is truncated.
-async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
-    if !lock(multiplexer).needs_turn() {
-        return;
-    }
-    let replies = lock(multiplexer).account.replies();
-    let mut turn = pin!(replies.turn());
-    let began = Instant::now();
-    // The caller may be dropped while this waits.
-    while lock(multiplexer).needs_turn() {
-        lock(multiplexer).received_at = Some(Instant::now());
-        let check = async {
-            Timer::after(TURN_CHECK).await;
-            None
-        };
-        if let Some(turn) = async { Some(turn.as_mut().await) }.or(check).await {
-            lock(multiplexer).begin_turn(turn);
-        } else if began.elapsed() > MAX_WAIT {
-            lock(multiplexer).truncate_largest(true);
-            return;
-        }
-    }
-}
-
-/// Sends until the connection fails or all clients are dropped.
-async fn send(
-    stream: &mut (impl AsyncWrite + Unpin),
-    multiplexer: &Mutex<Multiplexer>,
-    woken: &Receiver<()>,
-) -> Result<Infallible, Error> {
-    while woken.recv().await.is_ok() {
-        let bytes = std::mem::take(&mut lock(multiplexer).outgoing);
-        let sent = async {
-            stream.write_all(&bytes).await?;
-            // TLS buffers bytes until they are flushed.
-            stream.flush().await
-        };
-        sent.await.map_err(|error| connection_lost(&error))?;
-        lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
-    }
-    // All clients were dropped, so no caller waits for an answer.
-    Err(closed("the connection is no longer used"))
-}
-
-fn closed(message: &str) -> Error {
-    Error::new(Cause::Closed, message)
-}
-
-fn ended() -> Error {
-    closed("the connection has ended")
-}
-
-fn connection_lost(error: &std::io::Error) -> Error {
-    closed(&format!("the connection was lost: {error}"))
-}
-
-/// Every change under this lock leaves the state consistent, so a poisoned lock is still usable.
-fn lock(multiplexer: &Mutex<Multiplexer>) -> MutexGuard<'_, Multiplexer> {
-    multiplexer.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,5 @@
 //! A command to a router, and the reply to it.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use super::error::{self, Error, Trap, quote};
@@ -29,11 +28,6 @@ impl Command {
     #[must_use]
     pub fn new(path: &str) -> Self {
         Self { sentence: Sentence::from_words([path]), limit: None }
-    }
-
-    /// Its path, as text for a message.
-    pub(super) fn path(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.sentence.first())
     }
 
     /// Truncates the answer at this limit. Without one, an answer that is too long ends the connection.
@@ -105,7 +99,7 @@ impl Reply {
 
     /// Bytes of memory that it takes more once this sentence is added. Traps are counted as if they were kept.
     pub(super) fn growth(&self, sentence: SentenceRef) -> usize {
-        if sentence.first() == b"!re" { self.rows.growth(sentence) } else { sentence.encoded().len() }
+        if sentence.first() == b"!re" { self.rows.growth(sentence) } else { sentence.encoded.len() }
     }
 
     /// The reply, unless the router refused the command: it then sends traps and no rows.

@@ -6,6 +6,7 @@
 pub mod client;
 pub mod codepage;
 mod command;
+mod connection;
 pub mod error;
 mod in_flight;
 pub mod listen;

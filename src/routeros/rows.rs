@@ -13,7 +13,7 @@ const MIN_GROWTH: usize = 1024;
 const MAX_GROWTH: usize = 32 * 1024;
 
 /// The `!re` sentences of a reply, in their order.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     /// Before each row is its length.
     bytes: Vec<u8>,
@@ -27,16 +27,16 @@ impl Rows {
         let room = self.bytes.capacity() - self.bytes.len();
         self.bytes.reserve_exact(room + self.growth(row));
         // A sentence is far shorter than 4 GiB.
-        let length = u32::try_from(row.encoded().len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(row.encoded.len()).unwrap_or(u32::MAX);
         self.bytes.extend_from_slice(&length.to_ne_bytes());
-        self.bytes.extend_from_slice(row.encoded());
+        self.bytes.extend_from_slice(row.encoded);
         self.count += 1;
     }
 
     /// Bytes of memory that the buffer grows by if this row is added.
     #[must_use]
     pub(super) fn growth(&self, row: SentenceRef) -> usize {
-        let needed = self.bytes.len() + size_of::<u32>() + row.encoded().len();
+        let needed = self.bytes.len() + size_of::<u32>() + row.encoded.len();
         match (needed.saturating_sub(self.bytes.capacity()), self.bytes.capacity()) {
             (0, _) => 0,
             (lacking, 0) => lacking,
@@ -49,9 +49,10 @@ impl Rows {
         let mut rest = self.bytes.as_slice();
         std::iter::from_fn(move || {
             let (&length, after) = rest.split_first_chunk()?;
-            let (row, after) = after.split_at_checked(usize::try_from(u32::from_ne_bytes(length)).ok()?)?;
+            let (encoded, after) =
+                after.split_at_checked(usize::try_from(u32::from_ne_bytes(length)).ok()?)?;
             rest = after;
-            Some(SentenceRef::from_encoded(row))
+            Some(SentenceRef { encoded })
         })
     }
 
@@ -81,14 +82,6 @@ impl FromIterator<Sentence> for Rows {
         rows
     }
 }
-
-impl PartialEq for Rows {
-    fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
-    }
-}
-
-impl Eq for Rows {}
 
 impl fmt::Debug for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -71,18 +71,12 @@ impl std::error::Error for Error {}
 
 /// The words of one sentence in a buffer, in their encoded form and without the empty word that ends it. Words are bytes,
 /// because text may be in any code page.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SentenceRef<'b> {
-    encoded: &'b [u8],
+    pub(super) encoded: &'b [u8],
 }
 
 impl<'b> SentenceRef<'b> {
-    /// The sentence that these bytes encode. Words after a malformed length are ignored.
-    #[must_use]
-    pub(super) fn from_encoded(encoded: &'b [u8]) -> Self {
-        Self { encoded }
-    }
-
     /// The words in their order.
     pub fn words(self) -> impl Iterator<Item = &'b [u8]> {
         let mut rest = self.encoded;
@@ -117,27 +111,12 @@ impl<'b> SentenceRef<'b> {
         self.words().skip(1).find_map(|word| word.strip_prefix(b".tag="))
     }
 
-    /// The encoded words.
-    #[must_use]
-    pub(super) fn encoded(self) -> &'b [u8] {
-        self.encoded
-    }
-
     /// A copy that does not borrow the buffer.
     #[must_use]
     pub fn to_sentence(self) -> Sentence {
         Sentence::from_words(self.words())
     }
 }
-
-impl PartialEq for SentenceRef<'_> {
-    /// A length has several forms, so the words are compared.
-    fn eq(&self, other: &Self) -> bool {
-        self.words().eq(other.words())
-    }
-}
-
-impl Eq for SentenceRef<'_> {}
 
 impl fmt::Debug for SentenceRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,7 +164,9 @@ impl Sentence {
         let length = parts.iter().map(|part| part.len()).sum();
         self.encoded.reserve(length + MAX_LENGTH);
         encode_length(length, &mut self.encoded);
-        parts.iter().for_each(|part| self.encoded.extend_from_slice(part));
+        for part in parts {
+            self.encoded.extend_from_slice(part);
+        }
     }
 
     /// The words in their order.
