@@ -168,7 +168,7 @@ impl<'d, R: FnMut(DiagnosticStep)> Diagnosis<'d, R> {
         })
         .await?;
         for plugin in &config.plugins {
-            let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(command));
+            let listen = plugin.listen().filter(|_| config.live).map(|command| client.listen(&command));
             // If a plugin fails, the next one is still read, but the failed one is not followed.
             if self.step(plugin.name(), read(plugin, client, config)).await.is_err() {
                 continue;
@@ -232,7 +232,7 @@ async fn try_kick(client: &Client, config: &config::Site) -> (Result<String, Err
 
 /// Queries a plugin's menus and reads the answers as a refresh does.
 async fn read(plugin: &Plugin, client: &Client, config: &config::Site) -> Result<(String, ()), Error> {
-    let answers = client.call_all(plugin.commands(), config.query_timeout).await;
+    let answers = client.call_all(&plugin.commands(), config.query_timeout).await;
     plugin.read(&answers, None, &ReadContext::new(Moment::now(), config.codepage))?;
     // The plugin's rows are in the first answer; further answers only add details.
     let rows = answers.first().and_then(|answer| answer.as_ref().ok()).map_or(0, |reply| reply.rows.len());

@@ -12,7 +12,8 @@ use crate::plugin::hotspot::command as hotspot;
 use crate::plugin::{ReadContext, Session};
 use crate::routeros::client::Client;
 use crate::routeros::error::Error;
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
+use crate::routeros::wire::{Sentence, SentenceRef};
 use crate::site::SiteContext;
 use crate::state::SiteState;
 use crate::text::shortened;
@@ -108,11 +109,11 @@ impl Action for Kick {
 
         let queries = vec![hotspot::session_at(id), hotspot::sessions_of(user)];
         let mut answers = ask(&client, queries, config.query_timeout).await.into_iter();
-        let mut next = || answers.next().unwrap_or_else(|| Ok(Vec::new()));
+        let mut next = || answers.next().unwrap_or_else(|| Ok(Rows::default()));
         let (at_id, of_user) = (next()?, next()?);
         // Some routers ignore a query by id, so the row is also searched among the sessions of the user.
-        let row = at_id.iter().chain(&of_user).find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
-        let read = |row: &Sentence| Session::read(row, &ReadContext::new(Moment::now(), config.codepage));
+        let row = at_id.iter().chain(of_user.iter()).find(|row| row.get(".id") == Some(id)).ok_or(GONE)?;
+        let read = |row: SentenceRef| Session::read(row, &ReadContext::new(Moment::now(), config.codepage));
         let session = read(row);
         self.check(&session, requested_at)?;
 
@@ -131,7 +132,7 @@ impl Action for Kick {
         let left = client.call(hotspot::sessions_of(user), config.query_timeout).await;
         let left =
             left.ok().filter(|reply| reply.traps.is_empty() && !reply.is_truncated).map(|reply| reply.rows);
-        let at = |id: &[u8]| left.iter().flatten().find(|row| row.get(".id") == Some(id));
+        let at = |id: &[u8]| left.iter().flat_map(Rows::iter).find(|row| row.get(".id") == Some(id));
         // The removal of one session may have ended all sessions of that user.
         let is_gone = |other: &[u8]| other != id && left.is_some() && at(other).is_none();
         let others = of_user.iter().filter(|row| row.get(".id").is_some_and(is_gone)).map(read);
@@ -179,7 +180,7 @@ async fn remove_cookies(
     device: &[u8],
 ) -> Result<usize, Error> {
     let cookies = client.call(hotspot::cookies_of(user), config.query_timeout).await?.rows;
-    let of_device = |row: &&Sentence| {
+    let of_device = |row: &SentenceRef| {
         row.get("mac-address").is_some_and(|mac| !mac.is_empty() && mac.eq_ignore_ascii_case(device))
     };
     let ids = cookies.iter().filter(of_device).filter_map(|row| row.get(".id")).take(MAX_COOKIES);
@@ -197,7 +198,7 @@ async fn remove_cookies(
 
 /// Records in the site's state that these sessions have ended, and `back`, the new session of the first one, if it
 /// exists.
-fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session], back: Option<&Sentence>) {
+fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session], back: Option<SentenceRef>) {
     let dead = |session: &Session| {
         let mut change = Sentence::from_words(["!re"]);
         change.push_attribute(b".id", session.id_bytes());
@@ -216,7 +217,10 @@ fn record_removal(site: &SiteContext, config: &config::Site, removed: &[Session]
             at_id.is_some_and(|known| known.is_same(session, config.query_timeout))
         };
         let gone = removed[first..].iter().filter(is_known).map(dead);
-        let changes: Vec<Sentence> = gone.chain(back.cloned()).collect();
+        let mut changes: Rows = gone.collect();
+        if let Some(back) = back {
+            changes.push(back);
+        }
         if let Ok(reading) = reading.followed(&changes, Moment::now(), config.codepage) {
             site.put(reading);
         }
@@ -287,12 +291,13 @@ mod tests {
             let uptime = format!("=uptime={uptime}");
             Sentence::from_words(["!re", "=.id=*1", "=user=ada", "=mac-address=M", &uptime])
         };
-        let answers = [Ok(Reply { rows: vec![row("0s")], ..Reply::default() }), Ok(Reply::default())];
+        let answers =
+            [Ok(Reply { rows: [row("0s")].into_iter().collect(), ..Reply::default() }), Ok(Reply::default())];
         let now = Moment::now();
         store.update("awka", |site| {
             let reading = site.hotspot_reading().unwrap().clone();
-            let following = Following::Begun(&[]);
-            site.put(reading.after(&answers, now, now, config.codepage, following));
+            let changes = Rows::default();
+            site.put(reading.after(&answers, now, now, config.codepage, Following::Begun(&changes)));
         });
         let read = |uptime: &str| Session::read(&row(uptime), &ReadContext::new(now, config.codepage));
         let site = SiteContext::new(config.clone(), store.clone(), Arc::default());

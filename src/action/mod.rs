@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::clock::Moment;
 use crate::routeros::client::{Client, Command, Reply};
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
 use crate::site::SiteContext;
 pub use crate::site::handle::{ActionError, JobQueue, SiteHandles};
 use crate::text;
@@ -62,14 +62,10 @@ pub async fn run<A: Action>(handles: &SiteHandles, site: &str, action: A) -> Res
 }
 
 /// Sends all commands in one write; returns the rows of each. An item that the router lacks has no rows.
-async fn ask(
-    client: &Client,
-    commands: Vec<Command>,
-    timeout: Duration,
-) -> Vec<Result<Vec<Sentence>, Error>> {
-    let answers = client.call_all(commands, timeout).await;
+async fn ask(client: &Client, commands: Vec<Command>, timeout: Duration) -> Vec<Result<Rows, Error>> {
+    let answers = client.call_all(&commands, timeout).await;
     let rows = answers.into_iter().map(|answer| match answer {
-        Err(error) if error.is_missing_item() => Ok(Vec::new()),
+        Err(error) if error.is_missing_item() => Ok(Rows::default()),
         answer => answer.and_then(complete).map(|reply| reply.rows),
     });
     rows.collect()

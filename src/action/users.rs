@@ -94,8 +94,8 @@ async fn read_all(site: Arc<SiteContext>) -> Result<Vec<User>, ActionError> {
         Cause::Protocol => Error { hint: TOO_MANY, ..error },
         _ => error,
     })?;
-    let rows = all.rows.into_iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
-    Ok(rows.map(|row| User::read(&row, config.codepage)).collect())
+    let rows = all.rows.iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
+    Ok(rows.map(|row| User::read(row, config.codepage)).collect())
 }
 
 /// Reads all ids, which are short, and then only the users of the page: a list of ten thousand users has several

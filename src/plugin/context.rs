@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::routeros::codepage::Codepage;
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
 
 /// When and how an answer or changes arrived.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub enum Following<'a> {
     /// No `listen` runs. A row that is missing from an answer was removed.
     No,
     /// The `listen` started just before this answer was requested; these changes arrived until the answer.
-    Begun(&'a [Sentence]),
+    Begun(&'a Rows),
     /// The `listen` started before an earlier answer; all its changes so far have been applied.
     On,
 }

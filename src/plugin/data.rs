@@ -12,7 +12,7 @@ use super::metric::Family;
 use super::resource::Resource;
 use super::table::Table;
 use crate::routeros::error::Error;
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
 
 /// The data of a plugin.
 #[derive(Debug, Clone, PartialEq)]
@@ -155,7 +155,7 @@ impl Data {
     /// # Errors
     ///
     /// If the data would exceed its limits. The connection is then unusable.
-    pub fn follow(&self, changes: &[Sentence], context: &ReadContext) -> Result<Option<Self>, Error> {
+    pub fn follow(&self, changes: &Rows, context: &ReadContext) -> Result<Option<Self>, Error> {
         let Self::Hotspot(hotspot) = self else { return Ok(None) };
         let mut hotspot = hotspot.clone();
         hotspot.apply(changes, context)?;

@@ -8,8 +8,9 @@ use super::table::Table;
 use crate::memory::{self, ALLOCATION};
 use crate::routeros::client::Command;
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::rows::Rows;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// Maximum number of sensors of a router; the largest boards have about 30. Each has a row on the page and a series in
 /// `/metrics`.
@@ -205,29 +206,29 @@ pub(super) fn command() -> Command {
 /// Reads the answer to [`command`].
 pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Health, Error> {
     let rows = match first(answers) {
-        Ok(reply) => reply.rows.as_slice(),
+        Ok(reply) => Some(&reply.rows),
         // A board without sensors lacks the menu, or has it empty, which depends on the version.
-        Err(error) if error.cause == Cause::Unsupported => &[],
+        Err(error) if error.cause == Cause::Unsupported => None,
         Err(error) => return Err(error),
-    }
-    .iter();
+    };
     let text = |value| value::short_text(value, limits::SENSOR, context.codepage);
-    let sensors = rows.flat_map(|row| match (row.get("name"), row.get("value")) {
-        (Some(name), Some(value)) => {
-            let quantity = row.get("type").and_then(Quantity::from_type);
-            vec![sensor(text(name), text(value), quantity)]
-        }
-        // A sensor that currently has no value.
-        (Some(_), None) => Vec::new(),
-        (None, _) => properties(row)
-            .take(MAX_SENSORS + 1)
-            .map(|(name, value)| {
-                let name = text(name);
-                let quantity = Quantity::from_name(&name);
-                sensor(name, text(value), quantity)
-            })
-            .collect(),
-    });
+    let sensors =
+        rows.into_iter().flat_map(Rows::iter).flat_map(|row| match (row.get("name"), row.get("value")) {
+            (Some(name), Some(value)) => {
+                let quantity = row.get("type").and_then(Quantity::from_type);
+                vec![sensor(text(name), text(value), quantity)]
+            }
+            // A sensor that currently has no value.
+            (Some(_), None) => Vec::new(),
+            (None, _) => properties(row)
+                .take(MAX_SENSORS + 1)
+                .map(|(name, value)| {
+                    let name = text(name);
+                    let quantity = Quantity::from_name(&name);
+                    sensor(name, text(value), quantity)
+                })
+                .collect(),
+        });
     let mut sensors: Vec<Sensor> = sensors.take(MAX_SENSORS + 1).collect();
     let is_truncated = sensors.len() > MAX_SENSORS;
     sensors.truncate(MAX_SENSORS);
@@ -235,7 +236,7 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Health, 
 }
 
 /// The properties of a RouterOS 6 row that are sensors.
-fn properties(row: &Sentence) -> impl Iterator<Item = (&[u8], &[u8])> {
+fn properties(row: SentenceRef<'_>) -> impl Iterator<Item = (&[u8], &[u8])> {
     row.attributes().filter(|(name, value)| !name.starts_with(b".") && !value.is_empty())
 }
 
@@ -252,6 +253,7 @@ mod tests {
     use crate::clock::Moment;
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
+    use crate::routeros::wire::Sentence;
 
     fn read(rows: &[&[&str]]) -> Vec<Sensor> {
         let rows = rows.iter().map(|row| Sentence::from_words(*row)).collect();
@@ -350,7 +352,7 @@ mod tests {
             std::iter::once("!re".to_string()).chain((0..1000).map(|n| format!("=fan{n}-speed={n}"))),
         );
         let context = ReadContext::new(Moment::now(), Codepage::named("windows-1252").unwrap());
-        let read = |rows: Vec<Sentence>| {
+        let read = |rows: Rows| {
             let health = super::read(&[Ok(Reply { rows, ..Reply::default() })], &context).unwrap();
             let why = health.incomplete();
             (health.sensors, why)
@@ -359,7 +361,7 @@ mod tests {
         assert_eq!((sensors.len(), why), (MAX_SENSORS, None));
         let texts = sensors.iter().flat_map(|sensor| [&sensor.name, &sensor.value]);
         assert!(texts.into_iter().all(|text| text.chars().count() == limits::SENSOR && text.ends_with('…')));
-        for rows in [(0..=MAX_SENSORS).map(row).collect(), vec![one]] {
+        for rows in [(0..=MAX_SENSORS).map(row).collect(), [one].into_iter().collect()] {
             let (sensors, why) = read(rows);
             assert_eq!(sensors.len(), MAX_SENSORS);
             assert_eq!(why.as_deref(), Some("only the first 100 sensors are kept"));

@@ -4,7 +4,8 @@
 //! texts of all sites in each response.
 
 use crate::routeros::client::Limit;
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
+use crate::routeros::wire::SentenceRef;
 
 /// Size limit of a declared plugin's answer. The operator may not know how large a menu is on each router (a connection
 /// table can have 50,000 rows), and the rows are held in memory, and as JSON during a request. At this number of rows,
@@ -53,7 +54,7 @@ pub const MAX_ID: usize = 32;
 
 /// The rows that are read, and the number of rows that are left out because of their `.id`. RouterOS sometimes sends a
 /// bare `!re`, which is not a row.
-pub(super) fn usable(rows: &[Sentence]) -> (Vec<&Sentence>, usize) {
+pub(super) fn usable(rows: &Rows) -> (Vec<SentenceRef<'_>>, usize) {
     let rows = rows.iter().filter(|row| row.attributes().next().is_some());
     let (usable, left_out): (Vec<_>, Vec<_>) =
         rows.partition(|row| row.get(".id").is_none_or(|id| id.len() <= MAX_ID));

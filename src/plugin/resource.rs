@@ -163,7 +163,7 @@ mod tests {
     use crate::routeros::wire::Sentence;
 
     fn read(words: &[&str]) -> Resource {
-        let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
+        let reply = Reply { rows: [Sentence::from_words(words)].into_iter().collect(), ..Reply::default() };
         let codepage = Codepage::named("windows-1252").unwrap();
         super::read(&[Ok(reply)], &ReadContext::new(Moment::now(), codepage)).unwrap()
     }

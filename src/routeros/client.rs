@@ -16,30 +16,29 @@
 //! limits. If a limit is exceeded, the connection ends, holding at most [`MAX_REPLY`] and two sentences. Only the
 //! answer to a command with a [`Limit`] is truncated instead.
 
-use std::convert::Infallible;
+use std::ops::Range;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use smol::Timer;
-use smol::channel::{self, Receiver, Sender, WeakSender};
-use smol::future::{self, FutureExt};
-use smol::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use smol::channel::{self, Receiver, Sender};
+use smol::future::FutureExt;
 
 pub use super::command::{Answer, Command, Limit, Partial, Reply};
+pub use super::connection::Connection;
+use super::connection::{ended, lock};
 use super::error::{Cause, Error};
 pub use super::in_flight::MAX_ROWS;
+use super::in_flight::TaggedAnswer;
 use super::login::{self, LoginMethod};
 use super::multiplexer::Multiplexer;
 pub use super::multiplexer::{ConnectionUsage, MAX_DROPPED, MAX_REPLY, MAX_UNSOLICITED};
-use super::wire::{Decoder, Sentence};
-use crate::memory::{Account, MAX_WAIT, Replies};
+use super::wire::Sentence;
+use crate::memory::{Account, Replies};
 use crate::net::connect::{self as net, Stream};
 use crate::net::deadline::exceeded;
 use crate::net::tls::Tls;
-
-/// Bytes read at once: one to ten rows, and small enough for fifty routers on a small board.
-const READ_SIZE: usize = 4 * 1024;
 
 /// An answer may take this many times its timeout while bytes keep arriving: two minutes by the default timeout. 800
 /// sessions over a GPRS link of 24 kbit/s take one.
@@ -49,31 +48,11 @@ const MAX_EXTENSION: u32 = 24;
 /// must not delay a site's next refresh for hours.
 const MAX_EXTENDED: Duration = Duration::from_secs(120);
 
-/// Interval of checks whether waiting for a turn is still worthwhile.
-const TURN_CHECK: Duration = Duration::from_millis(100);
-
-/// First bytes of a TLS alert. No answer of the API begins like this: its second byte belongs to a word and is `!`.
-const TLS_ALERT: [u8; 2] = [0x15, 0x03];
-
 /// Sends commands to one router. A clone is another handle on the same connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     multiplexer: Arc<Mutex<Multiplexer>>,
     wake: Sender<()>,
-}
-
-/// The bytes of one connection, in both directions.
-#[derive(Debug)]
-#[must_use = "nothing is sent or received until this runs"]
-pub struct Connection {
-    reader: ReadHalf<Box<dyn Stream>>,
-    writer: WriteHalf<Box<dyn Stream>>,
-    multiplexer: Arc<Mutex<Multiplexer>>,
-    woken: Receiver<()>,
-    /// Weak, because the connection ends when the last client is dropped.
-    wake: WeakSender<()>,
-    /// When the certificate of the router ends, since the Unix epoch; `None` without TLS, or if it is unknown.
-    pub certificate_ends: Option<Duration>,
 }
 
 /// Connects to a router, secured by `tls`, within `timeout`.
@@ -91,12 +70,10 @@ pub async fn connect(host: (&str, u16), tls: &Tls, timeout: Duration) -> Result<
 
 /// A connection over an open stream of bytes.
 pub fn over(stream: Box<dyn Stream>) -> (Client, Connection) {
-    let (reader, writer) = smol::io::split(stream);
     let multiplexer = Arc::new(Mutex::new(Multiplexer::default()));
     let (wake, woken) = channel::bounded(1);
-    let weak = wake.downgrade();
-    let client = Client { multiplexer: multiplexer.clone(), wake };
-    (client, Connection { reader, writer, multiplexer, woken, wake: weak, certificate_ends: None })
+    let connection = Connection::new(stream, multiplexer.clone(), woken, wake.downgrade());
+    (Client { multiplexer, wake }, connection)
 }
 
 impl Client {
@@ -126,11 +103,11 @@ impl Client {
         let granted = |reply: Reply| {
             reply.unless_refused().map_err(|error| Error::login_refused(error, [user, password]))
         };
-        let attempt = async |sentence: &Sentence| {
-            let call = self.queue(&mut self.multiplexer(), None, sentence, None);
-            granted(call.wait("/login", Instant::now(), timeout, None).await?)
+        let attempt = async |sentence: Sentence| {
+            let command = [Command { sentence, limit: None }];
+            granted(only(Calls::start(self, &command, false).wait(timeout, None).await)?)
         };
-        let reply = attempt(&first).await?;
+        let reply = attempt(first).await?;
         match (method, reply.ret) {
             (LoginMethod::Plain, None) => Ok(()),
             (LoginMethod::Plain, Some(_)) => Err(Error::new(
@@ -140,7 +117,7 @@ impl Client {
             (LoginMethod::Challenge, ret) => {
                 let response = ret.and_then(|ret| login::respond(user, password, &ret));
                 let response = response.ok_or_else(Error::no_challenge)?;
-                attempt(&response).await.map(drop)
+                attempt(response).await.map(drop)
             }
         }
     }
@@ -151,13 +128,12 @@ impl Client {
     ///
     /// The router's refusal, `query_timeout`, or the error that ended the connection.
     pub async fn call(&self, command: Command, timeout: Duration) -> Answer {
-        let answers = self.call_all(vec![command], timeout).await;
-        answers.into_iter().next().unwrap_or_else(|| Err(ended()))
+        only(self.call_all(&[command], timeout).await)
     }
 
     /// Sends all commands in one write and waits for every answer, each until nothing has arrived from the router for
     /// `timeout`. The answers are in the order of the commands.
-    pub async fn call_all(&self, commands: Vec<Command>, timeout: Duration) -> Vec<Answer> {
+    pub async fn call_all(&self, commands: &[Command], timeout: Duration) -> Vec<Answer> {
         self.call_all_probing(commands, timeout, None).await
     }
 
@@ -165,78 +141,18 @@ impl Client {
     /// same connection and waits as long again: an answer may be late, or lost on a path that works again.
     pub async fn call_all_probing(
         &self,
-        commands: Vec<Command>,
+        commands: &[Command],
         timeout: Duration,
-        probe: Option<Command>,
+        probe: Option<&Command>,
     ) -> Vec<Answer> {
-        let mut calls: Vec<(String, Call)> = Vec::with_capacity(commands.len());
-        {
-            // Under one lock, so that they are sent together.
-            let mut multiplexer = self.multiplexer();
-            for Command { mut sentence, limit } in commands {
-                let path = String::from_utf8_lossy(sentence.first()).into_owned();
-                let tag = multiplexer.next_tag();
-                sentence.push_tag(tag);
-                calls.push((path, self.queue(&mut multiplexer, Some(tag), &sentence, limit)));
-            }
-        }
-        let began = Instant::now();
-        let mut answers = Vec::with_capacity(calls.len());
-        for (path, call) in calls {
-            // The calls run concurrently, whatever the order in which they are awaited.
-            let answer = call.wait(&path, began, timeout, probe.as_ref()).await;
-            answers.push(answer.and_then(Reply::unless_refused));
-        }
-        answers
+        let answers = Calls::start(self, commands, true).wait(timeout, probe).await;
+        answers.into_iter().map(|answer| answer.and_then(Reply::unless_refused)).collect()
     }
 
     /// The usage of this connection so far.
     #[must_use]
     pub fn usage(&self) -> ConnectionUsage {
         self.multiplexer().usage
-    }
-
-    /// Queues a sentence to be sent. It is sent completely or not at all, even if the caller is dropped, because only
-    /// [`Connection::run`] writes.
-    fn queue(
-        &self,
-        multiplexer: &mut Multiplexer,
-        tag: Option<u64>,
-        sentence: &Sentence,
-        limit: Option<Limit>,
-    ) -> Call {
-        let (answer, answered) = channel::bounded(1);
-        multiplexer.call(tag, sentence, limit, answer);
-        self.wake();
-        Call { client: self.clone(), tag, answered }
-    }
-
-    /// Waits until nothing has arrived for `timeout` since a call `began`, or until the call has taken too long
-    /// although bytes arrived. Returns the time that has passed.
-    async fn silence(&self, began: Instant, timeout: Duration, probe: Option<&Command>) -> Duration {
-        let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
-        let end = began + longest;
-        loop {
-            let (received, probed) = {
-                let multiplexer = self.multiplexer();
-                let since = |at: Option<Instant>| at.filter(|at| *at > began);
-                (since(multiplexer.received_at), since(multiplexer.probed_at))
-            };
-            let last = received.max(probed).unwrap_or(began);
-            let until = (last + timeout).min(end);
-            if Instant::now() < until {
-                Timer::at(until).await;
-                continue;
-            }
-            match probe {
-                Some(probe) if received.is_none() && probed.is_none() && until < end => {
-                    self.multiplexer().probe(probe.clone());
-                    self.wake();
-                }
-                _ if until == end => return longest,
-                _ => return timeout,
-            }
-        }
     }
 
     /// Asks the router to stop a command whose caller was dropped, to save its resources.
@@ -255,152 +171,104 @@ impl Client {
     }
 }
 
-/// A command in flight. Dropping it forgets the command: a late answer is ignored.
-struct Call {
-    client: Client,
-    tag: Option<u64>,
-    answered: Receiver<Answer>,
+/// Commands in flight that were sent together. Dropping them forgets the commands: late answers are ignored.
+struct Calls<'c> {
+    client: &'c Client,
+    commands: &'c [Command],
+    /// Their tags, in their order. A login is sent alone, and without its tag.
+    tags: Range<u64>,
+    is_tagged: bool,
+    began: Instant,
+    answered: Receiver<TaggedAnswer>,
 }
 
-impl Call {
-    async fn wait(self, path: &str, began: Instant, timeout: Duration, probe: Option<&Command>) -> Answer {
-        let answered = async {
-            // The sender is dropped only with the connection, which sends the reason first.
-            self.answered.recv().await.unwrap_or_else(|_| Err(ended()))
-        };
-        let late = async {
-            let waited = self.client.silence(began, timeout, probe).await;
-            if let Some(tag) = self.tag {
-                self.client.cancel(tag);
+impl<'c> Calls<'c> {
+    /// Queues the commands to be sent. Each is sent completely or not at all, even if the caller is dropped, because only
+    /// [`Connection::run`] writes.
+    fn start(client: &'c Client, commands: &'c [Command], is_tagged: bool) -> Self {
+        let (answer, answered) = channel::bounded(commands.len().max(1));
+        let began = Instant::now();
+        // Under one lock, so that they are sent together.
+        let mut multiplexer = client.multiplexer();
+        let tags = multiplexer.next_tags(commands.len());
+        for (tag, command) in tags.clone().zip(commands) {
+            multiplexer.call(is_tagged.then_some(tag), command, answer.clone());
+        }
+        drop(multiplexer);
+        client.wake();
+        Self { client, commands, tags, is_tagged, began, answered }
+    }
+
+    /// Waits for all answers. The commands run concurrently, so one deadline covers them all.
+    async fn wait(&self, timeout: Duration, probe: Option<&Command>) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = self.commands.iter().map(|_| None).collect();
+        let mut late = pin!(self.silence(timeout, probe));
+        while answers.iter().any(Option::is_none) {
+            // The senders are dropped only with the connection, which sends the reason first.
+            let answered = async { Ok(self.answered.recv().await) };
+            match answered.or(async { Err(late.as_mut().await) }).await {
+                Ok(Ok((tag, answer))) => {
+                    if let Some(at) = self.tags.clone().position(|own| tag.is_none_or(|tag| tag == own)) {
+                        answers[at] = Some(answer);
+                    }
+                }
+                Ok(Err(_)) => break,
+                Err(waited) => {
+                    let calls = answers.iter_mut().zip(self.commands).zip(self.tags.clone());
+                    for ((answer, command), tag) in calls.filter(|((answer, _), _)| answer.is_none()) {
+                        if self.is_tagged {
+                            self.client.cancel(tag);
+                        }
+                        let path = String::from_utf8_lossy(command.sentence.first());
+                        let message = exceeded(&format!("no answer to {path}"), waited);
+                        *answer = Some(Err(Error::new(Cause::QueryTimeout, message)));
+                    }
+                }
             }
-            Err(Error::new(Cause::QueryTimeout, exceeded(&format!("no answer to {path}"), waited)))
-        };
-        answered.or(late).await
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(ended()))).collect()
+    }
+
+    /// Waits until nothing has arrived for `timeout` since the calls began, or until they have taken too long
+    /// although bytes arrived. Returns the time that has passed.
+    async fn silence(&self, timeout: Duration, probe: Option<&Command>) -> Duration {
+        let (client, began) = (self.client, self.began);
+        let longest = (timeout * MAX_EXTENSION).min(timeout.max(MAX_EXTENDED));
+        let end = began + longest;
+        loop {
+            let (received, probed) = {
+                let multiplexer = client.multiplexer();
+                let since = |at: Option<Instant>| at.filter(|at| *at > began);
+                (since(multiplexer.received_at), since(multiplexer.probed_at))
+            };
+            let last = received.max(probed).unwrap_or(began);
+            let until = (last + timeout).min(end);
+            if Instant::now() < until {
+                Timer::at(until).await;
+                continue;
+            }
+            match probe {
+                Some(probe) if received.is_none() && probed.is_none() && until < end => {
+                    client.multiplexer().probe(probe);
+                    client.wake();
+                }
+                _ if until == end => return longest,
+                _ => return timeout,
+            }
+        }
     }
 }
 
-impl Drop for Call {
+impl Drop for Calls<'_> {
     fn drop(&mut self) {
-        self.client.multiplexer().forget(self.tag);
-    }
-}
-
-impl Connection {
-    /// Moves bytes until the connection ends, and returns the reason. Every command without an answer gets the same
-    /// error.
-    pub async fn run(mut self) -> Error {
-        let receiving = receive(&mut self.reader, &self.multiplexer, &self.wake);
-        let sending = send(&mut self.writer, &self.multiplexer, &self.woken);
-        let Err(error) = future::or(receiving, sending).await;
-        lock(&self.multiplexer).end(&error);
-        error
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        lock(&self.multiplexer).end(&ended());
-    }
-}
-
-/// Receives until the connection fails.
-async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
-    multiplexer: &Mutex<Multiplexer>,
-    wake: &WeakSender<()>,
-) -> Result<Infallible, Error> {
-    let mut decoder = Decoder::default();
-    let mut bytes = vec![0; READ_SIZE];
-    let mut is_first = true;
-    loop {
-        take_turn(multiplexer).await;
-        let count = match stream.read(&mut bytes).await {
-            Ok(count) => count,
-            // TLS reports this error if the peer closes without an alert, as RouterOS does.
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => 0,
-            Err(error) => return Err(connection_lost(&error)),
-        };
-        if count == 0 {
-            return Err(closed("the router closed the connection"));
-        }
-        if std::mem::take(&mut is_first) && bytes[..count].starts_with(&TLS_ALERT) {
-            return Err(Error::speaks_tls());
-        }
-        decoder.push(&bytes[..count]);
-        lock(multiplexer).usage.received_bytes += count as u64;
-        lock(multiplexer).received_at = Some(Instant::now());
-        while let Some(sentence) = decoder.next()? {
-            lock(multiplexer).receive(sentence)?;
-        }
-        lock(multiplexer).end_long_turn();
-        // The multiplexer may have queued a `/cancel`.
-        if !lock(multiplexer).outgoing.is_empty()
-            && let Some(wake) = wake.upgrade()
-        {
-            let _ = wake.try_send(());
-        }
-        // A router that sends without pause must not block the executor.
-        future::yield_now().await;
-    }
-}
-
-/// Waits until a large answer may continue, without reading. An answer that has waited too long is truncated.
-async fn take_turn(multiplexer: &Mutex<Multiplexer>) {
-    if !lock(multiplexer).needs_turn() {
-        return;
-    }
-    let replies = lock(multiplexer).account.replies();
-    let mut turn = pin!(replies.turn());
-    let began = Instant::now();
-    // The caller may be dropped while this waits.
-    while lock(multiplexer).needs_turn() {
-        lock(multiplexer).received_at = Some(Instant::now());
-        let check = async {
-            Timer::after(TURN_CHECK).await;
-            None
-        };
-        if let Some(turn) = async { Some(turn.as_mut().await) }.or(check).await {
-            lock(multiplexer).begin_turn(turn);
-        } else if began.elapsed() > MAX_WAIT {
-            lock(multiplexer).truncate_largest(true);
-            return;
+        let mut multiplexer = self.client.multiplexer();
+        for tag in self.tags.clone() {
+            multiplexer.forget(self.is_tagged.then_some(tag));
         }
     }
 }
 
-/// Sends until the connection fails or all clients are dropped.
-async fn send(
-    stream: &mut (impl AsyncWrite + Unpin),
-    multiplexer: &Mutex<Multiplexer>,
-    woken: &Receiver<()>,
-) -> Result<Infallible, Error> {
-    while woken.recv().await.is_ok() {
-        let bytes = std::mem::take(&mut lock(multiplexer).outgoing);
-        let sent = async {
-            stream.write_all(&bytes).await?;
-            // TLS buffers bytes until they are flushed.
-            stream.flush().await
-        };
-        sent.await.map_err(|error| connection_lost(&error))?;
-        lock(multiplexer).usage.sent_bytes += bytes.len() as u64;
-    }
-    // All clients were dropped, so no caller waits for an answer.
-    Err(closed("the connection is no longer used"))
-}
-
-fn closed(message: &str) -> Error {
-    Error::new(Cause::Closed, message)
-}
-
-fn ended() -> Error {
-    closed("the connection has ended")
-}
-
-fn connection_lost(error: &std::io::Error) -> Error {
-    closed(&format!("the connection was lost: {error}"))
-}
-
-/// Every change under this lock leaves the state consistent, so a poisoned lock is still usable.
-fn lock(multiplexer: &Mutex<Multiplexer>) -> MutexGuard<'_, Multiplexer> {
-    multiplexer.lock().unwrap_or_else(PoisonError::into_inner)
+/// The only answer.
+fn only(answers: Vec<Answer>) -> Answer {
+    answers.into_iter().next().unwrap_or_else(|| Err(ended()))
 }

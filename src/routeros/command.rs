@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::error::{self, Error, Trap, quote};
-use super::wire::Sentence;
+use super::rows::Rows;
+use super::wire::{Sentence, SentenceRef};
 use crate::memory::Held;
 
 /// A command with its attributes and queries.
@@ -52,7 +53,7 @@ impl Command {
     /// Adds `?key=value`: only rows for which it is true. The value is sent as these bytes.
     #[must_use]
     pub fn query_equal(mut self, key: &str, value: &[u8]) -> Self {
-        self.sentence.push(&[b"?", key.as_bytes(), b"=", value].concat());
+        self.sentence.push_word([b"?", key.as_bytes(), b"=", value]);
         self
     }
 
@@ -70,7 +71,7 @@ pub type Answer = Result<Reply, Error>;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The `!re` sentences in their order.
-    pub rows: Vec<Sentence>,
+    pub rows: Rows,
     /// `=ret=` of the `!done`: a count, a challenge, a new item's id.
     pub ret: Option<Vec<u8>>,
     /// The traps that ended the reply after some rows: others may be missing.
@@ -94,6 +95,11 @@ impl Reply {
         }
         let why = if self.lacks_memory { ": the agent has no memory for more" } else { "" };
         self.is_truncated.then(|| format!("only the first {} rows are taken{why}", self.rows.len()).into())
+    }
+
+    /// Bytes of memory that it takes more once this sentence is added. Traps are counted as if they were kept.
+    pub(super) fn growth(&self, sentence: SentenceRef) -> usize {
+        if sentence.first() == b"!re" { self.rows.growth(sentence) } else { sentence.encoded.len() }
     }
 
     /// The reply, unless the router refused the command: it then sends traps and no rows.

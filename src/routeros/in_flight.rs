@@ -6,7 +6,7 @@ use smol::channel::Sender;
 
 use super::command::{Answer, Limit, Reply};
 use super::error::{Cause, Error, Trap, sanitize};
-use super::wire::Sentence;
+use super::wire::SentenceRef;
 
 /// Maximum number of rows of one answer: a few times the size of the largest known hotspot, and as many rows as fit
 /// into a response of the agent.
@@ -14,6 +14,9 @@ pub const MAX_ROWS: usize = 16_384;
 
 /// Maximum number of traps kept of one answer. An unknown menu gives two.
 const MAX_TRAPS: usize = 8;
+
+/// The answer to the command with a tag. One caller waits for the answers to all commands that it sent together.
+pub(super) type TaggedAnswer = (Option<u64>, Answer);
 
 /// How the sentences of an answer are handled.
 #[derive(Debug)]
@@ -53,21 +56,21 @@ pub(super) struct PendingReply {
     pub(super) reply: Reply,
     pub(super) limit: Option<Limit>,
     pub(super) began: Instant,
-    pub(super) answer: Sender<Answer>,
+    pub(super) answer: Sender<TaggedAnswer>,
 }
 
 impl PendingReply {
     /// Whether this sentence would exceed the answer's own limit.
-    pub(super) fn is_full(&self, sentence: &Sentence) -> bool {
+    pub(super) fn is_full(&self, sentence: SentenceRef) -> bool {
         self.limit.is_some_and(|limit| match sentence.first() {
             b"!done" => false,
             b"!re" if self.reply.rows.len() == limit.rows => true,
-            _ => self.reply.held.bytes() + sentence.cost() > limit.bytes,
+            _ => self.reply.held.bytes() + self.reply.growth(sentence) > limit.bytes,
         })
     }
 
     /// Adds a sentence. Returns whether it was the last.
-    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<bool, Error> {
+    pub(super) fn receive(&mut self, sentence: SentenceRef) -> Result<bool, Error> {
         if sentence.first() == b"!re" && self.reply.rows.len() == MAX_ROWS {
             return Err(protocol(format!("one answer has more than {MAX_ROWS} rows")));
         }
@@ -75,9 +78,9 @@ impl PendingReply {
     }
 
     /// Sends the reply to the caller.
-    pub(super) fn finish(mut self) {
+    pub(super) fn finish(mut self, tag: Option<u64>) {
         self.reply.took = self.began.elapsed();
-        let _ = self.answer.try_send(Ok(self.reply));
+        let _ = self.answer.try_send((tag, Ok(self.reply)));
     }
 }
 
@@ -93,7 +96,7 @@ pub(super) struct PendingChanges {
 
 impl PendingChanges {
     /// Adds a sentence.
-    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
+    pub(super) fn receive(&mut self, sentence: SentenceRef) -> Result<(), Error> {
         if collect(&mut self.reply, sentence)? {
             // A `listen` does not end on its own: without a trap, it was cancelled on the router.
             let ended = match std::mem::take(&mut self.reply.traps) {
@@ -114,7 +117,7 @@ impl PendingChanges {
 }
 
 /// Adds a sentence to a reply. Returns whether it was the last.
-fn collect(reply: &mut Reply, sentence: Sentence) -> Result<bool, Error> {
+fn collect(reply: &mut Reply, sentence: SentenceRef) -> Result<bool, Error> {
     match sentence.first() {
         b"!re" => reply.rows.push(sentence),
         b"!trap" if reply.traps.len() == MAX_TRAPS => {}

@@ -6,7 +6,7 @@ use smol::future::pending;
 use super::client::Client;
 use super::command::Command;
 use super::error::Error;
-use super::wire::Sentence;
+use super::rows::Rows;
 
 /// A running `listen`. Dropping it asks the router to stop.
 ///
@@ -25,12 +25,11 @@ impl Client {
     ///
     /// RouterOS does not report the rows that exist already: print them after this.
     #[must_use]
-    pub fn listen(&self, Command { mut sentence, .. }: Command) -> Listen {
+    pub fn listen(&self, command: &Command) -> Listen {
         let (wake, woken) = channel::bounded(1);
         let mut multiplexer = self.multiplexer();
         let tag = multiplexer.next_tag();
-        sentence.push_tag(tag);
-        multiplexer.listen(tag, &sentence, wake);
+        multiplexer.listen(tag, &command.sentence, wake);
         drop(multiplexer);
         self.wake();
         Listen { client: self.clone(), tag, woken }
@@ -53,7 +52,7 @@ impl Listen {
     ///
     /// The reason why no more changes arrive, after all have been taken: the router refused or interrupted the
     /// `listen`, or the connection has ended.
-    pub fn take(&self) -> Result<Vec<Sentence>, Error> {
+    pub fn take(&self) -> Result<Rows, Error> {
         self.client.multiplexer().take_changes(self.tag)
     }
 }
@@ -80,7 +79,7 @@ mod tests {
     fn listen() -> (Listen, client::Connection, UnixStream) {
         let (near, far) = UnixStream::pair().unwrap();
         let (client, connection) = client::over(Box::new(Async::new(near).unwrap()));
-        (client.listen(Command::new("/ip/hotspot/active/listen")), connection, far)
+        (client.listen(&Command::new("/ip/hotspot/active/listen")), connection, far)
     }
 
     #[test]

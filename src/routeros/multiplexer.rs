@@ -6,16 +6,18 @@
 //! see [`Replies`](crate::memory::Replies). The router is then asked to stop, and the rest of the answer is dropped.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use smol::channel::Sender;
 
-use super::command::{Answer, Command, Limit, Reply};
+use super::command::{Command, Reply};
 use super::error::{Cause, Error, sanitize};
-use super::in_flight::{InFlight, MAX_ROWS, PendingChanges, PendingReply, protocol};
+use super::in_flight::{InFlight, MAX_ROWS, PendingChanges, PendingReply, TaggedAnswer, protocol};
+use super::rows::Rows;
 use super::value;
-use super::wire::Sentence;
+use super::wire::{Sentence, SentenceRef};
 use crate::memory::{Account, Held, Turn};
 
 /// Maximum memory of all answers in flight over one connection, in bytes. 10,000 active users with all their columns
@@ -84,25 +86,27 @@ impl Multiplexer {
         self.last_tag
     }
 
+    /// As many consecutive tags.
+    pub(super) fn next_tags(&mut self, count: usize) -> Range<u64> {
+        let first = self.last_tag + 1;
+        self.last_tag += count as u64;
+        first..first + count as u64
+    }
+
     /// Queues a command to be sent. `answer` receives its reply, or the error.
-    pub(super) fn call(
-        &mut self,
-        tag: Option<u64>,
-        sentence: &Sentence,
-        limit: Option<Limit>,
-        answer: Sender<Answer>,
-    ) {
-        if let Err(error) = self.queue(sentence) {
-            let _ = answer.try_send(Err(error));
+    pub(super) fn call(&mut self, tag: Option<u64>, command: &Command, answer: Sender<TaggedAnswer>) {
+        if let Err(error) = self.queue(&command.sentence, tag) {
+            let _ = answer.try_send((tag, Err(error)));
             return;
         }
-        let pending = PendingReply { reply: self.new_reply(), limit, began: Instant::now(), answer };
+        let (reply, began) = (self.new_reply(), Instant::now());
+        let pending = PendingReply { reply, limit: command.limit, began, answer };
         self.in_flight.insert(tag, InFlight::Reply(pending));
     }
 
     /// Queues a `listen` to be sent. `wake` receives a message when there is something to take.
     pub(super) fn listen(&mut self, tag: u64, sentence: &Sentence, wake: Sender<()>) {
-        let ended = self.queue(sentence).err();
+        let ended = self.queue(sentence, Some(tag)).err();
         let _ = wake.try_send(());
         let pending = PendingChanges { reply: self.new_reply(), ended, wake };
         self.in_flight.insert(Some(tag), InFlight::Listen(pending));
@@ -112,34 +116,34 @@ impl Multiplexer {
         Reply { held: Held::new(self.account.clone()), ..Reply::default() }
     }
 
-    fn queue(&mut self, sentence: &Sentence) -> Result<(), Error> {
+    fn queue(&mut self, sentence: &Sentence, tag: Option<u64>) -> Result<(), Error> {
         if let Some(error) = &self.ended {
             return Err(error.clone());
         }
         if self.outgoing.len() > MAX_OUTGOING {
             return Err(Error::new(Cause::QueryTimeout, "the router has stopped reading"));
         }
-        sentence.encode(&mut self.outgoing);
+        sentence.encode_tagged(tag, &mut self.outgoing);
         self.usage.commands += 1;
         Ok(())
     }
 
     /// Queues a sentence whose answer is ignored, under a new tag. It can't be queued if the connection has ended or
     /// the router has stopped reading; then it is not needed.
-    fn queue_unanswered(&mut self, mut sentence: Sentence) {
-        sentence.push_tag(self.next_tag());
-        let _ = self.queue(&sentence);
+    fn queue_unanswered(&mut self, sentence: &Sentence) {
+        let tag = self.next_tag();
+        let _ = self.queue(sentence, Some(tag));
     }
 
     /// Queues a `/cancel` of a command.
     pub(super) fn cancel(&mut self, tag: u64) {
-        self.queue_unanswered(Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
+        self.queue_unanswered(&Sentence::from_words(["/cancel".into(), format!("=tag={tag}")]));
     }
 
     /// Queues a probe of a silent router: any bytes that arrive show that it is alive.
-    pub(super) fn probe(&mut self, command: Command) {
+    pub(super) fn probe(&mut self, command: &Command) {
         self.probed_at = Some(Instant::now());
-        self.queue_unanswered(command.sentence);
+        self.queue_unanswered(&command.sentence);
     }
 
     /// Removes a command whose caller was dropped. Its answer is truncated if it has a limit.
@@ -156,9 +160,9 @@ impl Multiplexer {
     /// # Errors
     ///
     /// Why no more changes arrive, once all have been taken.
-    pub(super) fn take_changes(&mut self, tag: u64) -> Result<Vec<Sentence>, Error> {
+    pub(super) fn take_changes(&mut self, tag: u64) -> Result<Rows, Error> {
         let Some(InFlight::Listen(pending)) = self.in_flight.get_mut(&Some(tag)) else {
-            return Ok(Vec::new());
+            return Ok(Rows::default());
         };
         match &pending.ended {
             Some(error) if pending.reply.rows.is_empty() => Err(error.clone()),
@@ -181,9 +185,9 @@ impl Multiplexer {
 
     /// Ends the connection: each command without an answer gets the error, and so does each later one.
     pub(super) fn end(&mut self, error: &Error) {
-        self.in_flight.retain(|_, in_flight| {
+        self.in_flight.retain(|tag, in_flight| {
             match in_flight {
-                InFlight::Reply(pending) => drop(pending.answer.try_send(Err(error.clone()))),
+                InFlight::Reply(pending) => drop(pending.answer.try_send((*tag, Err(error.clone())))),
                 InFlight::Listen(pending) => pending.end(error),
                 InFlight::Truncated(_) => {}
             }
@@ -197,27 +201,29 @@ impl Multiplexer {
     /// # Errors
     ///
     /// If the router ended the session or exceeded a limit. The connection is then unusable.
-    pub(super) fn receive(&mut self, sentence: Sentence) -> Result<(), Error> {
+    pub(super) fn receive(&mut self, sentence: SentenceRef) -> Result<(), Error> {
         if sentence.first() == b"!fatal" {
-            return Err(fatal(&sentence));
+            return Err(fatal(sentence));
         }
         // The client's tags are numbers from 1 on.
         let tag = sentence.tag().map(|tag| value::number(tag).unwrap_or(0));
         match self.in_flight.get_mut(&tag) {
             Some(InFlight::Listen(pending)) => {
                 self.unsolicited_run = 0;
-                pending.reply.held.add(sentence.cost());
+                let growth = pending.reply.growth(sentence);
                 pending.receive(sentence)?;
-                return self.hold_within_limits();
+                pending.reply.held.add(growth);
+                return self.hold_within_limits(growth);
             }
-            Some(InFlight::Reply(pending)) if pending.is_full(&sentence) => {
+            Some(InFlight::Reply(pending)) if pending.is_full(sentence) => {
                 self.unsolicited_run = 0;
                 self.truncate(tag, false);
             }
             Some(InFlight::Reply(pending)) => {
                 self.unsolicited_run = 0;
-                pending.reply.held.add(sentence.cost());
-                self.hold_within_limits()?;
+                let growth = pending.reply.growth(sentence);
+                pending.reply.held.add(growth);
+                self.hold_within_limits(growth)?;
                 // The limits may just have truncated this reply.
                 if let Some(InFlight::Reply(pending)) = self.in_flight.get_mut(&tag)
                     && pending.receive(sentence)?
@@ -251,7 +257,7 @@ impl Multiplexer {
     fn answer(&mut self, tag: Option<u64>) {
         if let Some(InFlight::Reply(pending)) = self.in_flight.remove(&tag) {
             self.usage.answered += 1;
-            pending.finish();
+            pending.finish(tag);
         }
     }
 
@@ -280,9 +286,12 @@ impl Multiplexer {
         self.in_flight.insert(tag, InFlight::Truncated(0));
     }
 
-    /// Keeps all answers in flight within [`MAX_REPLY`]: truncates the largest answer that has its own limit. If the
-    /// shared memory is full, any answer can be truncated.
-    fn hold_within_limits(&mut self) -> Result<(), Error> {
+    /// Keeps all answers in flight within [`MAX_REPLY`] after a `growth`: truncates the largest answer that has its own
+    /// limit. If the shared memory is full, any answer can be truncated.
+    fn hold_within_limits(&mut self, growth: usize) -> Result<(), Error> {
+        if growth == 0 {
+            return Ok(());
+        }
         let is_within = self.in_flight.values().map(InFlight::cost).sum::<usize>() <= MAX_REPLY;
         if is_within && !self.account.is_full(self.largest()) || self.truncate_largest(is_within) {
             return Ok(());
@@ -337,7 +346,7 @@ impl Multiplexer {
 }
 
 /// `!fatal` carries its reason as a bare word; some servers send it as `=message=`.
-fn fatal(sentence: &Sentence) -> Error {
+fn fatal(sentence: SentenceRef) -> Error {
     let reason = sentence.get("message").or_else(|| sentence.words().nth(1)).unwrap_or(b"no reason given");
     let reason = sanitize(reason);
     let is_login = reason.contains("before login") || reason.contains("not logged in");

@@ -25,6 +25,7 @@
 //! Source: MikroTik's documentation of the API ("API words", "API sentences").
 
 use std::fmt;
+use std::io::Write as _;
 
 /// Longest word accepted, in bytes. `RouterOS` keeps comments and scripts under 64 KiB and sends file contents in 32 KiB
 /// pieces; the agent sends no command whose answer has a longer word.
@@ -36,6 +37,9 @@ pub const MAX_SENTENCE: usize = 512 * 1024;
 
 /// Maximum number of words in one sentence. The widest known row has about 90.
 pub const MAX_WORDS: usize = 1024;
+
+/// Bytes that a word's length takes at most.
+const MAX_LENGTH: usize = 5;
 
 /// Why a stream of bytes is not the RouterOS API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +69,72 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The words of one sentence, without the empty word that ends it. Words are bytes, because text may be in any code page.
+/// The words of one sentence in a buffer, in their encoded form and without the empty word that ends it. Words are bytes,
+/// because text may be in any code page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct SentenceRef<'b> {
+    pub(super) encoded: &'b [u8],
+}
+
+impl<'b> SentenceRef<'b> {
+    /// The words in their order.
+    pub fn words(self) -> impl Iterator<Item = &'b [u8]> {
+        let mut rest = self.encoded;
+        std::iter::from_fn(move || {
+            let (length, taken) = decode_length(rest).ok()??;
+            let (word, after) = rest[taken..].split_at_checked(usize::try_from(length).ok()?)?;
+            rest = after;
+            Some(word)
+        })
+    }
+
+    /// The first word: the command of a request, or the kind of a reply such as `!re`.
+    #[must_use]
+    pub fn first(self) -> &'b [u8] {
+        self.words().next().unwrap_or_default()
+    }
+
+    /// The attributes (`=key=value` words) in their order.
+    pub fn attributes(self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> {
+        self.words().filter_map(attribute)
+    }
+
+    /// The value of the attribute `key`; the first one if a key is repeated.
+    #[must_use]
+    pub fn get(self, key: &str) -> Option<&'b [u8]> {
+        self.attributes().find_map(|(k, v)| (k == key.as_bytes()).then_some(v))
+    }
+
+    /// The value of the `.tag=` word, at any position. Tags are opaque bytes.
+    #[must_use]
+    pub fn tag(self) -> Option<&'b [u8]> {
+        self.words().skip(1).find_map(|word| word.strip_prefix(b".tag="))
+    }
+
+    /// A copy that does not borrow the buffer.
+    #[must_use]
+    pub fn to_sentence(self) -> Sentence {
+        Sentence::from_words(self.words())
+    }
+}
+
+impl fmt::Debug for SentenceRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.words().map(|word| {
+                // A login carries the password, and a debug print may reach a log.
+                let secret = word.starts_with(b"=password=") || word.starts_with(b"=response=");
+                if secret { "(secret)".into() } else { String::from_utf8_lossy(word) }
+            }))
+            .finish()
+    }
+}
+
+/// A sentence with a buffer of its own, word by word. It is read like a [`SentenceRef`].
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Sentence {
-    bytes: Vec<u8>,
-    /// The end of each word in `bytes`, which are far fewer than 4 GiB.
-    ends: Vec<u32>,
+    /// The shortest form of each word's length, and the word.
+    encoded: Vec<u8>,
 }
 
 impl Sentence {
@@ -86,95 +150,86 @@ impl Sentence {
     /// Adds a word. An empty one would end the sentence on the wire, so it is omitted.
     pub fn push(&mut self, word: &[u8]) {
         if !word.is_empty() {
-            self.bytes.extend_from_slice(word);
-            self.end_word();
+            self.push_word([word]);
         }
-    }
-
-    fn end_word(&mut self) {
-        self.ends.push(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX));
     }
 
     /// Adds the attribute word `=key=value`.
     pub fn push_attribute(&mut self, key: &[u8], value: &[u8]) {
-        self.bytes.push(b'=');
-        self.bytes.extend_from_slice(key);
-        self.bytes.push(b'=');
-        self.bytes.extend_from_slice(value);
-        self.end_word();
+        self.push_word([b"=", key, b"=", value]);
     }
 
-    /// Adds the word `.tag=` with a number.
-    pub fn push_tag(&mut self, tag: u64) {
-        self.push(format!(".tag={tag}").as_bytes());
+    /// Adds one word of these parts.
+    pub(super) fn push_word<const N: usize>(&mut self, parts: [&[u8]; N]) {
+        let length = parts.iter().map(|part| part.len()).sum();
+        self.encoded.reserve(length + MAX_LENGTH);
+        encode_length(length, &mut self.encoded);
+        for part in parts {
+            self.encoded.extend_from_slice(part);
+        }
     }
 
     /// The words in their order.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = || self.ends.iter().map(|&end| end as usize);
-        std::iter::once(0).chain(ends()).zip(ends()).map(|(start, end)| &self.bytes[start..end])
+        SentenceRef::from(self).words()
     }
 
-    /// The first word: the command of a request, or the kind of a reply such as `!re`.
+    /// See [`SentenceRef::first`].
     #[must_use]
     pub fn first(&self) -> &[u8] {
-        self.words().next().unwrap_or_default()
+        SentenceRef::from(self).first()
     }
 
-    /// The attributes (`=key=value` words) in their order.
+    /// See [`SentenceRef::attributes`].
     pub fn attributes(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.words().filter_map(attribute)
+        SentenceRef::from(self).attributes()
     }
 
-    /// The value of the attribute `key`; the first one if a key is repeated.
+    /// See [`SentenceRef::get`].
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[u8]> {
-        self.attributes().find_map(|(k, v)| (k == key.as_bytes()).then_some(v))
+        SentenceRef::from(self).get(key)
     }
 
-    /// The value of the `.tag=` word, at any position. Tags are opaque bytes.
+    /// See [`SentenceRef::tag`].
     #[must_use]
     pub fn tag(&self) -> Option<&[u8]> {
-        self.words().skip(1).find_map(|word| word.strip_prefix(b".tag="))
+        SentenceRef::from(self).tag()
     }
 
-    /// Total length of the words, in bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Bytes of memory that the sentence takes. Many short words cost more than their bytes.
+    /// Bytes of memory that the sentence takes.
     #[must_use]
     pub fn cost(&self) -> usize {
-        size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
-    }
-
-    /// Whether the sentence has no words.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        size_of::<Self>() + self.encoded.capacity()
     }
 
     /// Appends the encoded sentence, including its end.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for word in self.words() {
-            encode_length(word.len(), out);
-            out.extend_from_slice(word);
+        self.encode_tagged(None, out);
+    }
+
+    /// Appends the encoded sentence with the word `.tag=` if it has a tag, including its end.
+    pub(super) fn encode_tagged(&self, tag: Option<u64>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.encoded);
+        if let Some(tag) = tag {
+            let digits = 1 + tag.checked_ilog10().unwrap_or_default() as usize;
+            encode_length(b".tag=".len() + digits, out);
+            // Writing to a vector does not fail.
+            let _ = write!(out, ".tag={tag}");
         }
         out.push(0);
     }
 }
 
+impl<'s> From<&'s Sentence> for SentenceRef<'s> {
+    fn from(sentence: &'s Sentence) -> Self {
+        Self { encoded: &sentence.encoded }
+    }
+}
+
 impl fmt::Debug for Sentence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list()
-            .entries(self.words().map(|word| {
-                // A login carries the password, and a debug print may reach a log.
-                let secret = word.starts_with(b"=password=") || word.starts_with(b"=response=");
-                if secret { "(secret)".into() } else { String::from_utf8_lossy(word) }
-            }))
-            .finish()
+        SentenceRef::from(self).fmt(f)
     }
 }
 
@@ -226,21 +281,26 @@ fn decode_length(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
 
 /// Decodes sentences from bytes as they arrive.
 ///
-/// It holds at most the current sentence ([`MAX_SENTENCE`]) and the bytes of the last push.
+/// It holds at most the current sentence ([`MAX_SENTENCE`]) and the bytes of the last push, and nothing between sentences.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    /// Bytes that are not decoded yet, from `at` on.
+    /// Bytes whose sentence was not returned yet, from `start` on.
     bytes: Vec<u8>,
+    /// Where the current sentence begins.
+    start: usize,
+    /// Where its next word begins.
     at: usize,
-    /// The current sentence.
-    sentence: Sentence,
+    /// The number of its words so far.
+    words: usize,
+    /// Their length in bytes.
+    length: usize,
 }
 
 impl Decoder {
     /// Adds bytes from the peer.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.drain(..self.at);
-        self.at = 0;
+        self.bytes.drain(..self.start);
+        (self.start, self.at) = (0, self.at - self.start);
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -251,28 +311,37 @@ impl Decoder {
     /// When the bytes are not the RouterOS API or pass a limit; every later call returns the same error.
     // Not an iterator: `None` means "not yet", and an error is final.
     #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Result<Option<Sentence>, Error> {
+    pub fn next(&mut self) -> Result<Option<SentenceRef<'_>>, Error> {
         while let Some((length, taken)) = decode_length(&self.bytes[self.at..])? {
-            let word = self.at + taken;
             let length = match usize::try_from(length) {
                 Ok(length) if length <= MAX_WORD => length,
                 _ => return Err(Error::WordTooLong(length)),
             };
-            if self.sentence.len() + length > MAX_SENTENCE {
+            if self.length + length > MAX_SENTENCE {
                 return Err(Error::SentenceTooLong);
             }
-            if length > 0 && self.sentence.ends.len() == MAX_WORDS {
+            if length > 0 && self.words == MAX_WORDS {
                 return Err(Error::TooManyWords);
             }
-            let Some(bytes) = self.bytes.get(word..word + length) else { return Ok(None) };
-            self.sentence.push(bytes);
-            self.at = word + length;
-            if length == 0 && !self.sentence.is_empty() {
-                // An answer has thousands of these, so unused capacity is returned.
-                self.sentence.bytes.shrink_to_fit();
-                self.sentence.ends.shrink_to_fit();
-                return Ok(Some(std::mem::take(&mut self.sentence)));
+            let (word, end) = (self.at, self.at + taken + length);
+            if end > self.bytes.len() {
+                return Ok(None);
             }
+            self.at = end;
+            if length > 0 {
+                (self.words, self.length) = (self.words + 1, self.length + length);
+                continue;
+            }
+            let start = std::mem::replace(&mut self.start, end);
+            let words = std::mem::take(&mut self.words);
+            self.length = 0;
+            if words > 0 {
+                return Ok(Some(SentenceRef { encoded: &self.bytes[start..word] }));
+            }
+        }
+        if self.start == self.bytes.len() {
+            // An idle connection holds no buffer.
+            *self = Self::default();
         }
         Ok(None)
     }
@@ -305,7 +374,7 @@ mod tests {
         decoder.push(bytes);
         let mut sentences = Vec::new();
         while let Some(sentence) = decoder.next()? {
-            sentences.push(sentence);
+            sentences.push(sentence.to_sentence());
         }
         Ok(sentences)
     }
@@ -362,10 +431,29 @@ mod tests {
             for part in [&bytes[..cut], &bytes[cut..]] {
                 decoder.push(part);
                 while let Some(sentence) = decoder.next().unwrap() {
-                    got.push(sentence);
+                    got.push(sentence.to_sentence());
                 }
             }
             assert_eq!(got, sentences, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_between_sentences() {
+        let mut bytes = Vec::new();
+        Sentence::from_words(["!re", "=comment=x"]).encode(&mut bytes);
+        let mut decoder = Decoder::default();
+        decoder.push(&bytes.repeat(100));
+        while decoder.next().unwrap().is_some() {}
+        assert_eq!(decoder.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_tag_is_the_last_word() {
+        for tag in [1, 9, 10, 12_345, u64::MAX] {
+            let mut bytes = Vec::new();
+            Sentence::from_words(["/a"]).encode_tagged(Some(tag), &mut bytes);
+            assert_eq!(decode(&bytes), Ok(vec![Sentence::from_words(["/a", &format!(".tag={tag}")])]));
         }
     }
 

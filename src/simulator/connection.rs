@@ -164,7 +164,7 @@ impl Connection {
             let command = match self.deferred.take() {
                 Some(command) => command,
                 None => match decoder.next() {
-                    Ok(Some(command)) => command,
+                    Ok(Some(command)) => command.to_sentence(),
                     Ok(None) => return Continue(()),
                     Err(_) => return Break(()),
                 },

@@ -54,7 +54,9 @@ impl FailbackPolicy {
             Timer::after(interval).await;
             for (at, (host, passed)) in earlier.iter().zip(&mut passed).enumerate() {
                 let tls = config.tls_of(at);
-                let error = connect((&host.name, host.port), &tls, config.connect_timeout).await.err();
+                // Boxed, because a site with one host never needs its memory.
+                let probe = Box::pin(connect((&host.name, host.port), &tls, config.connect_timeout));
+                let error = probe.await.err();
                 *passed = if error.is_none() { *passed + 1 } else { 0 };
                 site.update(|site| site.host_tried(at, error));
                 if *passed >= self.probes {

@@ -7,7 +7,7 @@ use crate::plugin::{Following, Plugin};
 use crate::routeros::client::{Client, Command};
 use crate::routeros::error::Cause;
 use crate::routeros::listen::Listen;
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
 
 /// A `listen` is stopped after this many answers revealed changes that it had not reported, unless it reported more
 /// changes than that.
@@ -63,7 +63,7 @@ impl ListenTracker {
     /// Begins unless it has begun.
     pub(super) fn begin(&mut self, client: &Client) {
         if let (ListenState::Off | ListenState::Ended, Some((_, command))) = (&self.state, &self.plugin) {
-            self.state = ListenState::Begun(client.listen(command.clone()));
+            self.state = ListenState::Begun(client.listen(command));
         }
     }
 
@@ -90,8 +90,10 @@ impl ListenTracker {
 
     /// The changes that have arrived. If the router has ended the `listen`, it begins again with the next refresh; if the
     /// router does not support or allow it, the site is polled.
-    pub(super) fn take(&mut self) -> Vec<Sentence> {
-        let (ListenState::Begun(listen) | ListenState::On(listen)) = &self.state else { return Vec::new() };
+    pub(super) fn take(&mut self) -> Rows {
+        let (ListenState::Begun(listen) | ListenState::On(listen)) = &self.state else {
+            return Rows::default();
+        };
         match listen.take() {
             Ok(changes) => {
                 self.reported += changes.len();
@@ -107,13 +109,13 @@ impl ListenTracker {
                     self.plugin = None;
                 }
                 log::debug!("site={} msg={:?}", self.site, format!("the listen ended: {error}"));
-                Vec::new()
+                Rows::default()
             }
         }
     }
 
     /// How to interpret an answer of the followed plugin, given the changes that arrived before it.
-    pub(super) fn following<'c>(&self, changes: &'c [Sentence]) -> Following<'c> {
+    pub(super) fn following<'c>(&self, changes: &'c Rows) -> Following<'c> {
         match &self.state {
             ListenState::Off => Following::No,
             ListenState::Begun(_) => Following::Begun(changes),

@@ -1,5 +1,7 @@
 //! Schedule of a site's plugins: each is read with the site's refresh or at its own interval.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use crate::config;
@@ -8,6 +10,9 @@ use crate::plugin::Plugin;
 /// Refreshes without a token read a plugin at most this many times per interval: visitors of the page can increase the
 /// load of a router to at most three times the configured rate.
 pub(super) const ANONYMOUS_SHARE: u32 = 3;
+
+/// A day, in milliseconds.
+const DAY_MS: u64 = 86_400_000;
 
 /// The schedule of one connection. All times lie on one grid, so that a plugin that is read every ten seconds and one that
 /// is read every minute are queried in one write.
@@ -52,11 +57,10 @@ pub(super) enum ReadScope {
 }
 
 impl Schedule {
-    /// A schedule in which all plugins are new. `spread`, from 0 to 1, shifts the times, so that sites that connected
-    /// at the same time do not always query at the same time.
-    pub(super) fn new(config: &config::Site, now: Instant, spread: f64, reread: Duration) -> Self {
-        let origin = now + config.refresh.mul_f64(0.5 + spread / 2.0);
-        let refresh = Interval { every: config.refresh, next: origin };
+    /// A schedule in which all plugins are new, on the grid of this origin.
+    pub(super) fn new(config: &config::Site, origin: Instant, now: Instant, reread: Duration) -> Self {
+        let next = on_grid(origin, config.refresh, now + config.refresh / 2);
+        let refresh = Interval { every: config.refresh, next };
         let mut schedule = Self { origin, refresh, refreshed: now, entries: Vec::new(), reread };
         schedule.adopt(config, now);
         schedule
@@ -148,6 +152,15 @@ impl Interval {
     }
 }
 
+/// The origin of a site's grid. A day of origins, divided among the sites by their keys, spreads the sites over any shorter
+/// interval, and a site keeps its place whenever it connects and whatever else is configured.
+pub(super) fn origin(site: &str) -> Instant {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let mut hasher = DefaultHasher::new();
+    site.hash(&mut hasher);
+    *START + Duration::from_millis(hasher.finish() % DAY_MS)
+}
+
 /// The first moment of the grid (multiples of `every` from `origin`) after `least`; if `origin` is later than `least`,
 /// `least` itself is allowed.
 fn on_grid(origin: Instant, every: Duration, least: Instant) -> Instant {
@@ -214,7 +227,7 @@ mod tests {
     fn plugins_are_read_at_their_own_intervals_and_together_when_they_coincide() {
         let start = Instant::now();
         let config = site(10, &[("resource", 0), ("slow", 30), ("with", 0), ("fast", 5)]);
-        let mut schedule = Schedule::new(&config, start, 1.0, REREAD);
+        let mut schedule = Schedule::new(&config, start + config.refresh, start, REREAD);
         assert_eq!(
             names(&schedule.take(start, ReadScope::Due)),
             "resource slow with fast",
@@ -242,7 +255,12 @@ mod tests {
     fn requested_refreshes_do_not_shift_the_schedule() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(10, &[("resource", 0), ("slow", 30)]), start, 0.0, REREAD);
+        let mut schedule = Schedule::new(
+            &site(10, &[("resource", 0), ("slow", 30)]),
+            at(5),
+            start.checked_sub(Duration::from_secs(1)).unwrap(),
+            REREAD,
+        );
         schedule.take(start, ReadScope::Due);
         assert_eq!(names(&schedule.take(at(1), ReadScope::Due)), "");
         assert_eq!(names(&schedule.take(at(1), ReadScope::Refresh)), "resource");
@@ -265,7 +283,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let plugins = [("resource", 0), ("slow", 3600), ("fast", 12)];
-        let mut schedule = Schedule::new(&site(7200, &plugins), start, 0.0, REREAD);
+        let mut schedule = Schedule::new(&site(7200, &plugins), at(3600), start, REREAD);
         schedule.take(start, ReadScope::All);
         assert_eq!(schedule.since_refresh(at(11)), Duration::from_secs(11));
         assert_eq!(names(&schedule.take(at(11), ReadScope::Anonymous)), "resource fast");
@@ -283,7 +301,8 @@ mod tests {
     fn a_changed_configuration_keeps_unchanged_times() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(&site(3600, &[("resource", 0), ("slow", 60)]), start, 0.0, REREAD);
+        let mut schedule =
+            Schedule::new(&site(3600, &[("resource", 0), ("slow", 60)]), at(1800), start, REREAD);
         schedule.take(start, ReadScope::Due);
         let before = schedule.next();
         schedule.adopt(&site(3600, &[("slow", 60), ("resource", 0), ("new", 600)]), at(1));
@@ -305,7 +324,8 @@ mod tests {
     #[test]
     fn internal_plugins_are_read_at_first_and_then_at_their_own_intervals() {
         let start = Instant::now();
-        let mut schedule = Schedule::new(&site(30, &[("hotspot", 0)]), start, 1.0, REREAD);
+        let mut schedule =
+            Schedule::new(&site(30, &[("hotspot", 0)]), start + Duration::from_secs(30), start, REREAD);
         let first = names(&schedule.take(start, ReadScope::All));
         assert_eq!(first, "hotspot clock pools license");
         let read = run(&mut schedule, start, 3 * 3600);
@@ -314,6 +334,30 @@ mod tests {
         assert!(read.iter().all(|(_, names)| names.starts_with("hotspot")), "all on the grid of the refresh");
         schedule.adopt(&site(30, &[("resource", 0)]), start);
         assert_eq!(names(&schedule.take(start, ReadScope::All)), "resource", "without a hotspot");
+    }
+
+    #[test]
+    fn sites_refresh_at_different_times_whenever_they_connect() {
+        let start = Instant::now();
+        for every_s in [30, 60, 3600] {
+            let (config, every) = (site(every_s, &[]), Duration::from_secs(every_s));
+            let first = |key: &str, connected: Instant| {
+                let next = Schedule::new(&config, origin(key), connected, REREAD).next();
+                assert!(next >= connected + every / 2 && next <= connected + every * 3 / 2);
+                next
+            };
+            let mut counts = [0; 30];
+            for n in 0..1000 {
+                let key = format!("site-{n}");
+                let one = first(&key, start);
+                let later = first(&key, start + Duration::from_millis(123_456));
+                assert_eq!((later - one).as_nanos() % every.as_nanos(), 0, "a site keeps its place");
+                let thirtieth = (one - start).as_nanos() % every.as_nanos() * 30 / every.as_nanos();
+                counts[usize::try_from(thirtieth).unwrap()] += 1;
+            }
+            // 33 on average.
+            assert!(counts.iter().all(|count| (10..=66).contains(count)), "{every:?}: {counts:?}");
+        }
     }
 
     #[test]

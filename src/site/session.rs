@@ -12,12 +12,13 @@ use super::context::SiteContext;
 use super::listen_tracker::ListenTracker;
 use super::refresh_queue::{RefreshQueue, Refreshed, request_before};
 use super::row_check::RowCheck;
-use super::schedule::{ReadScope, Schedule};
+use super::schedule::{ReadScope, Schedule, origin};
 use crate::clock::Moment;
 use crate::config;
 use crate::plugin::{Answer, Following, Plugin};
 use crate::routeros::client::{Client, Command, ConnectionUsage, Reply};
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::rows::Rows;
 use crate::routeros::value;
 use crate::state::{Reading, Usage};
 
@@ -67,7 +68,7 @@ impl<'c> SiteSession<'c> {
             certificate_ends: None,
             refreshes,
             accounted: ConnectionUsage::default(),
-            schedule: Schedule::new(&config, now, fastrand::f64(), site.timings.plugin_reread),
+            schedule: Schedule::new(&config, origin(&site.key), now, site.timings.plugin_reread),
             since: None,
             listen_tracker: ListenTracker::new(&config),
             row_check: RowCheck::new(site.timings.row_check),
@@ -159,7 +160,7 @@ impl<'c> SiteSession<'c> {
             } else if now >= next_or_recheck {
                 return Ok(ReadScope::Refresh);
             } else if now >= until {
-                self.ask(vec![heartbeat()]).await?;
+                self.ask(&[heartbeat()]).await?;
             }
         }
     }
@@ -211,10 +212,10 @@ impl<'c> SiteSession<'c> {
 
     /// Sends these commands in one write. Fails if no byte arrives even after another command, or if two calls in a row
     /// get no answer although changes from `listen` arrive.
-    async fn ask(&mut self, commands: Vec<Command>) -> Result<Vec<Answer>, Error> {
-        let (client, timeout) = (self.client, self.config.query_timeout);
+    async fn ask(&mut self, commands: &[Command]) -> Result<Vec<Answer>, Error> {
+        let (client, timeout, probe) = (self.client, self.config.query_timeout, heartbeat());
         let before = client.usage();
-        let calls = client.call_all_probing(commands, timeout, Some(heartbeat()));
+        let calls = client.call_all_probing(commands, timeout, Some(&probe));
         let answers = self.apply_changes_until(calls).await?;
         let now = client.usage();
         let unanswered = now.answered == before.answered;
@@ -241,25 +242,29 @@ impl<'c> SiteSession<'c> {
         if due.iter().any(|plugin| self.listen_tracker.follows(plugin.name())) {
             self.listen_tracker.begin(self.client);
         }
-        let mut queries: Vec<Vec<Command>> = due.iter().map(|plugin| self.commands(plugin)).collect();
-        let mut counts = due.iter().enumerate().filter_map(|(at, plugin)| Some((at, plugin.count()?)));
+        let mut commands = Vec::new();
+        // The first of each plugin.
+        let mut begins = Vec::with_capacity(due.len());
+        for plugin in &due {
+            begins.push(commands.len());
+            commands.append(&mut self.commands(plugin));
+        }
+        let mut counts = begins.iter().zip(&due).filter_map(|(at, plugin)| Some((*at, plugin.count()?)));
         let count = if self.row_check.is_due() { counts.next() } else { None };
-        let more = count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]);
-        let mut answers = self.ask(queries.iter().flatten().cloned().chain(more).collect()).await?;
+        commands.extend(count.iter().map(|(_, count)| count.clone()).chain([heartbeat()]));
+        let mut answers = self.ask(&commands).await?;
         let uptime = answers.pop().and_then(Result::ok).and_then(|reply| uptime_of(&reply, asked_at));
         let unconfirmed = count.and_then(|(at, count)| {
             let counted = answers.pop();
-            let list = answers.get(queries.iter().take(at).map(Vec::len).sum::<usize>());
-            Some((count, self.row_check.compare(list, counted.as_ref())?))
+            Some((count, self.row_check.compare(answers.get(at), counted.as_ref())?))
         });
-        self.complete(&due, &mut queries, &mut answers, asked_at).await?;
+        self.complete(&due, &mut begins, &mut answers, asked_at).await?;
         let now = Moment::now();
-        let mut rest = answers.as_slice();
-        let mut readings = Vec::new();
+        let mut readings = Vec::with_capacity(due.len());
         let mut has_discrepancy = None;
-        for (plugin, commands) in due.iter().zip(queries) {
-            let (own, others) = rest.split_at(commands.len().min(rest.len()));
-            rest = others;
+        let ends = begins.iter().skip(1).copied().chain([answers.len()]);
+        for ((plugin, &begin), end) in due.iter().zip(&begins).zip(ends) {
+            let own = answers.get(begin..end).unwrap_or_default();
             // The declaration may have changed meanwhile. The answers are not valid for the new one.
             let Some(before) = self.reading(plugin) else { continue };
             let is_followed = self.listen_tracker.follows(plugin.name());
@@ -277,7 +282,7 @@ impl<'c> SiteSession<'c> {
         let is_internal = due.first().is_some_and(Plugin::is_internal);
         self.publish(readings, uptime, now, (!is_internal).then(|| now.since(asked_at)));
         if let Some((count, first)) = unconfirmed {
-            let second = self.ask(vec![count]).await?.pop();
+            let second = self.ask(&[count]).await?.pop();
             self.row_check.confirm(first, second.as_ref());
         }
         Ok(has_discrepancy)
@@ -296,29 +301,28 @@ impl<'c> SiteSession<'c> {
         })
     }
 
-    /// Queries what the answers lack in which the router sent only figures.
+    /// Queries what the answers lack in which the router sent only figures. Those of a plugin begin at its place in
+    /// `begins`.
     async fn complete(
         &mut self,
         due: &[Plugin],
-        queries: &mut [Vec<Command>],
+        begins: &mut [usize],
         answers: &mut Vec<Answer>,
         asked_at: Moment,
     ) -> Result<(), Error> {
-        let mut end = 0;
-        for (plugin, commands) in due.iter().zip(queries) {
-            let start = end;
-            end += commands.len();
-            let (reading, own) = (self.reading(plugin), answers.get(start..end).unwrap_or_default());
+        for (at, plugin) in due.iter().enumerate() {
+            let end = begins.get(at + 1).copied().unwrap_or(answers.len());
+            let own = answers.get(begins[at]..end).unwrap_or_default();
+            let reading = self.reading(plugin);
             let missing = reading.and_then(|reading| reading.missing(own, asked_at, self.config.codepage));
             let Some(command) = missing else { continue };
             let waited = Moment::now().since(asked_at);
-            let mut more = self.ask(vec![command.clone()]).await?;
+            let mut more = self.ask(&[command]).await?;
             for reply in more.iter_mut().flatten() {
                 reply.took += waited;
             }
             answers.splice(end..end, more);
-            commands.push(command);
-            end += 1;
+            begins.iter_mut().skip(at + 1).for_each(|begin| *begin += 1);
             // A change was missed: there may be others, which the figures do not reveal.
             self.whole_due = Instant::now();
         }
@@ -333,7 +337,7 @@ impl<'c> SiteSession<'c> {
         answers: &[Answer],
         [asked_at, now]: [Moment; 2],
     ) -> Reading {
-        let changes = if is_followed { self.listen_tracker.take() } else { Vec::new() };
+        let changes = if is_followed { self.listen_tracker.take() } else { Rows::default() };
         let following = if is_followed { self.listen_tracker.following(&changes) } else { Following::No };
         let mut after = before.clone().after(answers, asked_at, now, self.config.codepage, following);
         if after.error.is_none() && after.partial.is_none() {

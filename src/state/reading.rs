@@ -9,7 +9,7 @@ use crate::plugin::{self, Answer, Data, Following, Partial, Plugin, ReadContext}
 use crate::routeros::client::Command;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
-use crate::routeros::wire::Sentence;
+use crate::routeros::rows::Rows;
 
 /// The data that a plugin last read from a router, and the result of its last attempt.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ impl Reading {
     /// If the data exceeds its limit after the changes.
     pub fn followed(
         mut self,
-        changes: &[Sentence],
+        changes: &Rows,
         now: Moment,
         codepage: &'static Codepage,
     ) -> Result<Self, Error> {

@@ -2,7 +2,7 @@
 //!
 //! This file has an encoder of its own, so that a mistake that the crate's encoder and decoder share is found, too.
 
-use phsweb_agent::routeros::wire::{Decoder, MAX_WORD, Sentence, attribute};
+use phsweb_agent::routeros::wire::{Decoder, MAX_WORD, Sentence, SentenceRef, attribute};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -58,7 +58,7 @@ fn decode<'s>(pieces: impl IntoIterator<Item = &'s [u8]>) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     for piece in pieces {
         decoder.push(piece);
-        sentences.extend(std::iter::from_fn(|| decoder.next().unwrap()));
+        sentences.extend(std::iter::from_fn(|| decoder.next().unwrap().map(SentenceRef::to_sentence)));
     }
     sentences
 }

@@ -52,8 +52,8 @@ fn plugins_read_replies_of_librouteros() {
     let server = Server::start();
     let replies = at(server.address, async |session| {
         session.client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
-        let commands = BUILT_IN.iter().flat_map(Plugin::commands).collect();
-        session.client.call_all(commands, TIMEOUT).await
+        let commands = BUILT_IN.iter().flat_map(Plugin::commands).collect::<Vec<_>>();
+        session.client.call_all(&commands, TIMEOUT).await
     });
     let mut replies = replies.into_iter();
     let codepage = Codepage::named("windows-1252").unwrap();
@@ -112,7 +112,7 @@ fn values_keep_their_bytes_and_traps_are_errors() {
         // The tag is alternately the second word and the last one.
         for _ in 0..2 {
             let reply = session.call("/system/identity/print").await.unwrap();
-            assert_eq!(reply.rows[0].get("name"), Some(&b"Lom\xE9"[..]));
+            assert_eq!(reply.rows.first().unwrap().get("name"), Some(&b"Lom\xE9"[..]));
         }
         let print = Command::new("/ip/hotspot/user/print").proplist(".id,name");
         let reply = client.call(print, TIMEOUT).await.unwrap();

@@ -11,7 +11,7 @@ use phsweb_agent::net::tls::Tls;
 use phsweb_agent::routeros::client::connect;
 use phsweb_agent::routeros::client::{self, Client, Command, Connection};
 use phsweb_agent::routeros::error::Error;
-use phsweb_agent::routeros::wire::Sentence;
+use phsweb_agent::routeros::wire::SentenceRef;
 use smol::channel::{Receiver, bounded};
 use smol::{Timer, future};
 
@@ -200,7 +200,7 @@ pub(crate) fn with<T>(
 }
 
 /// The words of a sentence as text, without the first word and the tag.
-pub(crate) fn attributes(row: &Sentence) -> Vec<String> {
+pub(crate) fn attributes(row: SentenceRef) -> Vec<String> {
     let words = row.words().map(|word| String::from_utf8_lossy(word).into_owned());
     words.skip(1).filter(|word| !word.starts_with(".tag=")).collect()
 }

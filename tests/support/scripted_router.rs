@@ -110,6 +110,7 @@ impl Shared {
         while let Ok(count @ 1..) = stream.read(&mut bytes) {
             decoder.push(&bytes[..count]);
             while let Some(command) = decoder.next().unwrap() {
+                let command = command.to_sentence();
                 let tag = command.tag().map(|tag| format!(".tag={}", str::from_utf8(tag).unwrap()));
                 let tag = tag.unwrap_or_default();
                 let answer = if command.first() == b"/login" {

@@ -140,7 +140,7 @@ mod tests {
     fn read_internal(site: &mut SiteState, internal: Internal, answers: &[&[&str]]) {
         let reply = |words: &&[&str]| {
             let words = std::iter::once(&"!re").chain(*words);
-            Ok(Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() })
+            Ok(Reply { rows: [Sentence::from_words(words)].into_iter().collect(), ..Reply::default() })
         };
         let answers: Vec<_> = answers.iter().map(reply).collect();
         let (codepage, at) = (Codepage::named("windows-1252").unwrap(), minute_one());

@@ -7,7 +7,7 @@ use crate::memory::ALLOCATION;
 use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::plugin::metric::Family;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// Maximum number of rows that are remembered: twice those of an answer. A row that is missing from an answer is
 /// remembered, because it may reappear. For example, a query may exclude a port while its cable is unplugged. Above the
@@ -40,16 +40,16 @@ impl RunningTotal {
     pub(super) fn count(
         &mut self,
         column: &str,
-        rows: &[&Sentence],
+        rows: &[SentenceRef],
         is_complete: bool,
         context: &ReadContext,
     ) {
         self.total.next_round();
         let mut seen = HashSet::new();
         for (at, row) in rows.iter().enumerate() {
-            let id = id_of(row, at);
+            let id = id_of(*row, at);
             let before = self.rows.get(&id).copied();
-            let value = number_of(row, column).filter(|value| *value >= 0.0);
+            let value = number_of(*row, column).filter(|value| *value >= 0.0);
             seen.insert(id.clone());
             // A row without a value keeps its last one.
             let Some(now) = value.or(before) else { continue };
@@ -61,7 +61,7 @@ impl RunningTotal {
                 None if self.has_baseline => now,
                 None => 0.0,
             };
-            self.total.add(self.metric.labels_of(row, context), increase);
+            self.total.add(self.metric.labels_of(*row, context), increase);
             self.rows.insert(id, now);
         }
         self.has_baseline |= is_complete;
@@ -95,6 +95,6 @@ impl RunningTotal {
 }
 
 /// The identity of a row: its `.id`, or else its position. Menus without an `.id` have one row.
-fn id_of(row: &Sentence, at: usize) -> Box<[u8]> {
+fn id_of(row: SentenceRef, at: usize) -> Box<[u8]> {
     row.get(".id").map_or_else(|| at.to_string().into_bytes().into(), Into::into)
 }

@@ -7,7 +7,7 @@ use crate::plugin::limits;
 use crate::plugin::property::Property;
 use crate::routeros::client::Command;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// The declaration of a plugin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Declaration {
 
 impl Metric {
     /// The labels of the series that a row belongs to.
-    pub(super) fn labels_of(&self, row: &Sentence, context: &ReadContext) -> Vec<(String, String)> {
+    pub(super) fn labels_of(&self, row: SentenceRef, context: &ReadContext) -> Vec<(String, String)> {
         let value = |property: &str| row.get(property).map(|value| value::text(value, context.codepage));
         let label =
             |property: &String| (label_name(property), value(property).unwrap_or_default().into_owned());
@@ -130,7 +130,7 @@ impl Metric {
 }
 
 /// A property as a number: a number, a duration in seconds, or a boolean as 1 or 0.
-pub(super) fn number_of(row: &Sentence, property: &str) -> Option<f64> {
+pub(super) fn number_of(row: SentenceRef, property: &str) -> Option<f64> {
     let value = row.get(property)?;
     let duration = || value::duration(value).map(|duration| duration.as_secs_f64());
     let boolean = || value::boolean(value).map(|is_true| f64::from(u8::from(is_true)));

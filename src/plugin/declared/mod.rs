@@ -13,7 +13,7 @@ use super::table::Table;
 use crate::memory::{self, ALLOCATION};
 use crate::routeros::error::Error;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 use counter::RunningTotal;
 use declaration::number_of;
 pub use declaration::{Declaration, Measure, Metric, label_name};
@@ -125,7 +125,7 @@ pub(super) fn read(
     let is_complete = reply.partial().is_none() && left_out == 0;
     let columns = declaration.column_names();
     let shown = |value: &[u8]| value::short_text(value, limits::CELL, context.codepage);
-    let cells = |row: &&Sentence| columns.iter().map(|column| row.get(column).map(shown)).collect();
+    let cells = |row: &SentenceRef| columns.iter().map(|column| row.get(column).map(shown)).collect();
     let before = previous.cloned().unwrap_or_default();
     let mut listing = Listing {
         table: Table { rows: rows.iter().map(cells).collect(), columns },
@@ -157,9 +157,9 @@ pub(super) fn read(
 }
 
 /// Measures these rows. Labels that only an earlier answer had are 0.
-fn measure(gauge: &mut Family, metric: &Metric, rows: &[&Sentence], context: &ReadContext) {
+fn measure(gauge: &mut Family, metric: &Metric, rows: &[SentenceRef], context: &ReadContext) {
     gauge.next_round();
-    for row in rows {
+    for &row in rows {
         let value = metric.measure.column().map_or(Some(1.0), |column| number_of(row, column));
         let labels = metric.labels_of(row, context);
         match value {

@@ -9,6 +9,7 @@ use crate::routeros::client::Command;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Cause;
+use crate::routeros::wire::Sentence;
 
 fn declaration() -> Declaration {
     let texts = |texts: &[&str]| texts.iter().map(ToString::to_string).collect();
@@ -86,7 +87,7 @@ fn a_table_has_the_declared_columns() {
     let mut answer = reply(&["name=a rate-limit=5 other=x", "", ".id=*2 rate-limit=", "name=b name=c"]);
     let mut hostile = Sentence::from_words(["!re"]);
     hostile.push_attribute(b"name", b"caf\xe9\0<b>");
-    answer.rows.push(hostile);
+    answer.rows.push(&hostile);
     let data = read(answer, None);
     let table = &data.listing().unwrap().table;
     assert_eq!(table.columns, ["name", "rate-limit"]);
@@ -151,8 +152,8 @@ fn numbers_durations_and_booleans_are_figures() {
         ("1e9", None),
     ] {
         let row = Sentence::from_words(["!re", &format!("=a={text}")]);
-        assert_eq!(number_of(&row, "a"), figure, "{text:?}");
-        assert_eq!(number_of(&row, "b"), None);
+        assert_eq!(number_of((&row).into(), "a"), figure, "{text:?}");
+        assert_eq!(number_of((&row).into(), "b"), None);
     }
 }
 
@@ -335,7 +336,7 @@ fn cells_are_shortened_and_rows_with_too_long_an_id_are_left_out() {
         ]),
         Sentence::from_words(["!re", &format!("=.id=*{}", "A".repeat(100)), "=name=b", "=bytes=1"]),
     ];
-    let data = read(Reply { rows: rows.into(), ..Reply::default() }, None);
+    let data = read(Reply { rows: rows.into_iter().collect(), ..Reply::default() }, None);
     assert_eq!(
         data.incomplete().as_deref(),
         Some("rows left out because of an .id of more than 32 bytes: 1")

@@ -16,7 +16,7 @@ use super::limits;
 use crate::routeros::client::Command;
 use crate::routeros::error::Error;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 use command::TRIAL;
 pub use data::{Counts, Hotspot};
 use lookup::Lookup;
@@ -42,20 +42,21 @@ pub(super) fn read(
     let (rows, left_out) = limits::usable(&active.rows);
     hotspot.left_out = left_out;
     let has_figures_only = answers.len() < WHOLE_REFRESH;
-    let missing = reply(2).filter(|_| has_figures_only).map_or(&[][..], |reply| &reply.rows);
-    let rows = limits::usable(missing).0.into_iter().chain(rows);
+    let missing = reply(2).filter(|_| has_figures_only).map(|reply| limits::usable(&reply.rows).0);
+    let rows = missing.into_iter().flatten().chain(rows);
     let sessions = sessions(rows, &hotspot, has_figures_only, context);
     hotspot.reconcile(sessions, Extent::of(active), previous.is_none(), context)?;
     let users = reply(1).and_then(|reply| reply.ret.as_deref()).and_then(value::number);
     if !has_figures_only {
-        let names = reply(2).into_iter().flat_map(|reply| &reply.rows).filter_map(|row| row.get("name"));
+        let names =
+            reply(2).into_iter().flat_map(|reply| reply.rows.iter()).filter_map(|row| row.get("name"));
         for name in names.map(|name| value::short_text(name, limits::NAME, context.codepage)) {
             // The empty name stands for servers above the limit.
             if !hotspot.server_key(Some(&name)).is_empty() {
                 hotspot.servers.entry(name).or_default();
             }
         }
-        let is_trial = |row: &&Sentence| row.get("name") == Some(TRIAL.as_bytes());
+        let is_trial = |row: &SentenceRef| row.get("name") == Some(TRIAL.as_bytes());
         hotspot.trial_rows = reply(3).map(|reply| reply.rows.iter().filter(is_trial).count() as u64);
     }
     hotspot.configured_users =
@@ -68,9 +69,9 @@ pub(super) fn read(
 pub(super) fn missing(answers: &[Answer], known: &Hotspot, context: &ReadContext) -> Option<Command> {
     let figures = first(answers).ok().filter(|_| answers.len() < WHOLE_REFRESH)?;
     let mut lookup = Lookup::default();
-    let is_missing = |row: &&Sentence| {
+    let is_missing = |row: &SentenceRef| {
         let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
-        !is_whole(row) && at.is_none_or(|at| known.sessions[at].is_doubtful(row, context))
+        !is_whole(*row) && at.is_none_or(|at| known.sessions[at].is_doubtful(*row, context))
     };
     let rows = limits::usable(&figures.rows).0;
     let ids: Vec<&[u8]> = rows.into_iter().filter(is_missing).filter_map(|row| row.get(".id")).collect();
@@ -79,20 +80,20 @@ pub(super) fn missing(answers: &[Answer], known: &Hotspot, context: &ReadContext
 
 /// Whether a row in an answer with figures has all properties, because it was queried so, or because the router ignores
 /// the list of properties.
-fn is_whole(row: &Sentence) -> bool {
+fn is_whole(row: SentenceRef) -> bool {
     row.get("user").is_some()
 }
 
 /// The sessions of these rows. Of rows with figures, those of unknown sessions and of others than the known ones are left
 /// out: the next whole answer has them.
 fn sessions<'r>(
-    rows: impl Iterator<Item = &'r Sentence>,
+    rows: impl Iterator<Item = SentenceRef<'r>>,
     known: &Hotspot,
     has_figures_only: bool,
     context: &ReadContext,
 ) -> Vec<Session> {
     let (mut lookup, unknown) = (Lookup::default(), Session::default());
-    let session = |row: &Sentence| {
+    let session = |row: SentenceRef| {
         let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
         let known = at.map(|at| &known.sessions[at]);
         if !has_figures_only || is_whole(row) {
@@ -114,6 +115,7 @@ mod tests {
     use crate::routeros::client::Reply;
     use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
+    use crate::routeros::wire::Sentence;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Hotspot>) -> Hotspot {
         let rows = rows.iter().map(|row| Sentence::from_words(std::iter::once(&"!re").chain(*row))).collect();
@@ -121,8 +123,10 @@ mod tests {
             Some(ret) => Ok(Reply { ret: Some(ret.as_bytes().to_vec()), ..Reply::default() }),
             None => Err(Error::new(Cause::Permission, "not enough permissions (9)")),
         };
-        let trial =
-            Reply { rows: vec![Sentence::from_words(["!re", "=name=default-trial"])], ..Reply::default() };
+        let trial = Reply {
+            rows: [Sentence::from_words(["!re", "=name=default-trial"])].into_iter().collect(),
+            ..Reply::default()
+        };
         let answers = [Ok(Reply { rows, ..Reply::default() }), users, Ok(Reply::default()), Ok(trial)];
         let codepage = Codepage::named("windows-1252").unwrap();
         super::read(&answers, previous, &ReadContext::new(now, codepage)).unwrap()

@@ -30,8 +30,8 @@ use crate::plugin::context::{Following, ReadContext};
 use crate::plugin::limits::MAX_ID;
 use crate::routeros::client::{MAX_REPLY, MAX_ROWS, Reply};
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::rows::Rows;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
 
 /// How long a discrepancy must last until it counts: a change may arrive this much later than the answer that overtook it.
 /// Over one connection that takes some milliseconds; a busy small router may take longer.
@@ -71,12 +71,12 @@ impl Hotspot {
     /// `protocol` when there are too many sessions.
     pub(in crate::plugin) fn apply(
         &mut self,
-        changes: &[Sentence],
+        changes: &Rows,
         context: &ReadContext,
     ) -> Result<HashSet<Vec<u8>>, Error> {
         let mut touched = HashSet::new();
         let mut table = SessionTable::new(self, context.now, false);
-        for change in changes {
+        for change in changes.iter() {
             let Some(id) = change.get(".id").filter(|id| id.len() <= MAX_ID) else { continue };
             let is_dead = change.get(".dead").is_some_and(|dead| value::boolean(dead) != Some(false));
             let (at, has_user) = (table.find(id), change.get("user").is_some());

@@ -8,7 +8,7 @@ use super::texts::{self, Part, RowTexts, Texts};
 use crate::clock::Moment;
 use crate::plugin::context::ReadContext;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// `RouterOS` reports a session's age in whole seconds: two login times that differ by up to this are the same login.
 const LOGIN_SLACK: Duration = Duration::from_secs(5);
@@ -104,12 +104,12 @@ impl Session {
 
     /// The session of a whole row.
     #[must_use]
-    pub fn read(row: &Sentence, context: &ReadContext) -> Self {
-        Self::default().after(row, RowKind::Whole, context)
+    pub fn read<'r>(row: impl Into<SentenceRef<'r>>, context: &ReadContext) -> Self {
+        Self::default().after(row.into(), RowKind::Whole, context)
     }
 
     /// This session after a row with its id.
-    pub(super) fn after(&self, row: &Sentence, kind: RowKind, context: &ReadContext) -> Self {
+    pub(super) fn after(&self, row: SentenceRef, kind: RowKind, context: &ReadContext) -> Self {
         let mut session = match kind {
             RowKind::Whole => Self::default(),
             RowKind::Figures => Self { uptime: None, idle: None, ..self.clone() },
@@ -165,7 +165,7 @@ impl Session {
 
     /// Whether a row with figures only may belong to another session than this one: the uptime or a counter fell, or the
     /// uptime increased too little. A session without any time left has a new limit, or ends.
-    pub(super) fn is_doubtful(&self, row: &Sentence, context: &ReadContext) -> bool {
+    pub(super) fn is_doubtful(&self, row: SentenceRef, context: &ReadContext) -> bool {
         let now = self.after(row, RowKind::Figures, context);
         let is_younger = match (self.reported_login, now.reported_login) {
             (Some(known), Some(login)) => {

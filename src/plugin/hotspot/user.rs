@@ -6,7 +6,7 @@ use super::session::{Quota, Session};
 use crate::plugin::limits;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// A configured user. Its totals are updated at logout, so active sessions are not included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl User {
 
     /// The user of a row.
     #[must_use]
-    pub fn read(row: &Sentence, codepage: &'static Codepage) -> Self {
+    pub fn read(row: SentenceRef, codepage: &'static Codepage) -> Self {
         let get = |key: &str| row.get(key).filter(|value| !value.is_empty());
         let shown = |key: &str, most| get(key).map(|value| value::short_text(value, most, codepage));
         // No limit is `0s`, `0`, or absent.

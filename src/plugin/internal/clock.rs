@@ -91,7 +91,7 @@ mod tests {
 
     fn read_at(words: &[&str], now: Moment, took: Duration) -> SystemClock {
         let words = std::iter::once("!re").chain(words.iter().copied());
-        let reply = Reply { rows: vec![Sentence::from_words(words)], ..Reply::default() };
+        let reply = Reply { rows: [Sentence::from_words(words)].into_iter().collect(), ..Reply::default() };
         let context = ReadContext { took, ..ReadContext::new(now, Codepage::named("windows-1252").unwrap()) };
         read(&reply, &context)
     }

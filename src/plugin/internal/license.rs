@@ -57,7 +57,10 @@ mod tests {
             ("=level=", None, None),
             ("=software-id=AAAA-BBBB", None, None),
         ] {
-            let reply = Reply { rows: vec![Sentence::from_words(["!re", word])], ..Reply::default() };
+            let reply = Reply {
+                rows: [Sentence::from_words(["!re", word])].into_iter().collect(),
+                ..Reply::default()
+            };
             let codepage = Codepage::named("windows-1252").unwrap();
             let license = read(&reply, &ReadContext::new(Moment::now(), codepage));
             assert_eq!((license.level.as_deref(), license.limit()), (level, limit), "{word}");

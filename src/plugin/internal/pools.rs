@@ -12,8 +12,9 @@ use crate::plugin::context::ReadContext;
 use crate::plugin::limits;
 use crate::routeros::client::{Command, Limit};
 use crate::routeros::error::{Cause, Error};
+use crate::routeros::rows::Rows;
 use crate::routeros::value;
-use crate::routeros::wire::Sentence;
+use crate::routeros::wire::SentenceRef;
 
 /// Size limit of each list: the addresses of a router with 8000 devices. A longer list is incomplete, and the figures
 /// are unknown.
@@ -101,25 +102,25 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Vec<Pool
     let (pools, hotspots) = (complete(answers, 0)?, complete(answers, 1)?);
     // A router without the package `dhcp` has neither leases nor servers.
     let dhcp = |at| match complete(answers, at) {
-        Err(error) if error.cause == Cause::Unsupported => Ok(&[][..]),
-        reply => reply.map(|reply| &reply.rows[..]),
+        Err(error) if error.cause == Cause::Unsupported => Ok(None),
+        reply => reply.map(|reply| Some(&reply.rows)),
     };
     let (leases, servers) = (dhcp(3)?, dhcp(4)?);
-    let rows = complete(answers, 2)?.rows.iter().chain(leases);
+    let rows = complete(answers, 2)?.rows.iter().chain(leases.into_iter().flat_map(Rows::iter));
     // A static lease may have the name of a pool in place of an address.
-    let address = |row: &Sentence| std::str::from_utf8(row.get("address")?).ok()?.parse().ok();
+    let address = |row: SentenceRef| std::str::from_utf8(row.get("address")?).ok()?.parse().ok();
     let addresses: Vec<Ipv4Addr> = rows.filter_map(address).collect();
-    let pools: HashMap<&[u8], &Sentence> =
+    let pools: HashMap<&[u8], SentenceRef> =
         pools.rows.iter().filter_map(|row| Some((row.get("name")?, row))).collect();
     let mut names: Vec<&[u8]> = Vec::new();
-    let is_enabled = |row: &&Sentence| row.get("disabled").and_then(value::boolean) != Some(true);
+    let is_enabled = |row: &SentenceRef| row.get("disabled").and_then(value::boolean) != Some(true);
     let exists = |name: &&[u8]| pools.contains_key(name);
     for hotspot in hotspots.rows.iter().filter(is_enabled) {
         let interface = hotspot.get("interface");
-        let is_here = |server: &&Sentence| interface.is_some() && server.get("interface") == interface;
+        let is_here = |server: &SentenceRef| interface.is_some() && server.get("interface") == interface;
         let name = match hotspot.get("address-pool") {
             None | Some(b"none") => {
-                let servers = servers.iter().filter(is_enabled).filter(is_here);
+                let servers = servers.into_iter().flat_map(Rows::iter).filter(is_enabled).filter(is_here);
                 servers.filter_map(|server| server.get("address-pool")).find(exists)
             }
             name => name.filter(exists),
@@ -138,7 +139,7 @@ pub(super) fn read(answers: &[Answer], context: &ReadContext) -> Result<Vec<Pool
 }
 
 /// The ranges of a pool and of those that it continues with when it is exhausted.
-fn chained_ranges(pools: &HashMap<&[u8], &Sentence>, name: &[u8]) -> Option<String> {
+fn chained_ranges(pools: &HashMap<&[u8], SentenceRef>, name: &[u8]) -> Option<String> {
     let mut chain = vec![name];
     let mut ranges = String::new();
     while let Some(pool) = chain.last().and_then(|name| pools.get(name)) {

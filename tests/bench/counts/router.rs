@@ -113,7 +113,7 @@ impl AsyncWrite for Router {
         opt_out(|| {
             let mut state = self.0.lock().unwrap();
             state.commands.push(bytes);
-            while let Some(command) = state.commands.next().unwrap() {
+            while let Some(command) = state.commands.next().unwrap().map(|command| command.to_sentence()) {
                 state.reply(&command);
             }
         });

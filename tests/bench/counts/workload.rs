@@ -17,6 +17,7 @@ use phsweb_agent::plugin::{BUILT_IN, Following, Plugin};
 use phsweb_agent::routeros::client::{self, Client, Command};
 use phsweb_agent::routeros::codepage::Codepage;
 use phsweb_agent::routeros::error::Error;
+use phsweb_agent::routeros::rows::Rows;
 use phsweb_agent::state::{Reload, SiteState, Store};
 use phsweb_agent::timings::Timings;
 use smol::future;
@@ -68,17 +69,19 @@ impl Agent<'_> {
     fn refresh(&mut self) {
         let (client, asked) = (&self.client, Moment::now());
         let queries: Vec<Vec<Command>> = BUILT_IN.iter().map(Plugin::commands).collect();
-        let query = async { Ok(client.call_all(queries.iter().flatten().cloned().collect(), REFRESH).await) };
+        let commands = queries.concat();
+        let query = async { Ok(client.call_all(&commands, REFRESH).await) };
         let ended = async { Err(self.connection.as_mut().await) };
         let answers = future::block_on(future::or(query, ended)).unwrap();
         let (snapshot, now) = (self.store.snapshot(), Moment::now());
         let codepage = Codepage::named("windows-1252").unwrap();
+        let none = Rows::default();
         let (mut rest, mut readings) = (answers.as_slice(), Vec::new());
         for (plugin, commands) in BUILT_IN.iter().zip(queries) {
             let (own, others) = rest.split_at(commands.len());
             rest = others;
             let before = snapshot.site(SITE).unwrap().reading_of(plugin).unwrap().clone();
-            let following = if before.is_live { Following::On } else { Following::Begun(&[]) };
+            let following = if before.is_live { Following::On } else { Following::Begun(&none) };
             readings.push(before.after(own, asked, now, codepage, following));
         }
         drop((answers, snapshot));

@@ -36,7 +36,7 @@ pub(crate) fn of_router(address: &str) -> Needed {
         let ask = async {
             client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
             let before = client.usage();
-            for answer in client.call_all(commands(), TIMEOUT).await {
+            for answer in client.call_all(&commands(), TIMEOUT).await {
                 answer.unwrap();
             }
             let after = client.usage();

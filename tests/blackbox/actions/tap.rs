@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use phsweb_agent::routeros::wire::{Decoder, Sentence};
+use phsweb_agent::routeros::wire::{Decoder, Sentence, SentenceRef};
 
 /// A recording proxy.
 pub(super) struct Tap {
@@ -37,7 +37,7 @@ impl Tap {
     pub(super) fn sentences(&self) -> Vec<Sentence> {
         let mut decoder = Decoder::default();
         decoder.push(&self.from_agent.lock().unwrap());
-        std::iter::from_fn(|| decoder.next().unwrap()).collect()
+        std::iter::from_fn(|| decoder.next().unwrap().map(SentenceRef::to_sentence)).collect()
     }
 }
 

@@ -56,9 +56,9 @@ fn a_command_without_an_answer_does_not_delay_the_others() {
         // Then the router closes.
         assert_eq!(peer.command().words[0], "/cancel");
     };
-    let commands = ["/silent", "/b", "/c"].map(Command::new).into();
+    let commands = ["/silent", "/b", "/c"].map(Command::new);
     let replies = with(script, async |session| {
-        let replies = session.client.call_all(commands, SHORT).await;
+        let replies = session.client.call_all(&commands, SHORT).await;
         session.ended().await;
         replies
     });
@@ -92,9 +92,9 @@ fn a_silent_router_is_probed_and_its_late_answer_is_accepted() {
         }
         peer.closed();
     };
-    let commands = ["/a", "/b"].map(Command::new).into();
+    let commands = ["/a", "/b"].map(Command::new);
     let replies = with(script, async |session| {
-        session.client.call_all_probing(commands, SHORT, Some(Command::new("/probe"))).await
+        session.client.call_all_probing(&commands, SHORT, Some(&Command::new("/probe"))).await
     });
     assert!(replies.iter().all(|reply| reply.as_ref().unwrap().ret.is_some()), "{replies:?}");
 }
@@ -105,9 +105,9 @@ fn one_probe_serves_all_commands() {
         let words: Vec<_> = (0..5).map(|_| peer.command().words[0].clone()).collect();
         assert_eq!(words, ["/a", "/b", "/probe", "/cancel", "/cancel"]);
     };
-    let commands = ["/a", "/b"].map(Command::new).into();
+    let commands = ["/a", "/b"].map(Command::new);
     let replies = with(script, async |session| {
-        let replies = session.client.call_all_probing(commands, SHORT, Some(Command::new("/probe"))).await;
+        let replies = session.client.call_all_probing(&commands, SHORT, Some(&Command::new("/probe"))).await;
         session.ended().await;
         replies
     });
@@ -167,8 +167,8 @@ fn a_close_in_the_middle_of_a_word_fails_every_command_in_flight() {
         peer.write(b"\x03!r");
     };
     with(script, async |session| {
-        let commands = ["/a", "/b", "/c"].map(Command::new).into();
-        let replies = session.client.call_all(commands, TIMEOUT).await;
+        let commands = ["/a", "/b", "/c"].map(Command::new);
+        let replies = session.client.call_all(&commands, TIMEOUT).await;
         let causes: Vec<_> = replies.into_iter().map(|reply| reply.unwrap_err().cause).collect();
         assert_eq!(causes, [Cause::Closed; 3]);
         assert_eq!(session.ended().await.cause, Cause::Closed);
@@ -192,7 +192,7 @@ fn the_reason_of_a_fatal_is_reported() {
             peer.closed();
         };
         with(script, async |session| {
-            let replies = session.client.call_all(["/a", "/b"].map(Command::new).into(), TIMEOUT).await;
+            let replies = session.client.call_all(&["/a", "/b"].map(Command::new), TIMEOUT).await;
             for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
                 assert_eq!(error.cause, cause, "{error}");
                 assert!(error.message.ends_with(&format!(" {reason}")), "{error}");

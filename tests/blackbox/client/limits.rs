@@ -11,8 +11,8 @@ use super::peer::{Peer, TIMEOUT, at, sentence, with};
 #[track_caller]
 fn refused(script: impl FnOnce(&mut Peer) + Send + 'static, figures: &[&str]) {
     with(script, async |session| {
-        let commands = ["/a", "/b"].map(Command::new).into();
-        let replies = session.client.call_all(commands, TIMEOUT).await;
+        let commands = ["/a", "/b"].map(Command::new);
+        let replies = session.client.call_all(&commands, TIMEOUT).await;
         for error in replies.into_iter().map(Result::unwrap_err).chain([session.ended().await]) {
             assert_eq!(error.cause, Cause::Protocol, "{error}");
             for figure in figures {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use phsweb_agent::routeros::client::{Client, Command};
 use phsweb_agent::routeros::error::Cause;
+use phsweb_agent::routeros::rows::Rows;
 
 use super::peer::{Peer, TIMEOUT, attributes, sentence, with};
 
@@ -44,7 +45,7 @@ fn interleaved_answers_reach_their_commands() {
         peer.closed();
     };
     let replies = with(script, async |session| {
-        session.client.call_all(["/a", "/b", "/c"].map(Command::new).into(), TIMEOUT).await
+        session.client.call_all(&["/a", "/b", "/c"].map(Command::new), TIMEOUT).await
     });
     let replies: Vec<_> = replies.into_iter().map(Result::unwrap).collect();
     let rows: Vec<Vec<_>> =
@@ -68,7 +69,7 @@ fn an_answer_without_rows_has_two_forms() {
     let one = with(before_7_18, async |session| session.call("/a").await).unwrap();
     let other = with(from_7_18, async |session| session.call("/a").await).unwrap();
     for reply in [one, other] {
-        assert_eq!((reply.rows, reply.ret, reply.traps), (vec![], None, vec![]));
+        assert_eq!((reply.rows, reply.ret, reply.traps), (Rows::default(), None, vec![]));
     }
 }
 
@@ -188,7 +189,7 @@ fn values_may_contain_any_bytes() {
         peer.closed();
     };
     let reply = with(script, async |session| session.call("/a").await).unwrap();
-    let row = &reply.rows[0];
+    let row = reply.rows.first().unwrap();
     assert_eq!(row.get("c"), Some(&b"a=b=c"[..]));
     assert_eq!(row.get("n"), Some(&b"\0x\r\n"[..]));
     assert_eq!(row.get("k"), Some(&b""[..]));

@@ -15,7 +15,7 @@ const MANY: usize = 20;
 fn commands_given_together_arrive_in_one_read() {
     let script = |peer: &mut Peer| {
         assert!(peer.read());
-        let commands: Vec<_> = std::iter::from_fn(|| peer.take()).collect();
+        let commands: Vec<_> = std::iter::from_fn(|| peer.take()).collect::<Vec<_>>();
         let paths: Vec<_> = commands.iter().map(|command| command.words[0].clone()).collect();
         assert_eq!(paths, (0..MANY).map(|n| format!("/menu{n}/print")).collect::<Vec<_>>());
         // The last one first, because a router may answer in any order.
@@ -25,8 +25,8 @@ fn commands_given_together_arrive_in_one_read() {
         peer.closed();
     };
     let replies = with(script, async |session| {
-        let commands = (0..MANY).map(|n| Command::new(&format!("/menu{n}/print"))).collect();
-        session.client.call_all(commands, TIMEOUT).await
+        let commands = (0..MANY).map(|n| Command::new(&format!("/menu{n}/print"))).collect::<Vec<_>>();
+        session.client.call_all(&commands, TIMEOUT).await
     });
     let rets = replies.into_iter().map(|reply| String::from_utf8(reply.unwrap().ret.unwrap()).unwrap());
     assert_eq!(rets.collect::<Vec<_>>(), (0..MANY).map(|n| format!("/menu{n}/print")).collect::<Vec<_>>());
@@ -75,7 +75,7 @@ fn many_commands_take_the_time_of_one() {
         let mut took = [Duration::ZERO; 2];
         for (took, count) in took.iter_mut().zip([1, MANY]) {
             let began = Instant::now();
-            let replies = client.call_all(commands(count), TIMEOUT).await;
+            let replies = client.call_all(&commands(count), TIMEOUT).await;
             *took = began.elapsed();
             assert_eq!(replies.len(), count);
             assert!(replies.iter().all(|reply| reply.as_ref().unwrap().rows.len() == 1));

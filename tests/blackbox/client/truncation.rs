@@ -49,7 +49,7 @@ fn an_answer_is_truncated_at_its_row_limit_and_the_rest_is_dropped() {
     };
     with(script, async |session| {
         let commands = vec![limited("/a", 3, UNLIMITED), Command::new("/b")];
-        let replies = session.client.call_all(commands, TIMEOUT).await;
+        let replies = session.client.call_all(&commands, TIMEOUT).await;
         let [truncated, other] = &replies[..] else { panic!() };
         let (truncated, other) = (truncated.as_ref().unwrap(), other.as_ref().unwrap());
         assert_eq!(truncated.rows.iter().flat_map(attributes).collect::<Vec<_>>(), ["=n=0", "=n=1", "=n=2"]);
@@ -143,7 +143,7 @@ fn an_answer_with_a_limit_makes_room_for_one_without() {
     };
     let commands =
         vec![limited("/a", UNLIMITED, UNLIMITED), limited("/b", UNLIMITED, UNLIMITED), Command::new("/c")];
-    let replies = with(script, async |session| session.client.call_all(commands, TIMEOUT).await);
+    let replies = with(script, async |session| session.client.call_all(&commands, TIMEOUT).await);
     let is_truncated: Vec<bool> = replies.iter().map(|reply| reply.as_ref().unwrap().is_truncated).collect();
     assert_eq!(is_truncated, [true, false, false]);
     assert_eq!(replies[2].as_ref().unwrap().rows.len(), MAX_REPLY / ROW / 3);
@@ -173,8 +173,7 @@ fn a_truncated_answer_leaves_the_connection_usable() {
         client.login("api-user", "password", LoginMethod::Plain, TIMEOUT).await.unwrap();
         for _ in 0..5 {
             let large = limited("/ip/firewall/connection/print", 100, UNLIMITED);
-            let replies =
-                client.call_all(vec![large, Command::new("/ip/hotspot/active/print")], TIMEOUT).await;
+            let replies = client.call_all(&[large, Command::new("/ip/hotspot/active/print")], TIMEOUT).await;
             let [large, active] = &replies[..] else { panic!() };
             assert_eq!(large.as_ref().unwrap().rows.len(), 100);
             assert_eq!(active.as_ref().unwrap().rows.len(), 23);

@@ -50,8 +50,8 @@ fn an_answer_is_truncated_when_the_shared_memory_is_full() {
     };
     with(script, async |session| {
         session.client.share(&replies);
-        let commands = ["/a", "/b", "/c"].map(Command::new).into();
-        let answers = session.client.call_all(commands, TIMEOUT).await;
+        let commands = ["/a", "/b", "/c"].map(Command::new);
+        let answers = session.client.call_all(&commands, TIMEOUT).await;
         let answers: Vec<_> = answers.into_iter().map(Result::unwrap).collect();
         let [truncated, second, third] = &answers[..] else { panic!() };
         assert!(

@@ -95,7 +95,7 @@ impl<S: Read + Write> Client<S> {
         let mut buffer = [0; 4096];
         loop {
             if let Some(sentence) = self.decoder.next().unwrap() {
-                return Some(sentence);
+                return Some(sentence.to_sentence());
             }
             match self.stream.read(&mut buffer) {
                 Ok(0) => return None,

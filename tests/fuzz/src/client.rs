@@ -93,11 +93,11 @@ async fn act(client: &Client, acts: &[u8]) {
             b'p' => drop(client.login("api-user", "password", LoginMethod::Plain, FOREVER).await),
             b'c' => drop(client.login("api-user", "password", LoginMethod::Challenge, FOREVER).await),
             b'a' => {
-                let replies = client.call_all(COMMANDS.map(Command::new).into(), FOREVER).await;
+                let replies = client.call_all(&COMMANDS.map(Command::new), FOREVER).await;
                 assert_eq!(replies.len(), COMMANDS.len());
                 check_rows(replies.iter().flatten());
             }
-            b'l' => listens.push(client.listen(Command::new("/ip/hotspot/active/listen"))),
+            b'l' => listens.push(client.listen(&Command::new("/ip/hotspot/active/listen"))),
             b't' => {
                 if let Some(listen) = listens.pop() {
                     listen.changed().await;

@@ -40,8 +40,8 @@ pub fn run(input: &[u8], allocated: impl Fn() -> usize) {
     let mut sentences = Vec::new();
     let (end, _) = decode(&allocated, [&stream[..]], |sentence| sentences.push(sentence));
     for sentence in &sentences {
-        assert!(!sentence.is_empty() && sentence.len() <= MAX_SENTENCE);
-        assert!(sentence.words().count() <= MAX_WORDS);
+        assert!(sentence.words().map(<[u8]>::len).sum::<usize>() <= MAX_SENTENCE);
+        assert!((1..=MAX_WORDS).contains(&sentence.words().count()));
         assert!(sentence.words().all(|word| (1..=MAX_WORD).contains(&word.len())));
     }
 
@@ -86,7 +86,7 @@ fn decode<'s>(
         decoder.push(piece);
         loop {
             match decoder.next() {
-                Ok(Some(sentence)) => each(sentence),
+                Ok(Some(sentence)) => each(sentence.to_sentence()),
                 Ok(None) => break,
                 Err(error) => {
                     decoder.push(b"\0");

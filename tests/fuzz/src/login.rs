@@ -5,7 +5,7 @@
 use super::peer::{FOREVER, Peer, ScriptStep, drive};
 use phsweb_agent::routeros::client;
 use phsweb_agent::routeros::login::{self, LoginMethod};
-use phsweb_agent::routeros::wire::{Decoder, Sentence};
+use phsweb_agent::routeros::wire::{Decoder, Sentence, SentenceRef};
 use smol::future;
 
 const USER: &str = "api-user";
@@ -53,7 +53,8 @@ pub fn run(input: &[u8]) {
 fn sent(written: &[u8]) -> Vec<Sentence> {
     let mut decoder = Decoder::default();
     decoder.push(written);
-    std::iter::from_fn(|| decoder.next().expect("expected complete sentences")).collect()
+    std::iter::from_fn(|| decoder.next().expect("expected complete sentences").map(SentenceRef::to_sentence))
+        .collect()
 }
 
 /// Responds to these bytes as a challenge, and to their hexadecimal form.

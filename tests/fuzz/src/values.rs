@@ -10,6 +10,7 @@ use phsweb_agent::net::tls::{Authorities, Fingerprint};
 use phsweb_agent::plugin::{Answer, BUILT_IN, Data, Following, Plugin, ReadContext};
 use phsweb_agent::routeros::client::Reply;
 use phsweb_agent::routeros::codepage::Codepage;
+use phsweb_agent::routeros::rows::Rows;
 use phsweb_agent::routeros::value;
 use phsweb_agent::routeros::wire::{Sentence, attribute};
 
@@ -85,7 +86,7 @@ fn context(following: Following) -> ReadContext {
 
 /// Applies these rows to a hotspot as changes, alone and before answers. The sessions are always the earlier ones plus
 /// logins minus logouts, and no count decreases.
-fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data) {
+fn follow(plugin: &Plugin, answers: &[Answer], changes: &Rows, first: Data) {
     let mut before = first;
     let followed = before
         .follow(changes, &context(Following::On))
@@ -112,7 +113,7 @@ fn follow(plugin: &Plugin, answers: &[Answer], changes: &[Sentence], first: Data
 }
 
 /// Every plugin reads these rows twice, the second time with the data of the first.
-fn plugins(rows: Vec<Sentence>) {
+fn plugins(rows: Rows) {
     let changes = rows.clone();
     let ret = rows.iter().find_map(|row| row.get("ret")).map(<[u8]>::to_vec);
     let answers: [Answer; 2] =

@@ -11,6 +11,7 @@ use crate::plugin::Plugin;
 use crate::plugin::hotspot::read;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
+use crate::routeros::wire::Sentence;
 
 /// A hotspot and the time.
 struct Scenario {
@@ -66,7 +67,9 @@ impl Scenario {
     }
 
     fn report(&mut self, changes: &[Sentence]) {
-        self.change(Following::On, |hotspot, context| hotspot.apply(changes, context).unwrap());
+        self.change(Following::On, |hotspot, context| {
+            hotspot.apply(&changes.iter().cloned().collect(), context).unwrap()
+        });
     }
 
     /// Expects these users, logins and logouts.
@@ -103,7 +106,7 @@ fn polling_counts_differences_between_answers() {
 #[test]
 fn changes_count_as_they_arrive() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[ADA]);
+    scenario.answer(Following::Begun(&Rows::default()), &[ADA]);
     scenario.check("ada", 0, 0);
     scenario.report(&[row(&("*2", "chidi", "M2", "0s")), dead("*1", "true")]);
     scenario.check("chidi", 1, 1);
@@ -125,7 +128,7 @@ fn changes_count_as_they_arrive() {
 #[test]
 fn a_change_and_an_answer_in_any_order_count_once() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[ADA]);
+    scenario.answer(Following::Begun(&Rows::default()), &[ADA]);
     // The answer has chidi and not ada; the changes arrive after it.
     scenario.later(1);
     scenario.answer(Following::On, &[CHIDI]);
@@ -147,7 +150,7 @@ fn a_change_and_an_answer_in_any_order_count_once() {
 #[test]
 fn a_missed_change_counts_once_a_later_answer_confirms_it() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[ADA]);
+    scenario.answer(Following::Begun(&Rows::default()), &[ADA]);
     for (after_s, users, logins) in [(1, "ada", 0), (1, "ada", 0), (1, "chidi", 1)] {
         scenario.later(after_s);
         scenario.answer(Following::On, &[CHIDI]);
@@ -160,10 +163,10 @@ fn a_missed_change_counts_once_a_later_answer_confirms_it() {
 #[test]
 fn changes_before_a_listen_count_at_the_first_answer() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[ADA]);
+    scenario.answer(Following::Begun(&Rows::default()), &[ADA]);
     scenario.later(600);
     // Meanwhile ada logged out and chidi in; bola logs in and out while the first answer is in transit.
-    let changes = [row(&("*3", "bola", "M3", "0s")), dead("*3", "true")];
+    let changes = [row(&("*3", "bola", "M3", "0s")), dead("*3", "true")].into_iter().collect();
     scenario.answer(Following::Begun(&changes), &[CHIDI, ("*3", "bola", "M3", "0s")]);
     scenario.check("chidi", 2, 2);
     assert!(scenario.has_discrepancy(), "the answer may be older than the changes");
@@ -172,7 +175,7 @@ fn changes_before_a_listen_count_at_the_first_answer() {
 #[test]
 fn a_login_before_the_very_first_answer_is_one_session() {
     let mut scenario = Scenario::new();
-    let changes = [row(&("*3", "bola", "M3", "0s"))];
+    let changes = std::iter::once(row(&("*3", "bola", "M3", "0s"))).collect();
     scenario.answer(Following::Begun(&changes), &[ADA, ("*3", "bola", "M3", "0s")]);
     scenario.check("bola ada", 1, 0);
 }
@@ -181,7 +184,7 @@ fn a_login_before_the_very_first_answer_is_one_session() {
 fn sessions_missing_from_a_partial_answer_are_kept() {
     for following in [Following::No, Following::On] {
         let mut scenario = Scenario::new();
-        scenario.answer(Following::Begun(&[]), &[ADA, CHIDI]);
+        scenario.answer(Following::Begun(&Rows::default()), &[ADA, CHIDI]);
         scenario.later(30);
         scenario.answer_in_part(following, &[("*1", "ada", "M1", "1h30s")], false);
         scenario.check("ada chidi", 0, 0);
@@ -192,13 +195,13 @@ fn sessions_missing_from_a_partial_answer_are_kept() {
 #[test]
 fn too_many_sessions_are_an_error() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[]);
+    scenario.answer(Following::Begun(&Rows::default()), &[]);
     let many = |from: usize, to: usize| {
         (from..to).map(|n| row(&(&format!("*{n:X}"), "x", "M", "0s"))).collect::<Vec<_>>()
     };
     scenario.report(&many(0, MAX_ROWS));
     let error = scenario.change(Following::On, |hotspot, context| {
-        hotspot.apply(&many(MAX_ROWS, MAX_ROWS + 1), context).unwrap_err()
+        hotspot.apply(&many(MAX_ROWS, MAX_ROWS + 1).into_iter().collect(), context).unwrap_err()
     });
     assert_eq!(error.cause, Cause::Protocol);
     // Texts are shortened, so it takes many sessions.
@@ -210,7 +213,7 @@ fn too_many_sessions_are_an_error() {
             row.push_attribute(b"comment", wide.as_bytes());
             row
         };
-        hotspot.apply(&(0..MAX_ROWS / 2).map(wide).collect::<Vec<_>>(), context).unwrap_err()
+        hotspot.apply(&(0..MAX_ROWS / 2).map(wide).collect(), context).unwrap_err()
     });
     assert_eq!(error.cause, Cause::Protocol);
     assert!(error.message.contains(&MAX_REPLY.to_string()), "{error}");
@@ -248,7 +251,7 @@ fn sessions_with_too_long_an_id_are_left_out_and_counted() {
     let codepage = Codepage::named("windows-1252").unwrap();
     let long = format!("*{}", "A".repeat(MAX_ID));
     let rows = [("*1", "ada", "M", "1s"), (&*long, "chidi", "M", "1s")].map(|of| row(&of));
-    let answers = [Ok(Reply { rows: rows.into(), ..Reply::default() })];
+    let answers = [Ok(Reply { rows: rows.into_iter().collect(), ..Reply::default() })];
     let data = Plugin::Hotspot.read(&answers, None, &ReadContext::new(Moment::now(), codepage)).unwrap();
     assert_eq!(
         data.incomplete().as_deref(),
@@ -279,8 +282,10 @@ fn texts_of_a_session_are_shortened() {
     // A server has the same name in a session and in the menu of servers.
     let mut scenario = Scenario::new();
     scenario.report(&[row]);
-    let servers =
-        Reply { rows: vec![Sentence::from_words(["!re", &format!("=name={long}")])], ..Reply::default() };
+    let servers = Reply {
+        rows: [Sentence::from_words(["!re", &format!("=name={long}")])].into_iter().collect(),
+        ..Reply::default()
+    };
     let answers = [Ok(Reply::default()), Ok(Reply::default()), Ok(servers), Ok(Reply::default())];
     let context = ReadContext::new(Moment::now(), codepage);
     let hotspot = read(&answers, scenario.hotspot.as_ref(), &context).unwrap();
@@ -290,7 +295,7 @@ fn texts_of_a_session_are_shortened() {
 #[test]
 fn servers_above_the_limit_are_counted_together() {
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[]);
+    scenario.answer(Following::Begun(&Rows::default()), &[]);
     let mut rows = Vec::new();
     for n in 0..2 * MAX_SERVERS {
         let mut row = row(&(&format!("*{n:X}"), "x", "M", "0s"));
@@ -332,7 +337,7 @@ fn an_uptime_longer_than_expected_is_no_new_login() {
 #[test]
 fn a_change_without_a_user_hides_no_session() {
     let mut scenario = Scenario::new();
-    let change = [Sentence::from_words(["!re", "=.id=*1", "=idle-timeout=5m"])];
+    let change = [Sentence::from_words(["!re", "=.id=*1", "=idle-timeout=5m"])].into_iter().collect();
     scenario.answer(Following::Begun(&change), &[ADA]);
     scenario.check("ada", 0, 0);
     assert!(!scenario.has_discrepancy());
@@ -350,7 +355,7 @@ fn the_first_of_two_ids_in_a_row_counts() {
     let mut twofold = row(&ADA);
     twofold.push_attribute(b".id", b"*7");
     let mut scenario = Scenario::new();
-    scenario.answer(Following::Begun(&[]), &[ADA]);
+    scenario.answer(Following::Begun(&Rows::default()), &[ADA]);
     scenario.report(&[twofold.clone(), dead("*7", "true"), twofold]);
     scenario.check("ada", 0, 0);
     scenario.report(&[dead("*1", "true")]);

@@ -3,6 +3,7 @@ use crate::clock::Moment;
 use crate::routeros::client::Reply;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Trap;
+use crate::routeros::wire::Sentence;
 
 fn count(ranges: &str, addresses: &str) -> Option<(u64, u64)> {
     pool_used(ranges, addresses.split_whitespace().map(|address| address.parse().unwrap()))
@@ -57,8 +58,7 @@ fn malformed_ranges_are_unknown() {
 #[expect(clippy::unnecessary_wraps, reason = "an answer may be an error")]
 fn reply(rows: &[&str]) -> Answer {
     let row = |row: &&str| Sentence::from_words(std::iter::once("!re").chain(row.split(' ')));
-    let rows: Vec<Sentence> = rows.iter().map(row).collect();
-    Ok(Reply { rows, ..Reply::default() })
+    Ok(Reply { rows: rows.iter().map(row).collect(), ..Reply::default() })
 }
 
 fn read(answers: &[Answer; 5]) -> Result<Vec<(String, u64, u64)>, Error> {

@@ -44,7 +44,9 @@ impl Scenario {
         let (following, rows, is_whole) = match next {
             Polled(rows) => (Following::No, rows, true),
             PolledInPart(rows) => (Following::No, rows, false),
-            Begun(changes, rows) => return self.reads(Following::Begun(&sentences(changes)), rows, true),
+            Begun(changes, rows) => {
+                return self.reads(Following::Begun(&sentences(changes).into_iter().collect()), rows, true);
+            }
             Answered(rows) => (Following::On, rows, true),
             Changed(rows) => return self.report(&sentences(rows)),
             Silence(seconds) => return self.later(seconds),
