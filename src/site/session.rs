@@ -290,15 +290,17 @@ impl<'c> SiteSession<'c> {
 
     /// The commands of a refresh. While a `listen` reports changes, they are only for the figures that it does not report.
     fn commands(&mut self, plugin: &Plugin) -> Vec<Command> {
-        let now = Instant::now();
-        let is_live = self.listen_tracker.applies_to() == Some(plugin.name());
-        let reading = self.reading(plugin).filter(|_| is_live && now < self.whole_due);
-        reading.and_then(|reading| reading.figures()).unwrap_or_else(|| {
-            if self.listen_tracker.follows(plugin.name()) {
-                self.whole_due = now + self.site.timings.whole_read;
-            }
-            plugin.commands()
-        })
+        let applies = self.listen_tracker.applies_to() == Some(plugin.name());
+        let is_live = applies && Instant::now() < self.whole_due;
+        let is_known = |of: &Reading| is_live && of.error.is_none() && of.partial.is_none();
+        let reading = self.reading(plugin).filter(is_known);
+        if let Some(figures) = reading.and_then(|reading| plugin.figures(reading.data.as_deref()?)) {
+            return figures;
+        }
+        if self.listen_tracker.follows(plugin.name()) {
+            self.whole_due = Instant::now() + self.site.timings.whole_read;
+        }
+        plugin.commands()
     }
 
     /// Queries what the answers lack in which the router sent only figures. Those of a plugin begin at its place in
@@ -310,18 +312,17 @@ impl<'c> SiteSession<'c> {
         answers: &mut Vec<Answer>,
         asked_at: Moment,
     ) -> Result<(), Error> {
+        let codepage = self.config.codepage;
         for (at, plugin) in due.iter().enumerate() {
             let end = begins.get(at + 1).copied().unwrap_or(answers.len());
             let own = answers.get(begins[at]..end).unwrap_or_default();
             let reading = self.reading(plugin);
-            let missing = reading.and_then(|reading| reading.missing(own, asked_at, self.config.codepage));
+            let missing = reading.and_then(|of| plugin.missing(own, &of.data?, asked_at, codepage));
             let Some(command) = missing else { continue };
             let waited = Moment::now().since(asked_at);
-            let mut more = self.ask(&[command]).await?;
-            for reply in more.iter_mut().flatten() {
-                reply.took += waited;
-            }
-            answers.splice(end..end, more);
+            let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };
+            let more = self.ask(&[command]).await?;
+            answers.splice(end..end, more.into_iter().map(|answer| answer.map(late)));
             begins.iter_mut().skip(at + 1).for_each(|begin| *begin += 1);
             // A change was missed: there may be others, which the figures do not reveal.
             self.whole_due = Instant::now();
