@@ -188,14 +188,14 @@ impl Dispatcher {
             is_csv: context.wants_csv(),
             is_gzip: gzip::is_accepted(context.request),
         };
-        let (etag, is_gzip) = (self.etag(context.snapshot, &key), key.is_gzip);
+        let etag = self.etag(context.snapshot, &key);
         let tags = context.request.field(HeaderField::IfNoneMatch).unwrap_or_default();
         if matches_etag(tags, &etag) {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
         }
-        rendered.get_or_render(key, &etag, || {
+        rendered.get_or_render(&key, &etag, || {
             let response = with_etag(handler(context)?, &etag);
-            Ok(if is_gzip { gzip::compressed(response) } else { response })
+            Ok(if key.is_gzip { gzip::compressed(response) } else { response })
         })
     }
 

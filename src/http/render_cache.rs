@@ -62,20 +62,20 @@ impl RenderCache {
     /// The response to requests with this key, from data with this tag. `render` is called if it is not stored.
     pub(super) fn get_or_render(
         &self,
-        key: RenderKey,
+        key: &RenderKey,
         etag: &str,
         render: impl FnOnce() -> Result<Response, Response>,
     ) -> Result<Response, Response> {
         let mut entries = self.lock();
         let is_current = |entry: &Entry| entry.is_current(self.reuse_for);
-        while let Some(entry) = entries.get(&key).filter(|entry| entry.etag == etag && is_current(entry)) {
+        while let Some(entry) = entries.get(key).filter(|entry| entry.etag == etag && is_current(entry)) {
             if let Some(response) = &entry.response {
                 return Ok(response.clone());
             }
             entries = self.rendered.wait(entries).unwrap_or_else(PoisonError::into_inner);
         }
         entries.retain(|_, entry| is_current(entry));
-        if entries.len() < MAX_RESPONSES || entries.contains_key(&key) {
+        if entries.len() < MAX_RESPONSES || entries.contains_key(key) {
             let entry = Entry { etag: etag.into(), since: Instant::now(), response: None };
             entries.insert(key.clone(), entry);
         }
@@ -88,10 +88,10 @@ impl RenderCache {
         let stored = entries.iter().filter_map(|(key, entry)| Some((key, entry.response.as_ref()?)));
         let room = MAX_BYTES.saturating_sub(stored.map(bytes).sum());
         // A request with newer data may have replaced the entry.
-        if let Some(entry) = entries.get_mut(&key).filter(|entry| entry.etag == etag) {
+        if let Some(entry) = entries.get_mut(key).filter(|entry| entry.etag == etag) {
             match &response {
-                Ok(shared) if bytes((&key, shared)) <= room => entry.response = Some(shared.clone()),
-                _ => _ = entries.remove(&key),
+                Ok(shared) if bytes((key, shared)) <= room => entry.response = Some(shared.clone()),
+                _ => _ = entries.remove(key),
             }
         }
         drop(entries);
@@ -120,7 +120,7 @@ mod tests {
     /// Whether the cache has no response for this key and data. It is rendered with this many bytes then.
     fn is_missing(cache: &RenderCache, key: &RenderKey, etag: &str, bytes: usize) -> bool {
         let is_called = Cell::new(false);
-        let response = cache.get_or_render(key.clone(), etag, || {
+        let response = cache.get_or_render(key, etag, || {
             is_called.set(true);
             Ok(Response::new(200, "", vec![b'a'; bytes]))
         });
@@ -154,7 +154,7 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     waiting.fetch_add(1, Ordering::Relaxed);
-                    let response = cache.get_or_render(key("/"), "1", || {
+                    let response = cache.get_or_render(&key("/"), "1", || {
                         rendered.fetch_add(1, Ordering::Relaxed);
                         while waiting.load(Ordering::Relaxed) < 8 {
                             thread::yield_now();
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn errors_are_not_stored() {
         let cache = RenderCache::new(Duration::MAX);
-        let error = cache.get_or_render(key("/"), "1", || Err(Response::new(404, "", "")));
+        let error = cache.get_or_render(&key("/"), "1", || Err(Response::new(404, "", "")));
         assert_eq!(error.unwrap_err().status, 404);
         assert!(is_missing(&cache, &key("/"), "1", 9));
     }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_response_is_not_stored_for_newer_data() {
         let cache = RenderCache::new(Duration::MAX);
-        let older = cache.get_or_render(key("/"), "1", || {
+        let older = cache.get_or_render(&key("/"), "1", || {
             assert!(is_missing(&cache, &key("/"), "2", 2));
             Ok(Response::new(200, "", "a"))
         });

@@ -282,7 +282,7 @@ fn a_client_may_subscribe_to_the_keys_of_changed_sites_alone() {
     stream.write_all(b"GET /api/events?data=keys HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut lines = BufReader::new(stream).lines().map(Result::unwrap);
     let mut next = || {
-        lines.find(|line| line.is_empty()).unwrap();
+        lines.find(String::is_empty).unwrap();
         [(); 3].map(|()| lines.next().unwrap())[1..].to_vec()
     };
     let event = ["event: sites", "data: [\"awka\"]"];
