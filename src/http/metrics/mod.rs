@@ -168,7 +168,8 @@ mod tests {
         read_internal(&mut awka, Internal::Clock, &[&clock]);
         let pool = ["=name=a \"b\"", "=ranges=10.0.0.2-10.0.0.9"];
         let address = ["=address=10.0.0.3"];
-        read_internal(&mut awka, Internal::Pools, &[&pool, &["=address-pool=a \"b\""], &address, &address]);
+        let hotspot = ["=address-pool=a \"b\""];
+        read_internal(&mut awka, Internal::Pools, &[&pool, &hotspot, &address, &address, &address]);
         read_internal(&mut awka, Internal::License, &[&["=level=4"]]);
         awka.kicks = 2;
         awka.usage = Usage { sent_bytes: 1, received_bytes: 2, commands: 3, logins: 4, ..Usage::default() };
