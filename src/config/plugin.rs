@@ -45,7 +45,7 @@ impl Plugins {
     }
 
     /// The plugin of the catalogue with this name. A metric of it that the file also has is a problem.
-    fn from_catalogue<'f>(
+    fn in_catalogue<'f>(
         &self,
         check: &mut Validator<'f>,
         value: FieldValue<'f>,
@@ -70,7 +70,7 @@ impl Plugins {
                 continue;
             };
             let own = Plugin::built_in(&name).or_else(|| self.declared(&name));
-            let Some(found) = own.or_else(|| self.from_catalogue(check, value, &name)) else {
+            let Some(found) = own.or_else(|| self.in_catalogue(check, value, &name)) else {
                 let all = plugin::BUILT_IN.iter().chain(&self.declared).chain(catalogue());
                 let mut known: Vec<&str> = Vec::new();
                 all.map(Plugin::name).for_each(|name| known.extend((!known.contains(&name)).then_some(name)));

@@ -171,7 +171,7 @@ impl ListedUser {
             "uptimeSeconds" => Some(SortKey::Number(self.used.uptime.as_secs())),
             "uploadBytes" => Some(SortKey::Number(self.used.bytes_in)),
             "downloadBytes" => Some(SortKey::Number(self.used.bytes_out)),
-            _ => self.user.quota(self.used).map(|quota| SortKey::Number((quota.share() * 1e6) as u64)),
+            _ => self.user.quota(self.used).map(|quota| SortKey::Number(quota.parts(1_000_000))),
         }
     }
 }

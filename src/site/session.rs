@@ -317,7 +317,7 @@ impl<'c> SiteSession<'c> {
             let end = begins.get(at + 1).copied().unwrap_or(answers.len());
             let own = answers.get(begins[at]..end).unwrap_or_default();
             let reading = self.reading(plugin);
-            let missing = reading.and_then(|of| plugin.missing(own, &of.data?, asked_at, codepage));
+            let missing = reading.and_then(|of| plugin.missing(own, of.data.as_deref()?, asked_at, codepage));
             let Some(command) = missing else { continue };
             let waited = Moment::now().since(asked_at);
             let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };

@@ -1,6 +1,7 @@
 //! Names of devices, from the DHCP leases that a declared plugin reads.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use super::reading::Reading;
 use super::snapshot::SiteState;
@@ -35,7 +36,7 @@ pub fn device_names(site: &SiteState) -> HashMap<String, &str> {
 
 /// The name among `names` of the device with a MAC address.
 #[must_use]
-pub fn device_of<'s>(names: &HashMap<String, &'s str>, mac: Option<&str>) -> Option<&'s str> {
+pub fn device_of<'s>(names: &HashMap<String, &'s str, impl BuildHasher>, mac: Option<&str>) -> Option<&'s str> {
     names.get(&mac?.to_ascii_uppercase()).copied()
 }
 

@@ -11,7 +11,7 @@ use crate::http::context::Context;
 use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{HandlerOutput, Response, json};
 use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserList, UserQuery, sort_named};
-use crate::plugin::User;
+use crate::plugin::{Quota, User};
 use crate::routeros::value;
 
 /// Most bytes of CSV, for about ten thousand users: not so large that it had to take turns with other responses.
@@ -155,6 +155,6 @@ fn user_json(listed: &ListedUser) -> UserJson<'_> {
         limit_bytes_in: user.limit_bytes_in,
         limit_bytes_out: user.limit_bytes_out,
         limit_bytes_total: user.limit_bytes_total,
-        used_share: user.quota(total).map(|quota| quota.share()),
+        used_share: user.quota(total).map(Quota::share),
     }
 }

@@ -125,7 +125,7 @@ fn top(hotspot: &Hotspot) -> Vec<TopSession<'_>> {
     let top = with_traffic.map(|session| TopSession {
         user: shorten(Cow::Borrowed(session.user())),
         traffic: bytes(traffic(session)),
-        percent: (traffic(session) as f64 / all as f64 * 100.0) as u64,
+        percent: traffic(session).saturating_mul(100) / all.max(1),
     });
     top.collect()
 }

@@ -132,7 +132,7 @@ impl Column {
             }
             Value::Bytes(of) => Some(SortKey::Number(of(listed.session))),
             Value::Rate(of) => listed.rates.map(of).map(SortKey::Number),
-            Value::Quota => listed.session.quota().map(|quota| SortKey::Number((quota.share() * 1e6) as u64)),
+            Value::Quota => listed.session.quota().map(|quota| SortKey::Number(quota.parts(1_000_000))),
         }
     }
 }
@@ -145,7 +145,7 @@ pub(super) fn limit(quota: Quota) -> String {
 
 /// The used share in percent, rounded down: a quota that is not used up has less than 100 %.
 pub(super) fn percent(quota: Quota) -> u64 {
-    (quota.share() * 100.0) as u64
+    quota.parts(100)
 }
 
 /// The query of a site's page: of its session list, and of its charts. Invalid parts of it are ignored.

@@ -93,7 +93,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let hidden: Vec<&str> = hidden.into_iter().map(hidden_title).collect();
     let (waiting, shown): (Vec<&Reading>, Vec<_>) =
         shown.into_iter().partition(|reading| reading.state(site.is_online()) == ReadingState::Waiting);
-    let failed = failed_logins(site).filter(|_| is_admin).map(|failed| failed.collect::<Vec<_>>());
+    let failed = failed_logins(site).filter(|_| is_admin).map(Iterator::collect::<Vec<_>>);
     Ok(render(&SitePage {
         layout: context.layout(),
         generation: view.snapshot.generation,

@@ -172,24 +172,24 @@ struct UserRow<'p> {
 }
 
 fn row<'p>(site: &str, listed: &'p ListedUser) -> UserRow<'p> {
-    let (user, used) = (&listed.user, listed.used);
+    let (user, usage) = (&listed.user, listed.used);
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
-    let total = used.bytes_in.saturating_add(used.bytes_out);
+    let total = usage.bytes_in.saturating_add(usage.bytes_out);
     let search: String = user.name.chars().take(MAX_SEARCH).collect();
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", &search).finish();
     UserRow {
         name: shorten(Cow::Borrowed(&user.name)),
         is_disabled: user.is_disabled,
-        sessions: used.sessions,
+        sessions: usage.sessions,
         href: format!("sites/{site}?{query}#sessions"),
         profile: shown(&user.profile),
         server: shown(&user.server),
         locked_to: shorten(only.join(" ").into()).into(),
-        used: user.quota(used).map(percent),
-        time: of(duration(used.uptime), user.limit_uptime.map(duration)),
-        upload: of(bytes(used.bytes_in), user.limit_bytes_in.map(bytes)),
-        download: of(bytes(used.bytes_out), user.limit_bytes_out.map(bytes)),
+        used: user.quota(usage).map(percent),
+        time: of(duration(usage.uptime), user.limit_uptime.map(duration)),
+        upload: of(bytes(usage.bytes_in), user.limit_bytes_in.map(bytes)),
+        download: of(bytes(usage.bytes_out), user.limit_bytes_out.map(bytes)),
         total: of(bytes(total), user.limit_bytes_total.map(bytes)),
         comment: shown(&user.comment),
     }
