@@ -36,7 +36,10 @@ pub fn device_names(site: &SiteState) -> HashMap<String, &str> {
 
 /// The name among `names` of the device with a MAC address.
 #[must_use]
-pub fn device_of<'s>(names: &HashMap<String, &'s str, impl BuildHasher>, mac: Option<&str>) -> Option<&'s str> {
+pub fn device_of<'s>(
+    names: &HashMap<String, &'s str, impl BuildHasher>,
+    mac: Option<&str>,
+) -> Option<&'s str> {
     names.get(&mac?.to_ascii_uppercase()).copied()
 }
 

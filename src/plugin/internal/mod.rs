@@ -57,8 +57,7 @@ impl Internal {
         Duration::from_secs(match self {
             // The offset changes twice a year, and a license hardly ever.
             Self::Clock | Self::License => 3600,
-            // The list of used addresses is a third as long as that of the sessions.
-            Self::Pools => 300,
+            Self::Pools => 60,
         })
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn measure(time: Duration, report: &mut Report) {
     let before = agents.each_ref().map(Program::cpu);
     thread::sleep(time);
     let after = agents.each_ref().map(Program::cpu);
-    let [cpu_with, cpu_without] = [0, 1].map(|at| (after[at] - before[at]).as_secs_f64());
+    let [cpu_with, cpu_without] = [0, 1].map(|at| after[at].saturating_sub(before[at]).as_secs_f64());
     let [memory_with, memory_without] = agents.each_ref().map(|agent| agent.agent.memory("VmRSS"));
     report.add("alerts", &Alerts { cpu_with, cpu_without, memory_with, memory_without });
     report.limit("CPU with alerts, compared with none,", cpu_with / cpu_without, CPU_LIMIT);

@@ -59,7 +59,7 @@ pub(crate) fn measure(time: Duration, report: &mut Report) {
     let (before, cpu_before, began) = (simulator.counts(), agent.cpu(), Instant::now());
     thread::sleep(time);
     let (counts, cpu, seconds) =
-        (simulator.counts(), agent.cpu() - cpu_before, began.elapsed().as_secs_f64());
+        (simulator.counts(), agent.cpu().saturating_sub(cpu_before), began.elapsed().as_secs_f64());
     let new = counts.since(before);
     let result = Large {
         seconds,

@@ -1,6 +1,7 @@
 //! mktxp, a Prometheus exporter. It has no figures of a hotspot: it reads the DHCP leases in their place, and the
 //! resources and the health as the others do.
 
+use std::fmt::Write;
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -56,11 +57,11 @@ impl Mktxp {
             "[MKTXP]\nlisten = '{listen}'\nsocket_timeout = 30\nminimal_collect_interval = 0\nbandwidth = False\n\
              fetch_routers_in_parallel = True\nmax_worker_threads = {threads}\nmax_scrape_duration = 90\n"
         );
-        let off: String = OFF.iter().map(|name| format!("{name} = False\n")).collect();
+        let off: String = OFF.iter().flat_map(|name| [name, " = False\n"]).collect();
         let mut routers = format!("[default]\nhostname = 127.0.0.1\n{COLLECTED}{off}");
         for (number, address) in addresses.iter().enumerate() {
             let (host, port) = address.rsplit_once(':').unwrap();
-            routers += &format!("[site-{number}]\nhostname = {host}\nport = {port}\n");
+            writeln!(routers, "[site-{number}]\nhostname = {host}\nport = {port}").unwrap();
         }
         fs::write(folder.path().join("_mktxp.conf"), system).unwrap();
         fs::write(folder.path().join("mktxp.conf"), routers).unwrap();

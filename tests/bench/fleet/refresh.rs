@@ -114,7 +114,7 @@ fn run(program: &mut dyn Program, simulator: &mut Simulator, needed: Needed) -> 
         thread::sleep(program.pause());
     }
     times.sort_unstable();
-    let (counts, cpu) = (simulator.counts().since(before), program.cpu() - cpu_before);
+    let (counts, cpu) = (simulator.counts().since(before), program.cpu().saturating_sub(cpu_before));
     let each = |sum: u64| sum / u64::from(REFRESHES);
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     let time = times[times.len() / 2];

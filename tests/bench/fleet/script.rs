@@ -37,7 +37,8 @@ impl Script {
     fn start(command: &mut Command, addresses: &[String], sessions: usize) -> Result<Self, String> {
         let piped =
             command.args(addresses).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = piped.spawn().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+        let mut process =
+            piped.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let requests = process.stdin.take().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         if lines.next().is_none() {

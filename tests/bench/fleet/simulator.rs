@@ -36,7 +36,7 @@ impl Counts {
             commands: self.commands - before.commands,
             received: self.received - before.received,
             sent: self.sent - before.sent,
-            cpu: self.cpu - before.cpu,
+            cpu: self.cpu.saturating_sub(before.cpu),
         }
     }
 }
