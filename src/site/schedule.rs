@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(first, "hotspot clock pools license");
         let read = run(&mut schedule, start, 3 * 3600);
         let count = |name: &str| read.iter().filter(|(_, names)| names.contains(name)).count();
-        assert_eq!((count("hotspot"), count("pools"), count("license"), count("clock")), (360, 35, 2, 2));
+        assert_eq!((count("hotspot"), count("pools"), count("license"), count("clock")), (360, 179, 2, 2));
         assert!(read.iter().all(|(_, names)| names.starts_with("hotspot")), "all on the grid of the refresh");
         schedule.adopt(&site(30, &[("resource", 0)]), start);
         assert_eq!(names(&schedule.take(start, ReadScope::All)), "resource", "without a hotspot");

@@ -75,7 +75,7 @@ pub(crate) fn write(counts: &Counts) {
     let mut text =
         format!("# The accepted counts of `.ci/recipe counts`, which explains them.\n{}\n", environment());
     for (name, count) in counts {
-        text += &format!("{name} {count}\n");
+        text.extend([name.as_ref(), " ", &count.to_string(), "\n"]);
     }
     fs::write(FILE, &text).unwrap();
     print!("{text}");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use allocation_counter::opt_out;
-use phsweb_agent::routeros::wire::{Decoder, Sentence};
+use phsweb_agent::routeros::wire::{Decoder, Sentence, SentenceRef};
 use smol::io::{AsyncRead, AsyncWrite};
 
 /// The online sessions.
@@ -113,7 +113,7 @@ impl AsyncWrite for Router {
         opt_out(|| {
             let mut state = self.0.lock().unwrap();
             state.commands.push(bytes);
-            while let Some(command) = state.commands.next().unwrap().map(|command| command.to_sentence()) {
+            while let Some(command) = state.commands.next().unwrap().map(SentenceRef::to_sentence) {
                 state.reply(&command);
             }
         });
