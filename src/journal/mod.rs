@@ -28,4 +28,5 @@ pub use log::Retention;
 pub use query::{FoundEntries, JournalQuery, Position};
 pub use reason::Reason;
 pub use recorder::Recorder;
+pub use router_log::{FailedLogin, failed_logins};
 pub use shared::{Journal, JournalStats};

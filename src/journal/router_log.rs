@@ -12,6 +12,12 @@ use crate::state::{Reading, SiteState};
 /// What precedes the reason in a line such as `->: chidi (10.5.50.2): logged out: keepalive timeout`.
 const LOGGED_OUT: &str = "): logged out: ";
 
+/// What precedes the reason in a line such as `chidi (10.5.50.2): login failed: invalid username or password`.
+const LOGIN_FAILED: &str = "): login failed: ";
+
+/// The prefix of the logging rule that a hotspot's setup adds.
+const PREFIX: &str = "->: ";
+
 /// A line of a router's log about a logout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LoggedLogout {
@@ -42,6 +48,35 @@ impl LoggedLogout {
         };
         self.site == entry.site && entry.address.as_deref() == Some(&self.address) && is_user(&entry.user)
     }
+}
+
+/// A refused login in the router's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedLogin<'s> {
+    /// The name that was entered.
+    pub user: &'s str,
+    /// The IP address of the device.
+    pub address: &'s str,
+    /// The router's reason.
+    pub reason: &'s str,
+    /// The time in the log, which is local at the router.
+    pub time: Option<&'s str>,
+}
+
+/// The refused logins in a site's log, newest first; `None` if no log was read.
+#[must_use]
+pub fn failed_logins<'s>(site: &'s SiteState) -> Option<impl Iterator<Item = FailedLogin<'s>>> {
+    let mut logs = site.readings.iter().filter(|reading| is_log(reading));
+    let (reading, messages) = logs.find_map(|reading| Some((reading, messages(reading)?)))?;
+    let columns = &reading.data.as_deref()?.listing()?.table.columns;
+    let time = columns.iter().position(|column| column == "time");
+    let failed = move |(row, message): (&'s [Option<String>], Option<&'s str>)| {
+        let (before, reason) = message?.rsplit_once(LOGIN_FAILED)?;
+        let (user, address) = before.rsplit_once(" (")?;
+        let user = user.strip_prefix(PREFIX).unwrap_or(user);
+        Some(FailedLogin { user, address, reason, time: time.and_then(|at| row.get(at)?.as_deref()) })
+    };
+    Some(messages.rev().filter_map(failed))
 }
 
 /// The logouts in the lines that are new in the log of `new`, oldest first. If the log was not read before, no line is known
@@ -81,7 +116,9 @@ fn has_same_data(old: &Reading, new: &Reading) -> bool {
 }
 
 /// The rows with their messages, if the plugin shows these.
-fn messages(reading: &Reading) -> Option<impl Iterator<Item = (&[Option<String>], Option<&str>)>> {
+fn messages(
+    reading: &Reading,
+) -> Option<impl DoubleEndedIterator<Item = (&[Option<String>], Option<&str>)>> {
     let Listing { table, .. } = reading.data.as_deref()?.listing()?;
     let column = table.columns.iter().position(|column| column == "message")?;
     Some(table.rows.iter().map(move |row| (row.as_slice(), row.get(column).and_then(Option::as_deref))))

@@ -34,7 +34,7 @@ pub use context::{Following, ReadContext};
 pub use data::Data;
 pub use declared::{Declaration, Listing};
 pub use health::{Health, Quantity, Sensor};
-pub use hotspot::{Counts, Hotspot, Rates, Session, Used, User};
+pub use hotspot::{Counts, Hotspot, Quota, Rates, Session, Used, User};
 pub use internal::Internal;
 pub use limits::MAX_ID;
 pub use metric::{Family, Labels, MetricKind, RESERVED, is_reserved};

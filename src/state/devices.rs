@@ -33,6 +33,12 @@ pub fn device_names(site: &SiteState) -> HashMap<String, &str> {
     names
 }
 
+/// The name among `names` of the device with a MAC address.
+#[must_use]
+pub fn device_of<'s>(names: &HashMap<String, &'s str>, mac: Option<&str>) -> Option<&'s str> {
+    names.get(&mac?.to_ascii_uppercase()).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

@@ -18,7 +18,7 @@ mod today;
 mod traffic;
 
 pub use capacity::LicenseUse;
-pub use devices::device_names;
+pub use devices::{device_names, device_of};
 pub use event::{SiteChange, SiteEvent, StoreEvent};
 pub use reading::{Reading, ReadingState};
 pub use reload::{Reload, ReloadDiagnostic};

@@ -1,7 +1,6 @@
 //! `/api/sessions`: active sessions of all sites.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use serde::{Serialize, Serializer};
 
@@ -12,7 +11,7 @@ use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{Response, json_within};
 use crate::http::sort_key::{SortKey, SortOrder};
 use crate::plugin::{Rates, Session};
-use crate::state::{SiteState, device_names};
+use crate::state::{SiteState, device_names, device_of};
 use crate::text;
 
 /// The fields of a session, by each of which the list can be sorted. They are also the columns of the CSV.
@@ -157,15 +156,11 @@ pub(in crate::http) fn find_sessions<'s>(
     let row = move |session: &'s Session| FoundSession {
         site: &site.key,
         session,
-        device: device(&devices, session),
+        device: device_of(&devices, session.mac.as_deref()),
         rates: session.rates().filter(|_| has_rates),
         key: None,
     };
     sessions.map(move |session| row(session)).filter(|row| row.contains(search))
-}
-
-fn device<'s>(devices: &HashMap<String, &'s str>, session: &Session) -> Option<&'s str> {
-    devices.get(&session.mac.as_ref()?.to_ascii_uppercase()).copied()
 }
 
 impl<'s> FoundSession<'s> {

@@ -76,7 +76,7 @@ pub(super) struct Card<'p> {
     pub(super) is_known: bool,
     pub(super) users: Option<usize>,
     pub(super) configured: Option<u64>,
-    /// The users of a day, in the overview.
+    /// The users of a day.
     pub(super) sparkline: Option<Sparkline>,
     /// Rates.
     pub(super) upload: Option<String>,
@@ -188,17 +188,20 @@ impl<'p> Card<'p> {
         if self.health == SiteHealth::Degraded { "degraded" } else { self.state }
     }
 
+    /// The address pool or the license of which the largest share is used.
+    pub(super) fn fullest(&self) -> Option<&(String, Share)> {
+        self.capacity.iter().max_by_key(|(_, share)| share.percent)
+    }
+
     /// What needs attention, in one sentence.
     pub(super) fn reason(&self) -> String {
         match (&self.error, &self.bad_states) {
             (Some(error), _) => format!("{}. {}", error.message, error.hint),
             (None, Some(states)) => states.clone(),
-            (None, None) => {
-                let fullest = self.capacity.iter().max_by_key(|(_, share)| share.percent);
-                fullest
-                    .map(|(of, share)| format!("{of}: {} % used, {}", share.percent, share.text))
-                    .unwrap_or_default()
-            }
+            (None, None) => self
+                .fullest()
+                .map(|(of, share)| format!("{of}: {} % used, {}", share.percent, share.text))
+                .unwrap_or_default(),
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use askama::Template;
-
 use super::chart::{
     AvailabilityBar, ChartUnit, Curve, HeatMap, Plot, Sparkline, UtcOffset, ValueTable, interval,
 };
@@ -16,24 +14,25 @@ use crate::state::SiteState;
 /// The periods whose availability is shown, in days.
 const PERIODS: [(&str, u32); 4] = [("24 hours", 1), ("7 days", 7), ("30 days", 30), ("90 days", 90)];
 
-#[derive(Template)]
-#[template(path = "history.html")]
 pub(super) struct HistorySection {
-    range: &'static str,
-    ranges: Vec<RangeLink>,
-    plots: Vec<Plot>,
-    table: ValueTable,
-    availability: AvailabilityBar,
-    heat_map: Option<HeatMap>,
+    pub(super) range: &'static str,
+    pub(super) ranges: Vec<RangeLink>,
+    /// Users and traffic.
+    pub(super) plots: Vec<Plot>,
+    /// The load of the router.
+    pub(super) load_plots: Vec<Plot>,
+    pub(super) table: ValueTable,
+    pub(super) availability: AvailabilityBar,
+    pub(super) heat_map: Option<HeatMap>,
     /// How far back the values of each resolution reach.
-    reaches: String,
-    time_zone: String,
+    pub(super) reaches: String,
+    pub(super) time_zone: String,
 }
 
-struct RangeLink {
-    title: &'static str,
-    href: String,
-    is_current: bool,
+pub(super) struct RangeLink {
+    pub(super) title: &'static str,
+    pub(super) href: String,
+    pub(super) is_current: bool,
 }
 
 impl HistorySection {
@@ -54,6 +53,8 @@ impl HistorySection {
         let plots = [
             plot(("users", "Users online"), ChartUnit::Users, &[("", &users)]),
             plot(("traffic", "Traffic"), ChartUnit::Rate, &[("download", &download), ("upload", &upload)]),
+        ];
+        let load_plots = [
             plot(("cpu", "CPU load"), ChartUnit::Percent, &[("", &cpu)]),
             plot(("memory", "Memory in use"), ChartUnit::Percent, &[("", &memory)]),
         ];
@@ -77,6 +78,7 @@ impl HistorySection {
             range: query.range.title(),
             ranges: ChartRange::ALL.map(link).into(),
             plots: plots.into_iter().flatten().collect(),
+            load_plots: load_plots.into_iter().flatten().collect(),
             table: ValueTable::new(&columns, &shown.marks, offset),
             availability: AvailabilityBar::new(
                 &periods.into_iter().flatten().collect::<Vec<_>>(),

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::session_query::{self, COLUMNS, MAX_SEARCH, ROWS, SessionQuery};
+use super::format::bytes;
+use super::session_query::{self, Column, ListedSession, MAX_SEARCH, ROWS, SessionQuery, percent};
 use crate::http::sort_key::SortOrder;
 use crate::plugin::{Hotspot, Session};
-use crate::state::SiteState;
+use crate::state::{SiteState, device_names, device_of};
 
 /// Longest text in a cell, in characters. The confirmation shows all of it.
 const MAX_SHOWN: usize = 200;
@@ -16,6 +17,9 @@ const MAX_LINKED: usize = 500;
 
 /// Links to pages on each side of the current one.
 const NEIGHBOURS: usize = 2;
+
+/// Sessions in the list of those with the most traffic.
+const TOP: usize = 5;
 
 /// One page of the list.
 pub(super) struct SessionList<'p> {
@@ -29,9 +33,20 @@ pub(super) struct SessionList<'p> {
     pub(super) max_search: usize,
     /// The parameters that a search keeps.
     pub(super) kept_parameters: Vec<(&'static str, &'static str)>,
-    pub(super) headings: Vec<Heading>,
+    /// The headings of each cell: its own, and those of its second line.
+    pub(super) headings: Vec<Vec<Heading>>,
     pub(super) rows: Vec<SessionRow<'p>>,
     pub(super) pages: Vec<PageLink>,
+    /// The sessions with the most traffic since their login.
+    pub(super) top: Vec<TopSession<'p>>,
+}
+
+/// A session with much traffic.
+pub(super) struct TopSession<'p> {
+    pub(super) user: Cow<'p, str>,
+    pub(super) traffic: String,
+    /// Its part in the traffic of all sessions, in percent.
+    pub(super) percent: u64,
 }
 
 pub(super) struct Heading {
@@ -51,8 +66,15 @@ pub(super) struct SessionRow<'p> {
 
 pub(super) struct Cell<'p> {
     pub(super) title: &'static str,
+    /// Its column's name in a query, which is also its class.
+    pub(super) name: &'static str,
+    pub(super) is_number: bool,
     /// Empty if the router reported no value. The style then shows a dash, or on a phone no such cell.
     pub(super) text: Cow<'p, str>,
+    /// Its second line.
+    pub(super) more: Vec<Cow<'p, str>>,
+    /// The share for a meter, in percent.
+    pub(super) percent: Option<u64>,
 }
 
 pub(super) struct PageLink {
@@ -65,12 +87,17 @@ pub(super) struct PageLink {
 
 impl<'p> SessionList<'p> {
     pub(super) fn new(site: &'p SiteState, hotspot: &'p Hotspot, query: &SessionQuery) -> Self {
-        let found = query.find(&hotspot.sessions);
-        let headings = COLUMNS.iter().map(|column| Heading {
+        let (devices, has_rates) = (device_names(site), site.has_rates());
+        let found = query.find(hotspot.sessions.iter().map(|session| ListedSession {
+            session,
+            device: device_of(&devices, session.mac.as_deref()),
+            rates: session.rates().filter(|_| has_rates),
+        }));
+        let heading = |column: &Column| Heading {
             title: column.title,
             href: href(&query.sorted_by(column)),
             sorted: query.order_of(column).map(SortOrder::name),
-        });
+        };
         Self {
             site: &site.key,
             total: hotspot.sessions.len(),
@@ -80,22 +107,41 @@ impl<'p> SessionList<'p> {
             search: query.search.clone(),
             max_search: MAX_SEARCH,
             kept_parameters: query.kept_parameters().collect(),
-            headings: headings.collect(),
+            headings: Column::cells().map(|cell| cell.iter().map(heading).collect()).collect(),
             pages: pages(query, found.from, found.matching),
-            rows: found.sessions.into_iter().map(|session| row(site, session, &query.to_string())).collect(),
+            rows: found.sessions.into_iter().map(|listed| row(site, listed, &query.to_string())).collect(),
+            top: top(hotspot),
         }
     }
 }
 
-fn row<'p>(site: &SiteState, session: &'p Session, list: &str) -> SessionRow<'p> {
-    let has_rates = site.has_rates();
-    let cells = COLUMNS.iter().map(|column| Cell {
-        title: column.title,
-        text: column
-            .cell(session)
-            .filter(|_| has_rates || !column.is_rate())
-            .map(shorten)
-            .unwrap_or_default(),
+fn top(hotspot: &Hotspot) -> Vec<TopSession<'_>> {
+    let traffic = |session: &Session| session.bytes_in.saturating_add(session.bytes_out);
+    let all = hotspot.bytes_in().saturating_add(hotspot.bytes_out());
+    let mut sessions: Vec<&Session> = hotspot.sessions.iter().map(AsRef::as_ref).collect();
+    sessions.sort_by_key(|session| std::cmp::Reverse(traffic(session)));
+    let with_traffic = sessions.into_iter().take(TOP).filter(|session| traffic(session) > 0);
+    let top = with_traffic.map(|session| TopSession {
+        user: shorten(Cow::Borrowed(&session.user)),
+        traffic: bytes(traffic(session)),
+        percent: (traffic(session) as f64 / all as f64 * 100.0) as u64,
+    });
+    top.collect()
+}
+
+fn row<'p>(site: &SiteState, listed: ListedSession<'p>, list: &str) -> SessionRow<'p> {
+    let session = listed.session;
+    let text = |column: &Column| column.text(listed).map(shorten);
+    let cells = Column::cells().map(|cell| {
+        let (first, more) = (&cell[0], &cell[1..]);
+        Cell {
+            title: first.title,
+            name: first.name,
+            is_number: first.is_number(),
+            text: text(first).unwrap_or_default(),
+            more: more.iter().filter_map(text).filter(|text| !text.is_empty()).collect(),
+            percent: (first.name == "quota").then(|| session.quota().map(percent)).flatten(),
+        }
     });
     SessionRow {
         key: linked_id(session),

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::chart_range::ChartRange;
 use super::format::{bits_per_second, bytes, duration};
 use crate::http::sort_key::{SortKey, SortOrder};
-use crate::plugin::{Rates, Session};
+use crate::plugin::{Quota, Rates, Session};
 use crate::text;
 
 /// Maximum number of sessions on a page: some 100 KB of HTML, which is fetched again with each change.
@@ -17,78 +16,136 @@ pub(super) const ROWS: usize = 100;
 /// Longest search text, in characters: each link on the page repeats it.
 pub(super) const MAX_SEARCH: usize = 100;
 
-/// One column of the read.
+/// A session with what the list shows besides its own properties.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ListedSession<'s> {
+    pub(super) session: &'s Session,
+    /// The name of its device.
+    pub(super) device: Option<&'s str>,
+    /// Unknown while the router does not respond.
+    pub(super) rates: Option<Rates>,
+}
+
+/// One column of the list, or a second line in the cells of the column before it.
 #[derive(Debug)]
 pub(super) struct Column {
     /// Its name in a query.
     pub(super) name: &'static str,
     /// Its heading.
     pub(super) title: &'static str,
+    /// What is before and after its text in a second line.
+    second: Option<(&'static str, &'static str)>,
     value: Value,
 }
 
 /// A column's value, whose type determines how it is shown and sorted.
 #[derive(Debug)]
 enum Value {
-    Text(fn(&Session) -> Option<&str>),
+    Text(fn(ListedSession<'_>) -> Option<&str>),
     Address(fn(&Session) -> Option<&str>),
     Time(fn(&Session) -> Option<Duration>),
     Bytes(fn(&Session) -> u64),
     Rate(fn(Rates) -> u64),
+    /// The used share of its limit.
+    Quota,
 }
 
-pub(super) static COLUMNS: [Column; 13] = [
-    Column { name: "user", title: "User", value: Value::Text(|session| Some(&session.user)) },
-    Column { name: "address", title: "Address", value: Value::Address(|session| session.address.as_deref()) },
-    Column { name: "mac", title: "MAC address", value: Value::Text(|session| session.mac.as_deref()) },
-    Column { name: "server", title: "Server", value: Value::Text(|session| session.server.as_deref()) },
-    Column { name: "by", title: "Login by", value: Value::Text(|session| session.login_by.as_deref()) },
-    Column { name: "online", title: "Online for", value: Value::Time(|session| session.uptime) },
-    Column { name: "idle", title: "Idle for", value: Value::Time(|session| session.idle) },
-    Column { name: "left", title: "Time left", value: Value::Time(|session| session.time_left) },
-    Column { name: "upload", title: "Upload", value: Value::Bytes(|session| session.bytes_in) },
-    Column { name: "download", title: "Download", value: Value::Bytes(|session| session.bytes_out) },
-    Column { name: "upload-rate", title: "Rate ↑", value: Value::Rate(|rates| rates.upload) },
-    Column { name: "download-rate", title: "Rate ↓", value: Value::Rate(|rates| rates.download) },
-    Column { name: "comment", title: "Comment", value: Value::Text(|session| session.comment.as_deref()) },
+const fn column(name: &'static str, title: &'static str, value: Value) -> Column {
+    Column { name, title, second: None, value }
+}
+
+const fn second(
+    name: &'static str,
+    title: &'static str,
+    around: (&'static str, &'static str),
+    value: Value,
+) -> Column {
+    Column { name, title, second: Some(around), value }
+}
+
+pub(super) static COLUMNS: [Column; 15] = [
+    column("user", "User", Value::Text(|listed| Some(&listed.session.user))),
+    second("device", "Device", ("", ""), Value::Text(|listed| listed.device)),
+    second("comment", "Comment", ("", ""), Value::Text(|listed| listed.session.comment.as_deref())),
+    column("download-rate", "Rate ↓", Value::Rate(|rates| rates.download)),
+    column("upload-rate", "Rate ↑", Value::Rate(|rates| rates.upload)),
+    column("download", "Download", Value::Bytes(|session| session.bytes_out)),
+    column("upload", "Upload", Value::Bytes(|session| session.bytes_in)),
+    column("quota", "Quota", Value::Quota),
+    second("left", "Time left", ("", " left"), Value::Time(|session| session.time_left)),
+    column("online", "Online for", Value::Time(|session| session.uptime)),
+    second("idle", "Idle for", ("idle ", ""), Value::Time(|session| session.idle)),
+    column("address", "Address", Value::Address(|session| session.address.as_deref())),
+    second("mac", "MAC address", ("", ""), Value::Text(|listed| listed.session.mac.as_deref())),
+    column("by", "Login by", Value::Text(|listed| listed.session.login_by.as_deref())),
+    second("server", "Server", ("", ""), Value::Text(|listed| listed.session.server.as_deref())),
 ];
 
+/// The index in [`COLUMNS`] of the column by which the list is sorted at first: the busiest are what operators look for.
+const BUSIEST: usize = 3;
+
 impl Column {
+    /// The columns of each cell: one, and those of its second line.
+    pub(super) fn cells() -> impl Iterator<Item = &'static [Self]> {
+        COLUMNS.chunk_by(|_, next| next.second.is_some())
+    }
+
     /// The text of its cell; none if the router reported no value.
-    pub(super) fn cell<'s>(&self, session: &'s Session) -> Option<Cow<'s, str>> {
-        match self.value {
-            Value::Text(of) | Value::Address(of) => of(session).map(Cow::Borrowed),
-            Value::Time(of) => of(session).map(duration).map(Cow::Owned),
-            Value::Bytes(of) => Some(Cow::Owned(bytes(of(session)))),
-            Value::Rate(of) => session.rates().map(of).map(bits_per_second).map(Cow::Owned),
-        }
-    }
-
-    /// Whether its value is a rate, which is unknown while the router does not respond.
-    pub(super) fn is_rate(&self) -> bool {
-        matches!(self.value, Value::Rate(_))
-    }
-
-    fn key(&self, session: &Session) -> Option<SortKey> {
-        match self.value {
-            Value::Text(of) => of(session).map(SortKey::text),
-            Value::Address(of) => of(session).map(SortKey::address),
-            Value::Time(of) => {
-                of(session).and_then(|time| u64::try_from(time.as_millis()).ok()).map(SortKey::Number)
+    pub(super) fn text<'s>(&self, listed: ListedSession<'s>) -> Option<Cow<'s, str>> {
+        let text = match self.value {
+            Value::Text(of) => of(listed).map(Cow::Borrowed),
+            Value::Address(of) => of(listed.session).map(Cow::Borrowed),
+            Value::Time(of) => of(listed.session).map(duration).map(Cow::Owned),
+            Value::Bytes(of) => Some(Cow::Owned(bytes(of(listed.session)))),
+            Value::Rate(of) => listed.rates.map(of).map(bits_per_second).map(Cow::Owned),
+            Value::Quota => listed.session.quota().map(quota).map(Cow::Owned),
+        }?;
+        Some(match self.second {
+            Some((before, after)) if !before.is_empty() || !after.is_empty() => {
+                format!("{before}{text}{after}").into()
             }
-            Value::Bytes(of) => Some(SortKey::Number(of(session))),
-            Value::Rate(of) => session.rates().map(of).map(SortKey::Number),
+            _ => text,
+        })
+    }
+
+    /// Whether its value is a number, which is aligned to the right.
+    pub(super) fn is_number(&self) -> bool {
+        !matches!(self.value, Value::Text(_) | Value::Address(_))
+    }
+
+    fn key(&self, listed: ListedSession) -> Option<SortKey> {
+        match self.value {
+            Value::Text(of) => of(listed).map(SortKey::text),
+            Value::Address(of) => of(listed.session).map(SortKey::address),
+            Value::Time(of) => {
+                of(listed.session).and_then(|time| u64::try_from(time.as_millis()).ok()).map(SortKey::Number)
+            }
+            Value::Bytes(of) => Some(SortKey::Number(of(listed.session))),
+            Value::Rate(of) => listed.rates.map(of).map(SortKey::Number),
+            Value::Quota => listed.session.quota().map(|quota| SortKey::Number((quota.share() * 1e6) as u64)),
         }
     }
+}
+
+/// `41 % of 5.0 GB`, rounded down: a quota that is not used up has less than 100 %.
+fn quota(quota: Quota) -> String {
+    let limit =
+        if quota.is_time { duration(Duration::from_secs(quota.limit)) } else { bytes(quota.limit) };
+    format!("{} % of {limit}", percent(quota))
+}
+
+/// The used share in percent, rounded down.
+pub(super) fn percent(quota: Quota) -> u64 {
+    (quota.share() * 100.0) as u64
 }
 
 /// The query of a site's page: of its session list, and of its charts. Invalid parts of it are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SessionQuery {
     /// Index of the sorted column in [`COLUMNS`].
     sort: usize,
     order: SortOrder,
-    /// Text that the user, address, MAC address, server or comment must contain.
+    /// Text that the user, device, address, MAC address, server or comment must contain.
     pub(super) search: String,
     /// The number of sessions before the page.
     from: usize,
@@ -102,7 +159,14 @@ pub(super) struct SessionPage<'s> {
     pub(super) matching: usize,
     /// The number of them before the page.
     pub(super) from: usize,
-    pub(super) sessions: Vec<&'s Session>,
+    pub(super) sessions: Vec<ListedSession<'s>>,
+}
+
+impl Default for SessionQuery {
+    fn default() -> Self {
+        let (sort, order, range) = (BUSIEST, SortOrder::Descending, ChartRange::default());
+        Self { sort, order, search: String::new(), from: 0, range }
+    }
 }
 
 impl SessionQuery {
@@ -110,10 +174,12 @@ impl SessionQuery {
         let mut read = Self::default();
         for (name, value) in form_urlencoded::parse(query) {
             match &*name {
-                "sort" => read.sort = COLUMNS.iter().position(|column| column.name == value).unwrap_or(0),
-                "order" => {
-                    read.order = if value == "desc" { SortOrder::Descending } else { SortOrder::Ascending }
+                "sort" => {
+                    if let Some(sort) = COLUMNS.iter().position(|column| column.name == value) {
+                        (read.sort, read.order) = (sort, SortOrder::Ascending);
+                    }
                 }
+                "order" if value == "desc" => read.order = SortOrder::Descending,
                 "q" => read.search = value.trim().chars().take(MAX_SEARCH).collect(),
                 "range" => read.range = ChartRange::named(&value),
                 "from" => read.from = value.parse().unwrap_or(0),
@@ -125,8 +191,9 @@ impl SessionQuery {
 
     /// The parameters that a search keeps: the sort order and the range.
     pub(super) fn kept_parameters(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let sort = (self.sort != 0).then(|| ("sort", COLUMNS[self.sort].name));
-        let order = (self.order == SortOrder::Descending).then_some(("order", "desc"));
+        let is_default = (self.sort, self.order) == (BUSIEST, SortOrder::Descending);
+        let sort = (!is_default).then(|| ("sort", COLUMNS[self.sort].name));
+        let order = (!is_default && self.order == SortOrder::Descending).then_some(("order", "desc"));
         let range = (self.range != ChartRange::default()).then(|| ("range", self.range.name()));
         sort.into_iter().chain(order).chain(range)
     }
@@ -140,7 +207,7 @@ impl SessionQuery {
     pub(super) fn sorted_by(&self, column: &Column) -> Self {
         let order = match (self.order_of(column), &column.value) {
             // People look for the users with the most traffic.
-            (Some(SortOrder::Ascending), _) | (None, Value::Bytes(_) | Value::Rate(_)) => {
+            (Some(SortOrder::Ascending), _) | (None, Value::Bytes(_) | Value::Rate(_) | Value::Quota) => {
                 SortOrder::Descending
             }
             _ => SortOrder::Ascending,
@@ -160,26 +227,28 @@ impl SessionQuery {
     }
 
     /// The page of these sessions.
-    pub(super) fn find<'s>(&self, sessions: &'s [Arc<Session>]) -> SessionPage<'s> {
+    pub(super) fn find<'s>(&self, sessions: impl Iterator<Item = ListedSession<'s>>) -> SessionPage<'s> {
         let search = self.search.to_lowercase();
         let column = &COLUMNS[self.sort];
-        let matching = sessions.iter().map(AsRef::as_ref).filter(|session| matches(session, &search));
-        let mut keyed: Vec<_> = matching.map(|session| (column.key(session), session)).collect();
+        let matching = sessions.filter(|listed| matches(*listed, &search));
+        let mut keyed: Vec<_> = matching.map(|listed| (column.key(listed), listed)).collect();
         keyed.sort_by(|(a, one), (b, other)| {
             let by_key = self.order.compare(a.as_ref(), b.as_ref());
+            let (one, other) = (one.session, other.session);
             by_key.then_with(|| (&*one.user, &*one.id).cmp(&(&*other.user, &*other.id)))
         });
         let matching = keyed.len();
         // Sessions end, so the page may no longer exist: then the last one is shown.
         let from = self.from.min(matching.saturating_sub(1)) / ROWS * ROWS;
         let page = keyed.into_iter().skip(from).take(ROWS);
-        SessionPage { matching, from, sessions: page.map(|(_, session)| session).collect() }
+        SessionPage { matching, from, sessions: page.map(|(_, listed)| listed).collect() }
     }
 }
 
-fn matches(session: &Session, search: &str) -> bool {
-    let Session { user, address, mac, server, comment, .. } = session;
-    let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref()];
+fn matches(listed: ListedSession, search: &str) -> bool {
+    let Session { user, address, mac, server, comment, .. } = listed.session;
+    let rest =
+        [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref(), listed.device];
     let texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
     search.is_empty() || text::any_contains(texts, search)
 }
@@ -212,6 +281,8 @@ pub(super) fn of_session(id: &str, user_and_mac: Option<(&str, &str)>, list: &st
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::http::page::session;
 
@@ -224,20 +295,32 @@ mod tests {
         ]
     }
 
+    /// Sessions with a device's name for `*2`, and a rate that falls with each.
+    fn listed(sessions: &[Arc<Session>]) -> impl Iterator<Item = ListedSession<'_>> {
+        (0..).zip(sessions).map(|(n, session)| {
+            let rates = Some(Rates { download: 1000 - n, upload: n });
+            ListedSession { session, device: (*session.id == *"*2").then_some("Galaxy"), rates }
+        })
+    }
+
     fn ids(query: &str) -> String {
         let people = people();
-        let found = SessionQuery::read(query.as_bytes()).find(&people);
+        let found = SessionQuery::read(query.as_bytes()).find(listed(&people));
         assert_eq!(found.matching, found.sessions.len());
-        found.sessions.iter().map(|session| &session.id[1..]).collect()
+        found.sessions.iter().map(|listed| &listed.session.id[1..]).collect()
     }
 
     #[test]
     fn a_query_searches_and_sorts() {
         for (query, expected) in [
-            ("", "1423"),
-            ("order=desc", "3214"),
+            // The busiest first.
+            ("", "3124"),
+            ("sort=nothing", "3124"),
+            ("sort=download-rate", "4213"),
+            ("sort=upload-rate", "3124"),
             ("sort=user&order=up", "1423"),
-            ("sort=nothing", "1423"),
+            ("sort=user&order=desc", "3214"),
+            ("sort=device", "2143"),
             // Numerically, and invalid addresses last.
             ("sort=address", "1342"),
             ("sort=upload", "1342"),
@@ -245,9 +328,10 @@ mod tests {
             // Sessions without a limit are last in either order.
             ("sort=left", "2314"),
             ("sort=left&order=desc", "3214"),
-            ("q=ADA", "14"),
+            ("sort=user&q=ADA", "14"),
             ("q=aa%3Abb", "3"),
-            ("q=10.0.0.", "13"),
+            ("q=galaxy", "2"),
+            ("sort=user&q=10.0.0.", "13"),
             ("q=LOB", "2"),
             ("q=+%C3%A0gb%C3%A8+", "1"),
             ("q=nobody", ""),
@@ -269,16 +353,16 @@ mod tests {
             ("18446744073709551616", 0, "*000", ROWS),
             ("-1", 0, "*000", ROWS),
         ] {
-            let found = SessionQuery::read(format!("from={from}").as_bytes()).find(&many);
-            let seen = (found.from, &*found.sessions[0].id, found.sessions.len(), found.matching);
+            let found = SessionQuery::read(format!("sort=user&from={from}").as_bytes()).find(listed(&many));
+            let seen = (found.from, &*found.sessions[0].session.id, found.sessions.len(), found.matching);
             assert_eq!(seen, (begins, first, rows, many.len()), "{from}");
         }
-        assert_eq!(SessionQuery::read(b"from=100").find(&[]).from, 0);
+        assert_eq!(SessionQuery::read(b"from=100").find(listed(&[])).from, 0);
     }
 
     #[test]
     fn a_query_is_read_back_unchanged() {
-        for query in ["", "sort=upload&order=desc&q=a%26b+%C3%A9&from=200", "order=desc", "q=%3Cscript%3E"] {
+        for query in ["", "sort=upload&order=desc&q=a%26b+%C3%A9&from=200", "sort=download-rate", "q=%3Cscript%3E"] {
             let read = SessionQuery::read(query.as_bytes());
             assert_eq!(read.to_string(), query);
             assert_eq!(SessionQuery::read(read.to_string().as_bytes()), read);
@@ -291,8 +375,10 @@ mod tests {
     fn a_heading_sorts_by_its_column_and_then_in_reverse() {
         let column = |name: &str| COLUMNS.iter().find(|column| column.name == name).unwrap();
         for (query, name, expected) in [
-            ("from=100&q=x", "user", "order=desc&q=x"),
-            ("order=desc", "user", ""),
+            ("from=100&q=x", "user", "sort=user&q=x"),
+            ("sort=user", "user", "sort=user&order=desc"),
+            ("", "download-rate", "sort=download-rate"),
+            ("sort=download-rate", "download-rate", ""),
             ("", "upload", "sort=upload&order=desc"),
             ("sort=upload&order=desc", "upload", "sort=upload"),
             ("sort=upload&order=desc", "address", "sort=address"),

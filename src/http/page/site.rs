@@ -5,7 +5,7 @@ use askama::Template;
 use super::card::Card;
 use super::ended_sessions::{self, EndedSession};
 use super::format::{bytes, grouped};
-use super::history::HistorySection;
+use super::history::{HistorySection, sparkline};
 use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice;
 use super::session_list::SessionList;
@@ -15,8 +15,12 @@ use crate::clock;
 use crate::http::api::View;
 use crate::http::context::Context;
 use crate::http::message::Response;
+use crate::journal::{FailedLogin, failed_logins};
 use crate::plugin::{Data, Table};
-use crate::state::{ConnectionEvent, Reading, SiteState, Usage};
+use crate::state::{ConnectionEvent, Reading, ReadingState, SiteState, Usage};
+
+/// Failed logins on the page. The router's log has more.
+const MAX_FAILED: usize = 10;
 
 #[derive(Template)]
 #[template(path = "site.html")]
@@ -29,6 +33,10 @@ struct SitePage<'p> {
     session_query: String,
     history: Option<HistorySection>,
     sections: Vec<Section<'p>>,
+    /// The titles of the plugins whose first answer is awaited.
+    waiting: Vec<&'p str>,
+    /// The number of failed logins in the router's log, and the latest; for the admin, if the log is read.
+    failed: Option<(usize, Vec<FailedLogin<'p>>)>,
     ended: Vec<EndedSession>,
     events: Vec<Event<'p>>,
     /// The agent's overhead on the router.
@@ -44,6 +52,7 @@ struct SitePage<'p> {
 
 /// The data of one plugin.
 struct Section<'p> {
+    name: &'p str,
     title: &'p str,
     state: &'static str,
     age: Option<String>,
@@ -82,14 +91,19 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (shown, hidden): (Vec<&Reading>, Vec<_>) =
         site.readings.iter().partition(|reading| is_admin || !reading.plugin.private());
     let hidden: Vec<&str> = hidden.into_iter().map(hidden_title).collect();
+    let (waiting, shown): (Vec<&Reading>, Vec<_>) =
+        shown.into_iter().partition(|reading| reading.state(site.is_online()) == ReadingState::Waiting);
+    let failed = failed_logins(site).filter(|_| is_admin).map(|failed| failed.collect::<Vec<_>>());
     Ok(render(&SitePage {
         layout: context.layout(),
         generation: view.snapshot.generation,
         notice: notice::text(context),
-        card: Card::new(view, site),
+        card: Card { sparkline: sparkline(context, site), ..Card::new(view, site) },
         session_query: query.to_string(),
         history: HistorySection::new(context, site, &query),
         sections: shown.into_iter().map(|reading| section(view, site, reading, &query)).collect(),
+        waiting: waiting.into_iter().map(|reading| reading.plugin.title()).collect(),
+        failed: failed.map(|failed| (failed.len(), failed.into_iter().take(MAX_FAILED).collect())),
         ended: ended_sessions::latest(context, site),
         events: events(view, site),
         usage: &site.usage,
@@ -135,6 +149,7 @@ fn section<'p>(view: View, site: &'p SiteState, reading: &'p Reading, query: &Se
         Some(Data::Internal(_)) | None => Content::Table(Table::default()),
     };
     Section {
+        name: reading.plugin.name(),
         title: reading.plugin.title(),
         state: reading.state(site.is_online()).name(),
         age: reading.at.map(|at| clock::ago(view.now.since(at))),

@@ -4,7 +4,7 @@ use crate::routeros::client::Command;
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,uptime,idle-time,session-time-left,\
-    bytes-in,bytes-out,comment";
+    bytes-in,bytes-out,comment,limit-bytes-in,limit-bytes-out,limit-bytes-total";
 
 /// Properties of a user that are shown. `password` is never among them, because a router sends it in clear.
 const USER: &str = ".id,name,server,profile,address,mac-address,comment,limit-uptime,limit-bytes-in,limit-bytes-out,\

@@ -18,7 +18,7 @@ use command::TRIAL;
 pub use data::{Counts, Hotspot};
 pub use rates::Rates;
 use reconcile::Extent;
-pub use session::Session;
+pub use session::{Quota, Session};
 pub use user::{Used, User};
 
 /// Reads the answers to [`command::refresh`].

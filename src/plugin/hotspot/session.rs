@@ -48,10 +48,31 @@ pub struct Session {
     pub bytes_out: u64,
     /// The comment on the user.
     pub comment: Option<String>,
+    /// Bytes that it may still upload, download, and transfer in total; absent if there is no limit.
+    pub bytes_left: [Option<u64>; 3],
     /// The counters up to which its traffic is counted.
     pub(super) reported: Reported,
     /// Measures this traffic.
     pub(super) meter: Meter,
+}
+
+/// A limit of a session, and how much of it is used since the login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    /// Bytes or seconds.
+    pub used: u64,
+    /// What was left at the login, in the same unit. It is not zero.
+    pub limit: u64,
+    /// Whether the limit is a time, in seconds.
+    pub is_time: bool,
+}
+
+impl Quota {
+    /// The used share, from 0 to 1.
+    #[must_use]
+    pub fn share(self) -> f64 {
+        self.used as f64 / self.limit as f64
+    }
 }
 
 /// The last byte counters that the router reported for a session; `None` before the first.
@@ -95,6 +116,9 @@ impl Session {
                 }
                 b"idle-time" => self.idle = value::duration(value),
                 b"session-time-left" => self.time_left = value::duration(value),
+                b"limit-bytes-in" => self.bytes_left[0] = value::number(value),
+                b"limit-bytes-out" => self.bytes_left[1] = value::number(value),
+                b"limit-bytes-total" => self.bytes_left[2] = value::number(value),
                 b"bytes-in" => {
                     self.reported.upload = value::number(value).or(self.reported.upload);
                     self.bytes_in = self.reported.upload.unwrap_or_default();
@@ -111,6 +135,8 @@ impl Session {
     /// The cells, in the order of the columns.
     pub(in crate::plugin) fn row(&self) -> Vec<Option<String>> {
         let duration = |d: Option<Duration>| d.map(value::format_duration);
+        let [upload_left, download_left, total_left] =
+            self.bytes_left.map(|left| left.map(|bytes| bytes.to_string()));
         vec![
             Some(self.user.to_string()),
             self.address.clone(),
@@ -123,6 +149,9 @@ impl Session {
             Some(self.bytes_in.to_string()),
             Some(self.bytes_out.to_string()),
             self.comment.clone(),
+            upload_left,
+            download_left,
+            total_left,
         ]
     }
 
@@ -178,6 +207,25 @@ impl Session {
     #[must_use]
     pub fn rates(&self) -> Option<Rates> {
         self.meter.rates()
+    }
+
+    /// The limit of which this session has used the largest share. Limits report what remains, and none as zero.
+    #[must_use]
+    pub fn quota(&self) -> Option<Quota> {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        let total = self.bytes_in.saturating_add(self.bytes_out);
+        let [upload, download, both] = self.bytes_left;
+        let limits = [
+            (seconds(self.uptime), seconds(self.time_left), true),
+            (Some(self.bytes_in), upload, false),
+            (Some(self.bytes_out), download, false),
+            (Some(total), both, false),
+        ];
+        let quotas = limits.into_iter().filter_map(|(used, left, is_time)| {
+            let (used, left) = (used?, left.filter(|&left| left > 0)?);
+            Some(Quota { used, limit: used.saturating_add(left), is_time })
+        });
+        quotas.max_by(|one, other| one.share().total_cmp(&other.share()))
     }
 
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.
