@@ -5,9 +5,12 @@ use std::sync::Arc;
 use super::{ActionError, JobQueue, SiteHandles, ask, complete, quoted};
 use crate::plugin::hotspot::command as hotspot;
 use crate::plugin::{MAX_ID, User};
-use crate::routeros::client::MAX_ROWS;
+use crate::routeros::client::{Limit, MAX_ROWS};
 use crate::routeros::error::{Cause, Error};
 use crate::site::SiteContext;
+
+/// The hint if there are too many users for a search.
+const TOO_MANY: &str = "The list without a search, filter or order has all users, page by page";
 
 /// Default number of users of a page.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -18,6 +21,9 @@ const MAX_LIMIT: usize = 500;
 /// Maximum number of users that one command names. The maximum length of a query is not documented, and the router
 /// evaluates the whole query for each row.
 const MAX_NAMED: usize = 100;
+
+/// Maximum memory for the rows of all users, which a search or a filter reads: enough for about ten thousand.
+const MAX_ALL: usize = 4 << 20;
 
 /// Selects some of the configured users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +75,27 @@ pub async fn list_users(
     page: PageRequest,
 ) -> Result<UserPage, ActionError> {
     handles.run(site, JobQueue::Connection, move |site| read_page(site, page)).await
+}
+
+/// Reads all users of a site.
+///
+/// # Errors
+///
+/// The reason why they can't be read.
+pub async fn all_users(handles: &SiteHandles, site: &str) -> Result<Vec<User>, ActionError> {
+    handles.run(site, JobQueue::Connection, read_all).await
+}
+
+async fn read_all(site: Arc<SiteContext>) -> Result<Vec<User>, ActionError> {
+    let (client, config) = (site.client()?, site.config());
+    let command = hotspot::all_users(Limit { rows: MAX_ROWS, bytes: MAX_ALL });
+    let answer = client.call(command, config.query_timeout).await;
+    let all = answer.and_then(complete).map_err(|error| match error.cause {
+        Cause::Protocol => Error { hint: TOO_MANY, ..error },
+        _ => error,
+    })?;
+    let rows = all.rows.into_iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
+    Ok(rows.map(|row| User::read(&row, config.codepage)).collect())
 }
 
 /// Reads all ids, which are short, and then only the users of the page: a list of ten thousand users has several

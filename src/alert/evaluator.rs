@@ -15,7 +15,6 @@ use super::rules::{NumberedRule, numbered, rules_of};
 use super::time::{AlertClock, AlertTime, Tick};
 use crate::clock::Clock;
 use crate::config::{AlertCondition, Config, Https, Site};
-use crate::routeros::value::format_duration;
 use crate::state::{SiteEvent, SiteState, Snapshot, StoreEvent};
 
 /// This many refused logins as admin within [`LOGIN_WINDOW`] are many: a person mistypes a token less often.
@@ -131,9 +130,8 @@ impl Evaluator {
     fn report_reboot(&self, site: &SiteState, booted: Tick, table: &mut IncidentTable, now: AlertTime) {
         let rules = self.rules_of(&site.key);
         for rule in rules.iter().filter(|rule| rule.rule.condition == AlertCondition::Rebooted) {
-            let uptime = format_duration(now.tick.since(booted));
             let description = Description {
-                problem: format!("{} rebooted {uptime} ago", site.name),
+                problem: format!("{} rebooted", site.name),
                 recovery: format!("{} has stopped rebooting", site.name),
                 hint: Some("If nobody rebooted it, check its power supply. On the router: /log print".into()),
                 ..Description::default()

@@ -29,6 +29,7 @@ mod routes;
 pub mod server;
 mod sort_key;
 mod sse;
+mod user_list;
 
 pub use context::Dependencies;
 pub use dispatch::Dispatcher;

@@ -18,7 +18,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let range = range(context, RANGE)?;
     let availability =
         context.services.history.availability(&site.key, range, context.now).ok_or_else(no_history)?;
-    let svg = svg(&site.name, &humantime::format_duration(range).to_string(), availability.share);
+    let svg = svg(&site.name, &in_words(range), availability.share);
     // Pages elsewhere may show it. It has no figures for a browser that sends no token.
     let response = Response::new(200, "image/svg+xml", svg);
     Ok(response.with("Cross-Origin-Resource-Policy", "cross-origin"))
@@ -61,6 +61,18 @@ fn svg(name: &str, range: &str, share: Option<f64>) -> String {
     )
 }
 
+/// `30 days`.
+fn in_words(range: Duration) -> String {
+    let mut words = String::new();
+    for c in humantime::format_duration(range).to_string().chars() {
+        if c.is_alphabetic() && words.ends_with(|last: char| last.is_ascii_digit()) {
+            words.push(' ');
+        }
+        words.push(c);
+    }
+    words
+}
+
 /// A share in percent, rounded down: only a site without outages has 100 %.
 fn percent(share: f64) -> String {
     format!("{} %", (share * 10_000.0).floor() / 100.0)
@@ -95,10 +107,10 @@ mod tests {
             (Some(0.5), "50 %"),
             (Some(0.0), "0 %"),
         ] {
-            let svg = svg("A<b> & \"c\"\u{1}", "30days", share);
+            let svg = svg("A<b> & \"c\"\u{1}", &in_words(RANGE), share);
             assert!(svg.contains("<title>A&lt;b&gt; &amp; &quot;c&quot; : availability "), "{svg}");
             assert!(svg.contains(&format!(">{value}</text>")), "{svg}");
-            assert!(svg.contains(&format!("{value} in the last 30days")), "{svg}");
+            assert!(svg.contains(&format!("{value} in the last 30 days")), "{svg}");
         }
         assert!(svg(&"x".repeat(41), "1h", None).contains(&format!(">{}…</text>", "x".repeat(40))));
     }

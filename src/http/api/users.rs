@@ -1,30 +1,60 @@
 //! `/api/hotspot/{site}/users`: configured users, queried on request.
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::action::users::{PageRequest, UserPage, list_users};
+use super::parameters;
+use crate::action::users::PageRequest;
 use crate::http::actions;
 use crate::http::context::Context;
+use crate::http::csv::{CsvCell, csv};
 use crate::http::message::{HandlerOutput, Response, json};
-use crate::plugin::{Session, User};
-use crate::routeros::value::{self, Text};
+use crate::http::user_list::{ListedUser, SORT_FIELDS, UserFilter, UserList, UserQuery, sort_named};
+use crate::plugin::User;
+use crate::routeros::value;
 
-/// One page of the users.
+/// Most bytes of CSV, for about ten thousand users: not so large that it had to take turns with other responses.
+const MAX_CSV: usize = 1 << 20;
+
+/// The columns of the CSV.
+const COLUMNS: [&str; 14] = [
+    "id",
+    "name",
+    "server",
+    "profile",
+    "address",
+    "mac",
+    "comment",
+    "disabled",
+    "sessions",
+    "uptimeSeconds",
+    "uploadBytes",
+    "downloadBytes",
+    "usedShare",
+    "limitBytesTotal",
+];
+
+/// One page of the users that the query selects.
 pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response> {
+    parameters::check_format(context)?;
     let (site, request) = (context.site()?.key.clone(), context.request);
     let page = PageRequest::parse(request.parameter("limit").as_deref(), request.parameter("after"));
-    let page = actions::parsed(page)?;
+    let expected = format!("one of {}, with - before it for descending order", SORT_FIELDS.join(", "));
+    let filters = format!("one of {}", UserFilter::ALL.map(UserFilter::name).join(", "));
+    let query = UserQuery {
+        search: parameters::search(context),
+        filter: parameters::value(context, "filter", &filters, UserFilter::named)?.unwrap_or_default(),
+        sort: parameters::value(context, "sort", &expected, sort_named)?,
+        page: actions::parsed(page)?,
+    };
+    let (wants_csv, most) = (context.wants_csv(), context.max_response().min(MAX_CSV));
+    let query = if wants_csv { query.whole() } else { query };
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
     Ok(HandlerOutput::later(async move {
-        let users = list_users(&handles, &site, page).await;
-        let snapshot = store.snapshot();
-        let hotspot = snapshot.site(&site).and_then(|site| site.hotspot());
-        let sessions = hotspot.map_or(&[][..], |hotspot| &hotspot.sessions);
-        actions::answer(&users, |users| json(&users_json(users, sessions)))
+        actions::answer(&query.list(&handles, &store, &site).await, |list| {
+            if wants_csv { csv(&COLUMNS, list.users.iter().map(cells), most) } else { json(&users_json(list)) }
+        })
     }))
 }
 
@@ -32,6 +62,7 @@ pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response
 struct UsersJson<'u> {
     users: Vec<UserJson<'u>>,
     total: usize,
+    matching: usize,
     /// The value of `after` for the next page; null on the last page.
     next: Option<&'u str>,
 }
@@ -61,25 +92,42 @@ struct UserJson<'u> {
     limit_bytes_in: Option<u64>,
     limit_bytes_out: Option<u64>,
     limit_bytes_total: Option<u64>,
+    /// The used share of the limit that is nearest.
+    used_share: Option<f64>,
 }
 
-/// `sessions` are those of all users.
-fn users_json<'u>(users: &'u UserPage, sessions: &[Arc<Session>]) -> UsersJson<'u> {
-    let mut by_user: HashMap<&Text, Vec<&Session>> = HashMap::new();
-    for session in sessions {
-        by_user.entry(&session.user).or_default().push(session);
-    }
-    let of = |user: &User| by_user.get(&user.name).map_or(&[][..], Vec::as_slice);
+fn users_json(list: &UserList) -> UsersJson<'_> {
     UsersJson {
-        users: users.users.iter().map(|each| user_json(each, of(each))).collect(),
-        total: users.total,
-        next: users.next.as_deref(),
+        users: list.users.iter().map(user_json).collect(),
+        total: list.total,
+        matching: list.matching,
+        next: list.next.as_deref(),
     }
 }
 
-/// `sessions` are those of this user.
-fn user_json<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
-    let total = user.used(sessions.iter().copied());
+/// The cells, in the order of the columns.
+fn cells(listed: &ListedUser) -> [CsvCell<'_>; COLUMNS.len()] {
+    let json = user_json(listed);
+    [
+        json.id.into(),
+        json.name.into(),
+        json.server.into(),
+        json.profile.into(),
+        json.address.into(),
+        json.mac.into(),
+        json.comment.into(),
+        if json.disabled { "true" } else { "false" }.into(),
+        (json.sessions as u64).into(),
+        listed.used.uptime.as_secs().into(),
+        json.upload_bytes.into(),
+        json.download_bytes.into(),
+        json.used_share.into(),
+        json.limit_bytes_total.into(),
+    ]
+}
+
+fn user_json(listed: &ListedUser) -> UserJson<'_> {
+    let (user, total): (&User, _) = (&listed.user, listed.used);
     let human = |time: Option<Duration>| time.map(value::format_duration);
     let whole = |time: Option<Duration>| time.map(|time| time.as_secs());
     UserJson {
@@ -103,5 +151,6 @@ fn user_json<'u>(user: &'u User, sessions: &[&Session]) -> UserJson<'u> {
         limit_bytes_in: user.limit_bytes_in,
         limit_bytes_out: user.limit_bytes_out,
         limit_bytes_total: user.limit_bytes_total,
+        used_share: user.quota(total).map(|quota| quota.share()),
     }
 }

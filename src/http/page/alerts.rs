@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use askama::Template;
 
-use super::format::{duration, time_of_day};
+use super::format::{Date, date, duration, time_of_day};
 use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice::{self, Notice};
 use crate::alert::{AlertRecord, AlertState, AlertTime, MAX_MUTE, Mute, Tick};
@@ -33,6 +33,8 @@ struct AlertsPage<'p> {
 
 struct AlertRow<'p> {
     record: &'p AlertRecord,
+    /// Its kind in words.
+    kind: String,
     /// The site, if it is still configured.
     site: Option<&'p SiteState>,
     since: Date,
@@ -60,18 +62,35 @@ struct LastAttempt {
     is_failure: bool,
 }
 
-/// A date for programs and for people.
-struct Date {
-    rfc3339: String,
-    text: String,
+/// A tick as the local time of the alert's site, or of all sites.
+fn local(context: &Context, site: Option<&SiteState>, now: AlertTime, tick: Tick) -> Date {
+    date(now.unix_of(tick), utc_offset(context, site))
 }
 
-impl Date {
-    fn new(now: AlertTime, tick: Tick) -> Self {
-        let rfc3339 = now.date(tick);
-        let minute = rfc3339.get(..16).unwrap_or(&rfc3339).replace('T', " ");
-        Self { text: format!("{minute} UTC"), rfc3339 }
+/// The offset of a site; without one, that of all sites if it is the same.
+fn utc_offset(context: &Context, site: Option<&SiteState>) -> Option<i32> {
+    let mut offsets = context.snapshot.sites.iter().filter_map(|site| site.utc_offset());
+    site.map_or_else(
+        || {
+            let first = offsets.next()?;
+            offsets.all(|other| other == first).then_some(first)
+        },
+        SiteState::utc_offset,
+    )
+}
+
+/// The kind of an alert in words: `Site down` for `SiteDown`.
+fn in_words(kind: &str) -> String {
+    let mut words = String::new();
+    for c in kind.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+            words.extend(c.to_lowercase());
+        } else {
+            words.push(c);
+        }
     }
+    words
 }
 
 /// `GET /alerts`
@@ -130,30 +149,34 @@ fn alert_row<'p>(
     now: AlertTime,
     channels: &[ChannelStatus],
 ) -> AlertRow<'p> {
+    let site = record.site.as_deref().and_then(|key| context.snapshot.site(key));
+    let offset = utc_offset(context, site);
     let messages = channels.iter().flat_map(|channel| {
         let own = channel.deliveries.iter().filter(|delivery| delivery.alert == record.id);
         own.map(|delivery| {
             let what = if delivery.state == AlertState::Firing { "" } else { "end " };
-            let at = time_of_day(context.snapshot.clock.unix(delivery.at), None);
+            let at = time_of_day(context.snapshot.clock.unix(delivery.at), offset);
             format!("{}: {what}{} {at}", channel.name, delivery.result.name())
         })
     });
     let lasted = record.until.unwrap_or(now.tick).since(record.since);
     AlertRow {
         record,
-        site: record.site.as_deref().and_then(|key| context.snapshot.site(key)),
-        since: Date::new(now, record.since),
+        kind: in_words(&record.kind),
+        site,
+        since: local(context, site, now, record.since),
         lasted: if lasted < Duration::from_secs(1) { String::new() } else { duration(lasted) },
-        acknowledged: record.acknowledged.as_ref().map(|(by, at)| (by.as_str(), Date::new(now, *at))),
+        acknowledged: record.acknowledged.as_ref().map(|(by, at)| (by.as_str(), local(context, site, now, *at))),
         messages: messages.collect(),
     }
 }
 
 fn mute_row<'p>(context: &Context<'p>, mute: &'p Mute, now: AlertTime) -> MuteRow<'p> {
     let key = mute.site.as_deref().unwrap_or_default();
-    let name = context.snapshot.site(key).map_or(key, |site| &site.name);
+    let site = context.snapshot.site(key);
+    let name = site.map_or(key, |site| &site.name);
     let name = if mute.site.is_none() { "All sites" } else { name };
-    MuteRow { key, name, until: Date::new(now, mute.until), by: &mute.by }
+    MuteRow { key, name, until: local(context, site, now, mute.until), by: &mute.by }
 }
 
 fn channel_row<'p>(context: &Context, status: &'p ChannelStatus) -> ChannelRow<'p> {
@@ -164,10 +187,24 @@ fn last(context: &Context, attempts: &DeliveryRecord) -> LastAttempt {
     let Some(last) = &attempts.last else {
         return LastAttempt { text: "none since the agent's start".into(), is_failure: false };
     };
-    let at = time_of_day(context.snapshot.clock.unix(last.at), None);
+    let at = time_of_day(context.snapshot.clock.unix(last.at), utc_offset(context, None));
     let text = match &last.result {
         Ok(status) => format!("{at}, {status}"),
         Err(error) => format!("{at}, failed: {error}"),
     };
     LastAttempt { text, is_failure: last.result.is_err() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_shown_in_words() {
+        for (kind, words) in
+            [("SiteDown", "Site down"), ("Rebooted", "Rebooted"), ("CertificateExpires", "Certificate expires")]
+        {
+            assert_eq!(in_words(kind), words);
+        }
+    }
 }

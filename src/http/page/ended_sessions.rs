@@ -1,10 +1,9 @@
 //! The latest ended sessions on a site's page, for the admin.
 
-use super::format::{bytes, duration};
-use crate::clock;
+use super::format::{Date, bytes, date, duration};
 use crate::http::context::Context;
 use crate::journal::{JournalEntry, JournalQuery};
-use crate::state::{SiteState, device_names};
+use crate::state::{SiteState, device_names, device_of};
 
 /// Number of sessions on the page; `/api/journal` has all.
 const SHOWN: usize = 20;
@@ -14,8 +13,8 @@ pub(super) struct EndedSession {
     pub(super) user: String,
     /// The name of the device, or its MAC address.
     pub(super) device: String,
-    pub(super) start: Option<String>,
-    pub(super) end: String,
+    pub(super) start: Option<Date>,
+    pub(super) end: Date,
     pub(super) length: String,
     pub(super) upload: String,
     pub(super) download: String,
@@ -35,9 +34,9 @@ pub(super) fn latest(context: &Context, site: &SiteState) -> Vec<EndedSession> {
         let (start, end) = entry.times(clock);
         let mac = entry.mac.as_deref().unwrap_or_default();
         EndedSession {
-            device: devices.get(&mac.to_ascii_uppercase()).map_or(mac, |name| name).into(),
-            start: start.map(clock::rfc3339),
-            end: clock::rfc3339(end),
+            device: device_of(&devices, Some(mac)).unwrap_or(mac).into(),
+            start: start.map(|start| date(start, site.utc_offset())),
+            end: date(end, site.utc_offset()),
             length: entry.length.map(duration).unwrap_or_default(),
             upload: bytes(entry.upload_bytes),
             download: bytes(entry.download_bytes),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::clock;
 use crate::plugin::Quantity;
 use crate::routeros::value;
 
@@ -31,6 +32,23 @@ pub(super) fn time_of_day(unix: Duration, utc_offset_s: Option<i32>) -> String {
     let minutes = unix_s.saturating_add(utc_offset_s.unwrap_or(0).into()).rem_euclid(86_400) / 60;
     let zone = if utc_offset_s.is_some() { "" } else { " UTC" };
     format!("{:02}:{:02}{zone}", minutes / 60, minutes % 60)
+}
+
+/// A moment for programs, and for people in a site's local time.
+pub(super) struct Date {
+    pub(super) rfc3339: String,
+    pub(super) text: String,
+}
+
+/// The date at a site that is this many seconds ahead of UTC: `2026-05-31 10:54`, or if that is unknown
+/// `2026-05-31 09:54 UTC`.
+pub(super) fn date(unix: Duration, utc_offset_s: Option<i32>) -> Date {
+    let offset = utc_offset_s.unwrap_or(0);
+    let ahead = Duration::from_secs(offset.unsigned_abs().into());
+    let local = if offset < 0 { unix.saturating_sub(ahead) } else { unix.saturating_add(ahead) };
+    let minute = clock::rfc3339(local).get(..16).unwrap_or_default().replace('T', " ");
+    let zone = if utc_offset_s.is_some() { "" } else { " UTC" };
+    Date { rfc3339: clock::rfc3339(unix), text: minute + zone }
 }
 
 /// Memory, in binary units.
@@ -129,6 +147,20 @@ mod tests {
             assert_eq!(time_of_day(unix, utc_offset_s), text);
         }
         assert_eq!(time_of_day(Duration::ZERO, Some(-60)), "23:59");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_site() {
+        let unix = Duration::from_secs(1_780_221_273);
+        for (utc_offset_s, text) in [
+            (None, "2026-05-31 09:54 UTC"),
+            (Some(0), "2026-05-31 09:54"),
+            (Some(19_800), "2026-05-31 15:24"),
+            (Some(-36_000), "2026-05-30 23:54"),
+        ] {
+            let date = date(unix, utc_offset_s);
+            assert_eq!((&*date.rfc3339, &*date.text), ("2026-05-31T09:54:33Z", text));
+        }
     }
 
     #[test]

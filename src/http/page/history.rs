@@ -26,7 +26,6 @@ pub(super) struct HistorySection {
     pub(super) heat_map: Option<HeatMap>,
     /// How far back the values of each resolution reach.
     pub(super) reaches: String,
-    pub(super) time_zone: String,
 }
 
 pub(super) struct RangeLink {
@@ -86,7 +85,6 @@ impl HistorySection {
             ),
             heat_map: HeatMap::new(&curve(&hours, Series::Users), offset),
             reaches: reaches(&shown),
-            time_zone: offset.name(),
         })
     }
 }

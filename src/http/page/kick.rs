@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 
-use super::format::bytes;
+use super::format::{Date, bytes, date};
 use super::layout::{AccountMenu, Layout, render, see_other};
 use super::notice::{self, Notice};
 use super::session_query::{self, SessionQuery};
@@ -87,7 +87,7 @@ pub(in crate::http) fn show(context: &Context) -> Result<Response, Response> {
     let (layout, back) = (context.layout(), Origin::read(query).path(&site.key, None));
     match KickTarget::read(query, sessions(site)) {
         Ok(target) => {
-            let known = Facts::new(context.view(), &target, sessions(site));
+            let known = Facts::new(context.view(), site, &target);
             Ok(render(&Confirmation { layout, site, target: &target, known, back }))
         }
         // As after a login.
@@ -171,24 +171,18 @@ impl KickTarget {
 struct Facts<'p> {
     address: &'p str,
     server: &'p str,
-    since: Option<Since>,
+    /// The login, and how long ago it was.
+    since: Option<(Date, String)>,
     upload: String,
     download: String,
 }
 
-struct Since {
-    rfc3339: String,
-    date: String,
-    ago: String,
-}
-
 impl<'p> Facts<'p> {
-    fn new(view: View, target: &KickTarget, sessions: &'p [Arc<Session>]) -> Option<Self> {
-        let session = target.find(sessions)?;
+    fn new(view: View, site: &'p SiteState, target: &KickTarget) -> Option<Self> {
+        let session = target.find(sessions(site))?;
         let since = |login| {
-            let rfc3339 = view.snapshot.clock.rfc3339(login);
-            let date = rfc3339.replace('T', " ").replace('Z', " UTC");
-            Since { rfc3339, date, ago: clock::ago(view.now.since(login)) }
+            let at = date(view.snapshot.clock.unix(login), site.utc_offset());
+            (at, clock::ago(view.now.since(login)))
         };
         Some(Self {
             address: session.address.as_deref().unwrap_or("–"),

@@ -59,12 +59,10 @@ function removeAndGetNext(node) {
   return next;
 }
 
-// Shows times in the zone of the browser: an age gets the time as its title.
+// Times are those of the site. Their titles have the time in the zone of the browser.
 function localize(page) {
   for (const time of page.querySelectorAll("time[datetime]")) {
-    const local = new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
-    if (/\d{4}-\d\d/.test(time.textContent)) time.textContent = local;
-    else time.title = local;
+    time.title = `${new Date(time.dateTime).toLocaleString([], { dateStyle: "medium", timeStyle: "short" })} in your time zone`;
   }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::format::bytes;
-use super::session_query::{self, Column, ListedSession, MAX_SEARCH, ROWS, SessionQuery, percent};
+use super::session_query::{self, Column, ListedSession, MAX_SEARCH, ROWS, SessionQuery, limit, percent};
 use crate::http::sort_key::SortOrder;
 use crate::plugin::{Hotspot, Session};
 use crate::state::{SiteState, device_names, device_of};
@@ -53,6 +53,7 @@ pub(super) struct Heading {
     pub(super) title: &'static str,
     pub(super) href: String,
     pub(super) sorted: Option<&'static str>,
+    pub(super) is_number: bool,
 }
 
 pub(super) struct SessionRow<'p> {
@@ -97,6 +98,7 @@ impl<'p> SessionList<'p> {
             title: column.title,
             href: href(&query.sorted_by(column)),
             sorted: query.order_of(column).map(SortOrder::name),
+            is_number: column.is_number(),
         };
         Self {
             site: &site.key,
@@ -134,13 +136,16 @@ fn row<'p>(site: &SiteState, listed: ListedSession<'p>, list: &str) -> SessionRo
     let text = |column: &Column| column.text(listed).map(shorten);
     let cells = Column::cells().map(|cell| {
         let (first, more) = (&cell[0], &cell[1..]);
+        let quota = (first.name == "quota").then(|| session.quota()).flatten();
         Cell {
             title: first.title,
             name: first.name,
             is_number: first.is_number(),
             text: text(first).unwrap_or_default(),
-            more: more.iter().filter_map(text).filter(|text| !text.is_empty()).collect(),
-            percent: (first.name == "quota").then(|| session.quota().map(percent)).flatten(),
+            more: (quota.map(|quota| limit(quota).into()).into_iter())
+                .chain(more.iter().filter_map(text).filter(|text| !text.is_empty()))
+                .collect(),
+            percent: quota.map(percent),
         }
     });
     SessionRow {

@@ -98,7 +98,7 @@ impl Column {
             Value::Time(of) => of(listed.session).map(duration).map(Cow::Owned),
             Value::Bytes(of) => Some(Cow::Owned(bytes(of(listed.session)))),
             Value::Rate(of) => listed.rates.map(of).map(bits_per_second).map(Cow::Owned),
-            Value::Quota => listed.session.quota().map(quota).map(Cow::Owned),
+            Value::Quota => listed.session.quota().map(|quota| format!("{} %", percent(quota)).into()),
         }?;
         Some(match self.second {
             Some((before, after)) if !before.is_empty() || !after.is_empty() => {
@@ -127,14 +127,13 @@ impl Column {
     }
 }
 
-/// `41 % of 5.0 GB`, rounded down: a quota that is not used up has less than 100 %.
-fn quota(quota: Quota) -> String {
-    let limit =
-        if quota.is_time { duration(Duration::from_secs(quota.limit)) } else { bytes(quota.limit) };
-    format!("{} % of {limit}", percent(quota))
+/// `of 5.0 GB`
+pub(super) fn limit(quota: Quota) -> String {
+    let limit = quota.limit;
+    format!("of {}", if quota.is_time { duration(Duration::from_secs(limit)) } else { bytes(limit) })
 }
 
-/// The used share in percent, rounded down.
+/// The used share in percent, rounded down: a quota that is not used up has less than 100 %.
 pub(super) fn percent(quota: Quota) -> u64 {
     (quota.share() * 100.0) as u64
 }

@@ -1,7 +1,6 @@
-//! The page of a site's configured users: limits and usage.
+//! The page of a site's configured users: limits and usage, with a search, filters and an order.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use askama::Template;
 
@@ -9,50 +8,148 @@ use super::action_error;
 use super::format::{bytes, duration};
 use super::layout::{AccountMenu, Layout, render};
 use super::session_list::shorten;
-use super::session_query::MAX_SEARCH;
+use super::session_query::{MAX_SEARCH, percent};
 use crate::action::ActionError;
-use crate::action::users::{DEFAULT_LIMIT, PageRequest, UserPage, list_users};
+use crate::action::users::{DEFAULT_LIMIT, PageRequest};
 use crate::http::context::Context;
 use crate::http::message::{HandlerOutput, Response};
-use crate::plugin::{Session, User};
+use crate::http::sort_key::SortOrder;
+use crate::http::user_list::{ListedUser, UserFilter, UserQuery, sort_named};
 use crate::state::SiteState;
+
+/// The headings of the columns, and the field by which each sorts.
+const HEADINGS: [(&str, Option<&str>); 10] = [
+    ("User", Some("name")),
+    ("Sessions", None),
+    ("Profile", Some("profile")),
+    ("Locked to", None),
+    ("Limit", Some("usedShare")),
+    ("Time", Some("uptimeSeconds")),
+    ("Upload", Some("uploadBytes")),
+    ("Download", Some("downloadBytes")),
+    ("Total", None),
+    ("Comment", Some("comment")),
+];
 
 #[derive(Template)]
 #[template(path = "users.html")]
 struct UsersPage<'p> {
     layout: Layout,
     site: &'p SiteState,
-    users: UserList<'p>,
+    search: &'p str,
+    max_search: usize,
+    /// The parameters that a search keeps.
+    kept: Vec<(&'static str, String)>,
+    filters: Vec<FilterLink>,
+    headings: Vec<UserHeading>,
+    total: usize,
+    matching: usize,
+    rows: Vec<UserRow<'p>>,
     is_first: bool,
+    /// The query of the first page, of the next one, and of all users as CSV.
+    first: String,
+    next: Option<String>,
+    csv: String,
 }
 
-/// `GET /sites/{site}/users`
+struct FilterLink {
+    title: &'static str,
+    query: String,
+    is_current: bool,
+}
+
+struct UserHeading {
+    title: &'static str,
+    /// The query that sorts by it.
+    query: Option<String>,
+    sorted: Option<&'static str>,
+}
+
+/// `GET /sites/{site}/users`. Invalid parts of the query are ignored.
 pub(in crate::http) fn show(context: &Context) -> Result<HandlerOutput, Response> {
     let (key, layout) = (context.site()?.key.clone(), context.layout());
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
-    let request = PageRequest { after: context.request.parameter("after"), limit: DEFAULT_LIMIT };
+    let parameter = |name| context.request.parameter(name);
+    let search: String = parameter("q").unwrap_or_default().trim().chars().take(MAX_SEARCH).collect();
+    let query = UserQuery {
+        search: search.to_lowercase(),
+        filter: parameter("filter").and_then(|name| UserFilter::named(&name)).unwrap_or_default(),
+        sort: parameter("sort").and_then(|field| sort_named(&field)),
+        page: PageRequest { after: parameter("after"), limit: DEFAULT_LIMIT },
+    };
     Ok(HandlerOutput::later(async move {
-        let is_first = request.after.is_none();
-        let users = list_users(&handles, &key, request).await;
-        match (users, store.snapshot().site(&key)) {
-            (Ok(users), Some(site)) => {
-                let sessions = site.hotspot().map_or(&[][..], |hotspot| &hotspot.sessions);
-                render(&UsersPage { layout, site, users: UserList::new(&key, &users, sessions), is_first })
+        let list = query.clone().list(&handles, &store, &key).await;
+        match (list, store.snapshot().site(&key)) {
+            (Ok(list), Some(site)) => {
+                let headings = HEADINGS.map(|(title, field)| heading(title, field, &query, &search));
+                let next = list.next.as_deref();
+                render(&UsersPage {
+                    layout,
+                    site,
+                    search: &search,
+                    max_search: MAX_SEARCH,
+                    kept: kept(&query),
+                    filters: UserFilter::ALL.map(|filter| filter_link(filter, &query, &search)).into(),
+                    headings: headings.into(),
+                    total: list.total,
+                    matching: list.matching,
+                    rows: list.users.iter().map(|user| row(&key, user)).collect(),
+                    is_first: query.page.after.is_none(),
+                    first: link(&query, &search, None),
+                    next: next.map(|last| link(&query, &search, Some(("after", last)))),
+                    csv: link(&query, &search, Some(("format", "csv"))),
+                })
             }
-            (users, _) => {
-                let error = users.err().unwrap_or(ActionError::NoSite);
+            (list, _) => {
+                let error = list.err().unwrap_or(ActionError::NoSite);
                 action_error::page(layout, &error, "The users are not known", &format!("sites/{key}"))
             }
         }
     }))
 }
 
-/// One page of the users.
-struct UserList<'p> {
-    total: usize,
-    rows: Vec<UserRow<'p>>,
-    /// The link to the next page.
-    next: Option<String>,
+/// The filter and the order as parameters, without defaults.
+fn kept(query: &UserQuery) -> Vec<(&'static str, String)> {
+    let filter = Some(query.filter).filter(|filter| *filter != UserFilter::All);
+    let sort = query.sort.map(|(field, order)| match order {
+        SortOrder::Ascending => ("sort", field.into()),
+        SortOrder::Descending => ("sort", format!("-{field}")),
+    });
+    filter.map(|filter| ("filter", filter.name().into())).into_iter().chain(sort).collect()
+}
+
+/// A link with this query, and with one more parameter.
+fn link(query: &UserQuery, search: &str, more: Option<(&str, &str)>) -> String {
+    let mut link = form_urlencoded::Serializer::new(String::new());
+    link.extend_pairs(kept(query));
+    if !search.is_empty() {
+        link.append_pair("q", search);
+    }
+    link.extend_pairs(more).finish()
+}
+
+fn filter_link(filter: UserFilter, query: &UserQuery, search: &str) -> FilterLink {
+    let title = match filter {
+        UserFilter::All => "All",
+        UserFilter::Disabled => "Disabled",
+        UserFilter::NearlyExhausted => "Nearly exhausted",
+        UserFilter::NeverUsed => "Never used",
+    };
+    let is_current = filter == query.filter;
+    FilterLink { title, query: link(&UserQuery { filter, ..query.clone() }, search, None), is_current }
+}
+
+/// Sorts by its field, or in reverse if the list is sorted by it already. People look for much usage first.
+fn heading(title: &'static str, field: Option<&'static str>, query: &UserQuery, search: &str) -> UserHeading {
+    let order = query.sort.filter(|(by, _)| Some(*by) == field).map(|(_, order)| order);
+    let is_text = matches!(field, Some("name" | "profile" | "comment"));
+    let next = match order {
+        Some(SortOrder::Descending) => SortOrder::Ascending,
+        None if is_text => SortOrder::Ascending,
+        _ => SortOrder::Descending,
+    };
+    let sorted_by = |field| link(&UserQuery { sort: Some((field, next)), ..query.clone() }, search, None);
+    UserHeading { title, query: field.map(sorted_by), sorted: order.map(SortOrder::name) }
 }
 
 struct UserRow<'p> {
@@ -65,6 +162,8 @@ struct UserRow<'p> {
     server: Cow<'p, str>,
     /// The only address and MAC address from which it may log in.
     locked_to: String,
+    /// The used share of the nearest limit, in percent.
+    used: Option<u64>,
     time: String,
     upload: String,
     download: String,
@@ -72,33 +171,25 @@ struct UserRow<'p> {
     comment: Cow<'p, str>,
 }
 
-impl<'p> UserList<'p> {
-    fn new(site: &str, users: &'p UserPage, sessions: &[Arc<Session>]) -> Self {
-        Self {
-            total: users.total,
-            rows: users.users.iter().map(|user| row(site, user, sessions)).collect(),
-            next: users.next.as_ref().map(|last| format!("?{}", query("after", last))),
-        }
-    }
-}
-
-fn row<'p>(site: &str, user: &'p User, sessions: &[Arc<Session>]) -> UserRow<'p> {
-    let usage = user.used(sessions.iter().map(AsRef::as_ref));
+fn row<'p>(site: &str, listed: &'p ListedUser) -> UserRow<'p> {
+    let (user, used) = (&listed.user, listed.used);
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
-    let total = usage.bytes_in.saturating_add(usage.bytes_out);
+    let total = used.bytes_in.saturating_add(used.bytes_out);
     let search: String = user.name.chars().take(MAX_SEARCH).collect();
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", &search).finish();
     UserRow {
         name: shorten(Cow::Borrowed(&user.name)),
         is_disabled: user.is_disabled,
-        sessions: usage.sessions,
-        href: format!("sites/{site}?{}#sessions", query("q", &search)),
+        sessions: used.sessions,
+        href: format!("sites/{site}?{query}#sessions"),
         profile: shown(&user.profile),
         server: shown(&user.server),
         locked_to: shorten(only.join(" ").into()).into(),
-        time: of(duration(usage.uptime), user.limit_uptime.map(duration)),
-        upload: of(bytes(usage.bytes_in), user.limit_bytes_in.map(bytes)),
-        download: of(bytes(usage.bytes_out), user.limit_bytes_out.map(bytes)),
+        used: user.quota(used).map(percent),
+        time: of(duration(used.uptime), user.limit_uptime.map(duration)),
+        upload: of(bytes(used.bytes_in), user.limit_bytes_in.map(bytes)),
+        download: of(bytes(used.bytes_out), user.limit_bytes_out.map(bytes)),
         total: of(bytes(total), user.limit_bytes_total.map(bytes)),
         comment: shown(&user.comment),
     }
@@ -110,8 +201,4 @@ fn of(used: String, limit: Option<String>) -> String {
         Some(limit) => format!("{used} of {limit}"),
         None => used,
     }
-}
-
-fn query(name: &str, value: &str) -> String {
-    form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
 }

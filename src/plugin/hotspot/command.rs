@@ -1,6 +1,6 @@
 //! The commands for a hotspot: those of a refresh, and those of an action.
 
-use crate::routeros::client::Command;
+use crate::routeros::client::{Command, Limit};
 
 /// Properties of an active session that are shown or measured, in the order of the columns.
 pub(super) const SESSION: &str = ".id,user,address,mac-address,server,login-by,uptime,idle-time,session-time-left,\
@@ -79,6 +79,12 @@ pub fn remove_cookie(id: &[u8]) -> Command {
 #[must_use]
 pub fn user_ids() -> Command {
     print_users(".id").query_equal("name", TRIAL.as_bytes()).query("?#!")
+}
+
+/// All configured users, without the trial's row.
+#[must_use]
+pub fn all_users(limit: Limit) -> Command {
+    print_users(USER).query_equal("name", TRIAL.as_bytes()).query("?#!").at_most(limit)
 }
 
 /// The users with these ids.

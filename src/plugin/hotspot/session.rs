@@ -56,18 +56,26 @@ pub struct Session {
     pub(super) meter: Meter,
 }
 
-/// A limit of a session, and how much of it is used since the login.
+/// A limit of a user or a session, and how much of it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Bytes or seconds.
     pub used: u64,
-    /// What was left at the login, in the same unit. It is not zero.
+    /// The limit in the same unit, which is not zero. That of a session is what was left at its login.
     pub limit: u64,
     /// Whether the limit is a time, in seconds.
     pub is_time: bool,
 }
 
 impl Quota {
+    /// Of usages with their limits, and whether these are times, the one with the largest share.
+    pub(super) fn largest(of: [(u64, Option<u64>, bool); 4]) -> Option<Self> {
+        let limited = of
+            .into_iter()
+            .filter_map(|(used, limit, is_time)| Some(Self { used, limit: limit?, is_time }));
+        limited.max_by(|one, other| one.share().total_cmp(&other.share()))
+    }
+
     /// The used share, from 0 to 1.
     #[must_use]
     pub fn share(self) -> f64 {
@@ -215,17 +223,16 @@ impl Session {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
         let total = self.bytes_in.saturating_add(self.bytes_out);
         let [upload, download, both] = self.bytes_left;
-        let limits = [
-            (seconds(self.uptime), seconds(self.time_left), true),
-            (Some(self.bytes_in), upload, false),
-            (Some(self.bytes_out), download, false),
-            (Some(total), both, false),
-        ];
-        let quotas = limits.into_iter().filter_map(|(used, left, is_time)| {
-            let (used, left) = (used?, left.filter(|&left| left > 0)?);
-            Some(Quota { used, limit: used.saturating_add(left), is_time })
-        });
-        quotas.max_by(|one, other| one.share().total_cmp(&other.share()))
+        let limit = |used: u64, left: Option<u64>| {
+            left.filter(|&left| left > 0).map(|left| used.saturating_add(left))
+        };
+        let used_time = seconds(self.uptime).unwrap_or_default();
+        Quota::largest([
+            (used_time, limit(used_time, seconds(self.time_left.filter(|_| self.uptime.is_some()))), true),
+            (self.bytes_in, limit(self.bytes_in, upload), false),
+            (self.bytes_out, limit(self.bytes_out, download), false),
+            (total, limit(total, both), false),
+        ])
     }
 
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::session::Session;
+use super::session::{Quota, Session};
 use crate::plugin::limits;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};
@@ -76,6 +76,18 @@ impl User {
             used.bytes_out = used.bytes_out.saturating_add(session.bytes_out);
         }
         used
+    }
+
+    /// The limit of which it has used the largest share.
+    #[must_use]
+    pub fn quota(&self, used: Used) -> Option<Quota> {
+        let total = used.bytes_in.saturating_add(used.bytes_out);
+        Quota::largest([
+            (used.uptime.as_secs(), self.limit_uptime.map(|limit| limit.as_secs().max(1)), true),
+            (used.bytes_in, self.limit_bytes_in, false),
+            (used.bytes_out, self.limit_bytes_out, false),
+            (total, self.limit_bytes_total, false),
+        ])
     }
 
     /// The user of a row.
