@@ -116,9 +116,7 @@ fn has_same_data(old: &Reading, new: &Reading) -> bool {
 }
 
 /// The rows with their messages, if the plugin shows these.
-fn messages(
-    reading: &Reading,
-) -> Option<impl DoubleEndedIterator<Item = (&[Option<String>], Option<&str>)>> {
+fn messages(reading: &Reading) -> Option<impl DoubleEndedIterator<Item = (&[Option<String>], Option<&str>)>> {
     let Listing { table, .. } = reading.data.as_deref()?.listing()?;
     let column = table.columns.iter().position(|column| column == "message")?;
     Some(table.rows.iter().map(move |row| (row.as_slice(), row.get(column).and_then(Option::as_deref))))

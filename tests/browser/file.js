@@ -54,7 +54,9 @@ async function aNewPluginAppears(browser) {
   const { page, messages } = await open(browser, "/sites/awka");
   const heading = page.getByRole("heading", { name: "Ports" });
   const ports = page.getByRole("region", { name: "Ports" });
-  await save(() => ports.getByRole("cell", { name: "ether1", exact: true }).waitFor(), "plugin");
+  await save(() => heading.waitFor(), "plugin");
+  await heading.click();
+  await ports.getByRole("cell", { name: "ether1", exact: true }).waitFor();
   await isAccessible(page, "plugin");
   await fits(page, "plugin");
   await screenshot(page, "plugin");

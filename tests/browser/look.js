@@ -12,8 +12,10 @@ const PAGES = [
   ["search", "/search?q=10."],
   ["alerts", "/alerts"],
   ["site", "/sites/awka"],
+  ["full", "/sites/full"],
   ["sorted", "/sites/awka?sort=upload&order=desc&q=1#sessions"],
   ["users", "/sites/awka/users"],
+  ["filtered", "/sites/awka/users?filter=disabled&sort=-usedShare&q=a"],
   ["kick", "/sites/awka/kick?id=*A053202"],
   ["gone", "/sites/awka/kick?id=*1&user=nobody&mac="],
   ["notice", "/sites/awka?notice=back"],
@@ -26,6 +28,7 @@ const PAGES = [
 
 async function everyPageIsAccessible(browser) {
   await have("wait", "gone", "closed");
+  await have("fires");
   for (const [width, colorScheme] of [[1200, "light"], [360, "dark"]]) {
     for (const [title, address, status, button] of PAGES) {
       const name = `${title}-${width}-${colorScheme}`;
@@ -74,6 +77,9 @@ async function chartsShowValuesUnderThePointer(browser) {
       colorScheme,
       bypassCSP: true,
     });
+    for (const part of ["charts", "history"]) {
+      if (width < 640) await page.locator(`[data-key=${part}] > summary`).click();
+    }
     const chart = page.getByRole("img", { name: /^Users online/ });
     const readout = page.locator("[data-key=chart-users] .readout");
     await chart.scrollIntoViewIfNeeded();
@@ -94,6 +100,52 @@ async function chartsShowValuesUnderThePointer(browser) {
   }
 }
 
+// Rows fold to two lines on a phone, and nothing scrolls sideways.
+async function pagesAreShort(browser) {
+  const heights = async (address, width, rows) => {
+    const { page, context } = await open(browser, address, { viewport: { width, height: 800 } });
+    await page.locator(rows).first().waitFor();
+    await fits(page, `${address} at ${width}`);
+    const seen = await page.evaluate(
+      (rows) => [document.documentElement.scrollHeight, [...document.querySelectorAll(rows)].map((row) => row.getBoundingClientRect().height)],
+      rows,
+    );
+    await screenshot(page, `short-${width}${address.replace(/\W+/g, "-")}`);
+    return { page, context, height: seen[0], rows: seen[1] };
+  };
+  const phone = await heights("/sites/full", 360, "#sessions tbody tr");
+  console.log(`${phone.rows.length} sessions: ${phone.height} px, rows of at most ${Math.max(...phone.rows)} px`);
+  assert.equal(phone.rows.length, 40);
+  assert.ok(Math.max(...phone.rows) <= 64, `${phone.rows}`);
+  assert.ok(phone.height <= 3200, `${phone.height} px`);
+  // A tap opens a row and shows the rest.
+  const first = phone.page.locator("#sessions tbody tr").first();
+  const disconnect = first.getByRole("link", { name: /^Disconnect/ });
+  assert.ok(!(await disconnect.isVisible()));
+  await first.click({ position: { x: 30, y: 20 } });
+  await disconnect.waitFor();
+  assert.ok(await first.locator("td.address").isVisible());
+  await phone.context.close();
+
+  for (const width of [1280, 1920, 2560]) {
+    const { page, context } = await heights("/sites/full", width, "#sessions tbody tr");
+    const [needed, there] = await page.locator("#sessions .scroll").evaluate((box) => [box.scrollWidth, box.clientWidth]);
+    assert.ok(needed <= there, `the sessions take ${needed} px of ${there} at ${width}`);
+    const [chart, facts] = await Promise.all([page.locator(".now .chart").first(), page.locator(".now .panel")].map((part) => part.boundingBox()));
+    assert.ok(facts.x >= chart.x + chart.width, "the figures are next to the chart");
+    await context.close();
+  }
+  const many = await have("demo", "30");
+  const page = await browser.newPage({ viewport: { width: 360, height: 800 } });
+  await page.goto(many);
+  await page.waitForFunction(() => document.querySelectorAll(".sites tbody tr .spark").length === 30);
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  console.log(`30 sites: ${height} px`);
+  assert.ok(height <= 2400, `${height} px`);
+  await fits(page, "30 sites");
+  await page.close();
+}
+
 // A name with markup, and a long one.
 async function namesAreEscaped(browser) {
   const names = await have("nasty");
@@ -106,7 +158,7 @@ async function namesAreEscaped(browser) {
       const start = [...name].slice(0, 200).join("");
       assert.ok(shown.some((text) => text.startsWith(start)), `${start.slice(0, 60)} is not among ${shown}`);
     }
-    const region = page.getByRole("region", { name: "Hotspot" });
+    const region = page.getByRole("region", { name: "Sessions" });
     const [wide, room] = await region.evaluate((box) => [box.scrollWidth, box.clientWidth]);
     assert.ok(wide < 1.5 * room, `the table takes ${wide} px of ${room} at ${width}`);
     await screenshot(page, `nasty-${width}`);
@@ -124,4 +176,4 @@ async function namesAreEscaped(browser) {
   }
 }
 
-run(everyPageIsAccessible, dialogsAreAccessible, chartsShowValuesUnderThePointer, namesAreEscaped);
+run(everyPageIsAccessible, dialogsAreAccessible, chartsShowValuesUnderThePointer, pagesAreShort, namesAreEscaped);

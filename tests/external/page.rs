@@ -19,8 +19,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::nginx::{self, Nginx};
-use crate::support::agent::{Agent, AgentBuilder};
-use phsweb_agent::simulator::{Fault, Router, Settings};
+use crate::support::agent::{Agent, AgentBuilder, until};
+use phsweb_agent::simulator::{Fault, Router, Row, Settings};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -43,22 +43,32 @@ struct World {
     /// The folder and the text of `sites.ron`.
     folder: Option<TempDir>,
     file: String,
+    /// A demo with more sites.
+    demo: Option<Agent>,
 }
 
 impl World {
     fn new() -> Self {
         let settings = |seed, active| Settings { seed, active, ..Settings::default() };
         let back = Settings { cookies_log_back_in: true, ..settings(3, 0) };
-        let sites =
-            [("awka", settings(1, 23)), ("lagos", settings(2, 9)), ("back", back), ("gone", settings(4, 0))];
+        let sites = [
+            ("awka", settings(1, 23)),
+            ("lagos", settings(2, 9)),
+            ("back", back),
+            ("gone", settings(4, 0)),
+            ("full", settings(5, 40)),
+        ];
         let start = |settings| Router::start(([127, 0, 0, 1], 0).into(), settings).unwrap();
         let routers: BTreeMap<_, _> =
             sites.into_iter().map(|(key, settings)| (key, start(settings))).collect();
         let address = routers["back"].log_in("ada", Ipv4Addr::new(10, 5, 50, 2), "8C:F5:A3:00:00:01");
         assert!(address.is_some());
         routers["gone"].set_fault(Some(Fault::Refuse));
+        let failed = "vc-2231 (10.5.50.9): login failed: invalid username or password";
+        let line = Row::new().with("time", "14:11:02").with("topics", "hotspot,info,debug");
+        routers["full"].set_rows("/log", vec![line.with("message", failed)]);
         let address = ([127, 0, 0, 1], 0).into();
-        let mut world = Self { routers, agent: None, address, folder: None, file: String::new() };
+        let mut world = Self { routers, agent: None, address, folder: None, file: String::new(), demo: None };
         world.start();
         world
     }
@@ -70,7 +80,7 @@ impl World {
         let agent = Agent::start(command).with_token(TOKEN);
         self.address = agent.address;
         (self.folder, self.file) = (Some(folder), given.text());
-        for key in ["awka", "lagos", "back"] {
+        for key in ["awka", "lagos", "back", "full"] {
             agent.wait_until_active(key);
         }
         self.agent = Some(agent);
@@ -89,12 +99,15 @@ impl World {
     fn given(&self) -> AgentBuilder {
         let mut given = AgentBuilder::default()
             .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
+            .file("alerts: (on: [SiteDown(after: \"1s\")]),")
+            .plugin("log", "menu: \"/log\", columns: [\"time\", \"message\"]")
             .argument("run")
             .argument("--listen")
             .argument(&self.address.to_string());
         for (key, router) in &self.routers {
             let name = key[..1].to_uppercase() + &key[1..];
-            given = given.site(key, router.addr(), &format!("name: \"{name}\""));
+            let collect = if *key == "full" { ", collect: [\"hotspot\", \"resource\", \"log\"]" } else { "" };
+            given = given.site(key, router.addr(), &format!("name: \"{name}\"{collect}"));
         }
         given
     }
@@ -105,8 +118,16 @@ impl World {
             ["agent", "kill"] => self.agent = None,
             ["agent", "start"] => self.start(),
             ["agent", "wait"] => self.wait(),
+            ["fires"] => {
+                let agent = self.agent.as_ref().unwrap();
+                until("an alert fires", || (agent.json("/api/alerts")["firing"] != json!([])).then_some(()));
+            }
             ["nasty"] => return self.log_in_hostile_names(),
             ["file", what] => self.write_file(what),
+            ["demo", sites] => {
+                let demo = self.demo.insert(Agent::demo(&["--sites", sites]));
+                return json!(format!("http://{}", demo.address));
+            }
             [what, key, ref more @ ..] => return self.act_on(what, key, more),
             _ => panic!("{words:?}"),
         }

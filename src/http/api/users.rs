@@ -53,7 +53,11 @@ pub(in crate::http) fn page(context: &Context) -> Result<HandlerOutput, Response
     let (handles, store) = (context.services.handles.clone(), context.services.store.clone());
     Ok(HandlerOutput::later(async move {
         actions::answer(&query.list(&handles, &store, &site).await, |list| {
-            if wants_csv { csv(&COLUMNS, list.users.iter().map(cells), most) } else { json(&users_json(list)) }
+            if wants_csv {
+                csv(&COLUMNS, list.users.iter().map(cells), most)
+            } else {
+                json(&users_json(list))
+            }
         })
     }))
 }

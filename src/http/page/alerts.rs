@@ -166,7 +166,10 @@ fn alert_row<'p>(
         site,
         since: local(context, site, now, record.since),
         lasted: if lasted < Duration::from_secs(1) { String::new() } else { duration(lasted) },
-        acknowledged: record.acknowledged.as_ref().map(|(by, at)| (by.as_str(), local(context, site, now, *at))),
+        acknowledged: record
+            .acknowledged
+            .as_ref()
+            .map(|(by, at)| (by.as_str(), local(context, site, now, *at))),
         messages: messages.collect(),
     }
 }
@@ -201,9 +204,11 @@ mod tests {
 
     #[test]
     fn kinds_are_shown_in_words() {
-        for (kind, words) in
-            [("SiteDown", "Site down"), ("Rebooted", "Rebooted"), ("CertificateExpires", "Certificate expires")]
-        {
+        for (kind, words) in [
+            ("SiteDown", "Site down"),
+            ("Rebooted", "Rebooted"),
+            ("CertificateExpires", "Certificate expires"),
+        ] {
             assert_eq!(in_words(kind), words);
         }
     }

@@ -246,8 +246,7 @@ impl SessionQuery {
 
 fn matches(listed: ListedSession, search: &str) -> bool {
     let Session { user, address, mac, server, comment, .. } = listed.session;
-    let rest =
-        [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref(), listed.device];
+    let rest = [address.as_deref(), mac.as_deref(), server.as_deref(), comment.as_deref(), listed.device];
     let texts = std::iter::once(&**user).chain(rest.into_iter().flatten());
     search.is_empty() || text::any_contains(texts, search)
 }
@@ -361,7 +360,9 @@ mod tests {
 
     #[test]
     fn a_query_is_read_back_unchanged() {
-        for query in ["", "sort=upload&order=desc&q=a%26b+%C3%A9&from=200", "sort=download-rate", "q=%3Cscript%3E"] {
+        for query in
+            ["", "sort=upload&order=desc&q=a%26b+%C3%A9&from=200", "sort=download-rate", "q=%3Cscript%3E"]
+        {
             let read = SessionQuery::read(query.as_bytes());
             assert_eq!(read.to_string(), query);
             assert_eq!(SessionQuery::read(read.to_string().as_bytes()), read);

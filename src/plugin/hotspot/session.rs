@@ -70,9 +70,8 @@ pub struct Quota {
 impl Quota {
     /// Of usages with their limits, and whether these are times, the one with the largest share.
     pub(super) fn largest(of: [(u64, Option<u64>, bool); 4]) -> Option<Self> {
-        let limited = of
-            .into_iter()
-            .filter_map(|(used, limit, is_time)| Some(Self { used, limit: limit?, is_time }));
+        let limited =
+            of.into_iter().filter_map(|(used, limit, is_time)| Some(Self { used, limit: limit?, is_time }));
         limited.max_by(|one, other| one.share().total_cmp(&other.share()))
     }
 

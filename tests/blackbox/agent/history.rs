@@ -122,7 +122,7 @@ fn an_outage_has_a_mark_and_lowers_the_availability() {
         assert!(coverage > 0.0 && coverage < 0.01, "{range}: {availability}");
     }
     let badge = agent.get("/badge/awka.svg").body;
-    assert!(!badge.contains("100 %") && badge.contains(" in the last 30days"), "{badge}");
+    assert!(!badge.contains("100 %") && badge.contains(" in the last 30 days"), "{badge}");
 }
 
 #[test]

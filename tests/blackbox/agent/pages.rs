@@ -106,7 +106,9 @@ fn the_form_of_the_confirmation_disconnects_a_session() {
     let person = router.sessions().into_iter().min_by_key(|person| person.address).unwrap();
     assert!(link.starts_with("/sites/awka/kick?id=*"), "{link}");
     let confirmation = agent.page(&link);
-    for shown in [&person.user, &person.mac, &person.address.to_string(), "Online since", "Upload", "hotspot1"] {
+    for shown in
+        [&person.user, &person.mac, &person.address.to_string(), "Online since", "Upload", "hotspot1"]
+    {
         assert!(confirmation.contains(shown), "expected {shown:?} in {confirmation}");
     }
     assert!(!confirmation.contains("http-equiv"), "expected no reload: {confirmation}");
@@ -293,6 +295,84 @@ fn users_are_listed_in_pages_without_passwords() {
     let expected: Vec<String> = (0..120).map(|n| format!("user-{n}")).collect();
     assert_eq!(names, expected, "expected each user once");
     assert!(agent.page("/sites/awka/users?after=*FFFF").contains("There are no more users."));
+}
+
+#[test]
+fn users_are_searched_filtered_sorted_and_exported() {
+    let router = router(Settings { active: 0, users: 0, ..Settings::default() });
+    let user = |n: usize| {
+        let row =
+            Row::new().id(&format!("*{n:X}")).with("name", format!("user-{n}")).with("password", "s3cret");
+        row.with("limit-bytes-out", "100").with("bytes-out", n.to_string()).with("disabled", n == 1)
+    };
+    router.set_rows("/ip/hotspot/user", (0..120).map(user).collect());
+    let agent = agent(&router);
+    let api = |query: &str| {
+        let list = agent.json(&format!("/api/hotspot/awka/users?{query}"));
+        let users = list["users"].as_array().unwrap().iter();
+        let names: Vec<String> = users.map(|user| user["name"].as_str().unwrap().into()).collect();
+        (names, list["matching"].as_u64().unwrap(), list["next"].as_str().map(String::from))
+    };
+    let names = |numbers: &[usize]| numbers.iter().map(|n| format!("user-{n}")).collect::<Vec<_>>();
+    assert_eq!(api("filter=disabled"), (names(&[1]), 1, None));
+    assert_eq!(api("filter=never-used"), (names(&[0]), 1, None));
+    assert_eq!(api("q=USER-11&sort=-usedShare&limit=2"), (names(&[119, 118]), 11, Some("*76".into())));
+    assert_eq!(api("q=USER-11&sort=-usedShare&limit=2&after=*76").0, names(&[117, 116]));
+    let (nearly, matching, next) = api("filter=nearly-exhausted");
+    assert_eq!((&nearly[0], matching, next), (&"user-90".to_string(), 30, None));
+    let csv = agent.get("/api/hotspot/awka/users?format=csv&sort=-name").body;
+    assert!(csv.starts_with("id,name,") && csv.lines().nth(1).unwrap().starts_with("*63,user-99,"), "{csv}");
+    assert_eq!(csv.lines().count(), 121, "{csv}");
+    for (query, expected) in [("filter=x", "never-used"), ("sort=x", "usedShare"), ("format=x", "csv")] {
+        let answer = agent.get(&format!("/api/hotspot/awka/users?{query}"));
+        assert!(answer.status == 400 && answer.body.contains(expected), "{answer:?}");
+    }
+    let page = agent.page("/sites/awka/users?q=user-11&sort=-name");
+    let csv = "api/hotspot/awka/users?sort=-name&#38;q=user-11&#38;format=csv";
+    for shown in ["11 of 120 users", csv, "aria-sort=\"descending\"", "value=\"user-11\""] {
+        assert!(page.contains(shown), "expected {shown:?} in {page}");
+    }
+    assert!(!page.contains("s3cret") && !page.contains("user-12<"), "{page}");
+    assert!(agent.page("/sites/awka/users?q=nobody").contains("No user matches."));
+}
+
+#[test]
+fn a_site_shows_quotas_failed_logins_and_the_most_traffic() {
+    let router = router(Settings { active: 0, ..Settings::default() });
+    let session = |id: &str, user: &str, bytes: &str| {
+        let row = Row::new().id(id).with("user", user).with("uptime", "1h").with("address", "10.5.50.2");
+        row.with("bytes-in", "0").with("bytes-out", bytes)
+    };
+    let sessions = [
+        session("*1", "ada", "1000000").with("limit-bytes-out", "3000000"),
+        session("*2", "bola", "2000000").with("session-time-left", "1h"),
+        session("*3", "chidi", "7000000"),
+    ];
+    router.set_rows("/ip/hotspot/active", sessions.into());
+    let failed = |n: usize| format!("->: guest-{n} (10.5.50.9): login failed: <b>invalid</b>");
+    let lines = (0..12).map(|n| Row::new().with("time", format!("14:{n:02}:00")).with("message", failed(n)));
+    let other = Row::new().with("time", "15:00:00").with("message", "ada (10.5.50.2): logged in");
+    router.set_rows("/log", lines.chain([other]).collect());
+    let agent = AgentBuilder::default()
+        .http("admin: Token(Plain(\"admin-token-01234\")),")
+        .plugin("log", "menu: \"/log\", columns: [\"time\", \"message\"], private: false")
+        .site("awka", router.addr(), "collect: [\"hotspot\", \"resource\", \"log\"]")
+        .start()
+        .with_token("admin-token-01234");
+    agent.wait_until_all_are_read();
+    let page = agent.page("/sites/awka?sort=quota&order=desc");
+    let users: Vec<&str> =
+        page.split("data-label=\"User\"><bdi>").skip(1).map(|cell| cell.split('<').next().unwrap()).collect();
+    assert_eq!(users, ["bola", "ada", "chidi"], "expected the largest share of a quota first");
+    let quotas = ["50 %<small>of 2h · 1h left</small>", "25 %<small>of 4.0 MB</small>"];
+    let logins = ["The latest 10 of 12", "14:11:00", "<bdi>guest-11</bdi>", "&#60;b&#62;invalid"];
+    let top = ["<tr><td><bdi>chidi</bdi></td><td class=\"number\">7.0 MB</td>", " 70 %"];
+    for shown in quotas.into_iter().chain(logins).chain(top) {
+        assert!(page.contains(shown), "expected {shown:?} in {page}");
+    }
+    assert!(!page.contains("<bdi>guest-1</bdi>"), "expected the latest only: {page}");
+    let viewer = agent.ask("GET", "/sites/awka", &[("Authorization", "none")]).body;
+    assert!(!viewer.contains("Failed logins") && !viewer.contains("<bdi>guest-11</bdi>"), "{viewer}");
 }
 
 #[test]
