@@ -13,7 +13,7 @@ async function changesAreAppliedInPlace(browser) {
   await page.evaluate(() => scrollTo(0, 300));
   // One row has the focus, another the selection.
   await row(page, first).getByRole("link", { name: "Disconnect" }).evaluate((link) => link.focus({ preventScroll: true }));
-  await row(page, second).evaluate((row) => getSelection().selectAllChildren(row.querySelector("td.address")));
+  await row(page, second).evaluate((row) => getSelection().selectAllChildren(row.querySelector("[data-label=Address]")));
   const selected = await page.evaluate(() => {
     self.rows = [...document.querySelectorAll("tr[data-key]")];
     return getSelection().toString();

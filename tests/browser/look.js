@@ -124,7 +124,7 @@ async function pagesAreShort(browser) {
   assert.ok(!(await disconnect.isVisible()));
   await first.click({ position: { x: 30, y: 20 } });
   await disconnect.waitFor();
-  assert.ok(await first.locator("td.address").isVisible());
+  assert.ok(await first.locator("[data-label=Address]").isVisible());
   await phone.context.close();
 
   for (const width of [1280, 1920, 2560]) {

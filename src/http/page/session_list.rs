@@ -67,8 +67,7 @@ pub(super) struct SessionRow<'p> {
 
 pub(super) struct Cell<'p> {
     pub(super) title: &'static str,
-    /// Its column's name in a query, which is also its class.
-    pub(super) name: &'static str,
+    pub(super) class: Option<&'static str>,
     pub(super) is_number: bool,
     /// Empty if the router reported no value. The style then shows a dash, or on a phone no such cell.
     pub(super) text: Cow<'p, str>,
@@ -139,7 +138,7 @@ fn row<'p>(site: &SiteState, listed: ListedSession<'p>, list: &str) -> SessionRo
         let quota = (first.name == "quota").then(|| session.quota()).flatten();
         Cell {
             title: first.title,
-            name: first.name,
+            class: first.class(),
             is_number: first.is_number(),
             text: text(first).unwrap_or_default(),
             more: (quota.map(|quota| limit(quota).into()).into_iter())

@@ -108,6 +108,16 @@ impl Column {
         })
     }
 
+    /// The class of its cells: that of a column that a folded row shows, or of a number.
+    pub(super) fn class(&self) -> Option<&'static str> {
+        match self.value {
+            Value::Rate(_) | Value::Quota => Some(self.name),
+            _ if self.name == "user" => Some(self.name),
+            Value::Time(_) | Value::Bytes(_) => Some("number"),
+            Value::Text(_) | Value::Address(_) => None,
+        }
+    }
+
     /// Whether its value is a number, which is aligned to the right.
     pub(super) fn is_number(&self) -> bool {
         !matches!(self.value, Value::Text(_) | Value::Address(_))
