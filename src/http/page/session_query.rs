@@ -289,6 +289,8 @@ pub(super) fn of_session(id: &str, user_and_mac: Option<(&str, &str)>, list: &st
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::http::page::session;
 
@@ -326,7 +328,7 @@ mod tests {
             ("sort=upload-rate", "3124"),
             ("sort=user&order=up", "1423"),
             ("sort=user&order=desc", "3214"),
-            ("sort=device", "2143"),
+            ("sort=device", "2314"),
             // Numerically, and invalid addresses last.
             ("sort=address", "1342"),
             ("sort=upload", "1342"),

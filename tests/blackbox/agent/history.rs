@@ -92,7 +92,7 @@ fn an_outage_has_a_mark_and_lowers_the_availability() {
     assert_eq!((badge.status, badge.field("Content-Type")), (200, "image/svg+xml"));
     assert_eq!(badge.field("Cross-Origin-Resource-Policy"), "cross-origin");
     assert!(
-        badge.body.contains("<title>A&lt;w&gt;&amp;ka: availability 100 % in the last 1day</title>"),
+        badge.body.contains("<title>A&lt;w&gt;&amp;ka: availability 100 % in the last 1 day</title>"),
         "{badge:?}"
     );
     assert!(badge.body.contains("role=\"img\""), "{badge:?}");
