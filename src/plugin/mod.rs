@@ -26,7 +26,9 @@ mod table;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::Moment;
 use crate::routeros::client::Command;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Error;
 
 pub use answer::{Answer, Partial, partial};
@@ -144,10 +146,16 @@ impl Plugin {
             .map(|_| hotspot::command::refresh_figures())
     }
 
-    /// The command for what the answers to [`Self::figures`] lack.
+    /// The command for what the answers to [`Self::figures`] lack, which were queried at `asked`.
     #[must_use]
-    pub fn missing(&self, answers: &[Answer], previous: &Data, context: &ReadContext) -> Option<Command> {
-        hotspot::missing(answers, previous.hotspot()?, context)
+    pub fn missing(
+        &self,
+        answers: &[Answer],
+        previous: &Data,
+        asked: Moment,
+        codepage: &'static Codepage,
+    ) -> Option<Command> {
+        hotspot::missing(answers, previous.hotspot()?, asked, codepage)
     }
 
     /// The command that counts the rows of the first of [`Self::commands`], where a check of that list is worthwhile.

@@ -280,15 +280,17 @@ impl<'c> SiteSession<'c> {
 
     /// The commands of a refresh. While a `listen` reports changes, they are only for the figures that it does not report.
     fn commands(&mut self, plugin: &Plugin) -> Vec<Command> {
-        let now = Instant::now();
-        let is_live = self.listen_tracker.applies_to() == Some(plugin.name());
-        let reading = self.reading(plugin).filter(|_| is_live && now < self.whole_due);
-        reading.and_then(|reading| reading.figures()).unwrap_or_else(|| {
-            if self.listen_tracker.follows(plugin.name()) {
-                self.whole_due = now + self.site.timings.whole_read;
-            }
-            plugin.commands()
-        })
+        let applies = self.listen_tracker.applies_to() == Some(plugin.name());
+        let is_live = applies && Instant::now() < self.whole_due;
+        let is_known = |of: &Reading| is_live && of.error.is_none() && of.partial.is_none();
+        let reading = self.reading(plugin).filter(is_known);
+        if let Some(figures) = reading.and_then(|reading| plugin.figures(reading.data.as_deref()?)) {
+            return figures;
+        }
+        if self.listen_tracker.follows(plugin.name()) {
+            self.whole_due = Instant::now() + self.site.timings.whole_read;
+        }
+        plugin.commands()
     }
 
     /// Queries what the answers lack in which the router sent only figures.
@@ -299,19 +301,17 @@ impl<'c> SiteSession<'c> {
         answers: &mut Vec<Answer>,
         asked_at: Moment,
     ) -> Result<(), Error> {
-        let mut end = 0;
+        let (codepage, mut end) = (self.config.codepage, 0);
         for (plugin, commands) in due.iter().zip(queries) {
-            let start = end;
+            let own = answers.get(end..end + commands.len()).unwrap_or_default();
             end += commands.len();
-            let (reading, own) = (self.reading(plugin), answers.get(start..end).unwrap_or_default());
-            let missing = reading.and_then(|reading| reading.missing(own, asked_at, self.config.codepage));
+            let reading = self.reading(plugin);
+            let missing = reading.and_then(|of| plugin.missing(own, of.data.as_deref()?, asked_at, codepage));
             let Some(command) = missing else { continue };
             let waited = Moment::now().since(asked_at);
-            let mut more = self.ask(vec![command.clone()]).await?;
-            for reply in more.iter_mut().flatten() {
-                reply.took += waited;
-            }
-            answers.splice(end..end, more);
+            let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };
+            let more = self.ask(vec![command.clone()]).await?;
+            answers.splice(end..end, more.into_iter().map(|answer| answer.map(late)));
             commands.push(command);
             end += 1;
             // A change was missed: there may be others, which the figures do not reveal.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::plugin::{self, Answer, Data, Following, Partial, Plugin, ReadContext};
-use crate::routeros::client::Command;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::wire::Sentence;
@@ -95,21 +94,6 @@ impl Reading {
             }
             None => self,
         }
-    }
-
-    /// The commands for the figures that change, if nothing else must be queried while a `listen` reports changes.
-    #[must_use]
-    pub fn figures(&self) -> Option<Vec<Command>> {
-        let data = self.data.as_deref().filter(|_| self.error.is_none() && self.partial.is_none());
-        data.and_then(|data| self.plugin.figures(data))
-    }
-
-    /// The command for what the answers to [`Self::figures`] lack, which were queried at `asked`.
-    #[must_use]
-    pub fn missing(&self, answers: &[Answer], asked: Moment, codepage: &'static Codepage) -> Option<Command> {
-        let took = answers.first()?.as_ref().ok()?.took;
-        let context = ReadContext { took, ..ReadContext::new(asked.after(took), codepage) };
-        self.plugin.missing(answers, self.data.as_deref()?, &context)
     }
 
     /// The reading after an attempt: the plugin's commands were sent at `asked`, and at `now` all replies had arrived or

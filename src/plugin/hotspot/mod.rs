@@ -13,7 +13,9 @@ mod user;
 use super::answer::{Answer, first};
 use super::context::ReadContext;
 use super::limits;
+use crate::clock::Moment;
 use crate::routeros::client::Command;
+use crate::routeros::codepage::Codepage;
 use crate::routeros::error::Error;
 use crate::routeros::value;
 use crate::routeros::wire::Sentence;
@@ -65,12 +67,19 @@ pub(super) fn read(
 
 /// The command for the whole rows of those sessions of which an answer with figures does not show enough: they are
 /// unknown, or may be other sessions than the known ones.
-pub(super) fn missing(answers: &[Answer], known: &Hotspot, context: &ReadContext) -> Option<Command> {
+pub(super) fn missing(
+    answers: &[Answer],
+    known: &Hotspot,
+    asked: Moment,
+    codepage: &'static Codepage,
+) -> Option<Command> {
     let figures = first(answers).ok().filter(|_| answers.len() < WHOLE_REFRESH)?;
+    let took = figures.took;
+    let context = ReadContext { took, ..ReadContext::new(asked.after(took), codepage) };
     let mut lookup = Lookup::default();
     let is_missing = |row: &&Sentence| {
         let at = lookup.find(&known.sessions, row.get(".id").unwrap_or_default());
-        !is_whole(row) && at.is_none_or(|at| known.sessions[at].is_doubtful(row, context))
+        !is_whole(row) && at.is_none_or(|at| known.sessions[at].is_doubtful(row, &context))
     };
     let rows = limits::usable(&figures.rows).0;
     let ids: Vec<&[u8]> = rows.into_iter().filter(is_missing).filter_map(|row| row.get(".id")).collect();
@@ -109,10 +118,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Moment;
     use crate::plugin::Following;
     use crate::routeros::client::Reply;
-    use crate::routeros::codepage::Codepage;
     use crate::routeros::error::Cause;
 
     fn read(rows: &[&[&str]], ret: Option<&str>, now: Moment, previous: Option<&Hotspot>) -> Hotspot {
@@ -278,14 +285,15 @@ mod tests {
             ("=.id=*A0A0001 =uptime=29s =bytes-in=0 =user=bola", false),
         ] {
             let expected = is_missing.then(|| command::session_at(b"*A0A0001"));
-            assert_eq!(missing(&figures(&[row]), &known, &context), expected, "{row}");
+            assert_eq!(missing(&figures(&[row]), &known, context.now, context.codepage), expected, "{row}");
         }
         let rows: Vec<String> = (2..=20).map(|n| format!("=.id=*{n} =uptime=1s")).collect();
         let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
         for (count, commands) in
             [(2, command::sessions_at(&[b"*2", b"*3"])), (19, command::refresh().swap_remove(0))]
         {
-            assert_eq!(missing(&figures(&rows[..count]), &known, &context), Some(commands));
+            let answers = figures(&rows[..count]);
+            assert_eq!(missing(&answers, &known, context.now, context.codepage), Some(commands));
         }
     }
 

@@ -91,7 +91,7 @@ impl Hotspot {
                         // The router did not report the logout of the previous session.
                         table.record_logout(id);
                         if has_user {
-                            table.record_login(Session::read(change, context));
+                            table.record_login(known.after(change, RowKind::Next, context));
                         }
                     }
                 }

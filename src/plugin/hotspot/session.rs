@@ -66,6 +66,8 @@ pub(super) enum RowKind {
     Figures,
     /// Some changed properties: the others stay.
     Change,
+    /// Those of the next session at the id, which is derived from the address: the address and the server stay.
+    Next,
 }
 
 impl Session {
@@ -83,13 +85,14 @@ impl Session {
     /// This session after a row with its id.
     pub(super) fn after(&self, row: &Sentence, kind: RowKind, context: &ReadContext) -> Self {
         let mut session = match kind {
-            RowKind::Whole => Self::default(),
+            RowKind::Whole | RowKind::Next => Self::default(),
             RowKind::Figures => Self { uptime: None, idle: None, ..self.clone() },
             RowKind::Change => self.clone(),
         };
         let mut texts = RowTexts::default();
         let seconds_of = |value| value::duration(value).map(seconds);
-        let (mut has_uptime, mut has_time_left) = (false, kind == RowKind::Whole);
+        let is_new = matches!(kind, RowKind::Whole | RowKind::Next);
+        let (mut has_uptime, mut has_time_left) = (false, is_new);
         for (key, value) in row.attributes() {
             match key {
                 b"uptime" => {
@@ -116,8 +119,13 @@ impl Session {
             let left = end.zip(session.uptime()).map(|(end, uptime)| end.saturating_sub(uptime));
             session.time_left = left.map(seconds);
         }
-        if kind == RowKind::Whole {
-            (session.login, texts) = (session.reported_login, texts.map(|text| text.or(Some(b""))));
+        if is_new {
+            session.login = session.reported_login;
+            let place = [Part::Address as usize, Part::Server as usize];
+            let is_absent = |at: &usize| kind == RowKind::Whole || !place.contains(at);
+            for at in (0..texts.len()).filter(is_absent) {
+                texts[at].get_or_insert(b"");
+            }
         }
         Self { texts: self.texts.with(&texts, context.codepage), ..session }
     }

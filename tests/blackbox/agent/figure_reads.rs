@@ -45,7 +45,7 @@ fn bytes_per_refresh(agent: &Agent) -> u64 {
 #[test]
 fn refresh_of_a_large_live_site_takes_half_of_the_bytes() {
     let router = router(Settings { active: 200, users: 500, ..Settings::default() });
-    for (more, least, most) in [("", 10_000, 20_000), ("live: false,", 30_000, 41_500)] {
+    for (more, least, most) in [("", 10_000, 20_480), ("live: false,", 30_000, 41_500)] {
         let agent = given(more).site("awka", router.addr(), "").start().with_token(TOKEN);
         agent.wait_until_active("awka");
         let bytes = bytes_per_refresh(&agent);
@@ -112,7 +112,10 @@ impl ScriptedHotspot {
 
     fn agent(&self, whole_read: &str) -> Agent {
         let given = given("").timing("whole_read", whole_read);
-        given.site("awka", self.peer.address, "collect: [\"hotspot\"]").start().with_token(TOKEN)
+        let given = given.site("awka", self.peer.address, "collect: [\"hotspot\"]");
+        let agent = given.start().with_token(TOKEN);
+        agent.wait_until_active("awka");
+        agent
     }
 
     fn queries(&self) -> Vec<Query> {
