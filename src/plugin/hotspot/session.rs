@@ -85,32 +85,6 @@ fn duration(seconds: Seconds) -> Option<Duration> {
     seconds.map(|seconds| Duration::from_secs(u64::from(seconds.get()) - 1))
 }
 
-/// A limit of a user or a session, and how much of it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Bytes or seconds.
-    pub used: u64,
-    /// The limit in the same unit, which is not zero. That of a session is what was left at its login.
-    pub limit: u64,
-    /// Whether the limit is a time, in seconds.
-    pub is_time: bool,
-}
-
-impl Quota {
-    /// Of usages with their limits, and whether these are times, the one with the largest share.
-    pub(super) fn largest(of: [(u64, Option<u64>, bool); 4]) -> Option<Self> {
-        let limited =
-            of.into_iter().filter_map(|(used, limit, is_time)| Some(Self { used, limit: limit?, is_time }));
-        limited.max_by(|one, other| one.share().total_cmp(&other.share()))
-    }
-
-    /// The used share, from 0 to 1.
-    #[must_use]
-    pub fn share(self) -> f64 {
-        self.used as f64 / self.limit as f64
-    }
-}
-
 /// The last byte counters that the router reported for a session; `None` before the first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Reported {
@@ -414,24 +388,6 @@ impl Session {
     #[must_use]
     pub fn rates(&self) -> Option<Rates> {
         self.meter.rates()
-    }
-
-    /// The limit of which this session has used the largest share. Limits report what remains, and none as zero.
-    #[must_use]
-    pub fn quota(&self) -> Option<Quota> {
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
-        let total = self.bytes_in.saturating_add(self.bytes_out);
-        let [upload, download, both] = self.bytes_left;
-        let limit = |used: u64, left: Option<u64>| {
-            left.filter(|&left| left > 0).map(|left| used.saturating_add(left))
-        };
-        let used_time = seconds(self.uptime).unwrap_or_default();
-        Quota::largest([
-            (used_time, limit(used_time, seconds(self.time_left.filter(|_| self.uptime.is_some()))), true),
-            (self.bytes_in, limit(self.bytes_in, upload), false),
-            (self.bytes_out, limit(self.bytes_out, download), false),
-            (total, limit(total, both), false),
-        ])
     }
 
     /// Whether `other` is this session at another time, and neither the one before it nor the one after it.
