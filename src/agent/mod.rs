@@ -38,11 +38,12 @@ use crate::timings::Timings;
 pub use failure::Failure;
 pub use reload::{ConfigReloader, Prepare};
 pub use restart::{RESTARTS, disarm, run_restarting};
-pub use signals::{Signals, nothing_to_reload};
+pub use signals::Signals;
 
 use alerting::Alerting;
 use diagnostics::{public, summary};
 use listener::Listener;
+use signals::nothing_to_reload;
 use totals_storage::TotalsStorage;
 
 /// The parts that depend on the configuration.

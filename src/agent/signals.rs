@@ -64,6 +64,6 @@ impl Signals {
 }
 
 /// Handles SIGHUP if no configuration file is in use.
-pub fn nothing_to_reload() {
+pub(super) fn nothing_to_reload() {
     log::info!("signal=Hup msg=\"no configuration file is in use: nothing to reload\"");
 }

@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(super) version: Option<Version>,
     pub(super) board: Option<PathBuf>,
     pub(super) port: Option<u16>,
+    pub(super) latency_ms: Option<u64>,
+    pub(super) churn_s: Option<u64>,
     pub(super) tls: bool,
     pub(super) fault: Option<Fault>,
 }

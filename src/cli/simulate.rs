@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::time::Duration;
 
-use phsweb_agent::agent::{Failure, Signals, nothing_to_reload, run_restarting};
+use phsweb_agent::agent::{Failure, Signals, run_restarting};
 use phsweb_agent::config::{API_PORT, API_TLS_PORT};
-use phsweb_agent::simulator::{self, Capture, Fault, Login, Policies, Router, Settings};
+use phsweb_agent::simulator::{self, Capture, Counters, Fault, Login, Policies, Router, Settings};
 use phsweb_agent::text::print_line;
 
 use super::argument::{Argument, Execute, HELP, HelpList, LOG, Options, Subcommand};
@@ -17,6 +18,12 @@ const DEFAULT_ROUTERS: u16 = 1;
 
 /// Maximum number of simulated routers, also of a demo.
 pub(super) const MAX_ROUTERS: u16 = 1000;
+
+/// Maximum delay of a reply: longer than any client waits.
+const MAX_LATENCY_MS: u64 = 600_000;
+
+/// Maximum mean time between two logins or logouts: a day.
+const MAX_CHURN_S: u64 = 86_400;
 
 /// Maximum size of a captured board, in bytes. Menus with thousands of rows take one or two megabytes.
 const MAX_CAPTURE: u64 = 8 << 20;
@@ -73,6 +80,20 @@ pub(super) const COMMAND: Subcommand = Subcommand {
              8728, with --tls 8729",
             |options, value| number(value, 0..=u16::MAX).map(|port| options.port = Some(port)),
         ),
+        Argument::value(
+            "--latency",
+            "MS",
+            "Time from a command to its reply, in milliseconds; default 0",
+            |options, value| {
+                number(value, 0..=MAX_LATENCY_MS).map(|latency| options.latency_ms = Some(latency))
+            },
+        ),
+        Argument::value(
+            "--churn",
+            "S",
+            "Mean time between two logins or logouts at each router, in seconds; 0: none. Default a few",
+            |options, value| number(value, 0..=MAX_CHURN_S).map(|churn| options.churn_s = Some(churn)),
+        ),
         Argument::switch(
             "--tls",
             "Serve api-ssl, and print the fingerprint of the certificate for tls of sites.ron",
@@ -96,7 +117,9 @@ pub(super) const COMMAND: Subcommand = Subcommand {
         rows: || Fault::ALL.map(|fault| (fault.name(), fault.description())).to_vec(),
     }),
     notes: "Users: api-user with the password password, reader with the same password and read-only access, \
-            and admin with no password, as on a new router. Before RouterOS 6.43 the login uses a challenge.",
+            and admin with no password, as on a new router. Before RouterOS 6.43 the login uses a challenge. \
+            SIGHUP prints how many connections, logins, commands and bytes all routers have received, and \
+            the bytes they sent.",
     execute: Execute::Run(|options| run_restarting(|signals, _| simulate(&options, signals))),
 };
 
@@ -123,6 +146,8 @@ fn simulate(options: &Options, signals: Signals) -> Result<(), Failure> {
             users: options.users.unwrap_or(kind.users),
             logins: logins(),
             tls: options.tls,
+            latency: Duration::from_millis(options.latency_ms.unwrap_or(0)),
+            churn: options.churn_s.map_or(kind.churn, Duration::from_secs),
             ..kind
         };
         let settings = match &capture {
@@ -146,8 +171,22 @@ fn simulate(options: &Options, signals: Signals) -> Result<(), Failure> {
     if let Some(fault) = options.fault {
         print_line(&format!("Fault {fault}: {}.", fault.description()));
     }
-    smol::block_on(signals.until_ended(nothing_to_reload));
+    smol::block_on(signals.until_ended(|| print_counts(&routers)));
     Ok(())
+}
+
+/// Prints the counts of all routers together.
+fn print_counts(routers: &[Router]) {
+    let counters: Vec<Counters> = routers.iter().map(Router::counters).collect();
+    let sum = |count: fn(&Counters) -> u64| counters.iter().map(count).sum::<u64>();
+    print_line(&format!(
+        "connections={} logins={} commands={} received={} sent={}",
+        sum(|counters| counters.connections),
+        sum(|counters| counters.logins),
+        sum(|counters| counters.commands),
+        sum(|counters| counters.received),
+        sum(|counters| counters.sent),
+    ));
 }
 
 /// Reads a captured board.

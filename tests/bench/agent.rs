@@ -1,4 +1,7 @@
-//! An agent in its own process, for benchmarks of its HTTP server.
+//! An agent in its own process, for benchmarks.
+
+#[path = "process.rs"]
+pub(crate) mod process;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -45,11 +48,14 @@ impl Agent {
         self.lines.load(Ordering::Relaxed)
     }
 
-    /// Memory in bytes: `VmRSS` is the current use, `VmHWM` the peak.
+    /// Memory in bytes, see [`process::memory`].
     pub(crate) fn memory(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        process::memory(self.id(), name)
+    }
+
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id()
     }
 }
 
