@@ -11,8 +11,9 @@ use super::reply::{TrapReply, sentence};
 use super::row::Row;
 use crate::routeros::wire::Sentence;
 
-/// Attributes of `print` that do not change an API reply, or apply to the terminal.
-const IGNORED: [&[u8]; 4] = [b"detail", b"stats", b"terse", b"without-paging"];
+/// Attributes of `print` that do not change an API reply, or apply to the terminal; `active`, because nearly all simulated
+/// rows are.
+const IGNORED: [&[u8]; 5] = [b"active", b"detail", b"stats", b"terse", b"without-paging"];
 
 /// Whether a print continues with changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

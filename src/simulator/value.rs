@@ -1,6 +1,7 @@
 //! Values of attributes: fixed bytes, and values computed from the router's clock when they are read.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::time::Duration;
 
 use super::clock::Now;
@@ -184,8 +185,11 @@ pub(super) fn duration_text(duration: Duration) -> String {
         (seconds / 60 % 60, 'm'),
         (seconds % 60, 's'),
     ];
-    let shown = parts.iter().filter(|(n, _)| *n > 0);
-    let text = shown.fold(String::new(), |text, (n, unit)| text + &format!("{n}{unit}"));
+    let mut text = String::new();
+    for (n, unit) in parts.iter().filter(|(n, _)| *n > 0) {
+        // Writing to a `String` does not fail.
+        let _ = write!(text, "{n}{unit}");
+    }
     if text.is_empty() { "0s".to_string() } else { text }
 }
 

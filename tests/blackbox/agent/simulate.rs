@@ -127,6 +127,25 @@ fn simulate_serves_the_requested_number_of_routers() {
 }
 
 #[test]
+fn simulate_delays_replies_and_prints_its_counts() {
+    let arguments = ["simulate", "--port", "0", "--active", "4", "--latency", "300", "--churn", "0"];
+    let simulated = Running::start(&mut program(arguments));
+    let port = simulated.line("127.0.0.1:").split_whitespace().next().unwrap().parse().unwrap();
+    simulated.line("Log in as");
+    let agent = AgentBuilder::default().site("awka", SocketAddr::from(([127, 0, 0, 1], port)), "").start();
+    assert_eq!(agent.wait_until_active("awka")["activeUsers"], 4, "expected nobody to come or go");
+    let usage = &agent.json("/api/sites/awka")["usage"];
+    let reply_s = usage["replySeconds"].as_f64().unwrap();
+    assert!(reply_s >= 0.3, "expected a late reply: {usage}");
+    simulated.signal("HUP");
+    let counts = simulated.line("connections=1 logins=1 commands=");
+    let counts: Vec<u64> =
+        counts.split(' ').map(|count| count.rsplit('=').next().unwrap().parse().unwrap()).collect();
+    let [commands, received, sent] = counts[..] else { panic!("{counts:?}") };
+    assert!(commands > 3 && received > 100 && sent > 500, "{counts:?}");
+}
+
+#[test]
 fn simulate_injects_the_requested_fault() {
     let arguments = ["simulate", "--routers", "2", "--port", "0", "--fault", "no-permission"];
     let simulated = Running::start(&mut program(arguments));
