@@ -289,8 +289,6 @@ pub(super) fn of_session(id: &str, user_and_mac: Option<(&str, &str)>, list: &st
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::http::page::session;
 

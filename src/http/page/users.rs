@@ -175,7 +175,7 @@ fn row<'p>(site: &str, listed: &'p ListedUser) -> UserRow<'p> {
     let (user, usage) = (&listed.user, listed.used);
     let shown = |text: &'p Option<String>| shorten(text.as_deref().unwrap_or_default().into());
     let only: Vec<&str> = [&user.address, &user.mac].into_iter().flatten().map(String::as_str).collect();
-    let total = used.bytes_in.saturating_add(used.bytes_out);
+    let total = usage.bytes_in.saturating_add(usage.bytes_out);
     let search: String = user.name.chars().take(MAX_SEARCH).collect();
     let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", &search).finish();
     UserRow {
