@@ -397,11 +397,12 @@ mod tests {
     }
 
     #[test]
-    fn private_plugins_of_the_shipped_file_are_about_people() {
-        let shipped = include_str!("../../sites.ron");
-        let plugins = shipped.split("menu: \"").skip(1);
+    fn private_plugins_of_the_catalogue_are_about_people() {
+        let plugins = include_str!("catalogue.ron").split("menu: \"").skip(1);
         let menus = plugins.filter(|plugin| plugin.contains("private: true"));
-        let menus: Vec<&str> = menus.filter_map(|plugin| plugin.split('"').next()).collect();
+        let menus = menus.filter_map(|plugin| plugin.split('"').next());
+        // Its comments may name people, but its rows are not about them.
+        let menus: Vec<&str> = menus.filter(|menu| *menu != "/ip/firewall/filter").collect();
         assert!(menus.len() >= 8, "{menus:?}");
         for menu in menus {
             assert!(is_about_people(menu), "{menu}");

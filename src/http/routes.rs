@@ -170,7 +170,7 @@ pub(super) fn find(path: &str) -> Option<(&'static Route, Parameters<'_>)> {
 
 /// The path with a route that this one is without its slash at the end.
 pub(super) fn without_slash(path: &str) -> Option<&str> {
-    path.strip_suffix('/').filter(|path| find(path).is_some())
+    path.strip_suffix('/').filter(|path| !path.ends_with('/') && find(path).is_some())
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn invalid_ron_is_reported_with_its_place() {
 #[test]
 fn at_most_100_problems_are_reported() {
     let with = |count: usize| {
-        let collect = vec!["\"leases\""; count].join(",");
+        let collect = vec!["\"nothing\""; count].join(",");
         let text = format!("(sites: {{}}, defaults: (collect: [{collect}]))");
         parse(Path::new("sites.ron"), &text, &|_| None).unwrap_err()
     };
@@ -151,7 +151,7 @@ fn at_most_100_problems_are_reported() {
     let last = &many.all()[100];
     assert_eq!(last.to_string(), "sites.ron: there are more problems than the 100 reported; fix these first");
     let longest = many.to_string().lines().map(|line| line.chars().count()).max();
-    assert!(longest.unwrap() < 200, "a line of the file may be all of it");
+    assert!(longest.unwrap() < 400, "a line of the file may be all of it");
 }
 
 #[test]

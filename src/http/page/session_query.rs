@@ -180,20 +180,19 @@ impl Default for SessionQuery {
 
 impl SessionQuery {
     pub(super) fn read(query: &[u8]) -> Self {
-        let mut read = Self::default();
+        let (mut read, mut sort, mut order) = (Self::default(), None, SortOrder::Ascending);
         for (name, value) in form_urlencoded::parse(query) {
             match &*name {
-                "sort" => {
-                    if let Some(sort) = COLUMNS.iter().position(|column| column.name == value) {
-                        (read.sort, read.order) = (sort, SortOrder::Ascending);
-                    }
-                }
-                "order" if value == "desc" => read.order = SortOrder::Descending,
+                "sort" => sort = COLUMNS.iter().position(|column| column.name == value).or(sort),
+                "order" if value == "desc" => order = SortOrder::Descending,
                 "q" => read.search = value.trim().chars().take(MAX_SEARCH).collect(),
                 "range" => read.range = ChartRange::named(&value),
                 "from" => read.from = value.parse().unwrap_or(0),
                 _ => {}
             }
+        }
+        if let Some(sort) = sort {
+            (read.sort, read.order) = (sort, order);
         }
         read
     }

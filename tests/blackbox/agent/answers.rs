@@ -100,6 +100,7 @@ impl Witness<'_> {
         for (path, query) in [
             ("/api/sites/{site}/history", "?range=1s"),
             ("/badge/{site}.svg", "?range=1s"),
+            ("/api/events", "?data=x"),
             ("/api/sessions", "?limit=0"),
             ("/api/sites/{site}/sessions", "?limit=0"),
             (PLUGIN, "?form=x"),

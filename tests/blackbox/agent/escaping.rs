@@ -62,7 +62,7 @@ fn a_user_name_is_escaped_on_the_page_and_exact_in_the_json() {
         .find(|cell| cell.contains("alert(1)"))
         .expect("expected the user's cell");
     // A character that changes the text direction does not affect the text around it.
-    let isolated = cell.strip_prefix("<bdi>").and_then(|cell| cell.split_once("</bdi></td>"));
+    let isolated = cell.strip_prefix("<bdi>").and_then(|cell| cell.split_once("</bdi><"));
     let shown = unescaped(isolated.expect("expected an isolated cell").0);
     // HTML can't contain a NUL; everything else is unchanged.
     let plain = |text: &str| text.replace(['\0', '\u{FFFD}'], "");

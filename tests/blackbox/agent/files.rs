@@ -83,7 +83,7 @@ fn each_problem_has_its_line_and_column() {
         (site(&format!("hosts: [\"r\"], {good}, codepage: ¤\"windows-9\"")), "windows-1250"),
         (site(&format!("hosts: [\"r\"], {good}, login: ¤Chalenge")), "Challenge"),
         (site(&format!("hosts: [\"r\"], {good}, query_timeout: ¤5")), "5"),
-        (site(&format!("hosts: [\"r\"], {good}, collect: [¤\"leases\"]")), "leases"),
+        (site(&format!("hosts: [\"r\"], {good}, collect: [¤\"leazes\"]")), "leases"),
         (site("hosts: [\"r\"], user: \"u\", password: ¤Env(\"NOT_THERE\")"), "NOT_THERE"),
         (site("hosts: [\"r\"], user: \"u\", password: ¤File(\"not/there\")"), "not/there"),
         ("(\n  sites: {\n    \"awka\": ¤(hosts: [\"r\"], user: \"u\"),\n  },\n)".into(), "password"),

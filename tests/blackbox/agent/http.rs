@@ -148,8 +148,6 @@ fn missing_path_is_a_404_that_lists_existing_ones() {
     let agent = agent(&router, "1h");
     for path in [
         "/nothing",
-        "/api",
-        "/api/",
         "/api/hotspot",
         "/api/hotspot/nowhere",
         "/api/hotspot/nowhere/active",

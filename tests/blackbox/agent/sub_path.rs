@@ -86,6 +86,10 @@ fn links_stay_below_the_path_of_a_proxy() {
         for address in addresses(&answer.body).into_iter().filter(|address| !address.starts_with('#')) {
             let to = resolve(&format!("{BELOW}{path}"), &address);
             let inner = to.strip_prefix(BELOW).unwrap_or_else(|| panic!("{path}: {address:?} leads to {to}"));
+            if inner == "/api/events" {
+                // It has no end.
+                continue;
+            }
             let there = agent.ask("GET", inner.split('#').next().unwrap(), &html);
             assert!(
                 ![404, 400].contains(&there.status),

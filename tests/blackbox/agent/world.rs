@@ -102,7 +102,11 @@ pub(super) fn world() -> World {
         .http(TOKENS)
         .file(ALWAYS_FIRING)
         .defaults("refresh: \"1s\", query_timeout: \"2s\",")
-        .site("healthy", healthy.addr(), "name: \"<b>\\\"Well\\\"</b>\"")
+        .site(
+            "healthy",
+            healthy.addr(),
+            "name: \"<b>\\\"Well\\\"</b>\", collect: [\"hotspot\", \"resource\", \"health\", \"leases\"]",
+        )
         .site("many", many.addr(), "")
         .site("six", six.addr(), "")
         .site("bare", six.addr(), "collect: [\"resource\"]")
