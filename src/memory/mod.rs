@@ -5,10 +5,10 @@
 //!
 //! | share | purpose |
 //! | --- | --- |
-//! | 4 | the state of the sites ([`Budget::kept`]) |
-//! | 4 | the next state of a site, which is built while the previous one is in use, and previous states in event queues |
+//! | 3 | the state of the sites ([`Budget::kept`]) |
+//! | 3 | the next state of a site, which is built while the previous one is in use, and previous states in event queues |
 //! | 3 | replies that are being received from routers ([`Replies`]) |
-//! | 5 | HTTP responses: a large one exists twice while it is sent, see [`Budget::answer`] |
+//! | 7 | HTTP responses: a large one exists twice while it is sent, see [`Budget::answer`] |
 
 mod limit;
 mod replies;
@@ -53,7 +53,7 @@ impl Budget {
     #[must_use]
     pub fn of(bytes: usize) -> Self {
         let sixteenth = (bytes.clamp(MIN, MAX) - PROGRAM) / 16;
-        Self { kept: 4 * sixteenth, answer: 5 * sixteenth / 2, replies: Replies::new(3 * sixteenth) }
+        Self { kept: 3 * sixteenth, answer: 7 * sixteenth / 2, replies: Replies::new(3 * sixteenth) }
     }
 
     /// The budget of this process.

@@ -12,6 +12,7 @@ mod backoff;
 mod context;
 mod failback;
 pub mod handle;
+mod heartbeat;
 mod listen_tracker;
 mod refresh_queue;
 mod row_check;

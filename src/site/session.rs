@@ -9,6 +9,7 @@ use smol::Timer;
 use smol::future::FutureExt;
 
 use super::context::SiteContext;
+use super::heartbeat::{heartbeat, uptime_of};
 use super::listen_tracker::ListenTracker;
 use super::refresh_queue::{RefreshQueue, Refreshed, request_before};
 use super::row_check::RowCheck;
@@ -19,7 +20,6 @@ use crate::plugin::{Answer, Following, Plugin};
 use crate::routeros::client::{Client, Command, ConnectionUsage, Reply};
 use crate::routeros::error::{Cause, Error};
 use crate::routeros::rows::Rows;
-use crate::routeros::value;
 use crate::state::{Reading, Usage};
 
 /// Payload of a packet that every network path can carry, in bytes: the 1280 that IPv6 requires, less the headers of
@@ -403,17 +403,6 @@ impl<'c> SiteSession<'c> {
 /// Whether an error of this cause means that the plugin need not be queried again over this connection.
 fn refuses(plugin: &Plugin, cause: Cause) -> bool {
     cause == Cause::Unsupported || (plugin.is_internal() && cause == Cause::Permission)
-}
-
-/// A command that every router answers at once in one short row, which also reveals a reboot.
-fn heartbeat() -> Command {
-    Command::new("/system/resource/print").proplist("uptime")
-}
-
-/// The router's uptime, and the moment of that uptime.
-fn uptime_of(heartbeat: &Reply, asked_at: Moment) -> Option<(Duration, Moment)> {
-    let uptime = value::duration(heartbeat.rows.first()?.get("uptime")?)?;
-    Some((uptime, asked_at.after(heartbeat.took)))
 }
 
 fn missed_events(reading: &Reading) -> u64 {

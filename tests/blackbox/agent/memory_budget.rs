@@ -73,13 +73,13 @@ fn router_with_thousands_of_sensors_shows_a_hundred() {
 
 #[test]
 fn sites_above_the_budget_are_partial_and_others_complete() {
-    const PEOPLE: usize = 5000;
+    const PEOPLE: usize = 3600;
     let large = [crowded(PEOPLE), crowded(PEOPLE), crowded(PEOPLE)];
     let small = router(Settings::default());
     let given = AgentBuilder::default()
         .http("admin: Token(Plain(\"admin-token-01234\")),")
         .defaults(TIMES)
-        // 1.8 MB of it are for what is known, and a session takes some 250 bytes.
+        // 1.4 MB of it are for what is known, and a session takes some 210 bytes.
         .variable(TEST_VARIABLE, &(16 << 20).to_string())
         .site("small", small.addr(), "");
     let given = large.iter().enumerate().fold(given, |given, (n, router)| {
@@ -96,7 +96,7 @@ fn sites_above_the_budget_are_partial_and_others_complete() {
         keys.iter().all(|key| partial(&agent, key, "hotspot").1).then_some(())
     });
     let counts = keys.map(count);
-    assert!(counts.iter().all(|count| (1500..4500).contains(count)), "{counts:?}");
+    assert!(counts.iter().all(|count| (1200..3000).contains(count)), "{counts:?}");
     let (why, _) = partial(&agent, "large0", "hotspot");
     assert!(why.as_str().unwrap().contains("the agent has no memory for more"), "{why}");
     for page in ["/", "/sites/large0"] {
