@@ -16,7 +16,7 @@ async function logIn(page) {
     await page.getByText(text).waitFor();
   }
   assert.equal(new URL(page.url()).pathname, "/sites/lagos");
-  assert.equal(await page.getByRole("heading", { name: "Hotspot" }).count(), 1, "who is online");
+  assert.equal(await page.getByRole("heading", { name: "Sessions" }).count(), 1, "who is online");
 }
 
 async function theFormIsAccessible(browser) {
@@ -53,7 +53,7 @@ async function aLogoutAffectsOtherTabs(browser) {
   await other.getByRole("link", { name: "Log in" }).waitFor();
   await have("log_in", "lagos", "somebody", "10.5.60.1");
   await page.getByRole("link", { name: "Log in", exact: true }).waitFor();
-  assert.equal(await page.getByRole("heading", { name: "Hotspot" }).count(), 0, "not for a viewer");
+  assert.equal(await page.getByRole("heading", { name: "Sessions" }).count(), 0, "not for a viewer");
   assert.deepEqual(unexpected(messages), []);
 }
 

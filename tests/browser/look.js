@@ -58,6 +58,7 @@ async function dialogsAreAccessible(browser) {
       bypassCSP: true,
       reducedMotion: "reduce",
     });
+    if (width === 360) await page.locator("#sessions tbody tr").first().click({ position: { x: 30, y: 20 } });
     await page.locator("a.disconnect").first().click();
     await page.getByRole("dialog", { name: "Disconnect this session?" }).waitFor();
     await fits(page, name);

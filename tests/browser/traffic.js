@@ -36,7 +36,7 @@ async function anOpenOverviewHasLowTraffic(browser) {
   const total = () => bytes.toAgent + bytes.toBrowser;
   const context = await browser.newContext();
   const page = await context.newPage();
-  const isNewer = (than) => page.waitForFunction((than) => document.getElementById("main").dataset.generation > than, than);
+  const isNewer = (than) => page.waitForFunction((than) => Number(document.getElementById("main").dataset.generation) > Number(than), than);
   await page.goto(`${address}/`);
   await isNewer(await page.getAttribute("#main", "data-generation"));
   const [before, began] = [{ ...bytes }, performance.now()];

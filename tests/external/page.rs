@@ -100,6 +100,7 @@ impl World {
         let mut given = AgentBuilder::default()
             .http(&format!("admin: Token(Plain(\"{TOKEN}\")),"))
             .file("alerts: (on: [SiteDown(after: \"1s\")]),")
+            .timing("retry_max", "2s")
             .plugin("log", "menu: \"/log\", columns: [\"time\", \"message\"]")
             .argument("run")
             .argument("--listen")
