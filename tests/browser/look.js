@@ -163,6 +163,10 @@ async function namesAreEscaped(browser) {
     const [wide, room] = await region.evaluate((box) => [box.scrollWidth, box.clientWidth]);
     assert.ok(wide < 1.5 * room, `the table takes ${wide} px of ${room} at ${width}`);
     await screenshot(page, `nasty-${width}`);
+    if (width === 360) {
+      const rows = page.locator("#sessions tbody tr").filter({ hasText: "<script>" });
+      await rows.last().click({ position: { x: 30, y: 20 } });
+    }
     const last = page.getByRole("link", { name: "Disconnect <script>" }).last();
     await last.click();
     const dialog = page.getByRole("dialog");
