@@ -25,15 +25,13 @@ const EXAMPLES: &str = "40";
 
 /// Replaces each `default` response by these statuses, so that any other status fails.
 fn without_default(document: &mut Value, statuses: &[&str]) {
-    for list in ["/paths", "/components/pathItems"] {
-        let items = document.pointer_mut(list).unwrap().as_object_mut().unwrap().values_mut();
-        let parts = items.flat_map(|item| item.as_object_mut().unwrap().iter_mut());
-        for (_, operation) in parts.filter(|(name, _)| ["get", "post"].contains(&name.as_str())) {
-            let responses = operation["responses"].as_object_mut().unwrap();
-            let default = responses.remove("default").unwrap();
-            for status in statuses {
-                responses.entry(*status).or_insert_with(|| default.clone());
-            }
+    let items = document["paths"].as_object_mut().unwrap().values_mut();
+    let parts = items.flat_map(|item| item.as_object_mut().unwrap().iter_mut());
+    for (_, operation) in parts.filter(|(name, _)| ["get", "post"].contains(&name.as_str())) {
+        let responses = operation["responses"].as_object_mut().unwrap();
+        let default = responses.remove("default").unwrap();
+        for status in statuses {
+            responses.entry(*status).or_insert_with(|| default.clone());
         }
     }
 }
@@ -94,7 +92,7 @@ fn with_examples(document: &mut Value) {
 }
 
 /// The paths for browsers, except the login.
-const PAGES: &str = "^/(sites/.*|refresh|logout)?$";
+const PAGES: &str = "^/(sites/.*|setup|refresh|logout)?$";
 
 /// Without the phase for links, because some paths have none.
 const UNLINKED: [&str; 2] = ["--phases", "examples,coverage,fuzzing"];
