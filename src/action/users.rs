@@ -95,7 +95,16 @@ async fn read_all(site: Arc<SiteContext>) -> Result<Vec<User>, ActionError> {
         _ => error,
     })?;
     let rows = all.rows.iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
-    Ok(rows.map(|row| User::read(row, config.codepage)).collect())
+    let mut users: Vec<User> = rows.map(|row| User::read(row, config.codepage)).collect();
+    users.sort_by_cached_key(|user| id_order(user.id.as_bytes()));
+    Ok(users)
+}
+
+/// The place of an id in the order of ids, also if it was removed: ids are hexadecimal numbers, so a longer one is
+/// greater.
+#[must_use]
+pub fn id_order(id: &[u8]) -> (usize, Vec<u8>) {
+    (id.len(), id.to_ascii_uppercase())
 }
 
 /// Reads all ids, which are short, and then only the users of the page: a list of ten thousand users has several
@@ -114,12 +123,10 @@ async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage
     let total = ids.len();
     // A longer id is not kept completely, so it can't be queried.
     ids.retain(|id| id.len() <= MAX_ID);
-    // Ids are hexadecimal numbers, so a longer one is greater. The order also works for an id that was removed.
-    let order = |id: &[u8]| (id.len(), id.to_ascii_uppercase());
-    ids.sort_by_cached_key(|id| order(id));
+    ids.sort_by_cached_key(|id| id_order(id));
     if let Some(after) = &page.after {
-        let after = order(after.as_bytes());
-        ids.retain(|id| order(id) > after);
+        let after = id_order(after.as_bytes());
+        ids.retain(|id| id_order(id) > after);
     }
     let has_more = ids.len() > page.limit;
     ids.truncate(page.limit);
@@ -132,6 +139,6 @@ async fn read_page(site: Arc<SiteContext>, page: PageRequest) -> Result<UserPage
         let rows = rows.iter().filter(|row| row.get(".id").is_some_and(|id| id.len() <= MAX_ID));
         users.extend(rows.map(|row| User::read(row, config.codepage)));
     }
-    users.sort_by_cached_key(|user| order(user.id.as_bytes()));
+    users.sort_by_cached_key(|user| id_order(user.id.as_bytes()));
     Ok(UserPage { users, total, next: last.filter(|_| has_more) })
 }

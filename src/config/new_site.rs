@@ -37,7 +37,7 @@ impl NewSite {
         NewSiteField {
             title: "Name of the site, such as Awka",
             default: None,
-            expected: "a name",
+            expected: "a name of at most 100 characters",
             is_valid: is_name,
         },
         NewSiteField {

@@ -194,7 +194,11 @@ impl Dispatcher {
             return Ok(with_etag(Response::new(304, "", ""), &etag));
         }
         rendered.get_or_render(&key, &etag, || {
-            let response = with_etag(handler(context)?, &etag);
+            let response = handler(context)?;
+            if response.status != 200 {
+                return Err(response);
+            }
+            let response = with_etag(response, &etag);
             Ok(if key.is_gzip { gzip::compressed(response) } else { response })
         })
     }

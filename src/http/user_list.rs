@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::sort_key::{SortKey, SortOrder};
-use crate::action::users::{PageRequest, all_users, list_users};
+use crate::action::users::{PageRequest, all_users, id_order, list_users};
 use crate::action::{ActionError, SiteHandles};
 use crate::plugin::{Session, Used, User};
 use crate::state::Store;
@@ -130,9 +130,13 @@ impl UserQuery {
             users = keyed.into_iter().map(|(_, user)| user).collect();
         }
         let matching = users.len();
-        // If that user was removed meanwhile, the list begins again.
-        let is_last = |user: &ListedUser| Some(&user.user.id) == self.page.after.as_ref();
-        let start = users.iter().position(is_last).map_or(0, |last| last + 1);
+        let start = self.page.after.as_deref().map_or(0, |after| match self.sort {
+            None => {
+                users.partition_point(|user| id_order(user.user.id.as_bytes()) <= id_order(after.as_bytes()))
+            }
+            // If that user was removed meanwhile, the list begins again.
+            Some(_) => users.iter().position(|user| user.user.id == after).map_or(0, |last| last + 1),
+        });
         let rest = matching - start;
         users.drain(..start);
         users.truncate(self.page.limit);
@@ -225,6 +229,8 @@ mod tests {
             ("", "all", "name", None, 2, "*2*4", 4, Some("*4")),
             ("", "all", "name", Some("*4"), 2, "*3*1", 4, None),
             ("", "all", "name", Some("*99"), 1, "*2", 4, Some("*2")),
+            ("a", "all", "", Some("*3"), 1, "*4", 3, None),
+            ("a", "all", "", Some("*1F"), 1, "", 3, None),
         ] {
             let list = query(search, filter, sort, after, limit).select(users());
             let found: String = list.users.iter().map(|user| &*user.user.id).collect();

@@ -25,7 +25,7 @@ pub const TEST_VARIABLE: &str = "PHSWEB_AGENT_TEST_MEMORY";
 /// The budget if the system has no limit: that of the systemd unit.
 const DEFAULT: usize = 64 << 20;
 
-/// Largest budget. 50,000 sessions at 500 sites take half of its share for the state of the sites.
+/// Largest budget. 50,000 sessions at 500 sites take a fourth of its share for the state of the sites.
 const MAX: usize = 256 << 20;
 
 /// Memory of the program itself: code, stacks, buffers, HTTP connections, and fragments that the allocator can't return.

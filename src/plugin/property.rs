@@ -90,7 +90,8 @@ impl Unit {
             Self::Dbm => number(text.split("dBm").next()?).map(|part| Typed::Numbers(vec![part])),
             Self::Percent => number(text.trim_end_matches('%')).map(|part| Typed::Numbers(vec![part])),
             Self::Number | Self::Bytes | Self::BitsPerSecond => {
-                text.split('/').map(number).collect::<Option<_>>().map(Typed::Numbers)
+                // `/interface/wifi` has a comma, other menus a slash.
+                text.split(['/', ',']).map(number).collect::<Option<_>>().map(Typed::Numbers)
             }
         }
     }
@@ -175,6 +176,7 @@ mod tests {
             (Unit::Number, "unlimited", None),
             (Unit::Number, "", None),
             (Unit::Bytes, "1000/2000", numbers(&["1000", "2000"])),
+            (Unit::Bytes, "11482260,20162924", numbers(&["11482260", "20162924"])),
             (Unit::Bytes, "1000/none", None),
             (Unit::BitsPerSecond, "54Mbps", None),
             (Unit::Percent, "12%", numbers(&["12"])),

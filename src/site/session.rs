@@ -178,6 +178,7 @@ impl<'c> SiteSession<'c> {
         if listen_changed || old.codepage != config.codepage {
             // The shown data is now wrong, and the next refresh may be far away.
             self.schedule.renew();
+            self.whole_due = Instant::now();
         }
     }
 
@@ -312,12 +313,12 @@ impl<'c> SiteSession<'c> {
         answers: &mut Vec<Answer>,
         asked_at: Moment,
     ) -> Result<(), Error> {
-        let codepage = self.config.codepage;
         for (at, plugin) in due.iter().enumerate() {
             let end = begins.get(at + 1).copied().unwrap_or(answers.len());
             let own = answers.get(begins[at]..end).unwrap_or_default();
             let reading = self.reading(plugin);
-            let missing = reading.and_then(|of| plugin.missing(own, of.data.as_deref()?, asked_at, codepage));
+            let data = reading.as_ref().and_then(|reading| reading.data.as_deref());
+            let missing = data.and_then(|data| plugin.missing(own, data, asked_at, self.config.codepage));
             let Some(command) = missing else { continue };
             let waited = Moment::now().since(asked_at);
             let late = |reply: Reply| Reply { took: reply.took + waited, ..reply };

@@ -10,8 +10,8 @@ use crate::http::message::{HandlerOutput, Response, problem};
 /// The names of the fields of [`NewSite`] in the form.
 const NAMES: [&str; 3] = ["name", "address", "user"];
 
-/// Maximum length of an answer, in bytes: enough for a host name, and a name of a site is shorter.
-const MAX_ANSWER: usize = 255;
+/// Maximum number of characters of an answer: that of a site's name in the file. A longer host name needs no form.
+const MAX_ANSWER: usize = 100;
 
 #[derive(Template)]
 #[template(path = "setup.html")]
@@ -61,8 +61,9 @@ pub(in crate::http) fn submit(context: &Context) -> Result<HandlerOutput, Respon
         let field = form_urlencoded::parse(&context.request.body).find(|(key, _)| key == name);
         field.map(|(_, value)| value.trim().to_string()).unwrap_or_default()
     });
-    let fields =
-        fields(answers.clone(), |field, answer| answer.len() <= MAX_ANSWER && (field.is_valid)(answer));
+    let fields = fields(answers.clone(), |field, answer| {
+        answer.chars().count() <= MAX_ANSWER && (field.is_valid)(answer)
+    });
     let is_valid = fields.iter().all(|field| field.expected.is_none());
     let finished = match NewSite::new(answers).filter(|_| is_valid) {
         Some(site) => Some(

@@ -4,6 +4,7 @@ pub mod command;
 mod data;
 mod lookup;
 mod metrics;
+mod quota;
 mod rates;
 mod reconcile;
 mod session;
@@ -22,10 +23,11 @@ use crate::routeros::wire::SentenceRef;
 use command::TRIAL;
 pub use data::{Counts, Hotspot};
 use lookup::Lookup;
+pub use quota::Quota;
 pub use rates::Rates;
 use reconcile::Extent;
 use session::RowKind;
-pub use session::{Quota, Session};
+pub use session::Session;
 pub use user::{Used, User};
 
 /// The number of commands in [`command::refresh`]. A refresh of figures has fewer.
@@ -109,7 +111,7 @@ fn sessions<'r>(
             return Some(known.unwrap_or(&unknown).after(row, RowKind::Whole, context));
         }
         let session = known?.after(row, RowKind::Figures, context);
-        known?.continues_as(&session, context.took).then_some(session)
+        known?.is_same(&session, context.took).then_some(session)
     };
     rows.filter_map(session).collect()
 }

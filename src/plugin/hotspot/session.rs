@@ -3,9 +3,11 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::quota::Quota;
 use super::rates::{Meter, Rates};
 use super::texts::{self, Part, RowTexts, Texts};
 use crate::clock::Moment;
+use crate::memory::ALLOCATION;
 use crate::plugin::context::ReadContext;
 use crate::routeros::value;
 use crate::routeros::wire::SentenceRef;
@@ -39,39 +41,6 @@ pub struct Session {
     pub(super) time_left: Seconds,
     /// Bytes that it may upload, download, and transfer in total since its login. Most sessions have no limit.
     pub(super) byte_limits: Option<Box<[Option<u64>; 3]>>,
-}
-
-/// A limit of a user or a session, and how much of it is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quota {
-    /// Bytes or seconds.
-    pub used: u64,
-    /// The limit in the same unit, which is not zero. That of a session is what was left at its login.
-    pub limit: u64,
-    /// Whether the limit is a time, in seconds.
-    pub is_time: bool,
-}
-
-impl Quota {
-    /// Of usages with their limits, and whether these are times, the one with the largest share.
-    pub(super) fn largest(of: [(u64, Option<u64>, bool); 4]) -> Option<Self> {
-        let limited =
-            of.into_iter().filter_map(|(used, limit, is_time)| Some(Self { used, limit: limit?, is_time }));
-        limited.max_by(|one, other| one.share().total_cmp(&other.share()))
-    }
-
-    /// The used share, from 0 to 1.
-    #[must_use]
-    pub fn share(self) -> f64 {
-        self.used as f64 / self.limit as f64
-    }
-
-    /// The used share in these parts of the whole, rounded down.
-    #[must_use]
-    pub fn parts(self, whole: u64) -> u64 {
-        let parts = u128::from(self.used) * u128::from(whole) / u128::from(self.limit.max(1));
-        u64::try_from(parts).unwrap_or(u64::MAX)
-    }
 }
 
 /// A number of seconds, plus one to take no space for `None`.
@@ -153,14 +122,14 @@ impl Session {
                 }
             }
         }
-        // A row reports what remains, and no limit as zero.
-        if bytes_left.iter().flatten().any(|&left| left > 0) {
-            let limit =
-                |(used, left): (u64, Option<u64>)| Some(left.filter(|&left| left > 0)?.saturating_add(used));
-            let [upload, download, both] = session.used_bytes();
-            let [left_upload, left_download, left_both] = bytes_left;
-            session.byte_limits =
-                Some([(upload, left_upload), (download, left_download), (both, left_both)].map(limit).into());
+        if bytes_left != [None; 3] {
+            let mut limits = session.byte_limits.as_deref().copied().unwrap_or_default();
+            for ((limit, used), left) in limits.iter_mut().zip(session.used_bytes()).zip(bytes_left) {
+                // A row reports what remains, and no limit as zero.
+                let remaining = left.map(|left| (left > 0).then(|| left.saturating_add(used)));
+                *limit = remaining.unwrap_or(*limit);
+            }
+            session.byte_limits = (limits != [None; 3]).then(|| limits.into());
         }
         if has_uptime && !has_time_left {
             let end = self.time_left().zip(self.uptime()).map(|(left, uptime)| left.saturating_add(uptime));
@@ -179,12 +148,15 @@ impl Session {
     }
 
     /// Whether a row with figures only may belong to another session than this one: the uptime or a counter fell, or the
-    /// uptime increased too little. A session without any time left has a new limit, or ends.
+    /// uptime increased too little or too much, as in an answer from before this session. A session that has no time
+    /// left now has a new limit, or ends.
     pub(super) fn is_doubtful(&self, row: SentenceRef, context: &ReadContext) -> bool {
         let now = self.after(row, RowKind::Figures, context);
         let is_younger = match (self.reported_login, now.reported_login) {
             (Some(known), Some(login)) => {
-                now.uptime < self.uptime || login.since(known) > UPTIME_SLACK + context.took
+                now.uptime < self.uptime
+                    || login.since(known) > UPTIME_SLACK + context.took
+                    || known.since(login) > LOGIN_SLACK + context.took
             }
             (known, login) => known != login,
         };
@@ -192,7 +164,7 @@ impl Session {
         is_younger
             || fell(self.reported.upload, now.reported.upload)
             || fell(self.reported.download, now.reported.download)
-            || now.time_left() == Some(Duration::ZERO)
+            || (now.time_left() == Some(Duration::ZERO) && self.time_left() != now.time_left())
     }
 
     /// The router's `.id`. It is derived from the address, so the next session at the address has it again.
@@ -404,6 +376,8 @@ impl Session {
 
     /// Bytes of memory that it takes.
     pub(super) fn cost(&self) -> usize {
-        size_of::<Self>() + self.texts.cost() + self.byte_limits.as_deref().map_or(0, size_of_val)
+        size_of::<Self>()
+            + self.texts.cost()
+            + self.byte_limits.as_deref().map_or(0, |limits| size_of_val(limits) + ALLOCATION)
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::session::{Quota, Session};
+use super::quota::Quota;
+use super::session::Session;
 use crate::plugin::limits;
 use crate::routeros::codepage::Codepage;
 use crate::routeros::value::{self, Text};

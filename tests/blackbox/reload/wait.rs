@@ -67,9 +67,13 @@ fn the_form_of_the_waiting_page_leads_to_a_site_that_works() {
     let send = |form: &str| agent.post("/setup", form);
     assert_eq!(agent.get("/setup").status, 303);
     for (form, expected) in [
-        ("name=&address=10.0.1.1&user=u", "Expected a name."),
+        ("name=&address=10.0.1.1&user=u", "Expected a name of"),
         ("name=Awka&address=a+b&user=u", "Expected a host name or an address"),
-        ("", "Expected a name."),
+        ("", "Expected a name of"),
+        (
+            &*format!("name={}&address=10.0.1.1&user=u", "n".repeat(101)),
+            "Expected a name of at most 100 characters.",
+        ),
     ] {
         let page = send(form);
         assert!(page.status == 200 && page.body.contains(expected), "{form}: {}", page.body);
