@@ -304,8 +304,7 @@ impl<'c> SiteSession<'c> {
         plugin.commands()
     }
 
-    /// Queries what the answers lack in which the router sent only figures. Those of a plugin begin at its place in
-    /// `begins`.
+    /// Queries what answers with figures only lack. Those of a plugin begin at its place in `begins`.
     async fn complete(
         &mut self,
         due: &[Plugin],
